@@ -1,0 +1,1 @@
+"""claude-bridge: the Anthropic Messages API in front of OpenAI-compatible backends."""

@@ -1,0 +1,1 @@
+"""Configuration: INI text and environment in, frozen values out. No side effects."""

@@ -1,0 +1,180 @@
+"""The one tree of exceptions that may reach a client.
+
+A class says whose fault it is and carries what the Anthropic API would answer: status, error
+type, and the headers ``retry-after`` and ``x-should-retry``. Nothing outside this tree is ever
+shown to a client: it becomes a plain 500. Statuses and types: wire-contract 1.8.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from attrs import field, frozen
+
+
+@frozen
+class BridgeError(Exception):
+    """Something that a client is told. Never raised itself; raise a child.
+
+    :ivar message: one sentence for the person at the client; no secret, no traceback.
+    :ivar retry_after: seconds for the ``retry-after`` header, or None.
+    :ivar should_retry: value of ``x-should-retry``, or None to leave the header out.
+    """
+
+    message: str
+    retry_after: float | None = field(default=None, kw_only=True)
+    should_retry: bool | None = field(default=None, kw_only=True)
+
+    status: ClassVar[int] = 500
+    kind: ClassVar[str] = "api_error"
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse to be the base class itself."""
+        if type(self) is BridgeError:
+            msg = "raise a child of BridgeError"
+            raise TypeError(msg)
+
+    def __str__(self) -> str:
+        """Give the message."""
+        return self.message
+
+
+class ClientError(BridgeError):
+    """The client's request cannot be served as it is; sending it again changes nothing."""
+
+    status = 400
+    kind = "invalid_request_error"
+
+
+class InvalidRequest(ClientError):
+    """The body is not a valid Messages request (400)."""
+
+
+class ContextOverflow(ClientError):
+    """The conversation does not fit the model's window; the message is one of the two canonical texts (400)."""
+
+
+class AuthenticationFailed(ClientError):
+    """The client's credential is missing, wrong or refused upstream (401)."""
+
+    status = 401
+    kind = "authentication_error"
+
+
+class BillingRefused(ClientError):
+    """The account behind the credential has no credit left (402)."""
+
+    status = 402
+    kind = "billing_error"
+
+
+class PermissionDenied(ClientError):
+    """The client may not do this: foreign Host or Origin, or a forwarded credential without the right (403)."""
+
+    status = 403
+    kind = "permission_error"
+
+
+class NotFound(ClientError):
+    """No such path or model (404)."""
+
+    status = 404
+    kind = "not_found_error"
+
+
+class MethodNotAllowed(ClientError):
+    """The path exists, the method does not (405)."""
+
+    status = 405
+
+
+class RequestTimeout(ClientError):
+    """The client did not send its request in time (408)."""
+
+    status = 408
+    kind = "timeout_error"
+
+
+class RequestTooLarge(ClientError):
+    """The body is larger than the limit (413)."""
+
+    status = 413
+    kind = "request_too_large"
+
+
+class UpstreamError(BridgeError):
+    """The backend failed or could not be asked. These, and only these, may count against a backend."""
+
+    status = 502
+
+
+class UpstreamUnreachable(UpstreamError):
+    """No connection to the backend (502)."""
+
+
+class UpstreamCut(UpstreamError):
+    """The backend's answer ended before it was finished (502)."""
+
+
+class UpstreamProtocolError(UpstreamError):
+    """The backend sent something that is not a chat completion (502)."""
+
+
+class UpstreamTimeout(UpstreamError):
+    """The backend was silent for too long (504)."""
+
+    status = 504
+    kind = "timeout_error"
+
+
+class UpstreamServerError(UpstreamError):
+    """The backend answered 5xx, or said so inside its stream (502)."""
+
+
+class UpstreamUnavailable(UpstreamError):
+    """The backend is loading or down for now (503)."""
+
+    status = 503
+
+
+class UpstreamOverloaded(UpstreamError):
+    """The backend said 529 (529)."""
+
+    status = 529
+    kind = "overloaded_error"
+
+
+class UpstreamRateLimited(UpstreamError):
+    """The backend said 429; ``retry_after`` is set (429)."""
+
+    status = 429
+    kind = "rate_limit_error"
+
+
+class UpstreamCredentialRefused(UpstreamError):
+    """The backend refused the bridge's own credential (502): not the client's doing."""
+
+
+class UpstreamRefused(ClientError):
+    """The backend called the request itself invalid (400)."""
+
+
+class BridgeFault(BridgeError):
+    """The bridge's own state prevents an answer."""
+
+
+class BridgeOverloaded(BridgeFault):
+    """Too many requests at once, or the bridge is stopping (529)."""
+
+    status = 529
+    kind = "overloaded_error"
+
+
+class CircuitOpen(BridgeFault):
+    """The backend's circuit breaker is open (503)."""
+
+    status = 503
+
+
+class InternalFault(BridgeFault):
+    """Something that should not happen did (500)."""

@@ -1,0 +1,1 @@
+"""The downstream side: Klein routes, the stream to the client, errors, credentials, the site."""

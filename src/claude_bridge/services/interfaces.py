@@ -1,0 +1,210 @@
+"""The seams between the services, and between them and the edge, as Protocols and plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from attrs import field, frozen
+from twisted.internet.defer import Deferred
+
+from claude_bridge.config.schema import Backend
+from claude_bridge.config.secret import Secret
+from claude_bridge.core.errors import BridgeError
+from claude_bridge.core.events import Event, Usage
+
+
+class PushProducer(Protocol):
+    """The part of Twisted's ``IPushProducer`` that we use."""
+
+    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Send nothing more for now."""
+
+    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Go on."""
+
+    def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Nobody wants the rest."""
+
+
+@frozen(kw_only=True)
+class UpstreamRequest:
+    """One request to a backend, ready to be sent.
+
+    :ivar url: absolute.
+    :ivar first_byte_timeout: seconds of silence allowed before the first data event.
+    :ivar idle_timeout: seconds of silence allowed after it.
+    """
+
+    backend: Backend
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = field(default=b"", repr=False)
+    method: str = "POST"
+    first_byte_timeout: float = 900.0
+    idle_timeout: float = 300.0
+
+
+@frozen(kw_only=True)
+class ResponseHead:
+    """Status and headers of an upstream answer; header names in lower case, the first value of each."""
+
+    status: int
+    headers: dict[str, str]
+
+
+class UpstreamReceiver(Protocol):
+    """Who gets an upstream answer. Exactly one `ended` comes last, whatever happened before."""
+
+    def head_received(self, head: ResponseHead, producer: PushProducer) -> None:
+        """Status and headers are there; ``producer`` pauses, resumes and stops the body."""
+
+    def data_received(self, data: bytes) -> None:
+        """More body bytes."""
+
+    def ended(self, error: BridgeError | None) -> None:
+        """No more will come.
+
+        ``error`` is None after a body that the transport calls complete or merely unframed (the stream's own end
+        mark decides), else the `UpstreamError` that says what went wrong. Never called after `UpstreamCall.cancel`.
+        """
+
+
+class UpstreamCall(Protocol):
+    """An upstream request under way."""
+
+    def data_event_seen(self) -> None:
+        """Tell the timers that a data event arrived: from now on the idle limit holds."""
+
+    def finish_seen(self) -> None:
+        """Tell the timers that the finish reason arrived: only the short grace for late usage is left."""
+
+    def cancel(self) -> None:
+        """Close the upstream connection now, in whatever phase; no receiver method is called any more."""
+
+
+class UpstreamClient(Protocol):
+    """Sends requests to backends."""
+
+    def send(self, request: UpstreamRequest, receiver: UpstreamReceiver) -> UpstreamCall:
+        """Start ``request``; everything else comes through ``receiver``, never before this returns."""
+
+
+class Watch(Protocol):
+    """Something with a deadline."""
+
+    def check(self, now: float) -> None:
+        """Look at the clock (seconds, monotonic) and act if it is time."""
+
+
+class Sweep(Protocol):
+    """One clock and one periodic look at everything that has a deadline."""
+
+    def seconds(self) -> float:
+        """Tell the time (seconds, monotonic)."""
+
+    def add(self, watch: Watch) -> None:
+        """Look at ``watch`` from now on."""
+
+    def discard(self, watch: Watch) -> None:
+        """Stop looking at ``watch``; harmless if it is not there."""
+
+
+class Breaker(Protocol):
+    """Decides whether a backend may be asked, and learns from how it went."""
+
+    def admit(self, backend: str) -> None:
+        """Raise `CircuitOpen` if ``backend`` must not be asked now."""
+
+    def succeeded(self, backend: str) -> None:
+        """Note an answer, also one that says 4xx."""
+
+    def failed(self, backend: str, error: BridgeError) -> None:
+        """Note a failure of ``backend``; the breaker decides whether this kind counts."""
+
+    def abandoned(self, backend: str) -> None:
+        """Note that the client left before the backend could show anything."""
+
+
+@frozen(kw_only=True)
+class ModelInfo:
+    """One model of a backend's list.
+
+    :ivar context_window: tokens, where the list tells (``max_model_len``, ``meta.n_ctx``, ``context_length``).
+    """
+
+    id: str
+    created: int | None = None
+    context_window: int | None = None
+
+
+class ModelLists(Protocol):
+    """The backends' own model lists, cached per backend and credential."""
+
+    def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
+        """Give the list, from the cache where it is known. Fires with an empty tuple where it cannot be had."""
+
+    def known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:
+        """Give what is cached, or nothing; never asks anybody."""
+
+
+@frozen(kw_only=True)
+class AttemptRecord:
+    """One upstream request, for the books: also one that failed or was abandoned."""
+
+    backend: str
+    model: str
+    credential: str
+    started: float
+    seconds: float
+    first_event_seconds: float | None
+    status: int | None
+    outcome: str
+    usage: Usage | None
+
+
+@frozen(kw_only=True)
+class RequestRecord:
+    """One client request, for the books and for its log line."""
+
+    request_id: str
+    kind: str
+    model: str
+    session: str
+    agent: str
+    client: str
+    streamed: bool
+    started: float
+    seconds: float
+    first_byte_seconds: float | None
+    status: int
+    outcome: str
+    body_bytes: int
+    attempts: tuple[AttemptRecord, ...]
+
+
+class Records(Protocol):
+    """Consumers of records: the request log today, the ledger later."""
+
+    def attempt_ended(self, request_id: str, record: AttemptRecord) -> None:
+        """Take one attempt's record."""
+
+    def request_ended(self, record: RequestRecord) -> None:
+        """Take the whole request's record."""
+
+
+class Downstream(Protocol):
+    """A client's answer under way, as dispatch sees it; the edge implements it."""
+
+    @property
+    def content_started(self) -> bool:
+        """Whether the client already has part of the answer's content, so that no other attempt may take over."""
+
+    def attempt_producing(self, producer: PushProducer) -> None:
+        """Switch back-pressure to this attempt's body."""
+
+    def emit(self, events: Sequence[Event]) -> None:
+        """Take the events that one upstream read gave."""
+
+    def fail(self, error: BridgeError) -> None:
+        """End the answer with an error, by status or by event as is still possible."""

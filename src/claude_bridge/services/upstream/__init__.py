@@ -1,0 +1,1 @@
+"""One upstream request: the treq client, the connection pool and the body protocol."""
