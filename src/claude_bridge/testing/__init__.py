@@ -1,0 +1,1 @@
+"""Fakes for trying and testing the bridge without any model; the names in each module's ``__all__`` are promised."""

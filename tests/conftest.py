@@ -1,0 +1,48 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.logger import LogEvent, globalLogPublisher
+
+from claude_bridge.testing.backend import ScriptedBackend
+
+
+@pytest.fixture(scope="session")
+def reactor() -> Any:
+    """Give the reactor that pytest-twisted runs."""
+    from twisted.internet import reactor as running  # noqa: TID251 - the test run's own
+
+    return running
+
+
+@pytest.fixture(autouse=True)
+def logged_failures() -> Iterator[list[LogEvent]]:
+    """Fail a test in which a failure was logged: a Deferred's error that nobody took would pass unseen otherwise.
+
+    A test that provokes one looks at the list and clears it.
+    """
+    failures: list[LogEvent] = []
+
+    def observe(event: LogEvent) -> None:
+        if event.get("log_failure") is not None:
+            failures.append(event)
+
+    globalLogPublisher.addObserver(observe)
+    yield failures
+    globalLogPublisher.removeObserver(observe)
+    told = [f"{event.get('log_format') or ''}\n{event['log_failure'].getTraceback()}" for event in failures]
+    assert not told, "\n".join(told)
+
+
+@pytest_twisted.async_yield_fixture()
+async def backend(reactor: Any) -> AsyncIterator[ScriptedBackend]:
+    """Give a scripted backend that listens; what it answers is queued or scripted by the test."""
+    scripted = ScriptedBackend(reactor)
+    scripted.start()
+    yield scripted
+    await scripted.stop()
