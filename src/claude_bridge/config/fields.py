@@ -1,0 +1,193 @@
+"""The lines of one key -> its typed value: words, numbers with units, URLs, headers, secrets.
+
+Every function here raises `ValueError` with one argument a mistake and never quotes the value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeAlias, get_args, get_origin
+from urllib.parse import urlsplit
+
+from attrs import Attribute
+
+from claude_bridge.config.expand import expand
+from claude_bridge.config.ini import Lines
+from claude_bridge.config.listeners import endpoint
+from claude_bridge.config.problems import suggestion
+from claude_bridge.config.secret import Secret
+from claude_bridge.config.secrets import SecretSource
+
+Parse: TypeAlias = Callable[[str], Any]
+
+_WORDS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
+_DURATION = re.compile(r"(-?\d+(?:\.\d+)?)\s*([smh]?)", re.ASCII)
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_SIZE = re.compile(r"(-?\d+)\s*([KMG]?)(?:iB|B)?", re.ASCII | re.IGNORECASE)
+_BYTES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
+_COUNT = re.compile(r"-?\d{1,18}", re.ASCII)
+_HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+)\s*:\s*([\x20-\x7e]*)")
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\]")
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@]+")
+
+OWN_HEADERS = frozenset(
+    {
+        *("accept", "accept-encoding", "authorization", "connection", "content-encoding", "content-length"),
+        *("content-type", "cookie", "host", "te", "trailer", "transfer-encoding", "upgrade"),
+    }
+)
+"""Request headers that the bridge sets itself, or that would change how a body is framed."""
+
+
+def boolean(text: str) -> bool:
+    """Read yes or no."""
+    try:
+        return _WORDS[text.lower()]
+    except KeyError:
+        raise ValueError("must be yes or no (or true, false, on, off, 1, 0)") from None
+
+
+def duration(text: str) -> float:
+    """Read seconds; ``s``, ``m`` and ``h`` may follow the number."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError("must be a time: seconds, or a number with s, m or h (90, 90s, 1.5m)")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def size(text: str) -> int:
+    """Read bytes; ``K``, ``M`` and ``G`` (powers of 1,024) may follow the number."""
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise ValueError("must be a size: bytes, or a number with K, M or G (65536, 64K, 32M)")
+    return int(match[1]) * _BYTES[match[2].upper()]
+
+
+def count(text: str) -> int:
+    """Read a whole number."""
+    if not _COUNT.fullmatch(text):
+        raise ValueError("must be a whole number")
+    return int(text)
+
+
+def base_url(text: str) -> str:
+    """Read a backend's URL and give its base, without ``/chat/completions`` and without a slash at the end."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError("is not a valid URL") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname or re.search(r"[\s\\]", text):
+        raise ValueError("must be a URL that begins with http:// or https://")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user name or password: use api_key")
+    if "?" in text or "#" in text:
+        raise ValueError("must not hold a query (?) or fragment (#)")
+    path = parts.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def header(text: str) -> tuple[str, str]:
+    """Read ``Name: value``."""
+    match = _HEADER.fullmatch(text)
+    if match is None:
+        raise ValueError("must be a header, `Name: value`, in printable ASCII")
+    if match[1].lower() in OWN_HEADERS:
+        hint = ": use api_key" if match[1].lower() == "authorization" else ""
+        raise ValueError(f"the header {match[1]} is set by the bridge itself{hint}")
+    return match[1], match[2]
+
+
+def host_name(text: str) -> str:
+    """Read a host name or address, without port."""
+    if not _HOST.fullmatch(text):
+        raise ValueError("must be a host name or address alone, without scheme, port or *; IPv6 in brackets")
+    return text
+
+
+def origin(text: str) -> str:
+    """Read a browser origin, ``scheme://host[:port]``."""
+    if not _ORIGIN.fullmatch(text):
+        raise ValueError("must be an origin, scheme://host[:port], without a path")
+    return text
+
+
+SHAPES: Mapping[str, Parse] = {
+    "endpoint": endpoint,
+    "header": header,
+    "host": host_name,
+    "origin": origin,
+    "url": base_url,
+}
+"""What the schema's ``shape`` metadata may name."""
+
+
+def plain_type(attribute: Attribute[Any]) -> Any:  # noqa: ANN401 - a type form
+    """Give the type of one entry: ``X`` of ``X``, ``X | None`` and ``tuple[X, ...]``."""
+    kind = attribute.type
+    if isinstance(kind, UnionType):
+        (kind,) = (part for part in get_args(kind) if part is not NoneType)
+    return get_args(kind)[0] if is_list(attribute) else kind
+
+
+def is_list(attribute: Attribute[Any]) -> bool:
+    """Tell whether the key takes several lines."""
+    return get_origin(attribute.type) is tuple
+
+
+def read_field(attribute: Attribute[Any], lines: Lines, secrets: SecretSource) -> object:
+    """Give the value of a key, checked by its own validator too."""
+    parse = _parser(attribute, secrets)
+    if is_list(attribute):
+        return tuple(_each(lines, lambda text: [parse(text)] if text else [], secrets.environ))
+    if len(lines) != 1:
+        raise ValueError("takes one value, on one line" if lines else "has no value; leave the key out for its default")
+    (value,) = _each(lines, lambda text: [parse(text)], secrets.environ)
+    if attribute.validator is not None:
+        attribute.validator(None, attribute, value)
+    return value
+
+
+def _each(lines: Lines, parse: Callable[[str], list[Any]], environ: Mapping[str, str]) -> list[Any]:
+    values: list[Any] = []
+    mistakes: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            values += parse(expand(line, environ))
+        except ValueError as error:
+            prefix = f"entry {number}: " if len(lines) > 1 else ""
+            mistakes += [f"{prefix}{message}" for message in error.args]
+    if mistakes:
+        raise ValueError(*mistakes)
+    return values
+
+
+def _parser(attribute: Attribute[Any], secrets: SecretSource) -> Parse:
+    kind = plain_type(attribute)
+    if shape := attribute.metadata.get("shape"):
+        return SHAPES[shape]
+    if get_origin(kind) is Literal:
+        return _choice(get_args(kind))
+    if kind is int:
+        return size if attribute.metadata["unit"] == "bytes" else count
+    parsers: Mapping[Any, Parse] = {bool: boolean, float: duration, Secret: secrets.load, str: _text}
+    return parsers[kind]
+
+
+def _text(text: str) -> str:
+    if not text:
+        raise ValueError("is empty; leave the key out for its default")
+    return text
+
+
+def _choice(words: tuple[str, ...]) -> Parse:
+    def choose(text: str) -> str:
+        if text not in words:
+            near = suggestion(text, words)
+            tail = "" if near.startswith("valid") else f" (valid: {', '.join(words)})"
+            raise ValueError(f"not one of the words allowed, {near}{tail}")
+        return text
+
+    return choose

@@ -1,0 +1,91 @@
+"""INI text -> sections of raw lines, with every syntax mistake at once.
+
+Written by hand because ``configparser`` stops at the first duplicate, spreads ``[DEFAULT]`` over all
+sections and takes ``:`` for a delimiter. The rules: ``[section]`` alone on its line; ``key = value``
+with ``=`` only; keys in lower case; ``#`` or ``;`` begins a comment line; an indented line continues
+the value above; blank lines mean nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from attrs import define, field, frozen
+
+from claude_bridge.config.problems import Problem
+
+Lines: TypeAlias = tuple[str, ...]
+"""The lines of one value, each stripped, none empty; no line at all for ``key =``."""
+
+
+@frozen
+class Ini:
+    """What a text holds: section -> key -> lines, in the order of the file, and what is wrong with it."""
+
+    sections: Mapping[str, Mapping[str, Lines]]
+    problems: tuple[Problem, ...]
+
+
+@define
+class _Reading:
+    sections: dict[str, dict[str, list[str]]] = field(factory=dict)
+    problems: list[Problem] = field(factory=list)
+    _section: str = ""
+    _value: list[str] | None = None
+
+    def feed(self, number: int, line: str) -> None:
+        """Take line ``number``, counted from 1."""
+        text = line.strip()
+        if not text or text[0] in "#;":
+            return
+        if line[0] in " \t":
+            self._continue(number, text)
+        elif text[0] == "[":
+            self._open(number, text)
+        else:
+            self._assign(number, text)
+
+    def _complain(self, key: str, message: str) -> None:
+        self.problems.append(Problem(self._section, key, message))
+
+    def _continue(self, number: int, text: str) -> None:
+        if self._value is None:
+            self._complain(f"line {number}", "is indented, but there is no key above that it could continue")
+        else:
+            self._value.append(text)
+
+    def _open(self, number: int, text: str) -> None:
+        self._value = None
+        self._section = text[1 : text.rfind("]")] if "]" in text else text[1:]
+        if not text.endswith("]"):
+            self._complain(f"line {number}", "a section is [name] alone on its line")
+        if self._section in self.sections:
+            self._complain("", f"the section is there twice, again in line {number}")
+        self.sections.setdefault(self._section, {})
+
+    def _assign(self, number: int, text: str) -> None:
+        written, delimiter, value = (part.strip() for part in text.partition("="))
+        key = written.lower()
+        self._value = [value] if value else []
+        if not delimiter or not key:
+            self._complain(f"line {number}", "is not `key = value`, nor a [section], a comment or an indented line")
+        elif self._section not in self.sections:
+            self._complain(key, f"stands before the first [section], in line {number}")
+        elif key in self.sections[self._section]:
+            self._complain(key, f"the key is there twice, again in line {number}")
+        else:
+            self.sections[self._section][key] = self._value
+            if written != key:
+                self._complain(written, f"keys are written in lower case: {key}")
+
+
+def read_ini(text: str) -> Ini:
+    """Read ``text``; never fails, mistakes are in `Ini.problems`."""
+    reading = _Reading()
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+        reading.feed(number, line)
+    sections = {
+        name: {key: tuple(lines) for key, lines in entries.items()} for name, entries in reading.sections.items()
+    }
+    return Ini(sections, tuple(reading.problems))

@@ -1,0 +1,172 @@
+r"""Twisted server endpoint strings, checked without Twisted, and whether they reach beyond this machine.
+
+The grammar is ``twisted.internet.endpoints._parse``: parts are divided by ``:``, a part with ``=`` is
+named, a backslash takes the next character as it is (``interface=\:\:1``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from ipaddress import ip_address
+
+from attrs import frozen
+
+from claude_bridge.config.problems import suggestion
+
+LARGEST_PORT = 65_535
+
+PARAMETERS: Mapping[str, tuple[str, ...]] = {
+    "tcp": ("port", "interface", "backlog"),
+    "tcp6": ("port", "backlog", "interface"),
+    "ssl": ("port", "privateKey", "certKey", "sslmethod", "interface", "backlog", "extraCertChain", "dhParameters"),
+    "tls": ("path", "port", "backlog", "interface"),
+    "unix": ("address", "mode", "backlog", "lockfile"),
+    "systemd": ("domain", "index", "name"),
+}
+"""What each kind takes, in the order of its parts (Twisted 26: its parsers' signatures)."""
+
+REQUIRED = {"tcp": "port", "tcp6": "port", "ssl": "port", "tls": "path", "unix": "address", "systemd": "domain"}
+WRAPPERS = ("haproxy",)
+"""Kinds that take another endpoint string as the rest."""
+
+_PART = re.compile(r"((?:[^:\\]|\\.)*)(:|$)", re.DOTALL)
+_NAMED = re.compile(r"((?:[^=\\]|\\.)*)=(.*)", re.DOTALL)
+
+
+@frozen
+class Listener:
+    """One endpoint string, taken apart."""
+
+    kind: str
+    parameters: Mapping[str, str]
+
+    @property
+    def interface(self) -> str:
+        """The address that is bound; empty means all."""
+        return self.parameters.get("interface", "")
+
+    @property
+    def local(self) -> bool:
+        """Whether nobody but programs on this machine can connect, as far as the string tells.
+
+        A socket from systemd or of a plugin may be bound to anything, so it counts as open.
+        """
+        if self.kind == "unix":
+            return True
+        if self.kind not in {"tcp", "tcp6", "ssl", "tls"}:
+            return False
+        return is_loopback(self.interface)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether ``host`` (a name or an address, no brackets) is this machine only."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def listener(text: str) -> Listener:
+    """Take ``text`` apart. Raises `ValueError` that says what is wrong with it."""
+    first, *rest = _split(text)
+    kind = _unescape(first)
+    if kind in WRAPPERS:
+        return listener(":".join(rest))
+    if kind not in PARAMETERS:
+        _check_plugin(kind)
+        return Listener(kind, {})
+    parameters = _bind(kind, rest)
+    _check(kind, parameters)
+    return Listener(kind, parameters)
+
+
+def endpoint(text: str) -> str:
+    """Give ``text`` back if it is a valid endpoint string, else raise `ValueError`."""
+    listener(text)
+    return text
+
+
+def tcp(port: int, host: str) -> str:
+    r"""Give the endpoint string for ``host`` and ``port``; an IPv6 address gets its colons escaped."""
+    return f"tcp:{port}:interface={host.replace(':', chr(92) + ':')}"
+
+
+def _split(text: str) -> list[str]:
+    if len(text) - len(text.rstrip("\\")) & 1:
+        raise ValueError("ends in a lone backslash")
+    parts, position = [], 0
+    while match := _PART.match(text, position):
+        parts.append(match[1])
+        position = match.end()
+        if not match[2]:
+            break
+    return parts
+
+
+def _unescape(part: str) -> str:
+    return re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL)
+
+
+def _bind(kind: str, parts: list[str]) -> dict[str, str]:
+    names = PARAMETERS[kind]
+    bound: dict[str, str] = {}
+    nameless = iter(names)
+    for part in parts:
+        named = _NAMED.fullmatch(part)
+        if named:
+            nameless = iter(())  # as in Python, no positional argument follows a named one
+        name = _unescape(named[1]) if named else next(nameless, None)
+        if name is None:
+            raise ValueError(r"has too many parts; a colon inside a part is written \: (interface=\:\:1)")
+        if name not in names:
+            raise ValueError(f"{kind} has no parameter of that name, {suggestion(name, names)}")
+        if name in bound:
+            raise ValueError(f"gives {name} twice")
+        bound[name] = _unescape(named[2] if named else part)
+    return bound
+
+
+def _check(kind: str, parameters: Mapping[str, str]) -> None:
+    needed = REQUIRED[kind]
+    if not parameters.get(needed):
+        raise ValueError(f"{kind} needs a {needed}")
+    if "port" in parameters:
+        port_number(parameters["port"])
+    if not parameters.get("backlog", "50").isdecimal():
+        raise ValueError("backlog must be a number")
+    if not re.fullmatch(r"[0-7]{1,4}", parameters.get("mode", "666")):
+        raise ValueError("mode must be octal, such as 660")
+    if parameters.get("lockfile", "1") not in {"0", "1"}:
+        raise ValueError("lockfile must be 0 or 1")
+    if kind == "systemd":
+        _check_systemd(parameters)
+
+
+def _check_systemd(parameters: Mapping[str, str]) -> None:
+    if parameters["domain"] not in {"INET", "INET6", "UNIX"}:
+        raise ValueError("systemd needs domain=INET, domain=INET6 or domain=UNIX")
+    if ("index" in parameters) == ("name" in parameters):
+        raise ValueError("systemd needs either name= (FileDescriptorName= of the socket unit) or index=")
+    if not parameters.get("index", "0").isdecimal():
+        raise ValueError("index must be a number")
+
+
+def port_number(text: str) -> int:
+    """Give the TCP port; 0 lets the system choose a free one. Raises `ValueError`."""
+    if not (text.isascii() and text.isdecimal() and int(text) <= LARGEST_PORT):
+        raise ValueError(f"the port must be a number from 0 to {LARGEST_PORT}")
+    return int(text)
+
+
+def _check_plugin(kind: str) -> None:
+    """Accept a kind that an installed Twisted plugin brings; only asked for kinds unknown here, as it is slow."""
+    from twisted.internet.interfaces import IStreamServerEndpointStringParser  # noqa: PLC0415
+    from twisted.plugin import getPlugins  # noqa: PLC0415
+
+    installed = {plugin.prefix for plugin in getPlugins(IStreamServerEndpointStringParser)}
+    if kind not in installed - {"stdio"}:  # standard output is not a place to serve clients from
+        kinds = ({*PARAMETERS, *WRAPPERS} | installed) - {"stdio"}
+        raise ValueError(f"not a kind of Twisted server endpoint, {suggestion(kind, kinds)}")

@@ -1,0 +1,106 @@
+"""Find, read and check the configuration: the one way in.
+
+`parse` is pure but for the ``read`` that it is given; `load` adds the search for the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from attrs import evolve
+
+from claude_bridge.config.environment import SECTION as ENVIRONMENT
+from claude_bridge.config.environment import describe_source, read_environment
+from claude_bridge.config.ini import read_ini
+from claude_bridge.config.problems import ConfigErrors, Problem
+from claude_bridge.config.rules import Rules, complete
+from claude_bridge.config.schema import Config
+from claude_bridge.config.secrets import Read, SecretSource
+from claude_bridge.config.structure import structure
+
+FILE_NAME = "claude-bridge.ini"
+LARGEST_FILE = 1024 * 1024
+"""Bytes read of any file: far more than a configuration or a bundle of certificates holds, so that a path
+such as ``/dev/zero`` ends in an error instead of in swap."""
+
+
+def read_file(path: str) -> bytes:
+    """Read a whole small file. Raises `OSError`, also for one that is too large."""
+    with Path(path).open("rb") as file:
+        content = file.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise OSError(27, "file too large")
+    return content
+
+
+def load(path: str | None, environ: Mapping[str, str], read: Read = read_file) -> Config:
+    """Give the configuration of the file at ``path``, or of the first file of the search order.
+
+    ``$CLAUDE_BRIDGE_CONFIG`` must exist if it is set; then come ``claude-bridge.ini`` in
+    ``$CONFIGURATION_DIRECTORY``, ``$XDG_CONFIG_HOME/claude-bridge`` and ``/etc/claude-bridge``. Without any, the
+    environment alone is the configuration. Raises `ConfigErrors` with every mistake.
+    """
+    required = path or environ.get("CLAUDE_BRIDGE_CONFIG")
+    if required:
+        return parse(_text(required, _read(required, read)), environ, read, path=required)
+    for candidate in search_path(environ):
+        try:
+            content = read(candidate)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise _unreadable(candidate, error) from error
+        return parse(_text(candidate, content), environ, read, path=candidate)
+    return parse("", environ, read)
+
+
+def search_path(environ: Mapping[str, str]) -> Iterator[str]:
+    """Give the places of the file that need not exist, first come first."""
+    folders = [folder for folder in environ.get("CONFIGURATION_DIRECTORY", "").split(":") if folder]
+    home = environ.get("HOME")
+    settings = PurePosixPath(environ.get("XDG_CONFIG_HOME", ""))
+    if settings.is_absolute():  # a relative one is to be ignored, says the XDG specification
+        folders.append(str(settings / "claude-bridge"))
+    elif home:
+        folders.append(str(PurePosixPath(home) / ".config" / "claude-bridge"))
+    folders.append("/etc/claude-bridge")
+    yield from (str(PurePosixPath(folder) / FILE_NAME) for folder in folders)
+
+
+def parse(text: str, environ: Mapping[str, str], read: Read, *, path: str | None = None) -> Config:
+    """Give the configuration that ``text`` and ``environ`` describe. Raises `ConfigErrors` with every mistake."""
+    ini = read_ini(text)
+    draft = structure(ini.sections, SecretSource(environ, read))
+    overrides, wrong = read_environment(environ)
+    config = complete(overrides.apply(draft.config))
+    listen_at = ("server", "listen") if overrides.listen is None else (ENVIRONMENT, "HOST_PORT")
+    rules = Rules(config, draft.broken, read, listen_at)
+    problems = (*ini.problems, *draft.problems, *rules.problems(), *wrong)
+    if problems:
+        raise ConfigErrors(_in_file_order(problems, list(ini.sections)))
+    return evolve(config, source=describe_source(path, environ, draft.config))
+
+
+def _in_file_order(problems: tuple[Problem, ...], sections: list[str]) -> tuple[Problem, ...]:
+    order = {"": -1} | {name: number for number, name in enumerate(sections)}
+    return tuple(sorted(dict.fromkeys(problems), key=lambda problem: order.get(problem.section, len(order))))
+
+
+def _read(path: str, read: Read) -> bytes:
+    try:
+        return read(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _text(path: str, content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigErrors((Problem("", path, f"line {line} is not UTF-8"),)) from None
+
+
+def _unreadable(path: str, error: OSError) -> ConfigErrors:
+    return ConfigErrors((Problem("", path, f"cannot be read: {error.strerror or type(error).__name__}"),))

@@ -1,0 +1,57 @@
+"""What is wrong with a configuration, told all at once.
+
+No message quotes a value: a key pasted into the wrong place would end up in a log. Names of
+sections, keys and variables are quoted, they are what a person looks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from attrs import frozen
+
+SHOWN_NAMES = 12
+"""Longest list of valid names that a message spells out: more would hide the message itself."""
+
+
+@frozen
+class Problem:
+    """One mistake.
+
+    :ivar section: as in the file, ``backend:chutes``; ``environment`` for variables; empty before the first section.
+    :ivar key: key, variable or ``line N``; empty where the section itself is meant.
+    """
+
+    section: str
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        """Give one line, ``[section] key: message``."""
+        where = " ".join(part for part in (f"[{self.section}]" if self.section else "", self.key) if part)
+        return f"{where}: {self.message}" if where else self.message
+
+
+@frozen
+class ConfigErrors(Exception):
+    """Every mistake of one configuration, in the order of the file."""
+
+    problems: tuple[Problem, ...]
+
+    def __str__(self) -> str:
+        """Give one line a problem."""
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+def suggestion(wrong: str, valid: Iterable[str]) -> str:
+    """Give ``did you mean X?`` for the nearest of ``valid``, or all of them if none is near."""
+    names = sorted(valid)
+    by_lower = {name.lower(): name for name in names}
+    near = get_close_matches(wrong.lower(), by_lower, n=1)
+    if near:
+        return f"did you mean {by_lower[near[0]]}?"
+    if not names:
+        return "there is none"
+    shown = ", ".join(names[:SHOWN_NAMES])
+    return f"valid: {shown}{', ...' if len(names) > SHOWN_NAMES else ''}"

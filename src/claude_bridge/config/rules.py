@@ -1,0 +1,131 @@
+"""Rules between sections: names that must exist, and who may spend whose key.
+
+They run on a `Draft`, so a key that could not be read is not blamed a second time for what its default does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from attrs import evolve, frozen
+
+from claude_bridge.config.listeners import listener
+from claude_bridge.config.problems import Problem, suggestion
+from claude_bridge.config.schema import Backend, Config, Model
+from claude_bridge.config.secrets import Read
+
+_KEY_HEADERS = frozenset({"api-key", "x-api-key", "x-goog-api-key"})
+"""Headers that carry a key of the owner's, as `Backend.api_key` does."""
+
+
+@frozen
+class Rules:
+    """Checks one configuration.
+
+    :ivar broken: the (section, key) that could not be read.
+    :ivar listen_at: section and key where the listeners come from.
+    """
+
+    config: Config
+    broken: Collection[tuple[str, str]]
+    read: Read
+    listen_at: tuple[str, str] = ("server", "listen")
+
+    def problems(self) -> Iterator[Problem]:
+        """Give everything that breaks a rule."""
+        yield from self._listeners()
+        yield from self._authorities()
+        yield from self._models()
+        yield from self._route()
+        yield from self._keys()
+
+    def _listeners(self) -> Iterator[Problem]:
+        server = self.config.server
+        if not server.listen:
+            yield Problem("server", "listen", "needs at least one endpoint")
+        if self._is_broken("server", "credentials", "allow_open") or server.allow_open or not self._spends():
+            return
+        for text in server.listen:
+            if not listener(text).local:
+                yield Problem(*self.listen_at, f"{text} can be reached from other machines, {self._remedy()}")
+
+    def _spends(self) -> bool:
+        """Tell whether whoever connects can use a backend without a credential of their own."""
+        if self.config.server.credentials == "forward":
+            return any(self._has_key(backend) for backend in self.config.backends.values())
+        return self.config.server.credentials == "none"
+
+    def _has_key(self, backend: Backend) -> bool:
+        given = backend.api_key is not None or self._is_broken(f"backend:{backend.name}", "api_key")
+        return given or any(name.lower() in _KEY_HEADERS for name, _ in backend.headers)
+
+    def _remedy(self) -> str:
+        whose = "whose users would spend the backend's own key"
+        if self.config.server.credentials == "none":
+            whose = "and with credentials = none anybody could use the backends"
+        return (
+            f"{whose}: listen on 127.0.0.1 only, or set credentials = keys with a [key:NAME] for each client, "
+            "or credentials = forward and no api_key, or allow_open = yes if that is meant"
+        )
+
+    def _authorities(self) -> Iterator[Problem]:
+        for backend in self.config.backends.values():
+            if backend.ca_file is not None and (message := self._authority(backend.ca_file)):
+                yield Problem(f"backend:{backend.name}", "ca_file", message)
+
+    def _authority(self, path: str) -> str:
+        try:
+            pem = self.read(path)
+        except OSError as error:
+            return f"cannot read {path}: {error.strerror or type(error).__name__}"
+        return "" if b"-----BEGIN CERTIFICATE-----" in pem else f"{path} holds no certificate in PEM form"
+
+    def _models(self) -> Iterator[Problem]:
+        backends = self.config.backends
+        for model in self.config.models.values():
+            section = f"model:{model.alias}"
+            if self._is_broken(section, "backend"):
+                continue
+            if not model.backend:
+                yield Problem(section, "backend", f"is needed where there are several, {suggestion('', backends)}")
+            elif model.backend not in backends:
+                yield Problem(section, "backend", f"no [backend:*] of that name, {suggestion(model.backend, backends)}")
+
+    def _route(self) -> Iterator[Problem]:
+        models = self.config.models
+        for route in self.config.routes.values():
+            section = f"route:{route.name}"
+            if self._is_broken(section, "models"):
+                continue
+            if len(route.models) != 1:
+                yield Problem(section, "models", f"must name exactly one model, not {len(route.models)}")
+            for name in route.models:
+                if name not in models:
+                    yield Problem(section, "models", f"no [model:*] of that name, {suggestion(name, models)}")
+
+    def _keys(self) -> Iterator[Problem]:
+        if self.config.server.credentials == "keys" and not self.config.keys:
+            yield Problem("server", "credentials", "keys needs a [key:NAME] with a secret for each client")
+        seen: dict[str, str] = {}
+        for key in self.config.keys.values():
+            section = f"key:{key.name}"
+            if self._is_broken(section, "secret"):
+                continue
+            twin = seen.setdefault(key.secret.fingerprint(), key.name)
+            if not key.secret:
+                yield Problem(section, "secret", "is missing: ${VAR}, file:/path or credential:NAME")
+            elif twin != key.name:
+                yield Problem(section, "secret", f"is the same as that of [key:{twin}]")
+
+    def _is_broken(self, section: str, *keys: str) -> bool:
+        return any((section, key) in self.broken for key in keys)
+
+
+def complete(config: Config) -> Config:
+    """Fill in what follows from the rest: a model's name at the backend, and the only backend there is."""
+    only = next(iter(config.backends)) if len(config.backends) == 1 else ""
+    return evolve(config, models={alias: _complete_model(model, only) for alias, model in config.models.items()})
+
+
+def _complete_model(model: Model, only_backend: str) -> Model:
+    return evolve(model, name=model.name or model.alias, backend=model.backend or only_backend)

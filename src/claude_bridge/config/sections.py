@@ -1,0 +1,98 @@
+"""Which sections there are, and which keys each takes: read off the schema, in its order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import Attribute, fields, frozen, resolve_types
+
+from claude_bridge.config import schema
+from claude_bridge.config.problems import suggestion
+
+PUBLISHED_MARK = "@claude-bridge"
+"""Ends the model ids that clients see; stripped from what they send, so no name of ours may end in it."""
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*)")
+
+
+@frozen(kw_only=True)
+class Kind:
+    """One kind of section.
+
+    :ivar word: what the header says, ``server`` or the part before the colon of ``backend:chutes``.
+    :ivar target: the attribute of `schema.Config` that holds it, or the mapping of them.
+    :ivar name_field: the attribute that gets NAME; empty for a section that is there once.
+    :ivar example: a NAME to show in messages and tables.
+    """
+
+    word: str
+    schema: type[Any]
+    target: str
+    name_field: str = ""
+    example: str = "NAME"
+    check_name: Callable[[str], None] = lambda _name: None
+
+    @property
+    def keys(self) -> tuple[Attribute[Any], ...]:
+        """The keys of the section, with their types resolved."""
+        return tuple(item for item in fields(resolve_types(self.schema)) if item.name != self.name_field)
+
+    @property
+    def header(self) -> str:
+        """What to write between the brackets."""
+        return f"{self.word}:{self.example}" if self.name_field else self.word
+
+
+def _check_plain(name: str) -> None:
+    if not _PLAIN_NAME.fullmatch(name):
+        raise ValueError("the NAME must consist of letters, digits, dots, dashes and underscores")
+
+
+def _check_model(name: str) -> None:
+    if not name or not name.isprintable() or any(character.isspace() for character in name):
+        raise ValueError("the NAME of a model must not be empty or hold a space")
+    if name.endswith(PUBLISHED_MARK):
+        raise ValueError(f"the NAME of a model must not end in {PUBLISHED_MARK}: clients get that added")
+
+
+def _check_route(name: str) -> None:
+    if name != "default":
+        raise ValueError("the only route today is [route:default]")
+
+
+KINDS: Mapping[str, Kind] = {
+    kind.word: kind
+    for kind in (
+        Kind(word="server", schema=schema.Server, target="server"),
+        Kind(word="backend", schema=schema.Backend, target="backends", name_field="name", check_name=_check_plain),
+        Kind(word="model", schema=schema.Model, target="models", name_field="alias", check_name=_check_model),
+        Kind(
+            word="route",
+            schema=schema.Route,
+            target="routes",
+            name_field="name",
+            example="default",
+            check_name=_check_route,
+        ),
+        Kind(word="key", schema=schema.ClientKey, target="keys", name_field="name", check_name=_check_plain),
+        Kind(word="breaker", schema=schema.Breaker, target="breaker"),
+        Kind(word="limits", schema=schema.Limits, target="limits"),
+        Kind(word="log", schema=schema.Log, target="log"),
+    )
+}
+
+
+def find_kind(section: str) -> tuple[Kind, str]:
+    """Give kind and NAME of a section header. Raises `ValueError` for one that does not exist."""
+    if section == "DEFAULT":
+        raise ValueError("there are no defaults for all sections: write each key into its own section")
+    word, colon, name = section.partition(":")
+    kind = KINDS.get(word)
+    if kind is None:
+        raise ValueError(f"unknown section, {suggestion(word, KINDS)}")
+    if bool(colon) != bool(kind.name_field):
+        raise ValueError(f"unknown section, did you mean [{kind.header}]?")
+    kind.check_name(name)
+    return kind, name
