@@ -1,0 +1,37 @@
+"""A request body that is already there."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IConsumer
+from twisted.web.iweb import IBodyProducer
+from zope.interface import implementer
+
+
+@implementer(IBodyProducer)
+class BytesBody:
+    """Gives all bytes in one synchronous write, as often as it is asked.
+
+    treq's own choice, ``FileBodyProducer``, copies through the global reactor's cooperator; this one needs no
+    reactor, and can be sent a second time when a reused connection turns out to be dead.
+
+    :ivar length: bytes.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.length = len(data)
+        self._data = data
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:  # noqa: N802 - Twisted's name
+        """Write everything."""
+        consumer.write(self._data)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Do nothing: all was written at once."""
+
+    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Do nothing: all was written at once."""
+
+    def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Do nothing: all was written at once."""
