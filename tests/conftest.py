@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from zope.interface import provider
 
 from claude_bridge.testing.backend import ScriptedBackend
 
@@ -15,7 +16,7 @@ from claude_bridge.testing.backend import ScriptedBackend
 @pytest.fixture(scope="session")
 def reactor() -> Any:
     """Give the reactor that pytest-twisted runs."""
-    from twisted.internet import reactor as running  # noqa: TID251 - the test run's own
+    from twisted.internet import reactor as running
 
     return running
 
@@ -28,6 +29,7 @@ def logged_failures() -> Iterator[list[LogEvent]]:
     """
     failures: list[LogEvent] = []
 
+    @provider(ILogObserver)
     def observe(event: LogEvent) -> None:
         if event.get("log_failure") is not None:
             failures.append(event)

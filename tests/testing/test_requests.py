@@ -37,6 +37,7 @@ def result(of: str) -> dict[str, Any]:
     return {"role": "tool", "tool_call_id": of, "content": "done"}
 
 
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}
 USER = {"role": "user", "content": "hi"}
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
 
@@ -104,7 +105,9 @@ class ValidTests:
             request(USER, called("1"), result("1")),
             request(USER, called("1", "2"), result("1"), result("2"), USER, called("1"), result("1")),
             request(USER, {**called("1"), "reasoning_content": "hm"}, result("1")),
-            request({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}]}),
+            request(
+                {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}]}
+            ),
             request(tools=[TOOL], tool_choice="required", parallel_tool_calls=False),
             request(tools=[TOOL], tool_choice={"type": "function", "function": {"name": "f"}}),
             request(stream=True, stream_options={"include_usage": True}, max_tokens=5, temperature=0, stop=["a"]),

@@ -38,7 +38,9 @@ class Performance:
         for name, value in answer.headers:
             self._request.responseHeaders.addRawHeader(name, value)
         self._request.registerProducer(self, True)
-        self._step()
+        self._wait(
+            0
+        )  # a later turn: the reactor runs timers before it writes, so a cut would overtake this turn's write
 
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
         """Wait: the socket takes no more."""
