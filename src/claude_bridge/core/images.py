@@ -1,0 +1,135 @@
+"""What a picture or a PDF costs in tokens, read from the first bytes of its base64 text.
+
+Nothing is decoded but the prefix that a format needs, and nothing here raises: what cannot be
+read is `None` and costs a flat sum. Rules and numbers: wire-contract 5.12.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from binascii import a2b_base64
+from math import ceil
+
+PATCH = 28
+"""Edge in pixels of the square that counts as one token."""
+
+LONG_EDGE = 1568
+"""Pixels; larger pictures are shrunk to it before they are counted."""
+
+MOST_IMAGE_TOKENS = 1568
+"""A picture is shrunk further until it costs no more than this."""
+
+UNKNOWN_IMAGE_TOKENS = 1600
+"""For a picture whose size cannot be read: the most that a readable one costs, rounded up."""
+
+PDF_PAGE_TOKENS = 2000
+"""A page of a PDF, text and rendered picture together."""
+
+# PNG, GIF and WebP say their size in the first 30 bytes; 64 characters are 48 bytes.
+_HEAD_CHARACTERS = 64
+# A JPEG says it after its metadata: EXIF with a thumbnail fills one segment of 64 KiB, colour
+# profiles some more. 256 KiB of base64 hold nearly all of them and decode in under a millisecond.
+_JPEG_CHARACTERS = 256 * 1024
+# The reactor waits while pages are counted; 8 MiB of base64 take some 20 ms. The rest is extrapolated.
+_PDF_CHARACTERS = 8 * 1024 * 1024
+# No API takes longer documents; it also bounds what a forged page count can claim.
+_MOST_PDF_PAGES = 1000
+
+_PAGE_OBJECT = re.compile(rb"/Type\s{0,8}/Page(?![A-Za-z])")
+# A linearized file tells its page count in the clear within its first object, even when page objects are compressed.
+_LINEARIZED_PAGES = re.compile(rb"/Linearized\b[^>]{0,400}?/N\s{1,4}(\d{1,6})")
+
+_WHITESPACE = re.compile(r"\s+")
+_JPEG_BARE_MARKERS = frozenset((0x01, *range(0xD0, 0xD9)))
+_JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_SCAN = 0xDA
+
+
+def decode_prefix(data: str, characters: int) -> bytes:
+    """Decode at most ``characters`` of base64 text; what is not base64 gives no bytes."""
+    # Wrapped lines add a character in 65 or so; an eighth more is plenty, and it bounds the work.
+    text = _WHITESPACE.sub("", data[: characters + characters // 8])[:characters]
+    try:
+        return a2b_base64(text[: len(text) & ~3])
+    except ValueError:
+        return b""
+
+
+def dimensions(data: str) -> tuple[int, int] | None:
+    """Give width and height in pixels of a base64 PNG, JPEG, GIF or WebP, or None.
+
+    ``data`` may be the whole text or any prefix of it.
+    """
+    head = decode_prefix(data, _HEAD_CHARACTERS)
+    is_jpeg = head.startswith(b"\xff\xd8")
+    size = _jpeg_size(decode_prefix(data, _JPEG_CHARACTERS)) if is_jpeg else _header_size(head)
+    return size if size and min(size) > 0 else None
+
+
+def image_tokens(size: tuple[int, int] | None) -> int:
+    """Count the tokens of a picture of this width and height in pixels."""
+    if size is None:
+        return UNKNOWN_IMAGE_TOKENS
+    shrink = min(1.0, LONG_EDGE / max(size))
+    across, down = (ceil(max(1, round(edge * shrink)) / PATCH) for edge in size)
+    return min(across * down, MOST_IMAGE_TOKENS)
+
+
+def pdf_pages(data: str) -> int:
+    """Count the pages of a base64 PDF, at least one; where the page objects are compressed this is a guess."""
+    content = decode_prefix(data, _PDF_CHARACTERS)
+    found = sum(1 for _ in _PAGE_OBJECT.finditer(content))
+    if len(data) > _PDF_CHARACTERS:
+        found = found * len(data) // _PDF_CHARACTERS
+    if told := _LINEARIZED_PAGES.search(content, 0, 2048):
+        found = max(found, int(told[1]))
+    return min(max(found, 1), _MOST_PDF_PAGES)
+
+
+def _header_size(head: bytes) -> tuple[int, int] | None:
+    """Read the size from the fixed places of PNG, GIF and WebP."""
+    try:
+        if head.startswith(b"\x89PNG\r\n\x1a\n"):
+            return struct.unpack_from(">II", head, 16)
+        if head.startswith((b"GIF87a", b"GIF89a")):
+            return struct.unpack_from("<HH", head, 6)
+        if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+            return _webp_size(head)
+    except struct.error:  # cut off inside the header
+        pass
+    return None
+
+
+def _webp_size(head: bytes) -> tuple[int, int] | None:
+    """Read the size from one of the three kinds of first chunk; 14-bit fields in two of them, 24-bit in VP8X."""
+    kind = head[12:16]
+    if kind == b"VP8 " and head[23:26] == b"\x9d\x01\x2a":
+        width, height = struct.unpack_from("<HH", head, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    if kind == b"VP8L" and head[20:21] == b"\x2f":
+        (bits,) = struct.unpack_from("<I", head, 21)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8X":
+        low, high, low2, high2 = struct.unpack_from("<HBHB", head, 24)
+        return (high << 16 | low) + 1, (high2 << 16 | low2) + 1
+    return None
+
+
+def _jpeg_size(content: bytes) -> tuple[int, int] | None:
+    """Walk the segments of a JPEG up to the one with the size; every step goes forward."""
+    at = 2
+    while at + 9 <= len(content) and content[at] == 0xFF:  # noqa: PLR2004 - each marker begins with this byte
+        marker = content[at + 1]
+        if marker in _JPEG_SIZE_MARKERS:
+            height, width = struct.unpack_from(">HH", content, at + 5)
+            return width, height
+        if marker == 0xFF:  # noqa: PLR2004 - fill byte
+            at += 1
+        elif marker in _JPEG_BARE_MARKERS:
+            at += 2
+        elif marker == _JPEG_SCAN:
+            return None
+        else:
+            at += 2 + int.from_bytes(content[at + 2 : at + 4])
+    return None

@@ -1,0 +1,103 @@
+"""How long a backend asks its callers to wait: headers and sentences in all the notations they use.
+
+Everything is in seconds; what cannot be read is None, and nothing here raises.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+_NUMBER = r"[0-9]{1,13}(?:\.[0-9]{1,9})?"
+_BARE = re.compile(_NUMBER)
+_UNIT = r"ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?"
+_PART = re.compile(rf"\s?({_NUMBER})\s?({_UNIT})(?![a-z])")
+_SECONDS_PER_UNIT = {"ms": 0.001, "mi": 60.0, "m": 60.0, "s": 1.0, "se": 1.0, "h": 3600.0, "ho": 3600.0}
+_SECONDS_PER_DAY = 86400.0
+# Days, hours, minutes, seconds.
+_MOST_PARTS = 4
+_ASKED_IN_WORDS = re.compile(r"(?:try again|retry|wait)(?: in| after| for)?(?: about)? (?=[0-9])")
+# RFC 9110's preferred form; the two obsolete ones have no sender left.
+_HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
+# A bare reset beyond these is a point in time: Unix seconds, or milliseconds (OpenRouter).
+_UNIX_SECONDS = 10**9
+_UNIX_MILLISECONDS = 10**12
+_TOO_MANY_REQUESTS = 429
+
+
+def duration(text: str) -> float | None:
+    """Read "6m0s", "350ms" or "3.5 seconds" at the start of ``text``, or ``text`` that is a bare number of seconds."""
+    text = text.strip().lower()
+    total, at = 0.0, 0
+    for _ in range(_MOST_PARTS):
+        part = _PART.match(text, at)
+        if part is None:
+            break
+        total += float(part[1]) * _seconds_per(part[2])
+        at = part.end()
+    return total if at else _bare(text)
+
+
+def in_headers(status: int, headers: Mapping[str, str], *, now: float) -> float | None:
+    """Give the wait that response headers (names in lower case) ask for; ``now`` is in Unix seconds.
+
+    ``retry-after-ms`` is finer than ``retry-after``. The ``x-ratelimit-reset-*`` headers come with every answer of
+    some servers, so they count for 429 only.
+    """
+    if (milliseconds := _bare(headers.get("retry-after-ms", ""))) is not None:
+        return milliseconds / 1000
+    if (seconds := _retry_after(headers.get("retry-after", ""), now)) is not None:
+        return seconds
+    return _reset(headers, now) if status == _TOO_MANY_REQUESTS else None
+
+
+def in_words(message: str) -> float | None:
+    """Find "try again in 3.5s" and the like in an error message."""
+    text = message.lower()
+    asked = _ASKED_IN_WORDS.search(text)
+    if asked is None:
+        return None
+    part = _PART.match(text, asked.end())
+    return duration(text[part.start() :]) if part else None
+
+
+def _seconds_per(unit: str) -> float:
+    """Give the length of a unit, which `_PART` has matched."""
+    if unit.startswith("milli"):
+        return _SECONDS_PER_UNIT["ms"]
+    return _SECONDS_PER_UNIT.get(unit[:2], _SECONDS_PER_DAY)
+
+
+def _bare(text: str) -> float | None:
+    """Read a number and nothing else."""
+    number = _BARE.fullmatch(text.strip())
+    return float(number[0]) if number else None
+
+
+def _retry_after(text: str, now: float) -> float | None:
+    """Read the header of RFC 9110, which holds seconds or a date; fractions and units are seen in the wild."""
+    text = text.strip()
+    if not _HTTP_DATE.fullmatch(text):
+        return duration(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except ValueError:  # the 40th of February
+        return None
+
+
+def _reset(headers: Mapping[str, str], now: float) -> float | None:
+    """Take the longest reset among the limits that are used up, or among all where none says so."""
+    prefix = "x-ratelimit-reset"
+    resets = {name.removeprefix(prefix): text for name, text in headers.items() if name.startswith(prefix)}
+    spent = [text for kind, text in resets.items() if headers.get(f"x-ratelimit-remaining{kind}", "").strip() == "0"]
+    waits = [wait for text in spent or resets.values() if (wait := _until(text, now)) is not None]
+    return max(waits, default=None)
+
+
+def _until(text: str, now: float) -> float | None:
+    """Read a reset: a duration, or the Unix time when it ends."""
+    bare = _bare(text)
+    if bare is None or bare < _UNIX_SECONDS:
+        return duration(text)
+    return max(0.0, (bare / 1000 if bare >= _UNIX_MILLISECONDS else bare) - now)
