@@ -1,0 +1,135 @@
+"""Neutral events -> one whole message, for clients that do not stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import define, field
+
+from claude_bridge.core import message, sse, wire
+from claude_bridge.core.errors import UpstreamProtocolError
+from claude_bridge.core.events import (
+    Event,
+    Finished,
+    ReasoningDelta,
+    TextDelta,
+    ToolArgumentsDelta,
+    ToolCallStarted,
+    Usage,
+)
+from claude_bridge.core.tokens import rough
+
+
+@define
+class _Block:
+    """A block that grows: ``call`` is the tool call that started it, or None for text and thinking."""
+
+    kind: str
+    call: ToolCallStarted | None = None
+    pieces: list[str] = field(factory=list)
+
+
+@define(kw_only=True)
+class Accumulator:
+    """One whole answer; blocks stand in the order in which they began, as in the stream.
+
+    :ivar finished: the answer is complete and `body` may be asked for.
+    :ivar usage: the counts of the finished answer.
+    """
+
+    message_id: str
+    model: str
+    input_tokens: int = 0
+    show_reasoning: bool = True
+    max_size: int = 4 * sse.DEFAULT_LIMIT
+    finished: Finished | None = field(default=None, init=False)
+    _blocks: list[_Block] = field(factory=list, init=False)
+    _calls: dict[int, _Block] = field(factory=dict, init=False)
+    _reasoned: bool = field(default=False, init=False)
+    _size: int = field(default=0, init=False)
+
+    def take(self, events: Iterable[Event]) -> None:
+        """Take events; raises `UpstreamProtocolError` if the answer outgrows ``max_size`` characters."""
+        for event in events:
+            match event:
+                case TextDelta():
+                    self._prose("text", event.text)
+                case ReasoningDelta():
+                    self._reasoned = True
+                    if self.show_reasoning:
+                        self._prose("thinking", event.text)
+                    else:
+                        self._grow(event.text)
+                case ToolCallStarted():
+                    block = _Block("tool_use", event)
+                    self._calls[event.call] = block
+                    self._blocks.append(block)
+                case ToolArgumentsDelta():
+                    self._grow(event.json)
+                    self._calls[event.call].pieces.append(event.json)
+                case Finished():
+                    self.finished = event
+                case _:
+                    pass
+
+    @property
+    def usage(self) -> Usage | None:
+        """Give the final counts, estimated where the backend gave none; None before the end."""
+        if self.finished is None:
+            return None
+        return self.finished.usage or Usage(self.input_tokens, rough(self._size), estimated=True)
+
+    def body(self) -> bytes:
+        """Give the message as JSON; only once `finished` is set."""
+        if self.finished is None or self.usage is None:
+            raise ValueError("the answer is not finished")
+        blocks = self._visible()
+        whole = message.envelope(self.message_id, self.model, message.usage_fields(self.usage))
+        whole["content"] = [_rendered(block) for block in blocks]
+        whole |= message.stop_fields(
+            self.finished,
+            called=bool(self._calls),
+            hidden_only=self._reasoned and not self.show_reasoning and not blocks,
+        )
+        return wire.encode(whole)
+
+    def _visible(self) -> list[_Block]:
+        """Leave out blank text that is a block of its own, as the stream does."""
+        return [block for block in self._blocks if block.kind != "text" or "".join(block.pieces).strip()]
+
+    def _prose(self, kind: str, text: str) -> None:
+        self._grow(text)
+        if not self._blocks or self._blocks[-1].kind != kind:
+            self._blocks.append(_Block(kind))
+        self._blocks[-1].pieces.append(text)
+
+    def _grow(self, text: str) -> None:
+        self._size += len(text)
+        if self._size > self.max_size:
+            raise UpstreamProtocolError(f"the answer is larger than {self.max_size} bytes")
+
+
+def _rendered(block: _Block) -> dict[str, object]:
+    text = "".join(block.pieces)
+    if block.call is not None:
+        return {
+            "type": "tool_use",
+            "id": block.call.id,
+            "name": block.call.name,
+            "input": _input(text),
+            "caller": {"type": "direct"},
+        }
+    if block.kind == "text":
+        return {"type": "text", "text": text, "citations": None}
+    return {"type": "thinking", "thinking": text, "signature": ""}
+
+
+def _input(text: str) -> object:
+    """Give tool input as JSON where it is an object; else in the form in which Claude Code itself keeps such input."""
+    try:
+        value = wire.decode(text.encode())
+    except wire.WireError:
+        value = None
+    if isinstance(value, dict):
+        return wire.Raw(text.encode())
+    return {"__unparsedToolInput": {"raw": text, "len": len(text)}}

@@ -1,0 +1,204 @@
+"""Wire types of the Anthropic Messages API, request side (wire-contract 1.3 to 1.5).
+
+Only what the bridge looks at has a field. Unknown keys are skipped: the API grows faster than any
+gateway, and a client must not be refused for knowing more. What the bridge merely carries (tool
+schemas, tool inputs, content blocks until somebody needs one) stays raw JSON.
+"""
+
+from __future__ import annotations
+
+from msgspec import Raw, Struct
+
+EMPTY = Raw(b"")
+"""A Raw field that was absent. Raw cannot be part of a union, so absence is this shared value."""
+
+
+class ThinkingConfig(Struct):
+    """``thinking``; any ``type`` is accepted (enabled, adaptive, disabled, between_tools ...)."""
+
+    type: str
+    budget_tokens: int | None = None
+    display: str | None = None
+
+
+class OutputFormat(Struct):
+    """``output_config.format`` (and the older top-level ``output_format``)."""
+
+    type: str
+    schema: Raw = EMPTY
+
+
+class OutputConfig(Struct):
+    """``output_config``."""
+
+    effort: str | None = None
+    format: OutputFormat | None = None
+
+
+class ToolChoice(Struct):
+    """``tool_choice``."""
+
+    type: str
+    name: str | None = None
+    disable_parallel_tool_use: bool | None = None
+
+
+class Metadata(Struct):
+    """``metadata``; Claude Code's ``user_id`` is a string that holds JSON."""
+
+    user_id: str | None = None
+
+
+class Tool(Struct):
+    """One entry of ``tools``: a custom tool, or a typed one known by its ``type``'s prefix."""
+
+    name: str = ""
+    type: str | None = None
+    description: str | None = None
+    input_schema: Raw = EMPTY
+    defer_loading: bool | None = None
+
+
+class InputMessage(Struct):
+    """One entry of ``messages``."""
+
+    role: str
+    content: str | list[Raw]
+
+
+class MessagesRequest(Struct):
+    """The body of ``POST /v1/messages`` and of ``/v1/messages/count_tokens`` (which has no ``max_tokens``)."""
+
+    model: str
+    messages: list[InputMessage]
+    max_tokens: int | None = None
+    system: str | list[Raw] | None = None
+    stream: bool | None = None
+    tools: list[Tool] | None = None
+    tool_choice: ToolChoice | None = None
+    stop_sequences: list[str] | None = None
+    thinking: ThinkingConfig | None = None
+    output_config: OutputConfig | None = None
+    output_format: OutputFormat | None = None
+    metadata: Metadata | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+
+
+class TextBlock(Struct, tag="text"):
+    """Plain text."""
+
+    text: str
+
+
+class ImageSource(Struct):
+    """Where an image is: inline base64, a URL, or an uploaded file."""
+
+    type: str
+    media_type: str = ""
+    data: str = ""
+    url: str = ""
+    file_id: str = ""
+
+
+class ImageBlock(Struct, tag="image"):
+    """An image."""
+
+    source: ImageSource
+
+
+class DocumentSource(Struct):
+    """Where a document is: base64 PDF, text, content blocks, a URL, or an uploaded file."""
+
+    type: str
+    media_type: str = ""
+    data: str = ""
+    content: str | list[Raw] = ""
+    url: str = ""
+    file_id: str = ""
+
+
+class DocumentBlock(Struct, tag="document"):
+    """A document."""
+
+    source: DocumentSource
+    title: str | None = None
+    context: str | None = None
+
+
+class SearchResultBlock(Struct, tag="search_result"):
+    """A search result that the client brings along."""
+
+    source: str = ""
+    title: str = ""
+    content: list[Raw] = []
+
+
+class ToolUseBlock(Struct, tag="tool_use"):
+    """A past tool call of the assistant."""
+
+    id: str
+    name: str
+    input: Raw = EMPTY
+
+
+class ToolResultBlock(Struct, tag="tool_result"):
+    """What a tool said."""
+
+    tool_use_id: str
+    content: str | list[Raw] | None = None
+    is_error: bool | None = None
+
+
+class ToolReferenceBlock(Struct, tag="tool_reference"):
+    """A tool that tool search found; stands inside a tool result."""
+
+    tool_name: str
+
+
+class ThinkingBlock(Struct, tag="thinking"):
+    """Past reasoning."""
+
+    thinking: str
+    signature: str | None = None
+
+
+class RedactedThinkingBlock(Struct, tag="redacted_thinking"):
+    """Past reasoning that only its maker can read."""
+
+    data: str = ""
+
+
+class UnknownBlock(Struct):
+    """A block of a type that has no class here, byte for byte."""
+
+    kind: str
+    raw: Raw
+
+
+KnownBlock = (
+    TextBlock
+    | ImageBlock
+    | DocumentBlock
+    | SearchResultBlock
+    | ToolUseBlock
+    | ToolResultBlock
+    | ToolReferenceBlock
+    | ThinkingBlock
+    | RedactedThinkingBlock
+)
+Block = KnownBlock | UnknownBlock
+
+KNOWN_TYPES = frozenset(
+    {
+        "text",
+        "image",
+        "document",
+        "search_result",
+        "tool_use",
+        "tool_result",
+        "tool_reference",
+        "thinking",
+        "redacted_thinking",
+    }
+)

@@ -1,0 +1,74 @@
+"""What is known of a request without looking at a backend: who asks, for what, how big."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import frozen
+
+from claude_bridge.core import wire
+from claude_bridge.core.anthropic import MessagesRequest
+from claude_bridge.core.tokens import rough
+
+MARK: Final = "@claude-bridge"
+"""Ending of published model ids: Claude Code's discovery keeps only ids that contain ``claude``."""
+
+_LONGEST: Final = 128
+"""Characters of a client-supplied id that are kept: they go into every log line."""
+
+
+@frozen(kw_only=True)
+class Facts:
+    """What routing, records and logs need to know.
+
+    :ivar model: the id that the client asked for, as it wrote it.
+    :ivar session: Claude Code's session id, from its header or from ``metadata.user_id``; else "".
+    :ivar agent: the subagent's id; "" for the main conversation.
+    :ivar kind: ``main``, ``subagent`` or ``auxiliary``, where the client tells; else "".
+    :ivar estimate: the prompt's tokens, roughly.
+    """
+
+    model: str
+    session: str
+    agent: str
+    kind: str
+    streamed: bool
+    estimate: int
+    body_bytes: int
+
+
+def facts(request: MessagesRequest, headers: Mapping[str, str], body_bytes: int) -> Facts:
+    """Collect the facts; header names are in lower case."""
+    agent = headers.get("x-claude-code-agent-id", "")
+    return Facts(
+        model=request.model,
+        session=_cut(headers.get("x-claude-code-session-id") or _session(request)),
+        agent=_cut(agent),
+        kind=_cut(headers.get("x-claude-code-request-class") or ("subagent" if agent else "")),
+        streamed=bool(request.stream),
+        estimate=rough(body_bytes),
+        body_bytes=body_bytes,
+    )
+
+
+def plain_model(model: str) -> str:
+    """Strip the mark of published ids."""
+    return model.removesuffix(MARK)
+
+
+def _session(request: MessagesRequest) -> str:
+    """Read the session id out of ``metadata.user_id``, which Claude Code fills with JSON."""
+    user = request.metadata.user_id if request.metadata is not None else None
+    if not user or not user.startswith("{"):
+        return ""
+    try:
+        value = wire.decode(user.encode())
+    except wire.WireError:
+        return ""
+    session = value.get("session_id") if isinstance(value, dict) else None
+    return session if isinstance(session, str) else ""
+
+
+def _cut(text: str) -> str:
+    return "".join(character for character in text[:_LONGEST] if character.isprintable())

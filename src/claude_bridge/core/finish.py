@@ -1,0 +1,80 @@
+"""Why an answer ended, and what it cost: finish reasons and usage in the neutral form (wire-contract 5.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from claude_bridge.core.events import FinishReason, Usage
+
+LENGTH: Final = frozenset({"length", "max_tokens", "model_length"})
+REFUSED: Final = frozenset({"content_filter", "sensitive", "refusal"})
+FAILED: Final = frozenset(
+    {"error", "network_error", "insufficient_system_resource", "abort", "aborted", "cancelled", "canceled"}
+)
+"""Finish reasons that say the backend broke down; Mistral, DeepSeek, Z.ai and vLLM have each their own."""
+
+
+def finish_reason(word: str | None, matched: str | int | None, stop_sequences: tuple[str, ...]) -> FinishReason:
+    """Name a backend's finish reason; ``matched`` is vLLM's ``stop_reason`` or SGLang's ``matched_stop``."""
+    if word in LENGTH:
+        return FinishReason.LENGTH
+    if word in REFUSED:
+        return FinishReason.REFUSED
+    if isinstance(matched, str) and matched in stop_sequences:
+        return FinishReason.STOP_SEQUENCE
+    return FinishReason.STOPPED
+
+
+def usage(raw: Mapping[str, Any]) -> Usage | None:
+    """Divide a backend's usage as Anthropic does, or give None where it does not say.
+
+    ``prompt_tokens`` includes what was read from and written to a cache, Anthropic's ``input_tokens`` does not.
+    """
+    prompt, completion = _count(raw, "prompt_tokens"), _count(raw, "completion_tokens")
+    if prompt is None and completion is None:
+        return None
+    details = _part(raw, "prompt_tokens_details")
+    read = _first(
+        _count(details, "cached_tokens"), _count(raw, "prompt_cache_hit_tokens"), _count(raw, "cached_tokens")
+    )
+    written = _first(_count(details, "cache_write_tokens"), _count(details, "cache_creation_input_tokens"))
+    read = min(read, prompt or 0)
+    written = min(written, max(0, (prompt or 0) - read))
+    return Usage(
+        input_tokens=max(0, (prompt or 0) - read - written),
+        output_tokens=completion or 0,
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+        thinking_tokens=_count(_part(raw, "completion_tokens_details"), "reasoning_tokens"),
+        raw=raw,
+    )
+
+
+def usage_of_timings(raw: Mapping[str, Any]) -> Usage | None:
+    """Read llama.cpp's ``timings``, its last resort where usage is missing; ``prompt_n`` leaves out the cached part."""
+    prompt, predicted = _count(raw, "prompt_n"), _count(raw, "predicted_n")
+    if prompt is None and predicted is None:
+        return None
+    return Usage(
+        input_tokens=prompt or 0,
+        output_tokens=predicted or 0,
+        cache_read_tokens=_count(raw, "cache_n") or 0,
+        raw=raw,
+    )
+
+
+def _part(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = raw.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _count(raw: Mapping[str, Any], key: str) -> int | None:
+    value = raw.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        return None
+    return int(value)
+
+
+def _first(*counts: int | None) -> int:
+    return next((count for count in counts if count is not None), 0)

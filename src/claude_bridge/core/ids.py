@@ -1,0 +1,48 @@
+"""Tool-call ids: unique and legal for the client, the backend's own again on the way back.
+
+An upstream id travels inside ours, so nothing has to be remembered and a restarted bridge still
+knows it (wire-contract 5.6). Claude Code drops the second of two calls with one id, and backends
+repeat ids (``functions.f:0``) in every answer, so a random part makes each of ours unique.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from typing import Final
+
+MAX_LENGTH: Final = 64
+"""Longest tool-use id that the Anthropic API's own pattern is known to take."""
+
+_OURS: Final = re.compile(r"^toolu_[0-9A-Za-z]{10}_([0-9A-Za-z_-]+)$")
+_ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+RandomBytes = Callable[[int], bytes]
+"""Gives that many random bytes, as ``os.urandom`` does."""
+
+
+def token(length: int, random_bytes: RandomBytes) -> str:
+    """Give ``length`` random letters and digits."""
+    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in random_bytes(length))
+
+
+def downstream_id(upstream_id: str, random_bytes: RandomBytes) -> str:
+    """Wrap an upstream call id; one that is absent or too long to travel is replaced by a random one."""
+    carried = urlsafe_b64encode(upstream_id.encode("utf-8", "surrogatepass")).rstrip(b"=").decode()
+    wrapped = f"toolu_{token(10, random_bytes)}_{carried}"
+    if carried and len(wrapped) <= MAX_LENGTH:
+        return wrapped
+    return f"toolu_{token(24, random_bytes)}"
+
+
+def upstream_id(identifier: str) -> str:
+    """Give back what `downstream_id` wrapped; any other id is given back unchanged."""
+    match = _OURS.match(identifier)
+    if not match:
+        return identifier
+    carried = match.group(1)
+    try:
+        return urlsafe_b64decode(carried + "=" * (-len(carried) % 4)).decode() or identifier
+    except ValueError:
+        return identifier

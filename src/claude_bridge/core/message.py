@@ -1,0 +1,93 @@
+"""The Anthropic message as we write it: its envelope, usage and stop reason, for streams and whole answers alike.
+
+Every field that the API's OpenAPI document requires is written, null where there is nothing to say.
+"""
+
+from __future__ import annotations
+
+from claude_bridge.core.errors import BridgeError
+from claude_bridge.core.events import Finished, FinishReason, Usage
+
+
+def envelope(message_id: str, model: str, usage: dict[str, object]) -> dict[str, object]:
+    """Give the message without content, as ``message_start`` carries it."""
+    return {
+        "id": message_id,
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "stop_details": None,
+        "container": None,
+        "usage": usage,
+    }
+
+
+def usage_fields(usage: Usage) -> dict[str, object]:
+    """Give the whole usage object of a message."""
+    return {
+        "input_tokens": usage.input_tokens,
+        "cache_creation_input_tokens": usage.cache_write_tokens,
+        "cache_read_input_tokens": usage.cache_read_tokens,
+        "cache_creation": {"ephemeral_5m_input_tokens": usage.cache_write_tokens, "ephemeral_1h_input_tokens": 0},
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": _details(usage),
+        "server_tool_use": None,
+        "service_tier": None,
+        "inference_geo": None,
+    }
+
+
+def delta_usage_fields(usage: Usage) -> dict[str, object]:
+    """Give the cumulative usage of ``message_delta``."""
+    return {
+        "input_tokens": usage.input_tokens,
+        "cache_creation_input_tokens": usage.cache_write_tokens,
+        "cache_read_input_tokens": usage.cache_read_tokens,
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": _details(usage),
+        "server_tool_use": None,
+    }
+
+
+def stop_fields(finished: Finished, *, called: bool, hidden_only: bool) -> dict[str, object]:
+    """Reconcile why the backend stopped with what was emitted.
+
+    A tool block means ``tool_use`` unless the answer was cut by a limit: clients do not run tools otherwise, and
+    ``tool_use`` without a block makes Claude Code ask again (wire-contract 1.11). ``hidden_only``: the answer was
+    reasoning that the client did not ask to see, so it must not look like an empty but complete one.
+    """
+    details: dict[str, object] | None = None
+    reason = "end_turn"
+    if finished.reason is FinishReason.REFUSED:
+        reason = "refusal"
+        details = {"type": "refusal", "category": None, "explanation": finished.explanation}
+    elif finished.reason is FinishReason.LENGTH or hidden_only:
+        reason = "max_tokens"
+    elif finished.reason is FinishReason.CONTEXT_FULL:
+        reason = "model_context_window_exceeded"
+    elif called:
+        reason = "tool_use"
+    elif finished.reason is FinishReason.STOP_SEQUENCE:
+        reason = "stop_sequence"
+    return {
+        "stop_reason": reason,
+        "stop_sequence": finished.stop_sequence if reason == "stop_sequence" else None,
+        "stop_details": details,
+        "container": None,
+    }
+
+
+def error_fields(error: BridgeError, request_id: str) -> dict[str, object]:
+    """Give the error envelope (wire-contract 1.8)."""
+    return {
+        "type": "error",
+        "error": {"type": error.kind, "message": error.message},
+        "request_id": request_id,
+    }
+
+
+def _details(usage: Usage) -> dict[str, object] | None:
+    return None if usage.thinking_tokens is None else {"thinking_tokens": usage.thinking_tokens}

@@ -1,0 +1,193 @@
+"""Wire types of OpenAI chat completions: the request we send, the chunks and answers we read.
+
+Reading is lenient by construction: every field has a default, and `claude_bridge.core.wire`
+falls back to a forgiving reading where a server's types differ (wire-contract 3.2 and 4.3).
+"""
+
+from __future__ import annotations
+
+from msgspec import Raw, Struct
+
+EMPTY = Raw(b"")
+"""A Raw field that was absent."""
+
+
+class FunctionCall(Struct):
+    """Name and JSON arguments of a call in the history."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(Struct):
+    """A call in the history."""
+
+    id: str
+    function: FunctionCall
+    type: str = "function"
+
+
+class TextPart(Struct, tag="text", tag_field="type"):
+    """A part of a user message: text."""
+
+    text: str
+
+
+class ImageUrl(Struct):
+    """A data URL or an address."""
+
+    url: str
+
+
+class ImagePart(Struct, tag="image_url", tag_field="type"):
+    """A part of a user message: an image."""
+
+    image_url: ImageUrl
+
+
+class FileData(Struct):
+    """A file as a data URL."""
+
+    filename: str
+    file_data: str
+
+
+class FilePart(Struct, tag="file", tag_field="type"):
+    """A part of a user message: a file."""
+
+    file: FileData
+
+
+Part = TextPart | ImagePart | FilePart
+
+
+class ChatMessage(Struct, omit_defaults=True):
+    """One message of the request. ``content`` is always written: null beside tool calls is meant."""
+
+    role: str
+    content: str | list[Part] | None
+    reasoning_content: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+
+
+class FunctionDefinition(Struct, omit_defaults=True):
+    """A tool's name, description and JSON Schema (byte for byte the client's)."""
+
+    name: str
+    description: str | None = None
+    parameters: Raw = EMPTY
+
+
+class FunctionTool(Struct):
+    """One entry of ``tools``."""
+
+    function: FunctionDefinition
+    type: str = "function"
+
+
+class FunctionName(Struct):
+    """The name in a named tool choice."""
+
+    name: str
+
+
+class NamedToolChoice(Struct):
+    """``tool_choice`` that asks for one tool."""
+
+    function: FunctionName
+    type: str = "function"
+
+
+class StreamOptions(Struct):
+    """``stream_options``."""
+
+    include_usage: bool = True
+
+
+class JsonSchema(Struct, omit_defaults=True):
+    """``response_format.json_schema``."""
+
+    name: str
+    schema: Raw = EMPTY
+
+
+class ResponseFormat(Struct, omit_defaults=True):
+    """``response_format``."""
+
+    type: str
+    json_schema: JsonSchema | None = None
+
+
+class ChatRequest(Struct, omit_defaults=True):
+    """The request but for its messages, in the order in which it is written; ``messages`` come last.
+
+    The order is fixed so that two turns of a conversation begin with the same bytes.
+    """
+
+    model: str
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: list[str] | None = None
+    reasoning_effort: str | None = None
+    response_format: ResponseFormat | None = None
+    tool_choice: str | NamedToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    tools: list[FunctionTool] | None = None
+
+
+class FunctionDelta(Struct):
+    """A fragment of a call."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ToolCallDelta(Struct):
+    """A fragment of a call, with what tells which call it belongs to."""
+
+    index: int | None = None
+    id: str | None = None
+    function: FunctionDelta | None = None
+
+
+class Delta(Struct):
+    """A chunk's ``delta``, or a whole answer's ``message``."""
+
+    content: str | list[Raw] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    reasoning_text: str | None = None
+    thinking: str | None = None
+    reasoning_details: list[Raw] | None = None
+    tool_calls: list[ToolCallDelta] | None = None
+    function_call: FunctionDelta | None = None
+    refusal: str | None = None
+
+
+class Choice(Struct):
+    """One choice; only the first (index 0) is ever asked for."""
+
+    index: int | None = 0
+    delta: Delta | None = None
+    message: Delta | None = None
+    finish_reason: str | None = None
+    stop_reason: str | int | None = None
+    matched_stop: str | int | None = None
+    usage: Raw = EMPTY
+
+
+class Chunk(Struct):
+    """A chat completion chunk, a whole chat completion, or an error where one of them should be."""
+
+    model: str | None = None
+    choices: list[Choice] | None = None
+    usage: Raw = EMPTY
+    error: Raw = EMPTY
+    timings: Raw = EMPTY
+    x_groq: Raw = EMPTY
+    object: str | None = None

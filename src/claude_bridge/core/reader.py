@@ -1,0 +1,295 @@
+"""Upstream bytes -> neutral events: the one reader of streams and of whole answers.
+
+What may live here: which part of a chunk means what, and when an answer is finished. It is
+finished by ``[DONE]``, or by the end of the body after a finish reason; an end without either is a
+cut (design 5). Within a chunk reasoning comes before text before tool calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attrs import define, field
+
+from claude_bridge.core import finish, wire
+from claude_bridge.core.dialect import Dialect
+from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamProtocolError
+from claude_bridge.core.events import Event, Finished, FinishReason, ReasoningDelta, Started, TextDelta, Usage
+from claude_bridge.core.ids import RandomBytes
+from claude_bridge.core.openai import Choice, Chunk, Delta
+from claude_bridge.core.sse import DEFAULT_LIMIT, Decoder, Frame
+from claude_bridge.core.thinktags import ThinkSplitter
+from claude_bridge.core.toolcalls import ToolCalls
+
+MAX_JUNK: Final = 3
+"""Data events that are no JSON object (a stray keep-alive text) before the stream is given up. An event that
+begins like an object and is broken is never skipped: its content would be missing without a trace."""
+
+_DONE: Final = b"[DONE]"
+
+
+@define(kw_only=True)
+class Reader:
+    """One upstream answer.
+
+    :ivar data_event_seen: the backend has said something that is not a keep-alive.
+    :ivar finish_seen: the finish reason is there; only late usage may follow.
+    :ivar done: `Finished` was given; everything later is ignored.
+    :ivar failure: an error that the backend reported inside its answer, decoded, else None.
+    :ivar error: what is wrong with the answer itself, else None.
+    """
+
+    dialect: Dialect
+    random_bytes: RandomBytes
+    tool_names: Mapping[str, str] = field(factory=dict)
+    stop_sequences: tuple[str, ...] = ()
+    context_window: int | None = None
+    max_event: int = DEFAULT_LIMIT
+    max_held: int = DEFAULT_LIMIT
+    max_answer: int = 4 * DEFAULT_LIMIT
+    data_event_seen: bool = field(default=False, init=False)
+    finish_seen: bool = field(default=False, init=False)
+    done: bool = field(default=False, init=False)
+    failure: object = field(default=None, init=False)
+    error: BridgeError | None = field(default=None, init=False)
+    _decoder: Decoder = field(init=False)
+    _whole: list[bytes] | None = field(default=None, init=False)
+    _whole_size: int = field(default=0, init=False)
+    _sniffed: bool = field(default=False, init=False)
+    _calls: ToolCalls = field(init=False)
+    _splitter: ThinkSplitter | None = field(factory=ThinkSplitter, init=False)
+    _started: bool = field(default=False, init=False)
+    _finish: str | None = field(default=None, init=False)
+    _matched: str | int | None = field(default=None, init=False)
+    _refused: bool = field(default=False, init=False)
+    _usage: wire.Raw | None = field(default=None, init=False)
+    _timings: wire.Raw | None = field(default=None, init=False)
+    _junk: int = field(default=0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Set up the parts."""
+        self._decoder = Decoder(self.max_event)
+        self._calls = ToolCalls(dict(self.tool_names), self.random_bytes)
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Take body bytes and give the events they complete; look at `failure` and `error` afterwards."""
+        events: list[Event] = []
+        if not self._sniffed:
+            self._sniff(data)
+        if self._whole is not None:
+            self._collect(data)
+            return events
+        self._guarded(lambda: self._frames(self._decoder.feed(data), events))
+        return events
+
+    def close(self) -> list[Event]:
+        """End of the body: give the last events; sets `error` to `UpstreamCut` if the answer is not finished."""
+        events: list[Event] = []
+        if self._whole is not None:
+            self._guarded(lambda: self._read_whole(b"".join(self._whole or ()), events))
+        else:
+            self._guarded(lambda: self._frames(self._decoder.close(), events))
+        if not (self.done or self.failure or self.error):
+            if self.finish_seen:
+                self._end(events)
+            else:
+                self.error = UpstreamCut("the backend closed the connection before its answer was finished")
+        return events
+
+    def _guarded(self, read: Callable[[], None]) -> None:
+        """Turn what the parts raise into `error`, so that the events before it are not lost."""
+        try:
+            read()
+        except wire.WireError as problem:
+            self.error = UpstreamProtocolError(f"the backend sent broken JSON: {problem}")
+        except UpstreamProtocolError as problem:
+            self.error = problem
+
+    def _sniff(self, data: bytes) -> None:
+        """Tell a whole JSON answer from a stream by its first byte, whatever the content type says."""
+        start = data.lstrip()
+        if start:
+            self._sniffed = True
+            if start[:1] in b"{[":
+                self._whole = []
+
+    def _collect(self, data: bytes) -> None:
+        if self._whole is not None and self.error is None:
+            self._whole.append(data)
+            self._whole_size += len(data)
+            if self._whole_size > self.max_answer:
+                self.error = UpstreamProtocolError(f"the backend's answer is larger than {self.max_answer} bytes")
+
+    def _frames(self, frames: list[Frame], events: list[Event]) -> None:
+        for name, data in frames:
+            if self.done or self.failure is not None:
+                return
+            if data == _DONE or data.strip() == _DONE:
+                self._end(events)
+            else:
+                self._data(name, data, events)
+
+    def _data(self, name: bytes, data: bytes, events: list[Event]) -> None:
+        if data[:1] != b"{" and data.lstrip()[:1] not in (b"{", b"["):
+            self._skip(name, data)
+            return
+        chunk = wire.decode_chunk(data)
+        self.data_event_seen = True
+        if chunk.choices is None or chunk.error or name == b"error":
+            self.failure = _reported_failure(chunk, name, data)
+        if self.failure is None:
+            self._chunk(chunk, events)
+
+    def _skip(self, name: bytes, data: bytes) -> None:
+        if name == b"error":
+            self.failure = {"error": data.decode("utf-8", "replace")}
+            return
+        self._junk += 1
+        if self._junk > MAX_JUNK:
+            raise UpstreamProtocolError("the backend sends events that are not chat completion chunks")
+
+    def _read_whole(self, body: bytes, events: list[Event]) -> None:
+        chunk = wire.decode_chunk(body.strip())
+        self.data_event_seen = True
+        self.failure = _reported_failure(chunk, b"", body) if chunk.choices else wire.decode(body)
+        if self.failure is None:
+            self._chunk(chunk, events)
+        if self.failure is None:
+            self._end(events)
+
+    def _chunk(self, chunk: Chunk, events: list[Event]) -> None:
+        if not self._started:
+            self._started = True
+            events.append(Started(chunk.model or ""))
+        if chunk.usage and wire.present(chunk.usage):
+            self._usage = chunk.usage
+        if chunk.timings and wire.present(chunk.timings):
+            self._timings = chunk.timings
+        if chunk.x_groq and wire.present(chunk.x_groq):
+            self._read_groq(chunk.x_groq)
+        if chunk.choices:
+            for choice in chunk.choices:
+                if not choice.index:
+                    self._choice(choice, events)
+
+    def _read_groq(self, raw: wire.Raw) -> None:
+        value = wire.decode(raw)
+        if isinstance(value, dict) and isinstance(value.get("usage"), dict):
+            self._usage = wire.Raw(wire.encode(value["usage"]))
+
+    def _choice(self, choice: Choice, events: list[Event]) -> None:
+        delta = choice.delta if choice.delta is not None else choice.message
+        if delta is not None:
+            self._delta(delta, events)
+        if choice.usage and wire.present(choice.usage):
+            self._usage = choice.usage
+        if choice.finish_reason:
+            self._finished(choice)
+
+    def _finished(self, choice: Choice) -> None:
+        """Keep the first finish reason; later deltas and usage still count."""
+        if self._finish is None:
+            self._finish = choice.finish_reason
+            self._matched = choice.stop_reason if choice.stop_reason is not None else choice.matched_stop
+            self.finish_seen = True
+            if self._finish in finish.FAILED:
+                self.failure = {"error": {"message": f"the backend ended its answer with {self._finish!r}"}}
+
+    def _delta(self, delta: Delta, events: list[Event]) -> None:
+        reasoning = self.dialect.reasoning(delta)
+        if reasoning:
+            events.append(ReasoningDelta(reasoning))
+        content = delta.content
+        if content:
+            if isinstance(content, str):
+                self._text(content, events)
+            else:
+                self._parts(content, events)
+        if delta.refusal:
+            self._refused = True
+            self._text(delta.refusal, events)
+        if delta.tool_calls:
+            for call in delta.tool_calls:
+                self._calls.feed(call, events)
+            self._check_held()
+        if delta.function_call is not None:
+            self._calls.feed_whole(delta.function_call, events)
+
+    def _text(self, text: str, events: list[Event]) -> None:
+        if self._splitter is None:
+            events.append(TextDelta(text))
+            return
+        self._splitter.feed(text, events)
+        if self._splitter.idle:
+            self._splitter = None
+
+    def _parts(self, parts: list[wire.Raw], events: list[Event]) -> None:
+        """Read content that is a list of parts: Mistral's thinking among text."""
+        for raw in parts:
+            part = wire.decode(raw)
+            if isinstance(part, str):
+                self._text(part, events)
+            elif isinstance(part, dict):
+                thinking = _joined(part.get("thinking"))
+                if thinking:
+                    events.append(ReasoningDelta(thinking))
+                elif isinstance(part.get("text"), str) and part["text"]:
+                    self._text(part["text"], events)
+
+    def _check_held(self) -> None:
+        if self._calls.held > self.max_held:
+            raise UpstreamProtocolError(f"more than {self.max_held} bytes of tool arguments had to be held back")
+
+    def _end(self, events: list[Event]) -> None:
+        if self._splitter is not None:
+            self._splitter.end(events)
+            self._splitter = None
+        self._calls.end(events)
+        usage = self._final_usage()
+        reason = finish.finish_reason(self._finish, self._matched, self.stop_sequences)
+        if self._refused and reason is FinishReason.STOPPED:
+            reason = FinishReason.REFUSED
+        if reason is FinishReason.LENGTH and self._window_full(usage):
+            reason = FinishReason.CONTEXT_FULL
+        matched = self._matched if reason is FinishReason.STOP_SEQUENCE else None
+        events.append(Finished(reason, matched if isinstance(matched, str) else None, usage))
+        self.done = True
+
+    def _window_full(self, usage: Usage | None) -> bool:
+        if usage is None or self.context_window is None:
+            return False
+        prompt = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+        return prompt + usage.output_tokens >= self.context_window
+
+    def _final_usage(self) -> Usage | None:
+        if self._usage is not None:
+            raw = wire.decode(self._usage)
+            found = self.dialect.usage(raw) if isinstance(raw, dict) else None
+            if found is not None:
+                return found
+        if self._timings is not None:
+            raw = wire.decode(self._timings)
+            return finish.usage_of_timings(raw) if isinstance(raw, dict) else None
+        return None
+
+
+def _joined(thinking: Any) -> str:  # noqa: ANN401 - decoded JSON
+    """Read a thinking part: a string, or a list of text parts."""
+    if isinstance(thinking, str):
+        return thinking
+    if isinstance(thinking, list):
+        return "".join(part.get("text") or "" for part in thinking if isinstance(part, dict))
+    return ""
+
+
+def _reported_failure(chunk: Chunk, name: bytes, data: bytes) -> object:
+    """Give the error that an event carries in one of its many shapes, decoded, or None for an ordinary chunk."""
+    if chunk.choices is None or wire.present(chunk.error) or name == b"error":
+        value = wire.decode(data)
+        shapes = ("error", "detail", "message", "errors")
+        if isinstance(value, dict) and (name == b"error" or any(value.get(key) for key in shapes)):
+            return value
+        if isinstance(value, list):
+            return value
+    return None

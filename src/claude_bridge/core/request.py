@@ -1,0 +1,164 @@
+"""A Messages request -> a chat completion request, for one attempt (wire-contract 5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import frozen
+
+from claude_bridge.core import reasoning, tools, wire
+from claude_bridge.core.anthropic import MessagesRequest, OutputFormat
+from claude_bridge.core.conversation import MessageBuilder, read, system_text
+from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta, Usage
+from claude_bridge.core.openai import ChatRequest, JsonSchema, ResponseFormat
+from claude_bridge.core.target import Target
+
+LEAST_OUTPUT: Final = 1024
+"""Never ask for fewer tokens than this because of the window: an answer cut shorter helps nobody, and the backend
+says better than our estimate whether the prompt fits."""
+
+MAX_STOP: Final = 4
+"""Stop sequences that OpenAI's API takes."""
+
+NO_WEB_SEARCH: Final = "Web search is not available through this gateway."
+
+
+@frozen(kw_only=True)
+class Translation:
+    """One attempt's request.
+
+    :ivar body: the JSON to send.
+    :ivar tool_names: the backend's name of a tool -> the client's, where they differ.
+    :ivar max_tokens: what was asked for.
+    :ivar with_tools: whether tools were sent (the silence limit is longer then).
+    :ivar echoed: whether past reasoning was sent back (a refusal of it can then be mended).
+    """
+
+    body: bytes
+    tool_names: Mapping[str, str]
+    max_tokens: int | None
+    with_tools: bool
+    echoed: bool
+
+
+def decode(body: bytes, *, counting: bool = False) -> MessagesRequest:
+    """Decode and check a request's body; raises `InvalidRequest` naming the field, as the API does.
+
+    ``counting``: the body of ``count_tokens``, which has no ``max_tokens``.
+    """
+    try:
+        request = wire.decode_request(body)
+    except wire.WireError as error:
+        raise InvalidRequest(str(error)) from None
+    if not request.model:
+        raise InvalidRequest("model: String should have at least 1 character")
+    if not request.messages:
+        raise InvalidRequest("messages: at least one message is required")
+    if not counting and request.max_tokens is None:
+        raise InvalidRequest("max_tokens: Field required")
+    if request.max_tokens is not None and request.max_tokens < 0:
+        raise InvalidRequest("max_tokens: Input should be greater than or equal to 0")
+    return request
+
+
+def local_answer(request: MessagesRequest) -> list[Event] | None:
+    """Give the answer to a request that no backend need see, or None for all others.
+
+    ``max_tokens: 0`` only warms a cache that is not there. A request whose only tools are web search that Anthropic
+    would run is Claude Code's WebSearch: it takes a short text for an answer (claude-code-client 4).
+    """
+    if request.max_tokens == 0:
+        return [Started(""), Finished(FinishReason.LENGTH, usage=Usage())]
+    if request.tools:
+        try:
+            loaded = read(request.messages, "fold").loaded
+        except wire.WireError as error:
+            raise InvalidRequest(str(error)) from None
+        offered = tools.offered(request.tools, referenced=frozenset(loaded), removed=frozenset())
+        if offered.web_search and not offered.definitions:
+            return [Started(""), TextDelta(NO_WEB_SEARCH), Finished(FinishReason.STOPPED, usage=Usage())]
+    return None
+
+
+def translate(
+    request: MessagesRequest, target: Target, *, estimate: int = 0, max_tokens: int | None = None
+) -> Translation:
+    """Build the chat request for ``target``.
+
+    ``estimate``: the prompt's tokens, roughly, for the clamp to the window. ``max_tokens``: overrides the client's,
+    for the one retry after an overflow. Raises `InvalidRequest` with the path of a malformed block.
+    """
+    try:
+        return _translate(request, target, estimate, max_tokens)
+    except wire.WireError as error:
+        raise InvalidRequest(str(error)) from None
+
+
+def _translate(request: MessagesRequest, target: Target, estimate: int, max_tokens: int | None) -> Translation:
+    conversation = read(request.messages, target.system_messages)
+    offered = tools.offered(
+        request.tools or (), referenced=frozenset(conversation.loaded), removed=frozenset(conversation.removed)
+    )
+    limit = max_tokens if max_tokens is not None else clamped(request, target, estimate)
+    chat = ChatRequest(
+        model=target.model,
+        stream=True,
+        max_tokens=limit,
+        temperature=request.temperature,
+        top_p=request.top_p,
+        stop=(request.stop_sequences or [])[:MAX_STOP] or None,
+        response_format=_response_format(request),
+    )
+    if offered.definitions:
+        chat.tools = offered.definitions
+        if request.tool_choice is not None:
+            chat.tool_choice = tools.chosen(request.tool_choice, offered)
+            chat.parallel_tool_calls = False if request.tool_choice.disable_parallel_tool_use else None
+    extra: dict[str, object] = {}
+    reasoning.control(target.reasoning_control, reasoning.level(request), chat, extra)
+    target.dialect.shape(chat, extra)
+    builder = MessageBuilder(target.reasoning_echo, offered.upstream_name)
+    system = system_text(request.system, strip_attribution=target.strip_attribution)
+    messages = builder.build(conversation.turns, system)
+    return Translation(
+        body=wire.encode_chat(chat, extra, messages),
+        tool_names=offered.downstream_names(),
+        max_tokens=limit,
+        with_tools=bool(offered.definitions),
+        echoed=any(message.reasoning_content for message in messages),
+    )
+
+
+def clamped(request: MessagesRequest, target: Target, estimate: int) -> int | None:
+    """Give the output limit to ask for: never more than the model gives or the window leaves.
+
+    What the window leaves is rounded down to whole thousands, so that the request's first bytes do not change with
+    every turn.
+    """
+    if request.max_tokens is None:
+        return None
+    limit = request.max_tokens
+    if target.max_output_tokens is not None:
+        limit = min(limit, target.max_output_tokens)
+    if target.context_window is not None:
+        left = target.context_window - estimate - margin(target.context_window)
+        limit = min(limit, max(LEAST_OUTPUT, left - left % LEAST_OUTPUT))
+    return limit
+
+
+def margin(window: int) -> int:
+    """Give the part of a window to leave free: the estimate is rough, and chat templates add tokens of their own."""
+    return max(256, window // 50)
+
+
+def _response_format(request: MessagesRequest) -> ResponseFormat | None:
+    wanted: OutputFormat | None = request.output_format
+    if request.output_config is not None and request.output_config.format is not None:
+        wanted = request.output_config.format
+    if wanted is None:
+        return None
+    if wanted.type == "json_schema" and wire.present(wanted.schema):
+        return ResponseFormat("json_schema", JsonSchema("response", wanted.schema))
+    return ResponseFormat("json_object") if wanted.type.startswith("json") else None

@@ -1,0 +1,127 @@
+"""Server-sent events: an incremental decoder for what backends send, and the encoding of what we send.
+
+The decoder takes bytes cut anywhere and follows wire-contract 5.14: lines end with LF, CRLF or
+CR; one byte-order mark is dropped; several ``data:`` lines are joined by LF; comments are skipped;
+an event ends with a blank line and, since servers forget it, with the stream.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import define, field
+
+from claude_bridge.core.errors import UpstreamProtocolError
+
+Frame = tuple[bytes, bytes]
+"""An event: its name (mostly empty) and its data."""
+
+DEFAULT_LIMIT: Final = 16 * 1024 * 1024
+"""Bytes one event may have. The largest seen are whole tool calls of a few MB; without a limit a backend that
+never ends its line fills the memory."""
+
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+@define
+class Decoder:
+    """Bytes in, events out. Time is linear in the bytes, however they are cut."""
+
+    limit: int = DEFAULT_LIMIT
+    _partial: list[bytes] = field(factory=list, init=False)
+    _data: list[bytes] = field(factory=list, init=False)
+    _name: bytes = field(default=b"", init=False)
+    _held: int = field(default=0, init=False)
+    _first: bool = field(default=True, init=False)
+    _after_cr: bool = field(default=False, init=False)
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take more bytes and give the events they complete.
+
+        Raises `UpstreamProtocolError` if a single event outgrows the limit.
+        """
+        if not (self._held or self._first or self._after_cr or b"\r" in data):
+            return self._feed_whole_events(data)
+        return self._feed_lines(data)
+
+    def close(self) -> list[Frame]:
+        """End of the stream: give the event that lacks its blank line, if there is one."""
+        frames: list[Frame] = []
+        last = b"".join(self._partial)
+        self._partial.clear()
+        if last:
+            self._line(last, frames)
+        self._dispatch(frames)
+        return frames
+
+    def _feed_whole_events(self, data: bytes) -> list[Frame]:
+        """Take the common case quickly: nothing is pending and lines end with LF."""
+        pieces = data.split(b"\n\n")
+        rest = pieces.pop()
+        frames: list[Frame] = []
+        for piece in pieces:
+            if piece.startswith(b"data: ") and b"\n" not in piece:
+                frames.append((b"", piece[6:]))
+            else:
+                for line in piece.split(b"\n"):
+                    self._line(line, frames)
+                self._dispatch(frames)
+        if rest:
+            frames += self._feed_lines(rest)
+        return frames
+
+    def _feed_lines(self, data: bytes) -> list[Frame]:
+        if self._after_cr:
+            self._after_cr = False
+            if data.startswith(b"\n"):
+                data = data[1:]
+        if b"\r" in data:
+            self._after_cr = data.endswith(b"\r")
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        lines = data.split(b"\n")
+        rest = lines.pop()
+        frames: list[Frame] = []
+        for line in lines:
+            if self._partial:
+                self._held -= sum(map(len, self._partial))
+                line = b"".join((*self._partial, line))  # noqa: PLW2901 - the line as it really is
+                self._partial.clear()
+            self._line(line, frames)
+        if rest:
+            self._partial.append(rest)
+            self._hold(len(rest))
+        return frames
+
+    def _line(self, line: bytes, frames: list[Frame]) -> None:
+        if self._first:
+            self._first = False
+            line = line.removeprefix(_BOM)
+        if not line:
+            self._dispatch(frames)
+        elif line.startswith(b"data:"):
+            value = line[6:] if line[5:6] == b" " else line[5:]
+            self._data.append(value)
+            self._hold(len(value) + 1)
+        elif line.startswith(b"event:"):
+            self._name = line[6:].strip()
+            self._hold(len(line))
+        elif line == b"data":
+            self._data.append(b"")
+            self._hold(1)
+
+    def _dispatch(self, frames: list[Frame]) -> None:
+        if self._data:
+            frames.append((self._name, b"\n".join(self._data)))
+            self._data.clear()
+        self._name = b""
+        self._held = 0
+
+    def _hold(self, size: int) -> None:
+        self._held += size
+        if self._held > self.limit:
+            raise UpstreamProtocolError(f"the backend sent a single event of more than {self.limit} bytes")
+
+
+def encode(name: bytes, data: bytes) -> bytes:
+    """Write one event with its name, as the Anthropic SDKs require (wire-contract 2)."""
+    return b"event: %b\ndata: %b\n\n" % (name, data)

@@ -1,0 +1,257 @@
+"""The one place that turns JSON bytes into wire types and back.
+
+Rules measured for msgspec (json-and-packaging C and D): a decode may raise ValueError in several
+forms and RecursionError for deep nesting, so `WireError` stands for all of them; lone surrogates
+are mended only after a failed decode; Raw parts are not checked for UTF-8, so bodies are, first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TypeVar
+
+import msgspec
+from attrs import frozen
+from msgspec import Raw
+
+from claude_bridge.core import anthropic, openai
+
+__all__ = ["Raw", "WireError", "decode", "decode_block", "decode_chunk", "decode_request", "encode", "encode_chat"]
+
+MEND_LIMIT: Final = 4 * 1024 * 1024
+"""Largest body in which broken escapes are mended: the search takes 0.2 s a MB at worst."""
+
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+_MISSING: Final = re.compile(r"^Object missing required field `([^`]+)`(?: - at `\$\.?(.*)`)?$")
+_AT: Final = re.compile(r"^(.*?)(?: - at `\$\.?(.*)`)$", re.DOTALL)
+
+_JSON_ERRORS: Final = (ValueError, RecursionError)
+
+_encoder: Final = msgspec.json.Encoder()
+encode: Final = _encoder.encode
+_any: Final = msgspec.json.Decoder()
+_request: Final = msgspec.json.Decoder(anthropic.MessagesRequest)
+_block: Final = msgspec.json.Decoder(anthropic.KnownBlock)
+_chunk: Final = msgspec.json.Decoder(openai.Chunk)
+
+T = TypeVar("T")
+
+
+@frozen
+class WireError(ValueError):
+    """Bytes that are not the JSON they should be. ``str()`` is fit for a client."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        """Give the reason."""
+        return self.reason
+
+
+class _Peek(msgspec.Struct):
+    type: str = ""
+
+
+_peek: Final = msgspec.json.Decoder(_Peek)
+
+
+def decode(data: bytes | Raw) -> Any:  # noqa: ANN401 - decoded JSON is what it is
+    """Decode to plain Python values. For small things only: a hostile body of 40 MB would take 1 GB."""
+    try:
+        return _any.decode(data)
+    except _JSON_ERRORS as error:
+        raise WireError(_explain(error)) from None
+
+
+def decode_request(body: bytes) -> anthropic.MessagesRequest:
+    """Decode a Messages request; raises `WireError` with the field's path, as the API words it."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        raise WireError("The request body is not valid JSON: it is not UTF-8 text") from None
+    try:
+        return _request.decode(body)
+    except msgspec.ValidationError as error:
+        raise WireError(_explain(error)) from None
+    except _JSON_ERRORS as error:
+        mended = mend(body)
+        if mended is None:
+            raise WireError(f"The request body is not valid JSON: {_explain(error)}") from None
+    try:
+        return _request.decode(mended)
+    except msgspec.ValidationError as error:
+        raise WireError(_explain(error)) from None
+    except _JSON_ERRORS as error:
+        raise WireError(f"The request body is not valid JSON: {_explain(error)}") from None
+
+
+def mend(body: bytes) -> bytes | None:
+    r"""Replace lone surrogate escapes by U+FFFD, or give None where that is not the fault or the body too large.
+
+    Claude Code really sends them (its tracker: 2108, 3277, 65155), and a conversation that holds one is stuck
+    for ever if it is refused. Escapes are consumed in pairs, so ``\\ud800`` after an escaped backslash stays.
+    """
+    if len(body) > MEND_LIMIT or not _SURROGATE.search(body):
+        return None
+    return _ESCAPE.sub(lambda match: rb"\ufffd" if match.group(1) else match.group(0), body)
+
+
+def decode_block(raw: Raw, path: str) -> anthropic.Block:
+    """Decode one content block; an unknown type is kept as it is. ``path`` is for the error."""
+    try:
+        block: anthropic.Block = _block.decode(raw)
+    except _JSON_ERRORS as error:
+        try:
+            kind = _peek.decode(raw).type
+        except _JSON_ERRORS:
+            raise WireError(f"{path}: a content block must be an object with a `type`") from None
+        if kind in anthropic.KNOWN_TYPES or not kind:
+            raise WireError(_explain(error, path)) from None
+        return anthropic.UnknownBlock(kind, raw)
+    return block
+
+
+def decode_blocks(content: str | Sequence[Raw], path: str) -> list[anthropic.Block]:
+    """Decode a content field, string or list, to blocks."""
+    if isinstance(content, str):
+        return [anthropic.TextBlock(content)]
+    return [decode_block(raw, f"{path}.{index}") for index, raw in enumerate(content)]
+
+
+def decode_chunk(data: bytes) -> openai.Chunk:
+    """Decode a chunk or a whole answer: quickly if its types are as they should be, else forgivingly."""
+    try:
+        return _chunk.decode(data)
+    except _JSON_ERRORS:
+        pass
+    try:
+        value = _any.decode(data)
+    except _JSON_ERRORS:
+        text = data.decode("utf-8", "replace").encode()
+        value = decode(mend(text) or text)
+    return _lenient_chunk(value)
+
+
+def encode_chat(request: openai.ChatRequest, extra: dict[str, object], messages: Iterable[openai.ChatMessage]) -> bytes:
+    """Encode a chat request: its fields in their order, then ``extra``, then the messages."""
+    head = encode(request)[:-1]
+    more = b"," + encode(extra)[1:-1] if extra else b""
+    return b"".join((head, more, b',"messages":', encode(list(messages)), b"}"))
+
+
+def compact(raw: Raw) -> str:
+    """Give raw JSON as text, without superfluous white space, keys in the order given."""
+    text = bytes(raw)
+    if b"\n" in text or b": " in text or b", " in text:
+        with contextlib.suppress(*_JSON_ERRORS):
+            text = msgspec.json.format(text, indent=-1)
+    return text.decode("utf-8", "replace")
+
+
+def _explain(error: Exception, path: str = "") -> str:
+    """Word a msgspec error as the Anthropic API does: the field's path first."""
+    text = str(error)
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    missing = _MISSING.match(text)
+    if missing:
+        field = ".".join(part for part in (path, _dotted(missing.group(2) or ""), missing.group(1)) if part)
+        return f"{field}: Field required"
+    at = _AT.match(text)
+    where = ".".join(part for part in (path, _dotted(at.group(2)) if at else "") if part)
+    return f"{where}: {at.group(1) if at else text}" if where else text
+
+
+def _dotted(path: str) -> str:
+    return re.sub(r"\[(\d+|\.\.\.)\]", r".\1", path).replace("[...]", "").strip(".")
+
+
+def _lenient_chunk(value: object) -> openai.Chunk:
+    """Read a chunk whose types are off: keep every field that fits, give the rest its nearest meaning."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, dict):
+        raise WireError("it is not a JSON object")
+    chunk = openai.Chunk(
+        model=_text(value.get("model")),
+        object=_text(value.get("object")),
+        usage=_raw(value.get("usage")),
+        error=_raw(value.get("error")),
+        timings=_raw(value.get("timings")),
+        x_groq=_raw(value.get("x_groq")),
+    )
+    choices = value.get("choices")
+    if isinstance(choices, list):
+        chunk.choices = [_lenient_choice(choice) for choice in choices if isinstance(choice, dict)]
+    return chunk
+
+
+def _lenient_choice(value: dict[str, Any]) -> openai.Choice:
+    stop = value.get("stop_reason")
+    matched = value.get("matched_stop")
+    return openai.Choice(
+        index=value["index"] if isinstance(value.get("index"), int) else 0,
+        delta=_lenient_delta(value.get("delta")),
+        message=_lenient_delta(value.get("message")),
+        finish_reason=_text(value.get("finish_reason")),
+        stop_reason=stop if isinstance(stop, str) else None,
+        matched_stop=matched if isinstance(matched, str) else None,
+        usage=_raw(value.get("usage")),
+    )
+
+
+def _lenient_delta(value: object) -> openai.Delta | None:
+    if not isinstance(value, dict):
+        return None
+    content = value.get("content")
+    details = value.get("reasoning_details")
+    calls = value.get("tool_calls")
+    return openai.Delta(
+        content=[_raw(part) for part in content] if isinstance(content, list) else _text(content),
+        reasoning_content=_text(value.get("reasoning_content")),
+        reasoning=_text(value.get("reasoning")),
+        reasoning_text=_text(value.get("reasoning_text")),
+        thinking=_text(value.get("thinking")),
+        reasoning_details=[_raw(part) for part in details] if isinstance(details, list) else None,
+        tool_calls=[_lenient_call(call) for call in calls if isinstance(call, dict)]
+        if isinstance(calls, list)
+        else None,
+        function_call=_lenient_function(value.get("function_call")),
+        refusal=_text(value.get("refusal")),
+    )
+
+
+def _lenient_call(value: dict[str, Any]) -> openai.ToolCallDelta:
+    index, identifier = value.get("index"), value.get("id")
+    return openai.ToolCallDelta(
+        index=int(index) if isinstance(index, int | float) or (isinstance(index, str) and index.isdigit()) else None,
+        id=str(identifier) if isinstance(identifier, str | int) else None,
+        function=_lenient_function(value.get("function")),
+    )
+
+
+def _lenient_function(value: object) -> openai.FunctionDelta | None:
+    if not isinstance(value, dict):
+        return None
+    arguments = value.get("arguments")
+    if arguments is not None and not isinstance(arguments, str):
+        arguments = encode(arguments).decode()
+    return openai.FunctionDelta(name=_text(value.get("name")), arguments=arguments)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _raw(value: object) -> Raw:
+    return openai.EMPTY if value is None else Raw(encode(value))
+
+
+def present(raw: Raw) -> bool:
+    """Tell whether a Raw field held something other than null."""
+    return bool(raw) and bytes(raw) != b"null"

@@ -1,0 +1,269 @@
+"""Neutral events -> the Anthropic event stream. The one owner of block order and indices.
+
+What may live here: everything that decides which bytes follow which. Blocks are strictly
+sequential and their indices dense from 0. While a tool call is open, whatever belongs to another
+block is held and flushed in order once the call ends::
+
+    none --text--> text --reasoning--> thinking --call--> tool --other--> tool (held) --end--> none
+    any --finished--> done        any --error--> done
+
+Text deltas are formatted by byte templates: they are nearly all of a stream.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from attrs import define, field
+
+from claude_bridge.core import message, sse, wire
+from claude_bridge.core.errors import BridgeError, UpstreamProtocolError
+from claude_bridge.core.events import (
+    Event,
+    Finished,
+    ReasoningDelta,
+    TextDelta,
+    ToolArgumentsDelta,
+    ToolCallEnded,
+    ToolCallStarted,
+    Usage,
+)
+from claude_bridge.core.tokens import rough
+
+PING: Final = sse.encode(b"ping", b'{"type":"ping"}')
+
+_TEXT: Final = -1
+_THINKING: Final = -2
+_NONE: Final = -3
+
+_DELTA: Final = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":%b:'
+_DELTA_KINDS: Final = {_TEXT: b'"text_delta","text"', _THINKING: b'"thinking_delta","thinking"'}
+_TOOL_DELTA: Final = b'"input_json_delta","partial_json"'
+_DELTA_END: Final = b"}}\n\n"
+
+
+@define
+class _Held:
+    """A block that waits for the open tool call to end. ``call`` is its number, or _TEXT or _THINKING."""
+
+    call: int
+    start: ToolCallStarted | None
+    pieces: list[str] = field(factory=list)
+    ended: bool = False
+
+
+@define(kw_only=True)
+class StreamWriter:
+    """One client's event stream, as bytes.
+
+    :ivar input_tokens: the estimate that ``message_start`` carries; the true count follows at the end.
+    :ivar show_reasoning: whether the client gets thinking blocks.
+    :ivar content_started: a block has been started, so the answer belongs to the attempt that started it.
+    :ivar ended: ``message_stop`` or an error is out; nothing may follow.
+    :ivar usage: the counts of the finished answer.
+    """
+
+    message_id: str
+    model: str
+    input_tokens: int = 0
+    show_reasoning: bool = True
+    max_held: int = sse.DEFAULT_LIMIT
+    started: bool = field(default=False, init=False)
+    content_started: bool = field(default=False, init=False)
+    ended: bool = field(default=False, init=False)
+    usage: Usage | None = field(default=None, init=False)
+    _index: int = field(default=-1, init=False)
+    _open: int = field(default=_NONE, init=False)
+    _prefix: bytes = field(default=b"", init=False)
+    _blank: str = field(default="", init=False)
+    _waiting: deque[_Held] = field(factory=deque, init=False)
+    _held: int = field(default=0, init=False)
+    _called: bool = field(default=False, init=False)
+    _reasoned: bool = field(default=False, init=False)
+    _size: int = field(default=0, init=False)
+
+    def open(self) -> bytes:
+        """Give ``message_start`` and a ping, once."""
+        if self.started:
+            return b""
+        self.started = True
+        start = message.envelope(self.message_id, self.model, message.usage_fields(Usage(self.input_tokens)))
+        return sse.encode(b"message_start", wire.encode({"type": "message_start", "message": start})) + PING
+
+    def ping(self) -> bytes:
+        """Give a keep-alive, or nothing where none may stand."""
+        return PING if self.started and not self.ended else b""
+
+    def error(self, error: BridgeError, request_id: str) -> bytes:
+        """End the stream with an error event; no ``message_stop`` follows it."""
+        if self.ended:
+            return b""
+        self.ended = True
+        return sse.encode(b"error", wire.encode(message.error_fields(error, request_id)))
+
+    def write(self, events: Iterable[Event]) -> bytes:
+        """Give the bytes for what one upstream read yielded, to go out in one write.
+
+        Raises `UpstreamProtocolError` if more than ``max_held`` characters would have to wait.
+        """
+        out: list[bytes] = []
+        for event in events:
+            if type(event) is TextDelta:
+                text = event.text
+                if self._open == _TEXT:
+                    self._size += len(text)
+                    out += (self._prefix, wire.encode(text), _DELTA_END)
+                else:
+                    self._prose(_TEXT, text, out)
+            elif not self.ended:
+                self._other(event, out)
+        return b"".join(out)
+
+    def _other(self, event: Event, out: list[bytes]) -> None:
+        match event:
+            case ToolArgumentsDelta():
+                self._arguments(event.call, event.json, out)
+            case ReasoningDelta():
+                self._reasoning(event.text, out)
+            case ToolCallStarted():
+                self._call(event, out)
+            case ToolCallEnded():
+                self._end_call(event.call, out)
+            case Finished():
+                self._finish(event, out)
+            case _:
+                pass
+
+    def _reasoning(self, text: str, out: list[bytes]) -> None:
+        if self.show_reasoning:
+            self._prose(_THINKING, text, out)
+        else:
+            self._reasoned = True
+            self._size += len(text)
+
+    def _prose(self, kind: int, text: str, out: list[bytes]) -> None:
+        """Write text or thinking; blank text waits until something shows that it is not a block of its own."""
+        if self.ended:
+            return
+        if self._open >= 0:
+            self._hold(kind, None, text)
+            return
+        if self._open != kind:
+            if kind == _TEXT:
+                self._blank += text
+                if not text.strip():
+                    return
+                text, self._blank = self._blank, ""
+            self._start(kind, None, out)
+        self._delta(text, out)
+
+    def _call(self, event: ToolCallStarted, out: list[bytes]) -> None:
+        if self._open >= 0:
+            self._waiting.append(_Held(event.call, event))
+        else:
+            self._start(event.call, event, out)
+
+    def _arguments(self, call: int, text: str, out: list[bytes]) -> None:
+        if call == self._open:
+            self._delta(text, out)
+        else:
+            self._hold(call, None, text)
+
+    def _end_call(self, call: int, out: list[bytes]) -> None:
+        if call != self._open:
+            for held in self._waiting:
+                if held.call == call:
+                    held.ended = True
+            return
+        self._stop(out)
+        self._flush(out)
+
+    def _flush(self, out: list[bytes]) -> None:
+        """Write what waited, in order, up to the first call that is itself unfinished."""
+        while self._waiting and self._open < 0:
+            held = self._waiting.popleft()
+            text = "".join(held.pieces)
+            self._held -= len(text)
+            if held.start is None:
+                self._prose(held.call, text, out)
+                continue
+            self._start(held.call, held.start, out)
+            if text:
+                self._delta(text, out)
+            if held.ended:
+                self._stop(out)
+
+    def _hold(self, call: int, start: ToolCallStarted | None, text: str) -> None:
+        self._held += len(text)
+        if self._held > self.max_held:
+            raise UpstreamProtocolError(f"more than {self.max_held} bytes had to wait for an unfinished tool call")
+        last = self._waiting[-1] if self._waiting else None
+        if call < 0:
+            if last is None or last.call != call:
+                last = _Held(call, start)
+                self._waiting.append(last)
+            last.pieces.append(text)
+            return
+        for held in self._waiting:
+            if held.call == call:
+                held.pieces.append(text)
+
+    def _start(self, call: int, event: ToolCallStarted | None, out: list[bytes]) -> None:
+        self._stop(out)
+        if call != _TEXT:
+            self._blank = ""
+        if not self.started:
+            out.append(self.open())
+        self.content_started = True
+        self._index += 1
+        self._open = call
+        if event is not None:
+            self._called = True
+            block: dict[str, object] = {
+                "type": "tool_use",
+                "id": event.id,
+                "name": event.name,
+                "input": {},
+                "caller": {"type": "direct"},
+            }
+        elif call == _TEXT:
+            block = {"type": "text", "text": "", "citations": None}
+        else:
+            block = {"type": "thinking", "thinking": "", "signature": ""}
+        start = {"type": "content_block_start", "index": self._index, "content_block": block}
+        out.append(sse.encode(b"content_block_start", wire.encode(start)))
+        self._prefix = _DELTA % (self._index, _DELTA_KINDS.get(call, _TOOL_DELTA))
+
+    def _delta(self, text: str, out: list[bytes]) -> None:
+        self._size += len(text)
+        out += (self._prefix, wire.encode(text), _DELTA_END)
+
+    def _stop(self, out: list[bytes]) -> None:
+        if self._open == _NONE:
+            return
+        if self._open == _THINKING:
+            signature = {"type": "signature_delta", "signature": ""}
+            delta = {"type": "content_block_delta", "index": self._index, "delta": signature}
+            out.append(sse.encode(b"content_block_delta", wire.encode(delta)))
+        stop = {"type": "content_block_stop", "index": self._index}
+        out.append(sse.encode(b"content_block_stop", wire.encode(stop)))
+        self._open = _NONE
+
+    def _finish(self, finished: Finished, out: list[bytes]) -> None:
+        if self._open >= 0:
+            self._stop(out)
+        self._flush(out)
+        self._stop(out)
+        out.append(self.open())
+        hidden_only = self._reasoned and not self.content_started
+        self.usage = finished.usage or Usage(self.input_tokens, rough(self._size), estimated=True)
+        end = {
+            "type": "message_delta",
+            "delta": message.stop_fields(finished, called=self._called, hidden_only=hidden_only),
+            "usage": message.delta_usage_fields(self.usage),
+        }
+        out.append(sse.encode(b"message_delta", wire.encode(end)))
+        out.append(sse.encode(b"message_stop", b'{"type":"message_stop"}'))
+        self.ended = True
