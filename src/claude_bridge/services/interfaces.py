@@ -38,7 +38,7 @@ class UpstreamRequest:
 
     backend: Backend
     url: str
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # the credential is among them
     body: bytes = field(default=b"", repr=False)
     method: str = "POST"
     first_byte_timeout: float = 900.0

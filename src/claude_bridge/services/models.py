@@ -61,7 +61,7 @@ class Entry:
     fetch: Fetch | None = None
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Fetch:
     """One question for a list; an `UpstreamReceiver`.
 

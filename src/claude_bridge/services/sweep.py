@@ -84,5 +84,5 @@ class PeriodicSweep(Service):
         try:
             watch.check(now)
         except Exception:  # noqa: BLE001 - top of a timer tick: one broken watch must not end all others' deadlines
-            self._log.failure("A watch failed and is dropped: {watch!r}", watch=watch)
+            self._log.failure("A {watch} failed to look at its deadline and is dropped", watch=type(watch).__name__)
             self.discard(watch)

@@ -19,7 +19,7 @@ from claude_bridge.services.upstream.silence import Silence
 _log = Logger()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Call:
     """Implements `claude_bridge.services.interfaces.UpstreamCall`.
 

@@ -17,7 +17,7 @@ from claude_bridge.core.errors import UpstreamError, UpstreamTimeout
 GRACE_SECONDS = 5.0
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Silence:
     """The limits on one answer; a `claude_bridge.services.interfaces.Watch`.
 

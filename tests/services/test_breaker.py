@@ -1,0 +1,308 @@
+"""Promises of the circuit breaker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, globalLogPublisher
+
+from claude_bridge.core.errors import (
+    BridgeError,
+    CircuitOpen,
+    ContextOverflow,
+    InternalFault,
+    InvalidRequest,
+    UpstreamCredentialRefused,
+    UpstreamCut,
+    UpstreamOverloaded,
+    UpstreamProtocolError,
+    UpstreamRateLimited,
+    UpstreamRefused,
+    UpstreamServerError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+    UpstreamUnreachable,
+)
+from claude_bridge.services.breaker import PROBE_RETRY_SECONDS, CircuitBreakers, NoBreaker, State
+from claude_bridge.services.interfaces import Breaker
+
+CUT = UpstreamCut("cut")
+
+
+def breakers(clock: Clock, failures: int = 3) -> CircuitBreakers:
+    """Build breakers that open after three failures, for 30 s."""
+    return CircuitBreakers(clock.seconds, failures=failures, open_seconds=30.0)
+
+
+def fail(breaker: CircuitBreakers, times: int, error: BridgeError = CUT, backend: str = "a") -> None:
+    """Let ``times`` requests to ``backend`` fail."""
+    for _ in range(times):
+        breaker.admit(backend)
+        breaker.failed(backend, error)
+
+
+class CircuitBreakersTests:
+    """A backend that keeps failing is left alone for a while."""
+
+    def test_closed_admits(self) -> None:
+        """A backend that never failed is always asked."""
+        breaker: Breaker = breakers(Clock())
+        for _ in range(100):
+            breaker.admit("a")
+
+    def test_opens_after_failures_in_a_row(self) -> None:
+        """The configured number of failures in a row opens the circuit, and the refusal says when to come back."""
+        clock = Clock()
+        breaker = breakers(clock)
+        fail(breaker, 2)
+        breaker.admit("a")
+        breaker.failed("a", CUT)
+        clock.advance(10)
+        with pytest.raises(CircuitOpen) as refusal:
+            breaker.admit("a")
+        assert refusal.value.retry_after == 20.0
+        assert "a" in refusal.value.message
+
+    def test_success_between_starts_the_count_anew(self) -> None:
+        """Failures now and then do not add up."""
+        breaker = breakers(Clock())
+        for _ in range(10):
+            fail(breaker, 2)
+            breaker.admit("a")
+            breaker.succeeded("a")
+        assert breaker.state("a") is State.CLOSED
+
+    def test_backends_are_apart(self) -> None:
+        """One backend's failures do not close the way to another."""
+        breaker = breakers(Clock())
+        fail(breaker, 3, backend="a")
+        breaker.admit("b")
+        assert breaker.state("b") is State.CLOSED
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            UpstreamUnreachable("x"),
+            UpstreamServerError("x"),
+            UpstreamUnavailable("x"),
+            UpstreamOverloaded("x"),
+            UpstreamTimeout("x"),
+            UpstreamCut("x"),
+            UpstreamProtocolError("x"),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
+    def test_backend_faults_count(self, error: BridgeError) -> None:
+        """What is the backend's fault counts against it."""
+        breaker = breakers(Clock())
+        fail(breaker, 3, error)
+        assert breaker.state("a") is State.OPEN
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            UpstreamRateLimited("x", retry_after=1),
+            UpstreamCredentialRefused("x"),
+            UpstreamRefused("x"),
+            ContextOverflow("x"),
+            InvalidRequest("x"),
+            InternalFault("x"),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
+    def test_other_faults_do_not_count(self, error: BridgeError) -> None:
+        """A 4xx, a spent quota or a fault of our own never opens a circuit."""
+        breaker = breakers(Clock())
+        fail(breaker, 20, error)
+        assert breaker.state("a") is State.CLOSED
+
+    def test_clients_that_leave_do_not_count(self) -> None:
+        """Any number of people pressing Escape does not harm a backend, nor wash its failures off."""
+        breaker = breakers(Clock())
+        fail(breaker, 2)
+        for _ in range(20):
+            breaker.admit("a")
+            breaker.abandoned("a")
+        assert breaker.state("a") is State.CLOSED
+        fail(breaker, 1)
+        assert breaker.state("a") is State.OPEN
+
+    def test_one_probe_after_the_time(self) -> None:
+        """When the time is over, one request may try and all others wait for it."""
+        clock = Clock()
+        breaker = breakers(clock)
+        fail(breaker, 3)
+        clock.advance(30)
+        breaker.admit("a")
+        for _ in range(5):
+            with pytest.raises(CircuitOpen) as refusal:
+                breaker.admit("a")
+            assert refusal.value.retry_after == PROBE_RETRY_SECONDS
+
+    def test_probe_that_succeeds_closes(self) -> None:
+        """A backend that is back gets everybody again, with a clean record."""
+        clock = Clock()
+        breaker = breakers(clock)
+        fail(breaker, 3)
+        clock.advance(30)
+        breaker.admit("a")
+        breaker.succeeded("a")
+        fail(breaker, 2)
+        assert breaker.state("a") is State.CLOSED
+
+    def test_probe_refused_for_its_request_closes(self) -> None:
+        """A backend that answers 4xx to the probe is alive."""
+        clock = Clock()
+        breaker = breakers(clock)
+        fail(breaker, 3)
+        clock.advance(30)
+        breaker.admit("a")
+        breaker.failed("a", UpstreamRefused("bad field"))
+        assert breaker.state("a") is State.CLOSED
+
+    def test_probe_that_fails_opens_again(self) -> None:
+        """A backend that still fails is left alone for the whole time again."""
+        clock = Clock()
+        breaker = breakers(clock)
+        fail(breaker, 3)
+        clock.advance(31)
+        breaker.admit("a")
+        breaker.failed("a", CUT)
+        with pytest.raises(CircuitOpen) as refusal:
+            breaker.admit("a")
+        assert refusal.value.retry_after == 30.0
+
+    def test_abandoned_probe_frees_its_slot(self) -> None:
+        """If the probe's client leaves, the next request is the probe."""
+        clock = Clock()
+        breaker = breakers(clock)
+        fail(breaker, 3)
+        clock.advance(30)
+        breaker.admit("a")
+        breaker.abandoned("a")
+        breaker.admit("a")
+        with pytest.raises(CircuitOpen):
+            breaker.admit("a")
+
+    def test_old_request_that_leaves_frees_no_slot(self) -> None:
+        """A client from before the trouble that leaves does not let a second probe out."""
+        clock = Clock()
+        breaker = breakers(clock)
+        breaker.admit("a")
+        fail(breaker, 3)
+        clock.advance(30)
+        breaker.admit("a")
+        breaker.abandoned("a")
+        with pytest.raises(CircuitOpen):
+            breaker.admit("a")
+        breaker.abandoned("a")
+        breaker.admit("a")
+
+    def test_late_answer_does_not_close_an_open_circuit(self) -> None:
+        """An old stream that ends well says nothing about new requests; neither does one that ends badly."""
+        clock = Clock()
+        breaker = breakers(clock)
+        breaker.admit("a")
+        breaker.admit("a")
+        fail(breaker, 3)
+        breaker.succeeded("a")
+        assert breaker.state("a") is State.OPEN
+        clock.advance(20)
+        breaker.failed("a", CUT)
+        clock.advance(10)
+        breaker.admit("a")
+
+    def test_changes_are_logged(self) -> None:
+        """Whoever runs the daemon sees when a circuit opens and closes, and whose it is."""
+        clock = Clock()
+        events: list[LogEvent] = []
+        observe: Any = events.append
+        globalLogPublisher.addObserver(observe)
+        try:
+            breaker = breakers(clock)
+            fail(breaker, 3)
+            clock.advance(30)
+            breaker.admit("a")
+            breaker.succeeded("a")
+        finally:
+            globalLogPublisher.removeObserver(observe)
+        assert [(event["backend"], event["state"]) for event in events if "backend" in event] == [
+            ("a", "open"),
+            ("a", "half-open"),
+            ("a", "closed"),
+        ]
+
+    def test_stopped_service_forgets(self) -> None:
+        """A daemon that starts again starts with closed circuits."""
+        breaker = breakers(Clock())
+        breaker.startService()
+        fail(breaker, 3)
+        breaker.stopService()
+        breaker.admit("a")
+
+    @given(
+        st.lists(
+            st.tuples(st.sampled_from(["admit", "succeed", "fail", "leave", "wait"]), st.integers(0, 50)),
+            max_size=200,
+        )
+    )
+    def test_never_two_probes(self, steps: list[tuple[str, int]]) -> None:
+        """In whatever order requests come, end and leave, a half-open circuit has let one of them through."""
+        clock = Clock()
+        breaker = breakers(clock, failures=2)
+        out: list[int] = []  # for each request that is out, the number of the half-open time that admitted it
+        episode = 0
+        for number, (step, amount) in enumerate(steps):
+            before = breaker.state("a")
+            if step == "wait":
+                clock.advance(amount)
+            elif step == "admit":
+                try:
+                    breaker.admit("a")
+                except CircuitOpen:
+                    continue
+                if breaker.state("a") is State.HALF_OPEN:
+                    assert before is State.OPEN
+                    episode = number + 1
+                out.append(episode if breaker.state("a") is State.HALF_OPEN else 0)
+            elif out:
+                out.pop(amount % len(out))
+                {
+                    "succeed": breaker.succeeded,
+                    "fail": lambda backend: breaker.failed(backend, CUT),
+                    "leave": breaker.abandoned,
+                }[step]("a")
+            if breaker.state("a") is State.HALF_OPEN:
+                assert out.count(episode) <= 1
+
+    @given(st.lists(st.sampled_from(["succeed", "leave"]), max_size=50))
+    def test_never_stuck(self, ends: list[str]) -> None:
+        """A circuit always comes back: once nobody is out and the time is over, somebody is admitted."""
+        clock = Clock()
+        breaker = breakers(clock)
+        for _ in ends:
+            breaker.admit("a")
+        fail(breaker, 3)
+        clock.advance(30)
+        breaker.admit("a")
+        for end in [*ends, "leave"]:
+            (breaker.succeeded if end == "succeed" else breaker.abandoned)("a")
+        breaker.admit("a")
+
+
+class NoBreakerTests:
+    """A configuration without a breaker."""
+
+    def test_admits_whatever_happened(self) -> None:
+        """Without a breaker every request is tried."""
+        breaker: Breaker = NoBreaker()
+        for _ in range(50):
+            breaker.admit("a")
+            breaker.failed("a", CUT)
+        breaker.succeeded("a")
+        breaker.abandoned("a")
+        breaker.admit("a")

@@ -1,0 +1,430 @@
+"""Promises of the cached model lists."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from attrs import define, evolve, field
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from claude_bridge.config.schema import Backend
+from claude_bridge.config.secret import Secret
+from claude_bridge.core.errors import InvalidRequest, UpstreamUnreachable
+from claude_bridge.services.interfaces import (
+    ModelInfo,
+    ModelLists,
+    ResponseHead,
+    UpstreamReceiver,
+    UpstreamRequest,
+)
+from claude_bridge.services.models import MAX_BODY, CachedModelLists, find, models_url, read_models
+
+BACKEND = Backend(name="b", url="http://backend.test/v1")
+KEY = Secret("sk-client")
+
+
+def loads(data: bytes) -> object:
+    """Decode as the standard library does."""
+    return json.JSONDecoder().decode(data.decode())
+
+
+@define(eq=False)
+class Asked:
+    """One request that the fake client was given; also its call."""
+
+    request: UpstreamRequest
+    receiver: UpstreamReceiver
+    cancelled: bool = False
+
+    def data_event_seen(self) -> None:
+        """Nothing: lists are no streams."""
+
+    def finish_seen(self) -> None:
+        """Nothing: lists are no streams."""
+
+    def cancel(self) -> None:
+        """Note it."""
+        self.cancelled = True
+
+    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Nothing."""
+
+    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Nothing."""
+
+    def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Note it."""
+        self.cancelled = True
+
+    def answer(self, value: object, status: int = 200) -> None:
+        """Answer with ``value`` as JSON, in two pieces."""
+        body = json.dumps(value).encode()
+        self.receiver.head_received(ResponseHead(status=status, headers={}), self)
+        for part in (body[:3], body[3:]):
+            if not self.cancelled:
+                self.receiver.data_received(part)
+        if not self.cancelled:
+            self.receiver.ended(None)
+
+    def fail(self) -> None:
+        """Fail to connect."""
+        self.receiver.ended(UpstreamUnreachable("refused"))
+
+
+@define
+class RecordingClient:
+    """An upstream client that only keeps what it is asked."""
+
+    asked: list[Asked] = field(factory=list)
+
+    def send(self, request: UpstreamRequest, receiver: UpstreamReceiver) -> Asked:
+        """Keep it."""
+        self.asked.append(Asked(request, receiver))
+        return self.asked[-1]
+
+
+@define
+class Scene:
+    """The lists with a clock and a client of our own."""
+
+    clock: Clock = field(factory=Clock)
+    client: RecordingClient = field(factory=RecordingClient)
+    lists: CachedModelLists = field(init=False)
+    max_keys: int = 256
+
+    def __attrs_post_init__(self) -> None:
+        """Build the lists."""
+        self.lists = CachedModelLists(self.client, self.clock, loads, max_keys=self.max_keys)
+
+    def fetch(self, backend: Backend = BACKEND, credential: Secret | None = KEY) -> list[tuple[str, ...]]:
+        """Fetch; the list that is given back gets the ids once they are there."""
+        got: list[tuple[str, ...]] = []
+        lists: ModelLists = self.lists
+        waiting: Deferred[tuple[ModelInfo, ...]] = lists.fetch(backend, credential)
+        waiting.addCallback(lambda models: got.append(tuple(model.id for model in models)))
+        return got
+
+
+def listing(*names: str) -> dict[str, Any]:
+    """Give an OpenAI list of ``names``."""
+    return {"object": "list", "data": [{"id": name, "object": "model", "created": 1} for name in names]}
+
+
+class CachedModelListsTests:
+    """Model lists are known fast, asked for rarely, and never stand in the way."""
+
+    def test_asks_the_backend_with_the_clients_credential(self) -> None:
+        """A backend that lists models by account sees the client's own key."""
+        scene = Scene()
+        got = scene.fetch()
+        (asked,) = scene.client.asked
+        assert (asked.request.method, asked.request.url, asked.request.body) == (
+            "GET",
+            "http://backend.test/v1/models",
+            b"",
+        )
+        assert dict(asked.request.headers)["Authorization"] == "Bearer sk-client"
+        asked.answer(listing("x", "y"))
+        assert got == [("x", "y")]
+
+    def test_backends_own_key_wins(self) -> None:
+        """Where the backend has its own key, no client's key is sent."""
+        scene = Scene()
+        scene.fetch(evolve(BACKEND, api_key=Secret("sk-own")))
+        assert dict(scene.client.asked[0].request.headers)["Authorization"] == "Bearer sk-own"
+
+    def test_no_credential_no_header(self) -> None:
+        """Without any credential none is made up."""
+        scene = Scene()
+        scene.fetch(credential=None)
+        assert "Authorization" not in dict(scene.client.asked[0].request.headers)
+
+    def test_configured_headers_go_along(self) -> None:
+        """The backend's configured headers are sent, and win over ours without doubling them."""
+        scene = Scene()
+        scene.fetch(evolve(BACKEND, headers=(("authorization", "Basic x"), ("X-Org", "7"))))
+        headers = scene.client.asked[0].request.headers
+        assert [value for name, value in headers if name.lower() == "authorization"] == ["Basic x"]
+        assert ("X-Org", "7") in headers
+
+    def test_fresh_list_is_not_asked_for_again(self) -> None:
+        """For five minutes the list is simply known."""
+        scene = Scene()
+        scene.fetch()
+        scene.client.asked[0].answer(listing("x"))
+        scene.clock.advance(299)
+        assert scene.fetch() == [("x",)]
+        assert len(scene.client.asked) == 1
+        assert [model.id for model in scene.lists.known(BACKEND, KEY)] == ["x"]
+
+    def test_stale_list_is_given_while_a_new_one_is_fetched(self) -> None:
+        """After five minutes nobody waits either; the new list shows from the next request on."""
+        scene = Scene()
+        scene.fetch()
+        scene.client.asked[0].answer(listing("x"))
+        scene.clock.advance(300)
+        assert scene.fetch() == [("x",)]
+        assert scene.fetch() == [("x",)]
+        assert len(scene.client.asked) == 2
+        scene.client.asked[1].answer(listing("new"))
+        assert scene.fetch() == [("new",)]
+
+    def test_stale_list_outlives_a_failing_backend(self) -> None:
+        """What was known stays known while the backend is down."""
+        scene = Scene()
+        scene.fetch()
+        scene.client.asked[0].answer(listing("x"))
+        scene.clock.advance(300)
+        scene.fetch()
+        scene.client.asked[1].fail()
+        assert scene.fetch() == [("x",)]
+        assert len(scene.client.asked) == 2
+
+    def test_many_who_want_it_ask_once(self) -> None:
+        """A crowd at the same moment is one question."""
+        scene = Scene()
+        crowd = [scene.fetch() for _ in range(20)]
+        assert len(scene.client.asked) == 1
+        scene.client.asked[0].answer(listing("x"))
+        assert crowd == [[("x",)]] * 20
+        assert scene.clock.getDelayedCalls() == []
+
+    def test_credentials_are_apart(self) -> None:
+        """One client never sees the list of another's account."""
+        scene = Scene()
+        scene.fetch(credential=Secret("one"))
+        scene.client.asked[0].answer(listing("secret-model"))
+        other = scene.fetch(credential=Secret("two"))
+        assert other == []
+        assert scene.lists.known(BACKEND, Secret("two")) == ()
+        scene.client.asked[1].answer(listing("x"))
+        assert other == [("x",)]
+
+    def test_backends_are_apart(self) -> None:
+        """The same key at two backends gives two lists."""
+        scene = Scene()
+        scene.fetch()
+        scene.fetch(evolve(BACKEND, name="other"))
+        assert len(scene.client.asked) == 2
+
+    def test_waits_two_seconds_at_most(self) -> None:
+        """A slow backend costs its first asker two seconds; its answer still counts for the next."""
+        scene = Scene()
+        got = scene.fetch()
+        scene.clock.advance(1.9)
+        assert got == []
+        scene.clock.advance(0.1)
+        assert got == [()]
+        scene.clock.advance(5)
+        scene.client.asked[0].answer(listing("x"))
+        assert scene.fetch() == [("x",)]
+        assert scene.clock.getDelayedCalls() == []
+
+    def test_gives_up_after_ten_seconds(self) -> None:
+        """A backend that hangs is not asked for ever: its connection is closed."""
+        scene = Scene()
+        scene.fetch()
+        scene.clock.pump([2, 8])
+        assert scene.client.asked[0].cancelled
+        assert scene.clock.getDelayedCalls() == []
+
+    def test_failure_is_remembered_for_five_seconds(self) -> None:
+        """A dead backend is not asked by every request, and a backend that just started is seen soon."""
+        scene = Scene()
+        assert scene.fetch() == []
+        scene.client.asked[0].fail()
+        scene.clock.advance(4.9)
+        assert scene.fetch() == [()]
+        assert len(scene.client.asked) == 1
+        scene.clock.advance(0.1)
+        got = scene.fetch()
+        scene.client.asked[1].answer(listing("x"))
+        assert got == [("x",)]
+
+    @pytest.mark.parametrize("status", [401, 404, 500, 503])
+    def test_error_answer_is_no_list(self, status: int) -> None:
+        """Whatever stands in an error answer is not taken for models."""
+        scene = Scene()
+        got = scene.fetch()
+        scene.client.asked[0].answer(listing("x"), status=status)
+        assert got == [()]
+        assert scene.client.asked[0].cancelled
+
+    def test_empty_list_is_asked_for_again_soon(self) -> None:
+        """A server that is still loading and lists nothing does not hide its models for minutes."""
+        scene = Scene()
+        scene.fetch()
+        scene.client.asked[0].answer(listing())
+        scene.clock.advance(5)
+        scene.fetch()
+        assert len(scene.client.asked) == 2
+
+    def test_body_is_bounded(self) -> None:
+        """A backend that sends without end fills no memory."""
+        scene = Scene()
+        got = scene.fetch()
+        asked = scene.client.asked[0]
+        asked.receiver.head_received(ResponseHead(status=200, headers={}), asked)
+        asked.receiver.data_received(b" " * MAX_BODY)
+        assert not asked.cancelled
+        asked.receiver.data_received(b" ")
+        assert asked.cancelled
+        assert got == [()]
+
+    def test_keys_are_bounded(self) -> None:
+        """A flood of made-up credentials pushes out what was not used for longest, and answers all the same."""
+        scene = Scene(max_keys=2)
+        for number in range(3):
+            scene.fetch(credential=Secret(str(number)))
+            scene.client.asked[-1].answer(listing(str(number)))
+            scene.fetch(credential=Secret("0"))
+        assert [len(scene.lists.known(BACKEND, Secret(str(number)))) for number in range(3)] == [1, 0, 1]
+
+    def test_pushed_out_asker_is_answered(self) -> None:
+        """Who waits is told, also when others have pushed the entry out meanwhile."""
+        scene = Scene(max_keys=1)
+        got = scene.fetch(credential=Secret("0"))
+        scene.fetch(credential=Secret("1"))
+        scene.client.asked[0].answer(listing("x"))
+        assert got == [("x",)]
+
+    def test_known_asks_nobody(self) -> None:
+        """Looking at what is known makes no request."""
+        scene = Scene()
+        assert scene.lists.known(BACKEND, KEY) == ()
+        assert scene.client.asked == []
+
+    def test_asker_may_leave(self) -> None:
+        """A client that leaves while it waits disturbs nobody."""
+        scene = Scene()
+        waiting = scene.lists.fetch(BACKEND, KEY)
+        waiting.addErrback(lambda _: None)
+        other = scene.fetch()
+        waiting.cancel()
+        scene.client.asked[0].answer(listing("x"))
+        assert other == [("x",)]
+        assert scene.clock.getDelayedCalls() == []
+
+    def test_close_leaves_nothing_behind(self) -> None:
+        """At the daemon's stop questions under way are dropped and who waits is told."""
+        scene = Scene()
+        got = scene.fetch()
+        scene.lists.close()
+        assert got == [()]
+        assert scene.client.asked[0].cancelled
+        assert scene.clock.getDelayedCalls() == []
+
+
+class ReadModelsTests:
+    """Lists come in several shapes."""
+
+    def read(self, value: object) -> tuple[ModelInfo, ...] | None:
+        """Read ``value`` as JSON."""
+        return read_models(json.dumps(value).encode(), loads)
+
+    def test_openai_shape_with_windows(self) -> None:
+        """The context window is found under each server's name for it."""
+        assert self.read(
+            {
+                "data": [
+                    {"id": "vllm", "created": 5, "max_model_len": 4096},
+                    {"id": "llama", "meta": {"n_ctx": 8192, "n_ctx_train": 131072}},
+                    {"id": "router", "context_length": 200000.0},
+                    {"id": "plain", "meta": None, "max_model_len": None},
+                ]
+            }
+        ) == (
+            ModelInfo(id="vllm", created=5, context_window=4096),
+            ModelInfo(id="llama", context_window=8192),
+            ModelInfo(id="router", context_window=200000),
+            ModelInfo(id="plain"),
+        )
+
+    def test_bare_list(self) -> None:
+        """A list without an envelope is a list, of objects or of names."""
+        assert self.read([{"id": "x"}, "y"]) == (ModelInfo(id="x"), ModelInfo(id="y"))
+
+    def test_ollama_shape(self) -> None:
+        """Ollama's own list is understood."""
+        assert self.read({"models": [{"name": "a:latest", "model": "a:latest"}, {"model": "b"}]}) == (
+            ModelInfo(id="a:latest"),
+            ModelInfo(id="b"),
+        )
+
+    def test_junk_entries_are_left_out(self) -> None:
+        """One broken entry does not spoil the list."""
+        entries: list[object] = [None, 7, {}, {"id": 7}, {"id": ""}, "", [], {"id": "x", "created": True, "max_model_len": "many"}]
+        assert self.read({"data": entries}) == (ModelInfo(id="x"),)
+
+    @pytest.mark.parametrize("value", [None, 7, "x", {}, {"data": {"id": "x"}}, {"error": {"message": "no"}}])
+    def test_other_shapes_are_no_list(self, value: object) -> None:
+        """What is no list is not taken for one."""
+        assert self.read(value) is None
+
+    @pytest.mark.parametrize("error", [ValueError("bad"), RecursionError("deep"), InvalidRequest("bad")])
+    def test_undecodable_is_no_list(self, error: Exception) -> None:
+        """Bytes that are not JSON are no list, however the decoder says it."""
+
+        def decode(_: bytes) -> object:
+            raise error
+
+        assert read_models(b"[", decode) is None
+
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+            lambda inner: (
+                st.lists(inner, max_size=4)
+                | st.dictionaries(
+                    st.sampled_from(["data", "models", "id", "name", "meta", "n_ctx", "created", "context_length"]),
+                    inner,
+                    max_size=4,
+                )
+            ),
+            max_leaves=20,
+        )
+    )
+    def test_never_raises(self, value: object) -> None:
+        """Whatever JSON a backend sends, it is a list of named models or none."""
+        models = self.read(value)
+        assert models is None or all(model.id for model in models)
+
+
+class FindTests:
+    """Names are found in a list."""
+
+    MODELS = (ModelInfo(id="Qwen/Qwen3"), ModelInfo(id="qwen/qwen3"), ModelInfo(id="GLM"))
+
+    def test_exact_first(self) -> None:
+        """A name written exactly is that model."""
+        assert find(self.MODELS, "qwen/qwen3") == ModelInfo(id="qwen/qwen3")
+
+    def test_then_without_case(self) -> None:
+        """A name in the wrong case is found all the same."""
+        assert find(self.MODELS, "glm") == ModelInfo(id="GLM")
+
+    def test_unknown(self) -> None:
+        """What is not there is not found."""
+        assert find(self.MODELS, "gpt") is None
+
+
+class ModelsUrlTests:
+    """The list's address follows from the configured one."""
+
+    @pytest.mark.parametrize(
+        ("url", "models"),
+        [
+            ("http://h/v1", "http://h/v1/models"),
+            ("http://h/v1/", "http://h/v1/models"),
+            ("http://h/v1/chat/completions", "http://h/v1/models"),
+            ("http://h/v1/chat/completions?api-version=3", "http://h/v1/models?api-version=3"),
+        ],
+    )
+    def test_from_base_or_full_path(self, url: str, models: str) -> None:
+        """Both ways to write a backend's url lead to its list."""
+        assert models_url(url) == models
