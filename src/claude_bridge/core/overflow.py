@@ -165,7 +165,7 @@ def canonical(overflow: Overflow, *, estimate: int, window: int | None, max_toke
         if prompt <= longest:
             return _both_too_long(prompt, completion, limit)
         limit = max(longest, 1)
-    needed = prompt or max(estimate, overflow.prompt_tokens or 0, 2)
+    needed = max(prompt or max(estimate, overflow.prompt_tokens or 0), 2)
     limit = limit or needed - 1
     return ContextOverflow(f"prompt is too long: {max(needed, limit + 1)} tokens > {limit} maximum")
 
