@@ -335,7 +335,8 @@ class DetectTests:
         "message",
         [
             (
-                "Invalid 'messages[1].content': string too long. Expected a string with maximum length 10485760, but got a "
+                "Invalid 'messages[1].content': string too long. Expected a string with maximum length 10485760, but "
+                "got a "
                 "string with length 12000000 instead."
             ),
             "tools.0.function.name: String should have at most 64 characters",
@@ -500,7 +501,8 @@ class MaxOutputLimitTests:
             ("<400> InternalError.Algo.InvalidParameter: Range of max_tokens should be [1, 16384]", 16384),
             (
                 (
-                    "The parameter `max_completion_tokens` specified in the request are not valid: integer above maximum "
+                    "The parameter `max_completion_tokens` specified in the request are not valid: integer above "
+                    "maximum "
                     "value, expected a value <= 12288, but got 32000 instead. Request id: 0217"
                 ),
                 12288,
@@ -522,7 +524,8 @@ class MaxOutputLimitTests:
             ("body.max_tokens: Input should be less than or equal to 4096", 4096),
             (
                 (
-                    "Unable to submit request because it has a maxOutputTokens value of 128000 but the supported range is "
+                    "Unable to submit request because it has a maxOutputTokens value of 128000 but the supported "
+                    "range is "
                     "from 1 (inclusive) to 65537 (exclusive). Update the value and try again."
                 ),
                 65536,
@@ -552,7 +555,8 @@ class MaxOutputLimitTests:
             "temperature must be less than or equal to 2",
             "`max_tokens` must be greater than `thinking.budget_tokens`",
             (
-                "'max_tokens' or 'max_completion_tokens' is too large: 8192. This model's maximum context length is 65536 "
+                "'max_tokens' or 'max_completion_tokens' is too large: 8192. This model's maximum context length is "
+                "65536 "
                 "tokens and your request has 57879 input tokens (8192 > 65536 - 57879)."
             ),
         ],

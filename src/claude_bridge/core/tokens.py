@@ -36,6 +36,7 @@ _PIECE = re.compile(
     r"|[0-9]{1,3}+"
     r"|[!-/:-@\[-`{-~]{1,2}+"
     r"|[\t\n\r\x20]{2,16}+"
+    r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 )
 # Tokenizers know scripts unequally well, and the length in UTF-8 tells the scripts apart well enough: 0.3 tokens for
 # a Latin, Greek or Cyrillic letter (two bytes), 0.8 for a Chinese character (three), 1.3 for an emoji (four).
