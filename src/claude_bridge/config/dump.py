@@ -42,7 +42,7 @@ def show(value: object, attribute: Attribute[Any]) -> str:
     if attribute.metadata.get("shape") == "header" and isinstance(value, tuple):
         name, content = value
         hidden = any(word in name.lower() for word in _KEY_WORDS)
-        return f"{name}: {HIDDEN if hidden else _escape(content)}"
+        return _escape(f"{name}: {HIDDEN if hidden else content}")
     return _escape(str(value))
 
 

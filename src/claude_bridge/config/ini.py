@@ -8,6 +8,7 @@ the value above; blank lines mean nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -17,6 +18,9 @@ from claude_bridge.config.problems import Problem
 
 Lines: TypeAlias = tuple[str, ...]
 """The lines of one value, each stripped, none empty; no line at all for ``key =``."""
+
+_KEY = re.compile(r"[A-Za-z_-]+")
+"""No digits: a secret that lost its key and ends in ``=`` must not be told as the name of an unknown key."""
 
 
 @frozen
@@ -68,8 +72,10 @@ class _Reading:
         written, delimiter, value = (part.strip() for part in text.partition("="))
         key = written.lower()
         self._value = [value] if value else []
-        if not delimiter or not key:
-            self._complain(f"line {number}", "is not `key = value`, nor a [section], a comment or an indented line")
+        if not delimiter or not _KEY.fullmatch(key):
+            self._complain(
+                f"line {number}", "is neither `key = value` (letters and _), [section], comment nor an indented line"
+            )
         elif self._section not in self.sections:
             self._complain(key, f"stands before the first [section], in line {number}")
         elif key in self.sections[self._section]:

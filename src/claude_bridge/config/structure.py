@@ -22,7 +22,7 @@ from claude_bridge.config.secrets import SecretSource
 from claude_bridge.config.sections import KINDS, Kind, find_kind
 
 _NAME = ":name"
-"""Where a section's NAME travels to its field: no key of a file can be called this, keys are checked first."""
+"""Where a section's NAME travels to its field: `ini` lets no such key through."""
 
 
 @frozen
@@ -56,9 +56,6 @@ class _Drafting:
 
     def _build(self, kind: Kind, section: str, name: str, entries: Mapping[str, Lines]) -> object:
         given = dict(entries)
-        if _NAME in given:
-            del given[_NAME]
-            self._complain(section, _NAME, "unknown key")
         named = {_NAME: name} if kind.name_field else {}
         try:
             return self._converter.structure(given | named, kind.schema)

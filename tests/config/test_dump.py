@@ -1,0 +1,127 @@
+"""The configuration as text."""
+
+from __future__ import annotations
+
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claude_bridge.config.dump import dump
+from claude_bridge.config.load import parse
+from claude_bridge.config.schema import Backend, Breaker, Config, Limits, Log, Model, Route, Server
+from claude_bridge.config.sections import KINDS
+from tests.config.files import config_of, reading
+
+SECONDS = st.floats(0.001, 86_400, allow_nan=False)
+NAME = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True)
+WORD = st.text(st.characters(categories=("L", "N", "P", "S")), min_size=1, max_size=12).filter(
+    lambda t: t[0] not in "#;"
+)
+SERVER = st.builds(
+    Server,
+    listen=st.lists(
+        st.sampled_from(["tcp:1:interface=127.0.0.1", r"tcp:2:interface=\:\:1", "unix:/a b.sock"]), min_size=1
+    ).map(tuple),
+    credentials=st.sampled_from(["forward", "none"]),
+    allow_open=st.booleans(),
+    allowed_hosts=st.lists(NAME, max_size=2).map(lambda names: tuple(f"h{name}h" for name in names)),
+    allowed_origins=st.lists(NAME, max_size=2).map(lambda names: tuple(f"http://{name}" for name in names)),
+    list_backend_models=st.none() | st.booleans(),
+    commit_after=st.floats(0, 86_400),
+    ping_interval=SECONDS,
+)
+HEADER = st.tuples(
+    st.sampled_from(["X-Title", "HTTP-Referer", "x-a!#$%&'*+.^_`|~-"]),
+    st.sampled_from(["", "a", "$5 ${x}", "a  b; c: d"]),
+)
+BACKEND = st.builds(
+    Backend,
+    name=NAME,
+    url=st.sampled_from(["http://127.0.0.1:8000/v1", "https://x.example/$a/v4"]),
+    dialect=st.sampled_from(["auto", "generic"]),
+    idle_timeout=st.none() | SECONDS,
+    max_connections=st.integers(1, 10_000),
+    headers=st.lists(HEADER, max_size=3).map(tuple),
+    strip_attribution=st.booleans(),
+)
+LIMITS = st.builds(Limits, max_body=st.integers(1, 1024**3), keep_alive=SECONDS)
+LOG = st.builds(Log, level=st.sampled_from(["debug", "warn"]), format=st.sampled_from(["json", "text"]))
+BREAKER = st.builds(Breaker, enabled=st.booleans(), failures=st.integers(1, 10_000), open_seconds=SECONDS)
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> Config:
+    """Draw a complete valid configuration without secrets."""
+    backends = {backend.name: backend for backend in draw(st.lists(BACKEND, min_size=1, max_size=3))}
+    aliases = draw(st.lists(WORD.filter(lambda word: not word.endswith("@claude-bridge")), max_size=3, unique=True))
+    models = {
+        alias: Model(
+            alias=alias,
+            backend=draw(st.sampled_from(sorted(backends))),
+            name=draw(WORD),
+            context_window=draw(st.none() | st.integers(1, 10**9)),
+            show_reasoning=draw(st.sampled_from(["auto", "always", "never"])),
+        )
+        for alias in aliases
+    }
+    routed = draw(st.booleans()) and bool(aliases)
+    return Config(
+        server=draw(SERVER),
+        backends=backends,
+        models=models,
+        routes={"default": Route(name="default", models=(aliases[0],))} if routed else {},
+        breaker=draw(BREAKER),
+        limits=draw(LIMITS),
+        log=draw(LOG),
+    )
+
+
+class DumpTests:
+    """What is dumped is what holds."""
+
+    @given(configs())
+    def test_loads_again(self, config: Config) -> None:
+        """A dump without secrets can be used as a file and means the same."""
+        again = parse(dump(config), {}, reading())
+
+        assert again == config
+
+    def test_every_key_is_there(self) -> None:
+        """Defaults are written out, and what has no value is explained."""
+        text = dump(config_of("[model:m]\n[route:default]\nmodels = m\n[key:a]\nsecret = s\n"))
+
+        missing = [
+            key.name
+            for kind in KINDS.values()
+            for key in kind.keys
+            if f"\n{key.name} = " not in text
+            and f"\n{key.name} =\n" not in text
+            and f"# {key.name} is not set: " not in text
+        ]
+        assert missing == []
+
+    def test_source_comes_first(self) -> None:
+        """The first line says where the configuration comes from, on one line whatever the path."""
+        config = evolve(config_of("", {"LOG_LEVEL": "info"}), source="/a\nb.ini")
+
+        assert dump(config).splitlines()[0] == "# The configuration of claude-bridge, from: /a b.ini"
+
+    def test_secrets_are_stars(self) -> None:
+        """Keys and headers that may hold keys are shown as stars, and the rest can still be loaded."""
+        headers = "headers =\n  X-Auth-Token: sk-2\n  X-Title: mine\n"
+        text = dump(config_of(f"[backend:b]\napi_key = sk-1\n{headers}[key:a]\nsecret = sk-3\n"))
+
+        assert "sk-" not in text
+        assert "api_key = ***\n" in text
+        assert "    X-Auth-Token: ***\n    X-Title: mine\n" in text
+        assert config_of(text).keys["a"].secret.reveal() == "***"
+
+    def test_dialect(self) -> None:
+        """What `auto` came to is said."""
+        assert "# auto is generic here\ndialect = auto\n" in dump(config_of(""))
+        assert "auto is" not in dump(config_of("[backend:b]\ndialect = generic\n"))
+
+    def test_whether_backend_models_are_listed(self) -> None:
+        """The derived default of list_backend_models is spelled out."""
+        assert "# list_backend_models is not set: yes" in dump(config_of(""))
+        assert "# list_backend_models is not set: no" in dump(config_of("[model:m]\n"))

@@ -1,0 +1,170 @@
+"""The five variables."""
+
+from __future__ import annotations
+
+import pytest
+
+from claude_bridge.config.environment import Overrides, describe_source, read_environment
+from claude_bridge.config.schema import Backend, Config
+from tests.config.files import config_of, mistakes
+
+FILE = """
+[server]
+listen = tcp:1:interface=127.0.0.1
+[backend:chutes]
+url = https://llm.chutes.ai/v1
+first_byte_timeout = 5
+idle_timeout = 6
+[breaker]
+enabled = yes
+[log]
+level = error
+"""
+
+
+class AloneTests:
+    """The environment alone is a set-up."""
+
+    def test_nothing_set(self) -> None:
+        """Without anything there is one local backend and one local listener."""
+        config = config_of("")
+
+        assert config == Config(backends={"default": Backend(name="default", url="http://127.0.0.1:8000/v1")})
+        assert config.server.listen == ("tcp:8080:interface=127.0.0.1",)
+
+    def test_all_set(self) -> None:
+        """Each variable does what the table says."""
+        config = config_of(
+            "",
+            {
+                "BACKEND_URL": "https://x.example/v1/chat/completions",
+                "HOST_PORT": "9000",
+                "BACKEND_TIMEOUT_SECS": "42",
+                "ENABLE_CIRCUIT_BREAKER": "true",
+                "LOG_LEVEL": "DEBUG",
+            },
+        )
+        backend = config.backends["default"]
+
+        assert backend.url == "https://x.example/v1"
+        assert (backend.first_byte_timeout, backend.idle_timeout) == (42.0, 42.0)
+        assert config.server.listen == ("tcp:9000:interface=127.0.0.1",)
+        assert config.breaker.enabled
+        assert config.log.level == "debug"
+
+    def test_set_to_nothing(self) -> None:
+        """A variable set to nothing counts as not set."""
+        assert config_of("", {"BACKEND_URL": "", "HOST_PORT": " ", "LOG_LEVEL": ""}) == config_of("")
+
+    @pytest.mark.parametrize(
+        ("text", "listen"),
+        [
+            ("8080", "tcp:8080:interface=127.0.0.1"),
+            ("127.0.0.1:9", "tcp:9:interface=127.0.0.1"),
+            ("0.0.0.0:9", "tcp:9:interface=0.0.0.0"),
+            ("[::1]:9", r"tcp:9:interface=\:\:1"),
+            ("localhost:0", "tcp:0:interface=localhost"),
+        ],
+    )
+    def test_host_port(self, text: str, listen: str) -> None:
+        """A port alone stays on this machine, a host is taken as it is."""
+        assert config_of("", {"HOST_PORT": text}).server.listen == (listen,)
+
+
+class OverTheFileTests:
+    """The variables win over the file, and nothing else does."""
+
+    def test_win(self) -> None:
+        """Every variable replaces what the file says."""
+        config = config_of(
+            FILE,
+            {"HOST_PORT": "2", "BACKEND_TIMEOUT_SECS": "7", "ENABLE_CIRCUIT_BREAKER": "no", "LOG_LEVEL": "warning"},
+        )
+        chutes = config.backends["chutes"]
+
+        assert config.server.listen == ("tcp:2:interface=127.0.0.1",)
+        assert (chutes.first_byte_timeout, chutes.idle_timeout) == (7.0, 7.0)
+        assert not config.breaker.enabled
+        assert config.log.level == "warn"
+
+    def test_backend_url_adds(self) -> None:
+        """BACKEND_URL adds the default backend and leaves those of the file."""
+        config = config_of(FILE, {"BACKEND_URL": "http://x"})
+
+        assert {name: backend.url for name, backend in config.backends.items()} == {
+            "chutes": "https://llm.chutes.ai/v1",
+            "default": "http://x",
+        }
+
+    def test_backend_url_never_changes_the_file(self) -> None:
+        """A [backend:default] of the file stays, and the source says so."""
+        config = config_of("[backend:default]\nurl = http://file/v1\n", {"BACKEND_URL": "http://environment"})
+
+        assert config.backends["default"].url == "http://file/v1"
+        assert "BACKEND_URL is not used" in config.source
+
+    def test_no_other_backend_appears(self) -> None:
+        """With backends in the file and no BACKEND_URL there is no default one."""
+        assert list(config_of(FILE).backends) == ["chutes"]
+
+    def test_other_variables_do_nothing(self) -> None:
+        """Variables that merely look like options change nothing."""
+        assert config_of(FILE, {"PORT": "1", "OPENAI_API_KEY": "k", "LISTEN": "x", "COMMIT_AFTER": "1"}) == config_of(
+            FILE
+        )
+
+
+class MistakeTests:
+    """Wrong variables are told together with the mistakes of the file."""
+
+    def test_all_at_once(self) -> None:
+        """Each wrong variable is one line, after those of the file."""
+        lines = mistakes(
+            "[log]\nlevel = loud\n",
+            {
+                "BACKEND_URL": "127.0.0.1:8000",
+                "HOST_PORT": "x:y",
+                "BACKEND_TIMEOUT_SECS": "0",
+                "ENABLE_CIRCUIT_BREAKER": "perhaps",
+                "LOG_LEVEL": "infos",
+            },
+        )
+
+        assert [line.split(":")[0] for line in lines] == [
+            "[log] level",
+            "[environment] BACKEND_URL",
+            "[environment] HOST_PORT",
+            "[environment] BACKEND_TIMEOUT_SECS",
+            "[environment] ENABLE_CIRCUIT_BREAKER",
+            "[environment] LOG_LEVEL",
+        ]
+        assert lines[-1].endswith("did you mean info?")
+
+    @pytest.mark.parametrize("text", [":8080", "::1:8080", "host:", "host:99999", "a:b:c", "8080/tcp", "a\\:80", "-1"])
+    def test_host_port(self, text: str) -> None:
+        """What is neither PORT nor HOST:PORT is refused."""
+        _, problems = read_environment({"HOST_PORT": text})
+
+        assert [problem.key for problem in problems] == ["HOST_PORT"]
+
+
+class SourceTests:
+    """The source tells where a configuration comes from."""
+
+    @pytest.mark.parametrize(
+        ("path", "environ", "source"),
+        [
+            (None, {}, "environment"),
+            ("/etc/x.ini", {}, "/etc/x.ini"),
+            ("/etc/x.ini", {"LOG_LEVEL": "info", "HOST_PORT": "1"}, "/etc/x.ini with HOST_PORT, LOG_LEVEL"),
+        ],
+    )
+    def test_source(self, path: str | None, environ: dict[str, str], source: str) -> None:
+        """File and variables are both named."""
+        assert describe_source(path, environ, Config()) == source
+
+    def test_nothing_overridden(self) -> None:
+        """No variable leaves a configuration with a backend as it is."""
+        config = config_of(FILE)
+
+        assert Overrides().apply(config) == config

@@ -1,0 +1,140 @@
+"""Endpoint strings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.testing import MemoryReactorClock
+
+from claude_bridge.config.listeners import endpoint, is_loopback, listener, port_number, tcp
+
+
+class EndpointTests:
+    """Valid strings pass, others are explained."""
+
+    @pytest.mark.parametrize(
+        ("text", "local"),
+        [
+            ("tcp:8080", False),
+            ("tcp:8080:interface=127.0.0.1", True),
+            ("tcp:8080:127.0.0.1", True),
+            ("tcp:port=8080:interface=127.8.8.8:backlog=5", True),
+            ("tcp:8080:interface=localhost", True),
+            (r"tcp:8080:interface=\:\:1", True),
+            (r"tcp6:8080:interface=\:\:1", True),
+            ("tcp6:8080", False),
+            (r"tcp6:8080:interface=\:\:", False),
+            ("tcp:8080:interface=0.0.0.0", False),
+            ("tcp:8080:interface=192.168.1.5", False),
+            ("tcp:8080:interface=bridge.local", False),
+            ("tcp:8080:interface=", False),
+            ("unix:/run/bridge.sock", True),
+            ("unix:/run/bridge.sock:mode=660:lockfile=0", True),
+            ("ssl:8443:privateKey=/k.pem:certKey=/c.pem", False),
+            ("ssl:8443:privateKey=/k.pem:interface=127.0.0.1", True),
+            ("tls:/etc/pems:443", False),
+            ("systemd:domain=INET:name=http", False),
+            ("systemd:domain=INET:index=0", False),
+            ("haproxy:tcp:8080:interface=127.0.0.1", True),
+            ("haproxy:tcp:8080", False),
+        ],
+    )
+    def test_reach(self, text: str, local: bool) -> None:
+        """A listener counts as local only if nobody but this machine can reach it."""
+        assert endpoint(text) == text
+        assert listener(text).local is local
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("", "not a kind of Twisted server endpoint"),
+            ("8080", "not a kind of Twisted server endpoint"),
+            ("tpc:80", "did you mean tcp"),
+            ("stdio:", "not a kind"),
+            ("haproxy:", "not a kind"),
+            ("tcp", "tcp needs a port"),
+            ("tcp:", "tcp needs a port"),
+            ("tcp:http", "the port must be a number from 0 to 65535"),
+            ("tcp:65536", "the port must be a number"),
+            ("tcp:-1", "the port must be a number"),
+            ("tcp:٣", "the port must be a number"),
+            ("tcp:80:interfce=x", "no parameter of that name, did you mean interface"),
+            ("tcp:80:interface=::1", "a colon inside a part is written"),
+            ("tcp:80:a:5:6", "a colon inside a part is written"),
+            ("tcp:80:port=81", "gives port twice"),
+            ("tcp:80:backlog=many", "backlog must be a number"),
+            ("unix:", "unix needs a address"),
+            ("unix:/s:mode=999", "mode must be octal"),
+            ("unix:/s:lockfile=maybe", "lockfile must be 0 or 1"),
+            ("systemd:domain=INET", "either name="),
+            ("systemd:domain=INET:name=a:index=0", "either name="),
+            ("systemd:domain=TCP:name=a", "domain=INET"),
+            ("systemd:domain=INET:index=x", "index must be a number"),
+            ("tcp:80:interface=x\\", "lone backslash"),
+        ],
+    )
+    def test_mistakes(self, text: str, message: str) -> None:
+        """What Twisted would not listen on is refused before the start."""
+        with pytest.raises(ValueError, match=message):
+            endpoint(text)
+
+    def test_plugin(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A kind that an installed Twisted plugin brings is accepted, and counts as open."""
+
+        class Onion:
+            prefix = "onion"
+
+        monkeypatch.setattr("twisted.plugin.getPlugins", lambda _interface: [Onion()])
+
+        assert not listener("onion:80:anything=goes").local
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "tcp:8080",
+            "tcp:8080:127.0.0.1",
+            r"tcp:8080:interface=\:\:1",
+            r"tcp6:8080:interface=\:\:1",
+            "unix:/s:mode=660",
+        ],
+    )
+    def test_twisted_agrees(self, text: str) -> None:
+        """What passes here is an endpoint for Twisted too."""
+        reactor: Any = MemoryReactorClock()
+        assert serverFromString(reactor, text) is not None
+        assert endpoint(text) == text
+
+    @given(st.text(alphabet=st.sampled_from("tcp:unix=0\\81/.interface"), max_size=30))
+    def test_never_lets_through_what_twisted_refuses(self, tail: str) -> None:
+        """No string of this kind passes here and fails in Twisted."""
+        text = f"tcp:{tail}"
+        try:
+            endpoint(text)
+        except ValueError:
+            return
+        reactor: Any = MemoryReactorClock()
+        assert serverFromString(reactor, text) is not None
+
+
+class TcpTests:
+    """Host and port become an endpoint string."""
+
+    def test_addresses(self) -> None:
+        """An IPv6 address survives the way into an endpoint string."""
+        assert tcp(80, "127.0.0.1") == "tcp:80:interface=127.0.0.1"
+        assert listener(tcp(80, "fe80::1")).interface == "fe80::1"
+
+    def test_port_number(self) -> None:
+        """Ports are 0 to 65535."""
+        assert [port_number("0"), port_number("65535")] == [0, 65535]
+
+    @pytest.mark.parametrize(
+        ("host", "expected"), [("LOCALHOST", True), ("::1", True), ("10.0.0.1", False), ("", False)]
+    )
+    def test_is_loopback(self, host: str, expected: bool) -> None:
+        """Only this machine's own addresses are loopback."""
+        assert is_loopback(host) is expected

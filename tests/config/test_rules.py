@@ -1,0 +1,160 @@
+"""Rules between sections."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.config.files import PEM, config_of, mistakes
+
+OPEN = "[server]\nlisten = tcp:8080\n"
+KEYED = "[backend:b]\napi_key = sk-1\n"
+
+
+class RelayTests:
+    """Nobody but the owner spends the owner's key."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            OPEN + KEYED,
+            OPEN + "credentials = none\n",
+            OPEN + "[backend:b]\nheaders = X-Api-Key: sk-1\n",
+            "[server]\nlisten = systemd:domain=INET:name=http\n" + KEYED,
+            "[server]\nlisten =\n  tcp:1:interface=127.0.0.1\n  tcp:2:interface=10.0.0.1\n" + KEYED,
+        ],
+    )
+    def test_refused(self, text: str) -> None:
+        """A listener that strangers reach is refused where they could use the backend on the owner's account."""
+        (line,) = mistakes(text)
+
+        assert line.startswith("[server] listen: ")
+        assert "can be reached from other machines" in line
+        assert "credentials = keys" in line
+        assert "allow_open = yes" in line
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            OPEN,
+            OPEN + "[backend:b]\nurl = http://x\n",
+            OPEN + "allow_open = yes\n" + KEYED,
+            OPEN + "credentials = keys\n" + KEYED + "[key:a]\nsecret = s\n",
+            KEYED,
+            "[server]\ncredentials = none\n" + KEYED,
+            "[server]\nlisten = unix:/run/x.sock\n" + KEYED,
+        ],
+    )
+    def test_allowed(self, text: str) -> None:
+        """Where everybody brings a credential, or only this machine can connect, it is allowed."""
+        assert mistakes(text) == []
+
+    def test_host_port(self) -> None:
+        """A listener of the environment is blamed on its variable."""
+        (line,) = mistakes(KEYED, {"HOST_PORT": "0.0.0.0:8080"})
+
+        assert line.startswith("[environment] HOST_PORT: tcp:8080:interface=0.0.0.0 can be reached")
+
+    def test_key_that_could_not_be_read(self) -> None:
+        """A backend whose key file is missing still counts as one with a key."""
+        lines = mistakes(OPEN + "[backend:b]\napi_key = file:/nope\n")
+
+        assert [line.split(":")[0] for line in lines] == ["[server] listen", "[backend"]
+
+    def test_no_second_blame(self) -> None:
+        """A mistyped policy is told once, not again for what its default would do."""
+        (line,) = mistakes(OPEN + "credentials = kyes\n" + KEYED)
+
+        assert "did you mean keys?" in line
+
+    def test_no_listener(self) -> None:
+        """A server that listens nowhere is a mistake."""
+        assert mistakes("[server]\nlisten =\n") == ["[server] listen: needs at least one endpoint"]
+
+
+class ReferenceTests:
+    """Names must exist."""
+
+    def test_unknown_names(self) -> None:
+        """Unknown backends and models are told with the nearest one."""
+        assert mistakes("[backend:chutes]\n[model:glm]\nbackend = chuts\n[route:default]\nmodels = gml\n") == [
+            "[model:glm] backend: no [backend:*] of that name, did you mean chutes?",
+            "[route:default] models: no [model:*] of that name, did you mean glm?",
+        ]
+
+    def test_reference_into_a_section_with_mistakes(self) -> None:
+        """A backend with a mistake of its own still exists."""
+        (line,) = mistakes("[backend:b]\nurl = x\n[model:m]\nbackend = b\n")
+
+        assert line.startswith("[backend:b] url")
+
+    def test_only_backend(self) -> None:
+        """A model needs no backend where there is only one, and its name is the alias if none is given."""
+        model = config_of("[backend:b]\n[model:Org/M]\n").models["Org/M"]
+
+        assert (model.backend, model.name) == ("b", "Org/M")
+
+    def test_default_backend(self) -> None:
+        """The backend that the environment defines can be named by the file."""
+        config = config_of("[model:m]\nbackend = default\n", {"BACKEND_URL": "http://x"})
+
+        assert config.models["m"].backend == "default"
+
+    def test_which_backend(self) -> None:
+        """Where there are several backends a model has to say which."""
+        assert mistakes("[backend:a]\n[backend:b]\n[model:m]\n") == [
+            "[model:m] backend: is needed where there are several, valid: a, b"
+        ]
+
+    @pytest.mark.parametrize(("models", "number"), [("", 0), ("\n  a\n  b", 2)])
+    def test_route_of_one(self, models: str, number: int) -> None:
+        """The default route has exactly one model."""
+        assert mistakes(f"[model:a]\n[model:b]\n[route:default]\nmodels ={models}\n") == [
+            f"[route:default] models: must name exactly one model, not {number}"
+        ]
+
+    def test_broken_route(self) -> None:
+        """A route that could not be read is told once."""
+        assert len(mistakes("[model:a]\nbackend = ${A}\n[route:default]\nmodels = ${B}\n")) == 2
+
+
+class KeyTests:
+    """Clients' keys."""
+
+    def test_no_keys(self) -> None:
+        """Asking for keys without having any is a mistake."""
+        assert mistakes("[server]\ncredentials = keys\n") == [
+            "[server] credentials: keys needs a [key:NAME] with a secret for each client"
+        ]
+
+    def test_no_secret(self) -> None:
+        """A key without its secret is a mistake."""
+        assert mistakes("[key:a]\n") == ["[key:a] secret: is missing: ${VAR}, file:/path or credential:NAME"]
+
+    def test_broken_secret(self) -> None:
+        """A secret that could not be read is told once."""
+        assert len(mistakes("[key:a]\nsecret = ${NOPE}\n[key:b]\nsecret = file:/nope\n")) == 2
+
+    def test_same_secret(self) -> None:
+        """Two clients with one secret could not be told apart."""
+        assert mistakes("[key:a]\nsecret = s\n[key:b]\nsecret = s\n") == [
+            "[key:b] secret: is the same as that of [key:a]"
+        ]
+
+
+class AuthorityTests:
+    """Certificate authorities are read when the configuration is checked."""
+
+    def test_good(self) -> None:
+        """A PEM file is accepted."""
+        config = config_of("[backend:b]\nca_file = /ca.pem\n", files={"/ca.pem": PEM})
+
+        assert config.backends["b"].ca_file == "/ca.pem"
+
+    def test_missing_or_wrong(self) -> None:
+        """A file that is missing or holds no certificate is a mistake."""
+        text = "[backend:a]\nca_file = /nope\n[backend:b]\nca_file = /junk\n"
+
+        assert mistakes(text, files={"/junk": b"junk"}) == [
+            "[backend:a] ca_file: cannot read /nope: No such file or directory",
+            "[backend:b] ca_file: /junk holds no certificate in PEM form",
+        ]
