@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from attrs import define, field, frozen
@@ -53,6 +54,7 @@ class Reading(Protocol):
     status: int
     headers: dict[str, str]
     _clock: Any
+    _check: Callable[[Reply], None]
     raw: bytearray = field(factory=bytearray, init=False)
     arrivals: list[float] = field(factory=list, init=False)
     reason: Failure | None = field(default=None, init=False)
@@ -102,7 +104,9 @@ class Reading(Protocol):
         while self.reason is None:
             await self.more(seconds)
         assert self.is_complete, f"the answer was cut: {self.reason}, after {bytes(self.raw[-200:])!r}"
-        return Reply(status=self.status, headers=self.headers, body=bytes(self.raw))
+        reply = Reply(status=self.status, headers=self.headers, body=bytes(self.raw))
+        self._check(reply)
+        return reply
 
     async def ended(self, seconds: float = SECONDS) -> None:
         """Wait for the end, good or bad."""
@@ -131,11 +135,13 @@ class Client:
     """Sends requests to one server.
 
     :ivar headers: sent with every request that does not name them itself.
+    :ivar check: gets the path of each request that was answered wholly, and the answer; it fails the test if it must.
     """
 
     _reactor: Any
     base: str
     headers: Mapping[str, str] = field(factory=dict)
+    check: Callable[[str, Reply], None] = field(default=lambda _path, _reply: None)
 
     def send(
         self,
@@ -158,11 +164,11 @@ class Client:
         answered: Deferred[Any] = Agent(self._reactor).request(
             method.encode(), f"{self.base}{path}".encode(), sent, producer
         )
-        return answered.addCallback(self._reading)
+        return answered.addCallback(self._reading, path)
 
-    def _reading(self, response: Any) -> Reading:
+    def _reading(self, response: Any, path: str) -> Reading:
         told = {name.decode().lower(): values[0].decode() for name, values in response.headers.getAllRawHeaders()}
-        reading = Reading(response.code, told, self._reactor)
+        reading = Reading(response.code, told, self._reactor, partial(self.check, path))
         response.deliverBody(reading)
         return reading
 

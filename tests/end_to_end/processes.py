@@ -81,17 +81,22 @@ async def run_program(
     reactor.spawnProcess(
         watched, arguments[0], list(arguments), env=dict(environment or {}), path=str(folder) if folder else None
     )
-    try:
-        code = await watched.when_ended().addTimeout(seconds, reactor, _told_late)
-    except TimeoutError:
-        watched.signal("KILL")
-        await watched.when_ended()
-        code = -9
-        watched.err += f"\nkilled after {seconds} s".encode()
+    code = await killed_late(reactor, watched, seconds)
     return Ran(code=code, out=watched.out.decode(errors="replace"), err=watched.err.decode(errors="replace"))
 
 
-def _told_late(result: Any, _seconds: float) -> Any:
+async def killed_late(reactor: Any, watched: Watched, seconds: float) -> int:
+    """Wait for the end of a child and give its exit code; kill it when the time is over."""
+    try:
+        return await watched.when_ended().addTimeout(seconds, reactor, told_late)
+    except TimeoutError:
+        watched.signal("KILL")
+        watched.err += f"\nkilled after {seconds} s\n".encode()
+        return await watched.when_ended()
+
+
+def told_late(result: Any, _seconds: float) -> Any:
+    """Make a plain `TimeoutError` of a wait that took too long."""
     if isinstance(result, Failure) and result.check(CancelledError):
         raise TimeoutError from result.value
     return result
