@@ -10,7 +10,7 @@ from configparser import RawConfigParser
 from pathlib import Path
 
 import pytest
-from twisted.scripts.twistd import ServerOptions
+from twisted.scripts._twistd_unix import ServerOptions
 
 from claude_bridge.cli import EXIT_CONFIG
 from claude_bridge.config.schema import Server

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -49,8 +50,9 @@ def ask(url: str, model: str, question: str, show: Callable[[str], None], second
     """
     begun = seconds()
     reading = _Reading()
-    for event in _events(url, _body(model, question)):
-        _take(event, reading, show, seconds)
+    with closing(_events(url, _body(model, question))) as events:
+        for event in events:
+            _take(event, reading, show, seconds)
     if not reading.stopped:
         raise DemoFailed("the bridge's answer ended before it was finished")
     ended = seconds()
@@ -74,17 +76,17 @@ def _body(model: str, question: str) -> bytes:
     return json.dumps(request).encode()
 
 
-def _events(url: str, body: bytes) -> Iterator[dict[str, Any]]:
+def _events(url: str, body: bytes) -> Generator[dict[str, Any], None, None]:
     """Send the request and give the decoded events of the stream as they arrive."""
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=SILENCE_SECONDS)
     headers = {"content-type": "application/json", "anthropic-version": "2023-06-01", "x-api-key": "unused"}
     try:
         connection.request("POST", "/v1/messages", body, headers)
-        response = connection.getresponse()
-        if response.status != 200:  # noqa: PLR2004 - the one status of a stream
-            raise DemoFailed(f"the bridge answered {response.status}: {_error_text(response.read())}")
-        yield from _frames(response)
+        with connection.getresponse() as response:
+            if response.status != 200:  # noqa: PLR2004 - the one status of a stream
+                raise DemoFailed(f"the bridge answered {response.status}: {_error_text(response.read())}")
+            yield from _frames(response)
     except (OSError, HTTPException, wire.WireError) as error:
         raise DemoFailed(f"the bridge did not answer: {type(error).__name__}: {error}") from error
     finally:
