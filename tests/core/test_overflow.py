@@ -44,9 +44,9 @@ WORDINGS = [
     ),
     Wording(
         "openai, sum",
-        "This model's maximum context length is 4097 tokens. However, you requested 4531 tokens (3431 in the messages, "
-        "100 in the functions, 1000 in the completion). Please reduce the length of the messages, functions, or "
-        "completion.",
+        "This model's maximum context length is 4097 tokens. However, you requested 4531 tokens (3431 in the "
+        "messages, 100 in the functions, 1000 in the completion). Please reduce the length of the messages, "
+        "functions, or completion.",
         3431,
         1000,
         4531,
@@ -132,9 +132,8 @@ WORDINGS = [
     Wording("llama.cpp, old", "Context size has been exceeded.", status=500),
     Wording(
         "lm studio",
-        "The number of tokens to keep from the initial prompt is greater than the context length "
-        "(n_keep: 12000 >= n_ctx: 4096). Try to load the model with a larger context length, or provide a "
-        "shorter input",
+        "The number of tokens to keep from the initial prompt is greater than the context length (n_keep: 12000 >= "
+        "n_ctx: 4096). Try to load the model with a larger context length, or provide a shorter input",
         12000,
         window=4096,
     ),
@@ -326,7 +325,8 @@ class DetectTests:
         overflow = found(
             "This model's maximum context length is 32768 tokens. However, you requested 8192 output tokens and your "
             "prompt contains at least 24577 input tokens, for a total of at least 32769 tokens. Please reduce the "
-            "length of the input prompt or the number of requested output tokens. (parameter=input_tokens, value=24577)"
+            "length of the input prompt or the number of requested output tokens. (parameter=input_tokens, "
+            "value=24577)"
         )
         assert overflow == Overflow(prompt_tokens=24577, completion_tokens=8192, window=32768, at_least=True)
         assert overflow.prompt(max_tokens=8192) is None
@@ -336,8 +336,7 @@ class DetectTests:
         [
             (
                 "Invalid 'messages[1].content': string too long. Expected a string with maximum length 10485760, but "
-                "got a "
-                "string with length 12000000 instead."
+                "got a string with length 12000000 instead."
             ),
             "tools.0.function.name: String should have at most 64 characters",
             (
@@ -502,8 +501,7 @@ class MaxOutputLimitTests:
             (
                 (
                     "The parameter `max_completion_tokens` specified in the request are not valid: integer above "
-                    "maximum "
-                    "value, expected a value <= 12288, but got 32000 instead. Request id: 0217"
+                    "maximum value, expected a value <= 12288, but got 32000 instead. Request id: 0217"
                 ),
                 12288,
             ),
@@ -525,8 +523,7 @@ class MaxOutputLimitTests:
             (
                 (
                     "Unable to submit request because it has a maxOutputTokens value of 128000 but the supported "
-                    "range is "
-                    "from 1 (inclusive) to 65537 (exclusive). Update the value and try again."
+                    "range is from 1 (inclusive) to 65537 (exclusive). Update the value and try again."
                 ),
                 65536,
             ),
@@ -556,8 +553,7 @@ class MaxOutputLimitTests:
             "`max_tokens` must be greater than `thinking.budget_tokens`",
             (
                 "'max_tokens' or 'max_completion_tokens' is too large: 8192. This model's maximum context length is "
-                "65536 "
-                "tokens and your request has 57879 input tokens (8192 > 65536 - 57879)."
+                "65536 tokens and your request has 57879 input tokens (8192 > 65536 - 57879)."
             ),
         ],
     )

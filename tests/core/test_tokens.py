@@ -50,10 +50,8 @@ class EstimateTextTests:
             (
                 (
                     "The quick development of large language models has changed how people write software. Nobody "
-                    "expected "
-                    "that simple next token prediction would generalise so well, and yet here we are, debugging "
-                    "distributed "
-                    "systems with it. "
+                    "expected that simple next token prediction would generalise so well, and yet here we are, "
+                    "debugging distributed systems with it. "
                 ),
                 39,
             ),

@@ -50,7 +50,7 @@ _HOST = re.compile(
 )
 # What Python, Go and nginx say before the name of the host that they cannot reach.
 _NAMED_HOST = re.compile(
-    r"\b(host(?:name)?\s?=\s?[\"']?|(?:to|for) host:?\s|lookup\s|dial tcp:?\s)(?!\[)[\w.:-]++", re.IGNORECASE
+    r"\b(host(?:name)?\s?=\s?[\"']?|(?:to|for) host:?\s|lookup\s|dial tcp:?\s(?!lookup))(?!\[)[\w.:-]++", re.IGNORECASE
 )
 
 _KEY_CHARACTERS = "".join(map(chr, range(0x21, 0x7F)))
