@@ -15,6 +15,7 @@ from claude_bridge.testing.backend import ScriptedBackend
 from claude_bridge.testing.friendly import Friendly
 from tests.end_to_end.client import Client
 from tests.end_to_end.processes import run_program
+from tests.environments import JUDGES, built
 
 TOOL = {
     "type": "function",
@@ -142,3 +143,23 @@ class OfficialSDKTests:
         assert told["models"] == ["test-model"]
         assert told["refused"] == ["NotFoundError", "model_not_found"]
         assert told["invalid"] == "BadRequestError"
+
+
+class LlmComplyTests:
+    """``llm-comply`` judges the fake by OpenAI's schema, as it judges the bridge by Anthropic's."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_all_pass(self, reactor: Any, backend: ScriptedBackend, tmp_path: Path) -> None:
+        """All tests of chat completions pass, and none warns or is skipped."""
+        backend.models = ["gpt-5-scripted"]
+        backend.extensions = {"reasoning"}  # which this judge sends beside OpenAI's own reasoning_effort
+        backend.script = Friendly(reasoning="always")
+        command = [
+            str(built(JUDGES).folder / "bin" / "llm-comply"), "run", "-u", backend.url, "--format", "openai-chat",
+            "-k", "none", "-m", backend.models[0], "--json",
+        ]  # fmt: skip
+        ran = await run_program(reactor, command, environment={"HOME": str(tmp_path)}, folder=tmp_path)
+        assert ran.code == 0, ran.out + ran.err
+        told = json.loads(ran.out)
+        assert told["summary"] == {"total": 9, "passed": 9, "failed": 0, "skipped": 0}
+        assert [one for one in told["results"] if one.get("warnings")] == []

@@ -147,7 +147,7 @@ def chat_json(
     model: str = "test-model",
 ) -> Answer:
     """Make a whole answer, not streamed."""
-    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
     if reasoning:
         message["reasoning_content"] = reasoning
     if tool_calls:
