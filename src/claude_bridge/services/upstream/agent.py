@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from OpenSSL import SSL
+from OpenSSL import crypto
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError
@@ -108,7 +108,7 @@ def https_policy(ca_file: str | None) -> BrowserLikePolicyForHTTPS:
         authorities = [Certificate.loadPEM(pem) for pem in found]
     except OSError as error:
         raise TrustUnusable(error.strerror or "it cannot be read") from error
-    except SSL.Error as error:
+    except crypto.Error as error:
         raise TrustUnusable("a certificate in it is damaged") from error
     if not authorities:
         raise TrustUnusable("there is no PEM certificate in it")

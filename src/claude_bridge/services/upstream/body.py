@@ -29,12 +29,14 @@ class AnswerBody(Protocol):
 
     def __init__(
         self,
+        head: ResponseHead,
         receiver: UpstreamReceiver,
         reads: Reads,
         silence: Silence,
         done: Callable[[Failure], None],
         stopped: Callable[[], None],
     ) -> None:
+        self._head = head
         self._receiver = receiver
         self._reads = reads
         self._silence = silence
@@ -45,19 +47,19 @@ class AnswerBody(Protocol):
         self._over = False
         self._passing_on = False
 
-    def begin(self, head: ResponseHead, deliver: Callable[[Protocol], None]) -> None:
-        """Announce ``head``, then let ``deliver`` connect this body to its transport.
+    def begin(self, deliver: Callable[[Protocol], None]) -> None:
+        """Let ``deliver`` connect this body to its transport, which announces the head and may bring bytes at once.
 
-        The head comes first, because ``deliver`` may bring bytes at once. Twisted resumes the transport when it
-        delivers a body, so a pause that the receiver asked for meanwhile has to be said again.
+        Twisted resumes the transport when it delivers a body, so a pause that the receiver asked for meanwhile has
+        to be said again.
         """
-        self._receiver.head_received(head, self)
-        if self._over:
-            deliver(UnwantedBody())
-            return
         deliver(self)
         if self._paused and not self._over:
             self._producer().pauseProducing()
+
+    def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
+        """Announce the head, now that there is something to pause or stop."""
+        self._receiver.head_received(self._head, self)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         """Hold ``data`` until the read that it is from is over; without a read going on, pass it on."""
@@ -98,22 +100,19 @@ class AnswerBody(Protocol):
         """
         self._over = True
         self._held = []
-        if self.transport is not None:
-            self._producer().stopProducing()
+        self._producer().stopProducing()
 
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
         """Read no more for now; what the read going on has brought is still passed on."""
         self._paused = True
         self._silence.paused()
-        if self.transport is not None:
-            self._producer().pauseProducing()
+        self._producer().pauseProducing()
 
     def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
         """Read on."""
         self._paused = False
         self._silence.resumed()
-        if self.transport is not None:
-            self._producer().resumeProducing()
+        self._producer().resumeProducing()
 
     def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
         """Nobody wants the rest: as `claude_bridge.services.interfaces.UpstreamCall.cancel`."""

@@ -81,8 +81,10 @@ class Call:
             self._end(error)
             return
         self._silence.bytes_seen += 1  # a head is a sign of life too
-        self._body = AnswerBody(self._receiver, self._reads, self._silence, self._body_over, self.cancel)
-        self._body.begin(_head(response), response.deliverBody)
+        self._body = AnswerBody(
+            _head(response), self._receiver, self._reads, self._silence, done=self._body_over, stopped=self.cancel
+        )
+        self._body.begin(response.deliverBody)
 
     def _refusal(self, response: IResponse) -> UpstreamError | None:
         """Say why this is no answer to give to anybody."""

@@ -1,0 +1,207 @@
+"""Promises of what is under treq: connect limit, TLS trust, endpoints kept."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from attrs import frozen
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.ssl import Certificate, KeyPair, PrivateCertificate
+from twisted.internet.task import Clock
+from twisted.web.client import URI
+from zope.interface import implementer
+
+from claude_bridge.config.schema import Backend
+from claude_bridge.core.errors import UpstreamUnreachable
+from claude_bridge.services.upstream.agent import (
+    ConnectTimedOut,
+    Endpoints,
+    LimitedEndpoint,
+    TrustUnusable,
+    https_policy,
+)
+from tests.services.upstream.loopback import CHUNKED, Bench, Notes, answer, chunk
+
+
+@frozen
+class SelfSigned:
+    """A server certificate that nobody signed but itself."""
+
+    pem: bytes
+    options: Any
+
+
+def self_signed(*addresses: str, names: tuple[str, ...] = ()) -> SelfSigned:
+    """Make one for ``addresses`` and ``names``."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"test backend {addresses} {names}")])
+    now = dt.datetime.now(dt.UTC)
+    alternatives: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+    alternatives += [x509.DNSName(other) for other in names]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    private = PrivateCertificate.fromCertificateAndKeyPair(Certificate.loadPEM(pem), KeyPair.load(secret, 1))
+    return SelfSigned(pem, private.options())
+
+
+# Twisted hands pyOpenSSL objects of its own older kind.
+@pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
+class TlsTests:
+    """TLS is verified, always."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_untrusted_certificate(self, bench: Bench) -> None:
+        """A certificate that the system does not trust gets no request, and the reason is told."""
+        raw, backend = bench.serve_tls(answer, self_signed("127.0.0.1").options, "127.0.0.1")
+        notes = Notes()
+        bench.client.send(bench.request(backend), notes)
+        await bench.end_of(notes)
+        (error,) = notes.ends
+        assert isinstance(error, UpstreamUnreachable)
+        assert "cannot reach backend b: TLS failed, certificate verify failed" in error.message
+        assert raw.requests == []
+
+    @pytest_twisted.ensureDeferred
+    async def test_certificate_for_another_name(self, bench: Bench, tmp_path: Path) -> None:
+        """A trusted certificate that is for somebody else gets no request either."""
+        made = self_signed(names=("elsewhere.test",))
+        ca_file = tmp_path / "ca.pem"
+        ca_file.write_bytes(made.pem)
+        raw, backend = bench.serve_tls(answer, made.options, "127.0.0.1", ca_file=str(ca_file))
+        notes = Notes()
+        bench.client.send(bench.request(backend), notes)
+        await bench.end_of(notes)
+        assert isinstance(notes.ends[0], UpstreamUnreachable)
+        assert "TLS failed" in str(notes.ends[0])
+        assert raw.requests == []
+
+    @pytest_twisted.ensureDeferred
+    async def test_ca_file(self, bench: Bench, tmp_path: Path) -> None:
+        """With ca_file a private authority is trusted; it may be one of several in the file."""
+        made = self_signed("127.0.0.1")
+        ca_file = tmp_path / "ca.pem"
+        ca_file.write_bytes(b"# ours\n" + self_signed("127.0.0.9").pem + made.pem)
+        _, backend = bench.serve_tls(answer, made.options, "127.0.0.1", ca_file=str(ca_file))
+        notes = Notes()
+        bench.client.send(bench.request(backend), notes)
+        await bench.end_of(notes)
+        assert (notes.body, notes.ends) == (b"ok", [None])
+
+    @pytest_twisted.ensureDeferred
+    async def test_cancel_over_tls_closes_at_once(self, bench: Bench, tmp_path: Path) -> None:
+        """Over TLS too a client that leaves closes the connection at once, without waiting for the backend."""
+        made = self_signed("127.0.0.1")
+        ca_file = tmp_path / "ca.pem"
+        ca_file.write_bytes(made.pem)
+        raw, backend = bench.serve_tls(
+            lambda c, _: c.transport.write(CHUNKED + chunk(b"x")), made.options, "127.0.0.1", ca_file=str(ca_file)
+        )
+        notes = Notes()
+        call = bench.client.send(bench.request(backend), notes)
+        await bench.until(lambda: notes.pieces)
+        call.cancel()
+        await bench.until(lambda: raw.conversations[0].lost, 0.1)
+        assert notes.ends == []
+
+    @pytest_twisted.ensureDeferred
+    async def test_missing_ca_file(self, bench: Bench, tmp_path: Path) -> None:
+        """A ca_file that is not there is told to whoever asks, by the backend's name."""
+        options = self_signed("127.0.0.1").options
+        _, backend = bench.serve_tls(answer, options, "127.0.0.1", ca_file=str(tmp_path / "none.pem"))
+        notes = Notes()
+        bench.client.send(bench.request(backend), notes)
+        await bench.end_of(notes)
+        assert isinstance(notes.ends[0], UpstreamUnreachable)
+        assert "ca_file" in str(notes.ends[0])
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"nonsense", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"],
+        ids=["empty", "nonsense", "damaged"],
+    )
+    def test_useless_ca_file(self, tmp_path: Path, content: bytes) -> None:
+        """A ca_file without a certificate in it never means to trust nobody or everybody: it is an error."""
+        ca_file = tmp_path / "ca.pem"
+        ca_file.write_bytes(content)
+        with pytest.raises(TrustUnusable):
+            https_policy(str(ca_file))
+
+
+@implementer(IStreamClientEndpoint)
+class DeafEndpoint:
+    """Never connects; notes that it was cancelled."""
+
+    def __init__(self) -> None:
+        self.cancelled = False
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: ARG002 - the interface's shape
+        """Wait for ever."""
+
+        def cancelled(_: object) -> None:
+            self.cancelled = True
+
+        return Deferred(cancelled)
+
+
+class ConnectLimitTests:
+    """The way to a connection has one limit."""
+
+    def test_limit(self) -> None:
+        """After connect_timeout the attempt is over, name resolution included, and nothing goes on behind it."""
+        clock = Clock()
+        deaf = DeafEndpoint()
+        failures: list[Any] = []
+        LimitedEndpoint(deaf, clock, 10.0).connect(Factory()).addErrback(failures.append)
+        clock.advance(9.9)
+        assert failures == []
+        clock.advance(0.2)
+        assert deaf.cancelled
+        assert failures[0].check(ConnectTimedOut)
+
+    @pytest_twisted.ensureDeferred
+    async def test_limit_through_the_client(self, bench: Bench, monkeypatch: Any) -> None:
+        """A backend that does not accept within connect_timeout is unreachable, and the seconds are told."""
+        monkeypatch.setattr("claude_bridge.services.upstream.agent.HostnameEndpoint", lambda *_, **__: DeafEndpoint())
+        _, backend = bench.serve(answer, connect_timeout=0.1)
+        notes = Notes()
+        bench.client.send(bench.request(backend), notes)
+        await bench.end_of(notes)
+        (error,) = notes.ends
+        assert isinstance(error, UpstreamUnreachable)
+        assert error.message == "cannot reach backend b: no connection within 0.1 s"
+
+
+class EndpointsTests:
+    """Endpoints are built once."""
+
+    def test_kept_for_an_origin(self, reactor: Any) -> None:
+        """Requests to the same place share the endpoint, others do not."""
+        endpoints = Endpoints(reactor, Backend(name="b"))
+        first = endpoints.endpointForURI(URI.fromBytes(b"http://h:1/a"))
+        assert endpoints.endpointForURI(URI.fromBytes(b"http://h:1/b")) is first
+        assert endpoints.endpointForURI(URI.fromBytes(b"http://h:2/b")) is not first
