@@ -80,10 +80,12 @@ class Daemon:
     """A running daemon.
 
     :ivar folder: its own; working directory, HOME and configuration file are in it.
+    :ivar program: what is started.
     """
 
     _reactor: Any
     folder: Path
+    program: Path = Path(sys.prefix) / "bin" / "twistd"
     process: LoggedProcess = field(factory=LoggedProcess)
     host: str = ""
     port: int = 0
@@ -96,9 +98,15 @@ class Daemon:
     @property
     def lines(self) -> list[dict[str, Any]]:
         """Decode the lines of standard error so far; each must be one JSON object."""
-        whole, _, _ = bytes(self.process.err).rpartition(b"\n")
-        decoded = [json.loads(line) for line in whole.split(b"\n") if line or whole]
-        assert all(isinstance(line, dict) for line in decoded)
+        whole = bytes(self.process.err).split(b"\n")[:-1]
+        return [self._line(line) for line in whole]
+
+    def _line(self, line: bytes) -> dict[str, Any]:
+        try:
+            decoded = json.loads(line)
+        except ValueError:
+            decoded = None
+        assert isinstance(decoded, dict), self._told(f"it logged {line!r}, which is no JSON object")
         return decoded
 
     def events(self, name: str) -> list[dict[str, Any]]:
@@ -118,7 +126,7 @@ class Daemon:
         """Start ``twistd`` with this configuration file and wait until it listens."""
         path = self.folder / "claude-bridge.ini"
         path.write_text(config)
-        program = str(Path(sys.prefix) / "bin" / "twistd")
+        program = str(self.program)
         arguments = [program, "--nodaemon", "--pidfile=", "claude-bridge", "--config", str(path)]
         clean = {"HOME": str(self.folder), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
         self._reactor.spawnProcess(
