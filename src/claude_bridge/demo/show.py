@@ -17,8 +17,7 @@ from typing import Final, NoReturn, TextIO
 from attrs import frozen
 
 from claude_bridge import client_environment
-from claude_bridge.config.schema import Backend, Config, Model, Route
-from claude_bridge.config.secret import Secret
+from claude_bridge.config.load import parse, read_file
 from claude_bridge.core import wire
 from claude_bridge.demo import children, model_server, question
 from claude_bridge.demo.children import Child
@@ -216,18 +215,10 @@ def cost(answer: question.Answer) -> str:
     )
 
 
-def template() -> Config:
-    """Give the configuration that `TEMPLATE_INI` describes, for the lines that go with it."""
-    return Config(
-        backends={"mine": Backend(name="mine", url="https://llm.chutes.ai/v1", api_key=Secret("of the user"))},
-        models={"glm": Model(alias="glm", backend="mine", name="zai-org/GLM-4.5-Air", context_window=131_072)},
-        routes={"default": Route(name="default", models=("glm",))},
-    )
-
-
 def explanation(url: str) -> str:
     """Say how to go on: another question now, and Claude Code with a backend of one's own."""
-    lines = client_environment.as_shell(client_environment.settings(template(), TEMPLATE_URL))
+    example = parse(TEMPLATE_INI, {"CHUTES_API_KEY": "the-users-own"}, read_file)
+    lines = client_environment.as_shell(client_environment.settings(example, TEMPLATE_URL))
     request = '{"model":"smollm2","max_tokens":64,"messages":[{"role":"user","content":"Who are you?"}]}'
     return f"""
 Ask it something else:
