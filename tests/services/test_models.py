@@ -358,7 +358,16 @@ class ReadModelsTests:
 
     def test_junk_entries_are_left_out(self) -> None:
         """One broken entry does not spoil the list."""
-        entries: list[object] = [None, 7, {}, {"id": 7}, {"id": ""}, "", [], {"id": "x", "created": True, "max_model_len": "many"}]
+        entries: list[object] = [
+            None,
+            7,
+            {},
+            {"id": 7},
+            {"id": ""},
+            "",
+            [],
+            {"id": "x", "created": True, "max_model_len": "many"},
+        ]
         assert self.read({"data": entries}) == (ModelInfo(id="x"),)
 
     @pytest.mark.parametrize("value", [None, 7, "x", {}, {"data": {"id": "x"}}, {"error": {"message": "no"}}])

@@ -47,6 +47,16 @@ class PeriodicSweepTests:
         clock.pump([0.25] * 4)
         assert len(watch.asked) == 4
 
+    def test_setting_the_wall_clock_is_no_silence(self) -> None:
+        """Watches are told the time of a clock that nobody can set, where one is given."""
+        clock, monotonic = Clock(), Clock()
+        sweep = PeriodicSweep(clock, seconds=monotonic.seconds)
+        watch = Noting()
+        sweep.add(watch)
+        monotonic.advance(7)
+        clock.advance(1)
+        assert (watch.asked, sweep.seconds()) == ([7.0], 7.0)
+
     def test_discarded_watch_is_not_asked(self) -> None:
         """What has ended is left alone, and discarding twice does no harm."""
         clock = Clock()

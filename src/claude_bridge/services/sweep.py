@@ -8,6 +8,8 @@ interval late, never early.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
@@ -24,13 +26,15 @@ class PeriodicSweep(Service):
     each belongs to a request under way, and those are bounded.
 
     :ivar interval: seconds between two looks.
+    :param seconds: the time that watches are told; a reactor's own is the wall clock, which somebody may set, so a
+        daemon passes ``time.monotonic``. Default: ``clock.seconds``.
     """
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, interval: float = 1.0) -> None:
+    def __init__(self, clock: IReactorTime, interval: float = 1.0, seconds: Callable[[], float] | None = None) -> None:
         self.interval = interval
-        self._clock = clock
+        self._seconds = seconds or clock.seconds
         self._watches: dict[int, Watch] = {}
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
@@ -56,7 +60,7 @@ class PeriodicSweep(Service):
 
     def seconds(self) -> float:
         """Tell the time (seconds, monotonic)."""
-        return self._clock.seconds()
+        return self._seconds()
 
     def add(self, watch: Watch) -> None:
         """Look at ``watch`` from now on."""
@@ -73,7 +77,7 @@ class PeriodicSweep(Service):
 
     def _look(self) -> None:
         """Ask every watch; they may add and discard any watch while they are asked."""
-        now = self._clock.seconds()
+        now = self._seconds()
         for key, watch in tuple(self._watches.items()):
             if self._watches.get(key) is watch:
                 self._ask(watch, now)

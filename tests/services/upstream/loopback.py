@@ -41,6 +41,7 @@ class Conversation(Protocol):
     def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
         """Join the list."""
         self.factory.conversations.append(self)
+        self.factory.on_connect(self)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         """Take whole requests apart and give each to the script."""
@@ -82,6 +83,7 @@ class RawBackend(Factory):
     def __init__(self, script: Callable[[Conversation, int], object]) -> None:
         self.script = script
         self.conversations: list[Conversation] = []
+        self.on_connect: Callable[[Conversation], object] = lambda _: None
 
     def buildProtocol(self, addr: IAddress | None) -> Conversation:  # noqa: ARG002, N802 - Twisted's name
         """Build one."""

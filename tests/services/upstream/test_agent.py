@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from attrs import frozen
+from attrs import evolve, frozen
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -138,6 +138,42 @@ class TlsTests:
         await bench.end_of(notes)
         assert isinstance(notes.ends[0], UpstreamUnreachable)
         assert "ca_file" in str(notes.ends[0])
+
+    @pytest_twisted.ensureDeferred
+    async def test_peer_that_never_speaks_tls(self, bench: Bench) -> None:
+        """Something that accepts a connection and never shakes hands is unreachable, within the connect limit."""
+        raw, plain = bench.serve(answer, connect_timeout=0.1)
+        backend = evolve(plain, url=plain.url.replace("http:", "https:"))
+        notes = Notes()
+        bench.client.send(bench.request(backend), notes)
+        await bench.end_of(notes)
+        assert isinstance(notes.ends[0], UpstreamUnreachable)
+        assert "no connection within 0.1 s" in str(notes.ends[0])
+        await bench.until(lambda: raw.conversations[0].lost, 0.1)
+
+    @pytest_twisted.ensureDeferred
+    async def test_peer_that_closes_instead_of_tls(self, bench: Bench) -> None:
+        """Something that hangs up on TLS gets no request, and the client is told."""
+        raw, plain = bench.serve(answer)
+        raw.on_connect = lambda conversation: conversation.transport.loseConnection()
+        backend = evolve(plain, url=plain.url.replace("http:", "https:"))
+        notes = Notes()
+        bench.client.send(bench.request(backend), notes)
+        await bench.end_of(notes)
+        assert isinstance(notes.ends[0], UpstreamUnreachable)
+        assert "closed the connection" in str(notes.ends[0])
+
+    @pytest_twisted.ensureDeferred
+    async def test_cancel_during_the_handshake(self, bench: Bench) -> None:
+        """A client that leaves while TLS is being set up closes the connection."""
+        raw, plain = bench.serve(answer)
+        backend = evolve(plain, url=plain.url.replace("http:", "https:"))
+        notes = Notes()
+        call = bench.client.send(bench.request(backend), notes)
+        await bench.until(lambda: raw.conversations)
+        call.cancel()
+        await bench.until(lambda: raw.conversations[0].lost, 0.1)
+        assert not notes.heard
 
     @pytest.mark.parametrize(
         "content",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import cast
 
 from OpenSSL import crypto
 from twisted.internet.defer import Deferred
@@ -19,7 +20,7 @@ from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResp
 from zope.interface import implementer
 
 from claude_bridge.config.schema import Backend
-from claude_bridge.services.upstream.pool import ReplayPool
+from claude_bridge.services.upstream.pool import Connection, ReplayPool
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -34,7 +35,7 @@ class TrustUnusable(Exception):
 
 @implementer(IStreamClientEndpoint)
 class LimitedEndpoint:
-    """An endpoint whose whole way to a connection has one limit.
+    """An endpoint whose whole way to a connection, TLS included, has one limit.
 
     ``HostnameEndpoint`` limits each address by itself, and the resolver not at all.
     """
@@ -53,6 +54,23 @@ class LimitedEndpoint:
     @staticmethod
     def _timed_out(_: object, seconds: float) -> Failure:
         return Failure(ConnectTimedOut(string=f"no connection within {seconds:g} s"))  # type: ignore[no-untyped-call]  # Twisted's is untyped
+
+
+@implementer(IStreamClientEndpoint)
+class SecuredEndpoint:
+    """A TLS endpoint that has connected only when the handshake is done, so that the connect limit covers it.
+
+    Twisted calls a TLS endpoint connected once TCP is; a peer that never speaks TLS would be waited for as for an
+    answer. The factory has to build `Connection` objects.
+    """
+
+    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+        self._endpoint = endpoint
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Connect and shake hands."""
+        connecting = cast("Deferred[Connection]", self._endpoint.connect(factory))
+        return cast("Deferred[IProtocol]", connecting.addCallback(Connection.secured))
 
 
 @implementer(IAgentEndpointFactory)
@@ -90,7 +108,7 @@ class Endpoints:
         if uri.scheme == b"https":
             if self._policy is None:
                 self._policy = https_policy(self._backend.ca_file)
-            endpoint = wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), endpoint)
+            endpoint = SecuredEndpoint(wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), endpoint))
         elif uri.scheme != b"http":
             raise SchemeNotSupported(f"Unsupported scheme: {uri.scheme!r}")
         return LimitedEndpoint(endpoint, self._reactor, seconds)

@@ -95,6 +95,8 @@ def _unconnected(error: BaseException, backend: Backend) -> UpstreamError | None
     else:
         tls = _tls(error)
         reason = None if tls is None else f"TLS failed, {tls}"
+    if reason is None and isinstance(error, network.ConnectionClosed):
+        reason = "it closed the connection instead of setting up TLS"
     return None if reason is None else UpstreamUnreachable(f"cannot reach backend {backend.name}: {reason}")
 
 

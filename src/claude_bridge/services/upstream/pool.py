@@ -11,12 +11,20 @@ from typing import Any, Protocol, cast
 
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled
-from twisted.internet.interfaces import IAddress, IReactorTime, IStreamClientEndpoint, ITransport
-from twisted.internet.protocol import Factory
+from twisted.internet.interfaces import (
+    IAddress,
+    IHandshakeListener,
+    IReactorTime,
+    IStreamClientEndpoint,
+    ITCPTransport,
+    ITransport,
+)
+from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 from twisted.web._newclient import HTTP11ClientProtocol, Request, RequestNotSent
 from twisted.web.client import HTTPConnectionPool, RequestTransmissionFailed, ResponseNeverReceived
 from twisted.web.iweb import IResponse
+from zope.interface import implementer
 
 from claude_bridge.services.upstream.payload import BytesBody
 
@@ -61,11 +69,14 @@ class Reads:
             body.flush()
 
 
+@implementer(IHandshakeListener)
 class Connection(HTTP11ClientProtocol):
-    """An HTTP/1.1 client connection that knows whether it was used before.
+    """An HTTP/1.1 client connection that knows whether it was used before, and when its TLS handshake is over.
 
     :ivar requests: how many were sent on it.
     """
+
+    _securing: Deferred[HTTP11ClientProtocol] | None = None
 
     def __init__(self, quiescent: Callable[[HTTP11ClientProtocol], None], reads: Reads) -> None:
         super().__init__(quiescent)  # type: ignore[no-untyped-call]  # Twisted's is untyped
@@ -80,6 +91,29 @@ class Connection(HTTP11ClientProtocol):
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         """Take one read from the socket."""
         self._reads.during(super().dataReceived, data)
+
+    def secured(self) -> Deferred[HTTP11ClientProtocol]:
+        """Wait for the TLS handshake of a connection just made; cancelling closes it."""
+
+        def cancelled(_: object) -> None:
+            self._securing = None
+            cast(ITCPTransport, self.transport).abortConnection()
+
+        self._securing = Deferred(cancelled)
+        return self._securing
+
+    def handshakeCompleted(self) -> None:  # noqa: N802 - Twisted's name
+        """Take note that TLS stands and the certificate is good."""
+        securing, self._securing = self._securing, None
+        if securing is not None:
+            securing.callback(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802 - Twisted's name
+        """End what is under way."""
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]  # Twisted's is untyped
+        securing, self._securing = self._securing, None
+        if securing is not None:
+            securing.errback(reason)
 
 
 class ConnectionFactory(Factory):

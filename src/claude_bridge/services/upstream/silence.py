@@ -83,7 +83,7 @@ class Silence:
             self.expired(self._error())
 
     def _listened(self, now: float) -> None:
-        self._silent += now - self._since
+        self._silent += max(0.0, now - self._since)  # a clock set back is no silence
         self._since = now
         if self.bytes_seen != self._bytes_noted and not self._finishing:
             self._silent = 0.0
