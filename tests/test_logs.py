@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pty
+import socket
 import subprocess
 import sys
 import textwrap
@@ -422,6 +423,7 @@ SERVICE = """
     from twisted.logger import Logger
     from twisted.python import log as legacy, usage
     from twisted.application.service import Service
+    from twisted.internet.protocol import Factory
     from claude_bridge import logs
     from claude_bridge.config.schema import Log
 
@@ -429,6 +431,11 @@ SERVICE = """
         pass
 
     class Brief(Service):
+        def privilegedStartService(self):
+            from twisted.internet import reactor
+            if "TAKEN" in os.environ:
+                reactor.listenTCP(int(os.environ["TAKEN"]), Factory(), interface="127.0.0.1")
+
         def startService(self):
             from twisted.internet import reactor
             print("printed by foreign code")
@@ -454,7 +461,7 @@ SERVICE = """
 class TwistdTests:
     """The same under the real twistd."""
 
-    def run(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run twistd with a throw-away plugin."""
         plugins = folder / "twisted" / "plugins"
         plugins.mkdir(parents=True)
@@ -464,7 +471,7 @@ class TwistdTests:
         return subprocess.run(
             [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", *arguments, "throwaway"],
             cwd=folder,
-            env={**environ, "PYTHONPATH": str(folder)},
+            env={**environ, "PYTHONPATH": str(folder), **more},
             capture_output=True,
             text=True,
             timeout=60,
@@ -492,3 +499,12 @@ class TwistdTests:
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         lines = (tmp_path / "here.log").read_text().splitlines()
         assert "started" in [read(line)["event"] for line in lines]
+
+    def test_port_taken(self, tmp_path: Path) -> None:
+        """A port that is taken ends the daemon with one line that says so, and status 1."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            done = self.run(tmp_path, "--nodaemon", "--pidfile=", TAKEN=str(taken.getsockname()[1]))
+        assert (done.returncode, done.stdout) == (1, "")
+        last = read(done.stderr.splitlines()[-1])
+        assert (last["event"], last["level"]) == ("start-failed", "error")
+        assert "Address already in use" in last["message"]

@@ -23,7 +23,8 @@ from urllib.parse import quote
 
 from attrs import define, field
 from twisted.application.service import MultiService
-from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
+from twisted.internet.error import CannotListenError
+from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, formatEvent
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -347,7 +348,11 @@ class LoggedService(MultiService):
     twistd asks the application for an `ILogObserver` component before it writes anything, and buffers what was
     logged until then. The application exists only when the service gets its parent, hence here. An explicit
     ``twistd --logger`` still wins, by twistd's own rule.
+
+    A child that cannot listen ends the process with one line and status 1, where twistd would print a traceback.
     """
+
+    _log = Logger()
 
     def __init__(self, observer: LineObserver) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted does not annotate it
@@ -358,3 +363,11 @@ class LoggedService(MultiService):
         if isinstance(parent, Componentized):
             parent.setComponent(ILogObserver, self._observer)
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]  # the same
+
+    def privilegedStartService(self) -> None:  # noqa: N802 - Twisted's name
+        """Start the children; this is when ports are bound."""
+        try:
+            super().privilegedStartService()  # type: ignore[no-untyped-call]  # the same
+        except (CannotListenError, OSError) as error:
+            self._log.error("cannot start: {reason}", event="start-failed", reason=str(error))
+            raise SystemExit(1) from None
