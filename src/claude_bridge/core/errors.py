@@ -38,6 +38,11 @@ class BridgeError(Exception):
         """Give the message."""
         return self.message
 
+    @property
+    def outcome(self) -> str:
+        """Name the class as records and logs do: ``upstream_timeout`` and so on."""
+        return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in type(self).__name__)[1:]
+
 
 class ClientError(BridgeError):
     """The client's request cannot be served as it is; sending it again changes nothing."""

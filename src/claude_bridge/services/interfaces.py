@@ -200,11 +200,29 @@ class Downstream(Protocol):
     def content_started(self) -> bool:
         """Whether the client already has part of the answer's content, so that no other attempt may take over."""
 
-    def attempt_producing(self, producer: PushProducer) -> None:
-        """Switch back-pressure to this attempt's body."""
+    @property
+    def status(self) -> int:
+        """The HTTP status that went out; 0 while nothing has."""
+
+    @property
+    def first_byte(self) -> float | None:
+        """When the first content went out (seconds, monotonic)."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """The counts of the finished answer."""
+
+    def attempt_started(self, *, answers: str, model: str, show_reasoning: bool, input_tokens: int) -> None:
+        """Learn who will answer: ``answers`` as ``backend/model`` and ``model`` as the client is to see it."""
+
+    def attempt_producing(self, producer: PushProducer | None) -> None:
+        """Switch back-pressure to this attempt's body; None: there is no body to hold back any more."""
 
     def emit(self, events: Sequence[Event]) -> None:
-        """Take the events that one upstream read gave."""
+        """Take the events that one upstream read gave.
+
+        Raises `UpstreamError` if they cannot be held or put together within the limits.
+        """
 
     def fail(self, error: BridgeError) -> None:
         """End the answer with an error, by status or by event as is still possible."""

@@ -1,0 +1,225 @@
+"""The object graph, built in one place, and the order in which it starts and stops."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, Final
+
+from attrs import define, field
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from claude_bridge.config.schema import Config, Limits
+from claude_bridge.core import wire
+from claude_bridge.core.dialect import resolve
+from claude_bridge.core.errors import BridgeError
+from claude_bridge.core.ids import RandomBytes
+from claude_bridge.edge.gate import Gatekeeper
+from claude_bridge.edge.resource import Routes
+from claude_bridge.edge.site import BridgeRequest, BridgeSite
+from claude_bridge.services.breaker import CircuitBreakers, NoBreaker
+from claude_bridge.services.dispatch.catalogue import Catalogue
+from claude_bridge.services.dispatch.dispatcher import Dispatcher
+from claude_bridge.services.dispatch.plan import Planner
+from claude_bridge.services.dispatch.run import Services
+from claude_bridge.services.interfaces import Records, RequestRecord
+from claude_bridge.services.learned import Learned
+from claude_bridge.services.models import CachedModelLists
+from claude_bridge.services.request_log import RequestLog
+from claude_bridge.services.sweep import PeriodicSweep
+from claude_bridge.services.upstream.client import TreqUpstream
+
+DISTRIBUTION: Final = "twisted-claude-bridge"
+
+GC_THRESHOLDS: Final = (50_000, 20, 100)
+"""Rare collections: at 2,000 streams the default ones stopped the reactor for up to half a second."""
+
+_log = Logger()
+
+
+@define(eq=False, kw_only=True)
+class Runtime:
+    """Everything that runs for one configuration; the edge asks for the current one with each request."""
+
+    config: Config
+    dispatcher: Dispatcher
+    gatekeeper: Gatekeeper
+    sweep: PeriodicSweep
+    clock: IReactorTime
+    upstream: TreqUpstream
+    lists: CachedModelLists
+    breaker: CircuitBreakers | NoBreaker
+    records: Records
+    random_bytes: RandomBytes = os.urandom
+    ready: bool = field(default=False, init=False)
+
+    @property
+    def limits(self) -> Limits:
+        """Bounds of the configuration in force."""
+        return self.config.limits
+
+    def refused(self, request: BridgeRequest, error: BridgeError) -> None:
+        """Book a request that was refused before dispatch."""
+        self._book(request, request.path.decode("latin-1")[:200], error.status, error.outcome)
+
+    def answered(self, request: BridgeRequest, kind: str) -> None:
+        """Book a request that was answered without dispatch."""
+        self._book(request, kind, 200, "ok")
+
+    def start(self) -> None:
+        """Start what has a clock."""
+        self.sweep.startService()
+        if isinstance(self.breaker, CircuitBreakers):
+            self.breaker.startService()
+        self.ready = True
+
+    def stop(self) -> Deferred[object]:
+        """Stop it again, when no request is under way any more."""
+        self.lists.close()
+        if isinstance(self.breaker, CircuitBreakers):
+            self.breaker.stopService()
+        closed: Deferred[Any] = self.upstream.close()
+        return closed.addBoth(lambda _: self.sweep.stopService())
+
+    def _book(self, request: BridgeRequest, kind: str, status: int, outcome: str) -> None:
+        self.records.request_ended(
+            RequestRecord(
+                request_id=request.request_id,
+                kind=kind,
+                model="",
+                session="",
+                agent="",
+                client=request.known_as.name,
+                streamed=False,
+                started=time.time(),
+                seconds=0.0,
+                first_byte_seconds=None,
+                status=status,
+                outcome=outcome,
+                body_bytes=0,
+                attempts=(),
+            )
+        )
+
+
+def build(config: Config, reactor: Any, scrub: Callable[[str], str]) -> Runtime:  # noqa: ANN401 - a reactor is many interfaces
+    """Build the object graph for ``config``; starts nothing and opens nothing.
+
+    ``scrub`` takes the configuration's secrets out of a text.
+    """
+    sweep = PeriodicSweep(reactor, seconds=time.monotonic)
+    upstream = TreqUpstream(reactor, sweep)
+    lists = CachedModelLists(upstream, reactor, wire.decode)
+    breaker: CircuitBreakers | NoBreaker = NoBreaker()
+    if config.breaker.enabled:
+        breaker = CircuitBreakers(
+            time.monotonic, failures=config.breaker.failures, open_seconds=config.breaker.open_seconds
+        )
+    records = RequestLog()
+    services = Services(
+        config=config,
+        client=upstream,
+        planner=Planner(config, lists),
+        breaker=breaker,
+        learned=Learned(),
+        records=records,
+        seconds=time.monotonic,
+        unix_time=time.time,
+        random_bytes=os.urandom,
+        scrub=scrub,
+        user_agent=f"claude-bridge/{version(DISTRIBUTION)}",
+    )
+    return Runtime(
+        config=config,
+        dispatcher=Dispatcher(services, Catalogue(config, lists)),
+        gatekeeper=Gatekeeper(config),
+        sweep=sweep,
+        clock=reactor,
+        upstream=upstream,
+        lists=lists,
+        breaker=breaker,
+        records=records,
+    )
+
+
+class Bridge(Service):
+    """The daemon as a service: binds, serves, drains.
+
+    :ivar runtime: the current one.
+    :ivar addresses: ``(host, port)`` of each TCP listener, once bound.
+    """
+
+    def __init__(self, runtime: Runtime, reactor: Any) -> None:  # noqa: ANN401 - a reactor is many interfaces
+        self.runtime = runtime
+        self.addresses: list[tuple[str, int]] = []
+        self._reactor = reactor
+        self._ports: list[IListeningPort] = []
+        resource = Routes(lambda: self.runtime).app().resource()
+        self._site = BridgeSite(resource, lambda: self.runtime, reactor, runtime.limits.keep_alive)
+
+    def privilegedStartService(self) -> None:  # noqa: N802 - Twisted's name
+        """Bind, before privileges are dropped; raises what went wrong, so that twistd ends instead of running on."""
+        for description in self.runtime.config.server.listen:
+            failed: list[Failure] = []
+            listening = serverFromString(self._reactor, description).listen(self._site)
+            listening.addCallbacks(self._ports.append, failed.append)
+            if failed:
+                failed[0].raiseException()
+
+    def startService(self) -> None:  # noqa: N802 - Twisted's name
+        """Serve, and say where."""
+        super().startService()
+        self.runtime.start()
+        for port in self._ports:
+            self._announce(port.getHost())
+        for backend in self.runtime.config.backends.values():
+            _log.info(
+                "backend {backend}: {url}, dialect {dialect}",
+                event="backend",
+                backend=backend.name,
+                url=backend.url,
+                dialect=resolve(backend.dialect).name,
+            )
+        self._reactor.callWhenRunning(rare_collections)
+
+    def stopService(self) -> Deferred[object]:  # noqa: N802 - Twisted's name
+        """Stop listening, let answers under way finish, then close what is left.
+
+        Each connection is waited for, not each answer: when an answer is written, its last bytes are still on their
+        way, and a reactor that stops then would cut them off.
+        """
+        super().stopService()
+        self.runtime.ready = False
+        active = self.runtime.dispatcher.active
+        _log.info("stopping; {active} requests under way", event="stopping", active=active)
+        closed = DeferredList([_closed(port) for port in self._ports])
+        drained = closed.addCallback(lambda _: self._site.drain(self.runtime.config.server.drain_timeout))
+        stopped: Deferred[object] = drained.addCallback(lambda _: self.runtime.stop())
+        return stopped.addErrback(lambda failure: _log.failure("stopping failed", failure, event="fault"))
+
+    def _announce(self, address: Any) -> None:  # noqa: ANN401 - of whatever kind the endpoint is
+        host, port = getattr(address, "host", None), getattr(address, "port", None)
+        if host is None or port is None:
+            _log.info("listening on {address}", event="listening", address=str(address))
+            return
+        self.addresses.append((host, port))
+        _log.info("listening on {host}:{port}", event="listening", host=host, port=port)
+
+
+def rare_collections() -> None:
+    """Keep what was imported out of the garbage collector's sight, and let it look rarely."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
+def _closed(port: IListeningPort) -> Deferred[object]:
+    return maybeDeferred(port.stopListening)

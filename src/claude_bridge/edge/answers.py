@@ -1,0 +1,286 @@
+"""The client's side of an answer: what dispatch gives becomes bytes, pings, status, back-pressure.
+
+Two kinds of `Downstream`: `StreamAnswer` for clients that stream, `WholeAnswer` for the rest. Both
+hold their status back until the backend has shown something, so that an error keeps its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from attrs import define, field, frozen
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from zope.interface import implementer
+
+from claude_bridge.config.schema import Limits, Server
+from claude_bridge.core.accumulate import Accumulator
+from claude_bridge.core.errors import BridgeError
+from claude_bridge.core.events import Event, Usage
+from claude_bridge.core.writer import StreamWriter
+from claude_bridge.edge.replies import write_error, write_json
+from claude_bridge.edge.site import BridgeRequest
+from claude_bridge.services.interfaces import PushProducer, Sweep
+
+MODEL_HEADER: Final = b"x-claude-bridge-model"
+
+
+@frozen(kw_only=True)
+class AnswerSettings:
+    """What answers need of the running configuration."""
+
+    server: Server
+    limits: Limits
+    sweep: Sweep
+    clock: IReactorTime
+    message_id: str
+
+
+@implementer(IPushProducer)
+@define(eq=False, slots=False)
+class Faucet:
+    """One push producer for the whole answer, which passes pause and resume to the attempt of the moment.
+
+    Twisted takes one producer a request, but attempts may change; a new one learns that it is to wait.
+
+    :ivar paused_since: seconds, while the client reads nothing.
+    """
+
+    _seconds: Callable[[], float]
+    _gone: Callable[[], None]
+    paused_since: float | None = field(default=None, init=False)
+    _current: PushProducer | None = field(default=None, init=False)
+
+    def switch(self, producer: PushProducer | None) -> None:
+        """Turn to another attempt; the one before may run out freely, so that its connection can be used again."""
+        before, self._current = self._current, producer
+        if self.paused_since is not None:
+            if before is not None:
+                before.resumeProducing()
+            if producer is not None:
+                producer.pauseProducing()
+
+    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """The client is slow."""
+        self.paused_since = self._seconds()
+        if self._current is not None:
+            self._current.pauseProducing()
+
+    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """The client has caught up."""
+        self.paused_since = None
+        if self._current is not None:
+            self._current.resumeProducing()
+
+    def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """The client is gone."""
+        self._gone()
+
+
+@define(eq=False)
+class StreamAnswer:
+    """A streamed answer. `leave` ends it from the client's side; ``done`` is called once, however it ended."""
+
+    _request: BridgeRequest
+    _settings: AnswerSettings
+    _done: Callable[[], None]
+    _cancel: Callable[[], None] = field(default=lambda: None, init=False)
+    status: int = field(default=0, init=False)
+    first_byte: float | None = field(default=None, init=False)
+    _writer: StreamWriter | None = field(default=None, init=False)
+    _label: bytes = field(default=b"", init=False)
+    _faucet: Faucet = field(init=False)
+    _commit: IDelayedCall | None = field(default=None, init=False)
+    _last_write: float = field(default=0.0, init=False)
+    _over: bool = field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Set up back-pressure."""
+        self._faucet = Faucet(self._settings.sweep.seconds, self._left)
+
+    def when_left(self, cancel: Callable[[], None]) -> None:
+        """Call ``cancel`` when the client leaves or reads nothing for too long."""
+        self._cancel = cancel
+
+    @property
+    def content_started(self) -> bool:
+        """Whether a content block is out."""
+        return self._writer is not None and self._writer.content_started
+
+    @property
+    def usage(self) -> Usage | None:
+        """The counts of the finished answer."""
+        return self._writer.usage if self._writer is not None else None
+
+    def attempt_started(self, *, answers: str, model: str, show_reasoning: bool, input_tokens: int) -> None:
+        """Prepare the stream for who answers; after the commit the first choice's name stays."""
+        settings = self._settings
+        if self._writer is None:
+            self._commit = settings.clock.callLater(settings.server.commit_after, self._commit_early)
+        if not self.status:
+            self._label = answers.encode("ascii", "replace")
+            self._writer = StreamWriter(
+                message_id=settings.message_id,
+                model=model,
+                input_tokens=input_tokens,
+                show_reasoning=show_reasoning,
+                max_held=settings.limits.max_held_arguments,
+            )
+
+    def attempt_producing(self, producer: PushProducer | None) -> None:
+        """Switch back-pressure."""
+        self._faucet.switch(producer)
+
+    def emit(self, events: Sequence[Event]) -> None:
+        """Write one read's events in one write."""
+        if self._over or self._writer is None:
+            return
+        data = self._writer.write(events)
+        if data:
+            if not self.status:
+                self._begin()
+            self._write(data)
+            if self.first_byte is None and self._writer.content_started:
+                self.first_byte = self._last_write
+            if self._writer.ended:
+                self._finish()
+
+    def fail(self, error: BridgeError) -> None:
+        """Answer with the error's own status, or where that is too late with an error event."""
+        if self._over:
+            return
+        if not self.status or self._writer is None:
+            self.status = error.status
+            self._stop()
+            write_error(self._request, error, self._request.request_id)
+            self._done()
+            return
+        self._write(self._writer.error(error, self._request.request_id))
+        self._finish()
+
+    def leave(self) -> None:
+        """The client is gone."""
+        if not self._over:
+            self._stop()
+            self._cancel()
+            self._done()
+
+    def check(self, now: float) -> None:
+        """Ping in silence; give up on a client that reads nothing."""
+        stalled = self._faucet.paused_since
+        if stalled is not None:
+            if now - stalled >= self._settings.limits.stalled_client:
+                self._request.channel.abort()
+        elif self._writer is not None and now - self._last_write >= self._settings.server.ping_interval:
+            self._write(self._writer.ping())
+
+    def _begin(self) -> None:
+        """Send the head; from here on there is only the stream."""
+        self.status = 200
+        self._stop_commit()
+        request = self._request
+        request.setResponseCode(200)
+        request.setHeader(b"content-type", b"text/event-stream; charset=utf-8")
+        request.setHeader(b"cache-control", b"no-cache")
+        request.setHeader(b"x-accel-buffering", b"no")
+        request.setHeader(MODEL_HEADER, self._label)
+        request.registerProducer(self._faucet, True)
+        self._settings.sweep.add(self)
+
+    def _commit_early(self) -> None:
+        """Stop waiting for the backend: send the head and the start of the message, so that pings can flow."""
+        self._commit = None
+        if not self.status and not self._over and self._writer is not None:
+            self._begin()
+            self._write(self._writer.open())
+
+    def _write(self, data: bytes) -> None:
+        self._last_write = self._settings.sweep.seconds()
+        self._request.write(data)
+
+    def _finish(self) -> None:
+        self._stop()
+        self._request.unregisterProducer()
+        self._request.finish()
+        self._done()
+
+    def _left(self) -> None:
+        self.leave()
+
+    def _stop(self) -> None:
+        self._over = True
+        self._stop_commit()
+        self._settings.sweep.discard(self)
+
+    def _stop_commit(self) -> None:
+        commit, self._commit = self._commit, None
+        if commit is not None and commit.active():
+            commit.cancel()
+
+
+@define(eq=False)
+class WholeAnswer:
+    """An answer in one piece; it never commits early, so every error keeps its status."""
+
+    _request: BridgeRequest
+    _settings: AnswerSettings
+    _done: Callable[[], None]
+    _cancel: Callable[[], None] = field(default=lambda: None, init=False)
+    status: int = field(default=0, init=False)
+    first_byte: float | None = field(default=None, init=False)
+    content_started: bool = field(default=False, init=False)
+    _accumulator: Accumulator | None = field(default=None, init=False)
+    _label: bytes = field(default=b"", init=False)
+    _over: bool = field(default=False, init=False)
+
+    def when_left(self, cancel: Callable[[], None]) -> None:
+        """Call ``cancel`` when the client leaves."""
+        self._cancel = cancel
+
+    @property
+    def usage(self) -> Usage | None:
+        """The counts of the finished answer."""
+        return self._accumulator.usage if self._accumulator is not None else None
+
+    def attempt_started(self, *, answers: str, model: str, show_reasoning: bool, input_tokens: int) -> None:
+        """Begin again with nothing: another attempt may say something else."""
+        self._label = answers.encode("ascii", "replace")
+        self._accumulator = Accumulator(
+            message_id=self._settings.message_id,
+            model=model,
+            input_tokens=input_tokens,
+            show_reasoning=show_reasoning,
+            max_size=self._settings.limits.max_answer,
+        )
+
+    def attempt_producing(self, producer: PushProducer | None) -> None:
+        """Take no notice: the answer is bounded, and read as fast as it comes."""
+
+    def emit(self, events: Sequence[Event]) -> None:
+        """Put the answer together, and send it when it is finished."""
+        if self._over or self._accumulator is None:
+            return
+        self._accumulator.take(events)
+        if self._accumulator.finished is None:
+            return
+        self._over = True
+        self.status = 200
+        self.first_byte = self._settings.sweep.seconds()
+        self._request.setHeader(MODEL_HEADER, self._label)
+        write_json(self._request, self._accumulator.body())
+        self._done()
+
+    def fail(self, error: BridgeError) -> None:
+        """Answer with the error."""
+        if not self._over:
+            self._over = True
+            self.status = error.status
+            write_error(self._request, error, self._request.request_id)
+            self._done()
+
+    def leave(self) -> None:
+        """The client is gone."""
+        if not self._over:
+            self._over = True
+            self._cancel()
+            self._done()

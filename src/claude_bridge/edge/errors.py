@@ -1,0 +1,60 @@
+"""Errors of routes as the Anthropic envelope; registered by one function, which test applications call too.
+
+What Klein and Werkzeug raise for unknown paths and wrong methods is translated; `BridgeError` is
+shown; everything else is logged with its traceback and becomes a plain 500.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from klein import Klein
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from claude_bridge.core import errors
+from claude_bridge.core.errors import BridgeError
+from claude_bridge.edge.replies import write_error
+from claude_bridge.edge.site import BridgeRequest
+
+_log = Logger()
+
+Booked = Callable[[BridgeRequest, BridgeError], None]
+"""Books a request that ended with an error before any backend was asked."""
+
+
+def register_errors(app: Klein, booked: Booked) -> None:
+    """Make ``app`` answer every failure in the envelope."""
+
+    def refused(request: Any, failure: Failure) -> None:  # noqa: ANN401 - a BridgeRequest, which Klein knows only as IRequest
+        error = translated(failure, request)
+        if error.status == errors.MethodNotAllowed.status:
+            _allow(request, failure.value)
+        if not request.startedWriting:
+            write_error(request, error, request.request_id)
+            booked(request, error)
+        elif not request.finished:
+            request.channel.abort()
+
+    app.handle_errors(Exception)(refused)
+
+
+def translated(failure: Failure, request: BridgeRequest) -> BridgeError:
+    """Give what a client may know of a failure."""
+    error = failure.value
+    path = request.path.decode("utf-8", "replace")[:200]
+    if isinstance(error, BridgeError):
+        return error
+    if isinstance(error, MethodNotAllowed):
+        return errors.MethodNotAllowed(f"{request.method.decode('latin-1')} is not allowed on {path}")
+    if isinstance(error, HTTPException):
+        return errors.NotFound(f"there is no {path} here")
+    _log.failure("request {request_id} failed", failure, request_id=request.request_id, event="fault")
+    return errors.InternalFault("internal error of the bridge")
+
+
+def _allow(request: BridgeRequest, error: BaseException | None) -> None:
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        request.setHeader(b"allow", ", ".join(sorted(error.valid_methods)).encode())

@@ -1,0 +1,102 @@
+"""Who may come in: Host, Origin and credential, from the request head alone (design 3).
+
+A web page must not be able to spend the owner's key through the browser of somebody on the same
+machine: a foreign ``Origin`` is refused, and so is a foreign ``Host``, which is how DNS rebinding
+shows (peers 65 and 66).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import define, field, frozen
+
+from claude_bridge.config.schema import Config
+from claude_bridge.config.secret import Secret
+from claude_bridge.core.errors import AuthenticationFailed, PermissionDenied
+
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_BEARER: Final = "bearer "
+
+
+@frozen(kw_only=True)
+class Client:
+    """Who asks.
+
+    :ivar credential: what it sent, bearer before ``x-api-key``; the one that matched, where keys are asked for.
+    :ivar name: of its ``[key:NAME]``, else "".
+    """
+
+    credential: Secret | None = None
+    name: str = ""
+
+
+@define
+class Gatekeeper:
+    """Checks request heads against one configuration."""
+
+    _config: Config
+    _hosts: frozenset[str] = field(init=False)
+    _origins: frozenset[str] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Fold the names' case once."""
+        server = self._config.server
+        self._hosts = LOOPBACK | frozenset(host.strip("[]").lower() for host in server.allowed_hosts)
+        self._origins = frozenset(origin.lower() for origin in server.allowed_origins)
+
+    def admit(self, headers: Mapping[str, str], path: str, local_host: str) -> Client:
+        """Give the client, or raise `PermissionDenied` or `AuthenticationFailed`.
+
+        ``headers`` have lower-case names; ``local_host`` is the address on which the connection came in.
+        """
+        self._check_host(headers.get("host"), local_host)
+        self._check_origin(headers.get("origin"))
+        credentials = _credentials(headers)
+        if self._config.server.credentials != "keys" or not path.startswith("/v1/"):
+            return Client(credential=credentials[0] if credentials else None)
+        return self._known(credentials)
+
+    def _check_host(self, host: str | None, local_host: str) -> None:
+        name = _host_name(host or "")
+        if name not in self._hosts and name != local_host.lower():
+            raise PermissionDenied(
+                f"Host {name!r} is not served here; if it is this server's name, add it to `allowed_hosts` in [server]",
+                should_retry=False,
+            )
+
+    def _check_origin(self, origin: str | None) -> None:
+        if origin is not None and origin.lower() not in self._origins:
+            raise PermissionDenied(
+                "requests from web pages are refused; a page of yours can be named in `allowed_origins` in [server]",
+                should_retry=False,
+            )
+
+    def _known(self, credentials: list[Secret]) -> Client:
+        """Find the client's key; every key is compared, so that the time tells nothing."""
+        found: Client | None = None
+        for credential in credentials:
+            for key in self._config.keys.values():
+                if key.secret.matches(credential.reveal()) and found is None:
+                    found = Client(credential=credential, name=key.name)
+        if found is None:
+            problem = "the API key is not one of this bridge's keys" if credentials else "an API key is required"
+            raise AuthenticationFailed(
+                f"{problem}: set ANTHROPIC_AUTH_TOKEN to a secret of one of its [key:*] sections", should_retry=False
+            )
+        return found
+
+
+def _credentials(headers: Mapping[str, str]) -> list[Secret]:
+    """Read both headers: the SDKs use either, Claude Code sends both when both are set; bearer comes first."""
+    authorization = headers.get("authorization", "")
+    bearer = authorization[len(_BEARER) :].strip() if authorization.lower().startswith(_BEARER) else ""
+    return [Secret(value) for value in (bearer, headers.get("x-api-key", "").strip()) if value]
+
+
+def _host_name(host: str) -> str:
+    """Strip the port, and the brackets of an IPv6 address."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.rpartition(":")[0].lower() if host.count(":") == 1 else host.lower()

@@ -1,0 +1,42 @@
+"""How anything that is not a stream is written to a client; the one place where an error becomes HTTP."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from twisted.web.server import Request
+
+from claude_bridge.core import message, wire
+from claude_bridge.core.errors import BridgeError
+
+JSON: Final = b"application/json"
+
+
+def write_json(request: Request, body: bytes, status: int = 200) -> None:
+    """Answer with JSON and end the request."""
+    begin_json(request, body, status)
+    request.finish()
+
+
+def begin_json(request: Request, body: bytes, status: int) -> None:
+    """Write head and body; the request may still be receiving its own."""
+    request.setResponseCode(status)
+    request.setHeader(b"content-type", JSON)
+    request.setHeader(b"content-length", b"%d" % len(body))
+    request.write(body)
+
+
+def write_error(request: Request, error: BridgeError, request_id: str) -> None:
+    """Answer with the Anthropic error envelope and end the request; the status must still be open."""
+    begin_error(request, error, request_id)
+    request.finish()
+
+
+def begin_error(request: Request, error: BridgeError, request_id: str) -> None:
+    """Write the error's head and body."""
+    if error.retry_after is not None:
+        request.setHeader(b"retry-after", b"%d" % max(1, math.ceil(error.retry_after)))
+    if error.should_retry is not None:
+        request.setHeader(b"x-should-retry", b"true" if error.should_retry else b"false")
+    begin_json(request, wire.encode(message.error_fields(error, request_id)), error.status)

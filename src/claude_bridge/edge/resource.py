@@ -1,0 +1,143 @@
+"""The routes: parse, dispatch, respond, and nothing else (design 2).
+
+A route fetches the running configuration anew for each request and keeps none of its parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from attrs import define
+from klein import Klein
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.server import Request
+
+from claude_bridge.config.schema import Config
+from claude_bridge.core import counting, ids, wire
+from claude_bridge.core import request as messages
+from claude_bridge.core.errors import NotFound
+from claude_bridge.core.facts import facts
+from claude_bridge.edge import listing
+from claude_bridge.edge.answers import AnswerSettings, StreamAnswer, WholeAnswer
+from claude_bridge.edge.errors import register_errors
+from claude_bridge.edge.replies import write_json
+from claude_bridge.edge.site import BridgeRequest, SiteRuntime
+from claude_bridge.services.dispatch.dispatcher import Dispatcher
+from claude_bridge.services.interfaces import Sweep
+
+
+class EdgeRuntime(SiteRuntime, Protocol):
+    """What the routes need of the running configuration."""
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """Who answers."""
+
+    @property
+    def sweep(self) -> Sweep:
+        """The one clock."""
+
+    @property
+    def clock(self) -> IReactorTime:
+        """For what happens once, later."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are welcome."""
+
+    def answered(self, request: BridgeRequest, kind: str) -> None:
+        """Book a request that no backend was asked for."""
+
+
+@define
+class Routes:
+    """The Klein application over whatever configuration is current."""
+
+    _current: Callable[[], EdgeRuntime]
+
+    def app(self) -> Klein:
+        """Build the application."""
+        app = Klein()
+        app.route("/v1/messages", methods=["POST"])(self.messages)
+        app.route("/v1/messages/count_tokens", methods=["POST"])(self.count_tokens)
+        app.route("/v1/models", methods=["GET", "HEAD"])(self.models)
+        app.route("/v1/models/<path:model>", methods=["GET", "HEAD"])(self.model)
+        app.route("/health", methods=["GET", "HEAD"])(self.health)
+        app.route("/health/live", methods=["GET", "HEAD"])(self.live)
+        app.route("/", methods=["GET", "HEAD"])(self.hello)
+        app.route("/api/hello", methods=["GET", "HEAD"])(self.hello)
+        register_errors(app, lambda request, error: self._current().refused(request, error))
+        return app
+
+    def messages(self, request: BridgeRequest) -> Deferred[None]:
+        """``POST /v1/messages``."""
+        runtime = self._current()
+        body = request.body()
+        asked = messages.decode(body)
+        known = facts(asked, request.head(), len(body))
+        settings = AnswerSettings(
+            server=runtime.config.server,
+            limits=runtime.limits,
+            sweep=runtime.sweep,
+            clock=runtime.clock,
+            message_id="msg_" + ids.token(24, runtime.random_bytes),
+        )
+        done: Deferred[None] = Deferred(lambda _: answer.leave())
+        kind = StreamAnswer if known.streamed else WholeAnswer
+        answer = kind(request, settings, lambda: None if done.called else done.callback(None))
+        run = runtime.dispatcher.run(
+            asked,
+            known,
+            answer,
+            credential=request.known_as.credential,
+            client_name=request.known_as.name,
+            request_id=request.request_id,
+        )
+        answer.when_left(run.cancel)
+        run.start()
+        return done
+
+    def count_tokens(self, request: BridgeRequest) -> None:
+        """``POST /v1/messages/count_tokens``: the local estimate."""
+        runtime = self._current()
+        asked = messages.decode(request.body(), counting=True)
+        write_json(request, wire.encode({"input_tokens": counting.count(asked)}))
+        runtime.answered(request, "count_tokens")
+
+    async def models(self, request: BridgeRequest) -> None:
+        """``GET /v1/models``."""
+        runtime = self._current()
+        page = listing.Page.asked(request.args)
+        published = await runtime.dispatcher.catalogue.models(request.known_as.credential)
+        write_json(request, wire.encode(listing.render(published, page)))
+        runtime.answered(request, "models")
+
+    async def model(self, request: BridgeRequest, model: str) -> None:
+        """``GET /v1/models/{id}``; ids contain slashes."""
+        runtime = self._current()
+        found = await runtime.dispatcher.catalogue.model(model, request.known_as.credential)
+        if found is None:
+            raise NotFound(f"model: {model}")
+        write_json(request, wire.encode(listing.entry(found)))
+        runtime.answered(request, "models")
+
+    def health(self, request: Request) -> None:
+        """``GET /health``: ready or not."""
+        runtime = self._current()
+        status = "ready" if runtime.ready else "stopping"
+        body = wire.encode({"status": status, "active_requests": runtime.dispatcher.active})
+        write_json(request, body, 200 if runtime.ready else 503)
+
+    def live(self, request: Request) -> None:
+        """``GET /health/live``: the reactor turns."""
+        write_json(request, b'{"status":"live"}')
+
+    def hello(self, request: Request) -> None:
+        """Answer the probes that clients send at start."""
+        write_json(request, b'{"service":"claude-bridge"}')

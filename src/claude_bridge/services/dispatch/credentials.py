@@ -1,0 +1,59 @@
+"""Which credential goes to a backend, and which must not (design 3, "Credentials")."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import frozen
+
+from claude_bridge.config.schema import Backend, CredentialsPolicy
+from claude_bridge.config.secret import Secret
+from claude_bridge.core.errors import AuthenticationFailed
+
+ANTHROPIC_KEY: Final = "sk-ant-"
+"""How Anthropic's own keys begin."""
+
+
+@frozen(kw_only=True)
+class UpstreamCredential:
+    """What to send.
+
+    :ivar name: what records call it: ``client``, ``backend`` or ``none``; never a part of the secret.
+    :ivar forwarded: it is the client's own, so its refusal is the client's business.
+    """
+
+    secret: Secret | None
+    name: str
+    forwarded: bool = False
+
+
+def for_backend(backend: Backend, policy: CredentialsPolicy, client: Secret | None) -> UpstreamCredential:
+    """Choose the credential for ``backend``: its own, else the client's where that is the policy.
+
+    Raises `AuthenticationFailed` where one would have to be forwarded and there is none, or where it is a key of
+    Anthropic's: such a key must not leave for anybody else.
+    """
+    if backend.api_key is not None:
+        return UpstreamCredential(secret=backend.api_key, name="backend")
+    if policy != "forward":
+        return UpstreamCredential(secret=None, name="none")
+    if client is None:
+        raise AuthenticationFailed(
+            f"no API key in the request and none configured for backend {backend.name}: set ANTHROPIC_AUTH_TOKEN (any "
+            "text will do for a backend that asks for none)",
+            should_retry=False,
+        )
+    if client.reveal().startswith(ANTHROPIC_KEY):
+        raise AuthenticationFailed(
+            f"this is an Anthropic key (sk-ant-...), and backend {backend.name} is not Anthropic: it was not sent on. "
+            "Set ANTHROPIC_AUTH_TOKEN to the backend's own key and unset ANTHROPIC_API_KEY",
+            should_retry=False,
+        )
+    return UpstreamCredential(secret=client, name="client", forwarded=True)
+
+
+def for_list(policy: CredentialsPolicy, client: Secret | None) -> Secret | None:
+    """Choose what of the client's may be shown to a backend when its model list is asked for."""
+    if policy != "forward" or client is None or client.reveal().startswith(ANTHROPIC_KEY):
+        return None
+    return client

@@ -1,0 +1,142 @@
+"""Which model answers: a model name -> the ordered choices (design 3, "Which model").
+
+Today a plan has one choice. Everything that runs a plan already walks a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import define, frozen
+
+from claude_bridge.config.schema import Backend, Config, Model
+from claude_bridge.config.secret import Secret
+from claude_bridge.core.dialect import resolve
+from claude_bridge.core.errors import NotFound
+from claude_bridge.core.facts import plain_model
+from claude_bridge.core.target import Target
+from claude_bridge.services.dispatch.credentials import for_list
+from claude_bridge.services.interfaces import ModelInfo, ModelLists
+
+
+@frozen(kw_only=True)
+class Choice:
+    """One model at one backend.
+
+    :ivar shown: the model's name in the answer.
+    :ivar show_reasoning: ``auto``, ``always`` or ``never``.
+    """
+
+    backend: Backend
+    target: Target
+    shown: str
+    show_reasoning: str = "auto"
+
+    @property
+    def label(self) -> str:
+        """Name it for the header and the log."""
+        return f"{self.backend.name}/{self.target.model}"
+
+
+Plan = tuple[Choice, ...]
+
+
+@define
+class Planner:
+    """Makes plans from the configuration and from the backends' own lists."""
+
+    _config: Config
+    _lists: ModelLists
+
+    async def plan(self, model: str, credential: Secret | None) -> Plan:
+        """Give the choices for ``model``, best first; raises `NotFound` if nothing can serve it.
+
+        A configured name never waits for a backend. Neither does a ``claude-*`` name where there is a default route:
+        it is one of Claude Code's own, and no such list has it.
+        """
+        name = plain_model(model)
+        choice = self._configured(name, model) or self._addressed(name, model)
+        if choice is not None:
+            return (choice,)
+        route = self._config.routes.get("default")
+        if route is None or not name.startswith("claude-"):
+            choice = await self._listed(name, model, credential)
+            if choice is not None:
+                return (choice,)
+        if route is not None and route.models:
+            return tuple(self._of(self._config.models[alias], model) for alias in route.models)
+        return (await self._home(name, model, credential),)
+
+    def _configured(self, name: str, shown: str) -> Choice | None:
+        model = self._config.models.get(name)
+        return self._of(model, shown) if model is not None else None
+
+    def _addressed(self, name: str, shown: str) -> Choice | None:
+        """Read ``backend/model``."""
+        prefix, slash, rest = name.partition("/")
+        backend = self._config.backends.get(prefix) if slash and rest else None
+        return self._at(backend, rest, shown) if backend is not None else None
+
+    async def _listed(self, name: str, shown: str, credential: Secret | None) -> Choice | None:
+        """Look the name up in the backends' lists, exactly or but for its case."""
+        for backend in self._config.backends.values():
+            models = await self._models(backend, credential)
+            found = _find(models, name)
+            if found is not None:
+                return self._at(backend, found.id, shown, found)
+        return None
+
+    async def _home(self, name: str, shown: str, credential: Secret | None) -> Choice:
+        """Take a name that nobody knows: to the only model there is, else upstream as it is."""
+        backends = self._config.backends
+        backend = backends.get("default") or (next(iter(backends.values())) if len(backends) == 1 else None)
+        if backend is None:
+            raise NotFound(
+                f"model: {name} is not configured, and with several backends nothing says where it goes: name one of "
+                "the configured models in ANTHROPIC_MODEL, or give `[route:default]` a model",
+                should_retry=False,
+            )
+        models = await self._models(backend, credential)
+        only = models[0] if len(models) == 1 else None
+        return self._at(backend, only.id if only is not None else name, shown, only)
+
+    async def _models(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:
+        return await self._lists.fetch(backend, for_list(self._config.server.credentials, credential))
+
+    def _of(self, model: Model, shown: str) -> Choice:
+        backend = self._config.backends[model.backend]
+        return self._choice(backend, model, model.name, shown, None)
+
+    def _at(self, backend: Backend, name: str, shown: str, info: ModelInfo | None = None) -> Choice:
+        """Address a backend's model by its own name, with its section's settings if it has one."""
+        model = next(
+            (one for one in self._config.models.values() if one.backend == backend.name and one.name == name), None
+        )
+        return self._choice(backend, model or Model(alias=name, backend=backend.name, name=name), name, shown, info)
+
+    def _choice(self, backend: Backend, model: Model, name: str, shown: str, info: ModelInfo | None) -> Choice:
+        window = model.context_window
+        if window is None and info is not None:
+            window = info.context_window
+        target = Target(
+            model=name,
+            dialect=resolve(backend.dialect),
+            context_window=window,
+            max_output_tokens=model.max_output_tokens,
+            reasoning_control=model.reasoning_control,
+            reasoning_echo=model.reasoning_echo,
+            system_messages=model.system_messages,
+            strip_attribution=backend.strip_attribution,
+        )
+        return Choice(backend=backend, target=target, shown=shown, show_reasoning=model.show_reasoning)
+
+
+def _find(models: Iterable[ModelInfo], name: str) -> ModelInfo | None:
+    """Find a model by its exact name, else by its name in any case."""
+    by_case = None
+    for model in models:
+        if model.id == name:
+            return model
+        if by_case is None and model.id.lower() == name.lower():
+            by_case = model
+    return by_case

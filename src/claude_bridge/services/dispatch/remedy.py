@@ -1,0 +1,49 @@
+"""Can a refused request be asked differently? What a refusal teaches about a model."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from claude_bridge.core import overflow, request
+from claude_bridge.core.failures import UpstreamFailure
+from claude_bridge.core.request import Translation
+from claude_bridge.services.learned import Note
+
+
+@frozen(kw_only=True)
+class Retry:
+    """One more try.
+
+    :ivar why: each reason is good for one retry a request: ``echo``, ``limit`` or ``shrink``.
+    :ivar max_tokens: what to ask for instead, or None to leave that to the translation.
+    """
+
+    why: str
+    max_tokens: int | None = None
+
+
+def remedy(
+    failure: UpstreamFailure, sent: Translation, note: Note, *, estimate: int, window: int | None
+) -> Retry | None:
+    """Learn from a refusal, and say how to ask differently, if that can help.
+
+    ``window``: the configured context window. Past reasoning that a server refuses is left out for the life of the
+    process; a smaller ``max_tokens`` is asked for where the prompt itself fits (wire-contract 5.11).
+    """
+    if sent.echoed and "reasoning_content" in failure.message and failure.status in {400, 422}:
+        note.refuses_reasoning = True
+        return Retry(why="echo")
+    asked = sent.max_tokens or 0
+    over = overflow.detect(failure)
+    if over is None:
+        most = overflow.max_output_limit(failure)
+        if most is None or most >= asked:
+            return None
+        note.max_output_tokens = most
+        return Retry(why="limit")
+    if over.window is not None:
+        note.context_window = over.window
+    shrunk = overflow.shrunk_max_tokens(
+        over, estimate=estimate, window=window, max_tokens=asked, margin=request.margin(over.window or window or 0)
+    )
+    return None if shrunk is None else Retry(why="shrink", max_tokens=shrunk)

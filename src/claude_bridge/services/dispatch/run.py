@@ -1,0 +1,368 @@
+"""One client request from its plan to its end: attempts, the few retries, records.
+
+What may live here: the decision what an attempt's outcome means. Retries happen only while the
+client has no content yet, each kind at most once: a smaller ``max_tokens`` after an overflow or a
+limit, no past reasoning after its refusal, once more after an empty answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from attrs import define, field, frozen
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from claude_bridge.config.schema import Config
+from claude_bridge.config.secret import Secret
+from claude_bridge.core import failures, overflow, request
+from claude_bridge.core.anthropic import MessagesRequest
+from claude_bridge.core.errors import BridgeError, InternalFault, UpstreamError
+from claude_bridge.core.events import Event, Finished, FinishReason, ReasoningDelta, TextDelta, ToolCallStarted, Usage
+from claude_bridge.core.facts import Facts
+from claude_bridge.core.failures import UpstreamFailure
+from claude_bridge.core.ids import RandomBytes
+from claude_bridge.core.reader import Reader
+from claude_bridge.core.reasoning import wanted
+from claude_bridge.core.request import Translation
+from claude_bridge.services.dispatch.attempt import Attempt
+from claude_bridge.services.dispatch.credentials import UpstreamCredential, for_backend
+from claude_bridge.services.dispatch.plan import Choice, Plan, Planner
+from claude_bridge.services.dispatch.remedy import remedy
+from claude_bridge.services.interfaces import (
+    AttemptRecord,
+    Breaker,
+    Downstream,
+    PushProducer,
+    Records,
+    RequestRecord,
+    UpstreamClient,
+    UpstreamRequest,
+)
+from claude_bridge.services.learned import Learned
+
+IDLE_WITH_TOOLS: Final = 600.0
+IDLE: Final = 300.0
+"""Seconds of silence inside an answer: long tool calls arrive from some servers as one piece after minutes."""
+
+_log = Logger()
+
+
+@frozen(kw_only=True)
+class Services:
+    """What a run needs, the same for all."""
+
+    config: Config
+    client: UpstreamClient
+    planner: Planner
+    breaker: Breaker
+    learned: Learned
+    records: Records
+    seconds: Callable[[], float]
+    unix_time: Callable[[], float]
+    random_bytes: RandomBytes
+    scrub: Callable[[str], str]
+    user_agent: str
+
+
+@define(eq=False, kw_only=True)
+class Run:
+    """One request; implements `AttemptOwner`. `start` it once; `cancel` it when the client leaves."""
+
+    _services: Services
+    _request: MessagesRequest
+    _facts: Facts
+    _credential: Secret | None
+    _downstream: Downstream
+    request_id: str
+    client_name: str = ""
+    on_end: Callable[[], None] = field(default=lambda: None)
+    _plan: Plan = field(default=(), init=False)
+    _planning: Deferred[Plan] | None = field(default=None, init=False)
+    _choice: Choice | None = field(default=None, init=False)
+    _sent: Translation | None = field(default=None, init=False)
+    _upstream: UpstreamCredential | None = field(default=None, init=False)
+    _attempt: Attempt | None = field(default=None, init=False)
+    _attempt_started: float = field(default=0.0, init=False)
+    _records: list[AttemptRecord] = field(factory=list, init=False)
+    _retried: set[str] = field(factory=set, init=False)
+    _said: bool = field(default=False, init=False)
+    _started: float = field(default=0.0, init=False)
+    _ended: bool = field(default=False, init=False)
+
+    def start(self) -> None:
+        """Begin; everything else reaches the client through the downstream."""
+        self._started = self._services.seconds()
+        try:
+            local = request.local_answer(self._request)
+        except BridgeError as error:
+            self._fail(error)
+            return
+        if local is not None:
+            self._answer_locally(local)
+            return
+        planning = Deferred.fromCoroutine(self._services.planner.plan(self._facts.model, self._credential))
+        self._planning = planning
+        planning.addCallbacks(self._planned, self._plan_failed).addErrback(self._broke)
+
+    def cancel(self) -> None:
+        """The client left: close everything; nobody is to blame."""
+        if self._ended:
+            return
+        if self._attempt is not None:
+            self._attempt.cancel()
+            self._note_attempt("client_left", None)
+            if self._choice is not None:
+                self._services.breaker.abandoned(self._choice.backend.name)
+        planning, self._planning = self._planning, None
+        self._end("client_left")
+        if planning is not None:
+            planning.cancel()
+
+    def attempt_answers(self, producer: PushProducer) -> None:
+        """Hold the body back when the client is slow."""
+        self._downstream.attempt_producing(producer)
+
+    def attempt_yielded(self, events: Sequence[Event]) -> None:
+        """Pass events on, and end the run with the answer."""
+        last = events[-1]
+        if not self._said:
+            self._said = any(isinstance(event, TextDelta | ReasoningDelta | ToolCallStarted) for event in events)
+            if (
+                not self._said
+                and type(last) is Finished
+                and last.reason is FinishReason.STOPPED
+                and self._again("empty")
+            ):
+                self._note_attempt("empty", last.usage)
+                self._downstream.attempt_producing(None)
+                self._try()
+                return
+        try:
+            self._downstream.emit(events)
+        except UpstreamError as error:
+            if self._attempt is not None:
+                self._attempt.cancel()
+            self.attempt_failed(error)
+            return
+        if type(last) is Finished:
+            self._finished(last)
+
+    def attempt_failed(self, outcome: BridgeError | UpstreamFailure) -> None:
+        """Decide: once more in another way, or the error to the client."""
+        choice, sent = self._choice, self._sent
+        if self._ended or choice is None or sent is None:
+            return
+        self._downstream.attempt_producing(None)
+        error = outcome if isinstance(outcome, BridgeError) else self._mend_or_translate(outcome, choice, sent)
+        if error is None:
+            return
+        self._judge(choice, error)
+        self._note_attempt(error.outcome, None)
+        self._fail(error)
+
+    def _planned(self, plan: Plan) -> None:
+        self._planning = None
+        if self._ended:
+            return
+        self._plan = plan
+        self._choice = plan[0]
+        self._try()
+
+    def _plan_failed(self, failure: Failure) -> None:
+        self._planning = None
+        if failure.check(CancelledError):
+            return
+        if isinstance(failure.value, BridgeError):
+            self._fail(failure.value)
+        else:
+            self._broke(failure)
+
+    def _broke(self, failure: Failure) -> None:
+        """Log a fault of our own and say no more than that there was one."""
+        _log.failure("request {request_id} failed", failure, request_id=self.request_id, event="fault")
+        self._fail(InternalFault("internal error of the bridge"))
+
+    def _answer_locally(self, events: list[Event]) -> None:
+        self._downstream.attempt_started(
+            answers="claude-bridge/local", model=self._facts.model, show_reasoning=False, input_tokens=0
+        )
+        self._downstream.emit(events)
+        self._end("ok")
+
+    def _try(self, max_tokens: int | None = None) -> None:
+        """Start an attempt at the current choice."""
+        if self._choice is None:
+            return
+        choice = self._choice
+        services = self._services
+        target = services.learned.applied(choice.backend.name, choice.target)
+        estimate = services.learned.estimate(choice.backend.name, target.model, self._facts.estimate)
+        try:
+            self._upstream = for_backend(choice.backend, services.config.server.credentials, self._credential)
+            services.breaker.admit(choice.backend.name)
+            sent = request.translate(self._request, target, estimate=estimate, max_tokens=max_tokens)
+        except BridgeError as error:
+            self._fail(error)
+            return
+        self._sent = sent
+        self._downstream.attempt_started(
+            answers=choice.label,
+            model=choice.shown,
+            show_reasoning=_shows(choice, self._request),
+            input_tokens=estimate,
+        )
+        self._attempt_started = services.seconds()
+        self._attempt = Attempt(
+            self._reader(choice, sent, target.context_window), self, services.seconds, services.unix_time
+        )
+        self._attempt.start(services.client, self._upstream_request(choice, sent, self._upstream))
+
+    def _reader(self, choice: Choice, sent: Translation, window: int | None) -> Reader:
+        limits = self._services.config.limits
+        return Reader(
+            dialect=choice.target.dialect,
+            random_bytes=self._services.random_bytes,
+            tool_names=sent.tool_names,
+            stop_sequences=tuple(self._request.stop_sequences or ()),
+            context_window=window,
+            max_event=limits.max_event,
+            max_held=limits.max_held_arguments,
+            max_answer=limits.max_answer,
+        )
+
+    def _upstream_request(self, choice: Choice, sent: Translation, credential: UpstreamCredential) -> UpstreamRequest:
+        backend = choice.backend
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Accept", "text/event-stream"),
+            ("User-Agent", self._services.user_agent),
+        ]
+        if credential.secret is not None:
+            headers.append(("Authorization", f"Bearer {credential.secret.reveal()}"))
+        return UpstreamRequest(
+            backend=backend,
+            url=f"{backend.url}/chat/completions",
+            headers=(*headers, *backend.headers),
+            body=sent.body,
+            first_byte_timeout=backend.first_byte_timeout,
+            idle_timeout=backend.idle_timeout or (IDLE_WITH_TOOLS if sent.with_tools else IDLE),
+        )
+
+    def _again(self, why: str) -> bool:
+        """Tell whether one more try is allowed for this reason, and use it up."""
+        if why in self._retried or self._downstream.content_started:
+            return False
+        self._retried.add(why)
+        return True
+
+    def _mend_or_translate(self, failure: UpstreamFailure, choice: Choice, sent: Translation) -> BridgeError | None:
+        """Try once more in another way and give None, or give what the client is told."""
+        services = self._services
+        estimate = services.learned.estimate(choice.backend.name, choice.target.model, self._facts.estimate)
+        note = services.learned.note(choice.backend.name, choice.target.model)
+        retry = remedy(failure, sent, note, estimate=estimate, window=choice.target.context_window)
+        if retry is not None and self._again(retry.why):
+            self._note_attempt("refused", None)
+            services.breaker.succeeded(choice.backend.name)
+            self._try(retry.max_tokens)
+            return None
+        over = overflow.detect(failure)
+        if over is not None:
+            window = choice.target.context_window
+            return overflow.canonical(over, estimate=estimate, window=window, max_tokens=sent.max_tokens or 0)
+        return failures.to_client(
+            failure,
+            backend=choice.backend.name,
+            model=choice.target.model,
+            forwarded=self._upstream is not None and self._upstream.forwarded,
+            scrub=self._scrub,
+        )
+
+    def _scrub(self, text: str) -> str:
+        """Take out every secret we know, the client's own among them."""
+        text = self._services.scrub(text)
+        if self._credential:
+            text = text.replace(self._credential.reveal(), "***")
+        return text
+
+    def _judge(self, choice: Choice, error: BridgeError) -> None:
+        """Tell the breaker: only a failure of the backend counts against it."""
+        if isinstance(error, UpstreamError):
+            self._services.breaker.failed(choice.backend.name, error)
+        else:
+            self._services.breaker.succeeded(choice.backend.name)
+
+    def _finished(self, finished: Finished) -> None:
+        choice = self._choice
+        if choice is not None:
+            self._services.breaker.succeeded(choice.backend.name)
+            if finished.usage is not None:
+                self._services.learned.prompt_counted(
+                    choice.backend.name, choice.target.model, self._facts.estimate, finished.usage
+                )
+        self._note_attempt("ok", self._downstream.usage)
+        self._downstream.attempt_producing(None)
+        self._end("ok")
+
+    def _fail(self, error: BridgeError) -> None:
+        if self._ended:
+            return
+        self._downstream.fail(error)
+        self._end(error.outcome)
+
+    def _note_attempt(self, outcome: str, usage: Usage | None) -> None:
+        """Book the current attempt, which is over."""
+        attempt, choice = self._attempt, self._choice
+        if attempt is None or choice is None:
+            return
+        self._attempt = None
+        services, started, first = self._services, self._attempt_started, attempt.first_event
+        seconds = services.seconds() - started
+        record = AttemptRecord(
+            backend=choice.backend.name,
+            model=choice.target.model,
+            credential=self._upstream.name if self._upstream is not None else "none",
+            started=services.unix_time() - seconds,
+            seconds=seconds,
+            first_event_seconds=None if first is None else first - started,
+            status=attempt.status,
+            outcome=outcome,
+            usage=usage,
+        )
+        self._records.append(record)
+        services.records.attempt_ended(self.request_id, record)
+
+    def _end(self, outcome: str) -> None:
+        """Book the request, once."""
+        if self._ended:
+            return
+        self._ended = True
+        facts, first = self._facts, self._downstream.first_byte
+        seconds = self._services.seconds() - self._started
+        record = RequestRecord(
+            request_id=self.request_id,
+            kind=facts.kind,
+            model=facts.model,
+            session=facts.session,
+            agent=facts.agent,
+            client=self.client_name,
+            streamed=facts.streamed,
+            started=self._services.unix_time() - seconds,
+            seconds=seconds,
+            first_byte_seconds=None if first is None else first - self._started,
+            status=self._downstream.status,
+            outcome=outcome,
+            body_bytes=facts.body_bytes,
+            attempts=tuple(self._records),
+        )
+        self._services.records.request_ended(record)
+        self.on_end()
+
+
+def _shows(choice: Choice, asked: MessagesRequest) -> bool:
+    if choice.show_reasoning == "auto":
+        return wanted(asked.thinking)
+    return choice.show_reasoning == "always"

@@ -1,0 +1,78 @@
+"""What backends reveal about their models while they work, kept for the life of the process.
+
+Bounded, because model names may come from clients.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from attrs import define, evolve, field
+
+from claude_bridge.core.events import Usage
+from claude_bridge.core.target import Target
+from claude_bridge.core.tokens import rough
+
+MOST_MODELS: Final = 1000
+"""Models remembered; the longest unused is forgotten first. A thousand notes are 0.3 MB."""
+
+_WEIGHT: Final = 0.3
+_BOUNDS: Final = (0.5, 2.0)
+
+
+@define
+class Note:
+    """What is known of one model at one backend.
+
+    :ivar ratio: true prompt tokens / our rough estimate, a moving average within 0.5 and 2.
+    """
+
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    refuses_reasoning: bool = False
+    ratio: float = 1.0
+
+
+@define
+class Learned:
+    """Notes by backend and model."""
+
+    _notes: OrderedDict[tuple[str, str], Note] = field(factory=OrderedDict, init=False)
+
+    def note(self, backend: str, model: str) -> Note:
+        """Give the note on a model, a new one if there is none."""
+        key = (backend, model)
+        note = self._notes.setdefault(key, Note())
+        self._notes.move_to_end(key)
+        if len(self._notes) > MOST_MODELS:
+            self._notes.popitem(last=False)
+        return note
+
+    def applied(self, backend: str, target: Target) -> Target:
+        """Give ``target`` with what was learned; what is configured stays."""
+        note = self.note(backend, target.model)
+        return evolve(
+            target,
+            context_window=_least(target.context_window, note.context_window),
+            max_output_tokens=_least(target.max_output_tokens, note.max_output_tokens),
+            reasoning_echo="never" if note.refuses_reasoning else target.reasoning_echo,
+        )
+
+    def estimate(self, backend: str, model: str, roughly: int) -> int:
+        """Correct a rough estimate by what the model's prompts turned out to be."""
+        return int(roughly * self.note(backend, model).ratio)
+
+    def prompt_counted(self, backend: str, model: str, roughly: int, usage: Usage) -> None:
+        """Learn from a true count."""
+        true = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+        if usage.estimated or not true or roughly < rough(1000):
+            return
+        note = self.note(backend, model)
+        low, high = _BOUNDS
+        note.ratio = min(high, max(low, note.ratio + _WEIGHT * (true / roughly - note.ratio)))
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    known = [value for value in (one, other) if value is not None]
+    return min(known) if known else None

@@ -1,0 +1,68 @@
+"""The first consumer of records: one line a request, at its end (design 6). No prompt text, no key, ever."""
+
+from __future__ import annotations
+
+from attrs import define, field
+from twisted.logger import Logger
+
+from claude_bridge.services.interfaces import AttemptRecord, RequestRecord
+
+_FIRST_SERVER_ERROR = 500
+
+
+@define
+class RequestLog:
+    """Implements `Records` on a logger."""
+
+    _log: Logger = field(factory=Logger)
+
+    def attempt_ended(self, request_id: str, record: AttemptRecord) -> None:
+        """Write an attempt's own line only for whoever looks closely; the request's line sums them up."""
+        self._log.debug(
+            "{request_id} attempt at {backend}/{model}: {outcome}",
+            event="attempt",
+            request_id=request_id,
+            backend=record.backend,
+            model=record.model,
+            credential=record.credential,
+            status=record.status,
+            outcome=record.outcome,
+            seconds=round(record.seconds, 3),
+        )
+
+    def request_ended(self, record: RequestRecord) -> None:
+        """Write the request's line; a failure of a backend or of ours is a warning."""
+        last = record.attempts[-1] if record.attempts else None
+        usage = last.usage if last is not None else None
+        write = self._log.warn if record.status >= _FIRST_SERVER_ERROR else self._log.info
+        write(
+            "{status} {outcome} {kind} {model} -> {backend}/{upstream_model} in {seconds} s",
+            event="request",
+            request_id=record.request_id,
+            status=record.status,
+            outcome=record.outcome,
+            kind=record.kind,
+            model=record.model,
+            backend=last.backend if last is not None else "",
+            upstream_model=last.model if last is not None else "",
+            credential=last.credential if last is not None else "",
+            attempts=len(record.attempts),
+            streamed=record.streamed,
+            session=record.session,
+            agent=record.agent,
+            client=record.client,
+            body_bytes=record.body_bytes,
+            seconds=round(record.seconds, 3),
+            first_byte_seconds=_rounded(record.first_byte_seconds),
+            first_event_seconds=_rounded(last.first_event_seconds) if last is not None else None,
+            input_tokens=usage.input_tokens if usage is not None else None,
+            cache_read_tokens=usage.cache_read_tokens if usage is not None else None,
+            cache_write_tokens=usage.cache_write_tokens if usage is not None else None,
+            output_tokens=usage.output_tokens if usage is not None else None,
+            thinking_tokens=usage.thinking_tokens if usage is not None else None,
+            estimated=usage.estimated if usage is not None else None,
+        )
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

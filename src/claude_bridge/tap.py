@@ -1,0 +1,103 @@
+"""``twistd claude-bridge``: options and service. The only place of ours that touches the global reactor."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Any, Final
+
+from attrs import evolve
+from twisted.application.service import IService
+from twisted.logger import Logger
+from twisted.python import usage
+
+from claude_bridge import logs
+from claude_bridge.config.dump import dump
+from claude_bridge.config.load import load
+from claude_bridge.config.problems import ConfigErrors
+from claude_bridge.config.schema import Config, Log
+
+EXIT_CONFIG: Final = 78
+"""``EX_CONFIG`` of sysexits.h; the systemd unit does not start again after it."""
+
+DISTRIBUTION: Final = "twisted-claude-bridge"
+
+
+class Options(usage.Options):
+    """Command line of the daemon."""
+
+    synopsis = "[--config FILE] [--log-format json|text] [--check-config | --dump-config]"
+    longdesc = (
+        "Speaks the Anthropic Messages API to Claude Code and OpenAI chat completions to your backends. Without a "
+        "configuration file the variables BACKEND_URL, HOST_PORT, BACKEND_TIMEOUT_SECS, ENABLE_CIRCUIT_BREAKER and "
+        "LOG_LEVEL are a complete set-up."
+    )
+    optParameters = [  # noqa: N815, RUF012 - Twisted's interface
+        ["config", "c", None, "Configuration file (default: $CLAUDE_BRIDGE_CONFIG, then the usual places)."],
+        ["log-format", None, None, "json (one object a line) or text (for a person); overrides [log] format."],
+    ]
+    optFlags = [  # noqa: N815, RUF012 - Twisted's interface
+        ["check-config", None, "Report every mistake in the configuration and exit (0, or 78)."],
+        ["dump-config", None, "Print the whole configuration, secrets hidden, and exit."],
+    ]
+
+    configuration: Config
+
+    def opt_version(self) -> None:
+        """Print the version and exit."""
+        sys.stdout.write(f"claude-bridge {version(DISTRIBUTION)}\n")
+        raise SystemExit(0)
+
+    def postOptions(self) -> None:  # noqa: N802 - Twisted's name
+        """Load the configuration before twistd starts anything."""
+        chosen = self["log-format"]
+        if chosen not in {None, "json", "text"}:
+            raise usage.UsageError(f"--log-format: json or text, not {chosen}")
+        for_a_person = chosen == "text" or self["check-config"] or self["dump-config"]
+        try:
+            config = load(self["config"], os.environ)
+        except ConfigErrors as errors:
+            _report(errors, for_a_person=for_a_person)
+            raise SystemExit(EXIT_CONFIG) from None
+        if self["dump-config"]:
+            sys.stdout.write(dump(config))
+            raise SystemExit(0)
+        if self["check-config"]:
+            sys.stdout.write(f"{config.source}: valid\n")
+            raise SystemExit(0)
+        self.configuration = evolve(config, log=evolve(config.log, format=chosen)) if chosen else config
+
+
+def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
+    """Build the daemon's service from its options."""
+    from twisted.internet import reactor  # noqa: PLC0415, TID251 - the one place
+
+    from claude_bridge.app import Bridge, build  # noqa: PLC0415 - --check-config needs none of it
+
+    config = options.configuration
+    redact = logs.redaction(logs.secrets_of(config))
+    top = logs.LoggedService(logs.observer(config.log, redact, os.environ, _descriptor(options)))
+    Bridge(build(config, reactor, redact), reactor).setServiceParent(top)
+    return top
+
+
+def _descriptor(options: Options) -> int:
+    parent: Any = getattr(options, "parent", None) or {}
+    return logs.twistd_descriptor(parent.get("logfile"), nodaemon=bool(parent.get("nodaemon", True)))
+
+
+def _report(errors: ConfigErrors, *, for_a_person: bool) -> None:
+    """Write all mistakes: as text to a person, else as log lines like all others."""
+    if for_a_person:
+        sys.stderr.write(f"{errors}\n")
+        return
+    log = Logger(observer=logs.observer(Log(), logs.redaction(()), os.environ), namespace="claude_bridge.config")
+    for problem in errors.problems:
+        log.error(
+            "[{section}] {key}: {problem}",
+            event="config-error",
+            section=problem.section,
+            key=problem.key,
+            problem=problem.message,
+        )
