@@ -3,6 +3,9 @@
 Only what the bridge looks at has a field. Unknown keys are skipped: the API grows faster than any
 gateway, and a client must not be refused for knowing more. What the bridge merely carries (tool
 schemas, tool inputs, content blocks until somebody needs one) stays raw JSON.
+
+``gc=False`` marks classes that hold nothing but text and numbers: they can be no part of a cycle,
+and a long conversation has hundreds of them.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ class OutputConfig(Struct):
     format: OutputFormat | None = None
 
 
-class ToolChoice(Struct):
+class ToolChoice(Struct, gc=False):
     """``tool_choice``."""
 
     type: str
@@ -57,6 +60,8 @@ class Tool(Struct):
     description: str | None = None
     input_schema: Raw = EMPTY
     defer_loading: bool | None = None
+    display_width_px: int | None = None
+    display_height_px: int | None = None
 
 
 class InputMessage(Struct):
@@ -83,22 +88,26 @@ class MessagesRequest(Struct):
     metadata: Metadata | None = None
     temperature: float | None = None
     top_p: float | None = None
+    compaction: Raw = EMPTY
+    fallbacks: Raw = EMPTY
+    mcp_servers: Raw = EMPTY
+    thread: Raw = EMPTY
 
 
-class TextBlock(Struct, tag="text"):
+class TextBlock(Struct, tag="text", gc=False):
     """Plain text."""
 
     text: str
 
 
-class ImageSource(Struct):
+class ImageSource(Struct, gc=False):
     """Where an image is: inline base64, a URL, or an uploaded file."""
 
     type: str
-    media_type: str = ""
-    data: str = ""
-    url: str = ""
-    file_id: str = ""
+    media_type: str | None = None
+    data: str | None = None
+    url: str | None = None
+    file_id: str | None = None
 
 
 class ImageBlock(Struct, tag="image"):
@@ -111,11 +120,11 @@ class DocumentSource(Struct):
     """Where a document is: base64 PDF, text, content blocks, a URL, or an uploaded file."""
 
     type: str
-    media_type: str = ""
-    data: str = ""
-    content: str | list[Raw] = ""
-    url: str = ""
-    file_id: str = ""
+    media_type: str | None = None
+    data: str | None = None
+    content: str | list[Raw] | None = None
+    url: str | None = None
+    file_id: str | None = None
 
 
 class DocumentBlock(Struct, tag="document"):
@@ -129,12 +138,12 @@ class DocumentBlock(Struct, tag="document"):
 class SearchResultBlock(Struct, tag="search_result"):
     """A search result that the client brings along."""
 
-    source: str = ""
-    title: str = ""
-    content: list[Raw] = []
+    source: str | None = None
+    title: str | None = None
+    content: str | list[Raw] | None = None
 
 
-class ToolUseBlock(Struct, tag="tool_use"):
+class ToolUseBlock(Struct, tag="tool_use", gc=False):
     """A past tool call of the assistant."""
 
     id: str
@@ -150,23 +159,23 @@ class ToolResultBlock(Struct, tag="tool_result"):
     is_error: bool | None = None
 
 
-class ToolReferenceBlock(Struct, tag="tool_reference"):
+class ToolReferenceBlock(Struct, tag="tool_reference", gc=False):
     """A tool that tool search found; stands inside a tool result."""
 
     tool_name: str
 
 
-class ThinkingBlock(Struct, tag="thinking"):
+class ThinkingBlock(Struct, tag="thinking", gc=False):
     """Past reasoning."""
 
     thinking: str
     signature: str | None = None
 
 
-class RedactedThinkingBlock(Struct, tag="redacted_thinking"):
+class RedactedThinkingBlock(Struct, tag="redacted_thinking", gc=False):
     """Past reasoning that only its maker can read."""
 
-    data: str = ""
+    data: str | None = None
 
 
 class UnknownBlock(Struct):

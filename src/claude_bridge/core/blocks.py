@@ -1,137 +1,270 @@
-"""Content blocks, Anthropic -> OpenAI parts or visible text (wire-contract 5.3).
+"""Content blocks, Anthropic -> what chat messages are made of (wire-contract 5.3).
 
-Nothing is dropped that a person or a tool said: what has no counterpart becomes text.
+Nothing is dropped that a person or a tool said: what has no counterpart becomes text. A content
+field is read once, nested ones included, so that every error has its exact path.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
+
+from attrs import define, field
 
 from claude_bridge.core import wire
 from claude_bridge.core.anthropic import (
+    EMPTY,
     Block,
     DocumentBlock,
     ImageBlock,
+    RedactedThinkingBlock,
     SearchResultBlock,
     TextBlock,
+    ThinkingBlock,
+    Tool,
     ToolReferenceBlock,
+    ToolResultBlock,
+    ToolUseBlock,
     UnknownBlock,
 )
-from claude_bridge.core.openai import FileData, FilePart, ImagePart, ImageUrl, Part, TextPart
+from claude_bridge.core.openai import FileData, FilePart, FunctionCall, ImagePart, ImageUrl, Part, TextPart, ToolCall
+from claude_bridge.core.said import said
+from claude_bridge.core.tools import upstream_name
 
-NOISE: Final = frozenset(
-    {
-        "type",
-        "cache_control",
-        "signature",
-        "encrypted_content",
-        "encrypted_index",
-        "encrypted_stdout",
-        "tool_use_id",
-        "id",
-        "citations",
-        "caller",
-    }
-)
-"""Keys of unknown blocks that say nothing to a reader: markers, ids, and what only Anthropic can decrypt."""
+DEEPEST: Final = 40
+"""Dots in the path of a content field; real ones have eight at most (a document in a tool result)."""
+
+UNSAID: Final = frozenset({"fallback", "mcp_tool_listing"})
+"""Blocks in which nobody says anything: which model took over, and tools that only Anthropic's servers can call."""
+
+_UNPARSED: Final = "__unparsedToolInput"
 
 
-def parts(block: Block, path: str) -> list[Part]:
-    """Convert a block to the parts of a user message; none for one that says nothing (empty text)."""
-    match block:
-        case ImageBlock():
-            return [_image(block)]
-        case DocumentBlock():
-            return _document(block, path)
+@define
+class ToolResult:
+    """What a tool said. ``call_id`` is the client's id of the call."""
+
+    call_id: str
+    content: list[Part]
+    is_error: bool
+
+
+@define
+class Summary:
+    """What is left of a part of the conversation that was compacted."""
+
+    text: str
+
+
+Piece = Part | ToolCall | ToolResult | ThinkingBlock | Summary
+"""A tool call in it still has the client's own id and name."""
+
+
+@define
+class BlockReader:
+    """Reads content fields, and learns by the way which tools the conversation brings and takes.
+
+    :ivar loaded: names of tools that tool search or a tool addition made available.
+    :ivar removed: names of tools that were taken away again.
+    :ivar defined: tools that were defined inside the conversation.
+    """
+
+    loaded: set[str] = field(factory=set)
+    removed: set[str] = field(factory=set)
+    defined: list[Tool] = field(factory=list)
+
+    def read(self, content: str | list[wire.Raw] | None, path: str) -> list[Piece]:
+        """Read a content field; empty text is left out. Raises `WireError` with the path of what is wrong."""
+        if isinstance(content, str):
+            return [TextPart(content)] if content else []
+        pieces: list[Piece] = []
+        for index, raw in enumerate(content or ()):
+            where = f"{path}.{index}"
+            block = wire.decode_block(raw, where)
+            if isinstance(block, TextBlock):
+                if block.text:
+                    pieces.append(TextPart(block.text))
+            elif isinstance(block, ToolUseBlock):
+                pieces.append(ToolCall(block.id, FunctionCall(block.name, _arguments(block, where))))
+            elif isinstance(block, ToolResultBlock):
+                inner = self._parts(block.content, f"{where}.content")
+                pieces.append(ToolResult(block.tool_use_id, inner, block.is_error is True))
+            else:
+                pieces += self._rare(block, where)
+        return pieces
+
+    def _parts(self, content: str | list[wire.Raw] | None, path: str) -> list[Part]:
+        """Read a content field inside a block: what is no part of a user message becomes text."""
+        if path.count(".") > DEEPEST:
+            raise wire.WireError(f"{path}: content is nested too deeply")
+        pieces = self.read(content, path)
+        return [piece if isinstance(piece, Part) else TextPart(text_of(piece)) for piece in pieces]
+
+    def _rare(self, block: Block, path: str) -> list[Piece]:
+        match block:
+            case ThinkingBlock():
+                return [block]
+            case RedactedThinkingBlock():
+                return []
+            case ImageBlock():
+                return [_image(block, path)]
+            case DocumentBlock():
+                return [*self._document(block, path)]
+            case SearchResultBlock():
+                return [*self._search_result(block, path)]
+            case ToolReferenceBlock():
+                return [self._loaded(block.tool_name)]
+            case UnknownBlock():
+                return self._unknown(block)
+        return []
+
+    def _document(self, block: DocumentBlock, path: str) -> list[Part]:
+        """Read a document: PDF to a file part, text to text under its title, images in it to parts of their own."""
+        source = block.source
+        title, context = _titled("Document", block.title), _titled("Context", block.context)
+        if source.type == "base64":
+            data = _required(source.data, f"{path}.source.data")
+            name = block.title or "document.pdf"
+            file = FilePart(FileData(name, f"data:{source.media_type or 'application/pdf'};base64,{data}"))
+            return [TextPart(context), file] if context else [file]
+        if source.type == "text":
+            inner: list[Part] = [TextPart(source.data or "")]
+        elif source.type == "content":
+            inner = self._parts(source.content, f"{path}.source.content")
+        else:
+            what = source.url or source.file_id or source.type
+            inner = [TextPart(f"[document omitted: {what} is not fetched by this gateway]")]
+        return _headed("\n".join(filter(None, (title, context))), inner)
+
+    def _search_result(self, block: SearchResultBlock, path: str) -> list[Part]:
+        head = " - ".join(filter(None, (block.title, block.source)))
+        return _headed(f"[search result] {head}".rstrip(), self._parts(block.content, f"{path}.content"))
+
+    def _unknown(self, block: UnknownBlock) -> list[Piece]:
+        if block.kind in UNSAID:
+            return []
+        try:
+            return self._flattened(block.kind, wire.decode(block.raw))
+        except (wire.WireError, RecursionError):  # a number that Python has not, or a depth that it cannot walk
+            return [TextPart(f"[{block.kind}] {bytes(block.raw).decode()}")]
+
+    def _flattened(self, kind: str, value: dict[str, Any]) -> list[Piece]:
+        if kind == "compaction":
+            text = said(value.get("content"))
+            return [Summary(text)] if text else []
+        if kind in {"tool_addition", "tool_removal"}:
+            return [*self._change(kind, value.get("tool"))]
+        if kind == "tool_search_tool_result":
+            return [*map(self._loaded, _references(value)), TextPart(f"[{kind}] {said(value)}".rstrip())]
+        if kind in {"server_tool_use", "mcp_tool_use"} and isinstance(value.get("name"), str):
+            return [TextPart(f"[{value['name']}] {said(value.get('input'))}".rstrip())]
+        return [TextPart(f"[{kind}] {said(value)}".rstrip())]
+
+    def _change(self, kind: str, tool: object) -> list[Part]:
+        """Note that a tool comes or goes. Tools of MCP servers that Anthropic would ask are not ours to offer."""
+        if not isinstance(tool, dict) or str(tool.get("type")).startswith("mcp_"):
+            return []
+        definition = tool.get("definition")
+        name = definition.get("name") if isinstance(definition, dict) else tool.get("name")
+        if not isinstance(name, str) or not name:
+            return []
+        if kind == "tool_removal":
+            self.removed.add(name)
+            return [TextPart(f"Tool {upstream_name(name)} is no longer available.")]
+        if isinstance(definition, dict):
+            self.defined.append(_defined(name, definition))
+        return [self._loaded(name)]
+
+    def _loaded(self, name: str) -> TextPart:
+        self.loaded.add(name)
+        self.removed.discard(name)
+        return TextPart(f"Tool {upstream_name(name)} is available now.")
+
+
+def text_of(piece: Piece) -> str:
+    """Give a piece as text, for places that take nothing else."""
+    match piece:
+        case TextPart() | Summary():
+            return piece.text
+        case ImagePart():
+            url = piece.image_url.url
+            return f"[image omitted{'' if url.startswith('data:') else f': {url}'}]"
+        case FilePart():
+            return f"[document omitted: {piece.file.filename}]"
+        case ToolCall():
+            return f"[call of {piece.function.name}] {piece.function.arguments}"
+        case ToolResult():
+            return "\n".join((f"[result of call {piece.call_id}]", *map(text_of, piece.content)))
         case _:
-            text = text_of(block, path)
-            return [TextPart(text)] if text else []
+            return piece.thinking
 
 
-def text_of(block: Block, path: str) -> str:
-    """Give a block as text, for places that take nothing else; "" for one that says nothing."""
-    match block:
-        case TextBlock():
-            return block.text
-        case ToolReferenceBlock():
-            return f"Tool {block.tool_name} is available now."
-        case SearchResultBlock():
-            return _search_result(block, path)
-        case UnknownBlock():
-            return unknown_text(block)
-        case _:
-            return ""
+def _arguments(block: ToolUseBlock, path: str) -> str:
+    """Give a past call's input as arguments; what Claude Code could not parse goes back as the model wrote it."""
+    if not wire.present(block.input):
+        return "{}"
+    text = wire.compact(block.input)
+    if not text.startswith("{"):
+        raise wire.WireError(f"{path}.input: Input should be an object")
+    if _UNPARSED in text:
+        inner = wire.decode(block.input).get(_UNPARSED)
+        raw = inner.get("raw") if isinstance(inner, dict) else None
+        if isinstance(raw, str) and _is_json_object(raw):
+            return raw
+    return text
 
 
-def unknown_text(block: UnknownBlock) -> str:
-    """Give a block of unknown type as ``[type] what it says``: its text where it has some, else its JSON."""
-    value = wire.decode(block.raw)
-    return f"[{block.kind}] {_said(value)}".rstrip()
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(wire.decode(text.encode()), dict)
+    except wire.WireError:
+        return False
 
 
-def _said(value: Any) -> str:  # noqa: ANN401 - decoded JSON
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return "\n".join(text for text in map(_said, value) if text)
-    if isinstance(value, dict):
-        kept = {key: item for key, item in value.items() if key not in NOISE and item not in (None, [], {}, "")}
-        if set(kept) <= {"text"} or set(kept) <= {"content"}:
-            return "\n".join(_said(item) for item in kept.values())
-        return "; ".join(f"{key}: {_inline(item)}" for key, item in kept.items())
-    return wire.encode(value).decode()
-
-
-def _inline(value: Any) -> str:  # noqa: ANN401 - decoded JSON
-    return _said(value) if isinstance(value, str | list) else wire.encode(_cleaned(value)).decode()
-
-
-def _cleaned(value: Any) -> Any:  # noqa: ANN401 - decoded JSON
-    if isinstance(value, Mapping):
-        return {key: _cleaned(item) for key, item in value.items() if key not in NOISE}
-    return value
-
-
-def _image(block: ImageBlock) -> Part:
+def _image(block: ImageBlock, path: str) -> Part:
     source = block.source
     if source.type == "base64":
-        return ImagePart(ImageUrl(f"data:{source.media_type};base64,{source.data}"))
+        media_type = _required(source.media_type, f"{path}.source.media_type")
+        data = _required(source.data, f"{path}.source.data")
+        return ImagePart(ImageUrl(f"data:{media_type};base64,{data}"))
     if source.type == "url":
-        return ImagePart(ImageUrl(source.url))
-    return TextPart(f"[image omitted: the uploaded file {source.file_id or '(no id)'} cannot be read from here]")
+        return ImagePart(ImageUrl(_required(source.url, f"{path}.source.url")))
+    what = source.file_id or source.url or source.type
+    return TextPart(f"[image omitted: {what} is not fetched by this gateway]")
 
 
-def _document(block: DocumentBlock, path: str) -> list[Part]:
-    """Convert a document: PDF to a file part, text to text under its title, images in it to parts of their own."""
-    source = block.source
-    if source.type == "base64":
-        name = block.title or "document.pdf"
-        return [FilePart(FileData(name, f"data:{source.media_type or 'application/pdf'};base64,{source.data}"))]
-    converted: list[Part] = []
-    if source.type == "text":
-        converted.append(TextPart(source.data))
-    elif source.type == "content":
-        for inner in wire.decode_blocks(source.content, f"{path}.source.content"):
-            converted += parts(inner, path)
-    else:
-        what = source.url or source.file_id or source.type
-        converted.append(TextPart(f"[document omitted: {what} is not fetched by the bridge]"))
-    header = "\n".join(line for line in (_titled("Document", block.title), _titled("Context", block.context)) if line)
-    first = converted[0] if converted else None
-    if header and isinstance(first, TextPart):
-        converted[0] = TextPart(f"{header}\n{first.text}")
-    elif header:
-        converted.insert(0, TextPart(header))
-    return converted
+def _headed(header: str, inner: list[Part]) -> list[Part]:
+    """Put a header in front: on the first text's own first line where the content begins with text."""
+    if not header:
+        return inner
+    if inner and isinstance(inner[0], TextPart):
+        return [TextPart(f"{header}\n{inner[0].text}"), *inner[1:]]
+    return [TextPart(header), *inner]
+
+
+def _defined(name: str, definition: dict[str, Any]) -> Tool:
+    """Read a tool that stands inside a message."""
+    kind, description, schema = (definition.get(key) for key in ("type", "description", "input_schema"))
+    return Tool(
+        name,
+        kind if isinstance(kind, str) else None,
+        description if isinstance(description, str) else None,
+        wire.Raw(wire.encode(schema)) if isinstance(schema, dict) else EMPTY,
+    )
 
 
 def _titled(label: str, value: str | None) -> str:
     return f"{label}: {value}" if value else ""
 
 
-def _search_result(block: SearchResultBlock, path: str) -> str:
-    inner = wire.decode_blocks(block.content, f"{path}.content")
-    body = "\n".join(text for text in (text_of(one, path) for one in inner) if text)
-    head = " - ".join(part for part in (block.title, block.source) if part)
-    return f"[search result] {head}\n{body}".rstrip()
+def _references(value: Any) -> list[str]:  # noqa: ANN401 - decoded JSON
+    """Give the names of the tools that a tool search on Anthropic's side found."""
+    content = value.get("content")
+    found = content.get("tool_references") if isinstance(content, dict) else None
+    names = [one.get("tool_name") for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return [name for name in names if isinstance(name, str)]
+
+
+def _required(value: str | None, path: str) -> str:
+    if not value:
+        raise wire.WireError(f"{path}: Field required")
+    return value

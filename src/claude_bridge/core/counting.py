@@ -1,25 +1,23 @@
 """``count_tokens`` without a backend: walk a request and add up the local estimates (wire-contract 5.12).
 
-Counts what would be sent: the attribution block and deferred tools that nobody loaded are left out.
+Counts what would be sent: the attribution line and deferred tools that nobody loaded are left out.
 """
 
 from __future__ import annotations
 
+import contextlib
+from typing import Final
+
 from claude_bridge.core import tools, wire
-from claude_bridge.core.anthropic import (
-    Block,
-    DocumentBlock,
-    ImageBlock,
-    MessagesRequest,
-    TextBlock,
-    ThinkingBlock,
-    ToolResultBlock,
-    ToolUseBlock,
-)
-from claude_bridge.core.blocks import text_of
+from claude_bridge.core.anthropic import MessagesRequest
+from claude_bridge.core.blocks import BlockReader, Piece, ToolResult, text_of
 from claude_bridge.core.conversation import read, system_text
 from claude_bridge.core.errors import InvalidRequest
-from claude_bridge.core.tokens import Tally
+from claude_bridge.core.openai import FilePart, ImagePart, TextPart, ToolCall
+from claude_bridge.core.tokens import Tally, rough
+
+_MEDIA_BYTES: Final = 2048
+"""Blocks below this are not searched for pictures: one so small counts about as many tokens as its size says."""
 
 
 def count(request: MessagesRequest, *, strip_attribution: bool = True) -> int:
@@ -28,6 +26,34 @@ def count(request: MessagesRequest, *, strip_attribution: bool = True) -> int:
         return _count(request, strip_attribution=strip_attribution)
     except wire.WireError as error:
         raise InvalidRequest(str(error)) from None
+
+
+def quick(request: MessagesRequest, body_bytes: int) -> int:
+    """Guess the input tokens from the body's size; only pictures and documents are looked at.
+
+    Their base64 text would make a screenshot pass for half a million tokens.
+    """
+    tally = Tally()
+    rest = body_bytes
+    for message in request.messages:
+        if isinstance(message.content, str):
+            continue
+        for raw in message.content:
+            if len(raw) > _MEDIA_BYTES and b'"base64"' in bytes(raw):
+                rest -= _add_media(tally, raw)
+    return rough(rest) + tally.total()
+
+
+def _add_media(tally: Tally, raw: wire.Raw) -> int:
+    """Count the media of one block; give their size in bytes. What is malformed is told later, by who translates."""
+    with contextlib.suppress(wire.WireError):
+        return sum(_add_medium(tally, piece) for piece in _flat(BlockReader().read([raw], "")))
+    return 0
+
+
+def _flat(pieces: list[Piece]) -> list[Piece]:
+    """Give the pieces with tool results replaced by what is in them."""
+    return [inner for piece in pieces for inner in (piece.content if isinstance(piece, ToolResult) else (piece,))]
 
 
 def _count(request: MessagesRequest, *, strip_attribution: bool) -> int:
@@ -39,10 +65,12 @@ def _count(request: MessagesRequest, *, strip_attribution: bool) -> int:
     conversation = read(request.messages, "fold")
     for turn in conversation.turns:
         tally.add_message()
-        for block in turn.blocks:
-            _add(tally, block, turn.path)
+        for piece in turn.pieces:
+            _add(tally, piece)
     offered = tools.offered(
-        request.tools or (), referenced=frozenset(conversation.loaded), removed=frozenset(conversation.removed)
+        [*(request.tools or ()), *conversation.defined],
+        referenced=conversation.loaded,
+        removed=conversation.removed,
     )
     for tool in offered.definitions:
         tally.add_tool()
@@ -51,34 +79,37 @@ def _count(request: MessagesRequest, *, strip_attribution: bool) -> int:
     return tally.total()
 
 
-def _add(tally: Tally, block: Block, path: str) -> None:
-    match block:
-        case TextBlock():
-            tally.add_text(block.text)
-        case ThinkingBlock():
-            tally.add_text(block.thinking)
-        case ToolUseBlock():
-            tally.add_text(block.name)
-            tally.add_json(wire.compact(block.input))
-        case ToolResultBlock():
+def _add(tally: Tally, piece: Piece) -> None:
+    match piece:
+        case TextPart():
+            tally.add_text(piece.text)
+        case ToolCall():
+            tally.add_text(piece.function.name)
+            tally.add_json(piece.function.arguments)
+        case ToolResult():
             tally.add_message()
-            for inner in wire.decode_blocks(block.content or "", path):
-                _add(tally, inner, path)
-        case ImageBlock():
-            tally.add_image(block.source.media_type, block.source.data)
-        case DocumentBlock():
-            _add_document(tally, block, path)
+            for inner in piece.content:
+                _add(tally, inner)
+        case ImagePart() | FilePart():
+            _add_medium(tally, piece)
         case _:
-            tally.add_text(text_of(block, path))
+            tally.add_text(text_of(piece))
 
 
-def _add_document(tally: Tally, block: DocumentBlock, path: str) -> None:
-    source = block.source
-    tally.add_text(f"{block.title or ''} {block.context or ''}")
-    if source.type == "base64":
-        tally.add_document(source.media_type, source.data)
-    elif source.type == "content":
-        for inner in wire.decode_blocks(source.content, path):
-            _add(tally, inner, path)
-    else:
-        tally.add_text(source.data)
+def _add_medium(tally: Tally, piece: Piece) -> int:
+    """Count a picture or a file; give the length of its base64 text, 0 for anything else."""
+    if isinstance(piece, ImagePart):
+        media_type, data = _taken_apart(piece.image_url.url)
+        tally.add_image(media_type, data)
+        return len(data)
+    if isinstance(piece, FilePart):
+        media_type, data = _taken_apart(piece.file.file_data)
+        tally.add_document(media_type, data)
+        return len(data)
+    return 0
+
+
+def _taken_apart(url: str) -> tuple[str, str]:
+    """Give a data URL's media type and base64 text; an address has neither."""
+    head, comma, data = url.partition(",")
+    return (head.removeprefix("data:").removesuffix(";base64"), data) if comma else ("", "")

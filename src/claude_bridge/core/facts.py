@@ -7,9 +7,8 @@ from typing import Final
 
 from attrs import frozen
 
-from claude_bridge.core import wire
+from claude_bridge.core import counting, wire
 from claude_bridge.core.anthropic import MessagesRequest
-from claude_bridge.core.tokens import rough
 
 MARK: Final = "@claude-bridge"
 """Ending of published model ids: Claude Code's discovery keeps only ids that contain ``claude``."""
@@ -47,7 +46,7 @@ def facts(request: MessagesRequest, headers: Mapping[str, str], body_bytes: int)
         agent=_cut(agent),
         kind=_cut(headers.get("x-claude-code-request-class") or ("subagent" if agent else "")),
         streamed=bool(request.stream),
-        estimate=rough(body_bytes),
+        estimate=counting.quick(request, body_bytes),
         body_bytes=body_bytes,
     )
 

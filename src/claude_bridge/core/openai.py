@@ -2,6 +2,9 @@
 
 Reading is lenient by construction: every field has a default, and `claude_bridge.core.wire`
 falls back to a forgiving reading where a server's types differ (wire-contract 3.2 and 4.3).
+
+``gc=False`` marks classes of a request's messages that can be no part of a cycle: a long
+conversation has hundreds of them.
 """
 
 from __future__ import annotations
@@ -12,14 +15,14 @@ EMPTY = Raw(b"")
 """A Raw field that was absent."""
 
 
-class FunctionCall(Struct):
+class FunctionCall(Struct, gc=False):
     """Name and JSON arguments of a call in the history."""
 
     name: str
     arguments: str
 
 
-class ToolCall(Struct):
+class ToolCall(Struct, gc=False):
     """A call in the history."""
 
     id: str
@@ -27,32 +30,32 @@ class ToolCall(Struct):
     type: str = "function"
 
 
-class TextPart(Struct, tag="text", tag_field="type"):
+class TextPart(Struct, tag="text", tag_field="type", gc=False):
     """A part of a user message: text."""
 
     text: str
 
 
-class ImageUrl(Struct):
+class ImageUrl(Struct, gc=False):
     """A data URL or an address."""
 
     url: str
 
 
-class ImagePart(Struct, tag="image_url", tag_field="type"):
+class ImagePart(Struct, tag="image_url", tag_field="type", gc=False):
     """A part of a user message: an image."""
 
     image_url: ImageUrl
 
 
-class FileData(Struct):
+class FileData(Struct, gc=False):
     """A file as a data URL."""
 
     filename: str
     file_data: str
 
 
-class FilePart(Struct, tag="file", tag_field="type"):
+class FilePart(Struct, tag="file", tag_field="type", gc=False):
     """A part of a user message: a file."""
 
     file: FileData
@@ -110,6 +113,7 @@ class JsonSchema(Struct, omit_defaults=True):
 
     name: str
     schema: Raw = EMPTY
+    strict: bool | None = None
 
 
 class ResponseFormat(Struct, omit_defaults=True):

@@ -8,8 +8,9 @@ from typing import Final
 from attrs import frozen
 
 from claude_bridge.core import reasoning, tools, wire
-from claude_bridge.core.anthropic import MessagesRequest, OutputFormat
-from claude_bridge.core.conversation import MessageBuilder, read, system_text
+from claude_bridge.core.anthropic import MessagesRequest, Tool
+from claude_bridge.core.chat import ChatMessages
+from claude_bridge.core.conversation import Conversation, read, system_text
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta, Usage
 from claude_bridge.core.openai import ChatRequest, JsonSchema, ResponseFormat
@@ -21,6 +22,9 @@ says better than our estimate whether the prompt fits."""
 
 MAX_STOP: Final = 4
 """Stop sequences that OpenAI's API takes."""
+
+UNSUPPORTED: Final = ("compaction", "fallbacks", "mcp_servers", "thread")
+"""Fields that no chat completion can stand for, and that would change the answer (wire-contract 5.1)."""
 
 NO_WEB_SEARCH: Final = "Web search is not available through this gateway."
 
@@ -46,7 +50,8 @@ class Translation:
 def decode(body: bytes, *, counting: bool = False) -> MessagesRequest:
     """Decode and check a request's body; raises `InvalidRequest` naming the field, as the API does.
 
-    ``counting``: the body of ``count_tokens``, which has no ``max_tokens``.
+    Content blocks are only read when they are needed: a malformed one is told by `translate`.
+    ``counting``: the body of ``count_tokens``, which has no ``max_tokens`` and runs nothing.
     """
     try:
         request = wire.decode_request(body)
@@ -56,11 +61,30 @@ def decode(body: bytes, *, counting: bool = False) -> MessagesRequest:
         raise InvalidRequest("model: String should have at least 1 character")
     if not request.messages:
         raise InvalidRequest("messages: at least one message is required")
-    if not counting and request.max_tokens is None:
-        raise InvalidRequest("max_tokens: Field required")
-    if request.max_tokens is not None and request.max_tokens < 0:
-        raise InvalidRequest("max_tokens: Input should be greater than or equal to 0")
+    for index, tool in enumerate(request.tools or ()):
+        _check_tool(tool, f"tools.{index}")
+    if not counting:
+        _check_run(request)
     return request
+
+
+def _check_tool(tool: Tool, path: str) -> None:
+    if not tool.name and tool.type in {None, "custom"}:
+        raise InvalidRequest(f"{path}.name: Field required")
+    if wire.present(tool.input_schema) and not bytes(tool.input_schema).startswith(b"{"):
+        raise InvalidRequest(f"{path}.input_schema: Input should be an object")
+
+
+def _check_run(request: MessagesRequest) -> None:
+    """Refuse what cannot be run: fields without which the answer would be one to another question."""
+    if request.max_tokens is None:
+        raise InvalidRequest("max_tokens: Field required")
+    if request.max_tokens < 0:
+        raise InvalidRequest("max_tokens: Input should be greater than or equal to 0")
+    for name in UNSUPPORTED:
+        value = getattr(request, name)
+        if wire.present(value) and bytes(value) not in {b"{}", b"[]"}:
+            raise InvalidRequest(f"{name}: Extra inputs are not permitted (this gateway cannot do that)")
 
 
 def local_answer(request: MessagesRequest) -> list[Event] | None:
@@ -71,15 +95,16 @@ def local_answer(request: MessagesRequest) -> list[Event] | None:
     """
     if request.max_tokens == 0:
         return [Started(""), Finished(FinishReason.LENGTH, usage=Usage())]
-    if request.tools:
-        try:
-            loaded = read(request.messages, "fold").loaded
-        except wire.WireError as error:
-            raise InvalidRequest(str(error)) from None
-        offered = tools.offered(request.tools, referenced=frozenset(loaded), removed=frozenset())
-        if offered.web_search and not offered.definitions:
-            return [Started(""), TextDelta(NO_WEB_SEARCH), Finished(FinishReason.STOPPED, usage=Usage())]
+    if request.tools and tools.only_web_search(request.tools, referenced=lambda: _read(request).loaded):
+        return [Started(""), TextDelta(NO_WEB_SEARCH), Finished(FinishReason.STOPPED, usage=Usage())]
     return None
+
+
+def _read(request: MessagesRequest) -> Conversation:
+    try:
+        return read(request.messages, "fold")
+    except wire.WireError as error:
+        raise InvalidRequest(str(error)) from None
 
 
 def translate(
@@ -98,37 +123,50 @@ def translate(
 
 def _translate(request: MessagesRequest, target: Target, estimate: int, max_tokens: int | None) -> Translation:
     conversation = read(request.messages, target.system_messages)
+    chat = ChatMessages(target.reasoning_echo)
+    system = system_text(request.system, strip_attribution=target.strip_attribution)
+    messages = chat.build(conversation.turns, system)
+    if not messages:
+        raise InvalidRequest("messages: at least one message must have content")
     offered = tools.offered(
-        request.tools or (), referenced=frozenset(conversation.loaded), removed=frozenset(conversation.removed)
+        [*(request.tools or ()), *conversation.defined],
+        referenced=conversation.loaded,
+        removed=conversation.removed,
     )
     limit = max_tokens if max_tokens is not None else clamped(request, target, estimate)
-    chat = ChatRequest(
+    head, extra = _head(request, target, offered, limit)
+    return Translation(
+        body=wire.encode_chat(head, extra, messages),
+        tool_names={**chat.names, **offered.downstream_names()},
+        max_tokens=limit,
+        with_tools=bool(offered.definitions),
+        echoed=any(message.reasoning_content for message in messages),
+    )
+
+
+def _head(
+    request: MessagesRequest, target: Target, offered: tools.OfferedTools, limit: int | None
+) -> tuple[ChatRequest, dict[str, object]]:
+    """Build everything but the messages: the fields, and those that OpenAI does not have."""
+    stops = [sequence for sequence in request.stop_sequences or () if sequence]
+    head = ChatRequest(
         model=target.model,
         stream=True,
         max_tokens=limit,
         temperature=request.temperature,
         top_p=request.top_p,
-        stop=(request.stop_sequences or [])[:MAX_STOP] or None,
+        stop=stops[:MAX_STOP] or None,
         response_format=_response_format(request),
     )
     if offered.definitions:
-        chat.tools = offered.definitions
+        head.tools = offered.definitions
         if request.tool_choice is not None:
-            chat.tool_choice = tools.chosen(request.tool_choice, offered)
-            chat.parallel_tool_calls = False if request.tool_choice.disable_parallel_tool_use else None
+            head.tool_choice = tools.chosen(request.tool_choice, offered)
+            head.parallel_tool_calls = False if request.tool_choice.disable_parallel_tool_use else None
     extra: dict[str, object] = {}
-    reasoning.control(target.reasoning_control, reasoning.level(request), chat, extra)
-    target.dialect.shape(chat, extra)
-    builder = MessageBuilder(target.reasoning_echo, offered.upstream_name)
-    system = system_text(request.system, strip_attribution=target.strip_attribution)
-    messages = builder.build(conversation.turns, system)
-    return Translation(
-        body=wire.encode_chat(chat, extra, messages),
-        tool_names=offered.downstream_names(),
-        max_tokens=limit,
-        with_tools=bool(offered.definitions),
-        echoed=any(message.reasoning_content for message in messages),
-    )
+    reasoning.control(target.reasoning_control, reasoning.level(request), head, extra)
+    target.dialect.shape(head, extra)
+    return head, extra
 
 
 def clamped(request: MessagesRequest, target: Target, estimate: int) -> int | None:
@@ -154,11 +192,36 @@ def margin(window: int) -> int:
 
 
 def _response_format(request: MessagesRequest) -> ResponseFormat | None:
-    wanted: OutputFormat | None = request.output_format
+    wanted, path = request.output_format, "output_format"
     if request.output_config is not None and request.output_config.format is not None:
-        wanted = request.output_config.format
+        wanted, path = request.output_config.format, "output_config.format"
     if wanted is None:
         return None
     if wanted.type == "json_schema" and wire.present(wanted.schema):
-        return ResponseFormat("json_schema", JsonSchema("response", wanted.schema))
+        schema = wire.decode(wanted.schema)
+        if not isinstance(schema, dict):
+            raise InvalidRequest(f"{path}.schema: Input should be an object")
+        return ResponseFormat("json_schema", JsonSchema("response", wanted.schema, _is_strict(schema) or None))
     return ResponseFormat("json_object") if wanted.type.startswith("json") else None
+
+
+def _is_strict(schema: object) -> bool:
+    """Tell whether OpenAI takes a schema as ``strict``: each object closed, with all its properties required.
+
+    Anthropic promises to keep to a schema, so strictness is asked for wherever it can be had; asked for elsewhere it is
+    a 400 (wire-contract 5.1).
+    """
+    nodes = [schema]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, list):
+            nodes += node
+        elif isinstance(node, dict):
+            properties, required = node.get("properties"), node.get("required")
+            listed = set(map(str, required)) if isinstance(required, list) else set()
+            if isinstance(properties, dict) and (
+                node.get("additionalProperties") is not False or listed != properties.keys()
+            ):
+                return False
+            nodes += node.values()
+    return True

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from attrs import frozen
@@ -16,7 +17,7 @@ from claude_bridge.core.wire import Raw, present
 MAX_NAME: Final = 64
 """Longest function name that OpenAI's API takes."""
 
-_LEGAL: Final = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
+_LEGAL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_-]")
 _NO_PARAMETERS: Final = Raw(b'{"type":"object","properties":{}}')
 
@@ -29,6 +30,9 @@ SERVER_TOOLS: Final = (
     "mcp_toolset",
 )
 """Beginnings of the types that Anthropic's servers would run; new dates appear often, so dates do not count."""
+
+TOOLSETS: Final = ("computer_toolset_", "browser_toolset_")
+"""Families of tools whose members only Anthropic's models know: nothing is left to offer."""
 
 _PATH: Final = b'"path":{"type":"string","description":"Absolute path."}'
 _CLIENT_TOOLS: Final[Mapping[str, tuple[str, str, bytes]]] = {
@@ -79,50 +83,56 @@ class OfferedTools:
 
     :ivar definitions: in the client's order.
     :ivar upstream_names: the client's name -> a legal one, only where they differ.
-    :ivar web_search: the request brought a web search tool that Anthropic's servers would run.
     """
 
     definitions: list[FunctionTool]
     upstream_names: Mapping[str, str]
-    web_search: bool = False
-
-    def upstream_name(self, name: str) -> str:
-        """Give the name under which the backend knows a tool, in definitions, history and choice alike."""
-        return self.upstream_names.get(name) or upstream_name(name)
 
     def downstream_names(self) -> dict[str, str]:
         """Give the way back, for the answer."""
         return {legal: name for name, legal in self.upstream_names.items()}
 
 
-def offered(tools: Iterable[Tool], *, referenced: frozenset[str], removed: frozenset[str]) -> OfferedTools:
+def offered(tools: Iterable[Tool], *, referenced: AbstractSet[str], removed: AbstractSet[str]) -> OfferedTools:
     """Choose and convert the tools.
 
     A deferred tool is offered only if the conversation refers to it (tool search loaded it); that also drops Claude
-    Code's ``DeferredToolPlaceholder``. Tools that Anthropic's servers run have no counterpart and are left out.
+    Code's ``DeferredToolPlaceholder``. Tools that Anthropic's servers run, or that only its models know, have no
+    counterpart and are left out. Of two with one name the first stays: servers refuse the second.
     """
-    definitions: list[FunctionTool] = []
+    definitions: dict[str, FunctionTool] = {}
     names: dict[str, str] = {}
-    web_search = False
     for tool in tools:
-        kind = tool.type or "custom"
-        if kind.startswith(SERVER_TOOLS):
-            web_search = web_search or kind.startswith("web_search_")
+        if tool.name in removed or (tool.defer_loading and tool.name not in referenced):
             continue
-        if (tool.defer_loading and tool.name not in referenced) or tool.name in removed:
+        definition = _definition(tool)
+        if definition is None:
             continue
-        definition = _definition(tool, kind)
         legal = upstream_name(definition.name)
         if legal != definition.name:
             names[definition.name] = legal
             definition.name = legal
-        definitions.append(FunctionTool(definition))
-    return OfferedTools(definitions, names, web_search)
+        definitions.setdefault(legal, FunctionTool(definition))
+    return OfferedTools(list(definitions.values()), names)
+
+
+def only_web_search(tools: Sequence[Tool], *, referenced: Callable[[], AbstractSet[str]]) -> bool:
+    """Tell whether the only tools are web search and others that Anthropic would run: Claude Code's WebSearch.
+
+    ``referenced`` gives the names of loaded tools; it is asked only if that decides.
+    """
+    kinds = [tool.type or "custom" for tool in tools]
+    if not any(kind.startswith("web_search_") for kind in kinds):
+        return False
+    others = [tool for tool, kind in zip(tools, kinds, strict=True) if not kind.startswith(SERVER_TOOLS)]
+    if any(not tool.defer_loading for tool in others):
+        return False
+    return not others or not any(tool.name in referenced() for tool in others)
 
 
 def upstream_name(name: str) -> str:
     """Give a legal function name: the same if it is one, else a cut one with a hash, always the same."""
-    if _LEGAL.match(name):
+    if _LEGAL.fullmatch(name):
         return name
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{_ILLEGAL.sub('_', name)[: MAX_NAME - 9]}_{digest}"
@@ -132,22 +142,45 @@ def chosen(choice: ToolChoice, tools: OfferedTools) -> str | NamedToolChoice | N
     """Convert the tool choice; None where it would point at nothing (a choice goes with its tool)."""
     if not tools.definitions:
         return None
-    if choice.type == "any":
-        return "required"
-    if choice.type == "none":
-        return "none"
-    if choice.type == "tool" and choice.name:
-        name = tools.upstream_name(choice.name)
-        if any(tool.function.name == name for tool in tools.definitions):
-            return NamedToolChoice(FunctionName(name))
+    match choice.type:
+        case "any":
+            return "required"
+        case "none":
+            return "none"
+        case "tool":
+            name = upstream_name(choice.name or "")
+            known = any(tool.function.name == name for tool in tools.definitions)
+            return NamedToolChoice(FunctionName(name)) if known else None
+        case _:
+            return "auto"
+
+
+def _definition(tool: Tool) -> FunctionDefinition | None:
+    """Convert one tool; None for one that no backend can be offered."""
+    kind = tool.type or "custom"
+    if kind != "custom" and (tool.input_schema is EMPTY or kind.startswith(SERVER_TOOLS)):
+        return _typed(tool, kind)
+    schema = tool.input_schema
+    return FunctionDefinition(tool.name, tool.description, schema if _says_something(schema) else _NO_PARAMETERS)
+
+
+def _typed(tool: Tool, kind: str) -> FunctionDefinition | None:
+    """Give a typed tool the schema that Anthropic's models know by heart; None for a type that is not known here."""
+    if kind.startswith(TOOLSETS):
         return None
-    return "auto"
+    for prefix, (name, description, schema) in _CLIENT_TOOLS.items():
+        if kind.startswith(prefix):
+            told = tool.description or f"{description}{_screen(tool)}"
+            return FunctionDefinition(tool.name or name, told, Raw(schema))
+    return None
 
 
-def _definition(tool: Tool, kind: str) -> FunctionDefinition:
-    known = next((value for prefix, value in _CLIENT_TOOLS.items() if kind.startswith(prefix)), None)
-    if known is not None and tool.input_schema is EMPTY:
-        name, description, schema = known
-        return FunctionDefinition(tool.name or name, tool.description or description, Raw(schema))
-    schema_given = tool.input_schema if present(tool.input_schema) else _NO_PARAMETERS
-    return FunctionDefinition(tool.name, tool.description, schema_given)
+def _screen(tool: Tool) -> str:
+    """Say how large the screen is: a model that does not know clicks beside it."""
+    if tool.display_width_px is None or tool.display_height_px is None:
+        return ""
+    return f" The screen is {tool.display_width_px} pixels wide and {tool.display_height_px} high."
+
+
+def _says_something(schema: Raw) -> bool:
+    return present(schema) and bytes(schema) != b"{}"
