@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from claude_bridge.core import errors
 from claude_bridge.core.errors import BridgeError
-from claude_bridge.edge.replies import write_error
+from claude_bridge.edge.replies import begin_error
 from claude_bridge.edge.site import BridgeRequest
 
 _log = Logger()
@@ -26,17 +26,17 @@ Booked = Callable[[BridgeRequest, BridgeError], None]
 
 
 def register_errors(app: Klein, booked: Booked) -> None:
-    """Make ``app`` answer every failure in the envelope."""
+    """Make ``app`` answer every failure in the envelope. Klein itself ends the request after an error handler."""
 
     def refused(request: Any, failure: Failure) -> None:  # noqa: ANN401 - a BridgeRequest, which Klein knows only as IRequest
         error = translated(failure, request)
         if error.status == errors.MethodNotAllowed.status:
             _allow(request, failure.value)
-        if not request.startedWriting:
-            write_error(request, error, request.request_id)
-            booked(request, error)
-        elif not request.finished:
+        if request.startedWriting:
             request.channel.abort()
+            return
+        begin_error(request, error, request.request_id)
+        booked(request, error)
 
     app.handle_errors(Exception)(refused)
 

@@ -33,7 +33,21 @@ class RequestLog:
     def request_ended(self, record: RequestRecord) -> None:
         """Write the request's line; a failure of a backend or of ours is a warning."""
         last = record.attempts[-1] if record.attempts else None
-        usage = last.usage if last is not None else None
+        if last is None:
+            self._log.info(
+                "{status} {outcome} {kind}{model}",
+                event="request",
+                request_id=record.request_id,
+                status=record.status,
+                outcome=record.outcome,
+                kind=record.kind,
+                model=record.model,
+                client=record.client,
+                attempts=0,
+                seconds=round(record.seconds, 3),
+            )
+            return
+        usage = last.usage
         write = self._log.warn if record.status >= _FIRST_SERVER_ERROR else self._log.info
         write(
             "{status} {outcome} {kind} {model} -> {backend}/{upstream_model} in {seconds} s",
@@ -43,9 +57,9 @@ class RequestLog:
             outcome=record.outcome,
             kind=record.kind,
             model=record.model,
-            backend=last.backend if last is not None else "",
-            upstream_model=last.model if last is not None else "",
-            credential=last.credential if last is not None else "",
+            backend=last.backend,
+            upstream_model=last.model,
+            credential=last.credential,
             attempts=len(record.attempts),
             streamed=record.streamed,
             session=record.session,
@@ -54,7 +68,7 @@ class RequestLog:
             body_bytes=record.body_bytes,
             seconds=round(record.seconds, 3),
             first_byte_seconds=_rounded(record.first_byte_seconds),
-            first_event_seconds=_rounded(last.first_event_seconds) if last is not None else None,
+            first_event_seconds=_rounded(last.first_event_seconds),
             input_tokens=usage.input_tokens if usage is not None else None,
             cache_read_tokens=usage.cache_read_tokens if usage is not None else None,
             cache_write_tokens=usage.cache_write_tokens if usage is not None else None,
