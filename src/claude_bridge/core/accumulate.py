@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from io import StringIO
 
 from attrs import define, field
 
@@ -26,7 +27,7 @@ class _Block:
 
     kind: str
     call: ToolCallStarted | None = None
-    pieces: list[str] = field(factory=list)
+    text: StringIO = field(factory=StringIO)
 
 
 @define(kw_only=True)
@@ -45,6 +46,7 @@ class Accumulator:
     finished: Finished | None = field(default=None, init=False)
     _blocks: list[_Block] = field(factory=list, init=False)
     _calls: dict[int, _Block] = field(factory=dict, init=False)
+    _blank: str = field(default="", init=False)
     _reasoned: bool = field(default=False, init=False)
     _size: int = field(default=0, init=False)
 
@@ -61,12 +63,10 @@ class Accumulator:
                     else:
                         self._grow(event.text)
                 case ToolCallStarted():
-                    block = _Block("tool_use", event)
-                    self._calls[event.call] = block
-                    self._blocks.append(block)
+                    self._calls[event.call] = self._block("tool_use", event)
                 case ToolArgumentsDelta():
                     self._grow(event.json)
-                    self._calls[event.call].pieces.append(event.json)
+                    self._calls[event.call].text.write(event.json)
                 case Finished():
                     self.finished = event
                 case _:
@@ -83,25 +83,32 @@ class Accumulator:
         """Give the message as JSON; only once `finished` is set."""
         if self.finished is None or self.usage is None:
             raise ValueError("the answer is not finished")
-        blocks = self._visible()
         whole = message.envelope(self.message_id, self.model, message.usage_fields(self.usage))
-        whole["content"] = [_rendered(block) for block in blocks]
+        whole["content"] = [_rendered(block) for block in self._blocks]
         whole |= message.stop_fields(
             self.finished,
             called=bool(self._calls),
-            hidden_only=self._reasoned and not self.show_reasoning and not blocks,
+            hidden_only=self._reasoned and not self.show_reasoning and not self._blocks,
         )
         return wire.encode(whole)
 
-    def _visible(self) -> list[_Block]:
-        """Leave out blank text that is a block of its own, as the stream does."""
-        return [block for block in self._blocks if block.kind != "text" or "".join(block.pieces).strip()]
-
     def _prose(self, kind: str, text: str) -> None:
-        self._grow(text)
+        """Take text or thinking; blank text waits as it does in the stream, and goes where nothing follows it."""
         if not self._blocks or self._blocks[-1].kind != kind:
-            self._blocks.append(_Block(kind))
-        self._blocks[-1].pieces.append(text)
+            if kind == "text":
+                self._blank += text
+                if len(self._blank) <= message.MAX_BLANK and not text.strip():
+                    return
+                text = self._blank
+            self._block(kind)
+        self._grow(text)
+        self._blocks[-1].text.write(text)
+
+    def _block(self, kind: str, call: ToolCallStarted | None = None) -> _Block:
+        self._blank = ""
+        block = _Block(kind, call)
+        self._blocks.append(block)
+        return block
 
     def _grow(self, text: str) -> None:
         self._size += len(text)
@@ -110,7 +117,7 @@ class Accumulator:
 
 
 def _rendered(block: _Block) -> dict[str, object]:
-    text = "".join(block.pieces)
+    text = block.text.getvalue()
     if block.call is not None:
         return {
             "type": "tool_use",
@@ -126,10 +133,6 @@ def _rendered(block: _Block) -> dict[str, object]:
 
 def _input(text: str) -> object:
     """Give tool input as JSON where it is an object; else in the form in which Claude Code itself keeps such input."""
-    try:
-        value = wire.decode(text.encode())
-    except wire.WireError:
-        value = None
-    if isinstance(value, dict):
-        return wire.Raw(text.encode())
+    if wire.is_object(text or "{}"):
+        return wire.Raw((text or "{}").encode())
     return {"__unparsedToolInput": {"raw": text, "len": len(text)}}

@@ -92,6 +92,7 @@ class Finished:
     :ivar reason: as the backend gave it, not yet reconciled with what was emitted.
     :ivar stop_sequence: the matched sequence, where the backend told.
     :ivar usage: final counts, or None where the backend reported none.
+    :ivar explanation: a sentence for the person where the backend refused.
     """
 
     reason: FinishReason

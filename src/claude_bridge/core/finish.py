@@ -26,6 +26,11 @@ def finish_reason(word: str | None, matched: str | int | None, stop_sequences: t
     return FinishReason.STOPPED
 
 
+def explanation(word: str | None) -> str | None:
+    """Say in words that the backend refused, or None where it did not."""
+    return f"The backend stopped its answer with {word!r}." if word in REFUSED else None
+
+
 def usage(raw: Mapping[str, Any]) -> Usage | None:
     """Divide a backend's usage as Anthropic does, or give None where it does not say.
 

@@ -15,7 +15,7 @@ from typing import Final
 MAX_LENGTH: Final = 64
 """Longest tool-use id that the Anthropic API's own pattern is known to take."""
 
-_OURS: Final = re.compile(r"^toolu_[0-9A-Za-z]{10}_([0-9A-Za-z_-]+)$")
+_OURS: Final = re.compile(r"toolu_[0-9A-Za-z]{10}_([0-9A-Za-z_-]+)")
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 RandomBytes = Callable[[int], bytes]
@@ -29,7 +29,7 @@ def token(length: int, random_bytes: RandomBytes) -> str:
 
 def downstream_id(upstream_id: str, random_bytes: RandomBytes) -> str:
     """Wrap an upstream call id; one that is absent or too long to travel is replaced by a random one."""
-    carried = urlsafe_b64encode(upstream_id.encode("utf-8", "surrogatepass")).rstrip(b"=").decode()
+    carried = _carried(upstream_id)
     wrapped = f"toolu_{token(10, random_bytes)}_{carried}"
     if carried and len(wrapped) <= MAX_LENGTH:
         return wrapped
@@ -38,11 +38,16 @@ def downstream_id(upstream_id: str, random_bytes: RandomBytes) -> str:
 
 def upstream_id(identifier: str) -> str:
     """Give back what `downstream_id` wrapped; any other id is given back unchanged."""
-    match = _OURS.match(identifier)
+    match = _OURS.fullmatch(identifier)
     if not match:
         return identifier
     carried = match.group(1)
     try:
-        return urlsafe_b64decode(carried + "=" * (-len(carried) % 4)).decode() or identifier
+        original = urlsafe_b64decode(carried + "=" * (-len(carried) % 4)).decode()
     except ValueError:
         return identifier
+    return original if _carried(original) == carried else identifier
+
+
+def _carried(upstream_id: str) -> str:
+    return urlsafe_b64encode(upstream_id.encode("utf-8", "replace")).rstrip(b"=").decode()

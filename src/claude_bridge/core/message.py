@@ -5,8 +5,14 @@ Every field that the API's OpenAPI document requires is written, null where ther
 
 from __future__ import annotations
 
+from typing import Final
+
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.events import Finished, FinishReason, Usage
+
+MAX_BLANK: Final = 1000
+"""Characters of white space that may wait for text before they are a block of their own: what separates two
+blocks is shorter, and a model that writes nothing else must not fill the memory."""
 
 
 def envelope(message_id: str, model: str, usage: dict[str, object]) -> dict[str, object]:

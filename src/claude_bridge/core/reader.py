@@ -7,7 +7,8 @@ cut (design 5). Within a chunk reasoning comes before text before tool calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from attrs import define, field
@@ -26,7 +27,13 @@ MAX_JUNK: Final = 3
 """Data events that are no JSON object (a stray keep-alive text) before the stream is given up. An event that
 begins like an object and is broken is never skipped: its content would be missing without a trace."""
 
+MAX_PLAIN: Final = 32 * 1024
+"""Bytes that are kept of a body that is no event stream: room for the head of a proxy's error page."""
+
 _DONE: Final = b"[DONE]"
+_BEFORE_JSON: Final = b"\xef\xbb\xbf \t\r\n"
+_EVENT_STREAM: Final = re.compile(rb"[\xef\xbb\xbf\s]*(?::|data|event|id|retry|$)")
+_ERROR_KEYS: Final = ("error", "errors", "detail", "message", "msg", "error_message", "error_msg")
 
 
 @define(kw_only=True)
@@ -57,6 +64,7 @@ class Reader:
     _whole: list[bytes] | None = field(default=None, init=False)
     _whole_size: int = field(default=0, init=False)
     _sniffed: bool = field(default=False, init=False)
+    _plain: bytes = field(default=b"", init=False)
     _calls: ToolCalls = field(init=False)
     _splitter: ThinkSplitter | None = field(factory=ThinkSplitter, init=False)
     _started: bool = field(default=False, init=False)
@@ -75,47 +83,66 @@ class Reader:
     def feed(self, data: bytes) -> list[Event]:
         """Take body bytes and give the events they complete; look at `failure` and `error` afterwards."""
         events: list[Event] = []
+        if self._over:
+            return events
         if not self._sniffed:
             self._sniff(data)
         if self._whole is not None:
             self._collect(data)
             return events
-        self._guarded(lambda: self._frames(self._decoder.feed(data), events))
+        try:
+            self._frames(self._decoder.feed(data), events)
+        except (wire.WireError, UpstreamProtocolError) as problem:
+            self._give_up(problem)
+        if not self.data_event_seen and len(self._plain) < MAX_PLAIN:
+            self._plain = (self._plain + data)[:MAX_PLAIN]
         return events
 
     def close(self) -> list[Event]:
         """End of the body: give the last events; sets `error` to `UpstreamCut` if the answer is not finished."""
         events: list[Event] = []
-        if self._whole is not None:
-            self._guarded(lambda: self._read_whole(b"".join(self._whole or ()), events))
-        else:
-            self._guarded(lambda: self._frames(self._decoder.close(), events))
-        if not (self.done or self.failure or self.error):
-            if self.finish_seen:
-                self._end(events)
+        if self._over:
+            return events
+        try:
+            if self._whole is not None:
+                self._read_whole(b"".join(self._whole), events)
             else:
-                self.error = UpstreamCut("the backend closed the connection before its answer was finished")
+                self._frames(self._decoder.close(), events)
+            if not self._over:
+                self._end_without_mark(events)
+        except (wire.WireError, UpstreamProtocolError) as problem:
+            self._give_up(problem)
         return events
 
-    def _guarded(self, read: Callable[[], None]) -> None:
+    @property
+    def _over(self) -> bool:
+        return self.done or self.failure is not None or self.error is not None
+
+    def _give_up(self, problem: wire.WireError | UpstreamProtocolError) -> None:
         """Turn what the parts raise into `error`, so that the events before it are not lost."""
-        try:
-            read()
-        except wire.WireError as problem:
-            self.error = UpstreamProtocolError(f"the backend sent broken JSON: {problem}")
-        except UpstreamProtocolError as problem:
-            self.error = problem
+        if isinstance(problem, wire.WireError):
+            problem = UpstreamProtocolError(f"the backend sent broken JSON: {problem}")
+        self.error = problem
+
+    def _end_without_mark(self, events: list[Event]) -> None:
+        """End at the end of the body: finished, or cut, or no stream at all but a page or a line of text."""
+        if self.finish_seen:
+            self._end(events)
+        elif self.data_event_seen or _EVENT_STREAM.match(self._plain):
+            self.error = UpstreamCut("the backend closed the connection before its answer was finished")
+        else:
+            self.failure = {"error": self._plain.decode("utf-8", "replace")}
 
     def _sniff(self, data: bytes) -> None:
         """Tell a whole JSON answer from a stream by its first byte, whatever the content type says."""
-        start = data.lstrip()
+        start = data.lstrip(_BEFORE_JSON)
         if start:
             self._sniffed = True
             if start[:1] in b"{[":
                 self._whole = []
 
     def _collect(self, data: bytes) -> None:
-        if self._whole is not None and self.error is None:
+        if self._whole is not None:
             self._whole.append(data)
             self._whole_size += len(data)
             if self._whole_size > self.max_answer:
@@ -123,34 +150,36 @@ class Reader:
 
     def _frames(self, frames: list[Frame], events: list[Event]) -> None:
         for name, data in frames:
-            if self.done or self.failure is not None:
-                return
             if data == _DONE or data.strip() == _DONE:
                 self._end(events)
             else:
                 self._data(name, data, events)
+            if self.done or self.failure is not None:
+                return
 
     def _data(self, name: bytes, data: bytes, events: list[Event]) -> None:
         if data[:1] != b"{" and data.lstrip()[:1] not in (b"{", b"["):
             self._skip(name, data)
             return
         chunk = wire.decode_chunk(data)
-        self.data_event_seen = True
         if chunk.choices is None or chunk.error or name == b"error":
             self.failure = _reported_failure(chunk, name, data)
         if self.failure is None:
             self._chunk(chunk, events)
+        else:
+            self.data_event_seen = True
 
     def _skip(self, name: bytes, data: bytes) -> None:
         if name == b"error":
             self.failure = {"error": data.decode("utf-8", "replace")}
             return
-        self._junk += 1
+        self._junk += bool(data.strip())
         if self._junk > MAX_JUNK:
             raise UpstreamProtocolError("the backend sends events that are not chat completion chunks")
 
     def _read_whole(self, body: bytes, events: list[Event]) -> None:
-        chunk = wire.decode_chunk(body.strip())
+        body = body.strip(_BEFORE_JSON)
+        chunk = wire.decode_chunk(body)
         self.data_event_seen = True
         self.failure = _reported_failure(chunk, b"", body) if chunk.choices else wire.decode(body)
         if self.failure is None:
@@ -159,8 +188,8 @@ class Reader:
             self._end(events)
 
     def _chunk(self, chunk: Chunk, events: list[Event]) -> None:
-        if not self._started:
-            self._started = True
+        if not self._started and chunk.choices is not None:
+            self._started = self.data_event_seen = True
             events.append(Started(chunk.model or ""))
         if chunk.usage and wire.present(chunk.usage):
             self._usage = chunk.usage
@@ -209,12 +238,18 @@ class Reader:
         if delta.refusal:
             self._refused = True
             self._text(delta.refusal, events)
-        if delta.tool_calls:
-            for call in delta.tool_calls:
-                self._calls.feed(call, events)
-            self._check_held()
+        if delta.tool_calls or delta.function_call is not None:
+            self._feed_calls(delta, events)
+
+    def _feed_calls(self, delta: Delta, events: list[Event]) -> None:
+        if self._splitter is not None:
+            self._splitter.interrupt(events)
+        for call in delta.tool_calls or ():
+            self._calls.feed(call, events)
         if delta.function_call is not None:
             self._calls.feed_whole(delta.function_call, events)
+        if self._calls.held > self.max_held:
+            raise UpstreamProtocolError(f"more than {self.max_held} characters of tool arguments had to be held back")
 
     def _text(self, text: str, events: list[Event]) -> None:
         if self._splitter is None:
@@ -237,10 +272,6 @@ class Reader:
                 elif isinstance(part.get("text"), str) and part["text"]:
                     self._text(part["text"], events)
 
-    def _check_held(self) -> None:
-        if self._calls.held > self.max_held:
-            raise UpstreamProtocolError(f"more than {self.max_held} bytes of tool arguments had to be held back")
-
     def _end(self, events: list[Event]) -> None:
         if self._splitter is not None:
             self._splitter.end(events)
@@ -253,7 +284,8 @@ class Reader:
         if reason is FinishReason.LENGTH and self._window_full(usage):
             reason = FinishReason.CONTEXT_FULL
         matched = self._matched if reason is FinishReason.STOP_SEQUENCE else None
-        events.append(Finished(reason, matched if isinstance(matched, str) else None, usage))
+        stopped = matched if isinstance(matched, str) else None
+        events.append(Finished(reason, stopped, usage, finish.explanation(self._finish)))
         self.done = True
 
     def _window_full(self, usage: Usage | None) -> bool:
@@ -279,7 +311,8 @@ def _joined(thinking: Any) -> str:  # noqa: ANN401 - decoded JSON
     if isinstance(thinking, str):
         return thinking
     if isinstance(thinking, list):
-        return "".join(part.get("text") or "" for part in thinking if isinstance(part, dict))
+        texts = (part.get("text") for part in thinking if isinstance(part, dict))
+        return "".join(text for text in texts if isinstance(text, str))
     return ""
 
 
@@ -287,8 +320,8 @@ def _reported_failure(chunk: Chunk, name: bytes, data: bytes) -> object:
     """Give the error that an event carries in one of its many shapes, decoded, or None for an ordinary chunk."""
     if chunk.choices is None or wire.present(chunk.error) or name == b"error":
         value = wire.decode(data)
-        shapes = ("error", "detail", "message", "errors")
-        if isinstance(value, dict) and (name == b"error" or any(value.get(key) for key in shapes)):
+        told = name == b"error" or chunk.object == "error"
+        if isinstance(value, dict) and (told or any(value.get(key) for key in _ERROR_KEYS)):
             return value
         if isinstance(value, list):
             return value

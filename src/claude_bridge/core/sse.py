@@ -20,6 +20,9 @@ DEFAULT_LIMIT: Final = 16 * 1024 * 1024
 """Bytes one event may have. The largest seen are whole tool calls of a few MB; without a limit a backend that
 never ends its line fills the memory."""
 
+_LINE_COST: Final = 64
+"""Bytes that a line takes in memory beside its own, so that many short ones do not cheat the limit."""
+
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -28,7 +31,7 @@ class Decoder:
     """Bytes in, events out. Time is linear in the bytes, however they are cut."""
 
     limit: int = DEFAULT_LIMIT
-    _partial: list[bytes] = field(factory=list, init=False)
+    _partial: bytearray = field(factory=bytearray, init=False)
     _data: list[bytes] = field(factory=list, init=False)
     _name: bytes = field(default=b"", init=False)
     _held: int = field(default=0, init=False)
@@ -40,14 +43,19 @@ class Decoder:
 
         Raises `UpstreamProtocolError` if a single event outgrows the limit.
         """
-        if not (self._held or self._first or self._after_cr or b"\r" in data):
+        if self._first or self._after_cr or b"\r" in data or len(data) > self.limit:
+            return self._feed_lines(data) if data else []
+        if not self._held:
             return self._feed_whole_events(data)
-        return self._feed_lines(data)
+        end = data.find(b"\n\n") + 2
+        if end < 2:  # noqa: PLR2004 - the blank line that ends the pending event is not there yet
+            return self._feed_lines(data)
+        return self._feed_lines(data[:end]) + self._feed_whole_events(data[end:])
 
     def close(self) -> list[Frame]:
         """End of the stream: give the event that lacks its blank line, if there is one."""
         frames: list[Frame] = []
-        last = b"".join(self._partial)
+        last = bytes(self._partial)
         self._partial.clear()
         if last:
             self._line(last, frames)
@@ -55,17 +63,12 @@ class Decoder:
         return frames
 
     def _feed_whole_events(self, data: bytes) -> list[Frame]:
-        """Take the common case quickly: nothing is pending and lines end with LF."""
-        pieces = data.split(b"\n\n")
-        rest = pieces.pop()
-        frames: list[Frame] = []
-        for piece in pieces:
-            if piece.startswith(b"data: ") and b"\n" not in piece:
-                frames.append((b"", piece[6:]))
-            else:
-                for line in piece.split(b"\n"):
-                    self._line(line, frames)
-                self._dispatch(frames)
+        """Take the common case quickly: nothing is pending and each event is one line of data."""
+        lines = data.split(b"\n")
+        rest = lines.pop()
+        frames = [(b"", line[6:]) for line in lines[::2] if line.startswith(b"data: ")]
+        if 2 * len(frames) != len(lines) or any(lines[1::2]):
+            return self._feed_lines(data)
         if rest:
             frames += self._feed_lines(rest)
         return frames
@@ -83,12 +86,12 @@ class Decoder:
         frames: list[Frame] = []
         for line in lines:
             if self._partial:
-                self._held -= sum(map(len, self._partial))
-                line = b"".join((*self._partial, line))  # noqa: PLW2901 - the line as it really is
+                self._held -= len(self._partial)
+                line = bytes(self._partial) + line  # noqa: PLW2901 - the line as it really is
                 self._partial.clear()
             self._line(line, frames)
         if rest:
-            self._partial.append(rest)
+            self._partial += rest
             self._hold(len(rest))
         return frames
 
@@ -101,13 +104,13 @@ class Decoder:
         elif line.startswith(b"data:"):
             value = line[6:] if line[5:6] == b" " else line[5:]
             self._data.append(value)
-            self._hold(len(value) + 1)
+            self._hold(len(value) + _LINE_COST)
         elif line.startswith(b"event:"):
             self._name = line[6:].strip()
             self._hold(len(line))
         elif line == b"data":
             self._data.append(b"")
-            self._hold(1)
+            self._hold(_LINE_COST)
 
     def _dispatch(self, frames: list[Frame]) -> None:
         if self._data:

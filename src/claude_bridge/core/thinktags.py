@@ -2,10 +2,12 @@
 
 Only at the very start of an answer, where templates put it; a tag anywhere else is prose
 (wire-contract 4.3). A tag may be cut anywhere, so a beginning that could still become one is held.
+White space behind either tag is the template's and goes.
 """
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Final
 
 from attrs import define, field
@@ -20,6 +22,17 @@ TAGS: Final = {
     "<seed:think>": "</seed:think>",
 }
 
+MAX_BLANK: Final = 1000
+"""Characters of white space that are waited through for a tag; more is no template's doing."""
+
+
+class _At(Enum):
+    START = "nothing but white space so far"
+    OPENED = "white space after the opening tag"
+    REASONING = "inside"
+    CLOSED = "white space after the closing tag"
+    TEXT = "no reasoning any more"
+
 
 @define
 class ThinkSplitter:
@@ -28,49 +41,73 @@ class ThinkSplitter:
     :ivar idle: True once the text can no longer contain reasoning, so that it need not pass here any more.
     """
 
-    idle: bool = field(default=False, init=False)
+    _at: _At = field(default=_At.START, init=False)
     _closing: str = field(default="", init=False)
     _held: str = field(default="", init=False)
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether all that comes is text."""
+        return self._at is _At.TEXT
 
     def feed(self, text: str, events: list[Event]) -> None:
         """Take more text and add the events it gives."""
         text, self._held = self._held + text, ""
-        if self._closing:
-            self._feed_reasoning(text, events)
-            return
+        if self._at is _At.START:
+            text = self._start(text)
+        if self._at is _At.OPENED:
+            text = text.lstrip()
+            if text:
+                self._at = _At.REASONING
+        if self._at is _At.REASONING:
+            text = self._reasoning(text, events)
+        if self._at is _At.CLOSED:
+            text = text.lstrip()
+            if text:
+                self._at = _At.TEXT
+        if text and self._at is _At.TEXT:
+            events.append(TextDelta(text))
+
+    def interrupt(self, events: list[Event]) -> None:
+        """Something else than text follows: what was held is what it looked like, no tag."""
+        held, self._held = self._held, ""
+        if held and self._at is _At.REASONING:
+            events.append(ReasoningDelta(held))
+        elif held:
+            self._at = _At.TEXT
+            events.append(TextDelta(held))
+
+    def end(self, events: list[Event]) -> None:
+        """No more text."""
+        self.interrupt(events)
+        self._at = _At.TEXT
+
+    def _start(self, text: str) -> str:
+        """Look for an opening tag; give what follows it, or all if there is none."""
         start = text.lstrip()
         for opening, closing in TAGS.items():
             if start.startswith(opening):
-                self._closing = closing
-                self._feed_reasoning(start[len(opening) :], events)
-                return
-        if not start or any(opening.startswith(start) for opening in TAGS):
+                self._at, self._closing = _At.OPENED, closing
+                return start[len(opening) :]
+        undecided = len(text) <= MAX_BLANK and any(opening.startswith(start) for opening in TAGS)
+        if undecided:
             self._held = text
-            return
-        self.idle = True
-        events.append(TextDelta(text))
+            return ""
+        self._at = _At.TEXT
+        return text
 
-    def end(self, events: list[Event]) -> None:
-        """No more text: what was held is what it looked like, no tag."""
-        if self._held:
-            events.append(ReasoningDelta(self._held) if self._closing else TextDelta(self._held))
-            self._held = ""
-        self.idle = True
-
-    def _feed_reasoning(self, text: str, events: list[Event]) -> None:
+    def _reasoning(self, text: str, events: list[Event]) -> str:
+        """Give out reasoning up to the closing tag, and return what follows that."""
         reasoning, tag, rest = text.partition(self._closing)
-        if not tag:
+        if tag:
+            self._at = _At.CLOSED
+        else:
             keep = _overlap(reasoning, self._closing)
-            if keep:
-                self._held = reasoning[-keep:]
-                reasoning = reasoning[:-keep]
+            self._held = reasoning[len(reasoning) - keep :]
+            reasoning = reasoning[: len(reasoning) - keep]
         if reasoning:
             events.append(ReasoningDelta(reasoning))
-        if tag:
-            self.idle = True
-            rest = rest.lstrip()
-            if rest:
-                events.append(TextDelta(rest))
+        return rest
 
 
 def _overlap(text: str, tag: str) -> int:

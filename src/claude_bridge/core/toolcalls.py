@@ -6,6 +6,7 @@ the name late or repeated, the whole call at once, arguments as an object (wire-
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Final
 
 from attrs import define, field
@@ -28,7 +29,7 @@ class _Call:
     name: str = ""
     started: bool = False
     ended: bool = False
-    early: list[str] = field(factory=list)
+    early: StringIO = field(factory=StringIO)
     filter: ArgumentsFilter = field(factory=ArgumentsFilter)
 
 
@@ -52,11 +53,18 @@ class ToolCalls:
 
     def feed(self, delta: ToolCallDelta, events: list[Event]) -> None:
         """Take one fragment and add the events it gives."""
-        call = self._by_index.get(delta.index) if delta.index is not None and not delta.id else None
-        if call is None or call.ended:
+        function = delta.function
+        call = None
+        if delta.index is not None and not delta.id and not (function is not None and function.name):
+            call = self._by_index.get(delta.index)
+        if call is None:
             call = self._resolve(delta)
-        if delta.function is not None:
-            self._feed_function(call, delta.function, events)
+        if function is None or call.ended:
+            return
+        if not call.started:
+            self._feed_unstarted(call, function, events)
+        elif function.arguments:
+            self._feed_arguments(call, function.arguments, events)
 
     def feed_whole(self, function: FunctionDelta, events: list[Event]) -> None:
         """Take the old ``function_call`` form: there is only ever one."""
@@ -68,25 +76,20 @@ class ToolCalls:
             if call.started and not call.ended:
                 self._finish(call, events)
 
-    def _feed_function(self, call: _Call, function: FunctionDelta, events: list[Event]) -> None:
-        if function.name and not call.name:
+    def _feed_unstarted(self, call: _Call, function: FunctionDelta, events: list[Event]) -> None:
+        """Start the call if its name is known now; arguments that come before it wait."""
+        arguments = function.arguments or ""
+        if function.name:
             call.name = function.name
-        if call.ended:
-            return
-        arguments = function.arguments
-        if not call.started:
-            if not call.name:
-                if arguments:
-                    call.early.append(arguments)
-                    self.held += len(arguments)
-                return
             self._start(call, events)
-            early = "".join(call.early)
+            early = call.early.getvalue()
             self.held -= len(early)
-            call.early.clear()
-            arguments = early + (arguments or "")
-        if arguments:
-            self._feed_arguments(call, arguments, events)
+            call.early = StringIO()
+            if early or arguments:
+                self._feed_arguments(call, early + arguments, events)
+        else:
+            call.early.write(arguments)
+            self.held += len(arguments)
 
     def _start(self, call: _Call, events: list[Event]) -> None:
         call.started = True
@@ -94,14 +97,16 @@ class ToolCalls:
         events.append(ToolCallStarted(call.number, downstream_id(call.id, self._random_bytes), name))
 
     def _feed_arguments(self, call: _Call, arguments: str, events: list[Event]) -> None:
-        before = call.filter.held
-        text = call.filter.feed(arguments)
-        self.held += call.filter.held - before
+        kept = call.filter
+        before = kept.held
+        text = kept.feed(arguments)
         if text:
             events.append(ToolArgumentsDelta(call.number, text))
-        if call.filter.complete:
+        if kept.complete:
             call.ended = True
             events.append(ToolCallEnded(call.number))
+        elif kept.held:
+            self.held += kept.held - before
 
     def _finish(self, call: _Call, events: list[Event]) -> None:
         self.held -= call.filter.held
@@ -116,25 +121,28 @@ class ToolCalls:
         call = self._by_index.get(delta.index) if delta.index is not None else None
         if call is not None:
             return self._new(delta) if _is_another(call, delta) else self._identified(call, delta)
-        if delta.id and delta.id in self._by_id and not (delta.index is not None and _name(delta)):
-            return self._by_id[delta.id]
+        known = self._by_id.get(delta.id) if delta.id else None
+        if known is not None and not (delta.index is not None and _name(delta)):
+            return self._new(delta) if _is_another(known, delta) else known
         if self._calls and not _opens(self._calls[-1], delta):
             return self._identified(self._calls[-1], delta)
         return self._new(delta)
 
     def _identified(self, call: _Call, delta: ToolCallDelta) -> _Call:
+        """Learn the id and the index that come late."""
         if delta.id and not call.id:
             call.id = delta.id
             self._by_id[delta.id] = call
+        if delta.index is not None:
+            self._by_index[delta.index] = call
+            call.indexed = True
         return call
 
     def _new(self, delta: ToolCallDelta) -> _Call:
         if len(self._calls) >= MAX_CALLS:
             raise UpstreamProtocolError(f"the backend started more than {MAX_CALLS} tool calls in one answer")
-        call = _Call(len(self._calls), indexed=delta.index is not None)
+        call = _Call(len(self._calls))
         self._calls.append(call)
-        if delta.index is not None:
-            self._by_index[delta.index] = call
         return self._identified(call, delta)
 
 
@@ -143,22 +151,26 @@ def _name(delta: ToolCallDelta) -> str:
 
 
 def _is_another(call: _Call, delta: ToolCallDelta) -> bool:
-    """Tell whether a fragment under a known index is nevertheless a new call (servers that number all calls 0).
+    """Tell whether a fragment under a known index or id is nevertheless a new call (servers number all calls 0).
 
-    Another id together with a name is one; so is a name with arguments once the known call is complete.
+    Only a fragment with a name can be one: there are servers that make up a new id for every fragment. Another
+    name is another call, and so is the same name with another id, or again with arguments once the call is complete.
     """
-    if not _name(delta) or (delta.id and delta.id == call.id):
+    name = _name(delta)
+    if not name or not call.name:
         return False
-    if delta.id and call.id:
+    if name != call.name:
         return True
+    if delta.id:
+        return bool(call.id) and delta.id != call.id
     return call.ended and delta.function is not None and bool(delta.function.arguments)
 
 
 def _opens(latest: _Call, delta: ToolCallDelta) -> bool:
     """Tell whether a fragment whose index and id are both unknown opens a new call."""
     if delta.id:
-        return True
-    if delta.index is not None and (latest.indexed or latest.name):
+        return bool(latest.id or latest.name)
+    if delta.index is not None and latest.indexed:
         return True
     name = _name(delta)
     return bool(name and latest.name) and (name != latest.name or latest.ended)

@@ -38,6 +38,7 @@ _any: Final = msgspec.json.Decoder()
 _request: Final = msgspec.json.Decoder(anthropic.MessagesRequest)
 _block: Final = msgspec.json.Decoder(anthropic.KnownBlock)
 _chunk: Final = msgspec.json.Decoder(openai.Chunk)
+_object: Final = msgspec.json.Decoder(dict[str, Raw])
 
 T = TypeVar("T")
 
@@ -61,11 +62,20 @@ _peek: Final = msgspec.json.Decoder(_Peek)
 
 
 def decode(data: bytes | Raw) -> Any:  # noqa: ANN401 - decoded JSON is what it is
-    """Decode to plain Python values. For small things only: a hostile body of 40 MB would take 1 GB."""
+    """Decode to plain Python values, with U+FFFD for what is not UTF-8 and for lone surrogates.
+
+    For small things only: a hostile body of 40 MB would take 1 GB.
+    """
     try:
         return _any.decode(data)
     except _JSON_ERRORS as error:
-        raise WireError(_explain(error)) from None
+        problem = error
+    text = bytes(data).decode("utf-8", "replace").encode()
+    mended = mend(text) or text
+    if mended != data:
+        with contextlib.suppress(*_JSON_ERRORS):
+            return _any.decode(mended)
+    raise WireError(_explain(problem))
 
 
 def decode_request(body: bytes) -> anthropic.MessagesRequest:
@@ -129,12 +139,16 @@ def decode_chunk(data: bytes) -> openai.Chunk:
         return _chunk.decode(data)
     except _JSON_ERRORS:
         pass
+    return _lenient_chunk(decode(data))
+
+
+def is_object(text: str) -> bool:
+    """Tell whether a text is one JSON object, without building what is in it."""
     try:
-        value = _any.decode(data)
-    except _JSON_ERRORS:
-        text = data.decode("utf-8", "replace").encode()
-        value = decode(mend(text) or text)
-    return _lenient_chunk(value)
+        _object.decode(text)
+    except (*_JSON_ERRORS, UnicodeEncodeError):
+        return False
+    return True
 
 
 def encode_chat(request: openai.ChatRequest, extra: dict[str, object], messages: Iterable[openai.ChatMessage]) -> bytes:
@@ -229,10 +243,16 @@ def _lenient_delta(value: object) -> openai.Delta | None:
 def _lenient_call(value: dict[str, Any]) -> openai.ToolCallDelta:
     index, identifier = value.get("index"), value.get("id")
     return openai.ToolCallDelta(
-        index=int(index) if isinstance(index, int | float) or (isinstance(index, str) and index.isdigit()) else None,
+        index=_number(index),
         id=str(identifier) if isinstance(identifier, str | int) else None,
         function=_lenient_function(value.get("function")),
     )
+
+
+def _number(value: object) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value[:18])
+    return int(value) if isinstance(value, int | float) else None
 
 
 def _lenient_function(value: object) -> openai.FunctionDelta | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from io import StringIO
 from typing import Final
 
 from attrs import define, field
@@ -50,7 +51,7 @@ class _Held:
 
     call: int
     start: ToolCallStarted | None
-    pieces: list[str] = field(factory=list)
+    text: StringIO = field(factory=StringIO)
     ended: bool = False
 
 
@@ -101,6 +102,7 @@ class StreamWriter:
         if self.ended:
             return b""
         self.ended = True
+        self._open = _NONE
         return sse.encode(b"error", wire.encode(message.error_fields(error, request_id)))
 
     def write(self, events: Iterable[Event]) -> bytes:
@@ -148,12 +150,12 @@ class StreamWriter:
         if self.ended:
             return
         if self._open >= 0:
-            self._hold(kind, None, text)
+            self._hold(kind, text)
             return
         if self._open != kind:
             if kind == _TEXT:
                 self._blank += text
-                if not text.strip():
+                if len(self._blank) <= message.MAX_BLANK and not text.strip():
                     return
                 text, self._blank = self._blank, ""
             self._start(kind, None, out)
@@ -169,7 +171,7 @@ class StreamWriter:
         if call == self._open:
             self._delta(text, out)
         else:
-            self._hold(call, None, text)
+            self._hold(call, text)
 
     def _end_call(self, call: int, out: list[bytes]) -> None:
         if call != self._open:
@@ -184,7 +186,7 @@ class StreamWriter:
         """Write what waited, in order, up to the first call that is itself unfinished."""
         while self._waiting and self._open < 0:
             held = self._waiting.popleft()
-            text = "".join(held.pieces)
+            text = held.text.getvalue()
             self._held -= len(text)
             if held.start is None:
                 self._prose(held.call, text, out)
@@ -195,20 +197,20 @@ class StreamWriter:
             if held.ended:
                 self._stop(out)
 
-    def _hold(self, call: int, start: ToolCallStarted | None, text: str) -> None:
+    def _hold(self, call: int, text: str) -> None:
         self._held += len(text)
         if self._held > self.max_held:
-            raise UpstreamProtocolError(f"more than {self.max_held} bytes had to wait for an unfinished tool call")
+            raise UpstreamProtocolError(f"more than {self.max_held} characters had to wait for an unfinished tool call")
         last = self._waiting[-1] if self._waiting else None
         if call < 0:
             if last is None or last.call != call:
-                last = _Held(call, start)
+                last = _Held(call, None)
                 self._waiting.append(last)
-            last.pieces.append(text)
+            last.text.write(text)
             return
         for held in self._waiting:
             if held.call == call:
-                held.pieces.append(text)
+                held.text.write(text)
 
     def _start(self, call: int, event: ToolCallStarted | None, out: list[bytes]) -> None:
         self._stop(out)
@@ -252,6 +254,8 @@ class StreamWriter:
         self._open = _NONE
 
     def _finish(self, finished: Finished, out: list[bytes]) -> None:
+        for held in self._waiting:
+            held.ended = True
         if self._open >= 0:
             self._stop(out)
         self._flush(out)
