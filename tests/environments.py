@@ -70,7 +70,7 @@ SDK_SOURCE = "anthropic==2.10.0"
 JUDGES = Environment(
     name="judges",
     requirements=(
-        SDK_SOURCE,
+        "anthropic[aiohttp]==2.10.0",
         "llm-comply==0.5.0",
         # what the tests inside the SDK's source distribution import
         "pytest>=9,<10",
