@@ -47,7 +47,6 @@ class Faucet:
     """
 
     _seconds: Callable[[], float]
-    _gone: Callable[[], None]
     paused_since: float | None = field(default=None, init=False)
     _current: PushProducer | None = field(default=None, init=False)
 
@@ -73,8 +72,10 @@ class Faucet:
             self._current.resumeProducing()
 
     def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """The client is gone."""
-        self._gone()
+        """Leave it to Klein, which learns in the same turn that the connection is lost and cancels the request.
+
+        Ending the request here would make Klein finish it before Twisted knows that nobody listens.
+        """
 
 
 @define(eq=False)
@@ -96,7 +97,7 @@ class StreamAnswer:
 
     def __attrs_post_init__(self) -> None:
         """Set up back-pressure."""
-        self._faucet = Faucet(self._settings.sweep.seconds, self._left)
+        self._faucet = Faucet(self._settings.sweep.seconds)
 
     def when_left(self, cancel: Callable[[], None]) -> None:
         """Call ``cancel`` when the client leaves or reads nothing for too long."""
@@ -203,9 +204,6 @@ class StreamAnswer:
         self._request.unregisterProducer()
         self._request.finish()
         self._done()
-
-    def _left(self) -> None:
-        self.leave()
 
     def _stop(self) -> None:
         self._over = True
