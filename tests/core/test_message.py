@@ -1,0 +1,77 @@
+"""Tests for `claude_bridge.core.message`."""
+
+from __future__ import annotations
+
+import pytest
+
+from claude_bridge.core import message
+from claude_bridge.core.errors import UpstreamOverloaded
+from claude_bridge.core.events import Finished, FinishReason, Usage
+
+
+class StopTests:
+    """Why an answer ended, after what was emitted."""
+
+    @pytest.mark.parametrize(
+        ("reason", "called", "hidden_only", "stop"),
+        [
+            (FinishReason.STOPPED, False, False, "end_turn"),
+            (FinishReason.STOPPED, True, False, "tool_use"),
+            (FinishReason.STOP_SEQUENCE, False, False, "stop_sequence"),
+            (FinishReason.STOP_SEQUENCE, True, False, "tool_use"),
+            (FinishReason.LENGTH, False, False, "max_tokens"),
+            (FinishReason.LENGTH, True, False, "max_tokens"),
+            (FinishReason.CONTEXT_FULL, True, False, "model_context_window_exceeded"),
+            (FinishReason.REFUSED, True, False, "refusal"),
+            (FinishReason.STOPPED, False, True, "max_tokens"),
+            (FinishReason.REFUSED, False, True, "refusal"),
+        ],
+    )
+    def test_reason(self, reason: FinishReason, called: bool, hidden_only: bool, stop: str) -> None:
+        """The stop reason follows from the blocks that are there, and a limit or a refusal comes first."""
+        fields = message.stop_fields(Finished(reason, "END"), called=called, hidden_only=hidden_only)
+        assert fields["stop_reason"] == stop
+        assert fields["stop_sequence"] == ("END" if stop == "stop_sequence" else None)
+
+    def test_details(self) -> None:
+        """A refusal says what there is to say; nothing else has details."""
+        refused = message.stop_fields(
+            Finished(FinishReason.REFUSED, explanation="filtered"), called=False, hidden_only=False
+        )
+        assert refused["stop_details"] == {"type": "refusal", "category": None, "explanation": "filtered"}
+        assert (
+            message.stop_fields(Finished(FinishReason.LENGTH), called=False, hidden_only=False)["stop_details"] is None
+        )
+
+
+class FieldsTests:
+    """The parts of a message."""
+
+    def test_envelope(self) -> None:
+        """Every field that a client may look at is there."""
+        fields = message.envelope("msg_1", "m", {"input_tokens": 1})
+        assert (fields["id"], fields["model"], fields["usage"]) == ("msg_1", "m", {"input_tokens": 1})
+        assert (fields["type"], fields["role"], fields["content"]) == ("message", "assistant", [])
+
+    def test_usage(self) -> None:
+        """The four counts of tokens, in the stream's end as in a whole message."""
+        used = Usage(1, 2, cache_read_tokens=3, cache_write_tokens=4, thinking_tokens=1)
+        end, full = message.delta_usage_fields(used), message.usage_fields(used)
+        assert end == {
+            "input_tokens": 1,
+            "cache_creation_input_tokens": 4,
+            "cache_read_input_tokens": 3,
+            "output_tokens": 2,
+            "output_tokens_details": {"thinking_tokens": 1},
+            "server_tool_use": None,
+        }
+        assert end.items() <= full.items()
+        assert full["cache_creation"] == {"ephemeral_5m_input_tokens": 4, "ephemeral_1h_input_tokens": 0}
+
+    def test_error(self) -> None:
+        """An error carries its type, its sentence and the request's id."""
+        assert message.error_fields(UpstreamOverloaded("busy"), "req_1") == {
+            "type": "error",
+            "error": {"type": "overloaded_error", "message": "busy"},
+            "request_id": "req_1",
+        }

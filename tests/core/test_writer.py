@@ -1,0 +1,319 @@
+"""Tests for `claude_bridge.core.writer`."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claude_bridge.core.errors import UpstreamCut, UpstreamProtocolError
+from claude_bridge.core.events import (
+    Event,
+    Finished,
+    FinishReason,
+    ReasoningDelta,
+    Started,
+    TextDelta,
+    ToolArgumentsDelta,
+    ToolCallEnded,
+    ToolCallStarted,
+    Usage,
+)
+from claude_bridge.core.message import MAX_BLANK
+from claude_bridge.core.writer import PING, StreamWriter
+from tests.contract.stream_rules import check_stream
+from tests.core.strategies import cut, cuts, event_sequences
+from tests.end_to_end.sse import names, read_events
+
+END = Finished(FinishReason.STOPPED, None, Usage(12, 7))
+CUT = UpstreamCut("cut")
+
+
+def make(**options: Any) -> StreamWriter:
+    """Make a writer for one answer."""
+    return StreamWriter(message_id="msg_1", model="m", **options)
+
+
+def start(number: int) -> ToolCallStarted:
+    """Start a call."""
+    return ToolCallStarted(number, f"toolu_{number}", f"T{number}")
+
+
+def written(*events: Event, **options: Any) -> bytes:
+    """Write a whole answer, an event at a time."""
+    writer = make(**options)
+    return b"".join(writer.write([event]) for event in events)
+
+
+def content(*events: Event, **options: Any) -> list[Any]:
+    """Write a whole answer and give its content in short: text, (thinking,), or {name: input}."""
+    short: list[Any] = []
+    for block in check_stream(written(*events, END, **options))["content"]:
+        match block["type"]:
+            case "text":
+                short.append(block["text"])
+            case "thinking":
+                short.append((block["thinking"],))
+            case _:
+                short.append({block["name"]: block["input"]})
+    return short
+
+
+class StreamWriterTests:
+    """The stream that a client gets."""
+
+    def test_every_byte(self) -> None:
+        """A short answer, spelled out."""
+        assert written(Started("x"), ReasoningDelta("Hm"), TextDelta('"Hi"\n'), TextDelta("é"), END).decode() == (
+            "event: message_start\n"
+            'data: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"m",'
+            '"content":[],"stop_reason":null,"stop_sequence":null,"stop_details":null,"container":null,'
+            '"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,'
+            '"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"output_tokens":0,'
+            '"output_tokens_details":null,"server_tool_use":null,"service_tier":null,"inference_geo":null}}}\n\n'
+            'event: ping\ndata: {"type":"ping"}\n\n'
+            "event: content_block_start\n"
+            'data: {"type":"content_block_start","index":0,'
+            '"content_block":{"type":"thinking","thinking":"","signature":""}}\n\n'
+            "event: content_block_delta\n"
+            'data: {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"Hm"}}\n\n'
+            "event: content_block_delta\n"
+            'data: {"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":""}}\n\n'
+            'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n'
+            "event: content_block_start\n"
+            'data: {"type":"content_block_start","index":1,'
+            '"content_block":{"type":"text","text":"","citations":null}}\n\n'
+            "event: content_block_delta\n"
+            'data: {"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"\\"Hi\\"\\n"}}\n\n'
+            "event: content_block_delta\n"
+            'data: {"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"é"}}\n\n'
+            'event: content_block_stop\ndata: {"type":"content_block_stop","index":1}\n\n'
+            "event: message_delta\n"
+            'data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null,'
+            '"stop_details":null,"container":null},"usage":{"input_tokens":12,"cache_creation_input_tokens":0,'
+            '"cache_read_input_tokens":0,"output_tokens":7,"output_tokens_details":null,"server_tool_use":null}}\n\n'
+            'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+        )
+
+    @given(event_sequences(), st.booleans(), st.data())
+    def test_any_grouping(self, events: list[Event], show: bool, data: st.DataObject) -> None:
+        """How many events come at once changes no byte, and every stream keeps the rules."""
+        one_by_one = written(*events, show_reasoning=show)
+        writer = make(show_reasoning=show)
+        grouped = b"".join(writer.write(group) for group in cut(events, data.draw(cuts(len(events)))))
+        assert grouped == one_by_one
+        check_stream(grouped)
+
+    def test_estimate_first(self) -> None:
+        """The stream begins with an estimate of the input and ends with the true count."""
+        events = read_events(written(TextDelta("a"), END, input_tokens=99))
+        assert events[0].data["message"]["usage"]["input_tokens"] == 99
+        assert events[-2].data["usage"]["input_tokens"] == 12
+
+    def test_no_usage(self) -> None:
+        """Where the backend does not count, the bridge guesses and says so in its books."""
+        writer = make(input_tokens=99)
+        shown: list[Event] = [TextDelta("a" * 400), ReasoningDelta("b" * 400)]
+        raw = writer.write([*shown, Finished(FinishReason.STOPPED)])
+        usage = read_events(raw)[-2].data["usage"]
+        assert usage["input_tokens"] == 99
+        assert 100 < usage["output_tokens"] < 800
+        assert writer.usage == Usage(99, usage["output_tokens"], estimated=True)
+
+    def test_usage_kept(self) -> None:
+        """What the backend counted is there for the books."""
+        writer = make()
+        writer.write([TextDelta("a"), END])
+        assert writer.usage == END.usage
+
+    def test_opened_early(self) -> None:
+        """A stream may be opened long before the answer; then it is opened once."""
+        writer = make()
+        assert writer.ping() == b""
+        assert not writer.started
+        opened = writer.open()
+        assert names(read_events(opened)) == ["message_start"]
+        assert opened.endswith(PING)
+        assert (writer.open(), writer.ping(), writer.content_started) == (b"", PING, False)
+        rest = writer.write([TextDelta("a"), END])
+        assert (writer.content_started, writer.ended) == (True, True)
+        check_stream(opened + PING + rest)
+
+    def test_nothing_before_content(self) -> None:
+        """Nothing is sent for what has no content yet, so that another backend may still take over."""
+        writer = make(show_reasoning=False)
+        assert writer.write([Started("x"), ReasoningDelta("hm"), TextDelta("\n")]) == b""
+        assert not writer.content_started
+
+    def test_empty_answer(self) -> None:
+        """An answer without content is still a whole message."""
+        assert content() == []
+
+
+class OrderTests:
+    """Which block follows which."""
+
+    def test_interleaved_calls(self) -> None:
+        """The lowest unfinished call streams live; the others wait and follow in order."""
+        writer = make()
+        live: list[Event] = [
+            start(0),
+            start(1),
+            start(2),
+            ToolArgumentsDelta(0, '{"a":'),
+            ToolArgumentsDelta(1, '{"b":'),
+        ]
+        first = writer.write(live)
+        assert b"T0" in first
+        assert b"T1" not in first
+        assert writer.write([ToolArgumentsDelta(1, "1}"), ToolCallEnded(1), ToolArgumentsDelta(2, '{"c"')]) == b""
+        second = writer.write([ToolArgumentsDelta(0, "0}"), ToolCallEnded(0)])
+        assert [
+            event.data["content_block"]["name"] for event in read_events(second) if "content_block" in event.data
+        ] == [
+            "T1",
+            "T2",
+        ]
+        third = writer.write([ToolArgumentsDelta(2, ":2}")])
+        assert b'"partial_json":":2}"' in third
+        last = writer.write([ToolCallEnded(2), END])
+        message = check_stream(first + second + third + last)
+        assert [block["input"] for block in message["content"]] == [{"a": 0}, {"b": 1}, {"c": 2}]
+
+    def test_text_between_calls(self) -> None:
+        """What is said while a call is open keeps its place between the calls."""
+        assert content(
+            TextDelta("a"),
+            start(0),
+            TextDelta("b"),
+            start(1),
+            ReasoningDelta("c"),
+            ReasoningDelta("d"),
+            TextDelta("e"),
+            ToolCallEnded(1),
+            ToolCallEnded(0),
+            TextDelta("f"),
+        ) == ["a", {"T0": {}}, "b", {"T1": {}}, ("cd",), "ef"]
+
+    def test_without_ends(self) -> None:
+        """Even if calls were never ended, none is lost."""
+        assert content(start(0), start(1), start(2), ToolArgumentsDelta(2, '{"x":1}')) == [
+            {"T0": {}},
+            {"T1": {}},
+            {"T2": {"x": 1}},
+        ]
+
+    @pytest.mark.parametrize("show", [True, False])
+    def test_hidden_reasoning(self, show: bool) -> None:
+        """Reasoning that nobody asked for is nowhere in the stream, not even where it interrupts text or calls."""
+        events: list[Event] = [
+            TextDelta("a"),
+            ReasoningDelta("SECRET"),
+            TextDelta("b"),
+            start(0),
+            ReasoningDelta("SECRET"),
+            ToolCallEnded(0),
+        ]
+        raw = written(ReasoningDelta("SECRET"), *events, END, show_reasoning=show)
+        assert (b"SECRET" in raw, b"thinking" in raw) == (show, show)
+        if not show:
+            assert content(*events, show_reasoning=False) == ["ab", {"T0": {}}]
+
+    def test_hidden_reasoning_alone(self) -> None:
+        """An answer that is all hidden reasoning does not look like a complete empty one."""
+        message = check_stream(written(ReasoningDelta("hm"), END, show_reasoning=False))
+        assert (message["content"], message["stop_reason"]) == ([], "max_tokens")
+        shown = check_stream(written(ReasoningDelta("hm"), END))
+        assert shown["stop_reason"] == "end_turn"
+        with_text = check_stream(written(ReasoningDelta("hm"), TextDelta("a"), END, show_reasoning=False))
+        assert with_text["stop_reason"] == "end_turn"
+
+    def test_blank_text(self) -> None:
+        """White space is no block of its own, and is not lost where text follows it."""
+        assert content(
+            TextDelta("\n"), ReasoningDelta("a"), TextDelta("\n\n"), start(0), TextDelta(" "), ToolCallEnded(0)
+        ) == [
+            ("a",),
+            {"T0": {}},
+        ]
+        assert content(TextDelta("\n"), TextDelta(" "), TextDelta("a"), TextDelta("\n")) == ["\n a\n"]
+        assert content(TextDelta("\n" * (MAX_BLANK + 1))) == ["\n" * (MAX_BLANK + 1)]
+
+    def test_called(self) -> None:
+        """An answer with a call ends with ``tool_use`` whatever the backend said, so that the call is made."""
+        assert check_stream(written(start(0), ToolCallEnded(0), END))["stop_reason"] == "tool_use"
+
+
+class BoundTests:
+    """What may not grow."""
+
+    @pytest.mark.parametrize("more", [TextDelta("xxxxx"), ReasoningDelta("xxxxx"), ToolArgumentsDelta(1, "xxxxx")])
+    def test_held(self, more: Event) -> None:
+        """What waits for an open call is bounded, and the bound is free again once it was sent."""
+        writer = make(max_held=9)
+        writer.write([start(0), start(1), more])
+        with pytest.raises(UpstreamProtocolError, match="more than 9 characters"):
+            writer.write([more])
+        freed = make(max_held=9)
+        freed.write(
+            [start(0), start(1), more, ToolCallEnded(0), ToolCallEnded(1), start(2), start(3), TextDelta("xxxxx")]
+        )
+
+    def test_memory(self) -> None:
+        """A long answer is passed on and not kept; what is held takes about as much memory as its characters."""
+        writer = make()
+        tracemalloc.start()
+        for _ in range(20_000):
+            writer.write([TextDelta("word ")])
+        streamed = tracemalloc.get_traced_memory()[0]
+        writer.write([start(0), start(1)])
+        for _ in range(20_000):
+            writer.write([ToolArgumentsDelta(1, "word ")])
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        assert streamed < 20_000
+        assert held < 500_000
+
+
+class EndTests:
+    """After the end comes nothing."""
+
+    LATE = (TextDelta("x"), ReasoningDelta("x"), start(7), ToolArgumentsDelta(0, "x"), ToolCallEnded(0), END)
+
+    @pytest.mark.parametrize("begun", [[], [TextDelta("a")], [ReasoningDelta("a")], [start(0)]])
+    def test_error(self, begun: list[Event]) -> None:
+        """An error ends the stream wherever it is; nothing follows it, no ``message_stop`` above all."""
+        writer = make()
+        raw = writer.write(begun) + writer.error(CUT, "req_1")
+        last = read_events(raw)[-1]
+        assert last.name == "error"
+        assert last.data == {
+            "type": "error",
+            "error": {"type": "api_error", "message": "cut"},
+            "request_id": "req_1",
+        }
+        assert b"message_stop" not in raw
+        assert (writer.write(self.LATE), writer.ping(), writer.error(CUT, "req_1")) == (b"", b"", b"")
+
+    def test_stop(self) -> None:
+        """So it is after the good end."""
+        writer = make()
+        writer.write([TextDelta("a"), END])
+        assert (writer.write(self.LATE), writer.ping(), writer.error(CUT, "req_1")) == (b"", b"", b"")
+
+    def test_late_in_the_same_read(self) -> None:
+        """Also if it came in the same read."""
+        raw = written(TextDelta("a"), END, *self.LATE)
+        assert raw == written(TextDelta("a"), END)
+        writer = make()
+        assert writer.write([TextDelta("a"), END, *self.LATE]) == raw
+
+    def test_odd_characters(self) -> None:
+        """Any character at all survives the way to the client."""
+        text = "".join(map(chr, range(0x250))) + "\u2028\u2029\ufeff😀"
+        assert content(TextDelta(text)) == [text]
+        assert json.loads(json.dumps(text)) == text
