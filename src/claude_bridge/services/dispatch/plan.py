@@ -5,9 +5,8 @@ Today a plan has one choice. Everything that runs a plan already walks a list.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from attrs import define, frozen
+from twisted.internet.defer import Deferred, gatherResults
 
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Secret
@@ -17,6 +16,7 @@ from claude_bridge.core.facts import plain_model
 from claude_bridge.core.target import Target
 from claude_bridge.services.dispatch.credentials import for_list
 from claude_bridge.services.interfaces import ModelInfo, ModelLists
+from claude_bridge.services.models import find
 
 
 @frozen(kw_only=True)
@@ -55,7 +55,7 @@ class Planner:
         it is one of Claude Code's own, and no such list has it.
         """
         name = plain_model(model)
-        choice = self._configured(name, model) or self._addressed(name, model)
+        choice = self._configured(name, model, credential) or self._addressed(name, model, credential)
         if choice is not None:
             return (choice,)
         route = self._config.routes.get("default")
@@ -64,27 +64,32 @@ class Planner:
             if choice is not None:
                 return (choice,)
         if route is not None and route.models:
-            return tuple(self._of(self._config.models[alias], model) for alias in route.models)
+            return tuple(self._of(self._config.models[alias], model, credential) for alias in route.models)
         return (await self._home(name, model, credential),)
 
-    def _configured(self, name: str, shown: str) -> Choice | None:
+    def _configured(self, name: str, shown: str, credential: Secret | None) -> Choice | None:
         model = self._config.models.get(name)
-        return self._of(model, shown) if model is not None else None
+        return self._of(model, shown, credential) if model is not None else None
 
-    def _addressed(self, name: str, shown: str) -> Choice | None:
+    def _addressed(self, name: str, shown: str, credential: Secret | None) -> Choice | None:
         """Read ``backend/model``."""
         prefix, slash, rest = name.partition("/")
         backend = self._config.backends.get(prefix) if slash and rest else None
-        return self._at(backend, rest, shown) if backend is not None else None
+        if backend is None:
+            return None
+        model = self._section(backend, rest)
+        return self._choice(backend, model, shown, self._window(backend, model, credential))
 
     async def _listed(self, name: str, shown: str, credential: Secret | None) -> Choice | None:
-        """Look the name up in the backends' lists, exactly or but for its case."""
-        for backend in self._config.backends.values():
-            models = await self._models(backend, credential)
-            found = _find(models, name)
-            if found is not None:
-                return self._at(backend, found.id, shown, found)
-        return None
+        """Look the name up in all backends' lists, exactly, else but for its case."""
+        backends = tuple(self._config.backends.values())
+        lists = await gatherResults([self._models(backend, credential) for backend in backends], consumeErrors=True)
+        found = [(backend, find(models, name)) for backend, models in zip(backends, lists, strict=True)]
+        known = [(backend, info) for backend, info in found if info is not None]
+        if not known:
+            return None
+        backend, info = min(known, key=lambda one: one[1].id != name)
+        return self._at(backend, info.id, shown, info)
 
     async def _home(self, name: str, shown: str, credential: Secret | None) -> Choice:
         """Take a name that nobody knows: to the only model there is, else upstream as it is."""
@@ -100,26 +105,40 @@ class Planner:
         only = models[0] if len(models) == 1 else None
         return self._at(backend, only.id if only is not None else name, shown, only)
 
-    async def _models(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:
-        return await self._lists.fetch(backend, for_list(self._config.server.credentials, credential))
+    def _models(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
+        return self._lists.fetch(backend, for_list(self._config.server.credentials, credential))
 
-    def _of(self, model: Model, shown: str) -> Choice:
+    def _of(self, model: Model, shown: str, credential: Secret | None) -> Choice:
         backend = self._config.backends[model.backend]
-        return self._choice(backend, model, model.name, shown, None)
+        return self._choice(backend, model, shown, self._window(backend, model, credential))
 
-    def _at(self, backend: Backend, name: str, shown: str, info: ModelInfo | None = None) -> Choice:
-        """Address a backend's model by its own name, with its section's settings if it has one."""
-        model = next(
-            (one for one in self._config.models.values() if one.backend == backend.name and one.name == name), None
-        )
-        return self._choice(backend, model or Model(alias=name, backend=backend.name, name=name), name, shown, info)
-
-    def _choice(self, backend: Backend, model: Model, name: str, shown: str, info: ModelInfo | None) -> Choice:
+    def _at(self, backend: Backend, name: str, shown: str, info: ModelInfo | None) -> Choice:
+        """Address a listed model by its own name."""
+        model = self._section(backend, name)
         window = model.context_window
         if window is None and info is not None:
             window = info.context_window
+        return self._choice(backend, model, shown, window)
+
+    def _section(self, backend: Backend, name: str) -> Model:
+        """Give the settings of a backend's model: those of its section if it has one."""
+        for model in self._config.models.values():
+            if model.backend == backend.name and model.name == name:
+                return model
+        return Model(alias=name, backend=backend.name, name=name)
+
+    def _window(self, backend: Backend, model: Model, credential: Secret | None) -> int | None:
+        """Give the window as configured, else as the backend's list tells, which is asked for but not waited for."""
+        if model.context_window is not None:
+            return model.context_window
+        self._models(backend, credential)
+        info = find(self._lists.known(backend, for_list(self._config.server.credentials, credential)), model.name)
+        return info.context_window if info is not None else None
+
+    @staticmethod
+    def _choice(backend: Backend, model: Model, shown: str, window: int | None) -> Choice:
         target = Target(
-            model=name,
+            model=model.name,
             dialect=resolve(backend.dialect),
             context_window=window,
             max_output_tokens=model.max_output_tokens,
@@ -129,14 +148,3 @@ class Planner:
             strip_attribution=backend.strip_attribution,
         )
         return Choice(backend=backend, target=target, shown=shown, show_reasoning=model.show_reasoning)
-
-
-def _find(models: Iterable[ModelInfo], name: str) -> ModelInfo | None:
-    """Find a model by its exact name, else by its name in any case."""
-    by_case = None
-    for model in models:
-        if model.id == name:
-            return model
-        if by_case is None and model.id.lower() == name.lower():
-            by_case = model
-    return by_case

@@ -1,0 +1,260 @@
+"""Stand-ins for the seams of `claude_bridge.services.interfaces`, driven by hand.
+
+They keep the same promises as the real ones, and refuse what the real ones never do. The fake upstream client is
+held against the real one by the same tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, succeed
+
+from claude_bridge.config.schema import Backend
+from claude_bridge.config.secret import Secret
+from claude_bridge.core.errors import BridgeError
+from claude_bridge.core.events import Event, Finished, TextDelta, Usage
+from claude_bridge.services.interfaces import (
+    AttemptRecord,
+    ModelInfo,
+    PushProducer,
+    RequestRecord,
+    ResponseHead,
+    UpstreamReceiver,
+    UpstreamRequest,
+)
+
+__all__ = ["FakeCall", "FakeDownstream", "FakeUpstreamClient", "FixedLists", "KeptRecords", "NotedBreaker"]
+
+
+@define(eq=False)
+class FakeCall:
+    """One request that a `FakeUpstreamClient` got; a call and its body's producer in one.
+
+    The test plays the backend: `head`, `data`, `end`. What comes while the body is paused waits, as on a socket.
+
+    :ivar told: ``data_event_seen`` and ``finish_seen``, as they came.
+    :ivar paused: whether the body is held back now.
+    :ivar cancelled: whether nobody wants it any more.
+    """
+
+    request: UpstreamRequest
+    receiver: UpstreamReceiver
+    told: list[str] = field(factory=list)
+    paused: bool = False
+    cancelled: bool = False
+    over: bool = False
+    _waiting: list[Callable[[], None]] = field(factory=list)
+
+    def data_event_seen(self) -> None:
+        """Note it."""
+        self.told.append("data_event_seen")
+
+    def finish_seen(self) -> None:
+        """Note it."""
+        self.told.append("finish_seen")
+
+    def cancel(self) -> None:
+        """Be silent from now on; harmless when all is over."""
+        if not self.over:
+            self.cancelled = self.over = True
+            self._waiting.clear()
+
+    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Hold back what comes."""
+        self.paused = True
+
+    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Give what waited, until it is to be held back again."""
+        self.paused = False
+        while self._waiting and not self.paused:
+            self._waiting.pop(0)()
+
+    def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Nobody wants the rest."""
+        self.cancel()
+
+    def head(self, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        """Answer with a head."""
+        if not self.over:
+            self.receiver.head_received(ResponseHead(status=status, headers=dict(headers or {})), self)
+
+    def data(self, *pieces: bytes) -> None:
+        """Send body bytes, each piece as one read."""
+        for piece in pieces:
+            self._soon(lambda piece=piece: self.receiver.data_received(piece))  # type: ignore[misc]
+
+    def end(self, error: BridgeError | None = None) -> None:
+        """End the answer, or the wait for it."""
+        self._soon(lambda: self._end(error))
+
+    def answer(self, *pieces: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        """Give a whole answer that ends well."""
+        self.head(status, headers)
+        self.data(*pieces)
+        self.end()
+
+    def _soon(self, action: Callable[[], None]) -> None:
+        if self.paused:
+            self._waiting.append(action)
+        elif not self.over:
+            action()
+
+    def _end(self, error: BridgeError | None) -> None:
+        if not self.over:
+            self.over = True
+            self.receiver.ended(error)
+
+
+@define
+class FakeUpstreamClient:
+    """An `UpstreamClient` whose backends are played by the test.
+
+    :ivar calls: every request, in order.
+    """
+
+    calls: list[FakeCall] = field(factory=list)
+
+    def send(self, request: UpstreamRequest, receiver: UpstreamReceiver) -> FakeCall:
+        """Note the request; nothing happens until the test answers it."""
+        call = FakeCall(request, receiver)
+        self.calls.append(call)
+        return call
+
+    @property
+    def last(self) -> FakeCall:
+        """Give the newest request."""
+        return self.calls[-1]
+
+
+@define
+class FakeDownstream:
+    """A `Downstream` that keeps what it is given. Text starts content, as at a client that streams.
+
+    :ivar started: the arguments of each `attempt_started`.
+    :ivar producers: what back-pressure was switched to, None among it.
+    :ivar refusal: raised by the next `emit` that brings content.
+    """
+
+    content_started: bool = False
+    status: int = 0
+    first_byte: float | None = None
+    usage: Usage | None = None
+    started: list[dict[str, object]] = field(factory=list)
+    producers: list[PushProducer | None] = field(factory=list)
+    events: list[Event] = field(factory=list)
+    errors: list[BridgeError] = field(factory=list)
+    refusal: BridgeError | None = None
+
+    def attempt_started(self, *, answers: str, model: str, show_reasoning: bool, input_tokens: int) -> None:
+        """Note who will answer."""
+        self.started.append(
+            {"answers": answers, "model": model, "show_reasoning": show_reasoning, "input_tokens": input_tokens}
+        )
+
+    def attempt_producing(self, producer: PushProducer | None) -> None:
+        """Note the switch."""
+        self.producers.append(producer)
+
+    def emit(self, events: Sequence[Event]) -> None:
+        """Keep ``events``; raises `refusal` if there is one."""
+        if self.refusal is not None:
+            raise self.refusal
+        self._check_open()
+        self.events += events
+        if any(isinstance(event, TextDelta) and event.text.strip() for event in events):
+            self.content_started, self.status = True, 200
+        if isinstance(events[-1], Finished):
+            self.status = 200
+            self.usage = events[-1].usage or Usage(estimated=True)
+
+    def fail(self, error: BridgeError) -> None:
+        """Keep ``error``."""
+        self._check_open()
+        self.errors.append(error)
+        self.status = self.status or error.status
+
+    @property
+    def text(self) -> str:
+        """Give the text that a client would have read."""
+        return "".join(event.text for event in self.events if isinstance(event, TextDelta))
+
+    def _check_open(self) -> None:
+        if self.errors or (self.events and isinstance(self.events[-1], Finished)):
+            raise AssertionError("the answer is over")
+
+
+@define
+class KeptRecords:
+    """A `Records` that keeps everything."""
+
+    attempts: list[AttemptRecord] = field(factory=list)
+    requests: list[RequestRecord] = field(factory=list)
+
+    def attempt_ended(self, request_id: str, record: AttemptRecord) -> None:  # noqa: ARG002 - the seam's shape
+        """Keep it."""
+        self.attempts.append(record)
+
+    def request_ended(self, record: RequestRecord) -> None:
+        """Keep it."""
+        self.requests.append(record)
+
+
+@define
+class FixedLists:
+    """A `ModelLists` that knows everything beforehand.
+
+    :ivar lists: the models of each backend, by its name.
+    :ivar asked: backend and revealed credential of each question.
+    """
+
+    lists: dict[str, tuple[ModelInfo, ...]] = field(factory=dict)
+    asked: list[tuple[str, str | None]] = field(factory=list)
+
+    def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
+        """Note the question and give the list."""
+        self.asked.append((backend.name, None if credential is None else credential.reveal()))
+        return succeed(self.lists.get(backend.name, ()))
+
+    def known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:  # noqa: ARG002 - as the seam
+        """Give the list."""
+        return self.lists.get(backend.name, ())
+
+
+@define
+class NotedBreaker:
+    """A `Breaker` that notes what it is told and insists that everybody admitted reports exactly once.
+
+    :ivar told: ``admit``, ``succeeded``, ``failed ERROR`` and ``abandoned``, as they came.
+    :ivar refusal: raised by `admit`.
+    """
+
+    told: list[str] = field(factory=list)
+    refusal: BridgeError | None = None
+    out: int = 0
+
+    def admit(self, backend: str) -> None:  # noqa: ARG002 - the seam's shape
+        """Note it; raises `refusal` if there is one."""
+        if self.refusal is not None:
+            raise self.refusal
+        self.told.append("admit")
+        self.out += 1
+
+    def succeeded(self, backend: str) -> None:  # noqa: ARG002 - the seam's shape
+        """Note it."""
+        self._report("succeeded")
+
+    def failed(self, backend: str, error: BridgeError) -> None:  # noqa: ARG002 - the seam's shape
+        """Note it."""
+        self._report(f"failed {error.outcome}")
+
+    def abandoned(self, backend: str) -> None:  # noqa: ARG002 - the seam's shape
+        """Note it."""
+        self._report("abandoned")
+
+    def _report(self, what: str) -> None:
+        if not self.out:
+            raise AssertionError(f"{what}, but nobody was admitted")
+        self.out -= 1
+        self.told.append(what)
