@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 from attrs import define, field
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from claude_bridge.config.load import parse
-from claude_bridge.config.schema import Config
+from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.core import request as messages
 from claude_bridge.core.facts import facts
@@ -67,6 +68,34 @@ def asking(**more: Any) -> dict[str, Any]:
 def refusal(message: str, **more: Any) -> bytes:
     """Make the body of an OpenAI error."""
     return json.dumps({"error": {"message": message, "type": "invalid_request_error", "code": None, **more}}).encode()
+
+
+@define
+class HangingLists:
+    """Lists that never come.
+
+    :ivar asked: the backends that were asked, in order.
+    """
+
+    asked: list[str] = field(factory=list)
+
+    def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:  # noqa: ARG002 - as the seam
+        """Never answer."""
+        self.asked.append(backend.name)
+        return Deferred()
+
+    def known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:  # noqa: ARG002 - as the seam
+        """Know nothing."""
+        return ()
+
+
+class BrokenLists(HangingLists):
+    """Lists with a bug."""
+
+    def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
+        """Fail."""
+        del backend, credential
+        raise RuntimeError("secret detail")
 
 
 @define

@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
-from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import NotFound
 from claude_bridge.services.dispatch.plan import Choice, Planner
 from claude_bridge.services.interfaces import ModelInfo, ModelLists
 from claude_bridge.testing.fakes import FixedLists
-from tests.services.dispatch.stage import ONE, configured, models
+from tests.services.dispatch.stage import ONE, HangingLists, configured, models
 
 TWO = """
 [server]
@@ -39,43 +38,29 @@ def chosen(text: str, name: str, lists: ModelLists | None = None, credential: st
     return choice
 
 
-class NeverAsked:
-    """Lists that must not be waited for."""
-
-    def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
-        """Never answer."""
-        del backend, credential
-        return Deferred()
-
-    def known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:
-        """Know nothing."""
-        del backend, credential
-        return ()
-
-
 class WhichModelTests:
     """Exact alias, backend/model, the lists, the default route, the only model, as it is."""
 
     @pytest.mark.parametrize("name", ["glm", "glm@claude-bridge", "claude-opus-5-5", "claude-opus-5-5@claude-bridge"])
     def test_configured_name_never_waits(self, name: str) -> None:
         """A configured name, or one of the client's own with a default route, is served while a backend hangs."""
-        choice = chosen(ONE, name, NeverAsked())
+        choice = chosen(ONE, name, HangingLists())
         assert (choice.label, choice.shown) == ("box/zai/GLM", name)
 
     @pytest.mark.parametrize("mark", ["", "@claude-bridge"])
     def test_alias_before_anything_else(self, mark: str) -> None:
         """A configured name wins over a backend's model of the same name."""
         text = TWO + "[model:one/x]\nbackend = two\nname = y\n"
-        assert chosen(text, f"one/x{mark}", NeverAsked()).label == "two/y"
+        assert chosen(text, f"one/x{mark}", HangingLists()).label == "two/y"
 
     @pytest.mark.parametrize("mark", ["", "@claude-bridge"])
     def test_backend_slash_model(self, mark: str) -> None:
         """A name may say which backend it means; the model's own slashes stay."""
-        assert chosen(TWO, f"two/zai-org/GLM{mark}", NeverAsked()).label == "two/zai-org/GLM"
+        assert chosen(TWO, f"two/zai-org/GLM{mark}", HangingLists()).label == "two/zai-org/GLM"
 
     def test_addressed_model_keeps_its_settings(self) -> None:
         """Addressed by the backend's own name, a model still has the settings of its section."""
-        choice = chosen(ONE, "box/zai/GLM", NeverAsked())
+        choice = chosen(ONE, "box/zai/GLM", HangingLists())
         assert choice.target.context_window == 100_000
 
     def test_unknown_prefix_is_part_of_the_name(self) -> None:
@@ -103,16 +88,10 @@ class WhichModelTests:
 
     def test_all_lists_are_asked_at_once(self) -> None:
         """Backends that hang cost their wait once, not one after the other."""
-        asked: list[str] = []
-
-        class Hanging(NeverAsked):
-            def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
-                asked.append(backend.name)
-                return super().fetch(backend, credential)
-
-        planning = Deferred.fromCoroutine(Planner(configured(TWO), Hanging()).plan("m", None))
+        lists = HangingLists()
+        planning = Deferred.fromCoroutine(Planner(configured(TWO), lists).plan("m", None))
         planning.addErrback(lambda _: None)
-        assert asked == ["one", "two"]
+        assert lists.asked == ["one", "two"]
         planning.cancel()
 
     @pytest.mark.parametrize("name", ["claude-fable-5", "sonnet", "no-such"])

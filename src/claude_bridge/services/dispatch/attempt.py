@@ -75,8 +75,12 @@ class Attempt:
         """Take status and headers."""
         self._head = head
         self.status = head.status
-        if head.status == _OK and not self.over:
+        if self.over:
+            return
+        if head.status == _OK:
             self._owner.attempt_answers(producer)
+        elif self._call is not None:
+            self._call.finish_seen()  # the rest of a refusal is not worth a long wait
 
     def data_received(self, data: bytes) -> None:
         """Take body bytes."""
@@ -102,9 +106,11 @@ class Attempt:
                 self._fail(error or self._reader.error)
 
     def _keep_error(self, data: bytes) -> None:
-        if self._error_size < MAX_ERROR_BODY:
-            self._error_body.append(data[: MAX_ERROR_BODY - self._error_size])
-            self._error_size += len(data)
+        """Keep the beginning; a refusal without end is closed there."""
+        self._error_body.append(data[: MAX_ERROR_BODY - self._error_size])
+        self._error_size += len(data)
+        if self._error_size > MAX_ERROR_BODY and self._head is not None:
+            self._fail(self._refusal(self._head))
 
     def _refusal(self, head: ResponseHead) -> UpstreamFailure:
         body = b"".join(self._error_body)
@@ -130,7 +136,7 @@ class Attempt:
             self.first_event = self._seconds()
             if self._call is not None:
                 self._call.data_event_seen()
-        if self._reader.finish_seen:
+        if self._reader.finish_seen or self._reader.done:
             self._finish_told = True
             if self._call is not None:
                 self._call.finish_seen()

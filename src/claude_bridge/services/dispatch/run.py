@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from attrs import define, field, frozen
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -27,6 +27,7 @@ from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.reader import Reader
 from claude_bridge.core.reasoning import wanted
 from claude_bridge.core.request import Translation
+from claude_bridge.core.target import Target
 from claude_bridge.services.dispatch.attempt import Attempt
 from claude_bridge.services.dispatch.credentials import UpstreamCredential, for_backend
 from claude_bridge.services.dispatch.plan import Choice, Plan, Planner
@@ -46,6 +47,9 @@ from claude_bridge.services.learned import Learned
 IDLE_WITH_TOOLS: Final = 600.0
 IDLE: Final = 300.0
 """Seconds of silence inside an answer: long tool calls arrive from some servers as one piece after minutes."""
+
+SHORTEST_SECRET: Final = 8
+"""Characters; a shorter credential is a made-up word, and cutting it out of a sentence would garble that."""
 
 _log = Logger()
 
@@ -82,6 +86,8 @@ class Run:
     _plan: Plan = field(default=(), init=False)
     _planning: Deferred[Plan] | None = field(default=None, init=False)
     _choice: Choice | None = field(default=None, init=False)
+    _target: Target | None = field(default=None, init=False)
+    _shrunk: int | None = field(default=None, init=False)
     _sent: Translation | None = field(default=None, init=False)
     _upstream: UpstreamCredential | None = field(default=None, init=False)
     _attempt: Attempt | None = field(default=None, init=False)
@@ -129,16 +135,8 @@ class Run:
         """Pass events on, and end the run with the answer."""
         last = events[-1]
         if not self._said:
-            self._said = any(isinstance(event, TextDelta | ReasoningDelta | ToolCallStarted) for event in events)
-            if (
-                not self._said
-                and type(last) is Finished
-                and last.reason is FinishReason.STOPPED
-                and self._again("empty")
-            ):
-                self._note_attempt("empty", last.usage)
-                self._downstream.attempt_producing(None)
-                self._try()
+            self._said = any(map(_says_something, events))
+            if not self._said and type(last) is Finished and self._is_worth_asking_again(last):
                 return
         try:
             self._downstream.emit(events)
@@ -152,16 +150,26 @@ class Run:
 
     def attempt_failed(self, outcome: BridgeError | UpstreamFailure) -> None:
         """Decide: once more in another way, or the error to the client."""
-        choice, sent = self._choice, self._sent
-        if self._ended or choice is None or sent is None:
+        choice, target, sent = self._choice, self._target, self._sent
+        if self._ended or choice is None or target is None or sent is None:
             return
         self._downstream.attempt_producing(None)
-        error = outcome if isinstance(outcome, BridgeError) else self._mend_or_translate(outcome, choice, sent)
+        error = outcome if isinstance(outcome, BridgeError) else self._mend_or_translate(outcome, choice, target, sent)
         if error is None:
             return
-        self._judge(choice, error)
+        self._services.breaker.failed(choice.backend.name, error)
         self._note_attempt(error.outcome, None)
         self._fail(error)
+
+    def _is_worth_asking_again(self, finished: Finished) -> bool:
+        """Try once more after an answer with nothing in it, for which nobody gave a reason."""
+        if finished.reason is not FinishReason.STOPPED or self._choice is None or not self._again("empty"):
+            return False
+        self._services.breaker.succeeded(self._choice.backend.name)
+        self._note_attempt("empty", finished.usage)
+        self._downstream.attempt_producing(None)
+        self._try()
+        return True
 
     def _planned(self, plan: Plan) -> None:
         self._planning = None
@@ -173,8 +181,8 @@ class Run:
 
     def _plan_failed(self, failure: Failure) -> None:
         self._planning = None
-        if failure.check(CancelledError):
-            return
+        if self._ended:
+            return  # cancelled, because the client left
         if isinstance(failure.value, BridgeError):
             self._fail(failure.value)
         else:
@@ -183,6 +191,10 @@ class Run:
     def _broke(self, failure: Failure) -> None:
         """Log a fault of our own and say no more than that there was one."""
         _log.failure("request {request_id} failed", failure, request_id=self.request_id, event="fault")
+        if self._attempt is not None and self._choice is not None:
+            self._attempt.cancel()
+            self._services.breaker.abandoned(self._choice.backend.name)
+            self._note_attempt("internal_fault", None)
         self._fail(InternalFault("internal error of the bridge"))
 
     def _answer_locally(self, events: list[Event]) -> None:
@@ -192,22 +204,22 @@ class Run:
         self._downstream.emit(events)
         self._end("ok")
 
-    def _try(self, max_tokens: int | None = None) -> None:
+    def _try(self) -> None:
         """Start an attempt at the current choice."""
-        if self._choice is None:
+        choice, services = self._choice, self._services
+        if choice is None:
             return
-        choice = self._choice
-        services = self._services
-        target = services.learned.applied(choice.backend.name, choice.target)
-        estimate = services.learned.estimate(choice.backend.name, target.model, self._facts.estimate)
+        backend = choice.backend.name
+        target = self._target = services.learned.applied(backend, choice.target)
+        estimate = services.learned.estimate(backend, target.model, self._facts.estimate)
         try:
-            self._upstream = for_backend(choice.backend, services.config.server.credentials, self._credential)
-            services.breaker.admit(choice.backend.name)
-            sent = request.translate(self._request, target, estimate=estimate, max_tokens=max_tokens)
+            credential = for_backend(choice.backend, services.config.server.credentials, self._credential)
+            sent = request.translate(self._request, target, estimate=estimate, max_tokens=self._limit(target))
+            services.breaker.admit(backend)  # last: whoever is admitted must report
         except BridgeError as error:
             self._fail(error)
             return
-        self._sent = sent
+        self._sent, self._upstream = sent, credential
         self._downstream.attempt_started(
             answers=choice.label,
             model=choice.shown,
@@ -218,7 +230,13 @@ class Run:
         self._attempt = Attempt(
             self._reader(choice, sent, target.context_window), self, services.seconds, services.unix_time
         )
-        self._attempt.start(services.client, self._upstream_request(choice, sent, self._upstream))
+        self._attempt.start(services.client, self._upstream_request(choice, sent, credential))
+
+    def _limit(self, target: Target) -> int | None:
+        """Give the shrunk ``max_tokens``, if an overflow shrank it; it holds for all later tries."""
+        if self._shrunk is None or target.max_output_tokens is None:
+            return self._shrunk
+        return min(self._shrunk, target.max_output_tokens)
 
     def _reader(self, choice: Choice, sent: Translation, window: int | None) -> Reader:
         limits = self._services.config.limits
@@ -235,17 +253,18 @@ class Run:
 
     def _upstream_request(self, choice: Choice, sent: Translation, credential: UpstreamCredential) -> UpstreamRequest:
         backend = choice.backend
-        headers = [
-            ("Content-Type", "application/json"),
-            ("Accept", "text/event-stream"),
-            ("User-Agent", self._services.user_agent),
-        ]
+        headers = {
+            "content-type": ("Content-Type", "application/json"),
+            "accept": ("Accept", "text/event-stream"),
+            "user-agent": ("User-Agent", self._services.user_agent),
+        }
         if credential.secret is not None:
-            headers.append(("Authorization", f"Bearer {credential.secret.reveal()}"))
+            headers["authorization"] = ("Authorization", f"Bearer {credential.secret.reveal()}")
+        headers.update((name.lower(), (name, value)) for name, value in backend.headers)
         return UpstreamRequest(
             backend=backend,
             url=f"{backend.url}/chat/completions",
-            headers=(*headers, *backend.headers),
+            headers=tuple(headers.values()),
             body=sent.body,
             first_byte_timeout=backend.first_byte_timeout,
             idle_timeout=backend.idle_timeout or (IDLE_WITH_TOOLS if sent.with_tools else IDLE),
@@ -258,25 +277,28 @@ class Run:
         self._retried.add(why)
         return True
 
-    def _mend_or_translate(self, failure: UpstreamFailure, choice: Choice, sent: Translation) -> BridgeError | None:
+    def _mend_or_translate(
+        self, failure: UpstreamFailure, choice: Choice, target: Target, sent: Translation
+    ) -> BridgeError | None:
         """Try once more in another way and give None, or give what the client is told."""
-        services = self._services
-        estimate = services.learned.estimate(choice.backend.name, choice.target.model, self._facts.estimate)
-        note = services.learned.note(choice.backend.name, choice.target.model)
-        retry = remedy(failure, sent, note, estimate=estimate, window=choice.target.context_window)
+        services, backend = self._services, choice.backend.name
+        estimate = services.learned.estimate(backend, target.model, self._facts.estimate)
+        note = services.learned.note(backend, target.model)
+        retry = remedy(failure, sent, note, estimate=estimate, window=target.context_window)
         if retry is not None and self._again(retry.why):
+            self._shrunk = retry.max_tokens or self._shrunk
+            services.breaker.succeeded(backend)
             self._note_attempt("refused", None)
-            services.breaker.succeeded(choice.backend.name)
-            self._try(retry.max_tokens)
+            self._try()
             return None
         over = overflow.detect(failure)
         if over is not None:
-            window = choice.target.context_window
+            window = target.context_window
             return overflow.canonical(over, estimate=estimate, window=window, max_tokens=sent.max_tokens or 0)
         return failures.to_client(
             failure,
-            backend=choice.backend.name,
-            model=choice.target.model,
+            backend=backend,
+            model=target.model,
             forwarded=self._upstream is not None and self._upstream.forwarded,
             scrub=self._scrub,
         )
@@ -284,16 +306,9 @@ class Run:
     def _scrub(self, text: str) -> str:
         """Take out every secret we know, the client's own among them."""
         text = self._services.scrub(text)
-        if self._credential:
+        if self._credential is not None and len(self._credential.reveal()) >= SHORTEST_SECRET:
             text = text.replace(self._credential.reveal(), "***")
         return text
-
-    def _judge(self, choice: Choice, error: BridgeError) -> None:
-        """Tell the breaker: only a failure of the backend counts against it."""
-        if isinstance(error, UpstreamError):
-            self._services.breaker.failed(choice.backend.name, error)
-        else:
-            self._services.breaker.succeeded(choice.backend.name)
 
     def _finished(self, finished: Finished) -> None:
         choice = self._choice
@@ -360,6 +375,13 @@ class Run:
         )
         self._services.records.request_ended(record)
         self.on_end()
+
+
+def _says_something(event: Event) -> bool:
+    """Tell whether an event brings content. Blank text is none: it makes no block by itself."""
+    return isinstance(event, ReasoningDelta | ToolCallStarted) or (
+        isinstance(event, TextDelta) and bool(event.text.strip())
+    )
 
 
 def _shows(choice: Choice, asked: MessagesRequest) -> bool:
