@@ -6,6 +6,7 @@ field is read once, nested ones included, so that every error has its exact path
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Final
 
 from attrs import define, field
@@ -32,6 +33,9 @@ from claude_bridge.core.tools import upstream_name
 
 DEEPEST: Final = 40
 """Dots in the path of a content field; real ones have eight at most (a document in a tool result)."""
+
+LARGEST: Final = 1 << 20
+"""Bytes of JSON that are taken apart to be made readable; hostile JSON takes thirty times its size in memory."""
 
 UNSAID: Final = frozenset({"fallback", "mcp_tool_listing"})
 """Blocks in which nobody says anything: which model took over, and tools that only Anthropic's servers can call."""
@@ -142,10 +146,11 @@ class BlockReader:
     def _unknown(self, block: UnknownBlock) -> list[Piece]:
         if block.kind in UNSAID:
             return []
-        try:
-            return self._flattened(block.kind, wire.decode(block.raw))
-        except (wire.WireError, RecursionError):  # a number that Python has not, or a depth that it cannot walk
-            return [TextPart(f"[{block.kind}] {bytes(block.raw).decode()}")]
+        if len(block.raw) <= LARGEST:
+            # Python may have no such number, or may not walk so deep.
+            with contextlib.suppress(wire.WireError, RecursionError):
+                return self._flattened(block.kind, wire.decode(block.raw))
+        return [_labelled(block.kind, bytes(block.raw).decode())]
 
     def _flattened(self, kind: str, value: dict[str, Any]) -> list[Piece]:
         if kind == "compaction":
@@ -154,10 +159,10 @@ class BlockReader:
         if kind in {"tool_addition", "tool_removal"}:
             return [*self._change(kind, value.get("tool"))]
         if kind == "tool_search_tool_result":
-            return [*map(self._loaded, _references(value)), TextPart(f"[{kind}] {said(value)}".rstrip())]
+            return [*map(self._loaded, _references(value)), _labelled(kind, said(value))]
         if kind in {"server_tool_use", "mcp_tool_use"} and isinstance(value.get("name"), str):
-            return [TextPart(f"[{value['name']}] {said(value.get('input'))}".rstrip())]
-        return [TextPart(f"[{kind}] {said(value)}".rstrip())]
+            return [_labelled(value["name"], said(value.get("input")))]
+        return [_labelled(kind, said(value))]
 
     def _change(self, kind: str, tool: object) -> list[Part]:
         """Note that a tool comes or goes. Tools of MCP servers that Anthropic would ask are not ours to offer."""
@@ -205,7 +210,7 @@ def _arguments(block: ToolUseBlock, path: str) -> str:
     text = wire.compact(block.input)
     if not text.startswith("{"):
         raise wire.WireError(f"{path}.input: Input should be an object")
-    if _UNPARSED in text:
+    if _UNPARSED in text and len(text) <= LARGEST:
         inner = wire.decode(block.input).get(_UNPARSED)
         raw = inner.get("raw") if isinstance(inner, dict) else None
         if isinstance(raw, str) and _is_json_object(raw):
@@ -250,6 +255,10 @@ def _defined(name: str, definition: dict[str, Any]) -> Tool:
         description if isinstance(description, str) else None,
         wire.Raw(wire.encode(schema)) if isinstance(schema, dict) else EMPTY,
     )
+
+
+def _labelled(label: str, text: str) -> TextPart:
+    return TextPart(f"[{label}] {text}" if text else f"[{label}]")
 
 
 def _titled(label: str, value: str | None) -> str:

@@ -17,6 +17,10 @@ _LONGEST: Final = 128
 """Characters of a client-supplied id that are kept: they go into every log line."""
 
 
+_LONGEST_USER: Final = 4096
+"""Characters of a ``user_id`` that is looked into; Claude Code's has some 200."""
+
+
 @frozen(kw_only=True)
 class Facts:
     """What routing, records and logs need to know.
@@ -59,7 +63,7 @@ def plain_model(model: str) -> str:
 def _session(request: MessagesRequest) -> str:
     """Read the session id out of ``metadata.user_id``, which Claude Code fills with JSON."""
     user = request.metadata.user_id if request.metadata is not None else None
-    if not user or not user.startswith("{"):
+    if not user or not user.startswith("{") or len(user) > _LONGEST_USER:
         return ""
     try:
         value = wire.decode(user.encode())

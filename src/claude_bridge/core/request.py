@@ -23,6 +23,9 @@ says better than our estimate whether the prompt fits."""
 MAX_STOP: Final = 4
 """Stop sequences that OpenAI's API takes."""
 
+LARGEST_SCHEMA: Final = 1 << 16
+"""Bytes of a schema that is looked into: real ones have a few thousand, and hostile JSON takes much memory."""
+
 UNSUPPORTED: Final = ("compaction", "fallbacks", "mcp_servers", "thread")
 """Fields that no chat completion can stand for, and that would change the answer (wire-contract 5.1)."""
 
@@ -198,20 +201,21 @@ def _response_format(request: MessagesRequest) -> ResponseFormat | None:
     if wanted is None:
         return None
     if wanted.type == "json_schema" and wire.present(wanted.schema):
-        schema = wire.decode(wanted.schema)
-        if not isinstance(schema, dict):
+        if not bytes(wanted.schema).startswith(b"{"):
             raise InvalidRequest(f"{path}.schema: Input should be an object")
-        return ResponseFormat("json_schema", JsonSchema("response", wanted.schema, _is_strict(schema) or None))
+        return ResponseFormat("json_schema", JsonSchema("response", wanted.schema, _is_strict(wanted.schema) or None))
     return ResponseFormat("json_object") if wanted.type.startswith("json") else None
 
 
-def _is_strict(schema: object) -> bool:
+def _is_strict(schema: wire.Raw) -> bool:
     """Tell whether OpenAI takes a schema as ``strict``: each object closed, with all its properties required.
 
     Anthropic promises to keep to a schema, so strictness is asked for wherever it can be had; asked for elsewhere it is
     a 400 (wire-contract 5.1).
     """
-    nodes = [schema]
+    if len(schema) > LARGEST_SCHEMA:
+        return False
+    nodes = [wire.decode(schema)]
     while nodes:
         node = nodes.pop()
         if isinstance(node, list):

@@ -1,0 +1,207 @@
+"""Tests for `claude_bridge.core.chat`: calls and results in pairs, ids, and which thinking goes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from claude_bridge.core.ids import downstream_id
+from claude_bridge.core.target import ReasoningEcho, Target
+from tests.core.asking import IMAGE, IMAGE_PART, assistant, result, text, told, use, user
+
+
+def calls(sent: Any) -> list[str]:
+    """Give the ids of the calls in their order."""
+    return [call["id"] for one in sent for call in one.get("tool_calls", ())]
+
+
+def answers(sent: Any) -> list[tuple[str, str]]:
+    """Give the tool messages: id and content."""
+    return [(one["tool_call_id"], one["content"]) for one in sent if one["role"] == "tool"]
+
+
+class PairTests:
+    """Every call is answered once, directly after it, in order."""
+
+    def test_in_the_calls_order(self) -> None:
+        """Results in another order, and among text, are put in the order of the calls; the text follows them."""
+        sent = told(
+            user("a"),
+            assistant(text("b"), use("t1"), use("t2")),
+            user(text("first"), result("t2", "two"), text("last"), result("t1", "one")),
+        )
+        assert sent[1]["content"] == "b"
+        assert answers(sent) == [("t1", "one"), ("t2", "two")]
+        assert sent[-1] == {"role": "user", "content": "first\n\nlast"}
+
+    def test_results_in_several_messages(self) -> None:
+        """Results that come in messages of their own belong together."""
+        sent = told(user("a"), assistant(use("t1"), use("t2")), user(result("t1")), user(result("t2")), assistant("b"))
+        assert [one["role"] for one in sent] == ["user", "assistant", "tool", "tool", "assistant"]
+
+    def test_no_text(self) -> None:
+        """Calls without a word have null for content, as the official API writes it."""
+        assert told(user("a"), assistant(use("t")))[1]["content"] is None
+
+    def test_missing_results(self) -> None:
+        """A call that nobody answered gets a placeholder: servers refuse an open one."""
+        assert answers(told(user("a"), assistant(use("t")), user("go on"))) == [("t", "[no result]")]
+        assert answers(told(user("a"), assistant(use("t")))) == [("t", "[no result]")]
+        sent = told(user("a"), assistant(use("t1"), use("t2")), user(result("t2", "two")))
+        assert answers(sent) == [("t1", "[no result]"), ("t2", "two")]
+
+    def test_orphan(self) -> None:
+        """A result without a call becomes a text of the user, its picture with it."""
+        (message,) = told(user(result("t", [text("said"), IMAGE], is_error=True)))
+        assert [one.get("text") for one in message["content"]] == [
+            "[tool result without call: t] [tool error] said\n[image 1]",
+            "[image 1] of the tool result above:",
+            None,
+        ]
+
+    def test_late(self) -> None:
+        """A result that comes after the conversation went on is a text too: its call was closed."""
+        sent = told(user("a"), assistant(use("t")), user("b"), assistant("c"), user(result("t", "late")))
+        assert answers(sent) == [("t", "[no result]")]
+        assert sent[-1]["content"] == "[tool result without call: t] late"
+
+    def test_duplicate(self) -> None:
+        """Of two results for one call the first answers it; what the second said is not lost."""
+        sent = told(user("a"), assistant(use("t")), user(result("t", "one"), result("t", "two")))
+        assert answers(sent) == [("t", "one")]
+        assert sent[-1] == {"role": "user", "content": "[tool result without call: t] two"}
+
+    def test_result_of_the_assistant(self) -> None:
+        """A result in an assistant's message, where it does not belong, becomes text."""
+        sent = told(user("a"), assistant(result("t", "said")))
+        assert sent[1] == {"role": "assistant", "content": "[result of call t]\nsaid"}
+
+    def test_call_of_the_user(self) -> None:
+        """A call in a user's message, where it does not belong, becomes text."""
+        assert told(user(use("t", "f", x=1)))[0]["content"] == '[call of f] {"x":1}'
+
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            ("said", "[tool error] said"),
+            ("", "[tool error] (no output)"),
+            ("<tool_use_error>said</tool_use_error>", "<tool_use_error>said</tool_use_error>"),
+            ("<error>said", "<error>said"),
+            ("[tool error] said", "[tool error] said"),
+        ],
+    )
+    def test_error(self, given: str, expected: str) -> None:
+        """A failed tool's result says that it is an error, once."""
+        sent = told(user("a"), assistant(use("t")), user(result("t", given, is_error=True)))
+        assert answers(sent) == [("t", expected)]
+        assert answers(told(user("a"), assistant(use("t")), user(result("t", "x", is_error=None)))) == [("t", "x")]
+
+    def test_media_of_several_results(self) -> None:
+        """Pictures of several results are numbered through, in the calls' order, before the user's own."""
+        sent = told(
+            user("a"),
+            assistant(use("t1"), use("t2")),
+            user(IMAGE, result("t2", [IMAGE]), result("t1", [text("see"), IMAGE])),
+        )
+        assert answers(sent) == [("t1", "see\n[image 1]"), ("t2", "[image 2]")]
+        labels = [{"type": "text", "text": f"[image {number}] of the tool result above:"} for number in (1, 2)]
+        assert sent[-1]["content"] == [labels[0], IMAGE_PART, labels[1], IMAGE_PART, IMAGE_PART]
+
+
+class IdTests:
+    """Ids of calls."""
+
+    def test_decoded(self) -> None:
+        """The backend gets its own id back, out of the one that the client was given."""
+        ours = downstream_id("functions.Read:0", lambda size: bytes(range(size)))
+        sent = told(user("a"), assistant(use(ours)), user(result(ours)))
+        assert calls(sent) == ["functions.Read:0"]
+        assert answers(sent) == [("functions.Read:0", "done")]
+
+    def test_foreign(self) -> None:
+        """An id of another's making is passed on as it is."""
+        sent = told(user("a"), assistant(use("call_1:0|x")), user(result("call_1:0|x")))
+        assert calls(sent) == ["call_1:0|x"]
+
+    def test_repeated_by_the_backend(self) -> None:
+        """A backend that numbers its calls anew in each answer sees unique ones in the history."""
+        first = downstream_id("f:0", lambda size: b"1" * size)
+        second = downstream_id("f:0", lambda size: b"2" * size)
+        sent = told(
+            user("a"), assistant(use(first)), user(result(first, "one")), assistant(use(second)), user(result(second))
+        )
+        assert calls(sent) == ["f:0", second]
+        assert answers(sent) == [("f:0", "one"), (second, "done")]
+
+    def test_repeated_in_one_message(self) -> None:
+        """Two calls with one id become two, and their results are matched in order."""
+        sent = told(user("a"), assistant(use("t"), use("t")), user(result("t", "one"), result("t", "two")))
+        assert len(set(calls(sent))) == 2
+        assert [content for _, content in answers(sent)] == ["one", "two"]
+
+    def test_empty(self) -> None:
+        """A call with an empty id gets one."""
+        sent = told(user("a"), assistant(use(""), use("")), user(result("", "one")))
+        assert all(calls(sent))
+        assert [content for _, content in answers(sent)] == ["one", "[no result]"]
+
+    def test_many_alike(self) -> None:
+        """Thousands of calls with one id take no thousands of tries each."""
+        count = 20_000
+        sent = told(user("a"), assistant(*[use("t")] * count), user(*[result("t")] * count))
+        assert len(set(calls(sent))) == count
+
+
+def thinking(said: str, signature: str | None = "") -> dict[str, object]:
+    """Build a thinking block."""
+    return {"type": "thinking", "thinking": said, "signature": signature}
+
+
+HISTORY = [
+    user("question 1"),
+    assistant(thinking("t1"), text("x"), use("a")),
+    user(result("a")),
+    assistant(thinking("t2"), text("answer 1")),
+    user("question 2"),
+    assistant(thinking("t3", "signed"), thinking("and t4", None), use("b")),
+    user(result("b"), text("a note of the client")),
+    assistant(thinking(""), {"type": "redacted_thinking", "data": "z"}, use("c")),
+    user(result("c"), text("<system-reminder>r</system-reminder>")),
+    assistant(thinking("t5"), text("hm")),
+]
+
+
+class EchoTests:
+    """Past thinking, sent back as the model's policy says."""
+
+    @pytest.mark.parametrize(
+        ("echo", "expected"),
+        [
+            ("auto", [None, None, "t3\nand t4", None, None]),
+            ("never", [None, None, None, None, None]),
+            ("tool_turns", ["t1", None, "t3\nand t4", None, None]),
+            ("after_last_user", [None, None, "t3\nand t4", None, "t5"]),
+            ("all_turns", ["t1", "t2", "t3\nand t4", None, "t5"]),
+        ],
+    )
+    def test_policy(self, echo: ReasoningEcho, expected: list[str | None]) -> None:
+        """Signed or not, thinking goes back where the policy wants it; empty and redacted thinking never does."""
+        sent = told(*HISTORY, target=Target(model="m", reasoning_echo=echo))
+        assert [one.get("reasoning_content") for one in sent if one["role"] == "assistant"] == expected
+        assert not any("t1" in str(one["content"]) for one in sent)
+
+    def test_thinking_alone(self) -> None:
+        """A message of nothing but thinking is sent where the thinking goes back, else left out."""
+        alone = [user("a"), assistant(thinking("t"))]
+        assert told(*alone) == [{"role": "user", "content": "a"}]
+        assert told(*alone, target=Target(model="m", reasoning_echo="all_turns"))[1] == {
+            "role": "assistant",
+            "content": "",
+            "reasoning_content": "t",
+        }
+
+    def test_no_question(self) -> None:
+        """Without any words of a person all thinking before calls goes back."""
+        sent = told(user(text("<system-reminder>r</system-reminder>")), assistant(thinking("t"), use("a")))
+        assert sent[1]["reasoning_content"] == "t"
