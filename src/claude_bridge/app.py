@@ -123,7 +123,7 @@ def build(config: Config, reactor: Any, scrub: Callable[[str], str]) -> Runtime:
         breaker = CircuitBreakers(
             time.monotonic, failures=config.breaker.failures, open_seconds=config.breaker.open_seconds
         )
-    records = RequestLog()
+    records = RequestLog(detailed=config.log.level == "debug")
     services = Services(
         config=config,
         client=upstream,

@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
@@ -49,6 +50,9 @@ MAX_TEXT: Final = 4_000
 # many bytes.
 SHORT_TEXT: Final = 800
 MAX_ITEMS: Final = 100
+# Keys and most values of log lines are the same few words again and again: what redaction makes of them is kept.
+SHORT_WORD: Final = 64
+REMEMBERED: Final = 2_000
 MAX_DEPTH: Final = 4
 # Shorter strings occur in ordinary words and even in our own field names; blanking them would blank everything.
 SHORTEST_SECRET: Final = 4
@@ -72,8 +76,13 @@ def redaction(secrets: Iterable[Secret]) -> Redact:
     # Looking for these first costs a tenth of what the pattern costs, and nearly every string has none of them.
     hints = (*longest_first, "sk-", "earer", "EARER")
 
-    def redact(text: str) -> str:
+    def search(text: str) -> str:
         return pattern.sub("***", text) if any(hint in text for hint in hints) else text
+
+    remembered = lru_cache(REMEMBERED)(search)
+
+    def redact(text: str) -> str:
+        return remembered(text) if len(text) <= SHORT_WORD else search(text)
 
     return redact
 
@@ -161,9 +170,11 @@ def _keywords(event: LogEvent, redact: Redact) -> Iterator[tuple[str, object]]:
     """Give the log call's own keywords, as far as they are plain data."""
     for key, value in list(event.items())[:MAX_ITEMS]:
         if not key.startswith("log_") and key not in _OURS and key not in _LEGACY:
-            found = tuple(_plain(value, redact, MAX_DEPTH))
-            if found:
-                yield _clean(key, redact, MAX_TEXT), found[0]
+            if type(value) is str:
+                yield redact(key), _clean(value, redact, MAX_TEXT)
+                continue
+            for plain in _plain(value, redact, MAX_DEPTH):
+                yield redact(key), plain
 
 
 def _plain(value: object, redact: Redact, depth: int) -> Iterator[object]:
