@@ -160,7 +160,15 @@ class ReaderEndTests:
         assert reader.error is None
 
     @pytest.mark.parametrize(
-        "body", [b"", b": x\n\n", b"event: message\n\n", stream({"content": "a"}, finish=None, done=False)]
+        "body",
+        [
+            b"",
+            b"d",
+            b"\xef\xbbev",
+            b": x\n\n",
+            b"event: message\n\n",
+            stream({"content": "a"}, finish=None, done=False),
+        ],
     )
     @pytest.mark.parametrize("size", [1, 4096])
     def test_cut(self, body: bytes, size: int) -> None:

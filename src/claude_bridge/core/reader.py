@@ -7,7 +7,6 @@ cut (design 5). Within a chunk reasoning comes before text before tool calls.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -32,7 +31,7 @@ MAX_PLAIN: Final = 32 * 1024
 
 _DONE: Final = b"[DONE]"
 _BEFORE_JSON: Final = b"\xef\xbb\xbf \t\r\n"
-_EVENT_STREAM: Final = re.compile(rb"[\xef\xbb\xbf\s]*(?::|data|event|id|retry|$)")
+_FIELDS: Final = (b":", b"data:", b"event:", b"id:", b"retry:")
 _ERROR_KEYS: Final = ("error", "errors", "detail", "message", "msg", "error_message", "error_msg")
 
 
@@ -88,7 +87,7 @@ class Reader:
         if not self._sniffed:
             self._sniff(data)
         if self._whole is not None:
-            self._collect(data)
+            self._collect(self._whole, data)
             return events
         try:
             self._frames(self._decoder.feed(data), events)
@@ -128,7 +127,7 @@ class Reader:
         """End at the end of the body: finished, or cut, or no stream at all but a page or a line of text."""
         if self.finish_seen:
             self._end(events)
-        elif self.data_event_seen or _EVENT_STREAM.match(self._plain):
+        elif self.data_event_seen or _like_events(self._plain):
             self.error = UpstreamCut("the backend closed the connection before its answer was finished")
         else:
             self.failure = {"error": self._plain.decode("utf-8", "replace")}
@@ -141,12 +140,11 @@ class Reader:
             if start[:1] in b"{[":
                 self._whole = []
 
-    def _collect(self, data: bytes) -> None:
-        if self._whole is not None:
-            self._whole.append(data)
-            self._whole_size += len(data)
-            if self._whole_size > self.max_answer:
-                self.error = UpstreamProtocolError(f"the backend's answer is larger than {self.max_answer} bytes")
+    def _collect(self, whole: list[bytes], data: bytes) -> None:
+        whole.append(data)
+        self._whole_size += len(data)
+        if self._whole_size > self.max_answer:
+            self.error = UpstreamProtocolError(f"the backend's answer is larger than {self.max_answer} bytes")
 
     def _frames(self, frames: list[Frame], events: list[Event]) -> None:
         for name, data in frames:
@@ -304,6 +302,12 @@ class Reader:
             raw = wire.decode(self._timings)
             return finish.usage_of_timings(raw) if isinstance(raw, dict) else None
         return None
+
+
+def _like_events(body: bytes) -> bool:
+    """Tell whether a body, which may be cut anywhere, begins like an event stream; an empty one does."""
+    start = body.lstrip(_BEFORE_JSON)
+    return any(start.startswith(name) or name.startswith(start) for name in _FIELDS)
 
 
 def _joined(thinking: Any) -> str:  # noqa: ANN401 - decoded JSON

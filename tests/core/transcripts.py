@@ -1,0 +1,92 @@
+"""Whole ways through the core: bytes of a backend in, both forms of our answer out."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from attrs import frozen
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from claude_bridge.core.accumulate import Accumulator
+from claude_bridge.core.dialect import DIALECTS
+from claude_bridge.core.errors import BridgeError
+from claude_bridge.core.reader import Reader
+from claude_bridge.core.writer import StreamWriter
+from tests.core.strategies import ODD_ARGUMENTS, in_steps, upstream_streams
+
+
+@frozen(kw_only=True)
+class Transcript:
+    """One answer of a backend and what became of it.
+
+    :ivar stream: for a client that streams.
+    :ivar message: decoded, for a client that does not; None where the answer failed.
+    :ivar failure: what the backend reported inside its answer.
+    :ivar error: what was wrong with the answer itself.
+    """
+
+    upstream: bytes
+    stream: bytes
+    message: dict[str, Any] | None
+    failure: object = None
+    error: BridgeError | None = None
+
+    @property
+    def invalid_input(self) -> bool:
+        """Tell whether the backend's tool arguments stayed no JSON, which no SDK can read."""
+        blocks = self.message["content"] if self.message is not None else []
+        return any("__unparsedToolInput" in block.get("input", ()) for block in blocks)
+
+
+def counted() -> Callable[[int], bytes]:
+    """Give a source of bytes that are different each time and the same in each run."""
+    numbers = itertools.count(1)
+    return lambda count: next(numbers).to_bytes(count, "little")
+
+
+def carried(pieces: Iterable[bytes], *, show_reasoning: bool = True, **reader_options: Any) -> Transcript:
+    """Carry a backend's answer, as its reads arrive, to both kinds of client."""
+    pieces = list(pieces)
+    reader = Reader(dialect=DIALECTS["generic"], random_bytes=counted(), **reader_options)
+    writer = StreamWriter(message_id="msg_1", model="m", input_tokens=5, show_reasoning=show_reasoning)
+    accumulator = Accumulator(message_id="msg_1", model="m", input_tokens=5, show_reasoning=show_reasoning)
+    out = []
+    for events in (*map(reader.feed, pieces), reader.close()):
+        out.append(writer.write(events))
+        accumulator.take(events)
+    return Transcript(
+        upstream=b"".join(pieces),
+        stream=b"".join(out),
+        message=json.loads(accumulator.body()) if accumulator.finished is not None else None,
+        failure=reader.failure,
+        error=reader.error,
+    )
+
+
+def allowed_input(text: str) -> bool:
+    """Tell whether tool input is one that the strategy broke on purpose."""
+    return text in ODD_ARGUMENTS
+
+
+def transcripts(count: int) -> list[Transcript]:
+    """Make that many different transcripts of finished answers, the same ones in each run."""
+    made: list[Transcript] = []
+
+    @seed(20_261_121)
+    @settings(
+        max_examples=count,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(upstream_streams(), st.integers(1, 100), st.booleans())
+    def make(upstream: bytes, size: int, show: bool) -> None:
+        made.append(carried(in_steps(upstream, size), show_reasoning=show))
+
+    make()
+    return made
