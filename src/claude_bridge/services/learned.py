@@ -50,7 +50,7 @@ class Learned:
         return note
 
     def applied(self, backend: str, target: Target) -> Target:
-        """Give ``target`` with what was learned; what is configured stays."""
+        """Give ``target`` with what was learned, where that is stricter than what is configured."""
         note = self.note(backend, target.model)
         return evolve(
             target,

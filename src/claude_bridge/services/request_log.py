@@ -7,7 +7,9 @@ from twisted.logger import Logger
 
 from claude_bridge.services.interfaces import AttemptRecord, RequestRecord
 
+_OK = 200
 _FIRST_SERVER_ERROR = 500
+_FINE = frozenset({"ok", "client_left"})
 
 
 @define
@@ -37,54 +39,57 @@ class RequestLog:
         )
 
     def request_ended(self, record: RequestRecord) -> None:
-        """Write the request's line; a failure of a backend or of ours is a warning."""
+        """Write the request's line; a failure of a backend or of ours is a warning, also in the middle of a 200."""
         last = record.attempts[-1] if record.attempts else None
-        if last is None:
-            self._log.info(
-                "{status} {outcome} {kind}{model}",
-                event="request",
-                request_id=record.request_id,
-                status=record.status,
-                outcome=record.outcome,
-                kind=record.kind,
-                model=record.model,
-                client=record.client,
-                attempts=0,
-                seconds=round(record.seconds, 3),
-            )
-            return
-        usage = last.usage
-        write = self._log.warn if record.status >= _FIRST_SERVER_ERROR else self._log.info
+        fields = _fields(record)
+        about = " ".join(part for part in (str(record.status), record.outcome, record.kind, record.model) if part)
+        if last is not None:
+            fields |= _attempt_fields(last)
+            about += f" -> {last.backend}/{last.model} in {record.seconds:.3f} s"
+        write = self._log.warn if _went_wrong(record) else self._log.info
         # formatted here: Twisted's formatter takes seven times as long, and this line is written for every request
-        write(
-            "{log_text}",
-            log_text=f"{record.status} {record.outcome} {record.kind} {record.model} -> {last.backend}/{last.model}"
-            f" in {record.seconds:.3f} s",
-            event="request",
-            request_id=record.request_id,
-            status=record.status,
-            outcome=record.outcome,
-            kind=record.kind,
-            model=record.model,
-            backend=last.backend,
-            upstream_model=last.model,
-            credential=last.credential,
-            attempts=len(record.attempts),
-            streamed=record.streamed,
-            session=record.session,
-            agent=record.agent,
-            client=record.client,
-            body_bytes=record.body_bytes,
-            seconds=round(record.seconds, 3),
-            first_byte_seconds=_rounded(record.first_byte_seconds),
-            first_event_seconds=_rounded(last.first_event_seconds),
-            input_tokens=usage.input_tokens if usage is not None else None,
-            cache_read_tokens=usage.cache_read_tokens if usage is not None else None,
-            cache_write_tokens=usage.cache_write_tokens if usage is not None else None,
-            output_tokens=usage.output_tokens if usage is not None else None,
-            thinking_tokens=usage.thinking_tokens if usage is not None else None,
-            estimated=usage.estimated if usage is not None else None,
-        )
+        write("{log_text}", log_text=about, **fields)
+
+
+def _went_wrong(record: RequestRecord) -> bool:
+    if record.status == _OK:
+        return record.outcome not in _FINE
+    return record.status >= _FIRST_SERVER_ERROR
+
+
+def _fields(record: RequestRecord) -> dict[str, object]:
+    return {
+        "event": "request",
+        "request_id": record.request_id,
+        "status": record.status,
+        "outcome": record.outcome,
+        "kind": record.kind,
+        "model": record.model,
+        "attempts": len(record.attempts),
+        "streamed": record.streamed,
+        "session": record.session,
+        "agent": record.agent,
+        "client": record.client,
+        "body_bytes": record.body_bytes,
+        "seconds": round(record.seconds, 3),
+        "first_byte_seconds": _rounded(record.first_byte_seconds),
+    }
+
+
+def _attempt_fields(last: AttemptRecord) -> dict[str, object]:
+    usage = last.usage
+    return {
+        "backend": last.backend,
+        "upstream_model": last.model,
+        "credential": last.credential,
+        "first_event_seconds": _rounded(last.first_event_seconds),
+        "input_tokens": usage.input_tokens if usage is not None else None,
+        "cache_read_tokens": usage.cache_read_tokens if usage is not None else None,
+        "cache_write_tokens": usage.cache_write_tokens if usage is not None else None,
+        "output_tokens": usage.output_tokens if usage is not None else None,
+        "thinking_tokens": usage.thinking_tokens if usage is not None else None,
+        "estimated": usage.estimated if usage is not None else None,
+    }
 
 
 def _rounded(seconds: float | None) -> float | None:

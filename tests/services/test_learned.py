@@ -1,0 +1,99 @@
+"""Promises of what is learned of models while they work."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claude_bridge.core.events import Usage
+from claude_bridge.core.target import Target
+from claude_bridge.services.learned import MOST_MODELS, Learned
+
+TARGET = Target(model="m", context_window=8000, max_output_tokens=500, reasoning_echo="all_turns")
+
+
+class NoteTests:
+    """Notes by backend and model."""
+
+    def test_backends_and_models_are_told_apart(self) -> None:
+        """What one model at one backend taught says nothing of another."""
+        learned = Learned()
+        learned.note("b", "m").context_window = 5
+        assert learned.note("b", "m").context_window == 5
+        assert learned.note("b", "other").context_window is None
+        assert learned.note("other", "m").context_window is None
+
+    def test_memory_is_bounded(self) -> None:
+        """Names may come from clients: of too many the longest unused is forgotten, never one in use."""
+        learned = Learned()
+        learned.note("b", "used").context_window = 5
+        learned.note("b", "unused").context_window = 5
+        for number in range(MOST_MODELS - 1):
+            learned.note("b", str(number))
+            learned.note("b", "used")
+        assert learned.note("b", "used").context_window == 5
+        assert learned.note("b", "unused").context_window is None
+
+
+class AppliedTests:
+    """What was learned, put into a target."""
+
+    def test_nothing_learned_changes_nothing(self) -> None:
+        """A target stays as configured until something is known."""
+        assert Learned().applied("b", TARGET) == TARGET
+
+    def test_smaller_numbers_win(self) -> None:
+        """The backend's own word counts where it is stricter than the configuration, and never widens it."""
+        learned = Learned()
+        note = learned.note("b", "m")
+        note.context_window, note.max_output_tokens = 4000, 900
+        applied = learned.applied("b", TARGET)
+        assert (applied.context_window, applied.max_output_tokens) == (4000, 500)
+
+    def test_numbers_fill_gaps(self) -> None:
+        """What is not configured is what was learned."""
+        learned = Learned()
+        note = learned.note("b", "m")
+        note.context_window, note.max_output_tokens = 4000, 900
+        applied = learned.applied("b", Target(model="m"))
+        assert (applied.context_window, applied.max_output_tokens) == (4000, 900)
+
+    def test_refused_reasoning_is_left_out(self) -> None:
+        """After a refusal no past reasoning is sent, whatever is configured."""
+        learned = Learned()
+        learned.note("b", "m").refuses_reasoning = True
+        assert learned.applied("b", TARGET).reasoning_echo == "never"
+
+
+class EstimateTests:
+    """True counts correct the rough estimate."""
+
+    def test_corrected(self) -> None:
+        """An estimate moves towards what prompts really count, cached parts included."""
+        learned = Learned()
+        assert learned.estimate("b", "m", 1000) == 1000
+        learned.prompt_counted("b", "m", 1000, Usage(input_tokens=500, cache_read_tokens=400, cache_write_tokens=500))
+        assert learned.estimate("b", "m", 1000) == pytest.approx(1120, abs=1)
+        assert learned.estimate("b", "other", 1000) == 1000
+
+    @pytest.mark.parametrize("usage", [Usage(input_tokens=5000, estimated=True), Usage()])
+    def test_only_true_counts_teach(self, usage: Usage) -> None:
+        """Our own estimate, and a backend that counts nothing, teach nothing."""
+        learned = Learned()
+        learned.prompt_counted("b", "m", 1000, usage)
+        assert learned.estimate("b", "m", 1000) == 1000
+
+    def test_small_prompts_do_not_teach(self) -> None:
+        """In a small request the chat template weighs more than the text."""
+        learned = Learned()
+        learned.prompt_counted("b", "m", 20, Usage(input_tokens=40))
+        assert learned.estimate("b", "m", 1000) == 1000
+
+    @given(counts=st.lists(st.integers(min_value=1, max_value=10**9), max_size=60))
+    def test_no_count_leads_astray(self, counts: list[int]) -> None:
+        """Whatever a backend claims, the estimate stays within half and double."""
+        learned = Learned()
+        for count in counts:
+            learned.prompt_counted("b", "m", 10_000, Usage(input_tokens=count))
+        assert 500 <= learned.estimate("b", "m", 1000) <= 2000

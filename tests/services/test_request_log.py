@@ -1,0 +1,138 @@
+"""Promises of the request log: one line a request."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+from twisted.logger import LogEvent, Logger, LogLevel, formatEvent
+
+from claude_bridge.core.events import Usage
+from claude_bridge.services.interfaces import AttemptRecord, RequestRecord
+from claude_bridge.services.request_log import RequestLog
+
+ATTEMPT = AttemptRecord(
+    backend="box",
+    model="zai/GLM",
+    credential="client",
+    started=1_700_000_000.0,
+    seconds=2.34567,
+    first_event_seconds=0.98765,
+    status=200,
+    outcome="ok",
+    usage=Usage(12, 7, 3, 2, thinking_tokens=4, raw={"prompt_tokens": 17}),
+)
+RECORD = RequestRecord(
+    request_id="req_1",
+    kind="main",
+    model="claude-opus-5-5",
+    session="s-1",
+    agent="a-1",
+    client="anna",
+    streamed=True,
+    started=1_700_000_000.0,
+    seconds=2.5,
+    first_byte_seconds=1.23456,
+    status=200,
+    outcome="ok",
+    body_bytes=1234,
+    attempts=(evolve(ATTEMPT, outcome="refused"), ATTEMPT),
+)
+
+
+def logged(record: RequestRecord) -> LogEvent:
+    """Give the one event that a request's end writes."""
+    events: list[LogEvent] = []
+    RequestLog(log=Logger(observer=events.append, namespace="test")).request_ended(record)
+    (event,) = events
+    return event
+
+
+class RequestLineTests:
+    """The line at a request's end."""
+
+    def test_names_everything(self) -> None:
+        """Ids, model, backend, attempts, times, tokens and outcome are fields of the line."""
+        event = logged(RECORD)
+        told = {name: value for name, value in event.items() if not name.startswith("log_")}
+        assert told == {
+            "event": "request",
+            "request_id": "req_1",
+            "status": 200,
+            "outcome": "ok",
+            "kind": "main",
+            "model": "claude-opus-5-5",
+            "backend": "box",
+            "upstream_model": "zai/GLM",
+            "credential": "client",
+            "attempts": 2,
+            "streamed": True,
+            "session": "s-1",
+            "agent": "a-1",
+            "client": "anna",
+            "body_bytes": 1234,
+            "seconds": 2.5,
+            "first_byte_seconds": 1.235,
+            "first_event_seconds": 0.988,
+            "input_tokens": 12,
+            "output_tokens": 7,
+            "cache_read_tokens": 3,
+            "cache_write_tokens": 2,
+            "thinking_tokens": 4,
+            "estimated": False,
+        }
+        assert formatEvent(event) == "200 ok main claude-opus-5-5 -> box/zai/GLM in 2.500 s"
+
+    def test_without_usage(self) -> None:
+        """A request without counts has none, rather than zeros."""
+        event = logged(evolve(RECORD, attempts=(evolve(ATTEMPT, usage=None, first_event_seconds=None),)))
+        assert (event["input_tokens"], event["first_event_seconds"]) == (None, None)
+
+    def test_without_a_backend(self) -> None:
+        """A request that no backend was asked for has a line of its own, words apart."""
+        event = logged(evolve(RECORD, attempts=(), status=503, outcome="circuit_open"))
+        assert formatEvent(event) == "503 circuit_open main claude-opus-5-5"
+        assert (event["attempts"], event["session"], event["body_bytes"]) == (0, "s-1", 1234)
+        assert "backend" not in event
+
+    @pytest.mark.parametrize(("kind", "model"), [("/v1/nonsense", ""), ("", "m")])
+    def test_no_stray_blanks(self, kind: str, model: str) -> None:
+        """What is not known leaves no gap in the line."""
+        event = logged(evolve(RECORD, attempts=(), kind=kind, model=model, status=404, outcome="not_found"))
+        assert formatEvent(event) == f"404 not_found {kind or model}"
+
+    @pytest.mark.parametrize(
+        ("status", "outcome", "attempts", "level"),
+        [
+            (200, "ok", (ATTEMPT,), LogLevel.info),
+            (400, "context_overflow", (ATTEMPT,), LogLevel.info),
+            (404, "not_found", (), LogLevel.info),
+            (0, "client_left", (ATTEMPT,), LogLevel.info),
+            (200, "client_left", (ATTEMPT,), LogLevel.info),
+            (502, "upstream_cut", (ATTEMPT,), LogLevel.warn),
+            (200, "upstream_cut", (ATTEMPT,), LogLevel.warn),
+            (529, "bridge_overloaded", (), LogLevel.warn),
+            (500, "internal_fault", (), LogLevel.warn),
+        ],
+    )
+    def test_level(self, status: int, outcome: str, attempts: tuple[AttemptRecord, ...], level: object) -> None:
+        """Failures of a backend or of ours are warnings, also those in the middle of a 200; all else is information."""
+        event = logged(evolve(RECORD, status=status, outcome=outcome, attempts=attempts))
+        assert event["log_level"] is level
+
+
+class AttemptLineTests:
+    """The line of a single attempt."""
+
+    def test_only_for_who_looks_closely(self) -> None:
+        """Attempts are written at debug level, by the request's id."""
+        events: list[LogEvent] = []
+        RequestLog(detailed=True, log=Logger(observer=events.append, namespace="test")).attempt_ended("req_1", ATTEMPT)
+        (event,) = events
+        assert (event["log_level"], event["request_id"], event["seconds"]) == (LogLevel.debug, "req_1", 2.346)
+        assert formatEvent(event) == "req_1 attempt at box/zai/GLM: ok"
+
+    def test_else_not_at_all(self) -> None:
+        """Otherwise an attempt costs nothing."""
+        events: list[LogEvent] = []
+        RequestLog(log=Logger(observer=events.append, namespace="test")).attempt_ended("req_1", ATTEMPT)
+        assert events == []
