@@ -17,6 +17,8 @@ _GZIP: Final = 16 + zlib.MAX_WBITS
 class IncomingBody:
     """Bytes in, at most ``limit`` decompressed bytes kept.
 
+    What arrives is held against the same limit: gzip members that unpack to nothing could else be sent for ever.
+
     :ivar content: what has been unpacked so far.
     """
 
@@ -24,7 +26,9 @@ class IncomingBody:
     encoding: str = ""
     content: BytesIO = field(factory=BytesIO, init=False)
     _unpack: zlib._Decompress | None = field(default=None, init=False)
+    _arrived: int = field(default=0, init=False)
     _size: int = field(default=0, init=False)
+    _inside: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         """Choose the decoder; raises `InvalidRequest` for one that we do not have."""
@@ -38,12 +42,15 @@ class IncomingBody:
             )
 
     def declared(self, length: int | None) -> None:
-        """Check the declared length; raises `RequestTooLarge`."""
+        """Check a length, declared or arrived; raises `RequestTooLarge`, and keeps nothing of such a body."""
         if length is not None and length > self.limit:
+            self.content = BytesIO()
             raise self._too_large()
 
     def feed(self, data: bytes) -> None:
         """Take more bytes; raises `RequestTooLarge`, or `InvalidRequest` for broken gzip."""
+        self._arrived += len(data)
+        self.declared(self._arrived)
         while self._unpack is not None and data:
             try:
                 unpacked = self._unpack.decompress(data, self.limit + 1 - self._size)
@@ -51,6 +58,7 @@ class IncomingBody:
                 raise InvalidRequest("the request body is not valid gzip") from error
             self._keep(unpacked)
             data = self._unpack.unconsumed_tail
+            self._inside = not self._unpack.eof
             if self._unpack.eof:
                 data = self._unpack.unused_data
                 self._unpack = zlib.decompressobj(_GZIP)
@@ -59,14 +67,12 @@ class IncomingBody:
 
     def end(self) -> None:
         """Check that the packing is complete; raises `InvalidRequest`."""
-        if self._unpack is not None and self._size and not self._unpack.eof and self._unpack.flush():
+        if self._inside:
             raise InvalidRequest("the request body's gzip data is cut short")
 
     def _keep(self, data: bytes) -> None:
         self._size += len(data)
-        if self._size > self.limit:
-            self.content = BytesIO()
-            raise self._too_large()
+        self.declared(self._size)
         self.content.write(data)
 
     def _too_large(self) -> RequestTooLarge:

@@ -17,6 +17,9 @@ from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import AuthenticationFailed, PermissionDenied
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+OPEN: Final = frozenset({"/", "/api/hello", "/health", "/health/live"})
+"""Paths that need no key. Everything else does, whatever it is: a path may be spelled in more ways than one."""
+
 _BEARER: Final = "bearer "
 
 
@@ -54,7 +57,7 @@ class Gatekeeper:
         self._check_host(headers.get("host"), local_host)
         self._check_origin(headers.get("origin"))
         credentials = _credentials(headers)
-        if self._config.server.credentials != "keys" or not path.startswith("/v1/"):
+        if self._config.server.credentials != "keys" or path in OPEN:
             return Client(credential=credentials[0] if credentials else None)
         return self._known(credentials)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -13,6 +14,8 @@ from claude_bridge.services.dispatch.catalogue import PublishedModel
 
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 1000
+
+_NUMBER: Final = re.compile(r"[0-9]{1,4}")
 
 
 @frozen(kw_only=True)
@@ -27,7 +30,7 @@ class Page:
     def asked(cls, args: Mapping[bytes, Sequence[bytes]]) -> Page:
         """Read the query; raises `InvalidRequest` for a limit that is no number from 1 to 1000."""
         limit = _first(args, b"limit")
-        if limit is not None and not (limit.isdigit() and 1 <= int(limit) <= MAX_LIMIT):
+        if limit is not None and not (_NUMBER.fullmatch(limit) and 1 <= int(limit) <= MAX_LIMIT):
             raise InvalidRequest(f"limit: Input should be a number from 1 to {MAX_LIMIT}")
         return cls(
             limit=DEFAULT_LIMIT if limit is None else int(limit),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
+from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, ITCPTransport
@@ -28,6 +29,10 @@ from claude_bridge.edge.replies import begin_error, write_error
 MAX_DISCARDED: Final = 64 * 1024 * 1024
 """Bytes of a refused body that are read and thrown away. A client that is still sending must be read from, or the
 reset that follows would swallow the answer that says why; but not for ever."""
+
+LINGER: Final = 5.0
+"""Seconds without a byte after which a refused client's connection is closed, sent body or not: one that asked with
+``Expect`` before sending will send nothing any more."""
 
 
 class SiteRuntime(Protocol):
@@ -105,7 +110,7 @@ class BridgeRequest(Request):
     def process(self) -> None:
         """Send what Klein would answer with a page of its own to the envelope instead."""
         try:
-            self.path.decode()
+            unquote_to_bytes(self.path).decode()
         except UnicodeDecodeError:
             write_error(self, InvalidRequest("the path is not UTF-8"), self.request_id)
             return
@@ -145,6 +150,7 @@ class BridgeRequest(Request):
         """
         self.refusal = error
         self.channel.persistent = False
+        self.channel.setTimeout(LINGER)
         self.setHeader(b"connection", b"close")
         self.requestHeaders.removeHeader(b"expect")
         self.channel.site.current().refused(self, error)
