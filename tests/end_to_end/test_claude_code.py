@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import time
+from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from itertools import zip_longest
@@ -38,6 +39,9 @@ pytestmark = [
 ]
 
 ALLOWED = ("--allowedTools", "Bash,Read,Edit,Agent,WebSearch,ToolSearch")
+
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAIAAAACUFjqAAAAEklEQVR42mNoUDDAgxhGpbEhAFUVUUGnJ1SKAAAAAElFTkSuQmCC"
+"""A PNG of 10 by 10 pixels."""
 
 GONE_SECONDS = 0.1
 """Seconds within which an upstream connection is gone after the client left."""
@@ -157,6 +161,18 @@ class TurnTests:
         assert '\ttw\u00f6 "2"' in said(messages(backend.chats[1], "tool")[-1])
         arguments = messages(backend.chats[2], "assistant")[-1]["tool_calls"][0]["function"]["arguments"]
         assert json.loads(arguments)["new_string"] == "\u4e8c\\n2"
+
+    @pytest_twisted.ensureDeferred
+    async def test_picture(self, backend: ScriptedBackend, user: ClaudeCode) -> None:
+        """A picture that the model reads reaches it as a picture."""
+        path = user.project / "dot.png"
+        path.write_bytes(b64decode(PICTURE))
+        backend.enqueue(calls("Read", file_path=str(path)), says("A dot."))
+        turn = await user.turn("Look at it", *ALLOWED)
+        assert turn.answer == "A dot."
+        parts = messages(backend.chats[1], "user")[-1]["content"]
+        (picture,) = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
+        assert b64decode(picture.removeprefix("data:image/png;base64,")).startswith(b"\x89PNG")
 
     @pytest_twisted.ensureDeferred
     async def test_parallel(self, backend: ScriptedBackend, user: ClaudeCode) -> None:
@@ -462,6 +478,16 @@ class FaultTests:
         first, *others = [chat.json["max_tokens"] for chat in backend.chats]
         assert first == 128_000
         assert min(others) > 20_000
+
+    @pytest_twisted.ensureDeferred
+    async def test_wrong_key(self, backend: ScriptedBackend, daemon: Daemon, user: ClaudeCode) -> None:
+        """A key that the backend refuses ends the turn at once with the backend's words, not after minutes."""
+        backend.api_key = "another"
+        turn = await user.turn("Let me in")
+        assert turn.result["is_error"]
+        assert "Incorrect API key provided." in turn.result["result"]
+        assert [line["status"] for line in requests(daemon)] == [401]
+        assert turn.system("api_retry") == []
 
     @pytest_twisted.ensureDeferred
     @pytest.mark.parametrize(
