@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from claude_bridge.core.anthropic import Tool
 from claude_bridge.core.blocks import BlockReader, Summary, ToolResult, text_of
 from claude_bridge.core.openai import FunctionCall, Part, TextPart, ToolCall
 from claude_bridge.core.wire import Raw
@@ -404,6 +405,25 @@ class UnknownBlockTests:
     def test_tool_changes(self, kind: str, expected: str) -> None:
         """The model is told when a tool comes or goes."""
         assert content({"type": kind, "tool": {"type": "tool_reference", "name": "x"}}) == expected
+
+    def test_noted_tools(self) -> None:
+        """Whoever reads the blocks knows then which tools came and went."""
+        reader = BlockReader()
+        changes: list[tuple[str, object]] = [
+            ("tool_addition", {"type": "tool_reference", "name": "a"}),
+            ("tool_addition", {"type": "tool_definition", "definition": {"name": "b", "description": 5}}),
+            ("tool_removal", {"type": "tool_reference", "name": "a"}),
+            ("tool_removal", {"type": "tool_reference", "name": "c"}),
+            ("tool_addition", {"type": "tool_reference", "name": "c"}),
+            ("tool_removal", {"type": "mcp_tool_reference", "name": "b"}),
+            ("tool_removal", {"type": "tool_reference", "name": ""}),
+            ("tool_removal", None),
+        ]
+        pieces = reader.read([Raw(json.dumps({"type": kind, "tool": one}).encode()) for kind, one in changes], "p")
+        assert len(pieces) == 5
+        assert reader.loaded - reader.removed == {"b", "c"}
+        assert reader.removed == {"a"}
+        assert reader.defined == [Tool("b")]
 
     @pytest.mark.parametrize("block", [{}, {"type": ""}, {"type": None}, {"type": 5}, "x", 5, None, []])
     def test_no_type(self, block: object) -> None:

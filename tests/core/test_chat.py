@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from claude_bridge.core.chat import ChatMessages
+from claude_bridge.core.conversation import read
 from claude_bridge.core.ids import downstream_id
 from claude_bridge.core.target import ReasoningEcho, Target
-from tests.core.asking import IMAGE, IMAGE_PART, assistant, result, text, told, use, user
+from tests.core.asking import IMAGE, IMAGE_PART, asked, assistant, result, system, text, told, use, user
 
 
 def calls(sent: Any) -> list[str]:
@@ -107,6 +109,39 @@ class PairTests:
         assert answers(sent) == [("t1", "see\n[image 1]"), ("t2", "[image 2]")]
         labels = [{"type": "text", "text": f"[image {number}] of the tool result above:"} for number in (1, 2)]
         assert sent[-1]["content"] == [labels[0], IMAGE_PART, labels[1], IMAGE_PART, IMAGE_PART]
+
+
+class OtherMessagesTests:
+    """What else becomes a message."""
+
+    def test_system(self) -> None:
+        """The system prompt comes first; system messages keep their place where the server takes them."""
+        inline = Target(model="m", system_messages="inline")
+        sent = told(user("a"), system("s"), assistant(use("t")), system("u"), system=[text("top")], target=inline)
+        assert [(one["role"], one["content"]) for one in sent] == [
+            ("system", "top"),
+            ("user", "a"),
+            ("system", "s"),
+            ("assistant", None),
+            ("tool", "[no result]"),
+            ("system", "u"),
+        ]
+        assert told(user("a"), system(""), target=inline) == [{"role": "user", "content": "a"}]
+
+    def test_summary(self) -> None:
+        """What is left of a compacted part is told to the model by the user."""
+        summary = {"type": "compaction", "content": "well"}
+        sent = told(assistant(summary, text("so")))
+        assert sent[0] == {"role": "user", "content": "Summary of earlier conversation: well"}
+        assert sent[1] == {"role": "assistant", "content": "so"}
+
+    def test_names(self) -> None:
+        """A called tool whose name is illegal has a legal one, and the way back is kept."""
+        turns = read(asked(user("a"), assistant(use("t", "s.f"))).messages, "fold").turns
+        chat = ChatMessages("auto")
+        calls_ = chat.build(turns, "")[1].tool_calls
+        assert calls_ is not None
+        assert chat.names == {calls_[0].function.name: "s.f"}
 
 
 class IdTests:

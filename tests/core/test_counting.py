@@ -104,6 +104,11 @@ class QuickTests:
         document = {"type": "document", "source": {"type": "base64", "data": "A" * 400_000}}
         assert quick(asked(user(document)), 400_360) == rough(360) + REPLY_TOKENS + PDF_PAGE_TOKENS
 
+    def test_beside_text(self) -> None:
+        """Text beside a picture costs by its bytes."""
+        both = asked(user(result("a", [text(SAID), BIG_IMAGE])))
+        assert quick(both, 400_360) == rough(360) + REPLY_TOKENS + UNKNOWN_IMAGE_TOKENS
+
     def test_malformed(self) -> None:
         """A malformed block is somebody else's to refuse."""
         broken = {"type": "image", "source": {"type": "base64", "data": "A" * 4000}}

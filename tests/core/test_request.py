@@ -167,6 +167,24 @@ class FieldTests:
         sent = added(output_config={"format": {"type": "json_schema", "schema": large}})
         assert sent["response_format"]["json_schema"] == {"name": "response", "schema": large}
 
+    def test_tools(self) -> None:
+        """Tools go along with what is said about them."""
+        choice = {"type": "any", "disable_parallel_tool_use": True}
+        assert added(tools=[tool("a")], tool_choice=choice) == {
+            "tool_choice": "required",
+            "parallel_tool_calls": False,
+            "tools": [
+                {
+                    "type": "function",
+                    "function": {
+                        "name": "a",
+                        "description": "Does a.",
+                        "parameters": {"type": "object", "properties": {}},
+                    },
+                }
+            ],
+        }
+
     def test_newer_format_first(self) -> None:
         """Where both fields speak the newer one counts."""
         both = added(
@@ -301,6 +319,15 @@ class RefusalTests:
         """A field of the wrong type, missing or out of range is named."""
         whole = {**json.loads(body(user("hi"))), **change}
         assert refusal_of(json.dumps(whole).encode()).startswith(expected)
+
+    def test_tools(self) -> None:
+        """A tool without a name, or with parameters that are no object, is named by its place."""
+        assert refusal(user("hi"), tools=[{"input_schema": {}}]) == "tools.0.name: Field required"
+        assert refusal(user("hi"), tools=[tool(), tool("b", input_schema=[])]).startswith("tools.1.input_schema: ")
+
+    def test_nothing_said(self) -> None:
+        """A conversation in which nobody says anything is refused."""
+        assert refusal(assistant("")) == "messages: at least one message must have content"
 
     @pytest.mark.parametrize("name", ["model", "messages", "max_tokens"])
     def test_missing(self, name: str) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core import request, tools
+from claude_bridge.core.anthropic import ToolChoice
 from claude_bridge.core.tools import upstream_name
 from tests.core.asking import TARGET, asked, assistant, chat, refusal, result, system, text, tool, use, user
 
@@ -235,6 +236,11 @@ class ChoiceTests:
         """Each choice has its counterpart; one that points at nothing is left out."""
         sent = chat(user("hi"), tools=[tool("a"), tool("b")], tool_choice=choice)
         assert sent.get("tool_choice") == expected
+
+    def test_nothing_to_choose(self) -> None:
+        """Without tools there is no choice."""
+        for kind in ("any", "auto", "none"):
+            assert tools.chosen(ToolChoice(kind), tools.OfferedTools([], {})) is None
 
     @pytest.mark.parametrize(("value", "expected"), [(True, False), (False, None), (None, None)])
     @pytest.mark.parametrize("kind", ["auto", "any", "tool"])

@@ -17,7 +17,6 @@ from claude_bridge.core.anthropic import (
     Block,
     DocumentBlock,
     ImageBlock,
-    RedactedThinkingBlock,
     SearchResultBlock,
     TextBlock,
     ThinkingBlock,
@@ -39,6 +38,9 @@ LARGEST: Final = 1 << 20
 
 UNSAID: Final = frozenset({"fallback", "mcp_tool_listing"})
 """Blocks in which nobody says anything: which model took over, and tools that only Anthropic's servers can call."""
+
+PARTS: Final = (TextPart, ImagePart, FilePart)
+"""The members of ``Part``: looking a class up in a tuple takes a tenth of the time that a union takes."""
 
 _UNPARSED: Final = "__unparsedToolInput"
 
@@ -101,14 +103,12 @@ class BlockReader:
         if path.count(".") > DEEPEST:
             raise wire.WireError(f"{path}: content is nested too deeply")
         pieces = self.read(content, path)
-        return [piece if isinstance(piece, Part) else TextPart(text_of(piece)) for piece in pieces]
+        return [piece if isinstance(piece, PARTS) else TextPart(text_of(piece)) for piece in pieces]
 
     def _rare(self, block: Block, path: str) -> list[Piece]:
         match block:
             case ThinkingBlock():
                 return [block]
-            case RedactedThinkingBlock():
-                return []
             case ImageBlock():
                 return [_image(block, path)]
             case DocumentBlock():
@@ -119,7 +119,7 @@ class BlockReader:
                 return [self._loaded(block.tool_name)]
             case UnknownBlock():
                 return self._unknown(block)
-        return []
+        return []  # redacted thinking: only its maker can read it
 
     def _document(self, block: DocumentBlock, path: str) -> list[Part]:
         """Read a document: PDF to a file part, text to text under its title, images in it to parts of their own."""
@@ -213,16 +213,9 @@ def _arguments(block: ToolUseBlock, path: str) -> str:
     if _UNPARSED in text and len(text) <= LARGEST:
         inner = wire.decode(block.input).get(_UNPARSED)
         raw = inner.get("raw") if isinstance(inner, dict) else None
-        if isinstance(raw, str) and _is_json_object(raw):
+        if isinstance(raw, str) and wire.is_object(raw):
             return raw
     return text
-
-
-def _is_json_object(text: str) -> bool:
-    try:
-        return isinstance(wire.decode(text.encode()), dict)
-    except wire.WireError:
-        return False
 
 
 def _image(block: ImageBlock, path: str) -> Part:

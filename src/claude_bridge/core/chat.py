@@ -13,7 +13,7 @@ from typing import Final
 from attrs import define, field
 
 from claude_bridge.core.anthropic import ThinkingBlock
-from claude_bridge.core.blocks import Piece, Summary, ToolResult, text_of
+from claude_bridge.core.blocks import PARTS, Piece, Summary, ToolResult, text_of
 from claude_bridge.core.conversation import Turn
 from claude_bridge.core.ids import upstream_id
 from claude_bridge.core.openai import ChatMessage, FunctionCall, ImagePart, Part, TextPart, ToolCall
@@ -131,7 +131,7 @@ class ChatMessages:
         answered = any(call.result for call in self._open)
         said = self._answer_calls()
         for piece in rest:
-            said += [piece] if isinstance(piece, Part) else self._as_parts(piece)
+            said += [piece] if isinstance(piece, PARTS) else self._as_parts(piece)
         if said or not answered:
             self._messages.append(ChatMessage("user", _content(said)))
         self._settle()
@@ -160,15 +160,16 @@ class ChatMessages:
     def _answer_calls(self) -> list[Part]:
         """Write the tool messages in the calls' order; give the images that only a user message can carry."""
         shown: list[Part] = []
+        if not self._open:
+            return shown
         for call in self._open:
             text = NO_RESULT
             if call.result is not None:
                 text, more = self._result(call.result)
                 shown += more
             self._messages.append(ChatMessage("tool", text, tool_call_id=call.upstream))
-        if self._open:
-            self._open = []
-            self._awaited = {}
+        self._open = []
+        self._awaited = {}
         return shown
 
     def _result(self, result: ToolResult) -> tuple[str, list[Part]]:
