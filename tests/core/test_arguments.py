@@ -83,6 +83,8 @@ class ArgumentsFilterTests:
             '{"cut": "of\\',
             '{"a": ]} and the rest',
             '{"a": [1} and the rest',
+            '{"a": ][} and the rest',
+            '{"a": [1} ] {} and the rest',
             '{"a": "\\x"}',
             "[1, 2] x",
             "no JSON",

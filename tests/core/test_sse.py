@@ -106,6 +106,8 @@ class DecoderTests:
         """The limit holds for an event that arrives whole, and many small events in one read are no large one."""
         with pytest.raises(UpstreamProtocolError):
             read([b"data: " + b"x" * 2000 + b"\n\n"], limit=1000)
+        with pytest.raises(UpstreamProtocolError):
+            read([b"data: y\n\n", b"data: " + b"x" * 2000 + b"\n\n"], limit=1000)
         assert len(read([b"data: x\n\n" * 1000], limit=1000)) == 1000
 
     def test_comments_cost_nothing(self) -> None:
