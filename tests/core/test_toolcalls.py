@@ -136,6 +136,11 @@ class ToolCallsTests:
         parts = [part(0, None, "f"), part(1, arguments="{"), part(1, None, "g", "}")]
         assert summary(*parts) == [("", "f", "{}"), ("", "g", "{}")]
 
+    def test_new_id_before_its_name(self) -> None:
+        """So is a new id."""
+        parts = [part(None, "a", "f", "{}"), part(None, "b", None, '{"x":'), part(None, "b", "f", "1}")]
+        assert summary(*parts) == [("a", "f", "{}"), ("b", "f", '{"x":1}')]
+
     def test_nameless(self) -> None:
         """A call that never gets a name cannot be called and is dropped; its neighbours stay."""
         assert summary(part(0, "a", None, "{}"), part(1, "b", "g", "{}")) == [("b", "g", "{}")]
