@@ -7,7 +7,9 @@ shows (peers 65 and 66).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from attrs import define, field, frozen
@@ -21,6 +23,7 @@ OPEN: Final = frozenset({"/", "/api/hello", "/health", "/health/live"})
 """Paths that need no key. Everything else does, whatever it is: a path may be spelled in more ways than one."""
 
 _BEARER: Final = "bearer "
+_HOST: Final = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::[0-9]*)?")
 
 
 @frozen(kw_only=True)
@@ -46,7 +49,7 @@ class Gatekeeper:
     def __attrs_post_init__(self) -> None:
         """Fold the names' case once."""
         server = self._config.server
-        self._hosts = LOOPBACK | frozenset(host.strip("[]").lower() for host in server.allowed_hosts)
+        self._hosts = LOOPBACK | frozenset(_folded(host.strip("[]")) for host in server.allowed_hosts)
         self._origins = frozenset(origin.lower() for origin in server.allowed_origins)
 
     def admit(self, headers: Mapping[str, str], path: str, local_host: str) -> Client:
@@ -63,9 +66,10 @@ class Gatekeeper:
 
     def _check_host(self, host: str | None, local_host: str) -> None:
         name = _host_name(host or "")
-        if name not in self._hosts and name != local_host.lower():
+        if not name or (name not in self._hosts and name != _folded(local_host)):
             raise PermissionDenied(
-                f"Host {name!r} is not served here; if it is this server's name, add it to `allowed_hosts` in [server]",
+                f"Host {name[:100]!r} is not served here; if it is this server's name, add it to `allowed_hosts` in "
+                "[server]",
                 should_retry=False,
             )
 
@@ -99,7 +103,16 @@ def _credentials(headers: Mapping[str, str]) -> list[Secret]:
 
 
 def _host_name(host: str) -> str:
-    """Strip the port, and the brackets of an IPv6 address."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.rpartition(":")[0].lower() if host.count(":") == 1 else host.lower()
+    """Strip the port, and the brackets of an IPv6 address; "" for what is no host at all."""
+    found = _HOST.fullmatch(host)
+    return _folded(found[1] or found[2]) if found is not None else ""
+
+
+def _folded(host: str) -> str:
+    """Give one spelling of a name or an address: lower case, no zone, IPv4 as itself where it travels inside IPv6."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host.lower()
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)

@@ -10,17 +10,21 @@ from typing import Final
 from attrs import frozen
 
 from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.facts import plain_model
 from claude_bridge.services.dispatch.catalogue import PublishedModel
 
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 1000
+
+_LAST_TIME: Final = 253_402_300_799
+"""The last second of the year 9999. Backends that tell milliseconds tell more."""
 
 _NUMBER: Final = re.compile(r"[0-9]{1,4}")
 
 
 @frozen(kw_only=True)
 class Page:
-    """What part of the list is asked for. A cursor is an entry's id; an unknown one gives an empty page."""
+    """What part of the list is asked for. A cursor is an entry's plain name; an unknown one gives an empty page."""
 
     limit: int = DEFAULT_LIMIT
     after_id: str | None = None
@@ -34,14 +38,14 @@ class Page:
             raise InvalidRequest(f"limit: Input should be a number from 1 to {MAX_LIMIT}")
         return cls(
             limit=DEFAULT_LIMIT if limit is None else int(limit),
-            after_id=_first(args, b"after_id"),
-            before_id=_first(args, b"before_id"),
+            after_id=_cursor(args, b"after_id"),
+            before_id=_cursor(args, b"before_id"),
         )
 
 
 def render(models: Sequence[PublishedModel], page: Page) -> dict[str, object]:
     """Give one page of the list."""
-    names = [model.id for model in models]
+    names = [plain_model(model.id) for model in models]
     start, end = 0, len(models)
     if page.after_id is not None:
         start = names.index(page.after_id) + 1 if page.after_id in names else end
@@ -63,7 +67,8 @@ def render(models: Sequence[PublishedModel], page: Page) -> dict[str, object]:
 
 def entry(model: PublishedModel) -> dict[str, object]:
     """Give one model. Where nobody knows when it was made, the time is the epoch, as the API's documents say."""
-    created = datetime.fromtimestamp(model.created or 0, UTC)
+    told = model.created or 0
+    created = datetime.fromtimestamp(told if told <= _LAST_TIME else 0, UTC)
     return {
         "type": "model",
         "id": model.id,
@@ -74,6 +79,11 @@ def entry(model: PublishedModel) -> dict[str, object]:
         "max_tokens": model.max_tokens,
         "capabilities": None,
     }
+
+
+def _cursor(args: Mapping[bytes, Sequence[bytes]], name: bytes) -> str | None:
+    value = _first(args, name)
+    return None if value is None else plain_model(value)
 
 
 def _first(args: Mapping[bytes, Sequence[bytes]], name: bytes) -> str | None:

@@ -7,6 +7,7 @@ into memory, a channel with a deadline for the head, a site that knows its conne
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any, Final, Protocol, cast
 from urllib.parse import unquote_to_bytes
 
@@ -109,15 +110,19 @@ class BridgeRequest(Request):
 
     def process(self) -> None:
         """Send what Klein would answer with a page of its own to the envelope instead."""
+        error = self._odd_path()
+        if error is None:
+            super().process()
+            return
+        self.channel.site.current().refused(self, error)
+        write_error(self, error, self.request_id)
+
+    def _odd_path(self) -> BridgeError | None:
         try:
             unquote_to_bytes(self.path).decode()
         except UnicodeDecodeError:
-            write_error(self, InvalidRequest("the path is not UTF-8"), self.request_id)
-            return
-        if not self.path.startswith(b"/"):
-            write_error(self, NotFound("no such path"), self.request_id)
-            return
-        super().process()
+            return InvalidRequest("the path is not UTF-8")
+        return None if self.path.startswith(b"/") else NotFound("no such path")
 
     def processingFailed(self, reason: Failure) -> Any:  # noqa: N802, ANN401 - Twisted's signature
         """Log a fault of our own and answer in the envelope where that is still possible."""
@@ -154,6 +159,8 @@ class BridgeRequest(Request):
         self.setHeader(b"connection", b"close")
         self.requestHeaders.removeHeader(b"expect")
         self.channel.site.current().refused(self, error)
+        if self._body is not None:
+            self._body.content = self.content = BytesIO()  # what came of it is not kept while the rest comes
         if now and not self.startedWriting:
             begin_error(self, error, self.request_id)
 
@@ -185,9 +192,11 @@ class BridgeChannel(HTTPChannel):
         super().dataReceived(data)
 
     def allHeadersReceived(self) -> None:  # noqa: N802 - Twisted's name
-        """Stop the deadline."""
+        """Stop the deadline. What Twisted then says of the next request does not hold while the site is draining."""
         self._stop_deadline()
         super().allHeadersReceived()
+        if self.site.draining:
+            self.persistent = False
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802 - Twisted's name
         """Leave the site's connections."""
@@ -247,6 +256,11 @@ class BridgeSite(Site):
 
     def log(self, request: HTTPRequest) -> None:
         """Write no access log of Twisted's; the bridge's own line says more."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether no more requests are welcome on any connection."""
+        return self._drained is not None
 
     def connected(self, channel: BridgeChannel) -> None:
         """Note a connection."""

@@ -1,0 +1,232 @@
+"""The edge over in-memory connections: real channel, site and routes; the test plays client and backend."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.web.http import _ChunkedTransferDecoder
+
+from claude_bridge.config.schema import Config, Limits
+from claude_bridge.core.errors import BridgeError
+from claude_bridge.core.ids import RandomBytes
+from claude_bridge.edge.gate import Gatekeeper
+from claude_bridge.edge.resource import Routes
+from claude_bridge.edge.site import BridgeRequest, BridgeSite
+from claude_bridge.services.dispatch.dispatcher import Dispatcher
+from claude_bridge.services.sweep import PeriodicSweep
+from claude_bridge.testing.fakes import FakeUpstreamClient, KeptRecords
+from tests.services.dispatch.stage import ONE, Stage, asking, configured
+
+
+class Line(StringTransport):
+    """One client's connection, in memory: what the daemon writes is kept, and closing it closes it.
+
+    :ivar how: why the connection is gone: ``closed`` by the daemon, ``aborted``, ``left`` by the client, or "".
+    """
+
+    def __init__(self, site: BridgeSite, local: str = "127.0.0.1") -> None:
+        super().__init__(hostAddress=IPv4Address("TCP", local, 8080), peerAddress=IPv4Address("TCP", "127.0.0.1", 5))
+        self.how = ""
+        self.channel = site.buildProtocol(None)
+        self.channel.makeConnection(self)
+
+    def loseConnection(self) -> None:  # noqa: N802 - Twisted's name
+        """Close, as the daemon wants it."""
+        self._gone("closed", ConnectionDone())
+
+    def abortConnection(self) -> None:  # noqa: N802 - Twisted's name
+        """Close at once, as the daemon wants it."""
+        self._gone("aborted", ConnectionAborted())
+
+    def leave(self) -> None:
+        """Close, as the client wants it."""
+        self._gone("left", ConnectionDone())
+
+    def say(self, data: bytes) -> None:
+        """Send bytes, unless the connection is gone."""
+        if not self.how:
+            self.channel.dataReceived(data)
+
+    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> None:
+        """Send a whole request; an underscore in a header's name is a hyphen."""
+        lines = {"host": "localhost:8080"} | {name.replace("_", "-"): value for name, value in headers.items()}
+        if body and "transfer-encoding" not in lines:
+            lines.setdefault("content-length", str(len(body)))
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        self.say(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body)
+
+    def post(self, body: bytes | dict[str, Any] | None = None, **headers: str) -> None:
+        """Send a Messages request."""
+        content = body if isinstance(body, bytes) else json.dumps(asking() if body is None else body).encode()
+        self.ask("POST", "/v1/messages?beta=true", content, **headers)
+
+    def answer(self) -> Answered:
+        """Take the answer so far off the line."""
+        answered = Answered.read(self.value())
+        self.clear()
+        return answered
+
+    @property
+    def faucet(self) -> Any:
+        """Give what the daemon registered to be paused, as a transport that is full would."""
+        return self.producer
+
+    def _gone(self, how: str, reason: Exception) -> None:
+        if not self.how:
+            self.how = how
+            self.channel.connectionLost(Failure(reason))
+
+
+@define
+class Answered:
+    """One HTTP answer, as far as it came.
+
+    :ivar rest: what follows it.
+    """
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    rest: bytes = b""
+
+    @classmethod
+    def read(cls, data: bytes) -> Answered:
+        """Take bytes apart."""
+        head, mark, body = data.partition(b"\r\n\r\n")
+        assert mark, f"no answer: {data!r}"
+        first, *lines = head.decode("latin-1").split("\r\n")
+        pairs = [line.partition(": ") for line in lines]
+        headers = {name.lower(): value for name, _, value in pairs}
+        assert len(headers) == len(pairs), f"a header is there twice: {lines}"
+        status = int(first.split(" ")[1])
+        if headers.get("transfer-encoding") == "chunked":
+            return cls(status, headers, *_unchunked(body))
+        length = int(headers.get("content-length", 0))
+        return cls(status, headers, body[:length], body[length:])
+
+    @property
+    def json(self) -> Any:
+        """Decode the body."""
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """Give the error, checked to be in the envelope with the answer's own request id."""
+        assert self.headers["content-type"] == "application/json"
+        whole = self.json
+        assert set(whole) == {"type", "error", "request_id"}
+        assert whole["type"] == "error"
+        assert whole["request_id"] == self.headers["request-id"]
+        return dict(whole["error"])
+
+    @property
+    def events(self) -> list[tuple[str, Any]]:
+        """Give the server-sent events: name and decoded data."""
+        blocks = [block for block in self.body.decode().split("\n\n") if block]
+        pairs = [block.split("\n") for block in blocks]
+        return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in pairs]
+
+    @property
+    def names(self) -> list[str]:
+        """Give the names of the events."""
+        return [name for name, _ in self.events]
+
+
+def _unchunked(body: bytes) -> tuple[bytes, bytes]:
+    parts: list[bytes] = []
+    rest: list[bytes] = []
+    decoder = _ChunkedTransferDecoder(parts.append, rest.append)
+    decoder.dataReceived(body)
+    return b"".join(parts), b"".join(rest)
+
+
+@define(eq=False)
+class Edge:
+    """A site with everything below it faked; it is its own `EdgeRuntime`.
+
+    :ivar refusals: outcomes of requests that were refused before dispatch.
+    :ivar answers: kinds of requests that were answered without dispatch.
+    """
+
+    config: Config = field(factory=lambda: configured(ONE))
+    stage: Stage = field(init=False)
+    clock: Clock = field(factory=Clock)
+    sweep: PeriodicSweep = field(init=False)
+    gatekeeper: Gatekeeper = field(init=False)
+    site: BridgeSite = field(init=False)
+    ready: bool = True
+    random_bytes: RandomBytes = os.urandom
+    refusals: list[str] = field(factory=list)
+    answers: list[str] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        """Build it."""
+        self.stage = Stage(self.config, self.clock)
+        self.sweep = PeriodicSweep(self.clock)
+        self.gatekeeper = Gatekeeper(self.config)
+        resource = Routes(lambda: self).app().resource()
+        self.site = BridgeSite(resource, lambda: self, self.clock, self.limits.keep_alive)
+
+    @property
+    def limits(self) -> Limits:
+        """The configuration's."""
+        return self.config.limits
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """The stage's."""
+        return self.stage.dispatcher
+
+    @property
+    def client(self) -> FakeUpstreamClient:
+        """The backends."""
+        return self.stage.client
+
+    @property
+    def records(self) -> KeptRecords:
+        """The books."""
+        return self.stage.records
+
+    def refused(self, request: BridgeRequest, error: BridgeError) -> None:
+        """Keep it."""
+        assert request.request_id
+        self.refusals.append(error.outcome)
+
+    def answered(self, request: BridgeRequest, kind: str) -> None:
+        """Keep it."""
+        assert request.request_id
+        self.answers.append(kind)
+
+    def left(self, request: BridgeRequest, kind: str) -> None:
+        """Keep it."""
+        assert request.request_id
+        self.answers.append(f"{kind} left")
+
+    def line(self, local: str = "127.0.0.1") -> Line:
+        """Connect."""
+        return Line(self.site, local)
+
+    def get(self, path: str, method: str = "GET", **headers: str) -> Answered:
+        """Ask on a connection of its own and give the answer."""
+        line = self.line()
+        line.ask(method, path, b"", **headers)
+        return line.answer()
+
+    def post(self, body: bytes | dict[str, Any] | None = None, path: str = "/v1/messages", **headers: str) -> Answered:
+        """Post on a connection of its own and give the answer."""
+        line = self.line()
+        content = body if isinstance(body, bytes) else json.dumps(asking() if body is None else body).encode()
+        line.ask("POST", path, content, **headers)
+        return line.answer()
+
+    def advance(self, seconds: float, step: float = 1.0) -> None:
+        """Let time pass in steps, as the sweep needs it."""
+        self.clock.pump([step] * round(seconds / step))
