@@ -291,6 +291,7 @@ class RefusalTests:
         ("change", "expected"),
         [
             ({"model": ""}, "model: String should have at least 1 character"),
+            ({"model": "m" * 257}, "model: String should have at most 256 characters"),
             ({"model": None}, "model: "),
             ({"model": 5}, "model: "),
             ({"max_tokens": None}, "max_tokens: Field required"),

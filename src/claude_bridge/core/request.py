@@ -20,6 +20,9 @@ LEAST_OUTPUT: Final = 1024
 """Never ask for fewer tokens than this because of the window: an answer cut shorter helps nobody, and the backend
 says better than our estimate whether the prompt fits."""
 
+MAX_MODEL: Final = 256
+"""Characters of a model's name, which goes into a header, every log line and what is learned of models."""
+
 MAX_STOP: Final = 4
 """Stop sequences that OpenAI's API takes."""
 
@@ -62,6 +65,8 @@ def decode(body: bytes, *, counting: bool = False) -> MessagesRequest:
         raise InvalidRequest(str(error)) from None
     if not request.model:
         raise InvalidRequest("model: String should have at least 1 character")
+    if len(request.model) > MAX_MODEL:
+        raise InvalidRequest(f"model: String should have at most {MAX_MODEL} characters")
     if not request.messages:
         raise InvalidRequest("messages: at least one message is required")
     for index, tool in enumerate(request.tools or ()):

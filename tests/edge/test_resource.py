@@ -1,0 +1,213 @@
+"""Promises of the routes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from claude_bridge.testing.fakes import FixedLists
+from tests.edge.stage import Edge
+from tests.services.dispatch.stage import HELLO, ONE, asking, configured, models
+
+BARE = "[server]\ncredentials = forward\n[backend:default]\nurl = http://box/v1\n"
+
+
+def listing(*names: str) -> Edge:
+    """Make an edge whose one backend lists these models."""
+    edge = Edge(configured(BARE))
+    edge.stage.lists = FixedLists({"default": models(*names)})
+    edge.stage.__attrs_post_init__()
+    return edge
+
+
+class MessagesTests:
+    """``POST /v1/messages``."""
+
+    @pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages?beta=true", "/v1/messages?x=1&y"])
+    def test_any_query(self, path: str) -> None:
+        """A query changes nothing."""
+        edge = Edge()
+        line = edge.line()
+        line.ask("POST", path, json.dumps(asking()).encode())
+        edge.client.last.answer(*HELLO)
+        assert line.answer().status == 200
+
+    def test_stream_absent_means_json(self) -> None:
+        """Who does not say `stream` gets one JSON object."""
+        edge = Edge()
+        line = edge.line()
+        body = asking()
+        del body["stream"]
+        line.post(body)
+        edge.client.last.answer(*HELLO)
+        assert line.answer().json["type"] == "message"
+
+    @pytest.mark.parametrize(
+        ("body", "told"),
+        [
+            (b"", ""),
+            (b"{", ""),
+            (b"[]", ""),
+            (b"null", ""),
+            (b"NaN", ""),
+            (json.dumps({"messages": []}).encode(), "model"),
+            (json.dumps(asking(model=5)).encode(), "model"),
+            (json.dumps(asking(model="")).encode(), "model"),
+            (json.dumps(asking(model="m" * 100_000)).encode(), "model"),
+            (json.dumps(asking(max_tokens="x")).encode(), "max_tokens"),
+            (json.dumps(asking(max_tokens=None)).encode(), "max_tokens"),
+            (json.dumps(asking(messages=[])).encode(), "messages"),
+            (json.dumps(asking(messages=[{"role": "robot", "content": "x"}])).encode(), "messages"),
+            (json.dumps(asking()).encode()[:-1] + b', "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", ""),
+            (json.dumps(asking()).encode().replace(b"hi", b"\xff"), ""),
+        ],
+    )
+    def test_bad_bodies(self, body: bytes, told: str) -> None:
+        """What is no request is a 400 that names the field, is booked, and reaches no backend."""
+        edge = Edge()
+        answer = edge.post(body)
+        assert (answer.status, answer.error["type"]) == (400, "invalid_request_error")
+        assert told in answer.error["message"]
+        assert len(answer.error["message"]) < 1000
+        assert edge.client.calls == []
+        assert len(edge.refusals) + len(edge.records.requests) == 1
+
+    def test_too_many_at_once(self) -> None:
+        """Past `max_streams` the answer is 529 with a wait."""
+        edge = Edge(configured(ONE + "[limits]\nmax_streams = 1\n"))
+        edge.line().post()
+        answer = edge.post()
+        assert (answer.status, answer.error["type"]) == (529, "overloaded_error")
+        assert answer.headers["retry-after"] == "1"
+        assert edge.refusals == ["bridge_overloaded"]
+
+    def test_bearer_wins(self) -> None:
+        """Of two keys that disagree the bearer goes on."""
+        edge = listing("a", "b")
+        line = edge.line()
+        line.post(authorization="Bearer one", x_api_key="two")
+        assert dict(edge.client.last.request.headers)["Authorization"] == "Bearer one"
+        line.leave()
+
+    @pytest.mark.parametrize("headers", [{}, {"x_api_key": "sk-ant-x"}, {"authorization": "Bearer sk-ant-x"}])
+    def test_no_fit_key(self, headers: dict[str, str]) -> None:
+        """Without a key to forward, or with one of Anthropic's, the answer is 401 and the client asked not to retry."""
+        edge = listing("a", "b")
+        answer = edge.post(None, "/v1/messages", **headers)
+        assert (answer.status, answer.error["type"]) == (401, "authentication_error")
+        assert answer.headers["x-should-retry"] == "false"
+
+    def test_facts_of_claude_code(self) -> None:
+        """What the client says of session and agent is in the books."""
+        edge = Edge()
+        line = edge.line()
+        line.post(x_claude_code_session_id="s-1", x_claude_code_agent_id="a-1")
+        edge.client.last.answer(*HELLO)
+        (record,) = edge.records.requests
+        assert (record.session, record.agent, record.kind) == ("s-1", "a-1", "subagent")
+        assert record.request_id == line.answer().headers["request-id"]
+
+    def test_runtime_is_fetched_anew(self) -> None:
+        """A route keeps nothing of a configuration: the next request has the next one."""
+        edge = Edge()
+        line = edge.line()
+        line.post()
+        edge.client.last.answer(*HELLO)
+        assert line.answer().headers["x-claude-bridge-model"] == "box/zai/GLM"
+        edge.config = configured(ONE.replace("zai/GLM", "other"))
+        edge.stage.config = edge.config
+        edge.stage.__attrs_post_init__()
+        line.post()
+        edge.client.last.answer(*HELLO)
+        assert line.answer().headers["x-claude-bridge-model"] == "box/other"
+
+
+class CountTokensTests:
+    """``POST /v1/messages/count_tokens``."""
+
+    def test_count(self) -> None:
+        """The estimate comes without any backend, and grows with the text."""
+        edge = Edge()
+        counts = []
+        for text in ("hi", "hi " * 100):
+            body = {"model": "glm", "messages": [{"role": "user", "content": text}]}
+            answer = edge.post(body, "/v1/messages/count_tokens?beta=true")
+            assert (answer.status, list(answer.json)) == (200, ["input_tokens"])
+            counts.append(answer.json["input_tokens"])
+        assert 0 < counts[0] < counts[1]
+        assert (edge.client.calls, edge.answers) == ([], ["count_tokens"] * 2)
+
+    def test_malformed(self) -> None:
+        """A malformed request is a 400 here too."""
+        answer = Edge().post({"model": "glm", "messages": []}, "/v1/messages/count_tokens")
+        assert answer.status == 400
+
+
+class ModelsTests:
+    """``GET /v1/models`` and one of them."""
+
+    def test_page(self) -> None:
+        """The list has the API's shape, ids with the mark that makes Claude Code keep them, and pages."""
+        edge = listing("a/b", "c")
+        answer = edge.get("/v1/models?limit=1", x_api_key="mine")
+        assert (answer.json["first_id"], answer.json["has_more"]) == ("a/b@claude-bridge", True)
+        answer = edge.get("/v1/models?limit=1&after_id=a%2Fb%40claude-bridge", x_api_key="mine")
+        assert ([one["id"] for one in answer.json["data"]], answer.json["has_more"]) == (["c@claude-bridge"], False)
+
+    @pytest.mark.parametrize("path", ["a/b", "a%2Fb", "a/b@claude-bridge", "a%2Fb%40claude-bridge", "a/b?beta=true"])
+    def test_one(self, path: str) -> None:
+        """An entry is found by its plain and its published id, slashes escaped or not."""
+        edge = listing("a/b", "c")
+        answer = edge.get(f"/v1/models/{path}", x_api_key="mine")
+        assert (answer.status, answer.json["id"]) == (200, "a/b@claude-bridge")
+
+    def test_unknown(self) -> None:
+        """An unknown id is a 404 in the envelope; nothing is invented."""
+        answer = listing("a").get("/v1/models/claude-opus-5-5", x_api_key="mine")
+        assert (answer.status, answer.error) == (404, {"type": "not_found_error", "message": "model: claude-opus-5-5"})
+
+    def test_wrong_limit(self) -> None:
+        """A limit that is no number is a 400 that names it."""
+        answer = listing("a").get("/v1/models?limit=%C2%B2", x_api_key="mine")
+        assert (answer.status, answer.error["message"][:6]) == (400, "limit:")
+
+    def test_anthropic_key_is_not_shown(self) -> None:
+        """The list is served to whoever asks, but no key of Anthropic's leaves for it."""
+        edge = listing("a")
+        assert edge.get("/v1/models", x_api_key="sk-ant-x").status == 200
+        assert isinstance(edge.stage.lists, FixedLists)
+        assert edge.stage.lists.asked == [("default", None)]
+
+    def test_head(self) -> None:
+        """HEAD has the head alone."""
+        answer = listing("a").get("/v1/models", "HEAD", x_api_key="mine")
+        assert (answer.status, answer.body) == (200, b"")
+
+
+class ProbeTests:
+    """What clients and watchdogs ask first."""
+
+    def test_health(self) -> None:
+        """Ready or not, in JSON, with the requests under way; being alive is another question."""
+        edge = Edge()
+        edge.line().post()
+        answer = edge.get("/health")
+        assert (answer.status, answer.json) == (200, {"status": "ready", "active_requests": 1})
+        edge.ready = False
+        answer = edge.get("/health")
+        assert (answer.status, answer.json["status"]) == (503, "stopping")
+        answer = edge.get("/health/live")
+        assert (answer.status, answer.json) == (200, {"status": "live"})
+
+    @pytest.mark.parametrize("path", ["/", "/api/hello"])
+    def test_hello(self, path: str) -> None:
+        """The client's first probe is answered, by HEAD with the head alone."""
+        assert Edge().get(path, "HEAD").status == 200
+        assert Edge().get(path, "HEAD").body == b""
+        assert Edge().get(path).json == {"service": "claude-bridge"}
+
+    @pytest.mark.parametrize("path", ["/", "/health", "/v1/models", "/nonsense", "/v1/messages"])
+    def test_every_answer_has_its_id(self, path: str) -> None:
+        """Whatever is asked, the answer has a request id."""
+        assert Edge().get(path).headers["request-id"].startswith("req_")
