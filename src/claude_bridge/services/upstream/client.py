@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from http.cookiejar import CookieJar
-from typing import Any, cast
+from typing import Any, Final, cast
 
-from attrs import frozen
+from attrs import Factory, frozen
+from hyperlink import EncodedURL
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
@@ -30,12 +31,40 @@ class NoCookies(CookieJar):
         """Give nothing."""
 
 
+NO_COOKIES: Final = NoCookies()
+
+
+class ReadyURL(EncodedURL):
+    """An address that was worked out once: treq encodes a text anew for each request, which takes 40 us."""
+
+    def __init__(self, text: str) -> None:
+        made = EncodedURL.from_text(text).to_uri()
+        super().__init__(scheme=made.scheme, host=made.host, path=made.path, query=made.query, port=made.port)
+        self._text = made.to_text()
+
+    def to_uri(self) -> ReadyURL:
+        """Give itself: it is encoded already."""
+        return self
+
+    def to_text(self, with_password: bool = False) -> str:
+        """Give the text."""
+        del with_password
+        return self._text
+
+
 @frozen(kw_only=True)
 class Line:
-    """The way to one backend."""
+    """The way to one backend, and the addresses asked for so far, of which there are two."""
 
     pool: ReplayPool
     client: HTTPClient
+    addresses: dict[str, ReadyURL] = Factory(dict)
+
+    def address(self, text: str) -> ReadyURL:
+        """Give the encoded address, worked out once."""
+        if text not in self.addresses:
+            self.addresses[text] = ReadyURL(text)
+        return self.addresses[text]
 
 
 class TreqUpstream:
@@ -57,7 +86,7 @@ class TreqUpstream:
         """Start ``request``; everything else comes through ``receiver``, never before this returns."""
         line = self._line(request.backend)
         call = Call(request, receiver, self._sweep, line.pool.reads)
-        call.follow(maybeDeferred(self._ask, line.client, request), self._reactor)
+        call.follow(maybeDeferred(self._ask, line, request), self._reactor)
         return call
 
     def close(self) -> Deferred[None]:
@@ -66,16 +95,17 @@ class TreqUpstream:
         self._lines.clear()
         return gatherResults(closing).addCallback(lambda _: None)
 
-    def _ask(self, client: HTTPClient, request: UpstreamRequest) -> Deferred[IResponse]:
+    def _ask(self, line: Line, request: UpstreamRequest) -> Deferred[IResponse]:
         headers = Headers()
         for name, value in request.headers:
             headers.addRawHeader(name, value)
-        answer = client.request(
+        answer = line.client.request(
             request.method,
-            request.url,
+            line.address(request.url),
             headers=headers,
             data=request.body or None,
             allow_redirects=False,
+            cookies=NO_COOKIES,
             unbuffered=True,
             reactor=cast(Any, self._reactor),  # treq's own protocol of a reactor is private
         )
@@ -90,4 +120,4 @@ class TreqUpstream:
     def _build(self, backend: Backend) -> Line:
         pool = ReplayPool(self._reactor, backend.max_connections)
         agent = agent_for(self._reactor, backend, pool)
-        return Line(pool=pool, client=HTTPClient(agent, cast(Any, NoCookies()), data_to_body_producer=BytesBody))
+        return Line(pool=pool, client=HTTPClient(agent, cast(Any, NO_COOKIES), data_to_body_producer=BytesBody))
