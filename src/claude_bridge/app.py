@@ -74,6 +74,10 @@ class Runtime:
         """Book a request that was answered without dispatch."""
         self._book(request, kind, 200, "ok")
 
+    def left(self, request: BridgeRequest, kind: str) -> None:
+        """Book a request whose client left before it was answered."""
+        self._book(request, kind, 0, "client_left")
+
     def start(self) -> None:
         """Start what has a clock."""
         self.sweep.startService()

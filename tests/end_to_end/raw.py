@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -27,6 +28,11 @@ def head(method: str, path: str | bytes, *lines: str, host: str = "localhost") -
 def post(body: bytes, *lines: str, path: str = "/v1/messages") -> bytes:
     """Write a whole request with a body of known length."""
     return head("POST", path, f"content-length: {len(body)}", *lines) + body
+
+
+def post_json(body: object) -> bytes:
+    """Write a whole Messages request."""
+    return post(json.dumps(body).encode(), "content-type: application/json")
 
 
 def chunked(data: bytes, size: int = 65_536) -> bytes:
@@ -96,6 +102,12 @@ class RawConnection(Protocol):
         while self.closed_at is None:
             await self._more(seconds)
         return self.closed_at
+
+    async def until(self, part: bytes, seconds: float = SECONDS) -> None:
+        """Wait until ``part`` was received."""
+        while part not in self.received:
+            assert self.closed_at is None, f"closed after {bytes(self.received[-300:])!r}"
+            await self._more(seconds)
 
     async def reply(self, method: str = "POST", seconds: float = SECONDS) -> Reply:
         """Wait for one whole answer and take it out of what was received; ``method`` of its request."""

@@ -1,4 +1,4 @@
-"""Backends that fail at every point of an answer, on real sockets: a true status, or an error event, and no false end."""
+"""Backends that fail at every point of an answer: a true status or an error event, and never a false end."""
 
 from __future__ import annotations
 

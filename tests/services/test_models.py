@@ -310,6 +310,19 @@ class CachedModelListsTests:
         assert other == [("x",)]
         assert scene.clock.getDelayedCalls() == []
 
+    def test_last_asker_leaves(self) -> None:
+        """When everybody who waited has left, the backend is let go too; that is no failure, so the next asks anew."""
+        scene = Scene()
+        for waiting in [scene.lists.fetch(BACKEND, KEY) for _ in range(2)]:
+            assert not scene.client.asked[0].cancelled
+            waiting.addErrback(lambda _: None)
+            waiting.cancel()
+        assert scene.client.asked[0].cancelled
+        assert scene.clock.getDelayedCalls() == []
+        got = scene.fetch()
+        scene.client.asked[1].answer(listing("x"))
+        assert got == [("x",)]
+
     def test_close_leaves_nothing_behind(self) -> None:
         """At the daemon's stop questions under way are dropped and who waits is told."""
         scene = Scene()

@@ -5,12 +5,13 @@ A route fetches the running configuration anew for each request and keeps none o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from attrs import define
 from klein import Klein
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
@@ -53,6 +54,9 @@ class EdgeRuntime(SiteRuntime, Protocol):
 
     def answered(self, request: BridgeRequest, kind: str) -> None:
         """Book a request that no backend was asked for."""
+
+    def left(self, request: BridgeRequest, kind: str) -> None:
+        """Book a request whose client left before it was answered."""
 
 
 @define
@@ -114,14 +118,16 @@ class Routes:
         """``GET /v1/models``."""
         runtime = self._current()
         page = listing.Page.asked(request.args)
-        published = await runtime.dispatcher.catalogue.models(request.known_as.credential)
+        with _leaving_booked(runtime, request, "models"):
+            published = await runtime.dispatcher.catalogue.models(request.known_as.credential)
         write_json(request, wire.encode(listing.render(published, page)))
         runtime.answered(request, "models")
 
     async def model(self, request: BridgeRequest, model: str) -> None:
         """``GET /v1/models/{id}``; ids contain slashes."""
         runtime = self._current()
-        found = await runtime.dispatcher.catalogue.model(model, request.known_as.credential)
+        with _leaving_booked(runtime, request, "models"):
+            found = await runtime.dispatcher.catalogue.model(model, request.known_as.credential)
         if found is None:
             raise NotFound(f"model: {model}")
         write_json(request, wire.encode(listing.entry(found)))
@@ -141,3 +147,13 @@ class Routes:
     def hello(self, request: Request) -> None:
         """Answer the probes that clients send at start."""
         write_json(request, b'{"service":"claude-bridge"}')
+
+
+@contextmanager
+def _leaving_booked(runtime: EdgeRuntime, request: BridgeRequest, kind: str) -> Iterator[None]:
+    """Book a client that leaves while something is awaited for it: Klein cancels the route then."""
+    try:
+        yield
+    except CancelledError:
+        runtime.left(request, kind)
+        raise

@@ -93,15 +93,23 @@ class Fetch:
 
     def give_up(self) -> None:
         """Close the connection; there will be no list."""
+        self.abandon()
+        self._done(None)
+
+    def abandon(self) -> None:
+        """Close the connection and say nothing: nobody wants the list any more, which is no failure."""
         if self.call is not None:
             self.call.cancel()
-        self._finish(None)
+        self._clear()
 
     def _finish(self, models: Models | None) -> None:
+        self._clear()
+        self._done(models)
+
+    def _clear(self) -> None:
         self._parts.clear()
         if self.limit is not None and self.limit.active():
             self.limit.cancel()
-        self._done(models)
 
 
 class CachedModelLists:
@@ -191,11 +199,21 @@ class CachedModelLists:
             waiter.callback(entry.models)
 
     def _wait(self, entry: Entry) -> Deferred[Models]:
-        """Wait for the fetch under way, for `WAIT_SECONDS`; the fetch itself goes on."""
+        """Wait for the fetch under way, for `WAIT_SECONDS`; the fetch itself goes on.
+
+        Who cancels has left; when nobody else waits then, the fetch ends too (design 5: a client's upstream
+        connections are gone as soon as it is).
+        """
 
         def leave(waiter: Deferred[Models]) -> None:
             if waiter in entry.waiting:
                 entry.waiting.remove(waiter)
+
+        def left(waiter: Deferred[Models]) -> None:
+            leave(waiter)
+            if not entry.waiting and entry.fetch is not None:
+                entry.fetch.abandon()
+                entry.fetch = None
 
         def late() -> None:
             leave(waiter)
@@ -206,7 +224,7 @@ class CachedModelLists:
                 limit.cancel()
             return models
 
-        waiter: Deferred[Models] = Deferred(leave)
+        waiter: Deferred[Models] = Deferred(left)
         limit = self._clock.callLater(WAIT_SECONDS, late)
         entry.waiting.append(waiter)
         return waiter.addBoth(told)

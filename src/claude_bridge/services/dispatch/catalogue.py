@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attrs import define, frozen
-from twisted.internet.defer import gatherResults
+from twisted.internet.defer import CancelledError, FirstError, gatherResults
 
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
@@ -66,5 +66,8 @@ class Catalogue:
             return []
         shown = for_list(self._config.server.credentials, credential)
         asked = [self._lists.fetch(backend, shown) for backend in self._config.backends.values()]
-        lists = await gatherResults(asked)
+        try:
+            lists = await gatherResults(asked, consumeErrors=True)
+        except FirstError as error:  # lists fail only by being cancelled, all together, when their client leaves
+            raise CancelledError from error
         return [info for models in lists for info in models]
