@@ -156,9 +156,13 @@ class BooksTests:
         runtime.records = records
         line = Edge().line()
         line.ask("POST", "/v1/messages?secret=1", b"", content_length="9", x_api_key="k")
+        line.say(b"12345")
         (request,) = line.channel.requests
+        request.arrived = runtime.sweep.seconds() - 2
+        runtime.unix_time = lambda: 1002.0
         act(runtime, request)
         (record,) = records.requests
+        assert (round(record.started), round(record.seconds), record.body_bytes) == (1000, 2, 5)
         assert record.request_id == request.request_id
         assert "secret" not in record.kind
         return record
@@ -175,7 +179,12 @@ class BooksTests:
 
     def test_left(self) -> None:
         """One whose client left has no status."""
-        record = self.booked(lambda runtime, request: runtime.left(request, "models"))
+
+        def leave(runtime: Runtime, request: Any) -> None:
+            request.channel.transport.leave()
+            runtime.left(request, "models")
+
+        record = self.booked(leave)
         assert (record.kind, record.status, record.outcome) == ("models", 0, "client_left")
 
 

@@ -59,6 +59,7 @@ class Runtime:
     breaker: CircuitBreakers | NoBreaker
     records: Records
     random_bytes: RandomBytes = os.urandom
+    unix_time: Callable[[], float] = time.time
     ready: bool = field(default=False, init=False)
 
     @property
@@ -94,6 +95,7 @@ class Runtime:
         return closed.addBoth(lambda _: self.sweep.stopService())
 
     def _book(self, request: BridgeRequest, kind: str, status: int, outcome: str) -> None:
+        seconds = self.sweep.seconds() - request.arrived
         self.records.request_ended(
             RequestRecord(
                 request_id=request.request_id,
@@ -103,29 +105,34 @@ class Runtime:
                 agent="",
                 client=request.known_as.name,
                 streamed=False,
-                started=time.time(),
-                seconds=0.0,
+                started=self.unix_time() - seconds,
+                seconds=seconds,
                 first_byte_seconds=None,
                 status=status,
                 outcome=outcome,
-                body_bytes=0,
+                body_bytes=request.body_bytes,
                 attempts=(),
             )
         )
 
 
-def build(config: Config, reactor: Any, scrub: Callable[[str], str]) -> Runtime:  # noqa: ANN401 - a reactor is many interfaces
+def build(
+    config: Config,
+    reactor: Any,  # noqa: ANN401 - a reactor is many interfaces
+    scrub: Callable[[str], str],
+    seconds: Callable[[], float] = time.monotonic,
+) -> Runtime:
     """Build the object graph for ``config``; starts nothing and opens nothing.
 
-    ``scrub`` takes the configuration's secrets out of a text.
+    ``scrub`` takes the configuration's secrets out of a text. ``seconds`` tells the time, which nobody may set.
     """
-    sweep = PeriodicSweep(reactor, seconds=time.monotonic)
+    sweep = PeriodicSweep(reactor, seconds=seconds)
     upstream = TreqUpstream(reactor, sweep)
     lists = CachedModelLists(upstream, reactor, wire.decode)
     breaker: CircuitBreakers | NoBreaker = NoBreaker()
     if config.breaker.enabled:
         breaker = CircuitBreakers(
-            time.monotonic, failures=config.breaker.failures, open_seconds=config.breaker.open_seconds
+            seconds, failures=config.breaker.failures, open_seconds=config.breaker.open_seconds
         )
     records = RequestLog(detailed=config.log.level == "debug")
     services = Services(
@@ -135,7 +142,7 @@ def build(config: Config, reactor: Any, scrub: Callable[[str], str]) -> Runtime:
         breaker=breaker,
         learned=Learned(),
         records=records,
-        seconds=time.monotonic,
+        seconds=seconds,
         unix_time=time.time,
         random_bytes=os.urandom,
         scrub=scrub,

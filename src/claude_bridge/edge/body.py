@@ -41,6 +41,11 @@ class IncomingBody:
                 should_retry=False,
             )
 
+    @property
+    def size(self) -> int:
+        """Count the bytes that have been unpacked so far."""
+        return self._size
+
     def declared(self, length: int | None) -> None:
         """Check a length, declared or arrived; raises `RequestTooLarge`, and keeps nothing of such a body."""
         if length is not None and length > self.limit:

@@ -26,7 +26,6 @@ from claude_bridge.edge.errors import register_errors
 from claude_bridge.edge.replies import write_json
 from claude_bridge.edge.site import BridgeRequest, SiteRuntime
 from claude_bridge.services.dispatch.dispatcher import Dispatcher
-from claude_bridge.services.interfaces import Sweep
 
 
 class EdgeRuntime(SiteRuntime, Protocol):
@@ -39,10 +38,6 @@ class EdgeRuntime(SiteRuntime, Protocol):
     @property
     def dispatcher(self) -> Dispatcher:
         """Who answers."""
-
-    @property
-    def sweep(self) -> Sweep:
-        """The one clock."""
 
     @property
     def clock(self) -> IReactorTime:

@@ -26,6 +26,7 @@ from claude_bridge.core.errors import BridgeError, InternalFault, InvalidRequest
 from claude_bridge.edge.body import IncomingBody
 from claude_bridge.edge.gate import Client, Gatekeeper
 from claude_bridge.edge.replies import begin_error, write_error
+from claude_bridge.services.interfaces import Sweep
 
 MAX_DISCARDED: Final = 64 * 1024 * 1024
 """Bytes of a refused body that are read and thrown away. A client that is still sending must be read from, or the
@@ -48,6 +49,10 @@ class SiteRuntime(Protocol):
         """Who may come in."""
 
     @property
+    def sweep(self) -> Sweep:
+        """The one clock."""
+
+    @property
     def random_bytes(self) -> ids.RandomBytes:
         """Where ids come from."""
 
@@ -59,12 +64,14 @@ class BridgeRequest(Request):
     """A request that may be refused as soon as its head is complete.
 
     :ivar request_id: ``req_`` and 24 characters, sent as ``request-id``.
+    :ivar arrived: when its head was complete (seconds, monotonic).
     :ivar known_as: the client, once admitted.
     """
 
     site: BridgeSite
     channel: BridgeChannel
     request_id: str = ""
+    arrived: float = 0.0
     known_as: Client = Client()
     refusal: BridgeError | None = None
     _body: IncomingBody | None = None
@@ -76,6 +83,7 @@ class BridgeRequest(Request):
         self.method, self.uri, self.clientproto = channel._command, channel._path, channel._version  # noqa: SLF001 - guarded by a test
         self.path = self.uri.split(b"?", 1)[0]
         runtime = channel.site.current()
+        self.arrived = runtime.sweep.seconds()
         self.request_id = "req_" + ids.token(24, runtime.random_bytes)
         self.setHeader(b"request-id", self.request_id.encode())
         try:
@@ -133,6 +141,11 @@ class BridgeRequest(Request):
     def body(self) -> bytes:
         """Give the whole body, decompressed."""
         return self._body.content.getvalue() if self._body is not None else b""
+
+    @property
+    def body_bytes(self) -> int:
+        """Tell the body's size, also when the connection is gone and the body with it."""
+        return self._body.size if self._body is not None else 0
 
     def head(self) -> dict[str, str]:
         """Give the headers, names in lower case, the first value of each."""
