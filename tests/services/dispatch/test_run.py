@@ -17,7 +17,9 @@ from claude_bridge.core.errors import (
     UpstreamUnreachable,
 )
 from claude_bridge.services.breaker import CircuitBreakers, State
+from claude_bridge.services.interfaces import UpstreamReceiver, UpstreamRequest
 from claude_bridge.testing.chat import chat_stream, chunk, events, token_usage
+from claude_bridge.testing.fakes import FakeCall, FakeUpstreamClient
 from tests.services.dispatch.stage import EMPTY, HELLO, ONE, BrokenLists, HangingLists, Stage, configured, refusal
 
 FORWARD = ONE.replace("credentials = none", "credentials = forward")
@@ -442,6 +444,21 @@ class FailedTests:
         assert (stage.error.status, stage.outcomes) == (500, ("internal_fault",))
         assert "secret detail" not in stage.error.message
         assert len(logged_failures) == 1
+        logged_failures.clear()
+
+    def test_own_fault_over_the_way_is_nobodys_failure(self, logged_failures: list[LogEvent]) -> None:
+        """Where the bridge itself fails to send, the client is told so, and backend and place are free again."""
+
+        class Broken(FakeUpstreamClient):
+            def send(self, request: UpstreamRequest, receiver: UpstreamReceiver) -> FakeCall:
+                super().send(request, receiver)
+                raise RuntimeError("bug")
+
+        stage = Stage(client=Broken())
+        stage.run()
+        assert (stage.error.status, stage.outcomes) == (500, ("internal_fault", "internal_fault"))
+        assert stage.breaker.told == ["admit", "abandoned"]
+        assert stage.dispatcher.active == 0
         logged_failures.clear()
 
     def test_own_fault_over_an_answer_is_nobodys_failure(self) -> None:
