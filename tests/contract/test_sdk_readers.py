@@ -12,7 +12,7 @@ from tests.end_to_end.sdks import SDKS, read_by_sdk
 from tests.end_to_end.sse import read_events
 from tests.environments import Environment
 
-COUNT = 400
+COUNT = 600
 
 
 @pytest.fixture(scope="module")
