@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 from attrs import evolve
-from twisted.logger import LogEvent, Logger, LogLevel, formatEvent
+from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, formatEvent
 
 from claude_bridge.core.events import Usage
 from claude_bridge.services.interfaces import AttemptRecord, RequestRecord
@@ -39,10 +41,15 @@ RECORD = RequestRecord(
 )
 
 
+def request_log(events: list[LogEvent], *, detailed: bool = False) -> RequestLog:
+    """Make a log that writes into ``events``."""
+    return RequestLog(detailed, Logger(observer=cast(ILogObserver, events.append), namespace="test"))
+
+
 def logged(record: RequestRecord) -> LogEvent:
     """Give the one event that a request's end writes."""
     events: list[LogEvent] = []
-    RequestLog(log=Logger(observer=events.append, namespace="test")).request_ended(record)
+    request_log(events).request_ended(record)
     (event,) = events
     return event
 
@@ -126,7 +133,7 @@ class AttemptLineTests:
     def test_only_for_who_looks_closely(self) -> None:
         """Attempts are written at debug level, by the request's id."""
         events: list[LogEvent] = []
-        RequestLog(detailed=True, log=Logger(observer=events.append, namespace="test")).attempt_ended("req_1", ATTEMPT)
+        request_log(events, detailed=True).attempt_ended("req_1", ATTEMPT)
         (event,) = events
         assert (event["log_level"], event["request_id"], event["seconds"]) == (LogLevel.debug, "req_1", 2.346)
         assert formatEvent(event) == "req_1 attempt at box/zai/GLM: ok"
@@ -134,5 +141,5 @@ class AttemptLineTests:
     def test_else_not_at_all(self) -> None:
         """Otherwise an attempt costs nothing."""
         events: list[LogEvent] = []
-        RequestLog(log=Logger(observer=events.append, namespace="test")).attempt_ended("req_1", ATTEMPT)
+        request_log(events).attempt_ended("req_1", ATTEMPT)
         assert events == []
