@@ -38,12 +38,12 @@ def classes(base: type[BridgeError] = BridgeError) -> Iterator[type[BridgeError]
 class TreeTests:
     """The tree as a whole."""
 
-    @pytest.mark.parametrize("kind", sorted(set(classes()), key=lambda one: one.__name__))
+    @pytest.mark.parametrize("kind", sorted(set(classes()), key=repr))
     def test_status_and_type_belong_together(self, kind: type[BridgeError]) -> None:
         """Each class answers with a status and an error type that the API itself pairs."""
         assert kind.kind in TYPES[kind.status]
 
-    @pytest.mark.parametrize("kind", sorted(set(classes()), key=lambda one: one.__name__))
+    @pytest.mark.parametrize("kind", sorted(set(classes()), key=repr))
     def test_every_class_says_whose_fault_it_is(self, kind: type[BridgeError]) -> None:
         """Each class stands below exactly one of client, upstream and bridge."""
         sides = (errors.ClientError, errors.UpstreamError, errors.BridgeFault)
