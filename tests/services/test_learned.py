@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,6 +68,40 @@ class AppliedTests:
         assert learned.applied("b", TARGET).reasoning_echo == "never"
 
 
+def at(tokens: int) -> Callable[[], int]:
+    """Count a prompt with care: always the same."""
+    return lambda: tokens
+
+
+class CountTests:
+    """True counts correct the careful count that ``count_tokens`` gives."""
+
+    def test_corrected(self) -> None:
+        """A count moves to what prompts really have, per model."""
+        learned = Learned()
+        assert learned.counted("b", "m", 1000) == 1000
+        learned.prompt_counted("b", "m", 3000, Usage(input_tokens=1200), at(1000))
+        assert learned.counted("b", "m", 2000) == 2400
+        assert learned.counted("b", "other", 2000) == 2000
+
+    def test_is_taken_rarely(self) -> None:
+        """Counting with care takes time, so that it is done for the first answers and then for one in fifty."""
+        learned = Learned()
+        asked: list[int] = []
+
+        def carefully() -> int:
+            asked.append(1)
+            return 1000
+
+        for _ in range(101):
+            learned.prompt_counted("b", "m", 3000, Usage(input_tokens=1000), carefully)
+        assert len(asked) == 5
+
+    def test_is_never_nothing(self) -> None:
+        """A prompt has at least one token."""
+        assert Learned().counted("b", "m", 0) == 1
+
+
 class EstimateTests:
     """True counts correct the rough estimate."""
 
@@ -73,21 +109,23 @@ class EstimateTests:
         """An estimate moves towards what prompts really count, cached parts included."""
         learned = Learned()
         assert learned.estimate("b", "m", 1000) == 1000
-        learned.prompt_counted("b", "m", 1000, Usage(input_tokens=500, cache_read_tokens=400, cache_write_tokens=500))
-        assert learned.estimate("b", "m", 1000) == pytest.approx(1120, abs=1)
+        learned.prompt_counted(
+            "b", "m", 1000, Usage(input_tokens=500, cache_read_tokens=400, cache_write_tokens=500), at(1000)
+        )
+        assert learned.estimate("b", "m", 1000) == 1400
         assert learned.estimate("b", "other", 1000) == 1000
 
     @pytest.mark.parametrize("usage", [Usage(input_tokens=5000, estimated=True), Usage()])
     def test_only_true_counts_teach(self, usage: Usage) -> None:
         """Our own estimate, and a backend that counts nothing, teach nothing."""
         learned = Learned()
-        learned.prompt_counted("b", "m", 1000, usage)
+        learned.prompt_counted("b", "m", 1000, usage, at(1000))
         assert learned.estimate("b", "m", 1000) == 1000
 
     def test_small_prompts_do_not_teach(self) -> None:
         """In a small request the chat template weighs more than the text."""
         learned = Learned()
-        learned.prompt_counted("b", "m", 20, Usage(input_tokens=40))
+        learned.prompt_counted("b", "m", 20, Usage(input_tokens=40), at(20))
         assert learned.estimate("b", "m", 1000) == 1000
 
     @given(counts=st.lists(st.integers(min_value=1, max_value=10**9), max_size=60))
@@ -95,5 +133,5 @@ class EstimateTests:
         """Whatever a backend claims, the estimate stays within half and double."""
         learned = Learned()
         for count in counts:
-            learned.prompt_counted("b", "m", 10_000, Usage(input_tokens=count))
+            learned.prompt_counted("b", "m", 10_000, Usage(input_tokens=count), at(10_000))
         assert 500 <= learned.estimate("b", "m", 1000) <= 2000

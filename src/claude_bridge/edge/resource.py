@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
 from claude_bridge.config.schema import Config
-from claude_bridge.core import counting, ids, wire
+from claude_bridge.core import ids, wire
 from claude_bridge.core import request as messages
 from claude_bridge.core.errors import NotFound
 from claude_bridge.core.facts import facts
@@ -102,11 +102,12 @@ class Routes:
         run.start()
         return done
 
-    def count_tokens(self, request: BridgeRequest) -> None:
-        """``POST /v1/messages/count_tokens``: the local estimate."""
+    async def count_tokens(self, request: BridgeRequest) -> None:
+        """``POST /v1/messages/count_tokens``: the local estimate times what was learned of the model."""
         runtime = self._current()
         asked = messages.decode(request.body(), counting=True)
-        write_json(request, wire.encode({"input_tokens": counting.count(asked)}))
+        tokens = await runtime.dispatcher.count_tokens(asked, request.known_as.credential)
+        write_json(request, wire.encode({"input_tokens": tokens}))
         runtime.answered(request, "count_tokens")
 
     async def models(self, request: BridgeRequest) -> None:

@@ -6,6 +6,7 @@ Bounded, because model names may come from clients.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final
 
 from attrs import define, evolve, field
@@ -17,6 +18,10 @@ from claude_bridge.core.tokens import rough
 MOST_MODELS: Final = 1000
 """Models remembered; the longest unused is forgotten first. A thousand notes are 0.3 MB."""
 
+SAMPLED: Final = 50
+"""Of so many answers one is counted with care, besides the first few: it takes 10 ms for a large conversation."""
+
+_FIRST: Final = 3
 _WEIGHT: Final = 0.3
 _BOUNDS: Final = (0.5, 2.0)
 
@@ -26,12 +31,16 @@ class Note:
     """What is known of one model at one backend.
 
     :ivar ratio: true prompt tokens / our rough estimate, a moving average within 0.5 and 2.
+    :ivar count_ratio: true prompt tokens / our careful count, likewise.
+    :ivar answers: how many answers with true counts there were.
     """
 
     context_window: int | None = None
     max_output_tokens: int | None = None
     refuses_reasoning: bool = False
     ratio: float = 1.0
+    count_ratio: float = 1.0
+    answers: int = 0
 
 
 @define
@@ -63,14 +72,29 @@ class Learned:
         """Correct a rough estimate by what the model's prompts turned out to be."""
         return int(roughly * self.note(backend, model).ratio)
 
-    def prompt_counted(self, backend: str, model: str, roughly: int, usage: Usage) -> None:
-        """Learn from a true count."""
+    def counted(self, backend: str, model: str, carefully: int) -> int:
+        """Correct a careful count by what the model's prompts turned out to be."""
+        return max(1, round(carefully * self.note(backend, model).count_ratio))
+
+    def prompt_counted(
+        self, backend: str, model: str, roughly: int, usage: Usage, carefully: Callable[[], int]
+    ) -> None:
+        """Learn from a true count; ``carefully`` counts the same prompt here, and is asked only now and then."""
         true = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
         if usage.estimated or not true or roughly < rough(1000):
             return
         note = self.note(backend, model)
-        low, high = _BOUNDS
-        note.ratio = min(high, max(low, note.ratio + _WEIGHT * (true / roughly - note.ratio)))
+        weight = max(_WEIGHT, 1 / (note.answers + 1))
+        note.ratio = _averaged(note.ratio, true, roughly, weight)
+        if note.answers < _FIRST or note.answers % SAMPLED == 0:
+            note.count_ratio = _averaged(note.count_ratio, true, carefully(), weight)
+        note.answers += 1
+
+
+def _averaged(ratio: float, true: int, guessed: int, weight: float) -> float:
+    """Move the average towards what was just seen; all the way for the first."""
+    low, high = _BOUNDS
+    return min(high, max(low, ratio + weight * (true / max(1, guessed) - ratio)))
 
 
 def _least(one: int | None, other: int | None) -> int | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from attrs import define, field
 
 from claude_bridge.config.secret import Secret
+from claude_bridge.core import counting
 from claude_bridge.core.anthropic import MessagesRequest
-from claude_bridge.core.errors import BridgeOverloaded
+from claude_bridge.core.errors import BridgeOverloaded, NotFound
 from claude_bridge.core.facts import Facts
 from claude_bridge.services.dispatch.catalogue import Catalogue
 from claude_bridge.services.dispatch.run import Run, Services
@@ -58,3 +59,15 @@ class Dispatcher:
         run.on_end = lambda: self._active.discard(run)
         self._active.add(run)
         return run
+
+    async def count_tokens(self, request: MessagesRequest, credential: Secret | None) -> int:
+        """Count a prompt's tokens here, corrected by what the model's prompts turned out to be.
+
+        A model that nothing can serve is counted too: Claude Code counts before it asks.
+        """
+        try:
+            choice = (await self.services.planner.plan(request.model, credential))[0]
+        except NotFound:
+            return counting.count(request)
+        carefully = counting.count(request, strip_attribution=choice.target.strip_attribution)
+        return self.services.learned.counted(choice.backend.name, choice.target.model, carefully)

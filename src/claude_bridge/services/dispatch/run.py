@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
-from claude_bridge.core import failures, overflow, request
+from claude_bridge.core import counting, failures, overflow, request
 from claude_bridge.core.anthropic import MessagesRequest
 from claude_bridge.core.errors import BridgeError, InternalFault, UpstreamError
 from claude_bridge.core.events import Event, Finished, FinishReason, ReasoningDelta, TextDelta, ToolCallStarted, Usage
@@ -316,7 +316,11 @@ class Run:
             self._services.breaker.succeeded(choice.backend.name)
             if finished.usage is not None:
                 self._services.learned.prompt_counted(
-                    choice.backend.name, choice.target.model, self._facts.estimate, finished.usage
+                    choice.backend.name,
+                    choice.target.model,
+                    self._facts.estimate,
+                    finished.usage,
+                    lambda: counting.count(self._request, strip_attribution=choice.target.strip_attribution),
                 )
         self._note_attempt("ok", self._downstream.usage)
         self._downstream.attempt_producing(None)
