@@ -131,9 +131,7 @@ def build(
     lists = CachedModelLists(upstream, reactor, wire.decode)
     breaker: CircuitBreakers | NoBreaker = NoBreaker()
     if config.breaker.enabled:
-        breaker = CircuitBreakers(
-            seconds, failures=config.breaker.failures, open_seconds=config.breaker.open_seconds
-        )
+        breaker = CircuitBreakers(seconds, failures=config.breaker.failures, open_seconds=config.breaker.open_seconds)
     records = RequestLog(detailed=config.log.level == "debug")
     services = Services(
         config=config,

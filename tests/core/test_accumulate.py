@@ -134,8 +134,9 @@ class AccumulatorTests:
     def test_unfinished(self) -> None:
         """Half an answer is never given out."""
         accumulator = make()
-        accumulator.take([TextDelta("a")])
         assert (accumulator.finished, accumulator.usage) == (None, None)
+        accumulator.take([TextDelta("a")])
+        assert accumulator.usage == Usage(accumulator.input_tokens, 1, estimated=True)
         with pytest.raises(ValueError, match="not finished"):
             accumulator.body()
 

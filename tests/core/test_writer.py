@@ -130,6 +130,15 @@ class StreamWriterTests:
         writer.write([TextDelta("a"), END])
         assert writer.usage == END.usage
 
+    def test_unfinished_usage_is_estimated(self) -> None:
+        """What an answer that was broken off had cost is booked as an estimate; nothing said, nothing booked."""
+        writer = StreamWriter(message_id="m", model="m", input_tokens=99)
+        assert writer.usage is None
+        writer.write([TextDelta("four words of text " * 10)])
+        assert writer.usage is not None
+        assert (writer.usage.input_tokens, writer.usage.estimated) == (99, True)
+        assert writer.usage.output_tokens > 20
+
     def test_opened_early(self) -> None:
         """A stream may be opened long before the answer; then it is opened once."""
         writer = make()

@@ -35,7 +35,6 @@ class Accumulator:
     """One whole answer; blocks stand in the order in which they began, as in the stream.
 
     :ivar finished: the answer is complete and `body` may be asked for.
-    :ivar usage: the counts of the finished answer.
     """
 
     message_id: str
@@ -74,10 +73,12 @@ class Accumulator:
 
     @property
     def usage(self) -> Usage | None:
-        """Give the final counts, estimated where the backend gave none; None before the end."""
-        if self.finished is None:
+        """Give the counts of the answer, estimated while it is not finished; None while it has said nothing."""
+        if self.finished is not None and self.finished.usage is not None:
+            return self.finished.usage
+        if self.finished is None and not self._size:
             return None
-        return self.finished.usage or Usage(self.input_tokens, rough(self._size), estimated=True)
+        return Usage(self.input_tokens, rough(self._size), estimated=True)
 
     def body(self) -> bytes:
         """Give the message as JSON; only once `finished` is set."""

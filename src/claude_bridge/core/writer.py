@@ -63,7 +63,6 @@ class StreamWriter:
     :ivar show_reasoning: whether the client gets thinking blocks.
     :ivar content_started: a block has been started, so the answer belongs to the attempt that started it.
     :ivar ended: ``message_stop`` or an error is out; nothing may follow.
-    :ivar usage: the counts of the finished answer.
     """
 
     message_id: str
@@ -74,7 +73,7 @@ class StreamWriter:
     started: bool = field(default=False, init=False)
     content_started: bool = field(default=False, init=False)
     ended: bool = field(default=False, init=False)
-    usage: Usage | None = field(default=None, init=False)
+    _usage: Usage | None = field(default=None, init=False)
     _index: int = field(default=-1, init=False)
     _open: int = field(default=_NONE, init=False)
     _prefix: bytes = field(default=b"", init=False)
@@ -84,6 +83,11 @@ class StreamWriter:
     _called: bool = field(default=False, init=False)
     _reasoned: bool = field(default=False, init=False)
     _size: int = field(default=0, init=False)
+
+    @property
+    def usage(self) -> Usage | None:
+        """Give the counts of the answer, estimated while it is not finished; None while it has said nothing."""
+        return self._usage or (self._so_far() if self._size else None)
 
     def open(self) -> bytes:
         """Give ``message_start`` and a ping, once."""
@@ -262,12 +266,15 @@ class StreamWriter:
         self._stop(out)
         out.append(self.open())
         hidden_only = self._reasoned and not self.content_started
-        self.usage = finished.usage or Usage(self.input_tokens, rough(self._size), estimated=True)
+        self._usage = finished.usage or self._so_far()
         end = {
             "type": "message_delta",
             "delta": message.stop_fields(finished, called=self._called, hidden_only=hidden_only),
-            "usage": message.delta_usage_fields(self.usage),
+            "usage": message.delta_usage_fields(self._usage),
         }
         out.append(sse.encode(b"message_delta", wire.encode(end)))
         out.append(sse.encode(b"message_stop", b'{"type":"message_stop"}'))
         self.ended = True
+
+    def _so_far(self) -> Usage:
+        return Usage(self.input_tokens, rough(self._size), estimated=True)

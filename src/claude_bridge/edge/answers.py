@@ -110,7 +110,7 @@ class StreamAnswer:
 
     @property
     def usage(self) -> Usage | None:
-        """The counts of the finished answer."""
+        """The counts of the answer, estimated while it is not finished; None while it has said nothing."""
         return self._writer.usage if self._writer is not None else None
 
     def attempt_started(self, *, answers: str, model: str, show_reasoning: bool, input_tokens: int) -> None:
@@ -237,7 +237,7 @@ class WholeAnswer:
 
     @property
     def usage(self) -> Usage | None:
-        """The counts of the finished answer."""
+        """The counts of the answer, estimated while it is not finished; None while it has said nothing."""
         return self._accumulator.usage if self._accumulator is not None else None
 
     def attempt_started(self, *, answers: str, model: str, show_reasoning: bool, input_tokens: int) -> None:

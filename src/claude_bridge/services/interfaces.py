@@ -210,7 +210,7 @@ class Downstream(Protocol):
 
     @property
     def usage(self) -> Usage | None:
-        """The counts of the finished answer."""
+        """The counts of the answer, estimated while it is not finished; None while it has said nothing."""
 
     def attempt_started(self, *, answers: str, model: str, show_reasoning: bool, input_tokens: int) -> None:
         """Learn who will answer: ``answers`` as ``backend/model`` and ``model`` as the client is to see it."""

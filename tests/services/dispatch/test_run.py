@@ -16,6 +16,7 @@ from claude_bridge.core.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from claude_bridge.core.events import Usage
 from claude_bridge.services.breaker import CircuitBreakers, State
 from claude_bridge.services.interfaces import UpstreamReceiver, UpstreamRequest
 from claude_bridge.testing.chat import chat_stream, chunk, events, token_usage
@@ -515,3 +516,18 @@ class LeavingTests:
         stage.call.answer(*HELLO)
         run.cancel()
         assert stage.outcomes == ("ok", "ok")
+
+
+class AbandonedUsageTests:
+    """What was said before an answer broke off."""
+
+    def test_is_booked_as_an_estimate(self) -> None:
+        """The tokens of an answer that the client did not wait for are in the books, marked as estimated."""
+        stage = Stage()
+        run = stage.run()
+        stage.call.head()
+        stage.call.data(b"".join(chat_stream(text="Hello there")[:3]))
+        stage.downstream.usage = Usage(7, 3, estimated=True)
+        run.cancel()
+        (record,) = stage.records.requests
+        assert record.attempts[-1].usage == Usage(7, 3, estimated=True)

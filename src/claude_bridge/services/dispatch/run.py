@@ -119,7 +119,7 @@ class Run:
             return
         if self._attempt is not None:
             self._attempt.cancel()
-            self._note_attempt("client_left", None)
+            self._note_attempt("client_left", self._downstream.usage)
             if self._choice is not None:
                 self._services.breaker.abandoned(self._choice.backend.name)
         planning, self._planning = self._planning, None
@@ -158,7 +158,7 @@ class Run:
         if error is None:
             return
         self._services.breaker.failed(choice.backend.name, error)
-        self._note_attempt(error.outcome, None)
+        self._note_attempt(error.outcome, self._downstream.usage)
         self._fail(error)
 
     def _is_worth_asking_again(self, finished: Finished) -> bool:
