@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -280,3 +282,18 @@ class StopTests:
         await daemon.stop()
         await daemon.until(lambda: failures and not backend.connections)
         assert daemon.bridge.runtime.dispatcher.active == 0
+
+
+class FileLimitTests:
+    """Each stream needs two descriptors, and shells give a thousand."""
+
+    @pytest.mark.parametrize(("hard", "streams", "given"), [(4000, 500, 1256), (700, 500, 700), (4000, 1, 300)])
+    def test_is_raised_as_far_as_needed_and_allowed(self, hard: int, streams: int, given: int) -> None:
+        """The limit grows to what the streams need, never beyond what the system allows, and never shrinks."""
+        program = (
+            "import resource as r; from claude_bridge.app import raise_file_limit as f;"
+            f"r.setrlimit(r.RLIMIT_NOFILE, (300, {hard})); f({streams}); print(r.getrlimit(r.RLIMIT_NOFILE)[0])"
+        )
+        ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+        assert int(ran.stdout) == given

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -41,6 +42,9 @@ DISTRIBUTION: Final = "twisted-claude-bridge"
 
 GC_THRESHOLDS: Final = (50_000, 20, 100)
 """Rare collections: at 2,000 streams the default ones stopped the reactor for up to half a second."""
+
+SPARE_FILES: Final = 256
+"""Descriptors for everything but streams: idle connections to backends and of clients, the log, the reactor's own."""
 
 _log = Logger()
 
@@ -171,11 +175,12 @@ class Bridge(Service):
         self.addresses: list[tuple[str, int]] = []
         self._reactor = reactor
         self._ports: list[IListeningPort] = []
-        resource = Routes(lambda: self.runtime).app().resource()
-        self._site = BridgeSite(resource, lambda: self.runtime, reactor, runtime.limits.keep_alive)
+        routes = Routes(lambda: self.runtime).app().resource()
+        self._site = BridgeSite(routes, lambda: self.runtime, reactor, runtime.limits.keep_alive)
 
     def privilegedStartService(self) -> None:  # noqa: N802 - Twisted's name
         """Bind, before privileges are dropped; raises what went wrong, so that twistd ends instead of running on."""
+        raise_file_limit(self.runtime.limits.max_streams)
         for description in self.runtime.config.server.listen:
             failed: list[Failure] = []
             listening = serverFromString(self._reactor, description).listen(self._site)
@@ -221,6 +226,22 @@ class Bridge(Service):
             return
         self.addresses.append((host, port))
         _log.info("listening on {host}:{port}", event="listening", host=host, port=port)
+
+
+def raise_file_limit(streams: int) -> None:
+    """Ask for as many file descriptors as ``streams`` need, two each and some to spare, as far as the system allows."""
+    wanted = 2 * streams + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if most < wanted:
+        _log.warn(
+            "only {files} open files are allowed, enough for {streams} streams at a time",
+            event="file-limit",
+            files=most,
+            streams=(most - SPARE_FILES) // 2,
+        )
 
 
 def rare_collections() -> None:

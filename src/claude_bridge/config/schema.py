@@ -203,7 +203,7 @@ class Limits:
         unit="bytes",
         validator=SIZE,
     )
-    max_streams: int = option(1000, "Requests answered at the same time; more get 529.", validator=Between(1, 100_000))
+    max_streams: int = option(4000, "Requests answered at the same time; more get 529.", validator=Between(1, 100_000))
     max_held_arguments: int = option(
         16 * 1024 * 1024,
         "Tool arguments held back while an earlier parallel call streams.",
