@@ -155,9 +155,15 @@ class Daemon:
         return await killed_late(self._reactor, self.process, seconds)
 
     async def finish(self) -> None:
-        """Stop it if need be, and check what every run must keep: JSON lines on stderr, nothing on stdout."""
+        """Stop it if need be, and check what every run must keep.
+
+        Each line of stderr is JSON from the first one on, none tells of a fault of the daemon's own, and stdout is
+        empty.
+        """
         code = await self.stop()
         assert code in (0, -15), self._told(f"it ended with {code}")
         assert bytes(self.process.out) == b""
         assert self.process.err.endswith(b"\n")
         assert self.lines
+        faults = [line for line in self.lines if "traceback" in line or line.get("level") in {"error", "critical"}]
+        assert faults == [], self._told(f"it logged {faults}")

@@ -15,6 +15,9 @@ from tests.end_to_end.client import Client, Reply
 from tests.end_to_end.conftest import StartDaemon, client_of
 from tests.end_to_end.daemon import Daemon
 from tests.end_to_end.raw import connect
+from tests.end_to_end.shared import backend, daemon, running
+
+__all__ = ["backend", "daemon", "running"]  # fixtures
 
 HI: dict[str, Any] = {"model": "test-model", "max_tokens": 100, "messages": [{"role": "user", "content": "Hi"}]}
 STREAMED = {**HI, "stream": True}
@@ -178,7 +181,7 @@ class EchoTests:
             assert reply.status >= 400 or reply.events[-1].name == "error"
             assert secret not in str(reply)
         assert_hidden(daemon, OWN, MINE)
-        assert len(daemon.events("request")) == 13
+        await daemon.wait_for("request", count=13)
 
 
 class KeysTests:

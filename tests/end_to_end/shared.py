@@ -1,0 +1,49 @@
+"""One daemon for all tests of a module, for tests that need nothing of their own from it: a start costs half a second.
+
+A module imports `backend`, `daemon` and `running` to have them in place of the fixtures of ``conftest``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import DeferredQueue
+
+from claude_bridge.testing.backend import ScriptedBackend
+from tests.end_to_end.daemon import Daemon, ini
+
+Running = tuple[ScriptedBackend, Daemon]
+
+__all__ = ["backend", "daemon", "running"]
+
+
+@pytest_twisted.async_yield_fixture(scope="module")
+async def running(reactor: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    """Give a backend and a daemon with default settings in front of it."""
+    scripted = ScriptedBackend(reactor)
+    scripted.start()
+    started = Daemon(reactor=reactor, folder=tmp_path_factory.mktemp("daemon"))
+    await started.start(ini(scripted.url))
+    yield scripted, started
+    await started.finish()
+    await scripted.stop()
+
+
+@pytest.fixture
+def backend(running: Running) -> ScriptedBackend:
+    """Give the backend as if nobody had ever asked it."""
+    scripted, _ = running
+    scripted.script, scripted.api_key, scripted.models = None, None, ["test-model"]
+    scripted.requests.clear()
+    scripted.arrivals = DeferredQueue()
+    scripted._queue.clear()
+    return scripted
+
+
+@pytest.fixture
+def daemon(running: Running) -> Daemon:
+    """Give the daemon; what it logged for other tests is still there."""
+    return running[1]
