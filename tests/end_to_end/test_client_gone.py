@@ -172,7 +172,9 @@ class LeavingListTests:
         await deferLater(reactor, 0.1)
         assert received.gone is None
         stalling.enqueue(sse(ANSWER))
+        begun = reactor.seconds()
         assert (await second.reply()).events[-1].name == "message_stop"
+        assert reactor.seconds() - begun < 3  # a list is waited for two seconds, once
         assert len(stalling.requests) == 2
 
 

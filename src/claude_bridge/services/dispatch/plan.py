@@ -65,7 +65,7 @@ class Planner:
                 return (choice,)
         if route is not None and route.models:
             return tuple(self._of(self._config.models[alias], model, credential) for alias in route.models)
-        return (await self._home(name, model, credential),)
+        return (self._home(name, model, credential),)
 
     def _configured(self, name: str, shown: str, credential: Secret | None) -> Choice | None:
         model = self._config.models.get(name)
@@ -91,7 +91,7 @@ class Planner:
         backend, info = min(known, key=lambda one: one[1].id != name)
         return self._at(backend, info.id, shown, info)
 
-    async def _home(self, name: str, shown: str, credential: Secret | None) -> Choice:
+    def _home(self, name: str, shown: str, credential: Secret | None) -> Choice:
         """Take a name that nobody knows: to the only model there is, else upstream as it is."""
         backends = self._config.backends
         backend = backends.get("default") or (next(iter(backends.values())) if len(backends) == 1 else None)
@@ -101,12 +101,15 @@ class Planner:
                 "the configured models in ANTHROPIC_MODEL, or give `[route:default]` a model",
                 should_retry=False,
             )
-        models = await self._models(backend, credential)
+        models = self._known(backend, credential)  # `_listed` has just asked, and waited as long as anybody should
         only = models[0] if len(models) == 1 else None
         return self._at(backend, only.id if only is not None else name, shown, only)
 
     def _models(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
         return self._lists.fetch(backend, for_list(self._config.server.credentials, credential))
+
+    def _known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:
+        return self._lists.known(backend, for_list(self._config.server.credentials, credential))
 
     def _of(self, model: Model, shown: str, credential: Secret | None) -> Choice:
         backend = self._config.backends[model.backend]
@@ -132,7 +135,7 @@ class Planner:
         if model.context_window is not None:
             return model.context_window
         self._models(backend, credential)
-        info = find(self._lists.known(backend, for_list(self._config.server.credentials, credential)), model.name)
+        info = find(self._known(backend, credential), model.name)
         return info.context_window if info is not None else None
 
     @staticmethod
