@@ -38,6 +38,7 @@ class ModelServerTests:
         environ = {**os.environ, "PYTHONPATH": str(packages)}
         with subprocess.Popen(COMMAND, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
             assert child.stdout is not None
+            assert child.stdout.readline() == "\n"  # ends whatever unfinished line of llama.cpp's stands there
             assert child.stdout.readline().startswith("listening http://127.0.0.1:")
             assert child.poll() is None
             child.communicate(timeout=20)

