@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest_twisted
-from twisted.internet.defer import gatherResults
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThreadPool
 
 from claude_bridge.testing.answers import Answer
@@ -59,7 +59,6 @@ async def stream(client: Client, backend: ScriptedBackend, answer: Answer) -> by
     return reply.body
 
 
-@pytest_twisted.ensureDeferred
 async def read(reactor: Any, environment: Environment, streams: dict[str, bytes]) -> dict[str, SDKResult]:
     """Let an SDK read all of them."""
     results: list[SDKResult] = await deferToThreadPool(
@@ -75,7 +74,7 @@ class SDKStreamTests:
     async def test_both(self, client: Client, backend: ScriptedBackend, reactor: Any) -> None:
         """What ends well is one message, the same for both; what was broken off is none, both raise."""
         streams = {name: await stream(client, backend, answer) for name, answer in (GOOD | BROKEN).items()}
-        new, old = await gatherResults([read(reactor, environment, streams) for environment in SDKS])
+        new, old = await gatherResults([Deferred.fromCoroutine(read(reactor, one, streams)) for one in SDKS])
         for results in (new, old):
             assert {name: results[name].failure for name in GOOD if results[name].failure} == {}
             assert [name for name in BROKEN if "closed the connection" not in (results[name].failure or "")] == []

@@ -85,7 +85,6 @@ async def started(start_daemon: StartDaemon, backend: ScriptedBackend, nowhere: 
     return await start_daemon(sections)
 
 
-@pytest_twisted.ensureDeferred
 async def together(*cases: Coroutine[Any, Any, None]) -> None:
     """Run all at the same time."""
     await gatherResults([Deferred.fromCoroutine(case) for case in cases], consumeErrors=True)
