@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -28,9 +29,16 @@ from claude_bridge.core.errors import (
     UpstreamUnreachable,
 )
 from claude_bridge.services.breaker import PROBE_RETRY_SECONDS, CircuitBreakers, NoBreaker, State
-from claude_bridge.services.interfaces import Breaker
+from claude_bridge.services.interfaces import Admission, Breaker
 
 CUT = UpstreamCut("cut")
+
+Report = Callable[[Admission], None]
+REPORTS: list[Report] = [
+    lambda admission: admission.succeeded(),
+    lambda admission: admission.failed(CUT),
+    lambda admission: admission.abandoned(),
+]
 
 
 def breakers(clock: Clock, failures: int = 3) -> CircuitBreakers:
@@ -41,8 +49,7 @@ def breakers(clock: Clock, failures: int = 3) -> CircuitBreakers:
 def fail(breaker: CircuitBreakers, times: int, error: BridgeError = CUT, backend: str = "a") -> None:
     """Let ``times`` requests to ``backend`` fail."""
     for _ in range(times):
-        breaker.admit(backend)
-        breaker.failed(backend, error)
+        breaker.admit(backend).failed(error)
 
 
 class CircuitBreakersTests:
@@ -59,8 +66,7 @@ class CircuitBreakersTests:
         clock = Clock()
         breaker = breakers(clock)
         fail(breaker, 2)
-        breaker.admit("a")
-        breaker.failed("a", CUT)
+        breaker.admit("a").failed(CUT)
         clock.advance(10)
         with pytest.raises(CircuitOpen) as refusal:
             breaker.admit("a")
@@ -72,8 +78,7 @@ class CircuitBreakersTests:
         breaker = breakers(Clock())
         for _ in range(10):
             fail(breaker, 2)
-            breaker.admit("a")
-            breaker.succeeded("a")
+            breaker.admit("a").succeeded()
         assert breaker.state("a") is State.CLOSED
 
     def test_backends_are_apart(self) -> None:
@@ -125,8 +130,7 @@ class CircuitBreakersTests:
         breaker = breakers(Clock())
         fail(breaker, 2)
         for _ in range(20):
-            breaker.admit("a")
-            breaker.abandoned("a")
+            breaker.admit("a").abandoned()
         assert breaker.state("a") is State.CLOSED
         fail(breaker, 1)
         assert breaker.state("a") is State.OPEN
@@ -149,8 +153,7 @@ class CircuitBreakersTests:
         breaker = breakers(clock)
         fail(breaker, 3)
         clock.advance(30)
-        breaker.admit("a")
-        breaker.succeeded("a")
+        breaker.admit("a").succeeded()
         fail(breaker, 2)
         assert breaker.state("a") is State.CLOSED
 
@@ -160,8 +163,7 @@ class CircuitBreakersTests:
         breaker = breakers(clock)
         fail(breaker, 3)
         clock.advance(30)
-        breaker.admit("a")
-        breaker.failed("a", UpstreamRefused("bad field"))
+        breaker.admit("a").failed(UpstreamRefused("bad field"))
         assert breaker.state("a") is State.CLOSED
 
     def test_probe_that_fails_opens_again(self) -> None:
@@ -170,8 +172,7 @@ class CircuitBreakersTests:
         breaker = breakers(clock)
         fail(breaker, 3)
         clock.advance(31)
-        breaker.admit("a")
-        breaker.failed("a", CUT)
+        breaker.admit("a").failed(CUT)
         with pytest.raises(CircuitOpen) as refusal:
             breaker.admit("a")
         assert refusal.value.retry_after == 30.0
@@ -182,39 +183,72 @@ class CircuitBreakersTests:
         breaker = breakers(clock)
         fail(breaker, 3)
         clock.advance(30)
-        breaker.admit("a")
-        breaker.abandoned("a")
+        breaker.admit("a").abandoned()
         breaker.admit("a")
         with pytest.raises(CircuitOpen):
             breaker.admit("a")
 
-    def test_old_request_that_leaves_frees_no_slot(self) -> None:
-        """A client from before the trouble that leaves does not let a second probe out."""
+    def test_long_stream_does_not_keep_the_probe_away(self) -> None:
+        """With an old stream still out, the place of a probe whose client left is free all the same."""
         clock = Clock()
         breaker = breakers(clock)
         breaker.admit("a")
         fail(breaker, 3)
         clock.advance(30)
-        breaker.admit("a")
-        breaker.abandoned("a")
-        with pytest.raises(CircuitOpen):
-            breaker.admit("a")
-        breaker.abandoned("a")
-        breaker.admit("a")
+        breaker.admit("a").abandoned()
+        breaker.admit("a").succeeded()
+        assert breaker.state("a") is State.CLOSED
 
-    def test_late_answer_does_not_close_an_open_circuit(self) -> None:
-        """An old stream that ends well says nothing about new requests; neither does one that ends badly."""
+    @pytest.mark.parametrize("report", REPORTS)
+    def test_only_the_probe_decides(self, report: Report) -> None:
+        """However a request from before the trouble ends, the half-open circuit waits for its probe."""
         clock = Clock()
         breaker = breakers(clock)
-        breaker.admit("a")
-        breaker.admit("a")
+        old = breaker.admit("a")
         fail(breaker, 3)
-        breaker.succeeded("a")
-        assert breaker.state("a") is State.OPEN
+        clock.advance(30)
+        probe = breaker.admit("a")
+        report(old)
+        assert breaker.state("a") is State.HALF_OPEN
+        with pytest.raises(CircuitOpen):
+            breaker.admit("a")
+        probe.succeeded()
+        assert breaker.state("a") is State.CLOSED
+
+    @pytest.mark.parametrize("report", REPORTS)
+    def test_late_report_to_an_open_circuit(self, report: Report) -> None:
+        """An old stream says nothing about new requests: an open circuit stays open for as long as it was to be."""
+        clock = Clock()
+        breaker = breakers(clock)
+        old = breaker.admit("a")
+        fail(breaker, 3)
         clock.advance(20)
-        breaker.failed("a", CUT)
-        clock.advance(10)
-        breaker.admit("a")
+        report(old)
+        with pytest.raises(CircuitOpen) as refusal:
+            breaker.admit("a")
+        assert refusal.value.retry_after == 10.0
+
+    def test_late_report_to_a_circuit_that_closed_again(self) -> None:
+        """What is left from before the trouble does not count against the backend that is back."""
+        clock = Clock()
+        breaker = breakers(clock)
+        old = [breaker.admit("a") for _ in range(5)]
+        fail(breaker, 3)
+        clock.advance(30)
+        breaker.admit("a").succeeded()
+        for admission in old:
+            admission.failed(CUT)
+        assert breaker.state("a") is State.CLOSED
+
+    @pytest.mark.parametrize("report", REPORTS)
+    def test_one_report_each(self, report: Report) -> None:
+        """Who has reported has nothing more to say."""
+        breaker = breakers(Clock(), failures=1)
+        admission = breaker.admit("a")
+        report(admission)
+        state = breaker.state("a")
+        admission.failed(CUT)
+        assert breaker.state("a") is state
 
     def test_changes_are_logged(self) -> None:
         """Whoever runs the daemon sees when a circuit opens and closes, and whose it is."""
@@ -226,8 +260,7 @@ class CircuitBreakersTests:
             breaker = breakers(clock)
             fail(breaker, 3)
             clock.advance(30)
-            breaker.admit("a")
-            breaker.succeeded("a")
+            breaker.admit("a").succeeded()
         finally:
             globalLogPublisher.removeObserver(observe)
         assert [(event["backend"], event["state"]) for event in events if "backend" in event] == [
@@ -254,43 +287,33 @@ class CircuitBreakersTests:
         """In whatever order requests come, end and leave, a half-open circuit has let one of them through."""
         clock = Clock()
         breaker = breakers(clock, failures=2)
-        out: list[int] = []  # for each request that is out, the number of the half-open time that admitted it
-        episode = 0
-        for number, (step, amount) in enumerate(steps):
-            before = breaker.state("a")
+        out: list[tuple[Admission, bool]] = []  # with whether it is a probe
+        for step, amount in steps:
             if step == "wait":
                 clock.advance(amount)
             elif step == "admit":
                 try:
-                    breaker.admit("a")
+                    admitted = breaker.admit("a")
                 except CircuitOpen:
                     continue
-                if breaker.state("a") is State.HALF_OPEN:
-                    assert before is State.OPEN
-                    episode = number + 1
-                out.append(episode if breaker.state("a") is State.HALF_OPEN else 0)
+                out.append((admitted, breaker.state("a") is State.HALF_OPEN))
             elif out:
-                out.pop(amount % len(out))
-                {
-                    "succeed": breaker.succeeded,
-                    "fail": lambda backend: breaker.failed(backend, CUT),
-                    "leave": breaker.abandoned,
-                }[step]("a")
-            if breaker.state("a") is State.HALF_OPEN:
-                assert out.count(episode) <= 1
+                admitted, _ = out.pop(amount % len(out))
+                REPORTS[["succeed", "fail", "leave"].index(step)](ended)
+            probes = sum(probe for _, probe in out)
+            assert probes == (1 if breaker.state("a") is State.HALF_OPEN else 0)
 
-    @given(st.lists(st.sampled_from(["succeed", "leave"]), max_size=50))
-    def test_never_stuck(self, ends: list[str]) -> None:
-        """A circuit always comes back: once nobody is out and the time is over, somebody is admitted."""
+    @given(st.integers(0, 20), st.sampled_from(REPORTS))
+    def test_never_stuck(self, old: int, report: Report) -> None:
+        """A circuit always comes back: whoever else is out, after the probe's report and the time there is another."""
         clock = Clock()
         breaker = breakers(clock)
-        for _ in ends:
+        for _ in range(old):
             breaker.admit("a")
         fail(breaker, 3)
         clock.advance(30)
-        breaker.admit("a")
-        for end in [*ends, "leave"]:
-            (breaker.succeeded if end == "succeed" else breaker.abandoned)("a")
+        report(breaker.admit("a"))
+        clock.advance(30)
         breaker.admit("a")
 
 
@@ -301,8 +324,7 @@ class NoBreakerTests:
         """Without a breaker every request is tried."""
         breaker: Breaker = NoBreaker()
         for _ in range(50):
-            breaker.admit("a")
-            breaker.failed("a", CUT)
-        breaker.succeeded("a")
-        breaker.abandoned("a")
+            breaker.admit("a").failed(CUT)
+        breaker.admit("a").succeeded()
+        breaker.admit("a").abandoned()
         breaker.admit("a")

@@ -9,7 +9,7 @@ import pytest
 from claude_bridge.config.schema import Backend
 from claude_bridge.edge.answers import StreamAnswer, WholeAnswer
 from claude_bridge.services import interfaces
-from claude_bridge.services.breaker import CircuitBreakers, NoBreaker
+from claude_bridge.services.breaker import CircuitAdmission, CircuitBreakers, NoAdmission, NoBreaker
 from claude_bridge.services.dispatch.attempt import Attempt
 from claude_bridge.services.models import CachedModelLists, Fetch
 from claude_bridge.services.request_log import RequestLog
@@ -32,6 +32,9 @@ SIDES = [
     (interfaces.Watch, Silence),
     (interfaces.Watch, StreamAnswer),
     (interfaces.Sweep, PeriodicSweep),
+    (interfaces.Admission, CircuitAdmission),
+    (interfaces.Admission, NoAdmission),
+    (interfaces.Admission, fakes.NotedAdmission),
     (interfaces.Breaker, CircuitBreakers),
     (interfaces.Breaker, NoBreaker),
     (interfaces.Breaker, fakes.NotedBreaker),

@@ -299,18 +299,19 @@ class OtherFakesTests:
     """The smaller ones."""
 
     def test_breaker(self) -> None:
-        """Both breakers take every report of somebody admitted; the fake refuses any other."""
-        breakers: list[Breaker] = [NotedBreaker(), CircuitBreakers(lambda: 0.0, failures=5, open_seconds=1)]
-        for breaker in breakers:
-            breaker.admit("b")
-            breaker.succeeded("b")
-            breaker.admit("b")
-            breaker.failed("b", UpstreamCut("reset"))
-            breaker.admit("b")
-            breaker.abandoned("b")
+        """Both breakers take one report of each who was admitted; the fake refuses any other."""
         noted = NotedBreaker()
-        with pytest.raises(AssertionError, match="nobody was admitted"):
-            noted.succeeded("b")
+        breakers: list[Breaker] = [noted, CircuitBreakers(lambda: 0.0, failures=5, open_seconds=1)]
+        for breaker in breakers:
+            breaker.admit("b").succeeded()
+            breaker.admit("b").failed(UpstreamCut("reset"))
+            breaker.admit("b").abandoned()
+        admission = noted.admit("b")
+        assert noted.out == 1
+        admission.succeeded()
+        assert (noted.out, noted.told[-2:]) == (0, ["admit", "succeeded"])
+        with pytest.raises(AssertionError, match="reported already"):
+            admission.abandoned()
 
     def test_downstream(self) -> None:
         """It keeps what it is given and insists on one end."""

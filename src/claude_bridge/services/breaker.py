@@ -10,6 +10,10 @@
 
 In half-open a *single* probe is out; everybody else is refused until it has reported.
 
+Every change of state begins a new period, and only what was admitted in the present period is heard: a stream from
+before the trouble that ends, well or badly, says nothing about a circuit that has opened since. So the probe alone
+decides a half-open circuit, however many old streams are still out.
+
 The machine is three states, no timer of its own (an open circuit is looked at only when somebody wants to be
 admitted) and answers by raising, so it is written out as plain methods over an enum: a typed Automat would have
 to carry the clock and the raised error through its outputs and be longer than what it replaces.
@@ -19,8 +23,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from typing import ClassVar
 
-from attrs import define
+from attrs import define, field
 from twisted.application.service import Service
 from twisted.logger import Logger
 
@@ -64,47 +69,138 @@ class State(Enum):
 
 @define(eq=False)
 class Circuit:
-    """The state of one backend.
+    """The circuit of one backend.
 
-    :ivar failures: counted failures in a row, while closed.
-    :ivar open_until: clock seconds, while open.
-    :ivar out: requests admitted that have not reported yet, old ones and the probe together.
+    :param seconds: the clock.
+    :param limit: counted failures in a row that open it.
+    :param open_seconds: how long it stays open before a probe may go.
+    :ivar period: changes with every change of state.
     """
 
-    state: State = State.CLOSED
-    failures: int = 0
-    open_until: float = 0.0
-    out: int = 0
+    _log: ClassVar = Logger()
+
+    _backend: str
+    _seconds: Callable[[], float]
+    _limit: int
+    _open_seconds: float
+    state: State = field(default=State.CLOSED, init=False)
+    period: int = field(default=0, init=False)
+    _failures: int = field(default=0, init=False)  # in a row, while closed
+    _open_until: float = field(default=0.0, init=False)
+
+    def admit(self) -> CircuitAdmission:
+        """Let one request pass; raises `CircuitOpen`."""
+        if self.state is State.HALF_OPEN:
+            raise self._refusal(PROBE_RETRY_SECONDS)
+        if self.state is State.OPEN:
+            remaining = self._open_until - self._seconds()
+            if remaining > 0:
+                raise self._refusal(remaining)
+            self._move(State.HALF_OPEN)
+        return CircuitAdmission(self, self.period)
+
+    def succeeded(self) -> None:
+        """Note an answer within the period."""
+        self._failures = 0
+        if self.state is State.HALF_OPEN:
+            self._move(State.CLOSED)
+
+    def failed(self) -> None:
+        """Note a failure within the period: too many in a row open the circuit, a probe's one opens it again."""
+        self._failures += 1
+        if self.state is State.HALF_OPEN or self._failures >= self._limit:
+            self._open(self._open_seconds)
+
+    def abandoned(self) -> None:
+        """Note that nothing was learned within the period: a probe's slot is free again, at once."""
+        if self.state is State.HALF_OPEN:
+            self._open(0.0)
+
+    def _open(self, seconds: float) -> None:
+        self._open_until = self._seconds() + seconds
+        self._move(State.OPEN)
+
+    def _move(self, state: State) -> None:
+        self.state = state
+        self.period += 1
+        self._failures = 0
+        self._log.warn("Circuit of backend {backend} is now {state}", backend=self._backend, state=state.value)
+
+    def _refusal(self, retry_after: float) -> CircuitOpen:
+        return CircuitOpen(
+            f"backend {self._backend} keeps failing and is not asked for now (circuit breaker)",
+            retry_after=retry_after,
+        )
+
+
+@define(eq=False)
+class CircuitAdmission:
+    """Implements `claude_bridge.services.interfaces.Admission` for one period of a circuit."""
+
+    _circuit: Circuit | None
+    _period: int
+
+    def succeeded(self) -> None:
+        """Note an answer, also one that says 4xx."""
+        circuit = self._report()
+        if circuit is not None:
+            circuit.succeeded()
+
+    def failed(self, error: BridgeError) -> None:
+        """Note a failure; one that is an answer after all is `succeeded`, one that is our own says nothing."""
+        if isinstance(error, COUNTED):
+            circuit = self._report()
+            if circuit is not None:
+                circuit.failed()
+        elif isinstance(error, (UpstreamError, ClientError)):
+            self.succeeded()
+        else:
+            self.abandoned()
+
+    def abandoned(self) -> None:
+        """Note that the client left before the backend could show anything."""
+        circuit = self._report()
+        if circuit is not None:
+            circuit.abandoned()
+
+    def _report(self) -> Circuit | None:
+        """Use the one report up; give the circuit if it is to hear it."""
+        circuit, self._circuit = self._circuit, None
+        return circuit if circuit is not None and circuit.period == self._period else None
+
+
+class NoAdmission:
+    """The `Admission` of a configuration without a breaker: learns nothing."""
+
+    def succeeded(self) -> None:
+        """Learn nothing."""
+
+    def failed(self, error: BridgeError) -> None:
+        """Learn nothing."""
+
+    def abandoned(self) -> None:
+        """Learn nothing."""
 
 
 class NoBreaker:
     """The `Breaker` of a configuration without one: admits everybody and learns nothing."""
 
-    def admit(self, backend: str) -> None:
+    _admission = NoAdmission()
+
+    def admit(self, backend: str) -> NoAdmission:  # noqa: ARG002 - the seam's shape
         """Let it pass."""
-
-    def succeeded(self, backend: str) -> None:
-        """Learn nothing."""
-
-    def failed(self, backend: str, error: BridgeError) -> None:
-        """Learn nothing."""
-
-    def abandoned(self, backend: str) -> None:
-        """Learn nothing."""
+        return self._admission
 
 
 class CircuitBreakers(Service):
     """One circuit a backend; implements `claude_bridge.services.interfaces.Breaker`.
 
-    Everybody who was admitted reports exactly once: `succeeded`, `failed` or `abandoned`. As a service it forgets
-    everything when it stops, so that a daemon that starts again starts with closed circuits.
+    As a service it forgets everything when it stops, so that a daemon that starts again starts with closed circuits.
 
     :param seconds: the clock.
     :param failures: counted failures in a row that open a circuit.
     :param open_seconds: how long it stays open before a probe may go.
     """
-
-    _log = Logger()
 
     def __init__(self, seconds: Callable[[], float], *, failures: int, open_seconds: float) -> None:
         self._seconds = seconds
@@ -122,76 +218,12 @@ class CircuitBreakers(Service):
         """Tell the state of ``backend``'s circuit, for health and tests."""
         return self._circuit(backend).state
 
-    def admit(self, backend: str) -> None:
-        """Raise `CircuitOpen` if ``backend`` must not be asked now."""
-        circuit = self._circuit(backend)
-        if circuit.state is State.HALF_OPEN:
-            raise self._refusal(backend, PROBE_RETRY_SECONDS)
-        if circuit.state is State.OPEN:
-            remaining = circuit.open_until - self._seconds()
-            if remaining > 0:
-                raise self._refusal(backend, remaining)
-            self._move(backend, circuit, State.HALF_OPEN)
-        circuit.out += 1
-
-    def succeeded(self, backend: str) -> None:
-        """Note an answer, also one that says 4xx.
-
-        An open circuit takes no notice: that was an old request, and the probe will tell.
-        """
-        circuit = self._reported(backend)
-        if circuit.state is State.OPEN:
-            return
-        circuit.failures = 0
-        if circuit.state is State.HALF_OPEN:
-            self._move(backend, circuit, State.CLOSED)
-
-    def failed(self, backend: str, error: BridgeError) -> None:
-        """Note a failure; one that is an answer after all is `succeeded`, one that is our own says nothing."""
-        if isinstance(error, COUNTED):
-            self._count(backend)
-        elif isinstance(error, (UpstreamError, ClientError)):
-            self.succeeded(backend)
-        else:
-            self.abandoned(backend)
-
-    def abandoned(self, backend: str) -> None:
-        """Note that the client left before the backend could show anything: the probe's slot is free again.
-
-        It may also have been an old request, admitted before the circuit opened. So the slot is free only when
-        nobody is out any more: that way there are never two probes.
-        """
-        circuit = self._reported(backend)
-        if circuit.state is State.HALF_OPEN and circuit.out == 0:
-            circuit.open_until = self._seconds()
-            self._move(backend, circuit, State.OPEN)
-
-    def _count(self, backend: str) -> None:
-        circuit = self._reported(backend)
-        if circuit.state is State.CLOSED:
-            circuit.failures += 1
-            if circuit.failures < self._failures:
-                return
-        if circuit.state is not State.OPEN:
-            circuit.open_until = self._seconds() + self._open_seconds
-            self._move(backend, circuit, State.OPEN)
+    def admit(self, backend: str) -> CircuitAdmission:
+        """Let ``backend`` be asked; raises `CircuitOpen` if it must not be now."""
+        return self._circuit(backend).admit()
 
     def _circuit(self, backend: str) -> Circuit:
-        return self._circuits.setdefault(backend, Circuit())
-
-    def _reported(self, backend: str) -> Circuit:
-        circuit = self._circuit(backend)
-        circuit.out = max(0, circuit.out - 1)
+        circuit = self._circuits.get(backend)
+        if circuit is None:
+            circuit = self._circuits[backend] = Circuit(backend, self._seconds, self._failures, self._open_seconds)
         return circuit
-
-    def _move(self, backend: str, circuit: Circuit, state: State) -> None:
-        circuit.state = state
-        circuit.failures = 0
-        self._log.warn("Circuit of backend {backend} is now {state}", backend=backend, state=state.value)
-
-    @staticmethod
-    def _refusal(backend: str, retry_after: float) -> CircuitOpen:
-        return CircuitOpen(
-            f"backend {backend} keeps failing and is not asked for now (circuit breaker)",
-            retry_after=retry_after,
-        )

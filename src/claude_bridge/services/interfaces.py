@@ -77,7 +77,7 @@ class UpstreamCall(Protocol):
         """Tell the timers that a data event arrived: from now on the idle limit holds."""
 
     def finish_seen(self) -> None:
-        """Tell the timers that the finish reason arrived: only the short grace for late usage is left."""
+        """Tell the timers that the finish reason arrived, or content after it: a short grace for the rest begins."""
 
     def cancel(self) -> None:
         """Close the upstream connection now, in whatever phase; no receiver method is called any more."""
@@ -110,20 +110,24 @@ class Sweep(Protocol):
         """Stop looking at ``watch``; harmless if it is not there."""
 
 
+class Admission(Protocol):
+    """A backend may be asked, once; whoever was admitted reports how it went. The first report counts, no other."""
+
+    def succeeded(self) -> None:
+        """Note an answer, also one that says 4xx."""
+
+    def failed(self, error: BridgeError) -> None:
+        """Note a failure of the backend; the breaker decides whether this kind counts."""
+
+    def abandoned(self) -> None:
+        """Note that the client left before the backend could show anything."""
+
+
 class Breaker(Protocol):
     """Decides whether a backend may be asked, and learns from how it went."""
 
-    def admit(self, backend: str) -> None:
-        """Raise `CircuitOpen` if ``backend`` must not be asked now."""
-
-    def succeeded(self, backend: str) -> None:
-        """Note an answer, also one that says 4xx."""
-
-    def failed(self, backend: str, error: BridgeError) -> None:
-        """Note a failure of ``backend``; the breaker decides whether this kind counts."""
-
-    def abandoned(self, backend: str) -> None:
-        """Note that the client left before the backend could show anything."""
+    def admit(self, backend: str) -> Admission:
+        """Let ``backend`` be asked; raises `CircuitOpen` if it must not be now."""
 
 
 @frozen(kw_only=True)

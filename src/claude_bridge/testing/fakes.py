@@ -25,7 +25,15 @@ from claude_bridge.services.interfaces import (
     UpstreamRequest,
 )
 
-__all__ = ["FakeCall", "FakeDownstream", "FakeUpstreamClient", "FixedLists", "KeptRecords", "NotedBreaker"]
+__all__ = [
+    "FakeCall",
+    "FakeDownstream",
+    "FakeUpstreamClient",
+    "FixedLists",
+    "KeptRecords",
+    "NotedAdmission",
+    "NotedBreaker",
+]
 
 
 @define(eq=False)
@@ -224,37 +232,51 @@ class FixedLists:
 
 @define
 class NotedBreaker:
-    """A `Breaker` that notes what it is told and insists that everybody admitted reports exactly once.
+    """A `Breaker` that notes what it is told.
 
     :ivar told: ``admit``, ``succeeded``, ``failed ERROR`` and ``abandoned``, as they came.
     :ivar refusal: raised by `admit`.
+    :ivar out: how many were admitted and have not reported.
     """
 
     told: list[str] = field(factory=list)
     refusal: BridgeError | None = None
     out: int = 0
 
-    def admit(self, backend: str) -> None:  # noqa: ARG002 - the seam's shape
+    def admit(self, backend: str) -> NotedAdmission:  # noqa: ARG002 - the seam's shape
         """Note it; raises `refusal` if there is one."""
         if self.refusal is not None:
             raise self.refusal
         self.told.append("admit")
         self.out += 1
+        return NotedAdmission(self)
 
-    def succeeded(self, backend: str) -> None:  # noqa: ARG002 - the seam's shape
+
+@define(eq=False)
+class NotedAdmission:
+    """An `Admission` that insists on a single report: a second one, harmless as it is, shows that nobody keeps count.
+
+    :ivar reported: whether it has had its report.
+    """
+
+    _breaker: NotedBreaker
+    reported: bool = False
+
+    def succeeded(self) -> None:
         """Note it."""
         self._report("succeeded")
 
-    def failed(self, backend: str, error: BridgeError) -> None:  # noqa: ARG002 - the seam's shape
+    def failed(self, error: BridgeError) -> None:
         """Note it."""
         self._report(f"failed {error.outcome}")
 
-    def abandoned(self, backend: str) -> None:  # noqa: ARG002 - the seam's shape
+    def abandoned(self) -> None:
         """Note it."""
         self._report("abandoned")
 
     def _report(self, what: str) -> None:
-        if not self.out:
-            raise AssertionError(f"{what}, but nobody was admitted")
-        self.out -= 1
-        self.told.append(what)
+        if self.reported:
+            raise AssertionError(f"{what}, but it has reported already")
+        self.reported = True
+        self._breaker.out -= 1
+        self._breaker.told.append(what)
