@@ -298,7 +298,7 @@ class CircuitBreakersTests:
                     continue
                 out.append((admitted, breaker.state("a") is State.HALF_OPEN))
             elif out:
-                admitted, _ = out.pop(amount % len(out))
+                ended, _ = out.pop(amount % len(out))
                 REPORTS[["succeed", "fail", "leave"].index(step)](ended)
             probes = sum(probe for _, probe in out)
             assert probes == (1 if breaker.state("a") is State.HALF_OPEN else 0)
