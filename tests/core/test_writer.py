@@ -158,6 +158,24 @@ class StreamWriterTests:
         assert writer.write([Started("x"), ReasoningDelta("hm"), TextDelta("\n")]) == b""
         assert not writer.content_started
 
+    def test_another_attempt_takes_over(self) -> None:
+        """Blank text, hidden thinking and counts of an attempt that came to nothing are not the next one's."""
+        writer = make(show_reasoning=False)
+        opened = writer.open()
+        assert writer.write([ReasoningDelta("hm" * 100), TextDelta("\n")]) == b""
+        writer.forget()
+        assert writer.usage is None
+        message = check_stream(opened + writer.write([TextDelta("a"), END]))
+        assert [block["text"] for block in message["content"]] == ["a"]
+        assert message["usage"]["output_tokens"] < 10
+
+    def test_hidden_thinking_of_another_attempt(self) -> None:
+        """An answer without content is not called a thinker's for what an earlier attempt thought."""
+        writer = make(show_reasoning=False)
+        writer.write([ReasoningDelta("hm")])
+        writer.forget()
+        assert check_stream(writer.write([END])) == check_stream(written(END))
+
     def test_empty_answer(self) -> None:
         """An answer without content is still a whole message."""
         assert content() == []

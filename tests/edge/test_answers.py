@@ -258,6 +258,20 @@ class EarlyCommitTests:
         assert answer.names.count("message_start") == 1
         assert answer.names[-1] == "message_stop"
 
+    def test_nothing_of_a_failed_attempt_after_commit(self) -> None:
+        """The blank text of an empty answer is not in the answer of the attempt that takes over."""
+        edge = Edge()
+        line = streaming(edge)
+        edge.advance(11)
+        edge.client.last.head()
+        edge.client.last.data(*events([chunk({"content": "\n"})])[:1])
+        edge.client.last.data(*EMPTY)
+        assert len(edge.client.calls) == 2
+        edge.client.last.answer(*HELLO)
+        answer = line.answer()
+        texts = [data["delta"]["text"] for name, data in answer.events if name == "content_block_delta"]
+        assert ("".join(texts), answer.names.count("message_start")) == ("Hello there", 1)
+
     def test_configured(self) -> None:
         """When to commit and how often to ping is the owner's choice."""
         text = ONE.replace("[server]", "[server]\ncommit_after = 2\nping_interval = 3")

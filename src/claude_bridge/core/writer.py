@@ -97,6 +97,12 @@ class StreamWriter:
         start = message.envelope(self.message_id, self.model, message.usage_fields(Usage(self.input_tokens)))
         return sse.encode(b"message_start", wire.encode({"type": "message_start", "message": start})) + PING
 
+    def forget(self) -> None:
+        """Drop what an attempt without content left behind: the next one takes over the open stream and nothing else."""
+        self._blank = ""
+        self._size = 0
+        self._reasoned = False
+
     def ping(self) -> bytes:
         """Give a keep-alive, or nothing where none may stand."""
         return PING if self.started and not self.ended else b""

@@ -118,7 +118,9 @@ class StreamAnswer:
         settings = self._settings
         if self._writer is None:
             self._commit = settings.clock.callLater(settings.server.commit_after, self._commit_early)
-        if not self.status:
+        if self.status and self._writer is not None:
+            self._writer.forget()
+        else:
             self._label = answers.encode("ascii", "replace")
             self._writer = StreamWriter(
                 message_id=settings.message_id,
