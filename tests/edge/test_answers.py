@@ -14,6 +14,10 @@ from claude_bridge.testing.chat import ToolCall, chat_stream, chunk, events
 from tests.edge.stage import Edge, Line
 from tests.services.dispatch.stage import EMPTY, HELLO, ONE, asking, configured, refusal
 
+TOO_MUCH = (
+    "This model's maximum context length is 8192 tokens. However, you requested 13000 tokens "
+    "(5000 in the messages, 8000 in the completion)."
+)
 HIDDEN = chat_stream(reasoning="let me see", text="Hello")
 NAMES = ["message_start", "ping", "content_block_start", "content_block_delta", "content_block_stop"]
 
@@ -259,18 +263,20 @@ class EarlyCommitTests:
         assert answer.names[-1] == "message_stop"
 
     def test_nothing_of_a_failed_attempt_after_commit(self) -> None:
-        """The blank text of an empty answer is not in the answer of the attempt that takes over."""
+        """Neither the blank text nor the hidden thinking of a failed attempt is in the answer that takes over."""
         edge = Edge()
         line = streaming(edge)
         edge.advance(11)
+        failed = [{"reasoning_content": "hm " * 4000}, {"content": "\n"}]
         edge.client.last.head()
-        edge.client.last.data(*events([chunk({"content": "\n"})])[:1])
-        edge.client.last.data(*EMPTY)
+        edge.client.last.data(*events([chunk(delta) for delta in failed], done=False))
+        edge.client.last.data(b"data: " + refusal(TOO_MUCH) + b"\n\n")
         assert len(edge.client.calls) == 2
-        edge.client.last.answer(*HELLO)
+        edge.client.last.answer(*chat_stream(text="Hello", usage=None))
         answer = line.answer()
         texts = [data["delta"]["text"] for name, data in answer.events if name == "content_block_delta"]
-        assert ("".join(texts), answer.names.count("message_start")) == ("Hello there", 1)
+        assert ("".join(texts), answer.names.count("message_start")) == ("Hello", 1)
+        assert answer.events[-2][1]["usage"]["output_tokens"] < 100
 
     def test_configured(self) -> None:
         """When to commit and how often to ping is the owner's choice."""

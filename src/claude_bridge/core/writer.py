@@ -98,7 +98,7 @@ class StreamWriter:
         return sse.encode(b"message_start", wire.encode({"type": "message_start", "message": start})) + PING
 
     def forget(self) -> None:
-        """Drop what an attempt without content left behind: the next one takes over the open stream and nothing else."""
+        """Drop what an attempt without content left: the next one takes over the open stream and nothing else."""
         self._blank = ""
         self._size = 0
         self._reasoned = False
