@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import gc
+import weakref
+from collections.abc import Sequence
+from typing import Any, cast
 
 import pytest
+from attrs import evolve
 from twisted.logger import LogEvent
 
+from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import (
     AuthenticationFailed,
     CircuitOpen,
@@ -16,11 +22,13 @@ from claude_bridge.core.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from claude_bridge.core.events import Usage
+from claude_bridge.core.events import Event, Usage
 from claude_bridge.services.breaker import CircuitBreakers, State
+from claude_bridge.services.dispatch.plan import Plan, Planner
 from claude_bridge.services.interfaces import UpstreamReceiver, UpstreamRequest
+from claude_bridge.services.learned import Learned
 from claude_bridge.testing.chat import chat_stream, chunk, events, token_usage
-from claude_bridge.testing.fakes import FakeCall, FakeUpstreamClient
+from claude_bridge.testing.fakes import FakeCall, FakeDownstream, FakeUpstreamClient
 from tests.services.dispatch.stage import EMPTY, HELLO, ONE, BrokenLists, HangingLists, Stage, configured, refusal
 
 FORWARD = ONE.replace("credentials = none", "credentials = forward")
@@ -531,3 +539,124 @@ class AbandonedUsageTests:
         run.cancel()
         (record,) = stage.records.requests
         assert record.attempts[-1].usage == Usage(7, 3, estimated=True)
+
+
+class TwoChoices:
+    """A planner whose plans have a second choice, as routes over several models will give."""
+
+    def __init__(self, planner: Planner) -> None:
+        self._planner = planner
+
+    async def plan(self, model: str, credential: Secret | None) -> Plan:
+        """Plan the choice twice, the second under another name."""
+        (choice,) = await self._planner.plan(model, credential)
+        return (choice, evolve(choice, shown="second"))
+
+
+class FailOverTests:
+    """Plans with more than one choice."""
+
+    def stage(self) -> Stage:
+        """Build a stage whose plans have two choices."""
+        stage = Stage()
+        planner = cast(Planner, TwoChoices(stage.dispatcher.services.planner))
+        stage.dispatcher.services = evolve(stage.dispatcher.services, planner=planner)
+        return stage
+
+    def test_next_choice_takes_over_before_content(self) -> None:
+        """A backend that fails before the client has anything is replaced by the next one, under its own name."""
+        stage = self.stage()
+        stage.run()
+        stage.call.answer(status=503)
+        assert stage.downstream.errors == []
+        stage.call.answer(*HELLO)
+        assert stage.outcomes == ("upstream_unavailable", "ok", "ok")
+        assert [one["model"] for one in stage.downstream.started] == ["glm", "second"]
+
+    def test_no_take_over_after_content(self) -> None:
+        """Once the client has content the answer is that backend's, for better or worse."""
+        stage = self.stage()
+        stage.run()
+        stage.call.head()
+        stage.call.data(*HELLO[:2])
+        stage.call.end(UpstreamCut("gone"))
+        assert stage.outcomes == ("upstream_cut", "upstream_cut")
+
+    def test_what_the_client_did_wrong_is_not_tried_elsewhere(self) -> None:
+        """A refused request goes to nobody else: it would be refused there too."""
+        stage = self.stage()
+        stage.run()
+        stage.call.answer(refusal("messages must not be empty"), status=400)
+        assert stage.outcomes == ("upstream_refused", "upstream_refused")
+
+    def test_last_choice_decides(self) -> None:
+        """When all have failed the client gets the last one's error."""
+        stage = self.stage()
+        stage.run()
+        stage.call.answer(status=500)
+        stage.call.answer(status=503)
+        assert stage.error.status == 503
+        assert stage.dispatcher.active == 0
+
+
+class BrokenDownstream(FakeDownstream):
+    """A downstream with a bug."""
+
+    def emit(self, events: Sequence[Event]) -> None:
+        """Break."""
+        del events
+        raise RuntimeError("bug")
+
+
+class EndTests:
+    """What is left of a request when it is over."""
+
+    @pytest.mark.parametrize("end", ["answer", "refusal", "cancel", "cut"])
+    def test_nothing_keeps_it_alive(self, end: str) -> None:
+        """A request's bodies go with its end: the collector looks rarely, and conversations are large."""
+        stage = Stage()
+        gc.collect()
+        gc.disable()
+        try:
+            run = stage.run()
+            gone = weakref.ref(run)
+            if end == "answer":
+                stage.call.answer(*HELLO)
+            elif end == "refusal":
+                stage.call.answer(refusal("no"), status=400)
+            elif end == "cut":
+                stage.call.end(UpstreamCut("gone"))
+            else:
+                run.cancel()
+            stage.client.calls.clear()
+            del run
+            assert gone() is None
+        finally:
+            gc.enable()
+
+    def test_fault_while_learning_frees_its_place(self, logged_failures: list[LogEvent]) -> None:
+        """A fault of our own after the answer is out loses neither its line in the log nor its place."""
+
+        class Forgetful(Learned):
+            def prompt_counted(self, *_: object, **__: object) -> None:
+                raise RuntimeError("bug")
+
+        stage = Stage(learned=Forgetful())
+        stage.run()
+        with contextlib.suppress(RuntimeError):
+            stage.call.answer(*HELLO)
+        assert stage.outcomes == ("ok", "ok")
+        assert stage.dispatcher.active == 0
+        logged_failures.clear()
+
+    def test_fault_while_answering_is_booked(self) -> None:
+        """When our own code breaks over the end of an answer, the request ends with it."""
+        stage = Stage()
+        run = stage.run()
+        run._downstream = BrokenDownstream()
+        stage.call.head()
+        with contextlib.suppress(RuntimeError):
+            stage.call.data(*HELLO)
+        stage.call.end(InternalFault("the bridge failed over the body"))
+        assert stage.outcomes[-1] == "internal_fault"
+        assert stage.dispatcher.active == 0

@@ -98,14 +98,23 @@ class SilenceTests:
         scene.wait(2)
         assert scene.ends == [None]
 
-    def test_grace_is_not_prolonged(self) -> None:
-        """Neither more bytes nor a second finish reason prolong the grace."""
+    def test_bytes_do_not_prolong_the_grace(self) -> None:
+        """Keep-alives after the finish reason do not keep a finished answer waiting."""
         scene = Scene()
         scene.silence.finish_seen()
         for _ in range(6):
             scene.wait(1)
             scene.silence.bytes_seen += 10
+        assert scene.ends == [None]
+
+    def test_content_begins_the_grace_anew(self) -> None:
+        """Content after the finish reason does: whoever reads it says so."""
+        scene = Scene()
+        for _ in range(6):
             scene.silence.finish_seen()
+            scene.wait(1)
+        assert scene.ends == []
+        scene.wait(6)
         assert scene.ends == [None]
 
     @pytest.mark.parametrize("phase", ["first", "idle", "grace"])

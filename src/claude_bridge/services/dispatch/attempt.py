@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from attrs import define, field
 
 from claude_bridge.core import failures, wire
-from claude_bridge.core.errors import BridgeError
+from claude_bridge.core.errors import BridgeError, InternalFault
 from claude_bridge.core.events import Event, Finished
 from claude_bridge.core.failures import UpstreamFailure
 from claude_bridge.core.reader import Reader
@@ -39,6 +39,22 @@ class AttemptOwner(Protocol):
         """It ended without a finished answer: by our own observation, or as the backend says."""
 
 
+class Nobody:
+    """The owner of an attempt that is over: the real one must not be kept alive by it."""
+
+    def attempt_answers(self, producer: PushProducer) -> None:
+        """Take no notice."""
+
+    def attempt_yielded(self, events: Sequence[Event]) -> None:
+        """Take no notice."""
+
+    def attempt_failed(self, outcome: BridgeError | UpstreamFailure) -> None:
+        """Take no notice."""
+
+
+NOBODY: Final = Nobody()
+
+
 @define(eq=False)
 class Attempt:
     """Implements `UpstreamReceiver`.
@@ -67,9 +83,10 @@ class Attempt:
 
     def cancel(self) -> None:
         """Close the upstream connection, whatever it is doing, and report nothing more."""
-        self.over = True
-        if self._call is not None:
-            self._call.cancel()
+        self.over, self._owner = True, NOBODY
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
 
     def head_received(self, head: ResponseHead, producer: PushProducer) -> None:
         """Take status and headers."""
@@ -95,6 +112,8 @@ class Attempt:
         """Take the end of the body, or of the wait for it."""
         self._call = None
         if self.over:
+            if isinstance(error, InternalFault):
+                self._owner.attempt_failed(error)  # our own code broke over the end of the answer
             return
         if self._head is not None and self.status != _OK:
             self._fail(self._refusal(self._head))
@@ -120,11 +139,14 @@ class Attempt:
         reader = self._reader
         if not self._finish_told:
             self._tell_timers()
+        elif events and self._call is not None:
+            self._call.finish_seen()  # content after the finish reason: the grace begins anew, nothing is cut off
         if events:
             if type(events[-1]) is Finished:
                 self.over = True
             self._owner.attempt_yielded(events)
         if self.over:
+            self._owner = NOBODY
             return
         if reader.failure is not None:
             self._fail(failures.from_error(reader.failure, decode=wire.decode))
@@ -145,5 +167,6 @@ class Attempt:
         """Report a failure once, with the connection closed: what it still had to say counts no more."""
         if self.over or outcome is None:
             return
+        owner = self._owner
         self.cancel()
-        self._owner.attempt_failed(outcome)
+        owner.attempt_failed(outcome)

@@ -19,34 +19,29 @@ from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.core import counting, failures, overflow, request
 from claude_bridge.core.anthropic import MessagesRequest
-from claude_bridge.core.errors import BridgeError, InternalFault, UpstreamError
+from claude_bridge.core.errors import BridgeError, BridgeFault, CircuitOpen, InternalFault, UpstreamError
 from claude_bridge.core.events import Event, Finished, FinishReason, ReasoningDelta, TextDelta, ToolCallStarted, Usage
 from claude_bridge.core.facts import Facts
 from claude_bridge.core.failures import UpstreamFailure
 from claude_bridge.core.ids import RandomBytes
-from claude_bridge.core.reader import Reader
 from claude_bridge.core.reasoning import wanted
 from claude_bridge.core.request import Translation
 from claude_bridge.core.target import Target
 from claude_bridge.services.dispatch.attempt import Attempt
+from claude_bridge.services.dispatch.books import Books
 from claude_bridge.services.dispatch.credentials import UpstreamCredential, for_backend
+from claude_bridge.services.dispatch.outgoing import reader, upstream_request
 from claude_bridge.services.dispatch.plan import Choice, Plan, Planner
 from claude_bridge.services.dispatch.remedy import remedy
 from claude_bridge.services.interfaces import (
-    AttemptRecord,
+    Admission,
     Breaker,
     Downstream,
     PushProducer,
     Records,
-    RequestRecord,
     UpstreamClient,
-    UpstreamRequest,
 )
 from claude_bridge.services.learned import Learned
-
-IDLE_WITH_TOOLS: Final = 600.0
-IDLE: Final = 300.0
-"""Seconds of silence inside an answer: long tool calls arrive from some servers as one piece after minutes."""
 
 SHORTEST_SECRET: Final = 8
 """Characters; a shorter credential is a made-up word, and cutting it out of a sentence would garble that."""
@@ -71,6 +66,10 @@ class Services:
     user_agent: str
 
 
+def _nothing() -> None:
+    """Do nothing: the place of a callback that was called."""
+
+
 @define(eq=False, kw_only=True)
 class Run:
     """One request; implements `AttemptOwner`. `start` it once; `cancel` it when the client leaves."""
@@ -82,8 +81,9 @@ class Run:
     _downstream: Downstream
     request_id: str
     client_name: str = ""
-    on_end: Callable[[], None] = field(default=lambda: None)
-    _plan: Plan = field(default=(), init=False)
+    on_end: Callable[[], None] = field(default=_nothing)
+    _books: Books = field(init=False)
+    _choices: list[Choice] = field(factory=list, init=False)
     _planning: Deferred[Plan] | None = field(default=None, init=False)
     _choice: Choice | None = field(default=None, init=False)
     _target: Target | None = field(default=None, init=False)
@@ -91,16 +91,23 @@ class Run:
     _sent: Translation | None = field(default=None, init=False)
     _upstream: UpstreamCredential | None = field(default=None, init=False)
     _attempt: Attempt | None = field(default=None, init=False)
-    _attempt_started: float = field(default=0.0, init=False)
-    _records: list[AttemptRecord] = field(factory=list, init=False)
+    _admission: Admission | None = field(default=None, init=False)
     _retried: set[str] = field(factory=set, init=False)
     _said: bool = field(default=False, init=False)
-    _started: float = field(default=0.0, init=False)
     _ended: bool = field(default=False, init=False)
+
+    @_books.default
+    def _opened(self) -> Books:
+        services = self._services
+        return Books(
+            records=services.records,
+            request_id=self.request_id,
+            seconds=services.seconds,
+            unix_time=services.unix_time,
+        )
 
     def start(self) -> None:
         """Begin; everything else reaches the client through the downstream."""
-        self._started = self._services.seconds()
         try:
             local = request.local_answer(self._request)
         except BridgeError as error:
@@ -119,9 +126,7 @@ class Run:
             return
         if self._attempt is not None:
             self._attempt.cancel()
-            self._note_attempt("client_left", self._downstream.usage)
-            if self._choice is not None:
-                self._services.breaker.abandoned(self._choice.backend.name)
+            self._attempt_over("client_left", self._downstream.usage)
         planning, self._planning = self._planning, None
         self._end("client_left")
         if planning is not None:
@@ -149,7 +154,7 @@ class Run:
             self._finished(last)
 
     def attempt_failed(self, outcome: BridgeError | UpstreamFailure) -> None:
-        """Decide: once more in another way, or the error to the client."""
+        """Decide: once more in another way, at the next choice, or the error to the client."""
         choice, target, sent = self._choice, self._target, self._sent
         if self._ended or choice is None or target is None or sent is None:
             return
@@ -157,16 +162,14 @@ class Run:
         error = outcome if isinstance(outcome, BridgeError) else self._mend_or_translate(outcome, choice, target, sent)
         if error is None:
             return
-        self._services.breaker.failed(choice.backend.name, error)
-        self._note_attempt(error.outcome, self._downstream.usage)
-        self._fail(error)
+        self._attempt_over(error.outcome, self._downstream.usage, error)
+        self._fail_over(error)
 
     def _is_worth_asking_again(self, finished: Finished) -> bool:
         """Try once more after an answer with nothing in it, for which nobody gave a reason."""
         if finished.reason is not FinishReason.STOPPED or self._choice is None or not self._again("empty"):
             return False
-        self._services.breaker.succeeded(self._choice.backend.name)
-        self._note_attempt("empty", finished.usage)
+        self._attempt_over("empty", finished.usage)
         self._downstream.attempt_producing(None)
         self._try()
         return True
@@ -175,8 +178,7 @@ class Run:
         self._planning = None
         if self._ended:
             return
-        self._plan = plan
-        self._choice = plan[0]
+        self._choice, *self._choices = plan
         self._try()
 
     def _plan_failed(self, failure: Failure) -> None:
@@ -191,11 +193,11 @@ class Run:
     def _broke(self, failure: Failure) -> None:
         """Log a fault of our own and say no more than that there was one."""
         _log.failure("request {request_id} failed", failure, request_id=self.request_id, event="fault")
-        if self._attempt is not None and self._choice is not None:
+        fault = InternalFault("internal error of the bridge")
+        if self._attempt is not None:
             self._attempt.cancel()
-            self._services.breaker.abandoned(self._choice.backend.name)
-            self._note_attempt("internal_fault", None)
-        self._fail(InternalFault("internal error of the bridge"))
+        self._attempt_over(fault.outcome, None, fault)
+        self._fail(fault)
 
     def _answer_locally(self, events: list[Event]) -> None:
         self._downstream.attempt_started(
@@ -205,70 +207,52 @@ class Run:
         self._end("ok")
 
     def _try(self) -> None:
-        """Start an attempt at the current choice."""
-        choice, services = self._choice, self._services
-        if choice is None:
-            return
-        backend = choice.backend.name
+        """Start an attempt at the current choice. This is a top of the request: nothing escapes it."""
+        try:
+            if self._choice is not None:
+                self._attempt_at(self._choice)
+        except BridgeError as error:
+            self._fail_over(error)
+        except Exception:  # noqa: BLE001 - whatever it is, the client must not wait for ever
+            self._broke(Failure())
+
+    def _fail_over(self, error: BridgeError) -> None:
+        """Go on with the next choice where another backend may do better and the client has nothing yet."""
+        elsewhere = isinstance(error, UpstreamError | CircuitOpen)
+        if elsewhere and self._choices and not self._downstream.content_started:
+            self._choice = self._choices.pop(0)
+            self._try()
+        else:
+            self._fail(error)
+
+    def _attempt_at(self, choice: Choice) -> None:
+        services, backend = self._services, choice.backend.name
         target = self._target = services.learned.applied(backend, choice.target)
         estimate = services.learned.estimate(backend, target.model, self._facts.estimate)
-        try:
-            credential = for_backend(choice.backend, services.config.server.credentials, self._credential)
-            sent = request.translate(self._request, target, estimate=estimate, max_tokens=self._limit(target))
-            services.breaker.admit(backend)  # last: whoever is admitted must report
-        except BridgeError as error:
-            self._fail(error)
-            return
+        credential = for_backend(choice.backend, services.config.server.credentials, self._credential)
+        sent = request.translate(self._request, target, estimate=estimate, max_tokens=self._limit(target))
         self._sent, self._upstream = sent, credential
+        self._admission = services.breaker.admit(backend)  # last: whoever is admitted must report
+        self._books.attempt_started()
+        self._attempt = Attempt(
+            reader(self._request, target, sent, services.config.limits, services.random_bytes),
+            self,
+            services.seconds,
+            services.unix_time,
+        )
         self._downstream.attempt_started(
             answers=choice.label,
             model=choice.shown,
             show_reasoning=_shows(choice, self._request),
             input_tokens=estimate,
         )
-        self._attempt_started = services.seconds()
-        self._attempt = Attempt(
-            self._reader(choice, sent, target.context_window), self, services.seconds, services.unix_time
-        )
-        self._attempt.start(services.client, self._upstream_request(choice, sent, credential))
+        self._attempt.start(services.client, upstream_request(choice, sent, credential, services.user_agent))
 
     def _limit(self, target: Target) -> int | None:
         """Give the shrunk ``max_tokens``, if an overflow shrank it; it holds for all later tries."""
         if self._shrunk is None or target.max_output_tokens is None:
             return self._shrunk
         return min(self._shrunk, target.max_output_tokens)
-
-    def _reader(self, choice: Choice, sent: Translation, window: int | None) -> Reader:
-        limits = self._services.config.limits
-        return Reader(
-            dialect=choice.target.dialect,
-            random_bytes=self._services.random_bytes,
-            tool_names=sent.tool_names,
-            stop_sequences=tuple(self._request.stop_sequences or ()),
-            context_window=window,
-            max_event=limits.max_event,
-            max_held=limits.max_held_arguments,
-            max_answer=limits.max_answer,
-        )
-
-    def _upstream_request(self, choice: Choice, sent: Translation, credential: UpstreamCredential) -> UpstreamRequest:
-        backend = choice.backend
-        headers = {
-            "content-type": ("Content-Type", "application/json"),
-            "accept": ("Accept", "text/event-stream"),
-            "user-agent": ("User-Agent", self._services.user_agent),
-        }
-        if credential.secret is not None:
-            headers["authorization"] = ("Authorization", f"Bearer {credential.secret.reveal()}")
-        headers.update((name.lower(), (name, value)) for name, value in backend.headers)
-        return UpstreamRequest(
-            backend=backend,
-            url=f"{backend.url}/chat/completions",
-            headers=tuple(headers.values()),
-            body=sent.body,
-            first_byte_timeout=backend.first_byte_timeout,
-            idle_timeout=backend.idle_timeout or (IDLE_WITH_TOOLS if sent.with_tools else IDLE),
-        )
 
     def _again(self, why: str) -> bool:
         """Tell whether one more try is allowed for this reason, and use it up."""
@@ -287,8 +271,7 @@ class Run:
         retry = remedy(failure, sent, note, estimate=estimate, window=target.context_window)
         if retry is not None and self._again(retry.why):
             self._shrunk = retry.max_tokens or self._shrunk
-            services.breaker.succeeded(backend)
-            self._note_attempt("refused", None)
+            self._attempt_over("refused", None)
             self._try()
             return None
         over = overflow.detect(failure)
@@ -311,20 +294,34 @@ class Run:
         return text
 
     def _finished(self, finished: Finished) -> None:
-        choice = self._choice
-        if choice is not None:
-            self._services.breaker.succeeded(choice.backend.name)
-            if finished.usage is not None:
-                self._services.learned.prompt_counted(
-                    choice.backend.name,
-                    choice.target.model,
-                    self._facts.estimate,
-                    finished.usage,
-                    lambda: counting.count(self._request, strip_attribution=choice.target.strip_attribution),
-                )
-        self._note_attempt("ok", self._downstream.usage)
+        """End well: first the books and the client, then what can be learned from the answer."""
+        choice, asked, learned = self._choice, self._request, self._services.learned
+        self._attempt_over("ok", self._downstream.usage)
         self._downstream.attempt_producing(None)
         self._end("ok")
+        if choice is not None and finished.usage is not None:
+            learned.prompt_counted(
+                choice.backend.name,
+                choice.target.model,
+                self._facts.estimate,
+                finished.usage,
+                lambda: counting.count(asked, strip_attribution=choice.target.strip_attribution),
+            )
+
+    def _attempt_over(self, outcome: str, usage: Usage | None, error: BridgeError | None = None) -> None:
+        """Book the current attempt, which is over, and tell the breaker how it went."""
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            if outcome == "client_left" or isinstance(error, BridgeFault):
+                admission.abandoned()
+            elif error is None:
+                admission.succeeded()
+            else:
+                admission.failed(error)
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None and self._choice is not None:
+            credential = self._upstream.name if self._upstream is not None else "none"
+            self._books.attempt_ended(attempt, self._choice, credential, outcome, usage)
 
     def _fail(self, error: BridgeError) -> None:
         if self._ended:
@@ -332,53 +329,15 @@ class Run:
         self._downstream.fail(error)
         self._end(error.outcome)
 
-    def _note_attempt(self, outcome: str, usage: Usage | None) -> None:
-        """Book the current attempt, which is over."""
-        attempt, choice = self._attempt, self._choice
-        if attempt is None or choice is None:
-            return
-        self._attempt = None
-        services, started, first = self._services, self._attempt_started, attempt.first_event
-        seconds = services.seconds() - started
-        record = AttemptRecord(
-            backend=choice.backend.name,
-            model=choice.target.model,
-            credential=self._upstream.name if self._upstream is not None else "none",
-            started=services.unix_time() - seconds,
-            seconds=seconds,
-            first_event_seconds=None if first is None else first - started,
-            status=attempt.status,
-            outcome=outcome,
-            usage=usage,
-        )
-        self._records.append(record)
-        services.records.attempt_ended(self.request_id, record)
-
     def _end(self, outcome: str) -> None:
-        """Book the request, once."""
+        """Book the request, once, and let go of it: nobody else may keep it alive."""
         if self._ended:
             return
         self._ended = True
-        facts, first = self._facts, self._downstream.first_byte
-        seconds = self._services.seconds() - self._started
-        record = RequestRecord(
-            request_id=self.request_id,
-            kind=facts.kind,
-            model=facts.model,
-            session=facts.session,
-            agent=facts.agent,
-            client=self.client_name,
-            streamed=facts.streamed,
-            started=self._services.unix_time() - seconds,
-            seconds=seconds,
-            first_byte_seconds=None if first is None else first - self._started,
-            status=self._downstream.status,
-            outcome=outcome,
-            body_bytes=facts.body_bytes,
-            attempts=tuple(self._records),
-        )
-        self._services.records.request_ended(record)
-        self.on_end()
+        on_end, self.on_end = self.on_end, _nothing
+        self._sent = None
+        self._books.request_ended(self._facts, self._downstream, self.client_name, outcome)
+        on_end()
 
 
 def _says_something(event: Event) -> bool:

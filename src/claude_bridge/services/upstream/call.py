@@ -122,8 +122,10 @@ class Call:
             self._receiver.ended(error)
 
     def _leave(self) -> None:
+        """Be over, and let go of what holds this call: bodies are large, and collections of cycles are rare."""
         self._over = True
         self._sweep.discard(self._silence)
+        self._silence.expired = _ignored
 
     def _close(self) -> None:
         """Close the connection: a body by its transport, for then cancelling the request has no effect any more."""
@@ -131,6 +133,10 @@ class Call:
             self._body.close()
         elif self._asked is not None:
             self._asked.cancel()
+
+
+def _ignored(_: object) -> None:
+    """Take no notice."""
 
 
 def _head(response: IResponse) -> ResponseHead:

@@ -55,9 +55,7 @@ class Silence:
         self._streaming = True
 
     def finish_seen(self) -> None:
-        """From now on there is only the grace, however many bytes come; saying it twice does not prolong it."""
-        if self._finishing:
-            return
+        """From now on there is only the grace, however many bytes come; saying it again begins it anew."""
         self._finishing = True
         self._silent = 0.0
         self._since = self.seconds()

@@ -1,0 +1,58 @@
+"""What one attempt sends, and the reader for what comes back."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from claude_bridge.config.schema import Limits
+from claude_bridge.core.anthropic import MessagesRequest
+from claude_bridge.core.ids import RandomBytes
+from claude_bridge.core.reader import Reader
+from claude_bridge.core.request import Translation
+from claude_bridge.core.target import Target
+from claude_bridge.services.dispatch.credentials import UpstreamCredential
+from claude_bridge.services.dispatch.plan import Choice
+from claude_bridge.services.interfaces import UpstreamRequest
+
+IDLE_WITH_TOOLS: Final = 600.0
+IDLE: Final = 300.0
+"""Seconds of silence inside an answer: long tool calls arrive from some servers as one piece after minutes."""
+
+
+def upstream_request(
+    choice: Choice, sent: Translation, credential: UpstreamCredential, user_agent: str
+) -> UpstreamRequest:
+    """Address a translated request to its backend; configured headers replace ours of the same name."""
+    backend = choice.backend
+    headers = {
+        "content-type": ("Content-Type", "application/json"),
+        "accept": ("Accept", "text/event-stream"),
+        "user-agent": ("User-Agent", user_agent),
+    }
+    if credential.secret is not None:
+        headers["authorization"] = ("Authorization", f"Bearer {credential.secret.reveal()}")
+    headers.update((name.lower(), (name, value)) for name, value in backend.headers)
+    return UpstreamRequest(
+        backend=backend,
+        url=f"{backend.url}/chat/completions",
+        headers=tuple(headers.values()),
+        body=sent.body,
+        first_byte_timeout=backend.first_byte_timeout,
+        idle_timeout=backend.idle_timeout or (IDLE_WITH_TOOLS if sent.with_tools else IDLE),
+    )
+
+
+def reader(
+    asked: MessagesRequest, target: Target, sent: Translation, limits: Limits, random_bytes: RandomBytes
+) -> Reader:
+    """Make the reader for the answer to a translated request."""
+    return Reader(
+        dialect=target.dialect,
+        random_bytes=random_bytes,
+        tool_names=sent.tool_names,
+        stop_sequences=tuple(asked.stop_sequences or ()),
+        context_window=target.context_window,
+        max_event=limits.max_event,
+        max_held=limits.max_held_arguments,
+        max_answer=limits.max_answer,
+    )
