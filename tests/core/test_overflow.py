@@ -536,6 +536,9 @@ class MaxOutputLimitTests:
                 ),
                 131072,
             ),
+            ("body.top_p: Input should be less than or equal to 1; body.max_tokens: Input should be <= 4096", 4096),
+            ("temperature must be <= 2 and max_tokens at most 8,192", 8192),
+            ("max_tokens must be at least 1 and less than or equal to 1024", 1024),
             ("max_tokens\u53c2\u6570\u975e\u6cd5\u3002\u8bf7\u9650\u5236\u5728[1,98304]", 98304),
         ],
     )
@@ -550,6 +553,12 @@ class MaxOutputLimitTests:
             "max_tokens must be at least 1, got -5",
             "Requests with max_tokens > 4096 must have stream=true",
             "temperature must be less than or equal to 2",
+            "Invalid request: max_tokens must be an integer, top_p must be less than or equal to 1",
+            "max_tokens is required; max_image_size must be at most 4096",
+            "seed must be less than 65536, max_tokens must be an integer",
+            "max_tokens is no integer; temperature must lie in [0, 2000]",
+            "max_tokens must be at most 1023",
+            "max_tokens must be less than 1024",
             "`max_tokens` must be greater than `thinking.budget_tokens`",
             (
                 "'max_tokens' or 'max_completion_tokens' is too large: 8192. This model's maximum context length is "

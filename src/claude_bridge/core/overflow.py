@@ -211,6 +211,12 @@ _EXCLUSIVE_OUTPUT_LIMITS = (
     rf"to {_N} \(exclusive\)",
     rf"(?:<|less than|lower than) ?`?{_N}",
 )
+# A number belongs to the parameter named last before it. Other parameters are told by an underscore in their name;
+# those without one are listed.
+_PARAMETER = re.compile(
+    rf"(?P<output>{_OUTPUT_PARAMETER.pattern})"
+    r"|\b[a-z][a-z0-9]*(?:_[a-z0-9]+)+|\b(?:temperature|seed|stop|n|top[ -][kp]|messages|tools|images|logprobs)\b"
+)
 # Fireworks refuses large answers that are not streamed; that number is no limit of the model.
 _NO_OUTPUT_LIMIT = re.compile(r"stream ?= ?true|must be streamed|streaming is (?:strongly )?(?:required|recommended)")
 
@@ -218,18 +224,25 @@ _NO_OUTPUT_LIMIT = re.compile(r"stream ?= ?true|must be streamed|streaming is (?
 def max_output_limit(failure: UpstreamFailure) -> int | None:
     """Give the largest ``max_tokens`` that the model allows, where ``failure`` says that more was asked for.
 
-    An overflow of the window is not meant: for that, `detect` answers and this is None.
+    An overflow of the window is not meant: for that, `detect` answers and this is None. So it is for a limit that
+    leaves no answer worth having: such a number was said of something else.
     """
     text = failure.message.lower()
-    if failure.status not in _STATUSES or not _OUTPUT_PARAMETER.search(text) or _NO_OUTPUT_LIMIT.search(text):
+    if failure.status not in _STATUSES or _NO_OUTPUT_LIMIT.search(text) or _is_overflow(failure):
         return None
-    if _is_overflow(failure):
-        return None
-    inclusive = _number(text, _OUTPUTS)
-    if inclusive is not None:
-        return inclusive
-    exclusive = _number(text, _EXCLUSIVE_OUTPUTS)
-    return exclusive - 1 if exclusive is not None and exclusive > 1 else None
+    owners = [(found.end(), found["output"] is not None) for found in _PARAMETER.finditer(text)]
+    for patterns, beyond in ((_OUTPUTS, 0), (_EXCLUSIVE_OUTPUTS, 1)):
+        for pattern in patterns:
+            for found in pattern.finditer(text):
+                limit = _tokens(found) - beyond
+                if limit >= LEAST_ANSWER and _is_of_output(owners, found.start(1)):
+                    return limit
+    return None
+
+
+def _is_of_output(owners: list[tuple[int, bool]], at: int) -> bool:
+    """Tell whether the number that begins at ``at`` is a limit of the output; ``owners``: ends of names, in order."""
+    return next((ours for end, ours in reversed(owners) if end <= at), False)
 
 
 # --- reading ----------------------------------------------------------------------------------
@@ -247,8 +260,12 @@ def _number(text: str, patterns: Iterable[re.Pattern[str]]) -> int | None:
     """Give the first number that one of ``patterns`` finds; zero is none."""
     for pattern in patterns:
         if found := pattern.search(text):
-            return int(found[1].replace(",", "")) or None
+            return _tokens(found) or None
     return None
+
+
+def _tokens(found: re.Match[str]) -> int:
+    return int(found[1].replace(",", ""))
 
 
 _PROMPTS, _COMPLETIONS, _TOTALS, _WINDOWS, _OUTPUTS, _EXCLUSIVE_OUTPUTS = (

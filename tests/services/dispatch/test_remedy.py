@@ -56,6 +56,13 @@ class RemedyTests:
         assert remedy(refused(told), sent(4000), note, estimate=1, window=None) is None
         assert note.max_output_tokens is None
 
+    def test_limit_of_something_else_teaches_nothing(self) -> None:
+        """A refusal that names max_tokens beside another parameter's limit does not shrink the answers to come."""
+        note = Note()
+        told = "max_tokens must be an integer, top_p must be less than or equal to 1"
+        assert remedy(refused(told), sent(), note, estimate=1, window=None) is None
+        assert note == Note()
+
     @pytest.mark.parametrize("status", [400, 422])
     def test_refused_reasoning_is_left_out(self, status: int) -> None:
         """A server that knows no reasoning_content is not sent it again."""
