@@ -69,6 +69,12 @@ class CatalogueTests:
         published(BARE, lists, "sk-ant-x")
         assert lists.asked == [("default", "mine"), ("default", None)]
 
+    def test_key_is_not_shown_to_every_backend(self) -> None:
+        """With several backends the list of each is asked without a key but that of the one called default."""
+        lists = FixedLists()
+        published(BARE + "[backend:two]\nurl = http://two/v1\n", lists, "mine")
+        assert lists.asked == [("default", "mine"), ("two", None)]
+
 
 class RetrievalTests:
     """One entry by its id."""

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.config.schema import Backend, CredentialsPolicy
+from claude_bridge.config.schema import Backend, Config, CredentialsPolicy, Server
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import AuthenticationFailed
 from claude_bridge.services.dispatch.credentials import for_backend, for_list
 
 OPEN = Backend(name="box")
 KEYED = Backend(name="shop", api_key=Secret("owners"))
+
+
+def configuration(*backends: Backend, policy: CredentialsPolicy = "forward") -> Config:
+    """Make a configuration of these backends."""
+    return Config(server=Server(credentials=policy), backends={backend.name: backend for backend in backends})
+
+
 POLICIES: tuple[CredentialsPolicy, ...] = ("forward", "keys", "none")
 
 
@@ -63,7 +70,29 @@ class ForListTests:
             ("none", "mine", None),
         ],
     )
-    def test_shown(self, policy: CredentialsPolicy, client: str | None, shown: str | None) -> None:
+    @pytest.mark.parametrize("answers", [False, True])
+    def test_shown(self, policy: CredentialsPolicy, client: str | None, shown: str | None, *, answers: bool) -> None:
         """Only a forwarded key is shown, and none of Anthropic's."""
-        given = for_list(policy, None if client is None else Secret(client))
+        given = for_list(
+            configuration(OPEN, policy=policy), OPEN, None if client is None else Secret(client), answers=answers
+        )
         assert given == (None if shown is None else Secret(shown))
+
+    def test_several_backends(self) -> None:
+        """With several backends that a client's key may be for none is shown it but the one called default."""
+        other, home = Backend(name="other"), Backend(name="default")
+        config = configuration(OPEN, other, home)
+        shown = [for_list(config, backend, Secret("mine")) for backend in (OPEN, other, home)]
+        assert shown == [None, None, Secret("mine")]
+
+    def test_only_backend_without_a_key(self) -> None:
+        """Beside backends with keys of their own it is clear whose the client's is, and they never see it."""
+        home = Backend(name="default", api_key=Secret("owners"))
+        config = configuration(OPEN, KEYED, home)
+        shown = [for_list(config, backend, Secret("mine")) for backend in (OPEN, KEYED, home)]
+        assert shown == [Secret("mine"), None, None]
+
+    def test_backend_that_answers(self) -> None:
+        """Who gets the request gets the key anyway."""
+        config = configuration(OPEN, Backend(name="other"))
+        assert for_list(config, OPEN, Secret("mine"), answers=True) == Secret("mine")

@@ -178,3 +178,15 @@ class ListCredentialTests:
         lists = FixedLists({"default": models("a", "b")})
         chosen(BARE, "m", lists, credential="sk-ant-api03-x")
         assert set(lists.asked) == {("default", None)}
+
+    def test_unknown_name_shows_the_key_to_nobody(self) -> None:
+        """A key is one backend's: a name that nobody knows does not make the others see it."""
+        lists = FixedLists({"two": models("m")})
+        assert chosen(TWO, "m", lists, credential="mine").label == "two/m"
+        assert lists.asked == [("one", None), ("two", None)]
+
+    def test_backend_that_gets_the_request_sees_the_key(self) -> None:
+        """The window of a model is looked up with the key that goes there with the request."""
+        lists = FixedLists({"two": (ModelInfo(id="m", context_window=4096),)})
+        assert chosen(TWO, "two/m", lists, credential="mine").target.context_window == 4096
+        assert lists.asked == [("two", "mine")]

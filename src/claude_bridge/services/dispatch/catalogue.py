@@ -64,8 +64,10 @@ class Catalogue:
         show = self._config.server.list_backend_models
         if show is False or (show is None and self._config.models):
             return []
-        shown = for_list(self._config.server.credentials, credential)
-        asked = [self._lists.fetch(backend, shown) for backend in self._config.backends.values()]
+        asked = [
+            self._lists.fetch(backend, for_list(self._config, backend, credential))
+            for backend in self._config.backends.values()
+        ]
         try:
             lists = await gatherResults(asked, consumeErrors=True)
         except FirstError as error:  # lists fail only by being cancelled, all together, when their client leaves

@@ -6,12 +6,15 @@ from typing import Final
 
 from attrs import frozen
 
-from claude_bridge.config.schema import Backend, CredentialsPolicy
+from claude_bridge.config.schema import Backend, Config, CredentialsPolicy
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import AuthenticationFailed
 
 ANTHROPIC_KEY: Final = "sk-ant-"
 """How Anthropic's own keys begin."""
+
+HOME: Final = "default"
+"""The name of the backend that gets what nothing else claims."""
 
 
 @frozen(kw_only=True)
@@ -52,8 +55,15 @@ def for_backend(backend: Backend, policy: CredentialsPolicy, client: Secret | No
     return UpstreamCredential(secret=client, name="client", forwarded=True)
 
 
-def for_list(policy: CredentialsPolicy, client: Secret | None) -> Secret | None:
-    """Choose what of the client's may be shown to a backend when its model list is asked for."""
-    if policy != "forward" or client is None or client.reveal().startswith(ANTHROPIC_KEY):
+def for_list(config: Config, backend: Backend, client: Secret | None, *, answers: bool = False) -> Secret | None:
+    """Choose what of the client's may be shown to ``backend`` when its model list is asked for.
+
+    A client has one key, and it is somebody's: with several backends that have none of their own nothing says whose.
+    So it is shown where a name that nobody knows would go, to the only such backend or to the one called ``default``,
+    and to the one that ``answers`` the very request and gets the key with it.
+    """
+    if config.server.credentials != "forward" or client is None or client.reveal().startswith(ANTHROPIC_KEY):
         return None
-    return client
+    keyless = [one.name for one in config.backends.values() if one.api_key is None]
+    meant = answers or backend.name == HOME or keyless == [backend.name]
+    return client if meant and backend.api_key is None else None

@@ -6,7 +6,7 @@ Today a plan has one choice. Everything that runs a plan already walks a list.
 from __future__ import annotations
 
 from attrs import define, frozen
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import gatherResults
 
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Secret
@@ -14,7 +14,7 @@ from claude_bridge.core.dialect import resolve
 from claude_bridge.core.errors import NotFound
 from claude_bridge.core.facts import plain_model
 from claude_bridge.core.target import Target
-from claude_bridge.services.dispatch.credentials import for_list
+from claude_bridge.services.dispatch.credentials import HOME, for_list
 from claude_bridge.services.interfaces import ModelInfo, ModelLists
 from claude_bridge.services.models import find
 
@@ -83,7 +83,8 @@ class Planner:
     async def _listed(self, name: str, shown: str, credential: Secret | None) -> Choice | None:
         """Look the name up in all backends' lists, exactly, else but for its case."""
         backends = tuple(self._config.backends.values())
-        lists = await gatherResults([self._models(backend, credential) for backend in backends], consumeErrors=True)
+        asked = [self._lists.fetch(backend, for_list(self._config, backend, credential)) for backend in backends]
+        lists = await gatherResults(asked, consumeErrors=True)
         found = [(backend, find(models, name)) for backend, models in zip(backends, lists, strict=True)]
         known = [(backend, info) for backend, info in found if info is not None]
         if not known:
@@ -94,22 +95,17 @@ class Planner:
     def _home(self, name: str, shown: str, credential: Secret | None) -> Choice:
         """Take a name that nobody knows: to the only model there is, else upstream as it is."""
         backends = self._config.backends
-        backend = backends.get("default") or (next(iter(backends.values())) if len(backends) == 1 else None)
+        backend = backends.get(HOME) or (next(iter(backends.values())) if len(backends) == 1 else None)
         if backend is None:
             raise NotFound(
                 f"model: {name} is not configured, and with several backends nothing says where it goes: name one of "
                 "the configured models in ANTHROPIC_MODEL, or give `[route:default]` a model",
                 should_retry=False,
             )
-        models = self._known(backend, credential)  # `_listed` has just asked, and waited as long as anybody should
+        # `_listed` has just asked, and waited as long as anybody should
+        models = self._lists.known(backend, for_list(self._config, backend, credential))
         only = models[0] if len(models) == 1 else None
         return self._at(backend, only.id if only is not None else name, shown, only)
-
-    def _models(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
-        return self._lists.fetch(backend, for_list(self._config.server.credentials, credential))
-
-    def _known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:
-        return self._lists.known(backend, for_list(self._config.server.credentials, credential))
 
     def _of(self, model: Model, shown: str, credential: Secret | None) -> Choice:
         backend = self._config.backends[model.backend]
@@ -134,8 +130,9 @@ class Planner:
         """Give the window as configured, else as the backend's list tells, which is asked for but not waited for."""
         if model.context_window is not None:
             return model.context_window
-        self._models(backend, credential)
-        info = find(self._known(backend, credential), model.name)
+        shown = for_list(self._config, backend, credential, answers=True)
+        self._lists.fetch(backend, shown)
+        info = find(self._lists.known(backend, shown), model.name)
         return info.context_window if info is not None else None
 
     @staticmethod
