@@ -109,6 +109,16 @@ class StreamTests:
         assert line.how == ""
         assert edge.records.requests[0].status == 200
 
+    @pytest.mark.parametrize("stream", [True, False])
+    def test_odd_model_name(self, *, stream: bool) -> None:
+        """Of a client's own name for a model only printable characters reach a header."""
+        edge = Edge(configured("[server]\ncredentials = none\n[backend:box]\nurl = http://box/v1\n"))
+        line = streaming(edge, model="a\r\nX-Evil: 1\x00\x1f\x7fé b", stream=stream)
+        edge.client.last.answer(*HELLO)
+        answer = line.answer()
+        assert answer.headers["x-claude-bridge-model"] == "box/a??X-Evil: 1???? b"
+        assert "x-evil" not in answer.headers
+
     def test_one_read_is_one_write(self) -> None:
         """Everything that one read of the backend yields goes out together."""
         edge = Edge()

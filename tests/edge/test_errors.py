@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.logger import LogEvent
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
-from claude_bridge.services.dispatch.catalogue import Catalogue
 from claude_bridge.services.interfaces import ModelInfo
 from tests.edge.stage import Edge
-from tests.services.dispatch.stage import BrokenLists, HangingLists, configured
+from tests.services.dispatch.stage import BrokenLists, HangingLists, asking, configured
 
 BARE = "[backend:default]\nurl = http://box/v1\n"
 
 
 def edge_with(lists: HangingLists) -> Edge:
-    """Make an edge whose catalogue asks ``lists``."""
+    """Make an edge that asks ``lists``."""
     edge = Edge(configured(BARE))
-    edge.dispatcher.catalogue = Catalogue(edge.config, lists)
+    edge.stage.lists = lists
+    edge.stage.__attrs_post_init__()
     return edge
 
 
@@ -89,6 +91,14 @@ class FaultTests:
         line.ask("GET", "/v1/models")
         line.leave()
         assert (edge.refusals, edge.answers) == ([], ["models left"])
+
+    def test_client_that_leaves_while_its_tokens_are_counted(self) -> None:
+        """The same where a backend's list is waited for to count."""
+        edge = edge_with(HangingLists())
+        line = edge.line()
+        line.ask("POST", "/v1/messages/count_tokens", json.dumps(asking(model="no-such")).encode())
+        line.leave()
+        assert (edge.refusals, edge.answers) == ([], ["count_tokens left"])
 
     def test_client_that_left_before_a_late_fault(self, logged_failures: list[LogEvent]) -> None:
         """A bug that shows only when the client has gone is logged, and nothing more breaks over it."""

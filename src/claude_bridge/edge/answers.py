@@ -6,6 +6,7 @@ hold their status back until the backend has shown something, so that an error k
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -121,7 +122,7 @@ class StreamAnswer:
         if self.status and self._writer is not None:
             self._writer.forget()
         else:
-            self._label = answers.encode("ascii", "replace")
+            self._label = _printable(answers)
             self._writer = StreamWriter(
                 message_id=settings.message_id,
                 model=model,
@@ -244,7 +245,7 @@ class WholeAnswer:
 
     def attempt_started(self, *, answers: str, model: str, show_reasoning: bool, input_tokens: int) -> None:
         """Begin again with nothing: another attempt may say something else."""
-        self._label = answers.encode("ascii", "replace")
+        self._label = _printable(answers)
         self._accumulator = Accumulator(
             message_id=self._settings.message_id,
             model=model,
@@ -284,3 +285,8 @@ class WholeAnswer:
             self._over = True
             self._cancel()
             self._done()
+
+
+def _printable(name: str) -> bytes:
+    """Make a header's value of a name that may be the client's own: printable ASCII and nothing else."""
+    return re.sub(r"[^ -~]", "?", name).encode("ascii")

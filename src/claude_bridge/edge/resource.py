@@ -106,7 +106,8 @@ class Routes:
         """``POST /v1/messages/count_tokens``: the local estimate times what was learned of the model."""
         runtime = self._current()
         asked = messages.decode(request.body(), counting=True)
-        tokens = await runtime.dispatcher.count_tokens(asked, request.known_as.credential)
+        with _leaving_booked(runtime, request, "count_tokens"):
+            tokens = await runtime.dispatcher.count_tokens(asked, request.known_as.credential)
         write_json(request, wire.encode({"input_tokens": tokens}))
         runtime.answered(request, "count_tokens")
 

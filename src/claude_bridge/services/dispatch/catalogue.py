@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from attrs import define, frozen
-from twisted.internet.defer import CancelledError, FirstError, gatherResults
 
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.facts import MARK, plain_model
-from claude_bridge.services.dispatch.credentials import for_list
+from claude_bridge.services.dispatch.lists import all_lists
 from claude_bridge.services.interfaces import ModelInfo, ModelLists
 
 
@@ -64,12 +63,5 @@ class Catalogue:
         show = self._config.server.list_backend_models
         if show is False or (show is None and self._config.models):
             return []
-        asked = [
-            self._lists.fetch(backend, for_list(self._config, backend, credential))
-            for backend in self._config.backends.values()
-        ]
-        try:
-            lists = await gatherResults(asked, consumeErrors=True)
-        except FirstError as error:  # lists fail only by being cancelled, all together, when their client leaves
-            raise CancelledError from error
-        return [info for models in lists for info in models]
+        lists = await all_lists(self._config, self._lists, credential)
+        return [info for _, models in lists for info in models]

@@ -6,7 +6,6 @@ Today a plan has one choice. Everything that runs a plan already walks a list.
 from __future__ import annotations
 
 from attrs import define, frozen
-from twisted.internet.defer import gatherResults
 
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Secret
@@ -15,6 +14,7 @@ from claude_bridge.core.errors import NotFound
 from claude_bridge.core.facts import plain_model
 from claude_bridge.core.target import Target
 from claude_bridge.services.dispatch.credentials import HOME, for_list
+from claude_bridge.services.dispatch.lists import all_lists
 from claude_bridge.services.interfaces import ModelInfo, ModelLists
 from claude_bridge.services.models import find
 
@@ -82,10 +82,8 @@ class Planner:
 
     async def _listed(self, name: str, shown: str, credential: Secret | None) -> Choice | None:
         """Look the name up in all backends' lists, exactly, else but for its case."""
-        backends = tuple(self._config.backends.values())
-        asked = [self._lists.fetch(backend, for_list(self._config, backend, credential)) for backend in backends]
-        lists = await gatherResults(asked, consumeErrors=True)
-        found = [(backend, find(models, name)) for backend, models in zip(backends, lists, strict=True)]
+        lists = await all_lists(self._config, self._lists, credential)
+        found = [(backend, find(models, name)) for backend, models in lists]
         known = [(backend, info) for backend, info in found if info is not None]
         if not known:
             return None
