@@ -53,7 +53,7 @@ class MistakeTests:
             ("limits", "max_bodys"),
         ]
         assert result.config.limits.keep_alive == 5.0
-        assert result.config.limits.max_streams == 1000
+        assert result.config.limits.max_streams == 4000
         assert result.broken == {("limits", "max_body"), ("limits", "max_streams"), ("limits", "max_bodys")}
 
     @pytest.mark.parametrize("key", ["name", "alias"])

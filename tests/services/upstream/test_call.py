@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from functools import partial
 from typing import Any
 
+import pytest
 import pytest_twisted
 
 from claude_bridge.core.errors import UpstreamTimeout
@@ -167,3 +170,39 @@ class LimitTests:
         notes.producer.resumeProducing()
         await bench.end_of(notes)
         assert "first_byte_timeout" in str(notes.ends[0])
+
+
+class EndTests:
+    """What is left of a call that is over."""
+
+    @pytest.mark.parametrize("how", ["answered", "cancelled", "cut"])
+    @pytest_twisted.ensureDeferred
+    async def test_nothing_keeps_it_alive(self, bench: Bench, how: str) -> None:
+        """A call goes with its end, and its request with it: the collector looks rarely, conversations are large."""
+
+        def script(conversation: Conversation, number: int) -> None:
+            if how == "answered":
+                answer(conversation, number)
+            elif how == "cut":
+                conversation.transport.write(CHUNKED + chunk(b"x"))
+                conversation.transport.loseConnection()
+            else:
+                conversation.transport.write(CHUNKED + chunk(b"x"))
+
+        _, backend = bench.serve(script)
+        notes = Notes()
+        gc.collect()
+        gc.disable()
+        try:
+            call = bench.client.send(bench.request(backend), notes)
+            await bench.until(lambda: notes.pieces)
+            if how == "cancelled":
+                call.cancel()
+            else:
+                await bench.until(lambda: notes.ends)
+            gone = weakref.ref(call)
+            await bench.pause(0.05)
+            del call
+            assert gone() is None
+        finally:
+            gc.enable()

@@ -30,3 +30,11 @@ class BytesBodyTests:
         body.resumeProducing()
         body.stopProducing()
         assert consumer.value() == b"abc"
+
+    def test_released_bytes_are_gone(self) -> None:
+        """A conversation's bytes need not wait for the garbage collector once an answer has begun."""
+        body = BytesBody(b"abc")
+        body.release()
+        consumer = StringTransport()
+        body.startProducing(consumer)
+        assert consumer.value() == b""

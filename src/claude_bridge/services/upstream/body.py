@@ -18,6 +18,10 @@ class ReceiverBroke(Exception):
     """The receiver raised over bytes that it was given."""
 
 
+def _nobody(*_: object) -> None:
+    """Take no notice."""
+
+
 class AnswerBody(Protocol):
     """Passes bytes on, all of one read together, and pauses, resumes or stops the connection they come from.
 
@@ -101,6 +105,11 @@ class AnswerBody(Protocol):
         self._over = True
         self._held = []
         self._producer().stopProducing()
+
+    def forget(self) -> None:
+        """Let go of everybody, now that it is over: Twisted keeps a body in a cycle of its own."""
+        self._over = True
+        self._done, self._stopped = _nobody, _nobody
 
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
         """Read no more for now; what the read going on has brought is still passed on."""

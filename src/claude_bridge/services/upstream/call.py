@@ -13,6 +13,7 @@ from claude_bridge.core.errors import BridgeError, InternalFault, UpstreamError
 from claude_bridge.services.interfaces import ResponseHead, Sweep, UpstreamReceiver, UpstreamRequest
 from claude_bridge.services.upstream import faults
 from claude_bridge.services.upstream.body import AnswerBody, UnwantedBody
+from claude_bridge.services.upstream.payload import BytesBody
 from claude_bridge.services.upstream.pool import Reads
 from claude_bridge.services.upstream.silence import Silence
 
@@ -31,6 +32,7 @@ class Call:
     _receiver: UpstreamReceiver
     _sweep: Sweep
     _reads: Reads
+    _payload: BytesBody | None = None
     _silence: Silence = field(init=False)
     _asked: Deferred[IResponse] | None = field(init=False, default=None)
     _body: AnswerBody | None = field(init=False, default=None)
@@ -75,6 +77,7 @@ class Call:
             self._asked.addCallbacks(self._answered, self._failed).addErrback(self._broke)
 
     def _answered(self, response: IResponse) -> None:
+        self._release()
         error = None if self._over else self._refusal(response)
         if self._over or error is not None:
             response.deliverBody(UnwantedBody())
@@ -119,6 +122,7 @@ class Call:
         """Tell the receiver that it was all."""
         if not self._over:
             self._leave()
+            self._forget_body()
             self._receiver.ended(error)
 
     def _leave(self) -> None:
@@ -126,13 +130,26 @@ class Call:
         self._over = True
         self._sweep.discard(self._silence)
         self._silence.expired = _ignored
+        self._release()
+
+    def _release(self) -> None:
+        """Let go of the request's bytes."""
+        payload, self._payload = self._payload, None
+        if payload is not None:
+            payload.release()
 
     def _close(self) -> None:
         """Close the connection: a body by its transport, for then cancelling the request has no effect any more."""
         if self._body is not None:
             self._body.close()
+            self._forget_body()
         elif self._asked is not None:
             self._asked.cancel()
+
+    def _forget_body(self) -> None:
+        body, self._body = self._body, None
+        if body is not None:
+            body.forget()
 
 
 def _ignored(_: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http.cookiejar import CookieJar
 from typing import Any, Final, cast
 
-from attrs import Factory, frozen
+from attrs import Factory, evolve, frozen
 from hyperlink import EncodedURL
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
@@ -67,6 +67,18 @@ class Line:
         return self.addresses[text]
 
 
+def _as_it_is(producer: BytesBody) -> BytesBody:
+    return producer
+
+
+def _encoded(value: str) -> bytes:
+    """Give a header's bytes: those that a client sent, which were read as Latin-1, or UTF-8 where that cannot be."""
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode()
+
+
 class TreqUpstream:
     """Implements `claude_bridge.services.interfaces.UpstreamClient`.
 
@@ -85,8 +97,9 @@ class TreqUpstream:
     def send(self, request: UpstreamRequest, receiver: UpstreamReceiver) -> Call:
         """Start ``request``; everything else comes through ``receiver``, never before this returns."""
         line = self._line(request.backend)
-        call = Call(request, receiver, self._sweep, line.pool.reads)
-        call.follow(maybeDeferred(self._ask, line, request), self._reactor)
+        body = BytesBody(request.body) if request.body else None
+        call = Call(evolve(request, body=b""), receiver, self._sweep, line.pool.reads, body)
+        call.follow(maybeDeferred(self._ask, line, request, body), self._reactor)
         return call
 
     def close(self) -> Deferred[None]:
@@ -95,15 +108,15 @@ class TreqUpstream:
         self._lines.clear()
         return gatherResults(closing).addCallback(lambda _: None)
 
-    def _ask(self, line: Line, request: UpstreamRequest) -> Deferred[IResponse]:
+    def _ask(self, line: Line, request: UpstreamRequest, body: BytesBody | None) -> Deferred[IResponse]:
         headers = Headers()
         for name, value in request.headers:
-            headers.addRawHeader(name, value)
+            headers.addRawHeader(name.encode("ascii"), _encoded(value))
         answer = line.client.request(
             request.method,
             line.address(request.url),
             headers=headers,
-            data=request.body or None,
+            data=cast(Any, body),  # a producer already: the client is told to take it as it is
             allow_redirects=False,
             cookies=NO_COOKIES,
             unbuffered=True,
@@ -120,4 +133,4 @@ class TreqUpstream:
     def _build(self, backend: Backend) -> Line:
         pool = ReplayPool(self._reactor, backend.max_connections)
         agent = agent_for(self._reactor, backend, pool)
-        return Line(pool=pool, client=HTTPClient(agent, cast(Any, NO_COOKIES), data_to_body_producer=BytesBody))
+        return Line(pool=pool, client=HTTPClient(agent, cast(Any, NO_COOKIES), data_to_body_producer=_as_it_is))

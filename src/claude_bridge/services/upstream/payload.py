@@ -27,6 +27,13 @@ class BytesBody:
         consumer.write(self._data)
         return succeed(None)
 
+    def release(self) -> None:
+        """Let go of the bytes: an answer has begun or will not come, so that nobody will ask for them again.
+
+        Twisted keeps a request's producer in a cycle of its own until the garbage collector looks, which is rare.
+        """
+        self._data = b""
+
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
         """Do nothing: all was written at once."""
 
