@@ -215,13 +215,16 @@ class EchoTests:
         [
             ("auto", [None, None, "t3\nand t4", None, None]),
             ("never", [None, None, None, None, None]),
-            ("tool_turns", ["t1", None, "t3\nand t4", None, None]),
+            ("tool_turns", ["t1", None, "t3\nand t4", " ", None]),
             ("after_last_user", [None, None, "t3\nand t4", None, "t5"]),
-            ("all_turns", ["t1", "t2", "t3\nand t4", None, "t5"]),
+            ("all_turns", ["t1", "t2", "t3\nand t4", " ", "t5"]),
         ],
     )
     def test_policy(self, echo: ReasoningEcho, expected: list[str | None]) -> None:
-        """Signed or not, thinking goes back where the policy wants it; empty and redacted thinking never does."""
+        """Signed or not, thinking goes back where the policy wants it; empty and redacted thinking never does.
+
+        A space stands where a policy that says "all" finds none: the servers for which it is meant require the field.
+        """
         sent = told(*HISTORY, target=Target(model="m", reasoning_echo=echo))
         assert [one.get("reasoning_content") for one in sent if one["role"] == "assistant"] == expected
         assert not any("t1" in str(one["content"]) for one in sent)
@@ -235,6 +238,14 @@ class EchoTests:
             "content": "",
             "reasoning_content": "t",
         }
+
+    @pytest.mark.parametrize("echo", ["auto", "never", "after_last_user", "tool_turns", "all_turns"])
+    def test_nothing_thought(self, echo: ReasoningEcho) -> None:
+        """A turn that had no thinking at all gets the space too; one with nothing in it is still left out."""
+        history = [user("a"), assistant(text("b")), user("c"), assistant(use("x")), user("d"), assistant(thinking(""))]
+        sent = told(*history, target=Target(model="m", reasoning_echo=echo))
+        spaces = {"tool_turns": [None, " "], "all_turns": [" ", " "]}.get(echo, [None, None])
+        assert [one.get("reasoning_content") for one in sent if one["role"] == "assistant"] == spaces
 
     def test_no_question(self) -> None:
         """Without any words of a person all thinking before calls goes back."""

@@ -205,6 +205,13 @@ class TranslationTests:
         full = request.translate(asked(user("hi"), thought, user(result("a")), tools=[tool()]), TARGET)
         assert (full.with_tools, full.echoed) == (True, True)
 
+    @pytest.mark.parametrize("echo", ["never", "tool_turns", "all_turns", "after_last_user"])
+    def test_configured_echo(self, echo: ReasoningEcho) -> None:
+        """Reasoning that goes back because the owner says so is not for us to give up."""
+        thought = assistant({"type": "thinking", "thinking": "t"}, use("a"))
+        target = Target(model="m", reasoning_echo=echo)
+        assert not request.translate(asked(user("hi"), thought, user(result("a"))), target).echoed
+
     def test_override(self) -> None:
         """The one retry after an overflow asks for what is left."""
         assert request.translate(asked(user("hi")), TARGET, max_tokens=77).max_tokens == 77

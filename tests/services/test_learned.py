@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.events import Usage
-from claude_bridge.core.target import Target
+from claude_bridge.core.target import ReasoningEcho, Target
 from claude_bridge.services.learned import MOST_MODELS, Learned
 
 TARGET = Target(model="m", context_window=8000, max_output_tokens=500, reasoning_echo="all_turns")
@@ -45,13 +45,19 @@ class AppliedTests:
         """A target stays as configured until something is known."""
         assert Learned().applied("b", TARGET) == TARGET
 
-    def test_smaller_numbers_win(self) -> None:
-        """The backend's own word counts where it is stricter than the configuration, and never widens it."""
+    @pytest.mark.parametrize(("told", "applied"), [(400, 400), (900, 500)])
+    def test_smaller_limit_wins(self, told: int, applied: int) -> None:
+        """The backend's own limit counts where it is stricter than the configuration, and never widens it."""
         learned = Learned()
-        note = learned.note("b", "m")
-        note.context_window, note.max_output_tokens = 4000, 900
-        applied = learned.applied("b", TARGET)
-        assert (applied.context_window, applied.max_output_tokens) == (4000, 500)
+        learned.note("b", "m").max_output_tokens = told
+        assert learned.applied("b", TARGET).max_output_tokens == applied
+
+    @pytest.mark.parametrize("told", [4000, 16000])
+    def test_known_window_stays(self, told: int) -> None:
+        """One refusal with a smaller window does not shrink all later answers against the configuration."""
+        learned = Learned()
+        learned.note("b", "m").context_window = told
+        assert learned.applied("b", TARGET).context_window == 8000
 
     def test_numbers_fill_gaps(self) -> None:
         """What is not configured is what was learned."""
@@ -62,10 +68,17 @@ class AppliedTests:
         assert (applied.context_window, applied.max_output_tokens) == (4000, 900)
 
     def test_refused_reasoning_is_left_out(self) -> None:
-        """After a refusal no past reasoning is sent, whatever is configured."""
+        """After a refusal no past reasoning is sent."""
         learned = Learned()
         learned.note("b", "m").refuses_reasoning = True
-        assert learned.applied("b", TARGET).reasoning_echo == "never"
+        assert learned.applied("b", Target(model="m")).reasoning_echo == "never"
+
+    @pytest.mark.parametrize("echo", ["never", "tool_turns", "all_turns", "after_last_user"])
+    def test_configured_echo_stays(self, echo: ReasoningEcho) -> None:
+        """What the owner configured is done, whatever the backend said."""
+        learned = Learned()
+        learned.note("b", "m").refuses_reasoning = True
+        assert learned.applied("b", Target(model="m", reasoning_echo=echo)).reasoning_echo == echo
 
 
 def at(tokens: int) -> Callable[[], int]:

@@ -153,7 +153,8 @@ class Model:
     reasoning_echo: ReasoningEcho = option(
         "auto",
         "Which past thinking goes back as `reasoning_content`: `auto` (tool turns after the last user text; off "
-        "after the backend refuses it), `never`, `tool_turns`, `all_turns`, `after_last_user`.",
+        "after the backend refuses it), `never`, `tool_turns`, `all_turns` (DeepSeek insists on that), "
+        "`after_last_user`. With `tool_turns` and `all_turns` a space stands for thinking that is not there.",
     )
     show_reasoning: ShowReasoning = option(
         "auto",

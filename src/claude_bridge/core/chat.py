@@ -22,6 +22,9 @@ from claude_bridge.core.tools import upstream_name
 
 NO_OUTPUT: Final = "(no output)"
 NO_RESULT: Final = "[no result]"
+NO_THOUGHT: Final = " "
+"""Stands for missing thinking: DeepSeek refuses a turn without the field, and the field without text (wire-contract
+5.5)."""
 SUMMARY: Final = "Summary of earlier conversation: "
 _ERROR_MARKS: Final = ("[tool error]", "<tool_use_error>", "<error>")
 
@@ -83,6 +86,8 @@ class ChatMessages:
                 texts.append(text_of(piece))
         text = "\n\n".join(texts)
         thought = "\n".join(filter(None, thoughts)) if thoughts and self._echoes(bool(calls), after_question) else ""
+        if not thought and (text or calls) and self._requires(bool(calls)):
+            thought = NO_THOUGHT
         if text or calls or thought:
             self._messages.append(
                 ChatMessage("assistant", text or (None if calls else ""), thought or None, calls or None),
@@ -100,6 +105,10 @@ class ChatMessages:
                 return True
             case _:
                 return False
+
+    def _requires(self, called: bool) -> bool:
+        """Tell whether the server is one that insists on thinking in such a turn."""
+        return self.echo == "all_turns" or (called and self.echo == "tool_turns")
 
     def _call(self, piece: ToolCall) -> ToolCall:
         """Give a call the backend's own id and name; an id that was there before is changed until it is new."""

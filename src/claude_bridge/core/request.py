@@ -43,7 +43,7 @@ class Translation:
     :ivar tool_names: the backend's name of a tool -> the client's, where they differ.
     :ivar max_tokens: what was asked for.
     :ivar with_tools: whether tools were sent (the silence limit is longer then).
-    :ivar echoed: whether past reasoning was sent back (a refusal of it can then be mended).
+    :ivar echoed: whether past reasoning was sent back because nothing was configured (its refusal can be mended).
     """
 
     body: bytes
@@ -148,7 +148,7 @@ def _translate(request: MessagesRequest, target: Target, estimate: int, max_toke
         tool_names={**chat.names, **offered.downstream_names()},
         max_tokens=limit,
         with_tools=bool(offered.definitions),
-        echoed=any(message.reasoning_content for message in messages),
+        echoed=target.reasoning_echo == "auto" and any(message.reasoning_content for message in messages),
     )
 
 

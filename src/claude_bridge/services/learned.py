@@ -59,13 +59,19 @@ class Learned:
         return note
 
     def applied(self, backend: str, target: Target) -> Target:
-        """Give ``target`` with what was learned, where that is stricter than what is configured."""
+        """Give ``target`` with what was learned.
+
+        A known window stays: the number in a refusal may be that of one replica, or of the prompt alone, and each
+        refusal can be mended by itself. A limit of the answer only ever becomes lower. Reasoning is left out after a
+        refusal unless a policy is configured.
+        """
         note = self.note(backend, target.model)
+        refused = note.refuses_reasoning and target.reasoning_echo == "auto"
         return evolve(
             target,
-            context_window=_least(target.context_window, note.context_window),
+            context_window=note.context_window if target.context_window is None else target.context_window,
             max_output_tokens=_least(target.max_output_tokens, note.max_output_tokens),
-            reasoning_echo="never" if note.refuses_reasoning else target.reasoning_echo,
+            reasoning_echo="never" if refused else target.reasoning_echo,
         )
 
     def estimate(self, backend: str, model: str, roughly: int) -> int:

@@ -63,17 +63,47 @@ class RemedyTests:
         assert remedy(refused(told), sent(), note, estimate=1, window=None) is None
         assert note == Note()
 
+    def test_tiny_window_teaches_nothing(self) -> None:
+        """A window that leaves no room for an answer was said of something else."""
+        note = Note()
+        told = "context length is only 512 tokens, your request has 900 input tokens"
+        assert remedy(refused(told), sent(), note, estimate=1, window=None) is None
+        assert note == Note()
+
     @pytest.mark.parametrize("status", [400, 422])
-    def test_refused_reasoning_is_left_out(self, status: int) -> None:
+    @pytest.mark.parametrize(
+        "message",
+        [
+            "Unknown field: messages.2.reasoning_content",
+            "messages.1.reasoning_content: Extra inputs are not permitted",
+            "property 'reasoning_content' is unsupported",
+            "The reasoning_content in the input must not be passed back",
+            "Please remove the reasoning_content from the input messages",
+            "'reasoning_content' is not required and not allowed here",
+        ],
+    )
+    def test_refused_reasoning_is_left_out(self, message: str, status: int) -> None:
         """A server that knows no reasoning_content is not sent it again."""
         note = Note()
-        failure = refused("Unknown field: messages.2.reasoning_content", status)
+        failure = refused(message, status)
         assert remedy(failure, sent(echoed=True), note, estimate=1, window=None) == Retry(why="echo")
         assert note.refuses_reasoning
 
     @pytest.mark.parametrize(
         ("echoed", "status", "message"),
-        [(False, 400, "reasoning_content?"), (True, 500, "reasoning_content?"), (True, 400, "Unknown field: foo")],
+        [
+            (False, 400, "reasoning_content?"),
+            (True, 500, "reasoning_content?"),
+            (True, 400, "Unknown field: foo"),
+            (True, 400, "The `reasoning_content` in the thinking mode must be passed back to the API."),
+            (
+                True,
+                400,
+                "thinking is enabled but reasoning_content is missing in assistant tool call message at index 2",
+            ),
+            (True, 422, "messages.3.reasoning_content: Field required"),
+            (True, 400, "`reasoning_content` must not be empty"),
+        ],
     )
     def test_other_refusals_blame_no_reasoning(self, echoed: bool, status: int, message: str) -> None:
         """Reasoning is given up only when it was sent and the refusal names it."""

@@ -39,6 +39,7 @@ TOO_LONG = refusal(
 )
 PROMPT_TOO_LONG = refusal("prompt is too long: 9000 tokens > 8192 maximum")
 LIMIT = refusal("max_tokens is too large: 8000. This model supports at most 2048 completion tokens")
+NO_WINDOW = ONE.replace("context_window = 100000\n", "")
 NO_ECHO = refusal("Extra inputs are not permitted: messages.1.reasoning_content")
 REASONED = [
     {"role": "user", "content": "hi"},
@@ -242,8 +243,8 @@ class RetryTests:
         assert stage.error.message.startswith("input length and `max_tokens` exceed context limit: 5000 + 8000 > 8192")
 
     def test_window_is_remembered(self) -> None:
-        """The next request is clamped to the window that an error told."""
-        stage = Stage()
+        """Where no window is configured, the next request is clamped to the one that an error told."""
+        stage = Stage(configured(NO_WINDOW))
         stage.run()
         stage.call.answer(TOO_LONG, status=400)
         stage.call.answer(*HELLO)
@@ -251,9 +252,19 @@ class RetryTests:
         assert stage.sent["max_tokens"] < 8000
         assert stage.sent["max_tokens"] >= 1024
 
+    def test_configured_window_stays(self) -> None:
+        """A smaller window in one refusal shrinks that request's answer, not those of the requests to come."""
+        stage = Stage()
+        stage.run()
+        stage.call.answer(TOO_LONG, status=400)
+        assert stage.sent["max_tokens"] == 8192 - 5000 - 256
+        stage.call.answer(*HELLO)
+        stage.run()
+        assert stage.sent["max_tokens"] == 8000
+
     def test_remembered_window_serves_an_error_without_numbers(self) -> None:
         """Once the window is known, an overflow that names no numbers is told with it."""
-        stage = Stage()
+        stage = Stage(configured(NO_WINDOW))
         stage.run()
         stage.call.answer(PROMPT_TOO_LONG, status=400)
         stage.run()

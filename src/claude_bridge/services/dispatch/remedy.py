@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from attrs import frozen
 
 from claude_bridge.core import overflow, request
 from claude_bridge.core.failures import UpstreamFailure
 from claude_bridge.core.request import Translation
 from claude_bridge.services.learned import Note
+
+# DeepSeek: "must be passed back"; Moonshot: "thinking is enabled but reasoning_content is missing".
+_MISSED: Final = re.compile(
+    r"(?:must|should|has to|have to|needs? to) (?:be (?:passed|sent|given|provided|included|present|kept|returned|set)|"
+    r"have|contain|include)|(?<!not )\b(?:required|requires|missing)\b|(?:cannot|can't|may not|must not) be "
+    r"(?:empty|null|blank|omitted)"
+)
 
 
 @frozen(kw_only=True)
@@ -27,10 +37,11 @@ def remedy(
 ) -> Retry | None:
     """Learn from a refusal, and say how to ask differently, if that can help.
 
-    ``window``: the configured context window. Past reasoning that a server refuses is left out for the life of the
-    process; a smaller ``max_tokens`` is asked for where the prompt itself fits (wire-contract 5.11).
+    ``window``: the known context window. Past reasoning that a server refuses is left out for the life of the
+    process, where no policy is configured; a smaller ``max_tokens`` is asked for where the prompt itself fits
+    (wire-contract 5.11).
     """
-    if sent.echoed and "reasoning_content" in failure.message and failure.status in {400, 422}:
+    if sent.echoed and _refuses_reasoning(failure):
         note.refuses_reasoning = True
         return Retry(why="echo")
     asked = sent.max_tokens or 0
@@ -41,9 +52,15 @@ def remedy(
             return None
         note.max_output_tokens = most
         return Retry(why="limit")
-    if over.window is not None:
+    if over.window is not None and over.window >= overflow.LEAST_ANSWER:
         note.context_window = over.window
     shrunk = overflow.shrunk_max_tokens(
         over, estimate=estimate, window=window, max_tokens=asked, margin=request.margin(over.window or window or 0)
     )
     return None if shrunk is None else Retry(why="shrink", max_tokens=shrunk)
+
+
+def _refuses_reasoning(failure: UpstreamFailure) -> bool:
+    """Tell whether the field is what the server will not have, and not what it misses."""
+    text = failure.message.lower()
+    return failure.status in {400, 422} and "reasoning_content" in text and _MISSED.search(text) is None
