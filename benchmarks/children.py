@@ -1,0 +1,133 @@
+"""The processes of a benchmark: the fake backend, and the real daemon in front of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from attrs import frozen
+
+from benchmarks.load import Address
+
+START_SECONDS = 30.0
+"""Limit for a start: under a second on an idle machine."""
+
+STOP_SECONDS = 10.0
+"""Limit for a stop: no answer is under way then."""
+
+_LOOK_SECONDS = 0.005
+"""Between two looks at the daemon's log; as exact as the time to the first answer is."""
+
+_ROOT = Path(__file__).resolve().parent.parent
+"""Where the module of the backend is found."""
+
+_TAIL = 2000
+"""Characters of the log shown if the daemon does not start."""
+
+
+class NotStarted(Exception):
+    """A process did not start; says what it wrote."""
+
+
+@frozen(kw_only=True)
+class Gateway:
+    """What is measured.
+
+    :ivar started: when, by the monotonic clock; None if it ran before.
+    """
+
+    address: Address
+    pids: tuple[int, ...]
+    started: float | None = None
+
+
+@asynccontextmanager
+async def backend(port: int) -> AsyncIterator[int]:
+    """Run the fake backend and give its port; it also ends if this process does."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks.backend", str(port), stdin=PIPE, stdout=PIPE,
+        cwd=_ROOT,
+    )  # fmt: skip
+    try:
+        if process.stdout is None:
+            raise NotStarted("no pipe to the fake backend")
+        line = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
+        if not line:
+            raise NotStarted("the fake backend ended at once")
+        yield int(line)
+    finally:
+        await _stop(process)
+
+
+@asynccontextmanager
+async def daemon(backend_port: int) -> AsyncIterator[Gateway]:
+    """Run the real daemon, as a user does who has no configuration file."""
+    with tempfile.TemporaryDirectory(prefix="claude-bridge-benchmark-") as folder:
+        log = Path(folder) / "log"
+        started = time.monotonic()
+        process = await _twistd(log, {
+            "HOME": folder,
+            "PATH": os.environ.get("PATH", os.defpath),
+            "CLAUDE_BRIDGE_CONFIG": os.devnull,
+            "BACKEND_URL": f"http://127.0.0.1:{backend_port}/v1",
+            "HOST_PORT": "127.0.0.1:0",
+        })  # fmt: skip
+        try:
+            address = await _announced(process, log)
+            yield Gateway(address=address, pids=(process.pid,), started=started)
+        finally:
+            await _stop(process)
+
+
+async def _twistd(log: Path, environment: Mapping[str, str]) -> Process:
+    program = Path(sys.prefix) / "bin" / "twistd"
+    with log.open("wb") as error:  # a file, for nobody would read a pipe meanwhile
+        return await asyncio.create_subprocess_exec(
+            str(program), "--nodaemon", "--pidfile=", "claude-bridge",
+            env=environment, cwd=log.parent, stdin=DEVNULL, stdout=error, stderr=error,
+        )  # fmt: skip
+
+
+async def _announced(process: Process, log: Path) -> Address:
+    """Wait for the line that says where the daemon listens."""
+    limit = time.monotonic() + START_SECONDS
+    while time.monotonic() < limit and process.returncode is None:
+        address = listening(_written(log))
+        if address is not None:
+            return address
+        await asyncio.sleep(_LOOK_SECONDS)
+    raise NotStarted(f"the daemon does not listen:\n{_written(log)[-_TAIL:]}")
+
+
+def listening(log: str) -> Address | None:
+    """Give the address that the daemon's log announces, if it does yet; the last line may not be whole."""
+    for line in log.splitlines(keepends=True):
+        if '"listening"' in line and line.endswith("\n"):
+            event = json.loads(line)
+            return Address(host=event["host"], port=event["port"])
+    return None
+
+
+def _written(log: Path) -> str:
+    return log.read_text(errors="replace")
+
+
+async def _stop(process: Process) -> None:
+    """End a process: politely, then by force."""
+    if process.returncode is not None:
+        return
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
