@@ -179,6 +179,15 @@ class ReaderEndTests:
         assert (reader.failure, reader.done) == (None, False)
         assert reader.close() == []
 
+    @pytest.mark.parametrize("size", [1, 4096])
+    def test_usage_cut_off(self, size: int) -> None:
+        """An answer that is complete but for a cut in its usage is complete, wherever the cut is."""
+        said = stream({"content": "hi"}, done=False)
+        usage = b"".join(events([chunk(None, usage=token_usage(10, 5))]))
+        for length in range(len(usage)):
+            found, reader = read(said + usage[:length], size)
+            assert (text_of(found), finished(found).reason, reader.error) == ("hi", FinishReason.STOPPED, None)
+
     def test_late_usage(self) -> None:
         """Usage that follows the finish reason counts, also without the mark, and the last one wins."""
         late = events(

@@ -106,7 +106,7 @@ class Reader:
             if self._whole is not None:
                 self._read_whole(b"".join(self._whole), events)
             else:
-                self._frames(self._decoder.close(), events)
+                self._read_rest(events)
             if not self._over:
                 self._end_without_mark(events)
         except (wire.WireError, UpstreamProtocolError) as problem:
@@ -122,6 +122,15 @@ class Reader:
         if isinstance(problem, wire.WireError):
             problem = UpstreamProtocolError(f"the backend sent broken JSON: {problem}")
         self.error = problem
+
+    def _read_rest(self, events: list[Event]) -> None:
+        """Read the event that lacks its blank line; cut off after the finish reason it costs no answer, but usage."""
+        finished = self.finish_seen
+        try:
+            self._frames(self._decoder.close(), events)
+        except wire.WireError:
+            if not finished:
+                raise
 
     def _end_without_mark(self, events: list[Event]) -> None:
         """End at the end of the body: finished, or cut, or no stream at all but a page or a line of text."""
