@@ -47,6 +47,15 @@ class FinishReasonTests:
 class UsageTests:
     """What an answer cost."""
 
+    @pytest.mark.parametrize("count", [10**400, 2**53 + 1, 1e300, float("inf"), float("nan"), -1, -0.5])
+    def test_impossible_counts(self, count: float) -> None:
+        """A number that cannot be a count of tokens says nothing."""
+        usage = finish.usage({"prompt_tokens": count, "completion_tokens": 3})
+        assert usage is not None
+        assert (usage.input_tokens, usage.output_tokens) == (0, 3)
+        assert finish.usage({"prompt_tokens": count}) is None
+        assert finish.usage_of_timings({"prompt_n": count}) is None
+
     @pytest.mark.parametrize(
         ("raw", "division"),
         [

@@ -14,6 +14,9 @@ FAILED: Final = frozenset(
 )
 """Finish reasons that say the backend broke down; Mistral, DeepSeek, Z.ai and vLLM have each their own."""
 
+LARGEST_COUNT: Final = 2**53
+"""Tokens; nobody counts more, and every number up to this one can be calculated with."""
+
 
 def finish_reason(word: str | None, matched: str | int | None, stop_sequences: tuple[str, ...]) -> FinishReason:
     """Name a backend's finish reason; ``matched`` is vLLM's ``stop_reason`` or SGLang's ``matched_stop``."""
@@ -76,7 +79,7 @@ def _part(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _count(raw: Mapping[str, Any], key: str) -> int | None:
     value = raw.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LARGEST_COUNT:
         return None
     return int(value)
 

@@ -12,6 +12,7 @@ from typing import Final
 from attrs import define, evolve, field
 
 from claude_bridge.core.events import Usage
+from claude_bridge.core.finish import LARGEST_COUNT
 from claude_bridge.core.target import Target
 from claude_bridge.core.tokens import rough
 
@@ -100,7 +101,8 @@ class Learned:
 def _averaged(ratio: float, true: int, guessed: int, weight: float) -> float:
     """Move the average towards what was just seen; all the way for the first."""
     low, high = _BOUNDS
-    return min(high, max(low, ratio + weight * (true / max(1, guessed) - ratio)))
+    seen = min(true, LARGEST_COUNT) / max(1, guessed)
+    return min(high, max(low, ratio + weight * (seen - ratio)))
 
 
 def _least(one: int | None, other: int | None) -> int | None:
