@@ -73,7 +73,7 @@ class Runtime:
 
     def refused(self, request: BridgeRequest, error: BridgeError) -> None:
         """Book a request that was refused before dispatch."""
-        self._book(request, request.path.decode("latin-1")[:200], error.status, error.outcome)
+        self._book(request, request.path.decode("latin-1")[:200], error.status, error.outcome, error.message)
 
     def answered(self, request: BridgeRequest, kind: str) -> None:
         """Book a request that was answered without dispatch."""
@@ -98,7 +98,7 @@ class Runtime:
         closed: Deferred[Any] = self.upstream.close()
         return closed.addBoth(lambda _: self.sweep.stopService())
 
-    def _book(self, request: BridgeRequest, kind: str, status: int, outcome: str) -> None:
+    def _book(self, request: BridgeRequest, kind: str, status: int, outcome: str, reason: str = "") -> None:
         seconds = self.sweep.seconds() - request.arrived
         self.records.request_ended(
             RequestRecord(
@@ -116,6 +116,8 @@ class Runtime:
                 outcome=outcome,
                 body_bytes=request.body_bytes,
                 attempts=(),
+                peer=request.peer,
+                reason=reason,
             )
         )
 

@@ -38,6 +38,7 @@ RECORD = RequestRecord(
     outcome="ok",
     body_bytes=1234,
     attempts=(evolve(ATTEMPT, outcome="refused"), ATTEMPT),
+    peer="10.0.0.7",
 )
 
 
@@ -86,8 +87,17 @@ class RequestLineTests:
             "cache_write_tokens": 2,
             "thinking_tokens": 4,
             "estimated": False,
+            "peer": "10.0.0.7",
+            "reason": None,
         }
-        assert formatEvent(event) == "200 ok main claude-opus-5-5 -> box/zai/GLM in 2.500 s"
+        line = "200 ok main claude-opus-5-5 -> box/zai/GLM in 2.500 s, 17 tokens in, 7 out for anna"
+        assert formatEvent(event) == line
+
+    def test_says_why(self) -> None:
+        """A failed request's line says why it failed."""
+        event = logged(evolve(RECORD, status=502, outcome="upstream_unreachable", client="", reason="no connection"))
+        assert formatEvent(event).endswith("7 out: no connection")
+        assert event["reason"] == "no connection"
 
     def test_without_usage(self) -> None:
         """A request without counts has none, rather than zeros."""
@@ -97,14 +107,14 @@ class RequestLineTests:
     def test_without_a_backend(self) -> None:
         """A request that no backend was asked for has a line of its own, words apart."""
         event = logged(evolve(RECORD, attempts=(), status=503, outcome="circuit_open"))
-        assert formatEvent(event) == "503 circuit_open main claude-opus-5-5"
+        assert formatEvent(event) == "503 circuit_open main claude-opus-5-5 for anna"
         assert (event["attempts"], event["session"], event["body_bytes"]) == (0, "s-1", 1234)
         assert "backend" not in event
 
     @pytest.mark.parametrize(("kind", "model"), [("/v1/nonsense", ""), ("", "m")])
     def test_no_stray_blanks(self, kind: str, model: str) -> None:
         """What is not known leaves no gap in the line."""
-        event = logged(evolve(RECORD, attempts=(), kind=kind, model=model, status=404, outcome="not_found"))
+        event = logged(evolve(RECORD, client="", attempts=(), kind=kind, model=model, status=404, outcome="not_found"))
         assert formatEvent(event) == f"404 not_found {kind or model}"
 
     @pytest.mark.parametrize(

@@ -96,6 +96,7 @@ class Routes:
             answer,
             credential=request.known_as.credential,
             client_name=request.known_as.name,
+            peer=request.peer,
             request_id=request.request_id,
         )
         answer.when_left(run.cancel)

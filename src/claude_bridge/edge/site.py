@@ -147,6 +147,11 @@ class BridgeRequest(Request):
         """Tell the body's size, also when the connection is gone and the body with it."""
         return self._body.size if self._body is not None else 0
 
+    @property
+    def peer(self) -> str:
+        """Give the client's address, "" on a UNIX socket."""
+        return str(getattr(self.getClientAddress(), "host", ""))
+
     def head(self) -> dict[str, str]:
         """Give the headers, names in lower case, the first value of each."""
         return {

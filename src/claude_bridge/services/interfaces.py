@@ -169,7 +169,11 @@ class AttemptRecord:
 
 @frozen(kw_only=True)
 class RequestRecord:
-    """One client request, for the books and for its log line."""
+    """One client request, for the books and for its log line.
+
+    :ivar peer: the client's address, without port.
+    :ivar reason: why it failed, in our own words: a backend's may quote the prompt. "" where it did not.
+    """
 
     request_id: str
     kind: str
@@ -185,6 +189,8 @@ class RequestRecord:
     outcome: str
     body_bytes: int
     attempts: tuple[AttemptRecord, ...]
+    peer: str = ""
+    reason: str = ""
 
 
 class Records(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import define, field
 from twisted.logger import Logger
 
+from claude_bridge.core.events import Usage
 from claude_bridge.services.interfaces import AttemptRecord, RequestRecord
 
 _OK = 200
@@ -46,6 +47,11 @@ class RequestLog:
         if last is not None:
             fields |= _attempt_fields(last)
             about += f" -> {last.backend}/{last.model} in {record.seconds:.3f} s"
+            about += _tokens(last.usage)
+        if record.client:
+            about += f" for {record.client}"
+        if record.reason:
+            about += f": {record.reason}"
         write = self._log.warn if _went_wrong(record) else self._log.info
         # formatted here: Twisted's formatter takes seven times as long, and this line is written for every request
         write("{log_text}", log_text=about, **fields)
@@ -70,9 +76,11 @@ def _fields(record: RequestRecord) -> dict[str, object]:
         "session": record.session,
         "agent": record.agent,
         "client": record.client,
+        "peer": record.peer,
         "body_bytes": record.body_bytes,
         "seconds": round(record.seconds, 3),
         "first_byte_seconds": _rounded(record.first_byte_seconds),
+        "reason": record.reason or None,
     }
 
 
@@ -90,6 +98,14 @@ def _attempt_fields(last: AttemptRecord) -> dict[str, object]:
         "thinking_tokens": usage.thinking_tokens if usage is not None else None,
         "estimated": usage.estimated if usage is not None else None,
     }
+
+
+def _tokens(usage: Usage | None) -> str:
+    """Give the counts for a person's eyes."""
+    if usage is None:
+        return ""
+    prompt = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+    return f", {prompt} tokens in, {usage.output_tokens} out"
 
 
 def _rounded(seconds: float | None) -> float | None:

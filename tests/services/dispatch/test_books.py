@@ -39,7 +39,14 @@ class BooksTests:
         """Attempts and request have each their own begin, length and time to the first event."""
         now: list[float] = [100.0]
         kept = KeptRecords()
-        books = Books(records=kept, request_id="r", seconds=lambda: now[0], unix_time=lambda: 1e9 + now[0])
+        books = Books(
+            records=kept,
+            request_id="r",
+            seconds=lambda: now[0],
+            unix_time=lambda: 1e9 + now[0],
+            client="alice",
+            peer="10.0.0.7",
+        )
         now[0] = 103.0
         books.attempt_started()
         now[0] = 110.0
@@ -47,12 +54,17 @@ class BooksTests:
         books.attempt_ended(cast(Attempt, tried), choice(), "client", "ok", Usage(3, 4))
         downstream = FakeDownstream(status=200, first_byte=106.0)
         now[0] = 111.0
-        books.request_ended(FACTS, downstream, "alice", "ok")
+        books.request_ended(FACTS, downstream, "ok")
         (attempt,), (request,) = kept.attempts, kept.requests
         assert (attempt.started, attempt.seconds, attempt.first_event_seconds) == (1e9 + 103, 7.0, 2.0)
         assert (attempt.backend, attempt.model, attempt.credential) == ("box", "glm", "client")
         assert (request.started, request.seconds, request.first_byte_seconds) == (1e9 + 100, 11.0, 6.0)
-        assert (request.client, request.session, request.attempts) == ("alice", "s", (attempt,))
+        assert (request.client, request.peer, request.session, request.attempts) == (
+            "alice",
+            "10.0.0.7",
+            "s",
+            (attempt,),
+        )
 
     def test_nothing_came(self) -> None:
         """Where nothing came there is no time of its coming."""
@@ -61,6 +73,6 @@ class BooksTests:
         books.attempt_started()
         tried: Any = Tried(status=None)
         books.attempt_ended(cast(Attempt, tried), choice(), "none", "upstream_unreachable", None)
-        books.request_ended(FACTS, FakeDownstream(), "", "upstream_unreachable")
+        books.request_ended(FACTS, FakeDownstream(), "upstream_unreachable", "no connection")
         assert kept.requests[0].attempts[0].first_event_seconds is None
-        assert kept.requests[0].first_byte_seconds is None
+        assert (kept.requests[0].first_byte_seconds, kept.requests[0].reason) == (None, "no connection")

@@ -671,3 +671,29 @@ class EndTests:
         stage.call.end(InternalFault("the bridge failed over the body"))
         assert stage.outcomes[-1] == "internal_fault"
         assert stage.dispatcher.active == 0
+
+
+class ReasonTests:
+    """What the books say of a failure."""
+
+    def test_our_own_words(self) -> None:
+        """What we observed ourselves is told as the client is told it."""
+        stage = Stage()
+        stage.run()
+        stage.call.end(UpstreamUnreachable("cannot reach backend box"))
+        assert stage.records.requests[0].reason == "cannot reach backend box"
+
+    def test_a_backends_words_stay_out(self) -> None:
+        """What a backend says may quote the prompt: the books name status, type and code."""
+        stage = Stage()
+        stage.run()
+        stage.call.answer(refusal("I do not like 'my secret prompt'", code="bad_prompt"), status=400)
+        assert stage.records.requests[0].reason == "the backend said 400 invalid_request_error bad_prompt"
+        assert "my secret prompt" in stage.error.message
+
+    def test_success_has_none(self) -> None:
+        """There is no reason where nothing failed, also not after a mended try."""
+        stage = Stage()
+        stage.run()
+        stage.call.answer(*HELLO)
+        assert stage.records.requests[0].reason == ""

@@ -17,6 +17,8 @@ from claude_bridge.services.interfaces import AttemptRecord, Downstream, Records
 class Books:
     """Times and outcomes of one request.
 
+    :ivar client: the name of its ``[key:NAME]``, else "".
+    :ivar peer: the client's address.
     :ivar seconds: the monotonic clock, which measures.
     :ivar unix_time: the wall clock, which dates.
     """
@@ -25,6 +27,8 @@ class Books:
     request_id: str
     seconds: Callable[[], float]
     unix_time: Callable[[], float]
+    client: str = ""
+    peer: str = ""
     _started: float = field(init=False)
     _attempt_started: float = field(default=0.0, init=False)
     _attempts: list[AttemptRecord] = field(factory=list, init=False)
@@ -56,8 +60,8 @@ class Books:
         self._attempts.append(record)
         self.records.attempt_ended(self.request_id, record)
 
-    def request_ended(self, facts: Facts, downstream: Downstream, client: str, outcome: str) -> None:
-        """Book the request."""
+    def request_ended(self, facts: Facts, downstream: Downstream, outcome: str, reason: str = "") -> None:
+        """Book the request; ``reason`` says why it failed."""
         seconds, first = self.seconds() - self._started, downstream.first_byte
         self.records.request_ended(
             RequestRecord(
@@ -66,7 +70,9 @@ class Books:
                 model=facts.model,
                 session=facts.session,
                 agent=facts.agent,
-                client=client,
+                client=self.client,
+                peer=self.peer,
+                reason=reason,
                 streamed=facts.streamed,
                 started=self.unix_time() - seconds,
                 seconds=seconds,

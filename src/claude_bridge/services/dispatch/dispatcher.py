@@ -39,6 +39,7 @@ class Dispatcher:
         credential: Secret | None,
         client_name: str,
         request_id: str,
+        peer: str = "",
     ) -> Run:
         """Make the run for a request; the caller starts it, and cancels it if the client leaves.
 
@@ -55,6 +56,7 @@ class Dispatcher:
             downstream=downstream,
             request_id=request_id,
             client_name=client_name,
+            peer=peer,
         )
         run.on_end = lambda: self._active.discard(run)
         self._active.add(run)

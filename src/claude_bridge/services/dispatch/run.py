@@ -81,6 +81,7 @@ class Run:
     _downstream: Downstream
     request_id: str
     client_name: str = ""
+    peer: str = ""
     on_end: Callable[[], None] = field(default=_nothing)
     _books: Books = field(init=False)
     _choices: list[Choice] = field(factory=list, init=False)
@@ -94,6 +95,7 @@ class Run:
     _admission: Admission | None = field(default=None, init=False)
     _retried: set[str] = field(factory=set, init=False)
     _said: bool = field(default=False, init=False)
+    _reason: str = field(default="", init=False)
     _ended: bool = field(default=False, init=False)
 
     @_books.default
@@ -104,6 +106,8 @@ class Run:
             request_id=self.request_id,
             seconds=services.seconds,
             unix_time=services.unix_time,
+            client=self.client_name,
+            peer=self.peer,
         )
 
     def start(self) -> None:
@@ -226,6 +230,7 @@ class Run:
             self._fail(error)
 
     def _attempt_at(self, choice: Choice) -> None:
+        self._reason = ""
         services, backend = self._services, choice.backend.name
         target = self._target = services.learned.applied(backend, choice.target)
         estimate = services.learned.estimate(backend, target.model, self._facts.estimate)
@@ -274,6 +279,7 @@ class Run:
             self._attempt_over("refused", None)
             self._try()
             return None
+        self._reason = _told(failure)
         over = overflow.detect(failure)
         if over is not None:
             window = target.context_window
@@ -327,16 +333,16 @@ class Run:
         if self._ended:
             return
         self._downstream.fail(error)
-        self._end(error.outcome)
+        self._end(error.outcome, self._reason or error.message)
 
-    def _end(self, outcome: str) -> None:
+    def _end(self, outcome: str, reason: str = "") -> None:
         """Book the request, once, and let go of it: nobody else may keep it alive."""
         if self._ended:
             return
         self._ended = True
         on_end, self.on_end = self.on_end, _nothing
         self._sent = None
-        self._books.request_ended(self._facts, self._downstream, self.client_name, outcome)
+        self._books.request_ended(self._facts, self._downstream, outcome, reason)
         on_end()
 
 
@@ -345,6 +351,12 @@ def _says_something(event: Event) -> bool:
     return isinstance(event, ReasoningDelta | ToolCallStarted) or (
         isinstance(event, TextDelta) and bool(event.text.strip())
     )
+
+
+def _told(failure: UpstreamFailure) -> str:
+    """Say what a backend's refusal was without its own words, which may quote the prompt."""
+    words = " ".join(filter(None, (failure.type, failure.code)))
+    return f"the backend said {failure.status} {words}".rstrip()
 
 
 def _shows(choice: Choice, asked: MessagesRequest) -> bool:
