@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results = asyncio.run(_until_told(options))
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
-    except children.NotStarted as problem:
+    except (children.NotStarted, processes.Gone) as problem:
         sys.stderr.write(f"{problem}\n")
         return 1
     sys.stdout.write(report.table(results))
@@ -75,7 +75,9 @@ async def _gateway(options: argparse.Namespace, backend_port: int) -> AsyncItera
 def _sized(scenario: Scenario, options: argparse.Namespace) -> Scenario:
     if scenario.name == "slow":
         return scenario.of(options.streams, options.streams)
-    return scenario if options.requests is None else scenario.of(options.requests, scenario.clients)
+    if scenario.name == "idle" or options.requests is None:
+        return scenario
+    return scenario.of(options.requests, scenario.clients)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -84,7 +86,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("scenarios", nargs="*", type=_scenario, metavar="SCENARIO", help=", ".join(SCENARIOS))
     parser.add_argument("--repeat", type=_up_to(MOST_REPEATS), default=1, help="runs; the smallest time counts")
-    parser.add_argument("--requests", type=_up_to(MOST_REQUESTS), help="in a run, for all scenarios but slow")
+    parser.add_argument("--requests", type=_up_to(MOST_REQUESTS), help="in a run, of all but slow and idle")
     parser.add_argument("--streams", type=_up_to(MOST_STREAMS), default=500, help="of slow (default: 500)")
     parser.add_argument("--url", type=_address, help="measure the gateway at this address")
     parser.add_argument("--pid", type=int, action="append", default=[], help="its process; once for each")

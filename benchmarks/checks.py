@@ -38,10 +38,9 @@ def check(scenario: Scenario, marked: str, status: int, body: bytes) -> None:
     if status != 200:  # noqa: PLR2004 - HTTP's OK
         raise WrongAnswer(f"HTTP {status}: {body[:_SHOWN].decode(errors='replace')}")
     try:
-        heard = _Stream().read(body) if scenario.asks_stream else _message(json.loads(body))
-    except (ValueError, KeyError, TypeError) as error:
+        _compare(scenario, marked, _Stream().read(body) if scenario.asks_stream else _message(json.loads(body)))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WrongAnswer(f"not in the API's shape: {error!r}") from error
-    _compare(scenario, marked, heard)
 
 
 def _compare(scenario: Scenario, marked: str, heard: Heard) -> None:

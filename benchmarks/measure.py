@@ -91,21 +91,23 @@ async def _watched(load: Load, gateway: Gateway) -> Used:
     before = processes.resident_bytes(pids)
     sizes = [before]
     sampling = asyncio.create_task(_sample(pids, sizes))
-    spent = processes.cpu_seconds(pids)
-    await load.run(RUN_SECONDS)
-    spent = processes.cpu_seconds(pids) - spent
-    lasted = None if gateway.started is None else time.monotonic() - gateway.started
-    after = processes.resident_bytes(pids)
-    sampling.cancel()
-    with suppress(asyncio.CancelledError):
-        await sampling
+    try:
+        spent = processes.cpu_seconds(pids)
+        await load.run(RUN_SECONDS)
+        spent = processes.cpu_seconds(pids) - spent
+        lasted = None if gateway.started is None else time.monotonic() - gateway.started
+        after = processes.resident_bytes(pids)
+    finally:
+        sampling.cancel()
+        await asyncio.wait([sampling])
     return Used(cpu=spent, before=before, peak=max(*sizes, after), after=after, since_start=lasted)
 
 
 async def _sample(pids: Sequence[int], sizes: list[int]) -> None:
-    while True:
-        await asyncio.sleep(_SAMPLE_SECONDS)
-        sizes.append(processes.resident_bytes(pids))
+    with suppress(processes.Gone):  # the end of the run tells
+        while True:
+            await asyncio.sleep(_SAMPLE_SECONDS)
+            sizes.append(processes.resident_bytes(pids))
 
 
 def _values(figure: Figure, load: Load, used: Used) -> list[float]:

@@ -11,14 +11,18 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
+class Gone(Exception):
+    """A process that is measured has ended."""
+
+
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """Sum up the CPU time, kernel included, of these processes since their start."""
+    """Sum up the CPU time, kernel included, of these processes since their start. Raises `Gone`."""
     return sum(_exact(pid) or _ticked(pid) for pid in pids)
 
 
 def resident_bytes(pids: Sequence[int]) -> int:
-    """Sum up the memory of these processes."""
-    return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE for pid in pids)
+    """Sum up the memory of these processes. Raises `Gone`."""
+    return sum(int(_read(pid, "statm").split()[1]) * _PAGE for pid in pids)
 
 
 def allow_many_files() -> None:
@@ -32,11 +36,18 @@ def _exact(pid: int) -> float:
     try:
         files = list(Path(f"/proc/{pid}/task").glob("*/schedstat"))
         return sum(int(file.read_text().split()[0]) for file in files) / 1e9
-    except FileNotFoundError:  # no such count in this kernel, or a thread ended just now
+    except (FileNotFoundError, ProcessLookupError):  # no such count in this kernel, or a thread ended just now
         return 0.0
 
 
 def _ticked(pid: int) -> float:
     """Give user and system time: ticks, of 10 ms as a rule."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = _read(pid, "stat").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _read(pid: int, name: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text()
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise Gone(f"process {pid} has ended") from error

@@ -14,7 +14,7 @@ TOOLS: Final = 25
 CALLS: Final = 24
 
 _KINDS = ("string", "integer", "boolean", "string", "array", "object")
-_SOURCE = "".join(f'    if (row < {n} && kind !== "a\\b") {{ return "größe {n}"; }}\n' for n in range(58))
+_SOURCE = "".join(f'    if (row < {n} && kind !== "a\\b") {{ return "größe {n}"; }}\n' for n in range(45))
 
 
 def render(scenario: Scenario) -> bytes:

@@ -1,0 +1,39 @@
+"""The fake backend looks into the requests that reach it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from benchmarks.backend import fault
+from benchmarks.scenarios import SCENARIOS
+
+
+def request(**changed: Any) -> bytes:
+    """Give a chat completion request as it must look after the translation of a Claude Code request."""
+    call = {"id": "call", "type": "function", "function": {"name": "Tool01", "arguments": "{}"}}
+    pair = [{"role": "assistant", "tool_calls": [call]}, {"role": "tool", "content": "done"}]
+    return json.dumps({"model": "bench-model", "messages": pair * 24, "tools": [{}] * 25, **changed}).encode()
+
+
+class FaultTests:
+    """`fault`."""
+
+    def test_a_whole_request_has_none(self) -> None:
+        """25 tools, 24 calls and 24 results are all there."""
+        assert fault(SCENARIOS["cc"], request()) is None
+
+    @pytest.mark.parametrize(
+        ("changed", "reason"),
+        [
+            ({"tools": [{}] * 24}, "24 tools, not 25"),
+            ({"messages": [{"role": "tool"}] * 24}, "0 calls, not 24"),
+            ({"messages": [{"role": "assistant", "tool_calls": [{}] * 24}]}, "0 results, not 24"),
+            ({"model": "other"}, "model 'other'"),
+        ],
+    )
+    def test_what_was_lost_is_said(self, changed: dict[str, Any], reason: str) -> None:
+        """A gateway that drops tools, calls or results is not measured as a fast one."""
+        assert fault(SCENARIOS["cc"], request(**changed)) == reason

@@ -1,0 +1,42 @@
+"""Both ends of a benchmark cut messages out of bytes."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.http1 import Message, MessageReader
+
+PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKED += b"5\r\nhello\r\n1a\r\n0\r\n\r\nabcdefghijklmnopqrstu\r\n0\r\n\r\n"
+GET = b"GET /v1/models HTTP/1.1\r\nHost: here\r\n\r\n"
+
+
+class MessageReaderTests:
+    """`MessageReader`."""
+
+    @pytest.mark.parametrize("size", [1, 2, 7, 1000])
+    def test_messages_are_found_at_every_cut(self, size: int) -> None:
+        """However the bytes arrive, the same messages come out, also where the end of one looks like that of all."""
+        stream = PLAIN + CHUNKED + GET + PLAIN
+        reader = MessageReader()
+        found = [m for at in range(0, len(stream), size) for m in reader.feed(stream[at : at + size])]
+
+        assert [message.body for message in found] == [b"hello", b"hello0\r\n\r\nabcdefghijklmnopqrstu", b"", b"hello"]
+        assert found[2].head == GET[:-2]
+
+    def test_an_unfinished_message_is_none_yet(self) -> None:
+        """An answer without its last byte is not given."""
+        assert MessageReader().feed(CHUNKED[:-1]) == []
+
+
+class MessageTests:
+    """`Message`."""
+
+    def test_status_and_end_of_the_connection_are_read(self) -> None:
+        """A gateway may answer with an error and close."""
+        message = Message(b"HTTP/1.1 503 Busy\r\nconnection: close\r\n", b"")
+
+        assert message.status == 503
+        assert message.closes
+        assert not Message(b"HTTP/1.1 200 OK\r\n", b"").closes
