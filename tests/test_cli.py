@@ -117,6 +117,14 @@ class RunTests:
         done = subprocess.run([python, *twistd, "--version"], capture_output=True, text=True, timeout=60, check=True)
         assert done.stdout.startswith("twistd (the Twisted daemon)")
 
+    def test_help(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Its help says where the other options are, and names the most wanted one."""
+        with pytest.raises(SystemExit):
+            main(["run", "--help"])
+        told = " ".join(capsys.readouterr().out.split())
+        assert "--log-format" in told
+        assert "`twistd claude-bridge --help` lists them" in told
+
     def test_without_the_script(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """Where the twistd script is not beside this Python, its module is used."""
         calls: list[list[str]] = []

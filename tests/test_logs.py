@@ -357,6 +357,20 @@ class ObserverTests:
         assert len(lines) > 4
         assert all(line.startswith("<2>    ") for line in lines[2:])
 
+    @pytest.mark.parametrize(("form", "text"), [("auto", True), ("text", True), ("json", False)])
+    def test_format_on_a_terminal(self, form: Any, text: bool) -> None:
+        """On a terminal the lines are for a person, unless the configuration says otherwise."""
+        reader, terminal = pty.openpty()
+        Logger("tests", observer=logs.observer(Log(format=form), unchanged, {}, terminal)).info("hello")
+        line = os.read(reader, 1000).decode()
+        os.close(reader)
+        os.close(terminal)
+        assert ("hello" in line, line.startswith("{")) == (True, not text)
+
+    def test_default_format_elsewhere(self) -> None:
+        """Where nobody looks, the lines are for programs."""
+        assert [read(line)["message"] for line in self.lines(Log(format="auto", level="error"), {})] == ["e", "f"]
+
     def test_other_stream_than_the_journal(self) -> None:
         """Without the journal at this very stream there is no priority."""
         assert all(line.startswith("{") for line in self.lines(Log(), {"JOURNAL_STREAM": "1:2"}))

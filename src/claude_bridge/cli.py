@@ -78,6 +78,10 @@ def _parser() -> argparse.ArgumentParser:
         command=dump_config
     )
     command = _with_config(commands, "run", "run the daemon here; more options go to `twistd claude-bridge`")
+    command.epilog = (
+        "Every other option goes to `twistd claude-bridge`, such as --log-format json or text (default: [log] format, "
+        "which is text on a terminal, else json). `twistd claude-bridge --help` lists them."
+    )
     command.set_defaults(command=run)
     return parser
 

@@ -30,7 +30,7 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from claude_bridge.config.schema import Config, Log
+from claude_bridge.config.schema import Config, Log, LogFormat
 from claude_bridge.config.secret import Secret
 
 Redact = Callable[[str], str]
@@ -322,6 +322,11 @@ def coloured(descriptor: int, environ: Mapping[str, str]) -> bool:
     return wanted and os.isatty(descriptor)
 
 
+def for_a_person(form: LogFormat, descriptor: int) -> bool:
+    """Tell whether ``form`` means text on ``descriptor``."""
+    return form == "text" or (form == "auto" and os.isatty(descriptor))
+
+
 def observer(log: Log, redact: Redact, environ: Mapping[str, str], descriptor: int = 2) -> LineObserver:
     """Make the observer that ``log`` asks for."""
     colour = coloured(descriptor, environ)
@@ -334,7 +339,7 @@ def observer(log: Log, redact: Redact, environ: Mapping[str, str], descriptor: i
 
     return LineObserver(
         LineWriter(descriptor),
-        as_text if log.format == "text" else as_json,
+        as_text if for_a_person(log.format, descriptor) else as_json,
         minimum=log.level,
         prefixed=under_journal(descriptor, environ),
     )

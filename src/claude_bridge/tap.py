@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from attrs import evolve
 from twisted.application.service import IService
@@ -16,7 +16,7 @@ from claude_bridge import logs
 from claude_bridge.config.dump import dump
 from claude_bridge.config.load import load
 from claude_bridge.config.problems import ConfigErrors
-from claude_bridge.config.schema import Config, Log
+from claude_bridge.config.schema import Config, Log, LogFormat
 
 EXIT_CONFIG: Final = 78
 """``EX_CONFIG`` of sysexits.h; the systemd unit does not start again after it."""
@@ -27,7 +27,7 @@ DISTRIBUTION: Final = "twisted-claude-bridge"
 class Options(usage.Options):
     """Command line of the daemon."""
 
-    synopsis = "[--config FILE] [--log-format json|text] [--check-config | --dump-config]"
+    synopsis = "[--config FILE] [--log-format auto|json|text] [--check-config | --dump-config]"
     longdesc = (
         "Speaks the Anthropic Messages API to Claude Code and OpenAI chat completions to your backends. Without a "
         "configuration file the variables BACKEND_URL, HOST_PORT, BACKEND_TIMEOUT_SECS, ENABLE_CIRCUIT_BREAKER and "
@@ -35,7 +35,7 @@ class Options(usage.Options):
     )
     optParameters = [  # noqa: N815, RUF012 - Twisted's interface
         ["config", "c", None, "Configuration file (default: $CLAUDE_BRIDGE_CONFIG, then the usual places)."],
-        ["log-format", None, None, "json (one object a line) or text (for a person); overrides [log] format."],
+        ["log-format", None, None, "json (one object a line), text (for a person) or auto; overrides [log] format."],
     ]
     optFlags = [  # noqa: N815, RUF012 - Twisted's interface
         ["check-config", None, "Report every mistake in the configuration and exit (0, or 78)."],
@@ -52,9 +52,9 @@ class Options(usage.Options):
     def postOptions(self) -> None:  # noqa: N802 - Twisted's name
         """Load the configuration before twistd starts anything."""
         chosen = self["log-format"]
-        if chosen not in {None, "json", "text"}:
-            raise usage.UsageError(f"--log-format: json or text, not {chosen}")
-        for_a_person = chosen == "text" or self["check-config"] or self["dump-config"]
+        if chosen not in {None, *get_args(LogFormat)}:
+            raise usage.UsageError(f"--log-format: auto, json or text, not {chosen}")
+        for_a_person = self["check-config"] or self["dump-config"] or logs.for_a_person(chosen or Log().format, 2)
         try:
             config = load(self["config"], os.environ)
         except ConfigErrors as errors:

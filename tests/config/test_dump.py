@@ -10,7 +10,7 @@ from claude_bridge.config.dump import dump
 from claude_bridge.config.load import parse
 from claude_bridge.config.schema import Backend, Breaker, Config, Limits, Log, Model, Route, Server
 from claude_bridge.config.sections import KINDS
-from tests.config.files import config_of, reading
+from tests.config.files import config_of, mistakes, reading
 
 SECONDS = st.floats(0.001, 86_400, allow_nan=False)
 NAME = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True)
@@ -88,7 +88,8 @@ class DumpTests:
 
     def test_every_key_is_there(self) -> None:
         """Defaults are written out, and what has no value is explained."""
-        text = dump(config_of("[model:m]\n[route:default]\nmodels = m\n[key:a]\nsecret = s\n"))
+        keyed = "[server]\ncredentials = keys\n[key:a]\nsecret = s\n"
+        text = dump(config_of(f"{keyed}[model:m]\n[route:default]\nmodels = m\n"))
 
         missing = [
             key.name
@@ -107,14 +108,17 @@ class DumpTests:
         assert dump(config).splitlines()[0] == "# The configuration of claude-bridge, from: /a b.ini"
 
     def test_secrets_are_stars(self) -> None:
-        """Keys and headers that may hold keys are shown as stars, and the rest can still be loaded."""
+        """Keys and headers that may hold keys are shown as stars; with them put back the text can be loaded."""
         headers = "headers =\n  X-Auth-Token: sk-2\n  X-Title: mine\n"
-        text = dump(config_of(f"[backend:b]\napi_key = sk-1\n{headers}[key:a]\nsecret = sk-3\n"))
+        text = dump(
+            config_of(f"[backend:b]\napi_key = sk-1\n{headers}[server]\ncredentials = keys\n[key:a]\nsecret = sk-3\n")
+        )
 
         assert "sk-" not in text
         assert "api_key = ***\n" in text
         assert "    X-Auth-Token: ***\n    X-Title: mine\n" in text
-        assert config_of(text).keys["a"].secret.reveal() == "***"
+        assert [line.split(":")[1] for line in mistakes(text)] == ["b] api_key", "b] headers", "a] secret"]
+        assert config_of(text.replace("***", "sk-4")).keys["a"].secret.reveal() == "sk-4"
 
     def test_dialect(self) -> None:
         """What `auto` came to is said."""

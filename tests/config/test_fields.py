@@ -17,6 +17,7 @@ from claude_bridge.config.fields import (
     origin,
     read_field,
     size,
+    tokens,
 )
 from claude_bridge.config.secrets import SecretSource
 from claude_bridge.config.sections import KINDS
@@ -53,6 +54,9 @@ class ScalarTests:
             (size, "32m", 33554432),
             (size, "1 GiB", 1073741824),
             (count, "131072", 131072),
+            (tokens, "131072", 131072),
+            (tokens, "128k", 128_000),
+            (tokens, "1 M", 1_000_000),
         ],
     )
     def test_valid(self, parse: Callable[[str], object], text: str, value: object) -> None:
@@ -68,6 +72,7 @@ class ScalarTests:
             *((boolean, text) for text in ("", "y", "2", "yes please")),
             *((duration, text) for text in ("", "s", "10d", "1e3", "inf", "nan", "1,5", "٣", "10ms")),
             *((size, text) for text in ("", "M", "1.5M", "32X", "1e6")),
+            *((tokens, text) for text in ("", "1.5k", "128kB", "1G", "9" * 5000)),
             *((count, text) for text in ("", "1.0", "128k", "1_000", "0x10", "9" * 5000)),
         ],
     )

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from claude_bridge.config.dump import dump
 from claude_bridge.config.load import LARGEST_FILE, load, parse, read_file, search_path
 from claude_bridge.config.problems import ConfigErrors
+from claude_bridge.config.schema import Config
 from claude_bridge.config.sections import KINDS
 from tests.config.files import PEM, mistakes, reading
 
@@ -185,7 +186,8 @@ class SecrecyTests:
         """Neither the configuration's repr, nor the dump, nor any list of mistakes holds one."""
         text = (
             f"[backend:a]\napi_key = {given}\nheaders =\n  X-Api-Key: ${{KEY}}\n"
-            "[backend:b]\napi_key = ${KEY}\n[backend:c]\napi_key = file:/k\n[key:d]\nsecret = credential:d\n" + noise
+            "[backend:b]\napi_key = ${KEY}\n[backend:c]\napi_key = file:/k\n"
+            "[server]\ncredentials = keys\n[key:d]\nsecret = credential:d\n" + noise
         )
         environ = {"KEY": variable, "CREDENTIALS_DIRECTORY": "/run"}
         try:
@@ -217,7 +219,13 @@ class SecrecyTests:
 class ExampleTests:
     """The example file that is installed."""
 
-    FILES: Mapping[str, bytes] = {"/etc/claude-bridge/ca.pem": PEM, "/etc/claude-bridge/alice.key": b"sk-alice\n"}
+    FILES: Mapping[str, bytes] = {"/etc/claude-bridge/ca.pem": PEM, "/run/keys/alice-key": b"sk-alice\n"}
+
+    def uncommented(self) -> Config:
+        """Read the file with every option uncommented, and with the policy that the keys are for."""
+        text = re.sub(r"^#(?=\S|    )", "", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE)
+        text = text.replace("credentials = forward", "credentials = keys")
+        return parse(text, {"CHUTES_API_KEY": "sk-1", "CREDENTIALS_DIRECTORY": "/run/keys"}, reading(self.FILES))
 
     def test_as_shipped(self) -> None:
         """As it is shipped it is a set-up with one local backend."""
@@ -228,8 +236,7 @@ class ExampleTests:
 
     def test_with_everything_uncommented(self) -> None:
         """With every option uncommented it is valid too, and every example is right."""
-        text = re.sub(r"^#(?=\S|    )", "", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE)
-        config = parse(text, {"CHUTES_API_KEY": "sk-1"}, reading(self.FILES))
+        config = self.uncommented()
 
         assert len(config.server.listen) == 3
         assert list(config.backends) == ["local", "chutes"]
@@ -249,8 +256,7 @@ class ExampleTests:
 
     def test_shown_defaults_are_the_defaults(self) -> None:
         """Uncommenting an option of [limits] or [breaker] changes nothing: the file shows the defaults."""
-        text = re.sub(r"^#(?=\S|    )", "", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE)
-        config = parse(text, {"CHUTES_API_KEY": "sk-1"}, reading(self.FILES))
+        config = self.uncommented()
         plain = load(str(EXAMPLE), {})
 
         assert (config.limits, config.breaker, config.log) == (plain.limits, plain.breaker, plain.log)

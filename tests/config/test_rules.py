@@ -7,6 +7,7 @@ import pytest
 from tests.config.files import PEM, config_of, mistakes
 
 OPEN = "[server]\nlisten = tcp:8080\n"
+ASKED = "[server]\ncredentials = keys\n"
 KEYED = "[backend:b]\napi_key = sk-1\n"
 
 
@@ -126,17 +127,28 @@ class KeyTests:
             "[server] credentials: keys needs a [key:NAME] with a secret for each client"
         ]
 
+    @pytest.mark.parametrize("policy", ["", "[server]\ncredentials = none\n"])
+    def test_keys_that_nobody_asks_for(self, policy: str) -> None:
+        """Keys that protect nothing are a mistake: whoever wrote them believes to be protected."""
+        (line,) = mistakes(policy + "[key:a]\nsecret = s\n")
+
+        assert line.startswith("[server] credentials: nobody is asked for a [key:*] unless it is keys")
+
+    def test_mistyped_policy(self) -> None:
+        """A mistyped policy is told once, not a second time for the keys."""
+        assert len(mistakes("[server]\ncredentials = key\n[key:a]\nsecret = s\n")) == 1
+
     def test_no_secret(self) -> None:
         """A key without its secret is a mistake."""
-        assert mistakes("[key:a]\n") == ["[key:a] secret: is missing: ${VAR}, file:/path or credential:NAME"]
+        assert mistakes(ASKED + "[key:a]\n") == ["[key:a] secret: is missing: ${VAR}, file:/path or credential:NAME"]
 
     def test_broken_secret(self) -> None:
         """A secret that could not be read is told once."""
-        assert len(mistakes("[key:a]\nsecret = ${NOPE}\n[key:b]\nsecret = file:/nope\n")) == 2
+        assert len(mistakes(ASKED + "[key:a]\nsecret = ${NOPE}\n[key:b]\nsecret = file:/nope\n")) == 2
 
     def test_same_secret(self) -> None:
         """Two clients with one secret could not be told apart."""
-        assert mistakes("[key:a]\nsecret = s\n[key:b]\nsecret = s\n") == [
+        assert mistakes(ASKED + "[key:a]\nsecret = s\n[key:b]\nsecret = s\n") == [
             "[key:b] secret: is the same as that of [key:a]"
         ]
 

@@ -12,6 +12,7 @@ from tests.config.files import reading
 FILES: Mapping[str, bytes | OSError] = {
     "/etc/key": b"sk-file\n",
     "/etc/dos": b"sk-dos\r\n",
+    "/etc/stars": b"***\n",
     "/etc/empty": b"\n",
     "/etc/two": b"one\ntwo\n",
     "/etc/utf16": "sk".encode("utf-16"),
@@ -41,6 +42,8 @@ class LoadTests:
         ("text", "message"),
         [
             ("", "the secret is empty"),
+            ("***", "put the secret back"),
+            ("file:/etc/stars", "put the secret back"),
             ("file:/etc/empty", "the secret is empty"),
             ("file:/etc/two", "holds a space"),
             ("file:/etc/utf16", "does not hold a key: not plain ASCII"),

@@ -31,8 +31,11 @@ class FindKindTests:
         ("header", "message"),
         [
             ("DEFAULT", "no defaults for all sections"),
-            ("bakend:x", "did you mean backend"),
-            ("Server", "did you mean server"),
+            ("bakend:x", r"did you mean \[backend:x\]"),
+            ("Model:glm", r"did you mean \[model:glm\]"),
+            ("Model", r"did you mean \[model:NAME\]"),
+            ("zzz:backend", "valid: backend, breaker"),
+            ("Server", r"did you mean \[server\]"),
             ("backend", r"did you mean \[backend:NAME\]"),
             ("server:x", r"did you mean \[server\]"),
             ("route", r"did you mean \[route:default\]"),

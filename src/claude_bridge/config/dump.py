@@ -1,4 +1,4 @@
-"""`Config` -> INI text that could be loaded again, but for the secrets, which are ``***``."""
+"""`Config` -> INI text that can be loaded again once the secrets, shown as ``***``, are put back."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from attrs import Attribute
 from claude_bridge.config.fields import is_list
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
+from claude_bridge.config.secrets import HIDDEN
 from claude_bridge.config.sections import KINDS, Kind
-
-HIDDEN = "***"
 
 _KEY_WORDS = ("auth", "key", "secret", "token", "cookie", "password", "credential")
 """What the name of a header contains if its value is likely to be a key."""
@@ -22,7 +21,10 @@ _KEY_WORDS = ("auth", "key", "secret", "token", "cookie", "password", "credentia
 def dump(config: Config) -> str:
     """Give every section and key, defaults included; what is not set stands in a comment that says what holds."""
     source = " ".join(config.source.split())
-    lines = [f"# The configuration of claude-bridge, from: {source}", f"# Secrets are shown as {HIDDEN}."]
+    lines = [
+        f"# The configuration of claude-bridge, from: {source}",
+        f"# Secrets are shown as {HIDDEN}: put them back before this becomes a file.",
+    ]
     for kind in KINDS.values():
         for header, part in _parts(kind, config):
             lines += ["", f"[{header}]"]

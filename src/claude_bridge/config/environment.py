@@ -7,20 +7,19 @@ set to nothing counts as not set: compose files like to pass those on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 from attrs import evolve, frozen
 
 from claude_bridge.config.bounds import DAY
-from claude_bridge.config.fields import base_url, boolean, duration
-from claude_bridge.config.listeners import port_number, tcp
-from claude_bridge.config.problems import Problem, suggestion
+from claude_bridge.config.fields import base_url, boolean, choice, duration
+from claude_bridge.config.listeners import endpoint, port_number, tcp
+from claude_bridge.config.problems import Problem
 from claude_bridge.config.schema import Backend, Config, LogLevel
 
 SECTION = "environment"
 DEFAULT_BACKEND = "default"
 
-_LEVELS = ("debug", "info", "warn", "error")
 _T = TypeVar("_T")
 
 
@@ -92,7 +91,7 @@ def _host_port(text: str) -> str:
     bracketed = host.startswith("[") and host.endswith("]")
     if (colon and not host) or (":" in host and not bracketed) or not host.isprintable() or "\\" in host:
         raise ValueError("must be PORT or HOST:PORT, with an IPv6 address in brackets: [::1]:8080")
-    return tcp(port_number(port), (host[1:-1] if bracketed else host) or "127.0.0.1")
+    return endpoint(tcp(port_number(port), (host[1:-1] if bracketed else host) or "127.0.0.1"))
 
 
 def _timeout(text: str) -> float:
@@ -104,9 +103,7 @@ def _timeout(text: str) -> float:
 
 def _level(text: str) -> str:
     level = {"warning": "warn"}.get(text.lower(), text.lower())
-    if level not in _LEVELS:
-        raise ValueError(f"not one of {', '.join(_LEVELS)}; {suggestion(level, _LEVELS)}")
-    return level
+    return cast(str, choice(get_args(LogLevel))(level))
 
 
 _VARIABLES: Mapping[str, tuple[str, Callable[[str], object]]] = {

@@ -18,7 +18,7 @@ from claude_bridge.config.ini import Lines
 from claude_bridge.config.listeners import endpoint
 from claude_bridge.config.problems import suggestion
 from claude_bridge.config.secret import Secret
-from claude_bridge.config.secrets import SecretSource
+from claude_bridge.config.secrets import HIDDEN, SecretSource
 
 Parse: TypeAlias = Callable[[str], Any]
 
@@ -27,6 +27,8 @@ _DURATION = re.compile(r"(-?\d+(?:\.\d+)?)\s*([smh]?)", re.ASCII)
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _SIZE = re.compile(r"(-?\d+)\s*([KMG]?)(?:iB|B)?", re.ASCII | re.IGNORECASE)
 _BYTES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
+_TOKENS = re.compile(r"(-?\d{1,15})\s*([KM]?)", re.ASCII | re.IGNORECASE)
+_THOUSANDS = {"": 1, "K": 1000, "M": 1000**2}
 _COUNT = re.compile(r"-?\d{1,18}", re.ASCII)
 _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+)\s*:\s*([\x20-\x7e]*)")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\]")
@@ -72,6 +74,17 @@ def count(text: str) -> int:
     return int(text)
 
 
+def tokens(text: str) -> int:
+    """Read a number of tokens; ``K`` and ``M`` (powers of 1,000) may follow it.
+
+    A model "with 128k" mostly has 131,072 of them: the smaller reading never overfills the window.
+    """
+    match = _TOKENS.fullmatch(text)
+    if match is None:
+        raise ValueError("must be a number of tokens, with K (thousands) or M if you like (131072, 128K)")
+    return int(match[1]) * _THOUSANDS[match[2].upper()]
+
+
 def base_url(text: str) -> str:
     """Read a backend's URL and give its base, without ``/chat/completions`` and without a slash at the end."""
     try:
@@ -97,6 +110,8 @@ def header(text: str) -> tuple[str, str]:
     if match[1].lower() in OWN_HEADERS:
         hint = ": use api_key" if match[1].lower() == "authorization" else ""
         raise ValueError(f"the header {match[1]} is set by the bridge itself{hint}")
+    if match[2] == HIDDEN:
+        raise ValueError(f"the header {match[1]} is {HIDDEN}, as a dump shows it: put its value back")
     return match[1], match[2]
 
 
@@ -113,6 +128,9 @@ def origin(text: str) -> str:
         raise ValueError("must be an origin, scheme://host[:port], without a path")
     return text
 
+
+_NUMBERS: Mapping[str, Parse] = {"bytes": size, "tokens": tokens}
+"""How whole numbers are read, by their unit."""
 
 SHAPES: Mapping[str, Parse] = {
     "endpoint": endpoint,
@@ -169,9 +187,9 @@ def _parser(attribute: Attribute[Any], secrets: SecretSource) -> Parse:
     if shape := attribute.metadata.get("shape"):
         return SHAPES[shape]
     if get_origin(kind) is Literal:
-        return _choice(get_args(kind))
+        return choice(get_args(kind))
     if kind is int:
-        return size if attribute.metadata["unit"] == "bytes" else count
+        return _NUMBERS.get(attribute.metadata["unit"], count)
     parsers: Mapping[Any, Parse] = {bool: boolean, float: duration, Secret: secrets.load, str: _text}
     return parsers[kind]
 
@@ -182,7 +200,9 @@ def _text(text: str) -> str:
     return text
 
 
-def _choice(words: tuple[str, ...]) -> Parse:
+def choice(words: tuple[str, ...]) -> Parse:
+    """Make the reader of one of ``words``."""
+
     def choose(text: str) -> str:
         if text not in words:
             near = suggestion(text, words)

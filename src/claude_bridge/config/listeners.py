@@ -30,6 +30,9 @@ REQUIRED = {"tcp": "port", "tcp6": "port", "ssl": "port", "tls": "path", "unix":
 WRAPPERS = ("haproxy",)
 """Kinds that take another endpoint string as the rest."""
 
+_BARE = re.compile(r"(?:(?P<host>localhost|\*|[0-9.]+|\[[0-9A-Fa-f:.]+\])?:)?(?P<port>\d{1,5})")
+"""``PORT`` or ``HOST:PORT``, as other servers write it; only addresses, for what else could be anything."""
+_HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 _PART = re.compile(r"((?:[^:\\]|\\.)*)(:|$)", re.DOTALL)
 _NAMED = re.compile(r"((?:[^=\\]|\\.)*)=(.*)", re.DOTALL)
 
@@ -76,6 +79,7 @@ def listener(text: str) -> Listener:
     if kind in WRAPPERS:
         return listener(":".join(rest))
     if kind not in PARAMETERS:
+        _check_bare(text)
         _check_plugin(kind)
         return Listener(kind, {})
     parameters = _bind(kind, rest)
@@ -135,6 +139,7 @@ def _check(kind: str, parameters: Mapping[str, str]) -> None:
         raise ValueError(f"{kind} needs a {needed}")
     if "port" in parameters:
         port_number(parameters["port"])
+    _check_interface(parameters.get("interface", ""))
     if not parameters.get("backlog", "50").isdecimal():
         raise ValueError("backlog must be a number")
     if not re.fullmatch(r"[0-7]{1,4}", parameters.get("mode", "666")):
@@ -143,6 +148,27 @@ def _check(kind: str, parameters: Mapping[str, str]) -> None:
         raise ValueError("lockfile must be 0 or 1")
     if kind == "systemd":
         _check_systemd(parameters)
+
+
+def _check_bare(text: str) -> None:
+    """Say how ``PORT`` or ``HOST:PORT`` is written here."""
+    bare = _BARE.fullmatch(text)
+    if bare:
+        host = (bare["host"] or "127.0.0.1").strip("[]").replace("*", "0.0.0.0")
+        raise ValueError(f"not a Twisted server endpoint, did you mean {tcp(int(bare['port']), host)}?")
+
+
+def _check_interface(text: str) -> None:
+    """Accept an address, or what could be the name of one; 127.0.0.l would only fail at the start."""
+    if not text:
+        return
+    try:
+        ip_address(text)
+    except ValueError:
+        parts = text.split(".")
+        numbers = sum(part.isdecimal() for part in parts)
+        if numbers > len(parts) - numbers or parts[-1].isdecimal() or not _HOST_NAME.fullmatch(text):
+            raise ValueError("the interface is neither an IP address nor a host name") from None
 
 
 def _check_systemd(parameters: Mapping[str, str]) -> None:

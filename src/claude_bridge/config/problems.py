@@ -44,13 +44,19 @@ class ConfigErrors(Exception):
         return "\n".join(str(problem) for problem in self.problems)
 
 
+def nearest(wrong: str, valid: Iterable[str]) -> str | None:
+    """Give the one of ``valid`` that ``wrong`` probably meant, whatever its case."""
+    by_lower = {name.lower(): name for name in valid}
+    near = get_close_matches(wrong.lower(), by_lower, n=1)
+    return by_lower[near[0]] if near else None
+
+
 def suggestion(wrong: str, valid: Iterable[str]) -> str:
     """Give ``did you mean X?`` for the nearest of ``valid``, or all of them if none is near."""
     names = sorted(valid)
-    by_lower = {name.lower(): name for name in names}
-    near = get_close_matches(wrong.lower(), by_lower, n=1)
+    near = nearest(wrong, names)
     if near:
-        return f"did you mean {by_lower[near[0]]}?"
+        return f"did you mean {near}?"
     if not names:
         return "there is none"
     shown = ", ".join(names[:SHOWN_NAMES])

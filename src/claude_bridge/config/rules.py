@@ -106,6 +106,14 @@ class Rules:
     def _keys(self) -> Iterator[Problem]:
         if self.config.server.credentials == "keys" and not self.config.keys:
             yield Problem("server", "credentials", "keys needs a [key:NAME] with a secret for each client")
+        if (
+            self.config.server.credentials != "keys"
+            and self.config.keys
+            and not self._is_broken("server", "credentials")
+        ):
+            yield Problem(
+                "server", "credentials", "nobody is asked for a [key:*] unless it is keys: set it, or drop them"
+            )
         seen: dict[str, str] = {}
         for key in self.config.keys.values():
             section = f"key:{key.name}"

@@ -24,7 +24,7 @@ ReasoningControl = Literal["none", "effort", "enable_thinking", "thinking_type"]
 ReasoningEcho = Literal["auto", "never", "tool_turns", "all_turns", "after_last_user"]
 ShowReasoning = Literal["auto", "always", "never"]
 SystemMessages = Literal["fold", "inline"]
-LogFormat = Literal["json", "text"]
+LogFormat = Literal["auto", "json", "text"]
 LogLevel = Literal["debug", "info", "warn", "error"]
 
 DIALECTS = ("auto", "generic")
@@ -233,7 +233,9 @@ class Log:
     """``[log]``: what is written to standard error."""
 
     level: LogLevel = option("info", "`debug`, `info`, `warn` or `error`.")
-    format: LogFormat = option("json", "`json` (one object a line) or `text`.")
+    format: LogFormat = option(
+        "auto", "`json` (one object a line), `text` (for a person), or `auto`: `text` on a terminal, else `json`."
+    )
 
 
 @frozen(kw_only=True)

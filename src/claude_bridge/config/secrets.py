@@ -17,6 +17,9 @@ Read: TypeAlias = Callable[[str], bytes]
 LONGEST = 8192
 """Bytes of a secret: HTTP servers commonly refuse a header line beyond this."""
 
+HIDDEN = "***"
+"""What stands in dumps instead of a secret."""
+
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
 _NAME = re.compile(r"[A-Za-z0-9_.@:-]+")
 
@@ -60,6 +63,8 @@ class SecretSource:
 def _checked(found: str) -> Secret:
     if not found:
         raise ValueError("the secret is empty")
+    if found == HIDDEN:
+        raise ValueError(f"{HIDDEN} is what a dump shows instead of the secret: put the secret back")
     if len(found) > LONGEST:
         raise ValueError(f"the secret is longer than {LONGEST:,} characters")
     if not _SENDABLE.fullmatch(found):

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import Attribute, fields, frozen, resolve_types
 
 from claude_bridge.config import schema
-from claude_bridge.config.problems import suggestion
+from claude_bridge.config.problems import nearest, suggestion
 
 PUBLISHED_MARK = "@claude-bridge"
 """Ends the model ids that clients see; stripped from what they send, so no name of ours may end in it."""
@@ -91,8 +91,17 @@ def find_kind(section: str) -> tuple[Kind, str]:
     word, colon, name = section.partition(":")
     kind = KINDS.get(word)
     if kind is None:
-        raise ValueError(f"unknown section, {suggestion(word, KINDS)}")
+        raise ValueError(f"unknown section, {_meant(word, name)}")
     if bool(colon) != bool(kind.name_field):
         raise ValueError(f"unknown section, did you mean [{kind.header}]?")
     kind.check_name(name)
     return kind, name
+
+
+def _meant(word: str, name: str) -> str:
+    """Tell what to write instead of ``word``, brackets and NAME included where the word is nearly right."""
+    near = nearest(word, KINDS)
+    if near is None:
+        return suggestion(word, KINDS)
+    kind = KINDS[near]
+    return f"did you mean [{near}:{name or kind.example}]?" if kind.name_field else f"did you mean [{near}]?"
