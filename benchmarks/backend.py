@@ -26,7 +26,7 @@ BACKLOG = 4096
 """Connections that may wait: all slow streams come within seconds."""
 
 INSPECTED = 3
-"""Requests of a connection's scenario that are looked into; more would make this process the slow one."""
+"""Requests of each scenario that are looked into; more would make this process the slow one."""
 
 _STREAMED = re.compile(rb'"stream"\s*:\s*true')
 
@@ -58,7 +58,10 @@ def _refusal(reason: str) -> bytes:
 
 @define(eq=False)
 class Backend(asyncio.Protocol):
-    """One connection. An answer's first write goes out at once, the others one a turn or one a gap."""
+    """One connection. An answer's first write goes out at once, the others one a turn or one a gap.
+
+    :ivar inspected: requests looked at by scenario, shared by all connections.
+    """
 
     inspected: Counter[str]
     _reader: MessageReader = field(factory=MessageReader, init=False)
