@@ -25,6 +25,7 @@ from claude_bridge.core.events import (
     Usage,
 )
 from claude_bridge.core.message import MAX_BLANK
+from claude_bridge.core.sizes import BLOCK
 from claude_bridge.core.writer import StreamWriter
 from tests.contract.stream_rules import check_stream
 from tests.core.strategies import event_sequences
@@ -148,14 +149,32 @@ class AccumulatorTests:
         assert (accumulator.usage.input_tokens, accumulator.usage.estimated) == (9, True)
         assert 100 < accumulator.usage.output_tokens < 800
 
-    @pytest.mark.parametrize("event", [TextDelta("xxxxx"), ReasoningDelta("xxxxx"), ToolArgumentsDelta(0, "xxxxx")])
-    @pytest.mark.parametrize("show", [True, False])
-    def test_too_large(self, event: Event, show: bool) -> None:
+    @pytest.mark.parametrize(
+        ("event", "show", "blocks"),
+        [
+            (TextDelta("xxx\u00e9"), True, 2),
+            (ReasoningDelta("xx\u4e2d"), True, 2),
+            (ReasoningDelta("xxxxx"), False, 1),
+            (ToolArgumentsDelta(0, "xxxxx"), True, 1),
+        ],
+    )
+    def test_too_large(self, event: Event, show: bool, blocks: int) -> None:
         """An answer that never ends does not fill the memory, whatever it is made of."""
-        accumulator = make(max_size=9, show_reasoning=show)
+        bound = 9 + blocks * BLOCK
+        accumulator = make(max_size=bound, show_reasoning=show)
         accumulator.take([start(0), event])
-        with pytest.raises(UpstreamProtocolError, match="larger than 9"):
+        with pytest.raises(UpstreamProtocolError, match=f"larger than {bound}"):
             accumulator.take([event])
+
+    def test_many_small_blocks(self) -> None:
+        """The bound is one of memory, however small the blocks are."""
+        accumulator = make(max_size=1_000_000)
+        tracemalloc.start()
+        with pytest.raises(UpstreamProtocolError):
+            accumulator.take(event for _ in range(100_000) for event in (TextDelta("a"), ReasoningDelta("b")))
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        assert 300_000 < held < 1_100_000
 
     def test_memory(self) -> None:
         """An answer in small pieces takes about as much memory as its characters."""

@@ -24,6 +24,7 @@ from claude_bridge.core.events import (
     Usage,
 )
 from claude_bridge.core.message import MAX_BLANK
+from claude_bridge.core.sizes import BLOCK
 from claude_bridge.core.writer import PING, StreamWriter
 from tests.contract.stream_rules import check_stream
 from tests.core.strategies import cut, cuts, event_sequences
@@ -278,17 +279,33 @@ class OrderTests:
 class BoundTests:
     """What may not grow."""
 
-    @pytest.mark.parametrize("more", [TextDelta("xxxxx"), ReasoningDelta("xxxxx"), ToolArgumentsDelta(1, "xxxxx")])
-    def test_held(self, more: Event) -> None:
+    @pytest.mark.parametrize(
+        ("more", "blocks"),
+        [(TextDelta("xxx\u00e9"), 2), (ReasoningDelta("xxxxx"), 2), (ToolArgumentsDelta(1, "xx\u4e2d"), 1)],
+    )
+    def test_held(self, more: Event, blocks: int) -> None:
         """What waits for an open call is bounded, and the bound is free again once it was sent."""
-        writer = make(max_held=9)
+        bound = 9 + blocks * BLOCK
+        writer = make(max_held=bound)
         writer.write([start(0), start(1), more])
-        with pytest.raises(UpstreamProtocolError, match="more than 9 characters"):
+        with pytest.raises(UpstreamProtocolError, match=f"more than {bound} bytes"):
             writer.write([more])
-        freed = make(max_held=9)
+        freed = make(max_held=9 + 2 * BLOCK)
         freed.write(
             [start(0), start(1), more, ToolCallEnded(0), ToolCallEnded(1), start(2), start(3), TextDelta("xxxxx")]
         )
+
+    @pytest.mark.parametrize("round_of", [[TextDelta("a"), ReasoningDelta("b")], [start(1), TextDelta("c")]])
+    def test_many_small_blocks(self, round_of: list[Event]) -> None:
+        """The bound is one of memory, however small the blocks are that wait."""
+        writer = make(max_held=1_000_000)
+        writer.write([start(0)])
+        tracemalloc.start()
+        with pytest.raises(UpstreamProtocolError):
+            writer.write(event for _ in range(100_000) for event in round_of)
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        assert 300_000 < held < 1_100_000
 
     def test_memory(self) -> None:
         """A long answer is passed on and not kept; what is held takes about as much memory as its characters."""

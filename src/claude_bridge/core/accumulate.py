@@ -7,7 +7,7 @@ from io import StringIO
 
 from attrs import define, field
 
-from claude_bridge.core import message, sse, wire
+from claude_bridge.core import message, sizes, sse, wire
 from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import (
     Event,
@@ -47,10 +47,11 @@ class Accumulator:
     _calls: dict[int, _Block] = field(factory=dict, init=False)
     _blank: str = field(default="", init=False)
     _reasoned: bool = field(default=False, init=False)
-    _size: int = field(default=0, init=False)
+    _characters: int = field(default=0, init=False)
+    _cost: int = field(default=0, init=False)
 
     def take(self, events: Iterable[Event]) -> None:
-        """Take events; raises `UpstreamProtocolError` if the answer outgrows ``max_size`` characters."""
+        """Take events; raises `UpstreamProtocolError` if the answer outgrows ``max_size`` bytes."""
         for event in events:
             match event:
                 case TextDelta():
@@ -76,9 +77,9 @@ class Accumulator:
         """Give the counts of the answer, estimated while it is not finished; None while it has said nothing."""
         if self.finished is not None and self.finished.usage is not None:
             return self.finished.usage
-        if self.finished is None and not self._size:
+        if self.finished is None and not self._characters:
             return None
-        return Usage(self.input_tokens, rough(self._size), estimated=True)
+        return Usage(self.input_tokens, rough(self._characters), estimated=True)
 
     def body(self) -> bytes:
         """Give the message as JSON; only once `finished` is set."""
@@ -107,13 +108,18 @@ class Accumulator:
 
     def _block(self, kind: str, call: ToolCallStarted | None = None) -> _Block:
         self._blank = ""
+        self._charge(sizes.BLOCK)
         block = _Block(kind, call)
         self._blocks.append(block)
         return block
 
     def _grow(self, text: str) -> None:
-        self._size += len(text)
-        if self._size > self.max_size:
+        self._characters += len(text)
+        self._charge(sizes.size(text))
+
+    def _charge(self, cost: int) -> None:
+        self._cost += cost
+        if self._cost > self.max_size:
             raise UpstreamProtocolError(f"the answer is larger than {self.max_size} bytes")
 
 

@@ -16,6 +16,7 @@ from typing import Final
 from attrs import define, field
 
 from claude_bridge.core import wire
+from claude_bridge.core.sizes import size
 
 # Classes name what may stand there, not what may not, and nothing is tried twice: half the time for a long text.
 _IN_STRING: Final = r"[ !#-\[\]-\U0010ffff]*+(?:\\[ -\U0010ffff][ !#-\[\]-\U0010ffff]*+)*+"
@@ -30,7 +31,7 @@ class ArgumentsFilter:
     """One call's arguments: fragments in, fragments fit for ``input_json_delta`` out. Time is linear.
 
     :ivar complete: True once the object is closed; nothing more will come out.
-    :ivar held: characters kept back because the text does not begin with an object.
+    :ivar held: bytes kept back because the text does not begin with an object.
     """
 
     complete: bool = field(default=False, init=False)
@@ -75,7 +76,7 @@ class ArgumentsFilter:
                 return ""
             self._head = StringIO()
         self._head.write(text)
-        self.held += len(text)
+        self.held += size(text)
         return ""
 
     def _scan(self, text: str) -> str:

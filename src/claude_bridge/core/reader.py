@@ -256,7 +256,7 @@ class Reader:
         if delta.function_call is not None:
             self._calls.feed_whole(delta.function_call, events)
         if self._calls.held > self.max_held:
-            raise UpstreamProtocolError(f"more than {self.max_held} characters of tool arguments had to be held back")
+            raise UpstreamProtocolError(f"more than {self.max_held} bytes of tool arguments had to be held back")
 
     def _text(self, text: str, events: list[Event]) -> None:
         if self._splitter is None:

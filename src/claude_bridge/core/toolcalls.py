@@ -16,6 +16,7 @@ from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import Event, ToolArgumentsDelta, ToolCallEnded, ToolCallStarted
 from claude_bridge.core.ids import RandomBytes, downstream_id
 from claude_bridge.core.openai import FunctionDelta, ToolCallDelta
+from claude_bridge.core.sizes import size
 
 MAX_CALLS: Final = 1000
 """Calls one answer may hold; more is a backend gone mad, and each costs memory."""
@@ -37,7 +38,7 @@ class _Call:
 class ToolCalls:
     """Fragments in, neutral tool events out.
 
-    :ivar held: characters of arguments kept back, to be bounded by the caller.
+    :ivar held: bytes of arguments kept back, to be bounded by the caller.
     """
 
     _names: dict[str, str]
@@ -46,10 +47,6 @@ class ToolCalls:
     _calls: list[_Call] = field(factory=list, init=False)
     _by_index: dict[int, _Call] = field(factory=dict, init=False)
     _by_id: dict[str, _Call] = field(factory=dict, init=False)
-
-    def __bool__(self) -> bool:
-        """Tell whether any call was seen."""
-        return bool(self._calls)
 
     def feed(self, delta: ToolCallDelta, events: list[Event]) -> None:
         """Take one fragment and add the events it gives."""
@@ -83,13 +80,13 @@ class ToolCalls:
             call.name = function.name
             self._start(call, events)
             early = call.early.getvalue()
-            self.held -= len(early)
+            self.held -= size(early)
             call.early = StringIO()
             if early or arguments:
                 self._feed_arguments(call, early + arguments, events)
         else:
             call.early.write(arguments)
-            self.held += len(arguments)
+            self.held += size(arguments)
 
     def _start(self, call: _Call, events: list[Event]) -> None:
         call.started = True

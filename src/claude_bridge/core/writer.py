@@ -19,7 +19,7 @@ from typing import Final
 
 from attrs import define, field
 
-from claude_bridge.core import message, sse, wire
+from claude_bridge.core import message, sizes, sse, wire
 from claude_bridge.core.errors import BridgeError, UpstreamProtocolError
 from claude_bridge.core.events import (
     Event,
@@ -118,7 +118,7 @@ class StreamWriter:
     def write(self, events: Iterable[Event]) -> bytes:
         """Give the bytes for what one upstream read yielded, to go out in one write.
 
-        Raises `UpstreamProtocolError` if more than ``max_held`` characters would have to wait.
+        Raises `UpstreamProtocolError` if more than ``max_held`` bytes would have to wait.
         """
         out: list[bytes] = []
         for event in events:
@@ -173,7 +173,7 @@ class StreamWriter:
 
     def _call(self, event: ToolCallStarted, out: list[bytes]) -> None:
         if self._open >= 0:
-            self._waiting.append(_Held(event.call, event))
+            self._wait(_Held(event.call, event))
         else:
             self._start(event.call, event, out)
 
@@ -197,7 +197,7 @@ class StreamWriter:
         while self._waiting and self._open < 0:
             held = self._waiting.popleft()
             text = held.text.getvalue()
-            self._held -= len(text)
+            self._held -= sizes.size(text) + sizes.BLOCK
             if held.start is None:
                 self._prose(held.call, text, out)
                 continue
@@ -207,15 +207,22 @@ class StreamWriter:
             if held.ended:
                 self._stop(out)
 
-    def _hold(self, call: int, text: str) -> None:
-        self._held += len(text)
+    def _charge(self, cost: int) -> None:
+        self._held += cost
         if self._held > self.max_held:
-            raise UpstreamProtocolError(f"more than {self.max_held} characters had to wait for an unfinished tool call")
+            raise UpstreamProtocolError(f"more than {self.max_held} bytes had to wait for an unfinished tool call")
+
+    def _wait(self, held: _Held) -> None:
+        self._charge(sizes.BLOCK)
+        self._waiting.append(held)
+
+    def _hold(self, call: int, text: str) -> None:
+        self._charge(sizes.size(text))
         last = self._waiting[-1] if self._waiting else None
         if call < 0:
             if last is None or last.call != call:
                 last = _Held(call, None)
-                self._waiting.append(last)
+                self._wait(last)
             last.text.write(text)
             return
         for held in self._waiting:
