@@ -30,17 +30,20 @@ class Line(StringTransport):
     """One client's connection, in memory: what the daemon writes is kept, and closing it closes it.
 
     :ivar how: why the connection is gone: ``closed`` by the daemon, ``aborted``, ``left`` by the client, or "".
+    :ivar flushing: whether a close has to wait, because the client takes nothing.
     """
 
     def __init__(self, site: BridgeSite, local: str = "127.0.0.1") -> None:
         super().__init__(hostAddress=IPv4Address("TCP", local, 8080), peerAddress=IPv4Address("TCP", "127.0.0.1", 5))
         self.how = ""
+        self.flushing = False
         self.channel = site.buildProtocol(None)
         self.channel.makeConnection(self)
 
     def loseConnection(self) -> None:  # noqa: N802 - Twisted's name
         """Close, as the daemon wants it."""
-        self._gone("closed", ConnectionDone())
+        if not self.flushing:
+            self._gone("closed", ConnectionDone())
 
     def abortConnection(self) -> None:  # noqa: N802 - Twisted's name
         """Close at once, as the daemon wants it."""

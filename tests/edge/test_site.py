@@ -110,8 +110,55 @@ class HeadFirstTests:
         line.say(b"1\r\nx\r\n")
         assert line.answer().status == 413
         (request,) = line.channel.requests
-        assert request.body() == b""
-        assert request.content.getvalue() == b""
+        assert (request.take_body(), request.content, edge.site.held) == (b"", None, 0)
+
+    def test_unfinished_uploads_are_bounded_together(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """However many connections send, only so much is kept; more is told to come again, and thrown away."""
+        monkeypatch.setattr(site, "MAX_UPLOADING", 10_000)
+        edge = Edge(configured(ONE + "[limits]\nmax_body = 1024\n"))
+        lines = [edge.line() for _ in range(11)]
+        for line in lines:
+            line.ask("POST", "/v1/messages", content_length="1024")
+            line.say(b"x" * 1000)
+        answer = lines[10].answer()
+        assert (answer.status, answer.error["type"], answer.headers["retry-after"]) == (529, "overloaded_error", "1")
+        assert (edge.site.held, [line.value() for line in lines[:10]]) == (10_000, [b""] * 10)
+        lines[10].say(b"x" * 24)
+        assert lines[10].how == "closed"
+        lines[0].leave()
+        late = edge.line()
+        late.ask("POST", "/v1/messages", content_length="1024")
+        late.say(b"x" * 1000)
+        assert (late.value(), edge.site.held) == (b"", 10_000)
+
+    def test_bound_grows_with_the_largest_body(self) -> None:
+        """Eight bodies of the largest size can come at once, whatever that size is."""
+        size = 40 * 1024 * 1024
+        edge = Edge(configured(ONE + f"[limits]\nmax_body = {size}\n"))
+        edge.site.held = 7 * size
+        line = edge.line()
+        line.ask("POST", "/v1/messages", content_length=str(size))
+        line.say(b"x" * (size - 1))
+        assert line.value() == b""
+        edge.site.held += 2
+        line.say(b"x")
+        assert line.answer().status == 529
+
+    @pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens", "/health", "/nonsense"])
+    def test_uploads_that_are_complete_do_not_count(self, path: str) -> None:
+        """What has been read by its route, or by nobody, makes room at once."""
+        edge = Edge()
+        for encoding, body in (
+            ("", BODY),
+            ("gzip", gzip.compress(BODY)),
+            ("", b"{"),
+            ("gzip", gzip.compress(BODY)[:-9]),
+        ):
+            line = edge.line()
+            line.ask("POST", path, body[:-1], content_length=str(len(body)), content_encoding=encoding)
+            assert encoding or edge.site.held == len(body) - 1
+            line.say(body[-1:])
+            assert edge.site.held == 0
 
     def test_cut_gzip_is_refused_at_its_end(self) -> None:
         """A body whose packing is not complete is told so when all of it is there."""
@@ -159,6 +206,34 @@ class DeadlineTests:
         edge.advance(1)
         assert line.how == "aborted"
 
+    def test_slow_head_after_a_request(self) -> None:
+        """A head that begins in the same bytes as a whole request has its time as well."""
+        edge = Edge(configured(SMALL))
+        line = edge.line()
+        line.say(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\nGET /health HTTP/1.1\r\n")
+        assert line.answer().status == 200
+        for _ in range(29):
+            edge.advance(1)
+            line.say(b"x")
+        assert line.how == ""
+        edge.advance(1)
+        assert line.how == "aborted"
+
+    @pytest.mark.parametrize("early", [b"G", b"GET /health HTTP/1.1\r\nhost: local"])
+    def test_slow_head_after_a_long_answer(self, early: bytes) -> None:
+        """A head that came too early waits for the answer before it, and then has its time."""
+        edge = Edge(configured(SMALL))
+        line = edge.line()
+        line.post()
+        line.say(early)
+        edge.advance(100)
+        assert line.how == ""
+        edge.client.last.answer(*HELLO)
+        edge.advance(29)
+        assert line.how == ""
+        edge.advance(1)
+        assert line.how == "aborted"
+
     def test_complete_head_stops_it(self) -> None:
         """The deadline of the head is not one for the body or the answer."""
         edge = Edge(configured(SMALL))
@@ -179,6 +254,34 @@ class DeadlineTests:
         assert line.how == ""
         edge.advance(2)
         assert line.how == "closed"
+
+    @pytest.mark.parametrize("stream", [True, False])
+    def test_slow_reader_is_not_idle(self, stream: bool) -> None:
+        """A client that is still taking its answer is not cut for being idle; when it has it, its time begins."""
+        edge = Edge(configured(SMALL))
+        line = edge.line()
+        line.post(asking(stream=stream))
+        edge.client.last.answer(*HELLO)
+        line.faucet.pauseProducing()
+        edge.advance(599)
+        assert line.how == ""
+        line.faucet.resumeProducing()
+        edge.advance(150)
+        assert line.how == "closed"
+
+    @pytest.mark.parametrize("last", [False, True])
+    def test_client_that_takes_nothing(self, last: bool) -> None:
+        """Who leaves an answer unread for `stalled_client` is given up, also where the connection was to be closed."""
+        edge = Edge(configured(SMALL + "stalled_client = 120\n"))
+        line = edge.line()
+        line.flushing = True
+        line.ask("GET", "/health", connection="close" if last else "keep-alive")
+        if not last:
+            line.faucet.pauseProducing()
+        edge.advance(119)
+        assert line.how == ""
+        edge.advance(1)
+        assert line.how == "aborted"
 
     def test_nothing_is_left_behind(self) -> None:
         """A closed connection leaves no timer."""

@@ -44,17 +44,16 @@ class Faucet:
 
     Twisted takes one producer a request, but attempts may change; a new one learns that it is to wait.
 
-    :ivar paused_since: seconds, while the client reads nothing.
+    :ivar paused: whether the client still has to take what it was sent.
     """
 
-    _seconds: Callable[[], float]
-    paused_since: float | None = field(default=None, init=False)
+    paused: bool = field(default=False, init=False)
     _current: PushProducer | None = field(default=None, init=False)
 
     def switch(self, producer: PushProducer | None) -> None:
         """Turn to another attempt; the one before may run out freely, so that its connection can be used again."""
         before, self._current = self._current, producer
-        if self.paused_since is not None:
+        if self.paused:
             if before is not None:
                 before.resumeProducing()
             if producer is not None:
@@ -62,13 +61,13 @@ class Faucet:
 
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
         """The client is slow."""
-        self.paused_since = self._seconds()
+        self.paused = True
         if self._current is not None:
             self._current.pauseProducing()
 
     def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
         """The client has caught up."""
-        self.paused_since = None
+        self.paused = False
         if self._current is not None:
             self._current.resumeProducing()
 
@@ -91,17 +90,13 @@ class StreamAnswer:
     first_byte: float | None = field(default=None, init=False)
     _writer: StreamWriter | None = field(default=None, init=False)
     _label: bytes = field(default=b"", init=False)
-    _faucet: Faucet = field(init=False)
+    _faucet: Faucet = field(factory=Faucet, init=False)
     _commit: IDelayedCall | None = field(default=None, init=False)
     _last_write: float = field(default=0.0, init=False)
     _over: bool = field(default=False, init=False)
 
-    def __attrs_post_init__(self) -> None:
-        """Set up back-pressure."""
-        self._faucet = Faucet(self._settings.sweep.seconds)
-
     def when_left(self, cancel: Callable[[], None]) -> None:
-        """Call ``cancel`` when the client leaves or reads nothing for too long."""
+        """Call ``cancel`` when the client leaves."""
         self._cancel = cancel
 
     @property
@@ -170,12 +165,9 @@ class StreamAnswer:
             self._done()
 
     def check(self, now: float) -> None:
-        """Ping in silence; give up on a client that reads nothing."""
-        stalled = self._faucet.paused_since
-        if stalled is not None:
-            if now - stalled >= self._settings.limits.stalled_client:
-                self._request.channel.abort()
-        elif self._writer is not None and now - self._last_write >= self._settings.server.ping_interval:
+        """Ping in silence, but not on top of what a slow client has still to take."""
+        silence = now - self._last_write
+        if self._writer is not None and not self._faucet.paused and silence >= self._settings.server.ping_interval:
             self._write(self._writer.ping())
 
     def _begin(self) -> None:

@@ -46,10 +46,20 @@ class IncomingBody:
         """Count the bytes that have been unpacked so far."""
         return self._size
 
+    def take(self) -> bytes:
+        """Give what there is and keep nothing of it but its size."""
+        content = self.content.getvalue()
+        self.drop()
+        return content
+
+    def drop(self) -> None:
+        """Keep nothing but the size."""
+        self.content, self._unpack = BytesIO(), None
+
     def declared(self, length: int | None) -> None:
         """Check a length, declared or arrived; raises `RequestTooLarge`, and keeps nothing of such a body."""
         if length is not None and length > self.limit:
-            self.content = BytesIO()
+            self.drop()
             raise self._too_large()
 
     def feed(self, data: bytes) -> None:

@@ -77,7 +77,7 @@ class Routes:
     def messages(self, request: BridgeRequest) -> Deferred[None]:
         """``POST /v1/messages``."""
         runtime = self._current()
-        body = request.body()
+        body = request.take_body()
         asked = messages.decode(body)
         known = facts(asked, request.head(), len(body))
         settings = AnswerSettings(
@@ -106,7 +106,7 @@ class Routes:
     async def count_tokens(self, request: BridgeRequest) -> None:
         """``POST /v1/messages/count_tokens``: the local estimate times what was learned of the model."""
         runtime = self._current()
-        asked = messages.decode(request.body(), counting=True)
+        asked = messages.decode(request.take_body(), counting=True)
         with _leaving_booked(runtime, request, "count_tokens"):
             tokens = await runtime.dispatcher.count_tokens(asked, request.known_as.credential)
         write_json(request, wire.encode({"input_tokens": tokens}))

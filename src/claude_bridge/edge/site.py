@@ -7,7 +7,6 @@ into memory, a channel with a deadline for the head, a site that knows its conne
 from __future__ import annotations
 
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any, Final, Protocol, cast
 from urllib.parse import unquote_to_bytes
 
@@ -22,7 +21,7 @@ from twisted.web.server import Request, Site
 
 from claude_bridge.config.schema import Limits
 from claude_bridge.core import ids
-from claude_bridge.core.errors import BridgeError, InternalFault, InvalidRequest, NotFound
+from claude_bridge.core.errors import BridgeError, BridgeOverloaded, InternalFault, InvalidRequest, NotFound
 from claude_bridge.edge.body import IncomingBody
 from claude_bridge.edge.gate import Client, Gatekeeper
 from claude_bridge.edge.replies import begin_error, write_error
@@ -35,6 +34,16 @@ reset that follows would swallow the answer that says why; but not for ever."""
 LINGER: Final = 5.0
 """Seconds without a byte after which a refused client's connection is closed, sent body or not: one that asked with
 ``Expect`` before sending will send nothing any more."""
+
+MAX_UPLOADING: Final = 256 * 1024 * 1024
+BODIES_AT_ONCE: Final = 8
+"""What bodies that have not been read by their route may hold, all connections together: so many bytes, or so many
+bodies of the largest size allowed if that is more. A body is decoded in the turn in which its last byte comes, so this
+bounds uploads under way, which ``max_streams`` does not see and which nobody had to show a key for: 256 MiB are
+hundreds of conversations that arrive in the same moment."""
+
+RETRY_SECONDS: Final = 1.0
+"""When a client that came at such a moment should come again: uploads take no longer."""
 
 
 class SiteRuntime(Protocol):
@@ -75,6 +84,7 @@ class BridgeRequest(Request):
     known_as: Client = Client()
     refusal: BridgeError | None = None
     _body: IncomingBody | None = None
+    _held: int = 0
     _discarded: int = 0
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
@@ -82,6 +92,7 @@ class BridgeRequest(Request):
         channel = self.channel
         self.method, self.uri, self.clientproto = channel._command, channel._path, channel._version  # noqa: SLF001 - guarded by a test
         self.path = self.uri.split(b"?", 1)[0]
+        self.site = channel.site  # Twisted sets it later, and takes the channel away at the end
         runtime = channel.site.current()
         self.arrived = runtime.sweep.seconds()
         self.request_id = "req_" + ids.token(24, runtime.random_bytes)
@@ -99,6 +110,7 @@ class BridgeRequest(Request):
             return
         try:
             self._body.feed(data)
+            self._hold(self._body.size)
         except BridgeError as error:
             self._refuse(error, now=True)
 
@@ -138,9 +150,21 @@ class BridgeRequest(Request):
         if not self.startedWriting and not self.finished and not self._disconnected:
             write_error(self, InternalFault("internal error of the bridge"), self.request_id)
 
-    def body(self) -> bytes:
-        """Give the whole body, decompressed."""
-        return self._body.content.getvalue() if self._body is not None else b""
+    def finish(self) -> None:
+        """End the answer, and hold nothing of the request any more."""
+        super().finish()
+        self._let_go()
+
+    def connectionLost(self, reason: Failure) -> None:  # noqa: N802 - Twisted's name
+        """Tell who waits that the client is gone, and hold nothing of the request any more."""
+        super().connectionLost(reason)
+        self._let_go()
+
+    def take_body(self) -> bytes:
+        """Give the whole body, decompressed; it is not kept here any longer."""
+        body = self._body.take() if self._body is not None else b""
+        self._let_go()
+        return body
 
     @property
     def body_bytes(self) -> int:
@@ -177,10 +201,26 @@ class BridgeRequest(Request):
         self.setHeader(b"connection", b"close")
         self.requestHeaders.removeHeader(b"expect")
         self.channel.site.current().refused(self, error)
-        if self._body is not None:
-            self._body.content = self.content = BytesIO()  # what came of it is not kept while the rest comes
+        self._let_go()  # what came of it is not kept while the rest comes
         if now and not self.startedWriting:
             begin_error(self, error, self.request_id)
+
+    def _hold(self, size: int) -> None:
+        """Have ``size`` bytes of body; raises `BridgeOverloaded` if that is too much with everybody else's."""
+        self.site.held += size - self._held
+        self._held = size
+        bound = max(MAX_UPLOADING, BODIES_AT_ONCE * self.site.current().limits.max_body)
+        if self.site.held > bound:
+            raise BridgeOverloaded("too many requests are being received; try again shortly", retry_after=RETRY_SECONDS)
+
+    def _let_go(self) -> None:
+        """Hold nothing of the body, neither here nor where Twisted keeps it for as long as there is the request."""
+        self.content = None
+        if self._body is not None:
+            self._body.drop()
+        if self._held:
+            self.site.held -= self._held
+            self._held = 0
 
     def _discard(self, size: int) -> None:
         self._discarded += size
@@ -189,14 +229,17 @@ class BridgeRequest(Request):
 
 
 class BridgeChannel(HTTPChannel):
-    """One client connection, with a deadline for each request head.
+    """One client connection, with a deadline for each request head and one for a client that takes nothing.
 
-    Twisted's own timeout starts again with every byte, so that one byte a minute would hold a connection for ever.
+    Twisted's own timeout starts again with every byte, so that one byte a minute would hold a connection for ever. And
+    it runs from the moment an answer is written, though a slow client may be reading it for much longer.
     """
 
     site: BridgeSite
     requestFactory = BridgeRequest  # noqa: N815 - Twisted's name
     _deadline: IDelayedCall | None = None
+    _stalled: IDelayedCall | None = None
+    _lost: bool = False
 
     def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
         """Join the site's connections."""
@@ -204,10 +247,10 @@ class BridgeChannel(HTTPChannel):
         self.site.connected(self)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
-        """Start the head's deadline with its first byte."""
-        if self._deadline is None and not self.requests:
-            self._deadline = self.site.clock.callLater(self.site.current().limits.header_timeout, self._too_slow)
+        """Start the deadline of a head that is not complete with these bytes, the first or a later one."""
         super().dataReceived(data)
+        if self._deadline is None and not self._lost and self._inside_head():
+            self._deadline = self.site.clock.callLater(self.site.current().limits.header_timeout, self._too_slow)
 
     def allHeadersReceived(self) -> None:  # noqa: N802 - Twisted's name
         """Stop the deadline. What Twisted then says of the next request does not hold while the site is draining."""
@@ -216,9 +259,34 @@ class BridgeChannel(HTTPChannel):
         if self.site.draining:
             self.persistent = False
 
+    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Give a client some time to take what the transport could not send at once."""
+        super().pauseProducing()
+        self._expect_reading()
+
+    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """See that the client has taken everything."""
+        self._stop_stalled()
+        super().resumeProducing()
+
+    def timeoutConnection(self) -> None:  # noqa: N802 - Twisted's name
+        """Close an idle connection; one whose client still has an answer to take is not idle."""
+        if self._stalled is not None:
+            self.setTimeout(self.timeOut)
+        else:
+            super().timeoutConnection()
+
+    def loseConnection(self) -> None:  # noqa: N802 - Twisted's name
+        """Close when all is sent; Twisted would wait for that for ever, and tells nothing of it any more."""
+        super().loseConnection()
+        if not self._lost:
+            self._expect_reading()
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802 - Twisted's name
         """Leave the site's connections."""
+        self._lost = True
         self._stop_deadline()
+        self._stop_stalled()
         super().connectionLost(reason)
         self.site.disconnected(self)
 
@@ -233,8 +301,20 @@ class BridgeChannel(HTTPChannel):
         if self.transport is not None:
             cast(ITCPTransport, self.transport).abortConnection()
 
+    def _inside_head(self) -> bool:
+        """Tell whether a head has begun: in line mode there is neither a body to come nor an answer under way."""
+        return bool(self.line_mode and self.persistent and (self.requests or self._buffer))
+
+    def _expect_reading(self) -> None:
+        self._stop_stalled()
+        self._stalled = self.site.clock.callLater(self.site.current().limits.stalled_client, self._took_nothing)
+
     def _too_slow(self) -> None:
         self._deadline = None
+        self.abort()
+
+    def _took_nothing(self) -> None:
+        self._stalled = None
         self.abort()
 
     def _stop_deadline(self) -> None:
@@ -242,11 +322,17 @@ class BridgeChannel(HTTPChannel):
         if deadline is not None and deadline.active():
             deadline.cancel()
 
+    def _stop_stalled(self) -> None:
+        stalled, self._stalled = self._stalled, None
+        if stalled is not None and stalled.active():
+            stalled.cancel()
+
 
 class BridgeSite(Site):
     """The factory of client connections.
 
     :ivar current: gives the running configuration, anew for each request.
+    :ivar held: bytes of bodies that are still being received.
     """
 
     def __init__(
@@ -255,6 +341,7 @@ class BridgeSite(Site):
         super().__init__(resource, timeout=keep_alive, parsePOSTFormSubmission=False, reactor=clock)
         self.current = current
         self.clock = clock
+        self.held = 0
         self._channels: set[BridgeChannel] = set()
         self._drained: Deferred[None] | None = None
 
