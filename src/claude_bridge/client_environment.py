@@ -13,11 +13,10 @@ from typing import Final
 
 from attrs import frozen
 
-from claude_bridge.config.listeners import Listener, listener
+from claude_bridge.config.listeners import Listener, http_url, listener
 from claude_bridge.config.schema import Config, Model
+from claude_bridge.core.facts import MARK
 
-# Published model ids carry this mark, since the client's discovery drops ids without "claude" in them.
-MARK: Final = "@claude-bridge"
 FAMILIES: Final = ("opus", "sonnet", "haiku")
 PERMISSION_MODE: Final = "acceptEdits"
 PERMISSION_NOTE: Final = (
@@ -55,12 +54,11 @@ def base_url(config: Config) -> str | None:
 
 def _url(where: Listener) -> str | None:
     """Give the URL of one listener, or None if its port is not known."""
-    port = where.parameters.get("port", "0")
-    if not int(port):
+    port = int(where.parameters.get("port", "0"))
+    if not port:
         return None
     host = "127.0.0.1" if where.interface in _EVERYWHERE else where.interface
-    scheme = "https" if where.kind in {"ssl", "tls"} else "http"
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+    return http_url(where.scheme, host, port)
 
 
 def settings(config: Config, url: str) -> list[Setting]:

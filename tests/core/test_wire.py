@@ -128,14 +128,10 @@ class RequestTests:
 class BlockTests:
     """Content blocks."""
 
-    def test_text(self) -> None:
-        """A string is one text block."""
-        assert wire.decode_blocks("hi", "messages.0.content") == [anthropic.TextBlock("hi")]
-
     def test_known_and_unknown(self) -> None:
         """Known blocks are decoded, a type that we have never heard of is kept as it came."""
         raws = [Raw(b'{"type": "text", "text": "hi"}'), Raw(b'{"type": "hologram", "x": 1}')]
-        known, unknown = wire.decode_blocks(raws, "c")
+        known, unknown = (wire.decode_block(raw, "c") for raw in raws)
         assert known == anthropic.TextBlock("hi")
         assert isinstance(unknown, anthropic.UnknownBlock)
         assert bytes(unknown.raw) == bytes(raws[1])
@@ -153,7 +149,7 @@ class BlockTests:
     def test_bad(self, raw: bytes, said: str) -> None:
         """What is wrong with a block is said with its path."""
         with pytest.raises(WireError, match=said):
-            wire.decode_blocks([Raw(raw)], "c")
+            wire.decode_block(Raw(raw), "c.0")
 
 
 class ChunkTests:

@@ -18,16 +18,13 @@ from attrs.validators import optional
 
 from claude_bridge.config.bounds import PAUSE, SIZE, TOKENS, WAIT, Between, OneOf
 from claude_bridge.config.secret import Secret
+from claude_bridge.core.dialect import DIALECTS
+from claude_bridge.core.target import ReasoningControl, ReasoningEcho, SystemMessages
 
 CredentialsPolicy = Literal["forward", "keys", "none"]
-ReasoningControl = Literal["none", "effort", "enable_thinking", "thinking_type"]
-ReasoningEcho = Literal["auto", "never", "tool_turns", "all_turns", "after_last_user"]
 ShowReasoning = Literal["auto", "always", "never"]
-SystemMessages = Literal["fold", "inline"]
 LogFormat = Literal["auto", "json", "text"]
 LogLevel = Literal["debug", "info", "warn", "error"]
-
-DIALECTS = ("auto", "generic")
 
 
 def option(default: Any, help: str, *, unit: str = "", shape: str = "", **more: Any) -> Any:  # noqa: A002, ANN401 - as attrs.field
@@ -92,7 +89,7 @@ class Backend:
     dialect: str = option(
         "auto",
         "`auto` or the name of a dialect; today `generic` is the only one.",
-        validator=OneOf(DIALECTS),
+        validator=OneOf(("auto", *DIALECTS)),
     )
     api_key: Secret | None = option(
         None,

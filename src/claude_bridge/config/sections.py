@@ -10,9 +10,7 @@ from attrs import Attribute, fields, frozen, resolve_types
 
 from claude_bridge.config import schema
 from claude_bridge.config.problems import nearest, suggestion
-
-PUBLISHED_MARK = "@claude-bridge"
-"""Ends the model ids that clients see; stripped from what they send, so no name of ours may end in it."""
+from claude_bridge.core.facts import MARK
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*)")
 
@@ -53,8 +51,8 @@ def _check_plain(name: str) -> None:
 def _check_model(name: str) -> None:
     if not name or not name.isprintable() or any(character.isspace() for character in name):
         raise ValueError("the NAME of a model must not be empty or hold a space")
-    if name.endswith(PUBLISHED_MARK):
-        raise ValueError(f"the NAME of a model must not end in {PUBLISHED_MARK}: clients get that added")
+    if name.endswith(MARK):
+        raise ValueError(f"the NAME of a model must not end in {MARK}: clients get that added")
 
 
 def _check_route(name: str) -> None:

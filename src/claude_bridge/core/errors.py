@@ -93,13 +93,6 @@ class MethodNotAllowed(ClientError):
     status = 405
 
 
-class RequestTimeout(ClientError):
-    """The client did not send its request in time (408)."""
-
-    status = 408
-    kind = "timeout_error"
-
-
 class RequestTooLarge(ClientError):
     """The body is larger than the limit (413)."""
 

@@ -11,11 +11,11 @@ from claude_bridge.core import counting, wire
 from claude_bridge.core.anthropic import MessagesRequest
 
 MARK: Final = "@claude-bridge"
-"""Ending of published model ids: Claude Code's discovery keeps only ids that contain ``claude``."""
+"""Ends the model ids that clients see: Claude Code's discovery keeps only ids that contain ``claude``. It is stripped
+from what clients send, so no configured name may end in it."""
 
 _LONGEST: Final = 128
 """Characters of a client-supplied id that are kept: they go into every log line."""
-
 
 _LONGEST_USER: Final = 4096
 """Characters of a ``user_id`` that is looked into; Claude Code's has some 200."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -124,13 +124,6 @@ def decode_block(raw: Raw, path: str) -> anthropic.Block:
             raise WireError(_explain(error, path)) from None
         return anthropic.UnknownBlock(kind, raw)
     return block
-
-
-def decode_blocks(content: str | Sequence[Raw], path: str) -> list[anthropic.Block]:
-    """Decode a content field, string or list, to blocks."""
-    if isinstance(content, str):
-        return [anthropic.TextBlock(content)]
-    return [decode_block(raw, f"{path}.{index}") for index, raw in enumerate(content)]
 
 
 def decode_chunk(data: bytes) -> openai.Chunk:
