@@ -215,6 +215,9 @@ class StartTests:
         listening = [event for event in told if event.get("event") == "listening"]
         assert [(event["host"], event["port"]) for event in listening] == daemon.bridge.addresses
         assert len({port for _, port in daemon.bridge.addresses} - {0}) == 2
+        assert [event["url"] for event in listening] == [
+            f"http://{host}:{port}" for host, port in daemon.bridge.addresses
+        ]
         (backend,) = [event for event in told if event.get("event") == "backend"]
         assert (backend["backend"], backend["url"], backend["dialect"]) == ("default", "http://box/v1", "generic")
 

@@ -17,6 +17,7 @@ from claude_bridge import tap
 from claude_bridge.app import Bridge
 from claude_bridge.config.load import parse
 from claude_bridge.logs import LoggedService
+from claude_bridge.signals import Signals
 from tests.services.dispatch.stage import ONE
 
 WRONG = ONE + "[nonsense]\nx = 1\n[limits]\nmax_streams = none\n"
@@ -156,7 +157,8 @@ class MakeServiceTests:
         """The top service takes care of the log, the bridge is below it, and nothing is started yet."""
         top = tap.makeService(parsed("--config", str(file)))
         assert isinstance(top, LoggedService)
-        (bridge,) = list(top)
+        signals, bridge = list(top)
+        assert isinstance(signals, Signals)
         assert isinstance(bridge, Bridge)
         assert not bridge.running
         assert bridge.runtime.config.source == str(file)

@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from claude_bridge.config.listeners import Listener, http_url, listener
 from claude_bridge.config.schema import Config, Limits
 from claude_bridge.core import wire
 from claude_bridge.core.dialect import resolve
@@ -176,7 +177,7 @@ class Bridge(Service):
         self.runtime = runtime
         self.addresses: list[tuple[str, int]] = []
         self._reactor = reactor
-        self._ports: list[IListeningPort] = []
+        self._ports: list[tuple[Listener, IListeningPort]] = []
         routes = Routes(lambda: self.runtime).app().resource()
         self._site = BridgeSite(routes, lambda: self.runtime, reactor, runtime.limits.keep_alive)
 
@@ -185,8 +186,10 @@ class Bridge(Service):
         raise_file_limit(self.runtime.limits.max_streams)
         for description in self.runtime.config.server.listen:
             failed: list[Failure] = []
+            where = listener(description)
             listening = serverFromString(self._reactor, description).listen(self._site)
-            listening.addCallbacks(self._ports.append, failed.append)
+            listening.addCallback(lambda port, where=where: self._ports.append((where, port)))
+            listening.addErrback(failed.append)
             if failed:
                 failed[0].raiseException()
 
@@ -194,8 +197,9 @@ class Bridge(Service):
         """Serve, and say where."""
         super().startService()
         self.runtime.start()
-        for port in self._ports:
-            self._announce(port.getHost())
+        _log.info("configuration: {source}", event="configuration", source=self.runtime.config.source)
+        for where, port in self._ports:
+            self._announce(where.scheme, port.getHost())
         for backend in self.runtime.config.backends.values():
             _log.info(
                 "backend {backend}: {url}, dialect {dialect}",
@@ -214,20 +218,32 @@ class Bridge(Service):
         """
         super().stopService()
         self.runtime.ready = False
-        active = self.runtime.dispatcher.active
-        _log.info("stopping; {active} requests under way", event="stopping", active=active)
-        closed = DeferredList([_closed(port) for port in self._ports])
+        self._tell_stopping(self.runtime.dispatcher.active, self.runtime.config.server.drain_timeout)
+        closed = DeferredList([_closed(port) for _, port in self._ports])
         drained = closed.addCallback(lambda _: self._site.drain(self.runtime.config.server.drain_timeout))
         stopped: Deferred[object] = drained.addCallback(lambda _: self.runtime.stop())
         return stopped.addErrback(lambda failure: _log.failure("stopping failed", failure, event="fault"))
 
-    def _announce(self, address: Any) -> None:  # noqa: ANN401 - of whatever kind the endpoint is
+    def give_up(self) -> None:
+        """Cut off what a stop still waits for."""
+        active = self.runtime.dispatcher.active
+        _log.warn("stopping at once; answers cut off: {active}", event="stopping-at-once", active=active)
+        self._site.abort()
+
+    def _tell_stopping(self, active: int, seconds: float) -> None:
+        told = "stopping"
+        if active:
+            told = "stopping; answers under way: {active}, given {seconds:g} s at most; a second signal cuts them off"
+        _log.info(told, event="stopping", active=active, seconds=seconds)
+
+    def _announce(self, scheme: str, address: Any) -> None:  # noqa: ANN401 - of whatever kind the endpoint is
         host, port = getattr(address, "host", None), getattr(address, "port", None)
         if host is None or port is None:
             _log.info("listening on {address}", event="listening", address=str(address))
             return
         self.addresses.append((host, port))
-        _log.info("listening on {host}:{port}", event="listening", host=host, port=port)
+        url = http_url(scheme, host, port)
+        _log.info("listening on {url}", event="listening", host=host, port=port, url=url)
 
 
 def raise_file_limit(streams: int) -> None:

@@ -74,11 +74,14 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
     from twisted.internet import reactor  # noqa: PLC0415, TID251 - the one place
 
     from claude_bridge.app import Bridge, build  # noqa: PLC0415 - --check-config needs none of it
+    from claude_bridge.signals import Signals  # noqa: PLC0415 - as little as that
 
     config = options.configuration
     redact = logs.redaction(logs.secrets_of(config))
     top = logs.LoggedService(logs.observer(config.log, redact, os.environ, _descriptor(options)))
-    Bridge(build(config, reactor, redact), reactor).setServiceParent(top)
+    bridge = Bridge(build(config, reactor, redact), reactor)
+    Signals(reactor, bridge.give_up).setServiceParent(top)
+    bridge.setServiceParent(top)
     return top
 
 

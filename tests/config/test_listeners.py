@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.testing import MemoryReactorClock
 
-from claude_bridge.config.listeners import endpoint, is_loopback, listener, port_number, tcp
+from claude_bridge.config.listeners import endpoint, http_url, is_loopback, listener, port_number, tcp
 
 
 class EndpointTests:
@@ -140,6 +140,19 @@ class TcpTests:
         """An IPv6 address survives the way into an endpoint string."""
         assert tcp(80, "127.0.0.1") == "tcp:80:interface=127.0.0.1"
         assert listener(tcp(80, "fe80::1")).interface == "fe80::1"
+
+    @pytest.mark.parametrize(
+        ("text", "host", "url"),
+        [
+            ("tcp:80", "127.0.0.1", "http://127.0.0.1:80"),
+            ("tcp6:80", "::1", "http://[::1]:80"),
+            ("haproxy:tls:/etc/pems:80", "::", "https://[::]:80"),
+            ("ssl:80", "box", "https://box:80"),
+        ],
+    )
+    def test_url(self, text: str, host: str, url: str) -> None:
+        """A listener is told as an address that can be clicked, brackets and scheme included."""
+        assert http_url(listener(text).scheme, host, 80) == url
 
     def test_port_number(self) -> None:
         """Ports are 0 to 65535."""

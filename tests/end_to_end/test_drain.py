@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from claude_bridge.testing.chat import STREAM_HEADERS, chunk, events, sse
 from tests.end_to_end.asking import ALL_SAID, ANSWER, FULL, MESSAGES, said
 from tests.end_to_end.client import Client
 from tests.end_to_end.conftest import StartDaemon, client_of
-from tests.end_to_end.daemon import Daemon, ini
+from tests.end_to_end.daemon import Daemon
 from tests.end_to_end.processes import killed_late
 from tests.end_to_end.raw import connect, head, post_json
 from tests.end_to_end.sse import names
@@ -62,19 +61,6 @@ class DrainTests:
         assert (await whole.reply()).json["stop_reason"] == "tool_use"
         answered = reactor.seconds()
         assert await ended(daemon) - answered < 2
-
-    @pytest_twisted.ensureDeferred
-    async def test_impatience(self, backend: ScriptedBackend, reactor: Any, tmp_path: Path) -> None:
-        """A second signal changes nothing, but that Twisted logs an error of its own: it is stopping already."""
-        daemon = Daemon(reactor=reactor, folder=tmp_path)
-        await daemon.start(ini(backend.url))
-        backend.enqueue(SLOW)
-        stream = await client_of(reactor, daemon).send("POST", MESSAGES, FULL)
-        daemon.process.signal("TERM")
-        await daemon.wait_for("stopping")
-        daemon.process.signal("TERM")
-        assert said((await stream.whole()).events) == ALL_SAID
-        await ended(daemon)
 
     @pytest_twisted.ensureDeferred
     async def test_slow_reader(self, daemon: Daemon, client: Client, backend: ScriptedBackend, reactor: Any) -> None:

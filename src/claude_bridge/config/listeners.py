@@ -50,6 +50,11 @@ class Listener:
         return self.parameters.get("interface", "")
 
     @property
+    def scheme(self) -> str:
+        """What a client writes before ``://``."""
+        return "https" if self.kind in {"ssl", "tls"} else "http"
+
+    @property
     def local(self) -> bool:
         """Whether nobody but programs on this machine can connect, as far as the string tells.
 
@@ -91,6 +96,11 @@ def endpoint(text: str) -> str:
     """Give ``text`` back if it is a valid endpoint string, else raise `ValueError`."""
     listener(text)
     return text
+
+
+def http_url(scheme: str, host: str, port: int) -> str:
+    """Give the URL of a listener; an IPv6 address gets its brackets."""
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def tcp(port: int, host: str) -> str:

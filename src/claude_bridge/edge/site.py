@@ -335,6 +335,8 @@ class BridgeSite(Site):
     :ivar held: bytes of bodies that are still being received.
     """
 
+    noisy = False  # Twisted would log its start and end with the object's address
+
     def __init__(
         self, resource: IResource, current: Callable[[], SiteRuntime], clock: IReactorTime, keep_alive: float
     ) -> None:
@@ -388,13 +390,14 @@ class BridgeSite(Site):
         if not self._channels:
             self._drained.callback(None)
             return self._drained
-        late = self.clock.callLater(timeout, self._abort)
+        late = self.clock.callLater(timeout, self.abort)
         drained = self._drained
         drained.addCallback(lambda _: late.cancel() if late.active() else None)
         for channel in tuple(self._channels):
             channel.drain()
         return drained
 
-    def _abort(self) -> None:
+    def abort(self) -> None:
+        """Close every connection now."""
         for channel in tuple(self._channels):
             channel.abort()

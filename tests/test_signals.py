@@ -1,0 +1,124 @@
+"""Promises of what signals do, without sending any; the real ones are sent in `tests.end_to_end.test_signals`."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from zope.interface import provider
+
+from claude_bridge.signals import Signals, on_terminal
+
+
+class Reactor(MemoryReactorClock):
+    """One that takes calls from signal handlers."""
+
+    def callFromThread(self, function: Any, *arguments: Any, **keywords: Any) -> None:  # noqa: N802 - Twisted's name
+        """Call it with the next turn."""
+        self.callLater(0, function, *arguments, **keywords)
+
+
+@define(eq=False)
+class Process:
+    """The handlers of a process, with those that Twisted would have set, and what came of signals."""
+
+    came: list[object] = field(factory=list)
+    handlers: dict[int, Any] = field(factory=dict)
+    reactor: Any = field(factory=Reactor)
+    in_terminal: bool = False
+    service: Signals = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Start as twistd does: services first, then the reactor with its handlers."""
+        self.service = Signals(
+            self.reactor, lambda: self.came.append("give up"), lambda: self.in_terminal, self.install
+        )
+
+    def run(self, **handlers: Any) -> Process:
+        """Run, with ``handlers`` (``SIGINT=...``) instead of Twisted's."""
+        self.service.startService()
+        assert not {signal.SIGTERM, signal.SIGINT} & set(self.handlers), "it took over before Twisted did"
+        twisted = {name: lambda number, _: self.came.append(number) for name in ("SIGTERM", "SIGINT")}
+        self.handlers.update({signal.Signals[name]: handler for name, handler in {**twisted, **handlers}.items()})
+        self.reactor.run()
+        return self
+
+    def install(self, number: int, handler: Any) -> Any:
+        """Stand in for `signal.signal`."""
+        before = self.handlers.get(number, signal.SIG_DFL)
+        self.handlers[number] = handler
+        return before
+
+    def send(self, number: int) -> None:
+        """Send a signal, and let the reactor turn."""
+        self.handlers[number](number, None)
+        self.reactor.advance(0)
+
+
+class StopTests:
+    """SIGTERM and SIGINT."""
+
+    def test_first(self) -> None:
+        """The first signal does what Twisted makes of it."""
+        process = Process().run()
+        process.send(signal.SIGINT)
+        assert process.came == [signal.SIGINT]
+
+    def test_second(self) -> None:
+        """The second one gives up, whichever it is; a third one would end the process by itself."""
+        process = Process().run()
+        process.send(signal.SIGINT)
+        process.send(signal.SIGTERM)
+        assert process.came == [signal.SIGINT, "give up"]
+        assert [process.handlers[one] for one in (signal.SIGINT, signal.SIGTERM)] == [signal.SIG_DFL] * 2
+
+    def test_stop_without_a_signal(self) -> None:
+        """Where something else has begun the stop, the first signal is the impatient one."""
+        process = Process().run()
+        process.service.stopService()
+        process.send(signal.SIGTERM)
+        assert process.came == ["give up"]
+
+    def test_ignored_in_the_background(self) -> None:
+        """A signal that whoever started the daemon had ignored stays ignored."""
+        process = Process().run(SIGINT=signal.SIG_IGN)
+        assert process.handlers[signal.SIGINT] == signal.SIG_IGN
+
+
+class HangUpTests:
+    """SIGHUP."""
+
+    def test_is_told(self) -> None:
+        """It ends nothing; the log says what to do instead."""
+        process = Process().run()
+        told: list[LogEvent] = []
+
+        @provider(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            told.append(event)
+
+        globalLogPublisher.addObserver(observe)
+        process.send(signal.SIGHUP)
+        globalLogPublisher.removeObserver(observe)
+        assert [(event["event"], process.came) for event in told] == [("hang-up", [])]
+
+    def test_terminal(self) -> None:
+        """In a terminal it keeps its meaning: the terminal is gone, and what runs in it ends."""
+        assert signal.SIGHUP not in Process(in_terminal=True).run().handlers
+
+    def test_on_terminal(self) -> None:
+        """One of the standard streams at a terminal is enough."""
+        ours, theirs = pty.openpty()
+        kept = os.dup(0)
+        try:
+            os.dup2(theirs, 0)
+            assert on_terminal()
+        finally:
+            os.dup2(kept, 0)
+            for descriptor in (kept, ours, theirs):
+                os.close(descriptor)
