@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from attrs import define, field
 
 from claude_bridge.core.errors import UpstreamCut
-from claude_bridge.edge.answers import Faucet
+from claude_bridge.edge.answers import Faucet, StreamAnswer, WholeAnswer
 from claude_bridge.testing.chat import ToolCall, chat_stream, chunk, events
 from tests.edge.stage import Edge, Line
 from tests.services.dispatch.stage import EMPTY, HELLO, ONE, asking, configured, refusal
@@ -389,6 +392,32 @@ class WholeTests:
         assert message["content"][1]["input"] == {"command": "ls"}
         assert edge.records.requests[0].attempts[0].usage is not None
 
+    def test_slow_client(self) -> None:
+        """A client takes its answer at its own pace, each piece within `stalled_client`, however long the whole is."""
+        edge = Edge(configured(ONE + "[limits]\nkeep_alive = 5\nstalled_client = 60\n"))
+        line = whole(edge)
+        original = line.writeSequence
+        line.writeSequence = lambda data: (original(data), line.faucet.pauseProducing())  # type: ignore[method-assign]
+        edge.client.last.answer(*chat_stream(text="x" * 400_000)[:-2], b"data: [DONE]\n\n")
+        for _ in range(20):
+            edge.advance(50)
+            line.faucet.resumeProducing()
+            if not line.channel.requests:
+                break
+        assert line.how == ""
+        assert len(line.answer().json["content"][0]["text"]) == 400_000
+
+    def test_client_that_leaves_in_the_middle_of_it(self) -> None:
+        """Half a whole answer is left behind without a fault."""
+        edge = Edge()
+        line = whole(edge)
+        original = line.writeSequence
+        line.writeSequence = lambda data: (original(data), line.faucet.pauseProducing())  # type: ignore[method-assign]
+        edge.client.last.answer(*chat_stream(text="x" * 400_000))
+        line.leave()
+        assert (edge.dispatcher.active, len(edge.records.requests)) == (0, 1)
+        assert edge.clock.getDelayedCalls() == []
+
     def test_never_commits_early(self) -> None:
         """However long it takes, an error keeps its status: an overflow is a true 400."""
         edge = Edge()
@@ -452,3 +481,51 @@ class RefusedTests:
         line = streaming(edge, stream=stream, max_tokens=0)
         assert line.answer().status == 200
         assert edge.client.calls == []
+
+
+def left_over(edge: Edge, line: Line) -> list[weakref.ref[Any]]:
+    """Point at what a request that is under way is made of."""
+    (request,) = line.channel.requests
+    answers = [one for one in gc.get_objects() if isinstance(one, StreamAnswer | WholeAnswer)]
+    (answer,) = [one for one in answers if one._request is request]
+    (run,) = edge.dispatcher._active
+    return [weakref.ref(answer), weakref.ref(run)]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+class LettingGoTests:
+    """What a request held is free with its end: five megabytes of conversation must not wait for a collection."""
+
+    @pytest.fixture(autouse=True)
+    def _uncollected(self) -> Iterator[None]:
+        """Do without the collector."""
+        gc.collect()
+        gc.disable()
+        yield
+        gc.enable()
+
+    @pytest.mark.parametrize("end", ["answer", "refusal", "cut", "leave", "leave in the middle"])
+    def test_nothing_is_left(self, stream: bool, end: str) -> None:
+        """However it ended, the answer and its run are gone at once, though the connection stays."""
+        edge = Edge()
+        line = streaming(edge, stream=stream)
+        pointers = left_over(edge, line)
+        call = edge.client.last
+        edge.client.calls.clear()
+        if end == "answer":
+            call.answer(*HELLO)
+        elif end == "refusal":
+            call.answer(refusal("no"), status=400)
+        elif end == "leave":
+            line.leave()
+        else:
+            call.head()
+            call.data(*HELLO[:3])
+            if end == "cut":
+                call.end(UpstreamCut("reset"))
+            else:
+                line.faucet.pauseProducing()
+                line.leave()
+        del call
+        edge.stage.records.requests.clear()
+        assert [pointer() for pointer in pointers] == [None, None]

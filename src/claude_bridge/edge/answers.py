@@ -19,7 +19,8 @@ from claude_bridge.core.accumulate import Accumulator
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.events import Event, Usage
 from claude_bridge.core.writer import StreamWriter
-from claude_bridge.edge.replies import write_error, write_json
+from claude_bridge.edge.pour import Pour
+from claude_bridge.edge.replies import set_json, write_error
 from claude_bridge.edge.site import BridgeRequest
 from claude_bridge.services.interfaces import PushProducer, Sweep
 
@@ -71,6 +72,10 @@ class Faucet:
         if self._current is not None:
             self._current.resumeProducing()
 
+    def close(self) -> None:
+        """Let go of the attempt, which is over."""
+        self._current = None
+
     def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
         """Leave it to Klein, which learns in the same turn that the connection is lost and cancels the request.
 
@@ -78,14 +83,40 @@ class Faucet:
         """
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
+@define(eq=False)
+class Ties:
+    """Whom an answer tells of its end. Each hears of it once and is let go of, so that the answer outlives nobody.
+
+    They hold the answer in turn: without this every answer, and the request decoded for it, would be garbage that
+    only the next full collection finds, minutes and gigabytes later.
+    """
+
+    _cancel: Callable[[], None] = _nothing
+    _done: Callable[[], None] = _nothing
+
+    def left(self) -> None:
+        """Tell dispatch that the client is gone."""
+        cancel, self._cancel = self._cancel, _nothing
+        cancel()
+
+    def over(self) -> None:
+        """Tell Klein that the answer is over."""
+        self._cancel = _nothing
+        done, self._done = self._done, _nothing
+        done()
+
+
 @define(eq=False)
 class StreamAnswer:
-    """A streamed answer. `leave` ends it from the client's side; ``done`` is called once, however it ended."""
+    """A streamed answer. `leave` ends it from the client's side."""
 
     _request: BridgeRequest
     _settings: AnswerSettings
-    _done: Callable[[], None]
-    _cancel: Callable[[], None] = field(default=lambda: None, init=False)
+    _ties: Ties = field(factory=Ties, init=False)
     status: int = field(default=0, init=False)
     first_byte: float | None = field(default=None, init=False)
     _writer: StreamWriter | None = field(default=None, init=False)
@@ -95,9 +126,9 @@ class StreamAnswer:
     _last_write: float = field(default=0.0, init=False)
     _over: bool = field(default=False, init=False)
 
-    def when_left(self, cancel: Callable[[], None]) -> None:
-        """Call ``cancel`` when the client leaves."""
-        self._cancel = cancel
+    def tie(self, *, cancel: Callable[[], None], done: Callable[[], None]) -> None:
+        """Call ``cancel`` when the client leaves, and ``done`` once, however the answer ends."""
+        self._ties = Ties(cancel, done)
 
     @property
     def content_started(self) -> bool:
@@ -152,7 +183,7 @@ class StreamAnswer:
             self.status = error.status
             self._stop()
             write_error(self._request, error, self._request.request_id)
-            self._done()
+            self._ties.over()
             return
         self._write(self._writer.error(error, self._request.request_id))
         self._finish()
@@ -161,8 +192,9 @@ class StreamAnswer:
         """The client is gone."""
         if not self._over:
             self._stop()
-            self._cancel()
-            self._done()
+            self._ties.left()
+            self._faucet.close()
+            self._ties.over()
 
     def check(self, now: float) -> None:
         """Ping in silence, but not on top of what a slow client has still to take."""
@@ -198,7 +230,7 @@ class StreamAnswer:
         self._stop()
         self._request.unregisterProducer()
         self._request.finish()
-        self._done()
+        self._ties.over()
 
     def _stop(self) -> None:
         self._over = True
@@ -217,18 +249,18 @@ class WholeAnswer:
 
     _request: BridgeRequest
     _settings: AnswerSettings
-    _done: Callable[[], None]
-    _cancel: Callable[[], None] = field(default=lambda: None, init=False)
+    _ties: Ties = field(factory=Ties, init=False)
     status: int = field(default=0, init=False)
     first_byte: float | None = field(default=None, init=False)
     content_started: bool = field(default=False, init=False)
     _accumulator: Accumulator | None = field(default=None, init=False)
     _label: bytes = field(default=b"", init=False)
+    _pour: Pour | None = field(default=None, init=False)
     _over: bool = field(default=False, init=False)
 
-    def when_left(self, cancel: Callable[[], None]) -> None:
-        """Call ``cancel`` when the client leaves."""
-        self._cancel = cancel
+    def tie(self, *, cancel: Callable[[], None], done: Callable[[], None]) -> None:
+        """Call ``cancel`` when the client leaves, and ``done`` once, however the answer ends."""
+        self._ties = Ties(cancel, done)
 
     @property
     def usage(self) -> Usage | None:
@@ -259,9 +291,11 @@ class WholeAnswer:
         self._over = True
         self.status = 200
         self.first_byte = self._settings.sweep.seconds()
+        body = self._accumulator.body()
         self._request.setHeader(MODEL_HEADER, self._label)
-        write_json(self._request, self._accumulator.body())
-        self._done()
+        set_json(self._request, body)
+        self._pour = Pour(self._request, body, self._ties.over)
+        self._pour.start()
 
     def fail(self, error: BridgeError) -> None:
         """Answer with the error."""
@@ -269,14 +303,16 @@ class WholeAnswer:
             self._over = True
             self.status = error.status
             write_error(self._request, error, self._request.request_id)
-            self._done()
+            self._ties.over()
 
     def leave(self) -> None:
-        """The client is gone."""
+        """The client is gone; dispatch hears of it unless it has given everything already."""
+        if self._pour is not None:
+            self._pour.stopProducing()
         if not self._over:
             self._over = True
-            self._cancel()
-            self._done()
+            self._ties.left()
+        self._ties.over()
 
 
 def _printable(name: str) -> bytes:

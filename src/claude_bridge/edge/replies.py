@@ -21,10 +21,15 @@ def write_json(request: Request, body: bytes, status: int = 200) -> None:
 
 def begin_json(request: Request, body: bytes, status: int) -> None:
     """Write head and body; the request may still be receiving its own."""
+    set_json(request, body, status)
+    request.write(body)
+
+
+def set_json(request: Request, body: bytes, status: int = 200) -> None:
+    """Set the head for ``body``."""
     request.setResponseCode(status)
     request.setHeader(b"content-type", JSON)
     request.setHeader(b"content-length", b"%d" % len(body))
-    request.write(body)
 
 
 def write_error(request: Request, error: BridgeError, request_id: str) -> None:

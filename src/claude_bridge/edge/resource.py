@@ -87,9 +87,7 @@ class Routes:
             clock=runtime.clock,
             message_id="msg_" + ids.token(24, runtime.random_bytes),
         )
-        done: Deferred[None] = Deferred(lambda _: answer.leave())
-        kind = StreamAnswer if known.streamed else WholeAnswer
-        answer = kind(request, settings, lambda: None if done.called else done.callback(None))
+        answer = StreamAnswer(request, settings) if known.streamed else WholeAnswer(request, settings)
         run = runtime.dispatcher.run(
             asked,
             known,
@@ -99,7 +97,8 @@ class Routes:
             peer=request.peer,
             request_id=request.request_id,
         )
-        answer.when_left(run.cancel)
+        done: Deferred[None] = Deferred(lambda _: answer.leave())
+        answer.tie(cancel=run.cancel, done=lambda: done.callback(None))
         run.start()
         return done
 
