@@ -66,6 +66,23 @@ class HeadFirstTests:
         assert answer.headers["connection"] == "close"
         assert len(edge.refusals) == 1
 
+    @pytest.mark.parametrize(
+        "kind", ["text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded"]
+    )
+    @pytest.mark.parametrize("origin", ["https://evil.example", "null"])
+    def test_form_of_a_page(self, kind: str, origin: str) -> None:
+        """A form of some page, which a browser sends without asking first, is known by its origin."""
+        edge = Edge()
+        answer = edge.post(BODY, content_type=kind, origin=origin)
+        assert (answer.status, edge.client.calls) == (403, [])
+
+    @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/json"])
+    def test_any_content_type_of_a_program(self, kind: str) -> None:
+        """Without an origin it is no browser: what curl says of its data does not matter."""
+        edge = Edge()
+        edge.line().post(content_type=kind)
+        assert len(edge.client.calls) == 1
+
     def test_rest_of_a_refused_body_is_thrown_away(self) -> None:
         """A client that is still sending can finish, then the connection is closed."""
         line = Edge(configured(SMALL)).line()
