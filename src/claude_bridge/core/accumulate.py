@@ -7,7 +7,7 @@ from io import StringIO
 
 from attrs import define, field
 
-from claude_bridge.core import message, sizes, sse, wire
+from claude_bridge.core import message, sse, wire
 from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import (
     Event,
@@ -18,6 +18,7 @@ from claude_bridge.core.events import (
     ToolCallStarted,
     Usage,
 )
+from claude_bridge.core.sizes import BLOCK, size
 from claude_bridge.core.tokens import rough
 
 
@@ -108,19 +109,21 @@ class Accumulator:
 
     def _block(self, kind: str, call: ToolCallStarted | None = None) -> _Block:
         self._blank = ""
-        self._charge(sizes.BLOCK)
+        self._cost += BLOCK
+        if self._cost > self.max_size:
+            raise self._too_large()
         block = _Block(kind, call)
         self._blocks.append(block)
         return block
 
     def _grow(self, text: str) -> None:
         self._characters += len(text)
-        self._charge(sizes.size(text))
-
-    def _charge(self, cost: int) -> None:
-        self._cost += cost
+        self._cost += size(text)
         if self._cost > self.max_size:
-            raise UpstreamProtocolError(f"the answer is larger than {self.max_size} bytes")
+            raise self._too_large()
+
+    def _too_large(self) -> UpstreamProtocolError:
+        return UpstreamProtocolError(f"the answer is larger than {self.max_size} bytes")
 
 
 def _rendered(block: _Block) -> dict[str, object]:
