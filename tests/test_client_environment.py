@@ -133,6 +133,12 @@ class RenderingTests:
         assert "claude --permission-mode acceptEdits" in as_shell([])
         assert "auto mode" in client_environment.PERMISSION_NOTE
 
+    def test_no_other_key(self) -> None:
+        """A key for Anthropic that lies about in the shell is taken out of the way."""
+        script = f'ANTHROPIC_API_KEY=sk-ant-1; set -e; {as_shell([])}printf "%s" "${{ANTHROPIC_API_KEY-unset}}"'
+        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, timeout=10)
+        assert done.stdout == "unset"
+
     def test_shell_sets_everything(self) -> None:
         """A shell that reads the text has exactly these variables, whatever is in the values."""
         found = [
@@ -147,4 +153,4 @@ class RenderingTests:
     def test_comments_stay_comments(self, value: str, why: str) -> None:
         """Nothing in a reason or in a value that is not ready can become a command."""
         text = as_shell([Setting(name="A", value=value, why=why, ready=False)])
-        assert all(line.startswith("#") for line in text.splitlines())
+        assert [line for line in text.splitlines() if not line.startswith("#")] == ["unset ANTHROPIC_API_KEY"]

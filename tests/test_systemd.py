@@ -59,6 +59,7 @@ class ServiceTests:
     def test_credentials_are_shown(self) -> None:
         """The unit shows how a key comes in without lying in the configuration."""
         assert re.search(r"^#LoadCredential=[\w-]+:/", UNIT.read_text(), re.MULTILINE)
+        assert re.search(r"^#EnvironmentFile=/", UNIT.read_text(), re.MULTILINE)
 
     def test_tls_keeps_working(self) -> None:
         """The directive that breaks TLS is not set, and the file says why."""

@@ -23,6 +23,8 @@ PERMISSION_NOTE: Final = (
     "Claude Code's auto mode asks its own vendor whether each command is safe; no other backend answers that, "
     "so commands would be refused. Start it in another permission mode: claude --permission-mode " + PERMISSION_MODE
 )
+RIVAL: Final = "ANTHROPIC_API_KEY"
+RIVAL_NOTE: Final = "a key of Anthropic's own would be sent beside the token, and refused"
 _EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})
 
 
@@ -132,7 +134,7 @@ def _sizes(main: Model | None) -> Iterator[Setting]:
 
 def as_shell(found: Sequence[Setting]) -> str:
     """Render ``found`` for a POSIX shell: ``export`` lines, the reasons as comments on lines of their own."""
-    lines = ["# for the shell that starts Claude Code"]
+    lines = ["# for the shell that starts Claude Code", f"# {RIVAL_NOTE}", f"unset {RIVAL}"]
     for setting in found:
         export = f"export {setting.name}={shlex.quote(setting.value)}"
         lines += [f"# {_one_line(setting.why)}", export if setting.ready else f"# {_one_line(export)}"]

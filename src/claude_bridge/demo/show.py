@@ -224,7 +224,7 @@ def explanation(url: str) -> str:
 Ask it something else:
     curl {url}/v1/messages -H 'content-type: application/json' -d '{request}'
 
-This model is too small for Claude Code itself, whose instructions alone exceed {model_server.WINDOW:,} tokens.
+This model is too small for Claude Code itself, whose instructions fill most of its {model_server.WINDOW:,} tokens.
 With a backend of your own, put this into claude-bridge.ini (address, key and model are examples)
 
 {_indented(TEMPLATE_INI)}
