@@ -11,6 +11,18 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import provider
 
 from claude_bridge.testing.backend import ScriptedBackend
+from tests.environments import ALL, built
+
+
+# Folders whose tests ask the outside judges, or hold answers against the schema that one of them carries.
+JUDGED = ("contract", "end_to_end", "testing")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build the judges' environments before any test's time limit runs: on a slow line that takes minutes."""
+    if not session.config.option.collectonly and any(item.path.parent.name in JUDGED for item in session.items):
+        for environment in ALL:
+            built(environment)
 
 
 @pytest.fixture(scope="session")
