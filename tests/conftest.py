@@ -13,7 +13,6 @@ from zope.interface import provider
 from claude_bridge.testing.backend import ScriptedBackend
 from tests.environments import ALL, built
 
-
 # Folders whose tests ask the outside judges, or hold answers against the schema that one of them carries.
 JUDGED = ("contract", "end_to_end", "testing")
 
