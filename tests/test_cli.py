@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from claude_bridge import cli
 from claude_bridge.cli import Surroundings, main
+from claude_bridge.config.problems import EXIT_CONFIG
 
 VALID = """
 [server]
@@ -168,4 +168,4 @@ class CommandTests:
 
     def test_exit_status(self) -> None:
         """The status for a wrong configuration is that of sysexits.h."""
-        assert cli.EXIT_CONFIG == 78
+        assert EXIT_CONFIG == 78

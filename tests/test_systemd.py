@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from twisted.scripts._twistd_unix import ServerOptions
 
-from claude_bridge.cli import EXIT_CONFIG
+from claude_bridge.config.problems import EXIT_CONFIG
 from claude_bridge.config.schema import Server
 
 UNIT = Path(__file__).resolve().parents[1] / "systemd" / "claude-bridge.service"

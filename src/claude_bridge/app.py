@@ -7,7 +7,6 @@ import os
 import resource
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any, Final
 
 from attrs import define, field
@@ -27,6 +26,7 @@ from claude_bridge.core.ids import RandomBytes
 from claude_bridge.edge.gate import Gatekeeper
 from claude_bridge.edge.resource import Routes
 from claude_bridge.edge.site import BridgeRequest, BridgeSite
+from claude_bridge.release import product
 from claude_bridge.services.breaker import CircuitBreakers, NoBreaker
 from claude_bridge.services.dispatch.catalogue import Catalogue
 from claude_bridge.services.dispatch.dispatcher import Dispatcher
@@ -38,8 +38,6 @@ from claude_bridge.services.models import CachedModelLists
 from claude_bridge.services.request_log import RequestLog
 from claude_bridge.services.sweep import PeriodicSweep
 from claude_bridge.services.upstream.client import TreqUpstream
-
-DISTRIBUTION: Final = "twisted-claude-bridge"
 
 GC_THRESHOLDS: Final = (50_000, 20, 100)
 """Rare collections: at 2,000 streams the default ones stopped the reactor for up to half a second."""
@@ -151,7 +149,7 @@ def build(
         unix_time=time.time,
         random_bytes=os.urandom,
         scrub=scrub,
-        user_agent=f"claude-bridge/{version(DISTRIBUTION)}",
+        user_agent=product("/"),
     )
     return Runtime(
         config=config,

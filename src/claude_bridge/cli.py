@@ -7,20 +7,15 @@ import os
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
-from typing import Final
 
 from attrs import frozen
 
 from claude_bridge import client_environment
 from claude_bridge.config.dump import dump
 from claude_bridge.config.load import load
-from claude_bridge.config.problems import ConfigErrors
-
-DISTRIBUTION: Final = "twisted-claude-bridge"
-# EX_CONFIG of sysexits.h: the service unit does not restart after it.
-EXIT_CONFIG: Final = 78
+from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors
+from claude_bridge.release import product
 
 
 @frozen
@@ -55,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Run Claude Code on any OpenAI-compatible backend.",
         epilog="The daemon itself is `twistd --nodaemon --pidfile= claude-bridge`, or `claude-bridge run`.",
     )
-    parser.add_argument("--version", action="version", version=f"claude-bridge {version(DISTRIBUTION)}")
+    parser.add_argument("--version", action="version", version=product())
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser(

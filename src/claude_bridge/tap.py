@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import version
-from typing import Any, Final, get_args
+from typing import Any, get_args
 
 from attrs import evolve
 from twisted.application.service import IService
@@ -15,13 +14,9 @@ from twisted.python import usage
 from claude_bridge import logs
 from claude_bridge.config.dump import dump
 from claude_bridge.config.load import load
-from claude_bridge.config.problems import ConfigErrors
+from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors
 from claude_bridge.config.schema import Config, Log, LogFormat
-
-EXIT_CONFIG: Final = 78
-"""``EX_CONFIG`` of sysexits.h; the systemd unit does not start again after it."""
-
-DISTRIBUTION: Final = "twisted-claude-bridge"
+from claude_bridge.release import product
 
 
 class Options(usage.Options):
@@ -46,7 +41,7 @@ class Options(usage.Options):
 
     def opt_version(self) -> None:
         """Print the version and exit."""
-        sys.stdout.write(f"claude-bridge {version(DISTRIBUTION)}\n")
+        sys.stdout.write(f"{product()}\n")
         raise SystemExit(0)
 
     def postOptions(self) -> None:  # noqa: N802 - Twisted's name

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Final
 
 from attrs import frozen
+
+EXIT_CONFIG: Final = 78
+"""``EX_CONFIG`` of sysexits.h; the systemd unit does not start the daemon again after it."""
 
 SHOWN_NAMES = 12
 """Longest list of valid names that a message spells out: more would hide the message itself."""

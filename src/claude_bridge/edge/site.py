@@ -83,6 +83,7 @@ class BridgeRequest(Request):
     arrived: float = 0.0
     known_as: Client = Client()
     refusal: BridgeError | None = None
+    _head: dict[str, str] | None = None
     _body: IncomingBody | None = None
     _held: int = 0
     _discarded: int = 0
@@ -177,11 +178,13 @@ class BridgeRequest(Request):
         return str(getattr(self.getClientAddress(), "host", ""))
 
     def head(self) -> dict[str, str]:
-        """Give the headers, names in lower case, the first value of each."""
-        return {
-            name.decode("latin-1").lower(): values[0].decode("latin-1")
-            for name, values in self.requestHeaders.getAllRawHeaders()
-        }
+        """Give the headers as the client sent them, names in lower case, the first value of each."""
+        if self._head is None:
+            self._head = {
+                name.decode("latin-1").lower(): values[0].decode("latin-1")
+                for name, values in self.requestHeaders.getAllRawHeaders()
+            }
+        return self._head
 
     def _admit(self, runtime: SiteRuntime, length: int | None) -> None:
         head = self.head()
