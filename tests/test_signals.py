@@ -31,12 +31,17 @@ class Process:
     handlers: dict[int, Any] = field(factory=dict)
     reactor: Any = field(factory=Reactor)
     in_terminal: bool = False
+    at_once: bool = False
     service: Signals = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Start as twistd does: services first, then the reactor with its handlers."""
         self.service = Signals(
-            self.reactor, lambda: self.came.append("give up"), lambda: self.in_terminal, self.install
+            self.reactor,
+            lambda: self.came.append("give up"),
+            lambda: self.in_terminal,
+            self.install,
+            lambda number: self.handlers.get(number, signal.SIG_DFL),
         )
 
     def run(self, **handlers: Any) -> Process:
@@ -49,9 +54,12 @@ class Process:
         return self
 
     def install(self, number: int, handler: Any) -> Any:
-        """Stand in for `signal.signal`."""
+        """Stand in for `signal.signal`; ``at_once`` has a signal come before it returns."""
         before = self.handlers.get(number, signal.SIG_DFL)
         self.handlers[number] = handler
+        if self.at_once and callable(handler):
+            self.at_once = False
+            handler(number, None)
         return before
 
     def send(self, number: int) -> None:
@@ -76,6 +84,10 @@ class StopTests:
         process.send(signal.SIGTERM)
         assert process.came == [signal.SIGINT, "give up"]
         assert [process.handlers[one] for one in (signal.SIGINT, signal.SIGTERM)] == [signal.SIG_DFL] * 2
+
+    def test_at_the_worst_moment(self) -> None:
+        """A signal that comes in the very instant its handler is set stops the daemon as any other does."""
+        assert Process(at_once=True, in_terminal=True).run().came == [signal.SIGTERM]
 
     def test_stop_without_a_signal(self) -> None:
         """Where something else has begun the stop, the first signal is the impatient one."""

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final, TypeAlias
 
 from twisted.application.service import Service
 from twisted.logger import Logger
 
-Previous: TypeAlias = Callable[[int, FrameType | None], Any] | int | None
+Handler: TypeAlias = Callable[[int, FrameType | None], Any]
+Previous: TypeAlias = Handler | int | None
 Install: TypeAlias = Callable[[int, Any], Previous]
-"""As `signal.signal`: takes a number and a handler, gives the handler that was there."""
+"""As `signal.signal`: takes a number and a handler."""
+Current: TypeAlias = Callable[[int], Previous]
+"""As `signal.getsignal`: the handler that is there."""
 
 STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -42,13 +45,15 @@ class Signals(Service):
         give_up: Callable[[], object],
         in_terminal: Callable[[], bool] = on_terminal,
         install: Install = signal.signal,
+        current: Current = signal.getsignal,
     ) -> None:
         self._reactor = reactor
         self._give_up = give_up
         self._in_terminal = in_terminal
         self._install = install
+        self._current = current
         self._stopping = False
-        self._first: Mapping[int, Previous] = {}
+        self._first: dict[int, Handler] = {}
 
     def startService(self) -> None:  # noqa: N802 - Twisted's name
         """Take SIGHUP over, and the others once the reactor has set its own handlers, when it starts to run."""
@@ -63,19 +68,17 @@ class Signals(Service):
         self._stopping = True
 
     def _take_over(self) -> None:
-        first: dict[int, Previous] = {}
-        self._first = first
         for number in STOPS:
-            first[number] = self._install(number, self._stop)
-            if not callable(first[number]):  # ignored, as a shell does with SIGINT for what runs in the background
-                self._install(number, first[number])
+            first = self._current(number)
+            if callable(first):  # else ignored, as a shell does with SIGINT for what runs in the background
+                self._first[number] = first  # before the other can be called: a signal may come in the very next step
+                self._install(number, self._stop)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         """Run as a signal handler: between any two instructions, so the reactor is only told."""
-        first = self._first[number]
-        if not self._stopping and callable(first):
+        if not self._stopping:
             self._stopping = True
-            first(number, frame)
+            self._first[number](number, frame)
             return
         for each in STOPS:
             self._install(each, signal.SIG_DFL)  # a third signal needs no help of ours
