@@ -17,10 +17,10 @@ from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from claude_bridge.config.dialects import configured
 from claude_bridge.config.listeners import Listener, http_url, listener
 from claude_bridge.config.schema import Config, Limits
 from claude_bridge.core import wire
-from claude_bridge.core.dialect import resolve
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.edge.gate import Gatekeeper
@@ -28,6 +28,7 @@ from claude_bridge.edge.resource import Routes
 from claude_bridge.edge.site import BridgeRequest, BridgeSite
 from claude_bridge.release import product
 from claude_bridge.services.breaker import CircuitBreakers, NoBreaker
+from claude_bridge.services.detection import Detection
 from claude_bridge.services.dispatch.catalogue import Catalogue
 from claude_bridge.services.dispatch.dispatcher import Dispatcher
 from claude_bridge.services.dispatch.plan import Planner
@@ -134,6 +135,7 @@ def build(
     sweep = PeriodicSweep(reactor, seconds=seconds)
     upstream = TreqUpstream(reactor, sweep)
     lists = CachedModelLists(upstream, reactor, wire.decode)
+    detection = Detection()
     breaker: CircuitBreakers | NoBreaker = NoBreaker()
     if config.breaker.enabled:
         breaker = CircuitBreakers(seconds, failures=config.breaker.failures, open_seconds=config.breaker.open_seconds)
@@ -141,7 +143,7 @@ def build(
     services = Services(
         config=config,
         client=upstream,
-        planner=Planner(config, lists),
+        planner=Planner(config, lists, detection),
         breaker=breaker,
         learned=Learned(),
         records=records,
@@ -200,11 +202,12 @@ class Bridge(Service):
             self._announce(where.scheme, port.getHost())
         for backend in self.runtime.config.backends.values():
             _log.info(
-                "backend {backend}: {url}, dialect {dialect}",
+                "backend {backend}: {url}, dialect {dialect} ({why})",
                 event="backend",
                 backend=backend.name,
                 url=backend.url,
-                dialect=resolve(backend.dialect).name,
+                dialect=configured(backend).dialect.name,
+                why=configured(backend).why,
             )
         self._reactor.callWhenRunning(rare_collections)
 

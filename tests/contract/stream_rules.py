@@ -10,7 +10,13 @@ from attrs import define, field
 
 from tests.end_to_end.sse import Event, read_events
 
-EMPTY_STRINGS = {"text": ("text",), "thinking": ("thinking", "signature"), "tool_use": ()}
+EMPTY_STRINGS = {
+    "text": ("text",),
+    "thinking": ("thinking", "signature"),
+    "tool_use": (),
+    "server_tool_use": (),
+    "web_search_tool_result": (),
+}
 """The string fields that a block must begin with, empty."""
 
 DELTAS = {
@@ -19,6 +25,7 @@ DELTAS = {
     "signature_delta": ("thinking", "signature"),
     "input_json_delta": ("tool_use", "partial_json"),
 }
+CALLS = ("tool_use", "server_tool_use")
 """Which block each delta belongs to, and the field that must be a string."""
 
 Allowed = Callable[[str], bool]
@@ -79,11 +86,15 @@ class _Stream:
         assert data["index"] == len(self.message["content"]), "indices are not dense"
         block = data["content_block"]
         assert [block[key] for key in EMPTY_STRINGS[block["type"]]] == [""] * len(EMPTY_STRINGS[block["type"]])
-        if block["type"] == "tool_use":
+        if block["type"] in CALLS:
             assert block["input"] == {}
             assert block["name"]
-            ids = [other["id"] for other in self.message["content"] if other["type"] == "tool_use"]
+            ids = [other["id"] for other in self.message["content"] if other["type"] in CALLS]
             assert block["id"] not in ids, "clients drop the second call under one id"
+            assert block["id"].startswith("srvtoolu_") == (block["type"] == "server_tool_use")
+        if block["type"] == "web_search_tool_result":
+            assert self.message["content"][-1]["type"] == "server_tool_use", "a result without its call"
+            assert self.message["content"][-1]["id"] == block["tool_use_id"]
         self.message["content"].append(block)
         self.open = data["index"]
         self.texts = []
@@ -95,10 +106,10 @@ class _Stream:
         assert data["index"] == self.open
         kind, key = DELTAS[data["delta"]["type"]]
         block = self.message["content"][self.open]
-        assert block["type"] == kind
+        assert block["type"] == kind or {kind, block["type"]} == set(CALLS)
         piece = data["delta"][key]
         assert isinstance(piece, str)
-        if kind == "tool_use":
+        if kind in CALLS:
             self.texts.append(piece)
         else:
             block[key] += piece
@@ -109,7 +120,7 @@ class _Stream:
         assert self.open is not None
         assert data["index"] == self.open
         block = self.message["content"][self.open]
-        if block["type"] == "tool_use":
+        if block["type"] in CALLS:
             text = "".join(self.texts)
             block["input"], valid = tool_input(text)
             assert valid or self.allowed(text), f"invalid tool input: {text!r}"

@@ -12,7 +12,8 @@ import pytest
 from claude_bridge.core import counting, request
 from claude_bridge.core.conversation import ATTRIBUTION
 from claude_bridge.core.events import Finished, FinishReason, Started, TextDelta, Usage
-from claude_bridge.core.target import ReasoningEcho, SystemMessages, Target
+from claude_bridge.core.target import Target
+from claude_bridge.core.traits import ReasoningEcho, SystemMessages
 from tests.contract.chat_completion import check, said, spoken
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "claude_code"
@@ -57,7 +58,7 @@ class ClaudeCodeRequestTests:
         assert len(ASKED) == 14
 
     @pytest.mark.parametrize("policy", ["fold", "inline"])
-    @pytest.mark.parametrize("echo", ["auto", "never", "tool_turns", "all_turns", "after_last_user"])
+    @pytest.mark.parametrize("echo", ["current_turn", "never", "tool_turns", "all_turns", "after_last_user"])
     @pytest.mark.parametrize("name", ASKED)
     def test_valid(self, name: str, echo: ReasoningEcho, policy: SystemMessages) -> None:
         """What reaches the backend is a valid chat completion request, whatever is configured."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -15,6 +15,10 @@ from claude_bridge.core.events import (
     Finished,
     FinishReason,
     ReasoningDelta,
+    SearchErrorCode,
+    SearchHit,
+    SearchResulted,
+    ServerToolCalled,
     TextDelta,
     ToolArgumentsDelta,
     ToolCallEnded,
@@ -86,6 +90,11 @@ USAGES = st.none() | st.builds(
     cache_read_tokens=st.integers(0, 10**6),
     cache_write_tokens=st.integers(0, 10**6),
     thinking_tokens=st.none() | st.integers(0, 10**6),
+    web_search_requests=st.sampled_from([0, 0, 1, 10]),
+)
+HITS = st.builds(SearchHit, TEXT, TEXT, TEXT, st.none() | TEXT)
+RESULTS = st.tuples(st.lists(HITS, max_size=2).map(tuple), st.none()) | st.tuples(
+    st.just(()), st.sampled_from(get_args(SearchErrorCode))
 )
 FINISHES = st.builds(
     Finished,
@@ -97,14 +106,16 @@ FINISHES = st.builds(
 
 @st.composite
 def event_sequences(draw: st.DrawFn) -> list[Event]:
-    """Draw the events of a finished answer: any number of calls that overlap, text and reasoning anywhere between."""
+    """Draw the events of a finished answer: calls that overlap, and text, reasoning and searches anywhere between."""
     count = draw(st.integers(0, 3))
     left = {number: _call(draw, number) for number in range(count)}
     events: list[Event] = []
     begun = 0
     while bool(left) or draw(st.integers(0, 3)):
-        kind = draw(st.sampled_from("ctrcc" if left else "tr"))
-        if kind == "c":
+        kind = draw(st.sampled_from("ctrccs" if left else "trs"))
+        if kind == "s":
+            events += _search(draw, len(events))
+        elif kind == "c":
             # calls begin in order, then go on in any order
             number = draw(st.sampled_from([key for key in left if key <= begun]))
             begun = max(begun, number + 1)
@@ -121,6 +132,11 @@ def _call(draw: st.DrawFn, number: int) -> list[Event]:
     text = draw(json_text())
     deltas: list[Event] = [ToolArgumentsDelta(number, piece) for piece in cut(text, draw(cuts(len(text)))) if piece]
     return [ToolCallStarted(number, f"toolu_{number}", f"Tool{number}"), *deltas, ToolCallEnded(number)]
+
+
+def _search(draw: st.DrawFn, number: int) -> list[Event]:
+    called = ServerToolCalled(f"srvtoolu_{number}", "web_search", draw(json_text()))
+    return [called, SearchResulted(called.id, *draw(RESULTS))]
 
 
 # --- upstream chunks ----------------------------------------------------------------------------------------

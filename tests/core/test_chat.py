@@ -9,7 +9,8 @@ import pytest
 from claude_bridge.core.chat import ChatMessages
 from claude_bridge.core.conversation import read
 from claude_bridge.core.ids import downstream_id
-from claude_bridge.core.target import ReasoningEcho, Target
+from claude_bridge.core.target import Target
+from claude_bridge.core.traits import ReasoningEcho
 from tests.core.asking import IMAGE, IMAGE_PART, asked, assistant, result, system, text, told, use, user
 
 
@@ -138,7 +139,7 @@ class OtherMessagesTests:
     def test_names(self) -> None:
         """A called tool whose name is illegal has a legal one, and the way back is kept."""
         turns = read(asked(user("a"), assistant(use("t", "s.f"))).messages, "fold").turns
-        chat = ChatMessages("auto")
+        chat = ChatMessages("current_turn")
         calls_ = chat.build(turns, "")[1].tool_calls
         assert calls_ is not None
         assert chat.names == {calls_[0].function.name: "s.f"}
@@ -213,7 +214,7 @@ class EchoTests:
     @pytest.mark.parametrize(
         ("echo", "expected"),
         [
-            ("auto", [None, None, "t3\nand t4", None, None]),
+            ("current_turn", [None, None, "t3\nand t4", None, None]),
             ("never", [None, None, None, None, None]),
             ("tool_turns", ["t1", None, "t3\nand t4", " ", None]),
             ("after_last_user", [None, None, "t3\nand t4", None, "t5"]),
@@ -239,7 +240,7 @@ class EchoTests:
             "reasoning_content": "t",
         }
 
-    @pytest.mark.parametrize("echo", ["auto", "never", "after_last_user", "tool_turns", "all_turns"])
+    @pytest.mark.parametrize("echo", ["current_turn", "never", "after_last_user", "tool_turns", "all_turns"])
     def test_nothing_thought(self, echo: ReasoningEcho) -> None:
         """A turn that had no thinking at all gets the space too; one with nothing in it is still left out."""
         history = [user("a"), assistant(text("b")), user("c"), assistant(use("x")), user("d"), assistant(thinking(""))]

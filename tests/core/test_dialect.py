@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from claude_bridge.core import wire
-from claude_bridge.core.dialect import DIALECTS, Generic, resolve
+from claude_bridge.core.dialect import Clues, Generic, Shaping
 from claude_bridge.core.events import Usage
 from claude_bridge.core.openai import ChatRequest, Delta
+from claude_bridge.core.traits import Traits
+
+SHAPING = Shaping(model="m", traits=Traits())
 
 
 def details(*values: object) -> list[wire.Raw]:
@@ -42,8 +45,8 @@ class GenericTests:
     def test_shape(self) -> None:
         """Usage is asked for at the end of a stream, and only there."""
         streamed, whole = ChatRequest(model="m", stream=True), ChatRequest(model="m")
-        Generic().shape(streamed, {})
-        Generic().shape(whole, {})
+        Generic().shape(streamed, {}, SHAPING)
+        Generic().shape(whole, {}, SHAPING)
         assert streamed.stream_options is not None
         assert streamed.stream_options.include_usage
         assert whole.stream_options is None
@@ -52,11 +55,10 @@ class GenericTests:
         """Usage is divided as Anthropic does."""
         assert Generic().usage({"prompt_tokens": 3, "completion_tokens": 4}) == Usage(3, 4)
 
+    def test_recognised(self) -> None:
+        """The plain server is what is left when nothing is known: no clue leads to it."""
+        assert Generic().recognised(Clues(host="api.openai.com", owners=("vllm",))) == ""
 
-class ResolveTests:
-    """``dialect = NAME``."""
-
-    def test_names(self) -> None:
-        """Every name that is offered is found, and ``auto`` is the plain one."""
-        assert resolve("auto").name == "generic"
-        assert {name: resolve(name).name for name in DIALECTS} == {name: name for name in DIALECTS}
+    def test_state(self) -> None:
+        """It keeps nothing besides text."""
+        assert Generic().keeper() is None

@@ -6,7 +6,7 @@ import pytest
 
 from claude_bridge.core import message
 from claude_bridge.core.errors import UpstreamOverloaded
-from claude_bridge.core.events import Finished, FinishReason, Usage
+from claude_bridge.core.events import Finished, FinishReason, SearchResulted, ServerToolCalled, Usage
 
 
 class StopTests:
@@ -52,6 +52,29 @@ class FieldsTests:
         fields = message.envelope("msg_1", "m", {"input_tokens": 1})
         assert (fields["id"], fields["model"], fields["usage"]) == ("msg_1", "m", {"input_tokens": 1})
         assert (fields["type"], fields["role"], fields["content"]) == ("message", "assistant", [])
+
+    def test_search(self) -> None:
+        """A search that failed says why in the API's own form."""
+        assert message.server_call(ServerToolCalled("srvtoolu_1", "web_search", ""), {"query": "q"}) == {
+            "type": "server_tool_use",
+            "id": "srvtoolu_1",
+            "name": "web_search",
+            "input": {"query": "q"},
+            "caller": {"type": "direct"},
+        }
+        assert message.search_result(SearchResulted("srvtoolu_1", error_code="too_many_requests")) == {
+            "type": "web_search_tool_result",
+            "tool_use_id": "srvtoolu_1",
+            "content": {"type": "web_search_tool_result_error", "error_code": "too_many_requests"},
+            "caller": {"type": "direct"},
+        }
+
+    def test_searches_counted(self) -> None:
+        """Searches are counted where there were any, at the stream's end as in a whole message."""
+        for fields in (message.usage_fields, message.delta_usage_fields):
+            assert fields(Usage(1, 2))["server_tool_use"] is None
+            counted = {"web_search_requests": 3, "web_fetch_requests": 0}
+            assert fields(Usage(1, 2, web_search_requests=3))["server_tool_use"] == counted
 
     def test_usage(self) -> None:
         """The four counts of tokens, in the stream's end as in a whole message."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core import failures, wire
-from claude_bridge.core.dialect import DIALECTS
+from claude_bridge.core.dialects.registry import DIALECTS
 from claude_bridge.core.errors import UpstreamCut, UpstreamProtocolError
 from claude_bridge.core.events import (
     Event,

@@ -8,7 +8,8 @@ import pytest
 
 from claude_bridge.core import reasoning
 from claude_bridge.core.openai import ChatRequest
-from claude_bridge.core.target import ReasoningControl, Target
+from claude_bridge.core.target import Target
+from claude_bridge.core.traits import ReasoningControl
 from tests.core.asking import asked, chat, user
 
 LEVELS = [

@@ -13,7 +13,8 @@ from claude_bridge.core import request
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.events import Finished, FinishReason, Started, TextDelta, Usage
 from claude_bridge.core.request import UNSUPPORTED, clamped, local_answer, margin
-from claude_bridge.core.target import ReasoningEcho, SystemMessages, Target
+from claude_bridge.core.target import Target
+from claude_bridge.core.traits import ReasoningEcho, SystemMessages
 from claude_bridge.testing.requests import problems
 from tests.contract.chat_completion import check, spoken
 from tests.core.asking import (

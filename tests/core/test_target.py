@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from claude_bridge.core.dialect import DIALECTS
+from claude_bridge.core.dialects.registry import DIALECTS
 from claude_bridge.core.target import Target
 
 
@@ -14,6 +14,6 @@ class TargetTests:
         target = Target(model="m")
         assert target.dialect is DIALECTS["generic"]
         assert (target.context_window, target.max_output_tokens) == (None, None)
-        assert (target.reasoning_control, target.reasoning_echo) == ("none", "auto")
+        assert (target.reasoning_control, target.reasoning_echo) == ("none", "current_turn")
         assert target.system_messages == "fold"
         assert target.strip_attribution

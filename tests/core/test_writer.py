@@ -16,6 +16,9 @@ from claude_bridge.core.events import (
     Finished,
     FinishReason,
     ReasoningDelta,
+    SearchHit,
+    SearchResulted,
+    ServerToolCalled,
     Started,
     TextDelta,
     ToolArgumentsDelta,
@@ -108,6 +111,70 @@ class StreamWriterTests:
         grouped = b"".join(writer.write(group) for group in cut(events, data.draw(cuts(len(events)))))
         assert grouped == one_by_one
         check_stream(grouped)
+
+    def test_search(self) -> None:
+        """A search of the bridge's own is streamed as the API streams it: the query in a delta, the results whole."""
+        called = ServerToolCalled("srvtoolu_1", "web_search", '{"query":"q"}')
+        found = SearchResulted("srvtoolu_1", (SearchHit("T", "https://e.org/", "S", "May 3"),))
+        end = Finished(FinishReason.STOPPED, None, Usage(12, 7, web_search_requests=1))
+        events = [(event.name, event.data) for event in read_events(written(called, found, TextDelta("So."), end))]
+        assert events[2:7] == [
+            (
+                "content_block_start",
+                {
+                    "type": "content_block_start",
+                    "index": 0,
+                    "content_block": {
+                        "type": "server_tool_use",
+                        "id": "srvtoolu_1",
+                        "name": "web_search",
+                        "input": {},
+                        "caller": {"type": "direct"},
+                    },
+                },
+            ),
+            (
+                "content_block_delta",
+                {
+                    "type": "content_block_delta",
+                    "index": 0,
+                    "delta": {"type": "input_json_delta", "partial_json": '{"query":"q"}'},
+                },
+            ),
+            ("content_block_stop", {"type": "content_block_stop", "index": 0}),
+            (
+                "content_block_start",
+                {
+                    "type": "content_block_start",
+                    "index": 1,
+                    "content_block": {
+                        "type": "web_search_tool_result",
+                        "tool_use_id": "srvtoolu_1",
+                        "content": [
+                            {
+                                "type": "web_search_result",
+                                "url": "https://e.org/",
+                                "title": "T",
+                                "encrypted_content": "cbs1.Uw",
+                                "page_age": "May 3",
+                            }
+                        ],
+                        "caller": {"type": "direct"},
+                    },
+                },
+            ),
+            ("content_block_stop", {"type": "content_block_stop", "index": 1}),
+        ]
+        assert events[-2][1]["usage"]["server_tool_use"] == {"web_search_requests": 1, "web_fetch_requests": 0}
+        assert events[-2][1]["delta"]["stop_reason"] == "end_turn"
+
+    def test_search_waits_for_an_open_call(self) -> None:
+        """Blocks never overlap: a search that comes while a client's tool call is open stands behind it."""
+        called = ServerToolCalled("srvtoolu_1", "web_search", '{"query":"q"}')
+        failed = SearchResulted("srvtoolu_1", error_code="unavailable")
+        parts = [start(0), called, failed, ToolArgumentsDelta(0, "{}"), TextDelta("x"), END]
+        kinds = [block["type"] for block in check_stream(written(*parts))["content"]]
+        assert kinds == ["tool_use", "server_tool_use", "web_search_tool_result", "text"]
 
     def test_estimate_first(self) -> None:
         """The stream begins with an estimate of the input and ends with the true count."""

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from claude_bridge.core.accumulate import Accumulator
-from claude_bridge.core.dialect import DIALECTS
+from claude_bridge.core.dialects.registry import DIALECTS
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.reader import Reader
 from claude_bridge.core.writer import StreamWriter

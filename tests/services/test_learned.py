@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.events import Usage
-from claude_bridge.core.target import ReasoningEcho, Target
+from claude_bridge.core.target import Target
+from claude_bridge.core.traits import ReasoningEcho
 from claude_bridge.services.learned import MOST_MODELS, Learned
 
 TARGET = Target(model="m", context_window=8000, max_output_tokens=500, reasoning_echo="all_turns")

@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from attrs import Attribute
+from attrs import Attribute, fields
 
+from claude_bridge.config.dialects import AUTO, UNKNOWN, configured
 from claude_bridge.config.fields import is_list
-from claude_bridge.config.schema import Config
+from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.config.secrets import HIDDEN
 from claude_bridge.config.sections import KINDS, Kind
+from claude_bridge.core.traits import Traits
+
+_OVERRIDES = frozenset(each.name for each in fields(Traits))
 
 _KEY_WORDS = ("auth", "key", "secret", "token", "cookie", "password", "credential")
 """What the name of a header contains if its value is likely to be a key."""
@@ -30,6 +34,8 @@ def dump(config: Config) -> str:
             lines += ["", f"[{header}]"]
             for key in kind.keys:
                 lines += _key(key, getattr(part, key.name), config)
+                if isinstance(part, Backend) and (key.name, part.dialect) == ("dialect", AUTO):
+                    lines.append(_detected(part))
     return "\n".join(lines) + "\n"
 
 
@@ -63,8 +69,6 @@ def _key(attribute: Attribute[Any], value: Any, config: Config) -> Iterator[str]
         yield f"{attribute.name} ="  # nothing after it is a list of nothing
         yield from (f"    {show(entry, attribute)}" for entry in value)
     else:
-        if (attribute.name, value) == ("dialect", "auto"):
-            yield "# auto is generic here"
         (entry,) = value if is_list(attribute) else (value,)
         yield f"{attribute.name} = {show(entry, attribute)}"
 
@@ -73,6 +77,8 @@ def _derived(key: str, config: Config) -> str:
     """Say what holds where a key has no value of its own."""
     if key == "list_backend_models":
         return "no, as there are [model:*]" if config.models else "yes, as there is no [model:*]"
+    if key in _OVERRIDES:
+        return "as the dialect has it"
     return {
         "api_key": "the client's credential is passed on, if there is one",
         "ca_file": "the system's certificate authorities are trusted",
@@ -80,6 +86,14 @@ def _derived(key: str, config: Config) -> str:
         "idle_timeout": "600 s where tools were sent, else 300 s",
         "max_output_tokens": "the client's max_tokens is kept as far as the window allows",
     }[key]
+
+
+def _detected(backend: Backend) -> str:
+    """Say what ``auto`` stands for."""
+    decided = configured(backend)
+    if decided is UNKNOWN:
+        return "# auto is generic here, until the backend reveals what it is"
+    return f"# auto is {decided.dialect.name} here: {decided.why}"
 
 
 def _escape(text: str) -> str:

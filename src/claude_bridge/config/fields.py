@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeAlias, get_args, get_origin
+from typing import Any, Literal, TypeAlias, Union, get_args, get_origin
 from urllib.parse import urlsplit
 
 from attrs import Attribute
@@ -145,7 +145,7 @@ SHAPES: Mapping[str, Parse] = {
 def plain_type(attribute: Attribute[Any]) -> Any:  # noqa: ANN401 - a type form
     """Give the type of one entry: ``X`` of ``X``, ``X | None`` and ``tuple[X, ...]``."""
     kind = attribute.type
-    if isinstance(kind, UnionType):
+    if isinstance(kind, UnionType) or get_origin(kind) is Union:  # the second where a part is a `Literal`
         (kind,) = (part for part in get_args(kind) if part is not NoneType)
     return get_args(kind)[0] if is_list(attribute) else kind
 

@@ -13,13 +13,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from attrs import Factory, field, frozen
+from attrs import Factory, evolve, field, fields, frozen
 from attrs.validators import optional
 
 from claude_bridge.config.bounds import PAUSE, SIZE, TOKENS, WAIT, Between, OneOf
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.dialect import DIALECTS
-from claude_bridge.core.target import ReasoningControl, ReasoningEcho, SystemMessages
+from claude_bridge.core.dialects.registry import DIALECTS
+from claude_bridge.core.traits import (
+    CallContent,
+    Level,
+    MaxTokensField,
+    Media,
+    Pdf,
+    Prefill,
+    ReasoningControl,
+    ReasoningEcho,
+    ReasoningField,
+    RequestField,
+    SchemaLevel,
+    StreamUsage,
+    StructuredOutput,
+    SystemMessages,
+    SystemRole,
+    ToolChoices,
+    ToolIds,
+    Traits,
+)
 
 CredentialsPolicy = Literal["forward", "keys", "none"]
 ShowReasoning = Literal["auto", "always", "never"]
@@ -30,6 +49,11 @@ LogLevel = Literal["debug", "info", "warn", "error"]
 def option(default: Any, help: str, *, unit: str = "", shape: str = "", **more: Any) -> Any:  # noqa: A002, ANN401 - as attrs.field
     """One INI key: its default, the sentence that documents it, and where its type does not say it, its shape."""
     return field(default=default, metadata={"help": help, "unit": unit, "shape": shape}, **more)
+
+
+def override(help: str) -> Any:  # noqa: A002, ANN401 - as attrs.field
+    """One INI key that overrides what the dialect says of a model."""
+    return option(None, f"{help} Default: the dialect's.")
 
 
 def _header_names(headers: tuple[tuple[str, str], ...]) -> str:
@@ -88,7 +112,7 @@ class Backend:
     kind: Literal["openai"] = option("openai", "What the backend speaks: `openai` (chat completions).")
     dialect: str = option(
         "auto",
-        "`auto` or the name of a dialect; today `generic` is the only one.",
+        "`auto` (by the host, else by what the backend reveals) or the name of a dialect.",
         validator=OneOf(("auto", *DIALECTS)),
     )
     api_key: Secret | None = option(
@@ -142,25 +166,77 @@ class Model:
         unit="tokens",
         validator=optional(TOKENS),
     )
-    reasoning_control: ReasoningControl = option(
-        "none",
-        "How to ask for more or less thinking: `none`, `effort` (`reasoning_effort`), `enable_thinking` "
-        "(`chat_template_kwargs`), `thinking_type` (`thinking: {type}`).",
-    )
-    reasoning_echo: ReasoningEcho = option(
-        "auto",
-        "Which past thinking goes back as `reasoning_content`: `auto` (tool turns after the last user text; off "
-        "after the backend refuses it), `never`, `tool_turns`, `all_turns` (DeepSeek insists on that), "
-        "`after_last_user`. With `tool_turns` and `all_turns` a space stands for thinking that is not there.",
-    )
     show_reasoning: ShowReasoning = option(
         "auto",
         "Give thinking to the client: `auto` (when it asked), `always`, `never`.",
     )
-    system_messages: SystemMessages = option(
-        "fold",
-        "System messages inside the conversation: `fold` into the user turn, or leave `inline`.",
+    reasoning_control: ReasoningControl | None = override(
+        "How to ask for more or less thinking: `none`; `effort` (`reasoning_effort`); `thinking_type` (`thinking: "
+        "{type}`); `thinking_effort` (both); `thinking_budget` (`thinking: {type, budget_tokens}`); `enable_thinking` "
+        "or `template_thinking` (`enable_thinking` or `thinking` in `chat_template_kwargs`); `template_budget` (the "
+        "first and `thinking_budget_tokens`); `top_level` (`enable_thinking`, `thinking_budget`); `reasoning` "
+        "(OpenRouter's object)."
     )
+    reasoning_levels: tuple[Level, ...] = option(
+        (),
+        "The words that `reasoning_effort` may have, one a line; the nearest above the wanted one is taken. Default: "
+        "the dialect's.",
+    )
+    reasoning_field: ReasoningField | None = override("The field in which past thinking goes back.")
+    reasoning_echo: ReasoningEcho | None = override(
+        "Which past thinking goes back: `current_turn` (with tool calls after the last user text; off after the "
+        "backend refuses it), `never`, `tool_turns`, `all_turns`, `after_last_user`. With `tool_turns` and `all_turns` "
+        "a space stands for thinking that is not there."
+    )
+    thinking_opened: bool | None = override("The chat template has opened `<think>` itself: answers begin inside it.")
+    system_messages: SystemMessages | None = override(
+        "System messages inside the conversation: `fold` into the user turn, leave `inline`, join to the `leading` "
+        "one, or `reject` so that the client folds them."
+    )
+    system_role: SystemRole | None = override("The role of the system prompt: `system` or `developer`.")
+    alternate: bool | None = override("User and assistant must take turns, the user first.")
+    tool_choice: ToolChoices | None = override(
+        "The most that the backend takes: `named`, `required`, `any` (Mistral's word for required), `auto`, `none`."
+    )
+    parallel_tool_calls: bool | None = override("Send `parallel_tool_calls`.")
+    schema: SchemaLevel | None = override(
+        "How much of JSON Schema the backend takes in tools: `none` (all is sent as it is), `basic`, `moonshot`, "
+        "`mistral`, `gemini`, `bare`."
+    )
+    strict: bool | None = override("Pass on `strict` of tools.")
+    tool_ids: ToolIds | None = override("Ids of tool calls: `any`, or `nine` letters and digits (Mistral).")
+    call_content: CallContent | None = override("`content` beside calls without text: `null` or `empty`.")
+    tool_images: bool | None = override("Send images inside tool messages, not in a user message after them.")
+    images: Media | None = override(
+        "Images: `yes`, `refuse` (Claude Code then takes them out and goes on), `omit` (a note instead)."
+    )
+    pdf: Pdf | None = override("PDF: sent as a `file` part, as `text` taken out here, or `refuse`.")
+    prefill: Prefill | None = override(
+        "A conversation that ends with the assistant: `pass` it as it is, mark it (`prefix`, `partial`, `continue`), "
+        "or `refuse`."
+    )
+    max_tokens_field: MaxTokensField | None = override("The field that limits the answer.")
+    stream_options: StreamUsage | None = override(
+        "How usage is asked for: `usage`, `continuous` (in every chunk), `none`."
+    )
+    structured_output: StructuredOutput | None = override(
+        "The most that the backend takes for `output_config.format`: `json_schema`, `json_object`, `instruction`."
+    )
+    recover_tool_calls: bool | None = override("Make real calls of tool calls that the model writes as text.")
+    top_k: bool | None = override("Send `top_k`.")
+    drop: tuple[RequestField, ...] = option(
+        (), "Fields never to send, one a line: `temperature`, `top_p`, `stop`. Default: the dialect's."
+    )
+    cache_control: bool | None = override("Pass on marks of cached prefixes.")
+    truncates: bool | None = override(
+        "The backend cuts too long a prompt without a word: prompts that do not fit are refused here."
+    )
+
+    def over(self, traits: Traits) -> Traits:
+        """Give ``traits`` with what this section says instead."""
+        names = [each.name for each in fields(Traits)]
+        said = {name: getattr(self, name) for name in names}
+        return evolve(traits, **{name: value for name, value in said.items() if value is not None and value != ()})
 
 
 @frozen(kw_only=True)

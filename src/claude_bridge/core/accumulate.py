@@ -13,6 +13,8 @@ from claude_bridge.core.events import (
     Event,
     Finished,
     ReasoningDelta,
+    SearchResulted,
+    ServerToolCalled,
     TextDelta,
     ToolArgumentsDelta,
     ToolCallStarted,
@@ -24,10 +26,10 @@ from claude_bridge.core.tokens import rough
 
 @define
 class _Block:
-    """A block that grows: ``call`` is the tool call that started it, or None for text and thinking."""
+    """A block that grows: ``call`` is what started it, or is all of it; None for text and thinking."""
 
     kind: str
-    call: ToolCallStarted | None = None
+    call: ToolCallStarted | ServerToolCalled | SearchResulted | None = None
     text: StringIO = field(factory=StringIO)
 
 
@@ -68,6 +70,11 @@ class Accumulator:
                 case ToolArgumentsDelta():
                     self._grow(event.json)
                     self._calls[event.call].text.write(event.json)
+                case ServerToolCalled():
+                    self._block("server_tool_use", event)
+                    self._grow(event.input_json)
+                case SearchResulted():  # the bridge's own, few and small: charged like an empty block
+                    self._block("web_search_tool_result", event)
                 case Finished():
                     self.finished = event
                 case _:
@@ -87,13 +94,17 @@ class Accumulator:
         if self.finished is None or self.usage is None:
             raise ValueError("the answer is not finished")
         whole = message.envelope(self.message_id, self.model, message.usage_fields(self.usage))
-        whole["content"] = [_rendered(block) for block in self._blocks]
+        whole["content"] = self.content()
         whole |= message.stop_fields(
             self.finished,
             called=bool(self._calls),
             hidden_only=self._reasoned and not self.show_reasoning and not self._blocks,
         )
         return wire.encode(whole)
+
+    def content(self) -> list[dict[str, object]]:
+        """Give the blocks so far."""
+        return [_rendered(block) for block in self._blocks]
 
     def _prose(self, kind: str, text: str) -> None:
         """Take text or thinking; blank text waits as it does in the stream, and goes where nothing follows it."""
@@ -107,7 +118,7 @@ class Accumulator:
         self._grow(text)
         self._blocks[-1].text.write(text)
 
-    def _block(self, kind: str, call: ToolCallStarted | None = None) -> _Block:
+    def _block(self, kind: str, call: ToolCallStarted | ServerToolCalled | SearchResulted | None = None) -> _Block:
         self._blank = ""
         self._cost += BLOCK
         if self._cost > self.max_size:
@@ -128,14 +139,19 @@ class Accumulator:
 
 def _rendered(block: _Block) -> dict[str, object]:
     text = block.text.getvalue()
-    if block.call is not None:
-        return {
-            "type": "tool_use",
-            "id": block.call.id,
-            "name": block.call.name,
-            "input": _input(text),
-            "caller": {"type": "direct"},
-        }
+    match block.call:
+        case ToolCallStarted():
+            return {
+                "type": "tool_use",
+                "id": block.call.id,
+                "name": block.call.name,
+                "input": _input(text),
+                "caller": {"type": "direct"},
+            }
+        case ServerToolCalled():
+            return message.server_call(block.call, _input(block.call.input_json))
+        case SearchResulted():
+            return message.search_result(block.call)
     if block.kind == "text":
         return {"type": "text", "text": text, "citations": None}
     return {"type": "thinking", "thinking": text, "signature": ""}

@@ -17,8 +17,8 @@ from claude_bridge.core.blocks import PARTS, Piece, Summary, ToolResult, text_of
 from claude_bridge.core.conversation import Turn
 from claude_bridge.core.ids import upstream_id
 from claude_bridge.core.openai import ChatMessage, FunctionCall, ImagePart, Part, TextPart, ToolCall
-from claude_bridge.core.target import ReasoningEcho
 from claude_bridge.core.tools import upstream_name
+from claude_bridge.core.traits import ReasoningEcho
 
 NO_OUTPUT: Final = "(no output)"
 NO_RESULT: Final = "[no result]"
@@ -95,7 +95,7 @@ class ChatMessages:
 
     def _echoes(self, called: bool, after_question: bool) -> bool:
         match self.echo:
-            case "auto":
+            case "current_turn":
                 return called and after_question
             case "tool_turns":
                 return called

@@ -15,7 +15,7 @@ from claude_bridge.core import wire
 from claude_bridge.core.anthropic import InputMessage, Tool
 from claude_bridge.core.blocks import BlockReader, Piece, ToolResult, text_of
 from claude_bridge.core.openai import FilePart, ImagePart, TextPart
-from claude_bridge.core.target import SystemMessages
+from claude_bridge.core.traits import SystemMessages
 
 ATTRIBUTION: Final = "x-anthropic-billing-header"
 """How Claude Code's first system block begins; the line differs from request to request."""

@@ -1,21 +1,86 @@
 """What differs from server to server, behind one Protocol; `Generic` is the plain OpenAI-compatible server.
 
-A dialect only ever says how it differs. It owns no translation: the request is built and the
-answer is read by the same code for all, which asks the dialect at the few points below.
+A dialect only ever says how it differs: as data in its `Traits`, else at the few points below. It owns no
+translation: the request is built and the answer is read by the same code for all. The dialects that differ from
+`Generic` are in `claude_bridge.core.dialects`, one small file each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from claude_bridge.core import finish, wire
 from claude_bridge.core.events import Usage
-from claude_bridge.core.openai import ChatRequest, Delta, StreamOptions
+from claude_bridge.core.openai import ChatMessage, ChatRequest, Delta, StreamOptions, ToolCallDelta
+from claude_bridge.core.traits import Level, Traits
 
-__all__ = ["DIALECTS", "Dialect", "Generic", "resolve"]
+__all__ = ["Clues", "Counter", "Dialect", "Generic", "Shaping", "StateKeeper"]
+
+
+@frozen(kw_only=True)
+class Clues:
+    """What a backend reveals of itself, as far as it is known.
+
+    :ivar host: of its URL, in lower case, without port.
+    :ivar owners: ``owned_by`` of its models.
+    :ivar fingerprint: ``system_fingerprint`` of an answer.
+    :ivar error: the decoded body of a refusal.
+    :ivar headers: names and values of an answer's headers, names in lower case.
+    """
+
+    host: str = ""
+    owners: tuple[str, ...] = ()
+    fingerprint: str = ""
+    error: object = None
+    headers: Mapping[str, str] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class Shaping:
+    """What a dialect may want to know of a request to shape it.
+
+    :ivar level: how much thinking the client wants, None where it says nothing.
+    :ivar with_tools: whether tools are sent.
+    :ivar session: the client's session, or "".
+    """
+
+    model: str
+    traits: Traits
+    level: Level | None = None
+    with_tools: bool = False
+    session: str = ""
+
+
+@frozen(kw_only=True)
+class Counter:
+    """A backend's own counter of prompt tokens.
+
+    :ivar path: where it is; from the server's root if it begins with a slash, else behind the base URL.
+    :ivar key: the field of the answer that has the number.
+    :ivar window: the field that has the context window, or "".
+    :ivar fields: the fields of a chat request that it takes; the rest is left out.
+    """
+
+    path: str
+    key: str
+    window: str = ""
+    fields: tuple[str, ...] = ("model", "messages", "tools", "chat_template_kwargs")
+
+
+class StateKeeper(Protocol):
+    """Collects what an answer holds that its text cannot carry and that the server wants back."""
+
+    def delta(self, delta: Delta) -> None:
+        """Look at one delta."""
+
+    def before_call(self, call: ToolCallDelta) -> object | None:
+        """Give the state that belongs to this very call, to stand in front of it, or None."""
+
+    def flush(self) -> object | None:
+        """Give what was collected since the last time, as plain JSON values, or None."""
 
 
 class Dialect(Protocol):
@@ -25,7 +90,21 @@ class Dialect(Protocol):
     def name(self) -> str:
         """Name it as in ``dialect = NAME``."""
 
-    def shape(self, chat: ChatRequest, extra: dict[str, object]) -> None:
+    @property
+    def counter(self) -> Counter | None:
+        """Say where prompts can be counted, if anywhere."""
+
+    @property
+    def key_header(self) -> str:
+        """Name the header that takes the credential."""
+
+    def recognised(self, clues: Clues) -> str:
+        """Say by what this server is recognised ("host api.deepseek.com"), or "" if it is not."""
+
+    def traits(self, model: str) -> Traits:
+        """Give the differences of ``model`` at this server."""
+
+    def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
         """Change the request's fields to what this server takes; ``extra`` holds fields that OpenAI does not have."""
 
     def reasoning(self, delta: Delta) -> str:
@@ -34,18 +113,45 @@ class Dialect(Protocol):
     def usage(self, raw: Mapping[str, Any]) -> Usage | None:
         """Divide this server's usage as Anthropic does."""
 
+    def keeper(self) -> StateKeeper | None:
+        """Make the collector of state for one answer, or None where text carries everything."""
+
+    def restore(self, message: ChatMessage, states: Sequence[tuple[int, object]]) -> None:
+        """Put state back into an assistant message; each comes with the number of calls that stood before it."""
+
 
 @frozen
 class Generic:
-    """A server that does what the OpenAI SDK's types say, read as forgivingly as possible."""
+    """A server that does what the OpenAI SDK's types say, read as forgivingly as possible.
 
-    name: str = "generic"
+    Subclasses name themselves, and differ by as little as they can.
 
-    def shape(self, chat: ChatRequest, extra: dict[str, object]) -> None:
-        """Ask for usage at the end of the stream; all else is as it is."""
+    :cvar hosts: host names, or their ends with a leading dot, by which the server is known.
+    """
+
+    name: ClassVar[str] = "generic"
+    hosts: ClassVar[tuple[str, ...]] = ()
+    counter: ClassVar[Counter | None] = None
+    key_header: ClassVar[str] = "Authorization"
+    plain: ClassVar[Traits] = Traits()
+
+    def recognised(self, clues: Clues) -> str:
+        """Recognise the host; subclasses may know more."""
+        known = any(clues.host == host or (host[:1] == "." and clues.host.endswith(host)) for host in self.hosts)
+        return f"host {clues.host}" if known else ""
+
+    def traits(self, model: str) -> Traits:
+        """Give the same for all models."""
+        del model
+        return self.plain
+
+    def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
+        """Ask for usage as the traits say; all else is as it is."""
         del extra
-        if chat.stream:
+        if chat.stream and shaping.traits.stream_options != "none":
             chat.stream_options = StreamOptions()
+            if shaping.traits.stream_options == "continuous":
+                chat.stream_options.continuous_usage_stats = True
 
     def reasoning(self, delta: Delta) -> str:
         """Take the first field that has something: two that carry the same text count once."""
@@ -58,6 +164,13 @@ class Generic:
         """Read usage under all its common names."""
         return finish.usage(raw)
 
+    def keeper(self) -> StateKeeper | None:
+        """Keep nothing."""
+        return None
+
+    def restore(self, message: ChatMessage, states: Sequence[tuple[int, object]]) -> None:
+        """Put nothing back: another server's state means nothing here."""
+
 
 def _detail(raw: wire.Raw) -> str:
     """Give the readable part of an OpenRouter reasoning detail: text or summary; encrypted ones have none."""
@@ -68,9 +181,4 @@ def _detail(raw: wire.Raw) -> str:
     return text if isinstance(text, str) else ""
 
 
-DIALECTS: Final[Mapping[str, Dialect]] = {"generic": Generic()}
-
-
-def resolve(name: str) -> Dialect:
-    """Give the dialect called ``name``; ``auto`` is the generic one until something better is known of a server."""
-    return DIALECTS["generic" if name == "auto" else name]
+GENERIC: Final = Generic()

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from typing import Literal
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 
 class FinishReason(Enum):
@@ -45,6 +46,20 @@ class ReasoningDelta:
 
 
 @define
+class ReasoningState:
+    """What the backend wants back and text cannot carry, packed by `claude_bridge.core.carrier`; never empty."""
+
+    carrier: str
+
+
+@define
+class PromptCounted:
+    """The backend says how long the prompt is, before or while it answers."""
+
+    usage: Usage
+
+
+@define
 class ToolCallStarted:
     """A tool call with a name; ``call`` numbers the calls of an answer from 0 and ``id`` is unique."""
 
@@ -68,11 +83,54 @@ class ToolCallEnded:
     call: int
 
 
+SearchErrorCode = Literal[
+    "invalid_tool_input",
+    "unavailable",
+    "max_uses_exceeded",
+    "too_many_requests",
+    "query_too_long",
+    "request_too_large",
+]
+"""Why there are no results, in the API's words (``web_search_tool_result_error``)."""
+
+
+@frozen
+class SearchHit:
+    """One result of a web search: plain text, and an http or https address that nobody here ever asks.
+
+    :ivar age: when the page was made or how old it is, as the search engine words it; None where it does not say.
+    """
+
+    title: str
+    url: str
+    snippet: str = ""
+    age: str | None = None
+
+
+@define
+class ServerToolCalled:
+    """The bridge itself runs a tool that the model called; ``id`` begins with ``srvtoolu_``, the input is an object."""
+
+    id: str
+    name: str
+    input_json: str
+
+
+@define
+class SearchResulted:
+    """What came of the web search with the id ``call_id``: hits, or why there are none."""
+
+    call_id: str
+    hits: tuple[SearchHit, ...] = ()
+    error_code: SearchErrorCode | None = None
+
+
 @define
 class Usage:
     """Token counts of an answer, in Anthropic's division: the three input counts add up to the prompt.
 
     :ivar estimated: True if the backend did not say and the counts are the bridge's own.
+    :ivar web_search_requests: searches that the bridge made for this answer.
     :ivar raw: what the backend said, for the books.
     """
 
@@ -82,6 +140,7 @@ class Usage:
     cache_write_tokens: int = 0
     thinking_tokens: int | None = None
     estimated: bool = False
+    web_search_requests: int = 0
     raw: Mapping[str, object] = field(factory=dict, eq=False)
 
 
@@ -101,4 +160,16 @@ class Finished:
     explanation: str | None = None
 
 
-Event = Started | TextDelta | ReasoningDelta | ToolCallStarted | ToolArgumentsDelta | ToolCallEnded | Finished
+Event = (
+    Started
+    | TextDelta
+    | ReasoningDelta
+    | ReasoningState
+    | PromptCounted
+    | ToolCallStarted
+    | ToolArgumentsDelta
+    | ToolCallEnded
+    | ServerToolCalled
+    | SearchResulted
+    | Finished
+)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 from claude_bridge.core.errors import BridgeError
-from claude_bridge.core.events import Finished, FinishReason, Usage
+from claude_bridge.core.events import Finished, FinishReason, SearchHit, SearchResulted, ServerToolCalled, Usage
+from claude_bridge.core.snippets import sealed
 
 MAX_BLANK: Final = 1000
 """Characters of white space that may wait for text before they are a block of their own: what separates two
@@ -40,7 +41,7 @@ def usage_fields(usage: Usage) -> dict[str, object]:
         "cache_creation": {"ephemeral_5m_input_tokens": usage.cache_write_tokens, "ephemeral_1h_input_tokens": 0},
         "output_tokens": usage.output_tokens,
         "output_tokens_details": _details(usage),
-        "server_tool_use": None,
+        "server_tool_use": _server_tools(usage),
         "service_tier": None,
         "inference_geo": None,
     }
@@ -54,7 +55,7 @@ def delta_usage_fields(usage: Usage) -> dict[str, object]:
         "cache_read_input_tokens": usage.cache_read_tokens,
         "output_tokens": usage.output_tokens,
         "output_tokens_details": _details(usage),
-        "server_tool_use": None,
+        "server_tool_use": _server_tools(usage),
     }
 
 
@@ -86,6 +87,30 @@ def stop_fields(finished: Finished, *, called: bool, hidden_only: bool) -> dict[
     }
 
 
+def server_call(event: ServerToolCalled, tool_input: object) -> dict[str, object]:
+    """Give the block of a call that the bridge runs itself; a stream begins it with no input."""
+    return {
+        "type": "server_tool_use",
+        "id": event.id,
+        "name": event.name,
+        "input": tool_input,
+        "caller": {"type": "direct"},
+    }
+
+
+def search_result(event: SearchResulted) -> dict[str, object]:
+    """Give the block of a search's results, or of why there are none."""
+    content: object = [_hit(hit) for hit in event.hits]
+    if event.error_code is not None:
+        content = {"type": "web_search_tool_result_error", "error_code": event.error_code}
+    return {
+        "type": "web_search_tool_result",
+        "tool_use_id": event.call_id,
+        "content": content,
+        "caller": {"type": "direct"},
+    }
+
+
 def error_fields(error: BridgeError, request_id: str) -> dict[str, object]:
     """Give the error envelope (wire-contract 1.8)."""
     return {
@@ -97,3 +122,18 @@ def error_fields(error: BridgeError, request_id: str) -> dict[str, object]:
 
 def _details(usage: Usage) -> dict[str, object] | None:
     return None if usage.thinking_tokens is None else {"thinking_tokens": usage.thinking_tokens}
+
+
+def _server_tools(usage: Usage) -> dict[str, object] | None:
+    searches = usage.web_search_requests
+    return {"web_search_requests": searches, "web_fetch_requests": 0} if searches else None
+
+
+def _hit(hit: SearchHit) -> dict[str, object]:
+    return {
+        "type": "web_search_result",
+        "url": hit.url,
+        "title": hit.title,
+        "encrypted_content": sealed(hit.snippet),
+        "page_age": hit.age,
+    }

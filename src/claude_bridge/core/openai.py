@@ -9,7 +9,9 @@ conversation has hundreds of them.
 
 from __future__ import annotations
 
-from msgspec import Raw, Struct
+from typing import Any
+
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 EMPTY = Raw(b"")
 """A Raw field that was absent."""
@@ -30,10 +32,22 @@ class ToolCall(Struct, gc=False):
     type: str = "function"
 
 
+class SignedToolCall(ToolCall, gc=False):
+    """A call in the history with what Gemini wants back with it."""
+
+    extra_content: Raw = EMPTY
+
+
 class TextPart(Struct, tag="text", tag_field="type", gc=False):
-    """A part of a user message: text."""
+    """A part of a message: text."""
 
     text: str
+
+
+class ThinkingPart(Struct, tag="thinking", tag_field="type", gc=False):
+    """A part of an assistant message as Mistral has it: past reasoning."""
+
+    thinking: list[TextPart]
 
 
 class ImageUrl(Struct, gc=False):
@@ -65,13 +79,20 @@ Part = TextPart | ImagePart | FilePart
 
 
 class ChatMessage(Struct, omit_defaults=True):
-    """One message of the request. ``content`` is always written: null beside tool calls is meant."""
+    """One message of the request. ``content`` is always written: null beside tool calls is meant.
+
+    ``prefix`` and ``partial`` mark the beginning of the answer to be continued (Mistral and DeepSeek; Moonshot).
+    """
 
     role: str
-    content: str | list[Part] | None
+    content: str | list[Part] | list[ThinkingPart | TextPart] | None
     reasoning_content: str | None = None
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
+    reasoning: str | None = None
+    reasoning_details: list[Any] | None = None
+    prefix: bool | None = None
+    partial: bool | None = None
 
 
 class FunctionDefinition(Struct, omit_defaults=True):
@@ -80,6 +101,7 @@ class FunctionDefinition(Struct, omit_defaults=True):
     name: str
     description: str | None = None
     parameters: Raw = EMPTY
+    strict: bool | None = None
 
 
 class FunctionTool(Struct):
@@ -103,9 +125,10 @@ class NamedToolChoice(Struct):
 
 
 class StreamOptions(Struct):
-    """``stream_options``."""
+    """``stream_options``; vLLM tells usage in every chunk if asked."""
 
     include_usage: bool = True
+    continuous_usage_stats: bool | UnsetType = UNSET
 
 
 class JsonSchema(Struct, omit_defaults=True):
@@ -136,6 +159,7 @@ class ChatRequest(Struct, omit_defaults=True):
     max_completion_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
+    top_k: int | None = None
     stop: list[str] | None = None
     reasoning_effort: str | None = None
     response_format: ResponseFormat | None = None
@@ -152,11 +176,12 @@ class FunctionDelta(Struct):
 
 
 class ToolCallDelta(Struct):
-    """A fragment of a call, with what tells which call it belongs to."""
+    """A fragment of a call, with what tells which call it belongs to; ``extra_content`` is Gemini's."""
 
     index: int | None = None
     id: str | None = None
     function: FunctionDelta | None = None
+    extra_content: Raw = EMPTY
 
 
 class Delta(Struct):
@@ -193,5 +218,7 @@ class Chunk(Struct):
     usage: Raw = EMPTY
     error: Raw = EMPTY
     timings: Raw = EMPTY
+    prompt_progress: Raw = EMPTY
     x_groq: Raw = EMPTY
     object: str | None = None
+    system_fingerprint: str | None = None

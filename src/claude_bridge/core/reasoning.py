@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
 from claude_bridge.core.anthropic import MessagesRequest, ThinkingConfig
 from claude_bridge.core.openai import ChatRequest
-from claude_bridge.core.target import ReasoningControl
-
-Level = Literal["none", "low", "medium", "high", "xhigh", "max"]
+from claude_bridge.core.traits import Level, ReasoningControl
 
 _EFFORTS: Final[Mapping[str, Level]] = {
     "low": "low",

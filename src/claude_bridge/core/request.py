@@ -11,6 +11,7 @@ from claude_bridge.core import reasoning, tools, wire
 from claude_bridge.core.anthropic import MessagesRequest, Tool
 from claude_bridge.core.chat import ChatMessages
 from claude_bridge.core.conversation import Conversation, read, system_text
+from claude_bridge.core.dialect import Shaping
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta, Usage
 from claude_bridge.core.openai import ChatRequest, JsonSchema, ResponseFormat
@@ -148,7 +149,7 @@ def _translate(request: MessagesRequest, target: Target, estimate: int, max_toke
         tool_names={**chat.names, **offered.downstream_names()},
         max_tokens=limit,
         with_tools=bool(offered.definitions),
-        echoed=target.reasoning_echo == "auto" and any(message.reasoning_content for message in messages),
+        echoed=target.reasoning_echo == "current_turn" and any(message.reasoning_content for message in messages),
     )
 
 
@@ -172,8 +173,10 @@ def _head(
             head.tool_choice = tools.chosen(request.tool_choice, offered)
             head.parallel_tool_calls = False if request.tool_choice.disable_parallel_tool_use else None
     extra: dict[str, object] = {}
-    reasoning.control(target.reasoning_control, reasoning.level(request), head, extra)
-    target.dialect.shape(head, extra)
+    wanted = reasoning.level(request)
+    reasoning.control(target.reasoning_control, wanted, head, extra)
+    shaping = Shaping(model=target.model, traits=target, level=wanted, with_tools=bool(offered.definitions))
+    target.dialect.shape(head, extra, shaping)
     return head, extra
 
 

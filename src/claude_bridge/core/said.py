@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from claude_bridge.core import wire
+from claude_bridge.core.snippets import opened
 
 NOISE: Final = frozenset(
     {
@@ -45,6 +46,8 @@ def said(value: Any, depth: int = 0) -> str:  # noqa: ANN401 - decoded JSON
         return "\n".join(text for text in (said(item, depth + 1) for item in value) if text)
     if isinstance(value, dict):
         kept = {key: item for key, item in value.items() if key not in NOISE and item not in _SILENT}
+        if found := opened(value.get("encrypted_content")):
+            kept["content"] = found  # of our own web search
         if kept.keys() <= {"text"} or kept.keys() <= {"content"}:
             return "\n".join(said(item, depth + 1) for item in kept.values())
         return "; ".join(f"{key}: {_inline(item, depth + 1)}" for key, item in kept.items())

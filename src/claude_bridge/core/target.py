@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any
 
-from attrs import frozen
+from attrs import fields, frozen
 
-from claude_bridge.core.dialect import DIALECTS, Dialect
-
-ReasoningControl = Literal["none", "effort", "enable_thinking", "thinking_type"]
-ReasoningEcho = Literal["auto", "never", "tool_turns", "all_turns", "after_last_user"]
-SystemMessages = Literal["fold", "inline"]
+from claude_bridge.core.dialect import GENERIC, Dialect
+from claude_bridge.core.traits import Traits
 
 
 @frozen(kw_only=True)
-class Target:
-    """One model at one backend, as far as a request's shape depends on it.
+class Target(Traits):
+    """One model at one backend, as far as a request's shape depends on it: its traits, its name and its limits.
 
     :ivar model: the backend's own name for it.
     :ivar context_window: tokens, prompt and answer together, where known.
@@ -23,10 +20,12 @@ class Target:
     """
 
     model: str
-    dialect: Dialect = DIALECTS["generic"]
+    dialect: Dialect = GENERIC
     context_window: int | None = None
     max_output_tokens: int | None = None
-    reasoning_control: ReasoningControl = "none"
-    reasoning_echo: ReasoningEcho = "auto"
-    system_messages: SystemMessages = "fold"
     strip_attribution: bool = True
+
+
+def as_fields(traits: Traits) -> dict[str, Any]:
+    """Give traits by name, to make a target of."""
+    return {each.name: getattr(traits, each.name) for each in fields(Traits)}

@@ -190,7 +190,9 @@ def _lenient_chunk(value: object) -> openai.Chunk:
         usage=_raw(value.get("usage")),
         error=_raw(value.get("error")),
         timings=_raw(value.get("timings")),
+        prompt_progress=_raw(value.get("prompt_progress")),
         x_groq=_raw(value.get("x_groq")),
+        system_fingerprint=_text(value.get("system_fingerprint")),
     )
     choices = value.get("choices")
     if isinstance(choices, list):
@@ -239,6 +241,7 @@ def _lenient_call(value: dict[str, Any]) -> openai.ToolCallDelta:
         index=_number(index),
         id=str(identifier) if isinstance(identifier, str | int) else None,
         function=_lenient_function(value.get("function")),
+        extra_content=_raw(value.get("extra_content")),
     )
 
 

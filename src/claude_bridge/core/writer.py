@@ -25,6 +25,8 @@ from claude_bridge.core.events import (
     Event,
     Finished,
     ReasoningDelta,
+    SearchResulted,
+    ServerToolCalled,
     TextDelta,
     ToolArgumentsDelta,
     ToolCallEnded,
@@ -38,6 +40,7 @@ PING: Final = sse.encode(b"ping", b'{"type":"ping"}')
 _TEXT: Final = -1
 _THINKING: Final = -2
 _NONE: Final = -3
+_WHOLE: Final = -4
 
 _DELTA: Final = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":%b:'
 _DELTA_KINDS: Final = {_TEXT: b'"text_delta","text"', _THINKING: b'"thinking_delta","thinking"'}
@@ -47,10 +50,11 @@ _DELTA_END: Final = b"}}\n\n"
 
 @define
 class _Held:
-    """A block that waits for the open tool call to end. ``call`` is its number, or _TEXT or _THINKING."""
+    """A block that waits for the open tool call to end. ``call`` is its number, or _TEXT, _THINKING or _WHOLE."""
 
     call: int
     start: ToolCallStarted | None
+    whole: ServerToolCalled | SearchResulted | None = None
     text: StringIO = field(factory=StringIO)
     ended: bool = False
 
@@ -143,6 +147,8 @@ class StreamWriter:
                 self._call(event, out)
             case ToolCallEnded():
                 self._end_call(event.call, out)
+            case ServerToolCalled() | SearchResulted():
+                self._whole(event, out)
             case Finished():
                 self._finish(event, out)
             case _:
@@ -177,6 +183,18 @@ class StreamWriter:
         else:
             self._start(event.call, event, out)
 
+    def _whole(self, event: ServerToolCalled | SearchResulted, out: list[bytes]) -> None:
+        """Write a block that came in one piece: a call of a tool that the bridge runs, or its result."""
+        if self._open >= 0:
+            self._wait(_Held(_WHOLE, None, event))  # the bridge's own, few and small: charged like an empty block
+        elif isinstance(event, ServerToolCalled):
+            self._begin(_WHOLE, message.server_call(event, {}), out)
+            self._delta(event.input_json, out)
+            self._stop(out)
+        else:
+            self._begin(_WHOLE, message.search_result(event), out)
+            self._stop(out)
+
     def _arguments(self, call: int, text: str, out: list[bytes]) -> None:
         if call == self._open:
             self._delta(text, out)
@@ -198,6 +216,9 @@ class StreamWriter:
             held = self._waiting.popleft()
             text = held.text.getvalue()
             self._held -= sizes.size(text) + sizes.BLOCK
+            if held.whole is not None:
+                self._whole(held.whole, out)
+                continue
             if held.start is None:
                 self._prose(held.call, text, out)
                 continue
@@ -230,14 +251,6 @@ class StreamWriter:
                 held.text.write(text)
 
     def _start(self, call: int, event: ToolCallStarted | None, out: list[bytes]) -> None:
-        self._stop(out)
-        if call != _TEXT:
-            self._blank = ""
-        if not self.started:
-            out.append(self.open())
-        self.content_started = True
-        self._index += 1
-        self._open = call
         if event is not None:
             self._called = True
             block: dict[str, object] = {
@@ -251,9 +264,21 @@ class StreamWriter:
             block = {"type": "text", "text": "", "citations": None}
         else:
             block = {"type": "thinking", "thinking": "", "signature": ""}
+        self._begin(call, block, out)
+
+    def _begin(self, kind: int, block: dict[str, object], out: list[bytes]) -> None:
+        """Begin the next block, after the one before it."""
+        self._stop(out)
+        if kind != _TEXT:
+            self._blank = ""
+        if not self.started:
+            out.append(self.open())
+        self.content_started = True
+        self._index += 1
+        self._open = kind
         start = {"type": "content_block_start", "index": self._index, "content_block": block}
         out.append(sse.encode(b"content_block_start", wire.encode(start)))
-        self._prefix = _DELTA % (self._index, _DELTA_KINDS.get(call, _TOOL_DELTA))
+        self._prefix = _DELTA % (self._index, _DELTA_KINDS.get(kind, _TOOL_DELTA))
 
     def _delta(self, text: str, out: list[bytes]) -> None:
         self._size += len(text)

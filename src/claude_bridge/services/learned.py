@@ -67,7 +67,7 @@ class Learned:
         refusal unless a policy is configured.
         """
         note = self.note(backend, target.model)
-        refused = note.refuses_reasoning and target.reasoning_echo == "auto"
+        refused = note.refuses_reasoning and target.reasoning_echo == "current_turn"
         return evolve(
             target,
             context_window=note.context_window if target.context_window is None else target.context_window,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from claude_bridge.config.schema import Backend
-from claude_bridge.core.dialect import DIALECTS
+from claude_bridge.core.dialects.registry import DIALECTS
 from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamTimeout, UpstreamUnreachable
 from claude_bridge.core.events import Event, Finished, TextDelta
 from claude_bridge.core.failures import UpstreamFailure

@@ -5,14 +5,14 @@ Today a plan has one choice. Everything that runs a plan already walks a list.
 
 from __future__ import annotations
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.dialect import resolve
 from claude_bridge.core.errors import NotFound
 from claude_bridge.core.facts import plain_model
-from claude_bridge.core.target import Target
+from claude_bridge.core.target import Target, as_fields
+from claude_bridge.services.detection import Detection
 from claude_bridge.services.dispatch.credentials import HOME, for_list
 from claude_bridge.services.dispatch.lists import all_lists
 from claude_bridge.services.interfaces import ModelInfo, ModelLists
@@ -47,6 +47,7 @@ class Planner:
 
     _config: Config
     _lists: ModelLists
+    _detection: Detection = field(factory=Detection)
 
     async def plan(self, model: str, credential: Secret | None) -> Plan:
         """Give the choices for ``model``, best first; raises `NotFound` if nothing can serve it.
@@ -133,16 +134,14 @@ class Planner:
         info = find(self._lists.known(backend, shown), model.name)
         return info.context_window if info is not None else None
 
-    @staticmethod
-    def _choice(backend: Backend, model: Model, shown: str, window: int | None) -> Choice:
+    def _choice(self, backend: Backend, model: Model, shown: str, window: int | None) -> Choice:
+        dialect = self._detection.of(backend).dialect
         target = Target(
+            **as_fields(model.over(dialect.traits(model.name))),
             model=model.name,
-            dialect=resolve(backend.dialect),
+            dialect=dialect,
             context_window=window,
             max_output_tokens=model.max_output_tokens,
-            reasoning_control=model.reasoning_control,
-            reasoning_echo=model.reasoning_echo,
-            system_messages=model.system_messages,
             strip_attribution=backend.strip_attribution,
         )
         return Choice(backend=backend, target=target, shown=shown, show_reasoning=model.show_reasoning)

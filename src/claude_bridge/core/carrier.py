@@ -1,0 +1,50 @@
+"""What a backend wants back and text cannot carry, inside strings that clients return as they are.
+
+``cb1.`` and base64url of JSON ``{"d": dialect, "m": model, "x": state}`` travels in the signature of a thinking
+block, or in the data of a redacted one (wire-contract 5.5, findings 17). So nothing has to be remembered: a restarted
+bridge, or another one behind the same balancer, knows it again.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Final
+
+from attrs import frozen
+
+from claude_bridge.core import wire
+
+PREFIX: Final = "cb1."
+LARGEST: Final = 1 << 20
+"""Characters; encrypted reasoning of a long answer has tens of thousands, and hostile JSON takes much memory."""
+
+
+@frozen
+class Carried:
+    """State of an answer that ``model`` gave in ``dialect``: plain JSON values."""
+
+    dialect: str
+    model: str
+    state: object
+
+
+def pack(carried: Carried) -> str:
+    """Give the carrier, or "" for a state that is too large to travel."""
+    raw = wire.encode({"d": carried.dialect, "m": carried.model, "x": carried.state})
+    text = PREFIX + urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return text if len(text) <= LARGEST else ""
+
+
+def unpack(text: str) -> Carried | None:
+    """Give what a carrier holds; None for any other text, Anthropic's own signatures among them."""
+    if not text.startswith(PREFIX) or len(text) > LARGEST:
+        return None
+    encoded = text.removeprefix(PREFIX)
+    try:
+        value = wire.decode(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+    except (binascii.Error, ValueError, wire.WireError):
+        return None
+    if not isinstance(value, dict) or not isinstance(value.get("d"), str) or not isinstance(value.get("m"), str):
+        return None
+    return Carried(value["d"], value["m"], value.get("x"))

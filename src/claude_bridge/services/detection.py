@@ -1,0 +1,56 @@
+"""Which dialect does a backend with ``dialect = auto`` speak? What it says of itself, told once in the log.
+
+The host decides, else what the backend reveals in its model list, its answers or its refusals. Until then it is the
+generic one, which loses nothing. What was found out is not undone by a later clue.
+"""
+
+from __future__ import annotations
+
+from attrs import define, field
+from twisted.logger import Logger
+
+from claude_bridge.config.dialects import UNKNOWN, configured
+from claude_bridge.config.schema import Backend
+from claude_bridge.core.dialect import Clues, Dialect
+from claude_bridge.core.dialects.registry import DIALECTS, Decided, decide
+
+_log = Logger()
+
+
+@define(eq=False)
+class Detection:
+    """The dialects of all backends, as far as they are known."""
+
+    _decided: dict[str, Decided] = field(factory=dict)
+
+    def of(self, backend: Backend) -> Decided:
+        """Give a backend's dialect and why it is the one."""
+        known = self._decided.get(backend.name)
+        if known is None:
+            known = self._decided[backend.name] = configured(backend)
+        return known
+
+    def revealed(self, backend: Backend, clues: Clues) -> None:
+        """Take what a backend says of itself; it counts only where nothing is known yet."""
+        if self.of(backend) is not UNKNOWN:
+            return
+        found = decide(clues)
+        if found is not None:
+            self._decided[backend.name] = found
+            self._tell(backend, found)
+
+    def recall(self, backend: Backend, name: str) -> None:
+        """Take up what an earlier run of the daemon found out."""
+        dialect: Dialect | None = DIALECTS.get(name)
+        if dialect is not None and self.of(backend) is UNKNOWN:
+            self._decided[backend.name] = Decided(dialect, "found out earlier")
+
+    @staticmethod
+    def _tell(backend: Backend, found: Decided) -> None:
+        _log.info(
+            "backend {backend} speaks the dialect {dialect}: {why}",
+            event="dialect",
+            backend=backend.name,
+            dialect=found.dialect.name,
+            why=found.why,
+        )
