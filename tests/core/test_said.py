@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_bridge.core import message
+from claude_bridge.core.events import SearchHit, SearchResulted
 from claude_bridge.core.said import DEEPEST, NOISE, said
 
 JSON = st.recursive(
@@ -52,6 +54,11 @@ class SaidTests:
         """Markers, ids and encrypted blobs fill no context, however deep they stand."""
         noisy = dict.fromkeys(NOISE, "noise")
         assert said({"a": [{"b": {"c": "word", **noisy}, **noisy}], **noisy}) == "a: b: {c: word}"
+
+    def test_own_search(self) -> None:
+        """What the bridge's own search had found can be read by the model in a later turn, foreign blobs cannot."""
+        block = message.search_result(SearchResulted("srvtoolu_1", (SearchHit("T", "https://e.org/", "Rain; 9 °C"),)))
+        assert said(block) == "title: T; url: https://e.org/; content: Rain; 9 °C"
 
     def test_deep(self) -> None:
         """Below a certain depth JSON is given as it is."""
