@@ -213,7 +213,7 @@ class ReadFieldTests:
             ("backend", "idle_timeout", "2000h", "must be from"),
             ("limits", "max_body", "2G", "must be from"),
             ("model", "context_window", "0", "must be from"),
-            ("model", "reasoning_echo", "tool_turn", r"did you mean tool_turns\? \(valid: auto, never"),
+            ("model", "reasoning_echo", "tool_turn", r"did you mean tool_turns\? \(valid: current_turn, never"),
             ("server", "credentials", "zzz", "valid: forward, keys, none"),
             ("backend", "dialect", "qwen", "valid: auto, generic"),
         ],
