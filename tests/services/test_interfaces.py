@@ -11,6 +11,7 @@ from claude_bridge.edge.answers import StreamAnswer, WholeAnswer
 from claude_bridge.services import interfaces
 from claude_bridge.services.breaker import CircuitAdmission, CircuitBreakers, NoAdmission, NoBreaker
 from claude_bridge.services.dispatch.attempt import Attempt
+from claude_bridge.services.documents.texts import PdfTexts
 from claude_bridge.services.models import CachedModelLists, Fetch
 from claude_bridge.services.request_log import RequestLog
 from claude_bridge.services.sweep import PeriodicSweep
@@ -40,6 +41,7 @@ SIDES = [
     (interfaces.Breaker, fakes.NotedBreaker),
     (interfaces.ModelLists, CachedModelLists),
     (interfaces.ModelLists, fakes.FixedLists),
+    (interfaces.Documents, PdfTexts),
     (interfaces.Records, RequestLog),
     (interfaces.Records, fakes.KeptRecords),
     (interfaces.Downstream, StreamAnswer),

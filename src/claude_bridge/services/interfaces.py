@@ -152,6 +152,16 @@ class ModelLists(Protocol):
         """Give what is cached, or nothing; never asks anybody."""
 
 
+class Documents(Protocol):
+    """Text of documents, for models that take no files."""
+
+    def text(self, data: str) -> Deferred[str]:
+        """Give the text of a PDF in base64, ready to be shown to a model; what cannot be read is a note in brackets.
+
+        Never fails but with ``CancelledError``, when it is cancelled.
+        """
+
+
 @frozen(kw_only=True)
 class AttemptRecord:
     """One upstream request, for the books: also one that failed or was abandoned."""

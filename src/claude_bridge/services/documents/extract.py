@@ -1,0 +1,150 @@
+"""The child: reads one PDF with pypdf and reports each page's text.
+
+It runs as a process of its own because a document may be made to take any time and memory: a process can be limited
+and killed, a thread cannot. It knows nothing of Twisted, so that it starts quickly.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import resource
+import sys
+import unicodedata
+from binascii import Error as InvalidBase64
+from binascii import a2b_base64
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+from math import ceil
+from typing import Final
+
+from pypdf import PdfReader
+from pypdf.errors import FileNotDecryptedError
+
+from claude_bridge.services.documents.limits import Limits
+from claude_bridge.services.documents.reports import Reason, Report
+
+HEADER: Final = b"%PDF-"
+HEADER_WITHIN: Final = 1024
+"""Bytes of junk that may come first: the PDF reference, implementation note 13 of appendix H, on what readers take."""
+
+FILES: Final = 16
+"""Open files: three pipes, and one module after another."""
+
+NICENESS: Final = 10
+"""Answers that stream are more urgent than a document."""
+
+_CONTROLS: Final = {
+    code: None for code in range(0xA0) if unicodedata.category(chr(code)) == "Cc" and chr(code) not in "\t\n"
+}
+
+
+def extract(document: bytes, *, max_pages: int, max_characters: int) -> Iterator[Report]:
+    """Read a PDF, as far as it can be read: ``total``, then each ``page``, then ``end``. Never raises.
+
+    What is wrong with a document is mended as far as pypdf can. One that is encrypted is read if its password is
+    empty, as it is where only printing or copying is to be prevented.
+    """
+    if HEADER not in document[:HEADER_WITHIN]:
+        yield "end", Reason.NOT_PDF
+        return
+    try:
+        reader = PdfReader(BytesIO(document), strict=False)
+        total = len(reader.pages)
+    except FileNotDecryptedError:
+        yield "end", Reason.PASSWORD
+    except MemoryError:
+        yield "end", Reason.MEMORY
+    except Exception:  # noqa: BLE001 - "broken PDF files might cause other Exceptions" (pypdf.errors)
+        yield "end", Reason.DAMAGED
+    else:
+        yield "total", total
+        yield from _pages(reader, total, max_pages, max_characters)
+
+
+def _pages(reader: PdfReader, total: int, max_pages: int, room: int) -> Iterator[Report]:
+    for number in range(min(total, max_pages)):
+        text = _text(reader, number)
+        if text is not None and len(text) > room:
+            if room:
+                yield "page", text[:room]
+            yield "end", Reason.CHARACTERS
+            return
+        room -= len(text or "")
+        yield "page", text
+    yield "end", Reason.PAGES if total > max_pages else None
+
+
+def _text(reader: PdfReader, number: int) -> str | None:
+    """Give a page's text; None if it cannot be read, which says nothing of the next page."""
+    try:
+        return clean(reader.pages[number].extract_text())
+    except Exception:  # noqa: BLE001 - as above; a MemoryError too, for what the page took is free again
+        return None
+
+
+def clean(text: str) -> str:
+    """Take out what is no text: control characters and halves of surrogate pairs, which broken fonts give."""
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return whole.translate(_CONTROLS).strip()
+
+
+def decode(document: bytes) -> bytes | None:
+    """Decode base64; None if it is not that. White space may be anywhere, as in what is made for mail."""
+    try:
+        return a2b_base64(b"".join(document.split()), strict_mode=True)
+    except InvalidBase64:
+        return None
+
+
+def read(document: bytes, limits: Limits) -> Iterator[Report]:
+    """Read a PDF in base64."""
+    decoded = decode(document)
+    if decoded is None:
+        return iter([("end", Reason.NOT_BASE64)])
+    return extract(decoded, max_pages=limits.max_pages, max_characters=limits.max_characters)
+
+
+def restrict(limits: Limits) -> None:
+    """Let this process have no more than it needs: no files to write, no core, no children, little memory and time.
+
+    The daemon kills a child that takes too long; the processor's time is limited for a child whose daemon is gone.
+    """
+    os.nice(NICENESS)
+    seconds = ceil(limits.seconds) + 1
+    _limit(resource.RLIMIT_AS, limits.memory, limits.memory)
+    _limit(resource.RLIMIT_CPU, seconds, seconds + 1)  # SIGXCPU at the first, SIGKILL at the second
+    _limit(resource.RLIMIT_NOFILE, FILES, FILES)
+    for kind in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NPROC):
+        _limit(kind, 0, 0)
+
+
+def _limit(kind: int, soft: int, hard: int) -> None:
+    """Set a limit; one that is stricter already stays."""
+    most = resource.getrlimit(kind)[1]
+    if most != resource.RLIM_INFINITY:
+        soft, hard = min(soft, most), min(hard, most)
+    resource.setrlimit(kind, (soft, hard))
+
+
+def say(report: Report) -> None:
+    """Write a report as one line, at once: what was said counts even if the next page is this process's end."""
+    line = json.dumps(report, ensure_ascii=False, separators=(",", ":"))
+    sys.stdout.buffer.write(line.encode() + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Read the document on standard input; ``arguments`` are those of `Limits`."""
+    limits = Limits.from_arguments(arguments)
+    logging.disable(logging.CRITICAL)  # pypdf's remarks on the document
+    restrict(limits)
+    say(("ready", None))
+    try:
+        reports = read(sys.stdin.buffer.read(), limits)
+    except MemoryError:
+        say(("end", Reason.MEMORY))
+        return
+    for report in reports:
+        say(report)

@@ -1,0 +1,170 @@
+"""The text of PDFs, read in a few child processes at a time and kept for the next turn of the conversation."""
+
+from __future__ import annotations
+
+from collections import deque
+from hashlib import sha256
+from typing import Final
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorProcess, IReactorTime
+
+from claude_bridge.services.documents.kept import Kept
+from claude_bridge.services.documents.limits import Limits
+from claude_bridge.services.documents.notes import shown, unread
+from claude_bridge.services.documents.reading import Reading
+from claude_bridge.services.documents.reports import Extracted, Reason
+
+MAX_CHILDREN: Final = 2
+"""A document keeps one processor busy, and with `limits.MEMORY` two may take 1.5 GB at worst."""
+
+MAX_QUEUED: Final = 64
+"""Who comes later would wait for more than ten minutes at worst; clients give up before that."""
+
+TROUBLE_SECONDS: Final = 300.0
+"""How long it is remembered that a document took too much time: the machine may only have been busy."""
+
+_SLICE: Final = 1 << 20
+"""Characters that are hashed at a time, so that no copy of a large document is made."""
+
+_FLEETING: Final = (Reason.FAILED, Reason.STOPPED)
+"""What says nothing of the document."""
+
+
+@define(eq=False)
+class Job:
+    """One document that somebody waits for.
+
+    :ivar document: in base64.
+    :ivar reading: the child, None while it waits for its turn.
+    """
+
+    digest: bytes
+    document: str = field(repr=False)
+    waiting: list[Deferred[str]] = field(factory=list)
+    reading: Reading | None = None
+
+
+class PdfTexts:
+    """Implements `claude_bridge.services.interfaces.Documents`.
+
+    :param limits: of each document.
+    :param texts: where texts are kept.
+    :param max_children: documents read at the same time.
+    :param max_queued: documents that wait for their turn.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorProcess,
+        clock: IReactorTime,
+        limits: Limits | None = None,
+        *,
+        texts: Kept | None = None,
+        max_children: int = MAX_CHILDREN,
+        max_queued: int = MAX_QUEUED,
+    ) -> None:
+        self._reactor = reactor
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._kept = texts or Kept()
+        self._max_children = max_children
+        self._max_queued = max_queued
+        self._jobs: dict[bytes, Job] = {}
+        self._queue: deque[Job] = deque()
+        self._children: set[Reading] = set()
+        self._stopped = False
+
+    def text(self, data: str) -> Deferred[str]:
+        """Give the text of a PDF in base64, to be shown to a model; what cannot be read is a note in brackets.
+
+        Never fails but with ``CancelledError``, when cancelled: the reading ends then if nobody else waits.
+        """
+        digest = _digest(data)
+        known = None if digest is None else self._kept.get(digest, self._clock.seconds())
+        if digest is None or known is not None:
+            return succeed(known or unread(Reason.NOT_BASE64, self._limits))
+        refused = self._refusal(digest)
+        if refused is not None:
+            return succeed(unread(refused, self._limits))
+        return self._wait(self._jobs.get(digest) or self._queued(digest, data))
+
+    def stop(self) -> None:
+        """End all children; who waits gets what was read so far, and who comes now a note."""
+        self._stopped = True
+        self._queue.clear()
+        for job in tuple(self._jobs.values()):
+            if job.reading is not None:
+                job.reading.stop()
+            else:
+                self._finish(job, Extracted(reason=Reason.STOPPED))
+
+    def _refusal(self, digest: bytes) -> Reason | None:
+        if self._stopped:
+            return Reason.STOPPED
+        full = len(self._queue) >= self._max_queued and len(self._children) >= self._max_children
+        return Reason.CROWDED if full and digest not in self._jobs else None
+
+    def _queued(self, digest: bytes, document: str) -> Job:
+        job = self._jobs[digest] = Job(digest, document)
+        self._queue.append(job)
+        return job
+
+    def _wait(self, job: Job) -> Deferred[str]:
+        waiter: Deferred[str] = Deferred(lambda waiter: self._left(job, waiter))
+        job.waiting.append(waiter)
+        self._start()
+        return waiter
+
+    def _left(self, job: Job, waiter: Deferred[str]) -> None:
+        """Forget somebody who waited; without anybody else there is no use in reading on."""
+        if waiter not in job.waiting:
+            return
+        job.waiting.remove(waiter)
+        if job.waiting:
+            return
+        del self._jobs[job.digest]
+        if job.reading is not None:
+            job.reading.abandon()
+        else:
+            self._queue.remove(job)
+
+    def _start(self) -> None:
+        """Read what waits, as many at a time as may be."""
+        while self._queue and len(self._children) < self._max_children:
+            self._read(self._queue.popleft())
+
+    def _read(self, job: Job) -> None:
+        def done(extracted: Extracted) -> None:
+            self._finish(job, extracted)
+
+        def gone() -> None:
+            self._children.discard(reading)
+            self._start()
+
+        reading = job.reading = Reading(job.document, self._limits, done, gone)
+        job.document = ""
+        self._children.add(reading)
+        reading.start(self._reactor, self._clock)
+
+    def _finish(self, job: Job, extracted: Extracted) -> None:
+        del self._jobs[job.digest]
+        text = shown(extracted, self._limits)
+        if extracted.reason not in _FLEETING:
+            late = extracted.reason is Reason.TIME
+            self._kept.put(job.digest, text, self._clock.seconds() + TROUBLE_SECONDS if late else None)
+        waiting, job.waiting = job.waiting, []
+        for waiter in waiting:
+            if not waiter.called:  # one may have cancelled another
+                waiter.callback(text)
+
+
+def _digest(document: str) -> bytes | None:
+    """Name a document; None for what is no base64, as far as can be seen at a glance."""
+    if not document.isascii():
+        return None
+    digest = sha256()
+    for start in range(0, len(document), _SLICE):
+        digest.update(document[start : start + _SLICE].encode("ascii"))
+    return digest.digest()
