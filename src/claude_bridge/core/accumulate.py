@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from io import StringIO
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from claude_bridge.core import message, sse, wire
 from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import (
     Event,
     Finished,
+    PromptCounted,
     ReasoningDelta,
+    ReasoningState,
     SearchResulted,
     ServerToolCalled,
     TextDelta,
@@ -26,10 +29,10 @@ from claude_bridge.core.tokens import rough
 
 @define
 class _Block:
-    """A block that grows: ``call`` is what started it, or is all of it; None for text and thinking."""
+    """A block that grows: ``call`` is what started it, or is all of it; for thinking the state that goes with it."""
 
     kind: str
-    call: ToolCallStarted | ServerToolCalled | SearchResulted | None = None
+    call: ToolCallStarted | ServerToolCalled | SearchResulted | ReasoningState | None = None
     text: StringIO = field(factory=StringIO)
 
 
@@ -52,6 +55,8 @@ class Accumulator:
     _reasoned: bool = field(default=False, init=False)
     _characters: int = field(default=0, init=False)
     _cost: int = field(default=0, init=False)
+    _unsent: deque[ReasoningState] = field(factory=deque, init=False)
+    _counted: Usage | None = field(default=None, init=False)
 
     def take(self, events: Iterable[Event]) -> None:
         """Take events; raises `UpstreamProtocolError` if the answer outgrows ``max_size`` bytes."""
@@ -60,25 +65,30 @@ class Accumulator:
                 case TextDelta():
                     self._prose("text", event.text)
                 case ReasoningDelta():
-                    self._reasoned = True
-                    if self.show_reasoning:
-                        self._prose("thinking", event.text)
-                    else:
-                        self._grow(event.text)
+                    self._reasoning(event.text)
                 case ToolCallStarted():
-                    self._calls[event.call] = self._block("tool_use", event)
+                    self._call(event)
                 case ToolArgumentsDelta():
                     self._grow(event.json)
                     self._calls[event.call].text.write(event.json)
-                case ServerToolCalled():
-                    self._block("server_tool_use", event)
-                    self._grow(event.input_json)
-                case SearchResulted():  # the bridge's own, few and small: charged like an empty block
-                    self._block("web_search_tool_result", event)
                 case Finished():
                     self.finished = event
                 case _:
-                    pass
+                    self._rare(event)
+
+    def _rare(self, event: Event) -> None:
+        match event:
+            case ReasoningState():
+                self._state(event)
+            case PromptCounted():
+                self._counted = event.usage
+            case ServerToolCalled():
+                self._block("server_tool_use", event)
+                self._grow(event.input_json)
+            case SearchResulted():  # the bridge's own, few and small: charged like an empty block
+                self._block("web_search_tool_result", event)
+            case _:
+                pass
 
     @property
     def usage(self) -> Usage | None:
@@ -87,7 +97,8 @@ class Accumulator:
             return self.finished.usage
         if self.finished is None and not self._characters:
             return None
-        return Usage(self.input_tokens, rough(self._characters), estimated=True)
+        prompt = self._counted or Usage(self.input_tokens)
+        return evolve(prompt, output_tokens=rough(self._characters), estimated=True)
 
     def body(self) -> bytes:
         """Give the message as JSON; only once `finished` is set."""
@@ -106,6 +117,18 @@ class Accumulator:
         """Give the blocks so far."""
         return [_rendered(block) for block in self._blocks]
 
+    def _reasoning(self, text: str) -> None:
+        self._reasoned = True
+        if self.show_reasoning:
+            self._prose("thinking", text)
+        else:
+            self._grow(text)
+
+    def _call(self, event: ToolCallStarted) -> None:
+        while self._unsent:
+            self._block("redacted_thinking", self._unsent.popleft())
+        self._calls[event.call] = self._block("tool_use", event)
+
     def _prose(self, kind: str, text: str) -> None:
         """Take text or thinking; blank text waits as it does in the stream, and goes where nothing follows it."""
         if not self._blocks or self._blocks[-1].kind != kind:
@@ -118,7 +141,20 @@ class Accumulator:
         self._grow(text)
         self._blocks[-1].text.write(text)
 
-    def _block(self, kind: str, call: ToolCallStarted | ServerToolCalled | SearchResulted | None = None) -> _Block:
+    def _state(self, event: ReasoningState) -> None:
+        """Let state travel as it does in the stream."""
+        self._grow(event.carrier, said=False)
+        last = self._blocks[-1] if self._blocks else None
+        if last is not None and last.kind == "thinking" and last.call is None:
+            last.call = event
+        elif self.show_reasoning or self._calls:
+            self._block("redacted_thinking", event)
+        else:
+            self._unsent.append(event)
+
+    def _block(
+        self, kind: str, call: ToolCallStarted | ServerToolCalled | SearchResulted | ReasoningState | None = None
+    ) -> _Block:
         self._blank = ""
         self._cost += BLOCK
         if self._cost > self.max_size:
@@ -127,8 +163,8 @@ class Accumulator:
         self._blocks.append(block)
         return block
 
-    def _grow(self, text: str) -> None:
-        self._characters += len(text)
+    def _grow(self, text: str, *, said: bool = True) -> None:
+        self._characters += len(text) if said else 0
         self._cost += size(text)
         if self._cost > self.max_size:
             raise self._too_large()
@@ -152,9 +188,12 @@ def _rendered(block: _Block) -> dict[str, object]:
             return message.server_call(block.call, _input(block.call.input_json))
         case SearchResulted():
             return message.search_result(block.call)
+        case ReasoningState() if block.kind != "thinking":
+            return message.redacted(block.call)
     if block.kind == "text":
         return {"type": "text", "text": text, "citations": None}
-    return {"type": "thinking", "thinking": text, "signature": ""}
+    signature = block.call.carrier if isinstance(block.call, ReasoningState) else ""
+    return {"type": "thinking", "thinking": text, "signature": signature}
 
 
 def _input(text: str) -> object:

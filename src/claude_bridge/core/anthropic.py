@@ -53,7 +53,10 @@ class Metadata(Struct):
 
 
 class Tool(Struct):
-    """One entry of ``tools``: a custom tool, or a typed one known by its ``type``'s prefix."""
+    """One entry of ``tools``: a custom tool, or a typed one known by its ``type``'s prefix.
+
+    The last four are those of web search. They are raw, as no other tool is to be refused for them.
+    """
 
     name: str = ""
     type: str | None = None
@@ -62,6 +65,10 @@ class Tool(Struct):
     defer_loading: bool | None = None
     display_width_px: int | None = None
     display_height_px: int | None = None
+    max_uses: Raw = EMPTY
+    allowed_domains: Raw = EMPTY
+    blocked_domains: Raw = EMPTY
+    user_location: Raw = EMPTY
 
 
 class InputMessage(Struct):

@@ -72,6 +72,15 @@ def usage_of_timings(raw: Mapping[str, Any]) -> Usage | None:
     )
 
 
+def usage_of_progress(raw: object) -> Usage | None:
+    """Read llama.cpp's ``prompt_progress``: ``total`` tokens of the prompt, ``cache`` of them already known."""
+    total = _count(raw, "total") if isinstance(raw, dict) else None
+    if not total or not isinstance(raw, dict):
+        return None
+    cached = min(_count(raw, "cache") or 0, total)
+    return Usage(input_tokens=total - cached, cache_read_tokens=cached, raw=raw)
+
+
 def _part(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = raw.get(key)
     return value if isinstance(value, dict) else {}

@@ -8,7 +8,15 @@ from __future__ import annotations
 from typing import Final
 
 from claude_bridge.core.errors import BridgeError
-from claude_bridge.core.events import Finished, FinishReason, SearchHit, SearchResulted, ServerToolCalled, Usage
+from claude_bridge.core.events import (
+    Finished,
+    FinishReason,
+    ReasoningState,
+    SearchHit,
+    SearchResulted,
+    ServerToolCalled,
+    Usage,
+)
 from claude_bridge.core.snippets import sealed
 
 MAX_BLANK: Final = 1000
@@ -109,6 +117,11 @@ def search_result(event: SearchResulted) -> dict[str, object]:
         "content": content,
         "caller": {"type": "direct"},
     }
+
+
+def redacted(event: ReasoningState) -> dict[str, object]:
+    """Give the block that clients return as it is, and in which nobody reads."""
+    return {"type": "redacted_thinking", "data": event.carrier}
 
 
 def error_fields(error: BridgeError, request_id: str) -> dict[str, object]:

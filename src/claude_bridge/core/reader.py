@@ -12,10 +12,21 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from claude_bridge.core import finish, wire
-from claude_bridge.core.dialect import Dialect
+from claude_bridge.core import carrier, finish, wire
+from claude_bridge.core.carrier import Carried
+from claude_bridge.core.dialect import Dialect, StateKeeper
 from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamProtocolError
-from claude_bridge.core.events import Event, Finished, FinishReason, ReasoningDelta, Started, TextDelta, Usage
+from claude_bridge.core.events import (
+    Event,
+    Finished,
+    FinishReason,
+    PromptCounted,
+    ReasoningDelta,
+    ReasoningState,
+    Started,
+    TextDelta,
+    Usage,
+)
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.openai import Choice, Chunk, Delta
 from claude_bridge.core.sse import DEFAULT_LIMIT, Decoder, Frame
@@ -44,10 +55,12 @@ class Reader:
     :ivar done: `Finished` was given; everything later is ignored.
     :ivar failure: an error that the backend reported inside its answer, decoded, else None.
     :ivar error: what is wrong with the answer itself, else None.
+    :ivar fingerprint: what the backend calls its own state, or "": some are known by it.
     """
 
     dialect: Dialect
     random_bytes: RandomBytes
+    model: str = ""
     tool_names: Mapping[str, str] = field(factory=dict)
     stop_sequences: tuple[str, ...] = ()
     context_window: int | None = None
@@ -59,6 +72,7 @@ class Reader:
     done: bool = field(default=False, init=False)
     failure: object = field(default=None, init=False)
     error: BridgeError | None = field(default=None, init=False)
+    fingerprint: str = field(default="", init=False)
     _decoder: Decoder = field(init=False)
     _whole: list[bytes] | None = field(default=None, init=False)
     _whole_size: int = field(default=0, init=False)
@@ -66,6 +80,7 @@ class Reader:
     _plain: bytes = field(default=b"", init=False)
     _calls: ToolCalls = field(init=False)
     _splitter: ThinkSplitter | None = field(factory=ThinkSplitter, init=False)
+    _keeper: StateKeeper | None = field(init=False)
     _started: bool = field(default=False, init=False)
     _finish: str | None = field(default=None, init=False)
     _matched: str | int | None = field(default=None, init=False)
@@ -78,6 +93,7 @@ class Reader:
         """Set up the parts."""
         self._decoder = Decoder(self.max_event)
         self._calls = ToolCalls(dict(self.tool_names), self.random_bytes)
+        self._keeper = self.dialect.keeper()
 
     def feed(self, data: bytes) -> list[Event]:
         """Take body bytes and give the events they complete; look at `failure` and `error` afterwards."""
@@ -197,9 +213,14 @@ class Reader:
     def _chunk(self, chunk: Chunk, events: list[Event]) -> None:
         if not self._started and chunk.choices is not None:
             self._started = self.data_event_seen = True
+            self.fingerprint = chunk.system_fingerprint or ""
             events.append(Started(chunk.model or ""))
+            if chunk.usage and self._whole is None:
+                self._prompt_counted(chunk.usage, events)
         if chunk.usage and wire.present(chunk.usage):
             self._usage = chunk.usage
+        if chunk.prompt_progress and wire.present(chunk.prompt_progress):
+            self._progress(chunk.prompt_progress, events)
         if chunk.timings and wire.present(chunk.timings):
             self._timings = chunk.timings
         if chunk.x_groq and wire.present(chunk.x_groq):
@@ -208,6 +229,19 @@ class Reader:
             for choice in chunk.choices:
                 if not choice.index:
                     self._choice(choice, events)
+
+    def _prompt_counted(self, raw: wire.Raw, events: list[Event]) -> None:
+        """Tell the prompt's length where the first chunk has it (vLLM's ``continuous_usage_stats``)."""
+        value = wire.decode(raw)
+        usage = self.dialect.usage(value) if isinstance(value, dict) else None
+        if usage is not None:
+            events.append(PromptCounted(usage))
+
+    def _progress(self, raw: wire.Raw, events: list[Event]) -> None:
+        """Read llama.cpp's ``prompt_progress``: tokens of the prompt, of which so many were cached."""
+        usage = finish.usage_of_progress(wire.decode(raw))
+        if usage is not None:
+            events.append(PromptCounted(usage))
 
     def _read_groq(self, raw: wire.Raw) -> None:
         value = wire.decode(raw)
@@ -236,6 +270,8 @@ class Reader:
         reasoning = self.dialect.reasoning(delta)
         if reasoning:
             events.append(ReasoningDelta(reasoning))
+        if self._keeper is not None:
+            self._keep(self._keeper, delta, events)
         content = delta.content
         if content:
             if isinstance(content, str):
@@ -248,10 +284,24 @@ class Reader:
         if delta.tool_calls or delta.function_call is not None:
             self._feed_calls(delta, events)
 
+    def _keep(self, keeper: StateKeeper, delta: Delta, events: list[Event]) -> None:
+        """Let the keeper look; what it has belongs to the reasoning, which ends where something else begins."""
+        keeper.delta(delta)
+        if delta.content or delta.tool_calls:
+            self._carry(keeper.flush(), events)
+
+    def _carry(self, state: object | None, events: list[Event]) -> None:
+        if state is not None:
+            packed = carrier.pack(Carried(self.dialect.name, self.model, state))
+            if packed:
+                events.append(ReasoningState(packed))
+
     def _feed_calls(self, delta: Delta, events: list[Event]) -> None:
         if self._splitter is not None:
             self._splitter.interrupt(events)
         for call in delta.tool_calls or ():
+            if self._keeper is not None:
+                self._carry(self._keeper.before_call(call), events)
             self._calls.feed(call, events)
         if delta.function_call is not None:
             self._calls.feed_whole(delta.function_call, events)
@@ -284,6 +334,8 @@ class Reader:
             self._splitter.end(events)
             self._splitter = None
         self._calls.end(events)
+        if self._keeper is not None:
+            self._carry(self._keeper.flush(), events)
         usage = self._final_usage()
         reason = finish.finish_reason(self._finish, self._matched, self.stop_sequences)
         if self._refused and reason is FinishReason.STOPPED:

@@ -21,8 +21,10 @@ _LEGAL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_-]")
 _NO_PARAMETERS: Final = Raw(b'{"type":"object","properties":{}}')
 
+WEB_SEARCH: Final = "web_search_"
+
 SERVER_TOOLS: Final = (
-    "web_search_",
+    WEB_SEARCH,
     "web_fetch_",
     "code_execution_",
     "tool_search_tool_",
@@ -122,7 +124,7 @@ def only_web_search(tools: Sequence[Tool], *, referenced: Callable[[], AbstractS
     ``referenced`` gives the names of loaded tools; it is asked only if that decides.
     """
     kinds = [tool.type or "custom" for tool in tools]
-    if not any(kind.startswith("web_search_") for kind in kinds):
+    if not any(kind.startswith(WEB_SEARCH) for kind in kinds):
         return False
     others = [tool for tool, kind in zip(tools, kinds, strict=True) if not kind.startswith(SERVER_TOOLS)]
     if any(not tool.defer_loading for tool in others):

@@ -17,14 +17,16 @@ from collections.abc import Iterable
 from io import StringIO
 from typing import Final
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from claude_bridge.core import message, sizes, sse, wire
 from claude_bridge.core.errors import BridgeError, UpstreamProtocolError
 from claude_bridge.core.events import (
     Event,
     Finished,
+    PromptCounted,
     ReasoningDelta,
+    ReasoningState,
     SearchResulted,
     ServerToolCalled,
     TextDelta,
@@ -42,6 +44,9 @@ _THINKING: Final = -2
 _NONE: Final = -3
 _WHOLE: Final = -4
 
+Whole = ServerToolCalled | SearchResulted | ReasoningState
+"""What comes as a block in one piece."""
+
 _DELTA: Final = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":%b:'
 _DELTA_KINDS: Final = {_TEXT: b'"text_delta","text"', _THINKING: b'"thinking_delta","thinking"'}
 _TOOL_DELTA: Final = b'"input_json_delta","partial_json"'
@@ -54,7 +59,7 @@ class _Held:
 
     call: int
     start: ToolCallStarted | None
-    whole: ServerToolCalled | SearchResulted | None = None
+    whole: Whole | None = None
     text: StringIO = field(factory=StringIO)
     ended: bool = False
 
@@ -87,6 +92,9 @@ class StreamWriter:
     _called: bool = field(default=False, init=False)
     _reasoned: bool = field(default=False, init=False)
     _size: int = field(default=0, init=False)
+    _signature: str = field(default="", init=False)
+    _unsent: deque[ReasoningState] = field(factory=deque, init=False)
+    _counted: Usage | None = field(default=None, init=False)
 
     @property
     def usage(self) -> Usage | None:
@@ -98,7 +106,7 @@ class StreamWriter:
         if self.started:
             return b""
         self.started = True
-        start = message.envelope(self.message_id, self.model, message.usage_fields(Usage(self.input_tokens)))
+        start = message.envelope(self.message_id, self.model, message.usage_fields(self._prompt(0)))
         return sse.encode(b"message_start", wire.encode({"type": "message_start", "message": start})) + PING
 
     def forget(self) -> None:
@@ -106,6 +114,8 @@ class StreamWriter:
         self._blank = ""
         self._size = 0
         self._reasoned = False
+        self._counted = None
+        self._unsent.clear()
 
     def ping(self) -> bytes:
         """Give a keep-alive, or nothing where none may stand."""
@@ -149,6 +159,11 @@ class StreamWriter:
                 self._end_call(event.call, out)
             case ServerToolCalled() | SearchResulted():
                 self._whole(event, out)
+            case ReasoningState():
+                self._state(event, out)
+            case PromptCounted():
+                self._counted = event.usage
+                out.append(self.ping())  # a long prompt is being read: that is life
             case Finished():
                 self._finish(event, out)
             case _:
@@ -183,17 +198,34 @@ class StreamWriter:
         else:
             self._start(event.call, event, out)
 
-    def _whole(self, event: ServerToolCalled | SearchResulted, out: list[bytes]) -> None:
-        """Write a block that came in one piece: a call of a tool that the bridge runs, or its result."""
-        if self._open >= 0:
-            self._wait(_Held(_WHOLE, None, event))  # the bridge's own, few and small: charged like an empty block
-        elif isinstance(event, ServerToolCalled):
-            self._begin(_WHOLE, message.server_call(event, {}), out)
-            self._delta(event.input_json, out)
-            self._stop(out)
+    def _state(self, event: ReasoningState, out: list[bytes]) -> None:
+        """Let state travel as the signature of the thinking that it belongs to, else in a block of its own.
+
+        Where the client did not ask for thinking, such a block only comes with a call of a tool: then the server wants
+        the state back, and without a call a simple client expects text and nothing else.
+        """
+        if self._open == _THINKING and not self._signature:
+            self._signature = event.carrier
+        elif self.show_reasoning or self._called:
+            self._whole(event, out)
         else:
-            self._begin(_WHOLE, message.search_result(event), out)
-            self._stop(out)
+            self._unsent.append(event)
+            self._charge(sizes.BLOCK + len(event.carrier))
+
+    def _whole(self, event: Whole, out: list[bytes]) -> None:
+        """Write a block that came in one piece: a call of a tool that the bridge runs, its result, or state."""
+        if self._open >= 0:
+            self._wait(_Held(_WHOLE, None, event))
+            return
+        match event:
+            case ServerToolCalled():
+                self._begin(_WHOLE, message.server_call(event, {}), out)
+                self._delta(event.input_json, out)
+            case SearchResulted():
+                self._begin(_WHOLE, message.search_result(event), out)
+            case _:
+                self._begin(_WHOLE, message.redacted(event), out)
+        self._stop(out)
 
     def _arguments(self, call: int, text: str, out: list[bytes]) -> None:
         if call == self._open:
@@ -215,7 +247,7 @@ class StreamWriter:
         while self._waiting and self._open < 0:
             held = self._waiting.popleft()
             text = held.text.getvalue()
-            self._held -= sizes.size(text) + sizes.BLOCK
+            self._held -= sizes.size(text) + _weight(held)
             if held.whole is not None:
                 self._whole(held.whole, out)
                 continue
@@ -234,7 +266,7 @@ class StreamWriter:
             raise UpstreamProtocolError(f"more than {self.max_held} bytes had to wait for an unfinished tool call")
 
     def _wait(self, held: _Held) -> None:
-        self._charge(sizes.BLOCK)
+        self._charge(_weight(held))
         self._waiting.append(held)
 
     def _hold(self, call: int, text: str) -> None:
@@ -253,6 +285,8 @@ class StreamWriter:
     def _start(self, call: int, event: ToolCallStarted | None, out: list[bytes]) -> None:
         if event is not None:
             self._called = True
+            while self._unsent:
+                self._whole(self._unsent.popleft(), out)
             block: dict[str, object] = {
                 "type": "tool_use",
                 "id": event.id,
@@ -288,7 +322,8 @@ class StreamWriter:
         if self._open == _NONE:
             return
         if self._open == _THINKING:
-            signature = {"type": "signature_delta", "signature": ""}
+            signature = {"type": "signature_delta", "signature": self._signature}
+            self._signature = ""
             delta = {"type": "content_block_delta", "index": self._index, "delta": signature}
             out.append(sse.encode(b"content_block_delta", wire.encode(delta)))
         stop = {"type": "content_block_stop", "index": self._index}
@@ -315,4 +350,16 @@ class StreamWriter:
         self.ended = True
 
     def _so_far(self) -> Usage:
-        return Usage(self.input_tokens, rough(self._size), estimated=True)
+        return evolve(self._prompt(rough(self._size)), estimated=True)
+
+    def _prompt(self, output: int) -> Usage:
+        """Give the prompt's counts, the backend's own if it has told them already."""
+        if self._counted is None:
+            return Usage(self.input_tokens, output)
+        counted = self._counted
+        return Usage(counted.input_tokens, output, counted.cache_read_tokens, counted.cache_write_tokens)
+
+
+def _weight(held: _Held) -> int:
+    """Give what a held block costs besides its text; those of the bridge's own are few and small."""
+    return sizes.BLOCK + (len(held.whole.carrier) if isinstance(held.whole, ReasoningState) else 0)
