@@ -128,10 +128,14 @@ def _limit(kind: int, soft: int, hard: int) -> None:
     resource.setrlimit(kind, (soft, hard))
 
 
+def line_of(report: Report) -> bytes:
+    """Give a report as a line of JSON."""
+    return json.dumps(report, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
 def say(report: Report) -> None:
-    """Write a report as one line, at once: what was said counts even if the next page is this process's end."""
-    line = json.dumps(report, ensure_ascii=False, separators=(",", ":"))
-    sys.stdout.buffer.write(line.encode() + b"\n")
+    """Write a report at once: what was said counts even if the next page is this process's end."""
+    sys.stdout.buffer.write(line_of(report))
     sys.stdout.buffer.flush()
 
 
