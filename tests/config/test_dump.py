@@ -29,6 +29,7 @@ SERVER = st.builds(
     list_backend_models=st.none() | st.booleans(),
     commit_after=st.floats(0, 86_400),
     ping_interval=SECONDS,
+    state_dir=st.sampled_from([None, "none", "/var/lib/$x y"]),
 )
 HEADER = st.tuples(
     st.sampled_from(["X-Title", "HTTP-Referer", "x-a!#$%&'*+.^_`|~-"]),

@@ -85,6 +85,7 @@ def _derived(key: str, config: Config) -> str:
         "context_window": "taken from the backend's list of models or its errors",
         "idle_timeout": "600 s where tools were sent, else 300 s",
         "max_output_tokens": "the client's max_tokens is kept as far as the window allows",
+        "state_dir": "$STATE_DIRECTORY, else $XDG_STATE_HOME/claude-bridge, else ~/.local/state/claude-bridge",
     }[key]
 
 

@@ -34,6 +34,9 @@ _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+)\s*:\s*([\x20-\x7e]*)")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\]")
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@]+")
 
+NO_DIRECTORY = "none"
+"""The word for a directory that is not wanted."""
+
 OWN_HEADERS = frozenset(
     {
         *("accept", "accept-encoding", "authorization", "connection", "content-encoding", "content-length"),
@@ -129,10 +132,18 @@ def origin(text: str) -> str:
     return text
 
 
+def directory(text: str) -> str:
+    """Read the absolute path of a directory, or ``none``. A daemon's own directory is nowhere to start from."""
+    if text != NO_DIRECTORY and not text.startswith("/"):
+        raise ValueError("must be the absolute path of a directory, or none")
+    return text
+
+
 _NUMBERS: Mapping[str, Parse] = {"bytes": size, "tokens": tokens}
 """How whole numbers are read, by their unit."""
 
 SHAPES: Mapping[str, Parse] = {
+    "directory": directory,
     "endpoint": endpoint,
     "header": header,
     "host": host_name,

@@ -97,6 +97,13 @@ class Server:
         10.0, "Silence after which a streaming client gets a `ping`.", unit="s", validator=WAIT
     )
     drain_timeout: float = option(60.0, "How long a stop waits for answers under way.", unit="s", validator=PAUSE)
+    state_dir: str | None = option(
+        None,
+        "Directory that keeps what backends reveal (windows, limits, token ratios; nothing of a conversation) across "
+        "restarts, or `none`. Default: `$STATE_DIRECTORY`, `$XDG_STATE_HOME/claude-bridge` or "
+        "`~/.local/state/claude-bridge`.",
+        shape="directory",
+    )
 
 
 @frozen(kw_only=True)
