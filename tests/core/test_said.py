@@ -58,7 +58,7 @@ class SaidTests:
     def test_own_search(self) -> None:
         """What the bridge's own search had found can be read by the model in a later turn, foreign blobs cannot."""
         block = message.search_result(SearchResulted("srvtoolu_1", (SearchHit("T", "https://e.org/", "Rain; 9 °C"),)))
-        assert said(block) == "title: T; url: https://e.org/; content: Rain; 9 °C"
+        assert said(block) == "url: https://e.org/; title: T; content: Rain; 9 °C"
 
     def test_deep(self) -> None:
         """Below a certain depth JSON is given as it is."""

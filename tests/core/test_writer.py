@@ -15,7 +15,9 @@ from claude_bridge.core.events import (
     Event,
     Finished,
     FinishReason,
+    PromptCounted,
     ReasoningDelta,
+    ReasoningState,
     SearchHit,
     SearchResulted,
     ServerToolCalled,
@@ -51,6 +53,12 @@ def written(*events: Event, **options: Any) -> bytes:
     """Write a whole answer, an event at a time."""
     writer = make(**options)
     return b"".join(writer.write([event]) for event in events)
+
+
+def told(events: list[Event], **options: Any) -> list[Any]:
+    """Write a whole answer and give its blocks."""
+    blocks: list[Any] = check_stream(written(*events, **options))["content"]
+    return blocks
 
 
 def content(*events: Event, **options: Any) -> list[Any]:
@@ -172,7 +180,7 @@ class StreamWriterTests:
         """Blocks never overlap: a search that comes while a client's tool call is open stands behind it."""
         called = ServerToolCalled("srvtoolu_1", "web_search", '{"query":"q"}')
         failed = SearchResulted("srvtoolu_1", error_code="unavailable")
-        parts = [start(0), called, failed, ToolArgumentsDelta(0, "{}"), TextDelta("x"), END]
+        parts: list[Event] = [start(0), called, failed, ToolArgumentsDelta(0, "{}"), TextDelta("x"), END]
         kinds = [block["type"] for block in check_stream(written(*parts))["content"]]
         assert kinds == ["tool_use", "server_tool_use", "web_search_tool_result", "text"]
 
@@ -247,6 +255,72 @@ class StreamWriterTests:
     def test_empty_answer(self) -> None:
         """An answer without content is still a whole message."""
         assert content() == []
+
+
+class StateTests:
+    """What the backend wants back and text cannot carry."""
+
+    def test_signature(self) -> None:
+        """State that comes with thinking travels as its signature."""
+        blocks = told([ReasoningDelta("hm"), ReasoningState("cb1.x"), TextDelta("yes"), END])
+        assert blocks == [
+            {"type": "thinking", "thinking": "hm", "signature": "cb1.x"},
+            {"type": "text", "text": "yes", "citations": None},
+        ]
+
+    def test_own_block(self) -> None:
+        """State without readable thinking, or a second one, has a block of its own, in its place."""
+        states: list[Event] = [ReasoningState("cb1.x"), ReasoningState("cb1.y")]
+        blocks = told([ReasoningDelta("hm"), *states, start(0), ToolCallEnded(0), ReasoningState("cb1.z"), END])
+        assert [(block["type"], block.get("signature") or block.get("data")) for block in blocks] == [
+            ("thinking", "cb1.x"),
+            ("redacted_thinking", "cb1.y"),
+            ("tool_use", None),
+            ("redacted_thinking", "cb1.z"),
+        ]
+
+    def test_waits_for_an_open_call(self) -> None:
+        """State of a later parallel call stands in front of that call."""
+        events: list[Event] = [start(0), ReasoningState("cb1.x"), start(1), ToolCallEnded(1), ToolCallEnded(0), END]
+        assert [block["type"] for block in told(events)] == ["tool_use", "redacted_thinking", "tool_use"]
+
+    def test_hidden(self) -> None:
+        """A client that did not ask for thinking gets state only with a call, in front of it."""
+        hidden: list[Event] = [ReasoningDelta("hm"), ReasoningState("cb1.x")]
+        assert [block["type"] for block in told([*hidden, TextDelta("yes"), END], show_reasoning=False)] == ["text"]
+        called = told([*hidden, start(0), ToolCallEnded(0), END], show_reasoning=False)
+        assert [block["type"] for block in called] == ["redacted_thinking", "tool_use"]
+
+    def test_of_another_attempt(self) -> None:
+        """State that a failed attempt left is not sent with the answer of the next one."""
+        writer = make(show_reasoning=False)
+        writer.open()
+        writer.write([ReasoningState("cb1.old"), PromptCounted(Usage(99))])
+        writer.forget()
+        assert b"cb1.old" not in writer.write([start(0), ToolCallEnded(0), END])
+
+
+class PromptTests:
+    """A backend that tells the prompt's length early."""
+
+    def test_message_start(self) -> None:
+        """The true count stands in ``message_start``, divided as at the end."""
+        writer = make(input_tokens=5)
+        usage = read_events(writer.write([PromptCounted(Usage(30, 1, 70)), TextDelta("x")]))[0].data["message"]["usage"]
+        assert (usage["input_tokens"], usage["cache_read_input_tokens"], usage["output_tokens"]) == (30, 70, 0)
+
+    def test_progress(self) -> None:
+        """Each progress of a long prompt is a sign of life on an open stream, and nothing on one that is not."""
+        writer = make()
+        assert writer.write([PromptCounted(Usage(30))]) == b""
+        writer.open()
+        assert writer.write([PromptCounted(Usage(30))]) == PING
+
+    def test_broken_off(self) -> None:
+        """The true count is booked for an answer that was broken off."""
+        writer = make(input_tokens=5)
+        writer.write([PromptCounted(Usage(30)), TextDelta("four")])
+        assert writer.usage == Usage(30, 2, estimated=True)
 
 
 class OrderTests:
