@@ -16,6 +16,7 @@ EMPTY_STRINGS = {
     "tool_use": (),
     "server_tool_use": (),
     "web_search_tool_result": (),
+    "redacted_thinking": (),
 }
 """The string fields that a block must begin with, empty."""
 

@@ -14,7 +14,9 @@ from claude_bridge.core.events import (
     Event,
     Finished,
     FinishReason,
+    PromptCounted,
     ReasoningDelta,
+    ReasoningState,
     SearchErrorCode,
     SearchHit,
     SearchResulted,
@@ -106,14 +108,18 @@ FINISHES = st.builds(
 
 @st.composite
 def event_sequences(draw: st.DrawFn) -> list[Event]:
-    """Draw the events of a finished answer: calls that overlap, and text, reasoning and searches anywhere between."""
+    """Draw the events of a finished answer: calls that overlap, text, reasoning, state and searches between."""
     count = draw(st.integers(0, 3))
     left = {number: _call(draw, number) for number in range(count)}
     events: list[Event] = []
     begun = 0
     while bool(left) or draw(st.integers(0, 3)):
-        kind = draw(st.sampled_from("ctrccs" if left else "trs"))
-        if kind == "s":
+        kind = draw(st.sampled_from("ctrccsxp" if left else "trsxp"))
+        if kind == "x":
+            events.append(ReasoningState(f"cb1.state{len(events)}"))
+        elif kind == "p":
+            events.append(PromptCounted(Usage(draw(st.integers(0, 999)), cache_read_tokens=draw(st.integers(0, 9)))))
+        elif kind == "s":
             events += _search(draw, len(events))
         elif kind == "c":
             # calls begin in order, then go on in any order

@@ -16,6 +16,7 @@ from claude_bridge.core.events import (
     Event,
     Finished,
     FinishReason,
+    PromptCounted,
     ReasoningDelta,
     Started,
     TextDelta,
@@ -49,6 +50,16 @@ def whole(*events: Event, **options: Any) -> dict[str, Any]:
     accumulator.take(events)
     message: dict[str, Any] = json.loads(accumulator.body())
     return message
+
+
+class PromptTests:
+    """A backend that tells the prompt's length early."""
+
+    def test_prompt_counted(self) -> None:
+        """The backend's early count is booked for an answer that was broken off."""
+        accumulator = make(input_tokens=5)
+        accumulator.take([PromptCounted(Usage(30)), TextDelta("four")])
+        assert accumulator.usage == Usage(30, 2, estimated=True)
 
 
 class AccumulatorTests:

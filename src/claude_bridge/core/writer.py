@@ -249,7 +249,7 @@ class StreamWriter:
             text = held.text.getvalue()
             self._held -= sizes.size(text) + _weight(held)
             if held.whole is not None:
-                self._whole(held.whole, out)
+                self._other(held.whole, out)
                 continue
             if held.start is None:
                 self._prose(held.call, text, out)
