@@ -98,6 +98,10 @@ class Dialect(Protocol):
     def key_header(self) -> str:
         """Name the header that takes the credential."""
 
+    @property
+    def stateful(self) -> bool:
+        """Tell whether `restore` does anything; it is not even called otherwise."""
+
     def recognised(self, clues: Clues) -> str:
         """Say by what this server is recognised ("host api.deepseek.com"), or "" if it is not."""
 
@@ -117,7 +121,10 @@ class Dialect(Protocol):
         """Make the collector of state for one answer, or None where text carries everything."""
 
     def restore(self, message: ChatMessage, states: Sequence[tuple[int, object]]) -> None:
-        """Put state back into an assistant message; each comes with the number of calls that stood before it."""
+        """Put state back into an assistant message; each comes with the number of calls that stood before it.
+
+        Called for every assistant message, also where there is no state. State is the client's word: any JSON.
+        """
 
 
 @frozen
@@ -133,6 +140,7 @@ class Generic:
     hosts: ClassVar[tuple[str, ...]] = ()
     counter: ClassVar[Counter | None] = None
     key_header: ClassVar[str] = "Authorization"
+    stateful: ClassVar[bool] = False
     plain: ClassVar[Traits] = Traits()
 
     def recognised(self, clues: Clues) -> str:
