@@ -77,7 +77,7 @@ class FakeProcesses:
     started: list[FakeProcess] = field(factory=list)
     refusal: OSError | None = None
 
-    def spawnProcess(  # noqa: N802 - Twisted's name
+    def spawnProcess(  # noqa: N802, PLR0917 - Twisted's name and arguments
         self,
         processProtocol: IProcessProtocol,  # noqa: N803 - the same
         executable: bytes | str,
@@ -93,7 +93,9 @@ class FakeProcesses:
         if self.refusal is not None:
             raise self.refusal
         assert executable == args[0]
-        assert not (path or uid or gid or usePTY or childFDs)
+        assert {path, uid, gid} == {None}
+        assert not usePTY
+        assert childFDs is None
         process = FakeProcess(processProtocol, [str(arg) for arg in args], env)
         self.started.append(process)
         transport = cast("IProcessTransport", process)
