@@ -7,6 +7,7 @@ White space behind either tag is the template's and goes.
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from typing import Final
 
@@ -25,6 +26,8 @@ TAGS: Final = {
 MAX_BLANK: Final = 1000
 """Characters of white space that are waited through for a tag; more is no template's doing."""
 
+_any_closing: Final = re.compile("|".join(map(re.escape, TAGS.values()))).search
+
 
 class _At(Enum):
     START = "nothing but white space so far"
@@ -38,9 +41,13 @@ class _At(Enum):
 class ThinkSplitter:
     """Text in; reasoning and text out.
 
+    :ivar opened: the template has already opened the tag, so the answer begins inside reasoning, which ends with the
+        first closing tag of any kind or with a tool call. What comes is reasoning at once, long before it can be known
+        whether a closing tag follows: this is for templates that really do open it.
     :ivar idle: True once the text can no longer contain reasoning, so that it need not pass here any more.
     """
 
+    opened: bool = False
     _at: _At = field(default=_At.START, init=False)
     _closing: str = field(default="", init=False)
     _held: str = field(default="", init=False)
@@ -71,7 +78,12 @@ class ThinkSplitter:
     def interrupt(self, events: list[Event]) -> None:
         """Something else than text follows: what was held is what it looked like, no tag."""
         held, self._held = self._held, ""
-        if held and self._at is _At.REASONING:
+        if self.opened and self._at is not _At.TEXT:
+            held = held.lstrip() if self._at is _At.START else held
+            self._at = _At.TEXT
+            if held:
+                events.append(ReasoningDelta(held))
+        elif held and self._at is _At.REASONING:
             events.append(ReasoningDelta(held))
         elif held:
             self._at = _At.TEXT
@@ -93,16 +105,16 @@ class ThinkSplitter:
         if undecided:
             self._held = text
             return ""
-        self._at = _At.TEXT
+        self._at = _At.OPENED if self.opened else _At.TEXT
         return text
 
     def _reasoning(self, text: str, events: list[Event]) -> str:
         """Give out reasoning up to the closing tag, and return what follows that."""
-        reasoning, tag, rest = text.partition(self._closing)
+        reasoning, tag, rest = text.partition(self._closing) if self._closing else _partition(text)
         if tag:
             self._at = _At.CLOSED
         else:
-            keep = _overlap(reasoning, self._closing)
+            keep = _overlap(reasoning, self._closing) if self._closing else _overlap_with_any(reasoning)
             self._held = reasoning[len(reasoning) - keep :]
             reasoning = reasoning[: len(reasoning) - keep]
         if reasoning:
@@ -116,3 +128,13 @@ def _overlap(text: str, tag: str) -> int:
         if text.endswith(tag[:size]):
             return size
     return 0
+
+
+def _partition(text: str) -> tuple[str, str, str]:
+    """Cut a text at its first closing tag of any kind."""
+    found = _any_closing(text)
+    return (text[: found.start()], found[0], text[found.end() :]) if found else (text, "", "")
+
+
+def _overlap_with_any(text: str) -> int:
+    return max(_overlap(text, closing) for closing in TAGS.values())

@@ -1,0 +1,97 @@
+"""The tools a request offered: which names are calls, and of which type a value written without quotes is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from attrs import define, field
+
+from claude_bridge.core import wire
+
+MAX_BRANCHES: Final = 64
+"""References and alternatives that are looked at for a property's type; real schemas have a handful."""
+
+_PYTHON_WORDS: Final = {"True": True, "False": False, "None": None}
+"""Templates print booleans and None as Python does (Qwen3-Coder's), and models learn it."""
+
+
+@define
+class Tools:
+    """Names, and their JSON schemas as far as they are known, read when first needed."""
+
+    names: Collection[str]
+    schemas: Mapping[str, wire.Raw] = field(factory=dict)
+    _read: dict[str, dict[str, Any]] = field(factory=dict, init=False)
+
+    def typed(self, tool: str, key: str, text: str) -> object:
+        """Give a value its type where the schema names one other than string; else the text as it is."""
+        types = self._types(tool, key)
+        if "null" in types and text.strip() in {"null", "None"}:
+            return None
+        if not types or "string" in types:
+            return text
+        return read_as(types, text)
+
+    def _types(self, tool: str, key: str) -> set[str]:
+        schema = self._schema(tool)
+        properties = schema.get("properties")
+        return _types(properties.get(key), schema) if isinstance(properties, dict) else set()
+
+    def _schema(self, tool: str) -> dict[str, Any]:
+        if tool not in self._read:
+            try:
+                schema = wire.decode(self.schemas.get(tool, wire.Raw(b"{}")))
+            except wire.WireError:
+                schema = None
+            self._read[tool] = schema if isinstance(schema, dict) else {}
+        return self._read[tool]
+
+
+def read_as(types: Collection[str], text: str) -> object:
+    """Read a text as JSON of one of these types, of any type if none is given; else give it back."""
+    word = text.strip()
+    if word in _PYTHON_WORDS:
+        value: object = _PYTHON_WORDS[word]
+    else:
+        try:
+            value = wire.decode(word.encode("utf-8", "replace"))
+        except wire.WireError:
+            return text
+    return value if not types or not _kinds(value).isdisjoint(types) else text
+
+
+def _kinds(value: object) -> set[str]:
+    if isinstance(value, bool) or value is None:
+        return {"null" if value is None else "boolean"}
+    if isinstance(value, float):
+        return {"number", "integer"} if value.is_integer() else {"number"}
+    names = {int: {"integer", "number"}, str: {"string"}, list: {"array"}, dict: {"object"}}
+    return names.get(type(value), set())
+
+
+def _types(schema: object, root: dict[str, Any]) -> set[str]:
+    """Collect the types a schema allows; none if it does not say."""
+    found: set[str] = set()
+    waiting = [schema]
+    for _ in range(MAX_BRANCHES):
+        if not waiting:
+            break
+        branch = waiting.pop()
+        if isinstance(branch, dict):
+            kind = branch.get("type")
+            found.update(name for name in (kind if isinstance(kind, list) else [kind]) if isinstance(name, str))
+            for word in ("anyOf", "oneOf", "allOf"):
+                options = branch.get(word)
+                waiting += options[:MAX_BRANCHES] if isinstance(options, list) else []
+            if isinstance(branch.get("$ref"), str):
+                waiting.append(_referred(branch["$ref"], root))
+    return found
+
+
+def _referred(reference: str, root: dict[str, Any]) -> object:
+    """Follow ``#/$defs/Name``."""
+    found: object = root
+    for part in reference.removeprefix("#/").split("/"):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
