@@ -44,20 +44,16 @@ class TextPart(Struct, tag="text", tag_field="type", gc=False):
     text: str
 
 
-class CacheControl(Struct, gc=False):
+class CacheControl(Struct, frozen=True, gc=False):
     """Marks the end of a prefix that the server shall cache, in Anthropic's words."""
 
     type: str = "ephemeral"
 
 
-EPHEMERAL = CacheControl()
-"""The one mark that there is; never changed."""
-
-
 class MarkedTextPart(TextPart, tag="text", tag_field="type", gc=False):
     """Text up to which the server shall cache (OpenRouter, DashScope)."""
 
-    cache_control: CacheControl = EPHEMERAL
+    cache_control: CacheControl = CacheControl()
 
 
 class ThinkingPart(Struct, tag="thinking", tag_field="type", gc=False):
