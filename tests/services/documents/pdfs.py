@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 
@@ -90,3 +90,8 @@ def locked(document: bytes, *, password: str) -> bytes:
 def base64(document: bytes) -> str:
     """Encode as in a request."""
     return b64encode(document).decode()
+
+
+def decoded(data: bytes) -> str:
+    """Decode what `base64` gave."""
+    return b64decode(data).decode()
