@@ -50,24 +50,34 @@ class Overflow:
 
 # 502 is what an error inside a stream becomes when its code tells no status.
 _STATUSES = frozenset((400, 413, 422, 500, 502))
-_NAMES = frozenset(("context_length_exceeded", "exceed_context_size_error", "context_exceeded"))
+# OpenAI, llama.cpp, proxies, Z.ai, GitHub Copilot, watsonx.
+_NAMES = frozenset(
+    (
+        *("context_length_exceeded", "exceed_context_size_error", "context_exceeded", "context_window_exceeded"),
+        *("model_context_window_exceeded", "model_max_prompt_tokens_exceeded", "token_quantity_exceeded"),
+    )
+)
 
 _PHRASES = re.compile(
     r"maximum context length|maximum context limit|maximum prompt length|maximum allowed input length"
-    r"|context[_ ]length[_ ]exceeded|context size has been exceeded|exceed context limit"
-    r"|exceeds? the (?:model'?s )?context (?:window|length)|exceeds? (?:the )?available context size"
+    r"|context[_ ](?:length|window|limit|size)[_ ](?:has been )?exceeded|exceed context limit"
+    r"|exceed(?:s|ed)? (?:the )?(?:model(?:'s)? )?context (?:window|length)|exceeds? (?:the )?available context size"
     r"|context window exceeds limit|context length is only|context length of only"
     r"|(?:longer|greater) than the (?:model'?s )?context length|longer than the maximum model length"
     r"|larger than the max context size|configured context size is"
     r"|exceeds? the maximum number of (?:input )?tokens(?: allowed)?"
     r"|exceeded model token limit|model token limit exceeded"
     r"|input token length too long|input tokens exceed the configured limit|requested token count exceeds"
+    r"|too many input tokens|too many tokens: (?:size limit exceeded|total number of tokens in the prompt)"
+    r"|cannot exceed the total tokens limit|exceed max message tokens|should not exceed max_num_tokens"
+    r"|must be less than (?:or equal to )?max_seq_len|cannot be greater than (?:max_model_len|max_total_tokens)"
+    r"|exceeds (?:the )?maximum input length(?: of)? \(?[0-9,]+(?![0-9,]| ?char)|maximum input length is [0-9,]+ tokens"
     r"|tokens in request more than max tokens allowed|prompt exceeds max(?:imum)? length"
     r"|prompt token count of [0-9,]+ exceeds the limit|range of input length should be"
     r"|tokens?[^.]{0,80}(?:model|which) only supports up to"
     r"|reduce the length of the (?:messages|input prompt|prompt)"
     r"|inputs`? tokens \+ `?max_new_tokens`? must be|`inputs` must have less than"
-    r"|prompt(?: is)? too long|input is too long"
+    r"|prompt(?: is)? too long|input is too long|prompt ?\u8d85\u957f"
     r"|current length is [0-9,]+ while limit is|input too long:.{0,200}limit is"
     r"|capability_rejected: prompt_too_long"
 )
@@ -75,7 +85,7 @@ _PHRASES = re.compile(
 _NEAR_MISSES = re.compile(
     r"string[_ ]too[_ ]long|string_above_max_length|expected a string with maximum length"
     r"|should have at most [0-9]+ (?:characters|items)|array too long"
-    r"|per (?:minute|min|hour|day|second)\b|\b[tr]p[md]\b|rate[_ ]limit|too many requests|throttl"
+    r"|per (?:minute|min|hour|day|second)\b|\b[tr]p[md]\b|rate[_ ]limit|too many requests|throttl|please wait before"
 )
 
 _N = r"([0-9][0-9,]{0,14})"
@@ -84,12 +94,15 @@ _PROMPT = (
     rf"exceed context limit: {_N} \+",
     rf"prompt is too long: {_N} tokens",
     rf"{_N} tokens from the input messages",
+    rf"messages resulted in (?:over )?{_N} tokens",
     rf"\({_N} in (?:the messages|your prompt)",
-    rf"messages resulted in {_N} tokens",
     rf"(?:contains|passed|has)(?: about| at least)? {_N} (?:input )?tokens",
-    rf"(?:input|request|prompt) \({_N} tokens\)",
-    rf"(?:token count|count of|prompt tokens) (?:is )?\(?{_N}",
+    rf"(?:input|request|prompt) \({_N}(?: tokens)?\)",
+    rf"(?:token count|count of|prompt tokens):? (?:is )?\(?{_N}",
     rf"prompt \((?:length|total tokens:?) {_N}",
+    rf"(?:prompt length|prompt_tokens|requested tokens) \({_N}",
+    rf"number of input tokens {_N}",
+    rf"in the prompt cannot exceed [0-9,]+ - received {_N}",
     rf"input length:? \(?{_N}",
     rf"current length is {_N}",
     rf"given: {_N} `?inputs`? tokens",
@@ -97,26 +110,30 @@ _PROMPT = (
     rf"actual: {_N}",
     rf"approximately {_N} tokens",
     rf"(?:too long:?|keep the first|n_keep:) \(?{_N}",
+    rf"upper bound for {_N} input tokens",
 )
-_AT_LEAST = re.compile(rf"at least {_N} (?:input )?tokens")
+# The second: vLLM did not count at all, as the text has more characters than so many tokens can ever be.
+_AT_LEAST = re.compile(rf"at least {_N} (?:input )?tokens|upper bound for {_N} input tokens")
 _COMPLETION = (
     rf"exceed context limit: [0-9,]+ \+ {_N}",
     rf"requested {_N} output tokens",
     rf"{_N} (?:tokens )?(?:in|for) the (?:completion|output)",
     rf"tokens and {_N} `?max_new_tokens",
     rf"too large: {_N}",
+    rf"max_(?:completion_)?tokens={_N} cannot be greater",
 )
 _TOTAL = (
     rf"requested(?: a total of| about)? {_N} tokens",
     rf"\(requested: {_N}\)",
     rf"must be <= [0-9,]+\. given: {_N}(?! `?inputs)(?![0-9,])",
+    rf"max_total_tokens \({_N}\)",
 )
 _WINDOW = (
     rf"exceed context limit: [0-9,]+ \+ [0-9,]+ > {_N}",
     rf"tokens > {_N}",
     rf"maximum (?:context|prompt|model) (?:length|limit)(?: is| of|:)? ?\(?{_N}",
     rf"(?:context length|available context size|max context size|context size) \(?(?:is |of )?(?:only )?{_N}",
-    rf"maximum number of (?:input )?tokens(?: allowed)? \({_N}\)",
+    rf"maximum number of (?:input )?tokens(?: allowed)? \(?{_N}",
     rf"maximum allowed input length of {_N}",
     rf"model with {_N} maximum context length",
     rf"model token limit ?: ?{_N}",
@@ -128,6 +145,12 @@ _WINDOW = (
     rf"maximum: {_N}",
     rf"n_ctx:? {_N}",
     rf"exceeds context size \({_N}\)",
+    rf"exceed context window of {_N}",
+    rf"maximum input length(?: of| is)? \(?{_N}",
+    rf"(?:max_num_tokens|max_seq_len) \({_N}",
+    rf"max_(?:model_len|total_tokens)={_N}",
+    rf"max input tokens: {_N}",
+    rf"(?:total tokens limit|limit for this model is|in the prompt cannot exceed) {_N}",
 )
 
 
@@ -153,12 +176,14 @@ def canonical(overflow: Overflow, *, estimate: int, window: int | None, max_toke
     :param window: the configured window, likewise.
     :param max_tokens: what the attempt asked for.
 
-    The text about ``max_tokens`` is given only when it is known for sure that asking for less helps: it makes the
-    client lower the number and not compact. A prompt that leaves fewer than 1,024 tokens for the answer counts as too
-    long, against the longest prompt that would not.
+    The text about ``max_tokens`` is given only when it is known for sure that asking for less helps, or that nothing
+    else can: it makes the client lower the number and not compact. A prompt that leaves fewer than 1,024 tokens for
+    the answer counts as too long, against the longest prompt that would not.
     """
     limit = overflow.window or window
     prompt = overflow.prompt(max_tokens=max_tokens)
+    if prompt is None and limit is not None and (overflow.completion_tokens or 0) >= limit:
+        prompt = max(estimate, overflow.prompt_tokens or 0, 1)
     if limit is not None and prompt is not None and prompt < limit:
         longest = limit - LEAST_ANSWER - CLIENT_MARGIN
         completion = max(overflow.completion_tokens or max_tokens, limit - prompt + 1)

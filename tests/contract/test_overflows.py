@@ -1,0 +1,175 @@
+"""Every server's words for an overflow, in every shape of error body, end as one of the two texts clients act on.
+
+What a client reads is made as dispatch makes it: the body becomes an `UpstreamFailure`, `overflow.detect` looks at it,
+`overflow.canonical` words it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claude_bridge.core import failures, overflow, wire
+from claude_bridge.core.failures import UpstreamFailure
+from tests.core.overflows import NEAR_MISSES, WORDINGS, Wording, is_true
+
+Shape = Callable[[str], object]
+
+SHAPES: Mapping[str, Shape] = {
+    "openai": lambda text: {
+        "error": {
+            "message": text,
+            "type": "invalid_request_error",
+            "param": "messages",
+            "code": "invalid_request_error",
+        }
+    },
+    "vllm": lambda text: {"error": {"message": text, "type": "BadRequestError", "param": None, "code": 400}},
+    "sglang": lambda text: {"object": "error", "message": text, "type": "BadRequestError", "param": None, "code": 400},
+    "string (xai, ollama)": lambda text: {"code": "Client specified an invalid argument", "error": text},
+    "gemini": lambda text: [{"error": {"code": 400, "message": text, "status": "INVALID_ARGUMENT"}}],
+    "detail (fastapi)": lambda text: {"detail": text},
+    "detail with an object": lambda text: {"detail": {"error": {"message": text}}},
+    "pydantic": lambda text: {"detail": [{"type": "value_error", "loc": ["body", "messages"], "msg": text}]},
+    "message (bedrock)": lambda text: {"message": text},
+    "mistral": lambda text: {"object": "error", "message": text, "type": "invalid_request", "code": "3051"},
+    "mistral, nested": lambda text: {"object": "error", "message": {"detail": [{"loc": ["body"], "msg": text}]}},
+    "siliconflow": lambda text: {"code": 20015, "message": text, "data": None},
+    "tgi": lambda text: {"error": text, "error_type": "validation"},
+    "watsonx": lambda text: {"errors": [{"code": "invalid_input_argument", "message": text}], "status_code": 400},
+    "anthropic": lambda text: {"type": "error", "error": {"type": "invalid_request_error", "message": text}},
+    "openrouter": lambda text: {
+        "error": {
+            "message": "Provider returned error",
+            "code": 400,
+            "metadata": {"raw": json.dumps({"error": {"message": text}}), "provider_name": "P"},
+        }
+    },
+    "litellm": lambda text: {
+        "error": {"message": f"litellm.BadRequestError: OpenAIException - {text}", "type": None, "code": "400"}
+    },
+    "a gateway's own": lambda text: {"detail": f"Error code: 400 - {{'object': 'error', 'message': {text!r}}}"},
+}
+
+STATUSES = (400, 413, 422, 500)
+
+
+def answered(status: int, body: object) -> UpstreamFailure:
+    """Read a refusal as it comes over the wire."""
+    return failures.from_response(status, {}, json.dumps(body).encode(), decode=wire.decode, now=0.0)
+
+
+def told(failure: UpstreamFailure) -> str | None:
+    """Give what the client is told, or None where it is no overflow."""
+    found = overflow.detect(failure)
+    if found is None:
+        return None
+    return overflow.canonical(found, estimate=150_000, window=None, max_tokens=32_000).message
+
+
+def by_wording(wording: Wording) -> str:
+    """Name a test after its server."""
+    return wording.server
+
+
+@pytest.mark.parametrize("wording", WORDINGS, ids=by_wording)
+class WordingTests:
+    """One server's words, whoever wraps them."""
+
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_shapes(self, wording: Wording, shape: str) -> None:
+        """In every shape and with every status that servers use, one true canonical text comes out, always the same."""
+        body = SHAPES[shape](wording.message)
+        texts = {told(answered(status, body)) for status in STATUSES}
+        (text,) = texts
+        assert text is not None
+        assert is_true(text), text
+
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_without_status(self, wording: Wording, shape: str) -> None:
+        """An error in a body with status 200, or in the middle of a stream, is the same overflow."""
+        body = SHAPES[shape](wording.message)
+        whole = told(answered(200, body))
+        chunk = told(failures.from_error(body, decode=wire.decode))
+        assert whole is not None
+        assert whole == chunk == told(answered(400, body))
+
+    def test_plain(self, wording: Wording) -> None:
+        """Words that come as plain text, of which only the beginning is read, or in a proxy's page, are recognised."""
+        text = told(failures.from_response(400, {}, wording.message.encode(), decode=wire.decode, now=0.0))
+        assert text is not None
+        assert is_true(text), text
+
+    def test_upper_case(self, wording: Wording) -> None:
+        """Recognition does not depend on case."""
+        assert told(answered(400, SHAPES["openai"](wording.message.upper()))) == told(
+            answered(400, SHAPES["openai"](wording.message))
+        )
+
+    @pytest.mark.parametrize("status", [401, 402, 403, 404, 429, 503, 529])
+    def test_other_statuses(self, wording: Wording, status: int) -> None:
+        """With a status that means something else it is not an overflow."""
+        assert told(answered(status, SHAPES["openai"](wording.message))) is None
+
+
+class NamedTests:
+    """Errors that have a name of their own."""
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "context_length_exceeded",
+            "exceed_context_size_error",
+            "model_context_window_exceeded",
+            "model_max_prompt_tokens_exceeded",
+        ],
+    )
+    @pytest.mark.parametrize("status", [*STATUSES, 200])
+    def test_names(self, name: str, status: int) -> None:
+        """The name alone is enough, as code and as type, whatever language the words are in."""
+        for body in ({"error": {"code": name, "message": "nein"}}, {"error": {"type": name, "message": "nein"}}):
+            text = told(answered(status, body))
+            assert text is not None
+            assert is_true(text)
+
+    def test_llama_cpp(self) -> None:
+        """llama.cpp's numbers are told to the client as they are."""
+        body = {
+            "error": {
+                "code": 400,
+                "message": "request (9739 tokens) exceeds the available context size (8192 tokens), try increasing it",
+                "type": "exceed_context_size_error",
+                "n_prompt_tokens": 9739,
+                "n_ctx": 8192,
+            }
+        }
+        assert told(answered(400, body)) == "prompt is too long: 9739 tokens > 8192 maximum"
+
+
+@pytest.mark.parametrize("message", NEAR_MISSES)
+class NearMissTests:
+    """What only sounds like an overflow."""
+
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_shapes(self, message: str, shape: str) -> None:
+        """It is not told as one, in whatever shape it comes: the client would throw a conversation away for nothing."""
+        body = SHAPES[shape](message)
+        assert [told(answered(status, body)) for status in (*STATUSES, 200)] == [None] * 5
+
+
+class AnyTextTests:
+    """Words that nobody knows."""
+
+    @given(
+        st.lists(st.sampled_from([wording.message for wording in WORDINGS]) | st.text(max_size=40), max_size=4),
+        st.sampled_from(sorted(SHAPES)),
+        st.sampled_from([*STATUSES, 200]),
+    )
+    def test_all_or_nothing(self, parts: list[str], shape: str, status: int) -> None:
+        """Either it is no overflow, or the text is one of the two and true."""
+        text = told(answered(status, SHAPES[shape](" ".join(parts))))
+        assert text is None or is_true(text), text
