@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -186,6 +187,15 @@ class ChildTests:
     def test_not_base64(self) -> None:
         """What is not base64 is said to be that."""
         assert run("aGVs*") == [["ready", None], ["end", "not_base64"]]
+
+    def test_interrupted(self) -> None:
+        """Ctrl-C in the daemon's terminal does not take the document from an answer that is to be finished."""
+        with subprocess.Popen(command(Limits()), env={}, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            output, _ = process.communicate(pdfs.base64(THREE).encode(), timeout=60)
+        assert output.endswith(b'["end",null]\n')
 
     def test_bombs(self) -> None:
         """Pages that would unpack to 2 GB each cost seconds and no more memory than may be; what is sound is read."""

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import resource
+import signal
 import sys
 import unicodedata
 from binascii import Error as InvalidBase64
@@ -143,6 +144,7 @@ def main(arguments: Sequence[str]) -> None:
     """Read the document on standard input; ``arguments`` are those of `Limits`."""
     limits = Limits.from_arguments(arguments)
     logging.disable(logging.CRITICAL)  # pypdf's remarks on the document
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon, which lets answers under way finish
     restrict(limits)
     say(("ready", None))
     try:
