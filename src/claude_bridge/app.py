@@ -134,8 +134,14 @@ def build(
     """
     sweep = PeriodicSweep(reactor, seconds=seconds)
     upstream = TreqUpstream(reactor, sweep)
-    lists = CachedModelLists(upstream, reactor, wire.decode)
     detection = Detection()
+    lists = CachedModelLists(
+        upstream,
+        reactor,
+        wire.decode,
+        revealed=detection.revealed,
+        more_lists=lambda backend: detection.of(backend).dialect.lists,
+    )
     breaker: CircuitBreakers | NoBreaker = NoBreaker()
     if config.breaker.enabled:
         breaker = CircuitBreakers(seconds, failures=config.breaker.failures, open_seconds=config.breaker.open_seconds)

@@ -10,9 +10,11 @@ from claude_bridge.config.schema import Backend
 from claude_bridge.edge.answers import StreamAnswer, WholeAnswer
 from claude_bridge.services import interfaces
 from claude_bridge.services.breaker import CircuitAdmission, CircuitBreakers, NoAdmission, NoBreaker
+from claude_bridge.services.counters import PromptCounters
 from claude_bridge.services.dispatch.attempt import Attempt
 from claude_bridge.services.documents.texts import PdfTexts
-from claude_bridge.services.models import CachedModelLists, Fetch
+from claude_bridge.services.models import CachedModelLists
+from claude_bridge.services.question import Question
 from claude_bridge.services.request_log import RequestLog
 from claude_bridge.services.sweep import PeriodicSweep
 from claude_bridge.services.upstream.body import AnswerBody
@@ -25,7 +27,7 @@ SIDES = [
     (interfaces.PushProducer, AnswerBody),
     (interfaces.PushProducer, fakes.FakeCall),
     (interfaces.UpstreamReceiver, Attempt),
-    (interfaces.UpstreamReceiver, Fetch),
+    (interfaces.UpstreamReceiver, Question),
     (interfaces.UpstreamCall, Call),
     (interfaces.UpstreamCall, fakes.FakeCall),
     (interfaces.UpstreamClient, TreqUpstream),
@@ -42,6 +44,7 @@ SIDES = [
     (interfaces.ModelLists, CachedModelLists),
     (interfaces.ModelLists, fakes.FixedLists),
     (interfaces.Documents, PdfTexts),
+    (interfaces.Counters, PromptCounters),
     (interfaces.Records, RequestLog),
     (interfaces.Records, fakes.KeptRecords),
     (interfaces.Downstream, StreamAnswer),

@@ -99,6 +99,10 @@ class Dialect(Protocol):
         """Name the header that takes the credential."""
 
     @property
+    def lists(self) -> tuple[str, ...]:
+        """Name the lists, besides that of its models, that tell the windows of those that are loaded."""
+
+    @property
     def stateful(self) -> bool:
         """Tell whether `restore` does anything; it is not even called otherwise."""
 
@@ -140,6 +144,7 @@ class Generic:
     hosts: ClassVar[tuple[str, ...]] = ()
     counter: ClassVar[Counter | None] = None
     key_header: ClassVar[str] = "Authorization"
+    lists: ClassVar[tuple[str, ...]] = ()
     stateful: ClassVar[bool] = False
     plain: ClassVar[Traits] = Traits()
 

@@ -10,8 +10,10 @@ from twisted.internet.defer import Deferred
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
+from claude_bridge.core.dialect import Counter
 from claude_bridge.core.errors import BridgeError
-from claude_bridge.core.events import Event, Usage
+from claude_bridge.core.events import Event, SearchErrorCode, SearchHit, Usage
+from claude_bridge.core.searchtool import SearchQuestion
 
 
 class PushProducer(Protocol):
@@ -135,11 +137,13 @@ class ModelInfo:
     """One model of a backend's list.
 
     :ivar context_window: tokens, where the list tells (``max_model_len``, ``meta.n_ctx``, ``context_length``).
+    :ivar owner: ``owned_by``, or "".
     """
 
     id: str
     created: int | None = None
     context_window: int | None = None
+    owner: str = ""
 
 
 class ModelLists(Protocol):
@@ -160,6 +164,26 @@ class Documents(Protocol):
 
         Never fails but with ``CancelledError``, when it is cancelled.
         """
+
+
+@frozen(kw_only=True)
+class Counted:
+    """What a backend's own counter says of a prompt.
+
+    :ivar window: its context window, where it tells that too.
+    """
+
+    tokens: int
+    window: int | None = None
+
+
+class Counters(Protocol):
+    """The backends' own counters of prompt tokens."""
+
+    def count(
+        self, backend: Backend, counter: Counter, credential: Secret | None, chat_body: bytes
+    ) -> Deferred[Counted | None]:
+        """Count the prompt of a chat request; fires with None where the backend cannot tell. May be cancelled."""
 
 
 @frozen(kw_only=True)
@@ -201,6 +225,22 @@ class RequestRecord:
     attempts: tuple[AttemptRecord, ...]
     peer: str = ""
     reason: str = ""
+
+
+class SearchFailed(Exception):
+    """There are no search results; ``reason`` is for the log, ``error_code`` for the client."""
+
+    def __init__(self, error_code: SearchErrorCode, reason: str) -> None:
+        super().__init__(reason)
+        self.error_code = error_code
+        self.reason = reason
+
+
+class SearchEngine(Protocol):
+    """Searches the web."""
+
+    def search(self, question: SearchQuestion) -> Deferred[tuple[SearchHit, ...]]:
+        """Give results that may be shown, best first; fails with `SearchFailed`. It may be cancelled."""
 
 
 class Records(Protocol):

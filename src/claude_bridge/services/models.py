@@ -8,29 +8,26 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from urllib.parse import urlsplit, urlunsplit
+from typing import Final
 
-from attrs import define, field
+from attrs import define, evolve, field
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
+from claude_bridge.core.dialect import Clues
 from claude_bridge.core.errors import BridgeError
-from claude_bridge.services.interfaces import (
-    ModelInfo,
-    PushProducer,
-    ResponseHead,
-    UpstreamCall,
-    UpstreamClient,
-    UpstreamRequest,
-)
+from claude_bridge.services.interfaces import ModelInfo, UpstreamClient
+from claude_bridge.services.question import Asker, Question, Reply
 
-# Seconds. A list is fresh for TTL; whoever waits does so for WAIT; a fetch may take FETCH, for a slow one still
-# serves the next request; a failure is remembered for MEMORY, short enough that a backend that just started is
-# seen soon and long enough that a dead one is not asked by every request.
+# Seconds. A list is fresh for TTL, or for LOADED_TTL where it tells of loaded models, which come and go; whoever waits
+# does so for WAIT; a fetch may take FETCH, for a slow one still serves the next request; a failure is remembered for
+# MEMORY, short enough that a backend that just started is seen soon and long enough that a dead one is not asked by
+# every request.
 TTL_SECONDS = 300.0
+LOADED_TTL_SECONDS = 30.0
 WAIT_SECONDS = 2.0
 FETCH_SECONDS = 10.0
 MEMORY_SECONDS = 5.0
@@ -40,8 +37,13 @@ MEMORY_SECONDS = 5.0
 MAX_KEYS = 256
 MAX_BODY = 8 * 1024 * 1024
 
+MOST_OWNERS: Final = 16
+"""Different owners that are passed on: a list with more is a market's and tells of no server."""
+
 Models = tuple[ModelInfo, ...]
 Decode = Callable[[bytes], object]
+Revealed = Callable[[Backend, Clues], None]
+MoreLists = Callable[[Backend], Sequence[str]]
 
 
 @define(eq=False)
@@ -52,64 +54,15 @@ class Entry:
     :ivar failed: clock seconds of the last failure since then, None if there was none.
     :ivar waiting: who wants the fetch that is under way.
     :ivar fetch: that fetch, None while there is none.
+    :ivar ttl: seconds for which the list is fresh.
     """
 
     models: Models = ()
+    ttl: float = TTL_SECONDS
     fetched: float | None = None
     failed: float | None = None
     waiting: list[Deferred[Models]] = field(factory=list)
-    fetch: Fetch | None = None
-
-
-@define(eq=False, repr=False)
-class Fetch:
-    """One question for a list; an `UpstreamReceiver`.
-
-    :ivar done: called once, with the models or with None if they cannot be had.
-    """
-
-    _decode: Decode
-    _done: Callable[[Models | None], None]
-    call: UpstreamCall | None = None
-    limit: IDelayedCall | None = None
-    _parts: list[bytes] = field(factory=list)
-    _size: int = 0
-
-    def head_received(self, head: ResponseHead, producer: PushProducer) -> None:  # noqa: ARG002 - the seam's shape
-        """Give up unless the answer is a good one."""
-        if head.status != 200:  # noqa: PLR2004 - HTTP's OK
-            self.give_up()
-
-    def data_received(self, data: bytes) -> None:
-        """Collect, up to `MAX_BODY`."""
-        self._size += len(data)
-        self._parts.append(data)
-        if self._size > MAX_BODY:
-            self.give_up()
-
-    def ended(self, error: BridgeError | None) -> None:
-        """Read what was collected."""
-        self._finish(None if error is not None else read_models(b"".join(self._parts), self._decode))
-
-    def give_up(self) -> None:
-        """Close the connection; there will be no list."""
-        self.abandon()
-        self._done(None)
-
-    def abandon(self) -> None:
-        """Close the connection and say nothing: nobody wants the list any more, which is no failure."""
-        if self.call is not None:
-            self.call.cancel()
-        self._clear()
-
-    def _finish(self, models: Models | None) -> None:
-        self._clear()
-        self._done(models)
-
-    def _clear(self) -> None:
-        self._parts.clear()
-        if self.limit is not None and self.limit.active():
-            self.limit.cancel()
+    fetch: Question | None = None
 
 
 class CachedModelLists:
@@ -117,6 +70,8 @@ class CachedModelLists:
 
     :param decode: turns bytes into plain values; raises `ValueError`, `RecursionError` or a `BridgeError` over what
         is not JSON.
+    :param revealed: told what a list that arrives says of its server.
+    :param more_lists: names the lists that tell the windows of a backend's loaded models; asked after `revealed`.
     :param ttl: seconds for which a list is fresh.
     """
 
@@ -128,12 +83,16 @@ class CachedModelLists:
         clock: IReactorTime,
         decode: Decode,
         *,
+        revealed: Revealed = lambda _backend, _clues: None,
+        more_lists: MoreLists = lambda _backend: (),
         ttl: float = TTL_SECONDS,
         max_keys: int = MAX_KEYS,
     ) -> None:
-        self._client = client
+        self._asker = Asker(client=client, clock=clock, seconds=FETCH_SECONDS, most=MAX_BODY)
         self._clock = clock
         self._decode = decode
+        self._revealed = revealed
+        self._more_lists = more_lists
         self._ttl = ttl
         self._max_keys = max_keys
         self._entries: OrderedDict[tuple[str, str], Entry] = OrderedDict()
@@ -172,16 +131,33 @@ class CachedModelLists:
             return False
         if entry.failed is not None and now - entry.failed < MEMORY_SECONDS:
             return False
-        return entry.fetched is None or now - entry.fetched >= self._ttl
+        return entry.fetched is None or now - entry.fetched >= entry.ttl
 
     def _ask(self, entry: Entry, backend: Backend, credential: Secret | None) -> None:
-        def done(models: Models | None) -> None:
-            entry.fetch = None
-            self._learn(entry, backend, models)
+        """Ask for the list, then for the lists that only tell windows; a failure of those costs nothing else."""
+        asked: list[str] = []
 
-        fetch = entry.fetch = Fetch(self._decode, done)
-        fetch.limit = self._clock.callLater(FETCH_SECONDS, fetch.give_up)
-        fetch.call = self._client.send(_request(backend, credential), fetch)
+        def listed(reply: Reply) -> None:
+            models = read_models(reply.body, self._decode) if reply.good else None
+            if models:
+                self._revealed(backend, _clues(models, reply))
+                asked.extend(self._more_lists(backend))
+                entry.ttl = min(self._ttl, LOADED_TTL_SECONDS) if asked else self._ttl
+            go_on(models)
+
+        def go_on(models: Models | None) -> None:
+            entry.fetch = None
+            if not models or not asked:
+                self._learn(entry, backend, models)
+                return
+
+            def told(reply: Reply) -> None:
+                more = read_models(reply.body, self._decode) if reply.good else None
+                go_on(with_windows(models, more or ()))
+
+            entry.fetch = self._asker.ask(backend, credential, asked.pop(0), told)
+
+        entry.fetch = self._asker.ask(backend, credential, "models", listed)
 
     def _learn(self, entry: Entry, backend: Backend, models: Models | None) -> None:
         """Note the outcome and tell who waits.
@@ -231,19 +207,19 @@ class CachedModelLists:
 
 
 def find(models: Sequence[ModelInfo], name: str) -> ModelInfo | None:
-    """Find ``name`` exactly, else without regard to case."""
+    """Find ``name`` exactly, else without regard to case, else with the tag that Ollama adds to a bare name."""
     for model in models:
         if model.id == name:
             return model
     folded = name.casefold()
-    return next((model for model in models if model.id.casefold() == folded), None)
+    by_name = {model.id.casefold(): model for model in reversed(models)}
+    return by_name.get(folded) or by_name.get(f"{folded}:latest")
 
 
-def models_url(url: str) -> str:
-    """Give the address of the list, from a base URL or from the full path to chat completions; a query stays."""
-    parts = urlsplit(url)
-    path = parts.path.rstrip("/").removesuffix("/chat/completions")
-    return urlunsplit(parts._replace(path=f"{path}/models"))
+def with_windows(models: Models, loaded: Models) -> Models:
+    """Give ``models`` with the windows that another list of the same server tells."""
+    windows = {model.id: model.context_window for model in loaded if model.context_window}
+    return tuple(evolve(model, context_window=windows[model.id]) if model.id in windows else model for model in models)
 
 
 def read_models(body: bytes, decode: Decode) -> Models | None:
@@ -278,17 +254,31 @@ def _model(entry: object) -> ModelInfo | None:
     name = next((name for name in names if isinstance(name, str) and name), None)
     if name is None:
         return None
-    return ModelInfo(id=name, created=_count(entry.get("created")), context_window=_window(entry))
+    owner = entry.get("owned_by")
+    return ModelInfo(
+        id=name,
+        created=_count(entry.get("created")),
+        context_window=_window(entry),
+        owner=owner if isinstance(owner, str) else "",
+    )
 
 
 def _window(entry: Mapping[object, object]) -> int | None:
-    """Find the window: vLLM's and SGLang's name for it, llama.cpp's, OpenRouter's.
+    """Find the window under its names, the most certain first.
 
-    llama.cpp's ``n_ctx_train`` is what the model was made for, not what this server was started with: not used.
+    LM Studio's for a loaded model; vLLM's and SGLang's; llama.cpp's; OpenRouter's and many others', Ollama's for a
+    loaded model; Groq's; Mistral's. What a model was made for is not what it is served with: neither llama.cpp's
+    ``n_ctx_train`` is used nor LM Studio's ``max_context_length``, which stands beside a ``state``.
     """
     meta = entry.get("meta")
-    served = meta.get("n_ctx") if isinstance(meta, Mapping) else None
-    candidates = (entry.get("max_model_len"), served, entry.get("context_length"), entry.get("context_window"))
+    candidates = (
+        entry.get("loaded_context_length"),
+        entry.get("max_model_len"),
+        meta.get("n_ctx") if isinstance(meta, Mapping) else None,
+        entry.get("context_length"),
+        entry.get("context_window"),
+        entry.get("max_context_length") if "state" not in entry else None,
+    )
     return next((count for count in map(_count, candidates) if count), None)
 
 
@@ -299,23 +289,11 @@ def _count(value: object) -> int | None:
     return int(value) if 0 <= value < 2**53 else None
 
 
+def _clues(models: Models, reply: Reply) -> Clues:
+    owners = dict.fromkeys(model.owner for model in models if model.owner)
+    return Clues(owners=tuple(owners)[:MOST_OWNERS], headers=reply.headers)
+
+
 def _key(backend: Backend, credential: Secret | None) -> tuple[str, str]:
     used = backend.api_key or credential
     return backend.name, used.fingerprint() if used else ""
-
-
-def _request(backend: Backend, credential: Secret | None) -> UpstreamRequest:
-    """Ask with the backend's own key if it has one; configured headers win over ours of the same name."""
-    headers = {"accept": ("Accept", "application/json")}
-    used = backend.api_key or credential
-    if used:
-        headers["authorization"] = ("Authorization", f"Bearer {used.reveal()}")
-    headers.update((name.lower(), (name, value)) for name, value in backend.headers)
-    return UpstreamRequest(
-        backend=backend,
-        url=models_url(backend.url),
-        headers=tuple(headers.values()),
-        method="GET",
-        first_byte_timeout=FETCH_SECONDS,
-        idle_timeout=FETCH_SECONDS,
-    )

@@ -8,10 +8,20 @@ from typing import Final
 from attrs import frozen
 
 from claude_bridge.core.dialect import GENERIC, Clues, Dialect
+from claude_bridge.core.dialects.chutes import Chutes
+from claude_bridge.core.dialects.llamacpp import LlamaCpp
+from claude_bridge.core.dialects.lmstudio import LmStudio
+from claude_bridge.core.dialects.ollama import Ollama
+from claude_bridge.core.dialects.sglang import Sglang
 from claude_bridge.core.dialects.vllm import Vllm
 
 _ALL: Final[tuple[Dialect, ...]] = (
-    # the first that recognises a backend is it
+    # the first that recognises a backend is it; Chutes passes on what its engines say, so it stands before them
+    Chutes(),
+    LlamaCpp(),
+    LmStudio(),
+    Ollama(),
+    Sglang(),
     Vllm(),
 )
 

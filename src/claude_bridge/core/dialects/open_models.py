@@ -1,0 +1,41 @@
+"""What is known of open models by their names, whoever runs them.
+
+A name is the operator's choice and need not tell: the answer for an unknown one harms no model.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from claude_bridge.core.dialects.hosted import LEAKING
+
+_GPT_OSS: Final = re.compile(r"gpt[-_]?oss")
+_MISTRAL: Final = re.compile(r"mistral|mixtral|magistral|devstral|codestral|ministral|pixtral|voxtral")
+_THINKING: Final = re.compile(r"deepseek[-_]?v(?:3\.[1-9]|[4-9])|kimi[-_]?k[2-9]|granite")
+
+
+def is_gpt_oss(model: str) -> bool:
+    """Tell whether it is OpenAI's open model: it thinks always, as much as ``reasoning_effort`` says."""
+    return _GPT_OSS.search(model.lower()) is not None
+
+
+def is_mistral(model: str) -> bool:
+    """Tell whether it is Mistral's: vLLM runs those without a chat template."""
+    return _MISTRAL.search(model.lower()) is not None
+
+
+def switched_by_thinking(model: str) -> bool:
+    """Tell whether the switch in its template is called ``thinking``, as SGLang's source says of these families.
+
+    The others have ``enable_thinking``: Qwen, GLM, Nemotron, MiMo.
+    """
+    return _THINKING.search(model.lower()) is not None
+
+
+def writes_calls(model: str) -> bool:
+    """Tell whether the model writes its calls in one of the forms that leak as text (wire-contract 4.3).
+
+    They do where the server was started without the fitting parser, or its parser stumbles.
+    """
+    return re.search(LEAKING, model.lower()) is not None

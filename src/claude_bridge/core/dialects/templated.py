@@ -1,0 +1,56 @@
+"""A server that renders the model's own chat template and takes its variables in the request: vLLM, SGLang.
+
+Thinking is switched by ``chat_template_kwargs``, and ``reasoning_effort`` goes along for the templates that know
+levels. The switch works on every version and on templates that do not know it; ``reasoning_effort`` alone does
+neither: versions of a year ago refuse ``none``, ``minimal``, ``xhigh`` and ``max``, and switch nothing by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from attrs import evolve, frozen
+
+from claude_bridge.core.dialect import Generic, Shaping
+from claude_bridge.core.dialects import open_models
+from claude_bridge.core.openai import ChatRequest
+from claude_bridge.core.traits import Level, ReasoningControl, Traits
+
+LEVELS: Final[tuple[Level, ...]] = ("low", "medium", "high")
+"""The words that all versions take."""
+
+EFFORTS: Final[Mapping[Level | None, str]] = {
+    "minimal": "low",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "high",
+    "max": "high",
+}
+
+
+@frozen
+class Templated(Generic):
+    """Differs by the family of the model."""
+
+    plain: ClassVar[Traits] = Traits(top_k=True, prefill="continue")
+
+    def traits(self, model: str) -> Traits:
+        """Switch thinking as the model's family does."""
+        if open_models.is_gpt_oss(model):
+            return evolve(self.plain, reasoning_control="effort", reasoning_levels=LEVELS, recover_tool_calls=True)
+        return evolve(self.plain, reasoning_control=_switch(model), recover_tool_calls=open_models.writes_calls(model))
+
+    def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
+        """Send the level beside the switch."""
+        super().shape(chat, extra, shaping)
+        if "chat_template_kwargs" in extra and chat.reasoning_effort is None:
+            chat.reasoning_effort = EFFORTS.get(shaping.level)
+
+
+def _switch(model: str) -> ReasoningControl:
+    """Name the switch; vLLM answers 400 "chat_template is not supported for Mistral tokenizers" to any."""
+    if open_models.is_mistral(model):
+        return "none"
+    return "template_thinking" if open_models.switched_by_thinking(model) else "enable_thinking"
