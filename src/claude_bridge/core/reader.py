@@ -28,6 +28,7 @@ from claude_bridge.core.events import (
     Usage,
 )
 from claude_bridge.core.ids import RandomBytes
+from claude_bridge.core.leaks.scanner import LeakScanner
 from claude_bridge.core.openai import Choice, Chunk, Delta
 from claude_bridge.core.sse import DEFAULT_LIMIT, Decoder, Frame
 from claude_bridge.core.thinktags import ThinkSplitter
@@ -55,6 +56,8 @@ class Reader:
     :ivar done: `Finished` was given; everything later is ignored.
     :ivar failure: an error that the backend reported inside its answer, decoded, else None.
     :ivar error: what is wrong with the answer itself, else None.
+    :ivar recoverable: the offered tools with their schemas, where calls shall be looked for in the text.
+    :ivar thinking_opened: the chat template has opened the thinking, so the answer begins inside it.
     :ivar fingerprint: what the backend calls its own state, or "": some are known by it.
     """
 
@@ -64,6 +67,8 @@ class Reader:
     tool_names: Mapping[str, str] = field(factory=dict)
     stop_sequences: tuple[str, ...] = ()
     context_window: int | None = None
+    recoverable: Mapping[str, wire.Raw] = field(factory=dict)
+    thinking_opened: bool = False
     max_event: int = DEFAULT_LIMIT
     max_held: int = DEFAULT_LIMIT
     max_answer: int = 4 * DEFAULT_LIMIT
@@ -79,7 +84,8 @@ class Reader:
     _sniffed: bool = field(default=False, init=False)
     _plain: bytes = field(default=b"", init=False)
     _calls: ToolCalls = field(init=False)
-    _splitter: ThinkSplitter | None = field(factory=ThinkSplitter, init=False)
+    _splitter: ThinkSplitter | None = field(init=False)
+    _scanner: LeakScanner | None = field(default=None, init=False)
     _keeper: StateKeeper | None = field(init=False)
     _started: bool = field(default=False, init=False)
     _finish: str | None = field(default=None, init=False)
@@ -93,6 +99,9 @@ class Reader:
         """Set up the parts."""
         self._decoder = Decoder(self.max_event)
         self._calls = ToolCalls(dict(self.tool_names), self.random_bytes)
+        self._splitter = ThinkSplitter(self.thinking_opened)
+        if self.recoverable:
+            self._scanner = LeakScanner(self.recoverable, self._calls.feed, self.recoverable)
         self._keeper = self.dialect.keeper()
 
     def feed(self, data: bytes) -> list[Event]:
@@ -298,7 +307,10 @@ class Reader:
 
     def _feed_calls(self, delta: Delta, events: list[Event]) -> None:
         if self._splitter is not None:
-            self._splitter.interrupt(events)
+            self._interrupt(self._splitter, events)
+        if self._scanner is not None:
+            self._scanner.interrupt(events)
+            self._scanner.structured_seen()
         for call in delta.tool_calls or ():
             if self._keeper is not None:
                 self._carry(self._keeper.before_call(call), events)
@@ -310,11 +322,35 @@ class Reader:
 
     def _text(self, text: str, events: list[Event]) -> None:
         if self._splitter is None:
-            events.append(TextDelta(text))
+            self._plain_text(text, events)
             return
-        self._splitter.feed(text, events)
+        if self._scanner is None:
+            self._splitter.feed(text, events)
+        else:
+            parts: list[Event] = []
+            self._splitter.feed(text, parts)
+            self._scan(parts, events)
         if self._splitter.idle:
             self._splitter = None
+
+    def _plain_text(self, text: str, events: list[Event]) -> None:
+        if self._scanner is None:
+            events.append(TextDelta(text))
+        else:
+            self._scanner.feed(text, events)
+
+    def _scan(self, parts: list[Event], events: list[Event]) -> None:
+        """Let text without reasoning pass to who looks for calls in it."""
+        for part in parts:
+            if type(part) is TextDelta:
+                self._plain_text(part.text, events)
+            else:
+                events.append(part)
+
+    def _interrupt(self, splitter: ThinkSplitter, events: list[Event]) -> None:
+        parts: list[Event] = []
+        splitter.interrupt(parts)
+        self._scan(parts, events)
 
     def _parts(self, parts: list[wire.Raw], events: list[Event]) -> None:
         """Read content that is a list of parts: Mistral's thinking among text."""
@@ -331,8 +367,12 @@ class Reader:
 
     def _end(self, events: list[Event]) -> None:
         if self._splitter is not None:
-            self._splitter.end(events)
+            parts: list[Event] = []
+            self._splitter.end(parts)
+            self._scan(parts, events)
             self._splitter = None
+        if self._scanner is not None:
+            self._scanner.end(events)
         self._calls.end(events)
         if self._keeper is not None:
             self._carry(self._keeper.flush(), events)
