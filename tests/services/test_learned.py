@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from attrs import evolve, fields
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 
 from claude_bridge.core.events import Usage
 from claude_bridge.core.target import Target
 from claude_bridge.core.traits import ReasoningEcho
-from claude_bridge.services.learned import MOST_MODELS, Learned
+from claude_bridge.services.learned import MOST_MODELS, WINDOW_SECONDS, Learned, Note
 
 TARGET = Target(model="m", context_window=8000, max_output_tokens=500, reasoning_echo="all_turns")
 
@@ -39,6 +41,52 @@ class NoteTests:
         assert learned.note("b", "unused").context_window is None
 
 
+class KeptTests:
+    """What of a note outlives a restart."""
+
+    def test_comes_back(self) -> None:
+        """Everything that was learned is the same after a restart, as near as it matters."""
+        note = Note(context_window=4000, max_output_tokens=900, refuses_reasoning=True, listed=9000, answers=7)
+        note.ratio, note.count_ratio, note.window_at, note.used = 0.87654, 1.12345, 1e9 + 0.5, 86_400.0 * 9
+        again = Note.restored(note.kept())
+        assert again == evolve(note, ratio=0.877, count_ratio=1.123, window_at=1e9)
+
+    def test_nothing_learned_is_nothing_kept(self) -> None:
+        """Of a model that was only asked for there is nothing to keep but when that was, to the day."""
+        assert Note().kept() == {}
+        assert Note(used=86_400 * 2.7).kept() == {"used": 86_400 * 2}
+
+    @given(
+        st.dictionaries(
+            st.sampled_from([*(each.name for each in fields(Note)), "other"]),
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers()),
+        )
+    )
+    def test_foreign_values(self, values: dict[str, object]) -> None:
+        """Whatever stands in the file, the note is one that could have been learned."""
+        note = Note.restored(values)
+        assert 0.5 <= note.ratio <= 2.0
+        assert 0.5 <= note.count_ratio <= 2.0
+        assert note.answers >= 0
+        assert (note.context_window or 1) > 0
+        assert Note.restored(note.kept()) == Note.restored(Note.restored(note.kept()).kept())
+
+    def test_change_is_told(self) -> None:
+        """Whoever keeps the notes hears that one may have changed."""
+        told: list[bool] = []
+        learned = Learned()
+        learned.changed = lambda: told.append(True)
+        learned.note("b", "m")
+        assert told == [True]
+
+    def test_in_the_order_of_use(self) -> None:
+        """Notes come with the one used last at the end, so that a later daemon forgets in the same order."""
+        learned = Learned()
+        for model in ("a", "b", "a"):
+            learned.note("x", model)
+        assert [model for _, model, _ in learned.notes()] == ["b", "a"]
+
+
 class AppliedTests:
     """What was learned, put into a target."""
 
@@ -54,17 +102,54 @@ class AppliedTests:
         assert learned.applied("b", TARGET).max_output_tokens == applied
 
     @pytest.mark.parametrize("told", [4000, 16000])
-    def test_known_window_stays(self, told: int) -> None:
+    def test_configured_window_stays(self, told: int) -> None:
         """One refusal with a smaller window does not shrink all later answers against the configuration."""
         learned = Learned()
-        learned.note("b", "m").context_window = told
+        learned.note("b", "m").saw_window(told)
+        assert learned.applied("b", evolve(TARGET, window_configured=True)).context_window == 8000
+
+    @pytest.mark.parametrize(("told", "applied"), [(4000, 4000), (16000, 8000)])
+    def test_lower_window_wins_over_a_list(self, told: int, applied: int) -> None:
+        """A list may tell what a model can do while its server runs with less; an error tells the truth."""
+        learned = Learned()
+        learned.note("b", "m").saw_window(told)
+        assert learned.applied("b", TARGET).context_window == applied
+
+    def test_window_is_believed_for_a_day(self) -> None:
+        """A window from an error is asked about again: the server may have got a larger one."""
+        clock = Clock()
+        learned = Learned(clock.seconds)
+        learned.note("b", "m").saw_window(4000)
+        clock.advance(WINDOW_SECONDS)
+        assert learned.applied("b", Target(model="m")).context_window == 4000
+        clock.advance(1)
+        assert learned.applied("b", Target(model="m")).context_window is None
+
+    def test_new_list_unmakes_a_window(self) -> None:
+        """A server that is started anew with another window is believed at once; a list that is late is not news."""
+        learned = Learned()
         assert learned.applied("b", TARGET).context_window == 8000
+        learned.note("b", "m").saw_window(4000)
+        assert learned.applied("b", evolve(TARGET, context_window=None)).context_window == 4000
+        assert learned.applied("b", TARGET).context_window == 4000
+        assert learned.applied("b", evolve(TARGET, context_window=9000)).context_window == 9000
+        assert learned.applied("b", TARGET).context_window == 8000
+
+    def test_longer_prompt_unmakes_a_window(self) -> None:
+        """A prompt that was answered is proof that its length fits."""
+        learned = Learned()
+        learned.note("b", "m").saw_window(4000)
+        learned.prompt_counted("b", "m", 4000, Usage(input_tokens=4000), at(4000))
+        assert learned.applied("b", Target(model="m")).context_window == 4000
+        learned.prompt_counted("b", "m", 4000, Usage(input_tokens=3000, cache_read_tokens=1001), at(4000))
+        assert learned.applied("b", Target(model="m")).context_window is None
 
     def test_numbers_fill_gaps(self) -> None:
         """What is not configured is what was learned."""
         learned = Learned()
         note = learned.note("b", "m")
-        note.context_window, note.max_output_tokens = 4000, 900
+        note.saw_window(4000)
+        note.max_output_tokens = 900
         applied = learned.applied("b", Target(model="m"))
         assert (applied.context_window, applied.max_output_tokens) == (4000, 900)
 

@@ -16,12 +16,14 @@ class Target(Traits):
 
     :ivar model: the backend's own name for it.
     :ivar context_window: tokens, prompt and answer together, where known.
+    :ivar window_configured: the owner said so; nothing that a backend says is believed against it.
     :ivar max_output_tokens: largest ``max_tokens`` to ask for, where known.
     """
 
     model: str
     dialect: Dialect = GENERIC
     context_window: int | None = None
+    window_configured: bool = False
     max_output_tokens: int | None = None
     strip_attribution: bool = True
 

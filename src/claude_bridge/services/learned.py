@@ -1,15 +1,16 @@
-"""What backends reveal about their models while they work, kept for the life of the process.
+"""What backends reveal about their models while they work; `claude_bridge.services.state` keeps it across restarts.
 
 Bounded, because model names may come from clients.
 """
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
-from attrs import define, evolve, field
+from attrs import asdict, define, evolve, field
 
 from claude_bridge.core.events import Usage
 from claude_bridge.core.finish import LARGEST_COUNT
@@ -22,15 +23,49 @@ MOST_MODELS: Final = 1000
 SAMPLED: Final = 50
 """Of so many answers one is counted with care, besides the first few: it takes 10 ms for a large conversation."""
 
+WINDOW_SECONDS: Final = 86_400.0
+"""How long a window from a refusal is believed: as nothing that exceeds it is sent, nobody would see it grow."""
+
 _FIRST: Final = 3
 _WEIGHT: Final = 0.3
 _BOUNDS: Final = (0.5, 2.0)
+_FAR_FUTURE: Final = 1e11
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 < value <= LARGEST_COUNT
+
+
+def _is_time(value: object) -> bool:
+    return type(value) in {int, float} and 0 <= value < _FAR_FUTURE  # type: ignore[operator]
+
+
+def _is_ratio(value: object) -> bool:
+    return type(value) in {int, float} and _BOUNDS[0] <= value <= _BOUNDS[1]  # type: ignore[operator]
+
+
+_KEPT: Final[Mapping[str, Callable[[object], bool]]] = {
+    "context_window": _is_count,
+    "window_at": _is_time,
+    "listed": _is_count,
+    "max_output_tokens": _is_count,
+    "refuses_reasoning": lambda value: value is True,
+    "ratio": _is_ratio,
+    "count_ratio": _is_ratio,
+    "answers": _is_count,
+    "used": _is_time,
+}
+"""What of a note outlives a restart, and what a value must be to be taken back."""
 
 
 @define
 class Note:
     """What is known of one model at one backend.
 
+    :ivar context_window: as an error of the backend's named it.
+    :ivar window_at: when it did, in Unix seconds.
+    :ivar listed: the window in the backend's list, when that last had one.
+    :ivar used: when somebody last asked for the note, in Unix seconds.
     :ivar ratio: true prompt tokens / our rough estimate, a moving average within 0.5 and 2.
     :ivar count_ratio: true prompt tokens / our careful count, likewise.
     :ivar answers: how many answers with true counts there were.
@@ -42,35 +77,85 @@ class Note:
     ratio: float = 1.0
     count_ratio: float = 1.0
     answers: int = 0
+    window_at: float = 0.0
+    listed: int | None = None
+    used: float = 0.0
+
+    def saw_window(self, tokens: int) -> None:
+        """Take a window that an error of the backend's named just now."""
+        self.context_window, self.window_at = tokens, self.used
+
+    def forget_window(self) -> None:
+        """Believe the window no more."""
+        self.context_window, self.window_at = None, 0.0
+
+    def kept(self) -> dict[str, Any]:
+        """Give what differs from a new note as plain values; times to the day or second, ratios to the per mille.
+
+        So the same knowledge gives the same values, and a note that was only used does not.
+        """
+        values = asdict(self, filter=lambda each, value: each.name in _KEPT and value != each.default)
+        rounded = {name: round(values[name], 3) for name in ("ratio", "count_ratio") if name in values}
+        times = {"window_at": int(self.window_at), "used": int(self.used // 86_400) * 86_400}
+        return values | rounded | {name: value for name, value in times.items() if name in values}
+
+    @classmethod
+    def restored(cls, values: Mapping[str, object]) -> Note:
+        """Make a note of what `kept` gave, out of a file that anybody may have changed: what does not fit is new."""
+        return cls(**{name: values[name] for name, fits in _KEPT.items() if name in values and fits(values[name])})  # type: ignore[arg-type]
+
+
+def _unheard() -> None:
+    """Nobody wants to know."""
 
 
 @define
 class Learned:
-    """Notes by backend and model."""
+    """Notes by backend and model.
 
+    :ivar changed: called whenever a note was asked for, and so may change.
+    """
+
+    _unix_time: Callable[[], float] = time.time
+    changed: Callable[[], None] = field(default=_unheard, init=False)
     _notes: OrderedDict[tuple[str, str], Note] = field(factory=OrderedDict, init=False)
 
     def note(self, backend: str, model: str) -> Note:
         """Give the note on a model, a new one if there is none."""
+        note = self._notes.get((backend, model)) or Note()
+        self.remember(backend, model, note)
+        note.used = self._unix_time()
+        self.changed()
+        return note
+
+    def remember(self, backend: str, model: str, note: Note) -> None:
+        """Take a note as the one used last."""
         key = (backend, model)
-        note = self._notes.setdefault(key, Note())
+        self._notes[key] = note
         self._notes.move_to_end(key)
         if len(self._notes) > MOST_MODELS:
             self._notes.popitem(last=False)
-        return note
+
+    def notes(self) -> Iterator[tuple[str, str, Note]]:
+        """Give every backend, model and note, the longest unused first."""
+        return ((backend, model, note) for (backend, model), note in self._notes.items())
 
     def applied(self, backend: str, target: Target) -> Target:
         """Give ``target`` with what was learned.
 
-        A known window stays: the number in a refusal may be that of one replica, or of the prompt alone, and each
-        refusal can be mended by itself. A limit of the answer only ever becomes lower. Reasoning is left out after a
-        refusal unless a policy is configured.
+        A configured window stays. A listed one gives way to a lower one that an error named: lists often tell the
+        model's largest window while the server runs with less, or while some of a router's providers do (Ollama,
+        OpenRouter). An error may mean the prompt alone, which errs on the safe side. The number is believed for a
+        day, and no longer than the list's own stays as it is, nor after a longer prompt was answered.
+
+        A limit of the answer only ever becomes lower. Reasoning is left out after a refusal unless a policy is
+        configured.
         """
         note = self.note(backend, target.model)
         refused = note.refuses_reasoning and target.reasoning_echo == "current_turn"
         return evolve(
             target,
-            context_window=note.context_window if target.context_window is None else target.context_window,
+            context_window=target.context_window if target.window_configured else _window(note, target.context_window),
             max_output_tokens=_least(target.max_output_tokens, note.max_output_tokens),
             reasoning_echo="never" if refused else target.reasoning_echo,
         )
@@ -91,11 +176,23 @@ class Learned:
         if usage.estimated or not true or roughly < rough(1000):
             return
         note = self.note(backend, model)
+        if note.context_window is not None and true > note.context_window:
+            note.forget_window()
         weight = max(_WEIGHT, 1 / (note.answers + 1))
         note.ratio = _averaged(note.ratio, true, roughly, weight)
         if note.answers < _FIRST or note.answers % SAMPLED == 0:
             note.count_ratio = _averaged(note.count_ratio, true, carefully(), weight)
         note.answers += 1
+
+
+def _window(note: Note, listed: int | None) -> int | None:
+    """Decide between what a backend's list says and what its errors said."""
+    if listed is not None and note.listed not in {None, listed}:
+        note.forget_window()  # the server was started anew, with another window
+    note.listed = listed or note.listed
+    if abs(note.used - note.window_at) > WINDOW_SECONDS:
+        note.forget_window()
+    return _least(listed, note.context_window)
 
 
 def _averaged(ratio: float, true: int, guessed: int, weight: float) -> float:

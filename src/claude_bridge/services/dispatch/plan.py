@@ -141,6 +141,7 @@ class Planner:
             model=model.name,
             dialect=dialect,
             context_window=window,
+            window_configured=model.context_window is not None,
             max_output_tokens=model.max_output_tokens,
             strip_attribution=backend.strip_attribution,
         )

@@ -53,7 +53,7 @@ def remedy(
         note.max_output_tokens = most
         return Retry(why="limit")
     if over.window is not None and over.window >= overflow.LEAST_ANSWER:
-        note.context_window = over.window
+        note.saw_window(over.window)
     shrunk = overflow.shrunk_max_tokens(
         over, estimate=estimate, window=window, max_tokens=asked, margin=request.margin(over.window or window or 0)
     )
