@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from twisted.python.log import LogPublisher as LegacyLogPublisher
 
 from claude_bridge import logs
-from claude_bridge.config.schema import Backend, ClientKey, Config, Log
+from claude_bridge.config.schema import Backend, ClientKey, Config, Log, WebSearch
 from claude_bridge.config.secret import Secret
 
 read = json.JSONDecoder().decode
@@ -199,12 +199,14 @@ class RedactionTests:
         assert redact("risk-free bearer bonds") == "risk-free bearer bonds"
 
     def test_secrets_of_a_configuration(self) -> None:
-        """Backend keys, backend headers and client keys are all known secrets."""
+        """Backend keys, backend headers, client keys and the search engine's are all known secrets."""
         config = Config(
             backends={"b": Backend(name="b", api_key=Secret("backend-key"), headers=(("X-Key", "header-key"),))},
             keys={"k": ClientKey(name="k", secret=Secret("client-key"))},
+            web_search=WebSearch(engine="brave", api_key=Secret("search-key")),
         )
-        assert [secret.reveal() for secret in logs.secrets_of(config)] == ["backend-key", "header-key", "client-key"]
+        known = [secret.reveal() for secret in logs.secrets_of(config)]
+        assert known == ["backend-key", "header-key", "client-key", "search-key"]
 
 
 def strings(value: object) -> list[str]:

@@ -104,6 +104,8 @@ def secrets_of(config: Config) -> Iterator[Secret]:
             yield Secret(value)
     for key in config.keys.values():
         yield key.secret
+    if config.web_search.api_key is not None:
+        yield config.web_search.api_key
 
 
 def level_of(event: LogEvent) -> str:

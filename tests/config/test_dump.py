@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from claude_bridge.config.dump import dump
 from claude_bridge.config.load import parse
-from claude_bridge.config.schema import Backend, Breaker, Config, Limits, Log, Model, Route, Server
+from claude_bridge.config.schema import Backend, Breaker, Config, Limits, Log, Model, Route, Server, WebSearch
 from claude_bridge.config.sections import KINDS
 from tests.config.files import config_of, mistakes, reading
 
@@ -48,6 +48,13 @@ BACKEND = st.builds(
 LIMITS = st.builds(Limits, max_body=st.integers(1, 1024**3), keep_alive=SECONDS)
 LOG = st.builds(Log, level=st.sampled_from(["debug", "warn"]), format=st.sampled_from(["json", "text"]))
 BREAKER = st.builds(Breaker, enabled=st.booleans(), failures=st.integers(1, 10_000), open_seconds=SECONDS)
+SEARCH = st.builds(
+    WebSearch,
+    engine=st.sampled_from(["none", "searxng"]),
+    url=st.sampled_from(["http://127.0.0.1:8888", "https://x.example/$a"]),
+    timeout=SECONDS,
+    max_results=st.integers(1, 10),
+)
 
 
 @st.composite
@@ -72,6 +79,7 @@ def configs(draw: st.DrawFn) -> Config:
         models=models,
         routes={"default": Route(name="default", models=(aliases[0],))} if routed else {},
         breaker=draw(BREAKER),
+        web_search=draw(SEARCH),
         limits=draw(LIMITS),
         log=draw(LOG),
     )
@@ -120,6 +128,13 @@ class DumpTests:
         assert "    X-Auth-Token: ***\n    X-Title: mine\n" in text
         assert [line.split(":")[1] for line in mistakes(text)] == ["b] api_key", "b] headers", "a] secret"]
         assert config_of(text.replace("***", "sk-4")).keys["a"].secret.reveal() == "sk-4"
+
+    def test_web_search(self) -> None:
+        """The key of a search engine is hidden, and its own address is told to be the default."""
+        text = dump(config_of("[web_search]\nengine = brave\napi_key = sk-5\n"))
+
+        assert "engine = brave\n# url is not set: the engine's own address is asked\napi_key = ***\n" in text
+        assert "# api_key is not set: no key is sent" in dump(config_of(""))
 
     def test_dialect(self) -> None:
         """What `auto` came to is said."""

@@ -225,7 +225,8 @@ class ExampleTests:
         """Read the file with every option uncommented, and with the policy that the keys are for."""
         text = re.sub(r"^#(?=\S|    )", "", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE)
         text = text.replace("credentials = forward", "credentials = keys")
-        return parse(text, {"CHUTES_API_KEY": "sk-1", "CREDENTIALS_DIRECTORY": "/run/keys"}, reading(self.FILES))
+        environ = {"CHUTES_API_KEY": "sk-1", "SEARCH_KEY": "sk-2", "CREDENTIALS_DIRECTORY": "/run/keys"}
+        return parse(text, environ, reading(self.FILES))
 
     def test_as_shipped(self) -> None:
         """As it is shipped it is a set-up with one local backend."""
@@ -242,6 +243,7 @@ class ExampleTests:
         assert list(config.backends) == ["local", "chutes"]
         assert config.routes["default"].models == ("local-large",)
         assert config.keys["alice"].secret.reveal() == "sk-alice"
+        assert (config.web_search.engine, config.web_search.url) == ("searxng", "http://127.0.0.1:8888")
 
     def test_has_every_key(self) -> None:
         """Every key of every section is there, set or commented out."""

@@ -170,3 +170,45 @@ class AuthorityTests:
             "[backend:a] ca_file: cannot read /nope: No such file or directory",
             "[backend:b] ca_file: /junk holds no certificate in PEM form",
         ]
+
+
+class WebSearchTests:
+    """A search engine has what it needs before anybody searches."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "engine = none\nurl = http://x\n",
+            "engine = searxng\nurl = http://127.0.0.1:8888\n",
+            "engine = searxng\nurl = https://x\napi_key = k\n",
+            "engine = brave\napi_key = k\n",
+            "engine = tavily\napi_key = k\nurl = https://x\n",
+        ],
+    )
+    def test_complete(self, text: str) -> None:
+        """An address for SearXNG, a key for the others, nothing where nothing is searched."""
+        assert mistakes(f"[web_search]\n{text}") == []
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("engine = searxng", "url: is missing: searxng needs the address of your server"),
+            ("engine = brave", "api_key: is missing: brave needs ${VAR}, file:/path or credential:NAME"),
+            ("engine = tavily", "api_key: is missing: tavily needs ${VAR}, file:/path or credential:NAME"),
+            (
+                "engine = brave\napi_key = k\nurl = http://x",
+                "url: must begin with https://, as the key for brave travels there",
+            ),
+        ],
+    )
+    def test_incomplete(self, text: str, message: str) -> None:
+        """What is missing is named."""
+        assert mistakes(f"[web_search]\n{text}\n") == [f"[web_search] {message}"]
+
+    @pytest.mark.parametrize(
+        "text", ["engine = bing", "engine = brave\napi_key = ${NOPE}", "engine = searxng\nurl = x"]
+    )
+    def test_no_second_blame(self, text: str) -> None:
+        """What could not be read is told once, not again for being missing."""
+        assert len(mistakes(f"[web_search]\n{text}\n")) == 1

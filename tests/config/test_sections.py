@@ -19,6 +19,7 @@ class FindKindTests:
             ("model:glm[1m]", "model", "glm[1m]"),
             ("route:default", "route", "default"),
             ("key:alice", "key", "alice"),
+            ("web_search", "web_search", ""),
         ],
     )
     def test_known(self, header: str, word: str, name: str) -> None:
@@ -37,6 +38,7 @@ class FindKindTests:
             ("zzz:backend", "valid: backend, breaker"),
             ("Server", r"did you mean \[server\]"),
             ("backend", r"did you mean \[backend:NAME\]"),
+            ("websearch", r"did you mean \[web_search\]"),
             ("server:x", r"did you mean \[server\]"),
             ("route", r"did you mean \[route:default\]"),
             ("backend:", "the NAME must"),

@@ -33,7 +33,7 @@ def dump(config: Config) -> str:
         for header, part in _parts(kind, config):
             lines += ["", f"[{header}]"]
             for key in kind.keys:
-                lines += _key(key, getattr(part, key.name), config)
+                lines += _key(kind.word, key, getattr(part, key.name), config)
                 if isinstance(part, Backend) and (key.name, part.dialect) == ("dialect", AUTO):
                     lines.append(_detected(part))
     return "\n".join(lines) + "\n"
@@ -62,9 +62,9 @@ def _parts(kind: Kind, config: Config) -> Iterator[tuple[str, object]]:
         yield kind.word, held
 
 
-def _key(attribute: Attribute[Any], value: Any, config: Config) -> Iterator[str]:  # noqa: ANN401 - any key's value
+def _key(word: str, attribute: Attribute[Any], value: Any, config: Config) -> Iterator[str]:  # noqa: ANN401 - any value
     if value is None:
-        yield f"# {attribute.name} is not set: {_derived(attribute.name, config)}"
+        yield f"# {attribute.name} is not set: {_derived(word, attribute.name, config)}"
     elif is_list(attribute) and len(value) != 1:
         yield f"{attribute.name} ="  # nothing after it is a list of nothing
         yield from (f"    {show(entry, attribute)}" for entry in value)
@@ -73,12 +73,14 @@ def _key(attribute: Attribute[Any], value: Any, config: Config) -> Iterator[str]
         yield f"{attribute.name} = {show(entry, attribute)}"
 
 
-def _derived(key: str, config: Config) -> str:
+def _derived(word: str, key: str, config: Config) -> str:
     """Say what holds where a key has no value of its own."""
     if key == "list_backend_models":
         return "no, as there are [model:*]" if config.models else "yes, as there is no [model:*]"
     if key in _OVERRIDES:
         return "as the dialect has it"
+    if word == "web_search":
+        return {"url": "the engine's own address is asked", "api_key": "no key is sent"}[key]
     return {
         "api_key": "the client's credential is passed on, if there is one",
         "ca_file": "the system's certificate authorities are trusted",

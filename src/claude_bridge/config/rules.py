@@ -38,6 +38,7 @@ class Rules:
         yield from self._models()
         yield from self._route()
         yield from self._keys()
+        yield from self._web_search()
 
     def _listeners(self) -> Iterator[Problem]:
         server = self.config.server
@@ -124,6 +125,21 @@ class Rules:
                 yield Problem(section, "secret", "is missing: ${VAR}, file:/path or credential:NAME")
             elif twin != key.name:
                 yield Problem(section, "secret", f"is the same as that of [key:{twin}]")
+
+    def _web_search(self) -> Iterator[Problem]:
+        section, search = "web_search", self.config.web_search
+        if search.engine == "none" or self._is_broken(section, "engine"):
+            return
+        if search.engine == "searxng":
+            if search.url is None and not self._is_broken(section, "url"):
+                yield Problem(section, "url", "is missing: searxng needs the address of your server")
+            return
+        if search.api_key is None and not self._is_broken(section, "api_key"):
+            yield Problem(
+                section, "api_key", f"is missing: {search.engine} needs ${{VAR}}, file:/path or credential:NAME"
+            )
+        if search.url is not None and not search.url.startswith("https://"):
+            yield Problem(section, "url", f"must begin with https://, as the key for {search.engine} travels there")
 
     def _is_broken(self, section: str, *keys: str) -> bool:
         return any((section, key) in self.broken for key in keys)

@@ -42,6 +42,7 @@ from claude_bridge.core.traits import (
 
 CredentialsPolicy = Literal["forward", "keys", "none"]
 ShowReasoning = Literal["auto", "always", "never"]
+SearchEngineName = Literal["none", "searxng", "brave", "tavily"]
 LogFormat = Literal["auto", "json", "text"]
 LogLevel = Literal["debug", "info", "warn", "error"]
 
@@ -275,6 +276,28 @@ class Breaker:
 
 
 @frozen(kw_only=True)
+class WebSearch:
+    """``[web_search]``: what answers the web search that Anthropic's own servers would run."""
+
+    engine: SearchEngineName = option(
+        "none",
+        "`searxng` (a server of yours), `brave`, `tavily`, or `none`: web search is then refused with a short text.",
+    )
+    url: str | None = option(
+        None,
+        "Base URL: of your SearXNG server, whose `search.formats` must have `json`; the others' own is the default.",
+        shape="url",
+    )
+    api_key: Secret | None = option(
+        None,
+        "Key for `brave` or `tavily`, or a bearer for `searxng`: `${VAR}`, `file:/path` or `credential:NAME`. "
+        "Default: none.",
+    )
+    timeout: float = option(10.0, "Limit for one search, from connecting to its last byte.", unit="s", validator=WAIT)
+    max_results: int = option(8, "Results that the model and the client get of one search.", validator=Between(1, 10))
+
+
+@frozen(kw_only=True)
 class Limits:
     """``[limits]``: bounds on what one request may hold."""
 
@@ -328,6 +351,7 @@ class Config:
     routes: Mapping[str, Route] = Factory(dict)
     keys: Mapping[str, ClientKey] = Factory(dict)
     breaker: Breaker = Factory(Breaker)
+    web_search: WebSearch = Factory(WebSearch)
     limits: Limits = Factory(Limits)
     log: Log = Factory(Log)
     source: str = "environment"
