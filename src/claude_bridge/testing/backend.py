@@ -9,24 +9,19 @@ from __future__ import annotations
 import argparse
 import hmac
 import sys
-import time
 from collections import deque
 from collections.abc import Callable, Collection
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, DeferredQueue, maybeDeferred
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.internet.task import react
-from twisted.protocols.policies import WrappingFactory
-from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from claude_bridge.testing.answers import Answer
 from claude_bridge.testing.chat import CREATED, error, json_answer
 from claude_bridge.testing.friendly import Friendly
-from claude_bridge.testing.performance import Performance
-from claude_bridge.testing.received import Received, received_from
+from claude_bridge.testing.loopback import LoopbackServer
+from claude_bridge.testing.received import Received
 from claude_bridge.testing.requests import EXTENSIONS, problems
 
 __all__ = ["Script", "ScriptedBackend"]
@@ -36,7 +31,7 @@ Script = Callable[[Received], Answer]
 
 
 @define(eq=False)
-class ScriptedBackend:
+class ScriptedBackend(LoopbackServer):
     """A fake backend: it records what it is asked and answers what it is told to.
 
     :ivar script: makes the answers that were not queued; without it an unexpected request gets 500.
@@ -44,57 +39,21 @@ class ScriptedBackend:
     :ivar api_key: the bearer that every request needs, or None.
     :ivar strict: refuse invalid requests and unknown models.
     :ivar extensions: keys beyond OpenAI's that are allowed, see `requests.EXTENSIONS`.
-    :ivar monotonic: tells the time for the records.
     """
 
-    _reactor: Any
     script: Script | None = None
     models: list[str] = field(factory=lambda: ["test-model"], kw_only=True)
     api_key: str | None = field(default=None, kw_only=True, repr=False)
     strict: bool = field(default=True, kw_only=True)
     extensions: Collection[str] = field(default=EXTENSIONS, kw_only=True)
-    monotonic: Callable[[], float] = field(default=time.monotonic, kw_only=True)
     requests: list[Received] = field(factory=list, init=False)
     arrivals: DeferredQueue[Received] = field(factory=DeferredQueue, init=False)
     _queue: deque[Answer] = field(factory=deque, init=False)
-    _port: IListeningPort | None = field(default=None, init=False)
-    _factory: WrappingFactory | None = field(default=None, init=False)
-
-    def start(self, port: int = 0) -> None:
-        """Listen on 127.0.0.1; port 0 takes a free one."""
-        site = Site(_Everything(self), parsePOSTFormSubmission=False)
-        site.noisy = False
-        self._factory = WrappingFactory(site)  # it knows its connections, so that `stop` can break them
-        self._factory.noisy = False
-        self._port = self._reactor.listenTCP(port, self._factory, interface="127.0.0.1")
-
-    async def stop(self) -> None:
-        """Stop listening and break every connection."""
-        port, self._port = self._port, None
-        if port is None or self._factory is None:
-            return
-        stopped = maybeDeferred(port.stopListening)
-        for protocol in list(self._factory.protocols):
-            protocol.transport.abortConnection()
-        await stopped
-
-    @property
-    def port(self) -> int:
-        """Tell the TCP port."""
-        if self._port is None:
-            raise RuntimeError("the backend is not started")
-        host = self._port.getHost()
-        return int(host.port)  # type: ignore[attr-defined] # TCP addresses have one
 
     @property
     def url(self) -> str:
         """Tell the base URL, ending in ``/v1``."""
         return f"http://127.0.0.1:{self.port}/v1"
-
-    @property
-    def connections(self) -> int:
-        """Count the open connections."""
-        return 0 if self._factory is None else len(self._factory.protocols)
 
     @property
     def chats(self) -> list[Received]:
@@ -146,10 +105,6 @@ class ScriptedBackend:
             return self.script(received)
         return error(500, {"message": "the test has no answer for this request", "type": "server_error"})
 
-    def perform(self, answer: Answer, received: Received, request: Request) -> None:
-        """Give ``answer`` to ``request``, step by step."""
-        Performance(self._reactor, self.monotonic, request, received, answer.performed()).begin(answer)
-
 
 def _is_chat(received: Received) -> bool:
     return received.method == "POST" and received.path.partition("?")[0] == "/v1/chat/completions"
@@ -158,22 +113,6 @@ def _is_chat(received: Received) -> bool:
 def _no_model(name: str) -> Answer:
     message = f"The model `{name}` does not exist."
     return error(404, {"message": message, "type": "invalid_request_error", "code": "model_not_found"})
-
-
-class _Everything(Resource):
-    """Hands every request to the backend, whatever its path and method."""
-
-    isLeaf = True  # noqa: N815 - Twisted's name
-
-    def __init__(self, backend: ScriptedBackend) -> None:
-        super().__init__()  # type: ignore[no-untyped-call] # Twisted has no types here
-        self._backend = backend
-
-    def render(self, request: Request) -> int:
-        """Answer any method."""
-        received = received_from(request, self._backend.monotonic())
-        self._backend.perform(self._backend.answer(received), received, request)
-        return NOT_DONE_YET
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:

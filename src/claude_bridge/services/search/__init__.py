@@ -1,0 +1,1 @@
+"""Web search: what a search engine is asked, through what, and what its answer says."""

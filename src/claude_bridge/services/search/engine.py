@@ -1,0 +1,156 @@
+"""The search service: one question to the configured engine, in bounded time, with bounded bytes.
+
+No cookies, no redirects, no proxies of the environment, no connection kept: searches are rare, and each stands alone.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from io import BytesIO
+from typing import Any, Final
+
+from hyperlink import EncodedURL
+from twisted.internet import error as network
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TimedOut
+from twisted.internet.task import Cooperator
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web._newclient import RequestNotSent
+from twisted.web.client import (
+    Agent,
+    FileBodyProducer,
+    RequestTransmissionFailed,
+    ResponseFailed,
+    ResponseNeverReceived,
+)
+from twisted.web.http import OK
+from twisted.web.http_headers import Headers
+
+from claude_bridge.config.schema import WebSearch
+from claude_bridge.core import wire
+from claude_bridge.core.events import SearchHit
+from claude_bridge.core.searchtool import SearchQuestion
+from claude_bridge.services.interfaces import SearchFailed
+from claude_bridge.services.search.addresses import GuardedReactor, not_link_local, public_only
+from claude_bridge.services.search.asking import Asked, Engine, Unanswered
+from claude_bridge.services.search.body import TooLarge, collected, dropped
+from claude_bridge.services.search.brave import BRAVE
+from claude_bridge.services.search.hits import cleaned
+from claude_bridge.services.search.searxng import SEARXNG
+from claude_bridge.services.search.tavily import TAVILY
+
+ENGINES: Final[dict[str, Engine]] = {engine.name: engine for engine in (SEARXNG, BRAVE, TAVILY)}
+
+MOST_ASKED: Final = 20
+"""Results asked for where domains are restricted, as some will be left out; Brave and Tavily give no more."""
+
+_UNREACHABLE: Final = (
+    network.ConnectError,
+    network.ConnectionClosed,
+    network.DNSLookupError,
+    network.ConnectingCancelledError,
+    RequestNotSent,
+    RequestTransmissionFailed,
+    ResponseNeverReceived,
+    ResponseFailed,
+)
+_BUSY: Final = frozenset({429, 432, 433})
+"""Too many requests; the last two are Tavily's words for a plan that is used up."""
+_REFUSED: Final = frozenset({401, 403})
+_MOVED: Final = range(300, 400)
+_TOO_LARGE: Final = frozenset({413, 414})
+
+_log = Logger()
+
+
+class ConfiguredSearch:
+    """Implements `claude_bridge.services.interfaces.SearchEngine` for the engine of ``[web_search]``.
+
+    :param reactor: connects, resolves and tells the time.
+    :param settings: with an engine other than ``none``.
+    """
+
+    def __init__(self, reactor: Any, settings: WebSearch, user_agent: str) -> None:  # noqa: ANN401 - many interfaces
+        self._engine = ENGINES[settings.engine]
+        check = public_only if self._engine.hosted else not_link_local
+        self._agent = Agent(GuardedReactor(reactor, check), connectTimeout=settings.timeout)
+        self._clock = reactor
+        self._settings = settings
+        self._user_agent = user_agent
+
+    def search(self, question: SearchQuestion) -> Deferred[tuple[SearchHit, ...]]:
+        """Search; fails with `SearchFailed`. Cancelling closes the connection."""
+        searching = Deferred.fromCoroutine(self._search(question))
+        return searching.addTimeout(self._settings.timeout, self._clock).addErrback(self._failed)
+
+    async def _search(self, question: SearchQuestion) -> tuple[SearchHit, ...]:
+        settings, engine = self._settings, self._engine
+        restricted = question.allowed_domains or question.blocked_domains
+        count = MOST_ASKED if restricted else settings.max_results
+        asked = engine.ask(settings.url or engine.default_url, settings.api_key, question, count)
+        answer = await self._answer(asked)
+        hits = [hit for hit in cleaned(engine.read(answer)) if question.allows(hit.url)]
+        return tuple(hits[: settings.max_results])
+
+    async def _answer(self, asked: Asked) -> Any:  # noqa: ANN401 - decoded JSON
+        headers = Headers({"User-Agent": [self._user_agent], "Accept": ["application/json"]})
+        for name, value in asked.headers:
+            headers.addRawHeader(name, value)
+        try:
+            address = EncodedURL.from_text(asked.url).to_uri().to_text().encode("ascii")
+            response = await self._agent.request(asked.method.encode(), address, headers, self._payload(asked.body))
+        except ValueError as error:  # of a host name that is none
+            raise SearchFailed("unavailable", f"its url is no use: {error}") from error
+        if response.code != OK:
+            dropped(response)
+            raise _refusal(response.code)
+        return wire.decode(await collected(response))
+
+    def _payload(self, body: bytes) -> FileBodyProducer | None:
+        if not body:
+            return None
+        return FileBodyProducer(BytesIO(body), Cooperator(scheduler=partial(self._clock.callLater, 0)))
+
+    def _failed(self, failure: Failure) -> Failure:
+        """Word what went wrong, and log it; what is none of it is a fault of ours, or the caller's own cancelling."""
+        error = failure.value
+        if isinstance(error, SearchFailed):
+            failed = error
+        elif isinstance(error, TimedOut):
+            failed = SearchFailed("unavailable", f"no answer within {self._settings.timeout:g} s")
+        elif isinstance(error, _UNREACHABLE):
+            failed = SearchFailed("unavailable", _reason(error))
+        elif isinstance(error, (Unanswered, TooLarge)):
+            failed = SearchFailed("unavailable", str(error))
+        elif isinstance(error, wire.WireError):
+            failed = SearchFailed("unavailable", "its answer is not JSON")
+        else:
+            return failure
+        _log.warn(
+            "web search by {engine} failed: {reason}",
+            event="web_search",
+            engine=self._engine.name,
+            reason=failed.reason,
+        )
+        return Failure(failed)
+
+
+def _refusal(status: int) -> SearchFailed:
+    """Say what a status other than 200 means."""
+    if status in _BUSY:
+        return SearchFailed("too_many_requests", f"it takes no more requests now (HTTP {status})")
+    if status in _TOO_LARGE:
+        return SearchFailed("request_too_large", f"the request is too large for it (HTTP {status})")
+    hint = ""
+    if status in _REFUSED:
+        hint = ": its key is wrong, or SearXNG lacks json among its search.formats"
+    elif status in _MOVED:
+        hint = ", a redirect, which is not followed: url must be corrected"
+    return SearchFailed("unavailable", f"it answers HTTP {status}{hint}")
+
+
+def _reason(error: BaseException) -> str:
+    """Say why there was no answer; Twisted wraps some reasons in others."""
+    causes = [reason.value for reason in getattr(error, "reasons", ())] or [error]
+    return "; ".join(dict.fromkeys(f"{type(cause).__name__}: {cause}".rstrip(": ")[:200] for cause in causes))
