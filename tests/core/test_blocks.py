@@ -10,21 +10,25 @@ import pytest
 from claude_bridge.core.anthropic import Tool
 from claude_bridge.core.blocks import BlockReader, Summary, ToolResult, text_of
 from claude_bridge.core.openai import FunctionCall, Part, TextPart, ToolCall
+from claude_bridge.core.target import Target
 from claude_bridge.core.wire import Raw
 from tests.core.asking import IMAGE, IMAGE_PART, PIXEL, assistant, refusal, result, text, told, use, user
 
 PDF = "JVBERi0xLjQK"
 
 
+FILES = Target(model="m", pdf="file")
+
+
 def content(*blocks: object) -> Any:
-    """Give the content of the user message that these blocks become."""
-    (message,) = told(user(*blocks))
+    """Give the content of the user message that these blocks become at a server that takes everything."""
+    (message,) = told(user(*blocks), target=FILES)
     return message["content"]
 
 
 def answer(*blocks: object) -> Any:
     """Give the messages after the call: the tool message whose content these blocks are, and what follows it."""
-    return told(user("hi"), assistant(use("a")), user(result("a", list(blocks))))[2:]
+    return told(user("hi"), assistant(use("a")), user(result("a", list(blocks))), target=FILES)[2:]
 
 
 def spoken(*blocks: object) -> Any:

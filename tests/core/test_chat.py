@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core.chat import ChatMessages
-from claude_bridge.core.conversation import read
+from claude_bridge.core.chat import write
 from claude_bridge.core.ids import downstream_id
 from claude_bridge.core.target import Target
 from claude_bridge.core.traits import ReasoningEcho
@@ -138,11 +137,10 @@ class OtherMessagesTests:
 
     def test_names(self) -> None:
         """A called tool whose name is illegal has a legal one, and the way back is kept."""
-        turns = read(asked(user("a"), assistant(use("t", "s.f"))).messages, "fold").turns
-        chat = ChatMessages("current_turn")
-        calls_ = chat.build(turns, "")[1].tool_calls
+        written = write(asked(user("a"), assistant(use("t", "s.f"))), Target(model="m"), {})
+        calls_ = written.messages[1].tool_calls
         assert calls_ is not None
-        assert chat.names == {calls_[0].function.name: "s.f"}
+        assert written.names == {calls_[0].function.name: "s.f"}
 
 
 class IdTests:

@@ -36,7 +36,9 @@ from tests.core.asking import (
 from tests.core.conversations import CONVERSATIONS, MALFORMED, TOOLS, spoken_words
 
 PLAIN = {"model", "stream", "stream_options", "max_tokens", "messages"}
-POLICIES = st.sampled_from(get_args(SystemMessages))
+POLICIES: st.SearchStrategy[SystemMessages] = st.sampled_from(["fold", "inline"])
+"""Where system messages stay, so that what was sent before stays the same."""
+TAKING: st.SearchStrategy[SystemMessages] = st.sampled_from(["fold", "inline", "leading"])
 LAST = st.sampled_from([user("go on"), system("go on"), user(result("a"), text("go on"))])
 """Ends to which the assistant answers."""
 ECHOES = st.sampled_from(get_args(ReasoningEcho))
@@ -431,7 +433,7 @@ def prefix(messages: list[Any], target: Target) -> bytes:
 class AnyConversationTests:
     """What holds for any conversation."""
 
-    @given(CONVERSATIONS, POLICIES, ECHOES)
+    @given(CONVERSATIONS, TAKING, ECHOES)
     def test_valid_and_complete(self, messages: list[Any], policy: SystemMessages, echo: ReasoningEcho) -> None:
         """It becomes a valid request in which all calls are answered in order and nothing that was said is missing."""
         target = Target(model="m", system_messages=policy, reasoning_echo=echo)

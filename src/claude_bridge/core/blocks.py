@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from claude_bridge.core import wire
+from claude_bridge.core import carrier, wire
 from claude_bridge.core.anthropic import (
     EMPTY,
     Block,
     DocumentBlock,
     ImageBlock,
+    RedactedThinkingBlock,
     SearchResultBlock,
     TextBlock,
     ThinkingBlock,
@@ -61,7 +62,17 @@ class Summary:
     text: str
 
 
-Piece = Part | ToolCall | ToolResult | ThinkingBlock | Summary
+@define
+class State:
+    """What some backend wants back with this turn, still packed (`claude_bridge.core.carrier`).
+
+    A conversation may bring hundreds, and hostile JSON takes much memory: whoever needs one unpacks it.
+    """
+
+    carrier: str
+
+
+Piece = Part | ToolCall | ToolResult | ThinkingBlock | Summary | State
 """A tool call in it still has the client's own id and name."""
 
 
@@ -72,14 +83,19 @@ class BlockReader:
     :ivar loaded: names of tools that tool search or a tool addition made available.
     :ivar removed: names of tools that were taken away again.
     :ivar defined: tools that were defined inside the conversation.
+    :ivar carried: characters of all states together.
     """
 
     loaded: set[str] = field(factory=set)
     removed: set[str] = field(factory=set)
     defined: list[Tool] = field(factory=list)
+    carried: int = 0
 
-    def read(self, content: str | list[wire.Raw] | None, path: str) -> list[Piece]:
-        """Read a content field; empty text is left out. Raises `WireError` with the path of what is wrong."""
+    def read(self, content: str | list[wire.Raw] | None, path: str, *, states: bool = False) -> list[Piece]:
+        """Read a content field; empty text is left out. Raises `WireError` with the path of what is wrong.
+
+        ``states``: it is an assistant message's, the only place where a backend's state means something.
+        """
         if isinstance(content, str):
             return [TextPart(content)] if content else []
         pieces: list[Piece] = []
@@ -96,6 +112,8 @@ class BlockReader:
                 pieces.append(ToolResult(block.tool_use_id, inner, block.is_error is True))
             else:
                 pieces += self._rare(block, where)
+                if states and isinstance(block, ThinkingBlock | RedactedThinkingBlock):
+                    pieces += self._state(block)
         return pieces
 
     def _parts(self, content: str | list[wire.Raw] | None, path: str) -> list[Part]:
@@ -119,7 +137,14 @@ class BlockReader:
                 return [self._loaded(block.tool_name)]
             case UnknownBlock():
                 return self._unknown(block)
-        return []  # redacted thinking: only its maker can read it
+        return []  # redacted thinking: only its maker can read it, or a backend of ours whose state it is
+
+    def _state(self, block: ThinkingBlock | RedactedThinkingBlock) -> list[Piece]:
+        text = (block.signature if isinstance(block, ThinkingBlock) else block.data) or ""
+        if not text.startswith(carrier.PREFIX):
+            return []  # Anthropic's own
+        self.carried += len(text)
+        return [State(text)]
 
     def _document(self, block: DocumentBlock, path: str) -> list[Part]:
         """Read a document: PDF to a file part, text to text under its title, images in it to parts of their own."""
@@ -199,6 +224,8 @@ def text_of(piece: Piece) -> str:
             return f"[call of {piece.function.name}] {piece.function.arguments}"
         case ToolResult():
             return "\n".join((f"[result of call {piece.call_id}]", *map(text_of, piece.content)))
+        case State():
+            return ""
         case _:
             return piece.thinking
 

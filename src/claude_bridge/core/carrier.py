@@ -19,6 +19,9 @@ PREFIX: Final = "cb1."
 LARGEST: Final = 1 << 20
 """Characters; encrypted reasoning of a long answer has tens of thousands, and hostile JSON takes much memory."""
 
+DEEPEST: Final = 32
+"""Levels of a state; real ones have five. It is written again inside a request, where deeper JSON could not be."""
+
 
 @frozen
 class Carried:
@@ -30,7 +33,9 @@ class Carried:
 
 
 def pack(carried: Carried) -> str:
-    """Give the carrier, or "" for a state that is too large to travel."""
+    """Give the carrier, or "" for a state that is too large or too deep to travel."""
+    if not _is_shallow(carried.state):
+        return ""
     raw = wire.encode({"d": carried.dialect, "m": carried.model, "x": carried.state})
     text = PREFIX + urlsafe_b64encode(raw).rstrip(b"=").decode()
     return text if len(text) <= LARGEST else ""
@@ -47,4 +52,20 @@ def unpack(text: str) -> Carried | None:
         return None
     if not isinstance(value, dict) or not isinstance(value.get("d"), str) or not isinstance(value.get("m"), str):
         return None
-    return Carried(value["d"], value["m"], value.get("x"))
+    carried = Carried(value["d"], value["m"], value.get("x"))
+    return carried if _is_shallow(carried.state) else None
+
+
+def _is_shallow(state: object) -> bool:
+    level = [state]
+    for _ in range(DEEPEST):
+        inner: list[object] = []
+        for value in level:
+            if isinstance(value, dict):
+                inner += value.values()
+            elif isinstance(value, list):
+                inner += value
+        if not inner:
+            return True
+        level = inner
+    return False

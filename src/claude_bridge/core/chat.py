@@ -1,4 +1,4 @@
-"""Turns -> chat messages (wire-contract 5.2, steps 3 to 7, and 5.6).
+"""Turns -> chat messages (wire-contract 5.2, steps 3 to 9, 5.5 and 5.6), as the target's traits want them.
 
 Order rules that strict servers enforce: every call of an assistant message is answered by a
 ``tool`` message directly after it, in the calls' order; what the user said besides follows in one
@@ -8,25 +8,72 @@ user message. Servers refuse a conversation that leaves a call open or answers o
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Final
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-from claude_bridge.core.anthropic import ThinkingBlock
-from claude_bridge.core.blocks import PARTS, Piece, Summary, ToolResult, text_of
-from claude_bridge.core.conversation import Turn
-from claude_bridge.core.ids import upstream_id
-from claude_bridge.core.openai import ChatMessage, FunctionCall, ImagePart, Part, TextPart, ToolCall
+from claude_bridge.core import cachemarks, carrier, echo, prefill
+from claude_bridge.core.alternation import alternated
+from claude_bridge.core.anthropic import MessagesRequest, ThinkingBlock
+from claude_bridge.core.blocks import Piece, State, Summary, ToolResult, text_of
+from claude_bridge.core.callids import CallIds
+from claude_bridge.core.conversation import Conversation, Turn, read, system_text
+from claude_bridge.core.media import Media
+from claude_bridge.core.openai import ChatMessage, FilePart, FunctionCall, ImagePart, Part, TextPart, ToolCall
+from claude_bridge.core.target import Target
 from claude_bridge.core.tools import upstream_name
-from claude_bridge.core.traits import ReasoningEcho
 
 NO_OUTPUT: Final = "(no output)"
 NO_RESULT: Final = "[no result]"
-NO_THOUGHT: Final = " "
-"""Stands for missing thinking: DeepSeek refuses a turn without the field, and the field without text (wire-contract
-5.5)."""
 SUMMARY: Final = "Summary of earlier conversation: "
+MOST_STATE: Final = 8 << 20
+"""Characters of state that a conversation gets back, the newest: real ones have a few thousand a turn, and hostile
+JSON takes twenty times its size in memory."""
 _ERROR_MARKS: Final = ("[tool error]", "<tool_use_error>", "<error>")
+
+
+@frozen(kw_only=True)
+class Written:
+    """A conversation as the backend gets it.
+
+    :ivar conversation: what it was made of.
+    :ivar names: the backend's name of a called tool -> the client's, where they differ.
+    :ivar extra: fields of the request that belong to the messages and that OpenAI does not have.
+    :ivar echoed: whether past reasoning goes back because nothing was configured (its refusal can be mended).
+    """
+
+    conversation: Conversation
+    messages: list[ChatMessage]
+    names: Mapping[str, str]
+    extra: dict[str, object]
+    echoed: bool
+
+
+def write(request: MessagesRequest, target: Target, documents: Mapping[str, str]) -> Written:
+    """Write a request's system prompt and messages for ``target``.
+
+    ``documents``: base64 text of a PDF -> its text (`claude_bridge.core.media.pdfs`). Raises `WireError` with the path
+    of a malformed block, `InvalidRequest` for what the target cannot do.
+    """
+    # A template that insists on turns knows no system message but the first.
+    inline = target.system_messages == "inline"
+    conversation = read(request.messages, "fold" if inline and target.alternate else target.system_messages)
+    system = system_text(request.system, strip_attribution=target.strip_attribution)
+    chat = ChatMessages(target, documents, conversation.carried - MOST_STATE)
+    messages = chat.build(conversation.turns, "\n\n".join(filter(None, (system, *conversation.leading))))
+    if target.alternate:
+        messages = alternated(messages)
+    extra = prefill.mark(messages, target.prefill)
+    if target.cache_control and cachemarks.asked(request):
+        cachemarks.put(messages)
+    return Written(
+        conversation=conversation,
+        messages=messages,
+        names=chat.names,
+        extra=extra,
+        echoed=chat.echoed and target.reasoning_echo == "current_turn",
+    )
 
 
 @define
@@ -41,22 +88,34 @@ class _OpenCall:
 class ChatMessages:
     """Turns in, chat messages out.
 
+    :ivar documents: base64 text of a PDF -> its text.
+    :ivar excess: characters of state to leave out, the oldest first.
     :ivar names: the backend's name of a called tool -> the client's, where they differ.
+    :ivar echoed: whether past reasoning goes back.
     """
 
-    echo: ReasoningEcho
+    target: Target
+    documents: Mapping[str, str]
+    excess: int = 0
     names: dict[str, str] = field(factory=dict, init=False)
+    echoed: bool = field(default=False, init=False)
+    _media: Media = field(init=False)
+    _ids: CallIds = field(init=False)
     _messages: list[ChatMessage] = field(factory=list, init=False)
-    _used: set[str] = field(factory=set, init=False)
     _open: list[_OpenCall] = field(factory=list, init=False)
     _awaited: dict[str, deque[_OpenCall]] = field(factory=dict, init=False)
     _held: list[str] = field(factory=list, init=False)
     _shown: int = field(default=0, init=False)
 
+    def __attrs_post_init__(self) -> None:
+        """Make what the target decides."""
+        self._media = Media(self.target, self.documents)
+        self._ids = CallIds(self.target.tool_ids)
+
     def build(self, turns: list[Turn], system: str) -> list[ChatMessage]:
         """Convert the whole conversation; ``system`` comes first if there is any."""
         if system:
-            self._messages.append(ChatMessage("system", system))
+            self._messages.append(ChatMessage(self.target.system_role, system))
         question = next((at for at in range(len(turns) - 1, -1, -1) if turns[at].is_question), -1)
         for at, turn in enumerate(turns):
             if turn.role == "assistant":
@@ -73,6 +132,7 @@ class ChatMessages:
         texts: list[str] = []
         thoughts: list[str] = []
         calls: list[ToolCall] = []
+        states: list[tuple[int, State]] = []
         for piece in turn.pieces:
             if isinstance(piece, ToolCall):
                 calls.append(self._call(piece))
@@ -82,48 +142,51 @@ class ChatMessages:
                 thoughts.append(piece.thinking)
             elif isinstance(piece, Summary):
                 self._messages.append(ChatMessage("user", SUMMARY + piece.text))
+            elif isinstance(piece, State):
+                states.append((len(calls), piece))
             else:
                 texts.append(text_of(piece))
         text = "\n\n".join(texts)
-        thought = "\n".join(filter(None, thoughts)) if thoughts and self._echoes(bool(calls), after_question) else ""
-        if not thought and (text or calls) and self._requires(bool(calls)):
-            thought = NO_THOUGHT
+        thought = self._thought(thoughts, said=bool(text or calls), called=bool(calls), after_question=after_question)
         if text or calls or thought:
-            self._messages.append(
-                ChatMessage("assistant", text or (None if calls else ""), thought or None, calls or None),
-            )
+            nothing = None if calls and self.target.call_content == "null" else ""
+            message = ChatMessage("assistant", text or nothing, None, calls or None)
+            if thought:
+                echo.put(message, thought, self.target.reasoning_field)
+                self.echoed = True
+            if self.target.dialect.stateful:
+                self.target.dialect.restore(message, self._restored(states))
+            self._messages.append(message)
 
-    def _echoes(self, called: bool, after_question: bool) -> bool:
-        match self.echo:
-            case "current_turn":
-                return called and after_question
-            case "tool_turns":
-                return called
-            case "after_last_user":
-                return after_question
-            case "all_turns":
-                return True
-            case _:
-                return False
+    def _thought(self, thoughts: list[str], *, said: bool, called: bool, after_question: bool) -> str:
+        """Give what goes back of a turn's thinking, "" for nothing; ``said``: it has something besides."""
+        policy = self.target.reasoning_echo
+        thought = ""
+        if thoughts and echo.echoes(policy, called=called, after_question=after_question):
+            thought = "\n".join(filter(None, thoughts))
+        if not thought and said and echo.requires(policy, called=called):
+            return echo.NO_THOUGHT
+        return thought
 
-    def _requires(self, called: bool) -> bool:
-        """Tell whether the server is one that insists on thinking in such a turn."""
-        return self.echo == "all_turns" or (called and self.echo == "tool_turns")
+    def _restored(self, states: list[tuple[int, State]]) -> list[tuple[int, object]]:
+        """Unpack the states that this very model gave: another one's signatures are refused, or mean nothing."""
+        restored: list[tuple[int, object]] = []
+        for calls_before, state in states:
+            if self.excess > 0:
+                self.excess -= len(state.carrier)
+                continue
+            carried = carrier.unpack(state.carrier)
+            if carried and (carried.dialect, carried.model) == (self.target.dialect.name, self.target.model):
+                restored.append((calls_before, carried.state))
+        return restored
 
     def _call(self, piece: ToolCall) -> ToolCall:
-        """Give a call the backend's own id and name; an id that was there before is changed until it is new."""
-        client_id, function = piece.id, piece.function
-        identifier = upstream_id(client_id)
-        if not identifier or identifier in self._used:
-            identifier = client_id or "call"
-        number = len(self._used)
-        while identifier in self._used:
-            identifier = f"{client_id}_{number}"
-            number += 1
-        self._used.add(identifier)
+        """Give a call the backend's own id and name, and wait for its result."""
+        function = piece.function
+        identifier = self._ids.give(piece.id)
         call = _OpenCall(identifier)
         self._open.append(call)
-        self._awaited.setdefault(client_id, deque()).append(call)
+        self._awaited.setdefault(piece.id, deque()).append(call)
         name = upstream_name(function.name)
         if name != function.name:
             self.names[name] = function.name
@@ -140,16 +203,18 @@ class ChatMessages:
         answered = any(call.result for call in self._open)
         said = self._answer_calls()
         for piece in rest:
-            said += [piece] if isinstance(piece, PARTS) else self._as_parts(piece)
+            said += [piece] if isinstance(piece, TextPart) else self._as_parts(piece)
         if said or not answered:
             self._messages.append(ChatMessage("user", _content(said)))
         self._settle()
 
     def _as_parts(self, piece: Piece) -> list[Part]:
-        """Give what a user message does not usually hold as parts."""
+        """Give what a user message holds beside text."""
+        if isinstance(piece, ImagePart | FilePart):
+            return [self._media.shown(piece)]
         if isinstance(piece, ToolResult):
-            text, shown = self._result(piece)
-            return [TextPart(f"[tool result without call: {piece.call_id}] {text}"), *shown]
+            inside, shown = self._result(piece, with_images=False)
+            return [TextPart(f"[tool result without call: {piece.call_id}] {_text(inside)}"), *shown]
         return [TextPart(SUMMARY + piece.text if isinstance(piece, Summary) else text_of(piece))]
 
     def _system(self, turn: Turn) -> None:
@@ -163,7 +228,7 @@ class ChatMessages:
     def _settle(self) -> None:
         """Close what is open: calls that nobody answered, system messages that waited for the answers."""
         self._answer_calls()
-        self._messages += [ChatMessage("system", text) for text in self._held]
+        self._messages += [ChatMessage(self.target.system_role, text) for text in self._held]
         self._held.clear()
 
     def _answer_calls(self) -> list[Part]:
@@ -172,31 +237,49 @@ class ChatMessages:
         if not self._open:
             return shown
         for call in self._open:
-            text = NO_RESULT
+            content: str | list[Part] = NO_RESULT
             if call.result is not None:
-                text, more = self._result(call.result)
+                inside, more = self._result(call.result, with_images=self.target.tool_images)
+                content = _text(inside) if _is_text(inside) else inside
                 shown += more
-            self._messages.append(ChatMessage("tool", text, tool_call_id=call.upstream))
+            self._messages.append(ChatMessage("tool", content, tool_call_id=call.upstream))
         self._open = []
         self._awaited = {}
         return shown
 
-    def _result(self, result: ToolResult) -> tuple[str, list[Part]]:
-        """Give a tool result as text, and its images and files as labelled parts; the text names their numbers."""
-        texts: list[str] = []
+    def _result(self, result: ToolResult, *, with_images: bool) -> tuple[list[Part], list[Part]]:
+        """Give what a tool message can hold, and what only a user message can, labelled; a number stands for these."""
+        inside: list[Part] = []
         shown: list[Part] = []
         for piece in result.content:
-            if isinstance(piece, TextPart):
-                texts.append(piece.text)
-            else:
+            part = piece if isinstance(piece, TextPart) else self._media.shown(piece)
+            if isinstance(part, FilePart) or (isinstance(part, ImagePart) and not with_images):
                 self._shown += 1
-                label = f"[{'image' if isinstance(piece, ImagePart) else 'document'} {self._shown}]"
-                texts.append(label)
-                shown += [TextPart(f"{label} of the tool result above:"), piece]
-        text = "\n".join(texts) or NO_OUTPUT
-        if result.is_error and not text.startswith(_ERROR_MARKS):
-            text = f"[tool error] {text}"
-        return text, shown
+                label = f"[{'image' if isinstance(part, ImagePart) else 'document'} {self._shown}]"
+                shown += [TextPart(f"{label} of the tool result above:"), part]
+                part = TextPart(label)
+            inside.append(part)
+        if result.is_error:
+            _mark_error(inside)
+        return inside, shown
+
+
+def _mark_error(inside: list[Part]) -> None:
+    """Say once in front of a result that it is an error."""
+    first = inside[0] if inside else TextPart(NO_OUTPUT)
+    if not isinstance(first, TextPart):
+        inside.insert(0, TextPart("[tool error]"))
+    elif not first.text.startswith(_ERROR_MARKS):
+        inside[:1] = [TextPart(f"[tool error] {first.text}")]
+
+
+def _is_text(parts: list[Part]) -> bool:
+    return all(isinstance(part, TextPart) for part in parts)
+
+
+def _text(parts: list[Part]) -> str:
+    """Give a tool's output as one text; whatever is no text is left out."""
+    return "\n".join([part.text for part in parts if isinstance(part, TextPart)]) or NO_OUTPUT
 
 
 def _content(pieces: list[Part]) -> str | list[Part]:

@@ -1,7 +1,8 @@
 """The messages of a conversation as turns (wire-contract 5.2, first two steps).
 
 System messages inside the conversation never move forward past an answer, since that would change
-the bytes of an earlier turn and spoil the backend's prefix cache (design 6).
+the bytes of an earlier turn and spoil the backend's prefix cache (design 6). Only a server that takes a system
+message nowhere but first gets them there, on its owner's word (``system_messages = leading``).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from attrs import define, field
 from claude_bridge.core import wire
 from claude_bridge.core.anthropic import InputMessage, Tool
 from claude_bridge.core.blocks import BlockReader, Piece, ToolResult, text_of
+from claude_bridge.core.capabilities import rejected
 from claude_bridge.core.openai import FilePart, ImagePart, TextPart
 from claude_bridge.core.traits import SystemMessages
 
@@ -55,48 +57,76 @@ class Conversation:
     :ivar loaded: names of tools that tool search or a tool addition made available.
     :ivar removed: names of tools that were taken away again.
     :ivar defined: tools that were defined inside the conversation.
+    :ivar leading: texts of system messages that are to join the system prompt.
+    :ivar carried: characters of all states together.
     """
 
     turns: list[Turn]
     loaded: frozenset[str]
     removed: frozenset[str]
     defined: list[Tool]
+    leading: list[str]
+    carried: int
 
 
 def read(messages: Iterable[InputMessage], policy: SystemMessages) -> Conversation:
-    """Decode the messages and merge them to turns; system messages are folded as the policy says.
+    """Decode the messages and merge them to turns; system messages go where the policy says.
 
     Folded: into the user turn that they directly follow, else in front of the next user turn's text, else a user
-    turn of their own. Raises `WireError` with the path of what is wrong.
+    turn of their own. Raises `WireError` with the path of what is wrong, `InvalidRequest` for a system message where
+    the policy is to refuse it: the client folds them itself then (claude-code-client 6).
     """
     reader = BlockReader()
-    turns: list[Turn] = []
-    role = ""
-    waiting: list[Piece] = []
+    merging = _Merging(policy)
     for index, message in enumerate(messages):
-        said_by = message.role
-        if said_by not in {"user", "assistant", "system"}:
+        role = message.role
+        if role not in {"user", "assistant", "system"}:
             raise wire.WireError(f"messages.{index}.role: Input should be 'user', 'assistant' or 'system'")
-        pieces = reader.read(message.content, f"messages.{index}.content")
-        if said_by == "system" and policy == "fold":
-            pieces = _reminder(pieces)
-            if role != "user":
-                waiting += pieces
-                continue
-            said_by = "user"
-        elif waiting and said_by == "user":
-            pieces = waiting + pieces
-            waiting = []
-        elif waiting:
-            turns.append(Turn("user", waiting))
-            role, waiting = "user", []
-        if said_by != role:
-            role = said_by
-            turns.append(Turn(role))
-        turns[-1].pieces += pieces
-    if waiting:
-        turns.append(Turn("user", waiting))
-    return Conversation(turns, frozenset(reader.loaded), frozenset(reader.removed), reader.defined)
+        if role == "system" and policy == "reject":
+            raise rejected("mid_conv_system", f"messages.{index}.role: Input should be 'user' or 'assistant'")
+        pieces = reader.read(message.content, f"messages.{index}.content", states=role == "assistant")
+        if role == "system":
+            merging.add_system(pieces)
+        else:
+            merging.add(role, pieces)
+    turns = merging.settled()
+    loaded, removed = frozenset(reader.loaded), frozenset(reader.removed)
+    return Conversation(turns, loaded, removed, reader.defined, merging.leading, reader.carried)
+
+
+@define
+class _Merging:
+    """Turns that are still growing, and what waits for the next one."""
+
+    policy: SystemMessages
+    leading: list[str] = field(factory=list, init=False)
+    _turns: list[Turn] = field(factory=list, init=False)
+    _waiting: list[Piece] = field(factory=list, init=False)
+
+    def add(self, role: str, pieces: list[Piece]) -> None:
+        if self._waiting and role == "user":
+            pieces = self._waiting + pieces
+        elif self._waiting:
+            self._turns.append(Turn("user", self._waiting))
+        self._waiting = []
+        if not self._turns or self._turns[-1].role != role:
+            self._turns.append(Turn(role))
+        self._turns[-1].pieces += pieces
+
+    def add_system(self, pieces: list[Piece]) -> None:
+        if self.policy == "leading":
+            self.leading += filter(None, map(text_of, pieces))
+        elif self.policy == "inline":
+            self.add("system", pieces)
+        elif self._turns and self._turns[-1].role == "user":
+            self._turns[-1].pieces += _reminder(pieces)
+        else:
+            self._waiting += _reminder(pieces)
+
+    def settled(self) -> list[Turn]:
+        if self._waiting:
+            self._turns.append(Turn("user", self._waiting))
+        return self._turns
 
 
 def system_text(system: str | list[wire.Raw] | None, *, strip_attribution: bool) -> str:

@@ -6,6 +6,7 @@ Counts what would be sent: the attribution line and deferred tools that nobody l
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import Final
 
 from claude_bridge.core import tools, wire
@@ -13,6 +14,7 @@ from claude_bridge.core.anthropic import MessagesRequest
 from claude_bridge.core.blocks import BlockReader, Piece, ToolResult, text_of
 from claude_bridge.core.conversation import read, system_text
 from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.media import NO_DOCUMENTS, document_text, flat, taken_apart
 from claude_bridge.core.openai import FilePart, ImagePart, TextPart, ToolCall
 from claude_bridge.core.tokens import Tally, rough
 
@@ -20,10 +22,15 @@ _MEDIA_BYTES: Final = 2048
 """Blocks below this are not searched for pictures: one so small counts about as many tokens as its size says."""
 
 
-def count(request: MessagesRequest, *, strip_attribution: bool = True) -> int:
-    """Estimate the input tokens of a request; raises `InvalidRequest` with the path of a malformed block."""
+def count(
+    request: MessagesRequest, *, strip_attribution: bool = True, documents: Mapping[str, str] = NO_DOCUMENTS
+) -> int:
+    """Estimate the input tokens of a request; raises `InvalidRequest` with the path of a malformed block.
+
+    ``documents``: base64 text of a PDF -> its text, where that is sent in its place.
+    """
     try:
-        return _count(request, strip_attribution=strip_attribution)
+        return _count(request, documents, strip_attribution=strip_attribution)
     except wire.WireError as error:
         raise InvalidRequest(str(error)) from None
 
@@ -47,16 +54,11 @@ def quick(request: MessagesRequest, body_bytes: int) -> int:
 def _add_media(tally: Tally, raw: wire.Raw) -> int:
     """Count the media of one block; give their size in bytes. What is malformed is told later, by who translates."""
     with contextlib.suppress(wire.WireError):
-        return sum(_add_medium(tally, piece) for piece in _flat(BlockReader().read([raw], "")))
+        return sum(_add_medium(tally, piece) for piece in flat(BlockReader().read([raw], "")))
     return 0
 
 
-def _flat(pieces: list[Piece]) -> list[Piece]:
-    """Give the pieces with tool results replaced by what is in them."""
-    return [inner for piece in pieces for inner in (piece.content if isinstance(piece, ToolResult) else (piece,))]
-
-
-def _count(request: MessagesRequest, *, strip_attribution: bool) -> int:
+def _count(request: MessagesRequest, documents: Mapping[str, str], *, strip_attribution: bool) -> int:
     tally = Tally()
     system = system_text(request.system, strip_attribution=strip_attribution)
     if system:
@@ -66,7 +68,7 @@ def _count(request: MessagesRequest, *, strip_attribution: bool) -> int:
     for turn in conversation.turns:
         tally.add_message()
         for piece in turn.pieces:
-            _add(tally, piece)
+            _add(tally, piece, documents)
     offered = tools.offered(
         [*(request.tools or ()), *conversation.defined],
         referenced=conversation.loaded,
@@ -79,7 +81,7 @@ def _count(request: MessagesRequest, *, strip_attribution: bool) -> int:
     return tally.total()
 
 
-def _add(tally: Tally, piece: Piece) -> None:
+def _add(tally: Tally, piece: Piece, documents: Mapping[str, str]) -> None:
     match piece:
         case TextPart():
             tally.add_text(piece.text)
@@ -89,7 +91,9 @@ def _add(tally: Tally, piece: Piece) -> None:
         case ToolResult():
             tally.add_message()
             for inner in piece.content:
-                _add(tally, inner)
+                _add(tally, inner, documents)
+        case FilePart() if text := document_text(piece, documents):
+            tally.add_text(text)
         case ImagePart() | FilePart():
             _add_medium(tally, piece)
         case _:
@@ -99,17 +103,12 @@ def _add(tally: Tally, piece: Piece) -> None:
 def _add_medium(tally: Tally, piece: Piece) -> int:
     """Count a picture or a file; give the length of its base64 text, 0 for anything else."""
     if isinstance(piece, ImagePart):
-        media_type, data = _taken_apart(piece.image_url.url)
+        media_type, data = taken_apart(piece.image_url.url)
         tally.add_image(media_type, data)
         return len(data)
     if isinstance(piece, FilePart):
-        media_type, data = _taken_apart(piece.file.file_data)
+        media_type, data = taken_apart(piece.file.file_data)
         tally.add_document(media_type, data)
         return len(data)
     return 0
 
-
-def _taken_apart(url: str) -> tuple[str, str]:
-    """Give a data URL's media type and base64 text; an address has neither."""
-    head, comma, data = url.partition(",")
-    return (head.removeprefix("data:").removesuffix(";base64"), data) if comma else ("", "")

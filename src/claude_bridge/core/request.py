@@ -9,11 +9,12 @@ from attrs import frozen
 
 from claude_bridge.core import reasoning, tools, wire
 from claude_bridge.core.anthropic import MessagesRequest, Tool
-from claude_bridge.core.chat import ChatMessages
-from claude_bridge.core.conversation import Conversation, read, system_text
+from claude_bridge.core.chat import Written, write
+from claude_bridge.core.conversation import Conversation, read
 from claude_bridge.core.dialect import Shaping
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta, Usage
+from claude_bridge.core.media import NO_DOCUMENTS
 from claude_bridge.core.openai import ChatRequest, JsonSchema, ResponseFormat
 from claude_bridge.core.target import Target
 
@@ -96,15 +97,16 @@ def _check_run(request: MessagesRequest) -> None:
             raise InvalidRequest(f"{name}: Extra inputs are not permitted (this gateway cannot do that)")
 
 
-def local_answer(request: MessagesRequest) -> list[Event] | None:
+def local_answer(request: MessagesRequest, *, searches: bool = False) -> list[Event] | None:
     """Give the answer to a request that no backend need see, or None for all others.
 
     ``max_tokens: 0`` only warms a cache that is not there. A request whose only tools are web search that Anthropic
-    would run is Claude Code's WebSearch: it takes a short text for an answer (claude-code-client 4).
+    would run is Claude Code's WebSearch: it takes a short text for an answer (claude-code-client 4), unless the bridge
+    ``searches`` the web itself.
     """
     if request.max_tokens == 0:
         return [Started(""), Finished(FinishReason.LENGTH, usage=Usage())]
-    if request.tools and tools.only_web_search(request.tools, referenced=lambda: _read(request).loaded):
+    if request.tools and not searches and tools.only_web_search(request.tools, referenced=lambda: _read(request).loaded):
         return [Started(""), TextDelta(NO_WEB_SEARCH), Finished(FinishReason.STOPPED, usage=Usage())]
     return None
 
@@ -117,25 +119,30 @@ def _read(request: MessagesRequest) -> Conversation:
 
 
 def translate(
-    request: MessagesRequest, target: Target, *, estimate: int = 0, max_tokens: int | None = None
+    request: MessagesRequest,
+    target: Target,
+    *,
+    estimate: int = 0,
+    max_tokens: int | None = None,
+    documents: Mapping[str, str] = NO_DOCUMENTS,
 ) -> Translation:
     """Build the chat request for ``target``.
 
     ``estimate``: the prompt's tokens, roughly, for the clamp to the window. ``max_tokens``: overrides the client's,
-    for the one retry after an overflow. Raises `InvalidRequest` with the path of a malformed block.
+    for the one retry after an overflow. ``documents``: base64 text of a PDF -> its text, for where the backend takes no
+    files. Raises `InvalidRequest` with the path of a malformed block, and for what the target cannot do.
     """
     try:
-        return _translate(request, target, estimate, max_tokens)
+        return _translate(request, target, write(request, target, documents), estimate, max_tokens)
     except wire.WireError as error:
         raise InvalidRequest(str(error)) from None
 
 
-def _translate(request: MessagesRequest, target: Target, estimate: int, max_tokens: int | None) -> Translation:
-    conversation = read(request.messages, target.system_messages)
-    chat = ChatMessages(target.reasoning_echo)
-    system = system_text(request.system, strip_attribution=target.strip_attribution)
-    messages = chat.build(conversation.turns, system)
-    if not messages:
+def _translate(
+    request: MessagesRequest, target: Target, chat: Written, estimate: int, max_tokens: int | None
+) -> Translation:
+    conversation = chat.conversation
+    if not chat.messages:
         raise InvalidRequest("messages: at least one message must have content")
     offered = tools.offered(
         [*(request.tools or ()), *conversation.defined],
@@ -145,11 +152,11 @@ def _translate(request: MessagesRequest, target: Target, estimate: int, max_toke
     limit = max_tokens if max_tokens is not None else clamped(request, target, estimate)
     head, extra = _head(request, target, offered, limit)
     return Translation(
-        body=wire.encode_chat(head, extra, messages),
+        body=wire.encode_chat(head, {**extra, **chat.extra}, chat.messages),
         tool_names={**chat.names, **offered.downstream_names()},
         max_tokens=limit,
         with_tools=bool(offered.definitions),
-        echoed=target.reasoning_echo == "current_turn" and any(message.reasoning_content for message in messages),
+        echoed=chat.echoed,
     )
 
 
