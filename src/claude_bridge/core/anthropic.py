@@ -63,6 +63,7 @@ class Tool(Struct):
     description: str | None = None
     input_schema: Raw = EMPTY
     defer_loading: bool | None = None
+    strict: bool | None = None
     display_width_px: int | None = None
     display_height_px: int | None = None
     max_uses: Raw = EMPTY
@@ -95,6 +96,7 @@ class MessagesRequest(Struct):
     metadata: Metadata | None = None
     temperature: float | None = None
     top_p: float | None = None
+    top_k: int | None = None
     compaction: Raw = EMPTY
     fallbacks: Raw = EMPTY
     mcp_servers: Raw = EMPTY

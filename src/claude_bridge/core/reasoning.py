@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, get_args
+
+from attrs import frozen
 
 from claude_bridge.core.anthropic import MessagesRequest, ThinkingConfig
 from claude_bridge.core.openai import ChatRequest
-from claude_bridge.core.traits import Level, ReasoningControl
+from claude_bridge.core.traits import Level, Traits
 
 _EFFORTS: Final[Mapping[str, Level]] = {
     "low": "low",
@@ -16,6 +18,18 @@ _EFFORTS: Final[Mapping[str, Level]] = {
     "xhigh": "xhigh",
     "max": "max",
 }
+_ORDER: Final[tuple[Level, ...]] = get_args(Level)
+TOKENS: Final[Mapping[Level, int]] = {
+    "none": 0,
+    "minimal": 512,
+    "low": 1024,
+    "medium": 4096,
+    "high": 16384,
+    "xhigh": 32768,
+    "max": 65536,
+}
+"""What a level is in tokens, for servers that only know a budget: inside the steps by which `level` reads budgets."""
+
 _BUDGETS: Final[tuple[tuple[int, Level], ...]] = ((2048, "low"), (8192, "medium"), (24576, "high"))
 
 
@@ -45,14 +59,99 @@ def level(request: MessagesRequest) -> Level | None:
     return next((name for limit, name in _BUDGETS if budget < limit), "xhigh")
 
 
-def control(how: ReasoningControl, wanted_level: Level | None, chat: ChatRequest, extra: dict[str, object]) -> None:
-    """Ask the backend for the level in the way that the model is configured for."""
-    if wanted_level is None or how == "none":
+def budget(request: MessagesRequest) -> int | None:
+    """Give the client's own number of tokens to think with, or None where its level came from elsewhere."""
+    thinking, config = request.thinking, request.output_config
+    if thinking is None or thinking.type in {"disabled", "between_tools"}:
+        return None
+    if config is not None and config.effort in _EFFORTS:
+        return None
+    return thinking.budget_tokens
+
+
+def nearest(wanted_level: Level, levels: Sequence[Level]) -> Level | None:
+    """Give the nearest level at or above the wanted one, else the highest; None where there are no levels.
+
+    A server whose levels contain no ``none`` cannot switch off: it gets the lowest it has.
+    """
+    known = sorted(levels, key=_ORDER.index)
+    wanted_at = _ORDER.index(wanted_level)
+    return next((each for each in known if _ORDER.index(each) >= wanted_at), known[-1] if known else None)
+
+
+@frozen(kw_only=True)
+class Ask:
+    """How much thinking to ask for.
+
+    :ivar budget: the client's own number of tokens, where it gave one.
+    :ivar limit: what the whole answer may have, where that is known: a budget must be below it.
+    """
+
+    level: Level
+    budget: int | None = None
+    limit: int | None = None
+
+    @property
+    def thinks(self) -> bool:
+        """Tell whether the model is to think at all."""
+        return self.level != "none"
+
+    @property
+    def tokens(self) -> int:
+        """Give the budget: the client's own, else the level's; below the limit, with a quarter left for the answer."""
+        tokens = self.budget if self.budget is not None else TOKENS[self.level]
+        if self.limit is not None and tokens >= self.limit:
+            tokens = self.limit * 3 // 4
+        return max(1, tokens)
+
+
+def control(traits: Traits, ask: Ask | None, chat: ChatRequest, extra: dict[str, object]) -> None:
+    """Ask the backend for a level in its own way, the only place that decides it.
+
+    Each way sets fields that do not contradict each other: no effort goes beside thinking that is switched off (some
+    servers answer 400, claude-code-hub 1257). ``ask``: None where the client says nothing; then nothing is sent.
+    """
+    if ask is None:
         return
-    thinks = wanted_level != "none"
-    if how == "effort":
-        chat.reasoning_effort = wanted_level
-    elif how == "enable_thinking":
-        extra["chat_template_kwargs"] = {"enable_thinking": thinks}
-    else:
-        extra["thinking"] = {"type": "enabled" if thinks else "disabled"}
+    match traits.reasoning_control:
+        case "effort":
+            chat.reasoning_effort = nearest(ask.level, traits.reasoning_levels)
+        case "thinking_type" | "thinking_effort" | "thinking_budget":
+            _thinking(traits, ask, chat, extra)
+        case "enable_thinking" | "template_budget":
+            extra["chat_template_kwargs"] = {"enable_thinking": ask.thinks}
+            if ask.thinks and traits.reasoning_control == "template_budget":
+                extra["thinking_budget_tokens"] = ask.tokens
+        case "template_thinking":
+            extra["chat_template_kwargs"] = {"thinking": ask.thinks}
+        case "top_level":
+            extra["enable_thinking"] = ask.thinks
+            if ask.thinks:
+                extra["thinking_budget"] = ask.tokens
+        case "reasoning":
+            _reasoning(traits, ask, extra)
+
+
+def _thinking(traits: Traits, ask: Ask, chat: ChatRequest, extra: dict[str, object]) -> None:
+    """Set ``thinking: {type}``, which switches off by itself, and what goes with it while it is on."""
+    thinking: dict[str, object] = {"type": "enabled" if ask.thinks else "disabled"}
+    extra["thinking"] = thinking
+    if not ask.thinks:
+        return
+    if traits.reasoning_control == "thinking_budget":
+        thinking["budget_tokens"] = ask.tokens
+    elif traits.reasoning_control == "thinking_effort":
+        levels = [each for each in traits.reasoning_levels if each != "none"]
+        chat.reasoning_effort = nearest(ask.level, levels)
+
+
+def _reasoning(traits: Traits, ask: Ask, extra: dict[str, object]) -> None:
+    """Set OpenRouter's object: one of ``enabled``, ``max_tokens`` and ``effort``."""
+    if ask.thinks and ask.budget is not None:
+        extra["reasoning"] = {"max_tokens": ask.tokens}
+        return
+    level_ = nearest(ask.level, traits.reasoning_levels)
+    if level_ == "none":
+        extra["reasoning"] = {"enabled": False}
+    elif level_ is not None:
+        extra["reasoning"] = {"effort": level_}

@@ -1,0 +1,187 @@
+"""Going through a JSON Schema: where its subschemas are, where its references lead, and what is never too much.
+
+A schema comes from a client, often by way of an MCP server that nobody looked at, so nothing about it is certain: a
+value in the place of a schema that is none stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from attrs import define, field
+
+Node = dict[str, Any]
+
+DEEPEST: Final = 64
+"""Levels of nesting; real schemas have up to a dozen. Keeps Python's own stack small."""
+
+MOST_NODES: Final = 5000
+"""Subschemas that come out. Real tools have up to some hundreds; references that are written out could multiply."""
+
+MAPS: Final = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+LISTS: Final = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+SINGLES: Final = frozenset({"additionalProperties", "unevaluatedProperties", "propertyNames", "items", "not"}) | {
+    "additionalItems", "unevaluatedItems", "contains", "if", "then", "else",
+}  # fmt: skip
+CLOSING: Final = frozenset({"additionalProperties", "unevaluatedProperties", "additionalItems", "unevaluatedItems"})
+"""Keys beside which true and false are what everybody writes."""
+
+
+class TooMuch(ValueError):
+    """A schema deeper or larger than any that is meant well."""
+
+
+Shape = Callable[["Walk", Node, int], Node]
+"""Gives a node its form at one level; calls the walk for what is below it."""
+
+
+@define
+class Walk:
+    """One schema on its way through a level.
+
+    :ivar removed: the keys that were taken out or replaced, for the log.
+    """
+
+    root: Node
+    shape: Shape
+    removed: set[str] = field(factory=set, init=False)
+    _open: list[str] = field(factory=list, init=False)
+    _nodes: int = field(default=0, init=False)
+
+    def schema(self, value: Any, depth: int) -> Any:  # noqa: ANN401 - a schema, or whatever stands in its place
+        """Give a schema its form. Raises `TooMuch`."""
+        if value is True:
+            value = {}
+        elif value is False:
+            value = {"not": {}}
+        if not isinstance(value, dict):
+            return value
+        self._nodes += 1
+        if depth > DEEPEST or self._nodes > MOST_NODES:
+            raise TooMuch
+        return self.shape(self, value, depth)
+
+    def below(self, node: Node, depth: int) -> Node:
+        """Give a node with the same keys and with its subschemas formed."""
+        return {key: self._child(key, value, depth + 1) for key, value in node.items()}
+
+    def without(self, node: Node, keys: frozenset[str]) -> Node:
+        """Give a node without these keys, and note them."""
+        found = keys & node.keys()
+        if not found:
+            return node
+        self.removed |= found
+        return {key: value for key, value in node.items() if key not in found}
+
+    def only(self, node: Node, keys: frozenset[str]) -> Node:
+        """Give a node with nothing but these keys, and note the others."""
+        return self.without(node, frozenset(node.keys() - keys))
+
+    def opened(self, node: Node, run: Callable[[Node], Node]) -> Node:
+        """Call ``run`` with the node `written_out`; after that its references may be written out once more."""
+        mark = len(self._open)
+        try:
+            return run(self.written_out(node))
+        finally:
+            del self._open[mark:]
+
+    def written_out(self, node: Node) -> Node:
+        """Give the node that local references lead to, with all of its ``allOf``; only inside of `opened`.
+
+        A reference to what is being written out already, or to no place in this document, is replaced by the type
+        that it leads to: nothing can be written out without end, and nothing is ever fetched.
+        """
+        for _ in range(DEEPEST):
+            if isinstance(node.get("$ref"), str):
+                node = self._followed(node)
+            elif isinstance(node.get("allOf"), list):
+                node = self._joined(node)
+            else:
+                return node
+        raise TooMuch
+
+    def _followed(self, node: Node) -> Node:
+        self.removed.add("$ref")
+        reference = node["$ref"]
+        own = {key: value for key, value in node.items() if key != "$ref"}
+        target = _pointed(self.root, reference)
+        if reference in self._open or target is None:
+            kind = (target or {}).get("type")
+            return {**({"type": kind} if kind else {}), **own}
+        self._open.append(reference)
+        return {**target, **own}
+
+    def _joined(self, node: Node) -> Node:
+        self.removed.add("allOf")
+        joined = {key: value for key, value in node.items() if key != "allOf"}
+        for part in node["allOf"]:
+            if isinstance(part, dict):
+                joined = both(joined, self.written_out(part))
+            if size(joined) > MOST_NODES:
+                raise TooMuch
+        return joined
+
+    def _child(self, key: str, value: Any, depth: int) -> Any:  # noqa: ANN401 - decoded JSON
+        if key in MAPS and isinstance(value, dict):
+            return {name: self.schema(each, depth) for name, each in value.items()}
+        if isinstance(value, list) and (key in LISTS or key == "items"):
+            return [self.schema(each, depth) for each in value]
+        if key in SINGLES and (isinstance(value, dict) or (isinstance(value, bool) and key not in CLOSING)):
+            return self.schema(value, depth)
+        return value
+
+
+def size(node: Node) -> int:
+    """Count keys and properties, roughly: what joining could multiply."""
+    return len(node) + len(properties(node))
+
+
+def properties(node: Node) -> Node:
+    """Give a node's properties, none where it has no proper ones."""
+    found = node.get("properties")
+    return found if isinstance(found, dict) else {}
+
+
+def required(node: Node) -> list[str]:
+    """Give the names that a node requires."""
+    found = node.get("required")
+    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+
+
+def both(one: Node, other: Node) -> Node:
+    """Give a node that asks for what both ask for, as far as that can be joined; the first has the last word."""
+    joined = {**other, **one}
+    if "properties" in one or "properties" in other:
+        joined["properties"] = {**properties(other), **properties(one)}
+    names = dict.fromkeys([*required(one), *required(other)])
+    if names:
+        joined["required"] = list(names)
+    return joined
+
+
+def either(nodes: list[Node]) -> Node:
+    """Give one object for what any of several objects allows: all properties, and required what all require."""
+    named: Node = {}
+    for node in nodes:
+        for name, schema in properties(node).items():
+            named.setdefault(name, schema)
+    common = set(required(nodes[0])).intersection(*(required(node) for node in nodes[1:])) if nodes else set()
+    joined: Node = {"type": "object", "properties": named}
+    if common:
+        joined["required"] = [name for name in named if name in common]
+    return joined
+
+
+def _pointed(root: Node, reference: str) -> Node | None:
+    """Follow a JSON pointer inside the document; None where it leads to no schema."""
+    if not reference.startswith("#") or (len(reference) > 1 and reference[1] != "/"):
+        return None
+    found: Any = root
+    for part in reference.split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, list) and name.isascii() and name.isdigit():
+            found = dict(enumerate(found)).get(int(name[:6]))
+        else:
+            found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else None
