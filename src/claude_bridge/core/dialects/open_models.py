@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from claude_bridge.core.dialects.hosted import LEAKING
-
 _GPT_OSS: Final = re.compile(r"gpt[-_]?oss")
 _MISTRAL: Final = re.compile(r"mistral|mixtral|magistral|devstral|codestral|ministral|pixtral|voxtral")
 _THINKING: Final = re.compile(r"deepseek[-_]?v(?:3\.[1-9]|[4-9])|kimi[-_]?k[2-9]|granite")
+
+_CALLS_IN_TEXT: Final = re.compile(
+    r"qwen|qwq|glm|kimi|deepseek|minimax|hermes|llama|mistral|mixtral|ministral|magistral|devstral|codestral"
+    r"|gpt[-_]?oss"
+)
 
 
 def is_gpt_oss(model: str) -> bool:
@@ -38,4 +41,4 @@ def writes_calls(model: str) -> bool:
 
     They do where the server was started without the fitting parser, or its parser stumbles.
     """
-    return re.search(LEAKING, model.lower()) is not None
+    return _CALLS_IN_TEXT.search(model.lower()) is not None

@@ -1,0 +1,53 @@
+"""Tests for `claude_bridge.core.dialects.templated`."""
+
+from __future__ import annotations
+
+import pytest
+
+from claude_bridge.core.dialects.templated import Templated
+from claude_bridge.core.traits import Level
+from tests.core.dialects.shaping import asked
+
+
+class TemplatedTests:
+    """Servers that give a request's variables to the model's template."""
+
+    @pytest.mark.parametrize(
+        ("level", "effort"),
+        [("minimal", "low"), ("low", "low"), ("medium", "medium"), ("high", "high"), ("max", "high")],
+    )
+    def test_level(self, level: Level, effort: str) -> None:
+        """Thinking is switched on, and the level goes along in a word that every version takes."""
+        assert asked(Templated(), "Qwen/Qwen3-32B", level) == {
+            "chat_template_kwargs": {"enable_thinking": True},
+            "reasoning_effort": effort,
+        }
+
+    def test_off(self) -> None:
+        """Thinking is switched off by the template's variable alone: older versions refuse the word ``none``."""
+        assert asked(Templated(), "Qwen/Qwen3-32B", "none") == {"chat_template_kwargs": {"enable_thinking": False}}
+
+    def test_nothing_said(self) -> None:
+        """Where the client says nothing the model does as it is used to."""
+        assert asked(Templated(), "Qwen/Qwen3-32B", None) == {}
+
+    def test_other_switch(self) -> None:
+        """DeepSeek's and Kimi's templates call the switch ``thinking`` (SGLang's source)."""
+        assert asked(Templated(), "deepseek-ai/DeepSeek-V3.1", "none") == {"chat_template_kwargs": {"thinking": False}}
+
+    def test_mistral(self) -> None:
+        """Mistral's tokenizers take no variables.
+
+        vLLM answers 400 "chat_template is not supported for Mistral tokenizers" (many public reports).
+        """
+        assert asked(Templated(), "mistralai/Devstral-2", "high") == {}
+
+    def test_gpt_oss(self) -> None:
+        """gpt-oss knows three levels and cannot be switched off."""
+        assert asked(Templated(), "openai/gpt-oss-120b", "none") == {"reasoning_effort": "low"}
+        assert asked(Templated(), "openai/gpt-oss-120b", "xhigh") == {"reasoning_effort": "high"}
+
+    def test_leaks(self) -> None:
+        """Leaked calls are looked for in models that are known for them."""
+        assert Templated().traits("Qwen/Qwen3-Coder").recover_tool_calls
+        assert not Templated().traits("google/gemma-3").recover_tool_calls
