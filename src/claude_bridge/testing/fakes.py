@@ -6,6 +6,7 @@ held against the real one by the same tests.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from attrs import define, field
@@ -13,14 +14,18 @@ from twisted.internet.defer import Deferred, succeed
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
+from claude_bridge.core.dialect import Counter
 from claude_bridge.core.errors import BridgeError
-from claude_bridge.core.events import Event, Finished, TextDelta, Usage
+from claude_bridge.core.events import Event, Finished, SearchHit, TextDelta, Usage
+from claude_bridge.core.searchtool import SearchQuestion
 from claude_bridge.services.interfaces import (
     AttemptRecord,
+    Counted,
     ModelInfo,
     PushProducer,
     RequestRecord,
     ResponseHead,
+    SearchFailed,
     UpstreamReceiver,
     UpstreamRequest,
 )
@@ -29,7 +34,10 @@ __all__ = [
     "FakeCall",
     "FakeDownstream",
     "FakeUpstreamClient",
+    "FixedCounters",
     "FixedLists",
+    "HeldDocuments",
+    "HeldSearch",
     "KeptRecords",
     "NotedAdmission",
     "NotedBreaker",
@@ -228,6 +236,89 @@ class FixedLists:
     def known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:  # noqa: ARG002 - as the seam
         """Give the list."""
         return self.lists.get(backend.name, ())
+
+
+@define
+class HeldDocuments:
+    """A `Documents` whose texts come when the test says so.
+
+    :ivar asked: the documents, in base64, in the order in which they were asked for.
+    :ivar left: how many were cancelled.
+    """
+
+    asked: list[str] = field(factory=list)
+    left: int = 0
+    _waiting: deque[Deferred[str]] = field(factory=deque)
+
+    def text(self, data: str) -> Deferred[str]:
+        """Note the question."""
+        self.asked.append(data)
+        waiter: Deferred[str] = Deferred(self._cancelled)
+        self._waiting.append(waiter)
+        return waiter
+
+    def give(self, text: str) -> None:
+        """Give the text of the document that has waited longest."""
+        self._waiting.popleft().callback(text)
+
+    def _cancelled(self, waiter: Deferred[str]) -> None:
+        self.left += 1
+        self._waiting.remove(waiter)
+
+
+@define
+class HeldSearch:
+    """A `SearchEngine` whose results come when the test says so.
+
+    :ivar asked: the questions, in order.
+    :ivar left: how many were cancelled.
+    """
+
+    asked: list[SearchQuestion] = field(factory=list)
+    left: int = 0
+    _waiting: deque[Deferred[tuple[SearchHit, ...]]] = field(factory=deque)
+
+    def search(self, question: SearchQuestion) -> Deferred[tuple[SearchHit, ...]]:
+        """Note the question."""
+        self.asked.append(question)
+        waiter: Deferred[tuple[SearchHit, ...]] = Deferred(self._cancelled)
+        self._waiting.append(waiter)
+        return waiter
+
+    def give(self, *hits: SearchHit) -> None:
+        """Answer the search that has waited longest."""
+        self._waiting.popleft().callback(hits)
+
+    def fail(self, error: SearchFailed) -> None:
+        """Let it fail."""
+        self._waiting.popleft().errback(error)
+
+    def _cancelled(self, waiter: Deferred[tuple[SearchHit, ...]]) -> None:
+        self.left += 1
+        self._waiting.remove(waiter)
+
+
+@define
+class FixedCounters:
+    """A `Counters` that knows everything beforehand.
+
+    :ivar counted: what it answers.
+    :ivar asked: backend and body of each question.
+    """
+
+    counted: Counted | None = None
+    asked: list[tuple[str, bytes]] = field(factory=list)
+
+    def count(
+        self,
+        backend: Backend,
+        counter: Counter,  # noqa: ARG002 - the seam's shape
+        credential: Secret | None,  # noqa: ARG002 - the same
+        chat_body: bytes,
+    ) -> Deferred[Counted | None]:
+        """Note the question and give the count."""
+        self.asked.append((backend.name, chat_body))
+        return succeed(self.counted)
 
 
 @define

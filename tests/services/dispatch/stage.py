@@ -14,6 +14,7 @@ from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.core import request as messages
 from claude_bridge.core.facts import facts
+from claude_bridge.services.detection import Detection
 from claude_bridge.services.dispatch.catalogue import Catalogue
 from claude_bridge.services.dispatch.dispatcher import Dispatcher
 from claude_bridge.services.dispatch.plan import Planner
@@ -26,6 +27,8 @@ from claude_bridge.testing.fakes import (
     FakeDownstream,
     FakeUpstreamClient,
     FixedLists,
+    HeldDocuments,
+    HeldSearch,
     KeptRecords,
     NotedBreaker,
 )
@@ -109,6 +112,9 @@ class Stage:
     breaker: Any = field(factory=NotedBreaker)
     learned: Learned = field(factory=Learned)
     records: KeptRecords = field(factory=KeptRecords)
+    detection: Detection = field(factory=Detection)
+    documents: HeldDocuments = field(factory=HeldDocuments)
+    search: HeldSearch | None = None
     downstream: FakeDownstream = field(factory=FakeDownstream)
     dispatcher: Dispatcher = field(init=False)
 
@@ -117,10 +123,13 @@ class Stage:
         services = Services(
             config=self.config,
             client=self.client,
-            planner=Planner(self.config, self.lists),
+            planner=Planner(self.config, self.lists, self.detection),
             breaker=self.breaker,
             learned=self.learned,
             records=self.records,
+            detection=self.detection,
+            documents=self.documents,
+            search=self.search,
             seconds=self.clock.seconds,
             unix_time=lambda: 1_700_000_000.0 + self.clock.seconds(),
             random_bytes=bytes,

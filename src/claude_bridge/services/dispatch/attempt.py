@@ -77,6 +77,11 @@ class Attempt:
     _call: UpstreamCall | None = field(default=None, init=False)
     _finish_told: bool = field(default=False, init=False)
 
+    @property
+    def fingerprint(self) -> str:
+        """Tell what the backend calls its own state: some are known by it."""
+        return self._reader.fingerprint
+
     def start(self, client: UpstreamClient, request: UpstreamRequest) -> None:
         """Send the request."""
         self._call = client.send(request, self)

@@ -13,8 +13,11 @@ from typing import Protocol
 from attrs import define
 from twisted.internet.defer import Deferred
 
+from claude_bridge.config.schema import Limits
 from claude_bridge.core.anthropic import MessagesRequest
 from claude_bridge.core.events import Event, Finished
+from claude_bridge.core.ids import RandomBytes
+from claude_bridge.core.searchtool import search_tool
 from claude_bridge.core.websearch import SearchCall, Searching
 from claude_bridge.services.interfaces import SearchEngine, SearchFailed
 
@@ -76,3 +79,14 @@ class SearchDetour:
             return self._searching.found(call, await self._engine.search(call.question))
         except SearchFailed as error:
             return self._searching.failed(call, error.error_code)
+
+
+def detours(
+    asked: MessagesRequest, engine: SearchEngine | None, limits: Limits, random_bytes: RandomBytes
+) -> tuple[Detour, ...]:
+    """Make the detours that a request may need."""
+    tool = search_tool(asked.tools) if engine is not None and asked.tools else None
+    if engine is None or tool is None:
+        return ()
+    searching = Searching(tool=tool, request=asked, random_bytes=random_bytes, max_size=limits.max_answer)
+    return (SearchDetour(searching, engine),)

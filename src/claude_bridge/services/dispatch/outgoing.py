@@ -49,9 +49,11 @@ def reader(
     return Reader(
         dialect=target.dialect,
         random_bytes=random_bytes,
+        model=target.model,
         tool_names=sent.tool_names,
         stop_sequences=tuple(asked.stop_sequences or ()),
         context_window=target.context_window,
+        thinking_opened=target.thinking_opened,
         max_event=limits.max_event,
         max_held=limits.max_held_arguments,
         max_answer=limits.max_answer,

@@ -1,24 +1,25 @@
 """One client request from its plan to its end: attempts, the few retries, records.
 
-What may live here: the decision what an attempt's outcome means. Retries happen only while the
-client has no content yet, each kind at most once: a smaller ``max_tokens`` after an overflow or a
-limit, no past reasoning after its refusal, once more after an empty answer.
+What may live here: the decision what an attempt's outcome means, and what must be there before one can begin.
+Retries happen only while the client has no content yet, each kind at most once: in another way after a refusal that
+says how, once more after an empty answer. A detour (a web search) is no retry: it is the next turn of one answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
-from claude_bridge.core import counting, failures, overflow, request
+from claude_bridge.core import counting, failures, media, overflow, request
 from claude_bridge.core.anthropic import MessagesRequest
+from claude_bridge.core.dialect import Clues
 from claude_bridge.core.errors import BridgeError, BridgeFault, CircuitOpen, InternalFault, UpstreamError
 from claude_bridge.core.events import Event, Finished, FinishReason, ReasoningDelta, TextDelta, ToolCallStarted, Usage
 from claude_bridge.core.facts import Facts
@@ -27,24 +28,30 @@ from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.reasoning import wanted
 from claude_bridge.core.request import Translation
 from claude_bridge.core.target import Target
+from claude_bridge.services.detection import Detection
 from claude_bridge.services.dispatch.attempt import Attempt
 from claude_bridge.services.dispatch.books import Books
 from claude_bridge.services.dispatch.credentials import UpstreamCredential, for_backend
+from claude_bridge.services.dispatch.detours import Detour, detours
 from claude_bridge.services.dispatch.outgoing import reader, upstream_request
 from claude_bridge.services.dispatch.plan import Choice, Plan, Planner
 from claude_bridge.services.dispatch.remedy import remedy
 from claude_bridge.services.interfaces import (
     Admission,
     Breaker,
+    Documents,
     Downstream,
     PushProducer,
     Records,
+    SearchEngine,
     UpstreamClient,
 )
 from claude_bridge.services.learned import Learned
 
 SHORTEST_SECRET: Final = 8
 """Characters; a shorter credential is a made-up word, and cutting it out of a sentence would garble that."""
+
+T = TypeVar("T")
 
 _log = Logger()
 
@@ -59,6 +66,9 @@ class Services:
     breaker: Breaker
     learned: Learned
     records: Records
+    detection: Detection
+    documents: Documents
+    search: SearchEngine | None
     seconds: Callable[[], float]
     unix_time: Callable[[], float]
     random_bytes: RandomBytes
@@ -85,7 +95,10 @@ class Run:
     on_end: Callable[[], None] = field(default=_nothing)
     _books: Books = field(init=False)
     _choices: list[Choice] = field(factory=list, init=False)
-    _planning: Deferred[Plan] | None = field(default=None, init=False)
+    _detours: tuple[Detour, ...] = field(default=(), init=False)
+    _turn: int = field(default=0, init=False)
+    _texts: dict[str, str] = field(factory=dict, init=False)
+    _awaited: Deferred[Any] | None = field(default=None, init=False)
     _choice: Choice | None = field(default=None, init=False)
     _target: Target | None = field(default=None, init=False)
     _shrunk: int | None = field(default=None, init=False)
@@ -112,17 +125,18 @@ class Run:
 
     def start(self) -> None:
         """Begin; everything else reaches the client through the downstream."""
+        services = self._services
         try:
-            local = request.local_answer(self._request)
+            self._detours = detours(self._request, services.search, services.config.limits, services.random_bytes)
+            local = request.local_answer(self._request, searches=services.search is not None)
         except BridgeError as error:
             self._fail(error)
             return
         if local is not None:
             self._answer_locally(local)
             return
-        planning = Deferred.fromCoroutine(self._services.planner.plan(self._facts.model, self._credential))
-        self._planning = planning
-        planning.addCallbacks(self._planned, self._plan_failed).addErrback(self._broke)
+        planning = Deferred.fromCoroutine(services.planner.plan(self._facts.model, self._credential))
+        self._wait_for(planning, self._planned)
 
     def cancel(self) -> None:
         """The client left: close everything; nobody is to blame."""
@@ -131,10 +145,10 @@ class Run:
         if self._attempt is not None:
             self._attempt.cancel()
             self._attempt_over("client_left", self._downstream.usage)
-        planning, self._planning = self._planning, None
+        awaited, self._awaited = self._awaited, None
         self._end("client_left")
-        if planning is not None:
-            planning.cancel()
+        if awaited is not None:
+            awaited.cancel()
 
     def attempt_answers(self, producer: PushProducer) -> None:
         """Hold the body back when the client is slow."""
@@ -148,14 +162,17 @@ class Run:
             if not self._said and type(last) is Finished and self._is_worth_asking_again(last):
                 return
         try:
-            self._downstream.emit(events)
+            for detour in self._detours:
+                events = detour.take(events)
+            if events:
+                self._downstream.emit(events)
         except UpstreamError as error:
             if self._attempt is not None:
                 self._attempt.cancel()
             self.attempt_failed(error)
             return
         if type(last) is Finished:
-            self._finished(last)
+            self._answered(last)
 
     def attempt_failed(self, outcome: BridgeError | UpstreamFailure) -> None:
         """Decide: once more in another way, at the next choice, or the error to the client."""
@@ -178,15 +195,23 @@ class Run:
         self._try()
         return True
 
+    def _wait_for(self, awaited: Deferred[T], then: Callable[[T], None]) -> None:
+        """Go on when something is there; a client that leaves cancels the wait."""
+
+        def came(value: T) -> None:
+            self._awaited = None
+            if not self._ended:
+                then(value)
+
+        self._awaited = awaited
+        awaited.addCallbacks(came, self._did_not_come).addErrback(self._broke)
+
     def _planned(self, plan: Plan) -> None:
-        self._planning = None
-        if self._ended:
-            return
         self._choice, *self._choices = plan
         self._try()
 
-    def _plan_failed(self, failure: Failure) -> None:
-        self._planning = None
+    def _did_not_come(self, failure: Failure) -> None:
+        self._awaited = None
         if self._ended:
             return  # cancelled, because the client left
         if isinstance(failure.value, BridgeError):
@@ -213,7 +238,7 @@ class Run:
     def _try(self) -> None:
         """Start an attempt at the current choice. This is a top of the request: nothing escapes it."""
         try:
-            if self._choice is not None:
+            if self._choice is not None and not self._reads_documents(self._choice):
                 self._attempt_at(self._choice)
         except BridgeError as error:
             self._fail_over(error)
@@ -222,12 +247,27 @@ class Run:
 
     def _fail_over(self, error: BridgeError) -> None:
         """Go on with the next choice where another backend may do better and the client has nothing yet."""
-        elsewhere = isinstance(error, UpstreamError | CircuitOpen)
+        elsewhere = isinstance(error, UpstreamError | CircuitOpen) and not self._turn
         if elsewhere and self._choices and not self._downstream.content_started:
             self._choice = self._choices.pop(0)
             self._try()
         else:
             self._fail(error)
+
+    def _reads_documents(self, choice: Choice) -> bool:
+        """Begin to read the documents that this choice needs as text, and tell whether they must be waited for."""
+        if choice.target.pdf != "text":
+            return False
+        missing = [data for data in media.pdfs(self._request) if data not in self._texts]
+        if not missing:
+            return False
+
+        def read(texts: list[str]) -> None:
+            self._texts.update(zip(missing, texts, strict=True))
+            self._try()
+
+        self._wait_for(gatherResults(map(self._services.documents.text, missing), consumeErrors=True), read)
+        return True
 
     def _attempt_at(self, choice: Choice) -> None:
         self._reason = ""
@@ -235,22 +275,28 @@ class Run:
         target = self._target = services.learned.applied(backend, choice.target)
         estimate = services.learned.estimate(backend, target.model, self._facts.estimate)
         credential = for_backend(choice.backend, services.config.server.credentials, self._credential)
-        sent = request.translate(self._request, target, estimate=estimate, max_tokens=self._limit(target))
+        asked = self._request
+        for detour in self._detours:
+            asked = detour.begin(asked, estimate)
+        sent = request.translate(
+            asked, target, estimate=estimate, max_tokens=self._limit(target), documents=self._texts
+        )
         self._sent, self._upstream = sent, credential
         self._admission = services.breaker.admit(backend)  # last: whoever is admitted must report
         self._books.attempt_started()
         self._attempt = Attempt(
-            reader(self._request, target, sent, services.config.limits, services.random_bytes),
+            reader(asked, target, sent, services.config.limits, services.random_bytes),
             self,
             services.seconds,
             services.unix_time,
         )
-        self._downstream.attempt_started(
-            answers=choice.label,
-            model=choice.shown,
-            show_reasoning=_shows(choice, self._request),
-            input_tokens=estimate,
-        )
+        if not self._turn:
+            self._downstream.attempt_started(
+                answers=choice.label,
+                model=choice.shown,
+                show_reasoning=_shows(choice, self._request),
+                input_tokens=estimate,
+            )
         self._attempt.start(services.client, upstream_request(choice, sent, credential, services.user_agent))
 
     def _limit(self, target: Target) -> int | None:
@@ -261,7 +307,7 @@ class Run:
 
     def _again(self, why: str) -> bool:
         """Tell whether one more try is allowed for this reason, and use it up."""
-        if why in self._retried or self._downstream.content_started:
+        if why in self._retried or self._downstream.content_started or self._turn:
             return False
         self._retried.add(why)
         return True
@@ -299,13 +345,36 @@ class Run:
             text = text.replace(self._credential.reveal(), "***")
         return text
 
-    def _finished(self, finished: Finished) -> None:
-        """End well: first the books and the client, then what can be learned from the answer."""
-        choice, asked, learned = self._choice, self._request, self._services.learned
-        self._attempt_over("ok", self._downstream.usage)
+    def _answered(self, finished: Finished) -> None:
+        """End well, unless a detour wants another turn before the client gets the end of its answer."""
+        detour = next((each for each in self._detours if each.wanted), None)
+        self._reveal()
+        self._attempt_over("ok", finished.usage if self._detours else self._downstream.usage)
         self._downstream.attempt_producing(None)
-        self._end("ok")
-        if choice is not None and finished.usage is not None:
+        if detour is None:
+            self._end("ok")
+            self._learn(finished)
+        else:
+            self._wait_for(detour.settle(self._downstream.emit), self._settled)
+
+    def _settled(self, finished: Finished | None) -> None:
+        """Ask the model again, or give the client the end that the detour kept back."""
+        if finished is None:
+            self._turn += 1
+            self._try()
+        else:
+            self._downstream.emit([finished])
+            self._end("ok")
+
+    def _reveal(self) -> None:
+        """Look at what the answer says of the backend that gave it."""
+        if self._attempt is not None and self._choice is not None and self._attempt.fingerprint:
+            self._services.detection.revealed(self._choice.backend, Clues(fingerprint=self._attempt.fingerprint))
+
+    def _learn(self, finished: Finished) -> None:
+        """Compare the prompt's true length with ours."""
+        choice, asked, learned = self._choice, self._request, self._services.learned
+        if choice is not None and finished.usage is not None and not self._turn:
             learned.prompt_counted(
                 choice.backend.name,
                 choice.target.model,

@@ -1,0 +1,174 @@
+"""Promises of answers that take more than one turn of the model, and of what must be there before an attempt."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from claude_bridge.core.events import Finished, SearchHit, SearchResulted, ServerToolCalled
+from claude_bridge.core.request import decode
+from claude_bridge.services.dispatch.detours import detours
+from claude_bridge.services.interfaces import SearchFailed
+from claude_bridge.testing.chat import ToolCall, chat_stream, token_usage
+from claude_bridge.testing.fakes import HeldSearch
+from tests.services.dispatch.stage import HELLO, ONE, Stage, asking, configured
+
+SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 2}
+FORCED = {"tools": [SEARCH], "tool_choice": {"type": "tool", "name": "web_search"}}
+HIT = SearchHit("Twisted", "https://twisted.org", "An event-driven engine.")
+
+
+def wanting(*queries: str) -> tuple[bytes, ...]:
+    """Make the answer of a model that wants to search."""
+    calls = [
+        ToolCall(id=f"c{at}", name="web_search", arguments=json.dumps({"query": q})) for at, q in enumerate(queries)
+    ]
+    return chat_stream(tool_calls=calls, usage=token_usage(100, 10))
+
+
+def searching() -> tuple[Stage, HeldSearch]:
+    """Make a stage with a search engine."""
+    engine = HeldSearch()
+    return Stage(search=engine), engine
+
+
+def roles(sent: Any) -> list[str]:
+    """Give the roles of a request's messages."""
+    return [message["role"] for message in sent["messages"]]
+
+
+class SearchTests:
+    """Web search that the bridge does itself."""
+
+    def test_one_answer_of_two_turns(self) -> None:
+        """The model asks, the bridge searches, the model answers with what was found: one answer for the client."""
+        stage, engine = searching()
+        stage.run(**FORCED)
+        assert [tool["function"]["name"] for tool in stage.sent["tools"]] == ["web_search"]
+        stage.call.head()
+        stage.call.data(*wanting("twisted"))
+        assert [question.text for question in engine.asked] == ["twisted"]
+        assert not any(isinstance(event, Finished) for event in stage.downstream.events)
+        engine.give(HIT)
+        assert roles(stage.sent) == ["user", "assistant", "tool"]
+        assert "https://twisted.org" in stage.sent["messages"][-1]["content"]
+        assert stage.sent.get("tool_choice", "auto") == "auto"
+        stage.call.head()
+        stage.call.data(*HELLO)
+        kinds = [type(event) for event in stage.downstream.events]
+        assert kinds.index(ServerToolCalled) < kinds.index(SearchResulted) < kinds.index(Finished)
+        assert stage.downstream.text == "Hello there"
+        assert stage.outcomes == ("ok", "ok", "ok")
+        (record,) = stage.records.requests
+        assert [attempt.usage.output_tokens for attempt in record.attempts if attempt.usage] == [10, 7]
+        assert stage.downstream.usage is not None
+        assert (stage.downstream.usage.output_tokens, stage.downstream.usage.web_search_requests) == (17, 1)
+        assert len(stage.downstream.started) == 1
+        assert stage.breaker.out == 0
+
+    def test_engine_fails(self) -> None:
+        """A search that fails tells client and model so, and the model answers all the same."""
+        stage, engine = searching()
+        stage.run(**FORCED)
+        stage.call.head()
+        stage.call.data(*wanting("twisted"))
+        engine.fail(SearchFailed("unavailable", "refused"))
+        (result,) = [event for event in stage.downstream.events if isinstance(event, SearchResulted)]
+        assert result.error_code == "unavailable"
+        stage.call.head()
+        stage.call.data(*HELLO)
+        assert stage.downstream.text == "Hello there"
+
+    def test_client_leaves(self) -> None:
+        """A client that leaves while a search is under way ends it, and nobody is asked again."""
+        stage, engine = searching()
+        run = stage.run(**FORCED)
+        stage.call.head()
+        stage.call.data(*wanting("twisted", "python"))
+        run.cancel()
+        assert engine.left == 1
+        assert len(stage.client.calls) == 1
+        assert stage.outcomes == ("ok", "client_left")
+
+    def test_second_turn_fails(self) -> None:
+        """A backend that fails over the results fails the answer: it has begun, and nothing is asked twice."""
+        stage, engine = searching()
+        stage.run(**FORCED)
+        stage.call.head()
+        stage.call.data(*wanting("twisted"))
+        engine.give(HIT)
+        stage.call.head(500)
+        stage.call.end()
+        assert stage.error.status == 502
+        assert len(stage.client.calls) == 2
+
+    def test_max_uses(self) -> None:
+        """More searches than the client allows are refused with the code for it."""
+        stage, engine = searching()
+        stage.run(**FORCED)
+        stage.call.head()
+        stage.call.data(*wanting("a", "b", "c"))
+        engine.give(HIT)
+        engine.give(HIT)
+        results = [event for event in stage.downstream.events if isinstance(event, SearchResulted)]
+        assert [result.error_code for result in results] == [None, None, "max_uses_exceeded"]
+
+    def test_no_engine(self) -> None:
+        """Without an engine the honest text comes at once, and no backend is asked."""
+        stage = Stage()
+        stage.run(**FORCED)
+        assert "not available" in stage.downstream.text
+        assert not stage.client.calls
+
+    def test_no_search_in_the_request(self) -> None:
+        """Other requests take no detour."""
+        assert detours(decode(json.dumps(asking()).encode()), HeldSearch(), configured(ONE).limits, bytes) == ()
+
+
+class DocumentTests:
+    """PDF for backends that take no files."""
+
+    DOCUMENT = {
+        "type": "document",
+        "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="},
+        "title": "Report",
+    }
+
+    def ask(self, stage: Stage) -> Any:
+        """Ask about the document."""
+        return stage.run(messages=[{"role": "user", "content": [self.DOCUMENT, {"type": "text", "text": "What?"}]}])
+
+    def test_text_first(self) -> None:
+        """The text is taken out before the backend is asked, and the model reads it."""
+        stage = Stage()
+        self.ask(stage)
+        assert stage.documents.asked == ["JVBERi0="]
+        assert not stage.client.calls
+        stage.documents.give("[page 1]\nGrowth was 5 %.")
+        assert "Growth was 5 %." in stage.sent["messages"][0]["content"]
+        assert "Report" in stage.sent["messages"][0]["content"]
+
+    def test_once_a_request(self) -> None:
+        """What was read is kept for the retries of the same request."""
+        stage = Stage()
+        self.ask(stage)
+        stage.documents.give("text")
+        stage.call.head()
+        stage.call.data(*chat_stream(text=""))
+        assert len(stage.client.calls) == 2
+        assert len(stage.documents.asked) == 1
+
+    def test_client_leaves(self) -> None:
+        """A client that leaves meanwhile ends the reading, and no backend is asked."""
+        stage = Stage()
+        run = self.ask(stage)
+        run.cancel()
+        assert stage.documents.left == 1
+        assert not stage.client.calls
+
+    def test_files_pass(self) -> None:
+        """A model that takes files gets the file."""
+        stage = Stage(configured(ONE.replace("context_window = 100000", "pdf = file")))
+        self.ask(stage)
+        assert not stage.documents.asked
+        assert stage.sent["messages"][0]["content"][0]["type"] == "file"
