@@ -28,7 +28,8 @@ def deepseek_v3(cursor: Cursor, _tools: Tools) -> Steps[None]:
         if (yield from cursor.peek()) not in {"{", "`"}:
             name = yield from cursor.word()
             yield from cursor.blank()
-        fenced = yield from cursor.take(FENCE + "json", FENCE)
+        fenced = yield from cursor.take(FENCE)
+        yield from cursor.word()
         yield from cursor.blank()
         arguments = yield from cursor.json()
         if fenced and not (yield from cursor.closed(FENCE)):

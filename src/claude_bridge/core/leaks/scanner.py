@@ -166,7 +166,7 @@ class LeakScanner:
         rest = self._run(cursor, events)
         if rest is None:
             if cursor.held >= MAX_HELD:
-                self._give_back(self._close(cursor), events)
+                self._flush(events)
             return text[room:]
         return rest + text[room:]
 
