@@ -28,11 +28,14 @@ from claude_bridge.edge.resource import Routes
 from claude_bridge.edge.site import BridgeRequest, BridgeSite
 from claude_bridge.release import product
 from claude_bridge.services.breaker import CircuitBreakers, NoBreaker
+from claude_bridge.services.counters import PromptCounters
 from claude_bridge.services.detection import Detection
 from claude_bridge.services.dispatch.catalogue import Catalogue
+from claude_bridge.services.dispatch.counts import PromptCounts
 from claude_bridge.services.dispatch.dispatcher import Dispatcher
 from claude_bridge.services.dispatch.plan import Planner
 from claude_bridge.services.dispatch.run import Services
+from claude_bridge.services.documents.texts import PdfTexts
 from claude_bridge.services.interfaces import Records, RequestRecord
 from claude_bridge.services.learned import Learned
 from claude_bridge.services.models import CachedModelLists
@@ -60,6 +63,7 @@ class Runtime:
     clock: IReactorTime
     upstream: TreqUpstream
     lists: CachedModelLists
+    documents: PdfTexts
     breaker: CircuitBreakers | NoBreaker
     records: Records
     random_bytes: RandomBytes = os.urandom
@@ -93,6 +97,7 @@ class Runtime:
     def stop(self) -> Deferred[object]:
         """Stop it again, when no request is under way any more."""
         self.lists.close()
+        self.documents.stop()
         if isinstance(self.breaker, CircuitBreakers):
             self.breaker.stopService()
         closed: Deferred[Any] = self.upstream.close()
@@ -146,27 +151,41 @@ def build(
     if config.breaker.enabled:
         breaker = CircuitBreakers(seconds, failures=config.breaker.failures, open_seconds=config.breaker.open_seconds)
     records = RequestLog(detailed=config.log.level == "debug")
+    learned = Learned()
+    documents = PdfTexts(reactor, reactor)
+    planner = Planner(config, lists, detection)
     services = Services(
         config=config,
         client=upstream,
-        planner=Planner(config, lists, detection),
+        planner=planner,
         breaker=breaker,
-        learned=Learned(),
+        learned=learned,
         records=records,
+        detection=detection,
+        documents=documents,
+        search=None,
         seconds=seconds,
         unix_time=time.time,
         random_bytes=os.urandom,
         scrub=scrub,
         user_agent=product("/"),
     )
+    counts = PromptCounts(
+        config=config,
+        planner=planner,
+        learned=learned,
+        counters=PromptCounters(upstream, reactor),
+        documents=documents,
+    )
     return Runtime(
         config=config,
-        dispatcher=Dispatcher(services, Catalogue(config, lists)),
+        dispatcher=Dispatcher(services, Catalogue(config, lists), counts),
         gatekeeper=Gatekeeper(config),
         sweep=sweep,
         clock=reactor,
         upstream=upstream,
         lists=lists,
+        documents=documents,
         breaker=breaker,
         records=records,
     )

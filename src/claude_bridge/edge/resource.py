@@ -103,11 +103,11 @@ class Routes:
         return done
 
     async def count_tokens(self, request: BridgeRequest) -> None:
-        """``POST /v1/messages/count_tokens``: the local estimate times what was learned of the model."""
+        """``POST /v1/messages/count_tokens``."""
         runtime = self._current()
         asked = messages.decode(request.take_body(), counting=True)
         with _leaving_booked(runtime, request, "count_tokens"):
-            tokens = await runtime.dispatcher.count_tokens(asked, request.known_as.credential)
+            tokens = await runtime.dispatcher.counts.count(asked, request.known_as.credential)
         write_json(request, wire.encode({"input_tokens": tokens}))
         runtime.answered(request, "count_tokens")
 

@@ -16,6 +16,7 @@ from claude_bridge.core import request as messages
 from claude_bridge.core.facts import facts
 from claude_bridge.services.detection import Detection
 from claude_bridge.services.dispatch.catalogue import Catalogue
+from claude_bridge.services.dispatch.counts import PromptCounts
 from claude_bridge.services.dispatch.dispatcher import Dispatcher
 from claude_bridge.services.dispatch.plan import Planner
 from claude_bridge.services.dispatch.run import Run, Services
@@ -26,6 +27,7 @@ from claude_bridge.testing.fakes import (
     FakeCall,
     FakeDownstream,
     FakeUpstreamClient,
+    FixedCounters,
     FixedLists,
     HeldDocuments,
     HeldSearch,
@@ -115,6 +117,7 @@ class Stage:
     detection: Detection = field(factory=Detection)
     documents: HeldDocuments = field(factory=HeldDocuments)
     search: HeldSearch | None = None
+    counters: FixedCounters = field(factory=FixedCounters)
     downstream: FakeDownstream = field(factory=FakeDownstream)
     dispatcher: Dispatcher = field(init=False)
 
@@ -136,7 +139,14 @@ class Stage:
             scrub=lambda text: text.replace("owners-secret", "***"),
             user_agent="claude-bridge/test",
         )
-        self.dispatcher = Dispatcher(services, Catalogue(self.config, self.lists))
+        counts = PromptCounts(
+            config=self.config,
+            planner=services.planner,
+            learned=self.learned,
+            counters=self.counters,
+            documents=self.documents,
+        )
+        self.dispatcher = Dispatcher(services, Catalogue(self.config, self.lists), counts)
 
     def run(self, credential: str | None = None, **more: Any) -> Run:
         """Start a request with a new downstream; ``more`` are fields of its body."""

@@ -17,6 +17,12 @@ SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 2}
 FORCED = {"tools": [SEARCH], "tool_choice": {"type": "tool", "name": "web_search"}}
 HIT = SearchHit("Twisted", "https://twisted.org", "An event-driven engine.")
 
+DOCUMENT = {
+    "type": "document",
+    "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="},
+    "title": "Report",
+}
+
 
 def wanting(*queries: str) -> tuple[bytes, ...]:
     """Make the answer of a model that wants to search."""
@@ -128,15 +134,9 @@ class SearchTests:
 class DocumentTests:
     """PDF for backends that take no files."""
 
-    DOCUMENT = {
-        "type": "document",
-        "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="},
-        "title": "Report",
-    }
-
     def ask(self, stage: Stage) -> Any:
         """Ask about the document."""
-        return stage.run(messages=[{"role": "user", "content": [self.DOCUMENT, {"type": "text", "text": "What?"}]}])
+        return stage.run(messages=[{"role": "user", "content": [DOCUMENT, {"type": "text", "text": "What?"}]}])
 
     def test_text_first(self) -> None:
         """The text is taken out before the backend is asked, and the model reads it."""

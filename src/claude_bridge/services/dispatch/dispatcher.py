@@ -5,11 +5,11 @@ from __future__ import annotations
 from attrs import define, field
 
 from claude_bridge.config.secret import Secret
-from claude_bridge.core import counting
 from claude_bridge.core.anthropic import MessagesRequest
-from claude_bridge.core.errors import BridgeOverloaded, NotFound
+from claude_bridge.core.errors import BridgeOverloaded
 from claude_bridge.core.facts import Facts
 from claude_bridge.services.dispatch.catalogue import Catalogue
+from claude_bridge.services.dispatch.counts import PromptCounts
 from claude_bridge.services.dispatch.run import Run, Services
 from claude_bridge.services.interfaces import Downstream
 
@@ -19,10 +19,12 @@ class Dispatcher:
     """Starts runs within the limit.
 
     :ivar catalogue: the models that clients may ask for.
+    :ivar counts: counts prompts.
     """
 
     services: Services
     catalogue: Catalogue
+    counts: PromptCounts
     _active: set[Run] = field(factory=set, init=False)
 
     @property
@@ -61,15 +63,3 @@ class Dispatcher:
         run.on_end = lambda: self._active.discard(run)
         self._active.add(run)
         return run
-
-    async def count_tokens(self, request: MessagesRequest, credential: Secret | None) -> int:
-        """Count a prompt's tokens here, corrected by what the model's prompts turned out to be.
-
-        A model that nothing can serve is counted too: Claude Code counts before it asks.
-        """
-        try:
-            choice = (await self.services.planner.plan(request.model, credential))[0]
-        except NotFound:
-            return counting.count(request)
-        carefully = counting.count(request, strip_attribution=choice.target.strip_attribution)
-        return self.services.learned.counted(choice.backend.name, choice.target.model, carefully)

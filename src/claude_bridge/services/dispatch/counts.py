@@ -1,0 +1,78 @@
+"""``count_tokens``: the backend's own counter where it has one, else the local estimate times what was learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import define
+from twisted.internet.defer import gatherResults
+
+from claude_bridge.config.schema import Config
+from claude_bridge.config.secret import Secret
+from claude_bridge.core import counting, media, request
+from claude_bridge.core.anthropic import MessagesRequest
+from claude_bridge.core.errors import AuthenticationFailed, InvalidRequest, NotFound
+from claude_bridge.core.target import Target
+from claude_bridge.services.dispatch.credentials import for_backend
+from claude_bridge.services.dispatch.plan import Choice, Planner
+from claude_bridge.services.interfaces import Counters, Documents
+from claude_bridge.services.learned import Learned
+
+
+@define(kw_only=True)
+class PromptCounts:
+    """Counts prompts as the model that would answer them sees them."""
+
+    _config: Config
+    _planner: Planner
+    _learned: Learned
+    _counters: Counters
+    _documents: Documents
+
+    async def count(self, asked: MessagesRequest, credential: Secret | None) -> int:
+        """Count the input tokens of a request; raises `InvalidRequest` with the path of a malformed block.
+
+        A model that nothing can serve is counted too: Claude Code counts before it asks.
+        """
+        try:
+            choice = (await self._planner.plan(asked.model, credential))[0]
+        except NotFound:
+            return counting.count(asked)
+        backend = choice.backend.name
+        target = self._learned.applied(backend, choice.target)
+        texts = await self._texts(asked, target)
+        counted = await self._counted(choice, target, asked, texts, credential)
+        if counted is not None:
+            return counted
+        carefully = counting.count(asked, strip_attribution=target.strip_attribution, documents=texts)
+        return self._learned.counted(backend, target.model, carefully)
+
+    async def _texts(self, asked: MessagesRequest, target: Target) -> Mapping[str, str]:
+        """Give the text of each document that would be sent as text."""
+        found = media.pdfs(asked) if target.pdf == "text" else []
+        texts: list[str] = await gatherResults(map(self._documents.text, found), consumeErrors=True) if found else []
+        return dict(zip(found, texts, strict=True))
+
+    async def _counted(
+        self,
+        choice: Choice,
+        target: Target,
+        asked: MessagesRequest,
+        texts: Mapping[str, str],
+        credential: Secret | None,
+    ) -> int | None:
+        """Ask the backend to count what it would be sent; None where it cannot, or where nothing could be sent."""
+        counter = target.dialect.counter
+        if counter is None:
+            return None
+        try:
+            key = for_backend(choice.backend, self._config.server.credentials, credential)
+            sent = request.translate(asked, target, documents=texts)
+        except (AuthenticationFailed, InvalidRequest):
+            return None  # a malformed request is told by who counts locally
+        counted = await self._counters.count(choice.backend, counter, key.secret, sent.body)
+        if counted is None:
+            return None
+        if counted.window is not None and target.context_window is None:
+            self._learned.note(choice.backend.name, target.model).context_window = counted.window
+        return counted.tokens
