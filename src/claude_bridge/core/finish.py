@@ -14,6 +14,9 @@ FAILED: Final = frozenset(
 )
 """Finish reasons that say the backend broke down; Mistral, DeepSeek, Z.ai and vLLM have each their own."""
 
+FULL: Final = frozenset({"model_context_window_exceeded"})
+"""The answer was cut because the window is full, as Z.ai and Anthropic say it."""
+
 LARGEST_COUNT: Final = 2**53
 """Tokens; nobody counts more, and every number up to this one can be calculated with."""
 
@@ -22,6 +25,8 @@ def finish_reason(word: str | None, matched: str | int | None, stop_sequences: t
     """Name a backend's finish reason; ``matched`` is vLLM's ``stop_reason`` or SGLang's ``matched_stop``."""
     if word in LENGTH:
         return FinishReason.LENGTH
+    if word in FULL:
+        return FinishReason.CONTEXT_FULL
     if word in REFUSED:
         return FinishReason.REFUSED
     if isinstance(matched, str) and matched in stop_sequences:
@@ -34,29 +39,54 @@ def explanation(word: str | None) -> str | None:
     return f"The backend stopped its answer with {word!r}." if word in REFUSED else None
 
 
-def usage(raw: Mapping[str, Any]) -> Usage | None:
+def usage(raw: Mapping[str, Any], *, apart: bool = False) -> Usage | None:
     """Divide a backend's usage as Anthropic does, or give None where it does not say.
 
     ``prompt_tokens`` includes what was read from and written to a cache, Anthropic's ``input_tokens`` does not.
+    ``apart``: the server counts reasoning beside the completion, and at times what it cached beside the prompt.
     """
-    prompt, completion = _count(raw, "prompt_tokens"), _count(raw, "completion_tokens")
+    prompt, completion = _prompt(raw), _count(raw, "completion_tokens")
     if prompt is None and completion is None:
         return None
+    prompt, completion = prompt or 0, completion or 0
+    thinking = _count(_part(raw, "completion_tokens_details"), "reasoning_tokens")
     details = _part(raw, "prompt_tokens_details")
     read = _first(
         _count(details, "cached_tokens"), _count(raw, "prompt_cache_hit_tokens"), _count(raw, "cached_tokens")
     )
     written = _first(_count(details, "cache_write_tokens"), _count(details, "cache_creation_input_tokens"))
-    read = min(read, prompt or 0)
-    written = min(written, max(0, (prompt or 0) - read))
+    if apart:
+        prompt += read if read > prompt else 0
+        completion, thinking = _with_reasoning(_count(raw, "total_tokens"), prompt, completion, thinking)
+    read = min(read, prompt)
+    written = min(written, prompt - read)
     return Usage(
-        input_tokens=max(0, (prompt or 0) - read - written),
-        output_tokens=completion or 0,
+        input_tokens=prompt - read - written,
+        output_tokens=completion,
         cache_read_tokens=read,
         cache_write_tokens=written,
-        thinking_tokens=_count(_part(raw, "completion_tokens_details"), "reasoning_tokens"),
+        thinking_tokens=thinking,
         raw=raw,
     )
+
+
+def _prompt(raw: Mapping[str, Any]) -> int | None:
+    """Count the whole prompt; DeepSeek's two parts of it add up to it."""
+    prompt = _count(raw, "prompt_tokens")
+    hit, missed = _count(raw, "prompt_cache_hit_tokens"), _count(raw, "prompt_cache_miss_tokens")
+    return hit + missed if prompt is None and hit is not None and missed is not None else prompt
+
+
+def _with_reasoning(total: int | None, prompt: int, completion: int, thinking: int | None) -> tuple[int, int | None]:
+    """Give the completion with its reasoning, and the reasoning; the total tells what the completion leaves out.
+
+    xAI counts ``reasoning_tokens`` beside ``completion_tokens`` and both in the total (LiteLLM 1.109); Gemini's OpenAI
+    path only counts thoughts in the total.
+    """
+    beside = None if total is None else total - prompt - completion
+    if thinking is None:
+        return (completion + beside, beside) if beside is not None and beside > 0 else (completion, None)
+    return (completion if beside == 0 else completion + thinking), thinking
 
 
 def usage_of_timings(raw: Mapping[str, Any]) -> Usage | None:

@@ -1,4 +1,4 @@
-"""Servers whose models differ: a table of families, and what all servers of open models have in common."""
+"""Servers that host models of several families: a table of patterns, looked up by a model's name."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Families = tuple[tuple[str, Traits], ...]
 """Pairs of a pattern, to be found in a model's name in lower case, and of the traits of such models."""
 
 LEAKING: Final = r"qwen|qwq|glm|kimi|deepseek|minimax|hermes|llama|mistral|mixtral|ministral|magistral|devstral|gpt-oss"
-"""Open models that are known to write calls into their text where a server's parser misses them: Hermes and Qwen's tags,
-GLM's, Kimi's sections, DeepSeek's DSML, MiniMax', Mistral's and Llama's tokens, harmony (wire-contract 4.3)."""
+"""Open models that are known to write calls into their text where a server's parser misses them: Hermes' and Qwen's
+tags, GLM's, Kimi's sections, DeepSeek's DSML, MiniMax', Mistral's and Llama's tokens, harmony (wire-contract 4.3)."""
 
 
 @frozen
@@ -26,7 +26,8 @@ class Hosted(Generic):
     """A server with models of several families.
 
     :cvar families: the first pattern that is found decides; `plain` is for all other models.
-    :cvar open_models: models in `LEAKING` are served with parsers of the server's own, so leaks are looked for.
+    :cvar open_models: other makers' open models are served, with parsers of the server's own: for those in `LEAKING`
+        calls that leak as text are looked for.
     """
 
     families: ClassVar[Families] = ()
@@ -43,4 +44,4 @@ class Hosted(Generic):
 
 def forces_a_tool(chat: ChatRequest) -> bool:
     """Tell whether a request demands that a tool is called."""
-    return chat.tool_choice == "required" or isinstance(chat.tool_choice, NamedToolChoice)
+    return isinstance(chat.tool_choice, NamedToolChoice) or chat.tool_choice in {"required", "any"}

@@ -8,15 +8,41 @@ from typing import Final
 from attrs import frozen
 
 from claude_bridge.core.dialect import GENERIC, Clues, Dialect
+from claude_bridge.core.dialects.azure import Azure
 from claude_bridge.core.dialects.chutes import Chutes
+from claude_bridge.core.dialects.dashscope import DashScope
+from claude_bridge.core.dialects.deepseek import DeepSeek
+from claude_bridge.core.dialects.fireworks import Fireworks
+from claude_bridge.core.dialects.gemini import Gemini
+from claude_bridge.core.dialects.groq import Groq
 from claude_bridge.core.dialects.llamacpp import LlamaCpp
 from claude_bridge.core.dialects.lmstudio import LmStudio
+from claude_bridge.core.dialects.mistral import Mistral
+from claude_bridge.core.dialects.moonshot import Moonshot
 from claude_bridge.core.dialects.ollama import Ollama
+from claude_bridge.core.dialects.openai import OpenAI
+from claude_bridge.core.dialects.openrouter import OpenRouter
 from claude_bridge.core.dialects.sglang import Sglang
+from claude_bridge.core.dialects.together import Together
 from claude_bridge.core.dialects.vllm import Vllm
+from claude_bridge.core.dialects.xai import Xai
+from claude_bridge.core.dialects.zai import Zai
 
 _ALL: Final[tuple[Dialect, ...]] = (
-    # the first that recognises a backend is it; Chutes passes on what its engines say, so it stands before them
+    # the first that recognises a backend is it: hosts before what engines say of themselves, for services pass that on
+    Azure(),
+    DashScope(),
+    DeepSeek(),
+    Fireworks(),
+    Gemini(),
+    Groq(),
+    Mistral(),
+    Moonshot(),
+    OpenAI(),
+    OpenRouter(),
+    Together(),
+    Xai(),
+    Zai(),
     Chutes(),
     LlamaCpp(),
     LmStudio(),
