@@ -138,7 +138,10 @@ class DumpTests:
 
     def test_dialect(self) -> None:
         """What `auto` came to is said."""
-        assert "# auto is generic here\ndialect = auto\n" in dump(config_of(""))
+        unknown = "\ndialect = auto\n# auto is generic here, until the backend reveals what it is\n"
+        assert unknown in dump(config_of(""))
+        known = "\ndialect = auto\n# auto is chutes here: host llm.chutes.ai\n"
+        assert known in dump(config_of("[backend:b]\nurl = https://llm.chutes.ai/v1\n"))
         assert "auto is" not in dump(config_of("[backend:b]\ndialect = generic\n"))
 
     def test_whether_backend_models_are_listed(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from attrs import define, evolve, field
@@ -14,6 +14,7 @@ from twisted.internet.task import Clock
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
+from claude_bridge.core.dialect import Clues
 from claude_bridge.core.errors import InvalidRequest, UpstreamUnreachable
 from claude_bridge.services.interfaces import (
     ModelInfo,
@@ -22,7 +23,7 @@ from claude_bridge.services.interfaces import (
     UpstreamReceiver,
     UpstreamRequest,
 )
-from claude_bridge.services.models import MAX_BODY, CachedModelLists, find, models_url, read_models
+from claude_bridge.services.models import MAX_BODY, CachedModelLists, find, read_models
 
 BACKEND = Backend(name="b", url="http://backend.test/v1")
 KEY = Secret("sk-client")
@@ -61,10 +62,10 @@ class Asked:
         """Note it."""
         self.cancelled = True
 
-    def answer(self, value: object, status: int = 200) -> None:
+    def answer(self, value: object, status: int = 200, **headers: str) -> None:
         """Answer with ``value`` as JSON, in two pieces."""
         body = json.dumps(value).encode()
-        self.receiver.head_received(ResponseHead(status=status, headers={}), self)
+        self.receiver.head_received(ResponseHead(status=status, headers=headers), self)
         for part in (body[:3], body[3:]):
             if not self.cancelled:
                 self.receiver.data_received(part)
@@ -96,10 +97,23 @@ class Scene:
     client: RecordingClient = field(factory=RecordingClient)
     lists: CachedModelLists = field(init=False)
     max_keys: int = 256
+    more: tuple[str, ...] = ()
+    revealed: list[tuple[str, Clues]] = field(factory=list)
 
     def __attrs_post_init__(self) -> None:
         """Build the lists."""
-        self.lists = CachedModelLists(self.client, self.clock, loads, max_keys=self.max_keys)
+        self.lists = CachedModelLists(
+            self.client,
+            self.clock,
+            loads,
+            revealed=lambda backend, clues: self.revealed.append((backend.name, clues)),
+            more_lists=lambda _: self.more if self.revealed else (),
+            max_keys=self.max_keys,
+        )
+
+    def windows(self) -> dict[str, int | None]:
+        """Give the windows that are known."""
+        return {model.id: model.context_window for model in self.lists.known(BACKEND, KEY)}
 
     def fetch(self, backend: Backend = BACKEND, credential: Secret | None = KEY) -> list[tuple[str, ...]]:
         """Fetch; the list that is given back gets the ids once they are there."""
@@ -333,6 +347,133 @@ class CachedModelListsTests:
         assert scene.clock.getDelayedCalls() == []
 
 
+class RevealedTests:
+    """A list also tells what kind of server sent it."""
+
+    def test_owners_and_headers(self) -> None:
+        """The owners of the models, each once, and the headers are passed on."""
+        scene = Scene()
+        scene.fetch()
+        models = [{"id": "a", "owned_by": "vllm"}, {"id": "b", "owned_by": "vllm"}, {"id": "c", "owned_by": "d"}]
+        scene.client.asked[0].answer({"data": models}, server="llama.cpp")
+        assert scene.revealed == [("b", Clues(owners=("vllm", "d"), headers={"server": "llama.cpp"}))]
+
+    def test_owners_are_bounded(self) -> None:
+        """The list of a market with many owners is cut."""
+        scene = Scene()
+        scene.fetch()
+        scene.client.asked[0].answer({"data": [{"id": str(n), "owned_by": f"o{n}"} for n in range(100)]})
+        assert scene.revealed == [("b", Clues(owners=tuple(f"o{n}" for n in range(16))))]
+
+    def test_nothing_revealed(self) -> None:
+        """What is no list tells nothing."""
+        scene = Scene()
+        scene.fetch()
+        scene.client.asked[0].answer({"error": "no"})
+        assert scene.revealed == []
+
+
+class MoreListsTests:
+    """Some servers tell the windows of loaded models in a list of their own."""
+
+    OLLAMA: ClassVar[dict[str, Any]] = {
+        "object": "list",
+        "data": [
+            {"id": "gemma4:latest", "object": "model", "created": 1, "owned_by": "library"},
+            {"id": "qwen3:8b", "object": "model", "created": 1, "owned_by": "library"},
+        ],
+    }
+    PS: ClassVar[dict[str, Any]] = {
+        "models": [
+            {
+                "name": "gemma4:latest",
+                "model": "gemma4:latest",
+                "size": 9600000000,
+                "details": {"context_length": 262144},
+                "context_length": 131072,
+            }
+        ]
+    }
+
+    def test_ollama(self) -> None:
+        """Ollama's /api/ps tells the window that a model is loaded with, not its maximum (api/types.go)."""
+        scene = Scene(more=("/api/ps",))
+        got = scene.fetch()
+        scene.client.asked[0].answer(self.OLLAMA)
+        assert got == []
+        assert scene.client.asked[1].request.url == "http://backend.test/api/ps"
+        assert dict(scene.client.asked[1].request.headers)["Authorization"] == "Bearer sk-client"
+        scene.client.asked[1].answer(self.PS)
+        assert got == [("gemma4:latest", "qwen3:8b")]
+        assert scene.windows() == {"gemma4:latest": 131072, "qwen3:8b": None}
+        assert find(scene.lists.known(BACKEND, KEY), "gemma4") is not None
+
+    def test_lm_studio(self) -> None:
+        """LM Studio's own list tells the window of what is loaded; another model's maximum is not it."""
+        scene = Scene(more=("/api/v0/models",))
+        scene.fetch()
+        scene.client.asked[0].answer(listing("qwen/qwen3-8b", "idle"))
+        loaded = {"state": "loaded", "max_context_length": 131072, "loaded_context_length": 8192}
+        idle = {"id": "idle", "state": "not-loaded", "max_context_length": 32768}
+        scene.client.asked[1].answer({"object": "list", "data": [{"id": "qwen/qwen3-8b", **loaded}, idle]})
+        assert scene.windows() == {"qwen/qwen3-8b": 8192, "idle": None}
+
+    def test_asked_after_what_was_revealed(self) -> None:
+        """The very list that tells what a server is decides whether it is asked for more."""
+        scene = Scene(more=("/a", "/b"))
+        scene.fetch()
+        assert scene.lists._more_lists(BACKEND) == ()
+        scene.client.asked[0].answer(listing("x"))
+        scene.client.asked[1].answer({"data": [{"id": "x", "context_length": 5}]})
+        scene.client.asked[2].answer({"data": [{"id": "x", "context_length": 6}, {"id": "y", "context_length": 7}]})
+        assert [asked.request.url for asked in scene.client.asked[1:]] == [
+            "http://backend.test/a",
+            "http://backend.test/b",
+        ]
+        assert scene.windows() == {"x": 6}
+
+    @pytest.mark.parametrize("status", [200, 404, 500])
+    def test_failure_costs_only_windows(self, status: int) -> None:
+        """Where that list cannot be had the models are known all the same."""
+        scene = Scene(more=("/a",))
+        got = scene.fetch()
+        scene.client.asked[0].answer(listing("x"))
+        scene.client.asked[1].answer({"error": "no"}, status=status)
+        assert got == [("x",)]
+
+    def test_asker_leaves_meanwhile(self) -> None:
+        """Who leaves while the second list is under way takes it along."""
+        scene = Scene(more=("/a",))
+        waiting = scene.lists.fetch(BACKEND, KEY)
+        waiting.addErrback(lambda _: None)
+        scene.client.asked[0].answer(listing("x"))
+        waiting.cancel()
+        assert scene.client.asked[1].cancelled
+        assert scene.clock.getDelayedCalls() == []
+
+    def test_fresh_for_half_a_minute(self) -> None:
+        """What is loaded changes, so such a list is asked for again sooner."""
+        scene = Scene(more=("/a",))
+        scene.fetch()
+        scene.client.asked[0].answer(listing("x"))
+        scene.client.asked[1].answer(listing())
+        scene.clock.advance(29)
+        scene.fetch()
+        assert len(scene.client.asked) == 2
+        scene.clock.advance(1)
+        assert scene.fetch() == [("x",)]
+        assert len(scene.client.asked) == 3
+
+    def test_close(self) -> None:
+        """At the daemon's stop the second question is dropped as well, and what is known is known."""
+        scene = Scene(more=("/a",))
+        got = scene.fetch()
+        scene.client.asked[0].answer(listing("x"))
+        scene.lists.close()
+        assert got == [("x",)]
+        assert scene.clock.getDelayedCalls() == []
+
+
 class ReadModelsTests:
     """Lists come in several shapes."""
 
@@ -348,13 +489,21 @@ class ReadModelsTests:
                     {"id": "vllm", "created": 5, "max_model_len": 4096},
                     {"id": "llama", "meta": {"n_ctx": 8192, "n_ctx_train": 131072}},
                     {"id": "router", "context_length": 200000.0},
-                    {"id": "plain", "meta": None, "max_model_len": None},
+                    {"id": "groq", "context_window": 131072, "owned_by": "Meta"},
+                    {"id": "mistral", "max_context_length": 262144},
+                    {"id": "studio", "max_context_length": 131072, "loaded_context_length": 4096, "state": "loaded"},
+                    {"id": "idle", "max_context_length": 131072, "state": "not-loaded"},
+                    {"id": "plain", "meta": None, "max_model_len": None, "owned_by": None},
                 ]
             }
         ) == (
             ModelInfo(id="vllm", created=5, context_window=4096),
             ModelInfo(id="llama", context_window=8192),
             ModelInfo(id="router", context_window=200000),
+            ModelInfo(id="groq", context_window=131072, owner="Meta"),
+            ModelInfo(id="mistral", context_window=262144),
+            ModelInfo(id="studio", context_window=4096),
+            ModelInfo(id="idle"),
             ModelInfo(id="plain"),
         )
 
@@ -430,23 +579,12 @@ class FindTests:
         """A name in the wrong case is found all the same."""
         assert find(self.MODELS, "glm") == ModelInfo(id="GLM")
 
+    def test_bare_name(self) -> None:
+        """A name without Ollama's tag is that of the latest."""
+        models = (ModelInfo(id="Gemma4:latest"), ModelInfo(id="gemma4:2b"))
+        assert find(models, "gemma4") == ModelInfo(id="Gemma4:latest")
+        assert find((*models, ModelInfo(id="GEMMA4")), "gemma4") == ModelInfo(id="GEMMA4")
+
     def test_unknown(self) -> None:
         """What is not there is not found."""
         assert find(self.MODELS, "gpt") is None
-
-
-class ModelsUrlTests:
-    """The list's address follows from the configured one."""
-
-    @pytest.mark.parametrize(
-        ("url", "models"),
-        [
-            ("http://h/v1", "http://h/v1/models"),
-            ("http://h/v1/", "http://h/v1/models"),
-            ("http://h/v1/chat/completions", "http://h/v1/models"),
-            ("http://h/v1/chat/completions?api-version=3", "http://h/v1/models?api-version=3"),
-        ],
-    )
-    def test_from_base_or_full_path(self, url: str, models: str) -> None:
-        """Both ways to write a backend's url lead to its list."""
-        assert models_url(url) == models
