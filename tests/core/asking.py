@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from claude_bridge.core import request
 from claude_bridge.core.anthropic import MessagesRequest
 from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.media import NO_DOCUMENTS
 from claude_bridge.core.target import Target
 from claude_bridge.testing.requests import problems
 
@@ -74,6 +76,11 @@ def chat(*messages: object, target: Target = TARGET, **fields: object) -> Any:
     sent = json.loads(request.translate(asked(*messages, **fields), target).body)
     assert problems(sent) == ()
     return sent
+
+
+def sent(*messages: object, target: Target, documents: Mapping[str, str] = NO_DOCUMENTS, **fields: object) -> Any:
+    """Give the decoded request for a server that wants what OpenAI does not know."""
+    return json.loads(request.translate(asked(*messages, **fields), target, documents=documents).body)
 
 
 def told(*messages: object, target: Target = TARGET, **fields: object) -> Any:
