@@ -1,10 +1,13 @@
 """Which dialect does a backend with ``dialect = auto`` speak? What it says of itself, told once in the log.
 
 The host decides, else what the backend reveals in its model list, its answers or its refusals. Until then it is the
-generic one, which loses nothing. What was found out is not undone by a later clue.
+generic one, which loses nothing. What was found out is not undone by a later clue, unless an earlier run of the daemon
+found it out: another server may answer at that address by now.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 from attrs import define, field
 from twisted.logger import Logger
@@ -14,6 +17,8 @@ from claude_bridge.config.schema import Backend
 from claude_bridge.core.dialect import Clues, Dialect
 from claude_bridge.core.dialects.registry import DIALECTS, Decided, decide
 
+EARLIER: Final = ", found out earlier"
+
 _log = Logger()
 
 
@@ -22,6 +27,7 @@ class Detection:
     """The dialects of all backends, as far as they are known."""
 
     _decided: dict[str, Decided] = field(factory=dict)
+    _recalled: set[str] = field(factory=set, init=False)
 
     def of(self, backend: Backend) -> Decided:
         """Give a backend's dialect and why it is the one."""
@@ -31,19 +37,28 @@ class Detection:
         return known
 
     def revealed(self, backend: Backend, clues: Clues) -> None:
-        """Take what a backend says of itself; it counts only where nothing is known yet."""
-        if self.of(backend) is not UNKNOWN:
+        """Take what a backend says of itself; it counts only where nothing is known yet, or from an earlier run."""
+        known = self.of(backend)
+        if known is not UNKNOWN and backend.name not in self._recalled:
             return
         found = decide(clues)
         if found is not None:
+            self._recalled.discard(backend.name)
             self._decided[backend.name] = found
-            self._tell(backend, found)
+            if found.dialect is not known.dialect:
+                self._tell(backend, found)
 
-    def recall(self, backend: Backend, name: str) -> None:
-        """Take up what an earlier run of the daemon found out."""
+    def recall(self, backend: Backend, name: str, why: str = "") -> None:
+        """Take up what an earlier run of the daemon found out, and why."""
         dialect: Dialect | None = DIALECTS.get(name)
         if dialect is not None and self.of(backend) is UNKNOWN:
-            self._decided[backend.name] = Decided(dialect, "found out earlier")
+            self._recalled.add(backend.name)
+            self._decided[backend.name] = Decided(dialect, f"{why.removesuffix(EARLIER)}{EARLIER}".lstrip(", "))
+
+    def found(self, backend: Backend) -> Decided | None:
+        """Give what the backend itself has revealed, now or earlier, or None where the configuration decides."""
+        known = self.of(backend)
+        return None if known is UNKNOWN or configured(backend) is not UNKNOWN else known
 
     @staticmethod
     def _tell(backend: Backend, found: Decided) -> None:

@@ -23,7 +23,9 @@ MOST_MODELS: Final = 1000
 SAMPLED: Final = 50
 """Of so many answers one is counted with care, besides the first few: it takes 10 ms for a large conversation."""
 
-WINDOW_SECONDS: Final = 86_400.0
+_DAY: Final = 86_400.0
+
+WINDOW_SECONDS: Final = _DAY
 """How long a window from a refusal is believed: as nothing that exceeds it is sent, nobody would see it grow."""
 
 _FIRST: Final = 3
@@ -94,10 +96,14 @@ class Note:
 
         So the same knowledge gives the same values, and a note that was only used does not.
         """
-        values = asdict(self, filter=lambda each, value: each.name in _KEPT and value != each.default)
-        rounded = {name: round(values[name], 3) for name in ("ratio", "count_ratio") if name in values}
-        times = {"window_at": int(self.window_at), "used": int(self.used // 86_400) * 86_400}
-        return values | rounded | {name: value for name, value in times.items() if name in values}
+        rounded = evolve(
+            self,
+            ratio=round(self.ratio, 3),
+            count_ratio=round(self.count_ratio, 3),
+            window_at=self.window_at // 1,
+            used=self.used // _DAY * _DAY,
+        )
+        return asdict(rounded, filter=lambda each, value: each.name in _KEPT and value != each.default)
 
     @classmethod
     def restored(cls, values: Mapping[str, object]) -> Note:

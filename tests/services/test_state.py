@@ -1,0 +1,282 @@
+"""Promises of the file that keeps what was learned."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from attrs import define, field
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.task import Clock
+from twisted.internet.threads import deferToThread
+from twisted.logger import LogLevel, capturedLogs
+
+from claude_bridge.config.schema import Backend
+from claude_bridge.services.detection import Detection
+from claude_bridge.services.kept import Kept
+from claude_bridge.services.learned import Learned
+from claude_bridge.services.state import LARGEST, NAME, SAVE_SECONDS, STOP_SECONDS, StateFile, read, replace
+
+BOX = Backend(name="box", url="http://box.test/v1")
+
+
+def at_once(call: Callable[[], None]) -> Deferred[None]:
+    """Call without a thread."""
+    return maybeDeferred(call)
+
+
+@define(eq=False)
+class SlowDisk:
+    """Starts to write when it is told to."""
+
+    calls: list[tuple[Callable[[], None], Deferred[None]]] = field(factory=list)
+
+    def __call__(self, call: Callable[[], None]) -> Deferred[None]:
+        """Take an order."""
+        done: Deferred[None] = Deferred()
+        self.calls.append((call, done))
+        return done
+
+    def write(self) -> None:
+        """Carry out the first order."""
+        call, done = self.calls.pop(0)
+        call()
+        done.callback(None)
+
+
+def state(folder: Path | None, clock: Clock, in_thread: Callable[[Callable[[], None]], Any] = at_once) -> StateFile:
+    """Make a daemon's state file, started."""
+    made = StateFile(
+        directory=None if folder is None else str(folder),
+        kept=Kept(
+            backends={"box": BOX}, learned=Learned(clock.seconds), detection=Detection(), unix_time=clock.seconds
+        ),
+        clock=clock,
+        in_thread=in_thread,
+    )
+    made.start()
+    return made
+
+
+def learn(of: StateFile, limit: int, model: str = "m") -> None:
+    """Let a daemon learn something."""
+    of.kept.learned.note("box", model).max_output_tokens = limit
+
+
+def known(of: StateFile, model: str = "m") -> int | None:
+    """Ask a daemon what it knows."""
+    return of.kept.learned.note("box", model).max_output_tokens
+
+
+def warnings(logged: Sequence[dict[str, Any]]) -> list[str]:
+    """Give the formats of the warnings."""
+    return [event["log_format"] for event in logged if event["log_level"] is LogLevel.warn]
+
+
+class KeepingTests:
+    """What was learned is there after a restart."""
+
+    def test_after_a_stop(self, tmp_path: Path) -> None:
+        """A daemon that is stopped leaves what it knows to the next one."""
+        folder = tmp_path / "a" / "b"
+        old = state(folder, Clock())
+        learn(old, 900)
+        assert old.stop().called
+        assert known(state(folder, Clock())) == 900
+
+    def test_after_a_crash(self, tmp_path: Path) -> None:
+        """A minute after it was learned it is safe, and it is not written sooner or more often."""
+        clock = Clock()
+        old = state(tmp_path, clock)
+        learn(old, 900)
+        clock.advance(SAVE_SECONDS - 1)
+        learn(old, 800)
+        assert known(state(tmp_path, Clock())) is None
+        clock.advance(1)
+        assert known(state(tmp_path, Clock())) == 800
+        learn(old, 700)
+        clock.advance(SAVE_SECONDS)
+        assert known(state(tmp_path, Clock())) == 700
+
+    def test_idle(self, tmp_path: Path) -> None:
+        """A daemon that nobody uses neither writes nor wakes up; one that learns nothing new leaves the disk alone."""
+        clock = Clock()
+        disk = SlowDisk()
+        running = state(tmp_path, clock, disk)
+        assert clock.getDelayedCalls() == []
+        learn(running, 900)
+        clock.advance(SAVE_SECONDS)
+        disk.write()
+        assert clock.getDelayedCalls() == []
+        known(running)
+        clock.advance(SAVE_SECONDS)
+        assert disk.calls == []
+        assert running.stop().called
+
+    def test_private(self, tmp_path: Path) -> None:
+        """Directory and file are their owner's alone, and nothing is left beside the file."""
+        folder = tmp_path / "state"
+        old = state(folder, Clock())
+        learn(old, 900)
+        old.stop()
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert [(path.name, path.stat().st_mode & 0o777) for path in folder.iterdir()] == [(NAME, 0o600)]
+
+    def test_without_a_directory(self) -> None:
+        """Where nothing is to be kept the daemon goes on in memory."""
+        running = state(None, Clock())
+        learn(running, 900)
+        assert known(running) == 900
+        assert running.stop().called
+
+    def test_a_stop_waits_for_the_disk(self, tmp_path: Path) -> None:
+        """A stop writes after what is being written already, each at its turn."""
+        clock = Clock()
+        disk = SlowDisk()
+        old = state(tmp_path, clock, disk)
+        learn(old, 900)
+        clock.advance(SAVE_SECONDS)
+        learn(old, 800)
+        stopped: list[None] = []
+        old.stop().addCallback(stopped.append)
+        disk.write()
+        assert stopped == []
+        disk.write()
+        assert stopped == [None]
+        assert known(state(tmp_path, Clock())) == 800
+
+    def test_a_stop_does_not_wait_for_ever(self, tmp_path: Path) -> None:
+        """A disk that hangs is told of, and left alone after five seconds."""
+        clock = Clock()
+        old = state(tmp_path, clock, SlowDisk())
+        learn(old, 900)
+        stopping = old.stop()
+        with capturedLogs() as logged:
+            clock.advance(STOP_SECONDS)
+        assert stopping.called
+        assert len(warnings(logged)) == 1
+        learn(old, 800)
+        assert clock.getDelayedCalls() == []
+
+    @pytest_twisted.ensureDeferred
+    async def test_off_the_reactor(self, tmp_path: Path) -> None:
+        """The disk is waited for in another thread than the one that answers."""
+        threads: list[threading.Thread] = []
+
+        def in_thread(call: Callable[[], None]) -> Deferred[None]:
+            def noted() -> None:
+                threads.append(threading.current_thread())
+                call()
+
+            return deferToThread(noted)
+
+        old = state(tmp_path, Clock(), in_thread)
+        learn(old, 900)
+        await old.stop()
+        assert threads
+        assert threading.current_thread() not in threads
+        assert known(state(tmp_path, Clock())) == 900
+
+
+class TroubleTests:
+    """Nothing about the file can keep a daemon from its work."""
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"{", b"\xff\xfe", b"[]", b'{"version": 1}', b'{"a":' * 5000, b" " * (LARGEST + 1)]
+    )
+    def test_bad_file(self, tmp_path: Path, content: bytes) -> None:
+        """A file that makes no sense is put aside with one warning, and what is learned then is kept."""
+        (tmp_path / NAME).write_bytes(content)
+        with capturedLogs() as logged:
+            running = state(tmp_path, Clock())
+        assert len(warnings(logged)) == 1
+        assert (tmp_path / f"{NAME}.bad").read_bytes() == content
+        learn(running, 900)
+        running.stop()
+        assert known(state(tmp_path, Clock())) == 900
+
+    @given(content=st.binary(max_size=200) | st.builds(lambda tail: b'{"version":1,"backends":[' + tail, st.binary()))
+    def test_any_bytes(self, tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+        """Whatever bytes are in the file, the daemon starts and goes on."""
+        folder = tmp_path_factory.mktemp("state")
+        (folder / NAME).write_bytes(content)
+        running = state(folder, Clock())
+        learn(running, 900)
+        running.stop()
+        assert known(state(folder, Clock())) == 900
+
+    def test_other_version(self, tmp_path: Path) -> None:
+        """A later daemon's file is left as it is until there is something to write, and is no cause for a warning."""
+        (tmp_path / NAME).write_text('{"version": 2, "notes": {}}')
+        with capturedLogs() as logged:
+            running = state(tmp_path, Clock())
+        assert warnings(logged) == []
+        assert [path.name for path in tmp_path.iterdir()] == [NAME]
+        assert known(running) is None
+
+    def test_no_file_but(self, tmp_path: Path) -> None:
+        """A directory or a pipe in the file's place holds nothing up."""
+        (tmp_path / "a" / NAME).mkdir(parents=True)
+        (tmp_path / "b").mkdir()
+        os.mkfifo(tmp_path / "b" / NAME)
+        for folder in ("a", "b"):
+            with capturedLogs() as logged:
+                running = state(tmp_path / folder, Clock())
+            assert len(warnings(logged)) == 1
+            learn(running, 900)
+            assert known(running) == 900
+            assert running.stop().called
+
+    def test_no_directory_possible(self, tmp_path: Path) -> None:
+        """A directory that cannot be made or written costs one warning, not one a minute; then it may come right."""
+        (tmp_path / "file").touch()
+        clock = Clock()
+        with capturedLogs() as logged:
+            running = state(tmp_path / "file" / "state", clock)
+            for limit in (900, 800, 700):
+                learn(running, limit)
+                clock.advance(SAVE_SECONDS)
+        assert known(running) == 700
+        assert len(warnings(logged)) == 1
+        (tmp_path / "file").unlink()
+        clock.advance(SAVE_SECONDS)
+        assert running.stop().called
+        assert known(state(tmp_path / "file" / "state", Clock())) == 700
+
+    def test_read_only(self) -> None:
+        """The same for a directory whose file system only lets itself be read."""
+        with capturedLogs() as logged:
+            running = state(Path("/proc/claude-bridge"), Clock())
+            learn(running, 900)
+            assert running.stop().called
+        assert len(warnings(logged)) == 1
+
+    def test_failed_write(self, tmp_path: Path) -> None:
+        """A file that cannot be replaced stays whole, and no half of a new one is left."""
+        (tmp_path / NAME / "in the way").mkdir(parents=True)
+        with pytest.raises(OSError, match="directory"):
+            replace(tmp_path / NAME, b"x")
+        assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
+    def test_two_daemons(self, tmp_path: Path) -> None:
+        """Two daemons on one directory overwrite each other, but never mix."""
+        contents = [bytes([65 + number]) * 50_000 for number in range(4)]
+
+        def write(content: bytes) -> None:
+            for _ in range(20):
+                replace(tmp_path / NAME, content)
+
+        threads = [threading.Thread(target=write, args=(content,)) for content in contents]
+        for thread in threads:
+            thread.start()
+        replace(tmp_path / NAME, contents[0])
+        while any(thread.is_alive() for thread in threads):
+            assert read(tmp_path / NAME) in contents
+        assert [path.name for path in tmp_path.iterdir()] == [NAME]
