@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from hyperlink import EncodedURL
 from twisted.internet import error as network
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.task import Cooperator
 from twisted.logger import Logger
@@ -82,7 +82,8 @@ class ConfiguredSearch:
     def search(self, question: SearchQuestion) -> Deferred[tuple[SearchHit, ...]]:
         """Search; fails with `SearchFailed`. Cancelling closes the connection."""
         searching = Deferred.fromCoroutine(self._search(question))
-        return searching.addTimeout(self._settings.timeout, self._clock).addErrback(self._failed)
+        searching.addTimeout(self._settings.timeout, self._clock, onTimeoutCancel=_too_late)
+        return searching.addErrback(self._failed)
 
     async def _search(self, question: SearchQuestion) -> tuple[SearchHit, ...]:
         settings, engine = self._settings, self._engine
@@ -98,7 +99,7 @@ class ConfiguredSearch:
         for name, value in asked.headers:
             headers.addRawHeader(name, value)
         try:
-            address = EncodedURL.from_text(asked.url).to_uri().to_text().encode("ascii")
+            address = _encoded(asked.url)
             response = await self._agent.request(asked.method.encode(), address, headers, self._payload(asked.body))
         except ValueError as error:  # of a host name that is none
             raise SearchFailed("unavailable", f"its url is no use: {error}") from error
@@ -115,6 +116,8 @@ class ConfiguredSearch:
     def _failed(self, failure: Failure) -> Failure:
         """Word what went wrong, and log it; what is none of it is a fault of ours, or the caller's own cancelling."""
         error = failure.value
+        if any(reason.check(CancelledError) for reason in getattr(error, "reasons", ())):
+            return Failure(CancelledError())
         if isinstance(error, SearchFailed):
             failed = error
         elif isinstance(error, TimedOut):
@@ -134,6 +137,16 @@ class ConfiguredSearch:
             reason=failed.reason,
         )
         return Failure(failed)
+
+
+def _encoded(url: str) -> bytes:
+    """Encode an address; the library that knows how names are encoded does not know IPv6 addresses."""
+    return (url if url.isascii() else EncodedURL.from_text(url).to_uri().to_text()).encode("ascii")
+
+
+def _too_late(*_: object) -> Failure:
+    """Say so whatever the cancelling led to: an agent wraps it."""
+    return Failure(TimedOut())
 
 
 def _refusal(status: int) -> SearchFailed:
