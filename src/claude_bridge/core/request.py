@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from attrs import frozen
 
-from claude_bridge.core import reasoning, tools, wire
+from claude_bridge.core import echo, head, instructions, tools, wire
 from claude_bridge.core.anthropic import MessagesRequest, Tool
 from claude_bridge.core.chat import Written, write
 from claude_bridge.core.conversation import Conversation, read
-from claude_bridge.core.dialect import Shaping
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta, Usage
 from claude_bridge.core.media import NO_DOCUMENTS
-from claude_bridge.core.openai import ChatRequest, JsonSchema, ResponseFormat
+from claude_bridge.core.openai import ChatMessage, ChatRequest
+from claude_bridge.core.structured import Structured
 from claude_bridge.core.target import Target
 
 LEAST_OUTPUT: Final = 1024
@@ -24,12 +24,6 @@ says better than our estimate whether the prompt fits."""
 
 MAX_MODEL: Final = 256
 """Characters of a model's name, which goes into a header, every log line and what is learned of models."""
-
-MAX_STOP: Final = 4
-"""Stop sequences that OpenAI's API takes."""
-
-LARGEST_SCHEMA: Final = 1 << 16
-"""Bytes of a schema that is looked into: real ones have a few thousand, and hostile JSON takes much memory."""
 
 UNSUPPORTED: Final = ("compaction", "fallbacks", "mcp_servers", "thread")
 """Fields that no chat completion can stand for, and that would change the answer (wire-contract 5.1)."""
@@ -46,6 +40,11 @@ class Translation:
     :ivar max_tokens: what was asked for.
     :ivar with_tools: whether tools were sent (the silence limit is longer then).
     :ivar echoed: whether past reasoning was sent back because nothing was configured (its refusal can be mended).
+    :ivar fields: everything but the messages, as it was sent; what a refusal can be about.
+    :ivar extra: names of the fields that OpenAI does not have.
+    :ivar target: what it was made for.
+    :ivar slimmed: keys that were taken out of tools' schemas or replaced there.
+    :ivar structured: the shape that the answer must have and that the server does not see to.
     """
 
     body: bytes
@@ -53,6 +52,11 @@ class Translation:
     max_tokens: int | None
     with_tools: bool
     echoed: bool
+    fields: ChatRequest
+    extra: frozenset[str]
+    target: Target
+    slimmed: frozenset[str]
+    structured: Structured | None
 
 
 def decode(body: bytes, *, counting: bool = False) -> MessagesRequest:
@@ -106,7 +110,8 @@ def local_answer(request: MessagesRequest, *, searches: bool = False) -> list[Ev
     """
     if request.max_tokens == 0:
         return [Started(""), Finished(FinishReason.LENGTH, usage=Usage())]
-    if request.tools and not searches and tools.only_web_search(request.tools, referenced=lambda: _read(request).loaded):
+    searching = request.tools and tools.only_web_search(request.tools, referenced=lambda: _read(request).loaded)
+    if searching and not searches:
         return [Started(""), TextDelta(NO_WEB_SEARCH), Finished(FinishReason.STOPPED, usage=Usage())]
     return None
 
@@ -125,66 +130,60 @@ def translate(
     estimate: int = 0,
     max_tokens: int | None = None,
     documents: Mapping[str, str] = NO_DOCUMENTS,
+    more: Sequence[ChatMessage] = (),
 ) -> Translation:
     """Build the chat request for ``target``.
 
     ``estimate``: the prompt's tokens, roughly, for the clamp to the window. ``max_tokens``: overrides the client's,
     for the one retry after an overflow. ``documents``: base64 text of a PDF -> its text, for where the backend takes no
-    files. Raises `InvalidRequest` with the path of a malformed block, and for what the target cannot do.
+    files. ``more``: messages for the end of the conversation (a repair turn). Raises `InvalidRequest` with the path of
+    a malformed block, and for what the target cannot do.
     """
     try:
-        return _translate(request, target, write(request, target, documents), estimate, max_tokens)
+        written = write(request, target, documents)
+        limit = max_tokens if max_tokens is not None else clamped(request, target, estimate)
+        return _translate(request, target, written, limit, more)
     except wire.WireError as error:
         raise InvalidRequest(str(error)) from None
 
 
 def _translate(
-    request: MessagesRequest, target: Target, chat: Written, estimate: int, max_tokens: int | None
+    request: MessagesRequest, target: Target, chat: Written, limit: int | None, more: Sequence[ChatMessage]
 ) -> Translation:
-    conversation = chat.conversation
-    if not chat.messages:
+    conversation, messages = chat.conversation, chat.messages
+    if not messages:
         raise InvalidRequest("messages: at least one message must have content")
     offered = tools.offered(
         [*(request.tools or ()), *conversation.defined],
         referenced=conversation.loaded,
         removed=conversation.removed,
+        traits=target,
     )
-    limit = max_tokens if max_tokens is not None else clamped(request, target, estimate)
-    head, extra = _head(request, target, offered, limit)
+    built = head.build(request, target, offered, limit)
+    if built.structured is not None:
+        instructions.add_to_system(messages, built.structured.instruction, target.system_role)
+    if built.instruction:
+        instructions.add_last(messages, built.instruction)
+    messages += [_with_thought(message, target) for message in more]
     return Translation(
-        body=wire.encode_chat(head, {**extra, **chat.extra}, chat.messages),
+        body=wire.encode_chat(built.fields, {**built.extra, **chat.extra}, messages),
         tool_names={**chat.names, **offered.downstream_names()},
         max_tokens=limit,
-        with_tools=bool(offered.definitions),
+        with_tools=bool(built.fields.tools),
         echoed=chat.echoed,
+        fields=built.fields,
+        extra=frozenset(built.extra),
+        target=target,
+        slimmed=offered.removed,
+        structured=built.structured,
     )
 
 
-def _head(
-    request: MessagesRequest, target: Target, offered: tools.OfferedTools, limit: int | None
-) -> tuple[ChatRequest, dict[str, object]]:
-    """Build everything but the messages: the fields, and those that OpenAI does not have."""
-    stops = [sequence for sequence in request.stop_sequences or () if sequence]
-    head = ChatRequest(
-        model=target.model,
-        stream=True,
-        max_tokens=limit,
-        temperature=request.temperature,
-        top_p=request.top_p,
-        stop=stops[:MAX_STOP] or None,
-        response_format=_response_format(request),
-    )
-    if offered.definitions:
-        head.tools = offered.definitions
-        if request.tool_choice is not None:
-            head.tool_choice = tools.chosen(request.tool_choice, offered)
-            head.parallel_tool_calls = False if request.tool_choice.disable_parallel_tool_use else None
-    extra: dict[str, object] = {}
-    wanted = reasoning.level(request)
-    reasoning.control(target.reasoning_control, wanted, head, extra)
-    shaping = Shaping(model=target.model, traits=target, level=wanted, with_tools=bool(offered.definitions))
-    target.dialect.shape(head, extra, shaping)
-    return head, extra
+def _with_thought(message: ChatMessage, target: Target) -> ChatMessage:
+    """Give a message of our own the thinking without which the server would refuse it."""
+    if message.role == "assistant" and echo.requires(target.reasoning_echo, called=False):
+        echo.put(message, echo.NO_THOUGHT, target.reasoning_field)
+    return message
 
 
 def clamped(request: MessagesRequest, target: Target, estimate: int) -> int | None:
@@ -207,40 +206,3 @@ def clamped(request: MessagesRequest, target: Target, estimate: int) -> int | No
 def margin(window: int) -> int:
     """Give the part of a window to leave free: the estimate is rough, and chat templates add tokens of their own."""
     return max(256, window // 50)
-
-
-def _response_format(request: MessagesRequest) -> ResponseFormat | None:
-    wanted, path = request.output_format, "output_format"
-    if request.output_config is not None and request.output_config.format is not None:
-        wanted, path = request.output_config.format, "output_config.format"
-    if wanted is None:
-        return None
-    if wanted.type == "json_schema" and wire.present(wanted.schema):
-        if not bytes(wanted.schema).startswith(b"{"):
-            raise InvalidRequest(f"{path}.schema: Input should be an object")
-        return ResponseFormat("json_schema", JsonSchema("response", wanted.schema, _is_strict(wanted.schema) or None))
-    return ResponseFormat("json_object") if wanted.type.startswith("json") else None
-
-
-def _is_strict(schema: wire.Raw) -> bool:
-    """Tell whether OpenAI takes a schema as ``strict``: each object closed, with all its properties required.
-
-    Anthropic promises to keep to a schema, so strictness is asked for wherever it can be had; asked for elsewhere it is
-    a 400 (wire-contract 5.1).
-    """
-    if len(schema) > LARGEST_SCHEMA:
-        return False
-    nodes = [wire.decode(schema)]
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, list):
-            nodes += node
-        elif isinstance(node, dict):
-            properties, required = node.get("properties"), node.get("required")
-            listed = set(map(str, required)) if isinstance(required, list) else set()
-            if isinstance(properties, dict) and (
-                node.get("additionalProperties") is not False or listed != properties.keys()
-            ):
-                return False
-            nodes += node.values()
-    return True

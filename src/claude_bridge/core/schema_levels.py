@@ -212,9 +212,9 @@ def _with_plain_bounds(walk: Walk, node: Node) -> Node:
         walk.removed.add(key)
         value = bound + step if node.get("type") == "integer" and isinstance(bound, int) else bound
         other = node.get(plain)
-        tighter = max if step > 0 else min
-        known = isinstance(other, int | float) and not isinstance(other, bool)
-        node = {**node, plain: tighter(value, other) if known else value}
+        if isinstance(other, int | float) and not isinstance(other, bool):
+            value = max(value, other) if step > 0 else min(value, other)
+        node = {**node, plain: value}
     return node
 
 

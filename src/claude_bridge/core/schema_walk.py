@@ -105,7 +105,7 @@ class Walk:
         self.removed.add("$ref")
         reference = node["$ref"]
         own = {key: value for key, value in node.items() if key != "$ref"}
-        target = _pointed(self.root, reference)
+        target = pointed(self.root, reference)
         if reference in self._open or target is None:
             kind = (target or {}).get("type")
             return {**({"type": kind} if kind else {}), **own}
@@ -173,7 +173,7 @@ def either(nodes: list[Node]) -> Node:
     return joined
 
 
-def _pointed(root: Node, reference: str) -> Node | None:
+def pointed(root: Node, reference: str) -> Node | None:
     """Follow a JSON pointer inside the document; None where it leads to no schema."""
     if not reference.startswith("#") or (len(reference) > 1 and reference[1] != "/"):
         return None

@@ -22,6 +22,9 @@ from claude_bridge.core.wire import Raw
 LARGEST: Final = 1 << 18
 """Bytes of a schema that is looked into; a larger one goes as it is. Claude Code's own have up to 15 KB."""
 
+LARGEST_STRICT: Final = 1 << 16
+"""Bytes of a schema that is read, at each request anew, for whether it may be strict; OpenAI takes no larger ones."""
+
 MOST_KEPT: Final = 2000
 """Results kept: the tools of a few dozen different clients, of which each has 30 to 100 and sends them every time."""
 
@@ -92,7 +95,7 @@ def is_strict(schema: Raw) -> bool:
 
     Strictness is a promise worth having, and a 400 where the schema is another (wire-contract 5.1).
     """
-    if len(schema) > LARGEST:
+    if len(schema) > LARGEST_STRICT:
         return False
     try:
         nodes = [wire.decode(schema)]

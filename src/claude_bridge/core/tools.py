@@ -12,6 +12,8 @@ from attrs import frozen
 
 from claude_bridge.core.anthropic import EMPTY, Tool, ToolChoice
 from claude_bridge.core.openai import FunctionDefinition, FunctionName, FunctionTool, NamedToolChoice
+from claude_bridge.core.schemas import REMEMBERED, is_strict
+from claude_bridge.core.traits import ToolChoices, Traits
 from claude_bridge.core.wire import Raw, present
 
 MAX_NAME: Final = 64
@@ -19,6 +21,7 @@ MAX_NAME: Final = 64
 
 _LEGAL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_-]")
+_PLAIN: Final = Traits()
 _NO_PARAMETERS: Final = Raw(b'{"type":"object","properties":{}}')
 
 WEB_SEARCH: Final = "web_search_"
@@ -85,17 +88,35 @@ class OfferedTools:
 
     :ivar definitions: in the client's order.
     :ivar upstream_names: the client's name -> a legal one, only where they differ.
+    :ivar removed: the keys that were taken out of schemas or replaced there.
     """
 
     definitions: list[FunctionTool]
     upstream_names: Mapping[str, str]
+    removed: frozenset[str] = frozenset()
 
     def downstream_names(self) -> dict[str, str]:
         """Give the way back, for the answer."""
         return {legal: name for name, legal in self.upstream_names.items()}
 
 
-def offered(tools: Iterable[Tool], *, referenced: AbstractSet[str], removed: AbstractSet[str]) -> OfferedTools:
+@frozen(kw_only=True)
+class Choice:
+    """What is sent of the tools and of the client's choice among them.
+
+    :ivar definitions: all tools, or the only one that may be called, or none.
+    :ivar tool_choice: the field, or None to leave it out.
+    :ivar instruction: what is said to the model where the server cannot force it, else "".
+    """
+
+    definitions: list[FunctionTool]
+    tool_choice: str | NamedToolChoice | None = None
+    instruction: str = ""
+
+
+def offered(
+    tools: Iterable[Tool], *, referenced: AbstractSet[str], removed: AbstractSet[str], traits: Traits = _PLAIN
+) -> OfferedTools:
     """Choose and convert the tools.
 
     A deferred tool is offered only if the conversation refers to it (tool search loaded it); that also drops Claude
@@ -104,6 +125,7 @@ def offered(tools: Iterable[Tool], *, referenced: AbstractSet[str], removed: Abs
     """
     definitions: dict[str, FunctionTool] = {}
     names: dict[str, str] = {}
+    slimmed: frozenset[str] = frozenset()
     for tool in tools:
         if tool.name in removed or (tool.defer_loading and tool.name not in referenced):
             continue
@@ -114,8 +136,12 @@ def offered(tools: Iterable[Tool], *, referenced: AbstractSet[str], removed: Abs
         if legal != definition.name:
             names[definition.name] = legal
             definition.name = legal
+        if traits.schema != "none":
+            slimmed |= _slim(definition, traits)
+        if traits.strict:
+            definition.strict = _strict(tool, definition)
         definitions.setdefault(legal, FunctionTool(definition))
-    return OfferedTools(list(definitions.values()), names)
+    return OfferedTools(list(definitions.values()), names, slimmed)
 
 
 def only_web_search(tools: Sequence[Tool], *, referenced: Callable[[], AbstractSet[str]]) -> bool:
@@ -140,21 +166,56 @@ def upstream_name(name: str) -> str:
     return f"{_ILLEGAL.sub('_', name)[: MAX_NAME - 9]}_{digest}"
 
 
-def chosen(choice: ToolChoice, tools: OfferedTools) -> str | NamedToolChoice | None:
-    """Convert the tool choice; None where it would point at nothing (a choice goes with its tool)."""
-    if not tools.definitions:
-        return None
-    match choice.type:
-        case "any":
-            return "required"
-        case "none":
-            return "none"
-        case "tool":
-            name = upstream_name(choice.name or "")
-            known = any(tool.function.name == name for tool in tools.definitions)
-            return NamedToolChoice(FunctionName(name)) if known else None
-        case _:
-            return "auto"
+def chosen(choice: ToolChoice | None, tools: OfferedTools, form: ToolChoices) -> Choice:
+    """Convert the tool choice to the most that the server takes (wire-contract 5.1).
+
+    A choice of one tool goes with its tool: it is left out where it would point at nothing (claude-code-router and
+    others send it all the same, and get a 400). Where one tool cannot be named, it alone is offered: history may use
+    other tools, servers do not compare. The list of tools stands at the prompt's beginning in most chat templates, so
+    that a cached prefix is lost then; what a server cannot be told at all is said to the model at the prompt's end,
+    where it costs no more.
+    """
+    everything = tools.definitions
+    if choice is None or not everything:
+        return Choice(definitions=everything)
+    if choice.type == "none":
+        forced_off = form in {"auto", "none"}
+        return Choice(definitions=[]) if forced_off else Choice(definitions=everything, tool_choice="none")
+    if choice.type == "any":
+        said = "You must call one of your tools now." if form in {"auto", "none"} else ""
+        return Choice(definitions=everything, tool_choice=_FORCES[form], instruction=said)
+    if choice.type != "tool":
+        return Choice(definitions=everything, tool_choice=None if form == "none" else "auto")
+    name = upstream_name(choice.name or "")
+    only = [tool for tool in everything if tool.function.name == name]
+    if not only:
+        return Choice(definitions=everything)
+    if form == "named":
+        return Choice(definitions=everything, tool_choice=NamedToolChoice(FunctionName(name)))
+    said = f"You must call the tool {name} now." if form in {"auto", "none"} else ""
+    return Choice(definitions=only, tool_choice=_FORCES[form], instruction=said)
+
+
+_FORCES: Final[Mapping[ToolChoices, str | None]] = {
+    "named": "required",
+    "required": "required",
+    "any": "any",
+    "auto": "auto",
+    "none": None,
+}
+"""How the server is told that some tool must be called, as far as it can be."""
+
+
+def _slim(definition: FunctionDefinition, traits: Traits) -> frozenset[str]:
+    """Bring a definition's schema down to the server's level; give the keys that went."""
+    slim = REMEMBERED.sanitised(definition.parameters, traits.schema)
+    definition.parameters = slim.schema
+    return slim.removed
+
+
+def _strict(tool: Tool, definition: FunctionDefinition) -> bool | None:
+    """Pass ``strict`` on, but true only with a schema that may be strict: with another it is a 400 from OpenAI."""
+    return tool.strict if not tool.strict or is_strict(definition.parameters) else None
 
 
 def _definition(tool: Tool) -> FunctionDefinition | None:
