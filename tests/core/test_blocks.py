@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core.anthropic import Tool
-from claude_bridge.core.blocks import BlockReader, Summary, ToolResult, text_of
+from claude_bridge.core.anthropic import ThinkingBlock, Tool
+from claude_bridge.core.blocks import BlockReader, State, Summary, ToolResult, text_of
+from claude_bridge.core.carrier import Carried, pack
 from claude_bridge.core.openai import FunctionCall, Part, TextPart, ToolCall
 from claude_bridge.core.target import Target
 from claude_bridge.core.wire import Raw
@@ -286,6 +287,27 @@ class ThinkingTests:
         """Reasoning that only its maker can read is left out."""
         assert spoken({"type": "redacted_thinking", "data": "xyz"}, text("hi")) == "hi"
 
+    def test_state(self) -> None:
+        """What a backend of ours wants back is kept apart from the thought, still packed; its size is known."""
+        carrier_ = pack(Carried("d", "m", [1]))
+        blocks = [
+            {"type": "thinking", "thinking": "hm", "signature": carrier_},
+            {"type": "thinking", "thinking": "so", "signature": "Anthropic's"},
+            {"type": "redacted_thinking", "data": carrier_},
+            {"type": "redacted_thinking", "data": "Anthropic's"},
+        ]
+        raw = [Raw(json.dumps(block).encode()) for block in blocks]
+        reader = BlockReader()
+        pieces = reader.read(raw, "p", states=True)
+        assert [type(piece) for piece in pieces] == [ThinkingBlock, State, ThinkingBlock, State]
+        assert [piece.carrier for piece in pieces if isinstance(piece, State)] == [carrier_, carrier_]
+        assert reader.carried == 2 * len(carrier_)
+
+    def test_state_of_nobody(self) -> None:
+        """Where an assistant does not speak there is no state."""
+        block = {"type": "redacted_thinking", "data": pack(Carried("d", "m", [1]))}
+        assert BlockReader().read([Raw(json.dumps(block).encode())], "p") == []
+
     def test_in_a_user_message(self) -> None:
         """Reasoning where it does not belong is not lost."""
         assert content({"type": "thinking", "thinking": "hm", "signature": "s"}, text("hi")) == "hm\n\nhi"
@@ -443,3 +465,4 @@ class TextOfTests:
         part: Part = TextPart("a")
         pieces = [part, Summary("b"), ToolResult("c", [part], is_error=False), ToolCall("d", FunctionCall("e", "{}"))]
         assert [text_of(piece) for piece in pieces] == ["a", "b", "[result of call c]\na", "[call of e] {}"]
+        assert text_of(State("cb1.x")) == ""

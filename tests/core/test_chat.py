@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import pytest
+from attrs import frozen
 
-from claude_bridge.core.chat import write
+from claude_bridge.core.carrier import Carried, pack
+from claude_bridge.core.chat import MOST_STATE, write
+from claude_bridge.core.dialect import Generic
 from claude_bridge.core.ids import downstream_id
+from claude_bridge.core.openai import ChatMessage
 from claude_bridge.core.target import Target
 from claude_bridge.core.traits import ReasoningEcho
 from tests.core.asking import IMAGE, IMAGE_PART, asked, assistant, result, system, text, told, use, user
+from tests.core.asking import sent as unchecked
 
 
 def calls(sent: Any) -> list[str]:
@@ -135,6 +141,22 @@ class OtherMessagesTests:
         assert sent[0] == {"role": "user", "content": "Summary of earlier conversation: well"}
         assert sent[1] == {"role": "assistant", "content": "so"}
 
+    def test_system_role(self) -> None:
+        """Where the owner of the word is the developer, system messages come in that role, wherever they stand."""
+        developer = Target(model="m", system_role="developer", system_messages="inline")
+        sent = told(user("a"), system("s"), assistant("b"), system="top", target=developer)
+        assert [(one["role"], one["content"]) for one in sent][:3] == [
+            ("developer", "top"),
+            ("user", "a"),
+            ("developer", "s"),
+        ]
+
+    def test_call_content(self) -> None:
+        """Beside calls without text there is an empty text where a template cannot take null."""
+        empty = Target(model="m", call_content="empty")
+        assert told(user("a"), assistant(use("t")), target=empty)[1]["content"] == ""
+        assert told(user("a"), assistant(text("b"), use("t")), target=empty)[1]["content"] == "b"
+
     def test_names(self) -> None:
         """A called tool whose name is illegal has a legal one, and the way back is kept."""
         written = write(asked(user("a"), assistant(use("t", "s.f"))), Target(model="m"), {})
@@ -250,3 +272,85 @@ class EchoTests:
         """Without any words of a person all thinking before calls goes back."""
         sent = told(user(text("<system-reminder>r</system-reminder>")), assistant(thinking("t"), use("a")))
         assert sent[1]["reasoning_content"] == "t"
+
+
+@frozen
+class Keeping(Generic):
+    """A server whose state shows in a field where the test can see it."""
+
+    name: ClassVar[str] = "keeping"
+    stateful: ClassVar[bool] = True
+
+    def restore(self, message: ChatMessage, states: Sequence[tuple[int, object]]) -> None:
+        """Write the state down as it came."""
+        message.reasoning_details = [[calls, state] for calls, state in states]
+
+
+KEEPING = Target(model="m", dialect=Keeping())
+
+
+def signed(state: object, dialect: str = "keeping", model: str = "m") -> str:
+    """Give a carrier."""
+    return pack(Carried(dialect, model, state))
+
+
+def redacted(data: str) -> dict[str, object]:
+    """Build reasoning that nobody can read."""
+    return {"type": "redacted_thinking", "data": data}
+
+
+def restored(*blocks: object, target: Target = KEEPING) -> Any:
+    """Give the state that the server gets back with the assistant's message of these blocks; None without message."""
+    messages = unchecked(user("a"), assistant(*blocks), user("b"), target=target)["messages"]
+    return messages[1].get("reasoning_details") if messages[1]["role"] == "assistant" else None
+
+
+class StateTests:
+    """What a backend wants back and text cannot carry: it comes from the client, so a restart changes nothing."""
+
+    def test_places(self) -> None:
+        """States come back in order, each with the number of calls before it."""
+        blocks = [thinking("t", signed(1)), text("x"), redacted(signed({"k": [2]})), use("a"), redacted(signed("3"))]
+        assert restored(*blocks) == [[0, 1], [0, {"k": [2]}], [1, "3"]]
+
+    def test_without_state(self) -> None:
+        """A server that has state is asked about every message of the assistant, for it may want a placeholder."""
+        assert restored(use("a")) == []
+
+    @pytest.mark.parametrize("foreign", [signed(1, dialect="other"), signed(1, model="n"), "EqQBCkgIBBAB", "cb1.x"])
+    def test_of_another(self, foreign: str) -> None:
+        """Another server's or model's state, and Anthropic's own, are left out; the thinking's text is kept."""
+        target = Target(model="m", dialect=Keeping(), reasoning_echo="all_turns")
+        assert restored(thinking("t", foreign), redacted(foreign), text("x"), target=target) == []
+        sent = unchecked(user("a"), assistant(thinking("t", foreign), text("x")), user("b"), target=target)
+        assert sent["messages"][1]["reasoning_content"] == "t"
+        assert foreign not in str(sent)
+
+    def test_elsewhere(self) -> None:
+        """A server that has no state never sees another's."""
+        sent = told(user("a"), assistant(redacted(signed("secret")), thinking("t", signed("secret")), text("x")))
+        assert sent[1] == {"role": "assistant", "content": "x"}
+
+    def test_alone(self) -> None:
+        """A turn of hidden reasoning alone makes no empty message."""
+        assert restored(redacted(signed(1))) is None
+        assert restored(thinking("", signed(1))) is None
+        sent = unchecked(user("a"), assistant(redacted(signed(1))), user("b"), target=KEEPING)["messages"]
+        assert [one["role"] for one in sent] == ["user", "user"]
+
+    def test_misplaced(self) -> None:
+        """State in a user's message, or inside a result, is nobody's."""
+        hidden = redacted(signed(1))
+        sent = told(user(text("a"), hidden), assistant(use("t")), user(result("t", [text("x"), hidden]), hidden))
+        assert sent[0]["content"] == "a"
+        assert answers(sent) == [("t", "x")]
+        assert len(sent) == 3
+
+    def test_too_much(self) -> None:
+        """Of more state than real conversations have, the newest comes back: memory has an end."""
+        large = "x" * 600_000
+        count = 3 + MOST_STATE // len(signed([0, large]))
+        blocks = [one for number in range(count) for one in (redacted(signed([number, large])), use(str(number)))]
+        kept = [state[0] for _, state in restored(*blocks)]
+        assert kept == list(range(count - len(kept), count))
+        assert 5 < len(kept) < count

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from claude_bridge.core.conversation import ATTRIBUTION, read, system_text
+from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.target import Target
 from tests.core.asking import IMAGE, IMAGE_PART, asked, assistant, refusal, result, system, text, told, use, user
 
@@ -160,6 +161,39 @@ class InlineTests:
         """After tool results they stand behind them."""
         sent = told(user("a"), assistant(use("t")), user(result("t", "ok")), system("s"), target=INLINE)
         assert shape(sent)[2:] == [("tool", "ok"), ("system", "s")]
+
+
+class LeadingTests:
+    """System messages for servers that take one only, and first."""
+
+    def test_joined(self) -> None:
+        """All of them join the system prompt, in their order; what stood around them grows together."""
+        leading = Target(model="m", system_messages="leading")
+        sent = told(
+            system("r"), user("a"), system("s"), user("b"), assistant("c"), system(""), system="top", target=leading
+        )
+        assert shape(sent) == [("system", "top\n\nr\n\ns"), ("user", "a\n\nb"), ("assistant", "c")]
+        assert shape(told(user("a"), system("s"), target=leading)) == [("system", "s"), ("user", "a")]
+
+    def test_between_call_and_result(self) -> None:
+        """Between a call and its result nothing is left."""
+        leading = Target(model="m", system_messages="leading")
+        sent = told(user("a"), assistant(use("t")), system("s"), user(result("t", "ok")), target=leading)
+        assert shape(sent) == [("system", "s"), ("user", "a"), ("assistant", None), ("tool", "ok")]
+
+
+class RejectTests:
+    """System messages for servers that take none, and whose owner leaves the folding to the client."""
+
+    def test_refused(self) -> None:
+        """The client hears the word that makes it fold them itself, and where the first one is."""
+        rejecting = Target(model="m", system_messages="reject")
+        with pytest.raises(InvalidRequest) as caught:
+            told(user("a"), system("s"), target=rejecting)
+        assert str(caught.value) == (
+            "capability_rejected: mid_conv_system: messages.1.role: Input should be 'user' or 'assistant'"
+        )
+        assert shape(told(user("a"), system="top", target=rejecting)) == [("system", "top"), ("user", "a")]
 
 
 LINE = f"{ATTRIBUTION}: cc_version=2.1.330.abc; cc_entrypoint=cli;"

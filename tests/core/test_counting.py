@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from claude_bridge.core.carrier import Carried, pack
 from claude_bridge.core.counting import count, quick
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.images import PDF_PAGE_TOKENS, UNKNOWN_IMAGE_TOKENS
@@ -81,6 +82,21 @@ class CountTests:
             inside = counted(user(SAID), assistant(use("a")), user(result("a", [block])))
             bare = counted(user(SAID), assistant(use("a")), user(result("a", [])))
             assert inside - bare == expected
+
+    def test_pdf_as_text(self) -> None:
+        """A PDF whose text is sent in its place costs that text under its title; in results too."""
+        documents = {PDF["source"]["data"]: SAID}  # type: ignore[index]  # it is a dictionary
+        words = estimate_text(f"Document: document.pdf\n{SAID}")
+        assert count(asked(user(PDF)), documents=documents) == EMPTY + words
+        inside = [user(SAID), assistant(use("a")), user(result("a", [PDF]))]
+        bare = [user(SAID), assistant(use("a")), user(result("a", []))]
+        assert count(asked(*inside), documents=documents) - counted(*bare) == words
+        assert count(asked(user(PDF)), documents={"another": SAID}) == EMPTY + PDF_PAGE_TOKENS
+
+    def test_state(self) -> None:
+        """What a backend wants back and cannot be read costs nothing here: nobody knows what it will cost there."""
+        state = {"type": "redacted_thinking", "data": pack(Carried("d", "m", [SAID]))}
+        assert counted(user(SAID), assistant(state, text(SAID))) == counted(user(SAID), assistant(text(SAID)))
 
     def test_malformed(self) -> None:
         """A malformed block is refused by its path, as in the request itself."""
