@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from claude_bridge.core.accumulate import Accumulator
-from claude_bridge.core.dialects.registry import DIALECTS
+from claude_bridge.core.dialect import GENERIC, Dialect
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.reader import Reader
 from claude_bridge.core.writer import StreamWriter
@@ -48,10 +48,12 @@ def counted() -> Callable[[int], bytes]:
     return lambda count: next(numbers).to_bytes(count, "little")
 
 
-def carried(pieces: Iterable[bytes], *, show_reasoning: bool = True, **reader_options: Any) -> Transcript:
+def carried(
+    pieces: Iterable[bytes], *, show_reasoning: bool = True, dialect: Dialect = GENERIC, **reader_options: Any
+) -> Transcript:
     """Carry a backend's answer, as its reads arrive, to both kinds of client."""
     pieces = list(pieces)
-    reader = Reader(dialect=DIALECTS["generic"], random_bytes=counted(), **reader_options)
+    reader = Reader(dialect=dialect, random_bytes=counted(), **reader_options)
     writer = StreamWriter(message_id="msg_1", model="m", input_tokens=5, show_reasoning=show_reasoning)
     accumulator = Accumulator(message_id="msg_1", model="m", input_tokens=5, show_reasoning=show_reasoning)
     out = []
