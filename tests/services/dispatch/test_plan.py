@@ -155,13 +155,15 @@ class TargetTests:
         """What the backend's list tells of a configured model's window counts as soon as it is known."""
         text = BARE + "[model:m]\nname = M\n"
         lists = FixedLists({"default": (ModelInfo(id="M", context_window=4096),)})
-        assert chosen(text, "m", lists).target.context_window == 4096
-        assert chosen(text, "default/M", lists).target.context_window == 4096
+        for name in ("m", "default/M"):
+            target = chosen(text, name, lists).target
+            assert (target.context_window, target.window_configured) == (4096, False)
 
     def test_configured_window_wins_over_the_list(self) -> None:
         """Who configures a window means it."""
         lists = FixedLists({"box": (ModelInfo(id="zai/GLM", context_window=4096),)})
-        assert chosen(ONE, "glm", lists).target.context_window == 100_000
+        target = chosen(ONE, "glm", lists).target
+        assert (target.context_window, target.window_configured) == (100_000, True)
 
 
 class ListCredentialTests:
