@@ -13,6 +13,7 @@ from typing import Any, Final
 from attrs import define, field
 
 from claude_bridge.core import carrier, finish, wire
+from claude_bridge.core.answertext import AnswerText
 from claude_bridge.core.carrier import Carried
 from claude_bridge.core.dialect import Dialect, StateKeeper
 from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamProtocolError
@@ -84,8 +85,8 @@ class Reader:
     _sniffed: bool = field(default=False, init=False)
     _plain: bytes = field(default=b"", init=False)
     _calls: ToolCalls = field(init=False)
-    _splitter: ThinkSplitter | None = field(init=False)
-    _scanner: LeakScanner | None = field(default=None, init=False)
+    _prose: AnswerText = field(init=False)
+    _plain_text: bool = field(default=False, init=False)
     _keeper: StateKeeper | None = field(init=False)
     _started: bool = field(default=False, init=False)
     _finish: str | None = field(default=None, init=False)
@@ -99,9 +100,9 @@ class Reader:
         """Set up the parts."""
         self._decoder = Decoder(self.max_event)
         self._calls = ToolCalls(dict(self.tool_names), self.random_bytes)
-        self._splitter = ThinkSplitter(self.thinking_opened)
-        if self.recoverable:
-            self._scanner = LeakScanner(self.recoverable, self._calls.feed, self.recoverable)
+        offered = self.recoverable
+        scanner = LeakScanner(offered, self._calls.feed, offered) if offered else None
+        self._prose = AnswerText(ThinkSplitter(self.thinking_opened), scanner)
         self._keeper = self.dialect.keeper()
 
     def feed(self, data: bytes) -> list[Event]:
@@ -306,11 +307,7 @@ class Reader:
                 events.append(ReasoningState(packed))
 
     def _feed_calls(self, delta: Delta, events: list[Event]) -> None:
-        if self._splitter is not None:
-            self._interrupt(self._splitter, events)
-        if self._scanner is not None:
-            self._scanner.interrupt(events)
-            self._scanner.structured_seen()
+        self._prose.interrupt(events)
         for call in delta.tool_calls or ():
             if self._keeper is not None:
                 self._carry(self._keeper.before_call(call), events)
@@ -321,36 +318,11 @@ class Reader:
             raise UpstreamProtocolError(f"more than {self.max_held} bytes of tool arguments had to be held back")
 
     def _text(self, text: str, events: list[Event]) -> None:
-        if self._splitter is None:
-            self._plain_text(text, events)
-            return
-        if self._scanner is None:
-            self._splitter.feed(text, events)
-        else:
-            parts: list[Event] = []
-            self._splitter.feed(text, parts)
-            self._scan(parts, events)
-        if self._splitter.idle:
-            self._splitter = None
-
-    def _plain_text(self, text: str, events: list[Event]) -> None:
-        if self._scanner is None:
+        if self._plain_text:
             events.append(TextDelta(text))
-        else:
-            self._scanner.feed(text, events)
-
-    def _scan(self, parts: list[Event], events: list[Event]) -> None:
-        """Let text without reasoning pass to who looks for calls in it."""
-        for part in parts:
-            if type(part) is TextDelta:
-                self._plain_text(part.text, events)
-            else:
-                events.append(part)
-
-    def _interrupt(self, splitter: ThinkSplitter, events: list[Event]) -> None:
-        parts: list[Event] = []
-        splitter.interrupt(parts)
-        self._scan(parts, events)
+            return
+        self._prose.feed(text, events)
+        self._plain_text = self._prose.plain
 
     def _parts(self, parts: list[wire.Raw], events: list[Event]) -> None:
         """Read content that is a list of parts: Mistral's thinking among text."""
@@ -366,13 +338,7 @@ class Reader:
                     self._text(part["text"], events)
 
     def _end(self, events: list[Event]) -> None:
-        if self._splitter is not None:
-            parts: list[Event] = []
-            self._splitter.end(parts)
-            self._scan(parts, events)
-            self._splitter = None
-        if self._scanner is not None:
-            self._scanner.end(events)
+        self._prose.end(events)
         self._calls.end(events)
         if self._keeper is not None:
             self._carry(self._keeper.flush(), events)
