@@ -71,6 +71,21 @@ class ProseTests:
         """Where the text is cut changes nothing."""
         assert in_code(cut(text, data.draw(cuts(len(text))))) == in_code([text])
 
+    def test_settled(self) -> None:
+        """In the middle of a line nothing is open that plain text could change."""
+        prose = Prose()
+        assert not prose.settled
+        prose.read("  ")
+        assert not prose.settled
+        prose.read("a")
+        assert prose.settled
+        prose.read("`")
+        assert not prose.settled
+        prose.read("b")
+        assert prose.settled
+        prose.read("\n")
+        assert not prose.settled
+
     def test_fenced(self) -> None:
         """A fence is told from inline code."""
         prose = Prose()

@@ -176,6 +176,8 @@ class LeakScannerTests:
         flood = "\n" * (MAX_GAP + 2)
         assert in_all_sizes(f"a{flood}{CALL}{flood}b") == ["a\n\n", F, "\n\nb"]
         assert in_all_sizes(f"a{flood}{CALL}{flood}") == ["a\n\n", F, "\n\n"]
+        spaces = "\n" + " " * MAX_GAP
+        assert in_all_sizes(f"a{spaces}\n {CALL}") == [f"a{spaces}", F]
 
     def test_lone_marker_before_call(self) -> None:
         """A marker that is only talked about does not spoil the call behind it."""

@@ -54,6 +54,11 @@ class Prose:
         """Tell whether this is inside a fence, as far as can be said yet."""
         return bool(self._depth)
 
+    @property
+    def settled(self) -> bool:
+        """Tell whether text without backticks and line breaks changes nothing here."""
+        return not self._ticks and not self._blank_line
+
     def _plain(self, text: str) -> None:
         if self._ticks:
             self._run_ended(text[0])

@@ -32,6 +32,7 @@ _LONGEST: Final = max(map(len, SYNTAXES))
 _BEGINNINGS: Final = frozenset(marker[:size] for marker in SYNTAXES for size in range(1, len(marker)))
 _markers: Final = re.compile("|".join(sorted(map(re.escape, SYNTAXES), key=len, reverse=True)))
 _first_characters: Final = re.compile("[" + "".join({re.escape(marker[0]) for marker in SYNTAXES}) + "]")
+_eventful: Final = re.compile("[`\n" + "".join({re.escape(marker[0]) for marker in SYNTAXES}) + "]").search
 
 Receiver = Callable[[ToolCallDelta, list[Event]], None]
 """Takes a whole call as if the backend had sent it, as `claude_bridge.core.toolcalls.ToolCalls.feed` does."""
@@ -79,6 +80,9 @@ class LeakScanner:
 
     def feed(self, text: str, events: list[Event]) -> None:
         """Take more text and add the events it gives."""
+        if self._prose.settled and not self._held and self._cursor is None and not _eventful(text):
+            self._give(text, events)  # most deltas: inside a line, with nothing that could begin anything
+            return
         if self._off:
             self._flush(events)
             self._give(text, events)
@@ -233,6 +237,6 @@ class LeakScanner:
 
 
 def _line_breaks(text: str) -> str:
-    """Give the white space at the end of a text from its first line break on, as much as a template may write."""
-    start = text.find("\n", len(text.rstrip(_BLANK)))
-    return text[start:][-MAX_GAP:] if start >= 0 else ""
+    """Give the white space at the end of a text, as much as a template may write, from its first line break on."""
+    start = text.find("\n", max(len(text.rstrip(_BLANK)), len(text) - MAX_GAP))
+    return text[start:] if start >= 0 else ""
