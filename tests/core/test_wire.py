@@ -286,3 +286,19 @@ class EncodeTests:
     def test_is_object(self, text: str, one: bool) -> None:
         """It is told whether a text is one JSON object and nothing else."""
         assert wire.is_object(text) is one
+
+
+class DecodeFieldsTests:
+    """An object's names, its values left alone."""
+
+    def test_values_stay_as_they_are(self) -> None:
+        """What is not looked into keeps its bytes, and can be written again as it was."""
+        fields = wire.decode_fields(b'{"a": [1, 2 ], "b":"\\u00e4"}')
+        assert {name: bytes(raw) for name, raw in fields.items()} == {"a": b"[1, 2 ]", "b": b'"\\u00e4"'}
+        assert wire.encode(fields) == b'{"a":[1, 2 ],"b":"\\u00e4"}'
+
+    @pytest.mark.parametrize("data", [b"", b"[]", b"null", b'{"a":', b'{"a":1} x', b"\xff", b"[" * 100_000])
+    def test_no_object(self, data: bytes) -> None:
+        """What is no JSON object is refused in one way."""
+        with pytest.raises(wire.WireError):
+            wire.decode_fields(data)
