@@ -14,10 +14,11 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IReactorTime
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from claude_bridge.config.dialects import configured
+from claude_bridge.config.dialects import UNKNOWN
 from claude_bridge.config.listeners import Listener, http_url, listener
 from claude_bridge.config.schema import Config, Limits
 from claude_bridge.core import wire
@@ -37,11 +38,15 @@ from claude_bridge.services.dispatch.plan import Planner
 from claude_bridge.services.dispatch.run import Services
 from claude_bridge.services.documents.texts import PdfTexts
 from claude_bridge.services.interfaces import Records, RequestRecord
+from claude_bridge.services.kept import Kept
 from claude_bridge.services.learned import Learned
 from claude_bridge.services.models import CachedModelLists
 from claude_bridge.services.request_log import RequestLog
+from claude_bridge.services.state import StateFile
+from claude_bridge.services.search.engine import configured_search
 from claude_bridge.services.sweep import PeriodicSweep
 from claude_bridge.services.upstream.client import TreqUpstream
+from claude_bridge.services.windows import WindowWarnings
 
 GC_THRESHOLDS: Final = (50_000, 20, 100)
 """Rare collections: at 2,000 streams the default ones stopped the reactor for up to half a second."""
@@ -63,7 +68,9 @@ class Runtime:
     clock: IReactorTime
     upstream: TreqUpstream
     lists: CachedModelLists
+    detection: Detection
     documents: PdfTexts
+    state: StateFile
     breaker: CircuitBreakers | NoBreaker
     records: Records
     random_bytes: RandomBytes = os.urandom
@@ -88,10 +95,14 @@ class Runtime:
         self._book(request, kind, 0, "client_left")
 
     def start(self) -> None:
-        """Start what has a clock."""
+        """Start what has a clock, and have backends say what they are."""
+        self.state.start()
         self.sweep.startService()
         if isinstance(self.breaker, CircuitBreakers):
             self.breaker.startService()
+        for backend in self.config.backends.values():
+            if self.detection.of(backend) is UNKNOWN:
+                self.lists.fetch(backend, None)  # nobody waits for it
         self.ready = True
 
     def stop(self) -> Deferred[object]:
@@ -101,7 +112,8 @@ class Runtime:
         if isinstance(self.breaker, CircuitBreakers):
             self.breaker.stopService()
         closed: Deferred[Any] = self.upstream.close()
-        return closed.addBoth(lambda _: self.sweep.stopService())
+        closed.addBoth(lambda _: self.sweep.stopService())
+        return closed.addBoth(lambda _: self.state.stop())
 
     def _book(self, request: BridgeRequest, kind: str, status: int, outcome: str, reason: str = "") -> None:
         seconds = self.sweep.seconds() - request.arrived
@@ -132,10 +144,12 @@ def build(
     reactor: Any,  # noqa: ANN401 - a reactor is many interfaces
     scrub: Callable[[str], str],
     seconds: Callable[[], float] = time.monotonic,
+    state_directory: str | None = None,
 ) -> Runtime:
     """Build the object graph for ``config``; starts nothing and opens nothing.
 
     ``scrub`` takes the configuration's secrets out of a text. ``seconds`` tells the time, which nobody may set.
+    ``state_directory``: where to keep what is learned; None: nowhere.
     """
     sweep = PeriodicSweep(reactor, seconds=seconds)
     upstream = TreqUpstream(reactor, sweep)
@@ -163,7 +177,8 @@ def build(
         records=records,
         detection=detection,
         documents=documents,
-        search=None,
+        windows=WindowWarnings(),
+        search=configured_search(reactor, config.web_search, product("/")),
         seconds=seconds,
         unix_time=time.time,
         random_bytes=os.urandom,
@@ -177,6 +192,13 @@ def build(
         counters=PromptCounters(upstream, reactor),
         documents=documents,
     )
+    kept = Kept(backends=config.backends, learned=learned, detection=detection, unix_time=time.time)
+    state = StateFile(
+        directory=state_directory,
+        kept=kept,
+        clock=reactor,
+        in_thread=lambda call: deferToThreadPool(reactor, reactor.getThreadPool(), call),
+    )
     return Runtime(
         config=config,
         dispatcher=Dispatcher(services, Catalogue(config, lists), counts),
@@ -185,7 +207,9 @@ def build(
         clock=reactor,
         upstream=upstream,
         lists=lists,
+        detection=detection,
         documents=documents,
+        state=state,
         breaker=breaker,
         records=records,
     )
@@ -226,13 +250,14 @@ class Bridge(Service):
         for where, port in self._ports:
             self._announce(where.scheme, port.getHost())
         for backend in self.runtime.config.backends.values():
+            decided = self.runtime.detection.of(backend)
             _log.info(
                 "backend {backend}: {url}, dialect {dialect} ({why})",
                 event="backend",
                 backend=backend.name,
                 url=backend.url,
-                dialect=configured(backend).dialect.name,
-                why=configured(backend).why,
+                dialect=decided.dialect.name,
+                why=decided.why,
             )
         self._reactor.callWhenRunning(rare_collections)
 

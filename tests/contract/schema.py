@@ -26,10 +26,10 @@ EVENT_SCHEMAS = {
 }
 
 DELTA_BLOCKS = {
-    "text_delta": "text",
-    "input_json_delta": "tool_use",
-    "thinking_delta": "thinking",
-    "signature_delta": "thinking",
+    "text_delta": ("text",),
+    "input_json_delta": ("tool_use", "server_tool_use"),
+    "thinking_delta": ("thinking",),
+    "signature_delta": ("thinking",),
 }
 """Which block a delta may be in."""
 
@@ -149,7 +149,7 @@ def _validate_blocks(events: Sequence[Event], *, cut: bool) -> Iterator[str]:
                 kind = event.data["content_block"]["type"]
             case "content_block_delta":
                 delta = event.data["delta"]["type"]
-                if event.data["index"] != index or DELTA_BLOCKS.get(delta) != kind:
+                if event.data["index"] != index or kind not in DELTA_BLOCKS.get(delta, ()):
                     yield f"{where}: {delta} in block {index} of kind {kind}"
             case "content_block_stop":
                 if kind is None or event.data["index"] != index:

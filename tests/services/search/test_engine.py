@@ -9,6 +9,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import CancelledError
 from twisted.internet.task import deferLater
+from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 
 from claude_bridge.config.schema import WebSearch
@@ -16,7 +17,7 @@ from claude_bridge.config.secret import Secret
 from claude_bridge.core.events import SearchHit
 from claude_bridge.core.searchtool import SearchQuestion
 from claude_bridge.services.interfaces import SearchFailed
-from claude_bridge.services.search.engine import ENGINES, ConfiguredSearch
+from claude_bridge.services.search.engine import ENGINES, ConfiguredSearch, configured_search
 from claude_bridge.testing.answers import Answer
 from claude_bridge.testing.searxng import BEHAVIOURS, FakeSearXNG, found, page
 
@@ -215,3 +216,17 @@ class AddressTests:
         """Every engine that can be configured is there, by its name."""
         assert sorted(ENGINES) == ["brave", "searxng", "tavily"]
         assert all(engine.name == name for name, engine in ENGINES.items())
+
+
+class ConfiguredTests:
+    """What the configuration asks for."""
+
+    def test_none(self) -> None:
+        """Without an engine nobody is asked anything."""
+        assert configured_search(MemoryReactorClock(), WebSearch(), "x") is None
+
+    @pytest.mark.parametrize("engine", sorted(ENGINES))
+    def test_engines(self, engine: Any) -> None:
+        """Every engine can be configured."""
+        settings = WebSearch(engine=engine, url="https://x", api_key=Secret("k"))
+        assert isinstance(configured_search(MemoryReactorClock(), settings, "x"), ConfiguredSearch)

@@ -167,3 +167,8 @@ def _reason(error: BaseException) -> str:
     """Say why there was no answer; Twisted wraps some reasons in others."""
     causes = [reason.value for reason in getattr(error, "reasons", ())] or [error]
     return "; ".join(dict.fromkeys(f"{type(cause).__name__}: {cause}".rstrip(": ")[:200] for cause in causes))
+
+
+def configured_search(reactor: Any, settings: WebSearch, user_agent: str) -> ConfiguredSearch | None:  # noqa: ANN401 - many interfaces
+    """Make the service that ``[web_search]`` asks for; None where it asks for none."""
+    return None if settings.engine == "none" else ConfiguredSearch(reactor, settings, user_agent)
