@@ -216,10 +216,19 @@ class LeakScannerTests:
         assert isinstance(events[-1], TextDelta) is False
 
     def test_pythonic_only_first(self) -> None:
-        """After an interruption a bracket does not begin the answer any more."""
+        """A list of calls must be the whole text of the answer; reasoning before it is none of that."""
         one = scanner()
-        one.interrupt([])
-        assert fed(one, "[f(a=1)]") == ["[f(a=1)]"]
+        events: list[Event] = []
+        one.interrupt(events)
+        one.feed("[f(a=1)]", events)
+        one.end(events)
+        assert outcome(events) == [F]
+        one = scanner()
+        assert fed(one, "[f(a") == []
+        events = []
+        one.interrupt(events)
+        one.feed("[f(a=1)]", events)
+        assert events == [TextDelta("[f(a"), TextDelta("[f(a=1)]")]
 
     def test_no_tools(self) -> None:
         """Where no tools were offered there is nothing to look for."""

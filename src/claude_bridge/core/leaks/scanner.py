@@ -22,7 +22,7 @@ from claude_bridge.core.leaks.tools import Tools
 from claude_bridge.core.openai import FunctionDelta, ToolCallDelta
 
 MAX_HELD: Final = 1024 * 1024
-"""Characters of one call that are held: four times the longest answer a model may give for a file to write."""
+"""Characters of one call that are held: an answer of 128,000 tokens has about half as many."""
 
 PIECE: Final = 4096
 """Characters looked at at once, so that an answer that comes whole is not copied for each call in it."""
@@ -31,8 +31,9 @@ _BLANK: Final = " \t\r\n"
 _LONGEST: Final = max(map(len, SYNTAXES))
 _BEGINNINGS: Final = frozenset(marker[:size] for marker in SYNTAXES for size in range(1, len(marker)))
 _markers: Final = re.compile("|".join(sorted(map(re.escape, SYNTAXES), key=len, reverse=True)))
-_first_characters: Final = re.compile("[" + "".join({re.escape(marker[0]) for marker in SYNTAXES}) + "]")
-_eventful: Final = re.compile("[`\n" + "".join({re.escape(marker[0]) for marker in SYNTAXES}) + "]").search
+_FIRST: Final = "".join(sorted({re.escape(marker[0]) for marker in SYNTAXES}))
+_first_characters: Final = re.compile(f"[{_FIRST}]")
+_eventful: Final = re.compile(f"[{_FIRST}`\n]").search
 
 Receiver = Callable[[ToolCallDelta, list[Event]], None]
 """Takes a whole call as if the backend had sent it, as `claude_bridge.core.toolcalls.ToolCalls.feed` does."""
@@ -94,7 +95,7 @@ class LeakScanner:
         """Something other than text follows: what was held is what it looked like, text."""
         self._flush(events)
         self._prose = Prose()
-        self._fresh, self._skip = False, 0
+        self._skip = 0
 
     def end(self, events: list[Event]) -> None:
         """No more text: a call that lacks nothing but its closing marker is one."""
