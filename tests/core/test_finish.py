@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from claude_bridge.core import finish
 from claude_bridge.core.events import FinishReason, Usage
@@ -23,6 +26,10 @@ class FinishReasonTests:
     def test_length(self, word: str) -> None:
         """Each server's word for the token limit is the token limit, whatever else it says."""
         assert finish.finish_reason(word, "X", ("X",)) is FinishReason.LENGTH
+
+    def test_full(self) -> None:
+        """Z.ai says itself that the window is full (docs.z.ai, finish_reason)."""
+        assert finish.finish_reason("model_context_window_exceeded", None, ()) is FinishReason.CONTEXT_FULL
 
     @pytest.mark.parametrize("word", ["content_filter", "sensitive", "refusal"])
     def test_refused(self, word: str) -> None:
@@ -99,3 +106,78 @@ class UsageTests:
         assert finish.usage_of_timings({"prompt_n": 5, "predicted_n": 7, "cache_n": 20}) == Usage(5, 7, 20)
         assert finish.usage_of_timings({"predicted_n": 7}) == Usage(0, 7)
         assert finish.usage_of_timings({"prompt_ms": 1.5}) is None
+
+
+COUNT = st.integers(0, 2**40)
+
+
+def deepseek(hit: int, written: int, rest: int) -> dict[str, Any]:
+    """Name the parts as DeepSeek does, which writes to its cache unasked."""
+    missed = written + rest
+    return {"prompt_tokens": hit + missed, "prompt_cache_hit_tokens": hit, "prompt_cache_miss_tokens": missed}
+
+
+def deepseek_parts(hit: int, written: int, rest: int) -> dict[str, Any]:
+    """Name only the parts."""
+    raw = deepseek(hit, written, rest)
+    return {key: raw[key] for key in raw if key != "prompt_tokens"}
+
+
+def openrouter(hit: int, written: int, rest: int) -> dict[str, Any]:
+    """Name the parts as OpenRouter does."""
+    details = {"cached_tokens": hit, "cache_write_tokens": written}
+    return {"prompt_tokens": hit + written + rest, "prompt_tokens_details": details, "cost": 0.1}
+
+
+def dashscope(hit: int, written: int, rest: int) -> dict[str, Any]:
+    """Name the parts as DashScope does."""
+    details = {"cached_tokens": hit, "cache_creation_input_tokens": written, "cache_type": "ephemeral"}
+    return {"prompt_tokens": hit + written + rest, "prompt_tokens_details": details}
+
+
+def moonshot(hit: int, written: int, rest: int) -> dict[str, Any]:
+    """Name the parts as Moonshot does."""
+    return {"prompt_tokens": hit + written + rest, "cached_tokens": hit}
+
+
+def openai(hit: int, written: int, rest: int) -> dict[str, Any]:
+    """Name the parts as OpenAI and most others do."""
+    return {"prompt_tokens": hit + written + rest, "prompt_tokens_details": {"cached_tokens": hit}}
+
+
+class IdentityTests:
+    """The parts add up to the backend's prompt tokens, whoever names them how."""
+
+    @pytest.mark.parametrize("naming", [deepseek, deepseek_parts, openrouter, dashscope, moonshot, openai])
+    def test_example(self, naming: Callable[[int, int, int], dict[str, Any]]) -> None:
+        """What the cache gave is told apart in each naming."""
+        used = finish.usage(naming(50, 20, 30))
+        assert used is not None
+        assert used.cache_read_tokens == 50
+        assert used.input_tokens + used.cache_write_tokens == 50
+
+    @given(
+        naming=st.sampled_from([deepseek, deepseek_parts, openrouter, dashscope, moonshot, openai]),
+        parts=st.tuples(COUNT, COUNT, COUNT),
+        apart=st.booleans(),
+    )
+    def test_whole_prompt(
+        self, naming: Callable[[int, int, int], dict[str, Any]], parts: tuple[int, int, int], apart: bool
+    ) -> None:
+        """Input, read and written are the prompt."""
+        used = finish.usage(naming(*parts), apart=apart)
+        assert used is not None
+        assert used.input_tokens + used.cache_read_tokens + used.cache_write_tokens == sum(parts)
+
+    @given(hit=COUNT, rest=COUNT, completion=COUNT, reasoning=COUNT)
+    def test_counted_apart(self, hit: int, rest: int, completion: int, reasoning: int) -> None:
+        """At xAI the prompt leaves out the cached part where that is larger, and the completion the reasoning."""
+        raw = {
+            "prompt_tokens": rest if hit > rest else hit + rest,
+            "completion_tokens": completion,
+            "prompt_tokens_details": {"cached_tokens": hit},
+            "completion_tokens_details": {"reasoning_tokens": reasoning},
+            "total_tokens": hit + rest + completion + reasoning,
+        }
+        used = finish.usage(raw, apart=True)
+        assert used == Usage(rest, completion + reasoning, hit, 0, reasoning)

@@ -24,13 +24,20 @@ LARGEST: Final = 1 << 18
 _MAKERS: Final = ("google", "vertex")
 
 # Fields that its schema does not know are refused ("Unknown name"), and reasoning has no field at all.
-_PLAIN: Final = Traits(
-    reasoning_control="effort",
-    reasoning_levels=("minimal", "low", "medium", "high"),
+_CHATS: Final = Traits(
     reasoning_echo="never",
     parallel_tool_calls=False,
     schema="gemini",
+    # a JSON answer beside tools is only for 3 and later
+    structured_output="instruction",
 )
+_PLAIN: Final = evolve(
+    _CHATS,
+    reasoning_control="effort",
+    reasoning_levels=("minimal", "low", "medium", "high"),
+    structured_output="json_schema",
+)
+_OLD: Final = evolve(_PLAIN, structured_output="instruction")
 
 
 @frozen
@@ -42,16 +49,9 @@ class Gemini(Hosted):
     hosts: ClassVar[tuple[str, ...]] = ("generativelanguage.googleapis.com", "aiplatform.googleapis.com")
     plain: ClassVar[Traits] = _PLAIN
     families: ClassVar[Families] = (
-        # a JSON answer beside tools is only for 3 and later
-        (
-            r"gemini-2\.5-pro",
-            evolve(_PLAIN, reasoning_levels=("low", "medium", "high"), structured_output="instruction"),
-        ),
-        (
-            r"gemini-2\.5",
-            evolve(_PLAIN, reasoning_levels=("none", "low", "medium", "high"), structured_output="instruction"),
-        ),
-        (r"gemini-[12]\.|gemma", evolve(_PLAIN, reasoning_control="none", structured_output="instruction")),
+        (r"gemini-2\.5-pro", evolve(_OLD, reasoning_levels=("low", "medium", "high"))),
+        (r"gemini-2\.5", evolve(_OLD, reasoning_levels=("none", "low", "medium", "high"))),
+        (r"gemini-[12]\.|gemma", _CHATS),
         (r"gemini-3-pro", evolve(_PLAIN, reasoning_levels=("low", "high"))),
         (r"gemini.*pro", evolve(_PLAIN, reasoning_levels=("low", "medium", "high"))),
     )

@@ -85,6 +85,7 @@ class DetailsKeeper:
 
     _details: list[_Detail] = field(factory=list, init=False)
     _size: int = field(default=0, init=False)
+    _count: int = field(default=0, init=False)
 
     def delta(self, delta: Delta) -> None:
         """Add a chunk's details."""
@@ -104,7 +105,7 @@ class DetailsKeeper:
 
     @property
     def _fits(self) -> bool:
-        return self._size <= LARGEST and len(self._details) <= MOST
+        return self._size <= LARGEST and self._count <= MOST
 
     def _add(self, value: dict[str, Any]) -> None:
         latest = self._details[-1] if self._details else None
@@ -112,6 +113,7 @@ class DetailsKeeper:
         if key is None or latest is None or not _continues(latest.values, value):
             latest = _Detail({})
             self._details.append(latest)
+            self._count += 1
         text = value.pop(key, None) if key is not None else None
         if isinstance(text, str):
             latest.texts.append(text)
