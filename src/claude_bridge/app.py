@@ -42,8 +42,8 @@ from claude_bridge.services.kept import Kept
 from claude_bridge.services.learned import Learned
 from claude_bridge.services.models import CachedModelLists
 from claude_bridge.services.request_log import RequestLog
-from claude_bridge.services.state import StateFile
 from claude_bridge.services.search.engine import configured_search
+from claude_bridge.services.state import StateFile
 from claude_bridge.services.sweep import PeriodicSweep
 from claude_bridge.services.upstream.client import TreqUpstream
 from claude_bridge.services.windows import WindowWarnings
