@@ -53,6 +53,11 @@ class CursorTests:
         assert read(lambda cursor: cursor.take("<a>"), ["<", "a>", "b"]) == ("<a>", "b", False)
         assert read(lambda cursor: cursor.take("<a>"), ["<", "b", "b"]) == ("", "<bb", False)
 
+    def test_peek(self) -> None:
+        """The next character can be looked at, as soon as there is one."""
+        assert everyhow(lambda cursor: cursor.peek(), "ab") == ("a", "ab")
+        assert everyhow(lambda cursor: cursor.peek(), "") == ("", "")
+
     def test_demand(self) -> None:
         """What must come and does not is a mismatch, which consumes nothing."""
         assert everyhow(lambda cursor: cursor.demand("<a>"), "<b>") == (Mismatch, "<b>")
