@@ -67,6 +67,9 @@ class Note:
     :ivar context_window: as an error of the backend's named it.
     :ivar window_at: when it did, in Unix seconds.
     :ivar listed: the window in the backend's list, when that last had one.
+    :ivar overrides: traits that refusals showed to be other than was thought, by name. They are not kept: a server
+        that was mended meanwhile is asked anew, at the price of one refusal.
+    :ivar slimmed: keys that schemas lost on the way, as they were last logged.
     :ivar used: when somebody last asked for the note, in Unix seconds.
     :ivar ratio: true prompt tokens / our rough estimate, a moving average within 0.5 and 2.
     :ivar count_ratio: true prompt tokens / our careful count, likewise.
@@ -82,6 +85,8 @@ class Note:
     window_at: float = 0.0
     listed: int | None = None
     used: float = 0.0
+    overrides: dict[str, Any] = field(factory=dict)
+    slimmed: frozenset[str] = frozenset()
 
     def saw_window(self, tokens: int) -> None:
         """Take a window that an error of the backend's named just now."""
@@ -155,7 +160,8 @@ class Learned:
         day, and no longer than the list's own stays as it is, nor after a longer prompt was answered.
 
         A limit of the answer only ever becomes lower. Reasoning is left out after a refusal unless a policy is
-        configured.
+        configured. A trait that was refused is what the refusal taught, even if it is configured: with it no request
+        gets through.
         """
         note = self.note(backend, target.model)
         refused = note.refuses_reasoning and target.reasoning_echo == "current_turn"
@@ -164,6 +170,7 @@ class Learned:
             context_window=target.context_window if target.window_configured else _window(note, target.context_window),
             max_output_tokens=_least(target.max_output_tokens, note.max_output_tokens),
             reasoning_echo="never" if refused else target.reasoning_echo,
+            **note.overrides,
         )
 
     def estimate(self, backend: str, model: str, roughly: int) -> int:

@@ -7,7 +7,8 @@ from typing import Final
 
 from attrs import frozen
 
-from claude_bridge.core import overflow, request
+from claude_bridge.core import capabilities, overflow, refusals, request
+from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.failures import UpstreamFailure
 from claude_bridge.core.request import Translation
 from claude_bridge.services.learned import Note
@@ -24,7 +25,8 @@ _MISSED: Final = re.compile(
 class Retry:
     """One more try.
 
-    :ivar why: each reason is good for one retry a request: ``echo``, ``limit`` or ``shrink``.
+    :ivar why: each reason is good for one retry a request: ``echo``, ``limit``, ``shrink``, or a trait and its new
+        value, as ``schema = bare``.
     :ivar max_tokens: what to ask for instead, or None to leave that to the translation.
     """
 
@@ -39,7 +41,7 @@ def remedy(
 
     ``window``: the known context window. Past reasoning that a server refuses is left out for the life of the
     process, where no policy is configured; a smaller ``max_tokens`` is asked for where the prompt itself fits
-    (wire-contract 5.11).
+    (wire-contract 5.11); another refusal may teach that a trait is other than was thought (`refusals`).
     """
     if sent.echoed and _refuses_reasoning(failure):
         note.refuses_reasoning = True
@@ -49,7 +51,7 @@ def remedy(
     if over is None:
         most = overflow.max_output_limit(failure)
         if most is None or most >= asked:
-            return None
+            return _learned(failure, sent, note)
         note.max_output_tokens = most
         return Retry(why="limit")
     if over.window is not None and over.window >= overflow.LEAST_ANSWER:
@@ -58,6 +60,21 @@ def remedy(
         over, estimate=estimate, window=window, max_tokens=asked, margin=request.margin(over.window or window or 0)
     )
     return None if shrunk is None else Retry(why="shrink", max_tokens=shrunk)
+
+
+def missing_capability(failure: UpstreamFailure, sent: Translation) -> InvalidRequest | None:
+    """Give the error that makes the client leave images out, where the refusal is for sure about these."""
+    if not refusals.refuses_images(failure, sent):
+        return None
+    return capabilities.rejected("image_block", f"the backend's model {sent.target.model} takes no images")
+
+
+def _learned(failure: UpstreamFailure, sent: Translation, note: Note) -> Retry | None:
+    lesson = refusals.lesson(failure, sent)
+    if lesson is None:
+        return None
+    note.overrides[lesson.trait] = lesson.value
+    return Retry(why=str(lesson))
 
 
 def _refuses_reasoning(failure: UpstreamFailure) -> bool:

@@ -17,9 +17,8 @@ from twisted.python.failure import Failure
 
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
-from claude_bridge.core import counting, failures, media, overflow, request
+from claude_bridge.core import counting, failures, media, overflow, preflight, request
 from claude_bridge.core.anthropic import MessagesRequest
-from claude_bridge.core.dialect import Clues
 from claude_bridge.core.errors import BridgeError, BridgeFault, CircuitOpen, InternalFault, UpstreamError
 from claude_bridge.core.events import Event, Finished, FinishReason, ReasoningDelta, TextDelta, ToolCallStarted, Usage
 from claude_bridge.core.facts import Facts
@@ -35,7 +34,7 @@ from claude_bridge.services.dispatch.credentials import UpstreamCredential, for_
 from claude_bridge.services.dispatch.detours import Detour, detours
 from claude_bridge.services.dispatch.outgoing import reader, upstream_request
 from claude_bridge.services.dispatch.plan import Choice, Plan, Planner
-from claude_bridge.services.dispatch.remedy import remedy
+from claude_bridge.services.dispatch.remedy import missing_capability, remedy
 from claude_bridge.services.interfaces import (
     Admission,
     Breaker,
@@ -47,6 +46,7 @@ from claude_bridge.services.interfaces import (
     UpstreamClient,
 )
 from claude_bridge.services.learned import Learned
+from claude_bridge.services.windows import WindowWarnings
 
 SHORTEST_SECRET: Final = 8
 """Characters; a shorter credential is a made-up word, and cutting it out of a sentence would garble that."""
@@ -68,6 +68,7 @@ class Services:
     records: Records
     detection: Detection
     documents: Documents
+    windows: WindowWarnings
     search: SearchEngine | None
     seconds: Callable[[], float]
     unix_time: Callable[[], float]
@@ -180,6 +181,7 @@ class Run:
         if self._ended or choice is None or target is None or sent is None:
             return
         self._downstream.attempt_producing(None)
+        self._reveal()
         error = outcome if isinstance(outcome, BridgeError) else self._mend_or_translate(outcome, choice, target, sent)
         if error is None:
             return
@@ -274,6 +276,8 @@ class Run:
         services, backend = self._services, choice.backend.name
         target = self._target = services.learned.applied(backend, choice.target)
         estimate = services.learned.estimate(backend, target.model, self._facts.estimate)
+        services.windows.check(backend, target)
+        self._refuse_too_long(backend, target)
         credential = for_backend(choice.backend, services.config.server.credentials, self._credential)
         asked = self._request
         for detour in self._detours:
@@ -282,6 +286,7 @@ class Run:
             asked, target, estimate=estimate, max_tokens=self._limit(target), documents=self._texts
         )
         self._sent, self._upstream = sent, credential
+        self._note_slimmed(backend, sent)
         self._admission = services.breaker.admit(backend)  # last: whoever is admitted must report
         self._books.attempt_started()
         self._attempt = Attempt(
@@ -298,6 +303,33 @@ class Run:
                 input_tokens=estimate,
             )
         self._attempt.start(services.client, upstream_request(choice, sent, credential, services.user_agent))
+
+    def _note_slimmed(self, backend: str, sent: Translation) -> None:
+        """Log what tools' schemas lost on the way, once for each set of keys: nobody should wonder where they went."""
+        if not sent.slimmed:
+            return
+        note = self._services.learned.note(backend, sent.target.model)
+        if not sent.slimmed <= note.slimmed:
+            note.slimmed |= sent.slimmed
+            _log.info(
+                "schemas of tools for {model} at backend {backend} go without {keys}",
+                event="slimmed",
+                model=sent.target.model,
+                backend=backend,
+                keys=", ".join(sorted(note.slimmed)),
+            )
+
+    def _refuse_too_long(self, backend: str, target: Target) -> None:
+        """Raise `ContextOverflow` for a prompt that surely does not fit, instead of sending it."""
+        refused = preflight.refusal(
+            target,
+            rough=self._facts.estimate,
+            max_tokens=self._request.max_tokens,
+            known=self._services.learned.note(backend, target.model),
+            count=lambda: self._counted(target),
+        )
+        if refused is not None:
+            raise refused
 
     def _limit(self, target: Target) -> int | None:
         """Give the shrunk ``max_tokens``, if an overflow shrank it; it holds for all later tries."""
@@ -322,6 +354,14 @@ class Run:
         retry = remedy(failure, sent, note, estimate=estimate, window=target.context_window)
         if retry is not None and self._again(retry.why):
             self._shrunk = retry.max_tokens or self._shrunk
+            _log.info(
+                "backend {backend} refused a request for {model}; asked once more: {why}",
+                event="retried",
+                request_id=self.request_id,
+                backend=backend,
+                model=target.model,
+                why=retry.why,
+            )
             self._attempt_over("refused", None)
             self._try()
             return None
@@ -330,6 +370,9 @@ class Run:
         if over is not None:
             window = target.context_window
             return overflow.canonical(over, estimate=estimate, window=window, max_tokens=sent.max_tokens or 0)
+        missing = missing_capability(failure, sent)
+        if missing is not None:
+            return missing
         return failures.to_client(
             failure,
             backend=backend,
@@ -367,21 +410,25 @@ class Run:
             self._end("ok")
 
     def _reveal(self) -> None:
-        """Look at what the answer says of the backend that gave it."""
-        if self._attempt is not None and self._choice is not None and self._attempt.fingerprint:
-            self._services.detection.revealed(self._choice.backend, Clues(fingerprint=self._attempt.fingerprint))
+        """Look at what the answer says of a backend that is not known yet."""
+        choice, detection = self._choice, self._services.detection
+        if choice is not None and self._attempt is not None and detection.wonders(choice.backend):
+            detection.revealed(choice.backend, self._attempt.clues())
 
     def _learn(self, finished: Finished) -> None:
         """Compare the prompt's true length with ours."""
-        choice, asked, learned = self._choice, self._request, self._services.learned
-        if choice is not None and finished.usage is not None and not self._turn:
-            learned.prompt_counted(
-                choice.backend.name,
-                choice.target.model,
-                self._facts.estimate,
-                finished.usage,
-                lambda: counting.count(asked, strip_attribution=choice.target.strip_attribution),
+        choice, target, usage, roughly = self._choice, self._target, finished.usage, self._facts.estimate
+        if choice is None or target is None or usage is None or self._turn:
+            return
+        true = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+        if preflight.teaches(target, rough=roughly, true=true):
+            self._services.learned.prompt_counted(
+                choice.backend.name, target.model, roughly, usage, lambda: self._counted(target)
             )
+
+    def _counted(self, target: Target) -> int:
+        """Count the prompt with care: about 10 ms for a large conversation."""
+        return counting.count(self._request, strip_attribution=target.strip_attribution, documents=self._texts)
 
     def _attempt_over(self, outcome: str, usage: Usage | None, error: BridgeError | None = None) -> None:
         """Book the current attempt, which is over, and tell the breaker how it went."""
