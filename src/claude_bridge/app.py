@@ -18,7 +18,6 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from claude_bridge.config.dialects import UNKNOWN
 from claude_bridge.config.listeners import Listener, http_url, listener
 from claude_bridge.config.schema import Config, Limits
 from claude_bridge.core import wire
@@ -101,7 +100,7 @@ class Runtime:
         if isinstance(self.breaker, CircuitBreakers):
             self.breaker.startService()
         for backend in self.config.backends.values():
-            if self.detection.of(backend) is UNKNOWN:
+            if self.detection.wonders(backend):
                 self.lists.fetch(backend, None)  # nobody waits for it
         self.ready = True
 

@@ -16,6 +16,7 @@ from claude_bridge.config.dump import dump
 from claude_bridge.config.load import load
 from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors
 from claude_bridge.config.schema import Config, Log, LogFormat
+from claude_bridge.config.state import state_directory
 from claude_bridge.release import product
 
 
@@ -74,7 +75,8 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
     config = options.configuration
     redact = logs.redaction(logs.secrets_of(config))
     top = logs.LoggedService(logs.observer(config.log, redact, os.environ, _descriptor(options)))
-    bridge = Bridge(build(config, reactor, redact), reactor)
+    directory = state_directory(config.server.state_dir, os.environ)
+    bridge = Bridge(build(config, reactor, redact, state_directory=directory), reactor)
     Signals(reactor, bridge.give_up).setServiceParent(top)
     bridge.setServiceParent(top)
     return top

@@ -1,11 +1,11 @@
-"""Promises of finding out what a backend is."""
+"""Promises of ``dialect = auto``: what is decided, when, why, and that it is said once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from attrs import evolve
+from attrs import define, field
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
 
@@ -14,119 +14,92 @@ from claude_bridge.config.schema import Backend
 from claude_bridge.core.dialect import Clues
 from claude_bridge.services.detection import Detection
 
-BACKEND = Backend(name="b", url="http://127.0.0.1:8000/v1")
+HOME = Backend(name="home", url="http://127.0.0.1:8000/v1")
+HOSTED = Backend(name="hosted", url="https://api.deepseek.com/v1")
+NAMED = Backend(name="named", url="http://127.0.0.1:8000/v1", dialect="sglang")
+VLLM = Clues(owners=("vllm",))
+OLLAMA = Clues(fingerprint="fp_ollama")
+
+
+@implementer(ILogObserver)
+@define
+class Told:
+    """What was logged of dialects."""
+
+    events: list[LogEvent] = field(factory=list)
+
+    def __call__(self, event: LogEvent) -> None:
+        """Keep it."""
+        if event.get("event") == "dialect":
+            self.events.append(event)
 
 
 @pytest.fixture
-def logged() -> Iterator[list[LogEvent]]:
-    """Give what is logged of dialects."""
-    events: list[LogEvent] = []
-
-    @implementer(ILogObserver)
-    def observe(event: LogEvent) -> None:
-        if event.get("event") == "dialect":
-            events.append(event)
-
-    globalLogPublisher.addObserver(observe)
-    yield events
-    globalLogPublisher.removeObserver(observe)
+def told() -> Iterator[Told]:
+    """Listen to the log."""
+    observer = Told()
+    globalLogPublisher.addObserver(observer)
+    yield observer
+    globalLogPublisher.removeObserver(observer)
 
 
 class DetectionTests:
-    """A backend with ``dialect = auto`` shows what it is while it works."""
+    """What a backend speaks."""
 
-    def test_unknown_at_first(self) -> None:
-        """Until it reveals something it is the plain server, which loses nothing."""
-        assert Detection().of(BACKEND) is UNKNOWN
+    def test_unknown(self) -> None:
+        """A server of one's own is the plain one until it says more."""
+        assert Detection().of(HOME) is UNKNOWN
+        assert Detection().wonders(HOME)
 
-    @pytest.mark.parametrize(
-        ("clues", "name"),
-        [
-            (Clues(owners=("vllm",)), "vllm"),
-            (Clues(owners=("sglang",)), "sglang"),
-            (Clues(headers={"server": "llama.cpp"}), "llamacpp"),
-            (Clues(fingerprint="fp_ollama"), "ollama"),
-            (Clues(owners=("organization_owner",)), "lmstudio"),
-            (Clues(headers={"x-chutes-invocationid": "1"}), "chutes"),
-        ],
-    )
-    def test_revealed(self, clues: Clues, name: str, logged: list[LogEvent]) -> None:
-        """What it reveals decides, and the log says once what was decided and why."""
+    def test_host(self, told: Told) -> None:
+        """A hosted service is known by its name, and no answer changes that."""
         detection = Detection()
-        detection.revealed(BACKEND, clues)
-        detection.revealed(BACKEND, clues)
-        decided = detection.of(BACKEND)
-        assert decided.dialect.name == name
-        (event,) = logged
-        assert (event["backend"], event["dialect"], event["why"]) == ("b", name, decided.why)
+        detection.revealed(HOSTED, VLLM)
+        decided = detection.of(HOSTED)
+        assert (decided.dialect.name, decided.why) == ("deepseek", "host api.deepseek.com")
+        assert not told.events
 
-    def test_nothing_revealed(self) -> None:
-        """A clue that fits nobody decides nothing."""
+    def test_named(self) -> None:
+        """What is configured holds, whatever the backend reveals."""
         detection = Detection()
-        detection.revealed(BACKEND, Clues(owners=("openai",), headers={"server": "nginx"}))
-        assert detection.of(BACKEND) is UNKNOWN
+        detection.revealed(NAMED, VLLM)
+        assert (detection.of(NAMED).dialect.name, detection.of(NAMED).why) == ("sglang", "configured")
+        assert not detection.wonders(NAMED)
 
-    def test_decided_for_good(self) -> None:
-        """What was found out is not undone by a later clue, nor what is configured or known by the host."""
+    def test_revealed(self, told: Told) -> None:
+        """The first clue decides, is said in the log with its reason, and is not undone by another."""
         detection = Detection()
-        detection.revealed(BACKEND, Clues(owners=("vllm",)))
-        configured, hosted = (
-            Backend(name="c", dialect="generic"),
-            Backend(name="d", url="https://llm.chutes.ai/v1"),
-        )
-        for backend in (BACKEND, configured, hosted):
-            detection.revealed(backend, Clues(owners=("sglang",)))
-        names = [detection.of(backend).dialect.name for backend in (BACKEND, configured, hosted)]
-        assert names == ["vllm", "generic", "chutes"]
+        detection.revealed(HOME, Clues(fingerprint="fp_whatever"))
+        assert detection.of(HOME) is UNKNOWN
+        detection.revealed(HOME, VLLM)
+        detection.revealed(HOME, OLLAMA)
+        assert detection.of(HOME).dialect.name == "vllm"
+        ((event),) = told.events
+        assert (event["backend"], event["dialect"], bool(event["why"])) == ("home", "vllm", True)
 
-    def test_backends_are_apart(self) -> None:
-        """Each backend is what it says of itself."""
+    def test_recalled(self, told: Told) -> None:
+        """What an earlier run found out counts at once, until the backend says otherwise."""
         detection = Detection()
-        detection.revealed(BACKEND, Clues(owners=("vllm",)))
-        assert detection.of(evolve(BACKEND, name="other")) is UNKNOWN
+        detection.recall(HOME, "vllm", "owned_by vllm")
+        assert (detection.of(HOME).dialect.name, detection.of(HOME).why) == ("vllm", "owned_by vllm, found out earlier")
+        detection.revealed(HOME, VLLM)
+        assert not told.events
+        detection.recall(HOME, "sglang")
+        detection.revealed(HOME, OLLAMA)
+        assert detection.of(HOME).dialect.name == "vllm"
 
-    def test_recall(self) -> None:
-        """What an earlier run found out is taken up, with its reason; an unknown dialect is not."""
-        detection, other = Detection(), evolve(BACKEND, name="other")
-        detection.recall(BACKEND, "ollama", "system_fingerprint fp_ollama")
-        detection.recall(other, "no such dialect")
-        assert detection.of(BACKEND).dialect.name == "ollama"
-        assert detection.of(BACKEND).why == "system_fingerprint fp_ollama, found out earlier"
-        assert detection.of(other) is UNKNOWN
-
-    def test_recalled_again(self) -> None:
-        """A reason that has been through several runs says so once."""
+    def test_another_server_at_the_address(self, told: Told) -> None:
+        """Where an earlier run knew another server, a clue decides anew."""
         detection = Detection()
-        detection.recall(BACKEND, "ollama", "x, found out earlier")
-        assert detection.of(BACKEND).why == "x, found out earlier"
+        detection.recall(HOME, "vllm")
+        detection.revealed(HOME, OLLAMA)
+        assert detection.of(HOME).dialect.name == "ollama"
+        assert len(told.events) == 1
 
-    def test_recalled_may_change(self, logged: list[LogEvent]) -> None:
-        """Another server may stand there by now: what it reveals counts, and once it has, it holds."""
+    def test_recalled_nonsense(self) -> None:
+        """A name that is no dialect any more is forgotten; a configured one wins over what is recalled."""
         detection = Detection()
-        detection.recall(BACKEND, "ollama")
-        detection.revealed(BACKEND, Clues(owners=("vllm",)))
-        detection.revealed(BACKEND, Clues(owners=("sglang",)))
-        assert detection.of(BACKEND).dialect.name == "vllm"
-        assert [event["dialect"] for event in logged] == ["vllm"]
-
-    def test_recalled_and_confirmed(self, logged: list[LogEvent]) -> None:
-        """Where the same server still stands, there is nothing new to say."""
-        detection = Detection()
-        detection.recall(BACKEND, "vllm")
-        detection.revealed(BACKEND, Clues(owners=("vllm",)))
-        assert detection.of(BACKEND).why == "owned_by vllm in its model list"
-        assert logged == []
-
-    def test_recall_never_overrides(self) -> None:
-        """What is configured or known by the host is not changed by what was."""
-        detection, named = Detection(), Backend(name="c", dialect="generic")
-        detection.recall(named, "vllm")
-        assert detection.of(named).dialect.name == "generic"
-
-    def test_found(self) -> None:
-        """Only what backends reveal is worth keeping: the configuration tells the rest again."""
-        detection, hosted = Detection(), Backend(name="d", url="https://llm.chutes.ai/v1")
-        assert detection.found(BACKEND) is None
-        assert detection.found(hosted) is None
-        detection.revealed(BACKEND, Clues(owners=("vllm",)))
-        assert detection.found(BACKEND) is detection.of(BACKEND)
+        detection.recall(HOME, "no-such")
+        detection.recall(HOSTED, "vllm")
+        assert detection.of(HOME) is UNKNOWN
+        assert detection.of(HOSTED).dialect.name == "deepseek"

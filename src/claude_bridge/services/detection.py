@@ -36,12 +36,14 @@ class Detection:
             known = self._decided[backend.name] = configured(backend)
         return known
 
+    def wonders(self, backend: Backend) -> bool:
+        """Tell whether a clue would count: where nothing is known yet, or only from an earlier run."""
+        return self.of(backend) is UNKNOWN or backend.name in self._recalled
+
     def revealed(self, backend: Backend, clues: Clues) -> None:
-        """Take what a backend says of itself; it counts only where nothing is known yet, or from an earlier run."""
+        """Take what a backend says of itself, where that counts."""
         known = self.of(backend)
-        if known is not UNKNOWN and backend.name not in self._recalled:
-            return
-        found = decide(clues)
+        found = decide(clues) if self.wonders(backend) else None
         if found is not None:
             self._recalled.discard(backend.name)
             self._decided[backend.name] = found

@@ -22,6 +22,7 @@ from claude_bridge.services.dispatch.plan import Planner
 from claude_bridge.services.dispatch.run import Run, Services
 from claude_bridge.services.interfaces import ModelInfo, ModelLists
 from claude_bridge.services.learned import Learned
+from claude_bridge.services.windows import WindowWarnings
 from claude_bridge.testing.chat import chat_stream, chunk, events
 from claude_bridge.testing.fakes import (
     FakeCall,
@@ -132,6 +133,7 @@ class Stage:
             records=self.records,
             detection=self.detection,
             documents=self.documents,
+            windows=WindowWarnings(),
             search=self.search,
             seconds=self.clock.seconds,
             unix_time=lambda: 1_700_000_000.0 + self.clock.seconds(),

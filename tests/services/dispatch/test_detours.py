@@ -14,7 +14,7 @@ from claude_bridge.testing.fakes import HeldSearch
 from tests.services.dispatch.stage import HELLO, ONE, Stage, asking, configured
 
 SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 2}
-FORCED = {"tools": [SEARCH], "tool_choice": {"type": "tool", "name": "web_search"}}
+FORCED: dict[str, Any] = {"tools": [SEARCH], "tool_choice": {"type": "tool", "name": "web_search"}}
 HIT = SearchHit("Twisted", "https://twisted.org", "An event-driven engine.")
 
 DOCUMENT = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from attrs import define, field
 
 from claude_bridge.core import failures, wire
+from claude_bridge.core.dialect import Clues
 from claude_bridge.core.errors import BridgeError, InternalFault
 from claude_bridge.core.events import Event, Finished
 from claude_bridge.core.failures import UpstreamFailure
@@ -77,10 +79,14 @@ class Attempt:
     _call: UpstreamCall | None = field(default=None, init=False)
     _finish_told: bool = field(default=False, init=False)
 
-    @property
-    def fingerprint(self) -> str:
-        """Tell what the backend calls its own state: some are known by it."""
-        return self._reader.fingerprint
+    def clues(self) -> Clues:
+        """Give what the answer says of the backend that gave it."""
+        error: object = None
+        if self._error_body:
+            with contextlib.suppress(wire.WireError):
+                error = wire.decode(b"".join(self._error_body))
+        headers = self._head.headers if self._head is not None else {}
+        return Clues(fingerprint=self._reader.fingerprint, headers=headers, error=error)
 
     def start(self, client: UpstreamClient, request: UpstreamRequest) -> None:
         """Send the request."""
