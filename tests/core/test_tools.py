@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, ClassVar, get_args
 
 import pytest
 from hypothesis import given
@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from claude_bridge.core import request, tools
 from claude_bridge.core.anthropic import ToolChoice
+from claude_bridge.core.target import Target
 from claude_bridge.core.tools import upstream_name
+from claude_bridge.core.traits import ToolChoices
 from tests.core.asking import TARGET, asked, assistant, chat, refusal, result, system, text, tool, use, user
+from tests.core.asking import sent as sent_to
 
 LONG = "mcp__" + "very_long_server_name_" * 4 + "search"
 DOTTED = "server.search"
@@ -239,8 +242,9 @@ class ChoiceTests:
 
     def test_nothing_to_choose(self) -> None:
         """Without tools there is no choice."""
-        for kind in ("any", "auto", "none"):
-            assert tools.chosen(ToolChoice(kind), tools.OfferedTools([], {})) is None
+        for kind in ("any", "auto", "none", "tool"):
+            chosen = tools.chosen(ToolChoice(kind), tools.OfferedTools([], {}), "named")
+            assert chosen == tools.Choice(definitions=[])
 
     @pytest.mark.parametrize(("value", "expected"), [(True, False), (False, None), (None, None)])
     @pytest.mark.parametrize("kind", ["auto", "any", "tool"])
@@ -248,6 +252,142 @@ class ChoiceTests:
         """A client that wants one call at a time gets that passed on."""
         choice = {"type": kind, "name": "a", "disable_parallel_tool_use": value}
         assert chat(user("hi"), tools=[tool("a")], tool_choice=choice).get("parallel_tool_calls") is expected
+
+
+FORMS: list[tuple[ToolChoices, str, object, list[str]]] = [
+    ("named", "any", "required", ["a", "b"]),
+    ("named", "tool", {"type": "function", "function": {"name": "b"}}, ["a", "b"]),
+    ("named", "none", "none", ["a", "b"]),
+    ("required", "any", "required", ["a", "b"]),
+    ("required", "tool", "required", ["b"]),
+    ("required", "none", "none", ["a", "b"]),
+    ("any", "any", "any", ["a", "b"]),
+    ("any", "tool", "any", ["b"]),
+    ("any", "none", "none", ["a", "b"]),
+    ("auto", "any", "auto", ["a", "b"]),
+    ("auto", "tool", "auto", ["b"]),
+    ("auto", "auto", "auto", ["a", "b"]),
+    ("auto", "none", None, []),
+    ("none", "any", None, ["a", "b"]),
+    ("none", "tool", None, ["b"]),
+    ("none", "auto", None, ["a", "b"]),
+    ("none", "none", None, []),
+]
+
+
+class FormTests:
+    """The tool choice at servers that take less than all of its forms."""
+
+    @pytest.mark.parametrize(("form", "kind", "expected", "offered"), FORMS)
+    def test_forms(self, form: ToolChoices, kind: str, expected: object, offered: list[str]) -> None:
+        """Each choice reaches the server in the strongest form it takes; a single tool is offered alone if need be."""
+        target = Target(model="m", tool_choice=form)
+        sent = sent_to(user("hi"), target=target, tools=[tool("a"), tool("b")], tool_choice={"type": kind, "name": "b"})
+        assert sent.get("tool_choice") == expected
+        assert [one["name"] for one in functions(sent)] == offered
+
+    @pytest.mark.parametrize("form", ["auto", "none"])
+    @pytest.mark.parametrize(
+        ("kind", "said"), [("any", "You must call one of your tools now."), ("tool", "You must call the tool b now.")]
+    )
+    def test_said_where_it_cannot_be_forced(self, form: ToolChoices, kind: str, said: str) -> None:
+        """A model that cannot be forced is told at the very end, behind every prefix that may be cached."""
+        sent = sent_to(
+            system("Be brief."),
+            user("hi"),
+            system=[text("rules")],
+            target=Target(model="m", tool_choice=form),
+            tools=[tool("a"), tool("b")],
+            tool_choice={"type": kind, "name": "b"},
+        )
+        assert sent["messages"][0]["content"] == "rules"
+        assert sent["messages"][-1]["content"].endswith(f"\n\n{said}")
+
+    @pytest.mark.parametrize("form", ["named", "required", "any"])
+    def test_nothing_said_where_it_is_forced(self, form: ToolChoices) -> None:
+        """Where the server forces the call, the conversation stays as it is."""
+        for kind in ("any", "tool"):
+            sent = sent_to(
+                user("hi"),
+                target=Target(model="m", tool_choice=form),
+                tools=[tool("a")],
+                tool_choice={"type": kind, "name": "a"},
+            )
+            assert sent["messages"] == [{"role": "user", "content": "hi"}]
+
+    @pytest.mark.parametrize("form", ["required", "any", "auto", "none"])
+    def test_history_of_other_tools(self, form: ToolChoices) -> None:
+        """A choice of one tool leaves the calls of others in the conversation."""
+        sent = sent_to(
+            user("hi"),
+            assistant(use("x", "a")),
+            user(result("x")),
+            target=Target(model="m", tool_choice=form),
+            tools=[tool("a"), tool("b")],
+            tool_choice={"type": "tool", "name": "b"},
+        )
+        assert sent["messages"][1]["tool_calls"][0]["function"]["name"] == "a"
+        assert [one["name"] for one in functions(sent)] == ["b"]
+
+    def test_unknown_tool(self) -> None:
+        """A choice of a tool that is not offered is no choice, at any server."""
+        for form in get_args(ToolChoices):
+            sent = sent_to(
+                user("hi"),
+                target=Target(model="m", tool_choice=form),
+                tools=[tool("a")],
+                tool_choice={"type": "tool", "name": "gone"},
+            )
+            assert "tool_choice" not in sent
+            assert [one["name"] for one in functions(sent)] == ["a"]
+            assert sent["messages"][-1]["content"] == "hi"
+
+    def test_switched_off_for_good(self) -> None:
+        """Where no tools are sent, nothing else about them is."""
+        choice = {"type": "none", "disable_parallel_tool_use": True}
+        sent = sent_to(user("hi"), target=Target(model="m", tool_choice="auto"), tools=[tool("a")], tool_choice=choice)
+        assert not {"tools", "tool_choice", "parallel_tool_calls"} & sent.keys()
+        translated = request.translate(
+            asked(user("hi"), tools=[tool("a")], tool_choice=choice), Target(model="m", tool_choice="none")
+        )
+        assert not translated.with_tools
+
+
+class LevelTests:
+    """Schemas at servers that do not take every one."""
+
+    SCHEMA: ClassVar = {"$schema": "x", "type": "object", "properties": {"a": {"type": "string", "pattern": "^a"}}}
+
+    def test_level(self) -> None:
+        """Each schema is brought down to the server's level, and what went is told."""
+        target = Target(model="m", schema="bare")
+        given = [tool("a", input_schema=self.SCHEMA), tool("b")]
+        first, second = functions(chat(user("hi"), target=target, tools=given))
+        assert first["parameters"] == {"type": "object", "properties": {"a": {"type": "string"}}}
+        assert second["parameters"] == {"type": "object", "properties": {}}
+        translated = request.translate(asked(user("hi"), tools=given), target)
+        assert translated.slimmed == {"$schema", "pattern"}
+
+    CLOSED: ClassVar = {**SCHEMA, "required": ["a"], "additionalProperties": False}
+
+    @pytest.mark.parametrize(
+        ("trait", "schema", "strict", "expected"),
+        [
+            (True, CLOSED, True, True),
+            (True, CLOSED, False, False),
+            (True, CLOSED, None, None),
+            (True, SCHEMA, True, None),
+            (False, CLOSED, True, None),
+        ],
+    )
+    def test_strict(self, trait: bool, schema: object, strict: bool | None, expected: bool | None) -> None:
+        """A strict tool stays one where the server knows that and would not refuse its schema for it."""
+        sent = chat(
+            user("hi"),
+            target=Target(model="m", strict=trait),
+            tools=[tool("a", input_schema=schema, strict=strict)],
+        )
+        assert functions(sent)[0].get("strict") is expected
 
 
 class NameTests:
