@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from claude_bridge.core import request as messages
 from claude_bridge.core.errors import InvalidRequest
@@ -18,11 +19,14 @@ LLAMACPP = ONE.replace("url =", "dialect = llamacpp\nurl =")
 
 
 def succeeded(deferred: Deferred[int]) -> int:
-    """Give the result of a Deferred that has fired."""
-    results: list[int] = []
-    deferred.addCallback(results.append)
+    """Give the result of a Deferred that has fired; raises what it failed with."""
+    results: list[Any] = []
+    deferred.addBoth(results.append)
     (result,) = results
-    return result
+    if isinstance(result, Failure):
+        result.raiseException()
+    counted: int = result
+    return counted
 
 
 class LocalTests:
