@@ -198,6 +198,14 @@ class ToClientTests:
         for word in ("[route:default]", "ANTHROPIC_MODEL", "'chutes'", "no such model"):
             assert word in message
 
+    @pytest.mark.parametrize("code", ["tool_use_failed", "output_parse_failed"])
+    def test_miswritten_call(self, code: str) -> None:
+        """What a model wrote badly is worth another try (console.groq.com/docs/errors): Groq's 400 is no refusal."""
+        body = {"error": {"message": "Failed to call a function.", "type": "invalid_request_error", "code": code}}
+        error = told(response(400, body))
+        assert type(error) is errors.UpstreamServerError
+        assert (error.status, error.should_retry) == (502, None)
+
     @pytest.mark.parametrize(("headers", "wait"), [({}, 5), ({"retry_after": "7"}, 7), ({"retry_after": "86400"}, 60)])
     @pytest.mark.parametrize("status", [429, 503, 529])
     def test_wait(self, status: int, headers: dict[str, str], wait: float) -> None:

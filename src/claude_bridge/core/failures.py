@@ -268,6 +268,8 @@ _NO_SUCH_MODEL = (
     r"model_not_found|model not exist|is not a valid model id|invalid model:|model_decommissioned"
     r"|model [`'\"]?\S{1,100} does not exist"
 )
+# Groq's codes for what it could make no call or message of: the model may well write better next time.
+_MISWRITTEN = r"\b(?:tool_use_failed|output_parse_failed)\b"
 _LOADING = r"loading (?:the )?model|model is (?:currently |still )?loading|still (?:loading|starting)"
 
 _RULES: tuple[tuple[Callable[[UpstreamFailure], bool], Callable[[_Case], errors.BridgeError]], ...] = (
@@ -279,6 +281,7 @@ _RULES: tuple[tuple[Callable[[UpstreamFailure], bool], Callable[[_Case], errors.
     (_status(403), _forbidden),
     (_status(404), _not_found),
     (_saying(_NO_SUCH_MODEL, 400, 422), _not_found),
+    (_saying(_MISWRITTEN, 400), _server_error),
     (_status(413), _too_large),
     # 524 is Cloudflare's: the origin did not answer in time.
     (_status(408, 504, 524), _timed_out),
