@@ -48,13 +48,13 @@ def basic(walk: Walk, node: Node, depth: int) -> Node:
     """Take out what names the document, and forms of draft 4 in which true stood for something."""
     odd = {key for key in ("required", "exclusiveMinimum", "exclusiveMaximum") if isinstance(node.get(key), bool)}
     node = walk.below(walk.without(node, _IDENTITY | odd), depth)
-    return node if depth else {**_object(node), **node, "type": "object"}
+    return node if depth else {**node, **_object(node)}
 
 
 def mistral(walk: Walk, node: Node, depth: int) -> Node:
     """Take out what Mistral's API refuses."""
     node = walk.below(walk.without(node, _MISTRAL), depth)
-    return node if depth else {**_object(node), **node, "type": "object"}
+    return node if depth else {**node, **_object(node)}
 
 
 def moonshot(walk: Walk, node: Node, depth: int) -> Node:
