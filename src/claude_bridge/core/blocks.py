@@ -110,10 +110,14 @@ class BlockReader:
             elif isinstance(block, ToolResultBlock):
                 inner = self._parts(block.content, f"{where}.content")
                 pieces.append(ToolResult(block.tool_use_id, inner, block.is_error is True))
+            elif isinstance(block, ThinkingBlock):
+                pieces.append(block)
+                if states and block.signature:
+                    pieces += self._state(block.signature)
+            elif isinstance(block, RedactedThinkingBlock):
+                pieces += self._state(block.data or "") if states else ()
             else:
                 pieces += self._rare(block, where)
-                if states and isinstance(block, ThinkingBlock | RedactedThinkingBlock):
-                    pieces += self._state(block)
         return pieces
 
     def _parts(self, content: str | list[wire.Raw] | None, path: str) -> list[Part]:
@@ -125,8 +129,6 @@ class BlockReader:
 
     def _rare(self, block: Block, path: str) -> list[Piece]:
         match block:
-            case ThinkingBlock():
-                return [block]
             case ImageBlock():
                 return [_image(block, path)]
             case DocumentBlock():
@@ -137,12 +139,11 @@ class BlockReader:
                 return [self._loaded(block.tool_name)]
             case UnknownBlock():
                 return self._unknown(block)
-        return []  # redacted thinking: only its maker can read it, or a backend of ours whose state it is
+        return []
 
-    def _state(self, block: ThinkingBlock | RedactedThinkingBlock) -> list[Piece]:
-        text = (block.signature if isinstance(block, ThinkingBlock) else block.data) or ""
+    def _state(self, text: str) -> list[Piece]:
         if not text.startswith(carrier.PREFIX):
-            return []  # Anthropic's own
+            return []  # Anthropic's own, which nobody else can read
         self.carried += len(text)
         return [State(text)]
 

@@ -24,13 +24,11 @@ class CallIds:
     def give(self, client_id: str) -> str:
         """Give the backend's own id for the client's; where that was there before or is illegal, another one."""
         identifier = upstream_id(client_id)
-        if not identifier or identifier in self._used or not self._is_legal(identifier):
+        illegal = self.form == "nine" and not _NINE.fullmatch(identifier)
+        if illegal or not identifier or identifier in self._used:
             identifier = self._other(client_id)
         self._used.add(identifier)
         return identifier
-
-    def _is_legal(self, identifier: str) -> bool:
-        return self.form != "nine" or _NINE.fullmatch(identifier) is not None
 
     def _other(self, client_id: str) -> str:
         """Start from the client's id, which is the same in every request, and change it until it is new."""

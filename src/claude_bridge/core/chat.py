@@ -149,13 +149,14 @@ class ChatMessages:
         text = "\n\n".join(texts)
         thought = self._thought(thoughts, said=bool(text or calls), called=bool(calls), after_question=after_question)
         if text or calls or thought:
-            nothing = None if calls and self.target.call_content == "null" else ""
+            target = self.target
+            nothing = None if calls and target.call_content == "null" else ""
             message = ChatMessage("assistant", text or nothing, None, calls or None)
             if thought:
-                echo.put(message, thought, self.target.reasoning_field)
+                echo.put(message, thought, target.reasoning_field)
                 self.echoed = True
-            if self.target.dialect.stateful:
-                self.target.dialect.restore(message, self._restored(states))
+            if target.dialect.stateful:
+                target.dialect.restore(message, self._restored(states))
             self._messages.append(message)
 
     def _thought(self, thoughts: list[str], *, said: bool, called: bool, after_question: bool) -> str:
@@ -200,11 +201,11 @@ class ChatMessages:
             else:
                 rest.append(piece)
         self._shown = 0
-        answered = any(call.result for call in self._open)
+        asked = self._open
         said = self._answer_calls()
         for piece in rest:
             said += [piece] if isinstance(piece, TextPart) else self._as_parts(piece)
-        if said or not answered:
+        if said or not any(call.result for call in asked):
             self._messages.append(ChatMessage("user", _content(said)))
         self._settle()
 
@@ -214,7 +215,7 @@ class ChatMessages:
             return [self._media.shown(piece)]
         if isinstance(piece, ToolResult):
             inside, shown = self._result(piece, with_images=False)
-            return [TextPart(f"[tool result without call: {piece.call_id}] {_text(inside)}"), *shown]
+            return [TextPart(f"[tool result without call: {piece.call_id}] {_text_or_parts(inside)}"), *shown]
         return [TextPart(SUMMARY + piece.text if isinstance(piece, Summary) else text_of(piece))]
 
     def _system(self, turn: Turn) -> None:
@@ -227,9 +228,11 @@ class ChatMessages:
 
     def _settle(self) -> None:
         """Close what is open: calls that nobody answered, system messages that waited for the answers."""
-        self._answer_calls()
-        self._messages += [ChatMessage(self.target.system_role, text) for text in self._held]
-        self._held.clear()
+        if self._open:
+            self._answer_calls()
+        if self._held:
+            self._messages += [ChatMessage(self.target.system_role, text) for text in self._held]
+            self._held.clear()
 
     def _answer_calls(self) -> list[Part]:
         """Write the tool messages in the calls' order; give the images that only a user message can carry."""
@@ -240,7 +243,7 @@ class ChatMessages:
             content: str | list[Part] = NO_RESULT
             if call.result is not None:
                 inside, more = self._result(call.result, with_images=self.target.tool_images)
-                content = _text(inside) if _is_text(inside) else inside
+                content = _text_or_parts(inside)
                 shown += more
             self._messages.append(ChatMessage("tool", content, tool_call_id=call.upstream))
         self._open = []
@@ -252,7 +255,10 @@ class ChatMessages:
         inside: list[Part] = []
         shown: list[Part] = []
         for piece in result.content:
-            part = piece if isinstance(piece, TextPart) else self._media.shown(piece)
+            if isinstance(piece, TextPart):
+                inside.append(piece)
+                continue
+            part = self._media.shown(piece)
             if isinstance(part, FilePart) or (isinstance(part, ImagePart) and not with_images):
                 self._shown += 1
                 label = f"[{'image' if isinstance(part, ImagePart) else 'document'} {self._shown}]"
@@ -273,13 +279,10 @@ def _mark_error(inside: list[Part]) -> None:
         inside[:1] = [TextPart(f"[tool error] {first.text}")]
 
 
-def _is_text(parts: list[Part]) -> bool:
-    return all(isinstance(part, TextPart) for part in parts)
-
-
-def _text(parts: list[Part]) -> str:
-    """Give a tool's output as one text; whatever is no text is left out."""
-    return "\n".join([part.text for part in parts if isinstance(part, TextPart)]) or NO_OUTPUT
+def _text_or_parts(inside: list[Part]) -> str | list[Part]:
+    """Give a tool's output as one text where it is all text."""
+    texts = [part.text for part in inside if isinstance(part, TextPart)]
+    return "\n".join(texts) or NO_OUTPUT if len(texts) == len(inside) else inside
 
 
 def _content(pieces: list[Part]) -> str | list[Part]:

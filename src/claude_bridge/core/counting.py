@@ -111,4 +111,3 @@ def _add_medium(tally: Tally, piece: Piece) -> int:
         tally.add_document(media_type, data)
         return len(data)
     return 0
-
