@@ -34,7 +34,7 @@ _O_SERIES: Final = evolve(REASONS, reasoning_levels=("low", "medium", "high"), p
 
 # a name may stand behind a prefix: "ft:", "openai/", and whatever a deployment is called at Azure
 _AT: Final = r"(?:^|[/:_-])"
-_TEXT_ONLY: Final = r"gpt-3\.5|gpt-4(?:-\d{4}|-32k|$)"
+_TEXT_ONLY: Final = r"(?:gpt-3\.5|gpt-4(?:-\d{4}|-32k|$))"
 
 FAMILIES: Final[Families] = (
     (_AT + r"o[13]-(?:mini|preview)", evolve(_O_SERIES, images="refuse", pdf="text")),

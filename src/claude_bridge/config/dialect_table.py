@@ -1,0 +1,148 @@
+"""The tables of dialects for the documents: ``python -m claude_bridge.config.dialect_table --write docs/dialects.md``.
+
+All of it comes from the code: a dialect's traits where they differ, and the first lines of what it says of itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from attrs import fields
+
+from claude_bridge.core.dialect import GENERIC, Dialect, Generic
+from claude_bridge.core.dialects.hosted import Hosted
+from claude_bridge.core.dialects.registry import DIALECTS
+from claude_bridge.core.traits import Traits
+
+BEGIN: Final = "<!-- dialects:begin -->"
+END: Final = "<!-- dialects:end -->"
+
+UNKNOWN_MODEL: Final = "some-model"
+EXAMPLES: Final = (
+    "gpt-oss-120b",
+    "Qwen3-32B",
+    "DeepSeek-V3.1",
+    "Mistral-Small-3.2",
+    "Llama-3.3-70B",
+    "gemma-3-27b",
+)
+"""Models to show what a dialect makes of a name that it does not look up in a table."""
+
+# Notes for developers: where a fact is from.
+_SOURCE: Final = re.compile(r" \((?:wire-contract|operations)[^()]*\)")
+_POINTS: Final = ("shape", "reasoning", "usage", "keeper", "restore")
+
+
+def markdown() -> str:
+    """Give both tables, with a line break at the end."""
+    head = [
+        "| dialect | server | known by | counts prompts at | differs from `generic` |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    families = ["| dialect | models | differs from the row above |", "| --- | --- | --- |"]
+    first = [*head, *map(_row, DIALECTS.values())]
+    second = [*families, *(row for dialect in DIALECTS.values() for row in _family_rows(dialect))]
+    return "\n".join([*first, "", "### By model", "", *second]) + "\n"
+
+
+def insert(text: str) -> str:
+    """Give ``text`` with the tables between their two markers. Raises `ValueError` without them."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"needs the lines {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n{markdown()}{END}{after}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the tables, or write them into a file between their markers."""
+    parser = ArgumentParser(prog="python -m claude_bridge.config.dialect_table", description=main.__doc__)
+    parser.add_argument("--write", type=Path, metavar="FILE", help="a file that has both markers")
+    target = parser.parse_args(arguments).write
+    if target is None:
+        sys.stdout.write(markdown())
+        return 0
+    try:
+        target.write_text(insert(target.read_text("utf-8")), "utf-8")
+    except ValueError as error:
+        sys.stderr.write(f"{target}: {error}\n")
+        return 1
+    return 0
+
+
+def _row(dialect: Dialect) -> str:
+    counter = f"`{dialect.counter.path}`" if dialect.counter is not None else ""
+    return _cells(
+        f"`{dialect.name}`", _said(type(dialect)), _known_by(dialect), counter, "; ".join(_differences(dialect))
+    )
+
+
+def _known_by(dialect: Dialect) -> str:
+    """Say how a server is recognised: its hosts, and what the dialect says of other clues."""
+    hosts = [f"`*{host}`" if host.startswith(".") else f"`{host}`" for host in getattr(dialect, "hosts", ())]
+    more = _own(dialect, "recognised")
+    return ", ".join([*hosts, more] if more else hosts)
+
+
+def _differences(dialect: Dialect) -> list[str]:
+    """Say what differs: traits, the header of the key, and what the points of the dialect say of themselves."""
+    found = list(_changed(Traits(), dialect.traits(UNKNOWN_MODEL)))
+    if dialect.key_header != GENERIC.key_header:
+        found.append(f"key in the header `{dialect.key_header}`")
+    return [*found, *filter(None, (_own(dialect, point) for point in _POINTS))]
+
+
+def _family_rows(dialect: Dialect) -> Iterator[str]:
+    """Give a row for each family that a dialect knows, or for the examples that it treats in its own way."""
+    plain = dialect.traits(UNKNOWN_MODEL)
+    if isinstance(dialect, Hosted):
+        for pattern, traits in dialect.families:
+            yield _cells(f"`{dialect.name}`", f"`{pattern}`", "; ".join(_changed(plain, traits)) or "nothing")
+        return
+    alike: dict[str, list[str]] = {}
+    for model in EXAMPLES:
+        alike.setdefault("; ".join(_changed(plain, dialect.traits(model))), []).append(model)
+    for changes, models in alike.items():
+        if changes:
+            yield _cells(f"`{dialect.name}`", f"such as {', '.join(models)}", changes)
+
+
+def _changed(plain: Traits, traits: Traits) -> Iterator[str]:
+    for each in fields(Traits):
+        value = getattr(traits, each.name)
+        if value != getattr(plain, each.name):
+            yield f"`{each.name} = {_value(value)}`"
+
+
+def _value(value: object) -> str:
+    """Write a trait's value as a configuration file has it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
+    return str(value)
+
+
+def _own(dialect: Dialect, point: str) -> str:
+    """Give the first line of what a dialect says of one of its points, or "" where it has it from `Generic`."""
+    method = getattr(type(dialect), point)
+    return _said(method) if method is not getattr(Generic, point) else ""
+
+
+def _said(thing: object) -> str:
+    line = (inspect.getdoc(thing) or "").partition("\n")[0]
+    return _SOURCE.sub("", line).replace("``", "`").rstrip(".")
+
+
+def _cells(*cells: str) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
