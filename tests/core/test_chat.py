@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import pytest
 from attrs import frozen
+from hypothesis import given
+from hypothesis import strategies as st
 
 from claude_bridge.core.carrier import Carried, pack
 from claude_bridge.core.chat import MOST_STATE, write
-from claude_bridge.core.dialect import Generic
+from claude_bridge.core.dialect import GENERIC, Generic
+from claude_bridge.core.dialects.registry import DIALECTS
+from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.ids import downstream_id
 from claude_bridge.core.openai import ChatMessage
 from claude_bridge.core.target import Target
-from claude_bridge.core.traits import ReasoningEcho
+from claude_bridge.core.traits import (
+    CallContent,
+    Media,
+    Pdf,
+    Prefill,
+    ReasoningEcho,
+    ReasoningField,
+    SystemMessages,
+    SystemRole,
+    ToolIds,
+)
 from tests.core.asking import IMAGE, IMAGE_PART, asked, assistant, result, system, text, told, use, user
 from tests.core.asking import sent as unchecked
+from tests.core.conversations import CONVERSATIONS
 
 
 def calls(sent: Any) -> list[str]:
@@ -354,3 +369,51 @@ class StateTests:
         kept = [state[0] for _, state in restored(*blocks)]
         assert kept == list(range(count - len(kept), count))
         assert 5 < len(kept) < count
+
+    def test_dialects(self) -> None:
+        """Every dialect that puts state back says that it has some: it would not be asked otherwise."""
+        for dialect in DIALECTS.values():
+            assert dialect.stateful == (type(dialect).restore is not Generic.restore), dialect.name
+
+
+TARGETS = st.builds(
+    Target,
+    model=st.just("m"),
+    dialect=st.sampled_from([GENERIC, Keeping()]),
+    **{
+        name: st.sampled_from(get_args(choices))
+        for name, choices in (
+            ("reasoning_field", ReasoningField),
+            ("reasoning_echo", ReasoningEcho),
+            ("system_messages", SystemMessages),
+            ("system_role", SystemRole),
+            ("tool_ids", ToolIds),
+            ("call_content", CallContent),
+            ("images", Media),
+            ("pdf", Pdf),
+            ("prefill", Prefill),
+        )
+    },
+    alternate=st.booleans(),
+    tool_images=st.booleans(),
+    cache_control=st.booleans(),
+)
+REFUSALS = ("capability_rejected: ", "This model does not support assistant message prefill")
+
+
+class AnyTargetTests:
+    """What holds for any conversation at any server."""
+
+    @given(CONVERSATIONS, TARGETS, st.sampled_from([1, [2, {"a": "b"}], "x"]))
+    def test_whole_or_refused(self, messages: list[Any], target: Target, state: object) -> None:
+        """It is refused in words that the client knows, or it is sent with each call answered by its result."""
+        carried = assistant(redacted(signed(state)), thinking("t", signed(state)), use("z"))
+        refusal, sent = REFUSALS[0], []
+        try:
+            sent = unchecked(user("a"), *messages, carried, user("b"), target=target)["messages"]
+        except InvalidRequest as refused:
+            refusal = str(refused)
+        assert refusal.startswith(REFUSALS)
+        assert [identifier for identifier, _ in answers(sent)] == calls(sent)
+        assert len(set(calls(sent))) == len(calls(sent))
+        assert not any("cb1." in str(one) for one in sent)
