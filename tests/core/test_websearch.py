@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -59,7 +60,8 @@ def make(**fields: Any) -> Searching:
     given_ = asked(user("Perform a web search for the query: weather"), **fields)
     found = search_tool(given_.tools)
     assert found is not None
-    searching = Searching(tool=found, request=given_, random_bytes=bytes)
+    numbers = itertools.count()
+    searching = Searching(tool=found, request=given_, random_bytes=lambda size: next(numbers).to_bytes(size, "big"))
     searching.begin()
     return searching
 
