@@ -215,7 +215,7 @@ class ReadFieldTests:
             ("model", "context_window", "0", "must be from"),
             ("model", "reasoning_echo", "tool_turn", r"did you mean tool_turns\? \(valid: current_turn, never"),
             ("server", "credentials", "zzz", "valid: forward, keys, none"),
-            ("backend", "dialect", "qwen", "valid: auto, generic"),
+            ("backend", "dialect", "vlm", "did you mean vllm"),
         ],
     )
     def test_bounds(self, section: str, key: str, line: str, message: str) -> None:
