@@ -152,11 +152,14 @@ class Bench:
         self.sweep = PeriodicSweep(self.reactor, interval=0.02)
         self.client = TreqUpstream(self.reactor, self.sweep)
 
-    def serve(self, script: Callable[[Conversation, int], object], **settings: Any) -> tuple[RawBackend, Backend]:
+    def serve(
+        self, script: Callable[[Conversation, int], object], interface: str = "127.0.0.1", **settings: Any
+    ) -> tuple[RawBackend, Backend]:
         """Listen with ``script`` and give the backend's configuration."""
         raw = RawBackend(script)
-        port = self.reactor.listenTCP(0, raw, interface="127.0.0.1")
-        return self._keep(raw, port, "http", "127.0.0.1", settings)
+        port = self.reactor.listenTCP(0, raw, interface=interface)
+        host = f"[{interface}]" if ":" in interface else interface
+        return self._keep(raw, port, "http", host, settings)
 
     def serve_tls(
         self, script: Callable[[Conversation, int], object], context: Any, host: str, **settings: Any

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet.error import CannotListenError
 
 from claude_bridge.core.errors import (
     UpstreamProtocolError,
@@ -43,6 +44,19 @@ class SendTests:
         assert request.startswith(b"POST /v1/chat/completions HTTP/1.1\r\n")
         assert request.endswith(b'\r\n\r\n{"a":1}')
         assert names_of(request) == [b"authorization", b"content-length", b"content-type", b"host"]
+
+    @pytest_twisted.ensureDeferred
+    async def test_ipv6(self, bench: Bench) -> None:
+        """A backend may be an IPv6 address."""
+        try:
+            raw, backend = bench.serve(answer, "::1")
+        except CannotListenError:
+            pytest.skip("this machine has no IPv6")
+        notes = Notes()
+        bench.client.send(bench.request(backend), notes)
+        await bench.end_of(notes)
+        assert notes.body == b"ok"
+        assert b"host:[::1]:" in raw.requests[0].lower().replace(b"host: ", b"host:")
 
     @pytest_twisted.ensureDeferred
     async def test_no_accept_encoding_even_if_configured(self, bench: Bench) -> None:

@@ -38,7 +38,9 @@ class ReadyURL(EncodedURL):
     """An address that was worked out once: treq encodes a text anew for each request, which takes 40 us."""
 
     def __init__(self, text: str) -> None:
-        made = EncodedURL.from_text(text).to_uri()
+        made = EncodedURL.from_text(text)
+        if not text.isascii():
+            made = made.to_uri()  # which knows how names are encoded, but not IPv6 addresses
         super().__init__(scheme=made.scheme, host=made.host, path=made.path, query=made.query, port=made.port)
         self._text = made.to_text()
 
