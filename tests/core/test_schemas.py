@@ -101,7 +101,7 @@ WORDS = st.sampled_from([
     "type", "properties", "required", "items", "anyOf", "oneOf", "allOf", "$ref", "$defs", "definitions", "enum",
     "const", "prefixItems", "additionalProperties", "nullable", "exclusiveMinimum", "minimum", "format", "not", "a",
 ])  # fmt: skip
-VALUES = st.sampled_from(
+VALUES: st.SearchStrategy[Any] = st.sampled_from(
     [
         None,
         True,
