@@ -13,6 +13,7 @@ import pytest
 from attrs import field, frozen
 
 from claude_bridge.core import carrier, failures, wire
+from claude_bridge.core.dialects.gemini import UNSIGNED
 from claude_bridge.core.dialects.registry import DIALECTS
 from claude_bridge.core.ids import upstream_id
 from tests.contract.stream_rules import check_stream
@@ -600,6 +601,30 @@ class NextRequestTests:
         assert carrier.PREFIX not in json.dumps(sent)
         ids = [each["id"] for each in told["tool_calls"]]
         assert ids == [block[2] for block in answer.content if block[0] == "tool_use"]
+
+
+MODELS = {each.dialect: each.model for each in reversed(ANSWERS)}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize("answer", CALLING, ids=lambda answer: f"{answer.dialect}-{answer.model.rpartition('/')[2]}")
+class MoveTests:
+    """A conversation goes on with another service."""
+
+    def test_moves(self, answer: Answer, name: str) -> None:
+        """No state of the first service reaches the second, and each call is answered under its own id."""
+        message = read(answer, answer.body, 37).message
+        assert message is not None
+        results = [result(block["id"]) for block in message["content"] if block["type"] == "tool_use"]
+        conversation = [user("hi"), {"role": "assistant", "content": message["content"]}, user(*results)]
+        sent = request(DIALECTS[name], MODELS.get(name, "some-model") + "-other", *conversation, tools=[tool("Read")])
+        (told,) = (each for each in sent["messages"] if each["role"] == "assistant")
+        assert "reasoning_details" not in told
+        extra = [each["extra_content"] for each in told["tool_calls"] if "extra_content" in each]
+        assert extra == ([{"google": {"thought_signature": UNSIGNED}}] if name == "gemini" else [])
+        answered = [each["tool_call_id"] for each in sent["messages"] if each["role"] == "tool"]
+        assert answered == [each["id"] for each in told["tool_calls"]]
+        assert carrier.PREFIX not in json.dumps(sent)
 
 
 @pytest.mark.parametrize("size", SIZES)
