@@ -166,6 +166,19 @@ class AppliedTests:
         learned.note("b", "m").refuses_reasoning = True
         assert learned.applied("b", Target(model="m", reasoning_echo=echo)).reasoning_echo == echo
 
+    def test_refused_traits_are_other(self) -> None:
+        """What a refusal taught holds from then on, for that model at that backend, even against the configuration."""
+        learned = Learned()
+        learned.note("b", "m").overrides |= {"schema": "bare", "drop": ("temperature",)}
+        applied = learned.applied("b", Target(model="m", schema="basic"))
+        assert (applied.schema, applied.drop) == ("bare", ("temperature",))
+        assert learned.applied("b", Target(model="n")).schema == "none"
+        assert learned.applied("c", Target(model="m")).schema == "none"
+
+    def test_traits_are_not_kept(self) -> None:
+        """A server that was mended is asked anew after a restart."""
+        assert Note(overrides={"schema": "bare"}, slimmed=frozenset({"$id"})).kept() == {}
+
 
 def at(tokens: int) -> Callable[[], int]:
     """Count a prompt with care: always the same."""

@@ -91,7 +91,7 @@ def _refused(field: str) -> str:
 
 
 _IMAGES: Final = _any(
-    r"(?:not|n't|n.t) (?:support|accept|process|handle) (?:an? )?(?:images?\b|vision|multi-?modal)",
+    r"(?:not|n't|n.t) (?:support|accept) (?:an? )?(?:images?\b|vision|multi-?modal)",
     r"images?(?:_url)?(?: input| content|s)? (?:is|are) (?:not|only) (?:supported|enabled|allowed)",
     r"no endpoints found that support image",
     r"unknown variant .?image_url",
@@ -203,16 +203,21 @@ def _has(name: RequestField) -> Callable[[Translation], bool]:
     return lambda sent: getattr(sent.fields, name) is not None
 
 
+# A common word: it must stand as a name.
+_STOP: Final = (
+    rf"{_NOT}[^.;]{{0,40}}(?:['\"`]stop['\"`]|parameter:? stop\b|: stop\b)|(?:['\"`]stop['\"`]|\.stop:).{{0,80}}?{_NOT}"
+)
+
+
 def _drops() -> Iterator[_Rule]:
     """Make the rules for fields that can only be left out. Of two that exclude each other ``temperature`` stays."""
     alone: Iterable[tuple[RequestField, str]] = (
-        ("top_p", r"|both be specified|invalid top_p: only"),
-        ("temperature", r"|invalid temperature: only|only the default \(1\) value"),
-        ("stop", r"|support parameter stop\b"),
+        ("top_p", rf"{_refused('top_p')}|both be specified|invalid top_p: only"),
+        ("temperature", rf"{_refused('temperature')}|invalid temperature: only|only the default \(1\) value"),
+        ("stop", _STOP),
     )
-    for name, more in alone:
-        words = _any(_refused(name if name != "stop" else r"(?<!_)stop(?!_)") + more)
-        yield _Rule("drop", words, _has(name), _dropped(name))
+    for name, words in alone:
+        yield _Rule("drop", _any(words), _has(name), _dropped(name))
 
 
 _RULES: Final[tuple[_Rule, ...]] = (

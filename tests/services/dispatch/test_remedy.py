@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
+import pytest
+from attrs import evolve
+
+from claude_bridge.core import request
 from claude_bridge.core.failures import UpstreamFailure
 from claude_bridge.core.request import Translation
-from claude_bridge.services.dispatch.remedy import Retry, remedy
+from claude_bridge.core.target import Target
+from claude_bridge.services.dispatch.remedy import Retry, missing_capability, remedy
 from claude_bridge.services.learned import Note
+from tests.core.asking import IMAGE, asked, tool, user
 
 TOO_LONG = (
     "This model's maximum context length is 8192 tokens. However, you requested {} tokens "
@@ -15,9 +21,10 @@ TOO_LONG = (
 )
 
 
-def sent(max_tokens: int | None = 4000, *, echoed: bool = False) -> Translation:
+def sent(max_tokens: int | None = 4000, *, echoed: bool = False, **fields: Any) -> Translation:
     """Make what was sent."""
-    return Translation(body=b"{}", tool_names={}, max_tokens=max_tokens, with_tools=False, echoed=echoed)
+    target = Target(model="m", alternate=True)
+    return evolve(request.translate(asked(user("hi"), **fields), target), max_tokens=max_tokens, echoed=echoed)
 
 
 def refused(message: str, status: int = 400) -> UpstreamFailure:
@@ -110,3 +117,50 @@ class RemedyTests:
         note = Note()
         assert remedy(refused(message, status), sent(echoed=echoed), note, estimate=1, window=None) is None
         assert not note.refuses_reasoning
+
+    def test_traits_are_learned(self) -> None:
+        """What a refusal shows a model to be is remembered, and the request asked accordingly."""
+        note = Note()
+        told = "Failed to initialize samplers: failed to parse grammar"
+        retry = remedy(refused(told), sent(tools=[tool("a")]), note, estimate=1, window=None)
+        assert retry == Retry(why="schema = bare")
+        assert note.overrides == {"schema": "bare"}
+
+    def test_lessons_add_up(self) -> None:
+        """A second refusal of something else leaves what was learned before."""
+        note = Note(overrides={"schema": "bare"})
+        told = "`temperature` is deprecated for this model."
+        assert remedy(refused(told), sent(temperature=1), note, estimate=1, window=None) is not None
+        assert note.overrides == {"schema": "bare", "drop": ("temperature",)}
+
+    def test_limits_come_before_lessons(self) -> None:
+        """A refusal that tells a limit teaches the limit."""
+        note = Note()
+        told = "max_tokens is too large: 4000. This model supports at most 2048 completion tokens, not 4000"
+        assert remedy(refused(told), sent(), note, estimate=1, window=None) == Retry(why="limit")
+        assert note.overrides == {}
+
+    def test_nothing_to_learn(self) -> None:
+        """Words that nobody knows teach nothing."""
+        note = Note()
+        assert remedy(refused("Something else is wrong"), sent(), note, estimate=1, window=None) is None
+        assert note == Note()
+
+
+class CapabilityTests:
+    """What the client can leave out."""
+
+    def test_images(self) -> None:
+        """A client whose images are refused is told so in the way that makes it leave them out."""
+        failure = refused("this model does not support image input")
+        with_image = request.translate(asked(user(IMAGE)), Target(model="m"))
+        error = missing_capability(failure, with_image)
+        assert error is not None
+        assert error.status == 400
+        assert str(error) == "capability_rejected: image_block: the backend's model m takes no images"
+
+    def test_others(self) -> None:
+        """Any other refusal is about something else."""
+        with_image = request.translate(asked(user(IMAGE)), Target(model="m"))
+        assert missing_capability(refused("image is too large"), with_image) is None
+        assert missing_capability(refused("this model does not support image input"), sent()) is None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import weakref
 from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
 from attrs import evolve
-from twisted.logger import LogEvent
+from twisted.logger import LogEvent, capturedLogs
 
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import (
@@ -41,6 +42,9 @@ PROMPT_TOO_LONG = refusal("prompt is too long: 9000 tokens > 8192 maximum")
 LIMIT = refusal("max_tokens is too large: 8000. This model supports at most 2048 completion tokens")
 NO_WINDOW = ONE.replace("context_window = 100000\n", "")
 NO_ECHO = refusal("Extra inputs are not permitted: messages.1.reasoning_content")
+NO_GRAMMAR = refusal("Failed to initialize samplers: failed to parse grammar")
+NO_CHOICE = refusal("m does not support this tool_choice")
+NO_IMAGES = refusal("image input is not supported - hint: if this is unexpected, you may need to provide the mmproj")
 REASONED = [
     {"role": "user", "content": "hi"},
     {
@@ -293,6 +297,42 @@ class RetryTests:
         assert stage.downstream.text == "Hello there"
         stage.run(messages=REASONED)
         assert b"let me see" not in stage.call.request.body
+
+    def test_refused_schema_once_and_remembered(self) -> None:
+        """A tool's schema that a backend cannot use is sent in its slimmest form, now and later, and that is logged."""
+        tools = [{"name": "Bash", "input_schema": {"type": "object", "properties": {"a": {"pattern": "\\d"}}}}]
+        stage = Stage()
+        with capturedLogs() as logged:
+            for _ in range(2):
+                stage.run(tools=tools)
+                if "pattern" in str(stage.sent["tools"]):
+                    stage.call.answer(NO_GRAMMAR, status=400)
+                assert stage.sent["tools"][0]["function"]["parameters"]["properties"] == {"a": {"type": "string"}}
+                stage.call.answer(*HELLO)
+        assert len(stage.client.calls) == 3
+        assert [event["why"] for event in logged if event.get("event") == "retried"] == ["schema = bare"]
+        assert [event["keys"] for event in logged if event.get("event") == "slimmed"] == ["pattern"]
+
+    def test_lessons_come_to_an_end(self) -> None:
+        """A backend that refuses each form of tool choice is asked with the next, and with none of them twice."""
+        stage = Stage()
+        stage.run(tools=[{"name": "Bash"}], tool_choice={"type": "tool", "name": "Bash"})
+        for _ in range(3):
+            stage.call.answer(NO_CHOICE, status=400)
+        choices = [json.loads(call.request.body).get("tool_choice") for call in stage.client.calls]
+        assert choices == [{"type": "function", "function": {"name": "Bash"}}, "required", "auto", None]
+        stage.call.answer(NO_CHOICE, status=400)
+        assert (stage.error.status, len(stage.client.calls)) == (400, 4)
+        assert stage.sent["messages"][-1]["content"].endswith("You must call the tool Bash now.")
+
+    def test_refused_images_are_the_clients_to_leave_out(self) -> None:
+        """A backend without eyes makes the client take its images out, in the words that it knows."""
+        stage = Stage()
+        source = {"type": "base64", "media_type": "image/png", "data": "aGk="}
+        stage.run(messages=[{"role": "user", "content": [{"type": "image", "source": source}]}])
+        stage.call.answer(NO_IMAGES, status=500)
+        assert (stage.error.status, len(stage.client.calls)) == (400, 1)
+        assert stage.error.message.startswith("capability_rejected: image_block: ")
 
     def test_shrunk_limit_stays_for_later_tries(self) -> None:
         """A retry for another reason does not ask for too much again."""
