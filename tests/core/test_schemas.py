@@ -157,6 +157,11 @@ class LevelTests:
         assert result.removed <= {"$schema", "$id", "additionalProperties", "strict"}
         assert _without(schema, result.removed) == _without(json.loads(bytes(result.schema)), frozenset())
 
+    def test_made_up_keys(self) -> None:
+        """Keys that a client makes up do not get into logs."""
+        source = raw({"type": "object", "properties": {}, "x\n1": 1, "title": "T", "secret": 2})
+        assert sanitised(source, "bare").removed == {"title", "others"}
+
 
 PLACES = {"properties", "$defs"}
 

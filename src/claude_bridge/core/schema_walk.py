@@ -24,6 +24,16 @@ LISTS: Final = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 SINGLES: Final = frozenset({"additionalProperties", "unevaluatedProperties", "propertyNames", "items", "not"}) | {
     "additionalItems", "unevaluatedItems", "contains", "if", "then", "else",
 }  # fmt: skip
+VOCABULARY: Final = MAPS | LISTS | SINGLES | {
+    "$schema", "$id", "id", "$ref", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor",
+    "$comment", "$vocabulary", "type", "enum", "const", "title", "description", "default", "examples", "example",
+    "deprecated", "readOnly", "writeOnly", "nullable", "format", "pattern", "minLength", "maxLength", "minimum",
+    "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minItems", "maxItems", "uniqueItems", "minContains",
+    "maxContains", "required", "minProperties", "maxProperties", "dependencies", "dependentRequired", "discriminator",
+    "contentEncoding", "contentMediaType", "contentSchema", "strict",
+}  # fmt: skip
+"""Keywords of JSON Schema from draft 4 on, and of OpenAPI."""
+
 CLOSING: Final = frozenset({"additionalProperties", "unevaluatedProperties", "additionalItems", "unevaluatedItems"})
 """Keys beside which true and false are what everybody writes."""
 
@@ -40,7 +50,7 @@ Shape = Callable[["Walk", Node, int], Node]
 class Walk:
     """One schema on its way through a level.
 
-    :ivar removed: the keys that were taken out or replaced, for the log.
+    :ivar removed: the keys that were taken out or replaced.
     """
 
     root: Node

@@ -15,9 +15,12 @@ from attrs import define, field, frozen
 
 from claude_bridge.core import wire
 from claude_bridge.core.schema_levels import SHAPES
-from claude_bridge.core.schema_walk import TooMuch, Walk
+from claude_bridge.core.schema_walk import VOCABULARY, TooMuch, Walk
 from claude_bridge.core.traits import SchemaLevel
 from claude_bridge.core.wire import Raw
+
+OTHERS: Final = "others"
+"""Stands for keys that are no keywords: clients make them up, and logs and memory have no place for all of them."""
 
 LARGEST: Final = 1 << 18
 """Bytes of a schema that is looked into; a larger one goes as it is. Claude Code's own have up to 15 KB."""
@@ -36,7 +39,7 @@ MOST_BYTES: Final = 16 << 20
 class Sanitised:
     """A schema fit to be sent.
 
-    :ivar removed: the keys that were taken out or replaced.
+    :ivar removed: the keywords that were taken out or replaced, for the log; keys of other names are `OTHERS`.
     """
 
     schema: Raw
@@ -87,7 +90,8 @@ def sanitised(raw: Raw, level: SchemaLevel) -> Sanitised:
         shaped = Raw(wire.encode(walk.schema(root, 0)))
     except (TooMuch, RecursionError):
         return Sanitised(raw)
-    return Sanitised(shaped, frozenset(walk.removed))
+    known = walk.removed & VOCABULARY
+    return Sanitised(shaped, frozenset(known | {OTHERS}) if known != walk.removed else frozenset(known))
 
 
 def is_strict(schema: Raw) -> bool:
