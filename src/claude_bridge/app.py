@@ -94,14 +94,11 @@ class Runtime:
         self._book(request, kind, 0, "client_left")
 
     def start(self) -> None:
-        """Start what has a clock, and have backends say what they are."""
+        """Start what has a clock, with what earlier runs learned."""
         self.state.start()
         self.sweep.startService()
         if isinstance(self.breaker, CircuitBreakers):
             self.breaker.startService()
-        for backend in self.config.backends.values():
-            if self.detection.wonders(backend):
-                self.lists.fetch(backend, None)  # nobody waits for it
         self.ready = True
 
     def stop(self) -> Deferred[object]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.config.dialects import UNKNOWN, configured
+from claude_bridge.config.dialects import UNKNOWN, configured, key_header
 from claude_bridge.config.schema import Backend
+from claude_bridge.config.secret import Secret
 
 
 class ConfiguredTests:
@@ -28,3 +29,9 @@ class ConfiguredTests:
     def test_unknown(self, url: str) -> None:
         """A server of one's own is not known by where it stands, not even by its usual port."""
         assert configured(Backend(name="b", url=url)) is UNKNOWN
+
+    def test_key(self) -> None:
+        """The key goes as a bearer, but to Azure in the header that it documents."""
+        secret = Secret("k")
+        assert key_header(Backend(name="b"), secret) == ("Authorization", "Bearer k")
+        assert key_header(Backend(name="b", url="https://x.openai.azure.com/openai/v1"), secret) == ("api-key", "k")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
 from claude_bridge.config.schema import Backend
+from claude_bridge.config.secret import Secret
 from claude_bridge.core.dialect import GENERIC, Clues
 from claude_bridge.core.dialects.registry import DIALECTS, Decided, decide
 
 AUTO: Final = "auto"
+
+BEARER: Final = "Authorization"
 
 UNKNOWN: Final = Decided(GENERIC, "nothing is known of it yet")
 
@@ -18,4 +22,15 @@ def configured(backend: Backend) -> Decided:
     """Give the dialect and why it is the one; `UNKNOWN` until the backend itself reveals more."""
     if backend.dialect != AUTO:
         return Decided(DIALECTS[backend.dialect], "configured")
-    return decide(Clues(host=(urlsplit(backend.url).hostname or "").lower())) or UNKNOWN
+    return _by_host(backend.url)
+
+
+def key_header(backend: Backend, key: Secret) -> tuple[str, str]:
+    """Give the header that shows ``key`` to a backend, name and value: a bearer unless its dialect names another."""
+    name = configured(backend).dialect.key_header
+    return name, f"Bearer {key.reveal()}" if name == BEARER else key.reveal()
+
+
+@lru_cache(maxsize=256)  # as many as anybody has backends
+def _by_host(url: str) -> Decided:
+    return decide(Clues(host=(urlsplit(url).hostname or "").lower())) or UNKNOWN

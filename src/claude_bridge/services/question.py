@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 from attrs import define, field, frozen
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from claude_bridge.config.dialects import key_header
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import BridgeError
@@ -152,6 +153,7 @@ def _headers(backend: Backend, credential: Secret | None, *, with_body: bool) ->
         headers["content-type"] = ("Content-Type", "application/json")
     used = backend.api_key or credential
     if used:
-        headers["authorization"] = ("Authorization", f"Bearer {used.reveal()}")
+        name, value = key_header(backend, used)
+        headers[name.lower()] = (name, value)
     headers.update((name.lower(), (name, value)) for name, value in backend.headers)
     return tuple(headers.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from claude_bridge.config.dialects import key_header
 from claude_bridge.config.schema import Limits
 from claude_bridge.core.anthropic import MessagesRequest
 from claude_bridge.core.ids import RandomBytes
@@ -30,7 +31,8 @@ def upstream_request(
         "user-agent": ("User-Agent", user_agent),
     }
     if credential.secret is not None:
-        headers["authorization"] = ("Authorization", f"Bearer {credential.secret.reveal()}")
+        name, value = key_header(backend, credential.secret)
+        headers[name.lower()] = (name, value)
     headers.update((name.lower(), (name, value)) for name, value in backend.headers)
     return UpstreamRequest(
         backend=backend,

@@ -126,11 +126,16 @@ class Planner:
         return Model(alias=name, backend=backend.name, name=name)
 
     def _window(self, backend: Backend, model: Model, credential: Secret | None) -> int | None:
-        """Give the window as configured, else as the backend's list tells, which is asked for but not waited for."""
-        if model.context_window is not None:
+        """Give the window as configured, else as the backend's list tells, which is asked for but not waited for.
+
+        The list also tells what an unknown backend is.
+        """
+        if model.context_window is not None and not self._detection.wonders(backend):
             return model.context_window
         shown = for_list(self._config, backend, credential, answers=True)
         self._lists.fetch(backend, shown)
+        if model.context_window is not None:
+            return model.context_window
         info = find(self._lists.known(backend, shown), model.name)
         return info.context_window if info is not None else None
 
