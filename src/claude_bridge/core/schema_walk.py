@@ -28,9 +28,9 @@ VOCABULARY: Final = MAPS | LISTS | SINGLES | {
     "$schema", "$id", "id", "$ref", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor",
     "$comment", "$vocabulary", "type", "enum", "const", "title", "description", "default", "examples", "example",
     "deprecated", "readOnly", "writeOnly", "nullable", "format", "pattern", "minLength", "maxLength", "minimum",
-    "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minItems", "maxItems", "uniqueItems", "minContains",
-    "maxContains", "required", "minProperties", "maxProperties", "dependencies", "dependentRequired", "discriminator",
-    "contentEncoding", "contentMediaType", "contentSchema", "strict",
+    "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minItems", "maxItems", "uniqueItems",
+    "minContains", "maxContains", "required", "minProperties", "maxProperties", "dependencies", "dependentRequired",
+    "discriminator", "contentEncoding", "contentMediaType", "contentSchema", "strict",
 }  # fmt: skip
 """Keywords of JSON Schema from draft 4 on, and of OpenAPI."""
 
