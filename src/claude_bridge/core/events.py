@@ -143,6 +143,20 @@ class Usage:
     web_search_requests: int = 0
     raw: Mapping[str, object] = field(factory=dict, eq=False)
 
+    def plus(self, more: Usage) -> Usage:
+        """Add what another turn of the model cost for the same answer."""
+        thoughts = [count for count in (self.thinking_tokens, more.thinking_tokens) if count is not None]
+        return Usage(
+            input_tokens=self.input_tokens + more.input_tokens,
+            output_tokens=self.output_tokens + more.output_tokens,
+            cache_read_tokens=self.cache_read_tokens + more.cache_read_tokens,
+            cache_write_tokens=self.cache_write_tokens + more.cache_write_tokens,
+            thinking_tokens=sum(thoughts) if thoughts else None,
+            estimated=self.estimated or more.estimated,
+            web_search_requests=self.web_search_requests + more.web_search_requests,
+            raw=more.raw,
+        )
+
 
 @define
 class Finished:

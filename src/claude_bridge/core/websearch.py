@@ -187,7 +187,8 @@ class Searching:
 
     def _finished(self, finished: Finished) -> list[Event]:
         self.turns += 1
-        self._usage = _sum(self._usage, self._turn.usage or Usage())
+        cost = self._turn.usage or Usage()
+        self._usage = cost if self._usage is None else self._usage.plus(cost)
         if not self._hidden or finished.reason is not FinishReason.STOPPED:
             return [self._whole(finished)]
         self._withheld = finished
@@ -275,19 +276,3 @@ def _query(tool_input: object) -> str:
 
 def _raw(blocks: Iterable[dict[str, object]]) -> list[wire.Raw]:
     return [wire.Raw(wire.encode(block)) for block in blocks]
-
-
-def _sum(before: Usage | None, usage: Usage) -> Usage:
-    """Add up what two turns cost."""
-    if before is None:
-        return usage
-    thoughts = [count for count in (before.thinking_tokens, usage.thinking_tokens) if count is not None]
-    return Usage(
-        input_tokens=before.input_tokens + usage.input_tokens,
-        output_tokens=before.output_tokens + usage.output_tokens,
-        cache_read_tokens=before.cache_read_tokens + usage.cache_read_tokens,
-        cache_write_tokens=before.cache_write_tokens + usage.cache_write_tokens,
-        thinking_tokens=sum(thoughts) if thoughts else None,
-        estimated=before.estimated or usage.estimated,
-        raw=usage.raw,
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from claude_bridge.core.events import Finished, SearchHit, SearchResulted, ServerToolCalled
 from claude_bridge.core.request import decode
@@ -11,7 +11,7 @@ from claude_bridge.services.dispatch.detours import detours
 from claude_bridge.services.interfaces import SearchFailed
 from claude_bridge.testing.chat import ToolCall, chat_stream, token_usage
 from claude_bridge.testing.fakes import HeldSearch
-from tests.services.dispatch.stage import HELLO, ONE, Stage, asking, configured
+from tests.services.dispatch.stage import HELLO, ONE, Stage, asking, configured, refusal
 
 SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 2}
 FORCED: dict[str, Any] = {"tools": [SEARCH], "tool_choice": {"type": "tool", "name": "web_search"}}
@@ -172,3 +172,83 @@ class DocumentTests:
         self.ask(stage)
         assert not stage.documents.asked
         assert stage.sent["messages"][0]["content"][0]["type"] == "file"
+
+
+class ShapeTests:
+    """Answers of a required shape from a backend that does not see to it."""
+
+    TOLD = ONE.replace("context_window = 100000", "structured_output = instruction")
+    SCHEMA: ClassVar = {
+        "type": "object",
+        "properties": {"title": {"type": "string"}},
+        "required": ["title"],
+        "additionalProperties": False,
+    }
+
+    def ask(self, text: str = TOLD) -> Stage:
+        """Ask for a title."""
+        stage = Stage(configured(text))
+        stage.run(output_config={"format": {"type": "json_schema", "schema": self.SCHEMA}})
+        stage.call.head()
+        return stage
+
+    def test_right_at_once(self) -> None:
+        """A right answer comes as JSON and nothing else, whatever the model wrote around it."""
+        stage = self.ask()
+        assert "response_format" not in stage.sent
+        assert '"required":["title"]' in stage.sent["messages"][0]["content"]
+        stage.call.data(*chat_stream(text='Sure!\n```json\n{"title": "Hello"}\n```'))
+        assert stage.downstream.text == '{"title": "Hello"}'
+        assert len(stage.client.calls) == 1
+
+    def test_repaired(self) -> None:
+        """A wrong answer is asked for once more with what is wrong, and the client sees the right one alone."""
+        stage = self.ask()
+        stage.call.data(*chat_stream(text='{"name": "Hello"}', usage=token_usage(100, 10)))
+        assert [message["role"] for message in stage.sent["messages"]][-2:] == ["assistant", "user"]
+        assert "name" in stage.sent["messages"][-1]["content"]
+        assert stage.downstream.text == ""
+        stage.call.head()
+        stage.call.data(*chat_stream(text='{"title": "Hello"}', usage=token_usage(150, 8)))
+        assert stage.downstream.text == '{"title": "Hello"}'
+        assert stage.outcomes == ("ok", "ok", "ok")
+        assert stage.downstream.usage is not None
+        assert (stage.downstream.usage.input_tokens, stage.downstream.usage.output_tokens) == (250, 18)
+
+    def test_wrong_again(self) -> None:
+        """A model that cannot do it is not asked a third time: the client gets what it wrote."""
+        stage = self.ask()
+        stage.call.data(*chat_stream(text="no"))
+        stage.call.head()
+        stage.call.data(*chat_stream(text="never"))
+        assert stage.downstream.text == "never"
+        assert len(stage.client.calls) == 2
+
+    def test_cut(self) -> None:
+        """An answer that was cut by its limit is given as it is, with the reason."""
+        stage = self.ask()
+        stage.call.data(*chat_stream(text='{"title": "Hel', finish="length"))
+        assert stage.downstream.text == '{"title": "Hel'
+        assert len(stage.client.calls) == 1
+
+    def test_called(self) -> None:
+        """A tool call instead of an answer is no wrong answer."""
+        stage = self.ask()
+        stage.call.data(*chat_stream(text="Let me look.", tool_calls=[ToolCall(id="c", name="Bash", arguments="{}")]))
+        assert stage.downstream.text == "Let me look."
+        assert len(stage.client.calls) == 1
+
+    def test_backend_sees_to_it(self) -> None:
+        """Where the backend takes schemas the answer streams as it comes."""
+        stage = self.ask(ONE)
+        assert stage.sent["response_format"]["type"] == "json_schema"
+        stage.call.data(*chat_stream(text='{"name": "Hello"}')[:3])
+        assert stage.downstream.text
+
+    def test_refused_by_the_backend(self) -> None:
+        """A backend that turns out to take no schemas is asked in words, and from then on at once."""
+        stage = self.ask(ONE)
+        stage.call.head(400)
+        stage.call.data(refusal("response_format.type: json_schema is not supported by this model"))
+        stage.call.end()
+        assert stage.sent.get("response_format", {}).get("type") != "json_schema"

@@ -8,16 +8,23 @@ how the answer ends.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from io import StringIO
 from typing import Protocol
 
-from attrs import define
-from twisted.internet.defer import Deferred
+from attrs import define, evolve, field
+from twisted.internet.defer import Deferred, succeed
 
 from claude_bridge.config.schema import Limits
+from claude_bridge.core import structured
 from claude_bridge.core.anthropic import MessagesRequest
-from claude_bridge.core.events import Event, Finished
+from claude_bridge.core.errors import UpstreamProtocolError
+from claude_bridge.core.events import Event, Finished, FinishReason, TextDelta, ToolCallStarted, Usage
 from claude_bridge.core.ids import RandomBytes
+from claude_bridge.core.openai import ChatMessage
+from claude_bridge.core.request import Translation
 from claude_bridge.core.searchtool import search_tool
+from claude_bridge.core.sizes import size
+from claude_bridge.core.structured import Structured, cleaned, repair_messages
 from claude_bridge.core.websearch import SearchCall, Searching
 from claude_bridge.services.interfaces import SearchEngine, SearchFailed
 
@@ -31,8 +38,15 @@ class Detour(Protocol):
     def wanted(self) -> bool:
         """Whether the end of the answer was kept back, so that `settle` must be called."""
 
+    @property
+    def more(self) -> Sequence[ChatMessage]:
+        """Messages for the end of the conversation."""
+
     def begin(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
         """Give the request of the attempt that begins now; what an attempt before it left is forgotten."""
+
+    def sent(self, sent: Translation) -> None:
+        """Learn what the backend was really asked."""
 
     def take(self, events: Sequence[Event]) -> Sequence[Event]:
         """Take what one read of the backend's answer gave, and give what the client is to get of it now."""
@@ -47,6 +61,7 @@ class SearchDetour:
 
     _searching: Searching
     _engine: SearchEngine
+    more: Sequence[ChatMessage] = ()
 
     @property
     def wanted(self) -> bool:
@@ -57,6 +72,9 @@ class SearchDetour:
         """Give the request with the searches so far."""
         del asked  # it is the one that `Searching` was made with
         return self._searching.begin(estimate)
+
+    def sent(self, sent: Translation) -> None:
+        """Take no notice."""
 
     def take(self, events: Sequence[Event]) -> Sequence[Event]:
         """Keep the calls of the search tool back."""
@@ -81,12 +99,85 @@ class SearchDetour:
             return self._searching.failed(call, error.error_code)
 
 
+@define(eq=False)
+class RepairDetour:
+    """An answer of a required shape, from a server that does not see to it: checked here, asked for once more.
+
+    The answer is kept back until it is there, since a client cannot take back the beginning of a wrong one.
+
+    :ivar wanted: a wrong answer was kept back.
+    :ivar more: that answer, and what is wrong with it.
+    """
+
+    _max_size: int
+    wanted: bool = field(default=False, init=False)
+    more: Sequence[ChatMessage] = field(default=(), init=False)
+    _shape: Structured | None = field(default=None, init=False)
+    _text: StringIO = field(factory=StringIO, init=False)
+    _size: int = field(default=0, init=False)
+    _called: bool = field(default=False, init=False)
+    _spent: Usage | None = field(default=None, init=False)
+
+    def begin(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
+        """Begin with nothing."""
+        del estimate
+        self._text, self._size, self._called = StringIO(), 0, False
+        return asked
+
+    def sent(self, sent: Translation) -> None:
+        """Learn whether the server sees to the shape itself."""
+        self._shape = sent.structured
+
+    def take(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Keep text back, and look at it at the end."""
+        if self._shape is None and self._spent is None:
+            return events
+        passed: list[Event] = []
+        for event in events:
+            match event:
+                case TextDelta():
+                    self._keep(event.text)
+                case Finished():
+                    passed += self._finished(event)
+                case _:
+                    self._called = self._called or isinstance(event, ToolCallStarted)
+                    passed.append(event)
+        return passed
+
+    def settle(self, emit: Emit) -> Deferred[Finished | None]:
+        """Ask once more."""
+        del emit
+        self.wanted = False
+        return succeed(None)
+
+    def _keep(self, text: str) -> None:
+        self._size += size(text)
+        if self._size > self._max_size:
+            raise UpstreamProtocolError(f"the answer is larger than {self._max_size} bytes")
+        self._text.write(text)
+
+    def _finished(self, finished: Finished) -> list[Event]:
+        text = self._text.getvalue()
+        complete = self._shape is not None and not self._called and finished.reason is FinishReason.STOPPED
+        mistake = self._shape.check(text) if self._shape is not None and complete else None
+        if mistake is not None and not self.more:
+            self.more, self.wanted, self._spent = repair_messages(text, mistake), True, finished.usage or Usage()
+            return []
+        if self._spent is not None and finished.usage is not None:
+            finished = evolve(finished, usage=self._spent.plus(finished.usage))
+        said = cleaned(text) if complete else text
+        return [TextDelta(said), finished] if said else [finished]
+
+
 def detours(
     asked: MessagesRequest, engine: SearchEngine | None, limits: Limits, random_bytes: RandomBytes
 ) -> tuple[Detour, ...]:
-    """Make the detours that a request may need."""
+    """Make the detours that a request may need; raises `InvalidRequest` for a shape that is none."""
+    found: list[Detour] = []
     tool = search_tool(asked.tools) if engine is not None and asked.tools else None
-    if engine is None or tool is None:
-        return ()
-    searching = Searching(tool=tool, request=asked, random_bytes=random_bytes, max_size=limits.max_answer)
-    return (SearchDetour(searching, engine),)
+    if engine is not None and tool is not None:
+        searching = Searching(tool=tool, request=asked, random_bytes=random_bytes, max_size=limits.max_answer)
+        found.append(SearchDetour(searching, engine))
+    if structured.wanted(asked) is not None:
+        found.append(RepairDetour(limits.max_answer))
+    return tuple(found)

@@ -11,6 +11,7 @@ from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.reader import Reader
 from claude_bridge.core.request import Translation
 from claude_bridge.core.target import Target
+from claude_bridge.core.wire import Raw
 from claude_bridge.services.dispatch.credentials import UpstreamCredential
 from claude_bridge.services.dispatch.plan import Choice
 from claude_bridge.services.interfaces import UpstreamRequest
@@ -56,7 +57,15 @@ def reader(
         stop_sequences=tuple(asked.stop_sequences or ()),
         context_window=target.context_window,
         thinking_opened=target.thinking_opened,
+        recoverable=_recoverable(sent, target),
         max_event=limits.max_event,
         max_held=limits.max_held_arguments,
         max_answer=limits.max_answer,
     )
+
+
+def _recoverable(sent: Translation, target: Target) -> dict[str, Raw]:
+    """Give the tools whose calls are to be looked for in the text, with their schemas."""
+    if not target.recover_tool_calls:
+        return {}
+    return {tool.function.name: tool.function.parameters for tool in sent.fields.tools or ()}

@@ -283,8 +283,15 @@ class Run:
         for detour in self._detours:
             asked = detour.begin(asked, estimate)
         sent = request.translate(
-            asked, target, estimate=estimate, max_tokens=self._limit(target), documents=self._texts
+            asked,
+            target,
+            estimate=estimate,
+            max_tokens=self._limit(target),
+            documents=self._texts,
+            more=[message for detour in self._detours for message in detour.more],
         )
+        for detour in self._detours:
+            detour.sent(sent)
         self._sent, self._upstream = sent, credential
         self._note_slimmed(backend, sent)
         self._admission = services.breaker.admit(backend)  # last: whoever is admitted must report
