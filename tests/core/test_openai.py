@@ -18,6 +18,7 @@ from claude_bridge.core.openai import (
     ImageUrl,
     JsonSchema,
     NamedToolChoice,
+    Part,
     ResponseFormat,
     StreamOptions,
     TextPart,
@@ -42,16 +43,14 @@ EVERYTHING = ChatRequest(
     parallel_tool_calls=False,
     tools=[FunctionTool(FunctionDefinition("f", "Does f.", SCHEMA))],
 )
+PARTS: list[Part] = [
+    TextPart("see"),
+    ImagePart(ImageUrl("https://example.org/x.png")),
+    FilePart(FileData("x.pdf", "data:application/pdf;base64,AA==")),
+]
 MESSAGES = [
     ChatMessage("system", "be kind"),
-    ChatMessage(
-        "user",
-        [
-            TextPart("see"),
-            ImagePart(ImageUrl("https://example.org/x.png")),
-            FilePart(FileData("x.pdf", "data:application/pdf;base64,AA==")),
-        ],
-    ),
+    ChatMessage("user", PARTS),
     ChatMessage("assistant", None, "hm", [ToolCall("a", FunctionCall("f", "{}"))]),
     ChatMessage("tool", "done", tool_call_id="a"),
 ]
