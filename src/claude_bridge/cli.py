@@ -15,6 +15,7 @@ from claude_bridge import client_environment
 from claude_bridge.config.dump import dump
 from claude_bridge.config.load import load
 from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors
+from claude_bridge.config.state import state_directory
 from claude_bridge.release import product
 
 
@@ -117,7 +118,11 @@ def check_config(options: argparse.Namespace, surroundings: Surroundings) -> int
 
 def dump_config(options: argparse.Namespace, surroundings: Surroundings) -> int:
     """Print what holds, defaults included."""
-    sys.stdout.write(dump(load(options.config, surroundings.environ)))
+    from claude_bridge.services.state import found_out  # noqa: PLC0415 - no other command needs it
+
+    config = load(options.config, surroundings.environ)
+    known = found_out(state_directory(config.server.state_dir, surroundings.environ), config.backends)
+    sys.stdout.write(dump(config, known.of))
     return 0
 
 

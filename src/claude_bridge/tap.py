@@ -57,7 +57,10 @@ class Options(usage.Options):
             _report(errors, for_a_person=for_a_person)
             raise SystemExit(EXIT_CONFIG) from None
         if self["dump-config"]:
-            sys.stdout.write(dump(config))
+            from claude_bridge.services.state import found_out  # noqa: PLC0415 - nothing else needs it so early
+
+            known = found_out(state_directory(config.server.state_dir, os.environ), config.backends)
+            sys.stdout.write(dump(config, known.of))
             raise SystemExit(0)
         if self["check-config"]:
             sys.stdout.write(f"{config.source}: valid\n")

@@ -10,6 +10,7 @@ from claude_bridge.config.dump import dump
 from claude_bridge.config.load import parse
 from claude_bridge.config.schema import Backend, Breaker, Config, Limits, Log, Model, Route, Server, WebSearch
 from claude_bridge.config.sections import KINDS
+from claude_bridge.core.dialects.registry import DIALECTS, Decided
 from tests.config.files import config_of, mistakes, reading
 
 SECONDS = st.floats(0.001, 86_400, allow_nan=False)
@@ -143,6 +144,8 @@ class DumpTests:
         known = "\ndialect = auto\n# auto is chutes here: host llm.chutes.ai\n"
         assert known in dump(config_of("[backend:b]\nurl = https://llm.chutes.ai/v1\n"))
         assert "auto is" not in dump(config_of("[backend:b]\ndialect = generic\n"))
+        learned = dump(config_of(""), lambda _: Decided(DIALECTS["vllm"], "owned_by vllm, found out earlier"))
+        assert "dialect = auto\n# auto is vllm here: owned_by vllm, found out earlier\n" in learned
 
     def test_whether_backend_models_are_listed(self) -> None:
         """The derived default of list_backend_models is spelled out."""

@@ -18,11 +18,13 @@ from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 from twisted.logger import LogLevel, capturedLogs
 
+from claude_bridge.config.dialects import UNKNOWN
 from claude_bridge.config.schema import Backend
+from claude_bridge.core.dialect import Clues
 from claude_bridge.services.detection import Detection
 from claude_bridge.services.kept import Kept
 from claude_bridge.services.learned import Learned
-from claude_bridge.services.state import LARGEST, NAME, SAVE_SECONDS, STOP_SECONDS, StateFile, read, replace
+from claude_bridge.services.state import LARGEST, NAME, SAVE_SECONDS, STOP_SECONDS, StateFile, found_out, read, replace
 
 BOX = Backend(name="box", url="http://box.test/v1")
 
@@ -280,3 +282,28 @@ class TroubleTests:
         while any(thread.is_alive() for thread in threads):
             assert read(tmp_path / NAME) in contents
         assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
+
+class FoundOutTests:
+    """What can be asked without a daemon."""
+
+    def test_dialect(self, tmp_path: Path) -> None:
+        """What an earlier run found out of a backend is told with its reason, and the file stays as it is."""
+        running = state(tmp_path, Clock())
+        running.kept.detection.revealed(BOX, Clues(owners=("vllm",)))
+        learn(running, 5)
+        running.stop()
+        before = (tmp_path / NAME).read_bytes()
+        decided = found_out(str(tmp_path), {"box": BOX}).of(BOX)
+        assert decided.dialect.name == "vllm"
+        assert "found out earlier" in decided.why
+        assert (tmp_path / NAME).read_bytes() == before
+
+    @pytest.mark.parametrize("content", [None, b"", b"nonsense", b'{"version": 99}', b"[]"])
+    def test_nothing(self, tmp_path: Path, content: bytes | None) -> None:
+        """Without a file that makes sense nothing is known, and nothing is changed."""
+        if content is not None:
+            (tmp_path / NAME).write_bytes(content)
+        assert found_out(str(tmp_path), {"box": BOX}).of(BOX) is UNKNOWN
+        assert found_out(None, {"box": BOX}).of(BOX) is UNKNOWN
+        assert [path.name for path in tmp_path.iterdir()] == ([] if content is None else [NAME])

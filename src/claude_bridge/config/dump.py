@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,7 @@ from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.config.secrets import HIDDEN
 from claude_bridge.config.sections import KINDS, Kind
+from claude_bridge.core.dialects.registry import Decided
 from claude_bridge.core.traits import Traits
 
 _OVERRIDES = frozenset(each.name for each in fields(Traits))
@@ -22,8 +23,11 @@ _KEY_WORDS = ("auth", "key", "secret", "token", "cookie", "password", "credentia
 """What the name of a header contains if its value is likely to be a key."""
 
 
-def dump(config: Config) -> str:
-    """Give every section and key, defaults included; what is not set stands in a comment that says what holds."""
+def dump(config: Config, decided: Callable[[Backend], Decided] = configured) -> str:
+    """Give every section and key, defaults included; what is not set stands in a comment that says what holds.
+
+    ``decided`` knows what an earlier run of the daemon found out of a backend with ``dialect = auto``.
+    """
     source = " ".join(config.source.split())
     lines = [
         f"# The configuration of claude-bridge, from: {source}",
@@ -35,7 +39,7 @@ def dump(config: Config) -> str:
             for key in kind.keys:
                 lines += _key(kind.word, key, getattr(part, key.name), config)
                 if isinstance(part, Backend) and (key.name, part.dialect) == ("dialect", AUTO):
-                    lines.append(_detected(part))
+                    lines.append(_detected(decided(part)))
     return "\n".join(lines) + "\n"
 
 
@@ -91,9 +95,8 @@ def _derived(word: str, key: str, config: Config) -> str:
     }[key]
 
 
-def _detected(backend: Backend) -> str:
+def _detected(decided: Decided) -> str:
     """Say what ``auto`` stands for."""
-    decided = configured(backend)
     if decided is UNKNOWN:
         return "# auto is generic here, until the backend reveals what it is"
     return f"# auto is {decided.dialect.name} here: {decided.why}"

@@ -11,7 +11,8 @@ import contextlib
 import os
 import stat
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,8 +23,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from claude_bridge.config.schema import Backend
 from claude_bridge.core import wire
+from claude_bridge.services.detection import Detection
 from claude_bridge.services.kept import Kept, NotOurs, OtherVersion
+from claude_bridge.services.learned import Learned
 
 NAME: Final = "learned.json"
 
@@ -144,6 +148,16 @@ class StateFile:
         with contextlib.suppress(OSError):
             self.path.replace(aside)
         _log.warn("{path} makes no sense; it is {aside} now", event="state", path=str(self.path), aside=aside.name)
+
+
+def found_out(directory: str | None, backends: Mapping[str, Backend]) -> Detection:
+    """Give what earlier runs found out of ``backends``; reads and changes nothing else, and never fails."""
+    detection = Detection()
+    kept = Kept(backends=backends, learned=Learned(), detection=detection, unix_time=time.time)
+    if directory is not None:
+        with contextlib.suppress(OSError, OtherVersion, NotOurs, wire.WireError):
+            kept.restore(wire.decode(read(Path(directory, NAME))))
+    return detection
 
 
 def prepare(directory: Path) -> None:
