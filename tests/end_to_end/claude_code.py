@@ -5,9 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import re
-import shutil
 import struct
-import subprocess
 import termios
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -18,14 +16,8 @@ from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
 
 from tests.end_to_end.processes import Watched, killed_late, told_late
-
-VERSION = "2.1.330"
-"""The version whose behaviour the tests know."""
-
-CACHE = Path(__file__).resolve().parents[2] / ".cache"
-
-INSTALL_SECONDS = 600
-"""Limit for npm: 100 MB to download."""
+from tests.npm import CLAUDE_CODE
+from tests.npm import installed as installed_package
 
 TURN_SECONDS = 60.0
 """Limit for one run of the client: it takes two to six seconds."""
@@ -42,39 +34,17 @@ CONTROL = re.compile(r"\x1b\[[0-9;?<>=]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x
 ESCAPE, RETURN, CONTROL_C = "\x1b", "\r", "\x03"
 
 
-def npm() -> str | None:
-    """Find npm."""
-    return shutil.which("npm")
-
-
-def installed(cache: Path = CACHE) -> Path:
-    """Give the client's program, installing it where it is not there yet. Blocks, for minutes on a slow network.
+def installed() -> Path:
+    """Give the client's program, installing it where it is not there yet.
 
     The launcher in ``bin`` is only a placeholder where npm runs no install scripts, so the program is that of the
     platform's own package.
     """
-    folder = cache / f"claude-code-{VERSION}"
-    folder.mkdir(parents=True, exist_ok=True)
-    done = folder / ".complete"
-    with (cache / f"claude-code-{VERSION}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # goes with the process, however it ends
-        if not done.exists():
-            _install(folder)
-            done.touch()
+    folder = installed_package(CLAUDE_CODE)
     found = sorted(folder.glob("node_modules/@anthropic-ai/claude-code-*/claude"))
     if not found:
         raise RuntimeError(f"npm has put no program for this platform into {folder}")
     return found[0]
-
-
-def _install(folder: Path) -> None:
-    command = [npm() or "npm", "install", "--no-audit", "--no-fund", "--no-save", "--prefix", str(folder)]
-    ran = subprocess.run(
-        [*command, f"@anthropic-ai/claude-code@{VERSION}"],
-        capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False,
-    )  # fmt: skip
-    if ran.returncode:
-        raise RuntimeError(f"npm ended with {ran.returncode}:\n{ran.stdout}{ran.stderr}")
 
 
 @define(eq=False)

@@ -1,6 +1,6 @@
 """The real Claude Code client, through the running daemon, with scripted backends that play the model.
 
-What the client does with each answer was measured with the version that `claude_code.VERSION` pins.
+What the client does with each answer was measured with the version that `tests.npm` pins.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ import json
 import re
 import time
 from base64 import b64decode
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime
 from itertools import zip_longest
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 import pytest_twisted
@@ -23,17 +22,27 @@ from claude_bridge.testing.answers import Answer, Cut, Pause, Send, Stall, Step
 from claude_bridge.testing.backend import ScriptedBackend
 from claude_bridge.testing.chat import STREAM_HEADERS, ToolCall, chat_stream, chunk, error, events, sse, token_usage
 from claude_bridge.testing.received import Received
-from tests.end_to_end.claude_code import CONTROL_C, ESCAPE, ClaudeCode, installed, npm
+from tests.end_to_end.claude_code import CONTROL_C, ESCAPE, ClaudeCode
 from tests.end_to_end.conftest import StartDaemon
 from tests.end_to_end.daemon import Daemon, ini
 from tests.end_to_end.llamacpp import DEMO, start_llama
+from tests.end_to_end.users import (
+    ALLOWED,
+    CLIENT,
+    NewUser,
+    calls,
+    messages,
+    new_user,
+    program,
+    requests,
+    said,
+    says,
+    user,
+)
 
-pytestmark = [
-    pytest.mark.client,
-    pytest.mark.skipif(npm() is None, reason="npm is not installed, so Claude Code cannot be"),
-]
+__all__ = ["new_user", "program", "user"]  # fixtures
 
-ALLOWED = ("--allowedTools", "Bash,Read,Edit,Agent,WebSearch,ToolSearch")
+pytestmark = CLIENT
 
 PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAIAAAACUFjqAAAAEklEQVR42mNoUDDAgxhGpbEhAFUVUUGnJ1SKAAAAAElFTkSuQmCC"
 """A PNG of 10 by 10 pixels."""
@@ -44,67 +53,6 @@ GONE_SECONDS = 0.1
 KEY_SECONDS = 1.0
 """Seconds that the client may take over a key, on a busy machine: it waits a little whether more of a sequence comes,
 and takes about 0.05 s."""
-
-
-class NewUser(Protocol):
-    """Makes users of the client, each with an empty home."""
-
-    def __call__(self, daemon: Daemon) -> ClaudeCode:
-        """Make one whose client talks to ``daemon``."""
-
-
-@pytest.fixture(scope="session")
-def program() -> Path:
-    """Give the client's program."""
-    return installed()
-
-
-@pytest.fixture
-def new_user(reactor: Any, program: Path, backend: ScriptedBackend, tmp_path: Path) -> Iterator[NewUser]:
-    """Give the means to make users, and check in the end that every request was good and no daemon had a fault."""
-    served: list[Daemon] = []
-
-    def make(daemon: Daemon) -> ClaudeCode:
-        served.append(daemon)
-        folder = tmp_path / f"user{len(served)}"
-        return ClaudeCode(reactor=reactor, program=program, folder=folder, url=daemon.url)
-
-    yield make
-    assert [one.problems for one in backend.chats] == [()] * len(backend.chats)
-    assert [line for daemon in served for line in daemon.lines if "traceback" in line] == []
-
-
-@pytest.fixture
-def user(new_user: NewUser, daemon: Daemon) -> ClaudeCode:
-    """Give a user of a daemon with default settings."""
-    return new_user(daemon)
-
-
-def says(text: str, **more: Any) -> Answer:
-    """Let the model say something."""
-    return sse(chat_stream(text=text, **more))
-
-
-def calls(name: str, call_id: str = "call_1", *, reasoning: str = "", **arguments: Any) -> Answer:
-    """Let the model call a tool."""
-    call = ToolCall(id=call_id, name=name, arguments=json.dumps(arguments))
-    return sse(chat_stream(reasoning=reasoning, tool_calls=[call]))
-
-
-def messages(received: Received, role: str) -> list[dict[str, Any]]:
-    """Give the messages of one role that the backend got."""
-    return [message for message in received.json["messages"] if message["role"] == role]
-
-
-def said(message: dict[str, Any]) -> str:
-    """Give a message's text."""
-    content = message["content"]
-    return content if isinstance(content, str) else "\n".join(part.get("text", "") for part in content or ())
-
-
-def requests(daemon: Daemon, kind: str = "") -> list[dict[str, Any]]:
-    """Give the log lines of one kind of request."""
-    return [line for line in daemon.events("request") if line["kind"] == kind]
 
 
 class TurnTests:

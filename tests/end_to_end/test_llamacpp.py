@@ -21,7 +21,8 @@ from twisted.web.client import ResponseNeverReceived
 from tests.end_to_end.client import Client
 from tests.end_to_end.conftest import StartDaemon, client_of
 from tests.end_to_end.daemon import Sections, ini
-from tests.end_to_end.llamacpp import MODEL, THINKING, TOOLS, LlamaServer, serve
+from tests.end_to_end.llamacpp import MODEL, THINKING, TOOLS, serve
+from tests.end_to_end.peers import Peer
 from tests.end_to_end.sse import Event, names, text_of
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(400)]
@@ -120,14 +121,14 @@ def result(call: dict[str, Any], text: str) -> dict[str, Any]:
     return {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call["id"], "content": text}]}
 
 
-async def slot(reactor: Any, server: LlamaServer) -> dict[str, Any]:
+async def slot(reactor: Any, server: Peer) -> dict[str, Any]:
     """Ask the server itself for the state of its only slot."""
     (state,) = (await Client(reactor, server.url).get("/slots", seconds=SECONDS)).json
     told: dict[str, Any] = state
     return told
 
 
-async def idle(reactor: Any, server: LlamaServer, seconds: float) -> int:
+async def idle(reactor: Any, server: Peer, seconds: float) -> int:
     """Wait until the server has nothing to do; gives the most tokens of a prompt that it was seen to have read."""
     limit, most = time.monotonic() + seconds, 0
     while (state := await slot(reactor, server))["is_processing"]:
@@ -137,13 +138,13 @@ async def idle(reactor: Any, server: LlamaServer, seconds: float) -> int:
     return most
 
 
-def config_for(server: LlamaServer, sections: Sections | None = None) -> str:
+def config_for(server: Peer, sections: Sections | None = None) -> str:
     """Write a configuration that says of the backend only where it is."""
     return ini(f"{server.url}/v1", sections)
 
 
 @pytest_twisted.async_yield_fixture(scope="module")
-async def plain(reactor: Any) -> AsyncIterator[LlamaServer]:
+async def plain(reactor: Any) -> AsyncIterator[Peer]:
     """Give a server with the model's own template."""
     server = await serve(reactor, WINDOW)
     yield server
@@ -151,7 +152,7 @@ async def plain(reactor: Any) -> AsyncIterator[LlamaServer]:
 
 
 @pytest_twisted.async_yield_fixture(scope="module")
-async def calling(reactor: Any) -> AsyncIterator[LlamaServer]:
+async def calling(reactor: Any) -> AsyncIterator[Peer]:
     """Give a server whose template knows tools."""
     server = await serve(reactor, 2048, TOOLS)
     yield server
@@ -159,7 +160,7 @@ async def calling(reactor: Any) -> AsyncIterator[LlamaServer]:
 
 
 @pytest_twisted.async_yield_fixture(scope="module")
-async def thinking(reactor: Any) -> AsyncIterator[LlamaServer]:
+async def thinking(reactor: Any) -> AsyncIterator[Peer]:
     """Give a server whose template lets the model think."""
     server = await serve(reactor, 2048, THINKING)
     yield server
@@ -170,7 +171,7 @@ class DetectionTests:
     """Nothing is configured but the address."""
 
     @pytest_twisted.ensureDeferred
-    async def test_found_out(self, reactor: Any, start_daemon: StartDaemon, plain: LlamaServer, tmp_path: Path) -> None:
+    async def test_found_out(self, reactor: Any, start_daemon: StartDaemon, plain: Peer, tmp_path: Path) -> None:
         """The dialect is found out and told once; the next start knows it, and what it gives, before any answer."""
         config = config_for(plain, {"server": {"state_dir": str(tmp_path / "state")}, **NAMED})
         first = await start_daemon(config=config)
@@ -198,7 +199,7 @@ class PlainTests:
     """Text, windows and progress, with the model's own template."""
 
     @pytest_twisted.ensureDeferred
-    async def test_streamed(self, reactor: Any, start_daemon: StartDaemon, plain: LlamaServer) -> None:
+    async def test_streamed(self, reactor: Any, start_daemon: StartDaemon, plain: Peer) -> None:
         """An answer comes piece by piece, and says the same as one that comes whole."""
         daemon = await start_daemon(config=config_for(plain))
         client = client_of(reactor, daemon)
@@ -213,7 +214,7 @@ class PlainTests:
 
     @pytest_twisted.ensureDeferred
     @pytest.mark.parametrize("stream", [True, False])
-    async def test_overflow(self, reactor: Any, start_daemon: StartDaemon, plain: LlamaServer, stream: bool) -> None:
+    async def test_overflow(self, reactor: Any, start_daemon: StartDaemon, plain: Peer, stream: bool) -> None:
         """A prompt that is too long is refused in the words that make the client compact, with the true numbers."""
         client = client_of(reactor, await start_daemon(config=config_for(plain)))
         long = {"role": "user", "content": "Tell me what is wrong here. " * 900}
@@ -228,9 +229,7 @@ class PlainTests:
 
     @pytest_twisted.ensureDeferred
     @pytest.mark.parametrize("stream", [True, False])
-    async def test_large_max_tokens(
-        self, reactor: Any, start_daemon: StartDaemon, plain: LlamaServer, stream: bool
-    ) -> None:
+    async def test_large_max_tokens(self, reactor: Any, start_daemon: StartDaemon, plain: Peer, stream: bool) -> None:
         """An answer longer than the window may be asked for, as Claude Code does; the server is asked for less."""
         client = client_of(reactor, await start_daemon(config=config_for(plain)))
         body = asked(stream=stream, max_tokens=128_000, stop_sequences=[","])
@@ -239,7 +238,7 @@ class PlainTests:
         assert 1024 <= (await slot(reactor, plain))["params"]["max_tokens"] < WINDOW
 
     @pytest_twisted.ensureDeferred
-    async def test_progress(self, reactor: Any, start_daemon: StartDaemon, plain: LlamaServer) -> None:
+    async def test_progress(self, reactor: Any, start_daemon: StartDaemon, plain: Peer) -> None:
         """A stream begins with the true length of a long prompt while this is being read, and pings until then."""
         daemon = await start_daemon(config=config_for(plain, {"server": {"commit_after": "1", "ping_interval": "1"}}))
         sent = time.monotonic()
@@ -258,7 +257,7 @@ class PlainTests:
         assert max(gaps) < max(5, reading_seconds / 2)
 
     @pytest_twisted.ensureDeferred
-    async def test_leaves_answer(self, reactor: Any, start_daemon: StartDaemon, plain: LlamaServer) -> None:
+    async def test_leaves_answer(self, reactor: Any, start_daemon: StartDaemon, plain: Peer) -> None:
         """A client that leaves in the middle of an answer takes the model's work with it."""
         daemon = await start_daemon(config=config_for(plain))
         reading = await client_of(reactor, daemon).send("POST", MESSAGES, asked(max_tokens=3000))
@@ -270,7 +269,7 @@ class PlainTests:
         assert (await daemon.wait_for("request"))["outcome"] == "client_left"
 
     @pytest_twisted.ensureDeferred
-    async def test_leaves_prompt(self, reactor: Any, start_daemon: StartDaemon, plain: LlamaServer) -> None:
+    async def test_leaves_prompt(self, reactor: Any, start_daemon: StartDaemon, plain: Peer) -> None:
         """A client that leaves while its prompt is read takes this work with it too, before it is half done."""
         daemon = await start_daemon(config=config_for(plain))
         other = {"role": "user", "content": "Another word. " * 900}
@@ -292,9 +291,7 @@ class ToolTests:
 
     @pytest_twisted.ensureDeferred
     @pytest.mark.parametrize("choice", [{"type": "tool", "name": "get_weather"}, {"type": "any"}], ids=["tool", "any"])
-    async def test_loop(
-        self, reactor: Any, start_daemon: StartDaemon, calling: LlamaServer, choice: dict[str, Any]
-    ) -> None:
+    async def test_loop(self, reactor: Any, start_daemon: StartDaemon, calling: Peer, choice: dict[str, Any]) -> None:
         """A forced call comes as a stream of valid JSON for the tool, and its result is answered with text."""
         client = client_of(reactor, await start_daemon(config=config_for(calling)))
         tools = [TIME, WEATHER]
@@ -317,7 +314,7 @@ class ToolTests:
         assert tool_uses(answered) == []
 
     @pytest_twisted.ensureDeferred
-    async def test_one_of_two(self, reactor: Any, start_daemon: StartDaemon, calling: LlamaServer) -> None:
+    async def test_one_of_two(self, reactor: Any, start_daemon: StartDaemon, calling: Peer) -> None:
         """The tool that the client names is the one that is called, however little it has to do with the question."""
         client = client_of(reactor, await start_daemon(config=config_for(calling)))
         body = asked(PARIS, tools=[TIME, WEATHER], tool_choice={"type": "tool", "name": "get_time"})
@@ -329,7 +326,7 @@ class ThinkingTests:
     """Thinking, with a template that opens it in the prompt."""
 
     @pytest_twisted.ensureDeferred
-    async def test_streamed(self, reactor: Any, start_daemon: StartDaemon, thinking: LlamaServer) -> None:
+    async def test_streamed(self, reactor: Any, start_daemon: StartDaemon, thinking: Peer) -> None:
         """Thinking comes as a stream of its own, ends when its budget is used up, and the answer follows."""
         client = client_of(reactor, await start_daemon(config=config_for(thinking)))
         asks = {"thinking": {"type": "enabled", "budget_tokens": 1024}}  # more than max_tokens, so three quarters of it
@@ -348,7 +345,7 @@ class ThinkingTests:
 
     @pytest_twisted.ensureDeferred
     @pytest.mark.parametrize("stream", [True, False])
-    async def test_hidden(self, reactor: Any, start_daemon: StartDaemon, thinking: LlamaServer, stream: bool) -> None:
+    async def test_hidden(self, reactor: Any, start_daemon: StartDaemon, thinking: Peer, stream: bool) -> None:
         """An answer that was thinking alone, of which nothing is shown, does not pass for a finished empty one."""
         client = client_of(reactor, await start_daemon(config=config_for(thinking)))
         body = asked(system=ALWAYS, thinking={"type": "disabled"}, stream=stream)
@@ -363,7 +360,7 @@ class ThinkingTests:
         assert 0 < told["usage"]["output_tokens"] < body["max_tokens"]  # the model had said all that it wanted to
 
     @pytest_twisted.ensureDeferred
-    async def test_disabled(self, reactor: Any, start_daemon: StartDaemon, thinking: LlamaServer) -> None:
+    async def test_disabled(self, reactor: Any, start_daemon: StartDaemon, thinking: Peer) -> None:
         """Thinking that the client switches off is switched off in the model."""
         client = client_of(reactor, await start_daemon(config=config_for(thinking)))
         body = asked(thinking={"type": "disabled"})
@@ -416,14 +413,14 @@ class CountTests:
     """``count_tokens``, against what the server then says it has read."""
 
     @pytest_twisted.ensureDeferred
-    async def test_calls(self, reactor: Any, start_daemon: StartDaemon, calling: LlamaServer) -> None:
+    async def test_calls(self, reactor: Any, start_daemon: StartDaemon, calling: Peer) -> None:
         """Conversations with tools are counted to the token."""
         client = client_of(reactor, await start_daemon(config=config_for(calling)))
         for name, body in CALLS.items():
             await assert_counted(client, name, body)
 
     @pytest_twisted.ensureDeferred
-    async def test_thoughts(self, reactor: Any, start_daemon: StartDaemon, thinking: LlamaServer) -> None:
+    async def test_thoughts(self, reactor: Any, start_daemon: StartDaemon, thinking: Peer) -> None:
         """So are conversations whose prompt depends on whether there is to be thinking."""
         client = client_of(reactor, await start_daemon(config=config_for(thinking)))
         for name, body in THOUGHTS.items():
