@@ -52,6 +52,12 @@ context_window = 100000
 models = glm
 """
 
+DOCUMENT = {
+    "type": "document",
+    "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="},
+    "title": "Report",
+}
+
 HELLO = chat_stream(text="Hello there")
 EMPTY = events([chunk({"role": "assistant", "content": ""}), chunk({}, finish="stop")])
 

@@ -11,17 +11,11 @@ from claude_bridge.services.dispatch.detours import detours
 from claude_bridge.services.interfaces import SearchFailed
 from claude_bridge.testing.chat import ToolCall, chat_stream, token_usage
 from claude_bridge.testing.fakes import HeldSearch
-from tests.services.dispatch.stage import HELLO, ONE, Stage, asking, configured, refusal
+from tests.services.dispatch.stage import DOCUMENT, HELLO, ONE, Stage, asking, configured, refusal
 
 SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 2}
 FORCED: dict[str, Any] = {"tools": [SEARCH], "tool_choice": {"type": "tool", "name": "web_search"}}
 HIT = SearchHit("Twisted", "https://twisted.org", "An event-driven engine.")
-
-DOCUMENT = {
-    "type": "document",
-    "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="},
-    "title": "Report",
-}
 
 
 def wanting(*queries: str) -> tuple[bytes, ...]:

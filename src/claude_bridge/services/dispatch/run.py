@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
-from claude_bridge.core import counting, failures, media, overflow, preflight, request
+from claude_bridge.core import failures, overflow, request
 from claude_bridge.core.anthropic import MessagesRequest
 from claude_bridge.core.errors import BridgeError, BridgeFault, CircuitOpen, InternalFault, UpstreamError
 from claude_bridge.core.events import Event, Finished, FinishReason, ReasoningDelta, TextDelta, ToolCallStarted, Usage
@@ -34,6 +34,7 @@ from claude_bridge.services.dispatch.credentials import UpstreamCredential, for_
 from claude_bridge.services.dispatch.detours import Detour, detours
 from claude_bridge.services.dispatch.outgoing import reader, upstream_request
 from claude_bridge.services.dispatch.plan import Choice, Plan, Planner
+from claude_bridge.services.dispatch.prompt import Prompt
 from claude_bridge.services.dispatch.remedy import missing_capability, remedy
 from claude_bridge.services.interfaces import (
     Admission,
@@ -98,7 +99,7 @@ class Run:
     _choices: list[Choice] = field(factory=list, init=False)
     _detours: tuple[Detour, ...] = field(default=(), init=False)
     _turn: int = field(default=0, init=False)
-    _texts: dict[str, str] = field(factory=dict, init=False)
+    _prompt: Prompt = field(init=False)
     _awaited: Deferred[Any] | None = field(default=None, init=False)
     _choice: Choice | None = field(default=None, init=False)
     _target: Target | None = field(default=None, init=False)
@@ -123,6 +124,11 @@ class Run:
             client=self.client_name,
             peer=self.peer,
         )
+
+    @_prompt.default
+    def _measured(self) -> Prompt:
+        services = self._services
+        return Prompt(request=self._request, facts=self._facts, learned=services.learned, windows=services.windows)
 
     def start(self) -> None:
         """Begin; everything else reaches the client through the downstream."""
@@ -258,40 +264,25 @@ class Run:
 
     def _reads_documents(self, choice: Choice) -> bool:
         """Begin to read the documents that this choice needs as text, and tell whether they must be waited for."""
-        if choice.target.pdf != "text":
-            return False
-        missing = [data for data in media.pdfs(self._request) if data not in self._texts]
-        if not missing:
+        unread = self._prompt.unread(choice.target)
+        if not unread:
             return False
 
         def read(texts: list[str]) -> None:
-            self._texts.update(zip(missing, texts, strict=True))
+            self._prompt.texts.update(zip(unread, texts, strict=True))
             self._try()
 
-        self._wait_for(gatherResults(map(self._services.documents.text, missing), consumeErrors=True), read)
+        self._wait_for(gatherResults(map(self._services.documents.text, unread), consumeErrors=True), read)
         return True
 
     def _attempt_at(self, choice: Choice) -> None:
         self._reason = ""
         services, backend = self._services, choice.backend.name
         target = self._target = services.learned.applied(backend, choice.target)
-        estimate = services.learned.estimate(backend, target.model, self._facts.estimate)
-        services.windows.check(backend, target)
-        self._refuse_too_long(backend, target)
+        self._prompt.check(backend, target)
         credential = for_backend(choice.backend, services.config.server.credentials, self._credential)
-        asked = self._request
-        for detour in self._detours:
-            asked = detour.begin(asked, estimate)
-        sent = request.translate(
-            asked,
-            target,
-            estimate=estimate,
-            max_tokens=self._limit(target),
-            documents=self._texts,
-            more=[message for detour in self._detours for message in detour.more],
-        )
-        for detour in self._detours:
-            detour.sent(sent)
+        estimate = self._prompt.estimate(backend, target)
+        asked, sent = self._translated(target, estimate)
         self._sent, self._upstream = sent, credential
         self._note_slimmed(backend, sent)
         self._admission = services.breaker.admit(backend)  # last: whoever is admitted must report
@@ -311,6 +302,23 @@ class Run:
             )
         self._attempt.start(services.client, upstream_request(choice, sent, credential, services.user_agent))
 
+    def _translated(self, target: Target, estimate: int) -> tuple[MessagesRequest, Translation]:
+        """Give the request of this turn, as the client would have made it and as the backend gets it."""
+        asked = self._request
+        for detour in self._detours:
+            asked = detour.begin(asked, estimate)
+        sent = request.translate(
+            asked,
+            target,
+            estimate=estimate,
+            max_tokens=self._limit(target),
+            documents=self._prompt.texts,
+            more=[message for detour in self._detours for message in detour.more],
+        )
+        for detour in self._detours:
+            detour.sent(sent)
+        return asked, sent
+
     def _note_slimmed(self, backend: str, sent: Translation) -> None:
         """Log what tools' schemas lost on the way, once for each set of keys: nobody should wonder where they went."""
         if not sent.slimmed:
@@ -325,18 +333,6 @@ class Run:
                 backend=backend,
                 keys=", ".join(sorted(note.slimmed)),
             )
-
-    def _refuse_too_long(self, backend: str, target: Target) -> None:
-        """Raise `ContextOverflow` for a prompt that surely does not fit, instead of sending it."""
-        refused = preflight.refusal(
-            target,
-            rough=self._facts.estimate,
-            max_tokens=self._request.max_tokens,
-            known=self._services.learned.note(backend, target.model),
-            count=lambda: self._counted(target),
-        )
-        if refused is not None:
-            raise refused
 
     def _limit(self, target: Target) -> int | None:
         """Give the shrunk ``max_tokens``, if an overflow shrank it; it holds for all later tries."""
@@ -356,7 +352,7 @@ class Run:
     ) -> BridgeError | None:
         """Try once more in another way and give None, or give what the client is told."""
         services, backend = self._services, choice.backend.name
-        estimate = services.learned.estimate(backend, target.model, self._facts.estimate)
+        estimate = self._prompt.estimate(backend, target)
         note = services.learned.note(backend, target.model)
         retry = remedy(failure, sent, note, estimate=estimate, window=target.context_window)
         if retry is not None and self._again(retry.why):
@@ -423,19 +419,10 @@ class Run:
             detection.revealed(choice.backend, self._attempt.clues())
 
     def _learn(self, finished: Finished) -> None:
-        """Compare the prompt's true length with ours."""
-        choice, target, usage, roughly = self._choice, self._target, finished.usage, self._facts.estimate
-        if choice is None or target is None or usage is None or self._turn:
-            return
-        true = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
-        if preflight.teaches(target, rough=roughly, true=true):
-            self._services.learned.prompt_counted(
-                choice.backend.name, target.model, roughly, usage, lambda: self._counted(target)
-            )
-
-    def _counted(self, target: Target) -> int:
-        """Count the prompt with care: about 10 ms for a large conversation."""
-        return counting.count(self._request, strip_attribution=target.strip_attribution, documents=self._texts)
+        """Compare the prompt's true length with ours; a later turn's is not the client's prompt."""
+        choice, target = self._choice, self._target
+        if choice is not None and target is not None and finished.usage is not None and not self._turn:
+            self._prompt.counted(choice.backend.name, target, finished.usage)
 
     def _attempt_over(self, outcome: str, usage: Usage | None, error: BridgeError | None = None) -> None:
         """Book the current attempt, which is over, and tell the breaker how it went."""

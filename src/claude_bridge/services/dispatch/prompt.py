@@ -1,0 +1,61 @@
+"""One request's prompt: how long it is for the model that gets it, and what its true length teaches."""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+from claude_bridge.core import counting, media, preflight
+from claude_bridge.core.anthropic import MessagesRequest
+from claude_bridge.core.events import Usage
+from claude_bridge.core.facts import Facts
+from claude_bridge.core.target import Target
+from claude_bridge.services.learned import Learned
+from claude_bridge.services.windows import WindowWarnings
+
+
+@define(eq=False, kw_only=True)
+class Prompt:
+    """A prompt in the measure of any model.
+
+    :ivar texts: base64 text of a PDF -> its text, as far as the documents were read.
+    """
+
+    _request: MessagesRequest
+    _facts: Facts
+    _learned: Learned
+    _windows: WindowWarnings
+    texts: dict[str, str] = field(factory=dict, init=False)
+
+    def unread(self, target: Target) -> list[str]:
+        """Give the documents, in base64, that ``target`` wants as text and that were not read yet."""
+        if target.pdf != "text":
+            return []
+        return [data for data in media.pdfs(self._request) if data not in self.texts]
+
+    def estimate(self, backend: str, target: Target) -> int:
+        """Give its tokens, roughly, corrected by what the model's prompts turned out to be."""
+        return self._learned.estimate(backend, target.model, self._facts.estimate)
+
+    def check(self, backend: str, target: Target) -> None:
+        """Raise `ContextOverflow` if it surely does not fit; warn once where nobody would say that it does not."""
+        self._windows.check(backend, target)
+        refused = preflight.refusal(
+            target,
+            rough=self._facts.estimate,
+            max_tokens=self._request.max_tokens,
+            known=self._learned.note(backend, target.model),
+            count=lambda: self._count(target),
+        )
+        if refused is not None:
+            raise refused
+
+    def counted(self, backend: str, target: Target, usage: Usage) -> None:
+        """Learn from its true length."""
+        roughly = self._facts.estimate
+        true = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+        if preflight.teaches(target, rough=roughly, true=true):
+            self._learned.prompt_counted(backend, target.model, roughly, usage, lambda: self._count(target))
+
+    def _count(self, target: Target) -> int:
+        """Count it with care: about 10 ms for a large conversation."""
+        return counting.count(self._request, strip_attribution=target.strip_attribution, documents=self.texts)
