@@ -135,6 +135,7 @@ RULES: list[tuple[str, object, int, object]] = [
     # the chat templates of Qwen 3.5 and Gemma, by vLLM and llama.cpp
     ("system_messages", "fold", 400, "System message must be at the beginning."),
     ("alternate", True, 400, "Conversation roles must alternate user/assistant/user/assistant/..."),
+    ("alternate", True, 400, "Unexpected role 'user' after role 'tool'"),  # LiteLLM issue 17761
     ("alternate", True, 500, "After the optional system message, conversation roles must alternate user and assistant"),
 ]  # fmt: skip
 

@@ -177,12 +177,16 @@ def _weaker(sent: Translation, text: str) -> str | None:
     return "auto" if choice in {"required", "any"} else "none"
 
 
-_LISTED: Final = re.compile(r"supported values|one of|should be|expected|valid|available", re.IGNORECASE)
+_LISTED: Final = re.compile(
+    r"supported values|one of|should be|must be|expected|\bvalid|available|invalid reasoning value", re.IGNORECASE
+)
+_QUOTED: Final = re.compile(r"['\"`]input['\"`]:")
+"""Behind it pydantic, whose complaints some servers pass on as a text, quotes the refused value."""
 
 
 def _levels(sent: Translation, text: str) -> tuple[Level, ...] | None:
     """Take the levels that a refusal lists, unless the refused one is among them."""
-    listed = _LISTED.split(text, maxsplit=1)[-1]
+    listed = _QUOTED.split(_LISTED.split(text, maxsplit=1)[-1])[0]
     found = tuple(level for level in get_args(Level) if re.search(rf"\b{level}\b", listed, re.IGNORECASE))
     return found if found and sent.fields.reasoning_effort not in found else None
 
@@ -269,7 +273,10 @@ _RULES: Final[tuple[_Rule, ...]] = (
     *_drops(),
     _Rule(
         "reasoning_levels",
-        _any(r"(?:reasoning.?)?effort\b.{0,120}?(?:supported values|one of|should be|expected|valid|available)"),
+        _any(
+            r"(?:reasoning.?)?effort\b.{0,120}?(?:supported values|one of|should be|expected|valid|available)",
+            r"invalid reasoning value: .{0,40}\(must be",
+        ),
         lambda sent: sent.fields.reasoning_effort is not None,
         _levels,
     ),
@@ -279,6 +286,10 @@ _RULES: Final[tuple[_Rule, ...]] = (
             rf"(?:unsupported|unrecogni[sz]ed|unknown)[^.;]{{0,30}}{_CONTROL}",
             rf"{_CONTROL}['\"`]?:? (?:extra inputs|(?:is|are) not (?:supported|permitted|allowed))",
             r"does not support (?:thinking|reasoning)\b",
+            # Ollama until the autumn of 2025, where only gpt-oss had levels
+            r"think value .{0,20} is not supported",
+            # vLLM, which runs Mistral's models without a chat template
+            r"chat_template is not supported|kwargs \[[^\]]{0,80}\] are not supported",
         ),
         lambda sent: sent.fields.reasoning_effort is not None or sent.extra & _CONTROLS,
         lambda _sent, _text: "none",
@@ -297,7 +308,11 @@ _RULES: Final[tuple[_Rule, ...]] = (
     ),
     _Rule(
         "alternate",
-        _any(r"roles? must alternate|must alternate (?:between )?user"),
+        _any(
+            r"roles? must alternate|must alternate (?:between )?user",
+            # Mistral's validation, wherever it runs
+            r"unexpected role ['\"`]?user['\"`]? after role ['\"`]?tool",
+        ),
         lambda sent: not sent.target.alternate,
         lambda _sent, _text: True,
     ),

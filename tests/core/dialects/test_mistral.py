@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from claude_bridge.core.dialects.mistral import Mistral
-from tests.core.asking import assistant, user
+from tests.core.asking import assistant, result, text, use, user
 from tests.core.dialects.translated import ANY, NAMED, answers, control, echoed, fields, loop, request
 
 SMALL = "mistral-small-2603"
@@ -63,6 +63,15 @@ class MistralTests:
     def test_fields(self) -> None:
         """Usage is not asked for, and the limit has its old name (AI SDK mistral 3.0.69)."""
         assert fields(Mistral(), OLD) == {"max_tokens": 32000}
+
+    def test_after_results(self) -> None:
+        """A person who speaks after tool results waits for a word; a reminder belongs to them (LiteLLM issue 17761)."""
+        reminder = "<system-reminder>\nr\n</system-reminder>"
+        called = [user("Read it."), assistant(use("t1"))]
+        sent = request(Mistral(), OLD, *called, user(result("t1", "ok"), text("Stop.")))["messages"]
+        assert [each["role"] for each in sent] == ["user", "assistant", "tool", "assistant", "user"]
+        sent = request(Mistral(), OLD, *called, user(result("t1", "ok"), text(reminder)))["messages"]
+        assert [each["content"] for each in sent] == ["Read it.", "", f"ok\n\n{reminder}"]
 
     def test_prefill(self) -> None:
         """The beginning of an answer is marked."""

@@ -19,6 +19,8 @@ _PLAIN: Final = Traits(
     call_content="empty",
     prefill="prefix",
     stream_options="none",
+    # "Unexpected role 'user' after role 'tool'": newest models allow it, the others do not (LiteLLM issue 17761)
+    alternate=True,
 )
 _THINKS: Final = evolve(_PLAIN, reasoning_echo="current_turn")
 _ADJUSTABLE: Final = evolve(_THINKS, reasoning_control="effort", reasoning_levels=("none", "high"))
