@@ -18,7 +18,8 @@ from claude_bridge.core.failures import UpstreamFailure
 from claude_bridge.core.refusals import Lesson, lesson, refuses_images
 from claude_bridge.core.request import Translation
 from claude_bridge.core.target import Target
-from tests.core.asking import IMAGE, asked, system, text, tool, user
+from claude_bridge.core.traits import ReasoningEcho
+from tests.core.asking import IMAGE, asked, assistant, system, text, tool, user
 
 CHOICE = {"type": "tool", "name": "a", "disable_parallel_tool_use": True}
 FORMAT = {"format": {"type": "json_schema", "schema": {"type": "object", "properties": {}}}, "effort": "xhigh"}
@@ -131,6 +132,15 @@ RULES: list[tuple[str, object, int, object]] = [
     ("reasoning_control", "none", 400, "Unsupported parameter: 'reasoning_effort' is not supported with this model."),
     ("reasoning_control", "none", 400, "Unrecognized request argument supplied: reasoning_effort"),
     ("reasoning_control", "none", 400, '"llama3.2:latest" does not support thinking'),
+    # ollama 12561: until the autumn of 2025 only gpt-oss had levels
+    ("reasoning_control", "none", 400, 'think value "medium" is not supported for this model'),
+    # free-claude-code 130, openrag 335: vLLM; vllm 38560: the same from transformers
+    ("reasoning_control", "none", 400, "chat_template is not supported for Mistral tokenizers."),
+    ("reasoning_control", "none", 400, "Kwargs ['reasoning_effort'] are not supported by `MistralCommonTokenizer.apply_chat_template`."),
+    # ollama 17141: an older server, which knows no "max"
+    ("reasoning_levels", ("none", "low", "medium", "high"), 400, "invalid reasoning value: 'xhigh' (must be \"high\", \"medium\", \"low\", or \"none\")"),
+    # CLIProxyAPI 1572: SGLang passes on pydantic's complaint as a text, with the refused value behind the list
+    ("reasoning_levels", ("low", "medium", "high"), 400, {"object": "error", "message": "1 validation error:\n  {'type': 'literal_error', 'loc': ('body', 'reasoning_effort'), 'msg': \"Input should be 'low', 'medium' or 'high'\", 'input': 'xhigh', 'ctx': {'expected': \"'low', 'medium' or 'high'\"}}", "type": "Bad Request", "param": None, "code": 400}),
     ("system_role", "system", 400, "Failed to deserialize the JSON body into the target type: messages[0].role: unknown variant `developer`, expected one of `system`, `user`, `assistant`, `tool`"),
     # the chat templates of Qwen 3.5 and Gemma, by vLLM and llama.cpp
     ("system_messages", "fold", 400, "System message must be at the beginning."),
@@ -248,6 +258,53 @@ def _without_limit() -> Any:
     """Make a request with nothing in it."""
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
     return request.decode(json.dumps(body).encode(), counting=True)
+
+
+MISSED_WORDS = [
+    # pi 3636, openagent 2206, oai-compatible-copilot 215
+    ("all_turns", "The `reasoning_content` in the thinking mode must be passed back to the API."),
+    # vscode-unify-chat-provider 286: through a gateway
+    ("all_turns", "Error from provider (Console): Upstream request failed: [invalid_request_error] The reasoning_content in the thinking mode must be passed back to the API."),
+    ("all_turns", "Missing `reasoning_content` field in the assistant message at message index 2. For more information, please refer to https://api-docs.deepseek.com/guides/thinking_mode#tool-calls"),
+    ("tool_turns", "thinking is enabled but reasoning_content is missing in assistant tool call message at index 2"),
+    ("all_turns", "messages.3.reasoning_content: Field required"),
+]  # fmt: skip
+
+
+class EchoTests:
+    """Thinking that a server of unknown kind misses."""
+
+    ASKED_AGAIN = (user("hi"), assistant("Ok."), user("go on"))
+
+    @pytest.mark.parametrize(("expected", "message"), MISSED_WORDS)
+    def test_missed(self, expected: ReasoningEcho, message: str) -> None:
+        """A server that misses the thinking of past turns gets it from then on."""
+        again = request.translate(asked(*self.ASKED_AGAIN), Target(model="m"))
+        assert lesson(refused(message), again) == Lesson(trait="reasoning_echo", value=expected)
+        taught = request.translate(asked(*self.ASKED_AGAIN), Target(model="m", reasoning_echo=expected))
+        assert lesson(refused(message), taught) == (
+            None if expected == "all_turns" else Lesson(trait="reasoning_echo", value="all_turns")
+        )
+
+    @pytest.mark.parametrize(("expected", "message"), MISSED_WORDS)
+    def test_nothing_answered_yet(self, expected: str, message: str) -> None:
+        """Where nothing was answered yet nothing can be missed."""
+        first = request.translate(asked(user('{"role":"assistant"}')), Target(model="m"))
+        assert lesson(refused(message), first) is None, expected
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            "property 'reasoning_content' is unsupported",
+            "messages.1.reasoning_content: Extra inputs are not permitted",
+            "The reasoning_content in the input must not be passed back",
+            "'reasoning_content' is not required and not allowed here",
+        ],
+    )
+    def test_near_misses(self, message: str) -> None:
+        """A server that refuses the field is not sent more of it."""
+        again = request.translate(asked(*self.ASKED_AGAIN), Target(model="m"))
+        assert lesson(refused(message), again) is None
 
 
 FORMAT_WORDS = [

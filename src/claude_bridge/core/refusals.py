@@ -177,9 +177,7 @@ def _weaker(sent: Translation, text: str) -> str | None:
     return "auto" if choice in {"required", "any"} else "none"
 
 
-_LISTED: Final = re.compile(
-    r"supported values|one of|should be|must be|expected|\bvalid|available|invalid reasoning value", re.IGNORECASE
-)
+_LISTED: Final = re.compile(r"supported values|one of|should be|must be|expected|\bvalid|available", re.IGNORECASE)
 _QUOTED: Final = re.compile(r"['\"`]input['\"`]:")
 """Behind it pydantic, whose complaints some servers pass on as a text, quotes the refused value."""
 
@@ -197,6 +195,22 @@ _CONTROLS: Final = frozenset(
 _CONTROL: Final = (
     r"['\"`]?(?:reasoning(?:_effort)?|thinking(?:_budget)?(?:_tokens)?|enable_thinking|chat_template_kwargs)\b"
 )
+
+
+_MISSED: Final = _any(
+    # DeepSeek, V3.2 and V4, also through gateways; Moonshot
+    r"\breasoning_content\b.{0,60}\b(?:must be (?:passed back|provided|included|present)|is (?:missing|required))",
+    r"\bmissing\b.{0,20}\breasoning_content\b|\breasoning_content: field required",
+)
+_ANSWERED: Final = b'"role":"assistant"'
+
+
+def _missing_thoughts(sent: Translation, text: str) -> str | None:
+    """Give the policy under which no turn lacks what is missed: those with calls where the words name these."""
+    echo = sent.target.reasoning_echo
+    if "tool call" in text.lower() and echo not in {"tool_turns", "all_turns"}:
+        return "tool_turns"
+    return "all_turns"
 
 
 def _dropped(name: RequestField) -> Callable[[Translation, str], tuple[RequestField, ...]]:
@@ -294,6 +308,7 @@ _RULES: Final[tuple[_Rule, ...]] = (
         lambda sent: sent.fields.reasoning_effort is not None or sent.extra & _CONTROLS,
         lambda _sent, _text: "none",
     ),
+    _Rule("reasoning_echo", _MISSED, lambda sent: _ANSWERED in sent.body, _missing_thoughts),
     _Rule(
         "system_role",
         _any(r"['\"`]developer['\"`]|\bdeveloper role|role developer|unexpected (?:message )?role.{0,20}developer"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from claude_bridge.core.dialect import Shaping
 from claude_bridge.core.dialects.templated import Templated
-from claude_bridge.core.traits import Level
+from claude_bridge.core.openai import ChatRequest
+from claude_bridge.core.traits import Level, Traits
 from tests.core.dialects.shaping import asked
 
 
@@ -22,6 +24,13 @@ class TemplatedTests:
             "chat_template_kwargs": {"enable_thinking": True},
             "reasoning_effort": effort,
         }
+
+    def test_other_levels(self) -> None:
+        """A template with words of its own, configured or learned from its refusal, gets one of these."""
+        shaping = Shaping(model="m", level="medium", traits=Traits(reasoning_levels=("none", "high")))
+        chat = ChatRequest(model="m")
+        Templated().shape(chat, {"chat_template_kwargs": {"enable_thinking": True}}, shaping)
+        assert chat.reasoning_effort == "high"
 
     def test_off(self) -> None:
         """Thinking is switched off by the template's variable alone: older versions refuse the word ``none``."""

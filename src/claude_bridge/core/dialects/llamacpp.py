@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from claude_bridge.core.dialect import Clues, Counter, Generic, Shaping
 from claude_bridge.core.dialects import open_models
 from claude_bridge.core.dialects.clues import only_owner
-from claude_bridge.core.dialects.templated import EFFORTS
+from claude_bridge.core.dialects.templated import LEVELS, effort
 from claude_bridge.core.openai import ChatRequest
 from claude_bridge.core.traits import Traits
 
@@ -30,7 +30,9 @@ class LlamaCpp(Generic):
     counter: ClassVar[Counter | None] = Counter(
         path="chat/completions/input_tokens", key="input_tokens", fields=_COUNTED
     )
-    plain: ClassVar[Traits] = Traits(reasoning_control="template_budget", tool_choice="required", top_k=True)
+    plain: ClassVar[Traits] = Traits(
+        reasoning_control="template_budget", reasoning_levels=LEVELS, tool_choice="required", top_k=True
+    )
 
     def recognised(self, clues: Clues) -> str:
         """Know it by the owner of its models, its ``Server`` header, its build number or its errors."""
@@ -49,9 +51,9 @@ class LlamaCpp(Generic):
         super().shape(chat, extra, shaping)
         if chat.stream:
             extra["return_progress"] = True
-        variables, effort = extra.get("chat_template_kwargs"), EFFORTS.get(shaping.level)
-        if effort is not None and isinstance(variables, dict):
-            extra["chat_template_kwargs"] = {**variables, "reasoning_effort": effort}
+        variables, word = extra.get("chat_template_kwargs"), effort(shaping.level, shaping.traits.reasoning_levels)
+        if word is not None and isinstance(variables, dict):
+            extra["chat_template_kwargs"] = {**variables, "reasoning_effort": word}
 
 
 def _known_error(body: object) -> str:

@@ -7,7 +7,6 @@ neither: versions of a year ago refuse ``none``, ``minimal``, ``xhigh`` and ``ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from attrs import evolve, frozen
@@ -15,38 +14,35 @@ from attrs import evolve, frozen
 from claude_bridge.core.dialect import Generic, Shaping
 from claude_bridge.core.dialects import open_models
 from claude_bridge.core.openai import ChatRequest
+from claude_bridge.core.reasoning import nearest
 from claude_bridge.core.traits import Level, ReasoningControl, Traits
 
 LEVELS: Final[tuple[Level, ...]] = ("low", "medium", "high")
 """The words that all versions take."""
 
-EFFORTS: Final[Mapping[Level | None, str]] = {
-    "minimal": "low",
-    "low": "low",
-    "medium": "medium",
-    "high": "high",
-    "xhigh": "high",
-    "max": "high",
-}
+
+def effort(level: Level | None, levels: tuple[Level, ...]) -> Level | None:
+    """Give the word that goes along with a switch that is on: templates refuse words that they do not know."""
+    return None if level is None or level == "none" else nearest(level, [each for each in levels if each != "none"])
 
 
 @frozen
 class Templated(Generic):
     """Differs by the family of the model."""
 
-    plain: ClassVar[Traits] = Traits(top_k=True, prefill="continue")
+    plain: ClassVar[Traits] = Traits(reasoning_levels=LEVELS, top_k=True, prefill="continue")
 
     def traits(self, model: str) -> Traits:
         """Switch thinking as the model's family does."""
         if open_models.is_gpt_oss(model):
-            return evolve(self.plain, reasoning_control="effort", reasoning_levels=LEVELS, recover_tool_calls=True)
+            return evolve(self.plain, reasoning_control="effort", recover_tool_calls=True)
         return evolve(self.plain, reasoning_control=_switch(model), recover_tool_calls=open_models.writes_calls(model))
 
     def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
         """Send the level beside the switch."""
         super().shape(chat, extra, shaping)
         if "chat_template_kwargs" in extra and chat.reasoning_effort is None:
-            chat.reasoning_effort = EFFORTS.get(shaping.level)
+            chat.reasoning_effort = effort(shaping.level, shaping.traits.reasoning_levels)
 
 
 def _switch(model: str) -> ReasoningControl:
