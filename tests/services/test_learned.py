@@ -166,6 +166,15 @@ class AppliedTests:
         learned.note("b", "m").refuses_reasoning = True
         assert learned.applied("b", Target(model="m", reasoning_echo=echo)).reasoning_echo == echo
 
+    @pytest.mark.parametrize("refused", [True, False])
+    def test_missed_reasoning_goes_back(self, refused: bool) -> None:
+        """A policy that a refusal taught holds, also where an earlier one had it left out."""
+        learned = Learned()
+        note = learned.note("b", "m")
+        note.refuses_reasoning = refused
+        note.overrides["reasoning_echo"] = "all_turns"
+        assert learned.applied("b", Target(model="m")).reasoning_echo == "all_turns"
+
     def test_refused_traits_are_other(self) -> None:
         """What a refusal taught holds from then on, for that model at that backend, even against the configuration."""
         learned = Learned()

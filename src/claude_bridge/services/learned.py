@@ -169,8 +169,7 @@ class Learned:
             target,
             context_window=target.context_window if target.window_configured else _window(note, target.context_window),
             max_output_tokens=_least(target.max_output_tokens, note.max_output_tokens),
-            reasoning_echo="never" if refused else target.reasoning_echo,
-            **note.overrides,
+            **{"reasoning_echo": "never" if refused else target.reasoning_echo, **note.overrides},
         )
 
     def estimate(self, backend: str, model: str, roughly: int) -> int:
