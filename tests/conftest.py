@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -11,17 +11,29 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import provider
 
 from claude_bridge.testing.backend import ScriptedBackend
-from tests.environments import ALL, built
+from tests import npm
+from tests.environments import ALL, MARKED, Environment, built
 
 # Folders whose tests ask the outside judges, or hold answers against the schema that one of them carries.
 JUDGED = ("contract", "end_to_end", "testing")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build the judges' environments before any test's time limit runs: on a slow line that takes minutes."""
-    if not session.config.option.collectonly and any(item.path.parent.name in JUDGED for item in session.items):
-        for environment in ALL:
-            built(environment)
+    """Build what the tests need before any test's time limit runs: on a slow line that takes minutes."""
+    if session.config.option.collectonly:
+        return
+    for environment in _needed(session.items):
+        built(environment)
+    if npm.npm() and any(item.get_closest_marker("peers") for item in session.items):
+        npm.installed(npm.AIMOCK)
+
+
+def _needed(items: Sequence[pytest.Item]) -> Iterator[Environment]:
+    if any(item.path.parent.name in JUDGED for item in items):
+        yield from ALL
+    for mark, environments in MARKED.items():
+        if any(item.get_closest_marker(mark) for item in items):
+            yield from environments
 
 
 @pytest.fixture(scope="session")

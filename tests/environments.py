@@ -1,6 +1,6 @@
 """Separate virtual environments for programs that judge us, built once and kept under ``.cache/envs``.
 
-``python -m tests.environments`` builds all of them ahead of the tests. An environment is named after what it
+``python -m tests.environments`` builds those of unmarked tests ahead of them. An environment is named after what it
 holds and a hash of its requirements, so that a changed requirement is a new environment. Two processes that want
 the same one take turns at a file lock, and one whose build was cut short is built anew.
 """
@@ -89,7 +89,16 @@ JUDGES = Environment(
 
 SDK060 = Environment(name="sdk060", requirements=("anthropic==0.60.0",))
 
+LLMOCK = Environment(name="llmock", requirements=("llmock==0.2.2",))
+
+LITELLM = Environment(name="litellm", requirements=("litellm[proxy]==1.106.2",))
+"""742 MB, so nothing builds it but a test that asks for it."""
+
 ALL = (JUDGES, SDK060)
+"""What tests need that carry no mark."""
+
+MARKED = {"peers": (LLMOCK,), "litellm": (LITELLM,)}
+"""What tests with these marks need."""
 
 
 def built(environment: Environment, cache: Path = CACHE) -> Built:
