@@ -150,7 +150,7 @@ class AimockTests:
         body = asked(*conversation, stream=False, system="Be brief.", tools=[WEATHER], tool_choice=choice, top_k=5)
         assert (await client.post(MESSAGES, body)).status == 200
         (entry,) = (await mine.get(JOURNAL)).json[before:]
-        function = {"name": "get_weather", "arguments": '{"city": "Rome"}'}
+        function = {"name": "get_weather", "arguments": '{"city":"Rome"}'}
         assert {name: value for name, value in entry["body"].items() if not name.startswith("_")} == {
             "model": MODEL,
             "stream": True,
