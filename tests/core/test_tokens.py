@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import struct
+from collections.abc import Callable
 from time import perf_counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.tokens import Tally, estimate_json, estimate_text, rough
+from claude_bridge.core.tokens import WORTH_REMEMBERING, Remembered, Tally, estimate_json, estimate_text, rough
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 200, 200) + b"\0" * 30).decode()
 # Text as people and programs write it; surrogates too, which a client's broken escapes can leave behind.
@@ -86,7 +87,17 @@ class EstimateTextTests:
 
     def test_long_text(self) -> None:
         """A text of many slices costs what its slices cost."""
-        assert estimate_text("word and number 123, " * 50_000) == pytest.approx(5 * 50_000, rel=0.001)
+        assert estimate_text("word and number 123, " * 45_000) == pytest.approx(5 * 45_000, rel=0.001)
+
+    @pytest.mark.parametrize("count", [estimate_text, estimate_json])
+    def test_very_long_text(self, count: Callable[[str], int]) -> None:
+        """Of 30 MB not everything is looked at, so nobody waits for a second, and the count is still about right."""
+        text = "word and number 123, " * 700_000 + '\\u4e2d\\n" ' * 1_500_000
+        start = perf_counter()
+        counted = count(text)
+        assert perf_counter() - start < 0.5
+        parts = count(text[:1_000_000]) * 14.7 + count(text[-1_000_000:]) * 16.5
+        assert counted == pytest.approx(parts, rel=0.1)
 
     @pytest.mark.parametrize(
         "unit", ["a", "1", " ", "\n", "-", "\u00e9", "\u4e2d", "a-", "ab ", "\\", "\\u00", "\ud800"]
@@ -126,6 +137,47 @@ class RoughTests:
     def test_sizes(self) -> None:
         """A size in bytes becomes tokens, rounded up; no size gives less than nothing."""
         assert [rough(count) for count in (0, 1, 36, 49_000, -5)] == [0, 1, 10, 13_612, 0]
+
+
+class RememberedTests:
+    """Counts that are remembered."""
+
+    def test_counted_once(self) -> None:
+        """A text that comes again is not counted again, and text and JSON are told apart."""
+        counted: list[str] = []
+
+        def count(text: str) -> int:
+            counted.append(text)
+            return len(counted)
+
+        def other(text: str) -> int:
+            return len(text)
+
+        remembered = Remembered()
+        text = "a" * WORTH_REMEMBERING
+        assert [remembered.count(count, text) for _ in range(3)] == [1, 1, 1]
+        assert remembered.count(other, text) == WORTH_REMEMBERING
+        assert counted == [text]
+
+    def test_bounded(self) -> None:
+        """Of too many texts those that were not asked for longest are forgotten."""
+        counted: list[str] = []
+
+        def count(text: str) -> int:
+            counted.append(text[0])
+            return 1
+
+        remembered = Remembered(most=2)
+        for name in "abacab":
+            remembered.count(count, name * WORTH_REMEMBERING)
+        assert counted == ["a", "b", "c", "b"]
+
+    @given(TEXTS)
+    def test_changes_nothing(self, text: str) -> None:
+        """A count that is remembered is the same as one that is made."""
+        again = Tally()
+        again.add_text(text * 3)
+        assert again.total() == 3 + estimate_text(text * 3)
 
 
 class TallyTests:

@@ -218,6 +218,19 @@ class CountTests:
             learned.prompt_counted("b", "m", 3000, Usage(input_tokens=1000), carefully)
         assert len(asked) == 5
 
+    def test_grown_prompt(self) -> None:
+        """A prompt of another length may be made of other stuff, so that it is counted with care as well."""
+        learned = Learned()
+        asked: list[int] = []
+        for length in (3000, 3000, 3000, 3100, 3200, 3300, 3300, 6000, 3300, 3300):
+
+            def carefully(length: int = length) -> int:
+                asked.append(length)
+                return length
+
+            learned.prompt_counted("b", "m", length, Usage(input_tokens=length), carefully)
+        assert asked == [3000, 3000, 3000, 3200, 6000, 3300]
+
     def test_is_never_nothing(self) -> None:
         """A prompt has at least one token."""
         assert Learned().counted("b", "m", 0) == 1

@@ -9,7 +9,10 @@ code, JSON, Chinese and Russian; what is left, the caller's learned ratio per mo
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
+from collections.abc import Callable
 from math import ceil
+from typing import Final
 
 from attrs import define, field
 
@@ -42,8 +45,18 @@ _PIECE = re.compile(
 # a Latin, Greek or Cyrillic letter (two bytes), 0.8 for a Chinese character (three), 1.3 for an emoji (four).
 _TENTHS_PER_FOREIGN_BYTE = 5
 _TENTHS_OFF_PER_FOREIGN_CHARACTER = 7
-# The pieces of one slice are alive at once; slices keep a 30 MB text from making a list of millions.
+# The pieces of one slice are alive at once; slices keep a large text from making a list of millions.
 _SLICE = 65_536
+
+MOST_SLICES: Final = 16
+"""Of a longer text (1 MiB: more than usual windows hold) so many slices are counted, evenly spread: all of a text of
+30 MB would take over a second, during which nobody is answered."""
+
+REMEMBERED: Final = 4096
+"""Texts whose count is remembered: a conversation repeats all of its texts with every turn. Each takes 200 bytes."""
+
+WORTH_REMEMBERING: Final = 256
+"""Characters; shorter texts are counted as quickly as they are looked up."""
 
 _UNICODE_ESCAPE = re.compile(r"\\u[0-9A-Fa-f]{4}")
 _SOME_FOREIGN_CHARACTER = "\u4e2d"
@@ -51,17 +64,33 @@ _SOME_FOREIGN_CHARACTER = "\u4e2d"
 
 def estimate_text(text: str) -> int:
     """Estimate the tokens of ``text``; zero for nothing, never an error, whatever the characters."""
-    pieces = sum(len(_PIECE.findall(text[at : at + _SLICE])) for at in range(0, len(text), _SLICE))
-    return pieces + _foreign_tokens(text)
+    return _summed(text, _text_tokens)
 
 
 def estimate_json(raw: str) -> int:
     """Estimate the tokens of a raw JSON text as a model will see it, with its escapes undone."""
+    return _summed(raw, _json_tokens)
+
+
+def _summed(text: str, count: Callable[[str], int]) -> int:
+    """Add up the slices of a text; of a very long one only some, from its beginning to its end."""
+    if len(text) <= MOST_SLICES * _SLICE:
+        return sum(count(text[at : at + _SLICE]) for at in range(0, len(text), _SLICE))
+    apart = (len(text) - _SLICE) // (MOST_SLICES - 1)
+    counted = sum(count(text[part * apart : part * apart + _SLICE]) for part in range(MOST_SLICES))
+    return ceil(counted * len(text) / (MOST_SLICES * _SLICE))
+
+
+def _text_tokens(text: str) -> int:
+    return len(_PIECE.findall(text)) + _foreign_tokens(text)
+
+
+def _json_tokens(raw: str) -> int:
     if "\\" not in raw:
-        return estimate_text(raw)
+        return _text_tokens(raw)
     # Exact unescaping is not worth its time: an escaped backslash before an n is rare and costs one token.
     plain = _UNICODE_ESCAPE.sub(_SOME_FOREIGN_CHARACTER, raw)
-    return estimate_text(plain.replace("\\n", "\n").replace('\\"', '"').replace("\\t", "\t"))
+    return _text_tokens(plain.replace("\\n", "\n").replace('\\"', '"').replace("\\t", "\t"))
 
 
 def rough(byte_count: int) -> int:
@@ -80,6 +109,31 @@ def _foreign_tokens(text: str) -> int:
 
 
 @define
+class Remembered:
+    """Counts of texts that were counted before, by the text's hash: the text itself is not kept.
+
+    Two texts of one hash and length do not meet by chance, and Python's hash is seeded, so none can be made to.
+    """
+
+    _most: int = REMEMBERED
+    _counts: OrderedDict[tuple[Callable[[str], int], int, int], int] = field(factory=OrderedDict, init=False)
+
+    def count(self, counted: Callable[[str], int], text: str) -> int:
+        """Give what ``counted`` says of ``text``."""
+        if len(text) < WORTH_REMEMBERING:
+            return counted(text)
+        key = (counted, hash(text), len(text))
+        known = self._counts.pop(key, None)
+        tokens = self._counts[key] = counted(text) if known is None else known
+        if len(self._counts) > self._most:
+            self._counts.popitem(last=False)
+        return tokens
+
+
+_REMEMBERED: Final = Remembered()
+
+
+@define
 class Tally:
     """Adds up a request's tokens while somebody else walks it."""
 
@@ -87,11 +141,11 @@ class Tally:
 
     def add_text(self, text: str) -> None:
         """Count text that the model reads as it is."""
-        self._tokens += estimate_text(text)
+        self._tokens += _REMEMBERED.count(estimate_text, text)
 
     def add_json(self, raw: str) -> None:
         """Count a raw JSON text: a tool's schema, a call's input."""
-        self._tokens += estimate_json(raw)
+        self._tokens += _REMEMBERED.count(estimate_json, raw)
 
     def add_image(self, media_type: str, data: str) -> None:
         """Count a picture from its base64 text or a prefix of it.
