@@ -81,7 +81,8 @@ def history(rows: int) -> str:
     subjects = ("Fix the parser's second pass", "Bump lodash from 4.17.20 to 4.17.21", "Merge branch 'main' into api")
     return "\n".join(
         f"commit {chance.randbytes(20).hex()}\nAuthor: Dev <dev@example.com>\nDate:   Mon Nov {row % 28 + 1} "
-        f"10:0{row % 9}:11 2026 +0100\n\n    {chance.choice(subjects)}\n\n src/api/routes.py | {chance.randrange(90)} ++++---\n"
+        f"10:0{row % 9}:11 2026 +0100\n\n    {chance.choice(subjects)}\n\n"
+        f" src/api/routes.py | {chance.randrange(90)} ++++---\n"
         for row in range(rows)
     )
 
