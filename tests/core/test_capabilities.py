@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from claude_bridge.core.capabilities import rejected
+import re
+from typing import get_args
+
+import pytest
+
+from claude_bridge.core.capabilities import Capability, rejected
 
 
 class RejectedTests:
@@ -12,4 +17,10 @@ class RejectedTests:
         """A 400 has the name that makes Claude Code take the thing out, and words for anybody else."""
         refusal = rejected("image_block", "this model cannot see images")
         assert (refusal.status, refusal.kind) == (400, "invalid_request_error")
-        assert str(refusal) == "capability_rejected: image_block: this model cannot see images"
+        assert str(refusal) == "capability_rejected: image_block (this model cannot see images)"
+
+    @pytest.mark.parametrize("capability", get_args(Capability))
+    def test_name_ends(self, capability: Capability) -> None:
+        """The name ends where Claude Code looks for its end: it takes ``image_block:`` for another name."""
+        name = re.compile(rf"capability_rejected: {capability}(?![A-Za-z0-9_:.-])")
+        assert name.search(str(rejected(capability, "why")))

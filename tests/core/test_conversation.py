@@ -191,7 +191,7 @@ class RejectTests:
         with pytest.raises(InvalidRequest) as caught:
             told(user("a"), system("s"), target=rejecting)
         assert str(caught.value) == (
-            "capability_rejected: mid_conv_system: messages.1.role: Input should be 'user' or 'assistant'"
+            "capability_rejected: mid_conv_system (messages.1.role: Input should be 'user' or 'assistant')"
         )
         assert shape(told(user("a"), system="top", target=rejecting)) == [("system", "top"), ("user", "a")]
 

@@ -59,7 +59,7 @@ class ImageTests:
     )
     def test_refused(self, messages: list[Any]) -> None:
         """The client hears the word that makes it take images out, wherever one stands."""
-        with pytest.raises(InvalidRequest, match=r"capability_rejected: image_block: this model cannot see images"):
+        with pytest.raises(InvalidRequest, match=r"capability_rejected: image_block \(this model cannot see images\)"):
             sent(*messages, target=Target(model="m", images="refuse"))
 
     def test_none_to_refuse(self) -> None:
@@ -134,7 +134,7 @@ class PdfTests:
     @pytest.mark.parametrize("inside", [False, True])
     def test_refused(self, inside: bool) -> None:
         """The client hears the word that makes it take documents out."""
-        with pytest.raises(InvalidRequest, match="capability_rejected: document_block: this model cannot read PDF"):
+        with pytest.raises(InvalidRequest, match=r"capability_rejected: document_block \(this model cannot read PDF"):
             content(result("a", [pdf()]) if inside else pdf(), target=Target(model="m", pdf="refuse"))
 
     def test_text_documents(self) -> None:

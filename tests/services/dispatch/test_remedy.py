@@ -157,7 +157,7 @@ class CapabilityTests:
         error = missing_capability(failure, with_image)
         assert error is not None
         assert error.status == 400
-        assert str(error) == "capability_rejected: image_block: the backend's model m takes no images"
+        assert str(error) == "capability_rejected: image_block (the backend's model m takes no images)"
 
     def test_others(self) -> None:
         """Any other refusal is about something else."""

@@ -332,7 +332,7 @@ class RetryTests:
         stage.run(messages=[{"role": "user", "content": [{"type": "image", "source": source}]}])
         stage.call.answer(NO_IMAGES, status=500)
         assert (stage.error.status, len(stage.client.calls)) == (400, 1)
-        assert stage.error.message.startswith("capability_rejected: image_block: ")
+        assert stage.error.message.startswith("capability_rejected: image_block (")
 
     def test_shrunk_limit_stays_for_later_tries(self) -> None:
         """A retry for another reason does not ask for too much again."""
