@@ -5,10 +5,13 @@ Today a plan has one choice. Everything that runs a plan already walks a list.
 
 from __future__ import annotations
 
+from typing import Final
+
 from attrs import define, field, frozen
 
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Secret
+from claude_bridge.core.dialect import Dialect
 from claude_bridge.core.errors import NotFound
 from claude_bridge.core.facts import plain_model
 from claude_bridge.core.target import Target, as_fields
@@ -17,6 +20,9 @@ from claude_bridge.services.dispatch.credentials import HOME, for_list
 from claude_bridge.services.dispatch.lists import all_lists
 from claude_bridge.services.interfaces import ModelInfo, ModelLists
 from claude_bridge.services.models import find
+
+MOST_TARGETS: Final = 1000
+"""Models whose traits are kept put together: names may come from clients."""
 
 
 @frozen(kw_only=True)
@@ -48,6 +54,7 @@ class Planner:
     _config: Config
     _lists: ModelLists
     _detection: Detection = field(factory=Detection)
+    _targets: dict[tuple[str, str, str, str, int | None], Target] = field(factory=dict, init=False)
 
     async def plan(self, model: str, credential: Secret | None) -> Plan:
         """Give the choices for ``model``, best first; raises `NotFound` if nothing can serve it.
@@ -141,7 +148,17 @@ class Planner:
 
     def _choice(self, backend: Backend, model: Model, shown: str, window: int | None) -> Choice:
         dialect = self._detection.of(backend).dialect
-        target = Target(
+        key = (backend.name, model.alias, model.name, dialect.name, window)
+        target = self._targets.get(key)
+        if target is None:
+            if len(self._targets) >= MOST_TARGETS:
+                self._targets.clear()
+            target = self._targets[key] = self._target(backend, model, dialect, window)
+        return Choice(backend=backend, target=target, shown=shown, show_reasoning=model.show_reasoning)
+
+    @staticmethod
+    def _target(backend: Backend, model: Model, dialect: Dialect, window: int | None) -> Target:
+        return Target(
             **as_fields(model.over(dialect.traits(model.name))),
             model=model.name,
             dialect=dialect,
@@ -150,4 +167,3 @@ class Planner:
             max_output_tokens=model.max_output_tokens,
             strip_attribution=backend.strip_attribution,
         )
-        return Choice(backend=backend, target=target, shown=shown, show_reasoning=model.show_reasoning)
