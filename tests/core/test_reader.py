@@ -316,6 +316,17 @@ class ReaderContentTests:
         )
         assert found[2:-1] == [ToolArgumentsDelta(0, "{"), ToolArgumentsDelta(0, "}"), ToolCallEnded(0)]
 
+    def test_both_forms_of_a_call(self) -> None:
+        """A call that is told in both forms, in one chunk or in two, is one call (llama-cpp-python)."""
+        pieces = [
+            {"tool_calls": [{"index": 0, "id": "x", "function": {"name": "f", "arguments": piece}}]} for piece in "{}"
+        ]
+        old = [{"function_call": {"name": "f", "arguments": piece}} for piece in "{}"]
+        expected = [ToolArgumentsDelta(0, "{"), ToolArgumentsDelta(0, "}"), ToolCallEnded(0)]
+        for deltas in ([a | b for a, b in zip(pieces, old, strict=True)], [pieces[0], old[0], pieces[1], old[1]]):
+            found, _ = read(stream(*deltas))
+            assert found[2:-1] == expected
+
     @pytest.mark.parametrize("choices", [[], [{"index": 0}], [{"index": 0, "delta": None}], ["odd"]])
     def test_nothing_in_it(self, choices: list[Any]) -> None:
         """Chunks without content do no harm, wherever they stand."""

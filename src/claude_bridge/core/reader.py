@@ -85,6 +85,7 @@ class Reader:
     _sniffed: bool = field(default=False, init=False)
     _plain: bytes = field(default=b"", init=False)
     _calls: ToolCalls = field(init=False)
+    _listed: bool = field(default=False, init=False)
     _prose: AnswerText = field(init=False)
     _plain_text: bool = field(default=False, init=False)
     _keeper: StateKeeper | None = field(init=False)
@@ -307,12 +308,14 @@ class Reader:
                 events.append(ReasoningState(packed))
 
     def _feed_calls(self, delta: Delta, events: list[Event]) -> None:
+        """Feed calls; the old ``function_call`` beside them says the same again (llama-cpp-python)."""
         self._prose.interrupt(events)
+        self._listed = self._listed or bool(delta.tool_calls)
         for call in delta.tool_calls or ():
             if self._keeper is not None:
                 self._carry(self._keeper.before_call(call), events)
             self._calls.feed(call, events)
-        if delta.function_call is not None:
+        if delta.function_call is not None and not self._listed:
             self._calls.feed_whole(delta.function_call, events)
         if self._calls.held > self.max_held:
             raise UpstreamProtocolError(f"more than {self.max_held} bytes of tool arguments had to be held back")
