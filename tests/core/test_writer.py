@@ -39,6 +39,9 @@ END = Finished(FinishReason.STOPPED, None, Usage(12, 7))
 CUT = UpstreamCut("cut")
 
 
+SEARCHED = ServerToolCalled("srvtoolu_1", "web_search", '{"query":"q"}')
+
+
 def make(**options: Any) -> StreamWriter:
     """Make a writer for one answer."""
     return StreamWriter(message_id="msg_1", model="m", **options)
@@ -283,6 +286,39 @@ class StateTests:
         """State of a later parallel call stands in front of that call."""
         events: list[Event] = [start(0), ReasoningState("cb1.x"), start(1), ToolCallEnded(1), ToolCallEnded(0), END]
         assert [block["type"] for block in told(events)] == ["tool_use", "redacted_thinking", "tool_use"]
+
+    def test_behind_text(self) -> None:
+        """State behind text waits for a call, and is given up without one.
+
+        Claude Code's print mode gives the last block as the answer, and that would be no text.
+        """
+        behind: list[Event] = [TextDelta("yes"), ReasoningState("cb1.x"), TextDelta(", sir")]
+        text = {"type": "text", "text": "yes, sir", "citations": None}
+        assert told([*behind, ReasoningState("cb1.y"), END]) == [text]
+        assert [block.get("data") for block in told([*behind, start(0), ToolCallEnded(0), END])] == [
+            None,
+            "cb1.x",
+            None,
+        ]
+
+    def test_order(self) -> None:
+        """State behind text stays in front of the thinking that follows it: servers want their order back."""
+        events: list[Event] = [TextDelta("yes"), ReasoningState("cb1.x"), ReasoningDelta("hm"), ReasoningState("cb1.y")]
+        carried = [block.get("signature") or block.get("data") for block in told([*events, start(0), END])]
+        assert carried == [None, "cb1.x", "cb1.y", None]
+
+    def test_in_front_of_text(self) -> None:
+        """State that nothing was said before stands in front of the text."""
+        assert [block["type"] for block in told([ReasoningState("cb1.x"), TextDelta("yes"), END])] == [
+            "redacted_thinking",
+            "text",
+        ]
+
+    def test_search(self) -> None:
+        """State behind text is given up no more once the bridge has searched for the model."""
+        events: list[Event] = [TextDelta("yes"), ReasoningState("cb1.x"), SEARCHED, TextDelta("so"), END]
+        assert [block["type"] for block in told(events)] == ["text", "redacted_thinking", "server_tool_use", "text"]
+        assert [block["type"] for block in told(events, show_reasoning=False)] == ["text", "server_tool_use", "text"]
 
     def test_hidden(self) -> None:
         """A client that did not ask for thinking gets state only with a call, in front of it."""

@@ -83,6 +83,8 @@ class Accumulator:
             case PromptCounted():
                 self._counted = event.usage
             case ServerToolCalled():
+                if self.show_reasoning:
+                    self._release()
                 self._block("server_tool_use", event)
                 self._grow(event.input_json)
             case SearchResulted():  # the bridge's own, few and small: charged like an empty block
@@ -125,9 +127,12 @@ class Accumulator:
             self._grow(text)
 
     def _call(self, event: ToolCallStarted) -> None:
+        self._release()
+        self._calls[event.call] = self._block("tool_use", event)
+
+    def _release(self) -> None:
         while self._unsent:
             self._block("redacted_thinking", self._unsent.popleft())
-        self._calls[event.call] = self._block("tool_use", event)
 
     def _prose(self, kind: str, text: str) -> None:
         """Take text or thinking; blank text waits as it does in the stream, and goes where nothing follows it."""
@@ -137,6 +142,8 @@ class Accumulator:
                 if len(self._blank) <= message.MAX_BLANK and not text.strip():
                     return
                 text = self._blank
+            else:
+                self._release()
             self._block(kind)
         self._grow(text)
         self._blocks[-1].text.write(text)
@@ -147,7 +154,7 @@ class Accumulator:
         last = self._blocks[-1] if self._blocks else None
         if last is not None and last.kind == "thinking" and last.call is None:
             last.call = event
-        elif self.show_reasoning or self._calls:
+        elif self._calls or (self.show_reasoning and not (last is not None and last.kind == "text")):
             self._block("redacted_thinking", event)
         else:
             self._unsent.append(event)

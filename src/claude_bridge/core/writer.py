@@ -201,12 +201,14 @@ class StreamWriter:
     def _state(self, event: ReasoningState, out: list[bytes]) -> None:
         """Let state travel as the signature of the thinking that it belongs to, else in a block of its own.
 
-        Where the client did not ask for thinking, such a block only comes with a call of a tool: then the server wants
-        the state back, and without a call a simple client expects text and nothing else.
+        Such a block must not end an answer: what ``claude -p`` prints is the last block (seen in 2.1.330). So behind
+        text it waits for something to stand in front of, and is given up without: servers insist on state in turns with
+        calls. Where the client did not ask for thinking, it always waits for a call: without one a simple client
+        expects text and nothing else.
         """
         if self._open == _THINKING and not self._signature:
             self._signature = event.carrier
-        elif self.show_reasoning or self._called:
+        elif self._called or (self.show_reasoning and self._open != _TEXT):
             self._whole(event, out)
         else:
             self._unsent.append(event)
@@ -219,6 +221,8 @@ class StreamWriter:
             return
         match event:
             case ServerToolCalled():
+                if self.show_reasoning:
+                    self._release(out)
                 self._begin(_WHOLE, message.server_call(event, {}), out)
                 self._delta(event.input_json, out)
             case SearchResulted():
@@ -226,6 +230,11 @@ class StreamWriter:
             case _:
                 self._begin(_WHOLE, message.redacted(event), out)
         self._stop(out)
+
+    def _release(self, out: list[bytes]) -> None:
+        """Write the state that waited for what follows."""
+        while self._unsent:
+            self._whole(self._unsent.popleft(), out)
 
     def _arguments(self, call: int, text: str, out: list[bytes]) -> None:
         if call == self._open:
@@ -285,8 +294,7 @@ class StreamWriter:
     def _start(self, call: int, event: ToolCallStarted | None, out: list[bytes]) -> None:
         if event is not None:
             self._called = True
-            while self._unsent:
-                self._whole(self._unsent.popleft(), out)
+            self._release(out)
             block: dict[str, object] = {
                 "type": "tool_use",
                 "id": event.id,
@@ -297,6 +305,7 @@ class StreamWriter:
         elif call == _TEXT:
             block = {"type": "text", "text": "", "citations": None}
         else:
+            self._release(out)
             block = {"type": "thinking", "thinking": "", "signature": ""}
         self._begin(call, block, out)
 
