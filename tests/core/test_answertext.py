@@ -76,6 +76,16 @@ class AnswerTextTests:
         passing.end(events)
         assert short(events) == ["<tool_" + CALL]
 
+    def test_beside_calls(self) -> None:
+        """So has one whose calls come together with the text, before any of it was looked at."""
+        calls = ToolCalls({}, bytes)
+        passing = AnswerText(ThinkSplitter(), LeakScanner(("Bash",), calls.feed))
+        events: list[Event] = []
+        passing.beside_calls()
+        passing.feed(f"<think>hm</think>{CALL}", events)
+        passing.end(events)
+        assert short(events) == ["hm", CALL]
+
     def test_plain(self) -> None:
         """Once nothing can be found any more, text need not pass here."""
         passing = AnswerText(ThinkSplitter())

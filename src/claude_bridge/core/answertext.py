@@ -49,6 +49,11 @@ class AnswerText:
             self._scanner.interrupt(events)
             self._scanner.structured_seen()
 
+    def beside_calls(self) -> None:
+        """Take note that the text that follows came together with structured calls: it holds none."""
+        if self._scanner is not None:
+            self._scanner.structured_seen()
+
     def end(self, events: list[Event]) -> None:
         """Take note that no more text comes."""
         if self._splitter is not None:

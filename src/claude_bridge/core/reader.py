@@ -285,6 +285,8 @@ class Reader:
             self._keep(self._keeper, delta, events)
         content = delta.content
         if content:
+            if delta.tool_calls:
+                self._prose.beside_calls()
             if isinstance(content, str):
                 self._text(content, events)
             else:
