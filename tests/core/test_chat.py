@@ -252,14 +252,14 @@ class EchoTests:
             ("current_turn", [None, None, "t3\nand t4", None, None]),
             ("never", [None, None, None, None, None]),
             ("tool_turns", ["t1", None, "t3\nand t4", " ", None]),
-            ("after_last_user", [None, None, "t3\nand t4", None, "t5"]),
+            ("after_last_user", [None, None, "t3\nand t4", " ", "t5"]),
             ("all_turns", ["t1", "t2", "t3\nand t4", " ", "t5"]),
         ],
     )
     def test_policy(self, echo: ReasoningEcho, expected: list[str | None]) -> None:
         """Signed or not, thinking goes back where the policy wants it; empty and redacted thinking never does.
 
-        A space stands where a policy that says "all" finds none: the servers for which it is meant require the field.
+        A space stands where a server for which the policy is meant requires the field and there is none.
         """
         sent = told(*HISTORY, target=Target(model="m", reasoning_echo=echo))
         assert [one.get("reasoning_content") for one in sent if one["role"] == "assistant"] == expected

@@ -79,8 +79,17 @@ class PolicyTests:
         cases = [(called, after) for called in (False, True) for after in (False, True)]
         assert [echoes(policy, called=called, after_question=after) for called, after in cases] == expected
 
-    @pytest.mark.parametrize("policy", get_args(ReasoningEcho))
-    def test_required(self, policy: ReasoningEcho) -> None:
-        """Only where all thinking goes back is the field required."""
-        assert requires(policy, called=False) == (policy == "all_turns")
-        assert requires(policy, called=True) == (policy in {"all_turns", "tool_turns"})
+    @pytest.mark.parametrize(
+        ("policy", "expected"),
+        [
+            ("current_turn", [False, False, False, False]),
+            ("never", [False, False, False, False]),
+            ("tool_turns", [False, False, True, True]),
+            ("after_last_user", [False, False, False, True]),
+            ("all_turns", [True, True, True, True]),
+        ],
+    )
+    def test_required(self, policy: ReasoningEcho, expected: list[bool]) -> None:
+        """Where a server insists on thinking beside calls, or everywhere, the field is never missing."""
+        cases = [(called, after) for called in (False, True) for after in (False, True)]
+        assert [requires(policy, called=called, after_question=after) for called, after in cases] == expected

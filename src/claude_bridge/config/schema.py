@@ -193,8 +193,8 @@ class Model:
     reasoning_field: ReasoningField | None = override("The field in which past thinking goes back.")
     reasoning_echo: ReasoningEcho | None = override(
         "Which past thinking goes back: `current_turn` (with tool calls after the last user text; off after the "
-        "backend refuses it), `never`, `tool_turns`, `all_turns`, `after_last_user`. With `tool_turns` and `all_turns` "
-        "a space stands for thinking that is not there."
+        "backend refuses it), `never`, `tool_turns`, `all_turns`, `after_last_user`. With the last three a "
+        "space stands for thinking that is not there and that such a server insists on."
     )
     thinking_opened: bool | None = override("The chat template has opened `<think>` itself: answers begin inside it.")
     system_messages: SystemMessages | None = override(

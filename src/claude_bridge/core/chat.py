@@ -165,7 +165,7 @@ class ChatMessages:
         thought = ""
         if thoughts and echo.echoes(policy, called=called, after_question=after_question):
             thought = "\n".join(filter(None, thoughts))
-        if not thought and said and echo.requires(policy, called=called):
+        if not thought and said and echo.requires(policy, called=called, after_question=after_question):
             return echo.NO_THOUGHT
         return thought
 

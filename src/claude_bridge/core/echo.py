@@ -30,9 +30,15 @@ def echoes(policy: ReasoningEcho, *, called: bool, after_question: bool) -> bool
             return False
 
 
-def requires(policy: ReasoningEcho, *, called: bool) -> bool:
-    """Tell whether the server is one that insists on thinking in such a turn."""
-    return policy == "all_turns" or (called and policy == "tool_turns")
+def requires(policy: ReasoningEcho, *, called: bool, after_question: bool) -> bool:
+    """Tell whether the server is one that insists on thinking in such a turn.
+
+    DeepSeek's older reasoner misses it only in turns with calls that belong to the present question ("Missing
+    `reasoning_content` field in the assistant message at message index 4", continue 9606).
+    """
+    return policy == "all_turns" or (
+        called and (policy == "tool_turns" or (policy == "after_last_user" and after_question))
+    )
 
 
 def put(message: ChatMessage, thought: str, where: ReasoningField) -> None:

@@ -181,7 +181,7 @@ def _translate(
 
 def _with_thought(message: ChatMessage, target: Target) -> ChatMessage:
     """Give a message of our own the thinking without which the server would refuse it."""
-    if message.role == "assistant" and echo.requires(target.reasoning_echo, called=False):
+    if message.role == "assistant" and echo.requires(target.reasoning_echo, called=False, after_question=True):
         echo.put(message, echo.NO_THOUGHT, target.reasoning_field)
     return message
 

@@ -55,7 +55,8 @@ class Traits:
     :ivar reasoning_levels: the words that ``reasoning_effort`` may have here; the nearest one above is taken.
     :ivar reasoning_field: in which field past thinking goes back.
     :ivar reasoning_echo: which past thinking goes back. ``current_turn``: on turns with tool calls after the last user
-        text, and no more after a refusal. With ``tool_turns`` and ``all_turns`` a space stands for what is not there.
+        text, and no more after a refusal. With ``all_turns`` a space stands for what is not there, with
+        ``tool_turns`` and ``after_last_user`` where there are calls.
     :ivar thinking_opened: the chat template has already opened ``<think>``, so an answer begins inside it.
     :ivar system_messages: what becomes of system messages inside the conversation: folded into the user turn, left
         inline, joined to the leading one, or refused so that the client folds them.
