@@ -145,6 +145,16 @@ class ToClientTests:
             (403, {"message": "Sorry, your account balance is insufficient"}, errors.BillingRefused, 402, False),
             (404, {"message": "no"}, errors.NotFound, 404, False),
             (400, {"message": "Model Not Exist"}, errors.NotFound, 404, False),
+            (
+                400,
+                {
+                    "message": "/chat/completions: Invalid model name passed in model=x. Call `/v1/models` to view "
+                    "available models for your key."
+                },
+                errors.NotFound,
+                404,
+                False,
+            ),
             (400, {"message": "no", "code": "model_not_found"}, errors.NotFound, 404, False),
             (413, {"message": "big"}, errors.RequestTooLarge, 413, False),
             (408, {"message": "slow"}, errors.UpstreamTimeout, 504, None),

@@ -263,9 +263,9 @@ _NO_CREDIT = (
 )
 _BAD_KEY = r"invalid[_ ]api[_ ]key|incorrect api key|api key not valid|api_key_invalid"
 _MODERATED = r"moderation|moderated|flagged|content[_ ](?:policy|filter|management)|safety (?:policy|system)"
-# Servers that say 400 where others say 404: OpenRouter, DeepSeek, Mistral, Groq.
+# Servers that say 400 where others say 404: OpenRouter, DeepSeek, Mistral, Groq, LiteLLM.
 _NO_SUCH_MODEL = (
-    r"model_not_found|model not exist|is not a valid model id|invalid model:|model_decommissioned"
+    r"model_not_found|model not exist|is not a valid model id|invalid model:|invalid model name|model_decommissioned"
     r"|model [`'\"]?\S{1,100} does not exist"
 )
 # Groq's codes for what it could make no call or message of: the model may well write better next time.
