@@ -113,6 +113,8 @@ class ProxyTests:
         assert int(limited.headers["retry-after"]) > 0
         broken = await client.post(MESSAGES, {**body, "model": "broken"})
         assert (broken.status, broken.json["error"]["type"]) == (502, "api_error")
+        absent = await client.post(MESSAGES, {**body, "model": "absent"})
+        assert (absent.status, absent.json["error"]["type"]) == (404, "not_found_error")
 
         backend.enqueue(BEHAVIOURS["too long"])
         for model in ("test-model", "window"):  # with the backend's own numbers, and with none
