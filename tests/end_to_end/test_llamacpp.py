@@ -7,6 +7,7 @@ temperature 0, so that it says the same every time.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from itertools import pairwise
@@ -71,6 +72,11 @@ def asked(*messages: dict[str, Any], **more: Any) -> dict[str, Any]:
         "model": MODEL, "max_tokens": 60, "temperature": 0, "stream": True, "messages": list(messages or [CAPITAL]),
         **more,
     }  # fmt: skip
+
+
+def wrong(times: int) -> dict[str, Any]:
+    """Make a prompt of about seven tokens a time."""
+    return {"role": "user", "content": "Tell me what is wrong here. " * times}
 
 
 def prompt_tokens(usage: dict[str, Any]) -> int:
@@ -217,7 +223,7 @@ class PlainTests:
     async def test_overflow(self, reactor: Any, start_daemon: StartDaemon, plain: Peer, stream: bool) -> None:
         """A prompt that is too long is refused in the words that make the client compact, with the true numbers."""
         client = client_of(reactor, await start_daemon(config=config_for(plain)))
-        long = {"role": "user", "content": "Tell me what is wrong here. " * 900}
+        long = wrong(900)
         counted = (await client.post(COUNT, {"model": MODEL, "messages": [long]})).json["input_tokens"]
         reply = await client.post(MESSAGES, asked(long, stream=stream), seconds=SECONDS)
         assert reply.status == 400
@@ -226,6 +232,20 @@ class PlainTests:
             "message": f"prompt is too long: {counted} tokens > {WINDOW} maximum",
         }
         assert counted > WINDOW
+
+    @pytest_twisted.ensureDeferred
+    async def test_foreseen_overflow(self, reactor: Any, start_daemon: StartDaemon, plain: Peer) -> None:
+        """Once true counts are known, what is far too long is not even sent, and the number told is off by little."""
+        daemon = await start_daemon(config=config_for(plain))
+        client = client_of(reactor, daemon)
+        await client.post(MESSAGES, asked(wrong(100), max_tokens=5), seconds=SECONDS)
+        counted = (await client.post(COUNT, {"model": MODEL, "messages": [wrong(900)]})).json["input_tokens"]
+        reply = await client.post(MESSAGES, asked(wrong(900)), seconds=SECONDS)
+        found = re.fullmatch(r"prompt is too long: (\d+) tokens > (\d+) maximum", reply.json["error"]["message"])
+        assert found
+        assert (reply.status, int(found[2])) == (400, WINDOW)
+        assert int(found[1]) == pytest.approx(counted, rel=0.05)
+        assert (await daemon.wait_for("request", count=3))["attempts"] == 0
 
     @pytest_twisted.ensureDeferred
     @pytest.mark.parametrize("stream", [True, False])
