@@ -29,6 +29,7 @@ from tests.end_to_end.llamacpp import DEMO, start_llama
 from tests.end_to_end.users import (
     ALLOWED,
     CLIENT,
+    PICTURE,
     NewUser,
     calls,
     messages,
@@ -43,9 +44,6 @@ from tests.end_to_end.users import (
 __all__ = ["new_user", "program", "user"]  # fixtures
 
 pytestmark = CLIENT
-
-PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAIAAAACUFjqAAAAEklEQVR42mNoUDDAgxhGpbEhAFUVUUGnJ1SKAAAAAElFTkSuQmCC"
-"""A PNG of 10 by 10 pixels."""
 
 GONE_SECONDS = 0.1
 """Seconds within which an upstream connection is gone after the client left."""

@@ -43,6 +43,10 @@ CLIENT = [
 ALLOWED = ("--allowedTools", "Bash,Read,Edit,Agent,WebSearch,ToolSearch")
 
 
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAIAAAACUFjqAAAAEklEQVR42mNoUDDAgxhGpbEhAFUVUUGnJ1SKAAAAAElFTkSuQmCC"
+"""A PNG of 10 by 10 pixels."""
+
+
 class NewUser(Protocol):
     """Makes users of the client, each with an empty home."""
 
