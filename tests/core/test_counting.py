@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
 
 from claude_bridge.core.carrier import Carried, pack
-from claude_bridge.core.counting import count, quick
+from claude_bridge.core.counting import as_texts, count, quick
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.images import PDF_PAGE_TOKENS, UNKNOWN_IMAGE_TOKENS
 from claude_bridge.core.tokens import MESSAGE_TOKENS, REPLY_TOKENS, TOOL_TOKENS, estimate_json, estimate_text, rough
@@ -130,3 +131,21 @@ class QuickTests:
         broken = {"type": "image", "source": {"type": "base64", "data": "A" * 4000}}
         assert quick(asked(user(broken)), 3600) == rough(3600) + REPLY_TOKENS
         assert quick(asked(user(text('"base64"' * 400))), 3600) == rough(3600) + REPLY_TOKENS
+
+
+class AsTextsTests:
+    """Documents that are sent as text."""
+
+    @pytest.mark.parametrize("pages", [1, 60])
+    def test_guess_is_of_the_text(self, pages: int) -> None:
+        """With their texts in place of their pages a quick guess comes near the full count."""
+        data = b64encode(b"%PDF-1.7" + b"/Type/Page " * pages + bytes(200 * pages)).decode()
+        source = {"type": "base64", "media_type": "application/pdf", "data": data}
+        request = asked(user({"type": "document", "source": source}, text(SAID * 50)))
+        documents = {data: SAID * pages}
+        guessed = quick(request, len(data) + 50 * len(SAID) + 200) + as_texts(documents)
+        assert 0.6 < guessed / count(request, documents=documents) < 1.6
+
+    def test_none(self) -> None:
+        """Without documents nothing changes."""
+        assert as_texts({}) == 0

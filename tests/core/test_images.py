@@ -140,6 +140,18 @@ class ImageTokensTests:
         assert 1 <= images.image_tokens((width, height)) <= images.MOST_IMAGE_TOKENS
 
 
+class HostileJpegTests:
+    """JPEGs made of nothing but markers."""
+
+    @pytest.mark.parametrize("piece", [b"\xff", b"\xff\x01", b"\xff\xe0\x00\x00", b"\xff\xe0\x00\x02"])
+    def test_walk_is_bounded(self, piece: bytes) -> None:
+        """As many of them as fit a request do not stop the bridge for seconds."""
+        data = encoded(b"\xff\xd8" + piece * (300_000 // len(piece)))
+        start = perf_counter()
+        assert [images.dimensions(data) for _ in range(96)] == [None] * 96
+        assert perf_counter() - start < 2
+
+
 class PdfPagesTests:
     """The pages of a PDF."""
 

@@ -31,6 +31,8 @@ _HEAD_CHARACTERS = 64
 # A JPEG says it after its metadata: EXIF with a thumbnail fills one segment of 64 KiB, colour
 # profiles some more. 256 KiB of base64 hold nearly all of them and decode in under a millisecond.
 _JPEG_CHARACTERS = 256 * 1024
+# Real files have some dozens before the size. 256 KiB can hold a hundred thousand, and a request a hundred such files.
+_MOST_SEGMENTS = 1000
 # The reactor waits while pages are counted; 8 MiB of base64 take some 20 ms. The rest is extrapolated.
 _PDF_CHARACTERS = 8 * 1024 * 1024
 # No API takes longer documents; it also bounds what a forged page count can claim.
@@ -119,7 +121,9 @@ def _webp_size(head: bytes) -> tuple[int, int] | None:
 def _jpeg_size(content: bytes) -> tuple[int, int] | None:
     """Walk the segments of a JPEG up to the one with the size; every step goes forward."""
     at = 2
-    while at + 9 <= len(content) and content[at] == 0xFF:  # noqa: PLR2004 - each marker begins with this byte
+    for _ in range(_MOST_SEGMENTS):
+        if at + 9 > len(content) or content[at] != 0xFF:  # noqa: PLR2004 - each marker begins with this byte
+            return None
         marker = content[at + 1]
         if marker in _JPEG_SIZE_MARKERS:
             height, width = struct.unpack_from(">HH", content, at + 5)

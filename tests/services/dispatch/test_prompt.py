@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 
 import pytest
 
@@ -20,7 +21,7 @@ SMALL = Target(model="m", context_window=2000, truncates=True)
 WORDS = "The quick brown fox jumps over the lazy dog. "
 
 
-def prompt(text: str, learned: Learned | None = None, **more: object) -> Prompt:
+def prompt(text: object, learned: Learned | None = None, **more: object) -> Prompt:
     """Make the prompt of a question."""
     body = json.dumps(asking(messages=[{"role": "user", "content": text}], **more)).encode()
     asked = decode(body)
@@ -64,5 +65,23 @@ class PromptTests:
         made = Prompt(request=asked, facts=facts(asked, {}, len(body)), learned=Learned(), windows=WindowWarnings())
         assert made.unread(Target(model="m", pdf="file")) == []
         (data,) = made.unread(Target(model="m"))
-        made.texts[data] = "text"
+        made.read({data: "text"})
         assert made.unread(Target(model="m")) == []
+
+
+class DocumentTests:
+    """A prompt with a PDF."""
+
+    def test_is_as_long_as_its_text(self) -> None:
+        """Where it is sent as text, its text counts and not its pages; elsewhere the pages do."""
+        data = b64encode(b"%PDF-1.7" + b"/Type/Page " * 300).decode()
+        source = {"type": "base64", "media_type": "application/pdf", "data": data}
+        made = prompt([{"type": "document", "source": source}])
+        reading, taking = Target(model="m"), Target(model="m", pdf="file")
+        assert made.unread(reading) == [data]
+        made.read({data: WORDS * 100})
+        assert made.unread(reading) == []
+        assert 800 < made.estimate("b", reading) < 1300
+        assert made.estimate("b", taking) > 300 * 1500
+        made.counted("b", reading, Usage(input_tokens=1100))
+        assert made.estimate("b", reading) == pytest.approx(1100, rel=0.01)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from attrs import define
-from twisted.internet.defer import gatherResults
+from twisted.internet.defer import FirstError, gatherResults
 
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
@@ -50,7 +50,10 @@ class PromptCounts:
     async def _texts(self, asked: MessagesRequest, target: Target) -> Mapping[str, str]:
         """Give the text of each document that would be sent as text."""
         found = media.pdfs(asked) if target.pdf == "text" else []
-        texts: list[str] = await gatherResults(map(self._documents.text, found), consumeErrors=True) if found else []
+        try:
+            texts: list[str] = await gatherResults(map(self._documents.text, found), consumeErrors=True)
+        except FirstError as error:  # the client left, and all of them were cancelled
+            error.subFailure.raiseException()
         return dict(zip(found, texts, strict=True))
 
     async def _counted(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from attrs import define, field
 
 from claude_bridge.core import counting, media, preflight
@@ -25,6 +27,7 @@ class Prompt:
     _learned: Learned
     _windows: WindowWarnings
     texts: dict[str, str] = field(factory=dict, init=False)
+    _as_texts: int = field(default=0, init=False)
 
     def unread(self, target: Target) -> list[str]:
         """Give the documents, in base64, that ``target`` wants as text and that were not read yet."""
@@ -32,16 +35,21 @@ class Prompt:
             return []
         return [data for data in media.pdfs(self._request) if data not in self.texts]
 
+    def read(self, texts: Mapping[str, str]) -> None:
+        """Take the texts of documents."""
+        self.texts.update(texts)
+        self._as_texts += counting.as_texts(texts)
+
     def estimate(self, backend: str, target: Target) -> int:
         """Give its tokens, roughly, corrected by what the model's prompts turned out to be."""
-        return self._learned.estimate(backend, target.model, self._facts.estimate)
+        return self._learned.estimate(backend, target.model, self._rough(target))
 
     def check(self, backend: str, target: Target) -> None:
         """Raise `ContextOverflow` if it surely does not fit; warn once where nobody would say that it does not."""
         self._windows.check(backend, target)
         refused = preflight.refusal(
             target,
-            rough=self._facts.estimate,
+            rough=self._rough(target),
             max_tokens=self._request.max_tokens,
             known=self._learned.note(backend, target.model),
             count=lambda: self._count(target),
@@ -51,10 +59,14 @@ class Prompt:
 
     def counted(self, backend: str, target: Target, usage: Usage) -> None:
         """Learn from its true length."""
-        roughly = self._facts.estimate
+        roughly = self._rough(target)
         true = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
         if preflight.teaches(target, rough=roughly, true=true):
             self._learned.prompt_counted(backend, target.model, roughly, usage, lambda: self._count(target))
+
+    def _rough(self, target: Target) -> int:
+        """Guess it from its size, with documents as ``target`` gets them."""
+        return max(0, self._facts.estimate + self._as_texts) if target.pdf == "text" else self._facts.estimate
 
     def _count(self, target: Target) -> int:
         """Count it with care: about 10 ms for a large conversation."""

@@ -269,7 +269,7 @@ class Run:
             return False
 
         def read(texts: list[str]) -> None:
-            self._prompt.texts.update(zip(unread, texts, strict=True))
+            self._prompt.read(dict(zip(unread, texts, strict=True)))
             self._try()
 
         self._wait_for(gatherResults(map(self._services.documents.text, unread), consumeErrors=True), read)
