@@ -266,12 +266,12 @@ class EchoTests:
         assert not any("t1" in str(one["content"]) for one in sent)
 
     def test_thinking_alone(self) -> None:
-        """A message of nothing but thinking is sent where the thinking goes back, else left out."""
+        """A message of nothing but thinking is not empty where the thinking goes back, and is left out elsewhere."""
         alone = [user("a"), assistant(thinking("t"))]
         assert told(*alone) == [{"role": "user", "content": "a"}]
         assert told(*alone, target=Target(model="m", reasoning_echo="all_turns"))[1] == {
             "role": "assistant",
-            "content": "",
+            "content": "[no answer]",
             "reasoning_content": "t",
         }
 

@@ -31,11 +31,12 @@ from tests.end_to_end.strict.template import FIRST, TURNS, LlamaCpp, Vllm
 from tests.end_to_end.strict.xai import Xai
 from tests.end_to_end.strict.zai import Zai
 
+ALTERNATE = {"alternate": "yes"}
 MAKERS: Mapping[str, Callable[[], Service]] = {
     "deepseek-v4": DeepSeekV4,
     "deepseek-reasoner": DeepSeekReasoner,
     "kimi-k2.5": Moonshot,
-    "kimi-k2.7": lambda: Moonshot(model="kimi-k2.7-code"),
+    "kimi-k2.7": lambda: Moonshot(model="kimi-k2.7-code", repeats=True),
     "gemini": Gemini,
     "mistral": Mistral,
     "glm-5.2": Zai,
@@ -46,10 +47,10 @@ MAKERS: Mapping[str, Callable[[], Service]] = {
     "groq": Groq,
     "xai": Xai,
     "dashscope": DashScope,
-    "llamacpp": LlamaCpp,
-    "vllm": Vllm,
+    "llamacpp": lambda: LlamaCpp(overrides=ALTERNATE),
+    "vllm": lambda: Vllm(overrides=ALTERNATE),
 }
-TEMPLATES = ("llamacpp", "vllm")
+TEMPLATES: Mapping[str, Callable[[], Service]] = {"llamacpp": LlamaCpp, "vllm": Vllm}
 HOSTED = [name for name in MAKERS if name not in TEMPLATES]
 
 
@@ -103,7 +104,7 @@ async def loop(services: Services, service: Service, *, stream: bool) -> Convers
     await services.turn(talk, service, ONE_LINE, stream=stream)
     talk.asks("And the third?")
     message = await services.turn(talk, service, THIRD, stream=not stream)
-    talk.gives_results(message)
+    talk.gives_results(message, reminder=True, words="Stop after this one.")
     await services.turn(talk, service, EQUAL, stream=stream)
     return talk
 
@@ -167,58 +168,83 @@ class LoopTests:
         check_signatures(service)
         check_switches(service)
 
-    @pytest.mark.parametrize("name", TEMPLATES)
+
+@pytest.mark.parametrize("name", TEMPLATES)
+class TemplateTests:
+    """One conversation with a server of one's own whose template insists on turns."""
+
     @pytest_twisted.ensureDeferred
-    async def test_template(self, services: Services, name: str, stream: bool) -> None:
+    async def test_template(self, services: Services, name: str) -> None:
         """Where a template insists on turns, one configured word is enough."""
-        services.overrides = {"alternate": "yes"}
         service = services.start(MAKERS[name]())
-        talk = await loop(services, service, stream=stream)
+        talk = await loop(services, service, stream=True)
         assert service.refused == []
         check_all_is_there(talk, service)
         check_thoughts(talk, service)
 
-    @pytest.mark.parametrize("name", TEMPLATES)
     @pytest_twisted.ensureDeferred
-    async def test_unknown_template(self, services: Services, name: str, stream: bool) -> None:
+    async def test_unknown_template(self, services: Services, name: str) -> None:
         """Without it the template's own words are understood: a bridge that knows nothing is refused once, no more."""
-        service = services.start(MAKERS[name]())
-        talk = await loop(services, service, stream=stream)
+        service = services.start(TEMPLATES[name]())
+        talk = await loop(services, service, stream=True)
         assert len(service.accepted) == 5
         assert [TURNS in told for told in service.refused] == [True] * 4
         check_all_is_there(talk, service)
         check_thoughts(talk, service)
 
-    @pytest.mark.parametrize("name", TEMPLATES)
     @pytest_twisted.ensureDeferred
-    async def test_learned(self, services: Services, name: str, stream: bool) -> None:
+    async def test_learned(self, services: Services, name: str) -> None:
         """A bridge that stays learns it for good."""
-        service = services.start(MAKERS[name]())
+        service = services.start(TEMPLATES[name]())
         async with bridge(services.reactor, services.config) as client:
             talk = Conversation()
             talk.asks("Compare one.txt and two.txt.")
             for number in range(3):
                 said = Said(calls=(read(f"/{number}.txt"),))
-                message = await talk.turn(client, service, said, stream=stream)
+                message = await talk.turn(client, service, said, stream=True)
                 talk.gives_results(message)
                 talk.asks(f"Go on ({number}).")
-            await talk.turn(client, service, ONE_LINE, stream=stream)
+            await talk.turn(client, service, ONE_LINE, stream=True)
         assert [TURNS in told for told in service.refused] == [True]
         check_all_is_there(talk, service)
 
 
+HALF = Said(thought="One", calls=(read("/a.txt"), read("/b.txt")))
+CUT = Said(thought="I wonder whether", cut=True)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+class InterruptedTests:
+    """Conversations that did not go as they should have."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_interrupted(self, services: Services, name: str) -> None:
+        """The user stops the tools, answers are cut while the model thinks, and all goes on: nothing is refused."""
+        service = services.start(MAKERS[name]())
+        talk = Conversation()
+        talk.asks("Look.")
+        message = await services.turn(talk, service, HALF, stream=True)
+        talk.gives_results(message, words="[Request interrupted by user]", missing=1)
+        await services.turn(talk, service, CUT, stream=False)
+        talk.asks("Resume directly.")
+        message = await services.turn(talk, service, HALF, stream=True)
+        talk.gives_results(message, missing=2, words="[Request interrupted by user]")
+        await services.turn(talk, service, EQUAL, stream=False)
+        assert service.refused == []
+        check_all_is_there(talk, service)
+
+
 @pytest.mark.parametrize("alternating", [False, True])
-@pytest.mark.parametrize("stream", [True, False])
 class SystemMessageTests:
     """System messages after tool results, and a template that takes them nowhere but at the beginning."""
 
     @pytest.mark.parametrize("policy", ["fold", "leading"])
     @pytest_twisted.ensureDeferred
-    async def test_obeys(self, services: Services, policy: str, stream: bool, alternating: bool) -> None:
+    async def test_obeys(self, services: Services, policy: str, alternating: bool) -> None:
         """Folded or joined to the first one they arrive without a refusal."""
-        services.overrides = {"system_messages": policy, "alternate": "yes" if alternating else "no"}
-        service = services.start(Vllm(alternating=alternating))
-        talk = await loop(services, service, stream=stream)
+        overrides = {"system_messages": policy, "alternate": "yes" if alternating else "no"}
+        service = services.start(Vllm(alternating=alternating, overrides=overrides))
+        talk = await loop(services, service, stream=True)
         assert service.refused == []
         check_all_is_there(talk, service, notes=policy == "fold")
         if policy == "leading":
@@ -226,29 +252,29 @@ class SystemMessageTests:
             assert all(note in first for note in talk.notes)
 
     @pytest_twisted.ensureDeferred
-    async def test_inline(self, services: Services, stream: bool, alternating: bool) -> None:
+    async def test_inline(self, services: Services, alternating: bool) -> None:
         """Left in their place they are refused, and the bridge finds the way around by itself."""
-        services.overrides = {"system_messages": "inline", "alternate": "yes" if alternating else "no"}
-        service = services.start(Vllm(alternating=alternating))
-        talk = await loop(services, service, stream=stream)
+        overrides = {"system_messages": "inline", "alternate": "yes" if alternating else "no"}
+        service = services.start(Vllm(alternating=alternating, overrides=overrides))
+        talk = await loop(services, service, stream=True)
         assert service.refused == [] if alternating else service.refused == [FIRST] * 5
         assert len(service.accepted) == 5
         check_all_is_there(talk, service)
 
     @pytest_twisted.ensureDeferred
-    async def test_reject(self, services: Services, stream: bool, alternating: bool) -> None:
+    async def test_reject(self, services: Services, alternating: bool) -> None:
         """Rejected, the client hears the word by which it folds them itself, and goes on."""
-        services.overrides = {"system_messages": "reject", "alternate": "yes" if alternating else "no"}
-        service = services.start(Vllm(alternating=alternating))
+        overrides = {"system_messages": "reject", "alternate": "yes" if alternating else "no"}
+        service = services.start(Vllm(alternating=alternating, overrides=overrides))
         talk = Conversation()
         talk.asks("Compare one.txt and two.txt.")
-        talk.gives_results(await services.turn(talk, service, BOTH, stream=stream))
+        talk.gives_results(await services.turn(talk, service, BOTH, stream=True))
         talk.told_by_system("Files were changed meanwhile.")
-        reply = await services.ask(talk.request(service.model, stream=stream))
+        reply = await services.ask(talk.request(service.model, stream=True))
         assert reply.status == 400
         assert reply.json["error"]["message"].startswith("capability_rejected: mid_conv_system")
         talk.folds_system_messages()
-        await services.turn(talk, service, ONE_LINE, stream=stream)
+        await services.turn(talk, service, ONE_LINE, stream=True)
         assert service.refused == []
         check_all_is_there(talk, service)
 
@@ -276,7 +302,6 @@ class FieldTests:
     @pytest_twisted.ensureDeferred
     async def test_fields(self, services: Services, name: str) -> None:
         """Whatever is asked for, it is asked for in a way that the service takes."""
-        services.overrides = {"alternate": "yes"}
         service = services.start(MAKERS[name]())
         talk = await begin(services, service, stream=True)
         async with bridge(services.reactor, services.config) as client:
@@ -288,7 +313,6 @@ class FieldTests:
     @pytest_twisted.ensureDeferred
     async def test_helpers(self, services: Services, name: str) -> None:
         """Requests that the client makes for itself are answered: a title in JSON, a verdict without thinking."""
-        services.overrides = {"alternate": "yes"}
         service = services.start(MAKERS[name]())
         async with bridge(services.reactor, services.config) as client:
             service.says += [Said(text='{"title": "Greetings"}'), Said(text="low")]
@@ -312,7 +336,6 @@ class MoveTests:
     @pytest_twisted.ensureDeferred
     async def test_moves(self, services: Services, order: str) -> None:
         """In the middle of a tool loop and after it, twice around: nothing is refused, and nothing is lost."""
-        services.overrides = {"alternate": "yes"}
         known = {name: services.start(MAKERS[name]()) for name in dict.fromkeys(ORDERS[order])}
         talk = Conversation()
         for lap in (1, 2):
@@ -343,7 +366,6 @@ class RefusalTests:
     @pytest_twisted.ensureDeferred
     async def test_refuses(self, services: Services, breakage: Breakage) -> None:
         """A good request that is broken in one place is refused, in the real service's words."""
-        services.overrides = {"alternate": "yes"}
         service = services.start(MAKERS[breakage.service]())
         if breakage.service not in GOOD:
             await begin(services, service, stream=True)

@@ -26,6 +26,9 @@ from claude_bridge.core.tools import upstream_name
 
 NO_OUTPUT: Final = "(no output)"
 NO_RESULT: Final = "[no result]"
+NOT_SAID: Final = "[no answer]"
+"""The content of an answer that ended while the model still thought: servers refuse an empty one ("must not be empty",
+kimi-code issue 1985)."""
 SUMMARY: Final = "Summary of earlier conversation: "
 MOST_STATE: Final = 8 << 20
 """Characters of state that a conversation gets back, the newest: real ones have a few thousand a turn, and hostile
@@ -150,7 +153,7 @@ class ChatMessages:
         thought = self._thought(thoughts, said=bool(text or calls), called=bool(calls), after_question=after_question)
         if text or calls or thought:
             target = self.target
-            nothing = None if calls and target.call_content == "null" else ""
+            nothing = (None if target.call_content == "null" else "") if calls else NOT_SAID
             message = ChatMessage("assistant", text or nothing, None, calls or None)
             if thought:
                 echo.put(message, thought, target.reasoning_field)

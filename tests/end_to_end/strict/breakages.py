@@ -38,6 +38,11 @@ def without(name: str) -> Break:
     return lambda request: calling(request).pop(name)
 
 
+def without_last_thinking(request: dict[str, Any]) -> None:
+    """Take the thinking from the last message with calls."""
+    del [one for one in request["messages"] if one.get("tool_calls")][-1]["reasoning_content"]
+
+
 def with_field(name: str, value: Any) -> Break:
     """Put a field into the message with calls."""
     return lambda request: calling(request).update({name: value})
@@ -74,6 +79,14 @@ def with_ids(identifier: str) -> Break:
 def with_message(role: str, content: str) -> Break:
     """Put a message at the end."""
     return lambda request: request["messages"].append({"role": role, "content": content})
+
+
+def with_empty_answer(request: dict[str, Any]) -> None:
+    """Let the assistant have thought, and said nothing."""
+    request["messages"] += [
+        {"role": "assistant", "content": "", "reasoning_content": "Hm"},
+        {"role": "user", "content": "Go on."},
+    ]
 
 
 def with_another_question(request: dict[str, Any]) -> None:
@@ -131,9 +144,10 @@ BREAKAGES = (
     Breakage("deepseek-v4", "forced", "Thinking mode does not support this tool_choice", asking(tool_choice=NAMED)),
     Breakage("deepseek-v4", "effort", "Invalid reasoning_effort", asking(reasoning_effort="xhigh"), 422),
     Breakage("deepseek-v4", "open call", "insufficient tool messages", without_result),
+    Breakage("deepseek-v4", "empty answer", "content or tool_calls must be set", with_empty_answer),
     Breakage("deepseek-v4", "schema", "type is unavailable now", asking(response_format=SHAPE)),
     Breakage("deepseek-v4", "silent JSON", "must contain the word 'json'", silent_json),
-    Breakage("deepseek-reasoner", "no thinking", "Missing `reasoning_content` field", without("reasoning_content")),
+    Breakage("deepseek-reasoner", "no thinking", "Missing `reasoning_content` field", without_last_thinking),
     Breakage("deepseek-reasoner", "stale thinking", "must not be sent", with_another_question),
     Breakage("kimi-k2.5", "no thinking", "reasoning_content is missing in assistant", without("reasoning_content")),
     Breakage("kimi-k2.5", "temperature", "only 1 is allowed for this model", asking(temperature=0.5)),
@@ -147,11 +161,13 @@ BREAKAGES = (
     Breakage("kimi-k2.5", "tuple", "items must be an object", with_property({"type": "array", "items": [{}]})),
     Breakage("kimi-k2.5", "undefined", "'x' is not defined in properties", with_schema(required=["x"])),
     Breakage("kimi-k2.5", "no object", 'is required and must be \\"object\\"', with_schema(type="string")),
+    Breakage("kimi-k2.5", "empty answer", "with role 'assistant' must not be empty", with_empty_answer),
     Breakage("kimi-k2.5", "schema of the answer", "response_format", asking(response_format=SHAPE)),
     Breakage("kimi-k2.7", "thinking off", "only type=enabled is allowed", asking(thinking={"type": "disabled"})),
     Breakage("gemini", "unsigned", "Function call is missing a thought_signature in functionCall parts", signed(None)),
     Breakage("gemini", "changed signature", "Corrupted thought signature.", signed("QUFBQQ==")),
     Breakage("gemini", "open call", "number of function response parts is equal", without_result),
+    Breakage("gemini", "empty answer", "contents.parts must not be empty", with_message("assistant", "")),
     Breakage("gemini", "$schema", 'Unknown name \\"$schema\\"', with_schema(**{"$schema": "x"})),
     Breakage("gemini", "additionalProperties", "Cannot find field", with_property({"additionalProperties": False})),
     Breakage("gemini", "types", "Proto field is not repeating", with_property({"type": ["string", "null"]})),
@@ -166,6 +182,7 @@ BREAKAGES = (
     Breakage("mistral", "order", "Unexpected role 'user' after role 'tool'", with_message("user", "Stop.")),
     Breakage("mistral", "system", "Unexpected role 'system' after role 'tool'", with_message("system", "Note.")),
     Breakage("mistral", "last", "Expected last role User or Tool", with_message("assistant", "Well")),
+    Breakage("mistral", "empty answer", "must have either content or tool_calls", with_message("assistant", "")),
     Breakage("mistral", "open call", "Not the same number of function calls and responses", without_result),
     Breakage("glm-5.2", "forced", "Tool choice must be auto", asking(tool_choice="required")),
     Breakage("glm-5.2", "stream_options", "Invalid API parameter", asking(stream_options={"include_usage": True})),

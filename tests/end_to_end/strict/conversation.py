@@ -95,14 +95,22 @@ class Conversation:
                 text = f"<system-reminder>\n{message['content']}\n</system-reminder>"
                 message.update(role="user", content=[{"type": "text", "text": text}])
 
-    def gives_results(self, message: Mapping[str, Any], *, reminder: bool = False) -> None:
-        """Answer the calls of a message, in another order than they came, with or without a reminder behind them."""
+    def gives_results(
+        self, message: Mapping[str, Any], *, reminder: bool = False, words: str = "", missing: int = 0
+    ) -> None:
+        """Answer the calls of a message, in another order than they came.
+
+        ``reminder``: with one behind them. ``words``: the user's, likewise. ``missing``: so many of the last calls are
+        not answered.
+        """
         calls = [block for block in message["content"] if block["type"] == "tool_use"]
+        calls = calls[: len(calls) - missing]
         results = [
             {"type": "tool_result", "tool_use_id": call["id"], "content": output_of(call)} for call in reversed(calls)
         ]
         self.said += map(output_of, calls)
-        content = results + ([{"type": "text", "text": REMINDER}] if reminder else [])
+        self.said += [words] if words else []
+        content = results + [{"type": "text", "text": text} for text in (reminder * REMINDER, words) if text]
         self.messages.append({"role": "user", "content": content})
 
     def request(self, model: str, *, stream: bool, **more: Any) -> dict[str, Any]:
@@ -135,7 +143,7 @@ class Conversation:
         assert calls == list(said.calls)
         thoughts = "".join(block["thinking"] for block in blocks if block["type"] == "thinking")
         assert thoughts in {said.thought, ""}
-        assert message["stop_reason"] == ("tool_use" if said.calls else "end_turn")
+        assert message["stop_reason"] == ("max_tokens" if said.cut else "tool_use" if said.calls else "end_turn")
         assert not service.says
 
 
@@ -170,13 +178,9 @@ async def bridge(reactor: Any, config: str) -> AsyncIterator[Client]:
 
 @define(eq=False)
 class Services:
-    """Services that listen, with bridges that are made anew before them.
-
-    :ivar overrides: what the bridges' configuration says of every model.
-    """
+    """Services that listen, with bridges that are made anew before them."""
 
     reactor: Any
-    overrides: Mapping[str, str] = field(factory=dict)
     _running: list[tuple[Service, ScriptedBackend]] = field(factory=list, init=False)
 
     def start(self, service: Service) -> Service:
@@ -198,7 +202,7 @@ class Services:
         for number, (service, backend) in enumerate(self._running):
             lines += [f"[backend:b{number}]", f"url = {backend.url}", f"dialect = {service.dialect}"]
             lines += [f"[model:{service.model}]", f"backend = b{number}"]
-            lines += [f"{key} = {value}" for key, value in self.overrides.items()]
+            lines += [f"{key} = {value}" for key, value in service.overrides.items()]
         return "\n".join(lines) + "\n"
 
     async def turn(self, talk: Conversation, service: Service, said: Said, *, stream: bool) -> dict[str, Any]:

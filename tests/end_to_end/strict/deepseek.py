@@ -8,7 +8,16 @@ from typing import Any, ClassVar
 from attrs import define
 
 from claude_bridge.testing.requests import REQUEST_KEYS
-from tests.end_to_end.strict.service import Problem, Service, answers_of, calls_of, json_problems, last_question, seal
+from tests.end_to_end.strict.service import (
+    Problem,
+    Service,
+    answers_of,
+    calls_of,
+    empty_answers,
+    json_problems,
+    last_question,
+    seal,
+)
 
 KNOWN = REQUEST_KEYS - {"max_completion_tokens", "parallel_tool_calls", "store", "metadata"} | {"thinking"}
 CODED = {"code": "invalid_request_error"}
@@ -24,7 +33,7 @@ class DeepSeek(Service):
 
     JSON schemas are "unavailable", JSON must be spoken of (api-docs.deepseek.com, JSON output; LiteLLM 7580).
     Words: CodexPlusPlus 329 (calls without results), DeepSeek-V3 1376, any-llm 1384 and opencode-mem 253 (no tool is
-    forced while it thinks; one of them has ``auto`` refused, too).
+    forced while it thinks; one of them has ``auto`` refused, too), opencode-go-copilot 24 (thinking alone).
     """
 
     dialect = "deepseek"
@@ -36,6 +45,8 @@ class DeepSeek(Service):
         if request.get("response_format", {}).get("type") == "json_schema":
             yield Problem("This response_format type is unavailable now", more=CODED)
         yield from json_problems(request, "Prompt must contain the word 'json' in some form to use 'response_format'")
+        if any(empty_answers(request)):
+            yield Problem("Invalid assistant message: content or tool_calls must be set", more=CODED)
         for at, message in answers_of(request):
             following = request["messages"][at + 1 : at + 1 + len(calls_of(message))]
             wanted = {call["id"] for call in calls_of(message)}
@@ -84,8 +95,9 @@ class DeepSeekV4(DeepSeek):
 class DeepSeekReasoner(DeepSeek):
     """The reasoner before V4.
 
-    Thinking since the last question must come back with calls (continue 9606), older thinking must not (AI SDK deepseek
-    2.0.69; the words of that refusal are not known).
+    Thinking beside calls must come back while no user has spoken since (continue 9606); that from before the last
+    question must not (AI SDK deepseek 2.0.69; the words of this refusal are not known). A user message right behind
+    tool results is no question.
     """
 
     model: str = "deepseek-reasoner"
@@ -94,10 +106,11 @@ class DeepSeekReasoner(DeepSeek):
     def history_problems(self, request: dict[str, Any]) -> Iterator[Problem]:
         """Refuse missing and stale thinking."""
         question = last_question(request["messages"])
+        spoken = max(at for at, message in enumerate(request["messages"]) if message["role"] == "user")
         for at, message in answers_of(request):
             if at < question and "reasoning_content" in message:
                 yield Problem(f"The reasoning_content of the message at index {at} must not be sent", more=CODED)
-            elif at > question and calls_of(message) and "reasoning_content" not in message:
+            elif at > spoken and calls_of(message) and "reasoning_content" not in message:
                 yield Problem(
                     f"Missing `reasoning_content` field in the assistant message at message index {at}. For more "
                     "information, please refer to https://api-docs.deepseek.com/guides/thinking_mode#tool-calls",

@@ -12,7 +12,7 @@ from claude_bridge.testing.answers import Answer
 from claude_bridge.testing.chat import ToolCall, json_answer
 from claude_bridge.testing.requests import REQUEST_KEYS
 from tests.end_to_end.strict.schemas import gemini_problems
-from tests.end_to_end.strict.service import Problem, Said, Service, answers_of, calls_of, seal
+from tests.end_to_end.strict.service import Problem, Said, Service, answers_of, calls_of, empty_answers, seal
 
 ANY_SIGNATURE = "skip_thought_signature_validator"
 """What Google's documentation gives for calls that another model made (thought signatures, FAQ)."""
@@ -36,8 +36,8 @@ class Gemini(Service):
 
     The first call of each step needs its signature: paws 103 and zafiro 100 have the whole list that is the error's
     body. One that was changed, or belongs to another call, is "corrupted" (gemini-cli 13467). Calls and results are
-    counted (gemini-cli 16437). Fields that its JSON reader does not know are refused by name (see `schemas`). Signed
-    is the first of parallel calls; an index is not sent (wire-contract 4.2).
+    counted (gemini-cli 16437), nothing is empty (cherry-studio 16196). Fields that its JSON reader does not know are
+    refused by name (see `schemas`). Signed is the first of parallel calls; an index is not sent (wire-contract 4.2).
 
     :ivar stood_in: calls of its own that came with the stand-in instead of their signature.
     """
@@ -67,6 +67,8 @@ class Gemini(Service):
             path = f"tools[0].function_declarations[{at}].parameters"
             for told in gemini_problems(tool["function"].get("parameters", {}), path):
                 yield Problem(told)
+        for at in empty_answers(request):
+            yield Problem(f"* GenerateContentRequest.contents[{at}].parts: contents.parts must not be empty.")
         for at, message in answers_of(request):
             yield from self.message_problems(at, message, request["messages"])
 

@@ -12,7 +12,7 @@ from attrs import define
 from claude_bridge.testing.answers import Answer
 from claude_bridge.testing.chat import ToolCall, json_answer
 from claude_bridge.testing.requests import REQUEST_KEYS
-from tests.end_to_end.strict.service import Problem, Said, Service, answers_of, calls_of, in_parts, seal
+from tests.end_to_end.strict.service import Problem, Said, Service, answers_of, calls_of, empty_answers, in_parts, seal
 
 NINE = re.compile(r"[a-zA-Z0-9]{9}")
 UNKNOWN = {
@@ -37,7 +37,8 @@ class Mistral(Service):
 
     Unknown fields are 422 with a list of details (eca 231, crush 1590), ids are nine letters and digits (ironclaw
     1241), the order of roles is fixed (litellm 17761), a single tool cannot be named (wire-contract 4.2), effort is
-    none or high (mistral-common 1.13.1). Thinking comes and goes as a part of a content list (AI SDK mistral 3.0.69).
+    none or high (mistral-common 1.13.1), no answer is empty (OpenHands 8685). Thinking comes and goes as a part of a
+    content list (AI SDK mistral 3.0.69).
     """
 
     model: str = "mistral-small-2603"
@@ -65,6 +66,10 @@ class Mistral(Service):
 
     def order_problems(self, messages: list[dict[str, Any]]) -> Iterator[Problem]:
         """Refuse roles and results in the wrong place."""
+        for at in empty_answers({"messages": messages}):
+            if not messages[at]["content"]:
+                told = "Assistant message must have either content or tool_calls, but not none."
+                yield Problem(told, more={"type": "invalid_request_assistant_message", "code": "3240"})
         for before, after in pairwise(messages):
             if after["role"] not in FOLLOWS[before["role"]]:
                 yield disordered(f"Unexpected role '{after['role']}' after role '{before['role']}'")

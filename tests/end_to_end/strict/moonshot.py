@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 from attrs import define
 
 from claude_bridge.testing.answers import Answer
-from claude_bridge.testing.chat import error, events, sse, token_usage
+from claude_bridge.testing.chat import ToolCall, error, events, sse, token_usage
 from claude_bridge.testing.requests import REQUEST_KEYS
 from tests.end_to_end.strict.schemas import moonshot_problems
-from tests.end_to_end.strict.service import Problem, Said, Service, answers_of, calls_of
+from tests.end_to_end.strict.service import Problem, Said, Service, answers_of, calls_of, empty_answers
 
 ID = re.compile(r"functions\.([A-Za-z0-9_-]+):([0-9]+)")
 
@@ -23,11 +23,14 @@ class Moonshot(Service):
 
     Refused: calls without thinking (FastGPT 6357 has the whole body), temperatures and top_p but one (inkos 174,
     nanobot 4967), forced tools while it thinks (LiteLLM 1.109), ``thinking`` that a family does not take (Kimi-K2 141;
-    AI SDK moonshotai 2.0.61 for ``keep``), schemas that are not "moonshot flavored" (see `schemas`). Ids that look like
-    its own must be its own: the name in it is the function's.
+    AI SDK moonshotai 2.0.61 for ``keep``), schemas that are not "moonshot flavored" (see `schemas`), answers without
+    words or calls (kimi-code 1985). Ids that look like its own must be its own: the name in it is the function's.
+
+    :ivar repeats: ids begin at 0 in every answer, so they come again and again (wire-contract 5.6).
     """
 
     model: str = "kimi-k2.5"
+    repeats: bool = False
     dialect = "moonshot"
     fields = REQUEST_KEYS | {"thinking"}
     remembers = frozenset({"reasoning_content", "partial"})
@@ -35,6 +38,17 @@ class Moonshot(Service):
 
     def own_problems(self, request: dict[str, Any]) -> Iterator[Problem]:
         """Refuse what Kimi refuses."""
+        yield from self.field_problems(request)
+        for at in empty_answers(request):
+            yield Problem(f"the message at position {at} with role 'assistant' must not be empty")
+        for at, message in answers_of(request):
+            yield from self.id_problems(at, message)
+        for tool in request.get("tools", ()):
+            for told in moonshot_problems(tool["function"].get("parameters", {})):
+                yield Problem(f"Invalid request: {told}")
+
+    def field_problems(self, request: dict[str, Any]) -> Iterator[Problem]:
+        """Refuse fields."""
         thinking = request.get("thinking", {"type": "enabled"})
         if request.get("response_format", {}).get("type") == "json_schema":
             yield Problem("Invalid request: unsupported response_format type json_schema")
@@ -48,11 +62,6 @@ class Moonshot(Service):
             yield Problem("invalid top_p: only 0.95 is allowed for this model")
         if thinking["type"] == "enabled":
             yield from self.thinking_problems(request)
-        for at, message in answers_of(request):
-            yield from self.id_problems(at, message)
-        for tool in request.get("tools", ()):
-            for told in moonshot_problems(tool["function"].get("parameters", {})):
-                yield Problem(f"Invalid request: {told}")
 
     def thinking_problems(self, request: dict[str, Any]) -> Iterator[Problem]:
         """Refuse what does not go with thinking."""
@@ -80,12 +89,16 @@ class Moonshot(Service):
         return error(problem.status, {"error": {"message": problem.message, "type": "invalid_request_error"}})
 
     def call_id(self, name: str, number: int) -> str:
-        """Make native ids, which say the function and count through the conversation."""
+        """Make native ids, which say the function and a number."""
         return f"functions.{name}:{number}"
+
+    def made(self, request: dict[str, Any], said: Said) -> Iterator[ToolCall]:
+        """Number the calls through the conversation, or through the answer."""
+        return super().made({"messages": []} if self.repeats else request, said)
 
     def answer(self, request: dict[str, Any], said: Said) -> Answer:
         """Put usage onto the last choice (AI SDK moonshotai)."""
         chunks = [self.chunk(delta) for delta in self.deltas(request, said)]
-        last = self.chunk({}, finish=self.finish(said))
+        last = self.chunk({}, finish="length" if said.cut else self.finish(said))
         last["choices"][0]["usage"] = {**token_usage(20, 7), "cached_tokens": 4}
         return sse(events([*chunks, last]))

@@ -25,6 +25,7 @@ __all__ = [
     "Service",
     "answers_of",
     "calls_of",
+    "empty_answers",
     "in_parts",
     "json_problems",
     "key_of",
@@ -42,11 +43,13 @@ class Said:
     """What the model says in one answer.
 
     :ivar calls: name and arguments of each call, as JSON text.
+    :ivar cut: it ended because it was too long.
     """
 
     thought: str = ""
     text: str = ""
     calls: tuple[tuple[str, str], ...] = ()
+    cut: bool = False
 
     @property
     def key(self) -> str:
@@ -73,6 +76,7 @@ class Service:
     :cvar wants: of which turns past thinking must come back word for word: ``all``, those with ``calls``, such since
         the last ``question``, or ``none``.
     :cvar usage_unasked: usage comes without ``stream_options``.
+    :ivar overrides: what the bridge's configuration says of the model.
     :ivar says: the answers to come.
     :ivar said: the answers that it gave.
     :ivar refused: what it refused, in its words.
@@ -80,6 +84,7 @@ class Service:
     """
 
     model: str = ""
+    overrides: dict[str, str] = field(factory=dict, kw_only=True)
     says: deque[Said] = field(factory=deque, init=False)
     said: list[Said] = field(factory=list, init=False)
     refused: list[str] = field(factory=list, init=False)
@@ -137,7 +142,7 @@ class Service:
         assert request["stream"] is True
         chunks = [self.chunk(delta) for delta in self.deltas(request, said)]
         usage = token_usage(len(str(request)) // 4, 7, cached=0)
-        finish = self.chunk({}, finish=self.finish(said))
+        finish = self.chunk({}, finish="length" if said.cut else self.finish(said))
         if self.usage_unasked:
             finish["usage"] = usage
         chunks.append(finish)
@@ -197,6 +202,13 @@ class Service:
     def thought_in(self, message: Mapping[str, Any]) -> str:
         """Give what an assistant message of the history carries of thinking."""
         return str(message.get(self.thinks_in) or "")
+
+
+def empty_answers(request: Mapping[str, Any]) -> Iterator[int]:
+    """Number the assistant's messages that hold neither words nor calls, whatever was thought."""
+    for at, message in answers_of(request):
+        if not calls_of(message) and not text_of(message["content"]):
+            yield at
 
 
 def json_problems(request: Mapping[str, Any], told: str) -> Iterator[Problem]:
