@@ -17,7 +17,7 @@ from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.images import PDF_PAGE_TOKENS, pdf_pages
 from claude_bridge.core.media import NO_DOCUMENTS, document_text, flat, taken_apart
 from claude_bridge.core.openai import FilePart, ImagePart, TextPart, ToolCall
-from claude_bridge.core.tokens import Tally, estimate_text, rough
+from claude_bridge.core.tokens import Tally, rough, text_tokens
 
 _MEDIA_BYTES: Final = 2048
 """Blocks below this are not searched for pictures: one so small counts about as many tokens as its size says."""
@@ -58,7 +58,7 @@ def as_texts(documents: Mapping[str, str]) -> int:
     A page that is a picture and text costs many times what its text alone does: sixty short pages would seem to fill a
     window, the answer would be cut short for want of room, and the ratio of true to guessed tokens be learned wrong.
     """
-    return sum(estimate_text(text) - _guessed(data) for data, text in documents.items())
+    return sum(text_tokens(text) - _guessed(data) for data, text in documents.items())
 
 
 def _guessed(data: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from binascii import a2b_base64
+from itertools import islice
 from math import ceil
 
 PATCH = 28
@@ -81,7 +82,7 @@ def image_tokens(size: tuple[int, int] | None) -> int:
 def pdf_pages(data: str) -> int:
     """Count the pages of a base64 PDF, at least one; where the page objects are compressed this is a guess."""
     content = decode_prefix(data, _PDF_CHARACTERS)
-    found = sum(1 for _ in _PAGE_OBJECT.finditer(content))
+    found = sum(1 for _ in islice(_PAGE_OBJECT.finditer(content), _MOST_PDF_PAGES))
     if len(data) > _PDF_CHARACTERS:
         found = found * len(data) // _PDF_CHARACTERS
     if told := _LINEARIZED_PAGES.search(content, 0, 2048):

@@ -133,6 +133,11 @@ class Remembered:
 _REMEMBERED: Final = Remembered()
 
 
+def text_tokens(text: str) -> int:
+    """Estimate the tokens of a text that comes again and again."""
+    return _REMEMBERED.count(estimate_text, text)
+
+
 @define
 class Tally:
     """Adds up a request's tokens while somebody else walks it."""
@@ -141,7 +146,7 @@ class Tally:
 
     def add_text(self, text: str) -> None:
         """Count text that the model reads as it is."""
-        self._tokens += _REMEMBERED.count(estimate_text, text)
+        self._tokens += text_tokens(text)
 
     def add_json(self, raw: str) -> None:
         """Count a raw JSON text: a tool's schema, a call's input."""
