@@ -38,9 +38,10 @@ def without(name: str) -> Break:
     return lambda request: calling(request).pop(name)
 
 
-def without_last_thinking(request: dict[str, Any]) -> None:
-    """Take the thinking from the last message with calls."""
-    del [one for one in request["messages"] if one.get("tool_calls")][-1]["reasoning_content"]
+def without_thinking(request: dict[str, Any]) -> None:
+    """Take the thinking from the message with calls, and the user's reminder from behind their results."""
+    assert request["messages"].pop()["role"] == "user"
+    del calling(request)["reasoning_content"]
 
 
 def with_field(name: str, value: Any) -> Break:
@@ -147,7 +148,7 @@ BREAKAGES = (
     Breakage("deepseek-v4", "empty answer", "content or tool_calls must be set", with_empty_answer),
     Breakage("deepseek-v4", "schema", "type is unavailable now", asking(response_format=SHAPE)),
     Breakage("deepseek-v4", "silent JSON", "must contain the word 'json'", silent_json),
-    Breakage("deepseek-reasoner", "no thinking", "Missing `reasoning_content` field", without_last_thinking),
+    Breakage("deepseek-reasoner", "no thinking", "Missing `reasoning_content` field", without_thinking),
     Breakage("deepseek-reasoner", "stale thinking", "must not be sent", with_another_question),
     Breakage("kimi-k2.5", "no thinking", "reasoning_content is missing in assistant", without("reasoning_content")),
     Breakage("kimi-k2.5", "temperature", "only 1 is allowed for this model", asking(temperature=0.5)),
