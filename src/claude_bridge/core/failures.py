@@ -88,12 +88,17 @@ def _failure(status: int, said: Said, headers: Mapping[str, str], now: float) ->
 _FIRST_FAILED_STATUS = 300
 _STATUSES = range(400, 600)
 _UNTOLD_STATUS = 502
-# Names that servers give to an error inside a stream, where there is no status (OpenAI, Anthropic, Google, vLLM).
+# Names that servers give to an error inside a stream, where there is no status (OpenAI and Azure, Anthropic, Google,
+# vLLM, Moonshot, DashScope, LiteLLM).
 _STATUS_BY_NAME = {
     "rate_limit_exceeded": 429,
     "rate_limit_error": 429,
     "resource_exhausted": 429,
+    "throttling_error": 429,
+    "engine_overloaded_error": 429,
     "insufficient_quota": 402,
+    "exceeded_current_quota_error": 402,
+    "arrearage": 402,
     "billing_error": 402,
     "invalid_api_key": 401,
     "authentication_error": 401,
@@ -104,11 +109,15 @@ _STATUS_BY_NAME = {
     "not_found_error": 404,
     "notfounderror": 404,
     "model_not_found": 404,
+    "deploymentnotfound": 404,
     "not_found": 404,
     "request_too_large": 413,
     "invalid_request_error": 400,
     "badrequesterror": 400,
     "invalid_argument": 400,
+    "invalid_parameter_error": 400,
+    "content_filter": 400,
+    "tool_use_failed": 400,
     "context_length_exceeded": 400,
     "exceed_context_size_error": 400,
     "timeout_error": 504,
@@ -116,6 +125,7 @@ _STATUS_BY_NAME = {
     "unavailable": 503,
     "unavailable_error": 503,
     "service_unavailable": 503,
+    "service_unavailable_error": 503,
     "overloaded_error": 529,
 }
 
@@ -255,11 +265,12 @@ def _saying(pattern: str, *statuses: int) -> Callable[[UpstreamFailure], bool]:
     return applies
 
 
-# OpenAI, Moonshot, DeepSeek, SiliconFlow, Z.ai and Anthropic, in their own words. Google's "exceeded your current
-# quota" is an ordinary rate limit, so those words alone do not count.
+# OpenAI, Moonshot, DeepSeek, SiliconFlow, Z.ai, DashScope, xAI and Anthropic, in their own words. Google's "exceeded
+# your current quota" is an ordinary rate limit, so those words alone do not count.
 _NO_CREDIT = (
     r"insufficient_quota|insufficient[_ ](?:\w+[_ ])?(?:balance|credits?|funds)|balance is (?:too low|insufficient)"
-    r"|exceeded_current_quota|not enough credits|billing_hard_limit|billing_not_active"
+    r"|exceeded_current_quota|not enough credits|billing_hard_limit|billing_not_active|\barrearage\b"
+    r"|doesn't have any credits|used all available credits|run out of credits"
 )
 _BAD_KEY = r"invalid[_ ]api[_ ]key|incorrect api key|api key not valid|api_key_invalid"
 _MODERATED = r"moderation|moderated|flagged|content[_ ](?:policy|filter|management)|safety (?:policy|system)"
