@@ -373,20 +373,32 @@ class BadPdfTests:
     async def test_others_are_answered(
         self, reactor: Any, client: Client, backend: ScriptedBackend, daemon: Daemon
     ) -> None:
-        """While documents that take long are read, everybody else gets an answer at once."""
-        slow = [user(document(SLOW + b"%" + bytes([mark]))) for mark in b"abc"]
-        waiting = [await client_sent(client, asking(message)) for message in slow]
+        """While bombs and documents that take long are read, everybody else gets an answer at once."""
+        slow = [bombs() + b"%a", SLOW + b"%b", SLOW + b"%c"]
+        waiting = [await client_sent(client, asking(user(document(content)))) for content in slow]
         await until(reactor, lambda: len(children(daemon)) == 2)
         took = []
         for _ in range(20):
             begun = time.monotonic()
             assert "Hi" in await answered(client, backend, asking(HI))
             took.append(time.monotonic() - begun)
-        assert len(children(daemon)) == 2  # the third waits for its turn
+        assert len(children(daemon)) == 2  # of three: one waits for its turn, or is next by now
         assert max(took) < 1
         for leaving in waiting:
             leaving.cancel()
         await until(reactor, lambda: not children(daemon))
+
+    @pytest_twisted.ensureDeferred
+    async def test_many(self, client: Client, backend: ScriptedBackend, watch: Watch) -> None:
+        """Of too many documents in one request the first are read, two at a time, and the rest are told as left out."""
+        papers = [document(pdfs.pdf(f"Paper {number}."), title=f"{number}.pdf") for number in range(150)]
+        told = await answered(client, backend, asking(user(*papers)))
+        assert told.startswith("Document: 0.pdf\n[page 1]\nPaper 0.")
+        assert told.endswith(
+            "Document: 149.pdf\n[PDF could not be read: too many other documents are waiting to be read]"
+        )
+        watch.stop_looking()
+        assert watch.most_children <= 3  # two, and one that is just ending
 
 
 class EndTests:
