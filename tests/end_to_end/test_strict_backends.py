@@ -209,6 +209,44 @@ class TemplateTests:
         check_all_is_there(talk, service)
 
 
+UNKNOWN = {
+    "deepseek-v4": ["must be passed back"],
+    "deepseek-reasoner": [],
+    "kimi-k2.5": ["moonshot flavored", "reasoning_content is missing"],
+    "kimi-k2.7": ["moonshot flavored", "reasoning_content is missing"],
+    "mistral": ["stream_options", "reasoning_content", "after role 'tool'"],
+    "groq": ["reasoning_content"],
+    "xai": ["reasoning_content"],
+    "dashscope": [],
+    "llamacpp": ["must alternate"],
+    "vllm": ["must alternate"],
+}
+"""What each service refuses of a bridge that takes it for a plain server, in order. The others need their dialect."""
+
+
+class UnknownServiceTests:
+    """Services behind a host that nobody knows, so that no dialect was chosen."""
+
+    @pytest.mark.parametrize("name", UNKNOWN)
+    @pytest_twisted.ensureDeferred
+    async def test_learns(self, services: Services, name: str) -> None:
+        """Each refusal teaches its lesson once; the client hears of none, and all goes on."""
+        service = services.start(MAKERS[name]())
+        service.taken_for = "generic"
+        service.overrides = {}
+        talk = Conversation()
+        async with bridge(services.reactor, services.config) as client:
+            talk.asks("Compare one.txt and two.txt.")
+            for said in (BOTH, DIFF, THIRD):
+                talk.gives_results(await talk.turn(client, service, said, stream=True), reminder=said is BOTH)
+            await talk.turn(client, service, EQUAL, stream=False)
+            talk.asks("Sure?")
+            await talk.turn(client, service, ONE_LINE, stream=True)
+        assert len(service.refused) == len(UNKNOWN[name])
+        assert all(words in told for words, told in zip(UNKNOWN[name], service.refused, strict=True))
+        check_all_is_there(talk, service)
+
+
 HALF = Said(thought="One", calls=(read("/a.txt"), read("/b.txt")))
 CUT = Said(thought="I wonder whether", cut=True)
 

@@ -200,7 +200,11 @@ class Services:
         """Write the configuration of a bridge: the dialects are named, nothing is known of the models."""
         lines = ["[server]", "listen = tcp:0:interface=127.0.0.1", "credentials = none"]
         for number, (service, backend) in enumerate(self._running):
-            lines += [f"[backend:b{number}]", f"url = {backend.url}", f"dialect = {service.dialect}"]
+            lines += [
+                f"[backend:b{number}]",
+                f"url = {backend.url}",
+                f"dialect = {service.taken_for or service.dialect}",
+            ]
             lines += [f"[model:{service.model}]", f"backend = b{number}"]
             lines += [f"{key} = {value}" for key, value in service.overrides.items()]
         return "\n".join(lines) + "\n"

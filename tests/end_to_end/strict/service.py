@@ -77,6 +77,7 @@ class Service:
         the last ``question``, or ``none``.
     :cvar usage_unasked: usage comes without ``stream_options``.
     :ivar overrides: what the bridge's configuration says of the model.
+    :ivar taken_for: the dialect in the bridge's configuration, if it is not the right one.
     :ivar says: the answers to come.
     :ivar said: the answers that it gave.
     :ivar refused: what it refused, in its words.
@@ -85,6 +86,7 @@ class Service:
 
     model: str = ""
     overrides: dict[str, str] = field(factory=dict, kw_only=True)
+    taken_for: str = field(default="", kw_only=True)
     says: deque[Said] = field(factory=deque, init=False)
     said: list[Said] = field(factory=list, init=False)
     refused: list[str] = field(factory=list, init=False)
