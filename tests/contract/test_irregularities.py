@@ -43,6 +43,12 @@ def call(*fragments: dict[str, Any]) -> dict[str, Any]:
     return says(tool_calls=list(fragments))
 
 
+def whole(finish: Any = "stop", usage: Any = ..., **message: Any) -> bytes:
+    """Write an unstreamed answer; what is not given is absent."""
+    answer: dict[str, Any] = {"choices": [{"index": 0, "message": message, "finish_reason": finish}]}
+    return json.dumps(answer | ({} if usage is ... else {"usage": usage}), ensure_ascii=False).encode()
+
+
 def part(name: str | None = None, arguments: Any = ..., **more: Any) -> dict[str, Any]:
     """Make a fragment of a call; what is not given is absent."""
     function: dict[str, Any] = {} if name is None else {"name": name}
@@ -142,6 +148,22 @@ class ReasoningTests:
     def test_fields(self, size: int, delta: dict[str, Any]) -> None:
         """Reasoning is found under any name, once."""
         assert tuple(lines(sse(says(**delta), says(content="Hi"), STOP) + DONE, size)) == self.ANSWER
+        thinking = delta.get("content") or []
+        message = {**delta, "content": [*thinking, {"type": "text", "text": "Hi"}] if thinking else "Hi"}
+        assert tuple(lines(whole(**message), size)) == self.ANSWER
+
+    def test_both_in_one_chunk(self, size: int) -> None:
+        """Reasoning and text in one chunk are two blocks, and neither is lost (peers 7, 2: LiteLLM 33224)."""
+        upstream = sse(says(reasoning="Hm", content="Hi"), STOP) + DONE
+        assert tuple(lines(upstream, size)) == self.ANSWER
+
+    def test_missing_opener(self, size: int) -> None:
+        """Where the chat template has opened the tag, as the configuration says, the answer begins inside it."""
+        text = "\nHm</think>\n\nHi"
+        for upstream in (sse(*(says(content=each) for each in text), STOP) + DONE, whole(content=text)):
+            message = read(upstream, size, thinking_opened=True).message
+            assert message is not None
+            assert [block.get("thinking", block.get("text")) for block in message["content"]] == ["Hm", "Hi"]
 
     @pytest.mark.parametrize("tag", ["<think>", "<thinking>", "[THINK]", "◁think▷", "<seed:think>"])
     def test_tags(self, size: int, tag: str) -> None:
@@ -153,11 +175,13 @@ class ReasoningTests:
         assert message is not None
         assert [block.get("thinking", block.get("text")) for block in message["content"]] == ["Hm", "Hi"]
         assert tuple(lines(sse(says(content=text), STOP) + DONE, size)) == self.ANSWER
+        assert tuple(lines(whole(content=text), size)) == self.ANSWER
 
     def test_tag_elsewhere(self, size: int) -> None:
         """A tag that does not open the answer is prose; so is a closing tag that was never opened."""
         for text in ("a <think>b</think>", "Hm</think>Hi"):
-            assert lines(sse(says(content=text), STOP) + DONE, size)[3] == f"delta 0 text {json.dumps(text)}"
+            for upstream in (sse(says(content=text), STOP) + DONE, whole(content=text)):
+                assert lines(upstream, size)[3] == f"delta 0 text {json.dumps(text)}"
 
 
 LEAKED = (
@@ -183,9 +207,10 @@ class ChunkTests:
     @pytest.mark.parametrize("text", LEAKED)
     def test_leaked_calls(self, size: int, text: str) -> None:
         """A call that leaked into the text stays text, to the last character."""
-        message = read(sse(says(content=text), STOP) + DONE, size).message
-        assert message is not None
-        assert [block["text"] for block in message["content"]] == [text]
+        for upstream in (sse(says(content=text), STOP) + DONE, whole(content=text)):
+            message = read(upstream, size).message
+            assert message is not None
+            assert [block["text"] for block in message["content"]] == [text]
 
     @pytest.mark.parametrize(
         "empty",
@@ -216,20 +241,22 @@ class ChunkTests:
     def test_role(self, size: int, role: dict[str, Any]) -> None:
         """The role says nothing that was not known."""
         assert lines(sse(says(**role, content="Hi"), STOP) + DONE, size) == TEXT_HI
+        assert lines(whole(**role, content="Hi"), size) == TEXT_HI
 
     def test_parts(self, size: int) -> None:
         """Content in parts is joined, each kind where it belongs."""
         parts = [{"type": "thinking", "thinking": "Hm"}, {"type": "text", "text": "H"}, {"type": "text", "text": "i"}]
-        assert lines(sse(says(content=parts), STOP) + DONE, size) == [
-            *BEGIN,
-            *thought("Hm"),
-            "start 1 text",
-            'delta 1 text "H"',
-            'delta 1 text "i"',
-            "stop 1",
-            "end end_turn",
-            "message_stop",
-        ]
+        for upstream in (sse(says(content=parts), STOP) + DONE, whole(content=parts)):
+            assert lines(upstream, size) == [
+                *BEGIN,
+                *thought("Hm"),
+                "start 1 text",
+                'delta 1 text "H"',
+                'delta 1 text "i"',
+                "stop 1",
+                "end end_turn",
+                "message_stop",
+            ]
 
     def test_huge_event(self, size: int) -> None:
         """An event may be large, up to a limit."""
@@ -274,6 +301,14 @@ class CallTests:
         upstream = sse(call(*parts), CALLS) if one_chunk else sse(*(call(one) for one in parts), CALLS)
         assert lines(upstream + DONE, size) == called(("f", "x", "{}"), ("g", "y", "{}"))
 
+    def test_whole_calls(self, size: int) -> None:
+        """The same unstreamed: without an index, or all with the same."""
+        for index in ({}, {"index": None}, {"index": 0}, {"index": "0"}):
+            parts = [part("f", "{}", id="x", **index), part("g", "{}", id="y", **index)]
+            assert lines(whole("tool_calls", content=None, tool_calls=parts), size) == called(
+                ("f", "x", "{}"), ("g", "y", "{}")
+            )
+
     def test_repeats(self, size: int) -> None:
         """Id and name in each fragment are neither new calls nor a longer name."""
         upstream = sse(*(call(part("f", piece, index=0, id="x")) for piece in ("{", "}")), CALLS) + DONE
@@ -295,8 +330,9 @@ class CallTests:
 
     def test_nameless(self, size: int) -> None:
         """A call that never gets a name cannot be made; what else was said is kept."""
-        upstream = sse(says(content="Hi"), call(part(None, "{}", index=0, id="x")), CALLS) + DONE
-        assert lines(upstream, size) == TEXT_HI
+        nameless = part(None, "{}", index=0, id="x")
+        assert lines(sse(says(content="Hi"), call(nameless), CALLS) + DONE, size) == TEXT_HI
+        assert lines(whole("tool_calls", content="Hi", tool_calls=[nameless]), size) == TEXT_HI
 
     @pytest.mark.parametrize(
         ("arguments", "passed"),
@@ -304,8 +340,9 @@ class CallTests:
     )
     def test_arguments(self, size: int, arguments: Any, passed: str) -> None:
         """Arguments may be an object, nothing, or missing; the client always gets an object."""
-        upstream = sse(call(part("f", arguments, index=0, id="x")), CALLS) + DONE
-        assert lines(upstream, size) == called(("f", "x", passed))
+        made = part("f", arguments, index=0, id="x")
+        for upstream in (sse(call(made), CALLS) + DONE, whole("tool_calls", tool_calls=[made])):
+            assert lines(upstream, size) == called(("f", "x", passed))
 
     @pytest.mark.parametrize("finish", ["stop", "tool_calls", "function_call", "eos"])
     def test_finish_reason(self, size: int, finish: str) -> None:
@@ -313,16 +350,34 @@ class CallTests:
         last = {"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}
         assert lines(sse(call(part("f", "{}", index=0, id="x")), last) + DONE, size) == called(("f", "x", "{}"))
         assert lines(sse(says(content="Hi"), last) + DONE, size) == TEXT_HI
+        made = [part("f", "{}", id="x")]
+        assert lines(whole(finish, content=None, tool_calls=made), size) == called(("f", "x", "{}"))
+        assert lines(whole(finish, content="Hi", tool_calls=[]), size) == TEXT_HI
+
+    @pytest.mark.parametrize("finish", [None, "", "unheard-of"])
+    def test_no_finish_reason(self, size: int, finish: str | None) -> None:
+        """An unstreamed answer is finished whatever it says of its end, and so is a stream with its end mark."""
+        last = {"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}
+        made = part("f", "{}", index=0, id="x")
+        for upstream in (sse(call(made), last) + DONE, whole(finish, tool_calls=[made])):
+            assert lines(upstream, size) == called(("f", "x", "{}"))
+        for upstream in (sse(says(content="Hi"), last) + DONE, whole(finish, content="Hi")):
+            assert lines(upstream, size) == TEXT_HI
 
     def test_one_id_twice(self, size: int) -> None:
         """Two calls under one id get two ids, since the client would drop the second."""
-        upstream = sse(call(part("f", "{}", index=0, id="x")), call(part("f", "{}", index=1, id="x")), CALLS) + DONE
-        assert lines(upstream, size) == called(("f", "x", "{}"), ("f", "x", "{}"))
+        parts = [part("f", "{}", index=0, id="x"), part("f", "{}", index=1, id="x")]
+        for upstream in (sse(*map(call, parts), CALLS) + DONE, whole("tool_calls", tool_calls=parts)):
+            assert lines(upstream, size) == called(("f", "x", "{}"), ("f", "x", "{}"))
+            message = read(upstream, size).message
+            assert message is not None
+            assert len({block["id"] for block in message["content"]}) == 2
 
     def test_no_id(self, size: int) -> None:
         """Calls without an id get one each."""
-        upstream = sse(call(part("f", "{}", index=0)), call(part("f", "{}", index=1, id="")), CALLS) + DONE
-        assert lines(upstream, size) == called(("f", "-", "{}"), ("f", "-", "{}"))
+        parts = [part("f", "{}", index=0), part("f", "{}", index=1, id="")]
+        for upstream in (sse(*map(call, parts), CALLS) + DONE, whole("tool_calls", tool_calls=parts)):
+            assert lines(upstream, size) == called(("f", "-", "{}"), ("f", "-", "{}"))
 
     def test_interleaved(self, size: int) -> None:
         """Interleaved parallel calls reach the client one after the other, the first of them live."""
@@ -398,7 +453,7 @@ class EndTests:
     )
     def test_error(self, size: int, body: bytes) -> None:
         """An error is one in each shape: in the stream after content, or alone in an answer with status 200."""
-        for upstream in (sse(says(content="Hi")) + b"data: " + body + b"\n\n" + DONE, body):
+        for upstream in (sse(says(content="Hi")) + b"data: " + body + b"\n\n" + DONE, body, b"data: " + body):
             failed = carried(in_steps(upstream, size))
             assert failures.from_error(failed.failure, decode=wire.decode).message == "boom"
             assert failed.message is None
