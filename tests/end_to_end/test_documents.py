@@ -20,6 +20,7 @@ import pytest
 import pytest_twisted
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred, DeferredQueue
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.web._newclient import ResponseNeverReceived
 
@@ -134,7 +135,9 @@ async def client_sent(client: Client, request: dict[str, Any], path: str = MESSA
     """Send a request, and give the means to leave before it is answered."""
     sent = client.send("POST", path, request)
     await deferLater(client._reactor, 0)
-    return sent.addErrback(lambda failure: failure.trap(CancelledError, ResponseNeverReceived))
+    return sent.addErrback(
+        lambda failure: failure.trap(CancelledError, ConnectingCancelledError, ResponseNeverReceived)
+    )
 
 
 def refused(reply: Reply) -> str:
@@ -387,18 +390,6 @@ class BadPdfTests:
         for leaving in waiting:
             leaving.cancel()
         await until(reactor, lambda: not children(daemon))
-
-    @pytest_twisted.ensureDeferred
-    async def test_many(self, client: Client, backend: ScriptedBackend, watch: Watch) -> None:
-        """Of too many documents in one request the first are read, two at a time, and the rest are told as left out."""
-        papers = [document(pdfs.pdf(f"Paper {number}."), title=f"{number}.pdf") for number in range(150)]
-        told = await answered(client, backend, asking(user(*papers)))
-        assert told.startswith("Document: 0.pdf\n[page 1]\nPaper 0.")
-        assert told.endswith(
-            "Document: 149.pdf\n[PDF could not be read: too many other documents are waiting to be read]"
-        )
-        watch.stop_looking()
-        assert watch.most_children <= 3  # two, and one that is just ending
 
 
 class EndTests:
