@@ -19,7 +19,7 @@ from claude_bridge.core.refusals import Lesson, lesson, refuses_images
 from claude_bridge.core.request import Translation
 from claude_bridge.core.target import Target
 from claude_bridge.core.traits import ReasoningEcho
-from tests.core.asking import IMAGE, asked, assistant, system, text, tool, user
+from tests.core.asking import IMAGE, asked, assistant, result, system, text, tool, use, user
 
 CHOICE = {"type": "tool", "name": "a", "disable_parallel_tool_use": True}
 FORMAT = {"format": {"type": "json_schema", "schema": {"type": "object", "properties": {}}}, "effort": "xhigh"}
@@ -305,6 +305,47 @@ class EchoTests:
         """A server that refuses the field is not sent more of it."""
         again = request.translate(asked(*self.ASKED_AGAIN), Target(model="m"))
         assert lesson(refused(message), again) is None
+
+
+NULL_WORDS = [
+    # grok2api 41
+    "ValidationError: body.messages.content.str - Input should be a valid string",
+    # oh-my-pi 5121
+    "openai-chat: messages[1].content must be a string or an object (was null)",
+    # vercel/ai 14950
+    "Invalid value for 'content': expected a string, got null.",
+    # pydantic's first version, serde
+    "1 validation error for Request\nbody -> messages -> 1 -> content\n  none is not an allowed value (type=type_error.none.not_allowed)",
+    "Failed to deserialize the JSON body into the target type: messages[1].content: invalid type: null, expected a string at line 1 column 99",
+]  # fmt: skip
+
+
+class NullTests:
+    """Content beside calls that is nothing."""
+
+    CALLED = (user("hi"), assistant(use("toolu_1")), user(result("toolu_1")))
+
+    @pytest.mark.parametrize("message", NULL_WORDS)
+    def test_refused(self, message: str) -> None:
+        """A server that wants a string there gets an empty one, and there is nothing more to learn of it."""
+        null = request.translate(asked(*self.CALLED), Target(model="m"))
+        assert lesson(refused(message), null) == Lesson(trait="call_content", value="empty")
+        empty = request.translate(asked(*self.CALLED), Target(model="m", call_content="empty"))
+        assert lesson(refused(message), empty) is None
+
+    @pytest.mark.parametrize("message", NULL_WORDS)
+    def test_no_calls(self, message: str) -> None:
+        """Where no content was null it is about something else, even if the user speaks of the very bytes."""
+        plain = request.translate(asked(user('{"content":null}')), Target(model="m"))
+        assert lesson(refused(message), plain) is None
+
+    @pytest.mark.parametrize(
+        "message", ["content is too long", "messages.1.content.0.text: must not be blank", "content policy violation"]
+    )
+    def test_near_misses(self, message: str) -> None:
+        """Other complaints about content teach nothing."""
+        null = request.translate(asked(*self.CALLED), Target(model="m"))
+        assert lesson(refused(message), null) is None
 
 
 FORMAT_WORDS = [

@@ -203,6 +203,7 @@ _MISSED: Final = _any(
     r"\bmissing\b.{0,20}\breasoning_content\b|\breasoning_content: field required",
 )
 _ANSWERED: Final = b'"role":"assistant"'
+_NULL: Final = b'"content":null'
 
 
 def _missing_thoughts(sent: Translation, text: str) -> str | None:
@@ -307,6 +308,15 @@ _RULES: Final[tuple[_Rule, ...]] = (
         ),
         lambda sent: sent.fields.reasoning_effort is not None or sent.extra & _CONTROLS,
         lambda _sent, _text: "none",
+    ),
+    _Rule(
+        "call_content",
+        _any(
+            r"\bcontent\b.{0,60}?(?:valid string|was null|got null|none is not an allowed value)",
+            r"\bcontent\b.{0,60}?(?:not|n't) be (?:null|none)|invalid type: null, expected",
+        ),
+        lambda sent: _NULL in sent.body,
+        lambda _sent, _text: "empty",
     ),
     _Rule("reasoning_echo", _MISSED, lambda sent: _ANSWERED in sent.body, _missing_thoughts),
     _Rule(

@@ -6,9 +6,12 @@ import pytest
 
 from claude_bridge.core.dialect import Shaping
 from claude_bridge.core.dialects.templated import Templated
+from claude_bridge.core.dialects.vllm import Vllm
 from claude_bridge.core.openai import ChatRequest
 from claude_bridge.core.traits import Level, Traits
+from tests.core.asking import assistant, result, text, use, user
 from tests.core.dialects.shaping import asked
+from tests.core.dialects.translated import request
 
 
 class TemplatedTests:
@@ -50,6 +53,15 @@ class TemplatedTests:
         vLLM answers 400 "chat_template is not supported for Mistral tokenizers" (many public reports).
         """
         assert asked(Templated(), "mistralai/Devstral-2", "high") == {}
+
+    def test_mistral_takes_turns(self) -> None:
+        """A reminder behind tool results, refused by Mistral's validation, belongs to these (mistral-common 169)."""
+        reminder = "<system-reminder>\nr\n</system-reminder>"
+        told = [user("Read it."), assistant(use("t1")), user(result("t1", "ok"), text(reminder))]
+        sent = request(Vllm(), "mistralai/Devstral-2", *told)["messages"]
+        assert [each["role"] for each in sent] == ["user", "assistant", "tool"]
+        assert sent[-1]["content"] == f"ok\n\n{reminder}"
+        assert [each["role"] for each in request(Vllm(), "Qwen/Qwen3-32B", *told)["messages"]][-1] == "user"
 
     def test_gpt_oss(self) -> None:
         """gpt-oss knows three levels and cannot be switched off."""

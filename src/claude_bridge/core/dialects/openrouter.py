@@ -38,7 +38,8 @@ class OpenRouter(Hosted):
     """OpenRouter's chat completions.
 
     Marks of cached prefixes are passed on for models whose servers know them (LiteLLM's list); usage's ``cost`` is no
-    count of tokens and stays in the raw usage. What Kimi and DeepSeek insist on, they insist on behind a router, too.
+    count of tokens and stays in the raw usage. What Kimi, DeepSeek and Mistral insist on, they insist on behind a
+    router, too.
     """
 
     name: ClassVar[str] = "openrouter"
@@ -51,7 +52,7 @@ class OpenRouter(Hosted):
         (r"kimi-k(?:2\.[5-9]|2-thinking|[3-9])", evolve(_PLAIN, schema="moonshot", reasoning_echo="tool_turns")),
         (r"^~?moonshotai/|kimi", evolve(_PLAIN, schema="moonshot")),
         (r"deepseek-v[4-9]", evolve(_PLAIN, reasoning_echo="all_turns")),
-        (r"^~?mistralai/", evolve(_PLAIN, schema="mistral")),
+        (r"^~?mistralai/", evolve(_PLAIN, schema="mistral", alternate=True)),
     )
     open_models: ClassVar[bool] = True
 

@@ -33,10 +33,19 @@ class Templated(Generic):
     plain: ClassVar[Traits] = Traits(reasoning_levels=LEVELS, top_k=True, prefill="continue")
 
     def traits(self, model: str) -> Traits:
-        """Switch thinking as the model's family does."""
+        """Switch thinking as the model's family does.
+
+        Mistral's own validation, which vLLM runs for Mistral's models, refuses a user message behind tool messages,
+        where clients put their reminders (mistral-common issue 169); so do their chat templates, in other words.
+        """
         if open_models.is_gpt_oss(model):
             return evolve(self.plain, reasoning_control="effort", recover_tool_calls=True)
-        return evolve(self.plain, reasoning_control=_switch(model), recover_tool_calls=open_models.writes_calls(model))
+        return evolve(
+            self.plain,
+            reasoning_control=_switch(model),
+            alternate=open_models.is_mistral(model),
+            recover_tool_calls=open_models.writes_calls(model),
+        )
 
     def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
         """Send the level beside the switch."""
