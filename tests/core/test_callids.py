@@ -39,6 +39,24 @@ class AnyFormTests:
         second = ours("f:0", b"2")
         assert [ids.give(each) for each in (ours("f:0"), second, "t", "t")] == ["f:0", second, "t", "t_3"]
 
+    def test_long(self) -> None:
+        """One that is too long for OpenAI becomes another, the same one in every request, and never one there is."""
+        long = "call_" + "0" * 36
+        first, second = (given_ := CallIds()).give(long), given_.give(long)
+        assert len({first, second, long}) == 3
+        assert max(len(first), len(second)) <= 40
+        assert CallIds().give(long) == first
+        assert CallIds().give(long[1:]) == long[1:]
+
+    def test_long_repeated(self) -> None:
+        """So does the client's own id where the backend's came twice."""
+        ids = CallIds()
+        upstream = "call_" + "x" * 24
+        given_ = [ids.give(ours(upstream, noise)) for noise in (b"1", b"2")]
+        assert given_[0] == upstream
+        assert given_[1] != upstream
+        assert len(given_[1]) <= 40
+
     def test_empty(self) -> None:
         """An empty id becomes one."""
         ids = CallIds()
@@ -94,6 +112,7 @@ class ConversationTests:
         assert len(set(called)) == len(called)
         assert answered == called
         assert form == "any" or all(map(LEGAL.fullmatch, called))
+        assert all(len(each) <= 40 for each in called)
 
     @given(CONVERSATIONS)
     def test_stable(self, messages: list[Any]) -> None:

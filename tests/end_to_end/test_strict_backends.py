@@ -393,6 +393,24 @@ class MoveTests:
             check_switches(service)
 
 
+@pytest.mark.parametrize("name", MAKERS)
+class ArrivalTests:
+    """A conversation that began with Anthropic's own API and another gateway."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_arrives(self, services: Services, name: str) -> None:
+        """Signatures of others, encrypted thinking and long ids do no harm; all that was said is there."""
+        service = services.start(MAKERS[name]())
+        talk = Conversation()
+        talk.asks("Look into all files.")
+        talk.came_from_elsewhere()
+        talk.gives_results(await services.turn(talk, service, HALF, stream=True))
+        await services.turn(talk, service, EQUAL, stream=True)
+        assert service.refused == []
+        assert "EqoBCk" not in json.dumps(service.accepted)
+        check_all_is_there(talk, service)
+
+
 GOOD: dict[str, str] = {}
 """A good request for each service, with calls and results; made once, for making it takes longer than its tests."""
 

@@ -11,6 +11,10 @@ from attrs import define, field
 from claude_bridge.core.ids import token, upstream_id
 from claude_bridge.core.traits import ToolIds
 
+LONGEST: Final = 40
+"""Characters that OpenAI takes ("string too long. Expected a string with maximum length 40"); clients bring longer ids
+from other gateways, ``call_`` and a UUID for one."""
+
 _NINE: Final = re.compile(r"[0-9A-Za-z]{9}")
 
 
@@ -24,7 +28,7 @@ class CallIds:
     def give(self, client_id: str) -> str:
         """Give the backend's own id for the client's; where that was there before or is illegal, another one."""
         identifier = upstream_id(client_id)
-        illegal = self.form == "nine" and not _NINE.fullmatch(identifier)
+        illegal = len(identifier) > LONGEST or (self.form == "nine" and not _NINE.fullmatch(identifier))
         if illegal or not identifier or identifier in self._used:
             identifier = self._other(client_id)
         self._used.add(identifier)
@@ -41,10 +45,16 @@ class CallIds:
         return identifier
 
     def _formed(self, text: str) -> str:
-        return text if self.form == "any" else nine(text)
+        if self.form == "nine":
+            return nine(text)
+        return text if len(text) <= LONGEST else f"call_{_hashed(24, text)}"
 
 
 def nine(text: str) -> str:
     """Give nine letters and digits, the same ones for the same text (mistral-common refuses any other form)."""
+    return _hashed(9, text)
+
+
+def _hashed(length: int, text: str) -> str:
     digest = sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return token(9, lambda size: digest[:size])
+    return token(length, lambda size: digest[:size])

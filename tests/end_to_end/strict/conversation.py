@@ -88,6 +88,30 @@ class Conversation:
         self.notes.append(note)
         self.messages.append({"role": "system", "content": note})
 
+    def came_from_elsewhere(self) -> None:
+        """Go on with what Anthropic's API and another gateway gave: their signatures, encrypted thinking and ids."""
+        ids = (
+            "toolu_01A09q90qw90lq917835lq9A",
+            "call_3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+            "toolu_bdrk_01XFtV" + "x" * 47,
+        )
+        calls = [
+            {"type": "tool_use", "id": name, "name": "Read", "input": {"file_path": f"/{number}.old"}}
+            for number, name in enumerate(ids)
+        ]
+        thoughts = [
+            {
+                "type": "thinking",
+                "thinking": "Claude thought.",
+                "signature": "EqoBCkgIARABGAIiQL2UoU0b1OHYi+yCHpBY7U6FQW8=",
+            },
+            {"type": "redacted_thinking", "data": "EmwKAhgBEgy3va3pzix/LafPsn4aDFIT2Xlxh0L5L8rLVyIwxtE3rAFBa8cr3qpP"},
+        ]
+        text = {"type": "text", "text": "I shall look."}
+        self.messages.append({"role": "assistant", "content": [*thoughts, text, *calls]})
+        self.said += [text["text"], *(compact(call["input"]) for call in calls)]
+        self.gives_results(self.messages[-1])
+
     def folds_system_messages(self) -> None:
         """Do what Claude Code does when a server refuses the role: what the system says goes on in the user's turn."""
         for message in self.messages:

@@ -82,7 +82,7 @@ class OpenRouterClaude(OpenRouter):
 
     model: str = "anthropic/claude-sonnet-5"
     provider = "Anthropic"
-    mark = "toolu_01"
+    mark = "toolu_vrtx_"
     wants: ClassVar[str] = "calls"
 
     def thought_in(self, message: Mapping[str, Any]) -> str:
