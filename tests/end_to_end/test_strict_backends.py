@@ -47,6 +47,7 @@ MAKERS: Mapping[str, Callable[[], Service]] = {
     "groq": Groq,
     "xai": Xai,
     "dashscope": DashScope,
+    "vllm-devstral": lambda: Vllm(model="mistralai/Devstral-Small-2-24B"),
     "llamacpp": lambda: LlamaCpp(overrides=ALTERNATE),
     "vllm": lambda: Vllm(overrides=ALTERNATE),
 }
@@ -54,9 +55,9 @@ TEMPLATES: Mapping[str, Callable[[], Service]] = {"llamacpp": LlamaCpp, "vllm": 
 HOSTED = [name for name in MAKERS if name not in TEMPLATES]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def collector() -> Iterator[None]:
-    """Give the test process its garbage collector back: each bridge sets it."""
+    """Give the test process its garbage collector back at the end: each bridge sets it."""
     before = gc.get_threshold()
     yield
     gc.set_threshold(*before)

@@ -56,7 +56,7 @@ class LlamaCpp(Template):
     "Invalid tool_choice").
     """
 
-    model: str = "devstral-small-2"
+    model: str = "house-model"
     dialect: ClassVar[str] = "llamacpp"
     fields = REQUEST_KEYS | {
         "chat_template_kwargs", "thinking_budget_tokens", "return_progress", "top_k",
@@ -83,7 +83,7 @@ class LlamaCpp(Template):
 class Vllm(Template):
     """vLLM: the exception is a 400 and nothing but its text."""
 
-    model: str = "mistralai/Devstral-Small-2"
+    model: str = "acme/house-model"
     dialect: ClassVar[str] = "vllm"
     fields = REQUEST_KEYS | {"chat_template_kwargs", "top_k"}
     thinks_in = "reasoning"
