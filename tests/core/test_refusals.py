@@ -7,17 +7,19 @@ Each wording is one that users of the server reported; where, stands beside it.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core import failures, overflow, request, wire
+from claude_bridge.core.dialects.azure import Azure
 from claude_bridge.core.failures import UpstreamFailure
 from claude_bridge.core.refusals import Lesson, lesson, refuses_images
 from claude_bridge.core.request import Translation
-from claude_bridge.core.target import Target
+from claude_bridge.core.target import Target, as_fields
 from claude_bridge.core.traits import ReasoningEcho
 from tests.core.asking import IMAGE, asked, assistant, result, system, text, tool, use, user
 
@@ -305,6 +307,45 @@ class EchoTests:
         """A server that refuses the field is not sent more of it."""
         again = request.translate(asked(*self.ASKED_AGAIN), Target(model="m"))
         assert lesson(refused(message), again) is None
+
+
+class ToolsOrEffortTests:
+    """Models that reason unless told not to, and then call no tools (pipecat 4043, openai-openapi 541)."""
+
+    WORDS = "Function tools with reasoning_effort are not supported for gpt-5.6 in /v1/chat/completions. Please use /v1/responses instead."
+    FIELDS: ClassVar[dict[str, Any]] = {"tools": [tool("a")], "output_config": {"effort": "high"}}
+
+    def test_unknown_server(self) -> None:
+        """A server behind which nobody knew such a model is told in the end not to let it reason."""
+        target = Target(model="m")
+        assert learned(self.WORDS, target=target, **self.FIELDS) == ("reasoning_levels", ("none",))
+        taught = evolve(target, reasoning_levels=("none",))
+        assert learned(self.WORDS, target=taught, **self.FIELDS) == ("reasoning_control", "effort")
+        told = sent(evolve(taught, reasoning_control="effort"), **self.FIELDS)
+        assert told.fields.reasoning_effort == "none"
+
+    def test_effort(self) -> None:
+        """Where an effort was sent it becomes none at once."""
+        target = Target(model="m", reasoning_control="effort")
+        assert learned(self.WORDS, target=target, **self.FIELDS) == ("reasoning_levels", ("none",))
+
+    def test_even_none(self) -> None:
+        """Where even the word none is refused nothing is said (agentgateway 2894: Azure)."""
+        target = Target(**as_fields(Azure().traits("gpt-5.6-luna")), model="gpt-5.6-luna", dialect=Azure())
+        assert sent(target, **self.FIELDS).fields.reasoning_effort == "none"
+        assert learned(self.WORDS, target=target, **self.FIELDS) == ("reasoning_control", "none")
+        assert sent(evolve(target, reasoning_control="none"), **self.FIELDS).fields.reasoning_effort is None
+
+    def test_comes_to_an_end(self) -> None:
+        """Where all is refused the same few lessons return, and each is good for one retry of a request."""
+        for target in (Target(model="m"), TARGET):
+            found: list[str] = []
+            for _ in range(9):
+                one = lesson(refused(self.WORDS), sent(target, **self.FIELDS))
+                assert one is not None
+                found.append(str(one))
+                target = evolve(target, **{one.trait: one.value})
+            assert len(set(found)) <= 3
 
 
 NULL_WORDS = [

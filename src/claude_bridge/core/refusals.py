@@ -189,6 +189,20 @@ def _levels(sent: Translation, text: str) -> tuple[Level, ...] | None:
     return found if found and sent.fields.reasoning_effort not in found else None
 
 
+# OpenAI from gpt-5.4 on, which reason unless told not to; some deployments at Azure refuse to be told (`OpenAI.shape`).
+_TOOLS_OR_EFFORT: Final = _any(r"tools with reasoning_effort are not supported")
+
+
+def _silent(sent: Translation, _text: str) -> tuple[Level, ...] | None:
+    """Give the one level that may stand beside tools, unless it was that which was refused."""
+    return None if sent.fields.reasoning_effort == "none" else ("none",)
+
+
+def _control_beside_tools(sent: Translation, _text: str) -> str:
+    """Say nothing where all that was said is refused, and say it where nothing was."""
+    return "effort" if sent.fields.reasoning_effort is None else "none"
+
+
 _CONTROLS: Final = frozenset(
     {"thinking", "chat_template_kwargs", "enable_thinking", "thinking_budget", "thinking_budget_tokens", "reasoning"}
 )
@@ -286,6 +300,8 @@ _RULES: Final[tuple[_Rule, ...]] = (
     ),
     _Rule("top_k", _any(_refused("top_k")), lambda sent: sent.fields.top_k is not None, lambda _sent, _text: False),
     *_drops(),
+    _Rule("reasoning_levels", _TOOLS_OR_EFFORT, lambda sent: sent.fields.tools, _silent),
+    _Rule("reasoning_control", _TOOLS_OR_EFFORT, lambda sent: sent.fields.tools, _control_beside_tools),
     _Rule(
         "reasoning_levels",
         _any(

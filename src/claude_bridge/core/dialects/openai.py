@@ -70,7 +70,12 @@ class OpenAI(Hosted):
     families: ClassVar[Families] = FAMILIES
 
     def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
-        """Reason or call tools."""
+        """Reason or call tools.
+
+        Azure has refused even the word ``none`` of some of these models (agentgateway 2894): its refusal teaches
+        ``reasoning_control = none``, and then nothing is said.
+        """
         super().shape(chat, extra, shaping)
-        if shaping.with_tools and re.search(_NO_REASONING_BESIDE_TOOLS, shaping.model.lower()):
+        told = shaping.with_tools and shaping.traits.reasoning_control == "effort"
+        if told and re.search(_NO_REASONING_BESIDE_TOOLS, shaping.model.lower()):
             chat.reasoning_effort = "none"
