@@ -338,8 +338,8 @@ class ToolsOrEffortTests:
 
     def test_comes_to_an_end(self) -> None:
         """Where all is refused the same few lessons return, and each is good for one retry of a request."""
-        for target in (Target(model="m"), TARGET):
-            found: list[str] = []
+        for first in (Target(model="m"), TARGET):
+            target, found = first, list[str]()
             for _ in range(9):
                 one = lesson(refused(self.WORDS), sent(target, **self.FIELDS))
                 assert one is not None
