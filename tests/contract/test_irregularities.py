@@ -237,6 +237,21 @@ class ChunkTests:
         assert message is not None
         assert (message["usage"]["input_tokens"], message["usage"]["output_tokens"]) == (9, 3)
 
+    def test_usage_not_filled_in(self, size: int) -> None:
+        """Zeros in the first chunks, or everywhere, do not make the client believe that its context is empty."""
+        zeros = {"usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}}
+        first = {"usage": {"prompt_tokens": 0, "completion_tokens": 1}}
+        true = {"usage": {"prompt_tokens": 9, "completion_tokens": 3}}
+        for begin, end, counts in ((zeros, true, (5, 9, 3)), (first, true, (5, 9, 3)), (zeros, zeros, (5, 5, 1))):
+            carried_over = read(sse(says(content="Hi") | begin, STOP | end) + DONE, size)
+            assert carried_over.message is not None
+            started = read_events(carried_over.stream)[0].data["message"]["usage"]["input_tokens"]
+            usage = carried_over.message["usage"]
+            assert (started, usage["input_tokens"], usage["output_tokens"]) == counts
+        message = read(whole(content="Hi", usage=zeros["usage"]), size).message
+        assert message is not None
+        assert message["usage"]["input_tokens"] == 5
+
     @pytest.mark.parametrize("role", [{"role": ""}, {"role": None}, {}, {"role": "assistant"}])
     def test_role(self, size: int, role: dict[str, Any]) -> None:
         """The role says nothing that was not known."""

@@ -66,8 +66,10 @@ class FromResponseTests:
         assert response(503, retry_after="Mon, 01 Dec 2025 12:00:30 GMT").retry_after == 30
 
     def test_request_id(self) -> None:
-        """The id is found under either name, or in the body."""
+        """The id is found under each of its names, or in the body."""
         assert response(500, request_id="a").request_id == "a"
+        assert response(500, x_generation_id="gen-1").request_id == "gen-1"
+        assert response(500, x_request_id="", x_generation_id="gen-1").request_id == "gen-1"
         assert response(500, {"error": {"message": "x"}, "request_id": "b"}).request_id == "b"
 
     @pytest.mark.parametrize(

@@ -78,12 +78,13 @@ def _failure(status: int, said: Said, headers: Mapping[str, str], now: float) ->
         type=said.type,
         message=said.message,
         retry_after=waits.in_words(said.message) if asked is None else asked,
-        request_id=line(headers.get("x-request-id") or headers.get("request-id") or said.request_id, MOST_WORD),
+        request_id=line(next(filter(None, map(headers.get, _ID_HEADERS)), said.request_id), MOST_WORD),
         prompt_tokens=said.prompt_tokens,
         context_window=said.context_window,
     )
 
 
+_ID_HEADERS = ("x-request-id", "request-id", "x-generation-id")  # the last is OpenRouter's
 # 3xx is a failure too: a backend's redirects are not followed.
 _FIRST_FAILED_STATUS = 300
 _STATUSES = range(400, 600)

@@ -45,10 +45,7 @@ def usage(raw: Mapping[str, Any], *, apart: bool = False) -> Usage | None:
     ``prompt_tokens`` includes what was read from and written to a cache, Anthropic's ``input_tokens`` does not.
     ``apart``: the server counts reasoning beside the completion, and at times what it cached beside the prompt.
     """
-    prompt, completion = _prompt(raw), _count(raw, "completion_tokens")
-    if prompt is None and completion is None:
-        return None
-    prompt, completion = prompt or 0, completion or 0
+    prompt, completion = _prompt(raw) or 0, _count(raw, "completion_tokens") or 0
     thinking = _count(_part(raw, "completion_tokens_details"), "reasoning_tokens")
     details = _part(raw, "prompt_tokens_details")
     read = _first(
@@ -58,6 +55,8 @@ def usage(raw: Mapping[str, Any], *, apart: bool = False) -> Usage | None:
     if apart:
         prompt += read if read > prompt else 0
         completion, thinking = _with_reasoning(_count(raw, "total_tokens"), prompt, completion, thinking)
+    if not prompt and not completion:
+        return None  # zeros are a form that was not filled in: no prompt is empty
     read = min(read, prompt)
     written = min(written, prompt - read)
     return Usage(

@@ -245,7 +245,7 @@ class Reader:
         """Tell the prompt's length where the first chunk has it (vLLM's ``continuous_usage_stats``)."""
         value = wire.decode(raw)
         usage = self.dialect.usage(value) if isinstance(value, dict) else None
-        if usage is not None:
+        if usage is not None and _prompt_tokens(usage):
             events.append(PromptCounted(usage))
 
     def _progress(self, raw: wire.Raw, events: list[Event]) -> None:
@@ -361,8 +361,7 @@ class Reader:
     def _window_full(self, usage: Usage | None) -> bool:
         if usage is None or self.context_window is None:
             return False
-        prompt = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
-        return prompt + usage.output_tokens >= self.context_window
+        return _prompt_tokens(usage) + usage.output_tokens >= self.context_window
 
     def _final_usage(self) -> Usage | None:
         if self._usage is not None:
@@ -374,6 +373,10 @@ class Reader:
             raw = wire.decode(self._timings)
             return finish.usage_of_timings(raw) if isinstance(raw, dict) else None
         return None
+
+
+def _prompt_tokens(usage: Usage) -> int:
+    return usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
 
 
 def _like_events(body: bytes) -> bool:
