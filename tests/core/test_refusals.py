@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from claude_bridge.core import failures, overflow, request, wire
 from claude_bridge.core.dialects.azure import Azure
+from claude_bridge.core.dialects.openrouter import OpenRouter
 from claude_bridge.core.failures import UpstreamFailure
 from claude_bridge.core.refusals import Lesson, lesson, refuses_images
 from claude_bridge.core.request import Translation
 from claude_bridge.core.target import Target, as_fields
-from claude_bridge.core.traits import ReasoningEcho
+from claude_bridge.core.traits import Level, ReasoningEcho
 from tests.core.asking import IMAGE, asked, assistant, result, system, text, tool, use, user
 
 CHOICE = {"type": "tool", "name": "a", "disable_parallel_tool_use": True}
@@ -307,6 +308,44 @@ class EchoTests:
         """A server that refuses the field is not sent more of it."""
         again = request.translate(asked(*self.ASKED_AGAIN), Target(model="m"))
         assert lesson(refused(message), again) is None
+
+
+MANDATORY_WORDS = [
+    # claude-code-router 1215, 1229 and 1238, rakazo 114, pi 4316
+    "Reasoning is mandatory for this endpoint and cannot be disabled.",
+    # opencode-copilot-chat 162: Z.ai
+    "This model always engages in thinking and cannot be disabled; please use low, high, or max",
+]
+
+
+class MandatoryTests:
+    """Models that always think, asked not to, as clients do for titles."""
+
+    OFF: ClassVar[dict[str, Any]] = {"thinking": {"type": "disabled"}}
+
+    @pytest.mark.parametrize("message", MANDATORY_WORDS)
+    def test_levels(self, message: str) -> None:
+        """Where thinking has levels the lowest stands for none from then on, and the others stay."""
+        router = Target(**as_fields(OpenRouter().traits("stepfun/step-3.5-flash")), model="m", dialect=OpenRouter())
+        levels: tuple[Level, ...] = ("minimal", "low", "medium", "high", "xhigh")
+        assert learned(message, target=router, **self.OFF) == ("reasoning_levels", levels)
+        taught = evolve(router, reasoning_levels=levels)
+        body = json.loads(request.translate(asked(user("hi"), **self.OFF), taught).body)
+        assert body["reasoning"] == {"effort": "minimal"}
+        effort = Target(model="m", reasoning_control="effort", reasoning_levels=("none", "high"))
+        assert learned(message, target=effort, **self.OFF) == ("reasoning_levels", ("high",))
+
+    @pytest.mark.parametrize("message", MANDATORY_WORDS)
+    @pytest.mark.parametrize("control", ["thinking_type", "enable_thinking", "top_level"])
+    def test_switches(self, message: str, control: Any) -> None:
+        """Where it has only a switch, the switch is left alone."""
+        target = Target(model="m", reasoning_control=control)
+        assert learned(message, target=target, **self.OFF) == ("reasoning_control", "none")
+
+    @pytest.mark.parametrize("message", MANDATORY_WORDS)
+    def test_nothing_said(self, message: str) -> None:
+        """Where nothing was said of thinking nothing is learned."""
+        assert learned(message, target=Target(model="m"), **self.OFF) is None
 
 
 class ToolsOrEffortTests:

@@ -189,6 +189,17 @@ def _levels(sent: Translation, text: str) -> tuple[Level, ...] | None:
     return found if found and sent.fields.reasoning_effort not in found else None
 
 
+# OpenRouter, of models behind it that always think; Z.ai. Clients switch thinking off for titles and the like.
+_MANDATORY: Final = _any(r"reasoning is mandatory|\b(?:thinking|reasoning)\b.{0,60}\bcan(?:not|'t) be disabled")
+_LEVELED: Final = frozenset({"effort", "reasoning"})
+
+
+def _not_none(sent: Translation, _text: str) -> tuple[Level, ...] | None:
+    """Give the levels without the one that switches off, so that the lowest stands for it."""
+    levels = sent.target.reasoning_levels
+    return tuple(level for level in levels if level != "none") if "none" in levels else None
+
+
 # OpenAI from gpt-5.4 on, which reason unless told not to; some deployments at Azure refuse to be told (`OpenAI.shape`).
 _TOOLS_OR_EFFORT: Final = _any(r"tools with reasoning_effort are not supported")
 
@@ -300,6 +311,8 @@ _RULES: Final[tuple[_Rule, ...]] = (
     ),
     _Rule("top_k", _any(_refused("top_k")), lambda sent: sent.fields.top_k is not None, lambda _sent, _text: False),
     *_drops(),
+    _Rule("reasoning_levels", _MANDATORY, lambda sent: sent.target.reasoning_control in _LEVELED, _not_none),
+    _Rule("reasoning_control", _MANDATORY, lambda sent: sent.extra & _CONTROLS, lambda _sent, _text: "none"),
     _Rule("reasoning_levels", _TOOLS_OR_EFFORT, lambda sent: sent.fields.tools, _silent),
     _Rule("reasoning_control", _TOOLS_OR_EFFORT, lambda sent: sent.fields.tools, _control_beside_tools),
     _Rule(
