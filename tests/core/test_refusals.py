@@ -289,6 +289,15 @@ class EchoTests:
             None if expected == "all_turns" else Lesson(trait="reasoning_echo", value="all_turns")
         )
 
+    def test_both(self) -> None:
+        """A template that takes either text or thinking beside a call gets no thinking (lmstudio-bug-tracker 842)."""
+        message = 'Error rendering prompt with jinja template: "Cannot pass both content and thinking in an assistant message with tool calls!"'
+        again = request.translate(asked(*self.ASKED_AGAIN), Target(model="m"))
+        for status in (400, 500):
+            assert lesson(refused(message, status), again) == Lesson(trait="reasoning_echo", value="never")
+        taught = request.translate(asked(*self.ASKED_AGAIN), Target(model="m", reasoning_echo="never"))
+        assert lesson(refused(message), taught) is None
+
     @pytest.mark.parametrize(("expected", "message"), MISSED_WORDS)
     def test_nothing_answered_yet(self, expected: str, message: str) -> None:
         """Where nothing was answered yet nothing can be missed."""

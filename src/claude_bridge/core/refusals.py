@@ -347,6 +347,13 @@ _RULES: Final[tuple[_Rule, ...]] = (
         lambda sent: _NULL in sent.body,
         lambda _sent, _text: "empty",
     ),
+    # gpt-oss' chat template, as LM Studio and llama.cpp run it
+    _Rule(
+        "reasoning_echo",
+        _any(r"cannot pass both content and thinking"),
+        lambda sent: _ANSWERED in sent.body,
+        lambda _sent, _text: "never",
+    ),
     _Rule("reasoning_echo", _MISSED, lambda sent: _ANSWERED in sent.body, _missing_thoughts),
     _Rule(
         "system_role",

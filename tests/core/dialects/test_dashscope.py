@@ -9,7 +9,7 @@ import pytest
 from claude_bridge.core.dialects.dashscope import DashScope
 from claude_bridge.core.events import Usage
 from tests.core.asking import assistant, user
-from tests.core.dialects.translated import ANY, NAMED, SHAPED, answers, control, echoed, fields
+from tests.core.dialects.translated import ANY, LEVELS, NAMED, SHAPED, answers, control, echoed, fields
 
 
 class DashScopeTests:
@@ -33,6 +33,13 @@ class DashScopeTests:
     def test_reasoning(self, model: str, level: str, expected: dict[str, Any]) -> None:
         """Hybrid models have a switch and a budget; others think always or never (Model Studio, deep thinking)."""
         assert control(DashScope(), model, level) == expected
+
+    def test_budget(self) -> None:
+        """A budget is always sent, and never above what its models can: both is refused (Qwen-Agent 941)."""
+        for level in ("low", "medium", "high", "xhigh", "max"):
+            sent = fields(DashScope(), "qwen-plus", **LEVELS[level], max_tokens=128_000)
+            assert 0 < sent["thinking_budget"] <= 32_768
+        assert sent["thinking_budget"] == 32_768
 
     @pytest.mark.parametrize(
         ("model", "kept"),

@@ -26,6 +26,10 @@ _HYBRID: Final = evolve(_CACHED, reasoning_control="top_level")
 _ALWAYS: Final = evolve(_CACHED, tool_choice="auto")
 _KEEPS: Final = evolve(_HYBRID, reasoning_echo="all_turns", images="yes")
 
+MOST_THINKING: Final = 32_768
+"""Tokens to think with at most: a budget above what the model can is refused ("thinking_budget parameter must be a
+positive integer and not greater than ..."), and so is none at all (Qwen-Agent 941). Hybrid models can so many."""
+
 _KEEPING: Final = r"qwen3\.[6-9]|qwen[4-9]"
 """Families with ``preserve_thinking``, which uses the thinking of all turns."""
 
@@ -76,5 +80,9 @@ class DashScope(Hosted):
         if forces_a_tool(chat) or chat.response_format is not None:
             extra["enable_thinking"] = False
             extra.pop("thinking_budget", None)
-        elif re.search(_KEEPING, shaping.model.lower()):
+            return
+        budget = extra.get("thinking_budget")
+        if isinstance(budget, int):
+            extra["thinking_budget"] = min(budget, MOST_THINKING)
+        if re.search(_KEEPING, shaping.model.lower()):
             extra["preserve_thinking"] = True
