@@ -290,7 +290,7 @@ class EchoTests:
         )
 
     def test_both(self) -> None:
-        """A template that takes either text or thinking beside a call gets no thinking (lmstudio-bug-tracker 842)."""
+        """A template that takes either text or thinking beside a call gets no thinking (lmstudio 842, llama.cpp 19702)."""
         message = 'Error rendering prompt with jinja template: "Cannot pass both content and thinking in an assistant message with tool calls!"'
         again = request.translate(asked(*self.ASKED_AGAIN), Target(model="m"))
         for status in (400, 500):
