@@ -86,6 +86,10 @@ LEAKED: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {
         (("vllm", "meta-llama/Llama-4-Scout"), ("ollama", "llama3.2")),
         '[Read(path="a.txt", limit=5)]',
     ),
+    "plain JSON": (
+        (("ollama", "qwen2.5-coder:7b"), ("vllm", "meta-llama/Llama-3.1-8B-Instruct")),
+        f'{{"name": "Read", "arguments": {BOTH}}}',
+    ),
     "harmony": (
         (("vllm", "openai/gpt-oss-120b"), ("groq", "openai/gpt-oss-20b")),
         f"<|channel|>commentary to=functions.Read <|constrain|>json<|message|>{BOTH}<|call|>",
@@ -132,7 +136,7 @@ class LeakTests:
         text = LEAKED[name][1]
         for body in (streamed(text, 1), streamed(text, 11), answered(text)):
             assert content(body, size, **looking) == [CALL]
-        if not text.startswith("[Read"):  # such a list counts only where it is the whole answer
+        if not text.startswith(("[Read", "{")):  # these count only where they are the whole answer
             said = f"I look.\n\n{text}"
             for body in (streamed(said, 1), answered(said)):
                 assert content(body, size, **looking) == [("text", "I look."), CALL]
@@ -188,6 +192,8 @@ class LeakTests:
             "a [link](Read) and [Read(path)] in a list",
             "if x < tool_call and y > 2: print('[TOOL_CALLS')",
             "<function=",
+            '{"name": "Read", "description": "a tool"}',
+            '{"name": "claude-bridge", "arguments": {}}',
         ],
     )
     def test_prose(self, size: int, text: str) -> None:

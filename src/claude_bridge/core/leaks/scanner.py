@@ -14,7 +14,7 @@ from attrs import define, field
 
 from claude_bridge.core import wire
 from claude_bridge.core.events import Event, TextDelta
-from claude_bridge.core.leaks import pythonic
+from claude_bridge.core.leaks import bare, pythonic
 from claude_bridge.core.leaks.cursor import MAX_GAP, Call, Cursor, Mismatch, Steps
 from claude_bridge.core.leaks.prose import Prose
 from claude_bridge.core.leaks.registry import SYNTAXES, Syntax
@@ -33,6 +33,8 @@ _BEGINNINGS: Final = frozenset(marker[:size] for marker in SYNTAXES for size in 
 _markers: Final = re.compile("|".join(sorted(map(re.escape, SYNTAXES), key=len, reverse=True)))
 _FIRST: Final = "".join(sorted({re.escape(marker[0]) for marker in SYNTAXES}))
 _first_characters: Final = re.compile(f"[{_FIRST}]")
+_WHOLE: Final[Mapping[str, Syntax]] = {pythonic.OPENING: pythonic.pythonic, bare.OPENING: bare.bare}
+"""By their first character, what must be the whole answer."""
 _eventful: Final = re.compile(f"[{_FIRST}`\n]").search
 
 Receiver = Callable[[ToolCallDelta, list[Event]], None]
@@ -138,9 +140,10 @@ class LeakScanner:
         """Find the first marker outside code, or else the place from which text must wait for more of it."""
         if self._fresh:
             start = len(text) - len(text.lstrip(_BLANK))
-            if text.startswith(pythonic.OPENING, start) and not self._marker_at(text, start):
+            whole = _WHOLE.get(text[start : start + 1])
+            if whole is not None and not self._marker_at(text, start):
                 self._prose.read(text[read:start])
-                return start, pythonic.OPENING, pythonic.pythonic
+                return start, text[start], whole
         for match in _markers.finditer(text):
             self._prose.read(text[read : match.start()])
             read = match.start()
