@@ -19,6 +19,8 @@ THINKERS = [
     "Qwen3:30b-a3b-thinking-2507",
     "qwen3.5:27b",
     "magistral",
+    "gemma4:12b",
+    "nemotron-3-nano:30b",
     "glm-4.7-flash:q8_0",
     "kimi-k2-thinking:cloud",
     "minimax-m2.1:cloud",

@@ -17,7 +17,8 @@ _STRANGERS: Final = frozenset({"anthropic", "llamacpp", "openai", "organization_
 
 _THINKS: Final = re.compile(
     r"(?:gpt-oss(?:-safeguard)?|deepseek-(?:r1|v3\.[1-9]|v[4-9][a-z0-9.-]*)|qwen3(?:\.\d+)?(?:-next|-vl)?|magistral"
-    r"|glm-(?:4\.[5-9]|[5-9])[a-z0-9.-]*|kimi-k2(?:-thinking|\.[5-9])|minimax-m[2-9][a-z0-9.]*)"
+    r"|gemma[4-9]|nemotron-3[a-z-]*|glm-(?:4\.[5-9]|[5-9])[a-z0-9.-]*|kimi-k2(?:-thinking|\.[5-9])"
+    r"|minimax-m[2-9][a-z0-9.]*)"
     r"(?::(?!.*instruct).*)?"
 )
 
