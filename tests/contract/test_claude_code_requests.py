@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core import counting, request
-from claude_bridge.core.conversation import ATTRIBUTION
+from claude_bridge.core import request
+from claude_bridge.core.counts import counting
 from claude_bridge.core.events import Finished, FinishReason, Started, TextDelta, Usage
+from claude_bridge.core.messages.conversation import ATTRIBUTION
 from claude_bridge.core.target import Target
 from claude_bridge.core.traits import ReasoningEcho, SystemMessages
 from tests.contract.chat_completion import check, said, spoken

@@ -10,9 +10,10 @@ import json
 
 import pytest
 
-from claude_bridge.core import carrier, failures, wire
+from claude_bridge.core import carrier, wire
 from claude_bridge.core.dialects.gemini import UNSIGNED
 from claude_bridge.core.dialects.registry import DIALECTS
+from claude_bridge.core.faults import failures
 from tests.contract.answers import DONE, Answer, called, check, ends, fragment, read, says, whole
 from tests.contract.test_irregularities import SIZES
 from tests.core.asking import result, tool, user

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core import failures, wire
+from claude_bridge.core import wire
 from claude_bridge.core.errors import UpstreamCut, UpstreamProtocolError
+from claude_bridge.core.faults import failures
 from claude_bridge.core.ids import upstream_id
 from tests.contract.stream_rules import check_stream
 from tests.core.strategies import in_steps

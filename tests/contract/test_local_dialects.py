@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core import failures, wire
+from claude_bridge.core import wire
 from claude_bridge.core.dialect import Dialect
 from claude_bridge.core.dialects.chutes import Chutes
 from claude_bridge.core.dialects.llamacpp import LlamaCpp
@@ -20,6 +20,7 @@ from claude_bridge.core.dialects.lmstudio import LmStudio
 from claude_bridge.core.dialects.registry import DIALECTS
 from claude_bridge.core.dialects.sglang import Sglang
 from claude_bridge.core.dialects.vllm import Vllm
+from claude_bridge.core.faults import failures
 from claude_bridge.core.openai import EMPTY
 from tests.contract.answers import Answer, called, check, ends, fragment, read, says, whole
 from tests.contract.test_irregularities import SIZES, shown, sse

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core import failures, overflow, wire
-from claude_bridge.core.failures import UpstreamFailure
+from claude_bridge.core import wire
+from claude_bridge.core.faults import failures, overflow
+from claude_bridge.core.faults.failures import UpstreamFailure
 from tests.core.overflows import NEAR_MISSES, WORDINGS, Wording, is_true
 
 Shape = Callable[[str], object]

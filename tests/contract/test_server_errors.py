@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from claude_bridge.core import errors, failures, overflow, wire
+from claude_bridge.core import errors, wire
 from claude_bridge.core.dialects.registry import DIALECTS
-from claude_bridge.core.failures import UpstreamFailure
+from claude_bridge.core.faults import failures, overflow
+from claude_bridge.core.faults.failures import UpstreamFailure
 from tests.contract.answers import says
 from tests.contract.test_irregularities import SIZES, sse
 from tests.core.strategies import in_steps

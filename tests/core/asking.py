@@ -11,7 +11,7 @@ import pytest
 from claude_bridge.core import request
 from claude_bridge.core.anthropic import MessagesRequest
 from claude_bridge.core.errors import InvalidRequest
-from claude_bridge.core.media import NO_DOCUMENTS
+from claude_bridge.core.messages.media import NO_DOCUMENTS
 from claude_bridge.core.target import Target
 from claude_bridge.testing.requests import problems
 

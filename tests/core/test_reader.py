@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core import failures, wire
+from claude_bridge.core import wire
 from claude_bridge.core.dialects.registry import DIALECTS
 from claude_bridge.core.errors import UpstreamCut, UpstreamProtocolError
 from claude_bridge.core.events import (
@@ -23,6 +23,7 @@ from claude_bridge.core.events import (
     ToolCallStarted,
     Usage,
 )
+from claude_bridge.core.faults import failures
 from claude_bridge.core.reader import MAX_JUNK, MAX_PLAIN, Reader
 from claude_bridge.testing.answers import Send
 from claude_bridge.testing.chat import ToolCall, chat_json, chat_stream, chunk, events, token_usage

@@ -9,6 +9,7 @@ from io import StringIO
 from attrs import define, evolve, field
 
 from claude_bridge.core import message, sse, wire
+from claude_bridge.core.counts.tokens import rough
 from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import (
     Event,
@@ -24,7 +25,6 @@ from claude_bridge.core.events import (
     Usage,
 )
 from claude_bridge.core.sizes import BLOCK, size
-from claude_bridge.core.tokens import rough
 
 
 @define

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Final, Protocol
 
 from attrs import field, frozen
 
-from claude_bridge.core import finish, wire
+from claude_bridge.core import wire
+from claude_bridge.core.answer import finish
 from claude_bridge.core.events import Usage
 from claude_bridge.core.openai import ChatMessage, ChatRequest, Delta, StreamOptions, ToolCallDelta
 from claude_bridge.core.traits import Level, Traits

@@ -7,8 +7,9 @@ from typing import Final
 
 from attrs import frozen
 
-from claude_bridge.core import counting, wire
+from claude_bridge.core import wire
 from claude_bridge.core.anthropic import MessagesRequest
+from claude_bridge.core.counts import counting
 
 MARK: Final = "@claude-bridge"
 """Ends the model ids that clients see: Claude Code's discovery keeps only ids that contain ``claude``. It is stripped

@@ -17,7 +17,7 @@ from claude_bridge.core.events import (
     ServerToolCalled,
     Usage,
 )
-from claude_bridge.core.snippets import sealed
+from claude_bridge.core.search.snippets import sealed
 
 MAX_BLANK: Final = 1000
 """Characters of white space that may wait for text before they are a block of their own: what separates two

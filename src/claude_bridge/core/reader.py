@@ -12,8 +12,11 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from claude_bridge.core import carrier, finish, wire
-from claude_bridge.core.answertext import AnswerText
+from claude_bridge.core import carrier, wire
+from claude_bridge.core.answer import finish
+from claude_bridge.core.answer.answertext import AnswerText
+from claude_bridge.core.answer.thinktags import ThinkSplitter
+from claude_bridge.core.answer.toolcalls import ToolCalls
 from claude_bridge.core.carrier import Carried
 from claude_bridge.core.dialect import Dialect, StateKeeper
 from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamProtocolError
@@ -32,8 +35,6 @@ from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.leaks.scanner import LeakScanner
 from claude_bridge.core.openai import Choice, Chunk, Delta
 from claude_bridge.core.sse import DEFAULT_LIMIT, Decoder, Frame
-from claude_bridge.core.thinktags import ThinkSplitter
-from claude_bridge.core.toolcalls import ToolCalls
 
 MAX_JUNK: Final = 3
 """Data events that are no JSON object (a stray keep-alive text) before the stream is given up. An event that

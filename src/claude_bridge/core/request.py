@@ -7,13 +7,14 @@ from typing import Final
 
 from attrs import frozen
 
-from claude_bridge.core import echo, head, instructions, tools, wire
+from claude_bridge.core import head, tools, wire
 from claude_bridge.core.anthropic import MessagesRequest, Tool
-from claude_bridge.core.chat import Written, write
-from claude_bridge.core.conversation import Conversation, read
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta, Usage
-from claude_bridge.core.media import NO_DOCUMENTS
+from claude_bridge.core.messages import echo, instructions
+from claude_bridge.core.messages.chat import Written, write
+from claude_bridge.core.messages.conversation import Conversation, read
+from claude_bridge.core.messages.media import NO_DOCUMENTS
 from claude_bridge.core.openai import ChatMessage, ChatRequest
 from claude_bridge.core.structured import Structured
 from claude_bridge.core.target import Target

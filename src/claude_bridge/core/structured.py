@@ -18,8 +18,8 @@ from claude_bridge.core import wire
 from claude_bridge.core.anthropic import EMPTY, MessagesRequest
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.openai import ChatMessage, JsonSchema, ResponseFormat
-from claude_bridge.core.schema_walk import pointed
-from claude_bridge.core.schemas import REMEMBERED, is_strict
+from claude_bridge.core.schema.schema_walk import pointed
+from claude_bridge.core.schema.schemas import REMEMBERED, is_strict
 from claude_bridge.core.traits import Traits
 from claude_bridge.core.wire import Raw
 

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from claude_bridge.core.anthropic import EMPTY, Tool, ToolChoice
 from claude_bridge.core.openai import FunctionDefinition, FunctionName, FunctionTool, NamedToolChoice
-from claude_bridge.core.schemas import REMEMBERED, is_strict
+from claude_bridge.core.schema.schemas import REMEMBERED, is_strict
 from claude_bridge.core.traits import ToolChoices, Traits
 from claude_bridge.core.wire import Raw, present
 

@@ -65,7 +65,7 @@ class Traits:
     :ivar tool_choice: the most that the server takes. ``named``: all forms; ``required``: no single tool by its name;
         ``any``: likewise, but ``any`` for required; ``auto``: no force; ``none``: not the field at all.
     :ivar parallel_tool_calls: whether ``parallel_tool_calls`` may be sent.
-    :ivar schema: how much of JSON Schema the server takes in tools, see `claude_bridge.core.schemas`.
+    :ivar schema: how much of JSON Schema the server takes in tools, see `claude_bridge.core.schema.schemas`.
     :ivar strict: pass on a tool's ``strict``.
     :ivar tool_ids: ``nine``: ids of calls are nine letters and digits.
     :ivar call_content: what ``content`` is beside calls without text.

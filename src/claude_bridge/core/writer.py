@@ -20,6 +20,7 @@ from typing import Final
 from attrs import define, evolve, field
 
 from claude_bridge.core import message, sizes, sse, wire
+from claude_bridge.core.counts.tokens import rough
 from claude_bridge.core.errors import BridgeError, UpstreamProtocolError
 from claude_bridge.core.events import (
     Event,
@@ -35,7 +36,6 @@ from claude_bridge.core.events import (
     ToolCallStarted,
     Usage,
 )
-from claude_bridge.core.tokens import rough
 
 PING: Final = sse.encode(b"ping", b'{"type":"ping"}')
 

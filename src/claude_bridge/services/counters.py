@@ -11,8 +11,8 @@ from twisted.internet.interfaces import IReactorTime
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 from claude_bridge.core import wire
+from claude_bridge.core.answer.finish import LARGEST_COUNT
 from claude_bridge.core.dialect import Counter
-from claude_bridge.core.finish import LARGEST_COUNT
 from claude_bridge.services.interfaces import Counted, UpstreamClient
 from claude_bridge.services.question import Asker, Question, Reply
 

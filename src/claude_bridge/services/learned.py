@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from attrs import asdict, define, evolve, field
 
+from claude_bridge.core.answer.finish import LARGEST_COUNT
+from claude_bridge.core.counts.tokens import rough
 from claude_bridge.core.events import Usage
-from claude_bridge.core.finish import LARGEST_COUNT
 from claude_bridge.core.target import Target
-from claude_bridge.core.tokens import rough
 
 MOST_MODELS: Final = 1000
 """Models remembered; the longest unused is forgotten first. A thousand notes are 0.3 MB."""

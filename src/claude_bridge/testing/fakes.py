@@ -17,7 +17,7 @@ from claude_bridge.config.secret import Secret
 from claude_bridge.core.dialect import Counter
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.events import Event, Finished, SearchHit, TextDelta, Usage
-from claude_bridge.core.searchtool import SearchQuestion
+from claude_bridge.core.search.searchtool import SearchQuestion
 from claude_bridge.services.interfaces import (
     AttemptRecord,
     Counted,

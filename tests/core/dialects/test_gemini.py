@@ -14,7 +14,7 @@ from claude_bridge.core.events import Usage
 from claude_bridge.core.openai import ChatMessage, Delta, FunctionCall, ToolCall, ToolCallDelta
 from tests.core.asking import assistant, result, use, user
 from tests.core.dialects.translated import answers, carried, control, echoed, loop
-from tests.core.test_error_bodies import JSON
+from tests.core.faults.test_error_bodies import JSON
 
 PRO = "gemini-3.1-pro-preview"
 

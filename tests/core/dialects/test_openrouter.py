@@ -14,7 +14,7 @@ from claude_bridge.core.events import Usage
 from claude_bridge.core.openai import ChatMessage, Delta, ToolCallDelta
 from tests.core.asking import assistant, result, text, use, user
 from tests.core.dialects.translated import answers, carried, control, echoed, fields, thinking
-from tests.core.test_error_bodies import JSON
+from tests.core.faults.test_error_bodies import JSON
 
 CLAUDE = "anthropic/claude-sonnet-5"
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from claude_bridge.core.answer.toolcalls import ToolCalls
 from claude_bridge.core.events import Event, TextDelta, ToolArgumentsDelta, ToolCallStarted
 from claude_bridge.core.leaks.scanner import LeakScanner
-from claude_bridge.core.toolcalls import ToolCalls
 from claude_bridge.core.wire import Raw
 from tests.core.strategies import in_steps
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_bridge.core.answer.toolcalls import ToolCalls
 from claude_bridge.core.events import Event, TextDelta, ToolCallStarted
 from claude_bridge.core.leaks.cursor import MAX_GAP, MAX_HEADER
 from claude_bridge.core.leaks.registry import SYNTAXES
 from claude_bridge.core.leaks.scanner import MAX_HELD, PIECE, LeakScanner
 from claude_bridge.core.openai import FunctionDelta, ToolCallDelta
-from claude_bridge.core.toolcalls import ToolCalls
 from tests.core.leaks.scanning import NAMES, Outcome, in_all_sizes, outcome, scanned, unchanged
 from tests.core.strategies import cut, cuts, in_steps
 

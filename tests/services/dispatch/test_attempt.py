@@ -14,7 +14,7 @@ from claude_bridge.config.schema import Backend
 from claude_bridge.core.dialects.registry import DIALECTS
 from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamTimeout, UpstreamUnreachable
 from claude_bridge.core.events import Event, Finished, TextDelta
-from claude_bridge.core.failures import UpstreamFailure
+from claude_bridge.core.faults.failures import UpstreamFailure
 from claude_bridge.core.reader import Reader
 from claude_bridge.services.dispatch.attempt import MAX_ERROR_BODY, Attempt
 from claude_bridge.services.interfaces import PushProducer, UpstreamRequest

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from claude_bridge.core import request
-from claude_bridge.core.failures import UpstreamFailure
+from claude_bridge.core.faults.failures import UpstreamFailure
 from claude_bridge.core.request import Translation
 from claude_bridge.core.target import Target
 from claude_bridge.services.dispatch.remedy import Retry, missing_capability, remedy

@@ -8,7 +8,7 @@ import pytest
 
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.events import SearchHit
-from claude_bridge.core.searchtool import SearchQuestion
+from claude_bridge.core.search.searchtool import SearchQuestion
 from claude_bridge.services.search.asking import Unanswered
 from claude_bridge.services.search.brave import BRAVE
 

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Final
 
 from attrs import define, evolve, frozen
 
-from claude_bridge.core import finish, wire
+from claude_bridge.core import wire
+from claude_bridge.core.answer import finish
 from claude_bridge.core.dialect import Clues, StateKeeper
 from claude_bridge.core.dialects.hosted import Families, Hosted
 from claude_bridge.core.events import Usage

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 from attrs import evolve, frozen
 
-from claude_bridge.core import finish
+from claude_bridge.core.answer import finish
 from claude_bridge.core.dialects.hosted import Families, Hosted
 from claude_bridge.core.events import Usage
 from claude_bridge.core.traits import Traits

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from claude_bridge.core import wire
-from claude_bridge.core.arguments import ArgumentsFilter
+from claude_bridge.core.answer.arguments import ArgumentsFilter
 from claude_bridge.core.leaks.cursor import Call
 
 

@@ -38,7 +38,7 @@ _WHOLE: Final[Mapping[str, Syntax]] = {pythonic.OPENING: pythonic.pythonic, bare
 _eventful: Final = re.compile(f"[{_FIRST}`\n]").search
 
 Receiver = Callable[[ToolCallDelta, list[Event]], None]
-"""Takes a whole call as if the backend had sent it, as `claude_bridge.core.toolcalls.ToolCalls.feed` does."""
+"""Takes a whole call as if the backend had sent it, as `claude_bridge.core.answer.toolcalls.ToolCalls.feed` does."""
 
 
 @define

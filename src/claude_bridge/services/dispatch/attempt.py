@@ -8,11 +8,12 @@ from typing import Final, Protocol
 
 from attrs import define, field
 
-from claude_bridge.core import failures, wire
+from claude_bridge.core import wire
 from claude_bridge.core.dialect import Clues
 from claude_bridge.core.errors import BridgeError, InternalFault
 from claude_bridge.core.events import Event, Finished
-from claude_bridge.core.failures import UpstreamFailure
+from claude_bridge.core.faults import failures
+from claude_bridge.core.faults.failures import UpstreamFailure
 from claude_bridge.core.reader import Reader
 from claude_bridge.services.interfaces import (
     PushProducer,

@@ -9,9 +9,11 @@ from twisted.internet.defer import FirstError, gatherResults
 
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
-from claude_bridge.core import counting, media, request
+from claude_bridge.core import request
 from claude_bridge.core.anthropic import MessagesRequest
+from claude_bridge.core.counts import counting
 from claude_bridge.core.errors import AuthenticationFailed, InvalidRequest, NotFound
+from claude_bridge.core.messages import media
 from claude_bridge.core.target import Target
 from claude_bridge.services.dispatch.credentials import for_backend
 from claude_bridge.services.dispatch.plan import Choice, Planner

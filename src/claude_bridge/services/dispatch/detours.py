@@ -22,10 +22,10 @@ from claude_bridge.core.events import Event, Finished, FinishReason, TextDelta, 
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.openai import ChatMessage
 from claude_bridge.core.request import Translation
-from claude_bridge.core.searchtool import search_tool
+from claude_bridge.core.search.searchtool import search_tool
+from claude_bridge.core.search.websearch import SearchCall, Searching
 from claude_bridge.core.sizes import size
 from claude_bridge.core.structured import Structured, cleaned, repair_messages
-from claude_bridge.core.websearch import SearchCall, Searching
 from claude_bridge.services.interfaces import SearchEngine, SearchFailed
 
 Emit = Callable[[Sequence[Event]], None]

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from attrs import define, field
 
-from claude_bridge.core import counting, media, preflight
 from claude_bridge.core.anthropic import MessagesRequest
+from claude_bridge.core.counts import counting, preflight
 from claude_bridge.core.events import Usage
 from claude_bridge.core.facts import Facts
+from claude_bridge.core.messages import media
 from claude_bridge.core.target import Target
 from claude_bridge.services.learned import Learned
 from claude_bridge.services.windows import WindowWarnings

@@ -7,9 +7,11 @@ from typing import Final
 
 from attrs import frozen
 
-from claude_bridge.core import capabilities, overflow, refusals, request
+from claude_bridge.core import request
 from claude_bridge.core.errors import InvalidRequest
-from claude_bridge.core.failures import UpstreamFailure
+from claude_bridge.core.faults import overflow, refusals
+from claude_bridge.core.faults.failures import UpstreamFailure
+from claude_bridge.core.messages import capabilities
 from claude_bridge.core.request import Translation
 from claude_bridge.services.learned import Note
 

@@ -17,12 +17,13 @@ from twisted.python.failure import Failure
 
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
-from claude_bridge.core import failures, overflow, request
+from claude_bridge.core import request
 from claude_bridge.core.anthropic import MessagesRequest
 from claude_bridge.core.errors import BridgeError, BridgeFault, CircuitOpen, InternalFault, UpstreamError
 from claude_bridge.core.events import Event, Finished, FinishReason, ReasoningDelta, TextDelta, ToolCallStarted, Usage
 from claude_bridge.core.facts import Facts
-from claude_bridge.core.failures import UpstreamFailure
+from claude_bridge.core.faults import failures, overflow
+from claude_bridge.core.faults.failures import UpstreamFailure
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.reasoning import wanted
 from claude_bridge.core.request import Translation

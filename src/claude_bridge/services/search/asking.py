@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.events import SearchHit
-from claude_bridge.core.searchtool import SearchQuestion
+from claude_bridge.core.search.searchtool import SearchQuestion
 
 
 class Unanswered(Exception):

@@ -30,7 +30,7 @@ from twisted.web.http_headers import Headers
 from claude_bridge.config.schema import WebSearch
 from claude_bridge.core import wire
 from claude_bridge.core.events import SearchHit
-from claude_bridge.core.searchtool import SearchQuestion
+from claude_bridge.core.search.searchtool import SearchQuestion
 from claude_bridge.services.interfaces import SearchFailed
 from claude_bridge.services.search.addresses import GuardedReactor, not_link_local, public_only
 from claude_bridge.services.search.asking import Asked, Engine, Unanswered

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.events import SearchHit
-from claude_bridge.core.searchtool import SearchQuestion
+from claude_bridge.core.search.searchtool import SearchQuestion
 from claude_bridge.services.search.asking import Asked, Engine, Unanswered, entries, text, with_query
 
 

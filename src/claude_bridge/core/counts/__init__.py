@@ -1,0 +1,1 @@
+"""How many tokens a prompt has, as far as that can be told here, and whether it fits."""

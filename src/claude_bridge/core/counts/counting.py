@@ -1,0 +1,128 @@
+"""``count_tokens`` without a backend: walk a request and add up the local estimates (wire-contract 5.12).
+
+Counts what would be sent: the attribution line and deferred tools that nobody loaded are left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Final
+
+from claude_bridge.core import tools, wire
+from claude_bridge.core.anthropic import MessagesRequest
+from claude_bridge.core.counts.images import PDF_PAGE_TOKENS, pdf_pages
+from claude_bridge.core.counts.tokens import Tally, rough, text_tokens
+from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.messages.blocks import BlockReader, Piece, ToolResult, text_of
+from claude_bridge.core.messages.conversation import read, system_text
+from claude_bridge.core.messages.media import NO_DOCUMENTS, document_text, flat, taken_apart
+from claude_bridge.core.openai import FilePart, ImagePart, TextPart, ToolCall
+
+_MEDIA_BYTES: Final = 2048
+"""Blocks below this are not searched for pictures: one so small counts about as many tokens as its size says."""
+
+
+def count(
+    request: MessagesRequest, *, strip_attribution: bool = True, documents: Mapping[str, str] = NO_DOCUMENTS
+) -> int:
+    """Estimate the input tokens of a request; raises `InvalidRequest` with the path of a malformed block.
+
+    ``documents``: base64 text of a PDF -> its text, where that is sent in its place.
+    """
+    try:
+        return _count(request, documents, strip_attribution=strip_attribution)
+    except wire.WireError as error:
+        raise InvalidRequest(str(error)) from None
+
+
+def quick(request: MessagesRequest, body_bytes: int) -> int:
+    """Guess the input tokens from the body's size; only pictures and documents are looked at.
+
+    Their base64 text would make a screenshot pass for half a million tokens.
+    """
+    tally = Tally()
+    rest = body_bytes
+    for message in request.messages:
+        if isinstance(message.content, str):
+            continue
+        for raw in message.content:
+            if len(raw) > _MEDIA_BYTES and b'"base64"' in bytes(raw):
+                rest -= _add_media(tally, raw)
+    return rough(rest) + tally.total()
+
+
+def as_texts(documents: Mapping[str, str]) -> int:
+    """Tell by how much a quick guess changes (mostly down) when these documents are sent as text.
+
+    A page that is a picture and text costs many times what its text alone does: sixty short pages would seem to fill a
+    window, the answer would be cut short for want of room, and the ratio of true to guessed tokens be learned wrong.
+    """
+    return sum(text_tokens(text) - _guessed(data) for data, text in documents.items())
+
+
+def _guessed(data: str) -> int:
+    """Give what `quick` takes a PDF for."""
+    return pdf_pages(data) * PDF_PAGE_TOKENS if len(data) > _MEDIA_BYTES else rough(len(data))
+
+
+def _add_media(tally: Tally, raw: wire.Raw) -> int:
+    """Count the media of one block; give their size in bytes. What is malformed is told later, by who translates."""
+    with contextlib.suppress(wire.WireError):
+        return sum(_add_medium(tally, piece) for piece in flat(BlockReader().read([raw], "")))
+    return 0
+
+
+def _count(request: MessagesRequest, documents: Mapping[str, str], *, strip_attribution: bool) -> int:
+    tally = Tally()
+    system = system_text(request.system, strip_attribution=strip_attribution)
+    if system:
+        tally.add_message()
+        tally.add_text(system)
+    conversation = read(request.messages, "fold")
+    for turn in conversation.turns:
+        tally.add_message()
+        for piece in turn.pieces:
+            _add(tally, piece, documents)
+    offered = tools.offered(
+        [*(request.tools or ()), *conversation.defined],
+        referenced=conversation.loaded,
+        removed=conversation.removed,
+    )
+    for tool in offered.definitions:
+        tally.add_tool()
+        tally.add_text(f"{tool.function.name} {tool.function.description or ''}")
+        tally.add_json(wire.compact(tool.function.parameters))
+    return tally.total()
+
+
+def _add(tally: Tally, piece: Piece, documents: Mapping[str, str]) -> None:
+    match piece:
+        case TextPart():
+            tally.add_text(piece.text)
+        case ToolCall():
+            tally.add_text(piece.function.name)
+            tally.add_json(piece.function.arguments)
+        case ToolResult():
+            tally.add_message()
+            for inner in piece.content:
+                _add(tally, inner, documents)
+        case FilePart() if text := document_text(piece, documents):
+            tally.add_text(text)
+        case ImagePart() | FilePart():
+            _add_medium(tally, piece)
+        case _:
+            tally.add_text(text_of(piece))
+
+
+def _add_medium(tally: Tally, piece: Piece) -> int:
+    """Count a picture or a file; give the length of its base64 text, 0 for anything else."""
+    if isinstance(piece, ImagePart):
+        media_type, data = taken_apart(piece.image_url.url)
+        tally.add_image(media_type, data)
+        return len(data)
+    if isinstance(piece, FilePart):
+        media_type, data = taken_apart(piece.file.file_data)
+        tally.add_document(media_type, data)
+        return len(data)
+    return 0

@@ -1,0 +1,311 @@
+"""What a backend says when it fails, whatever the shape it says it in, and what a client is told.
+
+`from_response` and `from_error` make one `UpstreamFailure` of every body known (wire-contract
+5.10). `to_client` maps it to the error tree by design 6. An overflow of the context window is not
+decided here: ask `overflow.detect` first.
+
+Backends quote credentials, internal addresses and whole HTML pages. Nothing of what they say
+reaches a client but through `redact` and the caller's ``scrub``, which knows the real secrets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from attrs import field, frozen
+
+from claude_bridge.core import errors
+from claude_bridge.core.faults import error_bodies, waits
+from claude_bridge.core.faults.error_bodies import MOST_WORD, Decode, Said, line
+from claude_bridge.core.faults.redaction import redact
+
+Scrub = Callable[[str], str]
+"""Takes the known secrets out of a text."""
+
+DEFAULT_RETRY_AFTER = 5.0
+"""Seconds to wait where the backend does not say (wire-contract 5.10)."""
+
+MOST_RETRY_AFTER = 60.0
+"""Seconds; a client that is told more gives up at once (measured with Claude Code: 90 s, one request)."""
+
+
+@frozen(kw_only=True)
+class UpstreamFailure:
+    """One failure of a backend.
+
+    :ivar status: of the response; for an error inside a stream or a 200 body what its code means, else 502.
+    :ivar code: the server's own code, a number as its digits.
+    :ivar type: the server's own class of error.
+    :ivar message: one line, not yet redacted, hence not in the repr.
+    :ivar retry_after: seconds, as the backend said, not capped.
+    :ivar prompt_tokens: where the backend told the prompt's size as a number of its own (llama.cpp).
+    :ivar context_window: likewise the window, in tokens.
+    """
+
+    status: int
+    code: str = ""
+    type: str = ""
+    message: str = field(default="", repr=False)
+    retry_after: float | None = None
+    request_id: str = ""
+    prompt_tokens: int | None = None
+    context_window: int | None = None
+
+
+def from_response(
+    status: int, headers: Mapping[str, str], body: bytes, *, decode: Decode, now: float
+) -> UpstreamFailure:
+    """Read a response that failed by its status, or a 200 whose body is an error.
+
+    ``headers`` have lower-case names; ``now`` is in Unix seconds, for dates in headers. Never raises.
+    """
+    return _failure(status, error_bodies.read_bytes(body, decode), headers, now)
+
+
+def from_error(value: object, *, decode: Decode, status: int = 200) -> UpstreamFailure:
+    """Read a decoded error object, or the chunk or body around it. Never raises."""
+    return _failure(status, error_bodies.read(value, decode), {}, 0.0)
+
+
+def _failure(status: int, said: Said, headers: Mapping[str, str], now: float) -> UpstreamFailure:
+    """Put together what the body and the head say."""
+    status = _meant_status(said) if status < _FIRST_FAILED_STATUS else status
+    asked = waits.in_headers(status, headers, now=now)
+    asked = said.retry_after if asked is None else asked
+    return UpstreamFailure(
+        status=status,
+        code=said.code,
+        type=said.type,
+        message=said.message,
+        retry_after=waits.in_words(said.message) if asked is None else asked,
+        request_id=line(next(filter(None, map(headers.get, _ID_HEADERS)), said.request_id), MOST_WORD),
+        prompt_tokens=said.prompt_tokens,
+        context_window=said.context_window,
+    )
+
+
+_ID_HEADERS = ("x-request-id", "request-id", "x-generation-id")  # the last is OpenRouter's
+# 3xx is a failure too: a backend's redirects are not followed.
+_FIRST_FAILED_STATUS = 300
+_STATUSES = range(400, 600)
+_UNTOLD_STATUS = 502
+# Names that servers give to an error inside a stream, where there is no status (OpenAI and Azure, Anthropic, Google,
+# vLLM, Moonshot, DashScope, LiteLLM).
+_STATUS_BY_NAME = {
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "resource_exhausted": 429,
+    "throttling_error": 429,
+    "engine_overloaded_error": 429,
+    "insufficient_quota": 402,
+    "exceeded_current_quota_error": 402,
+    "arrearage": 402,
+    "billing_error": 402,
+    "invalid_api_key": 401,
+    "authentication_error": 401,
+    "authenticationerror": 401,
+    "unauthenticated": 401,
+    "permission_error": 403,
+    "permission_denied": 403,
+    "not_found_error": 404,
+    "notfounderror": 404,
+    "model_not_found": 404,
+    "deploymentnotfound": 404,
+    "not_found": 404,
+    "request_too_large": 413,
+    "invalid_request_error": 400,
+    "badrequesterror": 400,
+    "invalid_argument": 400,
+    "invalid_parameter_error": 400,
+    "content_filter": 400,
+    "tool_use_failed": 400,
+    "context_length_exceeded": 400,
+    "exceed_context_size_error": 400,
+    "timeout_error": 504,
+    "deadline_exceeded": 504,
+    "unavailable": 503,
+    "unavailable_error": 503,
+    "service_unavailable": 503,
+    "service_unavailable_error": 503,
+    "overloaded_error": 529,
+}
+
+
+def _meant_status(said: Said) -> int:
+    """Tell which status an error without one would have had."""
+    if said.code.isascii() and said.code.isdigit() and int(said.code) in _STATUSES:
+        return int(said.code)
+    names = (said.code.lower(), said.type.lower())
+    return next((_STATUS_BY_NAME[name] for name in names if name in _STATUS_BY_NAME), _UNTOLD_STATUS)
+
+
+@frozen(kw_only=True)
+class _Case:
+    """A failure on its way to a client."""
+
+    failure: UpstreamFailure
+    backend: str
+    model: str
+    forwarded: bool
+    said: str
+
+    @property
+    def blame(self) -> str:
+        """Name the backend and what it answered."""
+        return f"backend {self.backend!r} answered {self.failure.status}: {self.said}"
+
+    def wait(self, default: float | None = None) -> float | None:
+        """Give the seconds to tell the client."""
+        asked = default if self.failure.retry_after is None else self.failure.retry_after
+        return None if asked is None else min(asked, MOST_RETRY_AFTER)
+
+
+def to_client(
+    failure: UpstreamFailure, *, backend: str, model: str, forwarded: bool, scrub: Scrub
+) -> errors.BridgeError:
+    """Say a failure in the client's terms (design 6).
+
+    :param model: the name that the client asked for.
+    :param forwarded: the refused credential was the client's own, not the bridge's.
+    :param scrub: applied to everything that the client will read.
+    """
+    told = failure.message or failure.code or failure.type or "(no message)"
+    said = redact(scrub(told))
+    case = _Case(failure=failure, backend=scrub(backend), model=scrub(model), forwarded=forwarded, said=said)
+    tell = next((tell for applies, tell in _RULES if applies(failure)), _refused)
+    return tell(case)
+
+
+def _credential_refused(case: _Case) -> errors.BridgeError:
+    """Ours is our fault: a 401 would make the client ask its user to log in."""
+    if not case.forwarded:
+        return errors.UpstreamCredentialRefused(
+            f"the bridge's own credential for backend {case.backend!r} was refused: {case.said}", should_retry=False
+        )
+    return errors.AuthenticationFailed(
+        f"backend {case.backend!r} refused your API key: {case.said}", should_retry=False
+    )
+
+
+def _forbidden(case: _Case) -> errors.BridgeError:
+    if not case.forwarded:
+        return _credential_refused(case)
+    return errors.PermissionDenied(
+        f"backend {case.backend!r} does not permit this with your API key: {case.said}", should_retry=False
+    )
+
+
+def _billing_refused(case: _Case) -> errors.BridgeError:
+    return errors.BillingRefused(f"no credit left at backend {case.backend!r}: {case.said}", should_retry=False)
+
+
+def _not_found(case: _Case) -> errors.BridgeError:
+    """Clients show every 404 as a trouble with the model, so the text says what to set."""
+    return errors.NotFound(
+        f"model: {case.model} is unknown to backend {case.backend!r} ({case.said}). Name a model that it has in "
+        f"[route:default] of the bridge's configuration, or in ANTHROPIC_MODEL; if the name is right, check the "
+        f"backend's url",
+        should_retry=False,
+    )
+
+
+def _refused(case: _Case) -> errors.BridgeError:
+    return errors.UpstreamRefused(f"upstream rejected the request: {case.said}", should_retry=False)
+
+
+def _too_large(case: _Case) -> errors.BridgeError:
+    return errors.RequestTooLarge(f"the request is too large for {case.blame}", should_retry=False)
+
+
+def _timed_out(case: _Case) -> errors.BridgeError:
+    return errors.UpstreamTimeout(case.blame, retry_after=case.wait())
+
+
+def _rate_limited(case: _Case) -> errors.BridgeError:
+    return errors.UpstreamRateLimited(case.blame, retry_after=case.wait(DEFAULT_RETRY_AFTER))
+
+
+def _unavailable(case: _Case) -> errors.BridgeError:
+    return errors.UpstreamUnavailable(case.blame, retry_after=case.wait(DEFAULT_RETRY_AFTER))
+
+
+def _overloaded(case: _Case) -> errors.BridgeError:
+    return errors.UpstreamOverloaded(case.blame, retry_after=case.wait(DEFAULT_RETRY_AFTER))
+
+
+def _server_error(case: _Case) -> errors.BridgeError:
+    return errors.UpstreamServerError(case.blame, retry_after=case.wait())
+
+
+def _never_served(case: _Case) -> errors.BridgeError:
+    return errors.UpstreamServerError(case.blame, should_retry=False)
+
+
+def _redirected(case: _Case) -> errors.BridgeError:
+    return errors.UpstreamServerError(
+        f"backend {case.backend!r} answered {case.failure.status}, a redirect, which the bridge does not follow: "
+        f"check the backend's url",
+        should_retry=False,
+    )
+
+
+def _status(*statuses: int | range) -> Callable[[UpstreamFailure], bool]:
+    """Make a test of the status alone."""
+    wanted = frozenset(status for each in statuses for status in ([each] if isinstance(each, int) else each))
+    return lambda failure: failure.status in wanted
+
+
+def _saying(pattern: str, *statuses: int) -> Callable[[UpstreamFailure], bool]:
+    """Make a test of the status and of the words in code, type and message."""
+    words = re.compile(pattern, re.IGNORECASE)
+
+    def applies(failure: UpstreamFailure) -> bool:
+        told = f"{failure.code} {failure.type} {failure.message}"
+        return failure.status in statuses and words.search(told) is not None
+
+    return applies
+
+
+# OpenAI, Moonshot, DeepSeek, SiliconFlow, Z.ai, DashScope, xAI and Anthropic, in their own words. Google's "exceeded
+# your current quota" is an ordinary rate limit, so those words alone do not count.
+_NO_CREDIT = (
+    r"insufficient_quota|insufficient[_ ](?:\w+[_ ])?(?:balance|credits?|funds)|balance is (?:too low|insufficient)"
+    r"|exceeded_current_quota|not enough credits|billing_hard_limit|billing_not_active|\barrearage\b"
+    r"|doesn't have any credits|used all available credits|run out of credits"
+)
+_BAD_KEY = r"invalid[_ ]api[_ ]key|incorrect api key|api key not valid|api_key_invalid"
+_MODERATED = r"moderation|moderated|flagged|content[_ ](?:policy|filter|management)|safety (?:policy|system)"
+# Servers that say 400 where others say 404: OpenRouter, DeepSeek, Mistral, Groq, LiteLLM.
+_NO_SUCH_MODEL = (
+    r"model_not_found|model not exist|is not a valid model id|invalid model:|invalid model name|model_decommissioned"
+    r"|model [`'\"]?\S{1,100} does not exist"
+)
+# Groq's codes for what it could make no call or message of: the model may well write better next time.
+_MISWRITTEN = r"\b(?:tool_use_failed|output_parse_failed)\b"
+_LOADING = r"loading (?:the )?model|model is (?:currently |still )?loading|still (?:loading|starting)"
+
+_RULES: tuple[tuple[Callable[[UpstreamFailure], bool], Callable[[_Case], errors.BridgeError]], ...] = (
+    (_status(402), _billing_refused),
+    (_saying(_NO_CREDIT, 400, 401, 403, 429), _billing_refused),
+    (_status(401), _credential_refused),
+    (_saying(_BAD_KEY, 400, 403), _credential_refused),
+    (_saying(_MODERATED, 403), _refused),
+    (_status(403), _forbidden),
+    (_status(404), _not_found),
+    (_saying(_NO_SUCH_MODEL, 400, 422), _not_found),
+    (_saying(_MISWRITTEN, 400), _server_error),
+    (_status(413), _too_large),
+    # 524 is Cloudflare's: the origin did not answer in time.
+    (_status(408, 504, 524), _timed_out),
+    (_status(429), _rate_limited),
+    (_status(503), _unavailable),
+    (_saying(_LOADING, 425, 500, 502), _unavailable),
+    (_status(529), _overloaded),
+    # "Not implemented" stays so: llama.cpp without the option for tools.
+    (_status(501), _never_served),
+    (_status(range(300, 400)), _redirected),
+    (_status(range(500, 600)), _server_error),
+    (_status(range(400, 500)), _refused),
+    (lambda _failure: True, _server_error),
+)

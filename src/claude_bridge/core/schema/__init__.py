@@ -1,0 +1,1 @@
+"""Tools' JSON schemas, as much of them as a server takes."""
