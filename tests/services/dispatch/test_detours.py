@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
+import pytest
+
 from claude_bridge.core.events import Finished, SearchHit, SearchResulted, ServerToolCalled
 from claude_bridge.core.request import decode
 from claude_bridge.services.dispatch.detours import detours
@@ -124,6 +126,44 @@ class SearchTests:
         """Other requests take no detour."""
         assert detours(decode(json.dumps(asking()).encode()), HeldSearch(), configured(ONE).limits, bytes) == ()
 
+    def test_second_turn_refused_in_a_way_that_helps(self) -> None:
+        """What the second turn's refusal teaches is tried at once: that turn has shown the client nothing."""
+        stage, engine = searching()
+        stage.run(**FORCED)
+        stage.call.head()
+        stage.call.data(*wanting("twisted"))
+        engine.give(HIT)
+        stage.call.head(400)
+        stage.call.data(
+            refusal(
+                "This model's maximum context length is 8192 tokens. However, you requested 9192 tokens "
+                "(1192 in the messages, 8000 in the completion)."
+            )
+        )
+        stage.call.end()
+        stage.call.head()
+        stage.call.data(*HELLO)
+        assert stage.downstream.text == "Hello there"
+        assert not stage.downstream.errors
+
+    def test_and_a_shape(self) -> None:
+        """A search and a required shape in one request: each turn is paid once, and the answer is checked."""
+        engine = HeldSearch()
+        stage = Stage(configured(ShapeTests.TOLD), search=engine)
+        shape = {"format": {"type": "json_schema", "schema": ShapeTests.SCHEMA}}
+        stage.run(tools=[SEARCH], output_config=shape)
+        stage.call.head()
+        stage.call.data(*wanting("twisted"))
+        engine.give(HIT)
+        stage.call.head()
+        stage.call.data(*chat_stream(text='{"name": 1}', usage=token_usage(100, 10)))
+        stage.call.head()
+        stage.call.data(*chat_stream(text='{"title": "Hello"}', usage=token_usage(100, 10)))
+        assert stage.downstream.text == '{"title": "Hello"}'
+        usage = stage.downstream.usage
+        assert usage is not None
+        assert (usage.input_tokens, usage.output_tokens, usage.web_search_requests) == (300, 30, 1)
+
 
 class DocumentTests:
     """PDF for backends that take no files."""
@@ -141,6 +181,12 @@ class DocumentTests:
         stage.documents.give("[page 1]\nGrowth was 5 %.")
         assert "Growth was 5 %." in stage.sent["messages"][0]["content"]
         assert "Report" in stage.sent["messages"][0]["content"]
+
+    def test_client_is_told(self) -> None:
+        """The client's side knows who will answer while documents are read, so that pings can flow."""
+        stage = Stage()
+        self.ask(stage)
+        assert [started["answers"] for started in stage.downstream.started] == ["box/zai/GLM"]
 
     def test_once_a_request(self) -> None:
         """What was read is kept for the retries of the same request."""
@@ -217,6 +263,29 @@ class ShapeTests:
         stage.call.data(*chat_stream(text="never"))
         assert stage.downstream.text == "never"
         assert len(stage.client.calls) == 2
+
+    @pytest.mark.parametrize("status", [400, 429, 500])
+    def test_repair_fails(self, status: int) -> None:
+        """A failed second question does not cost the client the answer to the first."""
+        stage = self.ask()
+        stage.call.data(*chat_stream(text='{"name": "Hello"}', usage=token_usage(100, 10)))
+        stage.call.head(status)
+        stage.call.data(refusal("no"))
+        stage.call.end()
+        assert stage.downstream.text == '{"name": "Hello"}'
+        assert not stage.downstream.errors
+        (record,) = stage.records.requests
+        assert record.outcome == "ok"
+        assert stage.breaker.out == 0
+
+    def test_repair_says_nothing(self) -> None:
+        """Nor does an empty second answer."""
+        stage = self.ask()
+        stage.call.data(*chat_stream(text='{"name": "Hello"}'))
+        for _ in range(2):
+            stage.call.head()
+            stage.call.data(*chat_stream(text=""))
+        assert stage.downstream.text == '{"name": "Hello"}'
 
     def test_cut(self) -> None:
         """An answer that was cut by its limit is given as it is, with the reason."""

@@ -43,7 +43,7 @@ class Detour(Protocol):
         """Messages for the end of the conversation."""
 
     def begin(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
-        """Give the request of the attempt that begins now; what an attempt before it left is forgotten."""
+        """Give the request of the attempt that begins now; what a failed attempt at the same turn left is forgotten."""
 
     def sent(self, sent: Translation) -> None:
         """Learn what the backend was really asked."""
@@ -53,6 +53,9 @@ class Detour(Protocol):
 
     def settle(self, emit: Emit) -> Deferred[Finished | None]:
         """Do what is to be done; fires with the end of the answer, or with None where another turn is wanted."""
+
+    def fallback(self) -> Sequence[Event]:
+        """Give the answer that is there although the turn that should have bettered it failed; nothing if none is."""
 
 
 @define(eq=False)
@@ -84,6 +87,10 @@ class SearchDetour:
         """Make the searches; one that fails tells the model so."""
         return Deferred.fromCoroutine(self._search_all(emit))
 
+    def fallback(self) -> Sequence[Event]:
+        """Give none: results without the model's words are no answer."""
+        return ()
+
     async def _search_all(self, emit: Emit) -> Finished | None:
         for call in self._searching.pending:
             emit(self._searching.called(call))
@@ -110,13 +117,14 @@ class RepairDetour:
     """
 
     _max_size: int
+    _adds_up: bool = True  # unless somebody before it adds up what the turns cost
     wanted: bool = field(default=False, init=False)
     more: Sequence[ChatMessage] = field(default=(), init=False)
     _shape: Structured | None = field(default=None, init=False)
     _text: StringIO = field(factory=StringIO, init=False)
     _size: int = field(default=0, init=False)
     _called: bool = field(default=False, init=False)
-    _spent: Usage | None = field(default=None, init=False)
+    _first: tuple[str, Finished] | None = field(default=None, init=False)
 
     def begin(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
         """Begin with nothing."""
@@ -130,7 +138,7 @@ class RepairDetour:
 
     def take(self, events: Sequence[Event]) -> Sequence[Event]:
         """Keep text back, and look at it at the end."""
-        if self._shape is None and self._spent is None:
+        if self._shape is None and self._first is None:
             return events
         passed: list[Event] = []
         for event in events:
@@ -150,6 +158,13 @@ class RepairDetour:
         self.wanted = False
         return succeed(None)
 
+    def fallback(self) -> Sequence[Event]:
+        """Give the wrong answer, where there was one: it is the client's to judge."""
+        if self._first is None:
+            return ()
+        text, finished = self._first
+        return [TextDelta(cleaned(text)), finished] if text else [finished]
+
     def _keep(self, text: str) -> None:
         self._size += size(text)
         if self._size > self._max_size:
@@ -160,11 +175,14 @@ class RepairDetour:
         text = self._text.getvalue()
         complete = self._shape is not None and not self._called and finished.reason is FinishReason.STOPPED
         mistake = self._shape.check(text) if self._shape is not None and complete else None
-        if mistake is not None and not self.more:
-            self.more, self.wanted, self._spent = repair_messages(text, mistake), True, finished.usage or Usage()
+        if mistake is not None and self._first is None:
+            self.more, self.wanted, self._first = repair_messages(text, mistake), True, (text, finished)
             return []
-        if self._spent is not None and finished.usage is not None:
-            finished = evolve(finished, usage=self._spent.plus(finished.usage))
+        if self._first is not None:
+            first, before = self._first
+            text = text if text.strip() else first
+            if self._adds_up and finished.usage is not None:
+                finished = evolve(finished, usage=(before.usage or Usage()).plus(finished.usage))
         said = cleaned(text) if complete else text
         return [TextDelta(said), finished] if said else [finished]
 
@@ -179,5 +197,5 @@ def detours(
         searching = Searching(tool=tool, request=asked, random_bytes=random_bytes, max_size=limits.max_answer)
         found.append(SearchDetour(searching, engine))
     if structured.wanted(asked) is not None:
-        found.append(RepairDetour(limits.max_answer))
+        found.append(RepairDetour(limits.max_answer, adds_up=not found))
     return tuple(found)

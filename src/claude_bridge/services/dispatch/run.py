@@ -221,8 +221,11 @@ class Run:
 
     def _did_not_come(self, failure: Failure) -> None:
         self._awaited = None
-        if self._ended:
-            return  # cancelled, because the client left
+        if self._ended:  # cancelled, because the client left
+            if failure.value is not None:
+                failure.value.__traceback__ = None  # its frames lead back to here: they would keep the request alive
+            failure.cleanFailure()
+            return
         if isinstance(failure.value, BridgeError):
             self._fail(failure.value)
         else:
@@ -250,6 +253,7 @@ class Run:
             if self._choice is not None and not self._reads_documents(self._choice):
                 self._attempt_at(self._choice)
         except BridgeError as error:
+            self._attempt_over(error.outcome, None, error)
             self._fail_over(error)
         except Exception:  # noqa: BLE001 - whatever it is, the client must not wait for ever
             self._broke(Failure())
@@ -260,6 +264,11 @@ class Run:
         if elsewhere and self._choices and not self._downstream.content_started:
             self._choice = self._choices.pop(0)
             self._try()
+            return
+        rescued = [event for each in self._detours for event in each.fallback()] if not self._said else []
+        if rescued:
+            self._downstream.emit(rescued)
+            self._end("ok")
         else:
             self._fail(error)
 
@@ -268,6 +277,8 @@ class Run:
         unread = self._prompt.unread(choice.target)
         if not unread:
             return False
+
+        self._announce(choice, self._prompt.estimate(choice.backend.name, choice.target))
 
         def read(texts: list[str]) -> None:
             self._prompt.read(dict(zip(unread, texts, strict=True)))
@@ -294,6 +305,11 @@ class Run:
             services.seconds,
             services.unix_time,
         )
+        self._announce(choice, estimate)
+        self._attempt.start(services.client, upstream_request(choice, sent, credential, services.user_agent))
+
+    def _announce(self, choice: Choice, estimate: int) -> None:
+        """Tell the client's side who will answer, so that it need not wait for ever for a sign of life."""
         if not self._turn:
             self._downstream.attempt_started(
                 answers=choice.label,
@@ -301,7 +317,6 @@ class Run:
                 show_reasoning=_shows(choice, self._request),
                 input_tokens=estimate,
             )
-        self._attempt.start(services.client, upstream_request(choice, sent, credential, services.user_agent))
 
     def _translated(self, target: Target, estimate: int) -> tuple[MessagesRequest, Translation]:
         """Give the request of this turn, as the client would have made it and as the backend gets it."""
@@ -343,7 +358,8 @@ class Run:
 
     def _again(self, why: str) -> bool:
         """Tell whether one more try is allowed for this reason, and use it up."""
-        if why in self._retried or self._downstream.content_started or self._turn:
+        begun = self._said if self._turn else self._downstream.content_started
+        if begun or why in self._retried:
             return False
         self._retried.add(why)
         return True
@@ -402,16 +418,30 @@ class Run:
             self._end("ok")
             self._learn(finished)
         else:
-            self._wait_for(detour.settle(self._downstream.emit), self._settled)
+            self._settle(detour)
 
-    def _settled(self, finished: Finished | None) -> None:
-        """Ask the model again, or give the client the end that the detour kept back."""
-        if finished is None:
-            self._turn += 1
-            self._try()
-        else:
-            self._downstream.emit([finished])
-            self._end("ok")
+    def _settle(self, detour: Detour) -> None:
+        """Let a detour do what it kept the end back for; then ask the model again, or let that end pass on."""
+
+        def settled(finished: Finished | None) -> None:
+            if finished is None:
+                self._turn += 1
+                self._said = False
+                self._try()
+                return
+            events: Sequence[Event] = [finished]
+            later = self._detours[self._detours.index(detour) + 1 :]
+            for each in later:
+                events = each.take(events)
+            if events:
+                self._downstream.emit(events)
+            wanted = next((each for each in later if each.wanted), None)
+            if wanted is None:
+                self._end("ok")
+            else:
+                self._settle(wanted)
+
+        self._wait_for(detour.settle(self._downstream.emit), settled)
 
     def _reveal(self) -> None:
         """Look at what the answer says of a backend that is not known yet."""
