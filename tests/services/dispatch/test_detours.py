@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from typing import Any, ClassVar
 
 import pytest
@@ -315,3 +317,21 @@ class ShapeTests:
         stage.call.data(refusal("response_format.type: json_schema is not supported by this model"))
         stage.call.end()
         assert stage.sent.get("response_format", {}).get("type") != "json_schema"
+
+
+class LeavingTests:
+    """Clients that leave while something is waited for."""
+
+    def test_nothing_is_left(self) -> None:
+        """Nothing keeps the request alive: the collector looks rarely, and conversations with documents are large."""
+        stage = Stage()
+        gc.collect()
+        gc.disable()
+        try:
+            run = stage.run(messages=[{"role": "user", "content": [DOCUMENT]}])
+            gone = weakref.ref(run)
+            run.cancel()
+            del run
+            assert gone() is None
+        finally:
+            gc.enable()

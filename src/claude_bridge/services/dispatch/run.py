@@ -222,9 +222,7 @@ class Run:
     def _did_not_come(self, failure: Failure) -> None:
         self._awaited = None
         if self._ended:  # cancelled, because the client left
-            if failure.value is not None:
-                failure.value.__traceback__ = None  # its frames lead back to here: they would keep the request alive
-            failure.cleanFailure()
+            failure.cleanFailure()  # its frames lead back to here, and would keep the request alive
             return
         if isinstance(failure.value, BridgeError):
             self._fail(failure.value)
