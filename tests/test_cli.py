@@ -100,6 +100,12 @@ class ConfigurationTests:
         assert "api_key = ***" in shown
         assert "the-secret" not in shown
 
+    def test_state_directory(self, config: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """Where this environment keeps what is learned is shown."""
+        surroundings = Surroundings({"KEY": "k", "STATE_DIRECTORY": "/var/lib/claude-bridge"}, lambda _path, _: None)
+        assert main(["dump-config", "--config", config], surroundings) == 0
+        assert "# state_dir is not set: /var/lib/claude-bridge here\n" in capsys.readouterr().out
+
 
 class RunTests:
     """`claude-bridge run`."""

@@ -121,8 +121,9 @@ def dump_config(options: argparse.Namespace, surroundings: Surroundings) -> int:
     from claude_bridge.services.state import found_out  # noqa: PLC0415 - no other command needs it
 
     config = load(options.config, surroundings.environ)
-    known = found_out(state_directory(config.server.state_dir, surroundings.environ), config.backends)
-    sys.stdout.write(dump(config, known.of))
+    directory = state_directory(config.server.state_dir, surroundings.environ)
+    known = found_out(directory, config.backends)
+    sys.stdout.write(dump(config, known.of, directory))
     return 0
 
 

@@ -59,8 +59,9 @@ class Options(usage.Options):
         if self["dump-config"]:
             from claude_bridge.services.state import found_out  # noqa: PLC0415 - nothing else needs it so early
 
-            known = found_out(state_directory(config.server.state_dir, os.environ), config.backends)
-            sys.stdout.write(dump(config, known.of))
+            directory = state_directory(config.server.state_dir, os.environ)
+            known = found_out(directory, config.backends)
+            sys.stdout.write(dump(config, known.of, directory))
             raise SystemExit(0)
         if self["check-config"]:
             sys.stdout.write(f"{config.source}: valid\n")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from attrs import fields
 
 from claude_bridge.config.dialect_table import BEGIN, END, insert, main, markdown
+from claude_bridge.config.dump import written
 from claude_bridge.core.dialects.hosted import Hosted
 from claude_bridge.core.dialects.registry import DIALECTS
+from claude_bridge.core.traits import Traits
+from tests.config.files import config_of
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "dialects.md"
 
@@ -28,15 +33,18 @@ class MarkdownTests:
         found = rows(f"`{name}`")
         dialect = DIALECTS[name]
 
-        assert len(found[0]) == 5
+        assert len(found[0]) == 6
         assert {len(row) for row in found[1:]} <= {3}
         if isinstance(dialect, Hosted):
             assert [row[1] for row in found[1:]] == [f"`{pattern}`" for pattern, _ in dialect.families]
 
     def test_generic(self) -> None:
-        """The plain server differs in nothing from itself."""
-        assert rows("`generic`")[0][2:] == ["", "", ""]
-        assert len(rows("`generic`")) == 1
+        """The plain server's row says all that the others differ from, and there is nothing more to say of it."""
+        (row,) = rows("`generic`")
+        assert (row[2], row[3], row[5]) == ("", "", "")
+        assert [cell.split(" = ")[0] for cell in row[4].split("; ")] == [f"`{each.name}" for each in fields(Traits)]
+        assert "`system_messages = fold`" in row[4]
+        assert "`drop = none`" in row[4]
 
     @pytest.mark.parametrize(
         ("name", "column", "words"),
@@ -49,12 +57,23 @@ class MarkdownTests:
             ("openrouter", 4, "`reasoning_levels = none, minimal, low, medium, high, xhigh`"),
             ("openai", 4, "`strict = yes`"),
             ("azure", 4, "key in the header `api-key`"),
-            ("gemini", 4, "Give each call its signature back"),
+            ("gemini", 2, "`aiplatform.googleapis.com`, Vertex AI in all its regions"),
+            ("gemini", 5, "gives each call its signature back"),
+            ("openai", 5, "lets it reason or call tools"),
+            ("llamacpp", 5, "asks how far the prompt is, and gives templates that know levels (gpt-oss) the level"),
         ],
     )
     def test_cells(self, name: str, column: int, words: str) -> None:
         """Hosts, clues, counters, traits as a file would have them, and what the code says of the rest."""
         assert words in rows(f"`{name}`")[0][column]
+
+    @pytest.mark.parametrize("name", DIALECTS)
+    def test_no_orders(self, name: str) -> None:
+        """What the bridge does reads as that, not as an order to the reader."""
+        row = rows(f"`{name}`")[0]
+        assert not re.search(r"\b(?:Know|Recognise)\b", row[2])
+        if row[5]:
+            assert row[5].split()[0] in {"asks", "counts", "gives", "keeps", "lets", "sends", "streams", "switches"}
 
     def test_families(self) -> None:
         """A family's row tells what is different for it."""
@@ -71,6 +90,17 @@ class DocumentTests:
         text = DOCUMENT.read_text("utf-8")
 
         assert insert(text) == text
+
+    def test_can_be_written_so(self) -> None:
+        """Every value that the document shows can be written into a configuration as it stands there."""
+        shown = dict.fromkeys(re.findall(r"`(\w+ = [^`]+)`", markdown()))
+        of_models = [line for line in shown if line.split(" = ")[0] in {each.name for each in fields(Traits)}]
+        assert len(of_models) > 60
+
+        for line in of_models:
+            key, _, value = line.partition(" = ")
+            model = config_of(f"[model:m]\n{line}\n").models["m"]
+            assert written(getattr(model, key)) == value
 
 
 class CommandTests:

@@ -11,9 +11,12 @@ from claude_bridge.config.load import parse
 from claude_bridge.config.schema import Backend, Breaker, Config, Limits, Log, Model, Route, Server, WebSearch
 from claude_bridge.config.sections import KINDS
 from claude_bridge.core.dialects.registry import DIALECTS, Decided
+from claude_bridge.core.traits import Level, RequestField
 from tests.config.files import config_of, mistakes, reading
 
 SECONDS = st.floats(0.001, 86_400, allow_nan=False)
+LEVELS: list[tuple[Level, ...] | None] = [None, (), ("none",), ("low", "high")]
+DROPPED: list[tuple[RequestField, ...] | None] = [None, (), ("stop",), ("temperature", "top_p")]
 NAME = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True)
 WORD = st.text(st.characters(categories=("L", "N", "P", "S")), min_size=1, max_size=12).filter(
     lambda t: t[0] not in "#;"
@@ -70,6 +73,8 @@ def configs(draw: st.DrawFn) -> Config:
             name=draw(WORD),
             context_window=draw(st.none() | st.integers(1, 10**9)),
             show_reasoning=draw(st.sampled_from(["auto", "always", "never"])),
+            reasoning_levels=draw(st.sampled_from(LEVELS)),
+            drop=draw(st.sampled_from(DROPPED)),
         )
         for alias in aliases
     }
@@ -146,6 +151,24 @@ class DumpTests:
         assert "auto is" not in dump(config_of("[backend:b]\ndialect = generic\n"))
         learned = dump(config_of(""), lambda _: Decided(DIALECTS["vllm"], "owned_by vllm, found out earlier"))
         assert "dialect = auto\n# auto is vllm here: owned_by vllm, found out earlier\n" in learned
+
+    def test_traits(self) -> None:
+        """What a trait is that a model's section leaves alone is said as soon as the dialect is known."""
+        text = "[backend:b]\ndialect = {}\n[model:Qwen3-32B]\ntop_k = no\n"
+        known = dump(config_of(text.format("vllm")))
+        assert "# reasoning_control is not set: enable_thinking, as vllm has it\n" in known
+        assert "# reasoning_levels is not set: low, medium, high, as vllm has it\n" in known
+        assert "# drop is not set: none, as vllm has it\n" in known
+        assert "\ntop_k = no\n" in known
+        unknown = dump(config_of(text.format("auto")))
+        assert "# reasoning_levels is not set: as the dialect has it\n" in unknown
+        learned = dump(config_of(text.format("auto")), lambda _: Decided(DIALECTS["vllm"], "owned_by vllm"))
+        assert "# recover_tool_calls is not set: yes, as vllm has it\n" in learned
+
+    def test_state_directory(self) -> None:
+        """Where the state is kept in this very environment is said, and also where it is not kept."""
+        assert "# state_dir is not set: /var/lib/x here\n" in dump(config_of(""), state_directory="/var/lib/x")
+        assert "# state_dir is not set: nothing is kept, " in dump(config_of(""))
 
     def test_whether_backend_models_are_listed(self) -> None:
         """The derived default of list_backend_models is spelled out."""

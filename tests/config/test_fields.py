@@ -185,6 +185,32 @@ class ReadFieldTests:
         """An entry whose variable holds nothing is left out."""
         assert read_key("server", "allowed_hosts", "${UNSET_TO_NOTHING}", "b") == ("b",)
 
+    @pytest.mark.parametrize(
+        ("lines", "levels"),
+        [
+            (("low", "high", "max"), ("low", "high", "max")),
+            (("low, high, max",), ("low", "high", "max")),
+            (("low,high", "max,"), ("low", "high", "max")),
+            (("none",), ("none",)),
+            (("none, high",), ("none", "high")),
+            ((), ()),
+        ],
+    )
+    def test_words(self, lines: tuple[str, ...], levels: tuple[str, ...]) -> None:
+        """A list of words takes one a line as well as commas; a word of the list is that word, also `none`."""
+        assert read_key("model", "reasoning_levels", *lines) == levels
+
+    @pytest.mark.parametrize("lines", [("none",), ()])
+    def test_nothing_to_drop(self, lines: tuple[str, ...]) -> None:
+        """`none`, as the documents write it, and an empty value drop nothing."""
+        assert read_key("model", "drop", *lines) == ()
+
+    @pytest.mark.parametrize("lines", [("none, stop",), ("none", "stop"), ("stop; top_p",)])
+    def test_no_such_words(self, lines: tuple[str, ...]) -> None:
+        """Nothing and something at once is a mistake, and so is another delimiter."""
+        with pytest.raises(ValueError, match="not one of the words allowed"):
+            read_key("model", "drop", *lines)
+
     def test_all_entries_are_checked(self) -> None:
         """Every wrong entry of a list is told by its number."""
         with pytest.raises(ValueError, match="entry") as raised:
@@ -215,7 +241,9 @@ class ReadFieldTests:
             ("model", "context_window", "0", "must be from"),
             ("model", "reasoning_echo", "tool_turn", r"did you mean tool_turns\? \(valid: current_turn, never"),
             ("server", "credentials", "zzz", "valid: forward, keys, none"),
-            ("backend", "dialect", "vlm", "did you mean vllm"),
+            ("backend", "dialect", "vlm", r"did you mean vllm\? \(valid: auto, generic, .*, vllm\)$"),
+            ("backend", "dialect", "zzzzzz", r"valid: auto, azure, .*, openrouter, .*, zai$"),
+            ("model", "drop", "stopp", r"did you mean stop\? \(valid: "),
         ],
     )
     def test_bounds(self, section: str, key: str, line: str, message: str) -> None:

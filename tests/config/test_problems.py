@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.config.problems import ConfigErrors, Problem, suggestion
+from claude_bridge.config.problems import ConfigErrors, Problem, not_allowed, suggestion
 
 
 class ProblemTests:
@@ -52,3 +52,18 @@ class SuggestionTests:
     def test_no_names(self) -> None:
         """Without any valid name that is said."""
         assert suggestion("x", []) == "there is none"
+
+
+class NotAllowedTests:
+    """A word that is not on the list is told with the list, however long that is."""
+
+    def test_near(self) -> None:
+        """The word that was meant comes first."""
+        assert not_allowed("vlm", ["vllm", "auto"]) == (
+            "not one of the words allowed, did you mean vllm? (valid: vllm, auto)"
+        )
+
+    def test_nothing_near(self) -> None:
+        """Where nothing is near the list is in the order of the alphabet, and not cut."""
+        words = [f"word-{number:02}" for number in range(40, 0, -1)]
+        assert not_allowed("zzz", words) == f"not one of the words allowed, valid: {', '.join(sorted(words))}"

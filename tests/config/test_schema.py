@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from claude_bridge.config.schema import Backend, Config
+from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.sections import KINDS
+from claude_bridge.core.traits import Traits
 
 
 class SchemaTests:
@@ -23,6 +24,13 @@ class SchemaTests:
             if key.type in {int, float, int | None, float | None} and key.validator is None
         ]
         assert unbounded == []
+
+    def test_nothing_is_something(self) -> None:
+        """A list that is set to nothing wins over the dialect's; one that is not set leaves it as it is."""
+        plain = Traits(drop=("stop",))
+
+        assert Model(alias="m", drop=()).over(plain).drop == ()
+        assert Model(alias="m").over(plain).drop == ("stop",)
 
     def test_headers_do_not_show_their_values(self) -> None:
         """A key in a request header stays out of tracebacks and logs."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import Attribute, frozen
 
-from claude_bridge.config.problems import suggestion
+from claude_bridge.config.problems import not_allowed
 
 
 @frozen
@@ -30,9 +30,9 @@ class OneOf:
     words: tuple[str, ...]
 
     def __call__(self, _instance: object, _attribute: Attribute[Any], value: str) -> None:
-        """Raise `ValueError` with the nearest word."""
+        """Raise `ValueError` with the nearest word and all of them."""
         if value not in self.words:
-            raise ValueError(f"not one of the words allowed, {suggestion(value, self.words)}")
+            raise ValueError(not_allowed(value, self.words))
 
 
 DAY = 86_400

@@ -15,6 +15,7 @@ from typing import Final
 
 from attrs import fields
 
+from claude_bridge.config.dump import written
 from claude_bridge.core.dialect import GENERIC, Dialect, Generic
 from claude_bridge.core.dialects.hosted import Hosted
 from claude_bridge.core.dialects.registry import DIALECTS
@@ -37,13 +38,28 @@ EXAMPLES: Final = (
 # Notes for developers: where a fact is from.
 _SOURCE: Final = re.compile(r" \((?:wire-contract|operations)[^()]*\)")
 _POINTS: Final = ("shape", "reasoning", "usage", "keeper", "restore")
+_ORDER: Final = re.compile(r"^(?:Know it by|Recognise) ")
+_DOES: Final = {
+    "ask": "asks",
+    "count": "counts",
+    "force": "forces",
+    "give": "gives",
+    "keep": "keeps",
+    "reason": "lets it reason",
+    "send": "sends",
+    "stream": "streams",
+    "switch": "switches",
+    "think": "lets it think",
+}
+"""The verbs of what code says that it is to do -> what a table says that it does."""
+_VERB: Final = re.compile(rf"(?:(?<=^)|(?<=; )|(?<=\band )|(?<=\bor ))(?:{'|'.join(_DOES)})\b", re.IGNORECASE)
 
 
 def markdown() -> str:
     """Give both tables, with a line break at the end."""
     head = [
-        "| dialect | server | known by | counts prompts at | differs from `generic` |",
-        "| --- | --- | --- | --- | --- |",
+        "| dialect | server | known by | counts prompts at | differs from `generic` | and the bridge |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     families = ["| dialect | models | differs from the row above |", "| --- | --- | --- |"]
     first = [*head, *map(_row, DIALECTS.values())]
@@ -78,24 +94,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _row(dialect: Dialect) -> str:
     counter = f"`{dialect.counter.path}`" if dialect.counter is not None else ""
-    return _cells(
-        f"`{dialect.name}`", _said(type(dialect)), _known_by(dialect), counter, "; ".join(_differences(dialect))
-    )
+    differences, deeds = "; ".join(_differences(dialect)), "; ".join(_deeds(dialect))
+    return _cells(f"`{dialect.name}`", _said(type(dialect)), _known_by(dialect), counter, differences, deeds)
 
 
 def _known_by(dialect: Dialect) -> str:
     """Say how a server is recognised: its hosts, and what the dialect says of other clues."""
     hosts = [f"`*{host}`" if host.startswith(".") else f"`{host}`" for host in getattr(dialect, "hosts", ())]
-    more = _own(dialect, "recognised")
+    more = _ORDER.sub("", _own(dialect, "recognised"))
     return ", ".join([*hosts, more] if more else hosts)
 
 
 def _differences(dialect: Dialect) -> list[str]:
-    """Say what differs: traits, the header of the key, and what the points of the dialect say of themselves."""
+    """Say what differs, traits and the header of the key; of the plain server, what the others differ from."""
+    if dialect is GENERIC:
+        return [_said_of(each.name, getattr(Traits(), each.name)) for each in fields(Traits)]
     found = list(_changed(Traits(), dialect.traits(UNKNOWN_MODEL)))
     if dialect.key_header != GENERIC.key_header:
         found.append(f"key in the header `{dialect.key_header}`")
-    return [*found, *filter(None, (_own(dialect, point) for point in _POINTS))]
+    return found
+
+
+def _deeds(dialect: Dialect) -> Iterator[str]:
+    """Say what is done for a server that no trait says, by what the points of the dialect say of themselves."""
+    for point in _POINTS:
+        if said := _own(dialect, point):
+            yield _VERB.sub(lambda match: _DOES[match[0].lower()], said)
 
 
 def _family_rows(dialect: Dialect) -> Iterator[str]:
@@ -117,16 +141,11 @@ def _changed(plain: Traits, traits: Traits) -> Iterator[str]:
     for each in fields(Traits):
         value = getattr(traits, each.name)
         if value != getattr(plain, each.name):
-            yield f"`{each.name} = {_value(value)}`"
+            yield _said_of(each.name, value)
 
 
-def _value(value: object) -> str:
-    """Write a trait's value as a configuration file has it."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return ", ".join(value) or "none"
-    return str(value)
+def _said_of(name: str, value: object) -> str:
+    return f"`{name} = {written(value)}`"
 
 
 def _own(dialect: Dialect, point: str) -> str:

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from attrs import Attribute, fields
 
 from claude_bridge.config.dialects import AUTO, UNKNOWN, configured
-from claude_bridge.config.fields import is_list
-from claude_bridge.config.schema import Backend, Config
+from claude_bridge.config.fields import NOTHING, is_list
+from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Secret
 from claude_bridge.config.secrets import HIDDEN
 from claude_bridge.config.sections import KINDS, Kind
 from claude_bridge.core.dialects.registry import Decided
 from claude_bridge.core.traits import Traits
 
-_OVERRIDES = frozenset(each.name for each in fields(Traits))
+_TRAITS: Final = tuple(each.name for each in fields(Traits))
 
 _KEY_WORDS = ("auth", "key", "secret", "token", "cookie", "password", "credential")
 """What the name of a header contains if its value is likely to be a key."""
 
 
-def dump(config: Config, decided: Callable[[Backend], Decided] = configured) -> str:
+def dump(config: Config, decided: Callable[[Backend], Decided] = configured, state_directory: str | None = None) -> str:
     """Give every section and key, defaults included; what is not set stands in a comment that says what holds.
 
-    ``decided`` knows what an earlier run of the daemon found out of a backend with ``dialect = auto``.
+    ``decided`` knows what an earlier run of the daemon found out of a backend with ``dialect = auto``,
+    ``state_directory`` is where it keeps that, None where it keeps nothing.
     """
     source = " ".join(config.source.split())
     lines = [
@@ -36,8 +37,9 @@ def dump(config: Config, decided: Callable[[Backend], Decided] = configured) -> 
     for kind in KINDS.values():
         for header, part in _parts(kind, config):
             lines += ["", f"[{header}]"]
+            derived = _derived(kind.word, part, config, decided) | {"state_dir": _directory(state_directory)}
             for key in kind.keys:
-                lines += _key(kind.word, key, getattr(part, key.name), config)
+                lines += _key(key, getattr(part, key.name), derived)
                 if isinstance(part, Backend) and (key.name, part.dialect) == ("dialect", AUTO):
                     lines.append(_detected(decided(part)))
     return "\n".join(lines) + "\n"
@@ -66,9 +68,18 @@ def _parts(kind: Kind, config: Config) -> Iterator[tuple[str, object]]:
         yield kind.word, held
 
 
-def _key(word: str, attribute: Attribute[Any], value: Any, config: Config) -> Iterator[str]:  # noqa: ANN401 - any value
+def written(value: object) -> str:
+    """Write a trait's value as a file may have it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(value) or NOTHING
+    return str(value)
+
+
+def _key(attribute: Attribute[Any], value: Any, derived: Mapping[str, str]) -> Iterator[str]:  # noqa: ANN401 - any value
     if value is None:
-        yield f"# {attribute.name} is not set: {_derived(word, attribute.name, config)}"
+        yield f"# {attribute.name} is not set: {derived[attribute.name]}"
     elif is_list(attribute) and len(value) != 1:
         yield f"{attribute.name} ="  # nothing after it is a list of nothing
         yield from (f"    {show(entry, attribute)}" for entry in value)
@@ -77,22 +88,42 @@ def _key(word: str, attribute: Attribute[Any], value: Any, config: Config) -> It
         yield f"{attribute.name} = {show(entry, attribute)}"
 
 
-def _derived(word: str, key: str, config: Config) -> str:
-    """Say what holds where a key has no value of its own."""
-    if key == "list_backend_models":
-        return "no, as there are [model:*]" if config.models else "yes, as there is no [model:*]"
-    if key in _OVERRIDES:
-        return "as the dialect has it"
+def _derived(word: str, part: object, config: Config, decided: Callable[[Backend], Decided]) -> dict[str, str]:
+    """Say what holds where a key of a section has no value of its own."""
     if word == "web_search":
-        return {"url": "the engine's own address is asked", "api_key": "no key is sent"}[key]
+        engine = config.web_search.engine
+        address = "the engine's own address is asked" if engine != "none" else "there is no engine to ask"
+        return {"url": address, "api_key": "no key is sent"}
+    if isinstance(part, Model):
+        return _MODEL | _traits(part, decided(config.backends[part.backend]))
+    listed = "no, as there are [model:*]" if config.models else "yes, as there is no [model:*]"
     return {
+        "list_backend_models": listed,
         "api_key": "the client's credential is passed on, if there is one",
         "ca_file": "the system's certificate authorities are trusted",
-        "context_window": "taken from the backend's list of models or its errors",
         "idle_timeout": "600 s where tools were sent, else 300 s",
-        "max_output_tokens": "the client's max_tokens is kept as far as the window allows",
-        "state_dir": "$STATE_DIRECTORY, else $XDG_STATE_HOME/claude-bridge, else ~/.local/state/claude-bridge",
-    }[key]
+    }
+
+
+_MODEL: Final = {
+    "context_window": "taken from the backend's list of models or its errors",
+    "max_output_tokens": "the client's max_tokens is kept as far as the window allows",
+}
+
+
+def _traits(model: Model, decided: Decided) -> dict[str, str]:
+    """Say what the dialect decides of a model, where it is known which that is."""
+    if decided is UNKNOWN:
+        return dict.fromkeys(_TRAITS, "as the dialect has it")
+    traits = decided.dialect.traits(model.name)
+    return {name: f"{written(getattr(traits, name))}, as {decided.dialect.name} has it" for name in _TRAITS}
+
+
+def _directory(path: str | None) -> str:
+    """Say where the state is kept; ``path`` is what the environment gives."""
+    if path is None:
+        return "nothing is kept, as the environment names no directory ($STATE_DIRECTORY, $XDG_STATE_HOME, $HOME)"
+    return f"{' '.join(path.split())} here"
 
 
 def _detected(decided: Decided) -> str:

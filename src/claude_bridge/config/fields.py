@@ -16,7 +16,7 @@ from attrs import Attribute
 from claude_bridge.config.expand import expand
 from claude_bridge.config.ini import Lines
 from claude_bridge.config.listeners import endpoint
-from claude_bridge.config.problems import suggestion
+from claude_bridge.config.problems import not_allowed
 from claude_bridge.config.secret import Secret
 from claude_bridge.config.secrets import HIDDEN, SecretSource
 
@@ -36,6 +36,9 @@ _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@]+")
 
 NO_DIRECTORY = "none"
 """The word for a directory that is not wanted."""
+
+NOTHING = "none"
+"""The word for a list of nothing, unless it is one of the words that the list is of."""
 
 OWN_HEADERS = frozenset(
     {
@@ -155,28 +158,47 @@ SHAPES: Mapping[str, Parse] = {
 
 def plain_type(attribute: Attribute[Any]) -> Any:  # noqa: ANN401 - a type form
     """Give the type of one entry: ``X`` of ``X``, ``X | None`` and ``tuple[X, ...]``."""
-    kind = attribute.type
-    if isinstance(kind, UnionType) or get_origin(kind) is Union:  # the second where a part is a `Literal`
-        (kind,) = (part for part in get_args(kind) if part is not NoneType)
+    kind = _given_type(attribute)
     return get_args(kind)[0] if is_list(attribute) else kind
 
 
 def is_list(attribute: Attribute[Any]) -> bool:
     """Tell whether the key takes several lines."""
-    return get_origin(attribute.type) is tuple
+    return get_origin(_given_type(attribute)) is tuple
+
+
+def _given_type(attribute: Attribute[Any]) -> Any:  # noqa: ANN401 - a type form
+    """Give the type that a value has where there is one: ``X`` of ``X | None``."""
+    kind = attribute.type
+    if isinstance(kind, UnionType) or get_origin(kind) is Union:  # the second where a part is a `Literal`
+        (kind,) = (part for part in get_args(kind) if part is not NoneType)
+    return kind
 
 
 def read_field(attribute: Attribute[Any], lines: Lines, secrets: SecretSource) -> object:
     """Give the value of a key, checked by its own validator too."""
     parse = _parser(attribute, secrets)
     if is_list(attribute):
-        return tuple(_each(lines, lambda text: [parse(text)] if text else [], secrets.environ))
+        return tuple(_each(lines, _entries(attribute, parse, alone=len(lines) == 1), secrets.environ))
     if len(lines) != 1:
         raise ValueError("takes one value, on one line" if lines else "has no value; leave the key out for its default")
     (value,) = _each(lines, lambda text: [parse(text)], secrets.environ)
     if attribute.validator is not None:
         attribute.validator(None, attribute, value)
     return value
+
+
+def _entries(attribute: Attribute[Any], parse: Parse, *, alone: bool) -> Callable[[str], list[Any]]:
+    """Make the reader of one line of a list: one entry, or words with commas between them as the documents write."""
+    words = get_args(plain_type(attribute)) if get_origin(plain_type(attribute)) is Literal else ()
+
+    def read(text: str) -> list[Any]:
+        if alone and words and text == NOTHING and NOTHING not in words:
+            return []
+        parts = [part.strip() for part in text.split(",")] if words else [text]
+        return [parse(part) for part in parts if part]
+
+    return read
 
 
 def _each(lines: Lines, parse: Callable[[str], list[Any]], environ: Mapping[str, str]) -> list[Any]:
@@ -216,9 +238,7 @@ def choice(words: tuple[str, ...]) -> Parse:
 
     def choose(text: str) -> str:
         if text not in words:
-            near = suggestion(text, words)
-            tail = "" if near.startswith("valid") else f" (valid: {', '.join(words)})"
-            raise ValueError(f"not one of the words allowed, {near}{tail}")
+            raise ValueError(not_allowed(text, words))
         return text
 
     return choose

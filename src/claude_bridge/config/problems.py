@@ -6,7 +6,7 @@ sections, keys and variables are quoted, they are what a person looks for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Final
 
@@ -65,3 +65,11 @@ def suggestion(wrong: str, valid: Iterable[str]) -> str:
         return "there is none"
     shown = ", ".join(names[:SHOWN_NAMES])
     return f"valid: {shown}{', ...' if len(names) > SHOWN_NAMES else ''}"
+
+
+def not_allowed(wrong: str, words: Sequence[str]) -> str:
+    """Give the message for a word that is none of ``words``, with all of them: a person chooses from the list."""
+    near = nearest(wrong, words)
+    if near:
+        return f"not one of the words allowed, did you mean {near}? (valid: {', '.join(words)})"
+    return f"not one of the words allowed, valid: {', '.join(sorted(words))}"

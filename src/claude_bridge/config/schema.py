@@ -185,10 +185,9 @@ class Model:
         "first and `thinking_budget_tokens`); `top_level` (`enable_thinking`, `thinking_budget`); `reasoning` "
         "(OpenRouter's object)."
     )
-    reasoning_levels: tuple[Level, ...] = option(
-        (),
-        "The words that `reasoning_effort` may have, one a line; the nearest above the wanted one is taken. Default: "
-        "the dialect's.",
+    reasoning_levels: tuple[Level, ...] | None = override(
+        "The words that `reasoning_effort` may have, one a line or with commas (`low, high, max`); the nearest above "
+        "the wanted one is taken."
     )
     reasoning_field: ReasoningField | None = override("The field in which past thinking goes back.")
     reasoning_echo: ReasoningEcho | None = override(
@@ -232,8 +231,8 @@ class Model:
     )
     recover_tool_calls: bool | None = override("Make real calls of tool calls that the model writes as text.")
     top_k: bool | None = override("Send `top_k`.")
-    drop: tuple[RequestField, ...] = option(
-        (), "Fields never to send, one a line: `temperature`, `top_p`, `stop`. Default: the dialect's."
+    drop: tuple[RequestField, ...] | None = override(
+        "Fields never to send, one a line or with commas: `temperature`, `top_p`, `stop`; or `none` of them."
     )
     cache_control: bool | None = override("Pass on marks of cached prefixes.")
     truncates: bool | None = override(
@@ -241,10 +240,10 @@ class Model:
     )
 
     def over(self, traits: Traits) -> Traits:
-        """Give ``traits`` with what this section says instead."""
+        """Give ``traits`` with what this section says instead: nothing for None, and for an empty tuple just that."""
         names = [each.name for each in fields(Traits)]
         said = {name: getattr(self, name) for name in names}
-        return evolve(traits, **{name: value for name, value in said.items() if value is not None and value != ()})
+        return evolve(traits, **{name: value for name, value in said.items() if value is not None})
 
 
 @frozen(kw_only=True)
