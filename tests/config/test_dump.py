@@ -54,7 +54,7 @@ LOG = st.builds(Log, level=st.sampled_from(["debug", "warn"]), format=st.sampled
 BREAKER = st.builds(Breaker, enabled=st.booleans(), failures=st.integers(1, 10_000), open_seconds=SECONDS)
 SEARCH = st.builds(
     WebSearch,
-    engine=st.sampled_from(["none", "searxng"]),
+    engine=st.just("searxng"),
     url=st.sampled_from(["http://127.0.0.1:8888", "https://x.example/$a"]),
     timeout=SECONDS,
     max_results=st.integers(1, 10),
@@ -85,7 +85,7 @@ def configs(draw: st.DrawFn) -> Config:
         models=models,
         routes={"default": Route(name="default", models=(aliases[0],))} if routed else {},
         breaker=draw(BREAKER),
-        web_search=draw(SEARCH),
+        web_search=draw(st.just(WebSearch()) | SEARCH),
         limits=draw(LIMITS),
         log=draw(LOG),
     )

@@ -179,7 +179,7 @@ class WebSearchTests:
         "text",
         [
             "",
-            "engine = none\nurl = http://x\n",
+            "engine = none\ntimeout = 5\n",
             "engine = searxng\nurl = http://127.0.0.1:8888\n",
             "engine = searxng\nurl = https://x\napi_key = k\n",
             "engine = brave\napi_key = k\n",
@@ -193,6 +193,8 @@ class WebSearchTests:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
+            ("url = http://x", "engine: is missing: url and api_key are of no use without it"),
+            ("engine = none\napi_key = k", "engine: is missing: url and api_key are of no use without it"),
             ("engine = searxng", "url: is missing: searxng needs the address of your server"),
             ("engine = brave", "api_key: is missing: brave needs ${VAR}, file:/path or credential:NAME"),
             ("engine = tavily", "api_key: is missing: tavily needs ${VAR}, file:/path or credential:NAME"),
@@ -207,7 +209,7 @@ class WebSearchTests:
         assert mistakes(f"[web_search]\n{text}\n") == [f"[web_search] {message}"]
 
     @pytest.mark.parametrize(
-        "text", ["engine = bing", "engine = brave\napi_key = ${NOPE}", "engine = searxng\nurl = x"]
+        "text", ["engine = bing", "engine = brave\napi_key = ${NOPE}", "engine = searxng\nurl = x", "url = x"]
     )
     def test_no_second_blame(self, text: str) -> None:
         """What could not be read is told once, not again for being missing."""

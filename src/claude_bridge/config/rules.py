@@ -128,7 +128,11 @@ class Rules:
 
     def _web_search(self) -> Iterator[Problem]:
         section, search = "web_search", self.config.web_search
-        if search.engine == "none" or self._is_broken(section, "engine"):
+        if self._is_broken(section, "engine"):
+            return
+        if search.engine == "none":
+            if search.url is not None or search.api_key is not None:
+                yield Problem(section, "engine", "is missing: url and api_key are of no use without it")
             return
         if search.engine == "searxng":
             if search.url is None and not self._is_broken(section, "url"):

@@ -70,6 +70,14 @@ class SearchTests:
         await closed(reactor, searxng)
 
     @pytest_twisted.ensureDeferred
+    async def test_quiet(self, reactor: Any, searxng: FakeSearXNG) -> None:
+        """A search does not tell the log of Twisted's own doings."""
+        with capturedLogs() as logged:
+            await searching(reactor, searxng.url).search(QUESTION)
+            await closed(reactor, searxng)
+        assert [event for event in logged if "factory" in str(event["log_format"])] == []
+
+    @pytest_twisted.ensureDeferred
     async def test_any_text(self, reactor: Any, searxng: FakeSearXNG) -> None:
         """A question arrives as it was put, whatever is in it."""
         for text in ("a&b=c#d?e/f%20 +é", "日本 \U0001f600", "'\"<>\\"):

@@ -20,9 +20,11 @@ from twisted.web._newclient import RequestNotSent
 from twisted.web.client import (
     Agent,
     FileBodyProducer,
+    HTTPConnectionPool,
     RequestTransmissionFailed,
     ResponseFailed,
     ResponseNeverReceived,
+    _HTTP11ClientFactory,
 )
 from twisted.web.http import OK
 from twisted.web.http_headers import Headers
@@ -64,6 +66,19 @@ _TOO_LARGE: Final = frozenset({413, 414})
 _log = Logger()
 
 
+class _QuietFactory(_HTTP11ClientFactory):
+    noisy = False  # Twisted would log its start and end with each search
+
+
+class _Connections(HTTPConnectionPool):
+    """Opens a connection for each search and keeps none."""
+
+    _factory = _QuietFactory
+
+    def __init__(self, reactor: Any) -> None:  # noqa: ANN401 - many interfaces
+        super().__init__(reactor, persistent=False)  # type: ignore[no-untyped-call]  # Twisted's is untyped
+
+
 class ConfiguredSearch:
     """Implements `claude_bridge.services.interfaces.SearchEngine` for the engine of ``[web_search]``.
 
@@ -74,7 +89,8 @@ class ConfiguredSearch:
     def __init__(self, reactor: Any, settings: WebSearch, user_agent: str) -> None:  # noqa: ANN401 - many interfaces
         self._engine = ENGINES[settings.engine]
         check = public_only if self._engine.hosted else not_link_local
-        self._agent = Agent(GuardedReactor(reactor, check), connectTimeout=settings.timeout)
+        guarded = GuardedReactor(reactor, check)
+        self._agent = Agent(guarded, connectTimeout=settings.timeout, pool=_Connections(guarded))
         self._clock = reactor
         self._settings = settings
         self._user_agent = user_agent
