@@ -80,6 +80,20 @@ class ConfigurationTests:
         assert main(["check-config", "--config", config], surroundings) == 0
         assert capsys.readouterr().out == f"{config}: valid\n"
 
+    def test_key_for_all_to_read(
+        self, config: str, surroundings: Surroundings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A key written out in a file that others can read is valid, and warned of; in one of the owner's it is not."""
+        path = Path(config)
+        path.write_text(VALID.replace("${KEY}", "sk-1"))
+        path.chmod(0o644)
+        assert main(["check-config", "--config", config], surroundings) == 0
+        told = f"warning: [backend:b] api_key: is written out in a file that others can read: chmod 600 {config}\n"
+        assert capsys.readouterr() == (f"{config}: valid\n", told)
+        path.chmod(0o600)
+        assert main(["check-config", "--config", config], surroundings) == 0
+        assert capsys.readouterr() == (f"{config}: valid\n", "")
+
     @pytest.mark.parametrize("command", ["check-config", "dump-config", "env"])
     def test_mistakes(
         self, command: str, surroundings: Surroundings, capsys: pytest.CaptureFixture[str], tmp_path: Path

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from twisted.application.service import IServiceMaker
+from twisted.logger import capturedLogs, formatEvent
 from twisted.plugin import IPlugin
 from twisted.python import usage
 from zope.interface.verify import verifyObject
@@ -162,6 +163,17 @@ class MakeServiceTests:
         assert isinstance(bridge, Bridge)
         assert not bridge.running
         assert bridge.runtime.config.source == str(file)
+
+    def test_warnings(self, file: Path) -> None:
+        """What is valid and should be different is in the log of every start, a line each."""
+        file.write_text(ONE.replace("[model:glm]", "api_key = sk-1\n[model:glm]").replace("= none", "= forward"))
+        file.chmod(0o644)
+        with capturedLogs() as logged:
+            tap.makeService(parsed("--config", str(file)))
+        (warning,) = (event for event in logged if event.get("event") == "config-warning")
+        assert formatEvent(warning) == (
+            f"[backend:box] api_key: is written out in a file that others can read: chmod 600 {file}"
+        )
 
 
 class PluginTests:

@@ -110,9 +110,10 @@ def env(options: argparse.Namespace, surroundings: Surroundings) -> int:
 
 
 def check_config(options: argparse.Namespace, surroundings: Surroundings) -> int:
-    """Say that the configuration is valid; every mistake comes as `ConfigErrors`."""
+    """Say that the configuration is valid, and what should be different; every mistake comes as `ConfigErrors`."""
     config = load(options.config, surroundings.environ)
     sys.stdout.write(f"{config.source}: valid\n")
+    sys.stderr.writelines(f"warning: {warning}\n" for warning in config.warnings)
     return 0
 
 

@@ -19,6 +19,8 @@ from claude_bridge.config.schema import Config, Log, LogFormat
 from claude_bridge.config.state import state_directory
 from claude_bridge.release import product
 
+_log = Logger()
+
 
 class Options(usage.Options):
     """Command line of the daemon."""
@@ -65,6 +67,7 @@ class Options(usage.Options):
             raise SystemExit(0)
         if self["check-config"]:
             sys.stdout.write(f"{config.source}: valid\n")
+            sys.stderr.writelines(f"warning: {warning}\n" for warning in config.warnings)
             raise SystemExit(0)
         self.configuration = evolve(config, log=evolve(config.log, format=chosen)) if chosen else config
 
@@ -79,6 +82,8 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
     config = options.configuration
     redact = logs.redaction(logs.secrets_of(config))
     top = logs.LoggedService(logs.observer(config.log, redact, os.environ, _descriptor(options)))
+    for warning in config.warnings:
+        _log.warn("{warning}", event="config-warning", warning=str(warning))
     directory = state_directory(config.server.state_dir, os.environ)
     bridge = Bridge(build(config, reactor, redact, state_directory=directory), reactor)
     Signals(reactor, bridge.give_up).setServiceParent(top)

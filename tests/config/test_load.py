@@ -105,6 +105,16 @@ class ReadFileTests:
         assert key is not None
         assert key.reveal() == "sk-1"
 
+    def test_warnings(self, tmp_path: Path) -> None:
+        """A key that others can read in the file is warned of, wherever the file was found."""
+        path = tmp_path / "claude-bridge.ini"
+        path.write_text("[backend:b]\napi_key = sk-1\n")
+        path.chmod(0o644)
+        for config in (load(str(path), {}), load(None, {"CONFIGURATION_DIRECTORY": str(tmp_path)})):
+            assert [warning.section for warning in config.warnings] == ["backend:b"]
+        path.chmod(0o600)
+        assert load(str(path), {}).warnings == ()
+
     def test_endless_file(self, tmp_path: Path) -> None:
         """A file without end is refused instead of being read for ever."""
         with pytest.raises(OSError, match="too large"):

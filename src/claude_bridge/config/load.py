@@ -1,6 +1,6 @@
 """Find, read and check the configuration: the one way in.
 
-`parse` is pure but for the ``read`` that it is given; `load` adds the search for the file.
+`parse` is pure but for the ``read`` that it is given; `load` adds the search for the file, and warnings of it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from attrs import evolve
 
 from claude_bridge.config.environment import SECTION as ENVIRONMENT
 from claude_bridge.config.environment import describe_source, read_environment
+from claude_bridge.config.exposed import Mode, exposed, file_mode
 from claude_bridge.config.ini import read_ini
 from claude_bridge.config.problems import ConfigErrors, Problem
 from claude_bridge.config.rules import Rules, complete
@@ -34,7 +35,7 @@ def read_file(path: str) -> bytes:
     return content
 
 
-def load(path: str | None, environ: Mapping[str, str], read: Read = read_file) -> Config:
+def load(path: str | None, environ: Mapping[str, str], read: Read = read_file, mode: Mode = file_mode) -> Config:
     """Give the configuration of the file at ``path``, or of the first file of the search order.
 
     ``$CLAUDE_BRIDGE_CONFIG`` must exist if it is set; then come ``claude-bridge.ini`` in
@@ -43,7 +44,7 @@ def load(path: str | None, environ: Mapping[str, str], read: Read = read_file) -
     """
     required = path or environ.get("CLAUDE_BRIDGE_CONFIG")
     if required:
-        return parse(_text(required, _read(required, read)), environ, read, path=required)
+        return _loaded(required, _read(required, read), environ, read, mode)
     for candidate in search_path(environ):
         try:
             content = read(candidate)
@@ -51,8 +52,14 @@ def load(path: str | None, environ: Mapping[str, str], read: Read = read_file) -
             continue
         except OSError as error:
             raise _unreadable(candidate, error) from error
-        return parse(_text(candidate, content), environ, read, path=candidate)
+        return _loaded(candidate, content, environ, read, mode)
     return parse("", environ, read)
+
+
+def _loaded(path: str, content: bytes, environ: Mapping[str, str], read: Read, mode: Mode) -> Config:
+    text = _text(path, content)
+    config = parse(text, environ, read, path=path)
+    return evolve(config, warnings=exposed(read_ini(text).sections, path, mode))
 
 
 def search_path(environ: Mapping[str, str]) -> Iterator[str]:

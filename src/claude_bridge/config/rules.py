@@ -14,7 +14,7 @@ from claude_bridge.config.problems import Problem, suggestion
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secrets import Read
 
-_KEY_HEADERS = frozenset({"api-key", "x-api-key", "x-goog-api-key"})
+KEY_HEADERS = frozenset({"api-key", "x-api-key", "x-goog-api-key"})
 """Headers that carry a key of the owner's, as `Backend.api_key` does."""
 
 
@@ -58,7 +58,7 @@ class Rules:
 
     def _has_key(self, backend: Backend) -> bool:
         given = backend.api_key is not None or self._is_broken(f"backend:{backend.name}", "api_key")
-        return given or any(name.lower() in _KEY_HEADERS for name, _ in backend.headers)
+        return given or any(name.lower() in KEY_HEADERS for name, _ in backend.headers)
 
     def _remedy(self) -> str:
         whose = "whose users would spend the backend's own key"

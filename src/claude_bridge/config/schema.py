@@ -17,6 +17,7 @@ from attrs import Factory, evolve, field, fields, frozen
 from attrs.validators import optional
 
 from claude_bridge.config.bounds import PAUSE, SIZE, TOKENS, WAIT, Between, OneOf
+from claude_bridge.config.problems import Problem
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.dialects.registry import DIALECTS
 from claude_bridge.core.traits import (
@@ -342,7 +343,10 @@ class Log:
 
 @frozen(kw_only=True)
 class Config:
-    """The whole configuration. ``source`` says where it came from, for messages."""
+    """The whole configuration.
+
+    ``source`` says where it came from, for messages; ``warnings`` are what is valid in it and should be different.
+    """
 
     server: Server = Factory(Server)
     backends: Mapping[str, Backend] = Factory(dict)
@@ -354,3 +358,4 @@ class Config:
     limits: Limits = Factory(Limits)
     log: Log = Factory(Log)
     source: str = "environment"
+    warnings: tuple[Problem, ...] = ()
