@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from attrs import define, field
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from attrs import define, evolve, field
+from twisted.logger import ILogObserver, LogEvent, capturedLogs, globalLogPublisher
 from zope.interface import implementer
 
 from claude_bridge.config.dialects import UNKNOWN
@@ -103,3 +103,33 @@ class DetectionTests:
         detection.recall(HOSTED, "vllm")
         assert detection.of(HOME) is UNKNOWN
         assert detection.of(HOSTED).dialect.name == "deepseek"
+
+
+class DoubtTests:
+    """A configured dialect that contradicts what the server says."""
+
+    def doubts(self, dialect: str, *clues: Clues) -> list[tuple[str, str, str]]:
+        """Reveal the clues of a backend that is configured so, and give what each warning names."""
+        detection, backend = Detection(), evolve(NAMED, dialect=dialect)
+        with capturedLogs() as logged:
+            for each in clues:
+                detection.revealed(backend, each)
+        assert detection.of(backend).dialect.name == dialect
+        told = [event for event in logged if event.get("event") == "dialect-doubted"]
+        assert all(event["log_level"].name == "warn" and event["why"] for event in told)
+        return [(event["backend"], event["dialect"], event["found"]) for event in told]
+
+    @pytest.mark.parametrize("dialect", ["sglang", "openai", "llamacpp"])
+    def test_once(self, dialect: str) -> None:
+        """It holds, and the owner is told once what the server looks like."""
+        assert self.doubts(dialect, VLLM, VLLM, OLLAMA) == [("named", dialect, "vllm")]
+
+    @pytest.mark.parametrize("clues", [VLLM, Clues(), Clues(owners=("me",)), Clues(owners=("vllm", "sglang"))])
+    def test_no_cause(self, clues: Clues) -> None:
+        """What fits, or says nothing, is no contradiction."""
+        assert self.doubts("vllm", clues) == []
+
+    @pytest.mark.parametrize("dialect", ["generic", "openrouter", "together"])
+    def test_engine_behind(self, dialect: str) -> None:
+        """A service shows the engine behind it, and plain is what the owner may want it to be."""
+        assert self.doubts(dialect, VLLM) == []

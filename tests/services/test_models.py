@@ -347,6 +347,88 @@ class CachedModelListsTests:
         assert scene.clock.getDelayedCalls() == []
 
 
+class RenewedTests:
+    """Who must know what is true now waits for it, shortly, also where something older is known."""
+
+    def renew(self, scene: Scene) -> list[tuple[str, ...]]:
+        """Ask for the list as it is now; the list that is given back gets the ids once they are there."""
+        got: list[tuple[str, ...]] = []
+        waiting = scene.lists.renewed(BACKEND, KEY)
+        waiting.addCallback(lambda models: got.append(tuple(model.id for model in models)))
+        return got
+
+    def test_older_list_is_not_enough(self) -> None:
+        """After a few seconds what is known is asked for anew, and waited for."""
+        scene = Scene()
+        first = self.renew(scene)
+        scene.client.asked[0].answer(listing("x"))
+        assert first == [("x",)]
+        scene.clock.advance(4.9)
+        assert self.renew(scene) == [("x",)]
+        scene.clock.advance(0.1)
+        got = self.renew(scene)
+        assert got == []
+        scene.client.asked[1].answer(listing("new"))
+        assert (got, len(scene.client.asked)) == ([("new",)], 2)
+
+    def test_crowd_asks_once(self) -> None:
+        """Many at the same moment wait for one question, with those who would take an older list."""
+        scene = Scene()
+        crowd = [scene.fetch(), self.renew(scene), self.renew(scene)]
+        (asked,) = scene.client.asked
+        asked.answer(listing("x"))
+        assert crowd == [[("x",)]] * 3
+
+    def test_hanging_list_costs_one_wait(self) -> None:
+        """A list that hangs is waited for by the first, for two seconds; all others get what is known at once."""
+        scene = Scene()
+        scene.fetch()
+        scene.client.asked[0].answer(listing("x"))
+        scene.clock.advance(300)
+        first = self.renew(scene)
+        scene.clock.advance(1.9)
+        assert first == []
+        scene.clock.advance(0.1)
+        assert first == [("x",)]
+        for _ in range(12):
+            assert self.renew(scene) == [("x",)]
+            scene.clock.advance(1)
+        assert len(scene.client.asked) == 2
+        assert scene.clock.getDelayedCalls() == []
+
+    def test_failure_is_remembered(self) -> None:
+        """A list that fails is not asked for again by the next request."""
+        scene = Scene()
+        got = self.renew(scene)
+        scene.client.asked[0].fail()
+        assert got == [()]
+        assert self.renew(scene) == [()]
+        assert len(scene.client.asked) == 1
+
+    def test_recovers(self) -> None:
+        """After a while a list that hung is waited for again."""
+        scene = Scene()
+        self.renew(scene)
+        scene.clock.pump([2, 8, 5])
+        got = self.renew(scene)
+        assert got == []
+        scene.client.asked[1].answer(listing("x"))
+        assert got == [("x",)]
+
+    def test_last_asker_leaves(self) -> None:
+        """When the only one who waits leaves, the connection goes too and what was known stays."""
+        scene = Scene()
+        scene.fetch()
+        scene.client.asked[0].answer(listing("x"))
+        scene.clock.advance(5)
+        waiting = scene.lists.renewed(BACKEND, KEY)
+        waiting.addErrback(lambda _: None)
+        waiting.cancel()
+        assert scene.client.asked[1].cancelled
+        assert scene.fetch() == [("x",)]
+        assert scene.clock.getDelayedCalls() == []
+
+
 class RevealedTests:
     """A list also tells what kind of server sent it."""
 

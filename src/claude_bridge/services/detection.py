@@ -2,7 +2,8 @@
 
 The host decides, else what the backend reveals in its model list, its answers or its refusals. Until then it is the
 generic one, which loses nothing. What was found out is not undone by a later clue, unless an earlier run of the daemon
-found it out: another server may answer at that address by now.
+found it out: another server may answer at that address by now. What is configured holds, but it is told, once, when the
+backend looks like something else.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from claude_bridge.core.dialects.registry import DIALECTS, Decided, decide
 
 EARLIER: Final = ", found out earlier"
 
+SPEAK_FOR_THEMSELVES: Final = frozenset({"llamacpp", "lmstudio", "ollama", "openai", "sglang", "vllm"})
+"""Dialects of servers that never show what another one is: engines, and OpenAI, whose name is mistaken for that of the
+format. Services and gateways pass on what the engine behind them says, and ``generic`` is nobody's."""
+
 _log = Logger()
 
 
@@ -28,6 +33,7 @@ class Detection:
 
     _decided: dict[str, Decided] = field(factory=dict)
     _recalled: set[str] = field(factory=set, init=False)
+    _doubted: set[str] = field(factory=set, init=False)
 
     def of(self, backend: Backend) -> Decided:
         """Give a backend's dialect and why it is the one."""
@@ -41,8 +47,10 @@ class Detection:
         return self.of(backend) is UNKNOWN or backend.name in self._recalled
 
     def revealed(self, backend: Backend, clues: Clues) -> None:
-        """Take what a backend says of itself, where that counts."""
+        """Take what a backend says of itself, where that counts; doubt aloud what is configured otherwise."""
         known = self.of(backend)
+        if backend.dialect in SPEAK_FOR_THEMSELVES:
+            self._doubt(backend, known.dialect, clues)
         found = decide(clues) if self.wonders(backend) else None
         if found is not None:
             self._recalled.discard(backend.name)
@@ -61,6 +69,22 @@ class Detection:
         """Give what the backend itself has revealed, now or earlier, or None where the configuration decides."""
         known = self.of(backend)
         return None if known is UNKNOWN or configured(backend) is not UNKNOWN else known
+
+    def _doubt(self, backend: Backend, dialect: Dialect, clues: Clues) -> None:
+        """Warn once if a backend looks like another server than the configured one."""
+        if backend.name in self._doubted or dialect.recognised(clues):
+            return
+        found = decide(clues)
+        if found is not None and found.dialect is not dialect:
+            self._doubted.add(backend.name)
+            _log.warn(
+                "backend {backend} is configured as {dialect} but looks like {found} ({why})",
+                event="dialect-doubted",
+                backend=backend.name,
+                dialect=dialect.name,
+                found=found.dialect.name,
+                why=found.why,
+            )
 
     @staticmethod
     def _tell(backend: Backend, found: Decided) -> None:

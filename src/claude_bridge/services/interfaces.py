@@ -152,6 +152,9 @@ class ModelLists(Protocol):
     def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
         """Give the list, from the cache where it is known. Fires with an empty tuple where it cannot be had."""
 
+    def renewed(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
+        """Give the list as it is now; where it does not come in time, what is known."""
+
     def known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:
         """Give what is cached, or nothing; never asks anybody."""
 

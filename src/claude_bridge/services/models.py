@@ -1,7 +1,8 @@
 """The backends' own model lists: asked for with the credential, cached, never waited for long.
 
 Design 3, "Which model": kept per backend and credential for five minutes, given out stale while a new one is
-fetched. The client's own model discovery waits three seconds, so nobody waits for more than two here.
+fetched. The client's own model discovery waits three seconds, so nobody waits for more than two here; and nobody does
+for a newer list when somebody has already waited for that in vain.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Entry:
     :ivar failed: clock seconds of the last failure since then, None if there was none.
     :ivar waiting: who wants the fetch that is under way.
     :ivar fetch: that fetch, None while there is none.
+    :ivar slow: somebody has waited in vain for that fetch.
     :ivar ttl: seconds for which the list is fresh.
     """
 
@@ -63,6 +65,7 @@ class Entry:
     failed: float | None = None
     waiting: list[Deferred[Models]] = field(factory=list)
     fetch: Question | None = None
+    slow: bool = False
 
 
 class CachedModelLists:
@@ -105,9 +108,22 @@ class CachedModelLists:
     def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[Models]:
         """Give the list, from the cache where it is known. Fires with an empty tuple where it cannot be had."""
         entry = self._entry(_key(backend, credential))
-        if self._wants_asking(entry):
+        if self._wants_asking(entry, entry.ttl):
             self._ask(entry, backend, credential)
         if entry.models or entry.fetch is None:
+            return succeed(entry.models)
+        return self._wait(entry)
+
+    def renewed(self, backend: Backend, credential: Secret | None) -> Deferred[Models]:
+        """Give the list as it is now, at most `MEMORY_SECONDS` old; where it does not come in time, what is known.
+
+        A list that hangs costs that wait once: while its fetch goes on, and after its failure, who asks is answered
+        at once.
+        """
+        entry = self._entry(_key(backend, credential))
+        if self._wants_asking(entry, MEMORY_SECONDS):
+            self._ask(entry, backend, credential)
+        if entry.fetch is None or entry.slow:
             return succeed(entry.models)
         return self._wait(entry)
 
@@ -125,13 +141,13 @@ class CachedModelLists:
             self._entries.popitem(last=False)
         return entry
 
-    def _wants_asking(self, entry: Entry) -> bool:
+    def _wants_asking(self, entry: Entry, ttl: float) -> bool:
         now = self._clock.seconds()
         if entry.fetch is not None:
             return False
         if entry.failed is not None and now - entry.failed < MEMORY_SECONDS:
             return False
-        return entry.fetched is None or now - entry.fetched >= entry.ttl
+        return entry.fetched is None or now - entry.fetched >= ttl
 
     def _ask(self, entry: Entry, backend: Backend, credential: Secret | None) -> None:
         """Ask for the list, then for the lists that only tell windows; a failure of those costs nothing else."""
@@ -157,6 +173,7 @@ class CachedModelLists:
 
             entry.fetch = self._asker.ask(backend, credential, asked.pop(0), told)
 
+        entry.slow = False
         entry.fetch = self._asker.ask(backend, credential, "models", listed)
 
     def _learn(self, entry: Entry, backend: Backend, models: Models | None) -> None:
@@ -193,6 +210,7 @@ class CachedModelLists:
 
         def late() -> None:
             leave(waiter)
+            entry.slow = True
             waiter.callback(entry.models)
 
         def told(models: Models) -> Models:

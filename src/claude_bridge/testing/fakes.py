@@ -233,6 +233,10 @@ class FixedLists:
         self.asked.append((backend.name, None if credential is None else credential.reveal()))
         return succeed(self.lists.get(backend.name, ()))
 
+    def renewed(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
+        """Note the question and give the list, which never changes."""
+        return self.fetch(backend, credential)
+
     def known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:  # noqa: ARG002 - as the seam
         """Give the list."""
         return self.lists.get(backend.name, ())

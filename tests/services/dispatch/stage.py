@@ -96,6 +96,10 @@ class HangingLists:
         self.asked.append(backend.name)
         return Deferred()
 
+    def renewed(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
+        """Never answer."""
+        return self.fetch(backend, credential)
+
     def known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:  # noqa: ARG002 - as the seam
         """Know nothing."""
         return ()

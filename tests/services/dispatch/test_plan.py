@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from twisted.internet.defer import Deferred
+from attrs import define, evolve, field
+from twisted.internet.defer import CancelledError, Deferred, succeed
 
+from claude_bridge.config.schema import Backend, Route
 from claude_bridge.config.secret import Secret
+from claude_bridge.core.dialect import Clues
 from claude_bridge.core.errors import NotFound
+from claude_bridge.services.detection import Detection
 from claude_bridge.services.dispatch.plan import Choice, Planner
 from claude_bridge.services.interfaces import ModelInfo, ModelLists
 from claude_bridge.testing.fakes import FixedLists
@@ -24,18 +28,75 @@ url = http://two/v1
 
 BARE = "[backend:default]\nurl = http://box/v1\n"
 
+ALIAS = "[model:m]\nname = M\n"
+OLLAMA = BARE + "dialect = ollama\n" + ALIAS
+
+
+def known(text: str) -> str:
+    """Say in a configuration what all its backends are."""
+    return text.replace("/v1\n", "/v1\ndialect = vllm\n")
+
 
 def chosen(text: str, name: str, lists: ModelLists | None = None, credential: str | None = None) -> Choice:
     """Plan at once and give the only choice."""
-    planner = Planner(configured(text), lists or FixedLists())
-    planning = Deferred.fromCoroutine(planner.plan(name, None if credential is None else Secret(credential)))
-    plans: list[tuple[Choice, ...]] = []
-    failures: list[BaseException] = []
-    planning.addCallbacks(plans.append, lambda failure: failures.append(failure.value))
+    return planned(Planner(configured(text), lists or FixedLists()), name, credential)
+
+
+def planned(planner: Planner, name: str, credential: str | None = None) -> Choice:
+    """Plan at once with this planner and give the only choice."""
+    plans, failures = planning(planner, name, credential)
     if failures:
         raise failures[0]
     ((choice,),) = plans
     return choice
+
+
+def planning(
+    planner: Planner, name: str, credential: str | None = None
+) -> tuple[list[tuple[Choice, ...]], list[BaseException]]:
+    """Begin to plan; the lists get the plan or the failure once it is there."""
+    made = Deferred.fromCoroutine(planner.plan(name, None if credential is None else Secret(credential)))
+    plans: list[tuple[Choice, ...]] = []
+    failures: list[BaseException] = []
+    made.addCallbacks(plans.append, lambda failure: failures.append(failure.value))
+    return plans, failures
+
+
+@define
+class HeldLists:
+    """Lists that come when the test says so, and until then are what was known before.
+
+    :ivar asked: what was asked for, in order.
+    """
+
+    models: tuple[ModelInfo, ...] = ()
+    asked: list[str] = field(factory=list)
+    _waiting: list[Deferred[tuple[ModelInfo, ...]]] = field(factory=list)
+
+    def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:  # noqa: ARG002 - as the seam
+        """Give what is known, else wait."""
+        self.asked.append("fetch")
+        return succeed(self.models) if self.models else self._wait()
+
+    def renewed(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:  # noqa: ARG002 - as the seam
+        """Wait."""
+        self.asked.append("renewed")
+        return self._wait()
+
+    def known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:  # noqa: ARG002 - as the seam
+        """Give what is known."""
+        return self.models
+
+    def come(self, *models: ModelInfo) -> None:
+        """Let everybody have these."""
+        self.models = models
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            waiter.callback(models)
+
+    def _wait(self) -> Deferred[tuple[ModelInfo, ...]]:
+        self._waiting.append(Deferred())
+        return self._waiting[-1]
 
 
 class WhichModelTests:
@@ -43,24 +104,24 @@ class WhichModelTests:
 
     @pytest.mark.parametrize("name", ["glm", "glm@claude-bridge", "claude-opus-5-5", "claude-opus-5-5@claude-bridge"])
     def test_configured_name_never_waits(self, name: str) -> None:
-        """A configured name, or one of the client's own with a default route, is served while a backend hangs."""
-        choice = chosen(ONE, name, HangingLists())
+        """A configured name, or one of the client's own with a default route, is served while the list hangs."""
+        choice = chosen(known(ONE), name, HangingLists())
         assert (choice.label, choice.shown) == ("box/zai/GLM", name)
 
     @pytest.mark.parametrize("mark", ["", "@claude-bridge"])
     def test_alias_before_anything_else(self, mark: str) -> None:
         """A configured name wins over a backend's model of the same name."""
         text = TWO + "[model:one/x]\nbackend = two\nname = y\n"
-        assert chosen(text, f"one/x{mark}", HangingLists()).label == "two/y"
+        assert chosen(known(text), f"one/x{mark}", HangingLists()).label == "two/y"
 
     @pytest.mark.parametrize("mark", ["", "@claude-bridge"])
     def test_backend_slash_model(self, mark: str) -> None:
         """A name may say which backend it means; the model's own slashes stay."""
-        assert chosen(TWO, f"two/zai-org/GLM{mark}", HangingLists()).label == "two/zai-org/GLM"
+        assert chosen(known(TWO), f"two/zai-org/GLM{mark}", HangingLists()).label == "two/zai-org/GLM"
 
     def test_addressed_model_keeps_its_settings(self) -> None:
         """Addressed by the backend's own name, a model still has the settings of its section."""
-        choice = chosen(ONE, "box/zai/GLM", HangingLists())
+        choice = chosen(known(ONE), "box/zai/GLM", HangingLists())
         assert choice.target.context_window == 100_000
 
     def test_unknown_prefix_is_part_of_the_name(self) -> None:
@@ -89,10 +150,10 @@ class WhichModelTests:
     def test_all_lists_are_asked_at_once(self) -> None:
         """Backends that hang cost their wait once, not one after the other."""
         lists = HangingLists()
-        planning = Deferred.fromCoroutine(Planner(configured(TWO), lists).plan("m", None))
-        planning.addErrback(lambda _: None)
+        made = Deferred.fromCoroutine(Planner(configured(TWO), lists).plan("m", None))
+        made.addErrback(lambda _: None)
         assert lists.asked == ["one", "two"]
-        planning.cancel()
+        made.cancel()
 
     @pytest.mark.parametrize("name", ["claude-fable-5", "sonnet", "no-such"])
     def test_everything_else_takes_the_default_route(self, name: str) -> None:
@@ -164,6 +225,128 @@ class TargetTests:
         lists = FixedLists({"box": (ModelInfo(id="zai/GLM", context_window=4096),)})
         target = chosen(ONE, "glm", lists).target
         assert (target.context_window, target.window_configured) == (100_000, True)
+
+
+class CutTests:
+    """Where too long a prompt is cut without a word, nothing is sent before the window was asked for."""
+
+    LOADED = ModelInfo(id="M", context_window=4096)
+
+    @pytest.mark.parametrize("name", ["m", "default/M"])
+    def test_first_request_knows_the_window(self, name: str) -> None:
+        """The first long prompt after a start is not cut: it waits for the list that tells what is too long."""
+        lists = HeldLists()
+        plans, _ = planning(Planner(configured(OLLAMA), lists), name)
+        assert plans == []
+        lists.come(self.LOADED)
+        ((choice,),) = plans
+        assert choice.target.context_window == 4096
+
+    @pytest.mark.parametrize("name", ["m", "default/M", "M"])
+    def test_loaded_meanwhile(self, name: str) -> None:
+        """A model that was not loaded when the list came is looked up anew by the next request."""
+        lists = HeldLists((ModelInfo(id="M"), ModelInfo(id="other")))
+        plans, _ = planning(Planner(configured(OLLAMA), lists), name)
+        assert (plans, lists.asked[-1]) == ([], "renewed")
+        lists.come(self.LOADED, ModelInfo(id="other"))
+        ((choice,),) = plans
+        assert choice.target.context_window == 4096
+
+    @pytest.mark.parametrize("name", ["m", "default/M", "M"])
+    def test_not_loaded(self, name: str) -> None:
+        """A model that nobody has loaded yet is served, whatever its window will be."""
+        lists = HeldLists((ModelInfo(id="M"), ModelInfo(id="other")))
+        plans, _ = planning(Planner(configured(OLLAMA), lists), name)
+        lists.come(ModelInfo(id="M"), ModelInfo(id="other"))
+        ((choice,),) = plans
+        assert choice.target.context_window is None
+
+    @pytest.mark.parametrize("name", ["m", "default/M", "M"])
+    def test_known_window_is_not_waited_for(self, name: str) -> None:
+        """As long as the list tells the window nobody waits, fresh or not."""
+        lists = HeldLists((self.LOADED,))
+        assert planned(Planner(configured(OLLAMA), lists), name).target.context_window == 4096
+        assert lists.asked == ["fetch"]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            OLLAMA + "context_window = 9000\n",
+            OLLAMA + "truncates = no\n",
+            OLLAMA.replace("ollama", "vllm"),
+            OLLAMA.replace("ollama", "vllm") + "truncates = yes\n",
+        ],
+        ids=["window configured", "does not cut", "refuses", "has no list of loaded models"],
+    )
+    def test_no_cause_to_wait(self, text: str) -> None:
+        """Where the window is configured, nothing is cut or no list would tell, nobody waits for a known backend."""
+        assert chosen(text, "m", HeldLists()).target.model == "M"
+
+    def test_route_waits_once(self) -> None:
+        """A route's models wait for their backends together; the plan keeps the route's order."""
+        text = "[model:a]\nbackend = one\nname = M\n[model:b]\nbackend = two\nname = N\n"
+        config = configured(known(TWO).replace("vllm", "ollama") + text)
+        config = evolve(config, routes={"default": Route(name="default", models=("a", "b"))})
+        lists = HeldLists()
+        plans, _ = planning(Planner(config, lists), "claude-opus-5-5")
+        assert (plans, lists.asked) == ([], ["renewed", "renewed"])
+        lists.come(self.LOADED, ModelInfo(id="N", context_window=8192))
+        (plan,) = plans
+        assert [(choice.label, choice.target.context_window) for choice in plan] == [("one/M", 4096), ("two/N", 8192)]
+
+    @pytest.mark.parametrize("name", ["m", "claude-opus-5-5"])
+    def test_client_leaves(self, name: str) -> None:
+        """A client that leaves while its plan waits ends the wait, and nothing else fails."""
+        planner = Planner(configured(OLLAMA + "[route:default]\nmodels = m\n"), HangingLists())
+        made = Deferred.fromCoroutine(planner.plan(name, None))
+        failures: list[type[BaseException] | None] = []
+        made.addErrback(lambda failure: failures.append(failure.type))
+        made.cancel()
+        assert failures == [CancelledError]
+
+
+class UnknownBackendTests:
+    """The first request for a backend that nothing is known of waits for its list, which says what it is."""
+
+    def test_first_request_gets_the_right_dialect(self) -> None:
+        """What the list reveals counts for the request that waited for it."""
+        config, lists, detection = configured(BARE + ALIAS), HeldLists(), Detection()
+        plans, _ = planning(Planner(config, lists, detection), "m")
+        assert plans == []
+        detection.revealed(config.backends["default"], Clues(owners=("library",)))
+        lists.come(ModelInfo(id="M", context_window=4096))
+        ((choice,),) = plans
+        assert (choice.target.dialect.name, choice.target.context_window) == ("ollama", 4096)
+        assert lists.asked == ["fetch"]
+
+    def test_found_out_earlier(self) -> None:
+        """What an earlier run found out is made sure of in the same way."""
+        config, lists, detection = configured(BARE + ALIAS), HeldLists(), Detection()
+        detection.recall(config.backends["default"], "ollama")
+        planner = Planner(config, lists, detection)
+        assert planning(planner, "m")[0] == []
+        lists.come(ModelInfo(id="M", context_window=4096))
+        assert planned(planner, "m").target.context_window == 4096
+
+    @pytest.mark.parametrize("more", ["", "context_window = 9000\n"])
+    def test_waits_once(self, more: str) -> None:
+        """A backend that reveals nothing, or has no list, is not waited for again."""
+        lists = HeldLists()
+        planner = Planner(configured(BARE + ALIAS + more), lists)
+        plans, _ = planning(planner, "m")
+        assert plans == []
+        lists.come()
+        assert len(plans) == 1
+        assert planned(planner, "m").target.model == "M"
+        assert lists.asked == ["fetch", "fetch"]
+
+    def test_who_left_has_not_waited(self) -> None:
+        """A client that left before the list came does not make the next one go on blindly."""
+        planner = Planner(configured(BARE + ALIAS), HangingLists())
+        made = Deferred.fromCoroutine(planner.plan("m", None))
+        made.addErrback(lambda _: None)
+        made.cancel()
+        assert planning(planner, "m")[0] == []
 
 
 class ListCredentialTests:

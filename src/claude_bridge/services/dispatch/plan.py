@@ -5,9 +5,11 @@ Today a plan has one choice. Everything that runs a plan already walks a list.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from attrs import define, field, frozen
+from twisted.internet.defer import Deferred, FirstError, gatherResults
 
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Secret
@@ -55,15 +57,17 @@ class Planner:
     _lists: ModelLists
     _detection: Detection = field(factory=Detection)
     _targets: dict[tuple[str, str, str, str, int | None], Target] = field(factory=dict, init=False)
+    _met: set[str] = field(factory=set, init=False)
 
     async def plan(self, model: str, credential: Secret | None) -> Plan:
         """Give the choices for ``model``, best first; raises `NotFound` if nothing can serve it.
 
-        A configured name never waits for a backend. Neither does a ``claude-*`` name where there is a default route:
-        it is one of Claude Code's own, and no such list has it.
+        A configured name is not looked up at a backend. Neither is a ``claude-*`` name where there is a default
+        route: it is one of Claude Code's own, and no such list has it. What may be waited for is a window, see
+        `_window`.
         """
         name = plain_model(model)
-        choice = self._configured(name, model, credential) or self._addressed(name, model, credential)
+        choice = await self._configured(name, model, credential) or await self._addressed(name, model, credential)
         if choice is not None:
             return (choice,)
         route = self._config.routes.get("default")
@@ -72,21 +76,30 @@ class Planner:
             if choice is not None:
                 return (choice,)
         if route is not None and route.models:
-            return tuple(self._of(self._config.models[alias], model, credential) for alias in route.models)
-        return (self._home(name, model, credential),)
+            return await self._routed(route.models, model, credential)
+        return (await self._home(name, model, credential),)
 
-    def _configured(self, name: str, shown: str, credential: Secret | None) -> Choice | None:
+    async def _configured(self, name: str, shown: str, credential: Secret | None) -> Choice | None:
         model = self._config.models.get(name)
-        return self._of(model, shown, credential) if model is not None else None
+        return await self._of(model, shown, credential) if model is not None else None
 
-    def _addressed(self, name: str, shown: str, credential: Secret | None) -> Choice | None:
+    async def _routed(self, aliases: Sequence[str], shown: str, credential: Secret | None) -> Plan:
+        """Take a route's models all at once, so that backends that hang cost their wait once."""
+        making = [Deferred.fromCoroutine(self._of(self._config.models[alias], shown, credential)) for alias in aliases]
+        try:
+            choices: list[Choice] = await gatherResults(making, consumeErrors=True)
+        except FirstError as error:  # the client left, and all of them were cancelled
+            error.subFailure.raiseException()
+        return tuple(choices)
+
+    async def _addressed(self, name: str, shown: str, credential: Secret | None) -> Choice | None:
         """Read ``backend/model``."""
         prefix, slash, rest = name.partition("/")
         backend = self._config.backends.get(prefix) if slash and rest else None
         if backend is None:
             return None
         model = self._section(backend, rest)
-        return self._choice(backend, model, shown, self._window(backend, model, credential))
+        return self._choice(backend, model, shown, await self._window(backend, model, credential))
 
     async def _listed(self, name: str, shown: str, credential: Secret | None) -> Choice | None:
         """Look the name up in all backends' lists, exactly, else but for its case."""
@@ -96,9 +109,9 @@ class Planner:
         if not known:
             return None
         backend, info = min(known, key=lambda one: one[1].id != name)
-        return self._at(backend, info.id, shown, info)
+        return await self._at(backend, info.id, shown, info, credential)
 
-    def _home(self, name: str, shown: str, credential: Secret | None) -> Choice:
+    async def _home(self, name: str, shown: str, credential: Secret | None) -> Choice:
         """Take a name that nobody knows: to the only model there is, else upstream as it is."""
         backends = self._config.backends
         backend = backends.get(HOME) or (next(iter(backends.values())) if len(backends) == 1 else None)
@@ -111,18 +124,23 @@ class Planner:
         # `_listed` has just asked, and waited as long as anybody should
         models = self._lists.known(backend, for_list(self._config, backend, credential))
         only = models[0] if len(models) == 1 else None
-        return self._at(backend, only.id if only is not None else name, shown, only)
+        return await self._at(backend, only.id if only is not None else name, shown, only, credential)
 
-    def _of(self, model: Model, shown: str, credential: Secret | None) -> Choice:
+    async def _of(self, model: Model, shown: str, credential: Secret | None) -> Choice:
         backend = self._config.backends[model.backend]
-        return self._choice(backend, model, shown, self._window(backend, model, credential))
+        return self._choice(backend, model, shown, await self._window(backend, model, credential))
 
-    def _at(self, backend: Backend, name: str, shown: str, info: ModelInfo | None) -> Choice:
+    async def _at(
+        self, backend: Backend, name: str, shown: str, info: ModelInfo | None, credential: Secret | None
+    ) -> Choice:
         """Address a listed model by its own name."""
         model = self._section(backend, name)
         window = model.context_window
         if window is None and info is not None:
             window = info.context_window
+        if window is None and self._cuts(backend, model):
+            own = for_list(self._config, backend, credential, answers=True)
+            window = _window_in(await self._lists.renewed(backend, own), model)
         return self._choice(backend, model, shown, window)
 
     def _section(self, backend: Backend, name: str) -> Model:
@@ -132,19 +150,36 @@ class Planner:
                 return model
         return Model(alias=name, backend=backend.name, name=name)
 
-    def _window(self, backend: Backend, model: Model, credential: Secret | None) -> int | None:
-        """Give the window as configured, else as the backend's list tells, which is asked for but not waited for.
+    async def _window(self, backend: Backend, model: Model, credential: Secret | None) -> int | None:
+        """Give the window as configured, else as the backend's list tells, which also tells what a backend is.
 
-        The list also tells what an unknown backend is.
+        The list of a backend that is known is asked for and not waited for, with one exception: where too long a
+        prompt would be cut without a word (`Traits.truncates`: Ollama) and no window is known yet. There the list is
+        renewed before anything is sent, since a model may have been loaded meanwhile: a silent cut loses the user's
+        conversation, and a wait is short (`claude_bridge.services.models`: two seconds at most, and not by every
+        request where the list hangs).
+
+        The first request for a backend that nothing is known of waits too, once in the daemon's life: it may be one
+        that cuts.
         """
         if model.context_window is not None and not self._detection.wonders(backend):
             return model.context_window
         shown = for_list(self._config, backend, credential, answers=True)
-        self._lists.fetch(backend, shown)
-        if model.context_window is not None:
-            return model.context_window
-        info = find(self._lists.known(backend, shown), model.name)
-        return info.context_window if info is not None else None
+        is_new = backend.name not in self._met and self._detection.wonders(backend)
+        if is_new:
+            await self._lists.fetch(backend, shown)
+            self._met.add(backend.name)
+        window = model.context_window or _window_in(self._lists.known(backend, shown), model)
+        if window is None and self._cuts(backend, model):
+            return _window_in(await self._lists.renewed(backend, shown), model)
+        if not is_new:
+            self._lists.fetch(backend, shown)
+        return window
+
+    def _cuts(self, backend: Backend, model: Model) -> bool:
+        """Tell whether too long a prompt is cut without a word by a server that could tell what is too long."""
+        dialect = self._detection.of(backend).dialect
+        return bool(dialect.lists) and model.over(dialect.traits(model.name)).truncates
 
     def _choice(self, backend: Backend, model: Model, shown: str, window: int | None) -> Choice:
         dialect = self._detection.of(backend).dialect
@@ -167,3 +202,9 @@ class Planner:
             max_output_tokens=model.max_output_tokens,
             strip_attribution=backend.strip_attribution,
         )
+
+
+def _window_in(models: Sequence[ModelInfo], model: Model) -> int | None:
+    """Give the window that a backend's list tells of ``model``."""
+    info = find(models, model.name)
+    return info.context_window if info is not None else None
