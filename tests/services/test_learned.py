@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from claude_bridge.core.events import Usage
 from claude_bridge.core.target import Target
 from claude_bridge.core.traits import ReasoningEcho
-from claude_bridge.services.learned import MOST_MODELS, WINDOW_SECONDS, Learned, Note
+from claude_bridge.services.learned import MOST_MODELS, UNPROVED_SECONDS, WINDOW_SECONDS, Learned, Note
 
 TARGET = Target(model="m", context_window=8000, max_output_tokens=500, reasoning_echo="all_turns")
 
@@ -48,8 +48,9 @@ class KeptTests:
         """Everything that was learned is the same after a restart, as near as it matters."""
         note = Note(context_window=4000, max_output_tokens=900, refuses_reasoning=True, listed=9000, answers=7)
         note.ratio, note.count_ratio, note.window_at, note.used = 0.87654, 1.12345, 1e9 + 0.5, 86_400.0 * 9
+        note.window_proved, note.limit_at = True, 1e9 + 1.5
         again = Note.restored(note.kept())
-        assert again == evolve(note, ratio=0.877, count_ratio=1.123, window_at=1e9)
+        assert again == evolve(note, ratio=0.877, count_ratio=1.123, window_at=1e9, limit_at=1e9 + 1)
 
     def test_nothing_learned_is_nothing_kept(self) -> None:
         """Of a model that was only asked for there is nothing to keep but when that was, to the day."""
@@ -98,7 +99,7 @@ class AppliedTests:
     def test_smaller_limit_wins(self, told: int, applied: int) -> None:
         """The backend's own limit counts where it is stricter than the configuration, and never widens it."""
         learned = Learned()
-        learned.note("b", "m").max_output_tokens = told
+        learned.note("b", "m").saw_limit(told)
         assert learned.applied("b", TARGET).max_output_tokens == applied
 
     @pytest.mark.parametrize("told", [4000, 16000])
@@ -120,10 +121,49 @@ class AppliedTests:
         clock = Clock()
         learned = Learned(clock.seconds)
         learned.note("b", "m").saw_window(4000)
+        clock.advance(UNPROVED_SECONDS + 1)
+        learned.note("b", "m").saw_window(4000)
         clock.advance(WINDOW_SECONDS)
         assert learned.applied("b", Target(model="m")).context_window == 4000
         clock.advance(1)
         assert learned.applied("b", Target(model="m")).context_window is None
+        learned.note("b", "m").saw_window(4000)
+        clock.advance(UNPROVED_SECONDS + 1)
+        assert learned.applied("b", Target(model="m")).context_window is None
+
+    def test_window_that_was_named_once_is_put_to_the_proof(self) -> None:
+        """A window that nobody confirmed stands in nobody's way after an hour."""
+        clock = Clock()
+        learned = Learned(clock.seconds)
+        learned.note("b", "m").saw_window(4000)
+        clock.advance(UNPROVED_SECONDS)
+        assert learned.applied("b", Target(model="m")).context_window == 4000
+        learned.note("b", "m").saw_window(2000)
+        clock.advance(UNPROVED_SECONDS + 1)
+        assert learned.applied("b", Target(model="m")).context_window is None
+        learned.note("b", "m").saw_window(4000)
+        clock.advance(UNPROVED_SECONDS + 1)
+        assert learned.applied("b", Target(model="m")).context_window is None
+
+    def test_window_named_twice_at_once_is_no_proof(self) -> None:
+        """Two refusals of one conversation have one cause."""
+        clock = Clock()
+        learned = Learned(clock.seconds)
+        learned.note("b", "m").saw_window(4000)
+        clock.advance(5)
+        learned.note("b", "m").saw_window(4000)
+        clock.advance(UNPROVED_SECONDS + 1)
+        assert learned.applied("b", Target(model="m")).context_window is None
+
+    def test_limit_is_believed_for_a_day(self) -> None:
+        """A limit from an error is asked about again, too: it may have been raised, or never have been one."""
+        clock = Clock()
+        learned = Learned(clock.seconds)
+        learned.note("b", "m").saw_limit(400)
+        clock.advance(WINDOW_SECONDS)
+        assert learned.applied("b", Target(model="m")).max_output_tokens == 400
+        clock.advance(1)
+        assert learned.applied("b", Target(model="m")).max_output_tokens is None
 
     def test_new_list_unmakes_a_window(self) -> None:
         """A server that is started anew with another window is believed at once; a list that is late is not news."""
@@ -149,7 +189,7 @@ class AppliedTests:
         learned = Learned()
         note = learned.note("b", "m")
         note.saw_window(4000)
-        note.max_output_tokens = 900
+        note.saw_limit(900)
         applied = learned.applied("b", Target(model="m"))
         assert (applied.context_window, applied.max_output_tokens) == (4000, 900)
 

@@ -30,7 +30,11 @@ other stuff. In a conversation that costs little, for the counts of its older te
 _DAY: Final = 86_400.0
 
 WINDOW_SECONDS: Final = _DAY
-"""How long a window from a refusal is believed: as nothing that exceeds it is sent, nobody would see it grow."""
+"""How long a window or a limit from a refusal is believed: as nothing that exceeds it is sent, nobody would see it
+grow."""
+
+UNPROVED_SECONDS: Final = 3600.0
+"""How long a window is believed that was named once: then a longer prompt may go out and prove or disprove it."""
 
 _FIRST: Final = 3
 _WEIGHT: Final = 0.5
@@ -55,8 +59,10 @@ def _is_ratio(value: object) -> bool:
 _KEPT: Final[Mapping[str, Callable[[object], bool]]] = {
     "context_window": _is_count,
     "window_at": _is_time,
+    "window_proved": lambda value: value is True,
     "listed": _is_count,
     "max_output_tokens": _is_count,
+    "limit_at": _is_time,
     "refuses_reasoning": lambda value: value is True,
     "ratio": _is_ratio,
     "count_ratio": _is_ratio,
@@ -72,6 +78,9 @@ class Note:
 
     :ivar context_window: as an error of the backend's named it.
     :ivar window_at: when it did, in Unix seconds.
+    :ivar window_proved: whether another error named the same one more than `UNPROVED_SECONDS` after the first.
+    :ivar max_output_tokens: the largest answer, as an error named it.
+    :ivar limit_at: when it did, in Unix seconds.
     :ivar listed: the window in the backend's list, when that last had one.
     :ivar overrides: traits that refusals showed to be other than was thought, by name. They are not kept: a server
         that was mended meanwhile is asked anew, at the price of one refusal.
@@ -91,18 +100,51 @@ class Note:
     answers: int = 0
     counted_at: int = 0
     window_at: float = 0.0
+    window_proved: bool = False
+    limit_at: float = 0.0
     listed: int | None = None
     used: float = 0.0
     overrides: dict[str, Any] = field(factory=dict)
     slimmed: frozenset[str] = frozenset()
 
     def saw_window(self, tokens: int) -> None:
-        """Take a window that an error of the backend's named just now."""
+        """Take a window that an error of the backend's, or its counter, named just now."""
+        later = self.used - self.window_at > UNPROVED_SECONDS
+        self.window_proved = tokens == self.context_window and (self.window_proved or later)
         self.context_window, self.window_at = tokens, self.used
 
     def forget_window(self) -> None:
         """Believe the window no more."""
-        self.context_window, self.window_at = None, 0.0
+        self.context_window, self.window_at, self.window_proved = None, 0.0, False
+
+    def believed_window(self) -> int | None:
+        """Give the window that nothing longer than is sent for now; None without one, or where it must be proved."""
+        return self.context_window if self.window_proved or self._since(self.window_at) <= UNPROVED_SECONDS else None
+
+    def saw_limit(self, tokens: int) -> None:
+        """Take a largest answer that an error of the backend's named just now."""
+        self.max_output_tokens, self.limit_at = tokens, self.used
+
+    def forget_what_is_old(self) -> None:
+        """Believe a window and a limit no more that were named a day ago."""
+        if self._since(self.window_at) > WINDOW_SECONDS:
+            self.forget_window()
+        if self._since(self.limit_at) > WINDOW_SECONDS:
+            self.max_output_tokens, self.limit_at = None, 0.0
+
+    def _since(self, then: float) -> float:
+        """Give the seconds since then; a time to come is as far away as one that was: the clock was set."""
+        return abs(self.used - then)
+
+    def mended(self, target: Target) -> Target:
+        """Give ``target`` with the traits and the limit that refusals taught; see `Learned.applied`."""
+        changes: dict[str, Any] = dict(self.overrides)
+        if self.refuses_reasoning and target.reasoning_echo == "current_turn":
+            changes.setdefault("reasoning_echo", "never")
+        limit = _least(target.max_output_tokens, self.max_output_tokens)
+        if limit != target.max_output_tokens:
+            changes["max_output_tokens"] = limit
+        return evolve(target, **changes) if changes else target
 
     def kept(self) -> dict[str, Any]:
         """Give what differs from a new note as plain values; times to the day or second, ratios to the per mille.
@@ -114,6 +156,7 @@ class Note:
             ratio=round(self.ratio, 3),
             count_ratio=round(self.count_ratio, 3),
             window_at=self.window_at // 1,
+            limit_at=self.limit_at // 1,
             used=self.used // _DAY * _DAY,
         )
         return asdict(rounded, filter=lambda each, value: each.name in _KEPT and value != each.default)
@@ -165,23 +208,20 @@ class Learned:
         A configured window stays. A listed one gives way to a lower one that an error named: lists often tell the
         model's largest window while the server runs with less, or while some of a router's providers do (Ollama,
         OpenRouter). An error may mean the prompt alone, which errs on the safe side. The number is believed for a
-        day, and no longer than the list's own stays as it is, nor after a longer prompt was answered.
+        day, and no longer than the list's own stays as it is, nor after a longer prompt was answered. After an hour
+        one longer prompt is let through: where the same number is named again, the day begins anew and nothing more
+        is let through; where it is not, the number was false, or of somebody else's making.
 
-        A limit of the answer only ever becomes lower. Reasoning is left out after a refusal unless a policy is
-        configured. A trait that was refused is what the refusal taught, even if it is configured: with it no request
-        gets through.
+        A limit of the answer only ever lowers what is configured or listed, and is believed for a day, too.
+        Reasoning is left out after a refusal unless a policy is configured. A trait that was refused is what the
+        refusal taught, even if it is configured: it was remembered because a request got through with it and none
+        did without.
         """
         note = self.note(backend, target.model)
-        changes: dict[str, Any] = dict(note.overrides)
-        if note.refuses_reasoning and target.reasoning_echo == "current_turn":
-            changes.setdefault("reasoning_echo", "never")
+        note.forget_what_is_old()
         window = target.context_window if target.window_configured else _window(note, target.context_window)
-        if window != target.context_window:
-            changes["context_window"] = window
-        limit = _least(target.max_output_tokens, note.max_output_tokens)
-        if limit != target.max_output_tokens:
-            changes["max_output_tokens"] = limit
-        return evolve(target, **changes) if changes else target
+        mended = note.mended(target)
+        return mended if window == target.context_window else evolve(mended, context_window=window)
 
     def estimate(self, backend: str, model: str, roughly: int) -> int:
         """Correct a rough estimate by what the model's prompts turned out to be."""
@@ -214,9 +254,7 @@ def _window(note: Note, listed: int | None) -> int | None:
     if listed is not None and note.listed not in {None, listed}:
         note.forget_window()  # the server was started anew, with another window
     note.listed = listed or note.listed
-    if abs(note.used - note.window_at) > WINDOW_SECONDS:
-        note.forget_window()
-    return _least(listed, note.context_window)
+    return _least(listed, note.believed_window())
 
 
 def _grown(before: int, now: int) -> bool:

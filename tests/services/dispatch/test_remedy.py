@@ -9,9 +9,10 @@ from attrs import evolve
 
 from claude_bridge.core import request
 from claude_bridge.core.faults.failures import UpstreamFailure
+from claude_bridge.core.faults.refusals import Lesson
 from claude_bridge.core.request import Translation
 from claude_bridge.core.target import Target
-from claude_bridge.services.dispatch.remedy import Retry, missing_capability, remedy
+from claude_bridge.services.dispatch.remedy import MOST_RETRIES, Retry, Tries, missing_capability, remedy
 from claude_bridge.services.learned import Note
 from tests.core.asking import IMAGE, asked, tool, user
 
@@ -19,6 +20,11 @@ TOO_LONG = (
     "This model's maximum context length is 8192 tokens. However, you requested {} tokens "
     "({} in the messages, {} in the completion)."
 )
+
+TARGET = Target(model="m", reasoning_echo="current_turn")
+BARE = Lesson(trait="schema", value="bare")
+SCHEMA = Retry(why="schema = bare", lesson=BARE)
+ECHO = Retry(why="echo", refuses_reasoning=True)
 
 
 def sent(max_tokens: int | None = 4000, *, echoed: bool = False, **fields: Any) -> Translation:
@@ -50,11 +56,11 @@ class RemedyTests:
         assert note.context_window == 8192
 
     def test_limit_is_learned(self) -> None:
-        """A model's own limit is kept, and the request sent again within it."""
+        """The request is sent again within a model's own limit, which is not remembered before that helped."""
         note = Note()
         told = "max_tokens is too large: 4000. This model supports at most 2048 completion tokens"
-        assert remedy(refused(told), sent(), note, estimate=1, window=None) == Retry(why="limit")
-        assert note.max_output_tokens == 2048
+        assert remedy(refused(told), sent(), note, estimate=1, window=None) == Retry(why="limit", limit=2048)
+        assert note == Note()
 
     def test_limit_above_what_was_asked_teaches_nothing(self) -> None:
         """A number that was kept is not what the refusal is about."""
@@ -93,8 +99,9 @@ class RemedyTests:
         """A server that knows no reasoning_content is not sent it again."""
         note = Note()
         failure = refused(message, status)
-        assert remedy(failure, sent(echoed=True), note, estimate=1, window=None) == Retry(why="echo")
-        assert note.refuses_reasoning
+        retry = remedy(failure, sent(echoed=True), note, estimate=1, window=None)
+        assert retry == Retry(why="echo", refuses_reasoning=True)
+        assert note == Note()
 
     @pytest.mark.parametrize(
         ("echoed", "status", "message"),
@@ -119,32 +126,105 @@ class RemedyTests:
         assert not note.refuses_reasoning
 
     def test_traits_are_learned(self) -> None:
-        """What a refusal shows a model to be is remembered, and the request asked accordingly."""
+        """The request is asked as a refusal shows the model to want it, which is not remembered before that helped."""
         note = Note()
         told = "Failed to initialize samplers: failed to parse grammar"
         retry = remedy(refused(told), sent(tools=[tool("a")]), note, estimate=1, window=None)
-        assert retry == Retry(why="schema = bare")
-        assert note.overrides == {"schema": "bare"}
+        assert retry == Retry(why="schema = bare", lesson=BARE)
+        assert note == Note()
 
-    def test_lessons_add_up(self) -> None:
-        """A second refusal of something else leaves what was learned before."""
-        note = Note(overrides={"schema": "bare"})
-        told = "`temperature` is deprecated for this model."
-        assert remedy(refused(told), sent(temperature=1), note, estimate=1, window=None) is not None
-        assert note.overrides == {"schema": "bare", "drop": ("temperature",)}
+    def test_lists_of_levels_are_one_reason(self) -> None:
+        """A server that names other levels each time is asked once more, not for ever."""
+        failure = refused("reasoning_effort must be one of low, high")
+        target = Target(model="m", reasoning_control="effort")
+        asking = asked(user("hi"), output_config={"effort": "max"})
+        retry = remedy(failure, request.translate(asking, target), Note(), estimate=1, window=None)
+        assert retry is not None
+        assert (retry.why, retry.lesson) == (
+            "reasoning_levels",
+            Lesson(trait="reasoning_levels", value=("low", "high")),
+        )
 
     def test_limits_come_before_lessons(self) -> None:
         """A refusal that tells a limit teaches the limit."""
         note = Note()
         told = "max_tokens is too large: 4000. This model supports at most 2048 completion tokens, not 4000"
-        assert remedy(refused(told), sent(), note, estimate=1, window=None) == Retry(why="limit")
-        assert note.overrides == {}
+        assert remedy(refused(told), sent(), note, estimate=1, window=None) == Retry(why="limit", limit=2048)
 
     def test_nothing_to_learn(self) -> None:
         """Words that nobody knows teach nothing."""
         note = Note()
         assert remedy(refused("Something else is wrong"), sent(), note, estimate=1, window=None) is None
         assert note == Note()
+
+
+class TriesTests:
+    """What is tried for one request, and when it is remembered."""
+
+    def test_each_reason_is_good_for_one_retry(self) -> None:
+        """What was tried and refused is not tried again."""
+        tries = Tries()
+        assert tries.take(SCHEMA)
+        assert not tries.take(SCHEMA)
+        assert tries.again("empty")
+        assert not tries.again("empty")
+
+    def test_retries_are_bounded(self) -> None:
+        """A server that finds something else to refuse each time gets no more than four more requests."""
+        tries = Tries()
+        assert [tries.again(str(number)) for number in range(MOST_RETRIES + 2)] == [True] * MOST_RETRIES + [False] * 2
+        assert not tries.take(SCHEMA)
+        assert tries.applied(TARGET) == TARGET
+
+    def test_lessons_shape_this_request(self) -> None:
+        """All that was taken together is what is tried next."""
+        tries = Tries()
+        dropped = Lesson(trait="drop", value=("temperature",))
+        for retry in (SCHEMA, Retry(why="drop", lesson=dropped), Retry(why="limit", limit=900), ECHO):
+            assert tries.take(retry)
+        wanted = evolve(TARGET, schema="bare", drop=("temperature",), max_output_tokens=900, reasoning_echo="never")
+        assert tries.applied(TARGET) == wanted
+
+    def test_later_lesson_on_one_trait_wins(self) -> None:
+        """Where the first cure did not help, the second one is tried instead."""
+        tries = Tries()
+        assert tries.take(Retry(why="schema = moonshot", lesson=Lesson(trait="schema", value="moonshot")))
+        assert tries.take(SCHEMA)
+        assert tries.applied(TARGET).schema == "bare"
+
+    def test_limit_is_only_lowered(self) -> None:
+        """A limit that is configured lower stays."""
+        tries = Tries()
+        assert tries.take(Retry(why="limit", limit=900))
+        assert tries.applied(evolve(TARGET, max_output_tokens=500)).max_output_tokens == 500
+
+    def test_shrunk_answer_holds(self) -> None:
+        """What an overflow left for the answer is asked for in all later tries, wherever they go."""
+        tries = Tries()
+        assert tries.take(Retry(why="shrink", max_tokens=2000))
+        assert tries.take(SCHEMA)
+        tries.elsewhere()
+        assert tries.max_tokens == 2000
+
+    def test_nothing_is_remembered_before_it_helped(self) -> None:
+        """A note is as it was until the request was answered, and then knows everything that was tried."""
+        tries, note = Tries(), Note(used=7.0, overrides={"alternate": True})
+        for retry in (SCHEMA, Retry(why="limit", limit=900), ECHO):
+            assert tries.take(retry)
+        assert note == Note(used=7.0, overrides={"alternate": True})
+        tries.remember(note)
+        overrides = {"alternate": True, "schema": "bare"}
+        assert note == Note(used=7.0, overrides=overrides, max_output_tokens=900, limit_at=7.0, refuses_reasoning=True)
+
+    def test_another_choice_begins_anew(self) -> None:
+        """What one model refused is neither tried with the next one nor remembered of it."""
+        tries, note = Tries(), Note()
+        assert tries.take(SCHEMA)
+        tries.elsewhere()
+        assert tries.applied(TARGET) == TARGET
+        tries.remember(note)
+        assert note == Note()
+        assert tries.take(SCHEMA)
 
 
 class CapabilityTests:

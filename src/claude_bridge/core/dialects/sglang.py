@@ -42,7 +42,8 @@ class Sglang(Templated):
 
 
 def _known_error(body: object) -> str:
+    """Look at how the message begins: further on it may quote the prompt."""
     if not isinstance(body, dict) or body.get("object") != "error":
         return ""
     message = body.get("message")
-    return "its words for an overflow" if isinstance(message, str) and _TOO_LONG.search(message) else ""
+    return "its words for an overflow" if isinstance(message, str) and _TOO_LONG.match(message) else ""

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from claude_bridge.core.errors import ContextOverflow
 from claude_bridge.core.faults.failures import UpstreamFailure
+from claude_bridge.core.faults.quotations import Quotations, uncut
 
 LEAST_ANSWER = 1024
 """Tokens; a retry that leaves less for the answer is not worth its prompt (wire-contract 5.11)."""
@@ -154,11 +155,14 @@ _WINDOW = (
 )
 
 
-def detect(failure: UpstreamFailure) -> Overflow | None:
-    """Tell whether ``failure`` is an overflow of the context window, and with which numbers. Never raises."""
-    if failure.status not in _STATUSES or not _is_overflow(failure):
+def detect(failure: UpstreamFailure, sent: bytes = b"") -> Overflow | None:
+    """Tell whether ``failure`` is an overflow of the context window, and with which numbers. Never raises.
+
+    ``sent``: the body of the refused request; what the server only quotes out of it says nothing.
+    """
+    if failure.status not in _STATUSES or not _is_overflow(failure, Quotations(sent)):
         return None
-    text = failure.message.lower()
+    text = uncut(failure.message.lower())
     at_least = _AT_LEAST.search(text)
     return Overflow(
         prompt_tokens=failure.prompt_tokens or _number(text, _PROMPTS),
@@ -246,21 +250,23 @@ _PARAMETER = re.compile(
 _NO_OUTPUT_LIMIT = re.compile(r"stream ?= ?true|must be streamed|streaming is (?:strongly )?(?:required|recommended)")
 
 
-def max_output_limit(failure: UpstreamFailure) -> int | None:
+def max_output_limit(failure: UpstreamFailure, sent: bytes = b"") -> int | None:
     """Give the largest ``max_tokens`` that the model allows, where ``failure`` says that more was asked for.
 
     An overflow of the window is not meant: for that, `detect` answers and this is None. So it is for a limit that
-    leaves no answer worth having: such a number was said of something else.
+    leaves no answer worth having: such a number was said of something else. ``sent`` is that of `detect`.
     """
-    text = failure.message.lower()
-    if failure.status not in _STATUSES or _NO_OUTPUT_LIMIT.search(text) or _is_overflow(failure):
+    text, quotations = uncut(failure.message.lower()), Quotations(sent)
+    if failure.status not in _STATUSES or _NO_OUTPUT_LIMIT.search(text) or _is_overflow(failure, quotations):
         return None
     owners = [(found.end(), found["output"] is not None) for found in _PARAMETER.finditer(text)]
     for patterns, beyond in ((_OUTPUTS, 0), (_EXCLUSIVE_OUTPUTS, 1)):
         for pattern in patterns:
             for found in pattern.finditer(text):
                 limit = _tokens(found) - beyond
-                if limit >= LEAST_ANSWER and _is_of_output(owners, found.start(1)):
+                if limit < LEAST_ANSWER or not _is_of_output(owners, found.start(1)):
+                    continue
+                if not quotations.quotes_number(text, *found.span(1)):
                     return limit
     return None
 
@@ -273,12 +279,15 @@ def _is_of_output(owners: list[tuple[int, bool]], at: int) -> bool:
 # --- reading ----------------------------------------------------------------------------------
 
 
-def _is_overflow(failure: UpstreamFailure) -> bool:
-    """Look at code and type, then at the words."""
+def _is_overflow(failure: UpstreamFailure, quotations: Quotations) -> bool:
+    """Look at code and type, then at the words of the server's own."""
     if failure.code.lower() in _NAMES or failure.type.lower() in _NAMES:
         return True
-    told = f"{failure.code} {failure.type} {failure.message}".lower()
-    return _PHRASES.search(told) is not None and _NEAR_MISSES.search(told) is None
+    named = f"{failure.code} {failure.type}".lower()
+    text = uncut(failure.message.lower())
+    if _NEAR_MISSES.search(f"{named} {text}"):
+        return False
+    return _PHRASES.search(named) is not None or quotations.own_numbers(_PHRASES, text) is not None
 
 
 def _number(text: str, patterns: Iterable[re.Pattern[str]]) -> int | None:

@@ -1,8 +1,8 @@
 """What a refusal says of a model that nobody knew before: which trait is another, and what it is.
 
 Each rule is the words of real servers (the tests hold them, with their sources), what of the request they can be about,
-and what to do instead. A rule counts only if the request had what it speaks of, so that a server's help text or a
-quotation of the prompt teaches nothing.
+and what to do instead. A rule counts only if the request had what it speaks of, so that a server's help text teaches
+nothing, and only if its words do not stand in the request themselves: those are the user's (`quotations`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Final, get_args
 from attrs import frozen
 
 from claude_bridge.core.faults.failures import UpstreamFailure
+from claude_bridge.core.faults.quotations import Quotations, uncut
 from claude_bridge.core.openai import NamedToolChoice
 from claude_bridge.core.request import Translation
 from claude_bridge.core.traits import Level, RequestField
@@ -53,12 +54,15 @@ class _Rule:
 
 
 def lesson(failure: UpstreamFailure, sent: Translation) -> Lesson | None:
-    """Give what a refusal teaches, or None. Ask about overflows first: their words are like these at times."""
+    """Give what a refusal teaches, or None. Ask about overflows first: their words are like these at times.
+
+    What it teaches is no more than a guess until a request gets through with it.
+    """
     if failure.status not in STATUSES:
         return None
-    text = f"{failure.code} {failure.message}"
+    text, quotations = uncut(f"{failure.code} {failure.message}"), Quotations(sent.body)
     for rule in _RULES:
-        if rule.concerns(sent) and rule.words.search(text):
+        if rule.concerns(sent) and quotations.own(rule.words, text):
             value = rule.instead(sent, text)
             if value is not None and value != getattr(sent.target, rule.trait):
                 return Lesson(trait=rule.trait, value=value)
@@ -70,7 +74,17 @@ def refuses_images(failure: UpstreamFailure, sent: Translation) -> bool:
 
     Not to be remembered: the client leaves them out from then on, and a server may get its projector tomorrow.
     """
-    return failure.status in STATUSES and _IMAGES.search(failure.message) is not None and _IMAGE_PART in sent.body
+    if failure.status not in STATUSES or _IMAGE_PART not in sent.body:
+        return False
+    return Quotations(sent.body).own(_IMAGES, uncut(failure.message)) is not None
+
+
+def refuses_reasoning(failure: UpstreamFailure, sent: Translation) -> bool:
+    """Tell whether ``reasoning_content`` is what the server will not have, and not what it misses."""
+    text = uncut(failure.message.lower())
+    if failure.status not in {400, 422} or _MISSING.search(text):
+        return False
+    return Quotations(sent.body).own(_REASONING, text) is not None
 
 
 def _any(*words: str) -> re.Pattern[str]:
@@ -101,6 +115,15 @@ _IMAGES: Final = _any(
     r"invalid type: sequence, expected a string",
     r"vision is not (?:supported|enabled)",
     r"missing data required for image input",
+)
+
+# With its neighbours, for the name alone stands in every request that has the field.
+_REASONING: Final = re.compile(r"(?:\S{1,60} )?\S{0,60}reasoning_content\S{0,60}(?: \S{1,60})?")
+# DeepSeek: "must be passed back"; Moonshot: "thinking is enabled but reasoning_content is missing".
+_MISSING: Final = re.compile(
+    r"(?:must|should|has to|have to|needs? to) (?:be (?:passed|sent|given|provided|included|present|kept|returned|set)|"
+    r"have|contain|include)|(?<!not )\b(?:required|requires|missing)\b|(?:cannot|can't|may not|must not) be "
+    r"(?:empty|null|blank|omitted)"
 )
 
 _SCHEMA: Final = _any(
@@ -149,6 +172,8 @@ _NOT_BESIDE_TOOLS: Final = _any(
     r"combined with (?:tool|function)",
 )
 
+_ABOUT_FORMAT: Final = _any(r"response.?(?:format|mime)|json mode|structured output")
+
 
 def _lower_format(sent: Translation, text: str) -> str | None:
     form = sent.fields.response_format
@@ -178,13 +203,11 @@ def _weaker(sent: Translation, text: str) -> str | None:
 
 
 _LISTED: Final = re.compile(r"supported values|one of|should be|must be|expected|\bvalid|available", re.IGNORECASE)
-_QUOTED: Final = re.compile(r"['\"`]input['\"`]:")
-"""Behind it pydantic, whose complaints some servers pass on as a text, quotes the refused value."""
 
 
 def _levels(sent: Translation, text: str) -> tuple[Level, ...] | None:
     """Take the levels that a refusal lists, unless the refused one is among them."""
-    listed = _QUOTED.split(_LISTED.split(text, maxsplit=1)[-1])[0]
+    listed = _LISTED.split(text, maxsplit=1)[-1]
     found = tuple(level for level in get_args(Level) if re.search(rf"\b{level}\b", listed, re.IGNORECASE))
     return found if found and sent.fields.reasoning_effort not in found else None
 
@@ -268,11 +291,9 @@ _RULES: Final[tuple[_Rule, ...]] = (
     _Rule("structured_output", _FORMAT, _shaped, _lower_format),
     _Rule(
         "structured_output",
-        _any(r"response.?(?:format|mime)|json mode|structured output"),
+        _any(_FORMAT.pattern, _NOT_BESIDE_TOOLS.pattern),
         lambda sent: sent.fields.response_format and sent.fields.tools,
-        lambda sent, text: (
-            _lower_format(sent, text) if _FORMAT.search(text) or _NOT_BESIDE_TOOLS.search(text) else None
-        ),
+        lambda sent, text: _lower_format(sent, text) if _ABOUT_FORMAT.search(text) else None,
     ),
     _Rule("schema", _SCHEMA, lambda sent: sent.fields.tools, _slimmer),
     _Rule(

@@ -79,5 +79,5 @@ class PromptCounts:
         if counted is None:
             return None
         if counted.window is not None and target.context_window is None:
-            self._learned.note(choice.backend.name, target.model).context_window = counted.window
+            self._learned.note(choice.backend.name, target.model).saw_window(counted.window)
         return counted.tokens

@@ -1,0 +1,125 @@
+"""Tells a server's own words from those that it quotes out of the request.
+
+Moderation, chat templates and checks of fields put pieces of the prompt into their complaints; who asks a model about
+an error of a server's has that error's words there. Nothing may be learned from these. So words that stand in the
+request that was sent count for nothing. That costs a lesson where somebody really talks about the very refusal; the
+next conversation teaches it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from attrs import define, field
+
+MOST_LOOKED_THROUGH: Final = 128 * 1024 * 1024
+"""Bytes of the request that are compared for one refusal, about 40 ms. What is not compared counts as quoted."""
+
+_MARKS: Final = re.compile(r"['\"`]input['\"`]:|\binput_(?:value|type)=")
+"""Behind these pydantic, whose complaints some servers pass on as a text, quotes the refused value."""
+
+_WORD: Final = re.compile(r"\S+")
+_AROUND: Final = "'\"`.,:;!?()[]{}<>"
+"""Signs at the ends of a piece that may be the server's, around a quotation."""
+
+_WORDS: Final = 5
+_WORDS_WITH_A_NAME: Final = 3
+"""Neighbouring words that are a quotation if they stand in the request: three if one is a name like ``tool_choice``,
+which nobody writes by chance, else five, of which one at least is not `_PLAIN`."""
+
+_PLAIN: Final = frozenset(
+    (
+        *("a", "an", "and", "any", "are", "be", "by", "can", "cannot", "does", "doesn't", "for", "in", "is", "it"),
+        *("must", "not", "of", "on", "only", "or", "that", "the", "this", "to", "with"),
+        *("field", "invalid", "model", "parameter", "request", "support", "supported", "unknown", "unsupported"),
+        *("use", "value"),
+    )
+)
+"""Words of any refusal: "is not supported by this model" is in many a prompt and quotes nobody."""
+
+_NUMBER: Final = re.compile(r"[0-9][0-9,]{2,14}")
+_BEFORE: Final = 60
+_BEHIND: Final = 160
+"""Characters around the words of an overflow where its numbers stand."""
+
+
+def uncut(message: str) -> str:
+    """Give a message without what stands behind a known mark of a quotation."""
+    return _MARKS.split(message, maxsplit=1)[0]
+
+
+@define
+class Quotations:
+    """What of a refusal's words stands in the request's body."""
+
+    _body: bytes
+    _lower: bytes | None = field(default=None, init=False)
+    _left: int = field(default=MOST_LOOKED_THROUGH, init=False)
+
+    def own(self, words: re.Pattern[str], text: str) -> re.Match[str] | None:
+        """Find the first match of ``words`` in ``text`` that is the server's own."""
+        return next((found for found in words.finditer(text) if not self._quotes(text, found)), None)
+
+    def own_numbers(self, words: re.Pattern[str], text: str) -> re.Match[str] | None:
+        """Find the first match of ``words`` that is the server's own or has a number of its own beside it.
+
+        For words that many talk about: a real overflow tells how long the prompt is, and that nobody wrote before.
+        Without any number only what has words before it can be quoted: who quotes says so first.
+        """
+        return next((found for found in words.finditer(text) if not self._quotes_numbers(text, found)), None)
+
+    def quotes_number(self, text: str, start: int, end: int) -> bool:
+        """Tell whether a number stands in the request together with the two words before it and the one behind."""
+        before = [word.start() for word in _WORD.finditer(text, max(0, start - _BEFORE), start)][-2:]
+        behind = _WORD.search(text, end, end + _BEFORE)
+        return self._has(text[before[0] if before else start : behind.end() if behind else end].strip(_AROUND))
+
+    def _quotes(self, text: str, found: re.Match[str]) -> bool:
+        """Look for the match itself, and for a quotation that begins or ends in it.
+
+        A single word counts with the signs around it: a request has ``developer``, but not in a text and in quotes.
+        """
+        itself = found[0].strip(_AROUND) if " " in found[0] else found[0]
+        return self._has(itself) or any(map(self._has, _pieces(text, found.start(), found.end())))
+
+    def _quotes_numbers(self, text: str, found: re.Match[str]) -> bool:
+        if not self._has(found[0]):
+            return False
+        numbers = list(_NUMBER.finditer(text, max(0, found.start() - _BEFORE), found.end() + _BEHIND))
+        if numbers:
+            return all(self.quotes_number(text, *number.span()) for number in numbers)
+        return found.start() > 0
+
+    def _has(self, piece: str) -> bool:
+        """Tell whether the request has these words, in whatever case."""
+        sought = json.dumps(piece, ensure_ascii=False)[1:-1].encode("utf-8", "replace").lower()
+        if not sought or not self._body:
+            return False
+        self._left -= len(self._body)
+        if self._left < 0:
+            return True
+        if self._lower is None:
+            self._lower = self._body.lower()
+        return sought in self._lower
+
+
+def _pieces(text: str, start: int, end: int) -> Iterator[str]:
+    """Give the runs of words that hold a telling word of a match and are long enough to be a quotation."""
+    words = list(_WORD.finditer(text, max(0, start - _BEFORE), end + _BEFORE))
+    for at in range(len(words)):
+        for many in (_WORDS_WITH_A_NAME, _WORDS):
+            run = words[at : at + many]
+            matched = [word[0] for word in run if word.start() < end and word.end() > start]
+            if len(run) == many and any(map(_is_name if many < _WORDS else _is_telling, matched)):
+                yield text[run[0].start() : run[-1].end()].strip(_AROUND)
+
+
+def _is_name(word: str) -> bool:
+    return "_" in word
+
+
+def _is_telling(word: str) -> bool:
+    return word.strip(_AROUND).lower() not in _PLAIN
