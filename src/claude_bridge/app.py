@@ -149,7 +149,7 @@ def build(
     """
     sweep = PeriodicSweep(reactor, seconds=seconds)
     upstream = TreqUpstream(reactor, sweep)
-    detection = Detection()
+    detection, learned = Detection(), Learned()
     lists = CachedModelLists(
         upstream,
         reactor,
@@ -157,11 +157,8 @@ def build(
         revealed=detection.revealed,
         more_lists=lambda backend: detection.of(backend).dialect.lists,
     )
-    breaker: CircuitBreakers | NoBreaker = NoBreaker()
-    if config.breaker.enabled:
-        breaker = CircuitBreakers(seconds, failures=config.breaker.failures, open_seconds=config.breaker.open_seconds)
+    breaker = _breaker(config, seconds)
     records = RequestLog(detailed=config.log.level == "debug")
-    learned = Learned()
     documents = PdfTexts(reactor, reactor)
     planner = Planner(config, lists, detection)
     services = Services(
@@ -189,12 +186,6 @@ def build(
         documents=documents,
     )
     kept = Kept(backends=config.backends, learned=learned, detection=detection, unix_time=time.time)
-    state = StateFile(
-        directory=state_directory,
-        kept=kept,
-        clock=reactor,
-        in_thread=lambda call: deferToThreadPool(reactor, reactor.getThreadPool(), call),
-    )
     return Runtime(
         config=config,
         dispatcher=Dispatcher(services, Catalogue(config, lists), counts),
@@ -205,9 +196,25 @@ def build(
         lists=lists,
         detection=detection,
         documents=documents,
-        state=state,
+        state=_state(state_directory, kept, reactor),
         breaker=breaker,
         records=records,
+    )
+
+
+def _breaker(config: Config, seconds: Callable[[], float]) -> CircuitBreakers | NoBreaker:
+    settings = config.breaker
+    if not settings.enabled:
+        return NoBreaker()
+    return CircuitBreakers(seconds, failures=settings.failures, open_seconds=settings.open_seconds)
+
+
+def _state(directory: str | None, kept: Kept, reactor: Any) -> StateFile:  # noqa: ANN401 - as above
+    return StateFile(
+        directory=directory,
+        kept=kept,
+        clock=reactor,
+        in_thread=lambda call: deferToThreadPool(reactor, reactor.getThreadPool(), call),
     )
 
 
