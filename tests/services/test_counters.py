@@ -18,7 +18,7 @@ from claude_bridge.core.dialects.llamacpp import LlamaCpp
 from claude_bridge.core.dialects.sglang import Sglang
 from claude_bridge.core.dialects.vllm import Vllm
 from claude_bridge.core.errors import UpstreamUnreachable
-from claude_bridge.services.counters import MOST, PromptCounters
+from claude_bridge.services.counters import MOST, MOST_ABSENT, PromptCounters
 from claude_bridge.services.interfaces import Counted
 from claude_bridge.testing.fakes import FakeCall, FakeUpstreamClient
 
@@ -36,11 +36,11 @@ class CounterTests:
         self.client = FakeUpstreamClient()
         self.counters = PromptCounters(self.client, self.clock)
 
-    def count(self, counter: Counter | None = COUNTER, backend: Backend = BACKEND) -> list[object]:
+    def count(self, counter: Counter | None = COUNTER, backend: Backend = BACKEND, chat: bytes = CHAT) -> list[object]:
         """Count; the list gets what comes out."""
         assert counter is not None
         told: list[object] = []
-        self.counters.count(backend, counter, Secret("sk"), CHAT).addBoth(told.append)
+        self.counters.count(backend, counter, Secret("sk"), chat).addBoth(told.append)
         return told
 
     def answer(self, value: object) -> FakeCall:
@@ -151,12 +151,23 @@ class CounterTests:
         assert len(self.client.calls) == 2
 
     def test_absent_here_only(self) -> None:
-        """Other backends, and the same one under another dialect, are asked all the same."""
+        """Other backends and models, and the same ones under another dialect, are asked all the same."""
         self.count()
         self.client.last.head(404)
         self.count(backend=evolve(BACKEND, name="other"))
         self.count(LlamaCpp().counter)
-        assert len(self.client.calls) == 3
+        self.count(chat=CHAT.replace(b'"m"', b'"another"'))
+        assert len(self.client.calls) == 4
+
+    def test_absent_is_bounded(self) -> None:
+        """However many names clients make up, only the latest are remembered."""
+        for number in range(MOST_ABSENT + 1):
+            self.count(chat=b'{"model":"%d"}' % number)
+            self.client.last.head(404)
+        self.count(chat=b'{"model":"1"}')
+        assert len(self.client.calls) == MOST_ABSENT + 1
+        self.count(chat=b'{"model":"0"}')
+        assert len(self.client.calls) == MOST_ABSENT + 2
 
     @pytest.mark.parametrize("status", [400, 401, 429, 500, 503])
     def test_passing_failure(self, status: int) -> None:

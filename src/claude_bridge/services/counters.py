@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from attrs import define, field
@@ -22,11 +23,15 @@ SECONDS: Final = 3.0
 MEMORY_SECONDS: Final = 600.0
 """A backend without a counter is not asked again for so long: it may be replaced by one that has one."""
 
+MOST_ABSENT: Final = 1000
+"""Models remembered for having no counter; the one found out first is forgotten first. Names may come from clients."""
+
 MOST: Final = 8 * 1024 * 1024
 """Bytes of an answer: vLLM and SGLang always add the list of tokens, with up to eight bytes for each of a million."""
 
 ABSENT: Final = frozenset({404, 405, 501})
-"""Statuses that say that there is no counter. A 400 may be the prompt's fault, a 503 passes."""
+"""Statuses that say that there is no counter, or none for this model: vLLM and SGLang answer 404 to a model that they
+do not know, which says nothing of the others. A 400 may be the prompt's fault, a 503 passes."""
 
 
 @define(init=False)
@@ -35,7 +40,7 @@ class PromptCounters:
 
     _asker: Asker
     _clock: IReactorTime
-    _absent: dict[tuple[str, str], float] = field(factory=dict)  # as many as backends and dialects
+    _absent: dict[tuple[str, str, bytes], float] = field(factory=dict)  # backend, path, model -> when to ask again
 
     def __init__(self, client: UpstreamClient, clock: IReactorTime) -> None:
         asker = Asker(client=client, clock=clock, seconds=SECONDS, most=MOST)
@@ -45,27 +50,34 @@ class PromptCounters:
         self, backend: Backend, counter: Counter, credential: Secret | None, chat_body: bytes
     ) -> Deferred[Counted | None]:
         """Count the prompt of a chat request; fires with None where the backend cannot tell."""
-        place = (backend.name, counter.path)
+        fields = wire.decode_fields(chat_body)
+        place = (backend.name, counter.path, bytes(fields.get("model", b"")))
         if self._clock.seconds() < self._absent.get(place, 0.0):
             return succeed(None)
 
         def answered(reply: Reply) -> None:
             if reply.status in ABSENT:
-                self._absent[place] = self._clock.seconds() + MEMORY_SECONDS
+                self._note_absent(place)
             waiter.callback(_read(reply, counter))
 
         def left(_: object) -> None:
             question.abandon()
 
         waiter: Deferred[Counted | None] = Deferred(left)
-        body = _asked(chat_body, counter)
+        body = _asked(fields, counter)
         question: Question = self._asker.ask(backend, credential, counter.path, answered, body)
         return waiter
 
+    def _note_absent(self, place: tuple[str, str, bytes]) -> None:
+        """Remember who has no counter, as the one found out last."""
+        self._absent.pop(place, None)
+        self._absent[place] = self._clock.seconds() + MEMORY_SECONDS
+        if len(self._absent) > MOST_ABSENT:
+            del self._absent[next(iter(self._absent))]
 
-def _asked(chat_body: bytes, counter: Counter) -> bytes:
+
+def _asked(given: Mapping[str, wire.Raw], counter: Counter) -> bytes:
     """Leave of a chat request what the counter takes."""
-    given = wire.decode_fields(chat_body)
     return wire.encode({name: given[name] for name in counter.fields if name in given})
 
 
