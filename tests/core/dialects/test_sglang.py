@@ -41,11 +41,12 @@ class SglangTests:
             {**FLAT, "message": "Invalid model: x"},
             {**FLAT, "message": None},
             {**FLAT},
+            {**FLAT, "message": "bad value 'The input (5000 tokens) is longer than the model's context length'"},
             {"error": {"message": "The input (5000 tokens) is longer than the model's context length"}},
         ],
     )
     def test_flat_is_not_enough(self, body: object) -> None:
-        """Mistral's and old vLLM's errors are as flat: that alone tells nothing."""
+        """Mistral's and old vLLM's errors are as flat: that alone tells nothing, nor do words that one quotes."""
         assert Sglang().recognised(Clues(error=body)) == ""
 
     def test_counter(self) -> None:
