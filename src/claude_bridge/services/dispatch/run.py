@@ -1,8 +1,9 @@
 """One client request from its plan to its end: attempts, the few retries, records.
 
 What may live here: the decision what an attempt's outcome means, and what must be there before one can begin.
-Retries happen only while the client has no content yet, each kind at most once: in another way after a refusal that
-says how, once more after an empty answer. A detour (a web search) is no retry: it is the next turn of one answer.
+Retries happen only while the turn has shown the client nothing, a few at most (`remedy.MOST_RETRIES`): in another way
+after a refusal that says how, once more after an empty answer. A detour (a web search) is no retry: it is the next turn
+of one answer.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from claude_bridge.services.dispatch.detours import Detour, detours
 from claude_bridge.services.dispatch.outgoing import reader, upstream_request
 from claude_bridge.services.dispatch.plan import Choice, Plan, Planner
 from claude_bridge.services.dispatch.prompt import Prompt
-from claude_bridge.services.dispatch.remedy import missing_capability, remedy
+from claude_bridge.services.dispatch.remedy import Tries, missing_capability, remedy
 from claude_bridge.services.interfaces import (
     Admission,
     Breaker,
@@ -104,12 +105,11 @@ class Run:
     _awaited: Deferred[Any] | None = field(default=None, init=False)
     _choice: Choice | None = field(default=None, init=False)
     _target: Target | None = field(default=None, init=False)
-    _shrunk: int | None = field(default=None, init=False)
     _sent: Translation | None = field(default=None, init=False)
     _upstream: UpstreamCredential | None = field(default=None, init=False)
     _attempt: Attempt | None = field(default=None, init=False)
     _admission: Admission | None = field(default=None, init=False)
-    _retried: set[str] = field(factory=set, init=False)
+    _tries: Tries = field(factory=Tries, init=False)
     _said: bool = field(default=False, init=False)
     _reason: str = field(default="", init=False)
     _ended: bool = field(default=False, init=False)
@@ -197,7 +197,9 @@ class Run:
 
     def _is_worth_asking_again(self, finished: Finished) -> bool:
         """Try once more after an answer with nothing in it, for which nobody gave a reason."""
-        if finished.reason is not FinishReason.STOPPED or self._choice is None or not self._again("empty"):
+        if finished.reason is not FinishReason.STOPPED or self._choice is None or self._begun:
+            return False
+        if not self._tries.again("empty"):
             return False
         self._attempt_over("empty", finished.usage)
         self._downstream.attempt_producing(None)
@@ -261,6 +263,7 @@ class Run:
         elsewhere = isinstance(error, UpstreamError | CircuitOpen) and not self._turn
         if elsewhere and self._choices and not self._downstream.content_started:
             self._choice = self._choices.pop(0)
+            self._tries.elsewhere()
             self._try()
             return
         rescued = [event for each in self._detours for event in each.fallback()] if not self._said else []
@@ -288,7 +291,7 @@ class Run:
     def _attempt_at(self, choice: Choice) -> None:
         self._reason = ""
         services, backend = self._services, choice.backend.name
-        target = self._target = services.learned.applied(backend, choice.target)
+        target = self._target = self._tries.applied(services.learned.applied(backend, choice.target))
         self._prompt.check(backend, target)
         credential = for_backend(choice.backend, services.config.server.credentials, self._credential)
         estimate = self._prompt.estimate(backend, target)
@@ -350,17 +353,13 @@ class Run:
 
     def _limit(self, target: Target) -> int | None:
         """Give the shrunk ``max_tokens``, if an overflow shrank it; it holds for all later tries."""
-        if self._shrunk is None or target.max_output_tokens is None:
-            return self._shrunk
-        return min(self._shrunk, target.max_output_tokens)
+        shrunk, most = self._tries.max_tokens, target.max_output_tokens
+        return shrunk if shrunk is None or most is None else min(shrunk, most)
 
-    def _again(self, why: str) -> bool:
-        """Tell whether one more try is allowed for this reason, and use it up."""
-        begun = self._said if self._turn else self._downstream.content_started
-        if begun or why in self._retried:
-            return False
-        self._retried.add(why)
-        return True
+    @property
+    def _begun(self) -> bool:
+        """Whether this turn has shown the client something, so that nobody may begin it anew."""
+        return self._said if self._turn else self._downstream.content_started
 
     def _mend_or_translate(
         self, failure: UpstreamFailure, choice: Choice, target: Target, sent: Translation
@@ -370,8 +369,7 @@ class Run:
         estimate = self._prompt.estimate(backend, target)
         note = services.learned.note(backend, target.model)
         retry = remedy(failure, sent, note, estimate=estimate, window=target.context_window)
-        if retry is not None and self._again(retry.why):
-            self._shrunk = retry.max_tokens or self._shrunk
+        if retry is not None and not self._begun and self._tries.take(retry):
             _log.info(
                 "backend {backend} refused a request for {model}; asked once more: {why}",
                 event="retried",
@@ -384,7 +382,7 @@ class Run:
             self._try()
             return None
         self._reason = _told(failure)
-        over = overflow.detect(failure)
+        over = overflow.detect(failure, sent.body)
         if over is not None:
             window = target.context_window
             return overflow.canonical(over, estimate=estimate, window=window, max_tokens=sent.max_tokens or 0)
@@ -410,6 +408,8 @@ class Run:
         """End well, unless a detour wants another turn before the client gets the end of its answer."""
         detour = next((each for each in self._detours if each.wanted), None)
         self._reveal()
+        if self._choice is not None and self._target is not None:
+            self._tries.remember(self._services.learned.note(self._choice.backend.name, self._target.model))
         self._attempt_over("ok", finished.usage if self._detours else self._downstream.usage)
         self._downstream.attempt_producing(None)
         if detour is None:
