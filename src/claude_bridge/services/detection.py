@@ -34,6 +34,7 @@ class Detection:
     _decided: dict[str, Decided] = field(factory=dict)
     _recalled: set[str] = field(factory=set, init=False)
     _doubted: set[str] = field(factory=set, init=False)
+    _silent: dict[str, frozenset[str]] = field(factory=dict, init=False)
 
     def of(self, backend: Backend) -> Decided:
         """Give a backend's dialect and why it is the one."""
@@ -48,6 +49,11 @@ class Detection:
 
     def revealed(self, backend: Backend, clues: Clues) -> None:
         """Take what a backend says of itself, where that counts; doubt aloud what is configured otherwise."""
+        answer = frozenset((clues.fingerprint, clues.headers.get("server", ""), *clues.headers))
+        if clues.error is None and not clues.owners:
+            if self._silent.get(backend.name) == answer:
+                return  # as the answer before it, which said nothing: to look takes 15 us
+            self._silent[backend.name] = answer
         known = self.of(backend)
         if backend.dialect in SPEAK_FOR_THEMSELVES:
             self._doubt(backend, known.dialect, clues)
