@@ -344,12 +344,12 @@ TOO_LONG = error(
         "message": "This model's maximum context length is 32768 tokens. However, you requested 32000 output tokens "
         "and your prompt contains at least 40000 input tokens, for a total of at least 72000 tokens. Please reduce the "
         "length of the input prompt or the number of requested output tokens.",
-        "type": "BadRequestError",
+        "type": "invalid_request_error",
         "param": "input_tokens",
         "code": 400,
     },
 )
-"""How vLLM says it."""
+"""In vLLM's words, without the name by which its errors are known: the backend stays the plain one."""
 
 SUMMARY = "<summary>They spoke of a long book.</summary>"
 
@@ -409,7 +409,7 @@ class FaultTests:
                 f"'max_tokens' or 'max_completion_tokens' is too large: {asked}. This model's maximum context length "
                 f"is {window} tokens and your request has {prompt} input tokens ({asked} > {window} - {prompt})."
             )
-            return error(400, {"message": told, "type": "BadRequestError", "code": 400})
+            return error(400, {"message": told, "type": "invalid_request_error", "code": 400})
 
         backend.script = play
         for _ in range(2):
