@@ -8,14 +8,13 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Final
 
 from attrs import fields
 
 from claude_bridge.config.dump import written
+from claude_bridge.config.generated import Generated
 from claude_bridge.core.dialect import GENERIC, Dialect, Generic
 from claude_bridge.core.dialects.hosted import Hosted
 from claude_bridge.core.dialects.registry import DIALECTS
@@ -67,29 +66,9 @@ def markdown() -> str:
     return "\n".join([*first, "", "### By model", "", *second]) + "\n"
 
 
-def insert(text: str) -> str:
-    """Give ``text`` with the tables between their two markers. Raises `ValueError` without them."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"needs the lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{markdown()}{END}{after}"
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the tables, or write them into a file between their markers."""
-    parser = ArgumentParser(prog="python -m claude_bridge.config.dialect_table", description=main.__doc__)
-    parser.add_argument("--write", type=Path, metavar="FILE", help="a file that has both markers")
-    target = parser.parse_args(arguments).write
-    if target is None:
-        sys.stdout.write(markdown())
-        return 0
-    try:
-        target.write_text(insert(target.read_text("utf-8")), "utf-8")
-    except ValueError as error:
-        sys.stderr.write(f"{target}: {error}\n")
-        return 1
-    return 0
+GENERATED: Final = Generated(module="claude_bridge.config.dialect_table", begin=BEGIN, end=END, markdown=markdown)
+insert: Final = GENERATED.insert
+main: Final = GENERATED.main
 
 
 def _row(dialect: Dialect) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 from attrs import NOTHING, Attribute, Factory
 
 from claude_bridge.config.dump import show
 from claude_bridge.config.fields import is_list
+from claude_bridge.config.generated import Generated
 from claude_bridge.config.sections import KINDS
 
 BEGIN = "<!-- options:begin -->"
@@ -26,29 +25,9 @@ def markdown() -> str:
     return "\n".join([*head, *_rows()]) + "\n"
 
 
-def insert(text: str) -> str:
-    """Give ``text`` with the table between its two markers. Raises `ValueError` without them."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"needs the lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{markdown()}{END}{after}"
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table, or write it into a file between its markers."""
-    parser = ArgumentParser(prog="python -m claude_bridge.config.table", description=main.__doc__)
-    parser.add_argument("--write", type=Path, metavar="FILE", help="a file that has both markers")
-    target = parser.parse_args(arguments).write
-    if target is None:
-        sys.stdout.write(markdown())
-        return 0
-    try:
-        target.write_text(insert(target.read_text("utf-8")), "utf-8")
-    except ValueError as error:
-        sys.stderr.write(f"{target}: {error}\n")
-        return 1
-    return 0
+GENERATED: Final = Generated(module="claude_bridge.config.table", begin=BEGIN, end=END, markdown=markdown)
+insert: Final = GENERATED.insert
+main: Final = GENERATED.main
 
 
 def _rows() -> Iterator[str]:
