@@ -79,6 +79,8 @@ class Tries:
 
     def applied(self, target: Target) -> Target:
         """Give ``target`` with what is to be tried."""
+        if not self._pending:
+            return target
         scratch = Note()
         for retry in self._pending:
             remember(scratch, retry)
