@@ -19,3 +19,7 @@ class EventTests:
         """Two answers can be compared; what the backend said word for word is for the books alone."""
         assert Usage(1, 2, raw={"a": 1}) == Usage(1, 2)
         assert Finished(FinishReason.STOPPED, None, Usage(1)) != Finished(FinishReason.STOPPED)
+
+    def test_prompt(self) -> None:
+        """The three input counts are one prompt."""
+        assert Usage(1, 50, cache_read_tokens=20, cache_write_tokens=300).prompt_tokens == 321

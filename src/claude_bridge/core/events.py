@@ -143,6 +143,11 @@ class Usage:
     web_search_requests: int = 0
     raw: Mapping[str, object] = field(factory=dict, eq=False)
 
+    @property
+    def prompt_tokens(self) -> int:
+        """Give the whole prompt: the three input counts together."""
+        return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
+
     def plus(self, more: Usage) -> Usage:
         """Add what another turn of the model cost for the same answer."""
         thoughts = [count for count in (self.thinking_tokens, more.thinking_tokens) if count is not None]

@@ -246,7 +246,7 @@ class Reader:
         """Tell the prompt's length where the first chunk has it (vLLM's ``continuous_usage_stats``)."""
         value = wire.decode(raw)
         usage = self.dialect.usage(value) if isinstance(value, dict) else None
-        if usage is not None and _prompt_tokens(usage):
+        if usage is not None and usage.prompt_tokens:
             events.append(PromptCounted(usage))
 
     def _progress(self, raw: wire.Raw, events: list[Event]) -> None:
@@ -362,7 +362,7 @@ class Reader:
     def _window_full(self, usage: Usage | None) -> bool:
         if usage is None or self.context_window is None:
             return False
-        return _prompt_tokens(usage) + usage.output_tokens >= self.context_window
+        return usage.prompt_tokens + usage.output_tokens >= self.context_window
 
     def _final_usage(self) -> Usage | None:
         if self._usage is not None:
@@ -374,10 +374,6 @@ class Reader:
             raw = wire.decode(self._timings)
             return finish.usage_of_timings(raw) if isinstance(raw, dict) else None
         return None
-
-
-def _prompt_tokens(usage: Usage) -> int:
-    return usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
 
 
 def _like_events(body: bytes) -> bool:

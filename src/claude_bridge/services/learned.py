@@ -235,7 +235,7 @@ class Learned:
         self, backend: str, model: str, roughly: int, usage: Usage, carefully: Callable[[], int]
     ) -> None:
         """Learn from a true count; ``carefully`` counts the same prompt here, and is asked only now and then."""
-        true = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+        true = usage.prompt_tokens
         if usage.estimated or not true or roughly < rough(1000):
             return
         note = self.note(backend, model)

@@ -104,8 +104,7 @@ def _tokens(usage: Usage | None) -> str:
     """Give the counts for a person's eyes."""
     if usage is None:
         return ""
-    prompt = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
-    return f", {prompt} tokens in, {usage.output_tokens} out"
+    return f", {usage.prompt_tokens} tokens in, {usage.output_tokens} out"
 
 
 def _rounded(seconds: float | None) -> float | None:

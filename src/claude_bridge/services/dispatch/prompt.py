@@ -61,7 +61,7 @@ class Prompt:
     def counted(self, backend: str, target: Target, usage: Usage) -> None:
         """Learn from its true length."""
         roughly = self._rough(target)
-        true = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+        true = usage.prompt_tokens
         if preflight.teaches(target, rough=roughly, true=true):
             self._learned.prompt_counted(backend, target.model, roughly, usage, lambda: self._count(target))
 
