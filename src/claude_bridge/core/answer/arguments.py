@@ -21,7 +21,8 @@ from claude_bridge.core.sizes import size
 # Classes name what may stand there, not what may not, and nothing is tried twice: half the time for a long text.
 _IN_STRING: Final = r"[ !#-\[\]-\U0010ffff]*+(?:\\[ -\U0010ffff][ !#-\[\]-\U0010ffff]*+)*+"
 _string_run: Final = re.compile(_IN_STRING).match
-_plain_run: Final = re.compile(rf'(?:[^"{{}}\[\]]++|"{_IN_STRING}")*+').match
+# The outer `*` is not possessive: CPython 3.11.2, Debian 12's own, lets a possessive group run past a failed branch.
+_plain_run: Final = re.compile(rf'(?:[^"{{}}\[\]]++|"{_IN_STRING}")*').match
 _SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 _FENCE: Final = "```"
 
