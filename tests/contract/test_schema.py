@@ -34,7 +34,7 @@ MESSAGE: dict[str, Any] = {
     "type": "message",
     "role": "assistant",
     "model": "m",
-    "content": [{"type": "text", "text": "hi", "citations": None}],
+    "content": [{"type": "text", "text": "hi", "citations": []}],
     "stop_reason": "end_turn",
     "stop_sequence": None,
     "stop_details": None,
@@ -62,7 +62,7 @@ DELTA_USAGE = {
         "server_tool_use",
     )
 }
-TEXT = {"type": "text", "text": "", "citations": None}
+TEXT = {"type": "text", "text": "", "citations": []}
 TOOL = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}, "caller": {"type": "direct"}}
 
 

@@ -80,7 +80,7 @@ class AccumulatorTests:
         assert accumulator.body().decode() == (
             '{"id":"msg_1","type":"message","role":"assistant","model":"m","content":['
             '{"type":"thinking","thinking":"Hm","signature":""},'
-            '{"type":"text","text":"Hi","citations":null},'
+            '{"type":"text","text":"Hi","citations":[]},'
             '{"type":"tool_use","id":"toolu_0","name":"T0","input":{"a":1.50},"caller":{"type":"direct"}}],'
             '"stop_reason":"tool_use","stop_sequence":null,"stop_details":null,"container":null,'
             '"usage":{"input_tokens":12,"cache_creation_input_tokens":3,"cache_read_input_tokens":0,'

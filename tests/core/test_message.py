@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from claude_bridge.core import message
-from claude_bridge.core.errors import UpstreamOverloaded
+from claude_bridge.core.errors import InvalidRequest, UpstreamOverloaded
 from claude_bridge.core.events import Finished, FinishReason, SearchResulted, ServerToolCalled, Usage
 
 
@@ -98,3 +98,17 @@ class FieldsTests:
             "error": {"type": "overloaded_error", "message": "busy"},
             "request_id": "req_1",
         }
+
+    def test_error_details(self) -> None:
+        """Details by which an SDK decides what to do stand inside the error, as the API has them."""
+        error = InvalidRequest("thread: no", details={"error_code": "thread_unsupported_request"})
+
+        assert message.error_fields(error, "req_1")["error"] == {
+            "type": "invalid_request_error",
+            "message": "thread: no",
+            "details": {"error_code": "thread_unsupported_request"},
+        }
+
+    def test_no_citations(self) -> None:
+        """A text block's citations are an empty list: the AI SDK 5 and 6 refuse null, the API's document no key."""
+        assert message.text_block("hi") == {"type": "text", "text": "hi", "citations": []}

@@ -120,6 +120,14 @@ class FieldTests:
         assert refusal(user("hi"), **fields) == f"{name}: Extra inputs are not permitted (this gateway cannot do that)"
         assert request.decode(body(user("hi"), **fields), counting=True).model
 
+    @pytest.mark.parametrize("kind", ["create", "continue"])
+    def test_thread(self, kind: str) -> None:
+        """A thread is refused with the details on which the official tool runners go on without one."""
+        with pytest.raises(InvalidRequest) as refused:
+            request.decode(body(user("hi"), thread={"type": kind}))
+
+        assert refused.value.details == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+
     CLOSED = {  # noqa: RUF012 - never changed
         "type": "object",
         "properties": {

@@ -101,7 +101,7 @@ class StreamWriterTests:
             'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n'
             "event: content_block_start\n"
             'data: {"type":"content_block_start","index":1,'
-            '"content_block":{"type":"text","text":"","citations":null}}\n\n'
+            '"content_block":{"type":"text","text":"","citations":[]}}\n\n'
             "event: content_block_delta\n"
             'data: {"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"\\"Hi\\"\\n"}}\n\n'
             "event: content_block_delta\n"
@@ -268,7 +268,7 @@ class StateTests:
         blocks = told([ReasoningDelta("hm"), ReasoningState("cb1.x"), TextDelta("yes"), END])
         assert blocks == [
             {"type": "thinking", "thinking": "hm", "signature": "cb1.x"},
-            {"type": "text", "text": "yes", "citations": None},
+            {"type": "text", "text": "yes", "citations": []},
         ]
 
     def test_own_block(self) -> None:
@@ -293,7 +293,7 @@ class StateTests:
         Claude Code's print mode gives the last block as the answer, and that would be no text.
         """
         behind: list[Event] = [TextDelta("yes"), ReasoningState("cb1.x"), TextDelta(", sir")]
-        text = {"type": "text", "text": "yes, sir", "citations": None}
+        text = {"type": "text", "text": "yes, sir", "citations": []}
         assert told([*behind, ReasoningState("cb1.y"), END]) == [text]
         assert [block.get("data") for block in told([*behind, start(0), ToolCallEnded(0), END])] == [
             None,

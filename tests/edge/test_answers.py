@@ -444,7 +444,7 @@ class WholeTests:
         edge.client.last.answer(*chat_stream(text=" \n"))
         edge.client.last.answer(*HELLO)
         content = line.answer().json["content"]
-        assert content == [{"type": "text", "text": "Hello there", "citations": None}]
+        assert content == [{"type": "text", "text": "Hello there", "citations": []}]
 
     def test_bounded(self) -> None:
         """An answer beyond `max_answer` is an error, and the backend's connection closed."""

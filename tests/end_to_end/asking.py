@@ -49,7 +49,7 @@ FINISH = len(ANSWER) - 2
 
 BLOCKS: Sequence[dict[str, Any]] = (
     {"type": "thinking", "thinking": REASONING, "signature": ""},
-    {"type": "text", "text": TEXT, "citations": None},
+    {"type": "text", "text": TEXT, "citations": []},
     *(
         {"type": "tool_use", "id": "", "name": "Read", "input": {"path": path}, "caller": {"type": "direct"}}
         for path in ("one.txt", "two.txt")

@@ -213,7 +213,7 @@ class PlainTests:
         whole = (await client.post(MESSAGES, asked(stream=False), seconds=SECONDS)).json
         deltas = [event for event in streamed if event.name == "content_block_delta"]
         assert len(deltas) > 10
-        assert whole["content"] == [{"type": "text", "text": text_of(streamed), "citations": None}]
+        assert whole["content"] == [{"type": "text", "text": text_of(streamed), "citations": []}]
         assert whole["usage"]["output_tokens"] == final(streamed)["usage"]["output_tokens"] > 10
         assert whole["stop_reason"] == final(streamed)["delta"]["stop_reason"]
         assert prompt_tokens(whole["usage"]) == prompt_tokens(final(streamed)["usage"])
@@ -360,7 +360,7 @@ class ThinkingTests:
         whole = (await client.post(MESSAGES, {**body, "stream": False}, seconds=SECONDS)).json
         assert whole["content"] == [
             {"type": "thinking", "thinking": thought, "signature": ""},
-            {"type": "text", "text": text_of(events), "citations": None},
+            {"type": "text", "text": text_of(events), "citations": []},
         ]
 
     @pytest_twisted.ensureDeferred

@@ -184,13 +184,7 @@ def _rendered(block: _Block) -> dict[str, object]:
     text = block.text.getvalue()
     match block.call:
         case ToolCallStarted():
-            return {
-                "type": "tool_use",
-                "id": block.call.id,
-                "name": block.call.name,
-                "input": _input(text),
-                "caller": {"type": "direct"},
-            }
+            return message.tool_call(block.call, _input(text))
         case ServerToolCalled():
             return message.server_call(block.call, _input(block.call.input_json))
         case SearchResulted():
@@ -198,7 +192,7 @@ def _rendered(block: _Block) -> dict[str, object]:
         case ReasoningState() if block.kind != "thinking":
             return message.redacted(block.call)
     if block.kind == "text":
-        return {"type": "text", "text": text, "citations": None}
+        return message.text_block(text)
     signature = block.call.carrier if isinstance(block.call, ReasoningState) else ""
     return {"type": "thinking", "thinking": text, "signature": signature}
 

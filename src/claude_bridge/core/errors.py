@@ -7,6 +7,7 @@ shown to a client: it becomes a plain 500. Statuses and types: wire-contract 1.8
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from attrs import field, frozen
@@ -19,11 +20,13 @@ class BridgeError(Exception):
     :ivar message: one sentence for the person at the client; no secret, no traceback.
     :ivar retry_after: seconds for the ``retry-after`` header, or None.
     :ivar should_retry: value of ``x-should-retry``, or None to leave the header out.
+    :ivar details: ``error.details`` of the body, by whose ``error_code`` the official SDKs choose what to do; or None.
     """
 
     message: str
     retry_after: float | None = field(default=None, kw_only=True)
     should_retry: bool | None = field(default=None, kw_only=True)
+    details: Mapping[str, object] | None = field(default=None, kw_only=True)
 
     status: ClassVar[int] = 500
     kind: ClassVar[str] = "api_error"

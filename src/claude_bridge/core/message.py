@@ -1,6 +1,8 @@
 """The Anthropic message as we write it: its envelope, usage and stop reason, for streams and whole answers alike.
 
-Every field that the API's OpenAPI document requires is written, null where there is nothing to say.
+Every field that the API's OpenAPI document requires is written, null where there is nothing to say. One is not null:
+``citations`` of a text block is an empty list, because the AI SDK 5 and 6 refuse null there. The document takes
+either, and Anthropic's own API leaves the key out.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from claude_bridge.core.events import (
     SearchHit,
     SearchResulted,
     ServerToolCalled,
+    ToolCallStarted,
     Usage,
 )
 from claude_bridge.core.search.snippets import sealed
@@ -95,6 +98,22 @@ def stop_fields(finished: Finished, *, called: bool, hidden_only: bool) -> dict[
     }
 
 
+def text_block(text: str) -> dict[str, object]:
+    """Return a text block; a stream begins it with no text."""
+    return {"type": "text", "text": text, "citations": []}
+
+
+def tool_call(event: ToolCallStarted, tool_input: object) -> dict[str, object]:
+    """Return the block of a call that the client runs; a stream begins it with no input."""
+    return {
+        "type": "tool_use",
+        "id": event.id,
+        "name": event.name,
+        "input": tool_input,
+        "caller": {"type": "direct"},
+    }
+
+
 def server_call(event: ServerToolCalled, tool_input: object) -> dict[str, object]:
     """Give the block of a call that the bridge runs itself; a stream begins it with no input."""
     return {
@@ -125,12 +144,11 @@ def redacted(event: ReasoningState) -> dict[str, object]:
 
 
 def error_fields(error: BridgeError, request_id: str) -> dict[str, object]:
-    """Give the error envelope (wire-contract 1.8)."""
-    return {
-        "type": "error",
-        "error": {"type": error.kind, "message": error.message},
-        "request_id": request_id,
-    }
+    """Return the error envelope of the Messages API."""
+    fields: dict[str, object] = {"type": error.kind, "message": error.message}
+    if error.details is not None:
+        fields["details"] = error.details
+    return {"type": "error", "error": fields, "request_id": request_id}
 
 
 def _details(usage: Usage) -> dict[str, object] | None:

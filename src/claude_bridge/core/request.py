@@ -29,6 +29,11 @@ MAX_MODEL: Final = 256
 UNSUPPORTED: Final = ("compaction", "fallbacks", "mcp_servers", "thread")
 """Fields that no chat completion can stand for, and that would change the answer (wire-contract 5.1)."""
 
+UNSUPPORTED_DETAILS: Final[Mapping[str, Mapping[str, object]]] = {
+    "thread": {"error_code": "thread_unsupported_request", "unsupported": ["thread"]},
+}
+"""``error.details`` on which the official SDKs' tool runners leave the field out and send the whole conversation."""
+
 NO_WEB_SEARCH: Final = "Web search is not available through this gateway."
 
 
@@ -99,7 +104,10 @@ def _check_run(request: MessagesRequest) -> None:
     for name in UNSUPPORTED:
         value = getattr(request, name)
         if wire.present(value) and bytes(value) not in {b"{}", b"[]"}:
-            raise InvalidRequest(f"{name}: Extra inputs are not permitted (this gateway cannot do that)")
+            raise InvalidRequest(
+                f"{name}: Extra inputs are not permitted (this gateway cannot do that)",
+                details=UNSUPPORTED_DETAILS.get(name),
+            )
 
 
 def local_answer(request: MessagesRequest, *, searches: bool = False) -> list[Event] | None:

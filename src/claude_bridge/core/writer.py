@@ -295,15 +295,9 @@ class StreamWriter:
         if event is not None:
             self._called = True
             self._release(out)
-            block: dict[str, object] = {
-                "type": "tool_use",
-                "id": event.id,
-                "name": event.name,
-                "input": {},
-                "caller": {"type": "direct"},
-            }
+            block = message.tool_call(event, {})
         elif call == _TEXT:
-            block = {"type": "text", "text": "", "citations": None}
+            block = message.text_block("")
         else:
             self._release(out)
             block = {"type": "thinking", "thinking": "", "signature": ""}
