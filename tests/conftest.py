@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from hypothesis import settings
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import provider
 
@@ -16,6 +17,9 @@ from tests.environments import ALL, MARKED, Environment, built
 
 # Folders whose tests ask the outside judges, or hold answers against the schema that one of them carries.
 JUDGED = ("contract", "end_to_end", "testing")
+
+# For a second run on another Python: the same promises, fewer examples of each.
+settings.register_profile("quick", max_examples=15)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
