@@ -136,6 +136,13 @@ class AccumulatorTests:
         assert whole(TextDelta("\n"), END)["content"] == []
         assert len(whole(TextDelta("\n" * (MAX_BLANK + 1)), END)["content"]) == 1
 
+    def test_blank_reasoning(self) -> None:
+        """White space is no thinking block either."""
+        assert [block["type"] for block in whole(ReasoningDelta("\n"), start(0), END)["content"]] == ["tool_use"]
+        shown = whole(ReasoningDelta("\n"), ReasoningDelta("a"), TextDelta("b"), END)["content"]
+        assert (shown[0]["thinking"], shown[1]["text"]) == ("\na", "b")
+        assert whole(ReasoningDelta("\n"), END, show_reasoning=False)["stop_reason"] == "end_turn"
+
     def test_hidden_reasoning(self) -> None:
         """Reasoning that nobody asked for is not in the message, and alone it is no complete answer."""
         message = whole(ReasoningDelta("SECRET"), END, show_reasoning=False)

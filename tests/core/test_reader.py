@@ -30,6 +30,10 @@ from claude_bridge.testing.chat import ToolCall, chat_json, chat_stream, chunk, 
 from tests.core.strategies import cut, cuts, in_steps, upstream_streams
 
 DONE = b"data: [DONE]\n\n"
+LATE_ERROR = (
+    b'data: {"error":{"code":400,"message":"Token limit reached"},'
+    b'"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}]}\n\n'
+)
 
 
 def make(**options: Any) -> Reader:
@@ -136,6 +140,61 @@ class ReaderTests:
         assert reader.feed(stream({"content": "c"})) == []
         assert reader.close() == []
         assert finished(found)
+
+    @pytest.mark.parametrize("finish", ["length", "stop", "tool_calls"])
+    @pytest.mark.parametrize("late", [LATE_ERROR, b"event: error\ndata: token limit\n\n"])
+    def test_error_after_the_finish(self, finish: str, late: bytes) -> None:
+        """An error after the finish reason ends the answer as it stood (OpenRouter at the token limit); it is told."""
+        found, reader = read(stream({"content": "half"}, finish=finish, done=False) + late)
+
+        assert text_of(found) == "half"
+        assert finished(found).reason is (FinishReason.LENGTH if finish == "length" else FinishReason.STOPPED)
+        assert (reader.failure, reader.error) == (None, None)
+        assert reader.late_failure
+
+    def test_error_before_the_finish(self) -> None:
+        """Without a finish reason, or with one that says so, the same error is a failure."""
+        for finish in (None, "error"):
+            found, reader = read(stream({"content": "half"}, finish=finish, done=False) + LATE_ERROR)
+
+            assert not isinstance(found[-1], Finished)
+            assert reader.failure
+            assert not reader.late_failure
+
+    def test_usage_as_the_last_chunk(self) -> None:
+        """A chunk with usage and no choices is the end of an answer with content, though nothing else says so."""
+        last = events([{"choices": [], "usage": token_usage(5, 2)}], done=False)[0]
+        found, reader = read(stream({"content": "hello"}, finish=None, done=False) + last)
+
+        assert (text_of(found), finished(found).usage) == ("hello", Usage(5, 2))
+        assert (reader.failure, reader.error) == (None, None)
+
+    def test_usage_proves_nothing(self) -> None:
+        """Usage beside choices, before content or followed by more is no end: the answer was cut."""
+        usage: dict[str, Any] = {"usage": token_usage(5, 2)}
+        beside = events([chunk({"content": "hello"}, **usage)], done=False)[0]
+        alone = events([{"choices": [], **usage}], done=False)[0]
+        text = stream({"content": "hello"}, finish=None, done=False)
+        for body in (beside, alone, alone + text, text + alone + text):
+            assert isinstance(read(body)[1].error, UpstreamCut)
+
+    @pytest.mark.parametrize(
+        "delta",
+        [
+            {"reasoning_content": {"text": "Hm"}},
+            {"reasoning": {"content": "Hm"}},
+            {"thinking": {"thinking": "Hm"}},
+            {"reasoning_content": {"text": "Hm", "signature": "s"}, "content": "x"},
+            {"thinking_blocks": [{"type": "thinking", "thinking": "Hm", "signature": "s"}]},
+            {"reasoning_content": "Hm", "thinking_blocks": [{"type": "thinking", "thinking": "Hm"}]},
+        ],
+    )
+    def test_thinking_in_objects(self, delta: dict[str, Any]) -> None:
+        """Thinking may be an object (Envoy's AI gateway), or only in ``thinking_blocks`` (that and LiteLLM)."""
+        whole = wire.encode({"choices": [{"index": 0, "message": delta, "finish_reason": "stop"}]})
+        for body in (stream(delta, {"content": "x"}), whole):
+            found, _ = read(body)
+            assert "".join(one.text for one in found if isinstance(one, ReasoningDelta)) == "Hm"
 
     def test_names_given_back(self) -> None:
         """Tool names are the client's own again."""

@@ -448,6 +448,16 @@ class OrderTests:
         assert content(TextDelta("\n"), TextDelta(" "), TextDelta("a"), TextDelta("\n")) == ["\n a\n"]
         assert content(TextDelta("\n" * (MAX_BLANK + 1))) == ["\n" * (MAX_BLANK + 1)]
 
+    def test_blank_reasoning(self) -> None:
+        """White space is no thinking block either, is not lost where thinking follows it, and is no reasoning."""
+        assert content(ReasoningDelta("\n\n"), start(0), ToolCallEnded(0)) == [{"T0": {}}]
+        assert content(ReasoningDelta("\n"), ReasoningDelta(" "), ReasoningDelta("a"), TextDelta("b")) == [
+            ("\n a",),
+            "b",
+        ]
+        hidden = check_stream(written(ReasoningDelta("\n"), END, show_reasoning=False))
+        assert hidden["stop_reason"] == "end_turn"
+
     def test_called(self) -> None:
         """An answer with a call ends with ``tool_use`` whatever the backend said, so that the call is made."""
         assert check_stream(written(start(0), ToolCallEnded(0), END))["stop_reason"] == "tool_use"

@@ -51,7 +51,7 @@ class Accumulator:
     finished: Finished | None = field(default=None, init=False)
     _blocks: list[_Block] = field(factory=list, init=False)
     _calls: dict[int, _Block] = field(factory=dict, init=False)
-    _blank: str = field(default="", init=False)
+    _blank: dict[str, str] = field(factory=dict, init=False)
     _reasoned: bool = field(default=False, init=False)
     _characters: int = field(default=0, init=False)
     _cost: int = field(default=0, init=False)
@@ -120,7 +120,7 @@ class Accumulator:
         return [_rendered(block) for block in self._blocks]
 
     def _reasoning(self, text: str) -> None:
-        self._reasoned = True
+        self._reasoned = self._reasoned or bool(text.strip())
         if self.show_reasoning:
             self._prose("thinking", text)
         else:
@@ -137,12 +137,11 @@ class Accumulator:
     def _prose(self, kind: str, text: str) -> None:
         """Take text or thinking; blank text waits as it does in the stream, and goes where nothing follows it."""
         if not self._blocks or self._blocks[-1].kind != kind:
-            if kind == "text":
-                self._blank += text
-                if len(self._blank) <= message.MAX_BLANK and not text.strip():
-                    return
-                text = self._blank
-            else:
+            text = self._blank.get(kind, "") + text
+            if len(text) <= message.MAX_BLANK and not text.strip():
+                self._blank[kind] = text
+                return
+            if kind != "text":
                 self._release()
             self._block(kind)
         self._grow(text)
@@ -162,7 +161,7 @@ class Accumulator:
     def _block(
         self, kind: str, call: ToolCallStarted | ServerToolCalled | SearchResulted | ReasoningState | None = None
     ) -> _Block:
-        self._blank = ""
+        self._blank.clear()
         self._cost += BLOCK
         if self._cost > self.max_size:
             raise self._too_large()

@@ -172,6 +172,8 @@ class Generic:
         text = delta.reasoning_content or delta.reasoning or delta.reasoning_text or delta.thinking
         if not text and delta.reasoning_details:
             return "".join(_detail(raw) for raw in delta.reasoning_details)
+        if not text and delta.thinking_blocks:
+            return "".join(_thinking(raw) for raw in delta.thinking_blocks)
         return text or ""
 
     def usage(self, raw: Mapping[str, Any]) -> Usage | None:
@@ -184,6 +186,13 @@ class Generic:
 
     def restore(self, message: ChatMessage, states: Sequence[tuple[int, object]]) -> None:
         """Put nothing back: another server's state means nothing here."""
+
+
+def _thinking(raw: wire.Raw) -> str:
+    """Return the text of one of ``thinking_blocks``: Anthropic's, as LiteLLM and Envoy's AI gateway hand them on."""
+    value = wire.decode(raw)
+    text = value.get("thinking") if isinstance(value, dict) else None
+    return text if isinstance(text, str) else ""
 
 
 def _detail(raw: wire.Raw) -> str:

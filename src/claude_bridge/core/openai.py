@@ -205,6 +205,7 @@ class Delta(Struct):
     reasoning_text: str | None = None
     thinking: str | None = None
     reasoning_details: list[Raw] | None = None
+    thinking_blocks: list[Raw] | None = None
     tool_calls: list[ToolCallDelta] | None = None
     function_call: FunctionDelta | None = None
     refusal: str | None = None

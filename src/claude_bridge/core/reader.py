@@ -57,6 +57,7 @@ class Reader:
     :ivar finish_seen: the finish reason is there; only late usage may follow.
     :ivar done: `Finished` was given; everything later is ignored.
     :ivar failure: an error that the backend reported inside its answer, decoded, else None.
+    :ivar late_failure: one that it reported after the finish reason, which ends the answer as it stood.
     :ivar error: what is wrong with the answer itself, else None.
     :ivar recoverable: the offered tools with their schemas, where calls shall be looked for in the text.
     :ivar thinking_opened: the chat template has opened the thinking, so the answer begins inside it.
@@ -78,6 +79,7 @@ class Reader:
     finish_seen: bool = field(default=False, init=False)
     done: bool = field(default=False, init=False)
     failure: object = field(default=None, init=False)
+    late_failure: object = field(default=None, init=False)
     error: BridgeError | None = field(default=None, init=False)
     fingerprint: str = field(default="", init=False)
     _decoder: Decoder = field(init=False)
@@ -95,6 +97,8 @@ class Reader:
     _matched: str | int | None = field(default=None, init=False)
     _refused: bool = field(default=False, init=False)
     _usage: wire.Raw | None = field(default=None, init=False)
+    _content_seen: bool = field(default=False, init=False)
+    _ends_with_usage: bool = field(default=False, init=False)
     _timings: wire.Raw | None = field(default=None, init=False)
     _junk: int = field(default=0, init=False)
 
@@ -161,8 +165,11 @@ class Reader:
                 raise
 
     def _end_without_mark(self, events: list[Event]) -> None:
-        """End at the end of the body: finished, or cut, or no stream at all but a page or a line of text."""
-        if self.finish_seen:
+        """End at the end of the body: finished, or cut, or no stream at all but a page or a line of text.
+
+        Usage alone is written when all is said: where it is the last chunk, a missing finish reason means no cut.
+        """
+        if self.finish_seen or self._ends_with_usage:
             self._end(events)
         elif self.data_event_seen or _like_events(self._plain):
             self.error = UpstreamCut("the backend closed the connection before its answer was finished")
@@ -191,22 +198,34 @@ class Reader:
                 self._data(name, data, events)
             if self.done or self.failure is not None:
                 return
+            if self.late_failure is not None:
+                self._end(events)
+                return
 
     def _data(self, name: bytes, data: bytes, events: list[Event]) -> None:
         if data[:1] != b"{" and data.lstrip()[:1] not in (b"{", b"["):
             self._skip(name, data)
             return
         chunk = wire.decode_chunk(data)
+        failure = None
         if chunk.choices is None or chunk.error or name == b"error":
-            self.failure = _reported_failure(chunk, name, data)
-        if self.failure is None:
+            failure = _reported_failure(chunk, name, data)
+        if failure is None:
             self._chunk(chunk, events)
         else:
             self.data_event_seen = True
+            self._failed(failure)
+
+    def _failed(self, failure: object) -> None:
+        """Take an error of the backend's; after the finish reason it costs no answer (seen at OpenRouter)."""
+        if self.finish_seen:
+            self.late_failure = failure
+        else:
+            self.failure = failure
 
     def _skip(self, name: bytes, data: bytes) -> None:
         if name == b"error":
-            self.failure = {"error": data.decode("utf-8", "replace")}
+            self._failed({"error": data.decode("utf-8", "replace")})
             return
         self._junk += bool(data.strip())
         if self._junk > MAX_JUNK:
@@ -231,6 +250,7 @@ class Reader:
                 self._prompt_counted(chunk.usage, events)
         if chunk.usage and wire.present(chunk.usage):
             self._usage = chunk.usage
+            self._ends_with_usage = self._content_seen and not chunk.choices
         if chunk.prompt_progress and wire.present(chunk.prompt_progress):
             self._progress(chunk.prompt_progress, events)
         if chunk.timings and wire.present(chunk.timings):
@@ -238,6 +258,7 @@ class Reader:
         if chunk.x_groq and wire.present(chunk.x_groq):
             self._read_groq(chunk.x_groq)
         if chunk.choices:
+            self._ends_with_usage = False
             for choice in chunk.choices:
                 if not choice.index:
                     self._choice(choice, events)
@@ -286,6 +307,7 @@ class Reader:
             self._keep(self._keeper, delta, events)
         content = delta.content
         if content:
+            self._content_seen = True
             if delta.tool_calls:
                 self._prose.beside_calls()
             if isinstance(content, str):
@@ -313,11 +335,13 @@ class Reader:
     def _feed_calls(self, delta: Delta, events: list[Event]) -> None:
         """Feed calls; the old ``function_call`` beside them says the same again (llama-cpp-python)."""
         self._prose.interrupt(events)
+        self._content_seen = True
         self._listed = self._listed or bool(delta.tool_calls)
+        beside = set[int]() if delta.tool_calls and len(delta.tool_calls) > 1 else None
         for call in delta.tool_calls or ():
             if self._keeper is not None:
                 self._carry(self._keeper.before_call(call), events)
-            self._calls.feed(call, events)
+            self._calls.feed(call, events, beside)
         if delta.function_call is not None and not self._listed:
             self._calls.feed_whole(delta.function_call, events)
         if self._calls.held > self.max_held:

@@ -236,15 +236,16 @@ def _lenient_delta(value: object) -> openai.Delta | None:
     if not isinstance(value, dict):
         return None
     content = value.get("content")
-    details = value.get("reasoning_details")
+    details, blocks = value.get("reasoning_details"), value.get("thinking_blocks")
     calls = value.get("tool_calls")
     return openai.Delta(
         content=[_raw(part) for part in content] if isinstance(content, list) else _text(content),
-        reasoning_content=_text(value.get("reasoning_content")),
-        reasoning=_text(value.get("reasoning")),
-        reasoning_text=_text(value.get("reasoning_text")),
-        thinking=_text(value.get("thinking")),
+        reasoning_content=_thinking(value.get("reasoning_content")),
+        reasoning=_thinking(value.get("reasoning")),
+        reasoning_text=_thinking(value.get("reasoning_text")),
+        thinking=_thinking(value.get("thinking")),
         reasoning_details=[_raw(part) for part in details] if isinstance(details, list) else None,
+        thinking_blocks=[_raw(part) for part in blocks] if isinstance(blocks, list) else None,
         tool_calls=[_lenient_call(call) for call in calls if isinstance(call, dict)]
         if isinstance(calls, list)
         else None,
@@ -276,6 +277,13 @@ def _lenient_function(value: object) -> openai.FunctionDelta | None:
     if arguments is not None and not isinstance(arguments, str):
         arguments = encode(arguments).decode()
     return openai.FunctionDelta(name=_text(value.get("name")), arguments=arguments)
+
+
+def _thinking(value: object) -> str | None:
+    """Return thinking that is text, or an object around it as Envoy's AI gateway sends it."""
+    if isinstance(value, dict):
+        value = value.get("text") or value.get("content") or value.get("thinking")
+    return _text(value)
 
 
 def _text(value: object) -> str | None:

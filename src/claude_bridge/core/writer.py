@@ -86,7 +86,7 @@ class StreamWriter:
     _index: int = field(default=-1, init=False)
     _open: int = field(default=_NONE, init=False)
     _prefix: bytes = field(default=b"", init=False)
-    _blank: str = field(default="", init=False)
+    _blank: dict[int, str] = field(factory=dict, init=False)
     _waiting: deque[_Held] = field(factory=deque, init=False)
     _held: int = field(default=0, init=False)
     _called: bool = field(default=False, init=False)
@@ -111,7 +111,7 @@ class StreamWriter:
 
     def forget(self) -> None:
         """Drop what an attempt without content left: the next one takes over the open stream and nothing else."""
-        self._blank = ""
+        self._blank.clear()
         self._size = 0
         self._reasoned = False
         self._counted = None
@@ -173,7 +173,7 @@ class StreamWriter:
         if self.show_reasoning:
             self._prose(_THINKING, text, out)
         else:
-            self._reasoned = True
+            self._reasoned = self._reasoned or bool(text.strip())
             self._size += len(text)
 
     def _prose(self, kind: int, text: str, out: list[bytes]) -> None:
@@ -184,11 +184,10 @@ class StreamWriter:
             self._hold(kind, text)
             return
         if self._open != kind:
-            if kind == _TEXT:
-                self._blank += text
-                if len(self._blank) <= message.MAX_BLANK and not text.strip():
-                    return
-                text, self._blank = self._blank, ""
+            text = self._blank.get(kind, "") + text
+            if len(text) <= message.MAX_BLANK and not text.strip():
+                self._blank[kind] = text
+                return
             self._start(kind, None, out)
         self._delta(text, out)
 
@@ -306,8 +305,7 @@ class StreamWriter:
     def _begin(self, kind: int, block: dict[str, object], out: list[bytes]) -> None:
         """Begin the next block, after the one before it."""
         self._stop(out)
-        if kind != _TEXT:
-            self._blank = ""
+        self._blank.clear()
         if not self.started:
             out.append(self.open())
         self.content_started = True

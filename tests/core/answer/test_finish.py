@@ -144,6 +144,18 @@ def dashscope(hit: int, written: int, rest: int) -> dict[str, Any]:
     return {"prompt_tokens": hit + written + rest, "prompt_tokens_details": details}
 
 
+def litellm(hit: int, written: int, rest: int) -> dict[str, Any]:
+    """Name the parts as LiteLLM does."""
+    details = {"cached_tokens": hit, "cache_creation_tokens": written}
+    return {"prompt_tokens": hit + written + rest, "prompt_tokens_details": details}
+
+
+def vllm(hit: int, written: int, rest: int) -> dict[str, Any]:
+    """Name the parts as vLLM does."""
+    details = {"cached_tokens": hit, "created_cache_tokens": written}
+    return {"prompt_tokens": hit + written + rest, "prompt_tokens_details": details}
+
+
 def moonshot(hit: int, written: int, rest: int) -> dict[str, Any]:
     """Name the parts as Moonshot does."""
     return {"prompt_tokens": hit + written + rest, "cached_tokens": hit}
@@ -165,8 +177,15 @@ class IdentityTests:
         assert used.cache_read_tokens == 50
         assert used.input_tokens + used.cache_write_tokens == 50
 
+    @pytest.mark.parametrize("naming", [openrouter, dashscope, litellm, vllm])
+    def test_written(self, naming: Callable[[int, int, int], dict[str, Any]]) -> None:
+        """So is what was written to it, where the server counts that."""
+        used = finish.usage(naming(80, 10, 10))
+        assert used is not None
+        assert (used.input_tokens, used.cache_read_tokens, used.cache_write_tokens) == (10, 80, 10)
+
     @given(
-        naming=st.sampled_from([deepseek, deepseek_parts, openrouter, dashscope, moonshot, openai]),
+        naming=st.sampled_from([deepseek, deepseek_parts, openrouter, dashscope, litellm, vllm, moonshot, openai]),
         parts=st.tuples(COUNT, COUNT, COUNT),
         apart=st.booleans(),
     )

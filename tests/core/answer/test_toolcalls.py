@@ -92,6 +92,57 @@ class ToolCallsTests:
             ("a", "g", "{}"),
         ]
 
+    NEW_YORK, LONDON = '{"city": "NY"}', '{"city": "SF"}'
+
+    @pytest.mark.parametrize("index", [None, 0])
+    def test_same_call_with_other_arguments(self, index: int | None) -> None:
+        """Servers whose ids are constant, or made of the tool's name, call it twice under one id."""
+        twice = [("x", "f", self.NEW_YORK), ("x", "f", self.LONDON)]
+        whole = [part(index, "x", "f", self.NEW_YORK), part(index, "x", "f", self.LONDON)]
+        empty_first = [
+            part(index, "x", "f", ""),
+            part(index, None, None, self.NEW_YORK),
+            part(index, "x", "f", ""),
+            part(index, None, None, self.LONDON[:5]),
+            part(index, None, None, self.LONDON[5:]),
+        ]
+        in_pieces = [
+            part(index, "x", "f", self.NEW_YORK[:5]),
+            part(index, "x", "f", self.NEW_YORK[5:]),
+            part(index, "x", "f", self.LONDON[:5]),
+            part(index, "x", "f", self.LONDON[5:]),
+        ]
+        assert summary(*whole) == summary(*empty_first) == summary(*in_pieces) == twice
+
+    @pytest.mark.parametrize("index", [None, 0])
+    @pytest.mark.parametrize("again", [NEW_YORK, "", None, "\n", "}", '"'])
+    def test_same_call_again(self, index: int | None, again: str | None) -> None:
+        """A complete call that is repeated as it was, or whose id and name are, stays one; so does one with a tail."""
+        whole = part(index, "x", "f", self.NEW_YORK)
+        pieces = [part(index, "x", "f", self.NEW_YORK[:5]), part(index, "x", "f", self.NEW_YORK[5:])]
+        repeated = part(index, "x", "f", again)
+        assert summary(whole, repeated) == summary(*pieces, repeated) == [("x", "f", self.NEW_YORK)]
+
+    @pytest.mark.parametrize("second", [NEW_YORK, LONDON, "", None])
+    @pytest.mark.parametrize("identifier", ["x", "", None])
+    def test_entries_of_one_list(self, identifier: str | None, second: str | None) -> None:
+        """Entries of one list are calls of their own, whatever they share."""
+        calls, events, beside = ToolCalls({}, bytes), list[Event](), set[int]()
+        for arguments in (self.NEW_YORK, second):
+            calls.feed(part(0, identifier, "f", arguments), events, beside)
+        calls.end(events)
+
+        assert [one.json for one in events if isinstance(one, ToolArgumentsDelta)] == [self.NEW_YORK, second or "{}"]
+
+    def test_one_call_in_one_list(self) -> None:
+        """What continues a call in the same list is no call of its own."""
+        calls, events, beside = ToolCalls({}, bytes), list[Event](), set[int]()
+        for one in (part(0, "x", "f", '{"a":'), part(0, "x", "f", "1"), part(0, None, None, "}")):
+            calls.feed(one, events, beside)
+
+        assert [type(one) for one in events].count(ToolCallStarted) == 1
+        assert events[-1] == ToolCallEnded(0)
+
     def test_interleaved_by_index(self) -> None:
         """Fragments of parallel calls may come in any order."""
         parts = [

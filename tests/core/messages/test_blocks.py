@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -122,6 +123,13 @@ class DocumentTests:
         assert content(document(source)) == "body"
         assert content(document(source, title="T", context="C")) == "Document: T\nContext: C\nbody"
         assert content(document({"type": "text"}, title="T")) == "Document: T\n"
+
+    @pytest.mark.parametrize("media_type", ["text/plain", "text/csv", "text/markdown"])
+    def test_encoded_text_documents(self, media_type: str) -> None:
+        """Text in base64, which the API refuses, is text; what cannot be decoded goes on as a file."""
+        source = {"type": "base64", "media_type": media_type, "data": b64encode("a;\u00fc".encode()).decode()}
+        assert content(document(source, title="T")) == "Document: T\na;\u00fc"
+        assert [part["type"] for part in content(document({**source, "data": "?"}))] == ["file"]
 
     def test_content(self) -> None:
         """A document made of blocks becomes its text and images; its title stands in front."""

@@ -9,6 +9,7 @@ import pytest
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages.conversation import ATTRIBUTION, read, system_text
 from claude_bridge.core.target import Target
+from claude_bridge.core.traits import SystemMessages
 from tests.core.asking import IMAGE, IMAGE_PART, asked, assistant, refusal, result, system, text, told, use, user
 
 INLINE = Target(model="m", system_messages="inline")
@@ -208,6 +209,15 @@ class SystemTextTests:
         assert told(user("a"), system=blocks)[0] == {"role": "system", "content": "You are.\n\nDo."}
         keeping = Target(model="m", strip_attribution=False)
         assert told(user("a"), system=blocks, target=keeping)[0]["content"] == f"{LINE}\n\nYou are.\n\nDo."
+
+    @pytest.mark.parametrize("policy", ["fold", "inline", "leading"])
+    def test_attribution_inside_the_conversation(self, policy: SystemMessages) -> None:
+        """The line goes from system messages inside the conversation, too, and what is nothing else goes whole."""
+        target = Target(model="m", system_messages=policy)
+        said = told(user("a"), system(text(LINE)), system(f"{LINE}\nMind the gap."), assistant("b"), target=target)
+        assert ATTRIBUTION not in str(said)
+        assert "Mind the gap." in str(said)
+        assert shape(told(user("a"), system(LINE), target=target)) == [("user", "a")]
 
     def test_only_the_line(self) -> None:
         """A prompt that begins with the line keeps the rest."""

@@ -345,7 +345,7 @@ class RetryTests:
         stage.call.answer(LIMIT, status=400)
         assert stage.sent["max_tokens"] == 2048
 
-    @pytest.mark.parametrize("blank", [EMPTY, chat_stream(text="\n\n")])
+    @pytest.mark.parametrize("blank", [EMPTY, chat_stream(text="\n\n"), chat_stream(reasoning="\n")])
     def test_empty_answer_once_more(self, blank: tuple[bytes, ...]) -> None:
         """An answer with nothing in it is asked for once more; the second one stands."""
         stage = Stage()
@@ -385,6 +385,20 @@ class RetryTests:
         stage.run()
         stage.call.answer(*chat_stream(reasoning="hm"))
         assert len(stage.client.calls) == 1
+
+    def test_error_after_the_end(self) -> None:
+        """An error after the finish reason costs no answer; the log has its kind, not its words."""
+        stage = Stage()
+        stage.run()
+        stage.call.head()
+        late = b'data: {"error": {"code": 400, "message": "Token limit reached: SECRET prompt"}}\n\n'
+        with capturedLogs() as logged:
+            stage.call.data(*events([chunk({"content": "half"}), chunk({}, finish="length")], done=False), late)
+        (told,) = [event for event in logged if event.get("event") == "late_failure"]
+
+        assert (stage.downstream.text, stage.downstream.errors) == ("half", [])
+        assert stage.outcomes == ("ok", "ok")
+        assert (told["backend"], "SECRET" in str(told)) == ("box", False)
 
     def test_no_retry_after_content(self) -> None:
         """What the client has begun to read is never begun again: a later refusal is told."""

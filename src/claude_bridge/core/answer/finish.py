@@ -17,6 +17,14 @@ FAILED: Final = frozenset(
 FULL: Final = frozenset({"model_context_window_exceeded"})
 """The answer was cut because the window is full, as Z.ai and Anthropic say it."""
 
+WRITTEN: Final = (
+    "cache_write_tokens",
+    "cache_creation_input_tokens",
+    "cache_creation_tokens",  # LiteLLM
+    "created_cache_tokens",  # vLLM
+)
+"""Names in ``prompt_tokens_details`` of the tokens that were written to a cache."""
+
 LARGEST_COUNT: Final = 2**53
 """Tokens; nobody counts more, and every number up to this one can be calculated with."""
 
@@ -51,7 +59,7 @@ def usage(raw: Mapping[str, Any], *, apart: bool = False) -> Usage | None:
     read = _first(
         _count(details, "cached_tokens"), _count(raw, "prompt_cache_hit_tokens"), _count(raw, "cached_tokens")
     )
-    written = _first(_count(details, "cache_write_tokens"), _count(details, "cache_creation_input_tokens"))
+    written = _first(*(_count(details, name) for name in WRITTEN))
     if apart:
         prompt += read if read > prompt else 0
         completion, thinking = _with_reasoning(_count(raw, "total_tokens"), prompt, completion, thinking)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from io import StringIO
 from typing import Final
+from zlib import crc32
 
 from attrs import define, field
 
@@ -24,12 +25,20 @@ MAX_CALLS: Final = 1000
 
 @define
 class _Call:
+    """One call.
+
+    :ivar reopened: its id and name came again after its arguments were complete.
+    :ivar digest: length and checksum of its arguments so far, where it has an id.
+    """
+
     number: int
     indexed: bool = False
     id: str = ""
     name: str = ""
     started: bool = False
     ended: bool = False
+    reopened: bool = False
+    digest: tuple[int, int] = (0, 0)
     early: StringIO = field(factory=StringIO)
     filter: ArgumentsFilter = field(factory=ArgumentsFilter)
 
@@ -48,16 +57,30 @@ class ToolCalls:
     _by_index: dict[int, _Call] = field(factory=dict, init=False)
     _by_id: dict[str, _Call] = field(factory=dict, init=False)
 
-    def feed(self, delta: ToolCallDelta, events: list[Event]) -> None:
-        """Take one fragment and add the events it gives."""
+    def feed(self, delta: ToolCallDelta, events: list[Event], beside: set[int] | None = None) -> None:
+        """Take one fragment and add the events it gives.
+
+        ``beside``: numbers of the calls to which earlier entries of the same list belong; this one's is added. Entries
+        of one list are calls of their own.
+        """
         function = delta.function
         call = None
         if delta.index is not None and not delta.id and not (function is not None and function.name):
             call = self._by_index.get(delta.index)
         if call is None:
             call = self._resolve(delta)
-        if function is None or call.ended:
+        if beside is not None:
+            if call.number in beside and _is_entry(call, delta):
+                call = self._new(delta)
+            beside.add(call.number)
+        if function is None:
             return
+        if call.ended:
+            if not (call.reopened and _begins_object(function.arguments)):
+                call.reopened = call.reopened or _repeats_head(call, delta)
+                return
+            function = FunctionDelta(call.name, function.arguments)
+            call = self._new(ToolCallDelta(delta.index, call.id))
         if not call.started:
             self._feed_unstarted(call, function, events)
         elif function.arguments:
@@ -95,6 +118,8 @@ class ToolCalls:
 
     def _feed_arguments(self, call: _Call, arguments: str, events: list[Event]) -> None:
         kept = call.filter
+        if call.id:
+            call.digest = _digest(arguments, call.digest)
         before = kept.held
         text = kept.feed(arguments)
         if text:
@@ -152,15 +177,45 @@ def _is_another(call: _Call, delta: ToolCallDelta) -> bool:
 
     Only a fragment with a name can be one: there are servers that make up a new id for every fragment. Another
     name is another call, and so is the same name with another id, or again with arguments once the call is complete.
+    Under the same id those must begin an object and be others: some servers repeat a complete call, or its id and name
+    with what follows the object, and some have one id for all calls of a tool.
     """
     name = _name(delta)
     if not name or not call.name:
         return False
     if name != call.name:
         return True
+    arguments = delta.function.arguments if delta.function is not None else None
+    if delta.id and delta.id == call.id:
+        return call.ended and _begins_object(arguments) and _digest(arguments or "") != call.digest
     if delta.id:
-        return bool(call.id) and delta.id != call.id
-    return call.ended and delta.function is not None and bool(delta.function.arguments)
+        return bool(call.id)
+    return call.ended and bool(arguments)
+
+
+def _is_entry(call: _Call, delta: ToolCallDelta) -> bool:
+    """Tell whether an entry is a call of its own although an earlier one of the same list has that index or id.
+
+    It is none where it has no name, or goes on with arguments that the earlier one left open.
+    """
+    arguments = delta.function.arguments if delta.function is not None else None
+    return bool(_name(delta)) and (call.ended or not arguments or _begins_object(arguments))
+
+
+def _repeats_head(call: _Call, delta: ToolCallDelta) -> bool:
+    """Tell whether a complete call's id and name come again alone: the arguments of another call may follow."""
+    function = delta.function
+    return bool(delta.id and delta.id == call.id and function and function.name and not function.arguments)
+
+
+def _begins_object(arguments: str | None) -> bool:
+    return arguments is not None and arguments.lstrip().startswith("{")
+
+
+def _digest(arguments: str, before: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+    """Return length and checksum of a call's arguments as the backend sent them, after what was sent ``before``."""
+    length, checksum = before
+    return length + len(arguments), crc32(arguments.encode("utf-8", "replace"), checksum)
 
 
 def _opens(latest: _Call, delta: ToolCallDelta) -> bool:

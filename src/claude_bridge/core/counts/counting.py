@@ -79,7 +79,7 @@ def _count(request: MessagesRequest, documents: Mapping[str, str], *, strip_attr
     if system:
         tally.add_message()
         tally.add_text(system)
-    conversation = read(request.messages, "fold")
+    conversation = read(request.messages, "fold", strip_attribution=strip_attribution)
     for turn in conversation.turns:
         tally.add_message()
         for piece in turn.pieces:

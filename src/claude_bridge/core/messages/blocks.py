@@ -7,6 +7,7 @@ field is read once, nested ones included, so that every error has its exact path
 from __future__ import annotations
 
 import contextlib
+from base64 import b64decode
 from typing import Any, Final
 
 from attrs import define, field
@@ -16,6 +17,7 @@ from claude_bridge.core.anthropic import (
     EMPTY,
     Block,
     DocumentBlock,
+    DocumentSource,
     ImageBlock,
     RedactedThinkingBlock,
     SearchResultBlock,
@@ -151,13 +153,14 @@ class BlockReader:
         """Read a document: PDF to a file part, text to text under its title, images in it to parts of their own."""
         source = block.source
         title, context = _titled("Document", block.title), _titled("Context", block.context)
-        if source.type == "base64":
+        plain = _plain_text(source)
+        if source.type == "base64" and plain is None:
             data = _required(source.data, f"{path}.source.data")
             name = block.title or "document.pdf"
             file = FilePart(FileData(name, f"data:{source.media_type or 'application/pdf'};base64,{data}"))
             return [TextPart(context), file] if context else [file]
-        if source.type == "text":
-            inner: list[Part] = [TextPart(source.data or "")]
+        if source.type == "text" or plain is not None:
+            inner: list[Part] = [TextPart((source.data or "") if plain is None else plain)]
         elif source.type == "content":
             inner = self._parts(source.content, f"{path}.source.content")
         else:
@@ -229,6 +232,18 @@ def text_of(piece: Piece) -> str:
             return ""
         case _:
             return piece.thinking
+
+
+def _plain_text(source: DocumentSource) -> str | None:
+    """Return the text of a base64 document that is plain text or a table of it, or None for any other.
+
+    Anthropic's API takes no such source, but clients that do not know this lose nothing here.
+    """
+    if source.type != "base64" or not (source.media_type or "").startswith("text/"):
+        return None
+    with contextlib.suppress(ValueError):
+        return b64decode(source.data or "", validate=True).decode("utf-8", "replace")
+    return None
 
 
 def _arguments(block: ToolUseBlock, path: str) -> str:

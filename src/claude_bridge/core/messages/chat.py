@@ -24,6 +24,7 @@ from claude_bridge.core.messages.media import Media
 from claude_bridge.core.openai import ChatMessage, FilePart, FunctionCall, ImagePart, Part, TextPart, ToolCall
 from claude_bridge.core.target import Target
 from claude_bridge.core.tools import upstream_name
+from claude_bridge.core.traits import SystemMessages
 
 NO_OUTPUT: Final = "(no output)"
 NO_RESULT: Final = "[no result]"
@@ -62,7 +63,8 @@ def write(request: MessagesRequest, target: Target, documents: Mapping[str, str]
     """
     # A template that insists on turns knows no system message but the first.
     inline = target.system_messages == "inline"
-    conversation = read(request.messages, "fold" if inline and target.alternate else target.system_messages)
+    policy: SystemMessages = "fold" if inline and target.alternate else target.system_messages
+    conversation = read(request.messages, policy, strip_attribution=target.strip_attribution)
     system = system_text(request.system, strip_attribution=target.strip_attribution)
     chat = ChatMessages(target, documents, conversation.carried - MOST_STATE)
     messages = chat.build(conversation.turns, "\n\n".join(filter(None, (system, *conversation.leading))))

@@ -69,7 +69,7 @@ class Conversation:
     carried: int
 
 
-def read(messages: Iterable[InputMessage], policy: SystemMessages) -> Conversation:
+def read(messages: Iterable[InputMessage], policy: SystemMessages, *, strip_attribution: bool = False) -> Conversation:
     """Decode the messages and merge them to turns; system messages go where the policy says.
 
     Folded: into the user turn that they directly follow, else in front of the next user turn's text, else a user
@@ -86,7 +86,7 @@ def read(messages: Iterable[InputMessage], policy: SystemMessages) -> Conversati
             raise rejected("mid_conv_system", f"messages.{index}.role: Input should be 'user' or 'assistant'")
         pieces = reader.read(message.content, f"messages.{index}.content", states=role == "assistant")
         if role == "system":
-            merging.add_system(pieces)
+            merging.add_system(_without_attribution(pieces) if strip_attribution else pieces)
         else:
             merging.add(role, pieces)
     turns = merging.settled()
@@ -133,8 +133,17 @@ def system_text(system: str | list[wire.Raw] | None, *, strip_attribution: bool)
     """Give the system prompt as one text, without the attribution line."""
     texts = [text_of(piece) for piece in BlockReader().read(system, "system")]
     if strip_attribution:
-        texts = [text.partition("\n")[2] if text.startswith(ATTRIBUTION) else text for text in texts]
+        texts = list(map(_stripped, texts))
     return "\n\n".join(filter(None, texts))
+
+
+def _without_attribution(pieces: list[Piece]) -> list[Piece]:
+    stripped = (TextPart(_stripped(piece.text)) if isinstance(piece, TextPart) else piece for piece in pieces)
+    return [piece for piece in stripped if not isinstance(piece, TextPart) or piece.text]
+
+
+def _stripped(text: str) -> str:
+    return text.partition("\n")[2] if text.startswith(ATTRIBUTION) else text
 
 
 def _reminder(pieces: list[Piece]) -> list[Piece]:

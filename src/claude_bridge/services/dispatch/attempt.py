@@ -89,6 +89,12 @@ class Attempt:
         headers = self._head.headers if self._head is not None else {}
         return Clues(fingerprint=self._reader.fingerprint, headers=headers, error=error)
 
+    @property
+    def late_failure(self) -> UpstreamFailure | None:
+        """Return the error that the backend reported after the answer's finish reason, or None."""
+        late = self._reader.late_failure
+        return None if late is None else failures.from_error(late, decode=wire.decode)
+
     def start(self, client: UpstreamClient, request: UpstreamRequest) -> None:
         """Send the request."""
         self._call = client.send(request, self)

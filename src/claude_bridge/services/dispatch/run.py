@@ -408,6 +408,7 @@ class Run:
         """End well, unless a detour wants another turn before the client gets the end of its answer."""
         detour = next((each for each in self._detours if each.wanted), None)
         self._reveal()
+        self._note_late_failure()
         if self._choice is not None and self._target is not None:
             self._tries.remember(self._services.learned.note(self._choice.backend.name, self._target.model))
         self._attempt_over("ok", finished.usage if self._detours else self._downstream.usage)
@@ -417,6 +418,19 @@ class Run:
             self._learn(finished)
         else:
             self._settle(detour)
+
+    def _note_late_failure(self) -> None:
+        """Log an error that came after the finish reason, by its kind: its words may quote the prompt."""
+        failure = self._attempt.late_failure if self._attempt is not None else None
+        if failure is not None and self._choice is not None:
+            _log.warn(
+                "{model} at backend {backend}: an error after the end of an answer, which is given as it stood: {why}",
+                event="late_failure",
+                request_id=self.request_id,
+                backend=self._choice.backend.name,
+                model=self._choice.target.model,
+                why=_told(failure),
+            )
 
     def _settle(self, detour: Detour) -> None:
         """Let a detour do what it kept the end back for; then ask the model again, or let that end pass on."""
@@ -486,9 +500,9 @@ class Run:
 
 
 def _says_something(event: Event) -> bool:
-    """Tell whether an event brings content. Blank text is none: it makes no block by itself."""
-    return isinstance(event, ReasoningDelta | ToolCallStarted) or (
-        isinstance(event, TextDelta) and bool(event.text.strip())
+    """Tell whether an event brings content. Blank text or reasoning is none: it makes no block by itself."""
+    return isinstance(event, ToolCallStarted) or (
+        isinstance(event, TextDelta | ReasoningDelta) and bool(event.text.strip())
     )
 
 
