@@ -40,6 +40,7 @@ from claude_bridge.services.interfaces import Records, RequestRecord
 from claude_bridge.services.kept import Kept
 from claude_bridge.services.learned import Learned
 from claude_bridge.services.models import CachedModelLists
+from claude_bridge.services.pace import Pace
 from claude_bridge.services.request_log import RequestLog
 from claude_bridge.services.search.engine import configured_search
 from claude_bridge.services.state import StateFile
@@ -161,6 +162,7 @@ def build(
     records = RequestLog(detailed=config.log.level == "debug")
     documents = PdfTexts(reactor, reactor)
     planner = Planner(config, lists, detection)
+    pace = Pace(reactor)
     services = Services(
         config=config,
         client=upstream,
@@ -171,6 +173,7 @@ def build(
         detection=detection,
         documents=documents,
         windows=WindowWarnings(),
+        pace=pace,
         search=configured_search(reactor, config.web_search, product("/")),
         seconds=seconds,
         unix_time=time.time,
@@ -184,6 +187,7 @@ def build(
         learned=learned,
         counters=PromptCounters(upstream, reactor),
         documents=documents,
+        pace=pace,
     )
     kept = Kept(backends=config.backends, learned=learned, detection=detection, unix_time=time.time)
     return Runtime(

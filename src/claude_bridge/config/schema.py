@@ -19,6 +19,7 @@ from attrs.validators import optional
 from claude_bridge.config.bounds import PAUSE, SIZE, TOKENS, WAIT, Between, OneOf
 from claude_bridge.config.problems import Problem
 from claude_bridge.config.secret import Secret
+from claude_bridge.core.bounds import BOUNDS, Bounds
 from claude_bridge.core.dialects.registry import DIALECTS
 from claude_bridge.core.traits import (
     CallContent,
@@ -326,9 +327,37 @@ class Limits:
         unit="bytes",
         validator=SIZE,
     )
+    max_messages: int = option(
+        BOUNDS.max_messages, "Most messages of a request; more get 400.", validator=Between(1, 1_000_000)
+    )
+    max_blocks: int = option(
+        BOUNDS.max_blocks,
+        "Most content blocks of a request, those in tool results included; one of an unknown type counts as four.",
+        validator=Between(1, 1_000_000),
+    )
+    max_tools: int = option(BOUNDS.max_tools, "Most tools of a request.", validator=Between(1, 100_000))
+    max_schema_nodes: int = option(
+        BOUNDS.max_schema_nodes,
+        "Most JSON objects in the schemas of a request's tools, all together.",
+        validator=Between(1, 10_000_000),
+    )
+    max_images: int = option(
+        BOUNDS.max_images, "Most images and documents of a request.", validator=Between(1, 100_000)
+    )
     header_timeout: float = option(30.0, "Limit for a client's request head.", unit="s", validator=WAIT)
     keep_alive: float = option(75.0, "How long an idle client connection stays open.", unit="s", validator=WAIT)
     stalled_client: float = option(600.0, "How long a client may leave its answer unread.", unit="s", validator=WAIT)
+
+    @property
+    def bounds(self) -> Bounds:
+        """Return the bounds on what is in one request."""
+        return Bounds(
+            max_messages=self.max_messages,
+            max_blocks=self.max_blocks,
+            max_tools=self.max_tools,
+            max_schema_nodes=self.max_schema_nodes,
+            max_images=self.max_images,
+        )
 
 
 @frozen(kw_only=True)

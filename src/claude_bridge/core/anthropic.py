@@ -10,6 +10,8 @@ and a long conversation has hundreds of them.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from msgspec import Raw, Struct
 
 EMPTY = Raw(b"")
@@ -79,7 +81,7 @@ class InputMessage(Struct):
     content: str | list[Raw]
 
 
-class MessagesRequest(Struct):
+class MessagesRequest(Struct, dict=True):
     """The body of ``POST /v1/messages`` and of ``/v1/messages/count_tokens`` (which has no ``max_tokens``)."""
 
     model: str
@@ -101,6 +103,11 @@ class MessagesRequest(Struct):
     fallbacks: Raw = EMPTY
     mcp_servers: Raw = EMPTY
     thread: Raw = EMPTY
+
+    @cached_property
+    def made(self) -> dict[str, object]:
+        """What was made of this request by others who would else make it again; a copy begins with nothing."""
+        return {}
 
 
 class TextBlock(Struct, tag="text", gc=False):

@@ -9,7 +9,6 @@ from attrs import frozen
 
 from claude_bridge.core import wire
 from claude_bridge.core.anthropic import MessagesRequest
-from claude_bridge.core.counts import counting
 
 MARK: Final = "@claude-bridge"
 """Ends the model ids that clients see: Claude Code's discovery keeps only ids that contain ``claude``. It is stripped
@@ -30,7 +29,6 @@ class Facts:
     :ivar session: Claude Code's session id, from its header or from ``metadata.user_id``; else "".
     :ivar agent: the subagent's id; "" for the main conversation.
     :ivar kind: ``main``, ``subagent`` or ``auxiliary``, where the client tells; else "".
-    :ivar estimate: the prompt's tokens, roughly.
     """
 
     model: str
@@ -38,7 +36,6 @@ class Facts:
     agent: str
     kind: str
     streamed: bool
-    estimate: int
     body_bytes: int
 
 
@@ -51,7 +48,6 @@ def facts(request: MessagesRequest, headers: Mapping[str, str], body_bytes: int)
         agent=_cut(agent),
         kind=_cut(headers.get("x-claude-code-request-class") or ("subagent" if agent else "")),
         streamed=bool(request.stream),
-        estimate=counting.quick(request, body_bytes),
         body_bytes=body_bytes,
     )
 

@@ -9,12 +9,14 @@ from attrs import frozen
 
 from claude_bridge.core import head, tools, wire
 from claude_bridge.core.anthropic import MessagesRequest, Tool
+from claude_bridge.core.bounds import BOUNDS, Bounds
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta, Usage
-from claude_bridge.core.messages import echo, instructions
+from claude_bridge.core.messages import cachemarks, echo, instructions
 from claude_bridge.core.messages.chat import Written, write
 from claude_bridge.core.messages.conversation import Conversation, read
 from claude_bridge.core.messages.media import NO_DOCUMENTS
+from claude_bridge.core.messages.reading import begin
 from claude_bridge.core.openai import ChatMessage, ChatRequest
 from claude_bridge.core.structured import Structured
 from claude_bridge.core.target import Target
@@ -65,10 +67,10 @@ class Translation:
     structured: Structured | None
 
 
-def decode(body: bytes, *, counting: bool = False) -> MessagesRequest:
+def decode(body: bytes, *, counting: bool = False, bounds: Bounds = BOUNDS) -> MessagesRequest:
     """Decode and check a request's body; raises `InvalidRequest` naming the field, as the API does.
 
-    Content blocks are only read when they are needed: a malformed one is told by `translate`.
+    Content blocks are read later (`claude_bridge.core.messages.reading`), or by who needs them first.
     ``counting``: the body of ``count_tokens``, which has no ``max_tokens`` and runs nothing.
     """
     try:
@@ -81,10 +83,12 @@ def decode(body: bytes, *, counting: bool = False) -> MessagesRequest:
         raise InvalidRequest(f"model: String should have at most {MAX_MODEL} characters")
     if not request.messages:
         raise InvalidRequest("messages: at least one message is required")
+    bounds.check_request(request, len(body))
     for index, tool in enumerate(request.tools or ()):
         _check_tool(tool, f"tools.{index}")
     if not counting:
         _check_run(request)
+    begin(request, bounds, marked=cachemarks.marked(body))
     return request
 
 
@@ -127,7 +131,7 @@ def local_answer(request: MessagesRequest, *, searches: bool = False) -> list[Ev
 
 def _read(request: MessagesRequest) -> Conversation:
     try:
-        return read(request.messages, "fold")
+        return read(request, "fold")
     except wire.WireError as error:
         raise InvalidRequest(str(error)) from None
 

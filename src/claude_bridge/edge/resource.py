@@ -78,7 +78,7 @@ class Routes:
         """``POST /v1/messages``."""
         runtime = self._current()
         body = request.take_body()
-        asked = messages.decode(body)
+        asked = messages.decode(body, bounds=runtime.limits.bounds)
         known = facts(asked, request.head(), len(body))
         settings = AnswerSettings(
             server=runtime.config.server,
@@ -105,9 +105,10 @@ class Routes:
     async def count_tokens(self, request: BridgeRequest) -> None:
         """``POST /v1/messages/count_tokens``."""
         runtime = self._current()
-        asked = messages.decode(request.take_body(), counting=True)
+        body = request.take_body()
+        asked = messages.decode(body, counting=True, bounds=runtime.limits.bounds)
         with _leaving_booked(runtime, request, "count_tokens"):
-            tokens = await runtime.dispatcher.counts.count(asked, request.known_as.credential)
+            tokens = await runtime.dispatcher.counts.count(asked, request.known_as.credential, len(body))
         write_json(request, wire.encode({"input_tokens": tokens}))
         runtime.answered(request, "count_tokens")
 

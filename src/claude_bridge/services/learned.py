@@ -232,9 +232,12 @@ class Learned:
         return max(1, round(carefully * self.note(backend, model).count_ratio))
 
     def prompt_counted(
-        self, backend: str, model: str, roughly: int, usage: Usage, carefully: Callable[[], int]
+        self, backend: str, model: str, roughly: int, usage: Usage, carefully: Callable[[], int] | None
     ) -> None:
-        """Learn from a true count; ``carefully`` counts the same prompt here, and is asked only now and then."""
+        """Learn from a true count.
+
+        ``carefully`` counts the same prompt here, and is asked only now and then; None where it is too long for that.
+        """
         true = usage.prompt_tokens
         if usage.estimated or not true or roughly < rough(1000):
             return
@@ -243,7 +246,8 @@ class Learned:
             note.forget_window()
         weight = max(_WEIGHT, 1 / (note.answers + 1))
         note.ratio = _averaged(note.ratio, true, roughly, weight)
-        if note.answers < _FIRST or note.answers % SAMPLED == 0 or _grown(note.counted_at, roughly):
+        sampled = note.answers < _FIRST or note.answers % SAMPLED == 0 or _grown(note.counted_at, roughly)
+        if carefully is not None and sampled:
             note.counted_at = roughly
             note.count_ratio = _averaged(note.count_ratio, true, carefully(), weight)
         note.answers += 1

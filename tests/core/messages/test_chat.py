@@ -219,7 +219,7 @@ class IdTests:
 
     def test_many_alike(self) -> None:
         """Thousands of calls with one id take no thousands of tries each."""
-        count = 20_000
+        count = 9_000
         sent = told(user("a"), assistant(*[use("t")] * count), user(*[result("t")] * count))
         assert len(set(calls(sent))) == count
 

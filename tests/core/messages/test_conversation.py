@@ -257,5 +257,5 @@ class QuestionTests:
     )
     def test_question(self, message: dict[str, object], expected: bool) -> None:
         """A person speaks in a user turn without tool results that is not all reminders."""
-        turns = read(asked(message).messages, "fold").turns
+        turns = read(asked(message), "fold").turns
         assert [turn.is_question for turn in turns] == [expected]

@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.schema import schemas
-from claude_bridge.core.schema.schemas import LARGEST, MOST_BYTES, MOST_KEPT, Remembered, is_strict, sanitised
+from claude_bridge.core.schema.schemas import (
+    LARGEST,
+    MOST_BYTES,
+    MOST_KEPT,
+    REMEMBERED,
+    STEP,
+    Remembered,
+    Shaping,
+    is_strict,
+    sanitised,
+)
 from claude_bridge.core.traits import SchemaLevel
 from claude_bridge.core.wire import Raw
 
@@ -270,6 +280,34 @@ class RememberedTests:
         sizes = [len(key[1]) + len(result.schema) for key, result in remembered._results.items()]
         assert sum(sizes) == remembered._bytes <= MOST_BYTES
         assert len(sizes) > 10
+
+
+class ShapingTests:
+    """Many schemas, a few at a time."""
+
+    def test_in_steps(self) -> None:
+        """Large schemas take a step each, so that nobody waits for all of them; then they are remembered."""
+        many = [raw({"properties": {f"{name}{part}": {"type": "string"} for part in range(STEP)}}) for name in "abc"]
+        shaping, before = Shaping(many, "gemini"), REMEMBERED.walked
+        steps = [shaping.step() for _ in range(3)]
+        walked = REMEMBERED.walked - before
+
+        assert steps == [False, False, True]
+        assert walked == 3 * (STEP + 1)
+        assert Shaping(many, "gemini").step()
+        assert REMEMBERED.walked - before == walked
+
+    def test_given_up_counts(self) -> None:
+        """A schema whose references multiply until it is given up is work, too, though nothing comes of it."""
+        bomb = {"$defs": {"a": {"properties": {str(n): {} for n in range(100)}}}, "properties": {
+            str(n): {"$ref": "#/$defs/a"} for n in range(200)
+        }}  # fmt: skip
+        assert not Shaping([raw(bomb), raw({"type": "object"})], "bare").step()
+
+    @pytest.mark.parametrize("schemas_", [[], [Raw(b"{}")], [Raw(b"not json")]])
+    def test_little(self, schemas_: list[Raw]) -> None:
+        """Few or no schemas, and what is none, take one step."""
+        assert Shaping(schemas_, "basic").step()
 
 
 class StrictTests:

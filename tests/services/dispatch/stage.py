@@ -22,6 +22,7 @@ from claude_bridge.services.dispatch.plan import Planner
 from claude_bridge.services.dispatch.run import Run, Services
 from claude_bridge.services.interfaces import ModelInfo, ModelLists
 from claude_bridge.services.learned import Learned
+from claude_bridge.services.pace import Pace
 from claude_bridge.services.windows import WindowWarnings
 from claude_bridge.testing.chat import chat_stream, chunk, events
 from claude_bridge.testing.fakes import (
@@ -144,6 +145,7 @@ class Stage:
             detection=self.detection,
             documents=self.documents,
             windows=WindowWarnings(),
+            pace=Pace(self.clock),
             search=self.search,
             seconds=self.clock.seconds,
             unix_time=lambda: 1_700_000_000.0 + self.clock.seconds(),
@@ -157,6 +159,7 @@ class Stage:
             learned=self.learned,
             counters=self.counters,
             documents=self.documents,
+            pace=services.pace,
         )
         self.dispatcher = Dispatcher(services, Catalogue(self.config, self.lists), counts)
 

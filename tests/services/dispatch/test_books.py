@@ -15,7 +15,7 @@ from claude_bridge.services.dispatch.plan import Choice
 from claude_bridge.testing.fakes import FakeDownstream, KeptRecords
 from tests.services.dispatch.stage import configured
 
-FACTS = Facts(model="m", session="s", agent="a", kind="main", streamed=True, estimate=5, body_bytes=80)
+FACTS = Facts(model="m", session="s", agent="a", kind="main", streamed=True, body_bytes=80)
 
 
 @define

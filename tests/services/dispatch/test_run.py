@@ -58,6 +58,54 @@ REASONED = [
 ]
 
 
+class LargeTests:
+    """Requests that take long to prepare: others are answered in between."""
+
+    BLOCKS = [{"type": "text", "text": "a"}] * 3000  # noqa: RUF012 - never changed
+
+    def test_many_blocks(self) -> None:
+        """A long conversation is read in turns, and loses nothing by it."""
+        stage = Stage()
+        stage.run(messages=[{"role": "user", "content": self.BLOCKS}])
+        assert stage.client.calls == []
+        stage.clock.pump([0] * 4)
+
+        assert stage.sent["messages"][0]["content"].count("a") == 3000
+        stage.call.answer(*HELLO)
+        assert stage.outcomes == ("ok", "ok")
+
+    def test_client_leaves_meanwhile(self) -> None:
+        """A client that leaves while its request is read costs nothing more."""
+        stage = Stage()
+        stage.run(messages=[{"role": "user", "content": self.BLOCKS}]).cancel()
+
+        assert stage.clock.getDelayedCalls() == []
+        assert (stage.client.calls, stage.outcomes) == ([], ("client_left",))
+
+    def test_large_schemas(self) -> None:
+        """Schemas that must be made fit for the server are made so in turns, once; then the request goes out."""
+        tools = [
+            {"name": name, "input_schema": {"type": "object", "properties": {f"{name}{n}": {} for n in range(1500)}}}
+            for name in ("left", "right")
+        ]
+        stage = Stage(configured(ONE.replace("name = zai/GLM", "name = zai/GLM\nschema = gemini")))
+        stage.run(tools=tools)
+        assert stage.client.calls == []
+        stage.clock.pump([0] * 4)
+
+        assert [tool["function"]["name"] for tool in stage.sent["tools"]] == ["left", "right"]
+        stage.run(tools=tools)
+        assert len(stage.client.calls) == 2
+
+    def test_malformed(self) -> None:
+        """What is malformed is told before anybody is asked, and is booked."""
+        stage = Stage()
+        stage.run(messages=[{"role": "user", "content": [{"type": "text"}]}])
+
+        assert str(stage.error) == "messages.0.content.0.text: Field required"
+        assert (stage.client.calls, stage.outcomes) == ([], ("invalid_request",))
+
+
 class AnsweredTests:
     """Requests that a backend answers."""
 

@@ -5,7 +5,6 @@ Counts what would be sent: the attribution line and deferred tools that nobody l
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,13 +13,23 @@ from claude_bridge.core.anthropic import MessagesRequest
 from claude_bridge.core.counts.images import PDF_PAGE_TOKENS, pdf_pages
 from claude_bridge.core.counts.tokens import Tally, rough, text_tokens
 from claude_bridge.core.errors import InvalidRequest
-from claude_bridge.core.messages.blocks import BlockReader, Piece, ToolResult, text_of
+from claude_bridge.core.messages.blocks import Piece, ToolResult, text_of
 from claude_bridge.core.messages.conversation import read, system_text
-from claude_bridge.core.messages.media import NO_DOCUMENTS, document_text, flat, taken_apart
+from claude_bridge.core.messages.media import NO_DOCUMENTS, document_text, taken_apart
+from claude_bridge.core.messages.reading import reading_of
 from claude_bridge.core.openai import FilePart, ImagePart, TextPart, ToolCall
 
 _MEDIA_BYTES: Final = 2048
 """Blocks below this are not searched for pictures: one so small counts about as many tokens as its size says."""
+
+
+CAREFUL_BLOCKS: Final = 5000
+"""Blocks of a conversation that are counted one by one, 60 ms at worst; a longer one is guessed from its size."""
+
+
+def is_countable(request: MessagesRequest) -> bool:
+    """Tell whether a request is small enough to be counted with care."""
+    return reading_of(request).whole().count <= CAREFUL_BLOCKS
 
 
 def count(
@@ -43,12 +52,9 @@ def quick(request: MessagesRequest, body_bytes: int) -> int:
     """
     tally = Tally()
     rest = body_bytes
-    for message in request.messages:
-        if isinstance(message.content, str):
-            continue
-        for raw in message.content:
-            if len(raw) > _MEDIA_BYTES and b'"base64"' in bytes(raw):
-                rest -= _add_media(tally, raw)
+    for part in reading_of(request).whole().media:
+        if len(_data(part)) > _MEDIA_BYTES:
+            rest -= _add_medium(tally, part)
     return rough(rest) + tally.total()
 
 
@@ -66,20 +72,13 @@ def _guessed(data: str) -> int:
     return pdf_pages(data) * PDF_PAGE_TOKENS if len(data) > _MEDIA_BYTES else rough(len(data))
 
 
-def _add_media(tally: Tally, raw: wire.Raw) -> int:
-    """Count the media of one block; give their size in bytes. What is malformed is told later, by who translates."""
-    with contextlib.suppress(wire.WireError):
-        return sum(_add_medium(tally, piece) for piece in flat(BlockReader().read([raw], "")))
-    return 0
-
-
 def _count(request: MessagesRequest, documents: Mapping[str, str], *, strip_attribution: bool) -> int:
     tally = Tally()
     system = system_text(request.system, strip_attribution=strip_attribution)
     if system:
         tally.add_message()
         tally.add_text(system)
-    conversation = read(request.messages, "fold", strip_attribution=strip_attribution)
+    conversation = read(request, "fold", strip_attribution=strip_attribution)
     for turn in conversation.turns:
         tally.add_message()
         for piece in turn.pieces:
@@ -113,6 +112,11 @@ def _add(tally: Tally, piece: Piece, documents: Mapping[str, str]) -> None:
             _add_medium(tally, piece)
         case _:
             tally.add_text(text_of(piece))
+
+
+def _data(part: ImagePart | FilePart) -> str:
+    """Return a part's data URL, or the address that stands in its place."""
+    return part.image_url.url if isinstance(part, ImagePart) else part.file.file_data
 
 
 def _add_medium(tally: Tally, piece: Piece) -> int:

@@ -39,6 +39,9 @@ DEEPEST: Final = 40
 LARGEST: Final = 1 << 20
 """Bytes of JSON that are taken apart to be made readable; hostile JSON takes thirty times its size in memory."""
 
+UNKNOWN: Final = 4
+"""What a block of a type that has no class counts for: taking it apart takes so many times as long."""
+
 UNSAID: Final = frozenset({"fallback", "mcp_tool_listing"})
 """Blocks in which nobody says anything: which model took over, and tools that only Anthropic's servers can call."""
 
@@ -86,22 +89,29 @@ class BlockReader:
     :ivar removed: names of tools that were taken away again.
     :ivar defined: tools that were defined inside the conversation.
     :ivar carried: characters of all states together.
+    :ivar count: blocks that were read, nested ones included; one of an unknown type counts as `UNKNOWN`.
     """
 
     loaded: set[str] = field(factory=set)
     removed: set[str] = field(factory=set)
     defined: list[Tool] = field(factory=list)
     carried: int = 0
+    count: int = 0
 
-    def read(self, content: str | list[wire.Raw] | None, path: str, *, states: bool = False) -> list[Piece]:
+    def read(
+        self, content: str | list[wire.Raw] | None, path: str, *, states: bool = False, first: int = 0
+    ) -> list[Piece]:
         """Read a content field; empty text is left out. Raises `WireError` with the path of what is wrong.
 
-        ``states``: it is an assistant message's, the only place where a backend's state means something.
+        ``states``: it is an assistant message's, the only place where a backend's state means something. ``first``: the
+        index of the first block, where these are not all.
         """
         if isinstance(content, str):
+            self.count += 1
             return [TextPart(content)] if content else []
         pieces: list[Piece] = []
-        for index, raw in enumerate(content or ()):
+        self.count += len(content or ())
+        for index, raw in enumerate(content or (), first):
             where = f"{path}.{index}"
             block = wire.decode_block(raw, where)
             if isinstance(block, TextBlock):
@@ -173,6 +183,7 @@ class BlockReader:
         return _headed(f"[search result] {head}".rstrip(), self._parts(block.content, f"{path}.content"))
 
     def _unknown(self, block: UnknownBlock) -> list[Piece]:
+        self.count += UNKNOWN - 1
         if block.kind in UNSAID:
             return []
         if len(block.raw) <= LARGEST:

@@ -10,20 +10,34 @@ from __future__ import annotations
 from typing import Any, Final
 
 from claude_bridge.core.anthropic import MessagesRequest
+from claude_bridge.core.messages.reading import reading_of
 from claude_bridge.core.openai import ChatMessage, MarkedTextPart, TextPart
 
 _MARK: Final = b'"cache_control"'
 """As a key of a block; inside a text the quotes would be escaped."""
+
+_LOOKED: Final = 16
+"""Bytes behind a key in which its colon stands."""
 
 _RECENT: Final = 2
 """Ends of what was said to the model: the last is to be remembered, the one before was, by the request before. With
 the system prompt's that is one mark fewer than the four that Anthropic and DashScope take."""
 
 
+def marked(body: bytes) -> bool:
+    """Tell whether a request's JSON has a mark anywhere; a text may talk of them."""
+    at = body.find(_MARK)
+    while at >= 0:
+        at += len(_MARK)
+        if body[at : at + _LOOKED].lstrip().startswith(b":"):
+            return True
+        at = body.find(_MARK, at)
+    return False
+
+
 def asked(request: MessagesRequest) -> bool:
     """Tell whether the client marks anything."""
-    contents = [request.system, *(message.content for message in request.messages)]
-    return any(_MARK in bytes(raw) for content in contents if isinstance(content, list) for raw in content)
+    return reading_of(request).marked
 
 
 def put(messages: list[ChatMessage]) -> None:

@@ -64,7 +64,7 @@ def write(request: MessagesRequest, target: Target, documents: Mapping[str, str]
     # A template that insists on turns knows no system message but the first.
     inline = target.system_messages == "inline"
     policy: SystemMessages = "fold" if inline and target.alternate else target.system_messages
-    conversation = read(request.messages, policy, strip_attribution=target.strip_attribution)
+    conversation = read(request, policy, strip_attribution=target.strip_attribution)
     system = system_text(request.system, strip_attribution=target.strip_attribution)
     chat = ChatMessages(target, documents, conversation.carried - MOST_STATE)
     messages = chat.build(conversation.turns, "\n\n".join(filter(None, (system, *conversation.leading))))

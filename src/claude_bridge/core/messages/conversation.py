@@ -7,15 +7,15 @@ message nowhere but first gets them there, on its owner's word (``system_message
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from attrs import define, field
 
 from claude_bridge.core import wire
-from claude_bridge.core.anthropic import InputMessage, Tool
+from claude_bridge.core.anthropic import MessagesRequest, Tool
 from claude_bridge.core.messages.blocks import BlockReader, Piece, ToolResult, text_of
 from claude_bridge.core.messages.capabilities import rejected
+from claude_bridge.core.messages.reading import reading_of
 from claude_bridge.core.openai import FilePart, ImagePart, TextPart
 from claude_bridge.core.traits import SystemMessages
 
@@ -69,29 +69,24 @@ class Conversation:
     carried: int
 
 
-def read(messages: Iterable[InputMessage], policy: SystemMessages, *, strip_attribution: bool = False) -> Conversation:
-    """Decode the messages and merge them to turns; system messages go where the policy says.
+def read(request: MessagesRequest, policy: SystemMessages, *, strip_attribution: bool = False) -> Conversation:
+    """Merge a request's messages to turns; system messages go where the policy says.
 
     Folded: into the user turn that they directly follow, else in front of the next user turn's text, else a user
     turn of their own. Raises `WireError` with the path of what is wrong, `InvalidRequest` for a system message where
     the policy is to refuse it: the client folds them itself then (claude-code-client 6).
     """
-    reader = BlockReader()
+    reading = reading_of(request).whole()
     merging = _Merging(policy)
-    for index, message in enumerate(messages):
-        role = message.role
-        if role not in {"user", "assistant", "system"}:
-            raise wire.WireError(f"messages.{index}.role: Input should be 'user', 'assistant' or 'system'")
-        if role == "system" and policy == "reject":
+    for index, entry in enumerate(reading.entries):
+        if entry.role != "system":
+            merging.add(entry.role, entry.pieces)
+        elif policy == "reject":
             raise rejected("mid_conv_system", f"messages.{index}.role: Input should be 'user' or 'assistant'")
-        pieces = reader.read(message.content, f"messages.{index}.content", states=role == "assistant")
-        if role == "system":
-            merging.add_system(_without_attribution(pieces) if strip_attribution else pieces)
         else:
-            merging.add(role, pieces)
+            merging.add_system(_without_attribution(entry.pieces) if strip_attribution else entry.pieces)
     turns = merging.settled()
-    loaded, removed = frozenset(reader.loaded), frozenset(reader.removed)
-    return Conversation(turns, loaded, removed, reader.defined, merging.leading, reader.carried)
+    return Conversation(turns, reading.loaded, reading.removed, reading.defined, merging.leading, reading.carried)
 
 
 @define

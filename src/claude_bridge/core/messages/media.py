@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import Final
 
 from attrs import frozen
 
-from claude_bridge.core import wire
 from claude_bridge.core.anthropic import MessagesRequest
-from claude_bridge.core.messages.blocks import BlockReader, Piece, ToolResult
 from claude_bridge.core.messages.capabilities import rejected
+from claude_bridge.core.messages.reading import reading_of
 from claude_bridge.core.openai import FilePart, ImagePart, Part, TextPart
 from claude_bridge.core.traits import Traits
 
 NO_IMAGE: Final = "[image omitted: this model cannot see images]"
 PDF: Final = "application/pdf"
 NO_DOCUMENTS: Final[Mapping[str, str]] = {}
-_DOCUMENT: Final = b'"document"'
-"""In every document block; inside a text the quotes would be escaped."""
 
 
 @frozen
@@ -64,31 +60,10 @@ def document_text(part: FilePart, documents: Mapping[str, str]) -> str:
 
 
 def pdfs(request: MessagesRequest) -> list[str]:
-    """Give the base64 texts of all PDF documents that the model would see, each once, in their order.
-
-    Only blocks that look as if they held a document are read; what is malformed is told later, by who translates.
-    """
-    found: dict[str, None] = {}
-    for message in request.messages:
-        if message.role == "assistant" or isinstance(message.content, str):
-            continue  # an assistant's message cannot carry documents: a note stands for them
-        for raw in message.content:
-            if _DOCUMENT in bytes(raw):
-                found |= dict.fromkeys(_pdfs(raw))
-    return list(found)
-
-
-def _pdfs(raw: wire.Raw) -> list[str]:
-    with contextlib.suppress(wire.WireError):
-        parts = [part for part in flat(BlockReader().read([raw], "")) if isinstance(part, FilePart)]
-        taken = [taken_apart(part.file.file_data) for part in parts]
-        return [data for media_type, data in taken if media_type == PDF]
-    return []
-
-
-def flat(pieces: list[Piece]) -> list[Piece]:
-    """Give the pieces with tool results replaced by what is in them."""
-    return [inner for piece in pieces for inner in (piece.content if isinstance(piece, ToolResult) else (piece,))]
+    """Return the base64 texts of all PDF documents that the model would see, each once, in their order."""
+    files = [part for part in reading_of(request).whole().media if isinstance(part, FilePart)]
+    taken = [taken_apart(part.file.file_data) for part in files]
+    return list(dict.fromkeys(data for media_type, data in taken if media_type == PDF))
 
 
 def taken_apart(url: str) -> tuple[str, str]:

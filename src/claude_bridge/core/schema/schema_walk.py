@@ -51,13 +51,14 @@ class Walk:
     """One schema on its way through a level.
 
     :ivar removed: the keys that were taken out or replaced.
+    :ivar nodes: the subschemas gone through.
     """
 
     root: Node
     shape: Shape
     removed: set[str] = field(factory=set, init=False)
     _open: list[str] = field(factory=list, init=False)
-    _nodes: int = field(default=0, init=False)
+    nodes: int = field(default=0, init=False)
 
     def schema(self, value: Any, depth: int) -> Any:  # noqa: ANN401 - a schema, or whatever stands in its place
         """Give a schema its form. Raises `TooMuch`."""
@@ -67,8 +68,8 @@ class Walk:
             value = {"not": {}}
         if not isinstance(value, dict):
             return value
-        self._nodes += 1
-        if depth > DEEPEST or self._nodes > MOST_NODES:
+        self.nodes += 1
+        if depth > DEEPEST or self.nodes > MOST_NODES:
             raise TooMuch
         return self.shape(self, value, depth)
 

@@ -14,7 +14,6 @@ it brings back the results with it), and a model that goes on searching beyond t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from copy import copy
 from typing import Any, Final
 
 from attrs import define, evolve, field, frozen
@@ -39,6 +38,7 @@ from claude_bridge.core.events import (
     Usage,
 )
 from claude_bridge.core.ids import RandomBytes, token
+from claude_bridge.core.messages.reading import with_more
 from claude_bridge.core.search.searchtool import LONGEST_QUERY, NAME, SearchQuestion, SearchTool, is_search
 
 MOST_HITS: Final = 10
@@ -120,9 +120,8 @@ class Searching:
         """
         self._turn = self._new_turn(estimate)
         self._hidden, self._shared = {}, False
-        asked = copy(self.request)
+        asked = with_more(self.request, self._history)
         asked.tools = [self.tool.offered(tool) if is_search(tool) else tool for tool in asked.tools or ()]
-        asked.messages = [*asked.messages, *self._history]
         if self._history:
             asked.tool_choice = self._later_choice()
             if asked.max_tokens is not None and self._usage is not None:

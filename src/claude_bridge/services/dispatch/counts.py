@@ -19,6 +19,7 @@ from claude_bridge.services.dispatch.credentials import for_backend
 from claude_bridge.services.dispatch.plan import Choice, Planner
 from claude_bridge.services.interfaces import Counters, Documents
 from claude_bridge.services.learned import Learned
+from claude_bridge.services.pace import Pace
 
 
 @define(kw_only=True)
@@ -30,22 +31,27 @@ class PromptCounts:
     _learned: Learned
     _counters: Counters
     _documents: Documents
+    _pace: Pace
 
-    async def count(self, asked: MessagesRequest, credential: Secret | None) -> int:
+    async def count(self, asked: MessagesRequest, credential: Secret | None, body_bytes: int) -> int:
         """Count the input tokens of a request; raises `InvalidRequest` with the path of a malformed block.
 
-        A model that nothing can serve is counted too: Claude Code counts before it asks.
+        A model that nothing can serve is counted too: Claude Code counts before it asks. ``body_bytes``: the size of
+        the request, from which the tokens of a huge one are guessed.
         """
+        await self._pace.read(asked)
         try:
             choice = (await self._planner.plan(asked.model, credential))[0]
         except NotFound:
-            return counting.count(asked)
+            return counting.count(asked) if counting.is_countable(asked) else counting.quick(asked, body_bytes)
         backend = choice.backend.name
         target = self._learned.applied(backend, choice.target)
         texts = await self._texts(asked, target)
         counted = await self._counted(choice, target, asked, texts, credential)
         if counted is not None:
             return counted
+        if not counting.is_countable(asked):
+            return self._learned.estimate(backend, target.model, counting.quick(asked, body_bytes))
         carefully = counting.count(asked, strip_attribution=target.strip_attribution, documents=texts)
         return self._learned.counted(backend, target.model, carefully)
 

@@ -29,6 +29,7 @@ class Prompt:
     _windows: WindowWarnings
     texts: dict[str, str] = field(factory=dict, init=False)
     _as_texts: int = field(default=0, init=False)
+    _guessed: int | None = field(default=None, init=False)
 
     def unread(self, target: Target) -> list[str]:
         """Give the documents, in base64, that ``target`` wants as text and that were not read yet."""
@@ -63,12 +64,17 @@ class Prompt:
         roughly = self._rough(target)
         true = usage.prompt_tokens
         if preflight.teaches(target, rough=roughly, true=true):
-            self._learned.prompt_counted(backend, target.model, roughly, usage, lambda: self._count(target))
+            carefully = (lambda: self._count(target)) if counting.is_countable(self._request) else None
+            self._learned.prompt_counted(backend, target.model, roughly, usage, carefully)
 
     def _rough(self, target: Target) -> int:
         """Guess it from its size, with documents as ``target`` gets them."""
-        return max(0, self._facts.estimate + self._as_texts) if target.pdf == "text" else self._facts.estimate
+        if self._guessed is None:
+            self._guessed = counting.quick(self._request, self._facts.body_bytes)
+        return max(0, self._guessed + self._as_texts) if target.pdf == "text" else self._guessed
 
     def _count(self, target: Target) -> int:
-        """Count it with care: about 10 ms for a large conversation."""
+        """Count it with care: about 10 ms for a large conversation; a huge one is guessed from its size."""
+        if not counting.is_countable(self._request):
+            return self._rough(target)
         return counting.count(self._request, strip_attribution=target.strip_attribution, documents=self.texts)

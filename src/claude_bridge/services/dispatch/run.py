@@ -28,7 +28,9 @@ from claude_bridge.core.faults.failures import UpstreamFailure
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.reasoning import wanted
 from claude_bridge.core.request import Translation
+from claude_bridge.core.schema.schemas import Shaping
 from claude_bridge.core.target import Target
+from claude_bridge.core.traits import SchemaLevel
 from claude_bridge.services.detection import Detection
 from claude_bridge.services.dispatch.attempt import Attempt
 from claude_bridge.services.dispatch.books import Books
@@ -49,6 +51,7 @@ from claude_bridge.services.interfaces import (
     UpstreamClient,
 )
 from claude_bridge.services.learned import Learned
+from claude_bridge.services.pace import Pace
 from claude_bridge.services.windows import WindowWarnings
 
 SHORTEST_SECRET: Final = 8
@@ -72,6 +75,7 @@ class Services:
     detection: Detection
     documents: Documents
     windows: WindowWarnings
+    pace: Pace
     search: SearchEngine | None
     seconds: Callable[[], float]
     unix_time: Callable[[], float]
@@ -110,6 +114,7 @@ class Run:
     _attempt: Attempt | None = field(default=None, init=False)
     _admission: Admission | None = field(default=None, init=False)
     _tries: Tries = field(factory=Tries, init=False)
+    _shaped: set[SchemaLevel] = field(factory=set, init=False)
     _said: bool = field(default=False, init=False)
     _reason: str = field(default="", init=False)
     _ended: bool = field(default=False, init=False)
@@ -133,6 +138,11 @@ class Run:
 
     def start(self) -> None:
         """Begin; everything else reaches the client through the downstream."""
+        services = self._services
+        self._wait_for(Deferred.fromCoroutine(services.pace.read(self._request)), lambda _: self._begin())
+
+    def _begin(self) -> None:
+        """Go on once the request is read."""
         services = self._services
         try:
             self._detours = detours(self._request, services.search, services.config.limits, services.random_bytes)
@@ -250,8 +260,9 @@ class Run:
     def _try(self) -> None:
         """Start an attempt at the current choice. This is a top of the request: nothing escapes it."""
         try:
-            if self._choice is not None and not self._reads_documents(self._choice):
-                self._attempt_at(self._choice)
+            choice = self._choice
+            if choice is not None and not (self._reads_documents(choice) or self._shapes_schemas(choice)):
+                self._attempt_at(choice)
         except BridgeError as error:
             self._attempt_over(error.outcome, None, error)
             self._fail_over(error)
@@ -288,10 +299,27 @@ class Run:
         self._wait_for(gatherResults(map(self._services.documents.text, unread), consumeErrors=True), read)
         return True
 
+    def _shapes_schemas(self, choice: Choice) -> bool:
+        """Begin to shape the schemas of the tools, and tell whether that takes more than a moment."""
+        level = self._applied(choice).schema
+        if level == "none" or level in self._shaped:
+            return False
+        self._shaped.add(level)
+        shaping = Shaping([tool.input_schema for tool in self._request.tools or ()], level)
+        if shaping.step():
+            return False
+        self._announce(choice, self._prompt.estimate(choice.backend.name, choice.target))
+        self._wait_for(Deferred.fromCoroutine(self._services.pace.finish(shaping.step)), lambda _: self._try())
+        return True
+
+    def _applied(self, choice: Choice) -> Target:
+        """Return the choice's target with all that was learned, in this request and before."""
+        return self._tries.applied(self._services.learned.applied(choice.backend.name, choice.target))
+
     def _attempt_at(self, choice: Choice) -> None:
         self._reason = ""
         services, backend = self._services, choice.backend.name
-        target = self._target = self._tries.applied(services.learned.applied(backend, choice.target))
+        target = self._target = self._applied(choice)
         self._prompt.check(backend, target)
         credential = for_backend(choice.backend, services.config.server.credentials, self._credential)
         estimate = self._prompt.estimate(backend, target)

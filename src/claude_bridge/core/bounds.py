@@ -1,0 +1,50 @@
+"""How much one request may hold: counts above those of any real client, below what would keep others waiting.
+
+`claude_bridge.config.schema.Limits` has them as options. Each is checked before the work that it bounds is done.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import frozen
+
+from claude_bridge.core.anthropic import MessagesRequest
+from claude_bridge.core.errors import InvalidRequest
+
+
+@frozen(kw_only=True)
+class Bounds:
+    """The most that a request may have. The names are those of the options.
+
+    :ivar max_blocks: content blocks, those inside tool results included; one of a type that is not known here counts
+        as `claude_bridge.core.messages.reading.UNKNOWN` blocks.
+    :ivar max_schema_nodes: JSON objects in the schemas of all tools together.
+    """
+
+    max_messages: int = 10_000
+    max_blocks: int = 20_000
+    max_tools: int = 2_000
+    max_schema_nodes: int = 100_000
+    max_images: int = 1_000
+
+    def check(self, field: str, what: str, count: int, key: str) -> None:
+        """Raise `InvalidRequest` if there are more than the option ``key`` allows."""
+        limit: int = getattr(self, key)
+        if count > limit:
+            raise InvalidRequest(f"{field}: at most {limit} {what} are accepted here ({key} in [limits])")
+
+    def check_request(self, request: MessagesRequest, body_bytes: int) -> None:
+        """Raise `InvalidRequest` for too many messages, tools or nodes of their schemas."""
+        self.check("messages", "messages", len(request.messages), "max_messages")
+        self.check("tools", "tools", len(request.tools or ()), "max_tools")
+        if body_bytes > SMALLEST_NODE * self.max_schema_nodes:  # a smaller body cannot hold so many
+            nodes = sum(bytes(tool.input_schema).count(b"{") for tool in request.tools or ())
+            self.check("tools", "JSON objects in their schemas", nodes, "max_schema_nodes")
+
+
+SMALLEST_NODE: Final = 2
+"""Bytes of ``{}``."""
+
+BOUNDS: Final = Bounds()
+"""The default."""

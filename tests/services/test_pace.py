@@ -1,0 +1,84 @@
+"""Tests for `claude_bridge.services.pace`."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+
+from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.messages.reading import STEP, reading_of
+from claude_bridge.services.pace import Pace
+from tests.core.asking import asked, text, user
+
+
+def outcome(deferred: Deferred[None]) -> list[object]:
+    """Return a list that gets the result once it is there."""
+    got: list[object] = []
+    deferred.addBoth(got.append)
+    return got
+
+
+class PaceTests:
+    """Work in turns."""
+
+    def test_small_work_at_once(self) -> None:
+        """What takes one step is done before anybody else has a turn: no timer is set for it."""
+        clock = Clock()
+        done = outcome(Deferred.fromCoroutine(Pace(clock).finish(lambda: True)))
+
+        assert done == [None]
+        assert clock.getDelayedCalls() == []
+
+    def test_turns_in_between(self) -> None:
+        """Between two steps the reactor turns once."""
+        clock, left = Clock(), [3]
+
+        def step() -> bool:
+            left[0] -= 1
+            return not left[0]
+
+        done = outcome(Deferred.fromCoroutine(Pace(clock).finish(step)))
+        assert (done, left) == ([], [2])
+        clock.advance(0)
+        assert (done, left) == ([], [1])
+        clock.advance(0)
+        assert (done, left) == ([None], [0])
+
+    def test_cancel(self) -> None:
+        """Who leaves meanwhile leaves no work and no timer behind."""
+        clock = Clock()
+        working: Deferred[None] = Deferred.fromCoroutine(Pace(clock).finish(lambda: False))
+        done = outcome(working)
+        working.cancel()
+
+        (failure,) = done
+        assert failure.check(CancelledError)  # type: ignore[attr-defined]
+        assert clock.getDelayedCalls() == []
+
+    def test_read(self) -> None:
+        """A large conversation is read in turns."""
+        clock, whole = Clock(), asked(user(*[text("a")] * (2 * STEP + 1)))
+        done = outcome(Deferred.fromCoroutine(Pace(clock).read(whole)))
+        assert done == []
+        clock.pump([0] * 5)
+
+        assert done == [None]
+        assert reading_of(whole).count == 2 * STEP + 1
+
+    def test_malformed(self) -> None:
+        """What cannot be read is the client's mistake."""
+        done = outcome(Deferred.fromCoroutine(Pace(Clock()).read(asked(user({"type": "text"})))))
+
+        assert done[0].check(InvalidRequest)  # type: ignore[attr-defined]
+        assert done[0].getErrorMessage() == "messages.0.content.0.text: Field required"  # type: ignore[attr-defined]
+
+    def test_step_that_fails(self) -> None:
+        """What a step raises comes out."""
+
+        def step() -> bool:
+            raise KeyError("x")
+
+        done = outcome(Deferred.fromCoroutine(Pace(Clock()).finish(step)))
+        with pytest.raises(KeyError):
+            done[0].raiseException()  # type: ignore[attr-defined]
