@@ -29,7 +29,7 @@ class BoundsTests:
         ("key", "least", "messages", "fields"),
         [
             ("max_messages", 3, [user("a"), assistant("b"), user("c")], {}),
-            ("max_blocks", 4, [user(text("a"), text("b")), assistant("c"), user("d")], {}),
+            ("max_blocks", 2, [user(text("a"), text("b")), assistant("c"), user("d")], {}),
             ("max_blocks", 5, [assistant(use("t")), user(result("t", [text("a"), text("b"), text("")]))], {}),
             ("max_blocks", 9, [user(text("a"), {"type": "novel"}, {"type": "novel"})], {}),
             ("max_tools", 2, [user("a")], {"tools": [tool("f"), tool("g")]}),

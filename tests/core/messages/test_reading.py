@@ -31,7 +31,7 @@ class ReadingTests:
 
         assert steps > 2
         assert texts(reading) == [[block["text"] for block in long], ["b"], ["c"]]
-        assert reading.count == len(long) + 2
+        assert reading.count == len(long)
 
     def test_many_short_messages(self) -> None:
         """Many messages are cut into steps as many blocks are."""

@@ -61,7 +61,7 @@ REASONED = [
 class LargeTests:
     """Requests that take long to prepare: others are answered in between."""
 
-    BLOCKS = [{"type": "text", "text": "a"}] * 3000  # noqa: RUF012 - never changed
+    BLOCKS = [{"type": "text", "text": "a"}] * 3000
 
     def test_many_blocks(self) -> None:
         """A long conversation is read in turns, and loses nothing by it."""

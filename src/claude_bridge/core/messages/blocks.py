@@ -107,7 +107,6 @@ class BlockReader:
         index of the first block, where these are not all.
         """
         if isinstance(content, str):
-            self.count += 1
             return [TextPart(content)] if content else []
         pieces: list[Piece] = []
         self.count += len(content or ())

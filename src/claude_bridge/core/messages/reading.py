@@ -52,12 +52,12 @@ class Reading:
     _next: int = field(default=0, init=False)
 
     def step(self) -> bool:
-        """Read about `STEP` blocks more and tell whether that was all.
+        """Read about `STEP` blocks and messages more and tell whether that was all.
 
         Raises `WireError` with the path of what is malformed, `InvalidRequest` for more than the bounds allow.
         """
-        before = self._blocks.count
-        while len(self.entries) < len(self._messages) and self._blocks.count - before < STEP:
+        enough = self._done + STEP
+        while len(self.entries) < len(self._messages) and self._done < enough:
             self._read_on(STEP)
         self._bounds.check("messages", "content blocks", self._blocks.count, "max_blocks")
         return len(self.entries) == len(self._messages)
@@ -102,8 +102,12 @@ class Reading:
 
     @property
     def count(self) -> int:
-        """Return the number of blocks so far; text without blocks is one."""
+        """Return the number of blocks so far."""
         return self._blocks.count
+
+    @property
+    def _done(self) -> int:
+        return self._blocks.count + len(self.entries)
 
     def _read_on(self, most: int) -> None:
         """Read a message, or of a long one the next part."""

@@ -306,10 +306,11 @@ class Run:
             return False
         self._shaped.add(level)
         shaping = Shaping([tool.input_schema for tool in self._request.tools or ()], level)
-        if shaping.step():
+        shaped = Deferred.fromCoroutine(self._services.pace.finish(shaping.step))
+        if shaped.called:
             return False
         self._announce(choice, self._prompt.estimate(choice.backend.name, choice.target))
-        self._wait_for(Deferred.fromCoroutine(self._services.pace.finish(shaping.step)), lambda _: self._try())
+        self._wait_for(shaped, lambda _: self._try())
         return True
 
     def _applied(self, choice: Choice) -> Target:
