@@ -1,4 +1,4 @@
-"""Measure the daemon: ``python -m benchmarks [SCENARIO ...] [--repeat N]``.
+"""Measure the daemon: ``python -m benchmarks [SCENARIO ...] [--repeat N]``, or ``python -m benchmarks stalls``.
 
 Every run has a new daemon, in front of a fake backend, all on loopback, and every answer is checked: the exit status
 is 1 if one was wrong. Goals are only printed, for a busy machine is nobody's mistake. Another gateway can be measured
@@ -21,14 +21,18 @@ from benchmarks.children import Gateway
 from benchmarks.load import Address
 from benchmarks.measure import Measured, run
 from benchmarks.scenarios import MOST_STREAMS, SCENARIOS, Scenario
+from benchmarks.stalls import run as stalls
 
 MOST_REPEATS = 20
 MOST_REQUESTS = 10_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run from the command line; give the exit status."""
-    options = _options(arguments)
+    """Run from the command line; return the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["stalls"]:
+        return stalls.main(given[1:])
+    options = _options(given)
     processes.allow_many_files()
     try:
         results = asyncio.run(_until_told(options))

@@ -26,8 +26,8 @@ STOP_SECONDS = 10.0
 _LOOK_SECONDS = 0.005
 """Between two looks at the daemon's log; as exact as the time to the first answer is."""
 
-_ROOT = Path(__file__).resolve().parent.parent
-"""Where the module of the backend is found."""
+ROOT = Path(__file__).resolve().parent.parent
+"""Where the modules of the children are found."""
 
 _TAIL = 2000
 """Characters of the log shown if the daemon does not start."""
@@ -54,7 +54,7 @@ async def backend(port: int) -> AsyncIterator[int]:
     """Run the fake backend and give its port; it also ends if this process does."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "benchmarks.backend", str(port), stdin=PIPE, stdout=PIPE,
-        cwd=_ROOT,
+        cwd=ROOT,
     )  # fmt: skip
     try:
         if process.stdout is None:
@@ -64,7 +64,7 @@ async def backend(port: int) -> AsyncIterator[int]:
             raise NotStarted("the fake backend ended at once")
         yield int(line)
     finally:
-        await _stop(process)
+        await stop(process)
 
 
 @asynccontextmanager
@@ -72,31 +72,33 @@ async def daemon(backend_port: int) -> AsyncIterator[Gateway]:
     """Run the real daemon, as a user does who has no configuration file."""
     with tempfile.TemporaryDirectory(prefix="claude-bridge-benchmark-") as folder:
         log = Path(folder) / "log"
-        started = time.monotonic()
-        process = await _twistd(log, {
+        began = time.monotonic()
+        environment = {
             "HOME": folder,
             "PATH": os.environ.get("PATH", os.defpath),
             "CLAUDE_BRIDGE_CONFIG": os.devnull,
             "BACKEND_URL": f"http://127.0.0.1:{backend_port}/v1",
             "HOST_PORT": "127.0.0.1:0",
-        })  # fmt: skip
+        }
+        program = Path(sys.prefix, "bin", "twistd")
+        command = (str(program), "--nodaemon", "--pidfile=", "claude-bridge")
+        process = await started(log, environment, *command, folder=log.parent)
         try:
-            address = await _announced(process, log)
-            yield Gateway(address=address, pids=(process.pid,), started=started)
+            address = await announced(process, log)
+            yield Gateway(address=address, pids=(process.pid,), started=began)
         finally:
-            await _stop(process)
+            await stop(process)
 
 
-async def _twistd(log: Path, environment: Mapping[str, str]) -> Process:
-    program = Path(sys.prefix) / "bin" / "twistd"
+async def started(log: Path, environment: Mapping[str, str], *command: str, folder: Path) -> Process:
+    """Start a program in ``folder`` whose output goes to ``log``."""
     with log.open("wb") as error:  # a file, for nobody would read a pipe meanwhile
         return await asyncio.create_subprocess_exec(
-            str(program), "--nodaemon", "--pidfile=", "claude-bridge",
-            env=environment, cwd=log.parent, stdin=DEVNULL, stdout=error, stderr=error,
-        )  # fmt: skip
+            *command, env=environment, cwd=folder, stdin=DEVNULL, stdout=error, stderr=error
+        )
 
 
-async def _announced(process: Process, log: Path) -> Address:
+async def announced(process: Process, log: Path) -> Address:
     """Wait for the line that says where the daemon listens."""
     limit = time.monotonic() + START_SECONDS
     while time.monotonic() < limit and process.returncode is None:
@@ -120,7 +122,7 @@ def _written(log: Path) -> str:
     return log.read_text(errors="replace")
 
 
-async def _stop(process: Process) -> None:
+async def stop(process: Process) -> None:
     """End a process: politely, then by force."""
     if process.returncode is not None:
         return

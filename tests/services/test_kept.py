@@ -6,6 +6,7 @@ import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 
 from claude_bridge.config.schema import Backend
@@ -55,7 +56,7 @@ class RestartTests:
     def test_ratios(self) -> None:
         """Counts are as true after a restart as before."""
         old = kept()
-        old.learned.prompt_counted("box", "m", 10_000, Usage(input_tokens=12_000), lambda: 11_000)
+        old.learned.prompt_counted("box", "m", 10_000, Usage(input_tokens=12_000), lambda: succeed(11_000))
         new = passed_on(old, kept()).learned
         assert new.estimate("box", "m", 1000) == 1200
         assert new.counted("box", "m", 1000) == 1091

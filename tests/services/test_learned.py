@@ -8,7 +8,9 @@ import pytest
 from attrs import evolve, fields
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
+from twisted.logger import LogEvent
 
 from claude_bridge.core.events import Usage
 from claude_bridge.core.target import Target
@@ -229,9 +231,9 @@ class AppliedTests:
         assert Note(overrides={"schema": "bare"}, slimmed=frozenset({"$id"})).kept() == {}
 
 
-def at(tokens: int) -> Callable[[], int]:
+def at(tokens: int) -> Callable[[], Deferred[int]]:
     """Count a prompt with care: always the same."""
-    return lambda: tokens
+    return lambda: succeed(tokens)
 
 
 class CountTests:
@@ -250,9 +252,9 @@ class CountTests:
         learned = Learned()
         asked: list[int] = []
 
-        def carefully() -> int:
+        def carefully() -> Deferred[int]:
             asked.append(1)
-            return 1000
+            return succeed(1000)
 
         for _ in range(101):
             learned.prompt_counted("b", "m", 3000, Usage(input_tokens=1000), carefully)
@@ -264,12 +266,20 @@ class CountTests:
         asked: list[int] = []
         for length in (3000, 3000, 3000, 3100, 3200, 3300, 3300, 6000, 3300, 3300):
 
-            def carefully(length: int = length) -> int:
+            def carefully(length: int = length) -> Deferred[int]:
                 asked.append(length)
-                return length
+                return succeed(length)
 
             learned.prompt_counted("b", "m", length, Usage(input_tokens=length), carefully)
         assert asked == [3000, 3000, 3000, 3200, 6000, 3300]
+
+    def test_fault_of_our_own(self, logged_failures: list[LogEvent]) -> None:
+        """A count that fails is logged and teaches nothing."""
+        learned = Learned()
+        learned.prompt_counted("b", "m", 3000, Usage(input_tokens=1200), lambda: fail(KeyError("x")))
+        assert learned.counted("b", "m", 1000) == 1000
+        assert len(logged_failures) == 1
+        logged_failures.clear()
 
     def test_is_never_nothing(self) -> None:
         """A prompt has at least one token."""

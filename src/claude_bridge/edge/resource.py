@@ -105,10 +105,9 @@ class Routes:
     async def count_tokens(self, request: BridgeRequest) -> None:
         """``POST /v1/messages/count_tokens``."""
         runtime = self._current()
-        body = request.take_body()
-        asked = messages.decode(body, counting=True, bounds=runtime.limits.bounds)
+        asked = messages.decode(request.take_body(), counting=True, bounds=runtime.limits.bounds)
         with _leaving_booked(runtime, request, "count_tokens"):
-            tokens = await runtime.dispatcher.counts.count(asked, request.known_as.credential, len(body))
+            tokens = await runtime.dispatcher.counts.count(asked, request.known_as.credential)
         write_json(request, wire.encode({"input_tokens": tokens}))
         runtime.answered(request, "count_tokens")
 

@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from attrs import asdict, define, evolve, field
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from claude_bridge.core.answer.finish import LARGEST_COUNT
 from claude_bridge.core.counts.tokens import rough
@@ -26,6 +29,8 @@ SAMPLED: Final = 50
 GROWN: Final = 0.05
 """A prompt that is by so much longer or shorter than the one last counted with care is counted too: it may be made of
 other stuff. In a conversation that costs little, for the counts of its older texts are remembered (`core.tokens`)."""
+
+_log = Logger()
 
 _DAY: Final = 86_400.0
 
@@ -136,6 +141,10 @@ class Note:
         """Give the seconds since then; a time to come is as far away as one that was: the clock was set."""
         return abs(self.used - then)
 
+    def counted(self, carefully: int, true: int, weight: float) -> None:
+        """Take our careful count of a prompt of which the backend told the true length."""
+        self.count_ratio = _averaged(self.count_ratio, true, carefully, weight)
+
     def mended(self, target: Target) -> Target:
         """Give ``target`` with the traits and the limit that refusals taught; see `Learned.applied`."""
         changes: dict[str, Any] = dict(self.overrides)
@@ -165,6 +174,10 @@ class Note:
     def restored(cls, values: Mapping[str, object]) -> Note:
         """Make a note of what `kept` gave, out of a file that anybody may have changed: what does not fit is new."""
         return cls(**{name: values[name] for name, fits in _KEPT.items() if name in values and fits(values[name])})  # type: ignore[arg-type]
+
+
+def _not_counted(failure: Failure) -> None:
+    _log.failure("a prompt could not be counted", failure, event="fault")
 
 
 def _unheard() -> None:
@@ -232,12 +245,9 @@ class Learned:
         return max(1, round(carefully * self.note(backend, model).count_ratio))
 
     def prompt_counted(
-        self, backend: str, model: str, roughly: int, usage: Usage, carefully: Callable[[], int] | None
+        self, backend: str, model: str, roughly: int, usage: Usage, carefully: Callable[[], Deferred[int]]
     ) -> None:
-        """Learn from a true count.
-
-        ``carefully`` counts the same prompt here, and is asked only now and then; None where it is too long for that.
-        """
+        """Learn from a true count; ``carefully`` counts the same prompt here, and is asked only now and then."""
         true = usage.prompt_tokens
         if usage.estimated or not true or roughly < rough(1000):
             return
@@ -247,10 +257,10 @@ class Learned:
         weight = max(_WEIGHT, 1 / (note.answers + 1))
         note.ratio = _averaged(note.ratio, true, roughly, weight)
         sampled = note.answers < _FIRST or note.answers % SAMPLED == 0 or _grown(note.counted_at, roughly)
-        if carefully is not None and sampled:
-            note.counted_at = roughly
-            note.count_ratio = _averaged(note.count_ratio, true, carefully(), weight)
         note.answers += 1
+        if sampled:
+            note.counted_at = roughly
+            carefully().addCallback(note.counted, true, weight).addErrback(_not_counted)
 
 
 def _window(note: Note, listed: int | None) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from claude_bridge.core.carrier import Carried, pack
-from claude_bridge.core.counts.counting import as_texts, count, quick
+from claude_bridge.core.counts.counting import Count, as_texts, count, quick
 from claude_bridge.core.counts.images import PDF_PAGE_TOKENS, UNKNOWN_IMAGE_TOKENS
 from claude_bridge.core.counts.tokens import (
     MESSAGE_TOKENS,
@@ -31,6 +31,25 @@ BIG_IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/
 def counted(*messages: object, **fields: object) -> int:
     """Count a request."""
     return count(asked(*messages, **fields))
+
+
+class StepTests:
+    """A count that is cut into steps."""
+
+    def test_same_as_at_once(self) -> None:
+        """A large request takes several steps and comes to the same number."""
+        whole = asked(user(*[text(f"{SAID} {number}") for number in range(2000)]), tools=[tool("f"), tool("g")])
+        stepwise = Count(whole)
+        steps = 1
+        while not stepwise.step():
+            steps += 1
+
+        assert steps > 2
+        assert stepwise.tokens == count(whole)
+
+    def test_small(self) -> None:
+        """A small one takes one step."""
+        assert Count(asked(user("a"))).step()
 
 
 class CountTests:
@@ -133,10 +152,8 @@ class QuickTests:
         both = asked(user(result("a", [text(SAID), BIG_IMAGE])))
         assert quick(both, 400_360) == rough(360) + REPLY_TOKENS + UNKNOWN_IMAGE_TOKENS
 
-    def test_malformed(self) -> None:
-        """A malformed block is somebody else's to refuse."""
-        broken = {"type": "image", "source": {"type": "base64", "data": "A" * 4000}}
-        assert quick(asked(user(broken)), 3600) == rough(3600) + REPLY_TOKENS
+    def test_talk_of_pictures(self) -> None:
+        """A text that talks of base64 is text."""
         assert quick(asked(user(text('"base64"' * 400))), 3600) == rough(3600) + REPLY_TOKENS
 
 

@@ -6,7 +6,9 @@ import json
 from base64 import b64encode
 
 import pytest
+from twisted.internet.task import Clock
 
+from claude_bridge.core.counts.counting import AT_ONCE
 from claude_bridge.core.errors import ContextOverflow
 from claude_bridge.core.events import Usage
 from claude_bridge.core.facts import facts
@@ -14,6 +16,7 @@ from claude_bridge.core.request import decode
 from claude_bridge.core.target import Target
 from claude_bridge.services.dispatch.prompt import Prompt
 from claude_bridge.services.learned import Learned
+from claude_bridge.services.pace import Pace
 from claude_bridge.services.windows import WindowWarnings
 from tests.services.dispatch.stage import DOCUMENT, asking
 
@@ -30,6 +33,7 @@ def prompt(text: object, learned: Learned | None = None, **more: object) -> Prom
         facts=facts(asked, {}, len(body)),
         learned=learned or Learned(),
         windows=WindowWarnings(),
+        pace=Pace(Clock()),
     )
 
 
@@ -58,11 +62,14 @@ class PromptTests:
         assert prompt(WORDS * 1000, learned).estimate("b", target) < before
         assert prompt(WORDS * 1000, learned).estimate("other", target) == before
 
+    def test_huge_prompt_is_guessed(self) -> None:
+        """A prompt of many MB is not counted while its sender waits, but refused all the same."""
+        with pytest.raises(ContextOverflow, match=r"prompt is too long: \d{6} tokens > \d+ maximum"):
+            prompt(WORDS * (AT_ONCE // len(WORDS) + 1)).check("b", SMALL)
+
     def test_documents(self) -> None:
         """Documents are wanted as text once, and only where the model takes no files."""
-        body = json.dumps(asking(messages=[{"role": "user", "content": [DOCUMENT]}])).encode()
-        asked = decode(body)
-        made = Prompt(request=asked, facts=facts(asked, {}, len(body)), learned=Learned(), windows=WindowWarnings())
+        made = prompt([DOCUMENT])
         assert made.unread(Target(model="m", pdf="file")) == []
         (data,) = made.unread(Target(model="m"))
         made.read({data: "text"})

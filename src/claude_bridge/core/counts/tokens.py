@@ -140,16 +140,22 @@ def text_tokens(text: str) -> int:
 
 @define
 class Tally:
-    """Adds up a request's tokens while somebody else walks it."""
+    """Adds up a request's tokens while somebody else walks it.
 
+    :ivar characters: of all texts so far, by which the work can be measured.
+    """
+
+    characters: int = field(default=0, init=False)
     _tokens: int = field(default=REPLY_TOKENS, init=False)
 
     def add_text(self, text: str) -> None:
         """Count text that the model reads as it is."""
+        self.characters += len(text)
         self._tokens += text_tokens(text)
 
     def add_json(self, raw: str) -> None:
         """Count a raw JSON text: a tool's schema, a call's input."""
+        self.characters += len(raw)
         self._tokens += _REMEMBERED.count(estimate_json, raw)
 
     def add_image(self, media_type: str, data: str) -> None:

@@ -11,7 +11,7 @@ from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.core import request
 from claude_bridge.core.anthropic import MessagesRequest
-from claude_bridge.core.counts import counting
+from claude_bridge.core.counts.counting import Count
 from claude_bridge.core.errors import AuthenticationFailed, InvalidRequest, NotFound
 from claude_bridge.core.messages import media
 from claude_bridge.core.target import Target
@@ -33,27 +33,28 @@ class PromptCounts:
     _documents: Documents
     _pace: Pace
 
-    async def count(self, asked: MessagesRequest, credential: Secret | None, body_bytes: int) -> int:
+    async def count(self, asked: MessagesRequest, credential: Secret | None) -> int:
         """Count the input tokens of a request; raises `InvalidRequest` with the path of a malformed block.
 
-        A model that nothing can serve is counted too: Claude Code counts before it asks. ``body_bytes``: the size of
-        the request, from which the tokens of a huge one are guessed.
+        A model that nothing can serve is counted too: Claude Code counts before it asks.
         """
         await self._pace.read(asked)
         try:
             choice = (await self._planner.plan(asked.model, credential))[0]
         except NotFound:
-            return counting.count(asked) if counting.is_countable(asked) else counting.quick(asked, body_bytes)
+            return await self._carefully(Count(asked))
         backend = choice.backend.name
         target = self._learned.applied(backend, choice.target)
         texts = await self._texts(asked, target)
         counted = await self._counted(choice, target, asked, texts, credential)
         if counted is not None:
             return counted
-        if not counting.is_countable(asked):
-            return self._learned.estimate(backend, target.model, counting.quick(asked, body_bytes))
-        carefully = counting.count(asked, strip_attribution=target.strip_attribution, documents=texts)
+        carefully = await self._carefully(Count(asked, texts, target.strip_attribution))
         return self._learned.counted(backend, target.model, carefully)
+
+    async def _carefully(self, count: Count) -> int:
+        await self._pace.finish(count.step)
+        return count.tokens
 
     async def _texts(self, asked: MessagesRequest, target: Target) -> Mapping[str, str]:
         """Give the text of each document that would be sent as text."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from attrs import define, field
+from twisted.internet.defer import Deferred
 
 from claude_bridge.core.anthropic import MessagesRequest
 from claude_bridge.core.counts import counting, preflight
+from claude_bridge.core.counts.counting import Count
 from claude_bridge.core.events import Usage
 from claude_bridge.core.facts import Facts
 from claude_bridge.core.messages import media
 from claude_bridge.core.target import Target
-from claude_bridge.services.learned import Learned
+from claude_bridge.services.learned import Learned, Note
+from claude_bridge.services.pace import Pace
 from claude_bridge.services.windows import WindowWarnings
 
 
@@ -27,6 +30,7 @@ class Prompt:
     _facts: Facts
     _learned: Learned
     _windows: WindowWarnings
+    _pace: Pace
     texts: dict[str, str] = field(factory=dict, init=False)
     _as_texts: int = field(default=0, init=False)
     _guessed: int | None = field(default=None, init=False)
@@ -49,12 +53,13 @@ class Prompt:
     def check(self, backend: str, target: Target) -> None:
         """Raise `ContextOverflow` if it surely does not fit; warn once where nobody would say that it does not."""
         self._windows.check(backend, target)
+        known = self._learned.note(backend, target.model)
         refused = preflight.refusal(
             target,
             rough=self._rough(target),
             max_tokens=self._request.max_tokens,
-            known=self._learned.note(backend, target.model),
-            count=lambda: self._count(target),
+            known=known,
+            count=lambda: self._count(known, target),
         )
         if refused is not None:
             raise refused
@@ -64,8 +69,7 @@ class Prompt:
         roughly = self._rough(target)
         true = usage.prompt_tokens
         if preflight.teaches(target, rough=roughly, true=true):
-            carefully = (lambda: self._count(target)) if counting.is_countable(self._request) else None
-            self._learned.prompt_counted(backend, target.model, roughly, usage, carefully)
+            self._learned.prompt_counted(backend, target.model, roughly, usage, lambda: self._counted(target))
 
     def _rough(self, target: Target) -> int:
         """Guess it from its size, with documents as ``target`` gets them."""
@@ -73,8 +77,13 @@ class Prompt:
             self._guessed = counting.quick(self._request, self._facts.body_bytes)
         return max(0, self._guessed + self._as_texts) if target.pdf == "text" else self._guessed
 
-    def _count(self, target: Target) -> int:
-        """Count it with care: about 10 ms for a large conversation; a huge one is guessed from its size."""
-        if not counting.is_countable(self._request):
-            return self._rough(target)
+    def _counted(self, target: Target) -> Deferred[int]:
+        """Count it with care, in turns."""
+        count = Count(self._request, self.texts, target.strip_attribution)
+        return Deferred.fromCoroutine(self._pace.finish(count.step)).addCallback(lambda _: count.tokens)
+
+    def _count(self, known: Note, target: Target) -> int:
+        """Count it with care now: about 10 ms for a large conversation; a huge one is guessed from its size."""
+        if self._facts.body_bytes > counting.AT_ONCE:
+            return round(self._rough(target) * known.ratio / known.count_ratio)
         return counting.count(self._request, strip_attribution=target.strip_attribution, documents=self.texts)

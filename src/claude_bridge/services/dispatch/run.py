@@ -134,7 +134,13 @@ class Run:
     @_prompt.default
     def _measured(self) -> Prompt:
         services = self._services
-        return Prompt(request=self._request, facts=self._facts, learned=services.learned, windows=services.windows)
+        return Prompt(
+            request=self._request,
+            facts=self._facts,
+            learned=services.learned,
+            windows=services.windows,
+            pace=services.pace,
+        )
 
     def start(self) -> None:
         """Begin; everything else reaches the client through the downstream."""
