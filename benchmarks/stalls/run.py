@@ -77,7 +77,16 @@ class Backend:
 async def measure(one: Input, repeat: int) -> Row:
     """Send an input so many times and watch the turns."""
     request, answer = one.make()
-    backend, longest, told = Backend(), [], ""
+    longest, told = [], ""
+    for _ in range(repeat):
+        seconds, told = await _once(one, request, answer)
+        longest.append(seconds)
+    return Row(one.name, tuple(longest), told)
+
+
+async def _once(one: Input, request: bytes, answer: bytes) -> tuple[float, str]:
+    """Send an input to a new daemon, which remembers nothing of it; return its longest turn and the answer's start."""
+    backend = Backend()
     async with backend.listening(), _daemon(backend.port) as (address, turns):
         await _sent(address, WARM_UP)
         await asyncio.sleep(SETTLE_SECONDS)
@@ -86,11 +95,9 @@ async def measure(one: Input, repeat: int) -> Row:
             backend.models = answer
         else:
             backend.answer = answer
-        for turn in range(repeat):
-            told = await _sent(address, request % (b"key-%d" % turn) if one.listed else request)
-            await asyncio.sleep(SETTLE_SECONDS)
-            longest.append(max(turns.new(), default=0.0))
-    return Row(one.name, tuple(longest), told)
+        told = await _sent(address, request)
+        await asyncio.sleep(SETTLE_SECONDS)
+        return max(turns.new(), default=0.0), told
 
 
 @define

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages.reading import STEP, reading_of
-from claude_bridge.services.pace import Pace
+from claude_bridge.services.pace import HUGE, Pace
 from tests.core.asking import asked, text, user
 
 
@@ -66,6 +66,16 @@ class PaceTests:
 
         assert done == [None]
         assert reading_of(whole).count == 2 * STEP + 1
+
+    def test_huge(self) -> None:
+        """A huge request is decoded, read and translated in turns of their own."""
+        clock, whole = Clock(), asked(user("a"))
+        done = outcome(Deferred.fromCoroutine(Pace(clock).read(whole, HUGE + 1)))
+        assert (done, reading_of(whole).entries) == ([], [])
+        clock.advance(0)
+
+        assert done == [None]
+        assert len(reading_of(whole).entries) == 1
 
     def test_malformed(self) -> None:
         """What cannot be read is the client's mistake."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from attrs import define
 from twisted.internet.defer import Deferred
@@ -12,6 +13,9 @@ from claude_bridge.core import wire
 from claude_bridge.core.anthropic import MessagesRequest
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages.reading import reading_of
+
+HUGE: Final = 2 << 20
+"""Bytes of a request: decoding, reading and writing a text take some 2 ms a MB each, of nothing but escapes 5 ms."""
 
 Step = Callable[[], bool]
 """Does a part of some work, of a few milliseconds, and returns whether that was all of it."""
@@ -28,12 +32,19 @@ class Pace:
         while not step():
             await self._next_turn()
 
-    async def read(self, request: MessagesRequest) -> None:
-        """Read a request's messages; raises `InvalidRequest` for what is malformed or more than is accepted."""
+    async def read(self, request: MessagesRequest, body_bytes: int = 0) -> None:
+        """Read a request's messages; raises `InvalidRequest` for what is malformed or more than is accepted.
+
+        ``body_bytes``: the size of the whole; a huge one is decoded, read and translated in turns of their own.
+        """
+        if body_bytes > HUGE:
+            await self._next_turn()
         try:
             await self.finish(reading_of(request).step)
         except wire.WireError as error:
             raise InvalidRequest(str(error)) from None
+        if body_bytes > HUGE:
+            await self._next_turn()
 
     def _next_turn(self) -> Deferred[None]:
         turn: Deferred[None] = Deferred(lambda _: call.cancel())

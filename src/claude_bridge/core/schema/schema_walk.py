@@ -16,7 +16,7 @@ Node = dict[str, Any]
 DEEPEST: Final = 64
 """Levels of nesting; real schemas have up to a dozen. Keeps Python's own stack small."""
 
-MOST_NODES: Final = 5000
+MOST_NODES: Final = 2500
 """Subschemas that come out. Real tools have up to some hundreds; references that are written out could multiply."""
 
 MAPS: Final = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})

@@ -145,7 +145,9 @@ class Run:
     def start(self) -> None:
         """Begin; everything else reaches the client through the downstream."""
         services = self._services
-        self._wait_for(Deferred.fromCoroutine(services.pace.read(self._request)), lambda _: self._begin())
+        self._wait_for(
+            Deferred.fromCoroutine(services.pace.read(self._request, self._facts.body_bytes)), lambda _: self._begin()
+        )
 
     def _begin(self) -> None:
         """Go on once the request is read."""
