@@ -260,10 +260,11 @@ class EncodeTests:
             (b'{"b":"x: y, z"}', '{"b":"x: y, z"}'),
             (b'{"b":1}', '{"b":1}'),
             (b'{"b": broken', '{"b": broken'),
+            (b"[ " + b" " * wire.MOST_COMPACTED + b"]", "[ " + " " * wire.MOST_COMPACTED + "]"),
         ],
     )
     def test_compact(self, raw: bytes, text: str) -> None:
-        """White space goes, the order of keys and what is in strings stay."""
+        """White space goes unless there is too much of all, the order of keys and what is in strings stay."""
         assert wire.compact(Raw(raw)) == text
 
     def test_present(self) -> None:
