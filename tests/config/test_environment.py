@@ -1,12 +1,19 @@
-"""The five variables."""
+"""The variables."""
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Mapping
 
+import pytest
+from attrs import evolve
+
+from claude_bridge.config.dump import dump
 from claude_bridge.config.environment import Overrides, describe_source, read_environment
-from claude_bridge.config.schema import Backend, Config
-from tests.config.files import config_of, mistakes
+from claude_bridge.config.load import parse
+from claude_bridge.config.problems import ConfigErrors
+from claude_bridge.config.schema import Backend, Config, Model, Route
+from claude_bridge.config.secret import Secret
+from tests.config.files import config_of, mistakes, reading
 
 FILE = """
 [server]
@@ -69,6 +76,110 @@ class AloneTests:
     def test_host_port(self, text: str, listen: str) -> None:
         """A port alone stays on this machine, a host is taken as it is."""
         assert config_of("", {"HOST_PORT": text}).server.listen == (listen,)
+
+
+class ContainerTests:
+    """Three more variables make a set-up without a file complete."""
+
+    ENVIRON: Mapping[str, str] = {
+        "BACKEND_URL": "http://vllm:8000/v1",
+        "BACKEND_API_KEY": "sk-1",
+        "MODEL": "zai-org/GLM-4.5",
+        "ALLOWED_HOSTS": "claude-bridge, host.docker.internal",
+    }
+
+    def test_key_model_and_hosts(self) -> None:
+        """They are the backend's own key, the model of every other name, and names that clients may use."""
+        config = config_of("", self.ENVIRON)
+
+        assert config.backends["default"].api_key == Secret("sk-1")
+        assert config.models == {
+            "zai-org/GLM-4.5": Model(alias="zai-org/GLM-4.5", name="zai-org/GLM-4.5", backend="default")
+        }
+        assert config.routes == {"default": Route(name="default", models=("zai-org/GLM-4.5",))}
+        assert config.server.allowed_hosts == ("claude-bridge", "host.docker.internal")
+
+    def test_other_models_are_still_listed(self) -> None:
+        """A MODEL does not hide the backend's other models, as a configured one in a file does."""
+        assert config_of("", self.ENVIRON).server.list_backend_models is True
+        assert config_of("").server.list_backend_models is None
+
+    def test_named_in_the_source(self) -> None:
+        """The start line names what was used; with a file they are none of it."""
+        source = "environment with BACKEND_URL, BACKEND_API_KEY, MODEL, ALLOWED_HOSTS"
+        assert config_of("", self.ENVIRON).source == source
+        assert (
+            parse("[log]\nlevel = info\n", self.ENVIRON, reading(), path="/c.ini").source == "/c.ini with BACKEND_URL"
+        )
+
+    def test_nothing_beside_a_file(self) -> None:
+        """Where a file is read they change nothing, and are not even looked at."""
+        wrong = {"BACKEND_API_KEY": "two words", "MODEL": "a b", "ALLOWED_HOSTS": "*"}
+        assert parse(FILE, wrong, reading(), path="/c.ini") == parse(FILE, {}, reading(), path="/c.ini")
+
+    def test_key_from_a_file(self) -> None:
+        """The key may lie in a file, as containers bring secrets."""
+        config = config_of("", {"BACKEND_API_KEY": "file:/run/secrets/key"}, {"/run/secrets/key": b"sk-2\n"})
+        assert config.backends["default"].api_key == Secret("sk-2")
+
+    def test_mistakes(self) -> None:
+        """Each wrong one is told, without its value."""
+        lines = mistakes("", {"BACKEND_API_KEY": "two words", "MODEL": "a b", "ALLOWED_HOSTS": "good,*"})
+        assert [line.split(":")[0] for line in lines] == [
+            "[environment] BACKEND_API_KEY",
+            "[environment] MODEL",
+            "[environment] ALLOWED_HOSTS",
+        ]
+        assert "words" not in lines[0]
+
+    def test_nobody_else_spends_the_key(self) -> None:
+        """A listener for everybody is refused while there is a key to spend, with all that can be done."""
+        (line,) = mistakes("", {**self.ENVIRON, "HOST_PORT": "0.0.0.0:8080"})
+        assert line.startswith("[environment] HOST_PORT: tcp:8080:interface=0.0.0.0 can be reached from other machines")
+        for way in ("127.0.0.1 only", "set no BACKEND_API_KEY", "credentials = keys", "allow_open = yes"):
+            assert way in line
+        without = {name: value for name, value in self.ENVIRON.items() if name != "BACKEND_API_KEY"}
+        assert mistakes("", {**without, "HOST_PORT": "0.0.0.0:8080"}) == []
+
+    def test_dump(self) -> None:
+        """The dump shows them as the sections that they stand for, the key as stars, and can be loaded."""
+        text = dump(config_of("", self.ENVIRON))
+        assert "MODEL, ALLOWED_HOSTS\n" in text
+        assert "[model:zai-org/GLM-4.5]\nbackend = default\n" in text
+        assert "api_key = ***\n" in text
+        assert config_of(text.replace("***", "sk-1")) == evolve(config_of("", self.ENVIRON), source="environment")
+
+
+class ListenTests:
+    """`--listen` wins over the variable and the file."""
+
+    @pytest.mark.parametrize(
+        ("text", "listen"),
+        [
+            ("8080", "tcp:8080:interface=127.0.0.1"),
+            ("0.0.0.0:9", "tcp:9:interface=0.0.0.0"),
+            ("[::1]:9", r"tcp:9:interface=\:\:1"),
+            ("tcp:9", "tcp:9"),
+            ("unix:/run/x.sock", "unix:/run/x.sock"),
+            ("haproxy:tcp:9:interface=127.0.0.1", "haproxy:tcp:9:interface=127.0.0.1"),
+        ],
+    )
+    def test_forms(self, text: str, listen: str) -> None:
+        """A port, a host with a port and an endpoint string are all understood."""
+        config = parse(FILE, {"HOST_PORT": "2"}, reading(), path="/c.ini", listen=text)
+        assert config.server.listen == (listen,)
+        assert config.source == "/c.ini with --listen"
+
+    @pytest.mark.parametrize("text", ["", "x", "99999", "onion:80:x", "tcp:", "a:b:c"])
+    def test_mistakes(self, text: str) -> None:
+        """Anything else is a mistake of the option's."""
+        with pytest.raises(ConfigErrors, match=r"^--listen: "):
+            parse("", {}, reading(), listen=text)
+
+    def test_same_rules(self) -> None:
+        """A listener beyond this machine is refused as it would be in the file."""
+        with pytest.raises(ConfigErrors, match=r"^--listen: tcp:1:interface=0\.0\.0\.0 can be reached"):
+            parse("[backend:b]\napi_key = k\n", {}, reading(), path="/c.ini", listen="0.0.0.0:1")
 
 
 class OverTheFileTests:

@@ -82,6 +82,13 @@ class ReferenceTests:
             "[route:default] models: no [model:*] of that name, did you mean glm?",
         ]
 
+    @pytest.mark.parametrize("environ", [{}, {"BACKEND_URL": "http://x/v1"}])
+    def test_no_backend_at_all(self, environ: dict[str, str]) -> None:
+        """Without any backend in the file that is said, and not the name of one that nobody wrote."""
+        assert mistakes("[model:m]\nbackend = x\n", environ) == [
+            "[model:m] backend: there is no [backend:*] at all: write [backend:x] with its url"
+        ]
+
     def test_reference_into_a_section_with_mistakes(self) -> None:
         """A backend with a mistake of its own still exists."""
         (line,) = mistakes("[backend:b]\nurl = x\n[model:m]\nbackend = b\n")

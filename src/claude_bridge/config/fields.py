@@ -17,6 +17,7 @@ from claude_bridge.config.expand import expand
 from claude_bridge.config.ini import Lines
 from claude_bridge.config.listeners import endpoint
 from claude_bridge.config.problems import not_allowed
+from claude_bridge.config.quotes import OFF, quoted
 from claude_bridge.config.secret import Secret
 from claude_bridge.config.secrets import HIDDEN, SecretSource
 
@@ -182,10 +183,7 @@ def read_field(attribute: Attribute[Any], lines: Lines, secrets: SecretSource) -
         return tuple(_each(lines, _entries(attribute, parse, alone=len(lines) == 1), secrets.environ))
     if len(lines) != 1:
         raise ValueError("takes one value, on one line" if lines else "has no value; leave the key out for its default")
-    (value,) = _each(lines, lambda text: [parse(text)], secrets.environ)
-    if attribute.validator is not None:
-        attribute.validator(None, attribute, value)
-    return value
+    return _each(lines, lambda text: [parse(text)], secrets.environ)[0]
 
 
 def _entries(attribute: Attribute[Any], parse: Parse, *, alone: bool) -> Callable[[str], list[Any]]:
@@ -216,6 +214,24 @@ def _each(lines: Lines, parse: Callable[[str], list[Any]], environ: Mapping[str,
 
 
 def _parser(attribute: Attribute[Any], secrets: SecretSource) -> Parse:
+    """Make the reader of one entry of a key. Of a value in quotes only these are blamed: the rest follows from them."""
+    parse = _plain_parser(attribute, secrets)
+
+    def read(text: str) -> object:
+        try:
+            value = parse(text)
+            if attribute.validator is not None and not is_list(attribute):
+                attribute.validator(None, attribute, value)
+        except ValueError:
+            if quoted(text):
+                raise ValueError(OFF) from None
+            raise
+        return value
+
+    return read
+
+
+def _plain_parser(attribute: Attribute[Any], secrets: SecretSource) -> Parse:
     kind = plain_type(attribute)
     if shape := attribute.metadata.get("shape"):
         return SHAPES[shape]

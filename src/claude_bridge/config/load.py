@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from attrs import evolve
 
+from claude_bridge.config.doubts import doubts, empty, nothing_found, unused
+from claude_bridge.config.environment import LISTEN_OPTION, Overrides, describe_source, read_environment
 from claude_bridge.config.environment import SECTION as ENVIRONMENT
-from claude_bridge.config.environment import describe_source, read_environment
 from claude_bridge.config.exposed import Mode, exposed, file_mode
 from claude_bridge.config.ini import read_ini
 from claude_bridge.config.problems import ConfigErrors, Problem
@@ -35,31 +36,45 @@ def read_file(path: str) -> bytes:
     return content
 
 
-def load(path: str | None, environ: Mapping[str, str], read: Read = read_file, mode: Mode = file_mode) -> Config:
-    """Give the configuration of the file at ``path``, or of the first file of the search order.
+def load(
+    path: str | None,
+    environ: Mapping[str, str],
+    read: Read = read_file,
+    mode: Mode = file_mode,
+    *,
+    listen: str | None = None,
+) -> Config:
+    """Return the configuration of the file at ``path``, or of the first file of the search order.
 
     ``$CLAUDE_BRIDGE_CONFIG`` must exist if it is set; then come ``claude-bridge.ini`` in
     ``$CONFIGURATION_DIRECTORY``, ``$XDG_CONFIG_HOME/claude-bridge`` and ``/etc/claude-bridge``. Without any, the
-    environment alone is the configuration. Raises `ConfigErrors` with every mistake.
+    environment alone is the configuration. ``listen``, the value of ``--listen``, wins over all of them. Raises
+    `ConfigErrors` with every mistake.
     """
-    required = path or environ.get("CLAUDE_BRIDGE_CONFIG")
+    found, content = _found(path or environ.get("CLAUDE_BRIDGE_CONFIG"), environ, read)
+    text = "" if found is None else _text(found, content)
+    config = parse(text, environ, read, path=found, listen=listen)
+    sections = read_ini(text).sections
+    warnings = [*doubts(config, sections)]
+    if found is None:
+        warnings += [] if environ.get("BACKEND_URL", "").strip() else [nothing_found(search_path(environ), config)]
+    else:
+        warnings += [*exposed(sections, found, mode), *unused(found, environ), *empty(found, sections, config)]
+    return evolve(config, warnings=_in_file_order(warnings, list(sections)))
+
+
+def _found(required: str | None, environ: Mapping[str, str], read: Read) -> tuple[str | None, bytes]:
+    """Return path and content of the file that counts."""
     if required:
-        return _loaded(required, _read(required, read), environ, read, mode)
+        return required, _read(required, read)
     for candidate in search_path(environ):
         try:
-            content = read(candidate)
+            return candidate, read(candidate)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
             raise _unreadable(candidate, error) from error
-        return _loaded(candidate, content, environ, read, mode)
-    return parse("", environ, read)
-
-
-def _loaded(path: str, content: bytes, environ: Mapping[str, str], read: Read, mode: Mode) -> Config:
-    text = _text(path, content)
-    config = parse(text, environ, read, path=path)
-    return evolve(config, warnings=exposed(read_ini(text).sections, path, mode))
+    return None, b""
 
 
 def search_path(environ: Mapping[str, str]) -> Iterator[str]:
@@ -75,21 +90,40 @@ def search_path(environ: Mapping[str, str]) -> Iterator[str]:
     yield from (str(PurePosixPath(folder) / FILE_NAME) for folder in folders)
 
 
-def parse(text: str, environ: Mapping[str, str], read: Read, *, path: str | None = None) -> Config:
-    """Give the configuration that ``text`` and ``environ`` describe. Raises `ConfigErrors` with every mistake."""
+def parse(
+    text: str, environ: Mapping[str, str], read: Read, *, path: str | None = None, listen: str | None = None
+) -> Config:
+    """Return the configuration that ``text`` and ``environ`` describe. Raises `ConfigErrors` with every mistake.
+
+    ``path``: where ``text`` was read; None: there is no file. ``listen``: the value of ``--listen``.
+    """
     ini = read_ini(text)
-    draft = structure(ini.sections, SecretSource(environ, read))
-    overrides, wrong = read_environment(environ)
+    secrets = SecretSource(environ, read)
+    draft = structure(ini.sections, secrets)
+    overrides, wrong = read_environment(environ, secrets if path is None else None, listen)
     config = complete(overrides.apply(draft.config))
-    listen_at = ("server", "listen") if overrides.listen is None else (ENVIRONMENT, "HOST_PORT")
-    rules = Rules(config, draft.broken, read, listen_at)
+    rules = Rules(
+        config,
+        draft.broken,
+        read,
+        listen_at=_listen_at(overrides, listen),
+        written=draft.config.backends,
+        alone=path is None and not text,
+    )
     problems = (*ini.problems, *draft.problems, *rules.problems(), *wrong)
     if problems:
         raise ConfigErrors(_in_file_order(problems, list(ini.sections)))
-    return evolve(config, source=describe_source(path, environ, draft.config))
+    return evolve(config, source=describe_source(path, environ, draft.config, listen=listen))
 
 
-def _in_file_order(problems: tuple[Problem, ...], sections: list[str]) -> tuple[Problem, ...]:
+def _listen_at(overrides: Overrides, listen: str | None) -> tuple[str, str]:
+    """Return section and key to blame for a listener."""
+    if listen is not None:
+        return "", LISTEN_OPTION
+    return ("server", "listen") if overrides.listen is None else (ENVIRONMENT, "HOST_PORT")
+
+
+def _in_file_order(problems: Sequence[Problem], sections: list[str]) -> tuple[Problem, ...]:
     order = {"": -1} | {name: number for number, name in enumerate(sections)}
     return tuple(sorted(dict.fromkeys(problems), key=lambda problem: order.get(problem.section, len(order))))
 

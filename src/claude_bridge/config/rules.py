@@ -24,12 +24,16 @@ class Rules:
 
     :ivar broken: the (section, key) that could not be read.
     :ivar listen_at: section and key where the listeners come from.
+    :ivar written: the backends that have a section; None: as many as there are.
+    :ivar alone: there is no file, so a person has variables to change and nothing else.
     """
 
     config: Config
     broken: Collection[tuple[str, str]]
     read: Read
     listen_at: tuple[str, str] = ("server", "listen")
+    written: Collection[str] | None = None
+    alone: bool = False
 
     def problems(self) -> Iterator[Problem]:
         """Give everything that breaks a rule."""
@@ -61,6 +65,13 @@ class Rules:
         return given or any(name.lower() in KEY_HEADERS for name, _ in backend.headers)
 
     def _remedy(self) -> str:
+        if self.alone:
+            return (
+                "whose users would spend BACKEND_API_KEY: listen on 127.0.0.1 only, or set no BACKEND_API_KEY, so that "
+                "each client sends the backend's key itself, or write a file that sets credentials = keys with a "
+                "[key:NAME] for each client, or allow_open = yes if only you can get there, as with a container's "
+                "port published on 127.0.0.1"
+            )
         whose = "whose users would spend the backend's own key"
         if self.config.server.credentials == "none":
             whose = "and with credentials = none anybody could use the backends"
@@ -90,7 +101,12 @@ class Rules:
             if not model.backend:
                 yield Problem(section, "backend", f"is needed where there are several, {suggestion('', backends)}")
             elif model.backend not in backends:
-                yield Problem(section, "backend", f"no [backend:*] of that name, {suggestion(model.backend, backends)}")
+                yield Problem(section, "backend", self._no_backend(model.backend))
+
+    def _no_backend(self, name: str) -> str:
+        if self.written is not None and not self.written:
+            return f"there is no [backend:*] at all: write [backend:{name}] with its url"
+        return f"no [backend:*] of that name, {suggestion(name, self.config.backends)}"
 
     def _route(self) -> Iterator[Problem]:
         models = self.config.models

@@ -1,0 +1,128 @@
+"""What is valid and probably not meant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claude_bridge.config.load import load
+from claude_bridge.config.quotes import OFF
+from tests.config.files import reading
+
+URL = "url = http://127.0.0.1:8000/v1\n"
+
+
+def warnings(text: str | None, environ: Mapping[str, str] | None = None) -> list[str]:
+    """Load ``/c.ini`` with this text, or no file at all, and return what is warned of."""
+    files = {} if text is None else {"/c.ini": text.encode(), "/k": b'"sk-1"\n'}
+    path = None if text is None else "/c.ini"
+    config = load(path, environ or {}, reading(files), lambda _path: 0o600)
+    return [str(warning) for warning in config.warnings]
+
+
+class QuotesTests:
+    """Quotes that became a part of a valid value."""
+
+    @pytest.mark.parametrize(
+        ("section", "key", "value"),
+        [
+            ("backend:b", "api_key", '"sk-abc"'),
+            ("backend:b", "api_key", "${K}"),
+            ("backend:b", "api_key", "file:/k"),
+            ("model:m", "name", "'zai-org/GLM'"),
+        ],
+    )
+    def test_valid_and_warned(self, section: str, key: str, value: str) -> None:
+        """A key or a name in quotes is one for itself, wherever it comes from; the file stays valid."""
+        assert warnings(f"[{section}]\n{key} = {value}\n", {"K": "'sk-1'"}) == [f"[{section}] {key}: {OFF}"]
+
+    def test_variables(self) -> None:
+        """Of a set-up without a file the variable is named."""
+        environ = {"BACKEND_URL": "http://x/v1", "BACKEND_API_KEY": '"k"', "MODEL": '"m"'}
+        assert warnings(None, environ) == [f"[environment] BACKEND_API_KEY: {OFF}", f"[environment] MODEL: {OFF}"]
+
+    def test_in_file_order(self) -> None:
+        """Warnings come in the order of the file."""
+        text = "[model:a]\nname = 'x'\n[backend:b]\napi_key = 'k'\n[model:c]\nname = 'y'\n"
+        assert [line.split("]")[0] for line in warnings(text)] == ["[model:a", "[backend:b", "[model:c"]
+
+
+class KeyTests:
+    """Keys that are no keys."""
+
+    @pytest.mark.parametrize("value", ["/etc/keys/x", "/run/secrets/chutes_key", "~/.keys/x", "./key", "../k"])
+    def test_path(self, value: str) -> None:
+        """A path without `file:` is no key."""
+        told = "looks like the path of a file and is taken as the key itself: did you mean file:/PATH?"
+        assert warnings(f"[backend:b]\napi_key = {value}\n") == [f"[backend:b] api_key: {told}"]
+
+    @pytest.mark.parametrize("value", ["os.environ/CHUTES_KEY", "env:CHUTES_KEY", "env.CHUTES_KEY", "{env:CHUTES_KEY}"])
+    def test_variable(self, value: str) -> None:
+        """How other tools name a variable is answered with how it is done here."""
+        (told,) = warnings(f"[backend:b]\napi_key = {value}\n")
+        assert told.endswith("did you mean ${CHUTES_KEY}?")
+
+    def test_bare_name(self) -> None:
+        """The name of a variable alone is not its value."""
+        (told,) = warnings("[web_search]\nengine = brave\napi_key = BRAVE_API_KEY\n")
+        assert told.startswith("[web_search] api_key: looks like the name of a variable")
+
+    @given(st.from_regex(r"(sk-[A-Za-z0-9_-]{8,40}|[A-Za-z0-9+/]{22,43}={0,2}|[0-9a-f]{8,64})", fullmatch=True))
+    def test_real_keys(self, key: str) -> None:
+        """Nothing is said of keys as vendors give them out, and none is repeated."""
+        told = "\n".join(warnings(f"[backend:b]\napi_key = {key}\n"))
+        assert key not in told
+        assert "path" not in told or key.startswith("/")
+
+
+class UrlTests:
+    """URLs that lead somewhere else."""
+
+    def test_file_and_variable(self) -> None:
+        """Section and key are named, or the variable."""
+        (told,) = warnings("[backend:b]\nurl = http://127.0.0.1:8000/v1/models\n")
+        assert (
+            told == "[backend:b] url: ends in /models, not the base of them all: did you mean http://127.0.0.1:8000/v1?"
+        )
+        (told,) = warnings(None, {"BACKEND_URL": "https://api.anthropic.com/v1"})
+        assert told.startswith("[environment] BACKEND_URL: is Anthropic's own API")
+        (told,) = warnings(f"[backend:b]\n{URL}", {"BACKEND_URL": "http://x/v1/messages"})
+        assert told.startswith("[environment] BACKEND_URL: ends in /messages")
+
+
+class NothingTests:
+    """Files that do nothing, and variables that a file takes the sense from."""
+
+    @pytest.mark.parametrize("text", ["", "\n# url = x\n", "[backend:default]\n[log]\n"])
+    def test_empty_file(self, text: str) -> None:
+        """A file that sets nothing is told so, with what holds instead."""
+        assert warnings(text) == ["/c.ini: sets nothing; the only backend is default, http://127.0.0.1:8000/v1"]
+
+    def test_no_file(self) -> None:
+        """A mistyped name of the file is seen: the places are named where one was looked for."""
+        (told,) = warnings(None, {"HOME": "/me"})
+        assert told == (
+            "no file was found (/me/.config/claude-bridge/claude-bridge.ini, /etc/claude-bridge/claude-bridge.ini) "
+            "and BACKEND_URL is not set; the only backend is default, http://127.0.0.1:8000/v1"
+        )
+        assert warnings(None, {"BACKEND_URL": "http://x/v1"}) == []
+
+    def test_unused_variables(self) -> None:
+        """Variables that count only without a file are told with what to set in it."""
+        environ = {"BACKEND_API_KEY": "k", "MODEL": "bad name", "ALLOWED_HOSTS": "", "BACKEND_URL": "http://x/v1"}
+        told = warnings("[server]\ncommit_after = 5\n", environ)
+        assert told == [
+            f"[environment] {name}: does nothing here: it counts only where no file is read, and /c.ini was; "
+            f"set {instead}"
+            for name, instead in (
+                ("BACKEND_API_KEY", "api_key in its [backend:NAME]"),
+                ("MODEL", "models in [route:default]"),
+            )
+        ]
+
+    def test_nothing_to_say(self) -> None:
+        """An ordinary file is not commented on."""
+        assert warnings(f"[backend:b]\n{URL}api_key = ${{K}}\n", {"K": "sk-1"}) == []
