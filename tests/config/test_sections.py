@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.config.sections import KINDS, find_kind
+from claude_bridge.config.sections import KINDS, find_kind, unknown_key
 
 
 class FindKindTests:
@@ -48,6 +48,19 @@ class FindKindTests:
             ("model:a b", "must not be empty or hold a space"),
             ("model:glm@claude-bridge", "must not end in @claude-bridge"),
             ("route:fast", r"the only route today is \[route:default\]"),
+            (
+                "route:think",
+                r"\[route:default\]: give that model a \[model:NAME\] of its own and choose it .* /model NAME",
+            ),
+            ("route:longContext", r"\[route:default\]: give that model a \[model:NAME\]"),
+            ("route:background", r"\[route:default\]: call a model's section \[model:haiku\]"),
+            ("route:webSearch", r"set an engine in \[web_search\]"),
+            ("price:glm", "this version has no such section: the log has the tokens"),
+            ("admin", "this version has no such section: GET /health"),
+            ("provider:chutes", r"did you mean \[backend:chutes\]"),
+            ("model_list", r"did you mean \[model:NAME\]"),
+            ("Router", r"did you mean \[route:default\]"),
+            ("general_settings", r"did you mean \[server\]"),
             ("", "unknown section"),
         ],
     )
@@ -55,6 +68,51 @@ class FindKindTests:
         """Anything else is refused with what was probably meant."""
         with pytest.raises(ValueError, match=message):
             find_kind(header)
+
+
+class UnknownKeyTests:
+    """A key that a section does not have."""
+
+    @pytest.mark.parametrize(
+        ("section", "word", "told"),
+        [
+            ("backend", "base_url", "unknown key, did you mean url?"),
+            ("backend", "api_base", "unknown key, did you mean url?"),
+            ("backend", "api_base_url", "unknown key, did you mean url?"),
+            ("backend", "baseurl", "unknown key, did you mean url?"),
+            ("backend", "apikey", "unknown key, did you mean api_key?"),
+            ("backend", "timeout", "unknown key, did you mean first_byte_timeout?"),
+            ("model", "model", "unknown key, did you mean name?"),
+            ("model", "models", "unknown key, did you mean name?"),
+            ("model", "ctx", "unknown key, did you mean context_window?"),
+            ("model", "num_ctx", "unknown key, did you mean context_window?"),
+            ("model", "context-length", "unknown key, did you mean context_window?"),
+            ("model", "max_model_len", "unknown key, did you mean context_window?"),
+            ("model", "max_tokens", "unknown key, did you mean max_output_tokens?"),
+            ("server", "port", "unknown key, did you mean listen?"),
+            ("server", "host", "unknown key, did you mean listen?"),
+            ("route", "model", "unknown key, did you mean models?"),
+            ("key", "api_key", "unknown key, did you mean secret?"),
+            ("backend", "ulr", "unknown key, did you mean url?"),
+        ],
+    )
+    def test_word_of_another_tool(self, section: str, word: str, told: str) -> None:
+        """What other tools call it is understood, and a typing mistake still is."""
+        assert unknown_key(word, KINDS[section]) == told
+
+    @pytest.mark.parametrize(
+        ("section", "word", "told"),
+        [
+            ("backend", "context_window", "context_window in [model:NAME]?"),
+            ("backend", "max_tokens", "max_output_tokens in [model:NAME]?"),
+            ("backend", "model", "name in [model:NAME] or models in [route:default]?"),
+            ("model", "base_url", "url in [backend:NAME] or url in [web_search]?"),
+            ("server", "log_level", "level in [log]?"),
+        ],
+    )
+    def test_another_section(self, section: str, word: str, told: str) -> None:
+        """A key that belongs into another section is sent there."""
+        assert unknown_key(word, KINDS[section]) == f"unknown key, did you mean {told}"
 
 
 class KeysTests:

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import Attribute, fields, frozen, resolve_types
 
-from claude_bridge.config import schema
+from claude_bridge.config import foreign_words, schema
 from claude_bridge.config.problems import nearest, suggestion
 from claude_bridge.core.facts import MARK
 
@@ -57,7 +57,7 @@ def _check_model(name: str) -> None:
 
 def _check_route(name: str) -> None:
     if name != "default":
-        raise ValueError("the only route today is [route:default]")
+        raise ValueError(f"the only route today is [route:default]: {foreign_words.instead_of_route(name)}")
 
 
 KINDS: Mapping[str, Kind] = {
@@ -89,6 +89,8 @@ def find_kind(section: str) -> tuple[Kind, str]:
         raise ValueError("there are no defaults for all sections: write each key into its own section")
     word, colon, name = section.partition(":")
     kind = KINDS.get(word)
+    if kind is None and (instead := foreign_words.instead_of_section(word)):
+        raise ValueError(f"this version has no such section: {instead}")
     if kind is None:
         raise ValueError(f"unknown section, {_meant(word, name)}")
     if bool(colon) != bool(kind.name_field):
@@ -97,9 +99,27 @@ def find_kind(section: str) -> tuple[Kind, str]:
     return kind, name
 
 
+def unknown_key(word: str, kind: Kind) -> str:
+    """Return what to write instead of the key ``word`` in a section of this kind.
+
+    A word of another tool for one of the section's keys comes first, then a key of another section, then the nearest.
+    """
+    valid = [key.name for key in kind.keys]
+    if own := foreign_words.meant(word, valid):
+        return f"unknown key, did you mean {own}?"
+    elsewhere = [
+        f"{key} in [{other.header}]"
+        for other in KINDS.values()
+        if (key := foreign_words.meant(word, [each.name for each in other.keys]))
+    ]
+    if elsewhere:
+        return f"unknown key, did you mean {' or '.join(elsewhere)}?"
+    return f"unknown key, {suggestion(word, valid)}"
+
+
 def _meant(word: str, name: str) -> str:
-    """Tell what to write instead of ``word``, brackets and NAME included where the word is nearly right."""
-    near = nearest(word, KINDS)
+    """Return what to write instead of ``word``, brackets and NAME included where the word is nearly right."""
+    near = foreign_words.meant_section(word) or nearest(word, KINDS)
     if near is None:
         return suggestion(word, KINDS)
     kind = KINDS[near]

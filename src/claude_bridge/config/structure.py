@@ -16,10 +16,10 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from claude_bridge.config.fields import read_field
 from claude_bridge.config.ini import Lines
-from claude_bridge.config.problems import Problem, suggestion
+from claude_bridge.config.problems import Problem
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secrets import SecretSource
-from claude_bridge.config.sections import KINDS, Kind, find_kind
+from claude_bridge.config.sections import KINDS, Kind, find_kind, unknown_key
 
 _NAME = ":name"
 """Where a section's NAME travels to its field: `ini` lets no such key through."""
@@ -80,7 +80,6 @@ def structure(sections: Mapping[str, Mapping[str, Lines]], secrets: SecretSource
 
 def _mistakes(error: ClassValidationError, kind: Kind) -> Iterator[tuple[str, str]]:
     """Give (key, message) for everything in ``error``; what is not a mistake of the file is raised."""
-    valid = [key.name for key in kind.keys]
     noted, bare = error.group_exceptions()
     for problem, note in noted:
         if not isinstance(problem, ValueError):
@@ -89,7 +88,7 @@ def _mistakes(error: ClassValidationError, kind: Kind) -> Iterator[tuple[str, st
     for problem in bare:
         if not isinstance(problem, ForbiddenExtraKeysError):
             raise problem
-        yield from ((key, f"unknown key, {suggestion(key, valid)}") for key in sorted(problem.extra_fields))
+        yield from ((key, unknown_key(key, kind)) for key in sorted(problem.extra_fields))
 
 
 def _converter(secrets: SecretSource) -> Converter:

@@ -1,0 +1,99 @@
+"""Words of other tools and servers for what has another name here, and of what this version does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+_SAID: Final[Mapping[str, tuple[str, ...]]] = {
+    "url": ("base_url", "api_base", "api_base_url", "endpoint", "server_url", "openai_api_base"),
+    "api_key": ("key", "token", "auth_token", "api_token", "bearer", "bearer_token", "password"),
+    "dialect": ("provider", "custom_llm_provider", "api_type", "transformer"),
+    "headers": ("header", "extra_headers", "default_headers", "http_headers"),
+    "ca_file": ("ca_bundle", "ca_cert", "ssl_ca", "cafile", "ssl_verify", "verify"),
+    "first_byte_timeout": ("timeout", "request_timeout", "read_timeout", "api_timeout", "api_timeout_ms"),
+    "idle_timeout": ("stream_timeout",),
+    "name": ("model", "models", "model_id", "served_model_name"),
+    "context_window": (
+        *("ctx", "num_ctx", "n_ctx", "ctx_size", "context", "context_length", "context_size", "max_context"),
+        *("max_context_tokens", "max_input_tokens", "max_model_len", "max_seq_len"),
+    ),
+    "max_output_tokens": (
+        *("max_tokens", "max_completion_tokens", "max_new_tokens", "max_output", "num_predict", "n_predict"),
+        "maxtoken",
+    ),
+    "models": ("model", "default_model"),
+    "secret": ("key", "api_key", "token", "password", "master_key"),
+    "listen": ("port", "host", "bind", "address", "listen_address"),
+    "allowed_hosts": ("hosts", "hostname", "hostnames", "server_name", "domain", "domains"),
+    "allowed_origins": ("cors", "cors_origins", "origins"),
+    "credentials": ("auth", "auth_mode"),
+    "level": ("log_level", "verbosity", "debug"),
+    "format": ("log_format",),
+    "max_streams": ("max_parallel_requests", "max_concurrency", "concurrency"),
+}
+"""Our key -> other words for it; which of several keys is meant, the section decides."""
+
+_SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "backend": ("provider", "providers", "upstream", "upstreams", "backends", "endpoint", "openai"),
+    "model": ("models", "alias", "aliases", "model_list", "model_group_alias"),
+    "route": ("router", "routes", "routing", "router_settings"),
+    "key": ("keys", "client", "clients", "user", "users"),
+    "server": ("general", "main", "global", "general_settings", "http", "proxy"),
+    "log": ("logger", "logging"),
+    "web_search": ("search", "searxng"),
+}
+
+_CHOOSE: Final = (
+    "give that model a [model:NAME] of its own and choose it where it is wanted, with /model NAME or ANTHROPIC_MODEL"
+)
+
+_ROUTES: Final[Mapping[str, str]] = {
+    "background": "call a model's section [model:haiku]: what `claude-bridge env` prints sends side requests there",
+    "haiku": "call a model's section [model:haiku]: what `claude-bridge env` prints sends side requests there",
+    "web_search": "set an engine in [web_search]; the model that asked goes on with what was found",
+    "subagent": "give that model a [model:NAME] of its own and set CLAUDE_CODE_SUBAGENT_MODEL=NAME for Claude Code",
+    "image": "set `images = refuse` in the [model:NAME] that sees none, or choose one that does with /model NAME",
+    "think": _CHOOSE,
+    "plan": _CHOOSE,
+    "long_context": _CHOOSE,
+}
+"""A route of other routers, or of a later version -> what does the same today."""
+
+_LATER: Final[Mapping[str, str]] = {
+    "price": "the log has the tokens of each request, to be multiplied there",
+    "budget": "set a limit with the backend's vendor, for the key that is used here",
+    "admin": "GET /health tells whether it serves, the log has one line per request",
+    "ledger": "the log has one line per request, with its tokens and its session",
+    "traces": "the log has one line per request, with the times of its attempts",
+    "inspect": "level = debug in [log] tells more of each request",
+}
+"""Sections of a later version -> what there is today."""
+
+
+def meant(word: str, valid: Iterable[str]) -> str | None:
+    """Return the key among ``valid`` that another tool calls ``word``."""
+    plain = _plain(word)
+    return next((key for key in valid if plain in {_plain(said) for said in (*_SAID.get(key, ()), key)}), None)
+
+
+def meant_section(word: str) -> str | None:
+    """Return the section that another tool calls ``word``."""
+    plain = _plain(word)
+    return next((section for section, said in _SECTIONS.items() if plain in {_plain(one) for one in said}), None)
+
+
+def instead_of_route(name: str) -> str:
+    """Return what to do today instead of a ``[route:NAME]``."""
+    plain = _plain(name)
+    return next((told for route, told in _ROUTES.items() if _plain(route) == plain), _CHOOSE)
+
+
+def instead_of_section(word: str) -> str | None:
+    """Return what to do today instead of a section that this version does not have."""
+    return _LATER.get(word.lower())
+
+
+def _plain(word: str) -> str:
+    """Return ``word`` without case, dashes and underscores: apiBase, api-base and api_base are one."""
+    return word.lower().replace("_", "").replace("-", "")
