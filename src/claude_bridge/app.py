@@ -7,7 +7,7 @@ import os
 import resource
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from attrs import define, field
 from twisted.application.service import Service
@@ -47,6 +47,7 @@ from claude_bridge.services.state import StateFile
 from claude_bridge.services.sweep import PeriodicSweep
 from claude_bridge.services.upstream.client import TreqUpstream
 from claude_bridge.services.windows import WindowWarnings
+from claude_bridge.taken_ports import explained
 
 GC_THRESHOLDS: Final = (50_000, 20, 100)
 """Rare collections: at 2,000 streams the default ones stopped the reactor for up to half a second."""
@@ -247,7 +248,7 @@ class Bridge(Service):
             listening.addCallback(lambda port, where=where: self._ports.append((where, port)))
             listening.addErrback(failed.append)
             if failed:
-                failed[0].raiseException()
+                raise explained(cast(BaseException, failed[0].value), where)
 
     def startService(self) -> None:  # noqa: N802 - Twisted's name
         """Serve, and say where."""

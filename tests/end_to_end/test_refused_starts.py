@@ -141,5 +141,19 @@ class PortTests:
         (line,) = [line for line in read_lines(ran) if line["level"] != "info"]
         assert ran.code == 1
         assert line["level"] == "error"
-        assert str(port) in line["message"]
+        assert f"port {port} on 127.0.0.1 is taken" in line["message"]
+        assert "ss -ltnp" in line["message"]
         assert "Traceback" not in ran.err
+
+    @pytest_twisted.ensureDeferred
+    async def test_another_bridge(self, reactor: Any, tmp_path: Path) -> None:
+        """If it is a bridge that has the port, that is said."""
+        (tmp_path / "first").mkdir()
+        first = Daemon(reactor=reactor, folder=tmp_path / "first")
+        await first.start(ini("http://127.0.0.1:9/v1"))
+        config = ini("http://127.0.0.1:9/v1", {"server": {"listen": f"tcp:{first.port}:interface=127.0.0.1"}})
+        ran = await start(reactor, tmp_path, config)
+        await first.finish()
+        (line,) = read_lines(ran)
+        assert (ran.code, line["level"]) == (1, "error")
+        assert "another claude-bridge has it" in line["message"]

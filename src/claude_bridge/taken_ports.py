@@ -1,0 +1,86 @@
+"""A port that is taken: who has it, and how to choose another.
+
+Asked at a start that has failed, before the reactor runs, so it may wait; but never long.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import closing
+from typing import Final
+
+from twisted.internet.error import CannotListenError
+
+from claude_bridge.config.listeners import Listener
+
+PATIENCE_SECONDS: Final = 1.0
+"""For the whole question: a bridge on this machine answers within milliseconds."""
+
+LONGEST_ANSWER: Final = 4096
+"""Bytes read of the answer: the head and body of ``/health`` together are some 300."""
+
+EVERYWHERE: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Interface -> an address of it."""
+
+Ask = Callable[[Listener], bytes]
+"""Asks the holder of a listener's port for ``/health`` and returns the whole answer; raises `OSError`."""
+
+
+def ask_health(where: Listener) -> bytes:
+    """Ask whoever listens there. Raises `OSError`, also when there is no answer in time."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    host = EVERYWHERE.get(where.interface, where.interface)
+    plain = socket.create_connection((host, int(where.parameters["port"])), PATIENCE_SECONDS)
+    with closing(_secured(plain) if where.scheme == "https" else plain) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while len(answer) < LONGEST_ANSWER and (left := deadline - time.monotonic()) > 0:
+            connection.settimeout(left)
+            part = connection.recv(LONGEST_ANSWER)
+            if not part:
+                break
+            answer += part
+        return answer
+
+
+def explained(error: BaseException, where: Listener, ask: Ask = ask_health) -> BaseException:
+    """Return ``error`` as it is, or one that says more where the port of ``where`` is taken."""
+    taken = isinstance(error, CannotListenError) and getattr(error.socketError, "errno", None) == errno.EADDRINUSE
+    port = where.parameters.get("port")
+    if not taken or port is None:
+        return error
+    holder = (
+        "another claude-bridge has it, as its /health shows"
+        if _is_ours(where, ask)
+        else f"`ss -ltnp 'sport = :{port}'` shows who has it"
+    )
+    return OSError(
+        f"port {port} on {where.interface or 'all interfaces'} is taken: {holder}. Choose another port with "
+        "`listen` in [server], HOST_PORT=PORT, or `claude-bridge run --listen PORT`"
+    )
+
+
+def _is_ours(where: Listener, ask: Ask) -> bool:
+    try:
+        head, _, body = ask(where).partition(b"\r\n\r\n")
+        told = json.JSONDecoder().decode(body.decode())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return head.startswith(b"HTTP/1.") and isinstance(told, dict) and {"status", "active_requests"} <= set(told)
+
+
+def _secured(plain: socket.socket) -> socket.socket:
+    """Speak TLS with whatever certificate: nothing secret is said, and nothing heard is trusted with anything."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        return context.wrap_socket(plain)
+    except OSError:
+        plain.close()
+        raise
