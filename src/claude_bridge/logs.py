@@ -372,7 +372,7 @@ class LoggedService(MultiService):
 
     _log = Logger()
 
-    def __init__(self, observer: LineObserver) -> None:
+    def __init__(self, observer: ILogObserver) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted does not annotate it
         self._observer = observer
 
