@@ -6,10 +6,12 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from claude_bridge import tap
 from claude_bridge.cli import Surroundings, main
 from claude_bridge.config.problems import EXIT_CONFIG
 
@@ -31,8 +33,8 @@ models = m
 
 @pytest.fixture
 def surroundings() -> Surroundings:
-    """Give an environment with one key, in which nothing can be replaced."""
-    return Surroundings({"KEY": "the-secret"}, lambda _path, _arguments: pytest.fail("replaced"))
+    """Give an environment with one key, in which nothing is served."""
+    return Surroundings({"KEY": "the-secret"}, lambda _arguments: pytest.fail("served"))
 
 
 @pytest.fixture
@@ -116,43 +118,80 @@ class ConfigurationTests:
 
     def test_state_directory(self, config: str, capsys: pytest.CaptureFixture[str]) -> None:
         """Where this environment keeps what is learned is shown."""
-        surroundings = Surroundings({"KEY": "k", "STATE_DIRECTORY": "/var/lib/claude-bridge"}, lambda _path, _: None)
+        surroundings = Surroundings({"KEY": "k", "STATE_DIRECTORY": "/var/lib/claude-bridge"}, lambda _: None)
         assert main(["dump-config", "--config", config], surroundings) == 0
         assert "# state_dir is not set: /var/lib/claude-bridge here\n" in capsys.readouterr().out
+
+
+class FileTests:
+    """The configuration file as a word of its own."""
+
+    @pytest.mark.parametrize("command", ["check-config", "dump-config", "env"])
+    def test_position(
+        self, command: str, config: str, surroundings: Surroundings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Every command takes the file without `--config`, and says the same."""
+        assert main([command, config], surroundings) == 0
+        out = capsys.readouterr().out
+        for option in ("--config", "-c"):
+            assert main([command, option, config], surroundings) == 0
+            assert capsys.readouterr().out == out
+
+    def test_missing(self, surroundings: Surroundings, capsys: pytest.CaptureFixture[str]) -> None:
+        """A file that is not there is told as such."""
+        assert main(["check-config", "/nope.ini"], surroundings) == 78
+        assert capsys.readouterr().err == "/nope.ini: cannot be read: No such file or directory\n"
+
+
+def served(*arguments: str) -> list[str]:
+    """Run `run` and give the arguments that the daemon got."""
+    calls: list[Sequence[str]] = []
+    assert main(["run", *arguments], Surroundings({}, calls.append)) == 0
+    (call,) = calls
+    return list(call)
 
 
 class RunTests:
     """`claude-bridge run`."""
 
-    def test_becomes_twistd(self) -> None:
-        """The command becomes the twistd of the same Python, in the foreground, and passes other options on."""
-        calls: list[list[str]] = []
-        assert (
-            main(["run", "--config", "c.ini", "--log-format=text"], Surroundings({}, lambda _, a: calls.append(a))) == 0
-        )
-        ((python, *twistd, nodaemon, pidfile, name, option, file, rest),) = calls
-        assert python == sys.executable
-        assert (nodaemon, pidfile, name) == ("--nodaemon", "--pidfile=", "claude-bridge")
-        assert (option, file, rest) == ("--config", "c.ini", "--log-format=text")
-        done = subprocess.run([python, *twistd, "--version"], capture_output=True, text=True, timeout=60, check=True)
-        assert done.stdout.startswith("twistd (the Twisted daemon)")
+    @pytest.mark.parametrize("file", [["c.ini"], ["--config", "c.ini"], ["-c", "c.ini"]])
+    def test_options(self, file: list[str]) -> None:
+        """The daemon gets the file and every option, wherever the file stands among them."""
+        options = ["--log-format", "text", "--listen", "0.0.0.0:80"]
+        wanted = ["--config=c.ini", "--listen=0.0.0.0:80", "--log-format=text"]
+        assert served(*file, *options) == served(*options, *file) == wanted
 
-    def test_help(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """Its help says where the other options are, and names the most wanted one."""
+    def test_nothing(self) -> None:
+        """Without any option it gets none."""
+        assert served() == []
+
+    @pytest.mark.parametrize("flag", ["--check-config", "--dump-config"])
+    def test_flags(self, flag: str) -> None:
+        """What `twistd claude-bridge` can do besides serving, `run` can."""
+        assert served(flag) == [flag]
+
+    def test_every_option_of_the_daemon(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """No option of `twistd claude-bridge` is missing from the help."""
         with pytest.raises(SystemExit):
             main(["run", "--help"])
-        told = " ".join(capsys.readouterr().out.split())
-        assert "--log-format" in told
-        assert "`twistd claude-bridge --help` lists them" in told
+        shown = capsys.readouterr().out
+        assert [option for option in tap.Options().longOpt if f"--{option.rstrip('=')}" not in shown] == []
 
-    def test_without_the_script(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        """Where the twistd script is not beside this Python, its module is used."""
-        calls: list[list[str]] = []
-        monkeypatch.setattr("sysconfig.get_path", lambda _name: str(tmp_path))
-        main(["run"], Surroundings({}, lambda _, a: calls.append(a)))
-        ((python, *twistd, _, _, _),) = calls
-        done = subprocess.run([python, *twistd, "--version"], capture_output=True, text=True, timeout=60, check=True)
-        assert done.stdout.startswith("twistd (the Twisted daemon)")
+    @pytest.mark.parametrize(
+        ("arguments", "hint"),
+        [
+            (["--port", "8080"], "--listen 8080"),
+            (["--port=8080"], "--listen 8080"),
+            (["-p", "8080"], "--listen 8080"),
+            (["--host", "0.0.0.0"], "--listen HOST:PORT"),
+            (["--bind", "::"], "--listen HOST:PORT"),
+        ],
+    )
+    def test_words_of_other_servers(self, arguments: list[str], hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """Whoever asks for a port or a host as elsewhere is told the option for it."""
+        with pytest.raises(SystemExit):
+            main(["run", *arguments])
+        assert hint in capsys.readouterr().err
 
 
 class CommandTests:
@@ -166,18 +205,36 @@ class CommandTests:
         assert re.fullmatch(r"claude-bridge \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
     @pytest.mark.parametrize(
-        "arguments", [[], ["serve"], ["check-config", "--confg", "x"], ["env", "--shell", "--json"]]
+        ("arguments", "told"),
+        [
+            ([], "a command is missing: demo, env"),
+            (["serve"], "did you mean run?"),
+            (["check"], "did you mean check-config?"),
+            (["dumpconfig"], "did you mean dump-config?"),
+            (["zzz"], "there are demo, env, check-config"),
+            (["--config", "c.ini", "run"], "the command comes first"),
+            (["check-config", "--confg", "x"], "did you mean --config?"),
+            (["check-config", "--zzz"], "there is no option --zzz ("),
+            (["run", "a.ini", "b.ini"], "one configuration file is enough: b.ini is one more"),
+            (["env", "a.ini", "--config", "b.ini"], "give the configuration file once"),
+            (["env", "--shell", "--json"], "not allowed with"),
+            (["run", "--log-format", "xml"], "xml"),
+            (["run", "--listen"], "expected one argument"),
+        ],
     )
-    def test_wrong_usage(self, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-        """Wrong usage is explained, with status 2."""
+    def test_wrong_usage(self, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """Wrong usage is one line with what to do, and status 2."""
         with pytest.raises(SystemExit) as caught:
             main(arguments)
-        assert caught.value.code == 2
-        assert "usage: claude-bridge" in capsys.readouterr().err
+        out, err = capsys.readouterr()
+        assert (caught.value.code, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith("claude-bridge")
+        assert told in err
+        assert "--help)" in err
 
     def test_demo_failure(self, capsys: pytest.CaptureFixture[str]) -> None:
         """`demo` reports a failure of its own with status 1."""
-        assert main(["demo", "--once"], Surroundings({}, lambda _path, _arguments: None)) == 1
+        assert main(["demo", "--once"], Surroundings({}, lambda _: None)) == 1
         assert "claude-bridge demo: " in capsys.readouterr().err
 
     def test_quick_start(self) -> None:

@@ -29,6 +29,8 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep this machine's environment out of the tests."""
     for name in ("BACKEND_URL", "HOST_PORT", "BACKEND_TIMEOUT_SECS", "ENABLE_CIRCUIT_BREAKER", "LOG_LEVEL"):
         monkeypatch.delenv(name, raising=False)
+    for name in ("BACKEND_API_KEY", "MODEL", "ALLOWED_HOSTS"):
+        monkeypatch.delenv(name, raising=False)
     for name in ("CLAUDE_BRIDGE_CONFIG", "CONFIGURATION_DIRECTORY", "XDG_CONFIG_HOME", "HOME"):
         monkeypatch.delenv(name, raising=False)
 
@@ -84,6 +86,20 @@ class OptionsTests:
         config = parsed(option, str(file)).configuration
         assert (list(config.models), config.source) == (["glm"], str(file))
 
+    def test_file_alone(self, file: Path) -> None:
+        """The file needs no option; named twice it is a mistake in the command line."""
+        assert parsed(str(file)).configuration.source == str(file)
+        for twice in ([str(file), str(file)], ["--config", str(file), str(file)]):
+            with pytest.raises(usage.UsageError, match="once"):
+                parsed(*twice)
+
+    def test_listen(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """`--listen` wins over the variable and the file, and the start line names it."""
+        monkeypatch.setenv("HOST_PORT", "9090")
+        config = parsed("--listen", "[::1]:7070", str(file)).configuration
+        assert config.server.listen == (r"tcp:7070:interface=\:\:1",)
+        assert config.source == f"{file} with --listen"
+
     @pytest.mark.parametrize("chosen", ["json", "text"])
     def test_log_format(self, file: Path, chosen: str) -> None:
         """The command line wins over the file's log format."""
@@ -138,6 +154,12 @@ class OptionsTests:
             ("config-error", "nonsense"),
             ("config-error", "limits"),
         ]
+
+    def test_file_that_is_not_there(self, capfd: pytest.CaptureFixture[str]) -> None:
+        """A mistake that has no section is told without brackets around nothing."""
+        assert ended("--config", "/nope.ini") == 78
+        line = json.loads(capfd.readouterr().err)
+        assert line["message"] == "/nope.ini: cannot be read: No such file or directory"
 
     def test_mistakes_for_a_person(self, file: Path, capfd: pytest.CaptureFixture[str]) -> None:
         """With `--log-format text` they are sentences."""

@@ -5,54 +5,111 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import sysconfig
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from typing import Any, Final, NoReturn, get_args
 
 from attrs import frozen
 
 from claude_bridge import client_environment
 from claude_bridge.config.dump import dump
 from claude_bridge.config.load import load
-from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors
+from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors, nearest
+from claude_bridge.config.schema import LogFormat
 from claude_bridge.config.state import state_directory
 from claude_bridge.release import product
+
+Serve = Callable[[Sequence[str]], object]
+"""Runs the daemon with the arguments of ``twistd claude-bridge`` until it is stopped."""
+
+_WITHOUT_COMMAND: Final = ("-h", "--help", "--version")
+
+_OTHER_WORDS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("serve", "start", "server", "daemon", "up"), "run"),
+    **dict.fromkeys(("check", "validate", "test", "configtest", "lint"), "check-config"),
+    **dict.fromkeys(("dump", "show", "config", "show-config", "print-config"), "dump-config"),
+    **dict.fromkeys(("settings", "environment"), "env"),
+}
+"""What other daemons call these commands."""
 
 
 @frozen
 class Surroundings:
-    """What the commands need of the process they run in.
-
-    :ivar replace: becomes another program (``os.execv``); gets the program's path and its argument list.
-    """
+    """What the commands need of the process they run in."""
 
     environ: Mapping[str, str]
-    replace: Callable[[str, list[str]], object]
+    serve: Serve
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells wrong usage in one line: whoever wants to read more asks for --help."""
+
+    def error(self, message: str) -> NoReturn:
+        """Write the line and exit with status 2."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+class _Instead(argparse.Action):
+    """An option of other servers, which gets the answer what it is called here."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _namespace: object, values: Any, option: Any = None) -> None:  # noqa: ANN401 - as argparse has them
+        """Refuse it."""
+        parser.error(f"there is no {option}: {self.const.format(values)}")
 
 
 def main(arguments: Sequence[str] | None = None, surroundings: Surroundings | None = None) -> int:
-    """Run the command that ``arguments`` name and give the exit status."""
-    parser = _parser()
-    options, rest = parser.parse_known_args(arguments)
-    if rest and options.command is not run:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    options.rest = rest
+    """Run the command that ``arguments`` name and return the exit status."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    parser, commands = _parsers()
+    if not given or given[0] not in {*commands, *_WITHOUT_COMMAND}:
+        parser.error(_no_command(given, tuple(commands)))
+    options, rest = parser.parse_known_args(given)
+    chosen = commands[given[0]]
+    if rest:
+        chosen.error(_unknown(rest[0], chosen))
+    options.error = chosen.error
     try:
-        status: int = options.command(options, surroundings or Surroundings(os.environ, os.execv))
+        status: int = options.command(options, surroundings or Surroundings(os.environ, _serve))
     except ConfigErrors as errors:
         sys.stderr.write(f"{errors}\n")
         return EXIT_CONFIG
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _serve(arguments: Sequence[str]) -> None:
+    from claude_bridge import standalone  # noqa: PLC0415 - the other commands need nothing of Twisted
+
+    standalone.serve(arguments)
+
+
+def _no_command(given: Sequence[str], commands: Sequence[str]) -> str:
+    """Return what to say where the first word is no command."""
+    if not given:
+        return f"a command is missing: {', '.join(commands)}"
+    if given[0].startswith("-"):
+        return f"the command comes first, then its options: {', '.join(commands)}"
+    meant = _OTHER_WORDS.get(given[0]) or nearest(given[0], commands)
+    told = f"did you mean {meant}?" if meant else f"there are {', '.join(commands)}"
+    return f"there is no command {given[0]}, {told}"
+
+
+def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
+    """Return what to say of a word that nothing takes."""
+    if not word.startswith("-"):
+        return f"one configuration file is enough: {word} is one more"
+    valid = [option for option in parser.format_help().replace(",", " ").split() if option.startswith("--")]
+    meant = nearest(word.partition("=")[0], valid)
+    return f"there is no option {word}" + (f", did you mean {meant}?" if meant else "")
+
+
+def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
+    """Make the parser of the whole line, and those of the commands by their names."""
+    parser = _Parser(
         prog="claude-bridge",
         description="Run Claude Code on any OpenAI-compatible backend.",
-        epilog="The daemon itself is `twistd --nodaemon --pidfile= claude-bridge`, or `claude-bridge run`.",
+        epilog="The daemon itself is `claude-bridge run`, or `twistd --nodaemon --pidfile= claude-bridge`.",
     )
     parser.add_argument("--version", action="version", version=product())
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(metavar="COMMAND")
 
     command = commands.add_parser(
         "demo", help="show the bridge with a real small model (127 MB, installed on first use)"
@@ -73,21 +130,46 @@ def _parser() -> argparse.ArgumentParser:
     _with_config(commands, "dump-config", "print the whole configuration, secrets hidden").set_defaults(
         command=dump_config
     )
-    command = _with_config(commands, "run", "run the daemon here; more options go to `twistd claude-bridge`")
-    command.epilog = (
-        "Every other option goes to `twistd claude-bridge`, such as --log-format json or text (default: [log] format, "
-        "which is text on a terminal, else json). `twistd claude-bridge --help` lists them."
+    _run_options(_with_config(commands, "run", "run the daemon here, in the foreground"))
+    return parser, commands.choices
+
+
+def _with_config(commands: argparse._SubParsersAction[_Parser], name: str, help_: str) -> _Parser:
+    command = commands.add_parser(name, help=help_, description=help_)
+    command.add_argument("file", nargs="?", metavar="FILE", help="configuration file; default: the usual places")
+    command.add_argument("-c", "--config", metavar="FILE", help="the same")
+    return command
+
+
+def _run_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of ``twistd claude-bridge``."""
+    command.add_argument(
+        "--listen",
+        metavar="WHERE",
+        help="PORT, HOST:PORT or a Twisted server endpoint string; overrides HOST_PORT and [server] listen",
+    )
+    command.add_argument(
+        "--log-format",
+        choices=get_args(LogFormat),
+        help="one object per line, or short text; default: [log] format, which is text on a terminal, else json",
+    )
+    command.add_argument("--check-config", action="store_true", help="report every mistake and exit")
+    command.add_argument("--dump-config", action="store_true", help="print the whole configuration and exit")
+    command.add_argument("--version", action="version", version=product())
+    hidden: dict[str, Any] = {"action": _Instead, "help": argparse.SUPPRESS}
+    command.add_argument("-p", "--port", const="--listen {} chooses the port, --listen HOST:PORT both", **hidden)
+    command.add_argument(
+        "--host", "--bind", const="--listen HOST:PORT chooses the address, in brackets that of IPv6", **hidden
     )
     command.set_defaults(command=run)
-    return parser
 
 
-def _with_config(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help_: str
-) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=help_, description=help_)
-    command.add_argument("--config", metavar="FILE", help="configuration file; default: the usual places")
-    return command
+def _file(options: argparse.Namespace) -> str | None:
+    """Return the configuration file that the command line names, one way or the other."""
+    if options.file is not None and options.config is not None:
+        options.error("give the configuration file once, as FILE or with --config")
+    found: str | None = options.config if options.file is None else options.file
+    return found
 
 
 def demo(options: argparse.Namespace, surroundings: Surroundings) -> int:
@@ -99,7 +181,7 @@ def demo(options: argparse.Namespace, surroundings: Surroundings) -> int:
 
 def env(options: argparse.Namespace, surroundings: Surroundings) -> int:
     """Print the settings for Claude Code; nobody is asked, the configuration decides."""
-    config = load(options.config, surroundings.environ)
+    config = load(_file(options), surroundings.environ)
     url = options.url or client_environment.base_url(config)
     if url is None:
         sys.stderr.write("claude-bridge env: no listener has a fixed TCP port; give the bridge's address with --url\n")
@@ -111,7 +193,7 @@ def env(options: argparse.Namespace, surroundings: Surroundings) -> int:
 
 def check_config(options: argparse.Namespace, surroundings: Surroundings) -> int:
     """Say that the configuration is valid, and what should be different; every mistake comes as `ConfigErrors`."""
-    config = load(options.config, surroundings.environ)
+    config = load(_file(options), surroundings.environ)
     sys.stdout.write(f"{config.source}: valid\n")
     sys.stderr.writelines(f"warning: {warning}\n" for warning in config.warnings)
     return 0
@@ -121,7 +203,7 @@ def dump_config(options: argparse.Namespace, surroundings: Surroundings) -> int:
     """Print what holds, defaults included."""
     from claude_bridge.services.state import found_out  # noqa: PLC0415 - no other command needs it
 
-    config = load(options.config, surroundings.environ)
+    config = load(_file(options), surroundings.environ)
     directory = state_directory(config.server.state_dir, surroundings.environ)
     known = found_out(directory, config.backends)
     sys.stdout.write(dump(config, known.of, directory))
@@ -129,12 +211,11 @@ def dump_config(options: argparse.Namespace, surroundings: Surroundings) -> int:
 
 
 def run(options: argparse.Namespace, surroundings: Surroundings) -> int:
-    """Become the daemon: the twistd of this environment, in the foreground, without a pid file."""
-    script = Path(sysconfig.get_path("scripts"), "twistd")
-    twistd = [str(script)] if script.exists() else ["-c", "from twisted.scripts.twistd import run; run()"]
-    config = ["--config", options.config] if options.config else []
-    command = [sys.executable, *twistd, "--nodaemon", "--pidfile=", "claude-bridge", *config, *options.rest]
-    surroundings.replace(sys.executable, command)
+    """Run the daemon in this process."""
+    told = [("--config", _file(options)), ("--listen", options.listen), ("--log-format", options.log_format)]
+    arguments = [f"{name}={value}" for name, value in told if value is not None]
+    arguments += ["--check-config"] * options.check_config + ["--dump-config"] * options.dump_config
+    surroundings.serve(arguments)
     return 0
 
 

@@ -17,6 +17,7 @@ from claude_bridge.config.load import load
 from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors
 from claude_bridge.config.schema import Config, Log, LogFormat
 from claude_bridge.config.state import state_directory
+from claude_bridge.framework_lines import Demoting
 from claude_bridge.release import product
 
 _log = Logger()
@@ -25,14 +26,15 @@ _log = Logger()
 class Options(usage.Options):
     """Command line of the daemon."""
 
-    synopsis = "[--config FILE] [--log-format auto|json|text] [--check-config | --dump-config]"
+    synopsis = "[FILE | --config FILE] [--listen WHERE] [--log-format auto|json|text] [--check-config | --dump-config]"
     longdesc = (
         "Speaks the Anthropic Messages API to Claude Code and OpenAI chat completions to your backends. Without a "
-        "configuration file the variables BACKEND_URL, HOST_PORT, BACKEND_TIMEOUT_SECS, ENABLE_CIRCUIT_BREAKER and "
-        "LOG_LEVEL are a complete set-up."
+        "configuration file the variables BACKEND_URL, HOST_PORT, BACKEND_TIMEOUT_SECS, ENABLE_CIRCUIT_BREAKER, "
+        "LOG_LEVEL, BACKEND_API_KEY, MODEL and ALLOWED_HOSTS are a complete set-up."
     )
     optParameters = [  # noqa: N815, RUF012 - Twisted's interface
         ["config", "c", None, "Configuration file (default: $CLAUDE_BRIDGE_CONFIG, then the usual places)."],
+        ["listen", None, None, "PORT, HOST:PORT or endpoint string; overrides HOST_PORT and [server] listen."],
         ["log-format", None, None, "json (one object a line), text (for a person) or auto; overrides [log] format."],
     ]
     optFlags = [  # noqa: N815, RUF012 - Twisted's interface
@@ -47,6 +49,13 @@ class Options(usage.Options):
         sys.stdout.write(f"{product()}\n")
         raise SystemExit(0)
 
+    def parseArgs(self, *files: str) -> None:  # noqa: N802 - Twisted's name
+        """Take the configuration file without its option."""
+        if len(files) + (self["config"] is not None) > 1:
+            raise usage.UsageError("give the configuration file once, as FILE or with --config")
+        if files:
+            (self["config"],) = files
+
     def postOptions(self) -> None:  # noqa: N802 - Twisted's name
         """Load the configuration before twistd starts anything."""
         chosen = self["log-format"]
@@ -54,7 +63,7 @@ class Options(usage.Options):
             raise usage.UsageError(f"--log-format: auto, json or text, not {chosen}")
         for_a_person = self["check-config"] or self["dump-config"] or logs.for_a_person(chosen or Log().format, 2)
         try:
-            config = load(self["config"], os.environ)
+            config = load(self["config"], os.environ, listen=self["listen"])
         except ConfigErrors as errors:
             _report(errors, for_a_person=for_a_person)
             raise SystemExit(EXIT_CONFIG) from None
@@ -81,7 +90,7 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
 
     config = options.configuration
     redact = logs.redaction(logs.secrets_of(config))
-    top = logs.LoggedService(logs.observer(config.log, redact, os.environ, _descriptor(options)))
+    top = logs.LoggedService(Demoting(logs.observer(config.log, redact, os.environ, _descriptor(options))))
     for warning in config.warnings:
         _log.warn("{warning}", event="config-warning", warning=str(warning))
     directory = state_directory(config.server.state_dir, os.environ)
@@ -104,7 +113,7 @@ def _report(errors: ConfigErrors, *, for_a_person: bool) -> None:
     log = Logger(observer=logs.observer(Log(), logs.redaction(()), os.environ), namespace="claude_bridge.config")
     for problem in errors.problems:
         log.error(
-            "[{section}] {key}: {problem}",
+            problem.form,
             event="config-error",
             section=problem.section,
             key=problem.key,

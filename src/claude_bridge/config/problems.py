@@ -31,10 +31,15 @@ class Problem:
     key: str
     message: str
 
+    @property
+    def form(self) -> str:
+        """One line, ``[section] key: problem``, as far as there is one of each, for `str.format`."""
+        where = " ".join(["[{section}]"] * bool(self.section) + ["{key}"] * bool(self.key))
+        return f"{where}: {{problem}}" if where else "{problem}"
+
     def __str__(self) -> str:
-        """Give one line, ``[section] key: message``."""
-        where = " ".join(part for part in (f"[{self.section}]" if self.section else "", self.key) if part)
-        return f"{where}: {self.message}" if where else self.message
+        """Return that line."""
+        return self.form.format(section=self.section, key=self.key, problem=self.message)
 
 
 @frozen
