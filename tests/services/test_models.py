@@ -23,7 +23,7 @@ from claude_bridge.services.interfaces import (
     UpstreamReceiver,
     UpstreamRequest,
 )
-from claude_bridge.services.models import MAX_BODY, CachedModelLists, find, read_models
+from claude_bridge.services.models import MAX_BODY, CachedModelLists, find, read_models, spelled
 
 BACKEND = Backend(name="b", url="http://backend.test/v1")
 KEY = Secret("sk-client")
@@ -670,3 +670,24 @@ class FindTests:
     def test_unknown(self) -> None:
         """What is not there is not found."""
         assert find(self.MODELS, "gpt") is None
+
+
+class SpelledTests:
+    """A name in the spelling of a list."""
+
+    MODELS = (ModelInfo(id="GLM-4.5"), ModelInfo(id="qwen3"), ModelInfo(id="Qwen3"), ModelInfo(id="gemma:latest"))
+
+    @pytest.mark.parametrize(
+        ("name", "told"),
+        [
+            ("glm-4.5", "GLM-4.5"),
+            ("qwen3", "qwen3"),
+            ("Qwen3", "Qwen3"),
+            ("QWEN3", "qwen3"),
+            ("gemma", "gemma"),
+            ("gpt", "gpt"),
+        ],
+    )
+    def test_case_only(self, name: str, told: str) -> None:
+        """Nothing but the case of a name changes, and only where the list has it in no other way."""
+        assert spelled(self.MODELS, name) == told

@@ -234,6 +234,12 @@ def find(models: Sequence[ModelInfo], name: str) -> ModelInfo | None:
     return by_name.get(folded) or by_name.get(f"{folded}:latest")
 
 
+def spelled(models: Sequence[ModelInfo], name: str) -> str:
+    """Return ``name`` in the case in which the list has it, and as it is where the list does not have it."""
+    found = find(models, name)
+    return found.id if found is not None and found.id.casefold() == name.casefold() else name
+
+
 def with_windows(models: Models, loaded: Models) -> Models:
     """Give ``models`` with the windows that another list of the same server tells."""
     windows = {model.id: model.context_window for model in loaded if model.context_window}

@@ -196,6 +196,58 @@ class WhichModelTests:
             assert told in caught.value.message
 
 
+class SpellingTests:
+    """A configured name that differs from a listed one in case alone is that one."""
+
+    LISTED = models("other", "glm-4.5-air")
+    TEXT = BARE + "[model:x]\nname = GLM-4.5-Air\nmax_output_tokens = 500\n"
+
+    @pytest.mark.parametrize("name", ["x", "x@claude-bridge", "default/GLM-4.5-AIR", "glm-4.5-air", "GLM-4.5-air"])
+    @pytest.mark.parametrize("more", ["", "context_window = 9000\n"])
+    def test_corrected(self, name: str, more: str) -> None:
+        """However the model is named, the backend gets its own spelling, with the settings of the section."""
+        choice = chosen(self.TEXT + more, name, FixedLists({"default": self.LISTED}))
+        assert (choice.target.model, choice.shown) == ("glm-4.5-air", name)
+        assert choice.target.max_output_tokens == 500
+
+    def test_route(self) -> None:
+        """So does every name that the default route takes."""
+        text = self.TEXT + "[route:default]\nmodels = x\n"
+        assert chosen(text, "claude-opus-5-5", FixedLists({"default": self.LISTED})).label == "default/glm-4.5-air"
+
+    def test_exact_name_stays(self) -> None:
+        """A name that the list has, or has nothing like, is sent as it is; a tag is never added to it."""
+        both = FixedLists({"default": models("glm-4.5-air", "GLM-4.5-Air")})
+        assert chosen(self.TEXT, "x", both).target.model == "GLM-4.5-Air"
+        for listed in (models(), models("a", "b"), models("GLM-4.5-Air:latest", "b")):
+            assert chosen(self.TEXT, "x", FixedLists({"default": listed})).target.model == "GLM-4.5-Air"
+
+    def test_nobody_waits(self) -> None:
+        """Where nothing else has to be known, the list is asked for once and the next request has the spelling."""
+        lists = HeldLists()
+        planner = Planner(configured(known(self.TEXT) + "context_window = 9000\n"), lists)
+        assert planned(planner, "x").target.model == "GLM-4.5-Air"
+        lists.come(*self.LISTED)
+        assert [planned(planner, "x").target.model for _ in range(3)] == ["glm-4.5-air"] * 3
+        assert lists.asked == ["fetch"]
+
+    def test_new_list(self) -> None:
+        """A list that changes is looked at anew."""
+        lists = FixedLists({"default": self.LISTED})
+        planner = Planner(configured(self.TEXT), lists)
+        assert planned(planner, "x").target.model == "glm-4.5-air"
+        lists.lists["default"] = models("GLM-4.5-AIR", "b")
+        assert planned(planner, "x").target.model == "GLM-4.5-AIR"
+
+    def test_names_of_clients(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Names that clients make up do not fill the memory."""
+        monkeypatch.setattr("claude_bridge.services.dispatch.plan.MOST_TARGETS", 10)
+        planner = Planner(configured(self.TEXT), FixedLists({"default": self.LISTED}))
+        for number in range(25):
+            planned(planner, f"default/m{number}")
+        assert len(planner._spellings) <= 10
+
+
 class TargetTests:
     """What the translation learns of a chosen model."""
 

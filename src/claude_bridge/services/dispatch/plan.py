@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 
 from claude_bridge.config.schema import Backend, Config, Model
@@ -21,10 +21,10 @@ from claude_bridge.services.detection import Detection
 from claude_bridge.services.dispatch.credentials import HOME, for_list
 from claude_bridge.services.dispatch.lists import all_lists
 from claude_bridge.services.interfaces import ModelInfo, ModelLists
-from claude_bridge.services.models import find
+from claude_bridge.services.models import find, spelled
 
 MOST_TARGETS: Final = 1000
-"""Models whose traits are kept put together: names may come from clients."""
+"""Models whose traits are kept put together, and names whose spelling is kept: both may come from clients."""
 
 
 @frozen(kw_only=True)
@@ -58,6 +58,7 @@ class Planner:
     _detection: Detection = field(factory=Detection)
     _targets: dict[tuple[str, str, str, str, int | None], Target] = field(factory=dict, init=False)
     _met: set[str] = field(factory=set, init=False)
+    _spellings: dict[tuple[str, str], tuple[tuple[ModelInfo, ...], str]] = field(factory=dict, init=False)
 
     async def plan(self, model: str, credential: Secret | None) -> Plan:
         """Give the choices for ``model``, best first; raises `NotFound` if nothing can serve it.
@@ -98,8 +99,7 @@ class Planner:
         backend = self._config.backends.get(prefix) if slash and rest else None
         if backend is None:
             return None
-        model = self._section(backend, rest)
-        return self._choice(backend, model, shown, await self._window(backend, model, credential))
+        return await self._sent(backend, self._section(backend, rest), shown, credential)
 
     async def _listed(self, name: str, shown: str, credential: Secret | None) -> Choice | None:
         """Look the name up in all backends' lists, exactly, else but for its case."""
@@ -127,8 +127,28 @@ class Planner:
         return await self._at(backend, only.id if only is not None else name, shown, only, credential)
 
     async def _of(self, model: Model, shown: str, credential: Secret | None) -> Choice:
-        backend = self._config.backends[model.backend]
-        return self._choice(backend, model, shown, await self._window(backend, model, credential))
+        return await self._sent(self._config.backends[model.backend], model, shown, credential)
+
+    async def _sent(self, backend: Backend, model: Model, shown: str, credential: Secret | None) -> Choice:
+        """Choose a model whose name is given, in the spelling of the backend's list as far as that is known."""
+        window = await self._window(backend, model, credential)
+        own = for_list(self._config, backend, credential, answers=True)
+        listed = self._lists.known(backend, own)
+        if not listed and model.context_window is not None and not self._detection.wonders(backend):
+            self._lists.fetch(backend, own)  # which `_window` had no need to do; the next request gets the spelling
+        name = self._spelled(backend, model.name, listed)
+        return self._choice(backend, model if name == model.name else evolve(model, name=name), shown, window)
+
+    def _spelled(self, backend: Backend, name: str, listed: tuple[ModelInfo, ...]) -> str:
+        """Return ``name`` as ``listed`` has it; looked up once for each list."""
+        looked_in, found = self._spellings.get((backend.name, name), (None, name))
+        if looked_in is listed:
+            return found
+        if len(self._spellings) >= MOST_TARGETS:
+            self._spellings.clear()
+        found = spelled(listed, name)
+        self._spellings[backend.name, name] = (listed, found)
+        return found
 
     async def _at(
         self, backend: Backend, name: str, shown: str, info: ModelInfo | None, credential: Secret | None
@@ -144,11 +164,14 @@ class Planner:
         return self._choice(backend, model, shown, window)
 
     def _section(self, backend: Backend, name: str) -> Model:
-        """Give the settings of a backend's model: those of its section if it has one."""
-        for model in self._config.models.values():
-            if model.backend == backend.name and model.name == name:
+        """Return the settings of a backend's model: those of its section if it has one, in whatever case."""
+        own = [model for model in self._config.models.values() if model.backend == backend.name]
+        for model in own:
+            if model.name == name:
                 return model
-        return Model(alias=name, backend=backend.name, name=name)
+        folded = name.casefold()
+        alike = next((model for model in own if model.name.casefold() == folded), None)
+        return Model(alias=name, backend=backend.name, name=name) if alike is None else evolve(alike, name=name)
 
     async def _window(self, backend: Backend, model: Model, credential: Secret | None) -> int | None:
         """Give the window as configured, else as the backend's list tells, which also tells what a backend is.
