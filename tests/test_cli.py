@@ -64,6 +64,20 @@ class EnvTests:
         found = json.JSONDecoder().decode(capsys.readouterr().out)
         assert found["env"]["ANTHROPIC_BASE_URL"] == "https://bridge.example"
 
+    def test_variables_alone(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Without a file the variables decide: address, model, and that no key is needed; the key is not shown."""
+        environ = {"HOST_PORT": "0.0.0.0:9090", "MODEL": "org/M", "BACKEND_URL": "http://vllm:8000/v1"}
+        assert main(["env"], Surroundings(environ, lambda _: None)) == 0
+        shown = capsys.readouterr().out
+        assert "export ANTHROPIC_BASE_URL=http://127.0.0.1:9090\n" in shown
+        assert "export ANTHROPIC_MODEL=org/M@claude-bridge\n" in shown
+        assert "export ANTHROPIC_AUTH_TOKEN=YOUR-BACKEND-KEY\n" in shown
+        environ = {**environ, "HOST_PORT": "9090", "BACKEND_API_KEY": "the-secret"}
+        assert main(["env"], Surroundings(environ, lambda _: None)) == 0
+        shown = capsys.readouterr().out
+        assert "export ANTHROPIC_AUTH_TOKEN=unused\n" in shown
+        assert "the-secret" not in shown
+
     def test_unknown_address(
         self, surroundings: Surroundings, capsys: pytest.CaptureFixture[str], tmp_path: Path
     ) -> None:
@@ -95,6 +109,14 @@ class ConfigurationTests:
         path.chmod(0o600)
         assert main(["check-config", "--config", config], surroundings) == 0
         assert capsys.readouterr() == (f"{config}: valid\n", "")
+
+    def test_nothing_set(self, surroundings: Surroundings, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        """An empty file is valid, and warned of: whoever mistyped its name would wonder for long."""
+        path = tmp_path / "c.ini"
+        path.touch()
+        assert main(["check-config", str(path)], surroundings) == 0
+        told = f"warning: {path}: sets nothing; the only backend is default, http://127.0.0.1:8000/v1\n"
+        assert capsys.readouterr() == (f"{path}: valid\n", told)
 
     @pytest.mark.parametrize("command", ["check-config", "dump-config", "env"])
     def test_mistakes(

@@ -96,7 +96,8 @@ def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
     """Return what to say of a word that nothing takes."""
     if not word.startswith("-"):
         return f"one configuration file is enough: {word} is one more"
-    valid = [option for option in parser.format_help().replace(",", " ").split() if option.startswith("--")]
+    actions = parser._option_string_actions  # noqa: SLF001 - argparse has no other way to ask, and has had this one always
+    valid = [option for option, action in actions.items() if action.help != argparse.SUPPRESS]
     meant = nearest(word.partition("=")[0], valid)
     return f"there is no option {word}" + (f", did you mean {meant}?" if meant else "")
 

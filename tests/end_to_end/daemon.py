@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -126,11 +126,19 @@ class Daemon:
         """Start ``twistd`` with this configuration file and wait until it listens."""
         path = self.folder / "claude-bridge.ini"
         path.write_text(config)
-        program = str(self.program)
-        arguments = [program, "--nodaemon", "--pidfile=", "claude-bridge", "--config", str(path)]
+        arguments = ["--nodaemon", "--pidfile=", "claude-bridge", "--config", str(path)]
+        await self.run(self.program, arguments, environment)
+
+    async def start_without_file(self, environment: Mapping[str, str]) -> None:
+        """Start ``claude-bridge run``, as a container does, and wait until it listens."""
+        await self.run(self.program.with_name("claude-bridge"), ["run"], environment)
+
+    async def run(self, path: Path, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        """Run a program and wait until it listens."""
+        program = str(path)
         clean = {"HOME": str(self.folder), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
         self._reactor.spawnProcess(
-            self.process, program, arguments, env={**clean, **(environment or {})}, path=str(self.folder)
+            self.process, program, [program, *arguments], env={**clean, **(environment or {})}, path=str(self.folder)
         )
         listening = await self.wait_for("listening", START_SECONDS)
         self.host, self.port = listening["host"], listening["port"]

@@ -72,7 +72,7 @@ class Gatekeeper:
         if not name or (name not in self._hosts and name != _folded(local_host)):
             raise PermissionDenied(
                 f"Host {name[:100]!r} is not served here; if it is this server's name, add it to `allowed_hosts` in "
-                "[server]",
+                "[server], or to ALLOWED_HOSTS where there is no file",
                 should_retry=False,
             )
 
