@@ -14,24 +14,24 @@ from twisted.application.service import ServiceMaker
 
 from claude_bridge import standalone
 
-START = "from claude_bridge.standalone import serve; serve(['c.ini'])"
+START = """
+import os, signal
+from twisted.internet import reactor
+from claude_bridge.standalone import serve
+reactor.callWhenRunning(reactor.callLater, 0, os.kill, os.getpid(), signal.SIGTERM)
+serve(["c.ini"])
+"""
 FILE = "[server]\nlisten = tcp:0:interface=127.0.0.1\n[backend:b]\nurl = http://127.0.0.1:9/v1\n[log]\nlevel = {}\n"
 
 
 def lines(folder: Path, level: str) -> list[dict[str, Any]]:
-    """Start it, stop it once it listens, and give all lines that it wrote."""
+    """Start it, let it stop as soon as it serves, and give all lines that it wrote."""
     (folder / "c.ini").write_text(FILE.format(level))
     environment = {"HOME": str(folder), "PATH": os.environ["PATH"]}
     command = [sys.executable, "-c", START]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment) as process:
-        assert process.stderr is not None
-        found = []
-        for line in process.stderr:
-            found.append(json.loads(line))
-            if found[-1]["event"] == "backend":
-                process.send_signal(signal.SIGTERM)
-    assert process.returncode == -signal.SIGTERM
-    return found
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, "")
+    return [json.loads(line) for line in done.stderr.splitlines()]
 
 
 class ServeTests:

@@ -27,6 +27,19 @@ LONGEST_ANSWER: Final = 4096
 EVERYWHERE: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 """Interface -> an address of it."""
 
+
+class PortTaken(CannotListenError):
+    """A port that is taken, in a sentence that helps."""
+
+    def __init__(self, error: CannotListenError, told: str) -> None:
+        super().__init__(error.interface, error.port, error.socketError)  # type: ignore[no-untyped-call]  # Twisted's
+        self.told = told
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return self.told
+
+
 Ask = Callable[[Listener], bytes]
 """Asks the holder of a listener's port for ``/health`` and returns the whole answer; raises `OSError`."""
 
@@ -50,18 +63,20 @@ def ask_health(where: Listener) -> bytes:
 
 def explained(error: BaseException, where: Listener, ask: Ask = ask_health) -> BaseException:
     """Return ``error`` as it is, or one that says more where the port of ``where`` is taken."""
-    taken = isinstance(error, CannotListenError) and getattr(error.socketError, "errno", None) == errno.EADDRINUSE
     port = where.parameters.get("port")
-    if not taken or port is None:
+    if not isinstance(error, CannotListenError) or port is None:
+        return error
+    if getattr(error.socketError, "errno", None) != errno.EADDRINUSE:
         return error
     holder = (
         "another claude-bridge has it, as its /health shows"
         if _is_ours(where, ask)
         else f"`ss -ltnp 'sport = :{port}'` shows who has it"
     )
-    return OSError(
+    return PortTaken(
+        error,
         f"port {port} on {where.interface or 'all interfaces'} is taken: {holder}. Choose another port with "
-        "`listen` in [server], HOST_PORT=PORT, or `claude-bridge run --listen PORT`"
+        "`listen` in [server], HOST_PORT=PORT, or `claude-bridge run --listen PORT`",
     )
 
 
