@@ -267,6 +267,20 @@ print(*resource.getrlimit(resource.RLIMIT_AS))
 """
         assert script_output(script).split() == [str(1 << 29)] * 2
 
+    def test_priority_that_may_not_change(self) -> None:
+        """A service that may not change priorities, as ours under systemd, still reads, within all other limits."""
+        script = """
+import os, resource
+def nice(_):
+    raise PermissionError(1, "Operation not permitted")
+os.nice = nice
+from claude_bridge.services.documents.extract import restrict
+from claude_bridge.services.documents.limits import Limits
+restrict(Limits(memory=1 << 30))
+print(*resource.getrlimit(resource.RLIMIT_AS))
+"""
+        assert script_output(script).split() == [str(1 << 30)] * 2
+
     def test_knows_no_twisted(self) -> None:
         """The process starts quickly: it loads nothing of the daemon's framework."""
         script = """

@@ -6,6 +6,7 @@ and killed, a thread cannot. It knows nothing of Twisted, so that it starts quic
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -112,7 +113,8 @@ def restrict(limits: Limits) -> None:
 
     The daemon kills a child that takes too long; the processor's time is limited for a child whose daemon is gone.
     """
-    os.nice(NICENESS)
+    with contextlib.suppress(PermissionError):  # a filter of system calls: it is slower for others, no danger to them
+        os.nice(NICENESS)
     seconds = ceil(limits.seconds) + 1
     _limit(resource.RLIMIT_AS, limits.memory, limits.memory)
     _limit(resource.RLIMIT_CPU, seconds, seconds + 1)  # SIGXCPU at the first, SIGKILL at the second
