@@ -300,3 +300,18 @@ class FileLimitTests:
         ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
         assert int(ran.stdout) == given
+
+    @pytest.mark.parametrize("refusal", ["ValueError('not allowed to raise maximum limit')", "OSError(1, 'No')"])
+    def test_may_not_be_raised(self, refusal: str) -> None:
+        """Where a filter of system calls lets nobody change limits, the daemon starts and says how far it gets."""
+        program = (
+            "import resource as r, claude_bridge.app as a; from twisted.logger import capturedLogs;"
+            "r.setrlimit(r.RLIMIT_NOFILE, (300, 4000))\n"
+            f"def refuse(*_): raise {refusal}\n"
+            "r.setrlimit = refuse\n"
+            "with capturedLogs() as told: a.raise_file_limit(500)\n"
+            "print([(e['log_level'].name, e['files'], e.get('streams')) for e in told])"
+        )
+        ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+        assert ran.stdout == "[('info', 300, None), ('warn', 300, 22)]\n"

@@ -309,16 +309,29 @@ def raise_file_limit(streams: int) -> None:
     """Ask for as many file descriptors as ``streams`` need, two each and some to spare, as far as the system allows."""
     wanted = 2 * streams + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    if most < wanted:
+    files = _set_file_limit(soft, most, hard) if soft < most else soft
+    if files < wanted:
         _log.warn(
             "only {files} open files are allowed, enough for {streams} streams at a time",
             event="file-limit",
-            files=most,
-            streams=(most - SPARE_FILES) // 2,
+            files=files,
+            streams=max(0, (files - SPARE_FILES) // 2),
         )
+
+
+def _set_file_limit(soft: int, most: int, hard: int) -> int:
+    """Set the limit to ``most`` and return it, or ``soft`` where the system does not let anybody set limits."""
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    except (OSError, ValueError) as error:  # EPERM, of a filter of system calls, is Python's ValueError
+        _log.info(
+            "the limit of open files stays at {files}: {reason}", event="file-limit", files=soft, reason=str(error)
+        )
+        return soft
+    return most
 
 
 def rare_collections() -> None:
