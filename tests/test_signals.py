@@ -7,12 +7,13 @@ import pty
 import signal
 from typing import Any
 
+import pytest
 from attrs import define, field
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import provider
 
-from claude_bridge.signals import Signals, on_terminal
+from claude_bridge.signals import BACKGROUND, IGNORED, STOPS, Signals, on_terminal
 
 
 class Reactor(MemoryReactorClock):
@@ -54,10 +55,10 @@ class Process:
         return self
 
     def install(self, number: int, handler: Any) -> Any:
-        """Stand in for `signal.signal`; ``at_once`` has a signal come before it returns."""
+        """Stand in for `signal.signal`; ``at_once`` has one that stops come before it returns."""
         before = self.handlers.get(number, signal.SIG_DFL)
         self.handlers[number] = handler
-        if self.at_once and callable(handler):
+        if self.at_once and number in STOPS:
             self.at_once = False
             handler(number, None)
         return before
@@ -66,6 +67,20 @@ class Process:
         """Send a signal, and let the reactor turn."""
         self.handlers[number](number, None)
         self.reactor.advance(0)
+
+
+def told_by(process: Process, number: int) -> list[LogEvent]:
+    """Send a signal, and return what the log says of it."""
+    told: list[LogEvent] = []
+
+    @provider(ILogObserver)
+    def observe(event: LogEvent) -> None:
+        told.append(event)
+
+    globalLogPublisher.addObserver(observe)
+    process.send(number)
+    globalLogPublisher.removeObserver(observe)
+    return told
 
 
 class StopTests:
@@ -108,16 +123,8 @@ class HangUpTests:
     def test_is_told(self) -> None:
         """It ends nothing; the log says what to do instead."""
         process = Process().run()
-        told: list[LogEvent] = []
-
-        @provider(ILogObserver)
-        def observe(event: LogEvent) -> None:
-            told.append(event)
-
-        globalLogPublisher.addObserver(observe)
-        process.send(signal.SIGHUP)
-        globalLogPublisher.removeObserver(observe)
-        assert [(event["event"], process.came) for event in told] == [("hang-up", [])]
+        assert [event["event"] for event in told_by(process, signal.SIGHUP)] == ["hang-up"]
+        assert process.came == []
 
     def test_terminal(self) -> None:
         """In a terminal it keeps its meaning: the terminal is gone, and what runs in it ends."""
@@ -134,3 +141,30 @@ class HangUpTests:
             os.dup2(kept, 0)
             for descriptor in (kept, ours, theirs):
                 os.close(descriptor)
+
+
+class IgnoredTests:
+    """Signals that are meant for other daemons."""
+
+    @pytest.mark.parametrize("number", IGNORED)
+    @pytest.mark.parametrize("in_terminal", [False, True])
+    def test_is_told(self, number: int, in_terminal: bool) -> None:
+        """They end nothing; the log says that nothing came of them, and what does stop the daemon."""
+        process = Process(in_terminal=in_terminal).run()
+        (event,) = told_by(process, number)
+        assert (event["event"], event["signal"]) == ("signal-ignored", signal.Signals(number).name)
+        assert "SIGTERM" in formatEvent(event)
+        assert process.came == []
+
+    def test_in_the_background(self) -> None:
+        """A daemon in the background of a terminal is not halted by the first line that it logs there."""
+        process = Process(in_terminal=True).run()
+        assert [process.handlers[number] for number in BACKGROUND] == [signal.SIG_IGN] * 2
+
+    @pytest.mark.parametrize("number", [*IGNORED, *BACKGROUND])
+    def test_others_decided(self, number: int) -> None:
+        """What whoever started the daemon, or a debugger, has made of a signal stays."""
+        process = Process()
+        process.handlers[number] = theirs = lambda *_: process.came.append("theirs")
+        process.run()
+        assert process.handlers[number] is theirs

@@ -2,13 +2,15 @@
 
 Twisted's own handlers do the first; for the second they would log a traceback and change nothing. SIGHUP, which ends
 a process that says nothing about it, is what many send to have a configuration read again: that it is not is said.
+Other signals end such a process too, or halt it, with all answers under way, although who sends them wants no such
+thing: those do nothing here.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any, Final, TypeAlias
 
@@ -23,6 +25,14 @@ Current: TypeAlias = Callable[[int], Previous]
 """As `signal.getsignal`: the handler that is there."""
 
 STOPS: Final = (signal.SIGTERM, signal.SIGINT)
+
+IGNORED: Final = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
+"""What other daemons are sent: to open their log anew after logrotate has moved it, to change their level of logging,
+to run another version of themselves. It is said that nothing came of it."""
+
+BACKGROUND: Final = (signal.SIGTTIN, signal.SIGTTOU)
+"""What halts a process in the background that uses its terminal, which for us means only to log. Not even a handler
+may be there: the kernel would then never let the line through."""
 
 _log = Logger()
 
@@ -56,8 +66,10 @@ class Signals(Service):
         self._first: dict[int, Handler] = {}
 
     def startService(self) -> None:  # noqa: N802 - Twisted's name
-        """Take SIGHUP over, and the others once the reactor has set its own handlers, when it starts to run."""
+        """Take the signals over; those that stop, once the reactor has set its own handlers, when it starts to run."""
         super().startService()  # type: ignore[no-untyped-call]  # Twisted does not annotate it
+        self._replace_default(IGNORED, self._ignored)
+        self._replace_default(BACKGROUND, signal.SIG_IGN)
         if not self._in_terminal():
             self._install(signal.SIGHUP, self._hang_up)
         self._reactor.callWhenRunning(self._take_over)
@@ -66,6 +78,12 @@ class Signals(Service):
         """Note that a stop is under way, whoever asked for it."""
         super().stopService()  # type: ignore[no-untyped-call]  # the same
         self._stopping = True
+
+    def _replace_default(self, numbers: Iterable[int], handler: Handler | int) -> None:
+        """Install ``handler`` where nobody, such as a debugger or whoever started the daemon, has decided otherwise."""
+        for number in numbers:
+            if self._current(number) == signal.SIG_DFL:
+                self._install(number, handler)
 
     def _take_over(self) -> None:
         for number in STOPS:
@@ -87,4 +105,12 @@ class Signals(Service):
     def _hang_up(self, _number: int, _frame: FrameType | None) -> None:
         self._reactor.callFromThread(
             _log.warn, "SIGHUP does not read the configuration again; restart the daemon for that", event="hang-up"
+        )
+
+    def _ignored(self, number: int, _frame: FrameType | None) -> None:
+        self._reactor.callFromThread(
+            _log.warn,
+            "{signal} does nothing: the log goes to standard error, so there is no file to open anew; SIGTERM stops",
+            event="signal-ignored",
+            signal=signal.Signals(number).name,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ class Watched(ProcessProtocol):
         """Send a signal (``TERM``, ``KILL``); harmless if the process has ended."""
         process: Any = self.transport
         try:
-            process.signalProcess(name)
+            process.signalProcess(signal.Signals[f"SIG{name}"])
         except ProcessExitedAlready:
             return
 

@@ -22,7 +22,7 @@ HANGING = Answer(200, STREAM_HEADERS, (*map(Send, ANSWER[:5]), Stall()))
 
 
 class SignalTests:
-    """SIGTERM and SIGINT once and twice, SIGHUP."""
+    """SIGTERM and SIGINT once and twice, SIGHUP, and those that mean nothing."""
 
     @pytest.mark.parametrize(("first", "second"), [("TERM", "TERM"), ("TERM", "INT"), ("INT", "INT")])
     @pytest_twisted.ensureDeferred
@@ -54,6 +54,16 @@ class SignalTests:
         daemon.process.signal("HUP")
         told = await daemon.wait_for("hang-up")
         assert "restart" in told["message"]
+        assert (await client.get("/health")).status == 200
+
+    @pytest_twisted.ensureDeferred
+    async def test_others(self, daemon: Daemon, client: Client) -> None:
+        """Signals that end or halt most processes leave the daemon at its work; of those with a meaning it tells."""
+        told = ("USR1", "USR2", "ALRM")
+        for name in (*told, "PIPE", "TTIN", "TTOU"):
+            daemon.process.signal(name)
+        await daemon.wait_for("signal-ignored", count=len(told))
+        assert {line["signal"] for line in daemon.events("signal-ignored")} == {f"SIG{name}" for name in told}
         assert (await client.get("/health")).status == 200
 
     @pytest_twisted.ensureDeferred
