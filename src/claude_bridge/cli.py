@@ -17,6 +17,7 @@ from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors, nearest
 from claude_bridge.config.schema import LogFormat
 from claude_bridge.config.state import state_directory
 from claude_bridge.release import product
+from claude_bridge.standard_streams import open_closed
 
 Serve = Callable[[Sequence[str]], object]
 """Runs the daemon with the arguments of ``twistd claude-bridge`` until it is stopped."""
@@ -58,6 +59,7 @@ class _Instead(argparse.Action):
 
 def main(arguments: Sequence[str] | None = None, surroundings: Surroundings | None = None) -> int:
     """Run the command that ``arguments`` name and return the exit status."""
+    open_closed()
     given = sys.argv[1:] if arguments is None else list(arguments)
     parser, commands = _parsers()
     if not given or given[0] not in {*commands, *_WITHOUT_COMMAND}:

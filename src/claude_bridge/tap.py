@@ -19,6 +19,7 @@ from claude_bridge.config.schema import Config, Log, LogFormat
 from claude_bridge.config.state import state_directory
 from claude_bridge.framework_lines import Demoting
 from claude_bridge.release import product
+from claude_bridge.standard_streams import open_closed
 
 _log = Logger()
 
@@ -43,6 +44,11 @@ class Options(usage.Options):
     ]
 
     configuration: Config
+
+    def __init__(self) -> None:
+        """Be the first of ours that runs: what is opened from here on stays clear of the standard streams."""
+        open_closed()
+        super().__init__()
 
     def opt_version(self) -> None:
         """Print the version and exit."""
