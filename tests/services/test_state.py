@@ -20,11 +20,13 @@ from twisted.logger import LogLevel, capturedLogs
 
 from claude_bridge.config.dialects import UNKNOWN
 from claude_bridge.config.schema import Backend
+from claude_bridge.core import wire
 from claude_bridge.core.dialect import Clues
 from claude_bridge.services.detection import Detection
-from claude_bridge.services.kept import Kept
+from claude_bridge.services.kept import Kept, digest
 from claude_bridge.services.learned import Learned
-from claude_bridge.services.state import LARGEST, NAME, SAVE_SECONDS, STOP_SECONDS, StateFile, found_out, read, replace
+from claude_bridge.services.shared_file import LARGEST, STALE_SECONDS
+from claude_bridge.services.state import NAME, SAVE_SECONDS, STOP_SECONDS, StateFile, found_out
 
 BOX = Backend(name="box", url="http://box.test/v1")
 
@@ -53,12 +55,20 @@ class SlowDisk:
         done.callback(None)
 
 
-def state(folder: Path | None, clock: Clock, in_thread: Callable[[Callable[[], None]], Any] = at_once) -> StateFile:
+def state(
+    folder: Path | None,
+    clock: Clock,
+    in_thread: Callable[[Callable[[], None]], Any] = at_once,
+    backend: Backend = BOX,
+) -> StateFile:
     """Make a daemon's state file, started."""
     made = StateFile(
         directory=None if folder is None else str(folder),
         kept=Kept(
-            backends={"box": BOX}, learned=Learned(clock.seconds), detection=Detection(), unix_time=clock.seconds
+            backends={backend.name: backend},
+            learned=Learned(clock.seconds),
+            detection=Detection(),
+            unix_time=clock.seconds,
         ),
         clock=clock,
         in_thread=in_thread,
@@ -69,12 +79,14 @@ def state(folder: Path | None, clock: Clock, in_thread: Callable[[Callable[[], N
 
 def learn(of: StateFile, limit: int, model: str = "m") -> None:
     """Let a daemon learn something."""
-    of.kept.learned.note("box", model).max_output_tokens = limit
+    (backend,) = of.kept.backends
+    of.kept.learned.note(backend, model).saw_limit(limit)
 
 
 def known(of: StateFile, model: str = "m") -> int | None:
     """Ask a daemon what it knows."""
-    return of.kept.learned.note("box", model).max_output_tokens
+    (backend,) = of.kept.backends
+    return of.kept.learned.note(backend, model).max_output_tokens
 
 
 def warnings(logged: Sequence[dict[str, Any]]) -> list[str]:
@@ -260,28 +272,89 @@ class TroubleTests:
             assert running.stop().called
         assert len(warnings(logged)) == 1
 
-    def test_failed_write(self, tmp_path: Path) -> None:
-        """A file that cannot be replaced stays whole, and no half of a new one is left."""
-        (tmp_path / NAME / "in the way").mkdir(parents=True)
-        with pytest.raises(OSError, match="directory"):
-            replace(tmp_path / NAME, b"x")
-        assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
-    def test_two_daemons(self, tmp_path: Path) -> None:
-        """Two daemons on one directory overwrite each other, but never mix."""
-        contents = [bytes([65 + number]) * 50_000 for number in range(4)]
+CLOUD = Backend(name="cloud", url="http://cloud.test/v1")
+MOVED = Backend(name="box", url="http://elsewhere.test/v1")
 
-        def write(content: bytes) -> None:
-            for _ in range(20):
-                replace(tmp_path / NAME, content)
 
-        threads = [threading.Thread(target=write, args=(content,)) for content in contents]
-        for thread in threads:
-            thread.start()
-        replace(tmp_path / NAME, contents[0])
-        while any(thread.is_alive() for thread in threads):
-            assert read(tmp_path / NAME) in contents
-        assert [path.name for path in tmp_path.iterdir()] == [NAME]
+class SharedTests:
+    """Several daemons of one user have one directory."""
+
+    def test_other_backends(self, tmp_path: Path) -> None:
+        """What one daemon has found out of its backend stays when another writes about its own."""
+        clock = Clock()
+        one, two = state(tmp_path, clock), state(tmp_path, clock, backend=CLOUD)
+        one.kept.detection.revealed(BOX, Clues(owners=("vllm",)))
+        learn(one, 900)
+        learn(two, 700)
+        clock.advance(SAVE_SECONDS)
+        learn(two, 600)
+        clock.advance(SAVE_SECONDS)
+        again = state(tmp_path, clock)
+        assert known(again) == 900
+        assert again.kept.detection.of(BOX).dialect.name == "vllm"
+        assert known(state(tmp_path, clock, backend=CLOUD)) == 600
+
+    def test_same_name(self, tmp_path: Path) -> None:
+        """Two daemons that know different servers by one name, as without a configuration file, keep both apart."""
+        clock = Clock()
+        for backend, limit in ((BOX, 900), (MOVED, 700)):
+            running = state(tmp_path, clock, backend=backend)
+            learn(running, limit)
+            running.stop()
+        assert known(state(tmp_path, clock)) == 900
+        assert known(state(tmp_path, clock, backend=MOVED)) == 700
+
+    def test_same_backend(self, tmp_path: Path) -> None:
+        """Of one backend that both use, what each has found out counts."""
+        clock = Clock()
+        one, two = state(tmp_path, clock), state(tmp_path, clock)
+        learn(one, 900, "a")
+        learn(two, 700, "b")
+        two.kept.learned.note("box", "a").saw_window(5000)
+        one.stop()
+        two.stop()
+        new = state(tmp_path, clock)
+        assert (known(new, "a"), known(new, "b")) == (900, 700)
+        assert new.kept.learned.note("box", "a").context_window == 5000
+
+    def test_told_by_the_old_one(self, tmp_path: Path) -> None:
+        """A file of version 0.1.0, which has no dates of backends, is read, and stays as another daemon writes."""
+        clock = Clock()
+        clock.advance(40 * 86_400)
+        url = digest(BOX.url)
+        model = {"model": "m", "max_output_tokens": 900, "limit_at": 3455990.0, "used": 3369600.0}
+        old = {"name": "box", "url": url, "dialect": "vllm", "why": "it said so", "models": [model]}
+        (tmp_path / NAME).write_bytes(wire.encode({"version": 1, "backends": [old]}))
+        other = state(tmp_path, clock, backend=CLOUD)
+        learn(other, 700)
+        other.stop()
+        new = state(tmp_path, clock)
+        assert known(new) == 900
+        assert new.kept.detection.of(BOX).why == "it said so, found out earlier"
+
+    def test_deleted(self, tmp_path: Path) -> None:
+        """Who deletes the file while a daemon runs gets it again, with what that daemon knows, and with no more."""
+        clock = Clock()
+        running = state(tmp_path, clock)
+        learn(running, 900)
+        clock.advance(SAVE_SECONDS)
+        (tmp_path / NAME).unlink()
+        learn(running, 800, "n")
+        running.stop()
+        new = state(tmp_path, clock)
+        assert (known(new), known(new, "n")) == (900, 800)
+
+    def test_killed(self, tmp_path: Path) -> None:
+        """What a daemon that was killed while it wrote has left is removed by the next one, and told."""
+        left = tmp_path / f".{NAME}.abcdefgh"
+        left.write_bytes(b"half")
+        clock = Clock()
+        clock.advance(left.stat().st_mtime + STALE_SECONDS + 1)
+        with capturedLogs() as logged:
+            state(tmp_path, clock)
+        assert list(tmp_path.iterdir()) == []
+        assert [event["count"] for event in logged if event.get("event") == "state"] == [1]
 
 
 class FoundOutTests:

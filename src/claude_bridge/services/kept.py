@@ -23,7 +23,12 @@ VERSION: Final = 1
 KEPT_SECONDS: Final = 30 * 86_400.0
 """How long something unused is kept: a month later the server has most likely changed."""
 
-_MOST_WHY: Final = 200
+DAY: Final = 86_400.0
+"""Times of use are told to the day, so that use alone does not change the file."""
+
+MOST_WHY: Final = 200
+"""Characters kept of why a dialect is the one."""
+
 _TELLS_NOTHING: Final = frozenset(("used", "listed"))
 
 
@@ -47,7 +52,8 @@ class Kept:
     def export(self) -> dict[str, Any]:
         """Give everything worth keeping; the same knowledge gives the same values.
 
-        ``{"version": 1, "backends": [{"name", "url" (a digest), "dialect"?, "why"?, "models": [{"model", ...}]}]}``
+        ``{"version": 1, "backends": [BACKEND]}``, where each of these is ``{"name", "url" (a digest), "dialect"?,
+        "why"?, "used", "models"?: [{"model", ...}]}``. Version 0.1.0 wrote no ``used`` for a backend, and ignores it.
         """
         models: dict[str, list[dict[str, Any]]] = {name: [] for name in self.backends}
         for backend, model, note in filter(self._is_recent, self.learned.notes()):
@@ -55,23 +61,17 @@ class Kept:
             if backend in models and len(model) <= MAX_MODEL and not values.keys() <= _TELLS_NOTHING:
                 models[backend].append({"model": model, **values})
         entries = [self._entry(backend, models[backend.name]) for backend in self.backends.values()]
-        return {"version": VERSION, "backends": [entry for entry in entries if entry.keys() != {"name", "url"}]}
+        return {"version": VERSION, "backends": [entry for entry in entries if entry.keys() & {"dialect", "models"}]}
 
     def restore(self, value: object) -> None:
         """Take back what `export` gave. Raises `NotOurs` and `OtherVersion`, and then has changed nothing."""
-        match value:
-            case {"version": int(version)} if version != VERSION:
-                raise OtherVersion(version)
-            case {"version": int(), "backends": [*entries]}:
-                pass
-            case _:
-                raise NotOurs
+        entries = entries_of(value)
         found: list[tuple[str, str, Note]] = []
         for entry, backend in self._matching(entries):
             if isinstance(entry.get("dialect"), str):
                 why = entry.get("why")
-                self.detection.recall(backend, entry["dialect"], why[:_MOST_WHY] if isinstance(why, str) else "")
-            found += ((backend.name, model, note) for model, note in _notes(entry.get("models")))
+                self.detection.recall(backend, entry["dialect"], why[:MOST_WHY] if isinstance(why, str) else "")
+            found += ((backend.name, model, note) for model, note in notes(entry.get("models")))
         for name, model, note in sorted(filter(self._is_recent, found), key=lambda one: one[2].used)[-MOST_MODELS:]:
             self.learned.remember(name, model, note)
 
@@ -79,7 +79,8 @@ class Kept:
         entry: dict[str, Any] = {"name": backend.name, "url": digest(backend.url)}
         found = self.detection.found(backend)
         if found is not None:
-            entry |= {"dialect": found.dialect.name, "why": found.why[:_MOST_WHY]}
+            entry |= {"dialect": found.dialect.name, "why": found.why[:MOST_WHY]}
+        entry["used"] = self.unix_time() // DAY * DAY
         return entry | ({"models": models} if models else {})
 
     def _matching(self, entries: list[object]) -> Iterator[tuple[dict[str, Any], Backend]]:
@@ -99,7 +100,19 @@ def digest(url: str) -> str:
     return hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
-def _notes(values: object) -> Iterator[tuple[str, Note]]:
+def entries_of(value: object) -> list[object]:
+    """Return the backends of what `Kept.export` gave. Raise `NotOurs` or `OtherVersion` over anything else."""
+    match value:
+        case {"version": int(version)} if version != VERSION:
+            raise OtherVersion(version)
+        case {"version": int(), "backends": [*entries]}:
+            return entries
+        case _:
+            raise NotOurs
+
+
+def notes(values: object) -> Iterator[tuple[str, Note]]:
+    """Yield the models of a backend's entry and what is known of them; what is not of our form is left out."""
     for value in values if isinstance(values, list) else ():
         match value:
             case {"model": str(model)} if len(model) <= MAX_MODEL:

@@ -2,15 +2,12 @@
 
 Read once at the start, written off the reactor's thread a minute after something changed, and at the stop. A directory
 that cannot be used, or a file that makes no sense, costs one warning and never an answer: the daemon then knows only
-what it learns while it runs. Two daemons with one directory overwrite each other's file, whole.
+what it learns while it runs. Daemons with one directory keep what each has found out (`merging`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-import stat
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,8 +23,10 @@ from twisted.python.failure import Failure
 from claude_bridge.config.schema import Backend
 from claude_bridge.core import wire
 from claude_bridge.services.detection import Detection
-from claude_bridge.services.kept import Kept, NotOurs, OtherVersion
+from claude_bridge.services.kept import VERSION, Kept, NotOurs, OtherVersion
 from claude_bridge.services.learned import Learned
+from claude_bridge.services.merging import merged
+from claude_bridge.services.shared_file import change, prepare, read, sweep
 
 NAME: Final = "learned.json"
 
@@ -36,9 +35,6 @@ SAVE_SECONDS: Final = 60.0
 
 STOP_SECONDS: Final = 5.0
 """How long a stop waits for the disk."""
-
-LARGEST: Final = 2 * 1024 * 1024
-"""Bytes read: several times what a thousand models take."""
 
 _log = Logger()
 
@@ -58,7 +54,7 @@ class StateFile:
     _in_thread: Callable[[Callable[[], None]], Deferred[None]]
     _lock: DeferredLock = field(factory=DeferredLock, init=False)
     _waiting: IDelayedCall | None = field(default=None, init=False)
-    _written: bytes = field(default=b"", init=False)
+    _base: dict[str, Any] = field(factory=lambda: {"version": VERSION, "backends": []}, init=False)
     _complained: bool = field(default=False, init=False)
     _stopped: bool = field(default=False, init=False)
 
@@ -73,6 +69,7 @@ class StateFile:
             _log.info("what is learned of backends is not kept: there is no state directory", event="state")
             return
         self._read()
+        self._base = self.kept.export()
         self.kept.learned.changed = self._changed
 
     def stop(self) -> Deferred[None]:
@@ -96,15 +93,19 @@ class StateFile:
         self._lock.run(self._write)
 
     def _write(self) -> Deferred[None] | None:
-        """Write what is known by now, if that differs from what the file says."""
-        content = wire.encode(self.kept.export())
-        if content == self._written:
+        """Write what was found out since the last time, if anything was."""
+        known, base, now = self.kept.export(), self._base, self.kept.unix_time()
+        if known == base:
             return None
-        writing = self._in_thread(lambda: replace(self.path, content))
-        return writing.addCallbacks(lambda _: self._wrote(content), self._failed)
 
-    def _wrote(self, content: bytes) -> None:
-        self._written, self._complained = content, False
+        def changed(content: bytes) -> bytes:
+            return wire.encode(merged(known, base, _decoded(content), now))
+
+        writing = self._in_thread(lambda: change(self.path, changed))
+        return writing.addCallbacks(lambda _: self._wrote(known), self._failed)
+
+    def _wrote(self, known: dict[str, Any]) -> None:
+        self._base, self._complained = known, False
 
     def _failed(self, failure: Failure) -> None:
         failure.trap(OSError)
@@ -129,6 +130,7 @@ class StateFile:
     def _read(self) -> None:
         try:
             prepare(self.path.parent)
+            self._sweep()
             content = read(self.path)
         except FileNotFoundError:
             return
@@ -141,6 +143,16 @@ class StateFile:
             _log.info("{path} is of another version, and not read", event="state", path=str(self.path))
         except (NotOurs, wire.WireError):
             self._put_aside()
+
+    def _sweep(self) -> None:
+        left = sweep(self.path, self.kept.unix_time())
+        if left:
+            _log.info(
+                "{count} unfinished files of daemons that were killed are removed beside {path}",
+                event="state",
+                count=left,
+                path=str(self.path),
+            )
 
     def _put_aside(self) -> None:
         """Keep a file that makes no sense for whoever wants to know why."""
@@ -160,31 +172,9 @@ def found_out(directory: str | None, backends: Mapping[str, Backend]) -> Detecti
     return detection
 
 
-def prepare(directory: Path) -> None:
-    """Make the directory if need be, for its owner alone. Raises `OSError` where nothing can be written."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise PermissionError(13, "Permission denied")
-
-
-def read(path: Path) -> bytes:
-    """Read a file of ours up to `LARGEST`: what is cut makes no sense. Raises `OSError`, also for what is no file."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(22, "not a file")  # a pipe would hold the start up
-    with path.open("rb") as file:
-        return file.read(LARGEST)
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Put ``content`` in the place of a file, whole or not at all, whatever happens meanwhile. Raises `OSError`."""
-    prepare(path.parent)
-    with tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=path.parent, delete=False) as file:  # mode 0600
-        new = Path(file.name)
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            new.replace(path)
-        except OSError:
-            new.unlink(missing_ok=True)
-            raise
+def _decoded(content: bytes) -> object:
+    """Return the values of a file; None where it makes no sense, and then nothing of it can be kept."""
+    try:
+        return wire.decode(content)
+    except wire.WireError:
+        return None
