@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import pytest_twisted
@@ -11,41 +11,101 @@ from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.protocol import ClientFactory, Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
 
-from claude_bridge.services.search.addresses import AddressRefused, GuardedReactor, not_link_local, public_only
+from claude_bridge.services.search.addresses import AddressRefused, GuardedReactor, no_metadata, public_only
 from claude_bridge.testing.searxng import FakeSearXNG
 
-PRIVATE = [
-    "10.0.0.1",
-    "172.16.0.1",
-    "192.168.1.1",
-    "100.64.0.1",
-    "127.0.0.1",
-    "127.255.255.254",
-    "0.0.0.0",
-    "::1",
-    "::",
-    "fd00:ec2::254",
-    "::ffff:127.0.0.1",
-    "64:ff9b::7f00:1",
-    "2002:7f00:1::",
-]
-LINK_LOCAL = [
-    "169.254.169.254",
-    "169.254.0.1",
-    "fe80::1",
-    "fe80::1%eth0",
-    "::ffff:169.254.169.254",
-    "64:ff9b::a9fe:a9fe",
-]
-OTHERS = ["224.0.0.1", "239.255.255.250", "ff02::1", "255.255.255.255", "240.0.0.1"]
-PUBLIC = ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "64:ff9b::101:101"]
-NONSENSE = ["", "localhost", "127.1", "0x7f000001", "1.1.1.1:80", "[::1]"]
+PUBLIC: Final = {
+    "1.1.1.1": "IPv4",
+    "93.184.216.34": "IPv4",
+    "2606:4700:4700::1111": "IPv6",
+    "2001:4860:4860::8888": "IPv6, beside what is for protocols",
+    "2400:cb00::1": "IPv6",
+    "64:ff9b::101:101": "NAT64",
+    "::ffff:1.1.1.1": "IPv4 in a socket for both",
+    "2002:101:101::1": "6to4",
+}
+"""May be asked by every engine."""
+
+OWN: Final = {
+    "10.0.0.1": "private",
+    "172.16.0.1": "private",
+    "192.168.1.1": "private",
+    "100.64.0.1": "a provider's own",
+    "127.0.0.1": "this machine",
+    "127.255.255.254": "this machine",
+    "0.0.0.0": "this machine, to some systems",
+    "192.0.0.8": "dummy",
+    "192.0.0.9": "anycast of a protocol",
+    "192.88.99.1": "relays of 6to4",
+    "198.18.0.1": "benchmarks",
+    "203.0.113.1": "documents",
+    "240.0.0.1": "reserved",
+    "255.255.255.255": "everybody",
+    "224.0.0.1": "multicast",
+    "239.255.255.250": "multicast",
+    "::1": "this machine",
+    "::": "this machine, to some systems",
+    "fd00::1": "unique local",
+    "fec0::1": "site-local, given up",
+    "ff02::1": "multicast",
+    "ff0e::1": "multicast, global",
+    "100::1": "discarded",
+    "2001:2::1": "benchmarks",
+    "2001:20::1": "no host's, ORCHID",
+    "2001:db8::1": "documents",
+    "3fff::1": "documents",
+    "3fff:fff::1": "documents",
+    "5f00::1": "segments of a route",
+    "4000::1": "nobody's yet",
+    "::ffff:127.0.0.1": "this machine, in a socket for both",
+    "::ffff:0:10.0.0.1": "private, translated",
+    "::ffff:0:1.1.1.1": "translated",
+    "::10.0.0.1": "private, IPv4-compatible",
+    "::127.0.0.1": "this machine, IPv4-compatible",
+    "::1.1.1.1": "IPv4-compatible",
+    "64:ff9b::7f00:1": "this machine, by NAT64",
+    "64:ff9b::c000:8": "dummy, by NAT64",
+    "64:ff9b:1::101:101": "NAT64 of a network's own",
+    "64:ff9b:1:a00::1": "NAT64 of a network's own",
+    "2002:7f00:1::": "this machine, by 6to4",
+    "2001:0:101:101::f5ff:fffe": "private, by Teredo",
+}
+"""May be asked by the owner's own server alone."""
+
+METADATA: Final = {
+    "169.254.169.254": "nearly every cloud",
+    "169.254.0.1": "link-local",
+    "fe80::1": "link-local",
+    "fe80::1%eth0": "link-local, with an interface",
+    "::ffff:169.254.169.254": "in a socket for both",
+    "64:ff9b::a9fe:a9fe": "by NAT64",
+    "64:ff9b:1::a9fe:a9fe": "by NAT64 of a network's own",
+    "64:ff9b:1:a9fe:a9:fe00::": "the same, in the other place",
+    "::169.254.169.254": "IPv4-compatible",
+    "::ffff:0:169.254.169.254": "translated",
+    "2002:a9fe:a9fe::1": "by 6to4",
+    "2001:0:101:101::5601:5601": "by Teredo",
+    "168.63.129.16": "Azure",
+    "::ffff:168.63.129.16": "Azure, in a socket for both",
+    "::168.63.129.16": "Azure, IPv4-compatible",
+    "100.100.100.200": "Alibaba",
+    "64:ff9b::6464:64c8": "Alibaba, by NAT64",
+    "192.0.0.192": "Oracle's classic cloud",
+    "fd00:ec2::254": "Amazon",
+    "fd00:ec2::254%1": "Amazon, with an interface",
+    "fd20:ce::254": "Google",
+    "fd00:c1::a9fe:a9fe": "Oracle",
+    "fd00:42::42": "Scaleway",
+}
+"""May be asked by nobody."""
+
+NONSENSE: Final = ["", "localhost", "127.1", "0x7f000001", "1.1.1.1:80", "[::1]"]
 
 
 class CheckTests:
     """Which addresses may be asked."""
 
-    @pytest.mark.parametrize("address", PRIVATE + LINK_LOCAL + OTHERS + NONSENSE)
+    @pytest.mark.parametrize("address", [*OWN, *METADATA, *NONSENSE])
     def test_hosted(self, address: str) -> None:
         """A hosted engine is never inside this network, in whatever form its address comes."""
         assert public_only(address)
@@ -53,18 +113,17 @@ class CheckTests:
     @pytest.mark.parametrize("address", PUBLIC)
     def test_public(self, address: str) -> None:
         """Public addresses may be asked, by every engine."""
-        assert public_only(address) == ""
-        assert not_link_local(address) == ""
+        assert (public_only(address), no_metadata(address)) == ("", "")
 
-    @pytest.mark.parametrize("address", PRIVATE)
+    @pytest.mark.parametrize("address", OWN)
     def test_own_server(self, address: str) -> None:
         """The owner's own server may be anywhere in the own network."""
-        assert not_link_local(address) == ""
+        assert no_metadata(address) == ""
 
-    @pytest.mark.parametrize("address", LINK_LOCAL + NONSENSE)
+    @pytest.mark.parametrize("address", [*METADATA, *NONSENSE])
     def test_metadata(self, address: str) -> None:
-        """Link-local addresses, where clouds keep credentials, are refused even to the owner's server."""
-        assert not_link_local(address)
+        """Where clouds keep credentials nothing is asked, not even of the owner's server."""
+        assert no_metadata(address)
 
 
 class GuardedReactorTests:
@@ -93,7 +152,7 @@ class GuardedReactorTests:
         guarded: Any = GuardedReactor(reactor, public_only)
         with pytest.raises(AddressRefused):
             await _connect(HostnameEndpoint(guarded, "localhost", searxng.port), factory)
-        open_: Any = GuardedReactor(reactor, not_link_local)
+        open_: Any = GuardedReactor(reactor, no_metadata)
         connected = await _connect(HostnameEndpoint(open_, "127.0.0.1", searxng.port), factory)
         connected.transport.abortConnection()
         await searxng.stop()

@@ -2,14 +2,14 @@
 
 A name is resolved by whoever owns it, each time anew, so only the address that is connected to counts. Hosted engines
 have public addresses: one whose name leads into this network is not the engine. A SearXNG server is the owner's, so
-its address may be private; but link-local ones, where clouds serve their machines' credentials, are nobody's server.
+its address may be private; but those where clouds serve their machines' credentials are nobody's server.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any, Final, TypeAlias
 
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import (
@@ -25,7 +25,41 @@ from zope.interface import implementer
 Check = Callable[[str], str]
 """Says why an address may not be connected to, or "" if it may."""
 
+Address: TypeAlias = IPv4Address | IPv6Address
+Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
+
 _NAT64: Final = ip_network("64:ff9b::/96")
+"""The way to IPv4 in networks that have none of it: RFC 6052."""
+
+_LOCAL_NAT64: Final = ip_network("64:ff9b:1::/48")
+"""The same for a network's own use, with the IPv4 address in one of two places: RFC 8215, RFC 6052 section 2.2."""
+
+_CARRIES_IPV4: Final = (
+    ip_network("::/96"),  # IPv4-compatible, long given up, but some systems still route it: RFC 4291 section 2.5.5.1
+    ip_network("::ffff:0:0:0/96"),  # IPv4-translated: RFC 2765
+    _NAT64,
+    _LOCAL_NAT64,
+)
+"""With an IPv4 address in the last 32 bits, beyond those that `ipaddress` takes apart."""
+
+_NOT_PUBLIC: Final[Networks] = (
+    ip_network("192.0.0.0/24"),  # for protocols; Python before 3.11.4 and after do not agree on its parts: RFC 6890
+    ip_network("192.88.99.0/24"),  # relays between IPv4 and IPv6, given up: RFC 7526
+    ip_network("2001::/23"),  # for protocols, as the first; Teredo, which is part of it, is taken apart before
+    ip_network("3fff::/20"),  # for documents: RFC 9637, younger than our oldest Python
+)
+"""What `ipaddress` takes for public in some version."""
+
+_METADATA: Final[Networks] = (
+    ip_network("168.63.129.16/32"),  # Azure's agent, with keys of the machine
+    ip_network("100.100.100.200/32"),  # Alibaba Cloud
+    ip_network("192.0.0.192/32"),  # Oracle's classic cloud
+    ip_network("fd00:ec2::254/128"),  # Amazon
+    ip_network("fd20:ce::254/128"),  # Google
+    ip_network("fd00:c1::a9fe:a9fe/128"),  # Oracle
+    ip_network("fd00:42::42/128"),  # Scaleway
+)
+"""Where clouds serve credentials, besides the link-local addresses that nearly all use (169.254.169.254)."""
 
 
 class AddressRefused(ConnectError):
@@ -33,34 +67,64 @@ class AddressRefused(ConnectError):
 
 
 def public_only(address: str) -> str:
-    """Allow public addresses."""
+    """Allow public addresses, and what leads to a public IPv4 address, but not those that `no_metadata` refuses."""
+    found = _parsed(address)
+    if found is not None and not _is_public(_destination(found)):
+        return f"{address} is not a public address, as that of a hosted engine must be"
+    return no_metadata(address)
+
+
+def no_metadata(address: str) -> str:
+    """Allow all but link-local addresses and others where clouds serve credentials, in whatever form."""
     found = _parsed(address)
     if found is None:
         return f"{address} is no address"
-    refused = not found.is_global or found.is_multicast
-    return f"{address} is not a public address, as that of a hosted engine must be" if refused else ""
+    for reading in _readings(found):
+        if reading.is_link_local:
+            return f"{address} is a link-local address"
+        if any(reading in network for network in _METADATA):
+            return f"{address} is where a cloud serves its machines' credentials"
+    return ""
 
 
-def not_link_local(address: str) -> str:
-    """Allow all but link-local addresses."""
-    found = _parsed(address)
-    if found is None:
-        return f"{address} is no address"
-    return f"{address} is a link-local address" if found.is_link_local else ""
-
-
-def _parsed(address: str) -> IPv4Address | IPv6Address | None:
-    """Read an address; one that carries an IPv4 address inside is that address."""
+def _parsed(address: str) -> Address | None:
     try:
         found = ip_address(address)
     except ValueError:
         return None
-    if isinstance(found, IPv4Address):
-        return found
-    if IPv6Address(int(found)) in _NAT64:
-        return IPv4Address(int(found) & 0xFFFFFFFF)
-    teredo = found.teredo[1] if found.teredo is not None else None
-    return found.ipv4_mapped or found.sixtofour or teredo or found
+    return found if isinstance(found, IPv4Address) else IPv6Address(int(found))  # without the name of an interface
+
+
+def _is_public(address: Address) -> bool:
+    refused = not address.is_global or address.is_multicast or address.is_reserved
+    if isinstance(address, IPv6Address):
+        refused = refused or address.is_site_local
+    return not refused and not any(address in network for network in _NOT_PUBLIC)
+
+
+def _destination(address: Address) -> Address:
+    """Return where a connection to an address goes: for those that are in use to reach IPv4, to that address."""
+    if isinstance(address, IPv4Address):
+        return address
+    teredo = address.teredo[1] if address.teredo is not None else None
+    return address.ipv4_mapped or address.sixtofour or teredo or (_last(address) if address in _NAT64 else address)
+
+
+def _readings(address: Address) -> Iterator[Address]:
+    """Yield an address and each IPv4 address that somebody on the way may see in it."""
+    yield address
+    if isinstance(address, IPv4Address):
+        return
+    yield _destination(address)
+    if any(address in network for network in _CARRIES_IPV4):
+        yield _last(address)
+    if address in _LOCAL_NAT64:
+        number = int(address)
+        yield IPv4Address((number >> 64 & 0xFFFF) << 16 | number >> 40 & 0xFFFF)  # around an octet of zeros
+
+
+def _last(address: IPv6Address) -> IPv4Address:
+    return IPv4Address(int(address) & 0xFFFFFFFF)
 
 
 @implementer(IReactorTime, IReactorTCP, IReactorPluggableNameResolver)

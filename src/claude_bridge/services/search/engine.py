@@ -34,7 +34,7 @@ from claude_bridge.core import wire
 from claude_bridge.core.events import SearchHit
 from claude_bridge.core.search.searchtool import SearchQuestion
 from claude_bridge.services.interfaces import SearchFailed
-from claude_bridge.services.search.addresses import GuardedReactor, not_link_local, public_only
+from claude_bridge.services.search.addresses import GuardedReactor, no_metadata, public_only
 from claude_bridge.services.search.asking import Asked, Engine, Unanswered
 from claude_bridge.services.search.body import TooLarge, collected, dropped
 from claude_bridge.services.search.brave import BRAVE
@@ -88,7 +88,7 @@ class ConfiguredSearch:
 
     def __init__(self, reactor: Any, settings: WebSearch, user_agent: str) -> None:  # noqa: ANN401 - many interfaces
         self._engine = ENGINES[settings.engine]
-        check = public_only if self._engine.hosted else not_link_local
+        check = public_only if self._engine.hosted else no_metadata
         guarded = GuardedReactor(reactor, check)
         self._agent = Agent(guarded, connectTimeout=settings.timeout, pool=_Connections(guarded))
         self._clock = reactor
