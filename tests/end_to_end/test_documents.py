@@ -391,6 +391,23 @@ class BadPdfTests:
             leaving.cancel()
         await until(reactor, lambda: not children(daemon))
 
+    @pytest_twisted.ensureDeferred
+    async def test_others_have_their_turn(
+        self, reactor: Any, client: Client, backend: ScriptedBackend, daemon: Daemon
+    ) -> None:
+        """A small document is read at once although six of another session, which take long, came before it."""
+        slow = [SLOW + b"%" + name for name in (b"1", b"2", b"3", b"4", b"5", b"6")]
+        waiting = [await client_sent(client, asking(user(document(content)))) for content in slow]
+        await until(reactor, lambda: len(children(daemon)) == 2)
+        busy = set(children(daemon))
+        other = Client(reactor, daemon.url, {**client.headers, "x-claude-code-session-id": "another"})
+        told = await answered(other, backend, asking(user(document(pdfs.pdf("Read soon.")))))
+        assert "Read soon." in told
+        assert busy <= set(children(daemon)), "it waited for another's"
+        for leaving in waiting:
+            leaving.cancel()
+        await until(reactor, lambda: not children(daemon))
+
 
 class EndTests:
     """Reading that nobody waits for any more."""

@@ -44,12 +44,17 @@ def facts(request: MessagesRequest, headers: Mapping[str, str], body_bytes: int)
     agent = headers.get("x-claude-code-agent-id", "")
     return Facts(
         model=request.model,
-        session=_cut(headers.get("x-claude-code-session-id") or _session(request)),
+        session=session(request, headers),
         agent=_cut(agent),
         kind=_cut(headers.get("x-claude-code-request-class") or ("subagent" if agent else "")),
         streamed=bool(request.stream),
         body_bytes=body_bytes,
     )
+
+
+def session(request: MessagesRequest, headers: Mapping[str, str]) -> str:
+    """Return the client's session, as it tells it, or ""; header names are in lower case."""
+    return _cut(headers.get("x-claude-code-session-id") or _session(request))
 
 
 def plain_model(model: str) -> str:

@@ -19,13 +19,14 @@ from claude_bridge.config.schema import Config
 from claude_bridge.core import ids, wire
 from claude_bridge.core import request as messages
 from claude_bridge.core.errors import NotFound
-from claude_bridge.core.facts import facts
+from claude_bridge.core.facts import facts, session
 from claude_bridge.edge import listing
 from claude_bridge.edge.answers import AnswerSettings, StreamAnswer, WholeAnswer
 from claude_bridge.edge.errors import register_errors
 from claude_bridge.edge.replies import write_json
 from claude_bridge.edge.site import BridgeRequest, SiteRuntime
 from claude_bridge.services.dispatch.dispatcher import Dispatcher
+from claude_bridge.services.interfaces import Client
 
 
 class EdgeRuntime(SiteRuntime, Protocol):
@@ -107,7 +108,8 @@ class Routes:
         runtime = self._current()
         asked = messages.decode(request.take_body(), counting=True, bounds=runtime.limits.bounds)
         with _leaving_booked(runtime, request, "count_tokens"):
-            tokens = await runtime.dispatcher.counts.count(asked, request.known_as.credential)
+            client = Client(request.known_as.name or request.peer, session(asked, request.head()))
+            tokens = await runtime.dispatcher.counts.count(asked, request.known_as.credential, client)
         write_json(request, wire.encode({"input_tokens": tokens}))
         runtime.answered(request, "count_tokens")
 

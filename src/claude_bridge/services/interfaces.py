@@ -159,10 +159,22 @@ class ModelLists(Protocol):
         """Give what is cached, or nothing; never asks anybody."""
 
 
+@frozen
+class Client:
+    """Who waits, where several do.
+
+    :ivar owner: the name of its key, else its address.
+    :ivar session: as the client tells it; it tells an owner's conversations apart.
+    """
+
+    owner: str = ""
+    session: str = ""
+
+
 class Documents(Protocol):
     """Text of documents, for models that take no files."""
 
-    def text(self, data: str) -> Deferred[str]:
+    def text(self, data: str, client: Client) -> Deferred[str]:
         """Give the text of a PDF in base64, ready to be shown to a model; what cannot be read is a note in brackets.
 
         Never fails but with ``CancelledError``, when it is cancelled.

@@ -20,6 +20,7 @@ from claude_bridge.core.events import Event, Finished, SearchHit, TextDelta, Usa
 from claude_bridge.core.search.searchtool import SearchQuestion
 from claude_bridge.services.interfaces import (
     AttemptRecord,
+    Client,
     Counted,
     ModelInfo,
     PushProducer,
@@ -254,7 +255,7 @@ class HeldDocuments:
     left: int = 0
     _waiting: deque[Deferred[str]] = field(factory=deque)
 
-    def text(self, data: str) -> Deferred[str]:
+    def text(self, data: str, client: Client) -> Deferred[str]:  # noqa: ARG002 - the seam's shape
         """Note the question."""
         self.asked.append(data)
         waiter: Deferred[str] = Deferred(self._cancelled)

@@ -14,12 +14,17 @@ from twisted.internet.task import Clock
 from claude_bridge.services.documents.kept import Kept
 from claude_bridge.services.documents.limits import Limits
 from claude_bridge.services.documents.texts import TROUBLE_SECONDS, PdfTexts
+from claude_bridge.services.interfaces import Client
 from tests.services.documents import pdfs
 from tests.services.documents.processes import FakeProcess, FakeProcesses
 
 CROWDED = "[PDF could not be read: too many other documents are waiting to be read]"
 STOPPED = "[PDF could not be read: the bridge is being stopped]"
 FAILED = "[PDF could not be read: the program that reads PDFs failed]"
+
+ANNA = Client("anna", "1")
+BEN = Client("ben", "1")
+CARL = Client("carl", "1")
 
 
 def named(name: str) -> str:
@@ -45,10 +50,10 @@ class Scene:
         """Give all that were started."""
         return self.processes.started
 
-    def ask(self, name: str) -> list[str]:
+    def ask(self, name: str, client: Client = ANNA) -> list[str]:
         """Ask for a document; the answer comes into the list."""
         got: list[str] = []
-        self.texts.text(named(name)).addCallback(got.append)
+        self.texts.text(named(name), client).addCallback(got.append)
         return got
 
     def answer(self, number: int, *pages: str) -> None:
@@ -86,7 +91,7 @@ class TextTests:
         """What is no base64 at a glance starts no process."""
         scene = Scene()
         got: list[str] = []
-        scene.texts.text(data).addCallback(got.append)
+        scene.texts.text(data, ANNA).addCallback(got.append)
         assert got == ["[PDF could not be read: it is not valid base64]"]
         assert scene.children == []
 
@@ -200,13 +205,91 @@ class QueueTests:
         assert second == ["[page 1]\nx"]
 
 
+class SharesTests:
+    """Several clients, of whom one has many documents."""
+
+    @pytest.mark.parametrize("other", [BEN, Client("anna", "2")], ids=["another client", "another session"])
+    def test_small_one_does_not_wait(self, other: Client) -> None:
+        """A document is read at once although another client has six that take long."""
+        scene = Scene()
+        for name in "abcdef":
+            scene.ask(name)
+        got = scene.ask("x", other)
+        assert scene.names() == ["a", "b", "x"]
+        scene.answer(2, "One")
+        assert got == ["[page 1]\nOne"]
+        assert scene.names() == ["a", "b", "x"], "the place is left to the next client"
+
+    def test_in_turn(self) -> None:
+        """Who comes into a long queue gets each other turn, not the turn after all who came before."""
+        scene = Scene(options={"max_children": 1})
+        for name in "abcd":
+            scene.ask(name)
+        for name in "xy":
+            scene.ask(name, BEN)
+        scene.ask("z", CARL)
+        for number in range(6):
+            scene.answer(number, "x")
+        assert scene.names() == ["a", "x", "z", "b", "y", "c", "d"]
+
+    def test_sessions_gain_nothing(self) -> None:
+        """Who tells a new session with each document gets no more turns for that than anybody else."""
+        scene = Scene(options={"max_children": 1})
+        for number in range(4):
+            scene.ask(f"a{number}", Client("anna", str(number)))
+        for name in ("x0", "x1"):
+            scene.ask(name, BEN)
+        for number in range(5):
+            scene.answer(number, "x")
+        assert scene.names() == ["a0", "x0", "a1", "x1", "a2", "a3"]
+
+    def test_shared_document(self) -> None:
+        """A document that several want comes at the turn of the first of them, and is read once."""
+        scene = Scene(options={"max_children": 1})
+        for name in "abcd":
+            scene.ask(name)
+        scene.ask("d", BEN)
+        scene.answer(0, "x")
+        assert scene.names() == ["a", "d"]
+
+    def test_who_leaves_takes_the_turn_along(self) -> None:
+        """A document that only the other one still wants waits for that one's turn."""
+        scene = Scene(options={"max_children": 1})
+        for name in "abc":
+            scene.ask(name)
+        leaving = scene.texts.text(named("c"), BEN)
+        cancelled(leaving)
+        scene.answer(0, "x")
+        assert scene.names() == ["a", "b"]
+
+    def test_full_queue(self) -> None:
+        """A queue that one client has filled has room for others: its last document gives way, and it is told so."""
+        scene = Scene(options={"max_children": 1, "max_queued": 4})
+        theirs = [scene.ask(name) for name in "abcde"]
+        ours = [scene.ask(name, BEN) for name in "xyz"]
+        assert theirs[3:] == [[CROWDED], [CROWDED]]
+        assert ours == [[], [], [CROWDED]]
+        assert theirs[:3] == [[], [], []]
+        scene.answer(0, "x")
+        assert scene.ask("e") == [], "it is read when there is room"
+
+    def test_full_queue_is_no_reason_to_wait(self) -> None:
+        """Who could be read at once is, however many of others wait for their turn."""
+        scene = Scene(options={"max_queued": 2})
+        for name in "abcd":
+            scene.ask(name)
+        got = scene.ask("x", BEN)
+        scene.answer(2, "One")
+        assert got == ["[page 1]\nOne"]
+
+
 class CancelTests:
     """Clients leave."""
 
     def test_last_one_leaves(self) -> None:
         """When nobody waits for a document any more its child is killed, and the next document gets its place."""
         scene = Scene(options={"max_children": 1})
-        waiting = scene.texts.text(named("a"))
+        waiting = scene.texts.text(named("a"), ANNA)
         scene.ask("b")
         cancelled(waiting)
         assert scene.children[0].killed
@@ -216,7 +299,7 @@ class CancelTests:
     def test_others_wait_on(self) -> None:
         """Who leaves takes nothing from those who stay."""
         scene = Scene()
-        waiting, got = scene.texts.text(named("a")), scene.ask("a")
+        waiting, got = scene.texts.text(named("a"), ANNA), scene.ask("a")
         cancelled(waiting)
         assert not scene.children[0].killed
         scene.answer(0, "One")
@@ -226,7 +309,7 @@ class CancelTests:
         """A document that nobody waits for any more is not read when its turn comes."""
         scene = Scene(options={"max_children": 1})
         scene.ask("a")
-        waiting = scene.texts.text(named("b"))
+        waiting = scene.texts.text(named("b"), ANNA)
         scene.ask("c")
         cancelled(waiting)
         scene.answer(0, "x")
@@ -235,7 +318,7 @@ class CancelTests:
     def test_asked_again(self) -> None:
         """A document whose child was just killed is read anew for who comes then."""
         scene = Scene()
-        cancelled(scene.texts.text(named("a")))
+        cancelled(scene.texts.text(named("a"), ANNA))
         got = scene.ask("a")
         scene.children[0].ends()
         scene.answer(1, "One")
@@ -245,7 +328,7 @@ class CancelTests:
         """When the text makes one client's request end another's, both end well."""
         scene = Scene()
         ended: list[object] = []
-        first, second = scene.texts.text(named("a")), scene.texts.text(named("a"))
+        first, second = scene.texts.text(named("a"), ANNA), scene.texts.text(named("a"), ANNA)
         second.addErrback(lambda failure: ended.append(failure.type))
         first.addCallback(lambda _: second.cancel())
         scene.answer(0, "One")
@@ -254,7 +337,7 @@ class CancelTests:
     def test_after_the_end(self) -> None:
         """Cancelling what is there already does nothing."""
         scene = Scene()
-        waiting = scene.texts.text(named("a"))
+        waiting = scene.texts.text(named("a"), ANNA)
         scene.answer(0, "One")
         waiting.cancel()
         assert scene.ask("a") == ["[page 1]\nOne"]
@@ -287,7 +370,7 @@ class RealTextTests:
 
         texts = PdfTexts(reactor, reactor)
         documents = [pdfs.pdf("Hello"), pdfs.locked(pdfs.pdf("Hello"), password="x"), b"hello"]
-        asked = [texts.text(pdfs.base64(document)) for document in documents]
+        asked = [texts.text(pdfs.base64(document), ANNA) for document in documents]
         assert [await one for one in asked] == [
             "[page 1]\nHello",
             "[PDF could not be read: it is protected by a password]",

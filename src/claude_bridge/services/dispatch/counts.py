@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from attrs import define
 from twisted.internet.defer import FirstError, gatherResults
@@ -17,9 +18,11 @@ from claude_bridge.core.messages import media
 from claude_bridge.core.target import Target
 from claude_bridge.services.dispatch.credentials import for_backend
 from claude_bridge.services.dispatch.plan import Choice, Planner
-from claude_bridge.services.interfaces import Counters, Documents
+from claude_bridge.services.interfaces import Client, Counters, Documents
 from claude_bridge.services.learned import Learned
 from claude_bridge.services.pace import Pace
+
+NOBODY: Final = Client()
 
 
 @define(kw_only=True)
@@ -33,10 +36,11 @@ class PromptCounts:
     _documents: Documents
     _pace: Pace
 
-    async def count(self, asked: MessagesRequest, credential: Secret | None) -> int:
+    async def count(self, asked: MessagesRequest, credential: Secret | None, client: Client = NOBODY) -> int:
         """Count the input tokens of a request; raises `InvalidRequest` with the path of a malformed block.
 
-        A model that nothing can serve is counted too: Claude Code counts before it asks.
+        A model that nothing can serve is counted too: Claude Code counts before it asks. ``client``: who waits for
+        the request's documents.
         """
         await self._pace.read(asked)
         try:
@@ -45,7 +49,7 @@ class PromptCounts:
             return await self._carefully(Count(asked))
         backend = choice.backend.name
         target = self._learned.applied(backend, choice.target)
-        texts = await self._texts(asked, target)
+        texts = await self._texts(asked, target, client)
         counted = await self._counted(choice, target, asked, texts, credential)
         if counted is not None:
             return counted
@@ -56,11 +60,12 @@ class PromptCounts:
         await self._pace.finish(count.step)
         return count.tokens
 
-    async def _texts(self, asked: MessagesRequest, target: Target) -> Mapping[str, str]:
+    async def _texts(self, asked: MessagesRequest, target: Target, client: Client) -> Mapping[str, str]:
         """Give the text of each document that would be sent as text."""
         found = media.pdfs(asked) if target.pdf == "text" else []
         try:
-            texts: list[str] = await gatherResults(map(self._documents.text, found), consumeErrors=True)
+            reading = [self._documents.text(each, client) for each in found]
+            texts: list[str] = await gatherResults(reading, consumeErrors=True)
         except FirstError as error:  # the client left, and all of them were cancelled
             error.subFailure.raiseException()
         return dict(zip(found, texts, strict=True))

@@ -43,6 +43,7 @@ from claude_bridge.services.dispatch.remedy import Tries, missing_capability, re
 from claude_bridge.services.interfaces import (
     Admission,
     Breaker,
+    Client,
     Documents,
     Downstream,
     PushProducer,
@@ -304,7 +305,9 @@ class Run:
             self._prompt.read(dict(zip(unread, texts, strict=True)))
             self._try()
 
-        self._wait_for(gatherResults(map(self._services.documents.text, unread), consumeErrors=True), read)
+        client = Client(self.client_name or self.peer, self._facts.session)
+        texts = [self._services.documents.text(each, client) for each in unread]
+        self._wait_for(gatherResults(texts, consumeErrors=True), read)
         return True
 
     def _shapes_schemas(self, choice: Choice) -> bool:

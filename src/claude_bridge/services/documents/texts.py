@@ -1,8 +1,12 @@
-"""The text of PDFs, read in a few child processes at a time and kept for the next turn of the conversation."""
+"""The text of PDFs, read in a few child processes at a time and kept for the next turn of the conversation.
+
+Who waits gets a turn after everybody else has had one, not after all documents that came before.
+"""
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter
+from collections.abc import Collection
 from hashlib import sha256
 from typing import Final
 
@@ -15,9 +19,12 @@ from claude_bridge.services.documents.limits import Limits
 from claude_bridge.services.documents.notes import shown, unread
 from claude_bridge.services.documents.reading import Reading
 from claude_bridge.services.documents.reports import Extracted, Reason
+from claude_bridge.services.documents.turns import MAX_OF_ONE, Turns, to_displace
+from claude_bridge.services.interfaces import Client
 
-MAX_CHILDREN: Final = 2
-"""A document keeps one processor busy, and with `limits.MEMORY` two may take 1.5 GB at worst."""
+MAX_CHILDREN: Final = MAX_OF_ONE + 1
+"""A document keeps one processor busy, and with `limits.MEMORY` three may take 2.3 GB at worst; bombs were seen to take
+a third of that. The last one is never the same client's as the others."""
 
 MAX_QUEUED: Final = 64
 """Who comes later would wait for more than ten minutes at worst; clients give up before that."""
@@ -28,7 +35,7 @@ TROUBLE_SECONDS: Final = 300.0
 _SLICE: Final = 1 << 20
 """Characters that are hashed at a time, so that no copy of a large document is made."""
 
-_FLEETING: Final = (Reason.FAILED, Reason.STOPPED)
+_FLEETING: Final = (Reason.FAILED, Reason.STOPPED, Reason.CROWDED)
 """What says nothing of the document."""
 
 
@@ -37,13 +44,19 @@ class Job:
     """One document that somebody waits for.
 
     :ivar document: in base64.
+    :ivar waiting: what is fired with the text, and for whom.
     :ivar reading: the child, None while it waits for its turn.
     """
 
     digest: bytes
     document: str = field(repr=False)
-    waiting: list[Deferred[str]] = field(factory=list)
+    waiting: dict[Deferred[str], Client] = field(factory=dict)
     reading: Reading | None = None
+
+    @property
+    def clients(self) -> Collection[Client]:
+        """Whoever wants it, each once, in the order in which they came."""
+        return dict.fromkeys(self.waiting.values())
 
 
 class PdfTexts:
@@ -52,6 +65,7 @@ class PdfTexts:
     :param limits: of each document.
     :param texts: where texts are kept.
     :param max_children: documents read at the same time.
+    :param max_of_one: documents of one client read at the same time.
     :param max_queued: documents that wait for their turn.
     """
 
@@ -63,6 +77,7 @@ class PdfTexts:
         *,
         texts: Kept | None = None,
         max_children: int = MAX_CHILDREN,
+        max_of_one: int = MAX_OF_ONE,
         max_queued: int = MAX_QUEUED,
     ) -> None:
         self._reactor = reactor
@@ -72,11 +87,12 @@ class PdfTexts:
         self._max_children = max_children
         self._max_queued = max_queued
         self._jobs: dict[bytes, Job] = {}
-        self._queue: deque[Job] = deque()
-        self._children: set[Reading] = set()
+        self._turns = Turns(max_of_one)
+        self._queue: list[Job] = []
+        self._children: dict[Reading, Client] = {}
         self._stopped = False
 
-    def text(self, data: str) -> Deferred[str]:
+    def text(self, data: str, client: Client) -> Deferred[str]:
         """Give the text of a PDF in base64, to be shown to a model; what cannot be read is a note in brackets.
 
         Never fails but with ``CancelledError``, when cancelled: the reading ends then if nobody else waits.
@@ -85,10 +101,10 @@ class PdfTexts:
         known = None if digest is None else self._kept.get(digest, self._clock.seconds())
         if digest is None or known is not None:
             return succeed(known or unread(Reason.NOT_BASE64, self._limits))
-        refused = self._refusal(digest)
+        refused = self._refusal(digest, client)
         if refused is not None:
             return succeed(unread(refused, self._limits))
-        return self._wait(self._jobs.get(digest) or self._queued(digest, data))
+        return self._wait(self._jobs.get(digest) or self._queued(digest, data), client)
 
     def stop(self) -> None:
         """End all children; who waits gets what was read so far, and who comes now a note."""
@@ -100,20 +116,33 @@ class PdfTexts:
             else:
                 self._finish(job, Extracted(reason=Reason.STOPPED))
 
-    def _refusal(self, digest: bytes) -> Reason | None:
+    def _refusal(self, digest: bytes, client: Client) -> Reason | None:
         if self._stopped:
             return Reason.STOPPED
-        full = len(self._queue) >= self._max_queued and len(self._children) >= self._max_children
-        return Reason.CROWDED if full and digest not in self._jobs else None
+        if digest in self._jobs or len(self._queue) < self._max_queued or self._at_once(client):
+            return None
+        displaced = to_displace(self._queue, client)
+        if displaced is None:
+            return Reason.CROWDED
+        self._queue.remove(displaced)
+        self._finish(displaced, Extracted(reason=Reason.CROWDED))
+        return None
+
+    def _at_once(self, client: Client) -> bool:
+        """Return whether a document of a client's would not have to wait, whatever is in the queue."""
+        return len(self._children) < self._max_children and self._turns.may_read(client, self._reading())
+
+    def _reading(self) -> Counter[Client]:
+        return Counter(self._children.values())
 
     def _queued(self, digest: bytes, document: str) -> Job:
         job = self._jobs[digest] = Job(digest, document)
         self._queue.append(job)
         return job
 
-    def _wait(self, job: Job) -> Deferred[str]:
+    def _wait(self, job: Job, client: Client) -> Deferred[str]:
         waiter: Deferred[str] = Deferred(lambda waiter: self._left(job, waiter))
-        job.waiting.append(waiter)
+        job.waiting[waiter] = client
         self._start()
         return waiter
 
@@ -121,7 +150,7 @@ class PdfTexts:
         """Forget somebody who waited; without anybody else there is no use in reading on."""
         if waiter not in job.waiting:
             return
-        job.waiting.remove(waiter)
+        del job.waiting[waiter]
         if job.waiting:
             return
         del self._jobs[job.digest]
@@ -132,20 +161,25 @@ class PdfTexts:
 
     def _start(self) -> None:
         """Read what waits, as many at a time as may be."""
-        while self._queue and len(self._children) < self._max_children:
-            self._read(self._queue.popleft())
+        while len(self._children) < self._max_children:
+            chosen = self._turns.next(self._queue, self._reading())
+            if chosen is None:
+                return
+            job, client = chosen
+            self._queue.remove(job)
+            self._read(job, client)
 
-    def _read(self, job: Job) -> None:
+    def _read(self, job: Job, client: Client) -> None:
         def done(extracted: Extracted) -> None:
             self._finish(job, extracted)
 
         def gone() -> None:
-            self._children.discard(reading)
+            self._children.pop(reading, None)
             self._start()
 
         reading = job.reading = Reading(job.document, self._limits, done, gone)
         job.document = ""
-        self._children.add(reading)
+        self._children[reading] = client
         reading.start(self._reactor, self._clock)
 
     def _finish(self, job: Job, extracted: Extracted) -> None:
@@ -154,7 +188,7 @@ class PdfTexts:
         if extracted.reason not in _FLEETING:
             late = extracted.reason is Reason.TIME
             self._kept.put(job.digest, text, self._clock.seconds() + TROUBLE_SECONDS if late else None)
-        waiting, job.waiting = job.waiting, []
+        waiting, job.waiting = job.waiting, {}
         for waiter in waiting:
             if not waiter.called:  # one may have cancelled another
                 waiter.callback(text)
