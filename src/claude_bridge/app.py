@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from claude_bridge.config.listeners import Listener, http_url, listener
 from claude_bridge.config.schema import Config, Limits
 from claude_bridge.core import wire
+from claude_bridge.core.bounds import Bounds
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.edge.gate import Gatekeeper
@@ -60,7 +61,10 @@ _log = Logger()
 
 @define(eq=False, kw_only=True)
 class Runtime:
-    """Everything that runs for one configuration; the edge asks for the current one with each request."""
+    """Everything that runs for one configuration; the edge asks for the current one with each request.
+
+    :ivar bounds: on what is in one request.
+    """
 
     config: Config
     dispatcher: Dispatcher
@@ -77,6 +81,11 @@ class Runtime:
     random_bytes: RandomBytes = os.urandom
     unix_time: Callable[[], float] = time.time
     ready: bool = field(default=False, init=False)
+    bounds: Bounds = field(init=False)
+
+    @bounds.default
+    def _bounds(self) -> Bounds:
+        return self.config.limits.bounds
 
     @property
     def limits(self) -> Limits:

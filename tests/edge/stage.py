@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import _ChunkedTransferDecoder
 
 from claude_bridge.config.schema import Config, Limits
+from claude_bridge.core.bounds import Bounds
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.edge.gate import Gatekeeper
@@ -177,6 +178,11 @@ class Edge:
         self.gatekeeper = Gatekeeper(self.config)
         resource = Routes(lambda: self).app().resource()
         self.site = BridgeSite(resource, lambda: self, self.clock, self.limits.keep_alive)
+
+    @property
+    def bounds(self) -> Bounds:
+        """The configuration's."""
+        return self.limits.bounds
 
     @property
     def limits(self) -> Limits:

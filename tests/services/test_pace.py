@@ -60,17 +60,28 @@ class PaceTests:
     def test_read(self) -> None:
         """A large conversation is read in turns."""
         clock, whole = Clock(), asked(user(*[text("a")] * (2 * STEP + 1)))
-        done = outcome(Deferred.fromCoroutine(Pace(clock).read(whole)))
+        reading = Pace(clock).read(whole)
+        assert reading is not None
+        done = outcome(reading)
         assert done == []
-        clock.pump([0] * 5)
+        clock.advance(0)
 
         assert done == [None]
         assert reading_of(whole).count == 2 * STEP + 1
 
+    def test_small(self) -> None:
+        """One of ordinary size is read at once."""
+        whole = asked(user("a"))
+
+        assert Pace(Clock()).read(whole) is None
+        assert len(reading_of(whole).entries) == 1
+
     def test_huge(self) -> None:
         """A huge request is decoded, read and translated in turns of their own."""
         clock, whole = Clock(), asked(user("a"))
-        done = outcome(Deferred.fromCoroutine(Pace(clock).read(whole, HUGE + 1)))
+        reading = Pace(clock).read(whole, HUGE + 1)
+        assert reading is not None
+        done = outcome(reading)
         assert (done, reading_of(whole).entries) == ([], [])
         clock.advance(0)
 
@@ -78,11 +89,16 @@ class PaceTests:
         assert len(reading_of(whole).entries) == 1
 
     def test_malformed(self) -> None:
-        """What cannot be read is the client's mistake."""
-        done = outcome(Deferred.fromCoroutine(Pace(Clock()).read(asked(user({"type": "text"})))))
+        """What cannot be read is the client's mistake, whether it is seen at once or later."""
+        with pytest.raises(InvalidRequest, match=r"^messages\.0\.content\.0\.text: Field required$"):
+            Pace(Clock()).read(asked(user({"type": "text"})))
+        clock = Clock()
+        reading = Pace(clock).read(asked(user({"type": "text"})), HUGE + 1)
+        assert reading is not None
+        done = outcome(reading)
+        clock.advance(0)
 
         assert done[0].check(InvalidRequest)  # type: ignore[attr-defined]
-        assert done[0].getErrorMessage() == "messages.0.content.0.text: Field required"  # type: ignore[attr-defined]
 
     def test_step_that_fails(self) -> None:
         """What a step raises comes out."""

@@ -18,6 +18,7 @@ from twisted.web.server import Request
 from claude_bridge.config.schema import Config
 from claude_bridge.core import ids, wire
 from claude_bridge.core import request as messages
+from claude_bridge.core.bounds import Bounds
 from claude_bridge.core.errors import NotFound
 from claude_bridge.core.facts import facts, session
 from claude_bridge.edge import listing
@@ -35,6 +36,10 @@ class EdgeRuntime(SiteRuntime, Protocol):
     @property
     def config(self) -> Config:
         """The configuration in force."""
+
+    @property
+    def bounds(self) -> Bounds:
+        """Bounds on what is in one request."""
 
     @property
     def dispatcher(self) -> Dispatcher:
@@ -79,7 +84,7 @@ class Routes:
         """``POST /v1/messages``."""
         runtime = self._current()
         body = request.take_body()
-        asked = messages.decode(body, bounds=runtime.limits.bounds)
+        asked = messages.decode(body, bounds=runtime.bounds)
         known = facts(asked, request.head(), len(body))
         settings = AnswerSettings(
             server=runtime.config.server,
@@ -106,7 +111,7 @@ class Routes:
     async def count_tokens(self, request: BridgeRequest) -> None:
         """``POST /v1/messages/count_tokens``."""
         runtime = self._current()
-        asked = messages.decode(request.take_body(), counting=True, bounds=runtime.limits.bounds)
+        asked = messages.decode(request.take_body(), counting=True, bounds=runtime.bounds)
         with _leaving_booked(runtime, request, "count_tokens"):
             client = Client(request.known_as.name or request.peer, session(asked, request.head()))
             tokens = await runtime.dispatcher.counts.count(asked, request.known_as.credential, client)

@@ -32,21 +32,31 @@ class Pace:
         while not step():
             await self._next_turn()
 
-    async def read(self, request: MessagesRequest, body_bytes: int = 0) -> None:
-        """Read a request's messages; raises `InvalidRequest` for what is malformed or more than is accepted.
+    def read(self, request: MessagesRequest, body_bytes: int = 0) -> Deferred[None] | None:
+        """Read a request's messages; return None if that is done, else what fires when it is.
 
-        ``body_bytes``: the size of the whole; a huge one is decoded, read and translated in turns of their own.
+        Both fail with `InvalidRequest` for what is malformed or more than is accepted. ``body_bytes``: the size of the
+        whole; a huge one is decoded, read and translated in turns of their own.
         """
-        if body_bytes > HUGE:
+        if body_bytes <= HUGE and _step(request):
+            return None
+        return Deferred.fromCoroutine(self._read_on(request))
+
+    async def _read_on(self, request: MessagesRequest) -> None:
+        done = False
+        while not done:
             await self._next_turn()
-        try:
-            await self.finish(reading_of(request).step)
-        except wire.WireError as error:
-            raise InvalidRequest(str(error)) from None
-        if body_bytes > HUGE:
-            await self._next_turn()
+            done = _step(request)
+        await self._next_turn()
 
     def _next_turn(self) -> Deferred[None]:
         turn: Deferred[None] = Deferred(lambda _: call.cancel())
         call = self._clock.callLater(0, turn.callback, None)
         return turn
+
+
+def _step(request: MessagesRequest) -> bool:
+    try:
+        return reading_of(request).step()
+    except wire.WireError as error:
+        raise InvalidRequest(str(error)) from None

@@ -89,6 +89,7 @@ class BlockReader:
     :ivar removed: names of tools that were taken away again.
     :ivar defined: tools that were defined inside the conversation.
     :ivar carried: characters of all states together.
+    :ivar media: pictures and files, in their order.
     :ivar count: blocks that were read, nested ones included; one of an unknown type counts as `UNKNOWN`.
     """
 
@@ -97,9 +98,10 @@ class BlockReader:
     defined: list[Tool] = field(factory=list)
     carried: int = 0
     count: int = 0
+    media: list[ImagePart | FilePart] = field(factory=list)
 
     def read(
-        self, content: str | list[wire.Raw] | None, path: str, *, states: bool = False, first: int = 0
+        self, content: str | list[wire.Raw] | None, path: str, states: bool = False, first: int = 0
     ) -> list[Piece]:
         """Read a content field; empty text is left out. Raises `WireError` with the path of what is wrong.
 
@@ -141,7 +143,7 @@ class BlockReader:
     def _rare(self, block: Block, path: str) -> list[Piece]:
         match block:
             case ImageBlock():
-                return [_image(block, path)]
+                return [self._noted(_image(block, path))]
             case DocumentBlock():
                 return [*self._document(block, path)]
             case SearchResultBlock():
@@ -151,6 +153,11 @@ class BlockReader:
             case UnknownBlock():
                 return self._unknown(block)
         return []
+
+    def _noted(self, part: Part) -> Part:
+        if isinstance(part, ImagePart | FilePart):
+            self.media.append(part)
+        return part
 
     def _state(self, text: str) -> list[Piece]:
         if not text.startswith(carrier.PREFIX):
@@ -167,6 +174,7 @@ class BlockReader:
             data = _required(source.data, f"{path}.source.data")
             name = block.title or "document.pdf"
             file = FilePart(FileData(name, f"data:{source.media_type or 'application/pdf'};base64,{data}"))
+            self._noted(file)
             return [TextPart(context), file] if context else [file]
         if source.type == "text" or plain is not None:
             inner: list[Part] = [TextPart((source.data or "") if plain is None else plain)]

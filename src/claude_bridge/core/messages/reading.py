@@ -16,7 +16,7 @@ from attrs import define, evolve, field
 from claude_bridge.core import wire
 from claude_bridge.core.anthropic import InputMessage, MessagesRequest, Tool
 from claude_bridge.core.bounds import BOUNDS, Bounds
-from claude_bridge.core.messages.blocks import BlockReader, Piece, ToolResult
+from claude_bridge.core.messages.blocks import BlockReader, Piece
 from claude_bridge.core.openai import FilePart, ImagePart
 
 STEP: Final = 1000
@@ -38,7 +38,6 @@ class Reading:
     """What the messages say, as far as they have been read.
 
     :ivar entries: one for each message that has been read.
-    :ivar media: pictures and files that a user's or system's message holds, in their order.
     :ivar marked: the client marks prefixes to be cached.
     """
 
@@ -46,7 +45,6 @@ class Reading:
     _bounds: Bounds = BOUNDS
     marked: bool = False
     entries: list[Entry] = field(factory=list)
-    media: list[ImagePart | FilePart] = field(factory=list)
     _blocks: BlockReader = field(factory=BlockReader)
     _pieces: list[Piece] = field(factory=list, init=False)
     _next: int = field(default=0, init=False)
@@ -56,11 +54,17 @@ class Reading:
 
         Raises `WireError` with the path of what is malformed, `InvalidRequest` for more than the bounds allow.
         """
-        enough = self._done + STEP
-        while len(self.entries) < len(self._messages) and self._done < enough:
-            self._read_on(STEP)
-        self._bounds.check("messages", "content blocks", self._blocks.count, "max_blocks")
-        return len(self.entries) == len(self._messages)
+        messages, entries, blocks = self._messages, self.entries, self._blocks
+        enough = blocks.count + len(entries) + STEP
+        while len(entries) < len(messages) and blocks.count + len(entries) < enough:
+            index = len(entries)
+            message = messages[index]
+            if message.role not in _ROLES:
+                raise wire.WireError(f"messages.{index}.role: Input should be 'user', 'assistant' or 'system'")
+            self._read(message, f"messages.{index}.content")
+        self._bounds.check("messages", "content blocks", blocks.count, "max_blocks")
+        self._bounds.check("messages", "images and documents", len(self.media), "max_images")
+        return len(entries) == len(messages)
 
     def whole(self) -> Reading:
         """Read what is left; raises what `step` does."""
@@ -71,12 +75,13 @@ class Reading:
     def extended(self, more: Sequence[InputMessage]) -> Reading:
         """Return a reading that has ``more`` messages at its end; this one stays as it is."""
         self.whole()
-        blocks = evolve(self._blocks, loaded={*self.loaded}, removed={*self.removed}, defined=[*self.defined])
+        blocks = evolve(
+            self._blocks, loaded={*self.loaded}, removed={*self.removed}, defined=[*self.defined], media=[*self.media]
+        )
         return evolve(
             self,
             messages=[*self._messages, *more],
             entries=[*self.entries],
-            media=[*self.media],
             blocks=blocks,
         )
 
@@ -89,6 +94,11 @@ class Reading:
     def removed(self) -> frozenset[str]:
         """Return names of tools that were taken away again."""
         return frozenset(self._blocks.removed)
+
+    @property
+    def media(self) -> list[ImagePart | FilePart]:
+        """Return the pictures and files that messages other than the assistant's hold, in their order."""
+        return self._blocks.media
 
     @property
     def defined(self) -> list[Tool]:
@@ -105,40 +115,24 @@ class Reading:
         """Return the number of blocks so far."""
         return self._blocks.count
 
-    @property
-    def _done(self) -> int:
-        return self._blocks.count + len(self.entries)
-
-    def _read_on(self, most: int) -> None:
-        """Read a message, or of a long one the next part."""
-        index = len(self.entries)
-        message = self._messages[index]
-        if message.role not in _ROLES:
-            raise wire.WireError(f"messages.{index}.role: Input should be 'user', 'assistant' or 'system'")
-        content, first = message.content, self._next
-        part = content[first : first + most] if isinstance(content, list) and len(content) > most else content
-        self._pieces += self._blocks.read(
-            part, f"messages.{index}.content", states=message.role == "assistant", first=first
-        )
-        self._next = first + len(part) if part is not content else 0
-        if self._next and self._next < len(content):
-            return
-        self._close(message)
-
-    def _close(self, message: InputMessage) -> None:
-        """Take a message as read, and let go of its bytes."""
-        pieces, self._pieces, self._next = self._pieces, [], 0
+    def _read(self, message: InputMessage, path: str) -> None:
+        """Read a message, or of a long one the next part; a message that was read lets go of its bytes."""
+        content, blocks, part = message.content, self._blocks, self._pieces
+        assistant = message.role == "assistant"
+        media = len(blocks.media)
+        if type(content) is list and len(content) > STEP:
+            first, self._next = self._next, self._next + STEP
+            part += blocks.read(content[first : self._next], path, assistant, first)
+            if self._next < len(content):
+                return
+            pieces, self._pieces, self._next = part, [], 0
+        else:
+            pieces = blocks.read(content, path, assistant)
         self.entries.append(Entry(message.role, pieces))
-        if isinstance(message.content, list):
+        if type(content) is list:
             message.content = []
-        if message.role != "assistant":  # whose pictures a model cannot be given: a note stands for them
-            self.media += [piece for piece in flat(pieces) if isinstance(piece, ImagePart | FilePart)]
-            self._bounds.check("messages", "images and documents", len(self.media), "max_images")
-
-
-def flat(pieces: list[Piece]) -> list[Piece]:
-    """Return the pieces with tool results replaced by what is in them."""
-    return [inner for piece in pieces for inner in (piece.content if isinstance(piece, ToolResult) else (piece,))]
+        if assistant:  # whose pictures a model cannot be given: a note stands for them
+            del blocks.media[media:]
 
 
 def begin(request: MessagesRequest, bounds: Bounds, *, marked: bool) -> None:

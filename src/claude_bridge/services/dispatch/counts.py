@@ -42,7 +42,9 @@ class PromptCounts:
         A model that nothing can serve is counted too: Claude Code counts before it asks. ``client``: who waits for
         the request's documents.
         """
-        await self._pace.read(asked)
+        reading = self._pace.read(asked)
+        if reading is not None:
+            await reading
         try:
             choice = (await self._planner.plan(asked.model, credential))[0]
         except NotFound:

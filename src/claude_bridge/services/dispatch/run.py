@@ -145,10 +145,15 @@ class Run:
 
     def start(self) -> None:
         """Begin; everything else reaches the client through the downstream."""
-        services = self._services
-        self._wait_for(
-            Deferred.fromCoroutine(services.pace.read(self._request, self._facts.body_bytes)), lambda _: self._begin()
-        )
+        try:
+            reading = self._services.pace.read(self._request, self._facts.body_bytes)
+        except BridgeError as error:
+            self._fail(error)
+            return
+        if reading is None:
+            self._begin()
+        else:
+            self._wait_for(reading, lambda _: self._begin())
 
     def _begin(self) -> None:
         """Go on once the request is read."""
