@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import pytest
 import pytest_twisted
@@ -14,6 +14,8 @@ from zope.interface import provider
 from claude_bridge.testing.backend import ScriptedBackend
 from tests import npm
 from tests.environments import ALL, MARKED, Environment, built
+
+Need = TypeVar("Need")
 
 # Folders whose tests ask the outside judges, or hold answers against the schema that one of them carries.
 JUDGED = ("contract", "end_to_end", "testing")
@@ -28,16 +30,24 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     for environment in _needed(session.items):
         built(environment)
-    if npm.npm() and any(item.get_closest_marker("peers") for item in session.items):
-        npm.installed(npm.AIMOCK)
+    for package in _wanted(session.items) if npm.npm() else ():
+        npm.installed(package)
 
 
 def _needed(items: Sequence[pytest.Item]) -> Iterator[Environment]:
     if any(item.path.parent.name in JUDGED for item in items):
         yield from ALL
-    for mark, environments in MARKED.items():
+    yield from _marked(items, MARKED)
+
+
+def _wanted(items: Sequence[pytest.Item]) -> Iterator[npm.Package]:
+    yield from _marked(items, npm.MARKED)
+
+
+def _marked(items: Sequence[pytest.Item], needs: Mapping[str, Sequence[Need]]) -> Iterator[Need]:
+    for mark, needed in needs.items():
         if any(item.get_closest_marker(mark) for item in items):
-            yield from environments
+            yield from needed
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Separate virtual environments for programs that judge us, built once and kept under ``.cache/envs``.
+"""Separate virtual environments for programs that judge us or ask us, built once and kept under ``.cache/envs``.
 
 ``python -m tests.environments`` builds those of unmarked tests ahead of them. An environment is named after what it
 holds and a hash of its requirements, so that a changed requirement is a new environment. Two processes that want
@@ -94,10 +94,25 @@ LLMOCK = Environment(name="llmock", requirements=("llmock==0.2.2",))
 LITELLM = Environment(name="litellm", requirements=("litellm[proxy]==1.106.2",))
 """742 MB, so nothing builds it but a test that asks for it."""
 
+ANTHROPIC = Environment(name="anthropic", requirements=("anthropic==2.14.0",))
+"""The newest, where the judges' is the one whose own tests we run."""
+
+CLAUDE_AGENT_SDK = Environment(name="claude-agent-sdk", requirements=("claude-agent-sdk==0.2.189",))
+"""Brings a whole Claude Code: 455 MB."""
+
+LANGCHAIN = Environment(name="langchain", requirements=("langchain-anthropic==1.7.10", "langchain==1.5.2"))
+
+PYDANTIC_AI = Environment(name="pydantic-ai", requirements=("pydantic-ai-slim[anthropic]==2.68.0",))
+"""pydantic-ai itself, without the packages of all other providers."""
+
 ALL = (JUDGES, SDK060)
 """What tests need that carry no mark."""
 
-MARKED = {"peers": (LLMOCK,), "litellm": (LITELLM,)}
+MARKED = {
+    "peers": (LLMOCK,),
+    "litellm": (LITELLM,),
+    "other_clients": (ANTHROPIC, CLAUDE_AGENT_SDK, LANGCHAIN, PYDANTIC_AI),
+}
 """What tests with these marks need."""
 
 

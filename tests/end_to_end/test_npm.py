@@ -6,17 +6,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
-from tests.npm import Package, installed
+from tests.npm import Package, installed, node
 
 LITTLE = Package(name="@nobody/little", version="1.2.3", folder="little")
 
 NPM = """#!{python}
 import sys
 from pathlib import Path
-folder, package = Path(sys.argv[sys.argv.index("--prefix") + 1]), sys.argv[-1]
-with (folder / "asked").open("a") as asked:
-    asked.write(package + "\\n")
+at = sys.argv.index("--prefix")
+with (Path(sys.argv[at + 1]) / "asked").open("a") as asked:
+    asked.write(" ".join(sys.argv[at + 2 :]) + "\\n")
 sys.exit({code})
 """
 
@@ -46,3 +47,31 @@ class InstalledTests:
             with pytest.raises(RuntimeError, match="npm ended with 3"):
                 installed(LITTLE, tmp_path)
             assert (tmp_path / "little-1.2.3" / "asked").read_text().count("\n") == tries
+
+    def test_beside(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What a package needs beside it comes with it, and another need is another folder."""
+        fake_npm(tmp_path, monkeypatch, 0)
+        folder = installed(evolve(LITTLE, beside=("more@4.5.6", "most@7.8.9")), tmp_path)
+        assert (folder / "asked").read_text() == "@nobody/little@1.2.3 more@4.5.6 most@7.8.9\n"
+        assert (
+            len({installed(LITTLE, tmp_path), installed(evolve(LITTLE, beside=("more@4.5.7",)), tmp_path), folder}) == 3
+        )
+
+
+class NodeTests:
+    """Which Node runs what is installed."""
+
+    def test_machines(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without one of its own it is the machine's."""
+        (tmp_path / "node").touch(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert node(tmp_path / "installed") == str(tmp_path / "node")
+
+    def test_own(self, tmp_path: Path) -> None:
+        """A Node that was asked for is the one that runs, and its lack is told."""
+        program = tmp_path / "node_modules" / "node" / "bin" / "node"
+        program.parent.mkdir(parents=True)
+        with pytest.raises(RuntimeError, match="no Node for this platform"):
+            node(tmp_path)
+        program.touch()
+        assert node(tmp_path) == str(program)
