@@ -28,6 +28,14 @@ SCREEN_SECONDS = 30.0
 SCREEN_SIZE = (40, 120)
 """Rows and columns of the terminal."""
 
+QUIET: Mapping[str, str] = {
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "DISABLE_TELEMETRY": "1",
+    "DISABLE_ERROR_REPORTING": "1",
+    "DISABLE_AUTOUPDATER": "1",
+}
+"""Environment in which the client asks nobody but the bridge."""
+
 CONTROL = re.compile(r"\x1b\[[0-9;?<>=]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.")
 """A terminal's control sequence."""
 
@@ -143,10 +151,7 @@ class ClaudeCode:
             "TERM": "dumb",
             "LANG": "C.UTF-8",
             "SHELL": "/bin/bash",
-            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-            "DISABLE_TELEMETRY": "1",
-            "DISABLE_ERROR_REPORTING": "1",
-            "DISABLE_AUTOUPDATER": "1",
+            **QUIET,
             "ANTHROPIC_BASE_URL": self.url,
             "ANTHROPIC_AUTH_TOKEN": "test-key",
             **(more or {}),

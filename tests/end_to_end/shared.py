@@ -6,6 +6,8 @@ A module imports `backend`, `daemon` and `running` to have them in place of the 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,23 +15,30 @@ import pytest_twisted
 from twisted.internet.defer import DeferredQueue
 
 from claude_bridge.testing.backend import ScriptedBackend
-from tests.end_to_end.daemon import Daemon, ini
+from tests.end_to_end.daemon import Daemon, Sections, ini
 
 Running = tuple[ScriptedBackend, Daemon]
 
-__all__ = ["backend", "daemon", "running"]
+__all__ = ["backend", "daemon", "running", "serving"]
+
+
+@asynccontextmanager
+async def serving(reactor: Any, folder: Path, sections: Sections | None = None) -> AsyncIterator[Running]:
+    """Run a backend and a daemon in front of it; stop and check them in the end."""
+    scripted = ScriptedBackend(reactor)
+    scripted.start()
+    started = Daemon(reactor=reactor, folder=folder)
+    await started.start(ini(scripted.url, sections))
+    yield scripted, started
+    await started.finish()
+    await scripted.stop()
 
 
 @pytest_twisted.async_yield_fixture(scope="module")
 async def running(reactor: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     """Give a backend and a daemon with default settings in front of it."""
-    scripted = ScriptedBackend(reactor)
-    scripted.start()
-    started = Daemon(reactor=reactor, folder=tmp_path_factory.mktemp("daemon"))
-    await started.start(ini(scripted.url))
-    yield scripted, started
-    await started.finish()
-    await scripted.stop()
+    async with serving(reactor, tmp_path_factory.mktemp("daemon")) as both:
+        yield both
 
 
 @pytest.fixture
