@@ -9,16 +9,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.errors import InvalidRequest, RequestTooLarge
-from claude_bridge.edge.body import IncomingBody
+from claude_bridge.edge.body import UNPACKER, IncomingBody
 
 LIMIT = 1000
+
+
+def unpack(body: IncomingBody, data: bytes, most: int = 1 << 20) -> int:
+    """Feed a piece, unpack all of it, and give in how many turns."""
+    body.feed(data)
+    turns = 0
+    while body.behind:
+        body.unpack(most)
+        turns += 1
+    return turns
 
 
 def fed(pieces: list[bytes], encoding: str = "", limit: int = LIMIT) -> bytes:
     """Feed all pieces and give what came out."""
     body = IncomingBody(limit, encoding)
     for piece in pieces:
-        body.feed(piece)
+        unpack(body, piece)
     body.end()
     return body.content.getvalue()
 
@@ -112,7 +122,7 @@ class GzipTests:
         bomb = gzip.compress(b"\0" * 50_000_000)
         body = IncomingBody(100_000, "gzip")
         with pytest.raises(RequestTooLarge):
-            body.feed(bomb)
+            unpack(body, bomb)
         assert body.content.getvalue() == b""
 
     def test_bomb_of_many_members(self) -> None:
@@ -124,3 +134,46 @@ class GzipTests:
         """Members that unpack to nothing are not taken for ever."""
         with pytest.raises(RequestTooLarge):
             fed([gzip.compress(b"")] * 100, "gzip")
+
+    @given(
+        parts=st.lists(st.binary(max_size=200), max_size=3),
+        size=st.integers(min_value=1, max_value=64),
+        most=st.integers(min_value=1, max_value=300),
+    )
+    def test_any_turns(self, parts: list[bytes], size: int, most: int) -> None:
+        """In however small turns it is unpacked, the content is what was packed."""
+        body = IncomingBody(LIMIT, "gzip")
+        for piece in cut(b"".join(gzip.compress(part) for part in parts), size):
+            unpack(body, piece, most)
+        body.end()
+        assert body.content.getvalue() == b"".join(parts)
+
+    def test_turns(self) -> None:
+        """One turn unpacks no more than it was told, and says what it did."""
+        body = IncomingBody(10_000, "gzip")
+        body.feed(gzip.compress(b"x" * 10_000))
+        done = []
+        while body.behind:
+            before = body.size
+            done.append(body.unpack(3000))
+            assert body.size - before <= 3000
+        assert len(done) == 4
+        assert body.size == 10_000
+
+    def test_members_are_work(self) -> None:
+        """A member counts as work though it unpacks to nothing, and there is an end to their number."""
+        body = IncomingBody(10_000_000, "gzip")
+        body.feed(gzip.compress(b"") * 3000)
+        assert body.unpack(1 << 20) == 1 << 20
+        assert body.behind
+        with pytest.raises(InvalidRequest, match="members"):
+            fed([gzip.compress(b"") * 10_001], "gzip", 10_000_000)
+
+    def test_held_beside(self) -> None:
+        """What waits to be unpacked, and the decoder, are counted."""
+        plain, packed = IncomingBody(LIMIT), IncomingBody(LIMIT, "gzip")
+        plain.feed(b"x" * 500)
+        packed.feed(gzip.compress(b"hello"))
+        assert (plain.beside, packed.beside) == (0, UNPACKER + len(gzip.compress(b"hello")))
+        packed.drop()
+        assert (packed.beside, packed.behind) == (0, False)

@@ -87,10 +87,18 @@ class HostTests:
         """The address on which a connection came in is a name of ours, however it is written."""
         assert admitted(ONE, local=local, host=host) == Client()
 
-    def test_every_path_is_guarded(self) -> None:
-        """Not even health answers to a foreign name."""
+    @pytest.mark.parametrize("path", ["/", "/api/hello", "/v1/models", "/nonsense", "/health/", "//health", "/Health"])
+    def test_every_path_is_guarded(self, path: str) -> None:
+        """Nothing but the health pages answers to a foreign name, however it is spelled."""
         with pytest.raises(PermissionDenied):
-            admitted(ONE, path="/health", host="evil.example")
+            admitted(ONE, path=path, host="evil.example")
+
+    @pytest.mark.parametrize("path", ["/health", "/health/live"])
+    @pytest.mark.parametrize("text", [ONE, KEYS])
+    def test_balancers(self, path: str, text: str) -> None:
+        """The health pages may be asked under any name, or none, as balancers do; they tell nothing."""
+        admitted(text, path=path, host="10.1.2.3:8080", origin="https://evil.example", sec_fetch_site="cross-site")
+        Gatekeeper(configured(text)).admit({}, path, "127.0.0.1")
 
 
 class OriginTests:
@@ -108,6 +116,20 @@ class OriginTests:
         with pytest.raises(PermissionDenied, match="allowed_origins") as caught:
             admitted(text, origin=origin)
         assert caught.value.status == 403
+
+    def test_images_and_scripts_of_pages(self) -> None:
+        """What a page of another site includes, for which browsers send no origin, is refused as well."""
+        with pytest.raises(PermissionDenied, match="allowed_origins"):
+            admitted(NAMED, path="/v1/models", sec_fetch_site="cross-site")
+
+    @pytest.mark.parametrize("site", ["none", "same-origin", "same-site", ""])
+    def test_no_page_of_another_site(self, site: str) -> None:
+        """What a person types into the address bar is answered, and what no browser sends."""
+        assert admitted(NAMED, path="/v1/models", sec_fetch_site=site) == Client()
+
+    def test_allowed_page_of_another_site(self) -> None:
+        """A page that is named is of another site, as a rule, and may call all the same."""
+        assert admitted(NAMED, origin="https://desk.example", sec_fetch_site="cross-site") == Client()
 
 
 class CredentialTests:

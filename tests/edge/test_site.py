@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from typing import Any
 
 import pytest
 from twisted.logger import LogEvent
@@ -13,11 +14,16 @@ from twisted.web.http import HTTPChannel
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.edge import site
 from claude_bridge.edge.site import BridgeRequest
-from tests.edge.stage import Answered, Edge
+from tests.edge.stage import Answered, Edge, Line
 from tests.services.dispatch.stage import HELLO, ONE, asking, configured
 
 BODY = json.dumps(asking(stream=False)).encode()
 SMALL = ONE + "[limits]\nmax_body = 2000\nheader_timeout = 30\nkeep_alive = 75\n"
+
+
+def saying(text: str) -> dict[str, Any]:
+    """Make the fields of a request that says ``text``."""
+    return asking(messages=[{"role": "user", "content": text}])
 
 
 class TwistedTests:
@@ -127,55 +133,7 @@ class HeadFirstTests:
         line.say(b"1\r\nx\r\n")
         assert line.answer().status == 413
         (request,) = line.channel.requests
-        assert (request.take_body(), request.content, edge.site.held) == (b"", None, 0)
-
-    def test_unfinished_uploads_are_bounded_together(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """However many connections send, only so much is kept; more is told to come again, and thrown away."""
-        monkeypatch.setattr(site, "MAX_UPLOADING", 10_000)
-        edge = Edge(configured(ONE + "[limits]\nmax_body = 1024\n"))
-        lines = [edge.line() for _ in range(11)]
-        for line in lines:
-            line.ask("POST", "/v1/messages", content_length="1024")
-            line.say(b"x" * 1000)
-        answer = lines[10].answer()
-        assert (answer.status, answer.error["type"], answer.headers["retry-after"]) == (529, "overloaded_error", "1")
-        assert (edge.site.held, [line.value() for line in lines[:10]]) == (10_000, [b""] * 10)
-        lines[10].say(b"x" * 24)
-        assert lines[10].how == "closed"
-        lines[0].leave()
-        late = edge.line()
-        late.ask("POST", "/v1/messages", content_length="1024")
-        late.say(b"x" * 1000)
-        assert (late.value(), edge.site.held) == (b"", 10_000)
-
-    def test_bound_grows_with_the_largest_body(self) -> None:
-        """Eight bodies of the largest size can come at once, whatever that size is."""
-        size = 40 * 1024 * 1024
-        edge = Edge(configured(ONE + f"[limits]\nmax_body = {size}\n"))
-        edge.site.held = 7 * size
-        line = edge.line()
-        line.ask("POST", "/v1/messages", content_length=str(size))
-        line.say(b"x" * (size - 1))
-        assert line.value() == b""
-        edge.site.held += 2
-        line.say(b"x")
-        assert line.answer().status == 529
-
-    @pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens", "/health", "/nonsense"])
-    def test_uploads_that_are_complete_do_not_count(self, path: str) -> None:
-        """What has been read by its route, or by nobody, makes room at once."""
-        edge = Edge()
-        for encoding, body in (
-            ("", BODY),
-            ("gzip", gzip.compress(BODY)),
-            ("", b"{"),
-            ("gzip", gzip.compress(BODY)[:-9]),
-        ):
-            line = edge.line()
-            line.ask("POST", path, body[:-1], content_length=str(len(body)), content_encoding=encoding)
-            assert encoding or edge.site.held == len(body) - 1
-            line.say(body[-1:])
-            assert edge.site.held == 0
+        assert (request.take_body(), request.content, edge.site.budget.held) == (b"", None, 0)
 
     def test_cut_gzip_is_refused_at_its_end(self) -> None:
         """A body whose packing is not complete is told so when all of it is there."""
@@ -206,6 +164,355 @@ class HeadFirstTests:
         edge = Edge()
         edge.get(path)
         assert len(edge.refusals) == 1
+
+
+class FramingTests:
+    """Heads that a proxy in front could read otherwise than we do."""
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            "host: localhost\r\nhost: localhost\r\n",
+            "host: localhost\r\nHOST: evil.example\r\n",
+            "host: localhost\r\ntransfer-encoding: identity\r\n",
+            "host: localhost\r\ntransfer-encoding: identity\r\ncontent-length: 3\r\n",
+            "host: localhost\r\ntransfer-encoding: chunked\r\ntransfer-encoding: identity\r\n",
+            "host: localhost\r\ntransfer-encoding: identity\r\ntransfer-encoding: chunked\r\n",
+        ],
+    )
+    @pytest.mark.parametrize("path", ["/v1/messages", "/health"])
+    def test_refused(self, lines: str, path: str) -> None:
+        """Two hosts, two codings, or another coding than chunked are 400, and the connection is closed after it."""
+        edge = Edge()
+        line = edge.line()
+        line.say(f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode())
+        answer = line.answer()
+        assert (answer.status, answer.error["type"]) == (400, "invalid_request_error")
+        assert answer.headers["connection"] == "close"
+        assert edge.refusals == ["invalid_request"]
+
+    def test_chunked(self) -> None:
+        """An ordinary chunked request, and one with a header twice that may be, are served."""
+        edge = Edge()
+        line = edge.line()
+        line.say(b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\nTransfer-Encoding: Chunked\r\nx: 1\r\nx: 2\r\n\r\n")
+        line.say(b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY))
+        assert len(edge.client.calls) == 1
+
+    @pytest.mark.parametrize("digits", [5000, 12_000])
+    @pytest.mark.parametrize("end", [b"\r\n\r\n", b"\r\nx-api-key: k\r\n\r\n{}"])
+    def test_length_of_thousands_of_digits(self, digits: int, end: bytes, logged_failures: list[LogEvent]) -> None:
+        """A length that no number holds is 400, and no fault of ours in the log."""
+        edge = Edge()
+        line = edge.line()
+        line.say(b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + b"9" * digits + end)
+        answer = line.answer()
+        assert (answer.status, answer.error["type"]) == (400, "invalid_request_error")
+        assert (answer.headers["connection"], line.how, edge.refusals) == ("close", "closed", ["invalid_request"])
+        assert logged_failures == []
+        assert edge.clock.getDelayedCalls() == []
+
+    def test_length_of_many_digits(self) -> None:
+        """One that is a number is too large."""
+        line = Edge().line()
+        line.ask("POST", "/v1/messages", content_length="9" * 4000)
+        assert line.answer().status == 413
+
+    def test_other_faults_are_told(self) -> None:
+        """A fault of ours over a head is not taken for a wrong length."""
+
+        class Broken(BridgeRequest):
+            def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
+                raise ValueError(length)
+
+        line = Edge().line()
+        line.channel.requestFactory = Broken
+        with pytest.raises(ValueError, match="3"):
+            line.ask("POST", "/", b"abc")
+
+
+class SafeHeadersTests:
+    """What no page may take from here."""
+
+    @pytest.mark.parametrize(
+        ("method", "path", "headers"),
+        [
+            ("GET", "/health", {}),
+            ("HEAD", "/", {}),
+            ("GET", "/nonsense", {}),
+            ("GET", "/v1/models", {"sec_fetch_site": "cross-site"}),
+            ("POST", "/v1/messages", {"content_length": "999999999"}),
+            ("POST", "/v1/messages", {"host": "evil.example", "content_length": "9"}),
+        ],
+    )
+    def test_every_answer(self, method: str, path: str, headers: dict[str, str]) -> None:
+        """Answers, errors and early refusals say what they are, and that no other origin may have them."""
+        answer = Edge().get(path, method, **headers)
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+    @pytest.mark.parametrize("stream", [True, False])
+    def test_answers_of_models(self, stream: bool) -> None:
+        """So do streams and whole answers."""
+        edge = Edge()
+        line = edge.line()
+        line.post(asking(stream=stream))
+        edge.client.last.answer(*HELLO)
+        answer = line.answer()
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+    def test_old_balancer(self) -> None:
+        """A balancer that speaks HTTP/1.0 and names nobody learns how we are."""
+        line = Edge().line()
+        line.say(b"GET /health HTTP/1.0\r\n\r\n")
+        assert line.value().startswith(b"HTTP/1.0 200 OK\r\n")
+
+
+class BudgetTests:
+    """What requests hold in memory, all connections together."""
+
+    def small(self, **limits: int) -> Edge:
+        """Make an edge whose requests may hold 30,000 bytes, counted three times, of up to 10,000 each."""
+        values = {"max_body": 10_000, "max_in_progress": 90_000} | limits
+        return Edge(configured(ONE + "[limits]\n" + "".join(f"{key} = {value}\n" for key, value in values.items())))
+
+    def body(self, size: int) -> bytes:
+        """Write a request of this size."""
+        return json.dumps(saying("x" * (size - len(json.dumps(saying("")))))).encode()
+
+    def test_endless_uploads_lock_nobody_out(self) -> None:
+        """Whoever holds most pays, so that an ordinary request is served beside any number of endless ones."""
+        edge = self.small()
+        hogs = [edge.line() for _ in range(8)]
+        for hog in hogs:
+            hog.ask("POST", "/v1/messages", content_length="10000")
+            hog.say(b" " * 9990)
+        told = [hog.answer() for hog in hogs if hog.value()]
+        assert [answer.status for answer in told] == [529] * 5
+        assert {(answer.error["type"], answer.headers["retry-after"]) for answer in told} == {("overloaded_error", "1")}
+        line = edge.line()
+        line.post(self.body(1000))
+        edge.client.last.answer(*HELLO)
+        assert line.answer().status == 200
+        assert edge.site.budget.held <= 90_000
+
+    def test_refused_upload_may_end(self) -> None:
+        """Who pays gets to read why, and nothing of what it still sends is kept."""
+        edge = self.small()
+        hogs = [edge.line() for _ in range(4)]
+        for hog in hogs:
+            hog.ask("POST", "/v1/messages", content_length="10000")
+            hog.say(b" " * 9000)
+        (loser,) = [hog for hog in hogs if hog.value()]
+        assert loser.answer().headers["connection"] == "close"
+        loser.say(b" " * 1000)
+        assert loser.how == "closed"
+        assert edge.site.budget.held == 3 * 27_000
+
+    def test_exchanges_fill_it(self) -> None:
+        """What waits for its backend counts; a newcomer is told so by its head, and no exchange is ended."""
+        edge = self.small()
+        lines = [edge.line() for _ in range(3)]
+        for line in lines:
+            line.post(self.body(9000))
+        late = edge.post(self.body(9000))
+        assert (late.status, late.error["type"], late.headers["retry-after"]) == (529, "overloaded_error", "5")
+        assert "max_in_progress" in late.error["message"]
+        assert len(edge.client.calls) == 3
+        for call in edge.client.calls:
+            call.answer(*HELLO)
+        assert [line.answer().status for line in lines] == [200] * 3
+        assert edge.site.budget.held == 0
+
+    @pytest.mark.parametrize("stream", [True, False])
+    @pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens", "/health", "/nonsense"])
+    @pytest.mark.parametrize("packed", [True, False])
+    def test_comes_back(self, stream: bool, path: str, packed: bool) -> None:
+        """When a request is over, in whatever way, nothing is counted any more."""
+        edge = Edge()
+        whole = json.dumps(asking(stream=stream)).encode()
+        encoding = "gzip" if packed else ""
+        for body in (whole, b"{ ", gzip.compress(whole)[:-9], whole):
+            data = gzip.compress(body) if packed else body
+            line = edge.line()
+            line.ask("POST", path, data[:-1], content_length=str(len(data)), content_encoding=encoding)
+            assert edge.site.budget.held > 0
+            line.say(data[-1:])
+            if body is whole and path == "/v1/messages":
+                assert edge.site.budget.answering >= 3 * len(body)
+                edge.client.last.answer(*HELLO)
+            assert edge.site.budget.held == 0
+        for size in (5, len(whole)):
+            line = edge.line()
+            line.ask("POST", path, whole[:size], content_length=str(len(whole)))
+            line.leave()
+            assert edge.site.budget.held == 0
+
+    def test_wide_text(self) -> None:
+        """A text that is four times its size when decoded counts so; what cannot be held is refused before it runs."""
+        edge = self.small()
+        wide = json.dumps(saying("x" * 8000 + "\U0001f600")).encode()
+        line = edge.line()
+        line.post(wide)
+        assert edge.site.budget.held > 5 * len(wide)
+        assert edge.post(wide).status == 529
+        assert edge.site.budget.held > 5 * len(wide)
+        assert len(edge.client.calls) == 1
+        line.leave()
+        assert edge.site.budget.held == 0
+
+    def test_one_alone_is_always_served(self) -> None:
+        """On an idle daemon the largest body is welcome, whatever the bound."""
+        edge = self.small(max_in_progress=1)
+        line = edge.line()
+        line.post(self.body(10_000))
+        edge.client.last.answer(*HELLO)
+        assert line.answer().status == 200
+
+    def test_slow_body(self) -> None:
+        """A body that trickles is told so after its time; who goes on trickling is cut off."""
+        edge = self.small(max_body=1_000_000)
+        line = edge.line()
+        line.ask("POST", "/v1/messages", content_length="1000000")
+        for _ in range(29):
+            line.say(b" " * 400)
+            edge.advance(1)
+        assert (line.value(), line.how) == (b"", "")
+        line.say(b" ")
+        edge.advance(2)
+        answer = line.answer()
+        assert (answer.status, answer.error["type"], edge.refusals) == (408, "timeout_error", ["request_too_slow"])
+        assert edge.site.budget.held == 0
+        for _ in range(40):
+            line.say(b" ")
+            edge.advance(1)
+        assert line.how == "aborted"
+
+
+class PackedTests:
+    """Packed bodies are unpacked in turns, and everything keeps its order."""
+
+    def bomb(self, size: int = 5 << 20) -> bytes:
+        """Pack a request of ``size`` bytes and more."""
+        return gzip.compress(json.dumps(saying("x" * size) | {"stream": False}).encode())
+
+    def line(self, edge: Edge) -> Line:
+        """Connect with a reactor that waits for us between its turns."""
+        self.turns: list[Any] = []
+        edge.site.unpacking._call_later = lambda _, call: self.turns.append(call)  # type: ignore[assignment,return-value,func-returns-value]
+        return edge.line()
+
+    def turn(self) -> bool:
+        """Make the next turn; false if there is none."""
+        calls, self.turns = self.turns, []
+        for call in calls:
+            call()
+        return bool(calls)
+
+    def test_in_turns(self) -> None:
+        """A large one is not unpacked at once; meanwhile nothing is read, and then it is served."""
+        edge = Edge()
+        line = self.line(edge)
+        line.ask("POST", "/v1/messages", self.bomb(), content_encoding="gzip")
+        assert (edge.client.calls, line.producerState) == ([], "paused")
+        turns = 0
+        while not edge.client.calls:
+            assert self.turn()
+            turns += 1
+        assert (turns, line.producerState) == (5, "producing")
+        edge.client.last.answer(*HELLO)
+        assert line.answer().status == 200
+        assert edge.site.budget.held == 0
+
+    def test_in_pieces(self) -> None:
+        """However its bytes come, before or after a turn, it is the same body."""
+        edge = Edge()
+        line = self.line(edge)
+        packed = self.bomb()
+        line.ask("POST", "/v1/messages", packed[:2000], content_encoding="gzip", content_length=str(len(packed)))
+        for at in range(2000, len(packed), 1000):
+            line.say(packed[at : at + 1000])
+            self.turn()
+        while self.turn():
+            pass
+        sent = json.loads(edge.client.last.request.body)
+        assert len(sent["messages"][-1]["content"]) == 5 << 20
+
+    def test_pipelined(self) -> None:
+        """Requests behind it on the same connection wait, and are answered after it."""
+        edge = Edge()
+        line = self.line(edge)
+        head = b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n"
+        packed = self.bomb()
+        next_one = gzip.compress(json.dumps(asking(stream=False)).encode())
+        line.say(head % len(packed) + packed + head % len(next_one) + next_one)
+        line.say(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        while self.turn():
+            pass
+        assert (len(edge.client.calls), line.value()) == (1, b"")
+        edge.client.last.answer(*HELLO)
+        assert len(edge.client.calls) == 2
+        edge.client.last.answer(*HELLO)
+        answer = line.answer()
+        seen = []
+        while True:
+            seen.append(answer.status)
+            if not answer.rest:
+                break
+            answer = Answered.read(answer.rest)
+        assert (seen, answer.json["status"]) == ([200, 200, 200], "ready")
+
+    def test_client_that_leaves(self) -> None:
+        """A client that leaves meanwhile leaves nothing behind."""
+        edge = Edge()
+        line = self.line(edge)
+        line.ask("POST", "/v1/messages", self.bomb(), content_encoding="gzip")
+        line.leave()
+        while self.turn():
+            pass
+        assert (edge.client.calls, edge.site.budget.held) == ([], 0)
+
+    @pytest.mark.parametrize("whole", [True, False])
+    def test_too_large(self, whole: bool) -> None:
+        """One that turns out too large is refused as soon as that is seen, complete or not, and read on to its end."""
+        edge = Edge(configured(ONE + "[limits]\nmax_body = 3M\n"))
+        line = self.line(edge)
+        packed = self.bomb()
+        sent = packed if whole else packed[:-10]
+        line.ask("POST", "/v1/messages", sent, content_encoding="gzip", content_length=str(len(packed)))
+        while self.turn():
+            pass
+        answer = line.answer()
+        assert (answer.status, edge.site.budget.held) == (413, 0)
+        assert line.how == ("closed" if whole else "")
+        assert line.producerState == "producing"
+        if not whole:
+            line.say(packed[-10:])
+            assert line.how == "closed"
+
+    def test_cut_short(self) -> None:
+        """One whose end is missing is told so after its turns."""
+        edge = Edge()
+        line = self.line(edge)
+        line.ask("POST", "/v1/messages", self.bomb()[:-4], content_encoding="gzip")
+        while self.turn():
+            pass
+        assert line.answer().status == 400
+
+    def test_pays_while_it_waits(self) -> None:
+        """One that is complete and waits to be unpacked may have to pay as well."""
+        edge = Edge(configured(ONE + "[limits]\nmax_body = 8M\nmax_in_progress = 24M\n"))
+        line = self.line(edge)
+        line.ask("POST", "/v1/messages", self.bomb(7 << 20), content_encoding="gzip")
+        for _ in range(5):
+            self.turn()
+        other = edge.line()
+        other.ask("POST", "/v1/messages", b" " * (3 << 20), content_length="4000000")
+        assert (line.answer().status, line.how, other.value()) == (529, "closed", b"")
+        while self.turn():
+            pass
+        assert edge.site.budget.held == 3 * (3 << 20)
 
 
 class DeadlineTests:
@@ -253,10 +560,10 @@ class DeadlineTests:
 
     def test_complete_head_stops_it(self) -> None:
         """The deadline of the head is not one for the body or the answer."""
-        edge = Edge(configured(SMALL))
+        edge = Edge(configured(SMALL.replace("header_timeout = 30", "header_timeout = 10")))
         line = edge.line()
         line.ask("POST", "/v1/messages", content_length=str(len(BODY)))
-        edge.advance(31)
+        edge.advance(11)
         line.say(BODY)
         edge.advance(200)
         edge.client.last.answer(*HELLO)

@@ -42,5 +42,9 @@ PAUSE = Between(0, DAY)
 """A time that may be nothing."""
 SIZE = Between(1, 1024**3)
 """A size held in memory: 1 GiB, beyond which a daemon on a home server is killed anyway."""
+TOTAL = Between(1, 1024**4)
+"""A size held by all requests together: 1 TiB, as large servers have."""
+RATE = Between(0, 1024**2)
+"""Bytes a second, or no limit: a client that sends a megabyte a second is not slow."""
 TOKENS = Between(1, 1_000_000_000)
 """A count of tokens: far above any window, below any overflow."""

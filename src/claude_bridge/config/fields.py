@@ -143,7 +143,7 @@ def directory(text: str) -> str:
     return text
 
 
-_NUMBERS: Mapping[str, Parse] = {"bytes": size, "tokens": tokens}
+_NUMBERS: Mapping[str, Parse] = {"bytes": size, "bytes/s": size, "tokens": tokens}
 """How whole numbers are read, by their unit."""
 
 SHAPES: Mapping[str, Parse] = {

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from attrs import Factory, evolve, field, fields, frozen
 from attrs.validators import optional
 
-from claude_bridge.config.bounds import PAUSE, SIZE, TOKENS, WAIT, Between, OneOf
+from claude_bridge.config.bounds import PAUSE, RATE, SIZE, TOKENS, TOTAL, WAIT, Between, OneOf
 from claude_bridge.config.problems import Problem
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.bounds import BOUNDS, Bounds
@@ -69,7 +69,7 @@ class Server:
     """``[server]``: where to listen and whom to serve."""
 
     listen: tuple[str, ...] = option(
-        ("tcp:8080:interface=127.0.0.1",),
+        ("tcp:8080:interface=127.0.0.1:backlog=1024",),
         "Twisted server endpoint strings, one a line.",
         shape="endpoint",
     )
@@ -326,6 +326,19 @@ class Limits:
         "Largest single event read from a backend.",
         unit="bytes",
         validator=SIZE,
+    )
+    max_in_progress: int = option(
+        256 * 1024 * 1024,
+        "What all requests under way may hold in memory, each three times its body, from its first byte to the end of "
+        "its answer; beyond it large or old uploads, then new requests get 529. A single one is always served.",
+        unit="bytes",
+        validator=TOTAL,
+    )
+    min_body_rate: int = option(
+        500,
+        "Slowest upload of a request's body, averaged over 30 s; a slower one gets 408. 0: any.",
+        unit="bytes/s",
+        validator=RATE,
     )
     max_messages: int = option(
         BOUNDS.max_messages, "Most messages of a request; more get 400.", validator=Between(1, 1_000_000)

@@ -96,6 +96,13 @@ class MethodNotAllowed(ClientError):
     status = 405
 
 
+class RequestTooSlow(ClientError):
+    """The body came too slowly (408)."""
+
+    status = 408
+    kind = "timeout_error"
+
+
 class RequestTooLarge(ClientError):
     """The body is larger than the limit (413)."""
 

@@ -1,8 +1,8 @@
 """Who may come in: Host, Origin and credential, from the request head alone (design 3).
 
 A web page must not be able to spend the owner's key through the browser of somebody on the same
-machine: a foreign ``Origin`` is refused, and so is a foreign ``Host``, which is how DNS rebinding
-shows (peers 65 and 66).
+machine: a foreign ``Origin`` is refused, what a browser marks as fetched by another site's page,
+and a foreign ``Host``, which is how DNS rebinding shows.
 
 The content type is not asked for: ``curl -d`` says that JSON is a form, and a page's form, which
 needs no preflight, is known by the ``Origin`` that browsers send with every POST, ``null`` included.
@@ -22,6 +22,8 @@ from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import AuthenticationFailed, PermissionDenied
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+PROBES: Final = frozenset({"/health", "/health/live"})
+"""Paths that anybody may ask under any name, or none: balancers ask by address, and in HTTP/1.0 without a Host."""
 OPEN: Final = frozenset({"/", "/api/hello", "/health", "/health/live"})
 """Paths that need no key. Everything else does, whatever it is: a path may be spelled in more ways than one."""
 
@@ -60,8 +62,9 @@ class Gatekeeper:
 
         ``headers`` have lower-case names; ``local_host`` is the address on which the connection came in.
         """
-        self._check_host(headers.get("host"), local_host)
-        self._check_origin(headers.get("origin"))
+        if path not in PROBES:
+            self._check_host(headers.get("host"), local_host)
+            self._check_page(headers)
         credentials = _credentials(headers)
         if self._config.server.credentials != "keys" or path in OPEN:
             return Client(credential=credentials[0] if credentials else None)
@@ -76,8 +79,14 @@ class Gatekeeper:
                 should_retry=False,
             )
 
-    def _check_origin(self, origin: str | None) -> None:
-        if origin is not None and origin.lower() not in self._origins:
+    def _check_page(self, headers: Mapping[str, str]) -> None:
+        """Refuse pages, also what they fetch without an ``Origin``: an image, a script, a link that is followed."""
+        origin = headers.get("origin")
+        if origin is None:
+            refused = headers.get("sec-fetch-site") == "cross-site"
+        else:
+            refused = origin.lower() not in self._origins
+        if refused:
             raise PermissionDenied(
                 "requests from web pages are refused; a page of yours can be named in `allowed_origins` in [server]",
                 should_retry=False,

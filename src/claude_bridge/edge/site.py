@@ -21,10 +21,12 @@ from twisted.web.server import Request, Site
 
 from claude_bridge.config.schema import Limits
 from claude_bridge.core import ids
-from claude_bridge.core.errors import BridgeError, BridgeOverloaded, InternalFault, InvalidRequest, NotFound
+from claude_bridge.core.errors import BridgeError, InternalFault, InvalidRequest, NotFound
 from claude_bridge.edge.body import IncomingBody
+from claude_bridge.edge.budget import FORMS, Budget, Share
 from claude_bridge.edge.gate import Client, Gatekeeper
 from claude_bridge.edge.replies import begin_error, write_error
+from claude_bridge.edge.unpacking import Unpacking
 from claude_bridge.services.interfaces import Sweep
 
 MAX_DISCARDED: Final = 64 * 1024 * 1024
@@ -35,15 +37,8 @@ LINGER: Final = 5.0
 """Seconds without a byte after which a refused client's connection is closed, sent body or not: one that asked with
 ``Expect`` before sending will send nothing any more."""
 
-MAX_UPLOADING: Final = 256 * 1024 * 1024
-BODIES_AT_ONCE: Final = 8
-"""What bodies that have not been read by their route may hold, all connections together: so many bytes, or so many
-bodies of the largest size allowed if that is more. A body is decoded in the turn in which its last byte comes, so this
-bounds uploads under way, which ``max_streams`` does not see and which nobody had to show a key for: 256 MiB are
-hundreds of conversations that arrive in the same moment."""
-
-RETRY_SECONDS: Final = 1.0
-"""When a client that came at such a moment should come again: uploads take no longer."""
+ALWAYS_SENT: Final = ((b"x-content-type-options", b"nosniff"), (b"cross-origin-resource-policy", b"same-origin"))
+"""Headers of every answer: a page that includes one from here gets nothing of it, whatever it takes it for."""
 
 
 class SiteRuntime(Protocol):
@@ -85,44 +80,90 @@ class BridgeRequest(Request):
     refusal: BridgeError | None = None
     _head: dict[str, str] | None = None
     _body: IncomingBody | None = None
-    _held: int = 0
+    _share: Share | None = None
+    _paused: bool = False
+    _complete: tuple[bytes, bytes, bytes] | None = None
     _discarded: int = 0
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
         """Check the head before a byte of the body is read."""
-        channel = self.channel
-        self.method, self.uri, self.clientproto = channel._command, channel._path, channel._version  # noqa: SLF001 - guarded by a test
-        self.path = self.uri.split(b"?", 1)[0]
-        self.site = channel.site  # Twisted sets it later, and takes the channel away at the end
-        runtime = channel.site.current()
-        self.arrived = runtime.sweep.seconds()
-        self.request_id = "req_" + ids.token(24, runtime.random_bytes)
-        self.setHeader(b"request-id", self.request_id.encode())
+        runtime = self._begin()
         try:
             self._admit(runtime, length)
         except BridgeError as error:
             self._refuse(error, now=length != 0)
         self.content = self._body.content if self._body is not None else None
 
+    def refuse_length(self) -> None:
+        """End a request whose length is no number, or one of more digits than Python reads."""
+        self._begin()
+        self._refuse(InvalidRequest("Content-Length is not a length", should_retry=False), now=True)
+        self.finish()
+
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         """Keep body bytes within the limit."""
+        if self._share is not None:
+            self._share.came(len(data))
         if self.refusal is not None or self._body is None:
             self._discard(len(data))
             return
         try:
             self._body.feed(data)
-            self._hold(self._body.size)
+            self._hold()
         except BridgeError as error:
             self._refuse(error, now=True)
+            return
+        if self._body.behind:
+            self.site.unpacking.add(self)
+
+    @property
+    def behind(self) -> bool:
+        """Whether there is something to unpack."""
+        return self._body is not None and self._body.behind
+
+    def unpack(self, most: int) -> int:
+        """Unpack up to ``most`` bytes, and read on, or take the request, when all that came is unpacked."""
+        if self._body is None or not self._body.behind:
+            return 0  # it was let go of meanwhile
+        done = most
+        try:
+            done = self._body.unpack(most)
+            self._hold()
+        except BridgeError as error:
+            self.turn_away(error)
+            return done
+        if self._body.behind:
+            self._pause()
+        else:
+            self._go_on()
+        return done
+
+    def turn_away(self, error: BridgeError) -> None:
+        """Refuse a request whose body is still coming; one that was refused before has had its time."""
+        if self.refusal is not None:
+            self.channel.abort()
+            return
+        self._refuse(error, now=True)
+        self._go_on()
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802 - Twisted's name
-        """Take the complete request, or end one that was refused."""
+        """Take the complete request, or end one that was refused.
+
+        One that is not unpacked yet waits; Twisted keeps what comes after it, as while an answer is under way.
+        """
+        if self.refusal is None and self.behind:
+            self._complete = (command, path, version)
+            if self._share is not None:
+                self._share.whole = True
+            return
         if self.refusal is None and self._body is not None:
             try:
                 self._body.end()
             except BridgeError as error:
                 self._refuse(error, now=True)
         if self.refusal is None:
+            if self._share is not None:
+                self._share.received()
             super().requestReceived(command, path, version)
             return
         if not self.startedWriting:
@@ -153,19 +194,26 @@ class BridgeRequest(Request):
 
     def finish(self) -> None:
         """End the answer, and hold nothing of the request any more."""
+        self._close_share()
         super().finish()
         self._let_go()
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: N802 - Twisted's name
         """Tell who waits that the client is gone, and hold nothing of the request any more."""
         super().connectionLost(reason)
+        self._close_share()
         self._let_go()
 
     def take_body(self) -> bytes:
-        """Give the whole body, decompressed; it is not kept here any longer."""
+        """Give the whole body, decompressed; it is not kept here any longer, but counts until the answer's end."""
         body = self._body.take() if self._body is not None else b""
-        self._let_go()
+        self.content = None
         return body
+
+    def weigh(self, decoded: int) -> None:
+        """Count what the body became where that is more than its size; raises `BridgeOverloaded` if it is too much."""
+        if self._share is not None and decoded > self.body_bytes:
+            self._share.hold(FORMS * self.body_bytes + decoded - self.body_bytes)
 
     @property
     def body_bytes(self) -> int:
@@ -186,12 +234,41 @@ class BridgeRequest(Request):
             }
         return self._head
 
+    def _begin(self) -> SiteRuntime:
+        """Learn what the channel knows of the head, which Twisted tells later, and what every answer has."""
+        channel = self.channel
+        self.method, self.uri, self.clientproto = channel._command, channel._path, channel._version  # noqa: SLF001 - guarded by a test
+        self.path = self.uri.split(b"?", 1)[0]
+        self.site = channel.site  # Twisted sets it later, and takes the channel away at the end
+        runtime = channel.site.current()
+        self.arrived = runtime.sweep.seconds()
+        self.request_id = "req_" + ids.token(24, runtime.random_bytes)
+        self.setHeader(b"request-id", self.request_id.encode())
+        for name, value in ALWAYS_SENT:
+            self.setHeader(name, value)
+        return runtime
+
     def _admit(self, runtime: SiteRuntime, length: int | None) -> None:
         head = self.head()
+        if len(head) != self.channel._receivedHeaderCount or "transfer-encoding" in head:  # noqa: SLF001 - guarded by a test
+            self._check_framing()
         host = getattr(self.getHost(), "host", "")
         self.known_as = runtime.gatekeeper.admit(head, self.path.decode("latin-1"), host)
         self._body = IncomingBody(runtime.limits.max_body, head.get("content-encoding", ""))
         self._body.declared(length)
+        if length != 0:
+            self._share = self.site.budget.open(self, length, runtime.sweep)
+
+    def _check_framing(self) -> None:
+        """Raise `InvalidRequest` for a head that a proxy in front may read otherwise (RFC 9112, 3.2 and 6.3).
+
+        Each could smuggle one request past such a proxy inside another.
+        """
+        if len(self.requestHeaders.getRawHeaders(b"host", ())) > 1:
+            raise InvalidRequest("the request has more than one Host header", should_retry=False)
+        codings = self.requestHeaders.getRawHeaders(b"transfer-encoding", ())
+        if codings and [coding.lower() for coding in codings] != [b"chunked"]:
+            raise InvalidRequest("Transfer-Encoding must be chunked, and given once", should_retry=False)
 
     def _refuse(self, error: BridgeError, *, now: bool) -> None:
         """Answer and close; what still comes is thrown away.
@@ -205,25 +282,46 @@ class BridgeRequest(Request):
         self.requestHeaders.removeHeader(b"expect")
         self.channel.site.current().refused(self, error)
         self._let_go()  # what came of it is not kept while the rest comes
+        if self._share is not None:
+            self._share.release()
+        self._resume()
         if now and not self.startedWriting:
             begin_error(self, error, self.request_id)
 
-    def _hold(self, size: int) -> None:
-        """Have ``size`` bytes of body; raises `BridgeOverloaded` if that is too much with everybody else's."""
-        self.site.held += size - self._held
-        self._held = size
-        bound = max(MAX_UPLOADING, BODIES_AT_ONCE * self.site.current().limits.max_body)
-        if self.site.held > bound:
-            raise BridgeOverloaded("too many requests are being received; try again shortly", retry_after=RETRY_SECONDS)
+    def _hold(self) -> None:
+        """Count what there is of the body; raises `BridgeOverloaded` if it is too much with everybody else's."""
+        if self._share is not None and self._body is not None:
+            self._share.hold(FORMS * self._body.size + self._body.beside)
 
     def _let_go(self) -> None:
         """Hold nothing of the body, neither here nor where Twisted keeps it for as long as there is the request."""
         self.content = None
         if self._body is not None:
             self._body.drop()
-        if self._held:
-            self.site.held -= self._held
-            self._held = 0
+
+    def _close_share(self) -> None:
+        """Count nothing any more, and lead nobody back here."""
+        share, self._share = self._share, None
+        if share is not None:
+            share.close()
+
+    def _pause(self) -> None:
+        """Read nothing more of a body that is not unpacked yet."""
+        if not self._paused:
+            self._paused = True
+            self.transport.pauseProducing()
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self.transport.resumeProducing()
+
+    def _go_on(self) -> None:
+        """Read on, or take the request if all of it had come."""
+        self._resume()
+        complete, self._complete = self._complete, None
+        if complete is not None:
+            self.requestReceived(*complete)
 
     def _discard(self, size: int) -> None:
         self._discarded += size
@@ -251,7 +349,13 @@ class BridgeChannel(HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         """Start the deadline of a head that is not complete with these bytes, the first or a later one."""
-        super().dataReceived(data)
+        try:
+            super().dataReceived(data)
+        except ValueError as error:
+            if not _raised_by(error, HTTPChannel._maybeChooseTransferDecoder):  # noqa: SLF001 - guarded by a test
+                raise
+            self.requests[-1].refuse_length()
+            return
         if self._deadline is None and not self._lost and self._inside_head():
             self._deadline = self.site.clock.callLater(self.site.current().limits.header_timeout, self._too_slow)
 
@@ -335,7 +439,8 @@ class BridgeSite(Site):
     """The factory of client connections.
 
     :ivar current: gives the running configuration, anew for each request.
-    :ivar held: bytes of bodies that are still being received.
+    :ivar budget: what requests hold in memory.
+    :ivar unpacking: packed bodies that are being unpacked.
     """
 
     noisy = False  # Twisted would log its start and end with the object's address
@@ -346,7 +451,8 @@ class BridgeSite(Site):
         super().__init__(resource, timeout=keep_alive, parsePOSTFormSubmission=False, reactor=clock)
         self.current = current
         self.clock = clock
-        self.held = 0
+        self.budget = Budget(lambda: current().limits)
+        self.unpacking = Unpacking(clock.callLater)
         self._channels: set[BridgeChannel] = set()
         self._drained: Deferred[None] | None = None
 
@@ -404,3 +510,11 @@ class BridgeSite(Site):
         """Close every connection now."""
         for channel in tuple(self._channels):
             channel.abort()
+
+
+def _raised_by(error: BaseException, function: Callable[..., object]) -> bool:
+    """Tell whether ``error`` was raised in ``function`` itself, and not in something that it called."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code is function.__code__
