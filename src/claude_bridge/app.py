@@ -18,6 +18,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from claude_bridge.allocator import give_back_large_blocks
 from claude_bridge.config.listeners import Listener, http_url, listener
 from claude_bridge.config.schema import Config, Limits
 from claude_bridge.core import wire
@@ -262,6 +263,7 @@ class Bridge(Service):
     def startService(self) -> None:  # noqa: N802 - Twisted's name
         """Serve, and say where."""
         super().startService()
+        give_back_large_blocks()
         self.runtime.start()
         _log.info("configuration: {source}", event="configuration", source=self.runtime.config.source)
         for where, port in self._ports:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import sys
 import weakref
 from collections.abc import Sequence
 from typing import Any, cast
@@ -746,6 +747,16 @@ class EndTests:
             assert gone() is None
         finally:
             gc.enable()
+
+    def test_backends_request_is_not_kept(self) -> None:
+        """What was sent is not held while the answer is waited for, and made anew where a refusal needs it."""
+        stage = Stage()
+        stage.run(messages=[{"role": "user", "content": "x" * 100_000}])
+        body = stage.call.request.body
+        stage.call.request = evolve(stage.call.request, body=b"")
+        assert sys.getrefcount(body) == 2
+        stage.call.answer(TOO_LONG, status=400)
+        assert json.loads(stage.call.request.body) == json.loads(body) | {"max_tokens": stage.sent["max_tokens"]}
 
     def test_fault_while_learning_frees_its_place(self, logged_failures: list[LogEvent]) -> None:
         """A fault of our own after the answer is out loses neither its line in the log nor its place."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 from typing import Any
 
 import pytest_twisted
 from twisted.internet.task import Clock
+from twisted.internet.tcp import Client
 from twisted.web import _newclient
 from twisted.web.client import HTTPConnectionPool
 
 from claude_bridge.core.errors import UpstreamCut
+from claude_bridge.services.upstream.payload import BytesBody
 from claude_bridge.services.upstream.pool import CLOSE_SECONDS, IDLE_SECONDS, Connection, Reads, ReplayPool
 from tests.services.upstream.loopback import SHORT, Bench, Conversation, Notes, answer
 
@@ -98,6 +101,42 @@ class ReplayTests:
         notes = await ask(bench, backend)
         assert notes.ends == [None]
         assert [len(conversation.requests) for conversation in raw.conversations] == [1, 1]
+
+
+class BodyTests:
+    """How long a request's body is kept."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_first_is_not_kept(self, bench: Bench) -> None:
+        """A body is let go of when it is written, unless the connection is an old one: then it may have to go again."""
+        held: list[bytes] = []
+
+        def script(conversation: Conversation, number: int) -> None:  # noqa: ARG001 - the bench's signature
+            (body,) = [each for each in gc.get_objects() if type(each) is BytesBody and each.length > 99]
+            held.append(body._data)
+            conversation.transport.write(SHORT)
+
+        _, backend = bench.serve(script)
+        for letter in (b"a", b"b"):
+            await ask(bench, backend, body=letter * 100)
+            gc.collect()
+        assert held == [b"", b"b" * 100]
+
+    @pytest_twisted.ensureDeferred
+    async def test_unsent_bytes_go_with_the_connection(self, bench: Bench) -> None:
+        """What a backend did not take is gone when the client is, without a collection."""
+        raw, backend = bench.serve(lambda _conversation, _number: None)
+        raw.on_connect = lambda conversation: conversation.transport.pauseProducing()
+        call = bench.client.send(bench.request(backend, body=b"x" * 20_000_000), Notes())
+
+        def unsent() -> list[Client]:
+            return [each for each in gc.get_objects() if type(each) is Client and len(each.dataBuffer) > 1000]
+
+        await bench.until(unsent)
+        (transport,) = unsent()
+        call.cancel()
+        await bench.until(lambda: transport.disconnected)
+        assert (unsent(), transport._tempDataBuffer) == ([], [])
 
 
 class SizeTests:

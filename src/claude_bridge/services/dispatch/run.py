@@ -9,6 +9,7 @@ of one answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from attrs import define, field, frozen
@@ -110,7 +111,7 @@ class Run:
     _awaited: Deferred[Any] | None = field(default=None, init=False)
     _choice: Choice | None = field(default=None, init=False)
     _target: Target | None = field(default=None, init=False)
-    _sent: Translation | None = field(default=None, init=False)
+    _resend: Callable[[], Translation] | None = field(default=None, init=False)
     _upstream: UpstreamCredential | None = field(default=None, init=False)
     _attempt: Attempt | None = field(default=None, init=False)
     _admission: Admission | None = field(default=None, init=False)
@@ -208,12 +209,14 @@ class Run:
 
     def attempt_failed(self, outcome: BridgeError | UpstreamFailure) -> None:
         """Decide: once more in another way, at the next choice, or the error to the client."""
-        choice, target, sent = self._choice, self._target, self._sent
-        if self._ended or choice is None or target is None or sent is None:
+        choice, target, resend = self._choice, self._target, self._resend
+        if self._ended or choice is None or target is None or resend is None:
             return
         self._downstream.attempt_producing(None)
         self._reveal()
-        error = outcome if isinstance(outcome, BridgeError) else self._mend_or_translate(outcome, choice, target, sent)
+        error = outcome
+        if not isinstance(outcome, BridgeError):
+            error = self._mend_or_translate(outcome, choice, target, resend())
         if error is None:
             return
         self._attempt_over(error.outcome, self._downstream.usage, error)
@@ -340,8 +343,11 @@ class Run:
         self._prompt.check(backend, target)
         credential = for_backend(choice.backend, services.config.server.credentials, self._credential)
         estimate = self._prompt.estimate(backend, target)
-        asked, sent = self._translated(target, estimate)
-        self._sent, self._upstream = sent, credential
+        asked, self._resend = self._translation(target, estimate)
+        sent = self._resend()
+        for detour in self._detours:
+            detour.sent(sent)
+        self._upstream = credential
         self._note_slimmed(backend, sent)
         self._admission = services.breaker.admit(backend)  # last: whoever is admitted must report
         self._books.attempt_started()
@@ -364,12 +370,16 @@ class Run:
                 input_tokens=estimate,
             )
 
-    def _translated(self, target: Target, estimate: int) -> tuple[MessagesRequest, Translation]:
-        """Give the request of this turn, as the client would have made it and as the backend gets it."""
+    def _translation(self, target: Target, estimate: int) -> tuple[MessagesRequest, Callable[[], Translation]]:
+        """Return the request of this turn, as the client would have made it, and what makes the backend's of it.
+
+        The backend's is not kept: it is as large as the client's, and only a refusal needs it a second time.
+        """
         asked = self._request
         for detour in self._detours:
             asked = detour.begin(asked, estimate)
-        sent = request.translate(
+        return asked, partial(
+            request.translate,
             asked,
             target,
             estimate=estimate,
@@ -377,9 +387,6 @@ class Run:
             documents=self._prompt.texts,
             more=[message for detour in self._detours for message in detour.more],
         )
-        for detour in self._detours:
-            detour.sent(sent)
-        return asked, sent
 
     def _note_slimmed(self, backend: str, sent: Translation) -> None:
         """Log what tools' schemas lost on the way, once for each set of keys: nobody should wonder where they went."""
@@ -539,7 +546,7 @@ class Run:
             return
         self._ended = True
         on_end, self.on_end = self.on_end, _nothing
-        self._sent = None
+        self._resend = None
         self._books.request_ended(self._facts, self._downstream, outcome, reason)
         on_end()
 

@@ -1,9 +1,11 @@
-"""A request body that is already there."""
+"""A request body that is already there, and what becomes of the part of it that a backend did not take."""
 
 from __future__ import annotations
 
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IConsumer
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
@@ -28,7 +30,7 @@ class BytesBody:
         return succeed(None)
 
     def release(self) -> None:
-        """Let go of the bytes: an answer has begun or will not come, so that nobody will ask for them again.
+        """Let go of the bytes: nobody will ask for them again. An answer has begun or will not come, or they are sent.
 
         Twisted keeps a request's producer in a cycle of its own until the garbage collector looks, which is rare.
         """
@@ -42,3 +44,16 @@ class BytesBody:
 
     def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
         """Do nothing: all was written at once."""
+
+
+def forget_unsent(transport: object) -> None:
+    """Drop what a lost connection had still to send.
+
+    Twisted keeps the transport of a client in a cycle of its own until the garbage collector looks, which is rare; a
+    conversation that a backend did not take would wait with it. The names used are guarded by a test.
+    """
+    while isinstance(transport, ProtocolWrapper):  # TLS
+        transport = transport.transport
+    if isinstance(transport, FileDescriptor):
+        transport.dataBuffer, transport.offset = b"", 0
+        transport._tempDataBuffer, transport._tempDataLen = [], 0  # noqa: SLF001 - as above

@@ -26,7 +26,7 @@ from twisted.web.client import HTTPConnectionPool, RequestTransmissionFailed, Re
 from twisted.web.iweb import IResponse
 from zope.interface import implementer
 
-from claude_bridge.services.upstream.payload import BytesBody
+from claude_bridge.services.upstream.payload import BytesBody, forget_unsent
 
 # Servers and middle boxes that close idle connections after a minute (nginx 75 s, common load balancers 60 s) never
 # see ours that long, so none is dropped behind our back. Those that close after 5 s (uvicorn, Node, llama.cpp) do it
@@ -84,9 +84,12 @@ class Connection(HTTP11ClientProtocol):
         self._reads = reads
 
     def request(self, request: Request) -> Deferred[IResponse]:
-        """Send ``request``."""
+        """Send ``request``. The first on a connection is never sent again, so its body need not be kept."""
         self.requests += 1
-        return super().request(request)
+        answer = super().request(request)
+        if self.requests == 1 and isinstance(request.bodyProducer, BytesBody):
+            request.bodyProducer.release()
+        return answer
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         """Take one read from the socket."""
@@ -111,6 +114,7 @@ class Connection(HTTP11ClientProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802 - Twisted's name
         """End what is under way."""
         super().connectionLost(reason)  # type: ignore[no-untyped-call]  # Twisted's is untyped
+        forget_unsent(self.transport)
         securing, self._securing = self._securing, None
         if securing is not None:
             securing.errback(reason)
