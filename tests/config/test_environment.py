@@ -37,7 +37,7 @@ class AloneTests:
         config = config_of("")
 
         assert config == Config(backends={"default": Backend(name="default", url="http://127.0.0.1:8000/v1")})
-        assert config.server.listen == ("tcp:8080:interface=127.0.0.1",)
+        assert config.server.listen == ("tcp:8080:interface=127.0.0.1:backlog=1024",)
 
     def test_all_set(self) -> None:
         """Each variable does what the table says."""
@@ -55,7 +55,7 @@ class AloneTests:
 
         assert backend.url == "https://x.example/v1"
         assert (backend.first_byte_timeout, backend.idle_timeout) == (42.0, 42.0)
-        assert config.server.listen == ("tcp:9000:interface=127.0.0.1",)
+        assert config.server.listen == ("tcp:9000:interface=127.0.0.1:backlog=1024",)
         assert config.breaker.enabled
         assert config.log.level == "debug"
 
@@ -66,11 +66,11 @@ class AloneTests:
     @pytest.mark.parametrize(
         ("text", "listen"),
         [
-            ("8080", "tcp:8080:interface=127.0.0.1"),
-            ("127.0.0.1:9", "tcp:9:interface=127.0.0.1"),
-            ("0.0.0.0:9", "tcp:9:interface=0.0.0.0"),
-            ("[::1]:9", r"tcp:9:interface=\:\:1"),
-            ("localhost:0", "tcp:0:interface=localhost"),
+            ("8080", "tcp:8080:interface=127.0.0.1:backlog=1024"),
+            ("127.0.0.1:9", "tcp:9:interface=127.0.0.1:backlog=1024"),
+            ("0.0.0.0:9", "tcp:9:interface=0.0.0.0:backlog=1024"),
+            ("[::1]:9", r"tcp:9:interface=\:\:1:backlog=1024"),
+            ("localhost:0", "tcp:0:interface=localhost:backlog=1024"),
         ],
     )
     def test_host_port(self, text: str, listen: str) -> None:
@@ -193,7 +193,7 @@ class OverTheFileTests:
         )
         chutes = config.backends["chutes"]
 
-        assert config.server.listen == ("tcp:2:interface=127.0.0.1",)
+        assert config.server.listen == ("tcp:2:interface=127.0.0.1:backlog=1024",)
         assert (chutes.first_byte_timeout, chutes.idle_timeout) == (7.0, 7.0)
         assert not config.breaker.enabled
         assert config.log.level == "warn"

@@ -55,11 +55,11 @@ class EndpointTests:
         ("text", "message"),
         [
             ("", "not a kind of Twisted server endpoint"),
-            ("8080", r"did you mean tcp:8080:interface=127\.0\.0\.1\?"),
-            ("127.0.0.1:8080", r"did you mean tcp:8080:interface=127\.0\.0\.1\?"),
-            ("localhost:8080", r"did you mean tcp:8080:interface=localhost\?"),
-            ("*:80", r"did you mean tcp:80:interface=0\.0\.0\.0\?"),
-            ("[::1]:8080", r"did you mean tcp:8080:interface=\\:\\:1\?"),
+            ("8080", r"did you mean tcp:8080:interface=127\.0\.0\.1:backlog=1024\?"),
+            ("127.0.0.1:8080", r"did you mean tcp:8080:interface=127\.0\.0\.1:backlog=1024\?"),
+            ("localhost:8080", r"did you mean tcp:8080:interface=localhost:backlog=1024\?"),
+            ("*:80", r"did you mean tcp:80:interface=0\.0\.0\.0:backlog=1024\?"),
+            ("[::1]:8080", r"did you mean tcp:8080:interface=\\:\\:1:backlog=1024\?"),
             ("tcp:80:interface=127.0.0.l", "the interface is neither an IP address nor a host name"),
             ("tcp:80:interface=127.0.0.256", "the interface is neither"),
             ("tcp:80:interface=127.0.0.1 ", "the interface is neither"),
@@ -138,7 +138,7 @@ class TcpTests:
 
     def test_addresses(self) -> None:
         """An IPv6 address survives the way into an endpoint string."""
-        assert tcp(80, "127.0.0.1") == "tcp:80:interface=127.0.0.1"
+        assert tcp(80, "127.0.0.1") == "tcp:80:interface=127.0.0.1:backlog=1024"
         assert listener(tcp(80, "fe80::1")).interface == "fe80::1"
 
     @pytest.mark.parametrize(

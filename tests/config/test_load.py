@@ -243,7 +243,7 @@ class ExampleTests:
         config = load(str(EXAMPLE), {})
 
         assert [backend.url for backend in config.backends.values()] == ["http://127.0.0.1:8000/v1"]
-        assert config.server.listen == ("tcp:8080:interface=127.0.0.1",)
+        assert config.server.listen == ("tcp:8080:interface=127.0.0.1:backlog=1024",)
 
     def test_with_everything_uncommented(self) -> None:
         """With every option uncommented it is valid too, and every example is right."""

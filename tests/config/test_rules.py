@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from tests.config.files import PEM, config_of, mistakes
+from tests.config.test_inherited import pass_on
 
 OPEN = "[server]\nlisten = tcp:8080\n"
 ASKED = "[server]\ncredentials = keys\n"
+INHERITED = "[server]\nlisten = systemd:domain=INET:name=http\n"
 KEYED = "[backend:b]\napi_key = sk-1\n"
 
 
@@ -20,7 +24,6 @@ class RelayTests:
             OPEN + KEYED,
             OPEN + "credentials = none\n",
             OPEN + "[backend:b]\nheaders = X-Api-Key: sk-1\n",
-            "[server]\nlisten = systemd:domain=INET:name=http\n" + KEYED,
             "[server]\nlisten =\n  tcp:1:interface=127.0.0.1\n  tcp:2:interface=10.0.0.1\n" + KEYED,
         ],
     )
@@ -49,11 +52,26 @@ class RelayTests:
         """Where everybody brings a credential, or only this machine can connect, it is allowed."""
         assert mistakes(text) == []
 
+    @pytest.mark.parametrize(("address", "refused"), [("127.0.0.1", 0), ("0.0.0.0", 1)])
+    def test_inherited(self, monkeypatch: pytest.MonkeyPatch, address: str, refused: int) -> None:
+        """A socket that systemd has passed is looked at: one that only this machine reaches is allowed."""
+        with socket.socket() as one:
+            one.bind((address, 0))
+            pass_on(monkeypatch, one.fileno())
+            assert len(mistakes(INHERITED + KEYED)) == refused
+
+    def test_not_passed_yet(self) -> None:
+        """Before it is passed there is a warning, where it matters; a start judges it."""
+        (warning,) = config_of(INHERITED + KEYED).warnings
+        assert (warning.section, warning.key) == ("server", "listen")
+        assert "is refused then" in warning.message
+        assert config_of(INHERITED).warnings == config_of(INHERITED + "allow_open = yes\n" + KEYED).warnings == ()
+
     def test_host_port(self) -> None:
         """A listener of the environment is blamed on its variable."""
         (line,) = mistakes(KEYED, {"HOST_PORT": "0.0.0.0:8080"})
 
-        assert line.startswith("[environment] HOST_PORT: tcp:8080:interface=0.0.0.0 can be reached")
+        assert line.startswith("[environment] HOST_PORT: tcp:8080:interface=0.0.0.0:backlog=1024 can be reached")
 
     def test_key_that_could_not_be_read(self) -> None:
         """A backend whose key file is missing still counts as one with a key."""

@@ -25,7 +25,7 @@ class MarkdownTests:
     @pytest.mark.parametrize(
         "row",
         [
-            "| `[server]` | `listen` |  | `tcp:8080:interface=127.0.0.1` |",
+            "| `[server]` | `listen` |  | `tcp:8080:interface=127.0.0.1:backlog=1024` |",
             "| `[server]` | `commit_after` | s | `10` |",
             "| `[server]` | `allowed_hosts` |  | none |",
             "| `[backend:NAME]` | `api_key` |  |  |",

@@ -321,11 +321,30 @@ class RawTests:
 
     @pytest_twisted.ensureDeferred
     async def test_no_host(self, connection: RawConnection) -> None:
-        """A request without Host is refused as one with a foreign Host."""
+        """A request without Host is refused as one with a foreign Host, but for the probes of balancers."""
         connection.send(b"GET /health HTTP/1.1\r\n\r\n")
+        assert (await connection.reply()).json["status"] == "ready"
+        connection.send(b"GET /v1/models HTTP/1.1\r\n\r\n")
         reply = await connection.reply()
         assert reply.status == 403
         assert told(reply)
+
+    @pytest_twisted.ensureDeferred
+    async def test_framing(self, client: Client, daemon: Daemon, reactor: Any) -> None:
+        """Heads that others may read otherwise, and a length of 5,000 digits, are 400; the log has no fault."""
+        for lines in (
+            ("Host: evil.example",),
+            ("Transfer-Encoding: identity",),
+            ("Transfer-Encoding: chunked", "Transfer-Encoding: identity"),
+            (f"Content-Length: {'9' * 5000}",),
+        ):
+            other = await connect(reactor, daemon.port)
+            other.send(head("POST", MESSAGES, *lines))
+            reply = await other.reply()
+            assert (lines, reply.status) == (lines, 400)
+            assert told(reply)
+            await other.closed()
+        await is_well(client)
 
     @pytest_twisted.ensureDeferred
     async def test_continue(self, client: Client, connection: RawConnection, daemon: Daemon) -> None:

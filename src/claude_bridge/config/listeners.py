@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 from attrs import frozen
 
 from claude_bridge.config.problems import suggestion
 
 LARGEST_PORT = 65_535
+
+BACKLOG = 1024
+"""Connections that may wait to be taken. Twisted's own 50 make clients that come all at once wait for a second and
+more; the system cuts the number down to its own bound (``net.core.somaxconn``, 4,096)."""
 
 PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "tcp": ("port", "interface", "backlog"),
@@ -58,7 +62,8 @@ class Listener:
     def local(self) -> bool:
         """Whether nobody but programs on this machine can connect, as far as the string tells.
 
-        A socket from systemd or of a plugin may be bound to anything, so it counts as open.
+        A socket of a plugin may be bound to anything, so it counts as open; so does one from systemd, where
+        `claude_bridge.config.inherited` can see more.
         """
         if self.kind == "unix":
             return True
@@ -72,9 +77,11 @@ def is_loopback(host: str) -> bool:
     if host.lower() == "localhost":
         return True
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
         return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def listener(text: str) -> Listener:
@@ -104,8 +111,8 @@ def http_url(scheme: str, host: str, port: int) -> str:
 
 
 def tcp(port: int, host: str) -> str:
-    r"""Give the endpoint string for ``host`` and ``port``; an IPv6 address gets its colons escaped."""
-    return f"tcp:{port}:interface={host.replace(':', chr(92) + ':')}"
+    r"""Return the endpoint string for ``host`` and ``port``; an IPv6 address gets its colons escaped."""
+    return f"tcp:{port}:interface={host.replace(':', chr(92) + ':')}:backlog={BACKLOG}"
 
 
 def _split(text: str) -> list[str]:

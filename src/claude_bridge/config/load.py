@@ -55,7 +55,7 @@ def load(
     text = "" if found is None else _text(found, content)
     config = parse(text, environ, read, path=found, listen=listen)
     sections = read_ini(text).sections
-    warnings = [*doubts(config, sections)]
+    warnings = [*config.warnings, *doubts(config, sections)]
     if found is None:
         warnings += [] if environ.get("BACKEND_URL", "").strip() else [nothing_found(search_path(environ), config)]
     else:
@@ -113,7 +113,8 @@ def parse(
     problems = (*ini.problems, *draft.problems, *rules.problems(), *wrong)
     if problems:
         raise ConfigErrors(_in_file_order(problems, list(ini.sections)))
-    return evolve(config, source=describe_source(path, environ, draft.config, listen=listen))
+    source = describe_source(path, environ, draft.config, listen=listen)
+    return evolve(config, source=source, warnings=tuple(rules.warnings()))
 
 
 def _listen_at(overrides: Overrides, listen: str | None) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 
 from attrs import evolve, frozen
 
+from claude_bridge.config import inherited
 from claude_bridge.config.listeners import listener
 from claude_bridge.config.problems import Problem, suggestion
 from claude_bridge.config.schema import Backend, Config, Model
@@ -48,11 +49,31 @@ class Rules:
         server = self.config.server
         if not server.listen:
             yield Problem("server", "listen", "needs at least one endpoint")
-        if self._is_broken("server", "credentials", "allow_open") or server.allow_open or not self._spends():
-            return
-        for text in server.listen:
-            if not listener(text).local:
+        for text in self._guarded():
+            if self._is_local(text) is False:
                 yield Problem(*self.listen_at, f"{text} can be reached from other machines, {self._remedy()}")
+
+    def warnings(self) -> Iterator[Problem]:
+        """Give what cannot be judged yet."""
+        for text in self._guarded():
+            if self._is_local(text) is None:
+                yield Problem(
+                    *self.listen_at,
+                    f"{text} is passed by systemd at the start, and not seen before; one that other machines can reach "
+                    "is refused then",
+                )
+
+    def _guarded(self) -> tuple[str, ...]:
+        """Give the endpoints that nobody beyond this machine may reach."""
+        server = self.config.server
+        if self._is_broken("server", "credentials", "allow_open") or server.allow_open or not self._spends():
+            return ()
+        return server.listen
+
+    def _is_local(self, text: str) -> bool | None:
+        """Tell whether only this machine can reach an endpoint, or None where that is not known yet."""
+        where = listener(text)
+        return inherited.is_local(where) if where.kind == "systemd" else where.local
 
     def _spends(self) -> bool:
         """Tell whether whoever connects can use a backend without a credential of their own."""

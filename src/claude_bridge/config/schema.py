@@ -17,6 +17,7 @@ from attrs import Factory, evolve, field, fields, frozen
 from attrs.validators import optional
 
 from claude_bridge.config.bounds import PAUSE, RATE, SIZE, TOKENS, TOTAL, WAIT, Between, OneOf
+from claude_bridge.config.listeners import tcp
 from claude_bridge.config.problems import Problem
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.bounds import BOUNDS, Bounds
@@ -69,7 +70,7 @@ class Server:
     """``[server]``: where to listen and whom to serve."""
 
     listen: tuple[str, ...] = option(
-        ("tcp:8080:interface=127.0.0.1:backlog=1024",),
+        (tcp(8080, "127.0.0.1"),),
         "Twisted server endpoint strings, one a line.",
         shape="endpoint",
     )

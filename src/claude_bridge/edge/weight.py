@@ -6,6 +6,7 @@ from sys import getsizeof
 from typing import Final
 
 from claude_bridge.core.anthropic import MessagesRequest
+from claude_bridge.core.wire import Raw
 
 MESSAGE: Final = 160
 BLOCK: Final = 80
@@ -19,11 +20,11 @@ def weight(asked: MessagesRequest) -> int:
     A text is as wide as its widest character: one emoji makes four bytes of every letter beside it.
     """
     total = MESSAGE * len(asked.messages)
-    for content in [asked.system, *[message.content for message in asked.messages]]:
-        if isinstance(content, str):
-            total += getsizeof(content)
-        elif content:
-            total += BLOCK * len(content)
-    for tool in asked.tools or ():
-        total += getsizeof(tool.description)
+    contents: list[str | list[Raw]] = [message.content for message in asked.messages]
+    if asked.system:
+        contents.append(asked.system)
+    for content in contents:
+        total += getsizeof(content) if type(content) is str else BLOCK * len(content)
+    if asked.tools:
+        total += sum(map(getsizeof, [tool.description for tool in asked.tools]))
     return total
