@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from attrs import define, field
 from twisted.internet.task import Clock
@@ -126,6 +128,44 @@ class RoomTests:
         stage.upload(length=None)
         with pytest.raises(BridgeOverloaded, match="max_in_progress"):
             stage.upload(length=1001)
+
+    def test_what_an_exchange_really_holds(self) -> None:
+        """Where room is short exchanges are weighed, once each; before that nobody looks."""
+        looked: list[str] = []
+
+        def beyond(name: str, found: int | None) -> Callable[[], int | None]:
+            def look() -> int | None:
+                looked.append(name)
+                return found
+
+            return look
+
+        stage = Stage()
+        first, second, third = (stage.exchange(held) for held in (10_000, 20_000, 20_000))
+        first.weigh_by(beyond("first", 70_000))
+        second.weigh_by(beyond("second", None))  # not known yet
+        third.weigh_by(beyond("third", 1))
+        third.close()
+        stage.upload(1000)
+        assert looked == []
+        stage.upload(50_000)
+        assert looked == ["first", "second"]
+        assert (first.held, stage.budget.answering) == (80_000, 100_000)
+        stage.upload(1000)
+        assert looked == ["first", "second", "second"]
+        first.close()
+        second.close()
+        assert (stage.budget.answering, stage.budget.held, stage.budget.unweighed) == (0, 52_000, {})
+
+    def test_weighed_too_heavy(self) -> None:
+        """What weighing finds makes room be short: who comes is told so, and what is under way goes on."""
+        stage = Stage()
+        exchange = stage.exchange(80_000)
+        exchange.weigh_by(lambda: BOUND)
+        share, _ = stage.upload()
+        with pytest.raises(BridgeOverloaded, match="max_in_progress"):
+            share.hold(1000)
+        assert exchange.held == BOUND + 80_000
 
     def test_exchange_that_grows(self) -> None:
         """One whose decoded form is larger than was thought has uploads make room, or is refused before it begins."""

@@ -330,7 +330,7 @@ class Limits:
     )
     max_in_progress: int = option(
         256 * 1024 * 1024,
-        "What all requests under way may hold in memory, each three times its body, from its first byte to the end of "
+        "What all requests under way may hold in memory, each four times its body, from its first byte to the end of "
         "its answer; beyond it large or old uploads, then new requests get 529. A single one is always served.",
         unit="bytes",
         validator=TOTAL,

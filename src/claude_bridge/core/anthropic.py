@@ -81,7 +81,7 @@ class InputMessage(Struct):
     content: str | list[Raw]
 
 
-class MessagesRequest(Struct, dict=True):
+class MessagesRequest(Struct, dict=True, weakref=True):
     """The body of ``POST /v1/messages`` and of ``/v1/messages/count_tokens`` (which has no ``max_tokens``)."""
 
     model: str

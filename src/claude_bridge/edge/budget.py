@@ -7,6 +7,7 @@ under way is never ended for it; where exchanges alone fill the budget, newcomer
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Final, Protocol
 
 from attrs import define, field
@@ -15,11 +16,18 @@ from claude_bridge.config.schema import Limits
 from claude_bridge.core.errors import BridgeError, BridgeOverloaded, RequestTooSlow
 from claude_bridge.services.interfaces import Sweep
 
-FORMS: Final = 3
-"""What an exchange holds of its request, in sizes of the body: its decoded form, and what the backend has not taken
-yet of the translated one, which a reused connection keeps besides, in case it is dead. Measured with bodies of 30 MiB,
-with what the allocator does not give back: 1.0 to 1.9 with a backend that reads, 2.0 to 2.9 with one that does not.
-It counts from the first byte, so that a body that was received may always become an exchange."""
+FORMS: Final = 4
+"""What an exchange holds of its request, in sizes of the body: the body, into which tools and their calls point, the
+decoded texts, what the backend has not taken yet of the translated request, and that request as a whole while it may
+have to be sent again, because the connection was an old one. Measured with bodies of 30 MiB on new connections: 1.0 to
+2.0 with a backend that reads, 2.0 to 3.0 with one that does not. It counts from the first byte, so that a body that
+was received may always become an exchange."""
+
+AT_EASE: Final = 4
+"""Below this part of the bound nobody is weighed: what is held is at most so many times what was counted."""
+
+WEIGHED: Final = 8
+"""Exchanges that are weighed at once, of which each may take 20 ms."""
 
 GRACE: Final = 30.0
 """Seconds over which the rate of a body is averaged: a network may be gone for as long without anybody's fault."""
@@ -43,6 +51,7 @@ class Share:
     :ivar held: bytes, in all forms.
     :ivar arrived: bytes of the body as it was sent, refused or not.
     :ivar whole: nothing more is to come.
+    :ivar beyond: tells what it holds that was not counted; None where nobody needs to look (any more).
     :ivar receiving: it is not an exchange yet, and may have to pay.
     """
 
@@ -53,12 +62,18 @@ class Share:
     arrived: int = field(default=0, init=False)
     whole: bool = field(default=False, init=False)
     receiving: bool = field(default=True, init=False)
+    beyond: Callable[[], int | None] | None = field(default=None, init=False)
     _looked: float = field(init=False)
     _seen: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         """Begin the first stretch."""
         self._looked = self._since
+
+    def weigh_by(self, beyond: Callable[[], int | None]) -> None:
+        """Know how to find what the exchange holds beyond what was counted; None is an answer for later."""
+        self.beyond = beyond
+        self._budget.unweighed[self] = None
 
     def came(self, size: int) -> None:
         """Note bytes of the body. One that does not come in one piece may be a slow one."""
@@ -83,6 +98,8 @@ class Share:
     def close(self) -> None:
         """Hold nothing, and expect nothing more."""
         self.release()
+        self.beyond = None
+        self._budget.unweighed.pop(self, None)
         if self.receiving:
             self._budget.received(self)
 
@@ -111,11 +128,13 @@ class Budget:
 
     :ivar held: bytes, of all shares.
     :ivar answering: bytes, of exchanges.
+    :ivar unweighed: exchanges of which only the size of the body is known.
     """
 
     _limits: Callable[[], Limits]
     held: int = field(default=0, init=False)
     answering: int = field(default=0, init=False)
+    unweighed: dict[Share, None] = field(factory=dict, init=False)
     _receiving: dict[Share, None] = field(factory=dict, init=False)
     _sweep: Sweep | None = field(default=None, init=False)
     _watching: bool = field(default=False, init=False)
@@ -149,8 +168,10 @@ class Budget:
         self.held += more
         if not share.receiving:
             self.answering += more
-        if more > 0 and self.held > self.bound:
-            self._make_room(share)
+        if more > 0 and self.held * AT_EASE > self.bound:
+            self._weigh()
+            if self.held > self.bound:
+                self._make_room(share)
 
     def received(self, share: Share) -> None:
         """Take note that no more of a body is to come."""
@@ -166,6 +187,19 @@ class Budget:
         rate = self._limits().min_body_rate
         for share in [share for share in self._receiving if share.is_late(now, rate)]:
             share.pay(RequestTooSlow(f"the request's body came at less than {rate} bytes a second"))
+
+    def _weigh(self) -> None:
+        """Look at what some exchanges really hold."""
+        for share in list(islice(self.unweighed, WEIGHED)):
+            more = share.beyond() if share.beyond is not None else 0
+            del self.unweighed[share]
+            if more is None:
+                self.unweighed[share] = None  # at the end
+                continue
+            share.beyond = None
+            share.held += more
+            self.held += more
+            self.answering += more
 
     def _make_room(self, share: Share) -> None:
         now = self._sweep.seconds() if self._sweep is not None else 0.0

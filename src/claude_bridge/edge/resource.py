@@ -5,6 +5,7 @@ A route fetches the running configuration anew for each request and keeps none o
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -26,7 +27,6 @@ from claude_bridge.edge.answers import AnswerSettings, StreamAnswer, WholeAnswer
 from claude_bridge.edge.errors import register_errors
 from claude_bridge.edge.replies import write_json
 from claude_bridge.edge.site import BridgeRequest, SiteRuntime
-from claude_bridge.edge.weight import weight
 from claude_bridge.services.dispatch.dispatcher import Dispatcher
 from claude_bridge.services.interfaces import Client
 
@@ -86,7 +86,7 @@ class Routes:
         runtime = self._current()
         body = request.take_body()
         asked = messages.decode(body, bounds=runtime.bounds)
-        request.weigh(weight(asked))
+        request.weigh_by(weakref.ref(asked))
         known = facts(asked, request.head(), len(body))
         settings = AnswerSettings(
             server=runtime.config.server,
@@ -114,7 +114,7 @@ class Routes:
         """``POST /v1/messages/count_tokens``."""
         runtime = self._current()
         asked = messages.decode(request.take_body(), counting=True, bounds=runtime.bounds)
-        request.weigh(weight(asked))
+        request.weigh_by(weakref.ref(asked))
         with _leaving_booked(runtime, request, "count_tokens"):
             client = Client(request.known_as.name or request.peer, session(asked, request.head()))
             tokens = await runtime.dispatcher.counts.count(asked, request.known_as.credential, client)

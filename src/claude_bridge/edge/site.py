@@ -7,8 +7,10 @@ into memory, a channel with a deadline for the head, a site that knows its conne
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Protocol, cast
 from urllib.parse import unquote_to_bytes
+from weakref import ref
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, ITCPTransport
@@ -21,7 +23,9 @@ from twisted.web.server import Request, Site
 
 from claude_bridge.config.schema import Limits
 from claude_bridge.core import ids
+from claude_bridge.core.anthropic import MessagesRequest
 from claude_bridge.core.errors import BridgeError, InternalFault, InvalidRequest, NotFound
+from claude_bridge.core.messages.weight import weight
 from claude_bridge.edge.body import IncomingBody
 from claude_bridge.edge.budget import FORMS, Budget, Share
 from claude_bridge.edge.gate import Client, Gatekeeper
@@ -210,10 +214,10 @@ class BridgeRequest(Request):
         self.content = None
         return body
 
-    def weigh(self, decoded: int) -> None:
-        """Count what the body became where that is more than its size; raises `BridgeOverloaded` if it is too much."""
-        if self._share is not None and decoded > self.body_bytes:
-            self._share.hold(FORMS * self.body_bytes + decoded - self.body_bytes)
+    def weigh_by(self, asked: ref[MessagesRequest]) -> None:
+        """Have what the body became looked at where memory is short: it may be much more than the body."""
+        if self._share is not None:
+            self._share.weigh_by(partial(_beyond, asked, self.body_bytes))
 
     @property
     def body_bytes(self) -> int:
@@ -510,6 +514,15 @@ class BridgeSite(Site):
         """Close every connection now."""
         for channel in tuple(self._channels):
             channel.abort()
+
+
+def _beyond(asked: ref[MessagesRequest], size: int) -> int | None:
+    """Return the bytes that a decoded request holds beyond the ``size`` of its body; None while it is not read yet."""
+    request = asked()
+    if request is None:
+        return 0
+    decoded = weight(request)
+    return None if decoded is None else max(0, decoded - size)
 
 
 def _raised_by(error: BaseException, function: Callable[..., object]) -> bool:
