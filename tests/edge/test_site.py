@@ -364,6 +364,23 @@ class BudgetTests:
             line.leave()
         assert edge.site.budget.held == 0
 
+    def test_large_wide_text(self) -> None:
+        """Of a large body as much is set aside before it is decoded, and given back when less is needed."""
+        edge = self.small(max_body=2_000_000, max_in_progress=FORMS * 4_000_000)
+        wide = json.dumps(saying("x" * 1_500_000 + "\u4e2d")).encode()  # three times
+        harmless = json.dumps(saying("x" * 1_500_000) | {"stop_sequences": ["\u4e2d"]}).encode()
+        first, second = edge.line(), edge.line()
+        first.post(wide)
+        assert edge.site.budget.held == (FORMS + 2) * len(wide)
+        second.post(harmless)
+        assert second.answer().status == 529
+        first.leave()
+        second = edge.line()
+        second.post(harmless)
+        third = edge.line()
+        third.ask("POST", "/v1/messages", b" " * 1000, content_length="2000")
+        assert 0 <= edge.site.budget.held - FORMS * (len(harmless) + 1000) < 5000
+
     def test_one_alone_is_always_served(self) -> None:
         """On an idle daemon the largest body is welcome, whatever the bound."""
         edge = self.small(max_in_progress=1)
@@ -403,7 +420,7 @@ class PackedTests:
         """Connect with a reactor that waits for us between its turns."""
         self.turns: list[Any] = []
         self.edge = edge
-        edge.site.unpacking._call_later = lambda _, call: self.turns.append(call)  # type: ignore[assignment,return-value,func-returns-value]
+        edge.site.unpacking._call_later = lambda _, call: self.turns.append(call)  # type: ignore[assignment,return-value]
         return edge.line()
 
     def turn(self) -> bool:

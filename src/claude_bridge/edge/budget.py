@@ -52,6 +52,7 @@ class Share:
     :ivar arrived: bytes of the body as it was sent, refused or not.
     :ivar whole: nothing more is to come.
     :ivar beyond: tells what it holds that was not counted; None where nobody needs to look (any more).
+    :ivar aside: what was counted beyond the size of the body.
     :ivar receiving: it is not an exchange yet, and may have to pay.
     """
 
@@ -63,12 +64,18 @@ class Share:
     whole: bool = field(default=False, init=False)
     receiving: bool = field(default=True, init=False)
     beyond: Callable[[], int | None] | None = field(default=None, init=False)
+    aside: int = field(default=0, init=False)
     _looked: float = field(init=False)
     _seen: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         """Begin the first stretch."""
         self._looked = self._since
+
+    def set_aside(self, beyond: int) -> None:
+        """Hold so much beyond what was counted, until it is known better; raise `BridgeOverloaded`."""
+        self.aside = beyond
+        self.hold(self.held + beyond)
 
     def weigh_by(self, beyond: Callable[[], int | None]) -> None:
         """Know how to find what the exchange holds beyond what was counted; None is an answer for later."""
@@ -196,6 +203,7 @@ class Budget:
             if more is None:
                 self.unweighed[share] = None  # at the end
                 continue
+            more -= share.aside
             share.beyond = None
             share.held += more
             self.held += more

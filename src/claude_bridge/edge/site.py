@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 from weakref import ref
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, IReactorTime, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
@@ -25,7 +25,7 @@ from claude_bridge.config.schema import Limits
 from claude_bridge.core import ids
 from claude_bridge.core.anthropic import MessagesRequest
 from claude_bridge.core.errors import BridgeError, InternalFault, InvalidRequest, NotFound
-from claude_bridge.core.messages.weight import weight
+from claude_bridge.core.messages.weight import weight, widest
 from claude_bridge.edge.body import IncomingBody
 from claude_bridge.edge.budget import FORMS, Budget, Share
 from claude_bridge.edge.gate import Client, Gatekeeper
@@ -40,6 +40,9 @@ reset that follows would swallow the answer that says why; but not for ever."""
 LINGER: Final = 5.0
 """Seconds without a byte after which a refused client's connection is closed, sent body or not: one that asked with
 ``Expect`` before sending will send nothing any more."""
+
+LARGE: Final = 1024 * 1024
+"""Bytes of a body that is looked at before it is decoded; smaller ones are weighed later, and only if need be."""
 
 ALWAYS_SENT: Final = ((b"x-content-type-options", b"nosniff"), (b"cross-origin-resource-policy", b"same-origin"))
 """Headers of every answer: a page that includes one from here gets nothing of it, whatever it takes it for."""
@@ -209,9 +212,14 @@ class BridgeRequest(Request):
         self._let_go()
 
     def take_body(self) -> bytes:
-        """Give the whole body, decompressed; it is not kept here any longer, but counts until the answer's end."""
+        """Give the whole body, decompressed; it is not kept here any longer, but counts until the answer's end.
+
+        Raises `BridgeOverloaded` for a large one whose texts may become so wide that there is no room for them.
+        """
         body = self._body.take() if self._body is not None else b""
         self.content = None
+        if len(body) >= LARGE and self._share is not None:
+            self._share.set_aside(widest(body) * len(body))
         return body
 
     def weigh_by(self, asked: ref[MessagesRequest]) -> None:
@@ -313,12 +321,12 @@ class BridgeRequest(Request):
         """Read nothing more of a body that is not unpacked yet."""
         if not self._paused:
             self._paused = True
-            self.transport.pauseProducing()
+            cast(IPushProducer, self.transport).pauseProducing()
 
     def _resume(self) -> None:
         if self._paused:
             self._paused = False
-            self.transport.resumeProducing()
+            cast(IPushProducer, self.transport).resumeProducing()
 
     def _go_on(self) -> None:
         """Read on, or take the request if all of it had come."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core import request
+from claude_bridge.core import request, wire
 from claude_bridge.core.messages.reading import reading_of
-from claude_bridge.core.messages.weight import weight
+from claude_bridge.core.messages.weight import weight, widest
 
 
 def body(**fields: Any) -> bytes:
@@ -66,9 +66,37 @@ class WeightTests:
         asked = request.decode(CASES["one emoji"])
         (entry,) = reading_of(asked).whole().entries
         before = weight(asked)
-        json_size = len(entry.pieces[0].text.encode())  # type: ignore[union-attr]
+        wire.encode(entry.pieces)
         assert before is not None
-        assert before >= 4 * 1_000_000 + json_size - 4
+        assert 5_000_000 <= before <= 5_010_000
+        assert weight(asked) in range(before, before + 1000)
+
+    @pytest.mark.parametrize("name", CASES)
+    def test_no_more_than_the_widest(self, name: str) -> None:
+        """What is set aside before decoding is enough for any text, and nothing where there is no need."""
+        asked = request.decode(CASES[name])
+        reading_of(asked).whole()
+        found, size = weight(asked), len(CASES[name])
+        assert found is not None
+        if name not in {"messages", "blocks"}:  # these are objects, not texts
+            assert found <= size * (1 + widest(CASES[name])) + 10_000
+
+    @pytest.mark.parametrize(
+        ("data", "found"),
+        [
+            (b"abc\\n\\u001b", 0),
+            ("\u00e9".encode(), 2),
+            (b"\\u00e9", 2),
+            ("\u4e2d".encode(), 2),
+            (b"\\u4E2D", 2),
+            (EMOJI.encode(), 4),
+            (b"\\ud83d\\ude00", 4),
+            (b"\\u4e2d \\uD83D\\uDE00", 4),
+        ],
+    )
+    def test_widest(self, data: bytes, found: int) -> None:
+        """One character decides, written as it is or escaped."""
+        assert widest(b"a" * 100 + data) == found
 
     def test_not_read_yet(self) -> None:
         """Before the messages are read nobody knows."""

@@ -75,7 +75,7 @@ class ForgetUnsentTests:
     def test_below_tls(self) -> None:
         """The same below a protocol that wraps the connection, as TLS does."""
         transport = self.transport()
-        wrapper: Any = ProtocolWrapper(WrappingFactory(None), Protocol())  # type: ignore[arg-type]
+        wrapper: Any = ProtocolWrapper(WrappingFactory(None), Protocol())
         wrapper.makeConnection(transport)
         forget_unsent(wrapper)
         assert (transport.dataBuffer, transport._tempDataBuffer) == (b"", [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from sys import getsizeof
 from typing import Any, Final
 
@@ -15,6 +16,14 @@ MESSAGE: Final = 250
 
 OBJECT: Final = 80
 """Bytes of an object of a few fields, and of its place in a list."""
+
+_HEADER: Final = 80
+"""Bytes of a text's object, rounded up; after it come its characters of one, two or four bytes each."""
+
+_ASTRAL: Final = (b"\xf0", b"\xf1", b"\xf2", b"\xf3", b"\xf4")
+"""What characters that take four bytes of every one beside them begin with, in UTF-8."""
+_ESCAPE: Final = re.compile(rb"\\u(?!00[0-7])")
+_PAIR: Final = re.compile(rb"\\u[dD][89abAB]")
 
 
 def weight(request: MessagesRequest) -> int | None:
@@ -34,9 +43,30 @@ def weight(request: MessagesRequest) -> int | None:
     return total + sum(_size(tool.description) for tool in request.tools or ())
 
 
+def widest(body: bytes) -> int:
+    """Return how many times a body its texts may hold beyond once, if the widest character is in the longest of them.
+
+    Cheaper than decoding it, so that the most can be set aside before.
+    """
+    escaped = _ESCAPE.search(body)
+    if body.isascii() and escaped is None:
+        return 0
+    astral = any(lead in body for lead in _ASTRAL) or (escaped is not None and _PAIR.search(body) is not None)
+    return 4 if astral else 2
+
+
+def _text_size(text: str) -> int:
+    """Return a text's bytes, with those of its UTF-8, which encoding leaves behind, whether it was encoded or not."""
+    size, length = getsizeof(text), len(text)
+    if text.isascii():
+        return size
+    encoded = not any(0 <= size - width * (length + 1) <= _HEADER for width in (1, 2, 4))
+    return size if encoded else size + length
+
+
 def _size(value: Any) -> int:  # noqa: ANN401 - any part of a piece
     if type(value) is str:
-        return getsizeof(value) + (0 if value.isascii() else len(value))
+        return _text_size(value)
     if type(value) is list:
         return sum(map(_size, value))
     names = getattr(value, "__struct_fields__", None)

@@ -214,8 +214,9 @@ class Run:
             return
         self._downstream.attempt_producing(None)
         self._reveal()
-        error = outcome
-        if not isinstance(outcome, BridgeError):
+        if isinstance(outcome, BridgeError):
+            error: BridgeError | None = outcome
+        else:
             error = self._mend_or_translate(outcome, choice, target, resend())
         if error is None:
             return
