@@ -78,7 +78,7 @@ class OptionsTests:
         monkeypatch.setenv("HOST_PORT", "9090")
         config = parsed().configuration
         assert config.backends["default"].url == "http://box:9/v1"
-        assert config.server.listen == ("tcp:9090:interface=127.0.0.1",)
+        assert config.server.listen == ("tcp:9090:interface=127.0.0.1:backlog=1024",)
 
     @pytest.mark.parametrize("option", ["--config", "-c"])
     def test_config(self, file: Path, option: str) -> None:
@@ -97,7 +97,7 @@ class OptionsTests:
         """`--listen` wins over the variable and the file, and the start line names it."""
         monkeypatch.setenv("HOST_PORT", "9090")
         config = parsed("--listen", "[::1]:7070", str(file)).configuration
-        assert config.server.listen == (r"tcp:7070:interface=\:\:1",)
+        assert config.server.listen == (r"tcp:7070:interface=\:\:1:backlog=1024",)
         assert config.source == f"{file} with --listen"
 
     @pytest.mark.parametrize("chosen", ["json", "text"])

@@ -135,7 +135,7 @@ class ContainerTests:
     def test_nobody_else_spends_the_key(self) -> None:
         """A listener for everybody is refused while there is a key to spend, with all that can be done."""
         (line,) = mistakes("", {**self.ENVIRON, "HOST_PORT": "0.0.0.0:8080"})
-        assert line.startswith("[environment] HOST_PORT: tcp:8080:interface=0.0.0.0 can be reached from other machines")
+        assert line.startswith("[environment] HOST_PORT: tcp:8080:interface=0.0.0.0:backlog=1024 can be reached from other machines")
         for way in ("127.0.0.1 only", "set no BACKEND_API_KEY", "credentials = keys", "allow_open = yes"):
             assert way in line
         without = {name: value for name, value in self.ENVIRON.items() if name != "BACKEND_API_KEY"}
@@ -156,9 +156,9 @@ class ListenTests:
     @pytest.mark.parametrize(
         ("text", "listen"),
         [
-            ("8080", "tcp:8080:interface=127.0.0.1"),
-            ("0.0.0.0:9", "tcp:9:interface=0.0.0.0"),
-            ("[::1]:9", r"tcp:9:interface=\:\:1"),
+            ("8080", "tcp:8080:interface=127.0.0.1:backlog=1024"),
+            ("0.0.0.0:9", "tcp:9:interface=0.0.0.0:backlog=1024"),
+            ("[::1]:9", r"tcp:9:interface=\:\:1:backlog=1024"),
             ("tcp:9", "tcp:9"),
             ("unix:/run/x.sock", "unix:/run/x.sock"),
             ("haproxy:tcp:9:interface=127.0.0.1", "haproxy:tcp:9:interface=127.0.0.1"),
@@ -178,7 +178,7 @@ class ListenTests:
 
     def test_same_rules(self) -> None:
         """A listener beyond this machine is refused as it would be in the file."""
-        with pytest.raises(ConfigErrors, match=r"^--listen: tcp:1:interface=0\.0\.0\.0 can be reached"):
+        with pytest.raises(ConfigErrors, match=r"^--listen: tcp:1:interface=0\.0\.0\.0:backlog=1024 can be reached"):
             parse("[backend:b]\napi_key = k\n", {}, reading(), path="/c.ini", listen="0.0.0.0:1")
 
 
