@@ -188,7 +188,8 @@ class MakeServiceTests:
 
     def test_warnings(self, file: Path) -> None:
         """What is valid and should be different is in the log of every start, a line each."""
-        file.write_text(ONE.replace("[model:glm]", "api_key = sk-1\n[model:glm]").replace("= none", "= forward"))
+        keyed = ONE.replace("[model:glm]", "api_key = sk-9f8e7d6c5b4a\n[model:glm]")
+        file.write_text(keyed.replace("= none", "= forward"))
         file.chmod(0o644)
         with capturedLogs() as logged:
             tap.makeService(parsed("--config", str(file)))

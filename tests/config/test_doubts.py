@@ -125,4 +125,4 @@ class NothingTests:
 
     def test_nothing_to_say(self) -> None:
         """An ordinary file is not commented on."""
-        assert warnings(f"[backend:b]\n{URL}api_key = ${{K}}\n", {"K": "sk-1"}) == []
+        assert warnings(f"[backend:b]\n{URL}api_key = ${{K}}\n", {"K": "sk-9f8e7d6c5b4a"}) == []

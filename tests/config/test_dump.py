@@ -135,6 +135,26 @@ class DumpTests:
         assert [line.split(":")[1] for line in mistakes(text)] == ["b] api_key", "b] headers", "a] secret"]
         assert config_of(text.replace("***", "sk-4")).keys["a"].secret.reveal() == "sk-4"
 
+    def test_headers_from_variables(self) -> None:
+        """The value of a header that came out of a variable is shown as stars, whatever the header is called."""
+        text = "[backend:b]\nheaders =\n  X-Extra: ${VAR}\n  X-Plain: $${VAR}\n[backend:c]\nheaders = X-Extra: mine\n"
+        shown = dump(config_of(text, {"VAR": "hidden value"}))
+        assert "hidden value" not in shown
+        assert "    X-Extra: ***\n    X-Plain: $${VAR}\n" in shown
+        assert "headers = X-Extra: mine\n" in shown
+        assert [line.split(":")[1] for line in mistakes(shown)] == ["b] headers"]
+
+    def test_a_key_in_another_place(self) -> None:
+        """A key that stands in another value too is hidden there as well, in a url for one."""
+        key = "Zx8$owners/key17"
+        text = "[backend:b]\nurl = http://x/{0}/v1\napi_key = {0}\nheaders = X-Title: by {0}\n".format(
+            key.replace("$", "$$")
+        )
+        shown = dump(config_of(text))
+        assert "owners" not in shown
+        assert "url = http://x/***/v1\n" in shown
+        assert "headers = X-Title: by ***\n" in shown
+
     def test_web_search(self) -> None:
         """The key of a search engine is hidden, and its own address is told to be the default."""
         text = dump(config_of("[web_search]\nengine = brave\napi_key = sk-5\n"))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.config.expand import expand
+from claude_bridge.config.expand import expand, has_variable
 
 ENVIRON = {"HOME": "/home/me", "EMPTY": "", "NESTED": "${HOME} $$ $", "PADDED": " x \n"}
 
@@ -73,3 +73,15 @@ class ExpandTests:
         if text[0] in "#;":
             text = "x" + text
         assert expand(text.replace("$", "$$"), {}) == text
+
+
+class HasVariableTests:
+    """Whether a value comes from elsewhere."""
+
+    @pytest.mark.parametrize(
+        ("line", "expected"),
+        [("${A}", True), ("x ${A:-b} y", True), ("plain", False), ("$${A}", False), ("$$", False), ("$$${A}", True)],
+    )
+    def test_variables(self, line: str, expected: bool) -> None:
+        """A variable is told from a dollar sign that is meant."""
+        assert has_variable(line) is expected

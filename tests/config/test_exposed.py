@@ -48,7 +48,12 @@ class ExposedTests:
     def test_headers(self) -> None:
         """A header that carries a key counts as well, another one does not."""
         assert len(warnings("[backend:a]\nheaders =\n  X-Title: me\n  X-Api-Key: sk-1\n")) == 1
+        assert len(warnings("[backend:a]\nheaders = X-Gateway-Token: sk-1\n")) == 1
         assert warnings("[backend:a]\nheaders =\n  X-Title: me\n  X-Api-Key: ${KEY}\n") == []
+
+    def test_a_sign_is_no_variable(self) -> None:
+        """A key with a dollar sign in it, which is written twice, is written out like any other."""
+        assert len(warnings("[backend:a]\nurl = http://x\napi_key = ab$${cd}\n")) == 1
 
     def test_gone(self) -> None:
         """A file that is not there any more is not worth an error."""

@@ -105,10 +105,21 @@ class ReadFileTests:
         assert key is not None
         assert key.reveal() == "sk-1"
 
+    def test_short_keys(self) -> None:
+        """A key that cannot be hidden in the log is warned of, unless something worse is said of it."""
+
+        def told(key: str) -> list[str]:
+            files = {"/c.ini": f"[backend:b]\nurl = http://box/v1\napi_key = {key}\n".encode()}
+            return [each.message for each in load("/c.ini", {}, reading(files), lambda _path: 0o600).warnings]
+
+        assert told("k9f8e7d6c5b4a") == []
+        assert [each.partition(",")[0] for each in told("k9f8e7d")] == ["has less than 12 characters"]
+        assert [each.partition(" and ")[0] for each in told("/etc/key")] == ["looks like the path of a file"]
+
     def test_warnings(self, tmp_path: Path) -> None:
         """A key that others can read in the file is warned of, wherever the file was found."""
         path = tmp_path / "claude-bridge.ini"
-        path.write_text("[backend:b]\napi_key = sk-1\n")
+        path.write_text("[backend:b]\napi_key = sk-9f8e7d6c5b4a\n")
         path.chmod(0o644)
         for config in (load(str(path), {}), load(None, {"CONFIGURATION_DIRECTORY": str(tmp_path)})):
             assert [warning.section for warning in config.warnings] == ["backend:b"]

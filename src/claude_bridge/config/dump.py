@@ -6,21 +6,24 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from attrs import Attribute, fields
+from attrs import Attribute, evolve, fields
 
 from claude_bridge.config.dialects import AUTO, UNKNOWN, configured
 from claude_bridge.config.fields import NOTHING, is_list
+from claude_bridge.config.hidden import redactor
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Secret
 from claude_bridge.config.secrets import HIDDEN
 from claude_bridge.config.sections import KINDS, Kind
 from claude_bridge.core.dialects.registry import Decided
+from claude_bridge.core.faults.redaction import carries_credential
 from claude_bridge.core.traits import Traits
 
 _TRAITS: Final = tuple(each.name for each in fields(Traits))
 
-_KEY_WORDS = ("auth", "key", "secret", "token", "cookie", "password", "credential")
-"""What the name of a header contains if its value is likely to be a key."""
+_MORE_WORDS = ("auth", "cookie", "credential", "passwd", "session")
+"""What the name of a header contains if its value may be a key, beside those whose value surely is one: a dump is for
+others to read, and nobody misses the value there."""
 
 
 def dump(config: Config, decided: Callable[[Backend], Decided] = configured, state_directory: str | None = None) -> str:
@@ -29,7 +32,7 @@ def dump(config: Config, decided: Callable[[Backend], Decided] = configured, sta
     ``decided`` knows what an earlier run of the daemon found out of a backend with ``dialect = auto``,
     ``state_directory`` is where it keeps that, None where it keeps nothing.
     """
-    source = " ".join(config.source.split())
+    source, redact = " ".join(config.source.split()), redactor(config)
     lines = [
         f"# The configuration of claude-bridge, from: {source}",
         f"# Secrets are shown as {HIDDEN}: put them back before this becomes a file.",
@@ -39,14 +42,14 @@ def dump(config: Config, decided: Callable[[Backend], Decided] = configured, sta
             lines += ["", f"[{header}]"]
             derived = _derived(kind.word, part, config, decided) | {"state_dir": _directory(state_directory)}
             for key in kind.keys:
-                lines += _key(key, getattr(part, key.name), derived)
+                lines += _key(key, getattr(part, key.name), derived, redact)
                 if isinstance(part, Backend) and (key.name, part.dialect) == ("dialect", AUTO):
                     lines.append(_detected(decided(part)))
     return "\n".join(lines) + "\n"
 
 
-def show(value: object, attribute: Attribute[Any]) -> str:
-    """Write one entry of a key as a file would have it, secrets hidden."""
+def show(value: object, attribute: Attribute[Any], redact: Callable[[str], str] = str) -> str:
+    """Write one entry of a key as a file would have it, secrets hidden; ``redact`` hides them in other values."""
     if isinstance(value, Secret):
         return HIDDEN
     if isinstance(value, bool):
@@ -55,17 +58,27 @@ def show(value: object, attribute: Attribute[Any]) -> str:
         return _number(value)
     if attribute.metadata.get("shape") == "header" and isinstance(value, tuple):
         name, content = value
-        hidden = any(word in name.lower() for word in _KEY_WORDS)
-        return _escape(f"{name}: {HIDDEN if hidden else content}")
-    return _escape(str(value))
+        hidden = carries_credential(name) or any(word in name.lower() for word in _MORE_WORDS)
+        return _escape(f"{name}: {HIDDEN if hidden else redact(content)}")
+    return _escape(redact(str(value)))
 
 
 def _parts(kind: Kind, config: Config) -> Iterator[tuple[str, object]]:
     held = getattr(config, kind.target)
     if kind.name_field:
-        yield from ((f"{kind.word}:{name}", part) for name, part in held.items())
+        for name, part in held.items():
+            header = f"{kind.word}:{name}"
+            yield header, _without_variables(part, header, config) if isinstance(part, Backend) else part
     else:
         yield kind.word, held
+
+
+def _without_variables(backend: Backend, section: str, config: Config) -> Backend:
+    """Hide the values of headers that came out of variables: who wrote them there did not want them in a file."""
+    shown = [
+        (name, HIDDEN if (section, name.lower()) in config.variables else value) for name, value in backend.headers
+    ]
+    return evolve(backend, headers=tuple(shown))
 
 
 def written(value: object) -> str:
@@ -77,15 +90,20 @@ def written(value: object) -> str:
     return str(value)
 
 
-def _key(attribute: Attribute[Any], value: Any, derived: Mapping[str, str]) -> Iterator[str]:  # noqa: ANN401 - any value
+def _key(
+    attribute: Attribute[Any],
+    value: Any,  # noqa: ANN401 - any value
+    derived: Mapping[str, str],
+    redact: Callable[[str], str],
+) -> Iterator[str]:
     if value is None:
         yield f"# {attribute.name} is not set: {derived[attribute.name]}"
     elif is_list(attribute) and len(value) != 1:
         yield f"{attribute.name} ="  # nothing after it is a list of nothing
-        yield from (f"    {show(entry, attribute)}" for entry in value)
+        yield from (f"    {show(entry, attribute, redact)}" for entry in value)
     else:
         (entry,) = value if is_list(attribute) else (value,)
-        yield f"{attribute.name} = {show(entry, attribute)}"
+        yield f"{attribute.name} = {show(entry, attribute, redact)}"
 
 
 def _derived(word: str, part: object, config: Config, decided: Callable[[Backend], Decided]) -> dict[str, str]:

@@ -9,6 +9,11 @@ _DOLLAR = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:
 _COMMENT = re.compile(r"(?:^|\s)[#;]")
 
 
+def has_variable(line: str) -> bool:
+    """Tell whether a line takes something out of a variable; ``$$`` is the sign itself."""
+    return any(found["name"] for found in _DOLLAR.finditer(line))
+
+
 def expand(line: str, environ: Mapping[str, str]) -> str:
     """Fill in the variables of one line and strip it.
 

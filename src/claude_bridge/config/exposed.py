@@ -8,12 +8,13 @@ from typing import Any, Final, TypeAlias
 
 from attrs import Attribute
 
+from claude_bridge.config.expand import has_variable
 from claude_bridge.config.fields import plain_type
 from claude_bridge.config.ini import Lines
 from claude_bridge.config.problems import Problem
-from claude_bridge.config.rules import KEY_HEADERS
 from claude_bridge.config.secret import Secret
 from claude_bridge.config.sections import KINDS
+from claude_bridge.core.faults.redaction import carries_credential
 
 Mode: TypeAlias = Callable[[str], int]
 """Gives the permission bits of the file at a path; raises `OSError`."""
@@ -60,5 +61,5 @@ def _holds_key(attribute: Attribute[Any], line: str) -> bool:
     """Tell whether a line is a key itself, not the place where it is."""
     if attribute.metadata["shape"] == "header":
         name, _, value = (part.strip() for part in line.partition(":"))
-        return name.lower() in KEY_HEADERS and bool(value) and "${" not in value
-    return plain_type(attribute) is Secret and "${" not in line and not line.startswith(_ELSEWHERE)
+        return carries_credential(name) and bool(value) and not has_variable(value)
+    return plain_type(attribute) is Secret and not has_variable(line) and not line.startswith(_ELSEWHERE)

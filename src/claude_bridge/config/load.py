@@ -14,6 +14,7 @@ from claude_bridge.config.doubts import doubts, empty, nothing_found, unused
 from claude_bridge.config.environment import LISTEN_OPTION, Overrides, describe_source, read_environment
 from claude_bridge.config.environment import SECTION as ENVIRONMENT
 from claude_bridge.config.exposed import Mode, exposed, file_mode
+from claude_bridge.config.hidden import from_variables, not_hidden
 from claude_bridge.config.ini import read_ini
 from claude_bridge.config.problems import ConfigErrors, Problem
 from claude_bridge.config.rules import Rules, complete
@@ -56,6 +57,8 @@ def load(
     config = parse(text, environ, read, path=found, listen=listen)
     sections = read_ini(text).sections
     warnings = [*config.warnings, *doubts(config, sections)]
+    doubted = {(each.section, each.key) for each in warnings}  # what is no key at all need not be hidden either
+    warnings += [each for each in not_hidden(config, sections) if (each.section, each.key) not in doubted]
     if found is None:
         warnings += [] if environ.get("BACKEND_URL", "").strip() else [nothing_found(search_path(environ), config)]
     else:
@@ -114,7 +117,7 @@ def parse(
     if problems:
         raise ConfigErrors(_in_file_order(problems, list(ini.sections)))
     source = describe_source(path, environ, draft.config, listen=listen)
-    return evolve(config, source=source, warnings=tuple(rules.warnings()))
+    return evolve(config, source=source, warnings=tuple(rules.warnings()), variables=from_variables(ini.sections))
 
 
 def _listen_at(overrides: Overrides, listen: str | None) -> tuple[str, str]:

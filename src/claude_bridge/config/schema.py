@@ -388,7 +388,8 @@ class Log:
 class Config:
     """The whole configuration.
 
-    ``source`` says where it came from, for messages; ``warnings`` are what is valid in it and should be different.
+    ``source`` says where it came from, for messages; ``warnings`` are what is valid in it and should be different;
+    ``variables`` are section and name, in lower case, of headers whose values came out of variables.
     """
 
     server: Server = Factory(Server)
@@ -402,3 +403,4 @@ class Config:
     log: Log = Factory(Log)
     source: str = "environment"
     warnings: tuple[Problem, ...] = ()
+    variables: frozenset[tuple[str, str]] = frozenset()

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.faults.redaction import redact, shorten
+from claude_bridge.core.faults.redaction import (
+    MOST_FORWARDED,
+    REMEMBERED,
+    SHORTEST,
+    Redactor,
+    carries_credential,
+    redact,
+    shorten,
+)
 
 KEYS = [
     "sk-abcdefghijklmnop",
@@ -124,6 +132,101 @@ class RedactTests:
         start = perf_counter()
         redact(unit * (20_000 // len(unit)))
         assert perf_counter() - start < 5
+
+    @pytest.mark.parametrize(
+        "text", ["Bearer authentication is required", "basic auth is off", "send a bearer token, or input_tokens"]
+    )
+    def test_words_behind_a_scheme(self, text: str) -> None:
+        """A word behind the name of a scheme is not a credential for that."""
+        assert redact(text) == text
+
+    def test_names(self) -> None:
+        """A name that only looks like a credential stays, also with a full stop behind it."""
+        names = ("org/hf-mirror-7b-chat", "sk-box-of-mine")
+        assert redact("hf-mirror-7b-chat. SK-BOX-OF-MINE", names) == "hf-mirror-7b-chat. SK-BOX-OF-MINE"
+        assert redact("hf-mirror-7b-chat-x1", names) == "[credential]"
+        assert redact("Bearer sk-box-of-mine, Bearer sk-1", names) == "Bearer sk-box-of-mine, Bearer [credential]"
+
+
+class RedactorTests:
+    """Known credentials."""
+
+    def test_longest(self) -> None:
+        """A credential that begins with another one leaves no tail."""
+        redactor = Redactor(["token-of-mine", "token-of-mine and more"])
+        assert redactor("<token-of-mine and more> <token-of-mine>") == "<***> <***>"
+
+    def test_overlapping(self) -> None:
+        """Two credentials that overlap in a text are both hidden."""
+        assert Redactor(["=aaaaaaaa=bbbb=", "=bbbb=cccccccc="])("x =aaaaaaaa=bbbb=cccccccc= y") == "x *** y"
+
+    def test_short_ones(self) -> None:
+        """What is shorter than twelve characters is left: it stands in ordinary words."""
+        short = "k" * (SHORTEST - 1)
+        redactor = Redactor([short])
+        redactor.learn("ollama")
+        assert redactor(f"{short} ollama") == f"{short} ollama"
+
+    def test_words(self) -> None:
+        """A credential that is a name, or stands in one, is left, and all others are not."""
+        redactor = Redactor(
+            ["Box-in-the-cellar", "coder-of-mine", "zx8-real-key-17"], ["box-in-the-cellar", "a/coder-of-mine"]
+        )
+        redactor.learn("BOX-IN-THE-CELLAR")
+        assert redactor("Box-in-the-cellar a/coder-of-mine zx8-real-key-17") == "Box-in-the-cellar a/coder-of-mine ***"
+
+    def test_unknown_credentials(self) -> None:
+        """What is shaped like a credential is hidden although nobody told of it; a name of that shape is not."""
+        redactor = Redactor((), ["sk-box-of-mine-here"])
+        assert redactor("Authorization: Bearer abc.def-12345") == "Authorization: ***"
+        assert redactor("key sk-ant-api03-aaaaaaaaaaaa was refused") == "key *** was refused"
+        assert (
+            redactor("risk-free bearer bonds, Bearer authentication") == "risk-free bearer bonds, Bearer authentication"
+        )
+        assert (
+            redactor("Bearer sk-box-of-mine-here, sk-box-of-mine-here")
+            == "Bearer sk-box-of-mine-here, sk-box-of-mine-here"
+        )
+
+    def test_learned(self) -> None:
+        """A client's credential is hidden as soon as it is known, also in words that were looked at before."""
+        redactor = Redactor(())
+        assert redactor("the-clients-key") == "the-clients-key"
+        redactor.learn("the-clients-key")
+        redactor.learn("the-clients-key")
+        assert redactor("the-clients-key") == "***"
+        assert redactor("The-Clients-Key " * 10) == "*** " * 10
+
+    def test_those_that_came_last(self) -> None:
+        """So many are remembered; one that comes again is no old one."""
+        redactor = Redactor(["the-owners-key"])
+        keys = [f"key-of-client-{number}" for number in range(MOST_FORWARDED + 1)]
+        for key in keys[:-1]:
+            redactor.learn(key)
+        redactor.learn(keys[0])
+        redactor.learn(keys[-1])
+        assert [redactor(key) for key in ("the-owners-key", keys[0], keys[1], keys[2], keys[-1])] == [
+            *("***", "***", keys[1], "***", "***"),
+        ]
+
+    def test_short_words_are_remembered(self) -> None:
+        """The few words of most lines are looked at once, and not for ever more of them are kept."""
+        redactor = Redactor(["the-owners-key"])
+        for number in range(2 * REMEMBERED):
+            redactor(f"a word like {number}")
+        assert redactor._remembered.cache_info().currsize == REMEMBERED  # type: ignore[attr-defined]
+
+    @pytest.mark.parametrize(
+        ("header", "carries"),
+        [
+            *(("Authorization", True), ("proxy-authorization", True), ("Cookie", True), ("X-Api-Key", True)),
+            *(("X-Auth-Token", True), ("X-SECRET", True), ("db-password", True)),
+            *(("X-Title", False), ("HTTP-Referer", False), ("X-Author", False), ("Set-Cookie2", False)),
+        ],
+    )
+    def test_headers(self, header: str, carries: bool) -> None:
+        """Headers that carry a credential are known by their names."""
+        assert carries_credential(header) is carries
 
 
 class ShortenTests:

@@ -5,13 +5,13 @@
 decided here: ask `overflow.detect` first.
 
 Backends quote credentials, internal addresses and whole HTML pages. Nothing of what they say
-reaches a client but through `redact` and the caller's ``scrub``, which knows the real secrets.
+reaches a client but through `redact` and the caller's ``scrub``, which knows the real credentials.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from attrs import field, frozen
 
@@ -162,16 +162,17 @@ class _Case:
 
 
 def to_client(
-    failure: UpstreamFailure, *, backend: str, model: str, forwarded: bool, scrub: Scrub
+    failure: UpstreamFailure, *, backend: str, model: str, forwarded: bool, scrub: Scrub, names: Collection[str] = ()
 ) -> errors.BridgeError:
     """Say a failure in the client's terms (design 6).
 
     :param model: the name that the client asked for.
     :param forwarded: the refused credential was the client's own, not the bridge's.
     :param scrub: applied to everything that the client will read.
+    :param names: of the configuration, which are no credentials although they may look like some.
     """
     told = failure.message or failure.code or failure.type or "(no message)"
-    said = redact(scrub(told))
+    said = redact(scrub(told), (backend, model, *names))
     case = _Case(failure=failure, backend=scrub(backend), model=scrub(model), forwarded=forwarded, said=said)
     tell = next((tell for applies, tell in _RULES if applies(failure)), _refused)
     return tell(case)

@@ -1,0 +1,141 @@
+"""Which values of a configuration are hidden in every output, which words never are, and what cannot be hidden."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from claude_bridge.config.environment import SECTION as ENVIRONMENT
+from claude_bridge.config.expand import has_variable
+from claude_bridge.config.ini import Lines
+from claude_bridge.config.problems import Problem
+from claude_bridge.config.schema import Backend, Config
+from claude_bridge.config.sections import KINDS
+from claude_bridge.core import anthropic, openai
+from claude_bridge.core.faults.redaction import SHORTEST, Redactor, carries_credential
+
+OURS: Final = ("claude-bridge", "claude_bridge")
+
+_IN_ANSWERS: Final = (
+    *("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "cache_creation"),
+    *("server_tool_use", "service_tier", "stop_sequence", "stop_details", "message_start", "message_delta"),
+    *("message_stop", "content_block", "content_block_start", "content_block_delta", "content_block_stop"),
+    *("input_json_delta", "thinking_delta", "signature_delta", "invalid_request_error", "authentication_error"),
+    *("permission_error", "not_found_error", "overloaded_error", "rate_limit_error", "timeout_error"),
+    *("billing_error", "request_too_large", "finish_reason", "prompt_tokens", "completion_tokens"),
+)
+"""Words of both APIs' answers, as far as they are long enough to be taken for a credential."""
+
+_SCHEME: Final = re.compile(r"(?:bearer|basic|token|key)\s+(\S.*)", re.IGNORECASE)
+"""What stands before a credential in a header's value."""
+
+_PLACEHOLDER: Final = re.compile(
+    r"none|null|nil|empty|dummy|fake|test|local|unused|ollama|vllm|lm-?studio|llama(?:-?cpp)?|placeholder|todo"
+    r"|change-?me|replace-?me|secret|password|token|credential|(?:api-?)?key|no-?(?:api-?)?key|not-?needed"
+    r"|(?:your|my|the)-.*(?:key|token|secret).*|[a-z-]*-(?:here|goes-here)"
+    r"|(?:sk-)?(?:x{1,}|\.{1,}|\*{1,}|0{3,}|1234(?:5(?:6(?:7(?:8(?:90?)?)?)?)?)?|abc(?:def)?|test|dummy|none|placeholder)"
+    r"|<.*>|\{.*\}|\[.*\]"
+)
+"""Words that stand in examples where a credential belongs; ``_`` counts as ``-``."""
+
+
+def redactor(config: Config) -> Redactor:
+    """Return what hides the credentials of ``config`` in every output."""
+    return Redactor((each for _, _, each in credentials(config)), words(config))
+
+
+def credentials(config: Config) -> Iterator[tuple[str, str, str]]:
+    """Yield each credential with the section and the key that hold it; for a header the key is its name."""
+    for backend in config.backends.values():
+        section = f"backend:{backend.name}"
+        if backend.api_key is not None:
+            yield section, "api_key", backend.api_key.reveal()
+        yield from ((section, name, value) for name, value in _headers(backend))
+    for key in config.keys.values():
+        yield f"key:{key.name}", "secret", key.secret.reveal()
+    if config.web_search.api_key is not None:
+        yield "web_search", "api_key", config.web_search.api_key.reveal()
+
+
+def _headers(backend: Backend) -> Iterator[tuple[str, str]]:
+    for name, value in backend.headers:
+        if value and carries_credential(name):
+            scheme = _SCHEME.fullmatch(value)
+            yield name, scheme[1] if scheme is not None else value
+
+
+def words(config: Config) -> Iterator[str]:
+    """Yield the words that are no secret, whoever takes them for one: the names in ``config``, and of fields."""
+    yield from OURS
+    yield from _FIELDS
+    for backend in config.backends.values():
+        yield from (backend.name, *_hosts(backend.url), *(name for name, _ in backend.headers))
+    for model in config.models.values():
+        yield from (model.alias, model.name)
+    for route in config.routes.values():
+        yield from (route.name, *route.models)
+    yield from config.keys
+    yield from config.server.allowed_hosts
+    yield from config.server.allowed_origins
+    if config.web_search.url is not None:
+        yield from _hosts(config.web_search.url)
+
+
+def _hosts(url: str) -> Iterator[str]:
+    host = urlsplit(url).hostname
+    if host is not None:
+        yield host
+
+
+def _field_names() -> frozenset[str]:
+    """Return the names of fields on both wires, and of sections and keys of a configuration."""
+    structs = (*vars(anthropic).values(), *vars(openai).values())
+    wire = {name for each in structs for name in getattr(each, "__struct_encode_fields__", ())}
+    return frozenset(
+        wire.union(_IN_ANSWERS)
+        | {name for kind in KINDS.values() for name in (kind.word, *(key.name for key in kind.keys))}
+    )
+
+
+_FIELDS: Final = _field_names()
+
+
+def not_hidden(config: Config, sections: Mapping[str, object]) -> Iterator[Problem]:
+    """Yield a warning for each credential that cannot be hidden, or that is none.
+
+    ``sections`` are those of the file: what is not in them comes from the environment.
+    """
+    known = Redactor((), words(config))
+    for section, key, value in credentials(config):
+        said = _doubt(value, known, guards=section.startswith("key:"))
+        if said:
+            yield Problem(section, key, said) if section in sections else Problem(ENVIRONMENT, "BACKEND_API_KEY", said)
+
+
+def _doubt(value: str, known: Redactor, *, guards: bool) -> str:
+    shown = "so it can be seen in the log and in errors"
+    if known.is_word(value):
+        return f"is a name in this file too, {shown}"
+    short = len(value) < SHORTEST
+    if _PLACEHOLDER.fullmatch(value.lower().replace("_", "-")):
+        return f"looks like a placeholder{f', and is short, {shown}' if short else ''}: it is used as it is"
+    if short and guards:
+        return f"has less than {SHORTEST} characters, which can be guessed; and it is not hidden in the log"
+    return f"has less than {SHORTEST} characters, {shown}" if short else ""
+
+
+def from_variables(sections: Mapping[str, Mapping[str, Lines]]) -> frozenset[tuple[str, str]]:
+    """Return section and name, in lower case, of each header whose value came out of a ``${VAR}``.
+
+    ``sections``: of a configuration that is valid.
+    """
+    return frozenset(
+        (section, line.partition(":")[0].strip().lower())
+        for section, entries in sections.items()
+        for key in KINDS[section.partition(":")[0]].keys
+        if key.metadata["shape"] == "header"
+        for line in entries.get(key.name, ())
+        if has_variable(line)
+    )
