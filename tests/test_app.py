@@ -26,6 +26,7 @@ from zope.interface import provider
 from claude_bridge.app import GC_THRESHOLDS, Bridge, Runtime, build
 from claude_bridge.config.schema import Config
 from claude_bridge.core.errors import NotFound
+from claude_bridge.core.faults.redaction import Redactor
 from claude_bridge.services.breaker import CircuitBreakers, NoBreaker
 from claude_bridge.testing.answers import Pause
 from claude_bridge.testing.backend import ScriptedBackend
@@ -60,11 +61,6 @@ def told() -> Iterator[list[LogEvent]]:
     globalLogPublisher.removeObserver(observe)
 
 
-def unchanged(text: str) -> str:
-    """Scrub nothing."""
-    return text
-
-
 @define(eq=False)
 class Daemon:
     """A bridge on loopback, in this process."""
@@ -76,7 +72,7 @@ class Daemon:
     @classmethod
     def started(cls, reactor: Any, config: Config) -> Daemon:
         """Start one as twistd does."""
-        bridge = Bridge(build(config, reactor, unchanged), reactor)
+        bridge = Bridge(build(config, reactor, Redactor(())), reactor)
         bridge.privilegedStartService()
         bridge.startService()
         return cls(reactor, bridge)
@@ -124,21 +120,21 @@ class BuildTests:
     def test_starts_nothing(self) -> None:
         """Building opens no port and starts no timer, so that a configuration can be tried out."""
         reactor = MemoryReactorClock()
-        runtime = build(configured(ONE), reactor, unchanged)
+        runtime = build(configured(ONE), reactor, Redactor(()))
         assert (reactor.tcpServers, reactor.tcpClients, reactor.getDelayedCalls()) == ([], [], [])
         assert not runtime.ready
 
     def test_breaker_is_optional(self) -> None:
         """Without `enabled = yes` no circuit breaker stands between."""
-        assert isinstance(build(configured(ONE), MemoryReactorClock(), unchanged).breaker, NoBreaker)
+        assert isinstance(build(configured(ONE), MemoryReactorClock(), Redactor(())).breaker, NoBreaker)
         text = ONE + "[breaker]\nenabled = yes\n"
-        assert isinstance(build(configured(text), MemoryReactorClock(), unchanged).breaker, CircuitBreakers)
+        assert isinstance(build(configured(text), MemoryReactorClock(), Redactor(())).breaker, CircuitBreakers)
 
     @pytest.mark.parametrize("more", ["", "[breaker]\nenabled = yes\n"])
     def test_start_and_stop(self, more: str) -> None:
         """What was started is stopped, with nothing left that ticks."""
         reactor = MemoryReactorClock()
-        runtime = build(configured(ONE + more), reactor, unchanged)
+        runtime = build(configured(ONE + more), reactor, Redactor(()))
         runtime.start()
         assert runtime.ready
         done: list[object] = []
@@ -154,7 +150,7 @@ class BooksTests:
     def booked(self, act: Callable[[Runtime, Any], None]) -> Any:
         """Give the record of a request."""
         records = KeptRecords()
-        runtime = build(configured(ONE), MemoryReactorClock(), unchanged)
+        runtime = build(configured(ONE), MemoryReactorClock(), Redactor(()))
         runtime.records = records
         line = Edge().line()
         line.ask("POST", "/v1/messages?secret=1", b"", content_length="9", x_api_key="k")
@@ -224,7 +220,7 @@ class StartTests:
     @pytest_twisted.ensureDeferred
     async def test_not_ready_before_the_start(self, reactor: Any) -> None:
         """Between binding and starting nobody is told that the daemon is ready."""
-        bridge = Bridge(build(configured(PLAIN.format(url="http://box/v1", more="")), reactor, unchanged), reactor)
+        bridge = Bridge(build(configured(PLAIN.format(url="http://box/v1", more="")), reactor, Redactor(())), reactor)
         bridge.privilegedStartService()
         assert not bridge.runtime.ready
         await bridge.stopService()
@@ -236,12 +232,12 @@ class StartTests:
         config = daemon.bridge.runtime.config
         taken = evolve(config, server=evolve(config.server, listen=(f"tcp:{port}:interface={host}",)))
         with pytest.raises(error.CannotListenError):
-            Bridge(build(taken, reactor, unchanged), reactor).privilegedStartService()
+            Bridge(build(taken, reactor, Redactor(())), reactor).privilegedStartService()
 
     def test_rare_collections(self) -> None:
         """Once the reactor runs, the garbage collector looks rarely."""
         reactor = MemoryReactorClock()
-        bridge = Bridge(build(configured(ONE), reactor, unchanged), reactor)
+        bridge = Bridge(build(configured(ONE), reactor, Redactor(())), reactor)
         bridge.startService()
         assert gc.get_threshold() != GC_THRESHOLDS
         reactor.run()

@@ -17,7 +17,7 @@ from zope.interface.verify import verifyObject
 from claude_bridge import tap
 from claude_bridge.app import Bridge
 from claude_bridge.config.load import parse
-from claude_bridge.logs import LoggedService
+from claude_bridge.logs.service import LoggedService
 from claude_bridge.signals import Signals
 from tests.services.dispatch.stage import ONE
 

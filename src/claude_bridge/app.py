@@ -24,6 +24,7 @@ from claude_bridge.config.schema import Config, Limits
 from claude_bridge.core import wire
 from claude_bridge.core.bounds import Bounds
 from claude_bridge.core.errors import BridgeError
+from claude_bridge.core.faults.redaction import Redactor
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.edge.gate import Gatekeeper
 from claude_bridge.edge.resource import Routes
@@ -150,14 +151,14 @@ class Runtime:
 def build(
     config: Config,
     reactor: Any,  # noqa: ANN401 - a reactor is many interfaces
-    scrub: Callable[[str], str],
+    redactor: Redactor,
     seconds: Callable[[], float] = time.monotonic,
     state_directory: str | None = None,
 ) -> Runtime:
     """Build the object graph for ``config``; starts nothing and opens nothing.
 
-    ``scrub`` takes the configuration's secrets out of a text. ``seconds`` tells the time, which nobody may set.
-    ``state_directory``: where to keep what is learned; None: nowhere.
+    ``redactor`` takes credentials out of a text, and learns those of clients. ``seconds`` tells the time, which nobody
+    may set. ``state_directory``: where to keep what is learned; None: nowhere.
     """
     sweep = PeriodicSweep(reactor, seconds=seconds)
     upstream = TreqUpstream(reactor, sweep)
@@ -189,7 +190,7 @@ def build(
         seconds=seconds,
         unix_time=time.time,
         random_bytes=os.urandom,
-        scrub=scrub,
+        redactor=redactor,
         user_agent=product("/"),
     )
     counts = PromptCounts(
@@ -204,7 +205,7 @@ def build(
     return Runtime(
         config=config,
         dispatcher=Dispatcher(services, Catalogue(config, lists), counts),
-        gatekeeper=Gatekeeper(config),
+        gatekeeper=Gatekeeper(config, redactor.learn),
         sweep=sweep,
         clock=reactor,
         upstream=upstream,

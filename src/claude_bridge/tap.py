@@ -11,13 +11,16 @@ from twisted.application.service import IService
 from twisted.logger import Logger
 from twisted.python import usage
 
-from claude_bridge import logs
+from claude_bridge.config import hidden
 from claude_bridge.config.dump import dump
 from claude_bridge.config.load import load
 from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors
 from claude_bridge.config.schema import Config, Log, LogFormat
 from claude_bridge.config.state import state_directory
+from claude_bridge.core.faults.redaction import Redactor
 from claude_bridge.framework_lines import Demoting
+from claude_bridge.logs.observer import for_a_person, observer
+from claude_bridge.logs.service import LoggedService, twistd_descriptor
 from claude_bridge.release import product
 from claude_bridge.standard_streams import open_closed
 
@@ -67,11 +70,11 @@ class Options(usage.Options):
         chosen = self["log-format"]
         if chosen not in {None, *get_args(LogFormat)}:
             raise usage.UsageError(f"--log-format: auto, json or text, not {chosen}")
-        for_a_person = self["check-config"] or self["dump-config"] or logs.for_a_person(chosen or Log().format, 2)
+        person = self["check-config"] or self["dump-config"] or for_a_person(chosen or Log().format, 2)
         try:
             config = load(self["config"], os.environ, listen=self["listen"])
         except ConfigErrors as errors:
-            _report(errors, for_a_person=for_a_person)
+            _report(errors, person=person)
             raise SystemExit(EXIT_CONFIG) from None
         if self["dump-config"]:
             from claude_bridge.services.state import found_out  # noqa: PLC0415 - nothing else needs it so early
@@ -95,12 +98,13 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
     from claude_bridge.signals import Signals  # noqa: PLC0415 - as little as that
 
     config = options.configuration
-    redact = logs.redaction(logs.secrets_of(config))
-    top = logs.LoggedService(Demoting(logs.observer(config.log, redact, os.environ, _descriptor(options))))
+    redactor = hidden.redactor(config)
+    lines = observer(config.log, redactor, os.environ, _descriptor(options))
+    top = LoggedService(Demoting(lines), lines.writer, reactor)
     for warning in config.warnings:
         _log.warn("{warning}", event="config-warning", warning=str(warning))
     directory = state_directory(config.server.state_dir, os.environ)
-    bridge = Bridge(build(config, reactor, redact, state_directory=directory), reactor)
+    bridge = Bridge(build(config, reactor, redactor, state_directory=directory), reactor)
     Signals(reactor, bridge.give_up).setServiceParent(top)
     bridge.setServiceParent(top)
     return top
@@ -108,15 +112,15 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
 
 def _descriptor(options: Options) -> int:
     parent: Any = getattr(options, "parent", None) or {}
-    return logs.twistd_descriptor(parent.get("logfile"), nodaemon=bool(parent.get("nodaemon", True)))
+    return twistd_descriptor(parent.get("logfile"), nodaemon=bool(parent.get("nodaemon", True)))
 
 
-def _report(errors: ConfigErrors, *, for_a_person: bool) -> None:
+def _report(errors: ConfigErrors, *, person: bool) -> None:
     """Write all mistakes: as text to a person, else as log lines like all others."""
-    if for_a_person:
+    if person:
         sys.stderr.write(f"{errors}\n")
         return
-    log = Logger(observer=logs.observer(Log(), logs.redaction(()), os.environ), namespace="claude_bridge.config")
+    log = Logger(observer=observer(Log(), Redactor(()), os.environ), namespace="claude_bridge.config")
     for problem in errors.problems:
         log.error(
             problem.form,

@@ -24,6 +24,20 @@ def admitted(text: str, path: str = "/v1/messages", local: str = "127.0.0.1", **
     return Gatekeeper(configured(text)).admit(named, path, local)
 
 
+class LearningTests:
+    """What a client sends as its credential is known from the first moment on."""
+
+    def test_each_credential(self) -> None:
+        """Both headers are told, also of a request that is refused for its host."""
+        learned: list[str] = []
+        gatekeeper = Gatekeeper(configured(ONE), learned.append)
+        headers = {"host": "localhost", "authorization": "Bearer one", "x-api-key": "two"}
+        gatekeeper.admit(headers, "/", "127.0.0.1")
+        with pytest.raises(PermissionDenied):
+            gatekeeper.admit({**headers, "host": "elsewhere"}, "/", "127.0.0.1")
+        assert learned == ["one", "two"] * 2
+
+
 class HostTests:
     """DNS rebinding: a name that is not ours is refused."""
 

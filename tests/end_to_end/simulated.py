@@ -12,6 +12,7 @@ from zope.interface import directlyProvides, providedBy
 
 from claude_bridge.app import Bridge, build
 from claude_bridge.config.schema import Backend, Config, Server
+from claude_bridge.core.faults.redaction import Redactor
 from claude_bridge.testing.backend import ScriptedBackend
 from tests.end_to_end.client import Client
 from tests.end_to_end.conftest import check_answer
@@ -74,7 +75,7 @@ async def scene(reactor: Any) -> AsyncIterator[Scene]:
     backend = ScriptedBackend(time, monotonic=time.seconds)
     backend.start()
     config = Config(server=Server(listen=(LISTEN,)), backends={"scripted": Backend(name="scripted", url=backend.url)})
-    bridge = Bridge(build(config, time, lambda text: text, time.seconds), time)
+    bridge = Bridge(build(config, time, Redactor(()), time.seconds), time)
     bridge.privilegedStartService()
     bridge.startService()
     yield Scene(time=time, backend=backend, bridge=bridge)

@@ -183,6 +183,43 @@ class EchoTests:
         assert_hidden(daemon, OWN, MINE)
         await daemon.wait_for("request", count=13)
 
+    @pytest_twisted.ensureDeferred
+    @pytest.mark.parametrize("own", [False, True])
+    async def test_spelled_otherwise(
+        self, start_daemon: StartDaemon, backend: ScriptedBackend, reactor: Any, own: bool
+    ) -> None:
+        """A backend that spells the key in another way fares no better; its other words are kept, in the log too."""
+        daemon = await start_daemon({"backend:scripted": {"api_key": OWN} if own else {}})
+        client = client_of(reactor, daemon)
+        secret = OWN if own else MINE
+        spellings = (
+            secret.upper(),
+            "".join(f"&#{ord(each)};" for each in secret),
+            "".join(f"\\u{ord(each):04x}" for each in secret),
+            "".join(f"%{ord(each):02X}" for each in secret),
+        )
+        backend.enqueue(*(error(400, {"message": f"not with {each}, I am sorry"}) for each in spellings))
+        for number, spelled in enumerate(spellings, start=1):
+            reply = await client.post("/v1/messages", STREAMED, headers=both(MINE, None))
+            said = reply.json["error"]["message"]
+            assert said == "upstream rejected the request: not with ***, I am sorry"
+            line = await daemon.wait_for("request", count=number)
+            assert (line["reason"], line["level"]) == (said, "warn")
+            assert_hidden(daemon, secret, spelled)
+
+    @pytest_twisted.ensureDeferred
+    async def test_a_placeholder(self, start_daemon: StartDaemon, backend: ScriptedBackend, reactor: Any) -> None:
+        """A made-up key takes no word out of an answer or out of the log, and the start says what it looks like."""
+        sections = {"backend:scripted": {"api_key": "ollama", "headers": "X-Title: not found"}}
+        daemon = await start_daemon(sections)
+        (warning,) = daemon.events("config-warning")
+        assert "[backend:scripted] api_key: looks like a placeholder" in warning["message"]
+        backend.enqueue(error(400, {"message": "ollama has not found the backend"}))
+        reply = await client_of(reactor, daemon).post("/v1/messages", STREAMED)
+        assert reply.json["error"]["message"].endswith("ollama has not found the backend")
+        line = await daemon.wait_for("request")
+        assert line["reason"].endswith("ollama has not found the backend")
+
 
 class KeysTests:
     """``credentials = keys``: clients need one of the bridge's own."""

@@ -11,7 +11,7 @@ needs no preflight, is known by the ``Origin`` that browsers send with every POS
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
@@ -43,11 +43,19 @@ class Client:
     name: str = ""
 
 
+def _nothing(_credential: str) -> None:
+    """Learn nothing."""
+
+
 @define
 class Gatekeeper:
-    """Checks request heads against one configuration."""
+    """Checks request heads against one configuration.
+
+    ``learn`` gets each credential that a client sends, before anything can be said of the request.
+    """
 
     _config: Config
+    _learn: Callable[[str], object] = _nothing
     _hosts: frozenset[str] = field(init=False)
     _origins: frozenset[str] = field(init=False)
 
@@ -62,10 +70,12 @@ class Gatekeeper:
 
         ``headers`` have lower-case names; ``local_host`` is the address on which the connection came in.
         """
+        credentials = _credentials(headers)
+        for credential in credentials:
+            self._learn(credential.reveal())
         if path not in PROBES:
             self._check_host(headers.get("host"), local_host)
             self._check_page(headers)
-        credentials = _credentials(headers)
         if self._config.server.credentials != "keys" or path in OPEN:
             return Client(credential=credentials[0] if credentials else None)
         return self._known(credentials)

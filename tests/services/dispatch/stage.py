@@ -14,6 +14,7 @@ from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.core import request as messages
 from claude_bridge.core.facts import facts
+from claude_bridge.core.faults.redaction import Redactor
 from claude_bridge.services.detection import Detection
 from claude_bridge.services.dispatch.catalogue import Catalogue
 from claude_bridge.services.dispatch.counts import PromptCounts
@@ -150,7 +151,7 @@ class Stage:
             seconds=self.clock.seconds,
             unix_time=lambda: 1_700_000_000.0 + self.clock.seconds(),
             random_bytes=bytes,
-            scrub=lambda text: text.replace("owners-secret", "***"),
+            redactor=Redactor(["owners-secret"]),
             user_agent="claude-bridge/test",
         )
         counts = PromptCounts(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, gatherResults
@@ -26,6 +26,7 @@ from claude_bridge.core.events import Event, Finished, FinishReason, ReasoningDe
 from claude_bridge.core.facts import Facts
 from claude_bridge.core.faults import failures, overflow
 from claude_bridge.core.faults.failures import UpstreamFailure
+from claude_bridge.core.faults.redaction import Redactor
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.reasoning import wanted
 from claude_bridge.core.request import Translation
@@ -56,9 +57,6 @@ from claude_bridge.services.learned import Learned
 from claude_bridge.services.pace import Pace
 from claude_bridge.services.windows import WindowWarnings
 
-SHORTEST_SECRET: Final = 8
-"""Characters; a shorter credential is a made-up word, and cutting it out of a sentence would garble that."""
-
 T = TypeVar("T")
 
 _log = Logger()
@@ -82,7 +80,7 @@ class Services:
     seconds: Callable[[], float]
     unix_time: Callable[[], float]
     random_bytes: RandomBytes
-    scrub: Callable[[str], str]
+    redactor: Redactor
     user_agent: str
 
 
@@ -448,14 +446,14 @@ class Run:
             model=target.model,
             forwarded=self._upstream is not None and self._upstream.forwarded,
             scrub=self._scrub,
+            names=services.redactor.words,
         )
 
     def _scrub(self, text: str) -> str:
-        """Take out every secret we know, the client's own among them."""
-        text = self._services.scrub(text)
-        if self._credential is not None and len(self._credential.reveal()) >= SHORTEST_SECRET:
-            text = text.replace(self._credential.reveal(), "***")
-        return text
+        """Take out every credential we know, the client's own among them: by now others may have come instead."""
+        if self._credential is not None:
+            self._services.redactor.learn(self._credential.reveal())
+        return self._services.redactor(text)
 
     def _answered(self, finished: Finished) -> None:
         """End well, unless a detour wants another turn before the client gets the end of its answer."""
