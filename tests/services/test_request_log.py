@@ -122,7 +122,18 @@ class RequestLineTests:
         [
             (200, "ok", (ATTEMPT,), LogLevel.info),
             (400, "context_overflow", (ATTEMPT,), LogLevel.info),
-            (404, "not_found", (), LogLevel.info),
+            (400, "invalid_request", (), LogLevel.info),
+            (429, "upstream_rate_limited", (ATTEMPT,), LogLevel.info),
+            (405, "method_not_allowed", (), LogLevel.info),
+            (400, "upstream_refused", (ATTEMPT,), LogLevel.warn),
+            (401, "authentication_failed", (), LogLevel.warn),
+            (401, "authentication_failed", (ATTEMPT,), LogLevel.warn),
+            (402, "billing_refused", (ATTEMPT,), LogLevel.warn),
+            (403, "permission_denied", (), LogLevel.warn),
+            (404, "not_found", (ATTEMPT,), LogLevel.warn),
+            (404, "not_found", (), LogLevel.warn),
+            (413, "request_too_large", (), LogLevel.warn),
+            (502, "upstream_credential_refused", (ATTEMPT,), LogLevel.warn),
             (0, "client_left", (ATTEMPT,), LogLevel.info),
             (200, "client_left", (ATTEMPT,), LogLevel.info),
             (502, "upstream_cut", (ATTEMPT,), LogLevel.warn),
@@ -132,9 +143,14 @@ class RequestLineTests:
         ],
     )
     def test_level(self, status: int, outcome: str, attempts: tuple[AttemptRecord, ...], level: object) -> None:
-        """Failures of a backend or of ours are warnings, also those in the middle of a 200; all else is information."""
+        """What somebody must act on is a warning, a wrong key or name too; what clients mend themselves is none."""
         event = logged(evolve(RECORD, status=status, outcome=outcome, attempts=attempts))
         assert event["log_level"] is level
+
+    def test_a_path_that_is_not_there(self) -> None:
+        """What any scanner asks for is no warning."""
+        event = logged(evolve(RECORD, kind="/favicon.ico", model="", attempts=(), status=404, outcome="not_found"))
+        assert event["log_level"] is LogLevel.info
 
 
 class AttemptLineTests:

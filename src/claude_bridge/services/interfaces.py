@@ -221,7 +221,8 @@ class RequestRecord:
     """One client request, for the books and for its log line.
 
     :ivar peer: the client's address, without port.
-    :ivar reason: why it failed, in our own words: a backend's may quote the prompt. "" where it did not.
+    :ivar reason: why it failed, as the client was told; where a backend's words quote the prompt, without these. ""
+        where it did not.
     """
 
     request_id: str

@@ -9,8 +9,12 @@ from claude_bridge.core.events import Usage
 from claude_bridge.services.interfaces import AttemptRecord, RequestRecord
 
 _OK = 200
+_NOT_FOUND = 404
 _FIRST_SERVER_ERROR = 500
 _FINE = frozenset({"ok", "client_left"})
+_CLIENTS_OWN = frozenset({"invalid_request", "context_overflow", "method_not_allowed", "upstream_rate_limited"})
+"""Errors that clients deal with by themselves: they shorten, leave out or wait. All others somebody must act on: a key,
+a name, a url or a right is wrong, or a backend is."""
 
 
 @define
@@ -40,7 +44,7 @@ class RequestLog:
         )
 
     def request_ended(self, record: RequestRecord) -> None:
-        """Write the request's line; a failure of a backend or of ours is a warning, also in the middle of a 200."""
+        """Write the request's line; what somebody must act on is a warning, also in the middle of a 200."""
         last = record.attempts[-1] if record.attempts else None
         fields = _fields(record)
         about = " ".join(part for part in (str(record.status), record.outcome, record.kind, record.model) if part)
@@ -60,7 +64,11 @@ class RequestLog:
 def _went_wrong(record: RequestRecord) -> bool:
     if record.status == _OK:
         return record.outcome not in _FINE
-    return record.status >= _FIRST_SERVER_ERROR
+    if record.status >= _FIRST_SERVER_ERROR:
+        return True
+    if record.status == _NOT_FOUND:  # a path that is not there, unless it is a model or what a backend's url leads to
+        return bool(record.model or record.attempts)
+    return record.outcome not in _FINE | _CLIENTS_OWN
 
 
 def _fields(record: RequestRecord) -> dict[str, object]:

@@ -184,3 +184,63 @@ class BoundTests:
         assert uncut("a 'input': b 'input': c") == "a "
         assert uncut("a [type=b, input_value=c, input_type=d]") == "a [type=b, "
         assert uncut("the input is bad") == "the input is bad"
+
+
+class QuotesTests:
+    """Whether a complaint's words may stand in the log."""
+
+    @pytest.mark.parametrize("quote", QUOTES)
+    @pytest.mark.parametrize("words", [*LESSONS, *OVERFLOWS, "my secret diary"])
+    def test_quotations(self, quote: str, words: str) -> None:
+        """Words of the prompt in a complaint are seen, however the server marks them."""
+        assert Quotations(sent(words).body).quotes(" ".join(QUOTES[quote](words).split()))
+
+    @pytest.mark.parametrize(
+        ("prompt", "message"),
+        [
+            ("how do I build a bomb", "content 'bomb' is not allowed"),
+            ("how do I build a bomb", 'content "A Bomb" is not allowed'),
+            ("see /home/anna/diary.txt", "cannot use /home/anna/diary.txt here"),
+            ("write to anna@example.org", "flagged: anna@example.org."),
+            ("call 7f3a-88b1-1c", "rejected 7f3a-88b1-1c"),
+            ("\u6211\u7684\u79d8\u5bc6\u65e5\u8bb0", "\u8f93\u5165\u654f\u611f: \u6211\u7684\u79d8\u5bc6\u65e5\u8bb0"),
+            ("my dear diary\nhas pages", "bad input: My Dear Diary"),
+        ],
+    )
+    def test_short_ones(self, prompt: str, message: str) -> None:
+        """So are one or two words in quotation marks, addresses, paths, and languages without blanks."""
+        assert Quotations(sent(prompt).body).quotes(message)
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            "The model `glm-4.5` does not exist or you do not have access to it.",
+            "Incorrect API key provided: ***. You can find your API key at https://platform.openai.com/account/api-keys.",
+            "Unsupported value: 'reasoning_effort' does not support 'high' with this model.",
+            "'tool_choice' is not supported here, nor is function 't'",
+            "max_tokens is too large: 32000. It must be at most 8192",
+            "messages.1.content: Input should be a valid string",
+            "Service unavailable, please try again later",
+            "",
+        ],
+    )
+    def test_own_words(self, message: str) -> None:
+        """A server's own words are not taken for quotations, nor are names of fields, tools and models."""
+        body = sent("Bitte lies die Datei und sage mir, was darin fehlt").body
+        assert not Quotations(body).quotes(message, ("glm-4.5",))
+
+    def test_a_model_of_that_name(self) -> None:
+        """A name that is known anyway quotes nobody."""
+        quotations = Quotations(sent("is acme/glm-4.5 any good?").body)
+        assert quotations.quotes("model acme/glm-4.5 not found")
+        assert not quotations.quotes("model acme/glm-4.5 not found", ("acme/glm-4.5",))
+
+    def test_what_is_not_looked_through(self) -> None:
+        """Of a request that is too large to be compared everything counts as quoted."""
+        quotations = Quotations(b" " * (MOST_LOOKED_THROUGH + 1))
+        assert quotations.quotes("these words are nowhere")
+
+    @given(st.text(), st.text())
+    def test_any_words(self, prompt: str, message: str) -> None:
+        """No prompt and no message makes it fail."""
+        Quotations(sent(prompt).body).quotes(message)

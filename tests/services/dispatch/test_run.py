@@ -796,13 +796,39 @@ class ReasonTests:
         stage.call.end(UpstreamUnreachable("cannot reach backend box"))
         assert stage.records.requests[0].reason == "cannot reach backend box"
 
-    def test_a_backends_words_stay_out(self) -> None:
-        """What a backend says may quote the prompt: the books name status, type and code."""
+    def test_a_backends_words(self) -> None:
+        """What a backend says is told as the client is told it, without what the client must not see."""
         stage = Stage()
-        stage.run()
+        stage.run("the-clients-own-key", messages=[{"role": "user", "content": "my secret prompt"}])
+        stage.call.answer(refusal("no field 'tool_choice' for the-clients-own-key at 10.0.0.7"), status=400)
+        assert stage.records.requests[0].reason == stage.error.message
+        assert stage.error.message == "upstream rejected the request: no field 'tool_choice' for *** at [address]"
+
+    def test_words_of_the_prompt_stay_out(self) -> None:
+        """Where a backend quotes the prompt, the books name status, type and code, and the client sees it all."""
+        stage = Stage()
+        stage.run(messages=[{"role": "user", "content": "what about my secret prompt?"}])
         stage.call.answer(refusal("I do not like 'my secret prompt'", code="bad_prompt"), status=400)
         assert stage.records.requests[0].reason == "the backend said 400 invalid_request_error bad_prompt"
         assert "my secret prompt" in stage.error.message
+
+    def test_a_code_that_quotes(self) -> None:
+        """A backend that puts the prompt into its error's code gets no further."""
+        stage = Stage()
+        stage.run(messages=[{"role": "user", "content": "what about my secret prompt?"}])
+        stage.call.answer(refusal("bad: my secret prompt", code="my secret prompt"), status=400)
+        stage.run(messages=[{"role": "user", "content": "what about my secret prompt?"}])
+        stage.call.answer(refusal("", code="my secret prompt"), status=400)
+        assert [each.reason for each in stage.records.requests] == ["the backend said 400"] * 2
+
+    def test_an_overflow(self) -> None:
+        """A prompt that is too long is told in our own words."""
+        stage = Stage()
+        stage.run(messages=[{"role": "user", "content": "what about my secret prompt?"}])
+        words = "This model's maximum context length is 10 tokens, 'my secret prompt' has 20 tokens"
+        stage.call.answer(refusal(words, code="context_length_exceeded"), status=400)
+        assert stage.records.requests[0].reason == stage.error.message
+        assert stage.error.message.startswith("prompt is too long")
 
     def test_success_has_none(self) -> None:
         """There is no reason where nothing failed, also not after a mended try."""

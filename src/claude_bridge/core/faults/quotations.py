@@ -4,13 +4,15 @@ Moderation, chat templates and checks of fields put pieces of the prompt into th
 an error of a server's has that error's words there. Nothing may be learned from these. So words that stand in the
 request that was sent count for nothing. That costs a lesson where somebody really talks about the very refusal; the
 next conversation teaches it.
+
+The log, too, has a complaint's words only where they quote nothing of the prompt.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from attrs import define, field
@@ -39,6 +41,17 @@ _PLAIN: Final = frozenset(
     )
 )
 """Words of any refusal: "is not supported by this model" is in many a prompt and quotes nobody."""
+
+_QUOTED: Final = re.compile(r"(?:(?<!\w)'|[\"`\u201c\u201e\xab\u2018])(\S+(?: \S+)?)['\"`\u201d\u201c\xbb\u2019]")
+"""One or two words in quotation marks. Three and more are found without the marks."""
+
+_ORDINARY: Final = re.compile(r"[A-Za-z]+(?:['\u2019-][A-Za-z]+)*|[0-9.,%]+|.{1,4}", re.DOTALL)
+"""Words that say nothing when they stand alone: of any language with blanks between words, numbers, short ones. Others
+are paths, addresses, identifiers, or a whole sentence of a language without blanks."""
+
+_STRUCTURAL: Final = rb'"%b":|"(?!(?:content|text|arguments|description|url|data)")\w{1,40}":"%b"'
+"""A word as a key or as a whole value of the request, which says nothing of the prompt: names of fields and tools. In a
+prompt quotation marks are escaped."""
 
 _NUMBER: Final = re.compile(r"[0-9][0-9,]{2,14}")
 _BEFORE: Final = 60
@@ -76,6 +89,29 @@ class Quotations:
         before = [word.start() for word in _WORD.finditer(text, max(0, start - _BEFORE), start)][-2:]
         behind = _WORD.search(text, end, end + _BEFORE)
         return self._has(text[before[0] if before else start : behind.end() if behind else end].strip(_AROUND))
+
+    def quotes(self, text: str, names: Collection[str] = ()) -> bool:
+        """Tell whether any part of ``text`` may be taken out of the prompt; when in doubt it is.
+
+        What counts is three words in a row, one or two in quotation marks, or one that is no ordinary word. ``names``
+        are known to whoever reads the log, and count for nothing. A single ordinary word cannot be told.
+        """
+        if uncut(text) != text:
+            return True
+        alone = [found[1] for found in _QUOTED.finditer(text)]
+        alone += [word[0] for word in _WORD.finditer(text) if not _ORDINARY.fullmatch(word[0].strip(_AROUND))]
+        if any(self._reveals(word.strip(_AROUND), names) for word in dict.fromkeys(alone)):
+            return True
+        return any(map(self._has, _runs(text)))
+
+    def _reveals(self, word: str, names: Collection[str]) -> bool:
+        """Tell whether a word stands in the prompt and nowhere else in the request."""
+        return word not in names and self._has(word) and not self._is_structural(word)
+
+    def _is_structural(self, word: str) -> bool:
+        self._left -= len(self._body)
+        sought = re.escape(word.encode("utf-8", "replace"))
+        return self._left >= 0 and re.search(_STRUCTURAL % (sought, sought), self._body) is not None
 
     def _quotes(self, text: str, found: re.Match[str]) -> bool:
         """Look for the match itself, and for a quotation that begins or ends in it.
@@ -115,6 +151,15 @@ def _pieces(text: str, start: int, end: int) -> Iterator[str]:
             matched = [word[0] for word in run if word.start() < end and word.end() > start]
             if len(run) == many and any(map(_is_name if many < _WORDS else _is_telling, matched)):
                 yield text[run[0].start() : run[-1].end()].strip(_AROUND)
+
+
+def _runs(text: str) -> Iterator[str]:
+    """Yield each three words in a row that say anything."""
+    words = [word[0] for word in _WORD.finditer(text)]
+    for at in range(len(words) - 2):
+        run = words[at : at + 3]
+        if any(map(_is_telling, run)):
+            yield " ".join(run).strip(_AROUND)
 
 
 def _is_name(word: str) -> bool:

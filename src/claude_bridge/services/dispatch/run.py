@@ -26,6 +26,7 @@ from claude_bridge.core.events import Event, Finished, FinishReason, ReasoningDe
 from claude_bridge.core.facts import Facts
 from claude_bridge.core.faults import failures, overflow
 from claude_bridge.core.faults.failures import UpstreamFailure
+from claude_bridge.core.faults.quotations import Quotations
 from claude_bridge.core.faults.redaction import Redactor
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.reasoning import wanted
@@ -432,13 +433,14 @@ class Run:
             self._attempt_over("refused", None)
             self._try()
             return None
-        self._reason = _told(failure)
+        self._reason = self._told(failure, target, sent)
         over = overflow.detect(failure, sent.body)
         if over is not None:
-            window = target.context_window
+            self._reason, window = "", target.context_window
             return overflow.canonical(over, estimate=estimate, window=window, max_tokens=sent.max_tokens or 0)
         missing = missing_capability(failure, sent)
         if missing is not None:
+            self._reason = ""
             return missing
         return failures.to_client(
             failure,
@@ -448,6 +450,14 @@ class Run:
             scrub=self._scrub,
             names=services.redactor.words,
         )
+
+    def _told(self, failure: UpstreamFailure, target: Target, sent: Translation) -> str:
+        """Say what a refusal was where its own words quote the prompt; "" where the log may have the client's error."""
+        quotations = Quotations(sent.body)
+        words = " ".join(filter(None, (failure.type, failure.code)))
+        if not quotations.quotes(failure.message or words, (target.model, self._facts.model)):
+            return ""
+        return f"the backend said {failure.status} {'' if quotations.quotes(words) else words}".rstrip()
 
     def _scrub(self, text: str) -> str:
         """Take out every credential we know, the client's own among them: by now others may have come instead."""
@@ -555,12 +565,6 @@ def _says_something(event: Event) -> bool:
     return isinstance(event, ToolCallStarted) or (
         isinstance(event, TextDelta | ReasoningDelta) and bool(event.text.strip())
     )
-
-
-def _told(failure: UpstreamFailure) -> str:
-    """Say what a backend's refusal was without its own words, which may quote the prompt."""
-    words = " ".join(filter(None, (failure.type, failure.code)))
-    return f"the backend said {failure.status} {words}".rstrip()
 
 
 def _shows(choice: Choice, asked: MessagesRequest) -> bool:
