@@ -101,7 +101,7 @@ class ConfigurationTests:
     ) -> None:
         """A key written out in a file that others can read is valid, and warned of; in one of the owner's it is not."""
         path = Path(config)
-        path.write_text(VALID.replace("${KEY}", "sk-1"))
+        path.write_text(VALID.replace("${KEY}", "sk-9f8e7d6c5b4a"))
         path.chmod(0o644)
         assert main(["check-config", "--config", config], surroundings) == 0
         told = f"warning: [backend:b] api_key: is written out in a file that others can read: chmod 600 {config}\n"

@@ -454,10 +454,8 @@ class Run:
     def _told(self, failure: UpstreamFailure, target: Target, sent: Translation) -> str:
         """Say what a refusal was where its own words quote the prompt; "" where the log may have the client's error."""
         quotations = Quotations(sent.body)
-        words = " ".join(filter(None, (failure.type, failure.code)))
-        if not quotations.quotes(failure.message or words, (target.model, self._facts.model)):
-            return ""
-        return f"the backend said {failure.status} {'' if quotations.quotes(words) else words}".rstrip()
+        quoted = quotations.quotes(failure.message or _words(failure), (target.model, self._facts.model))
+        return _kind(failure, quotations) if quoted else ""
 
     def _scrub(self, text: str) -> str:
         """Take out every credential we know, the client's own among them: by now others may have come instead."""
@@ -483,14 +481,14 @@ class Run:
     def _note_late_failure(self) -> None:
         """Log an error that came after the finish reason, by its kind: its words may quote the prompt."""
         failure = self._attempt.late_failure if self._attempt is not None else None
-        if failure is not None and self._choice is not None:
+        if failure is not None and self._choice is not None and self._sent is not None:
             _log.warn(
                 "{model} at backend {backend}: an error after the end of an answer, which is given as it stood: {why}",
                 event="late_failure",
                 request_id=self.request_id,
                 backend=self._choice.backend.name,
                 model=self._choice.target.model,
-                why=_told(failure),
+                why=_kind(failure, Quotations(self._sent.body)),
             )
 
     def _settle(self, detour: Detour) -> None:
@@ -565,6 +563,16 @@ def _says_something(event: Event) -> bool:
     return isinstance(event, ToolCallStarted) or (
         isinstance(event, TextDelta | ReasoningDelta) and bool(event.text.strip())
     )
+
+
+def _words(failure: UpstreamFailure) -> str:
+    return " ".join(filter(None, (failure.type, failure.code)))
+
+
+def _kind(failure: UpstreamFailure, quotations: Quotations) -> str:
+    """Say what a refusal was without its sentence: by status, and by type and code if these quote nothing either."""
+    words = _words(failure)
+    return f"the backend said {failure.status} {'' if quotations.quotes(words) else words}".rstrip()
 
 
 def _shows(choice: Choice, asked: MessagesRequest) -> bool:
