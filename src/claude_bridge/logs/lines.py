@@ -95,11 +95,11 @@ def _timestamp(seconds: object) -> str:
 
 def _clean(text: str, redact: Redact, limit: int) -> str:
     """Blank secrets, then bound the length, then replace what UTF-8 cannot carry."""
-    if len(text) > limit + LONGEST:  # what is cut off anyway need not be searched
-        text = shorten(text, limit + LONGEST)
-    text = redact(text)
     if len(text) > limit:
-        text = text[: limit - 1] + "\u2026"
+        text = redact(shorten(text, limit + LONGEST))  # what is cut off anyway need not be searched
+        text = text if len(text) <= limit else text[: limit - 1] + "\u2026"
+    else:
+        text = redact(text)
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
