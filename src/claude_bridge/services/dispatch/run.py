@@ -481,14 +481,15 @@ class Run:
     def _note_late_failure(self) -> None:
         """Log an error that came after the finish reason, by its kind: its words may quote the prompt."""
         failure = self._attempt.late_failure if self._attempt is not None else None
-        if failure is not None and self._choice is not None and self._sent is not None:
+        resend = self._resend
+        if failure is not None and self._choice is not None and resend is not None:
             _log.warn(
                 "{model} at backend {backend}: an error after the end of an answer, which is given as it stood: {why}",
                 event="late_failure",
                 request_id=self.request_id,
                 backend=self._choice.backend.name,
                 model=self._choice.target.model,
-                why=_kind(failure, Quotations(self._sent.body)),
+                why=_kind(failure, Quotations(resend().body)),
             )
 
     def _settle(self, detour: Detour) -> None:
