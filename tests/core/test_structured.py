@@ -124,6 +124,13 @@ class CheckTests:
         assert mistake is not None
         assert len(mistake) <= 300
 
+    @pytest.mark.parametrize("levels", [300, 900])
+    def test_deep_mistake(self, levels: int) -> None:
+        """An answer that is wrong and too deep for the details is called wrong, and no more."""
+        deep = '{"a":' * levels + "1" + "}" * levels
+        mistake = of({"type": "array", "uniqueItems": True}).check(deep)
+        assert mistake == "it does not keep to the JSON Schema"
+
     def test_alternatives(self) -> None:
         """Definitions in the same document are followed."""
         tree = {"$ref": "#/$defs/t", "$defs": {"t": {"type": "array", "items": {"$ref": "#/$defs/t"}}}}
@@ -185,7 +192,8 @@ class CheckTests:
     @pytest.mark.parametrize("text", ["\ud800", '{"name":"\ud800"}', '{"name":"\\ud800"}', "[" * 5000 + "]" * 5000])
     def test_odd_text(self, text: str) -> None:
         """Broken characters and depths end in a mistake at most."""
-        assert of(PERSON).check(text) in {None, "it is not valid JSON"}
+        found = {None, "it is not valid JSON", "it does not keep to the JSON Schema"}
+        assert of(PERSON).check(text) in found
 
     def test_costs_nothing_unused(self) -> None:
         """The validator is only loaded when an answer is to be checked."""

@@ -48,6 +48,7 @@ _STARTS: Final = re.compile(r"[{\[]")
 _ATTEMPTS: Final = 16
 _FENCE: Final = "```"
 _LONGEST_MISTAKE: Final = 300
+_UNTOLD: Final = "it does not keep to the JSON Schema"
 _ELSEWHERE: Final = frozenset({"$dynamicRef", "$recursiveRef", "$anchor", "$dynamicAnchor", "$recursiveAnchor"})
 
 
@@ -170,11 +171,15 @@ def _mistake(raw: Raw, value: Any, length: int) -> str | None:  # noqa: ANN401 -
             return None
     except (ValueError, RecursionError):
         return None  # not a schema that can be checked: the answer is JSON, and that is all that is known
-    if work > MOST_EXPLAINED:
-        return "it does not keep to the JSON Schema"
-    error = next(validator.iter_errors(value), None)
-    if error is None:
-        return None
+    return _told(validator, value) if work <= MOST_EXPLAINED else _UNTOLD
+
+
+def _told(validator: Validator, value: Any) -> str:  # noqa: ANN401 - decoded JSON
+    """Say what is wrong with a value that is known to be wrong, in detail where the checker can."""
+    try:
+        error = next(validator.iter_errors(value))
+    except (ValueError, RecursionError, StopIteration):
+        return _UNTOLD  # nested more deeply than the checker can copy, which it does for the details alone
     place = "/".join(map(str, error.instance_path))
     return f"at {place or 'the top'}: {error.message}"[:_LONGEST_MISTAKE]
 
