@@ -88,6 +88,7 @@ class StreamWriter:
     _prefix: bytes = field(default=b"", init=False)
     _blank: dict[int, str] = field(factory=dict, init=False)
     _waiting: deque[_Held] = field(factory=deque, init=False)
+    _calls: dict[int, _Held] = field(factory=dict, init=False)
     _held: int = field(default=0, init=False)
     _called: bool = field(default=False, init=False)
     _reasoned: bool = field(default=False, init=False)
@@ -243,9 +244,9 @@ class StreamWriter:
 
     def _end_call(self, call: int, out: list[bytes]) -> None:
         if call != self._open:
-            for held in self._waiting:
-                if held.call == call:
-                    held.ended = True
+            held = self._calls.get(call)
+            if held is not None:
+                held.ended = True
             return
         self._stop(out)
         self._flush(out)
@@ -254,6 +255,7 @@ class StreamWriter:
         """Write what waited, in order, up to the first call that is itself unfinished."""
         while self._waiting and self._open < 0:
             held = self._waiting.popleft()
+            self._calls.pop(held.call, None)
             text = held.text.getvalue()
             self._held -= sizes.size(text) + _weight(held)
             if held.whole is not None:
@@ -276,6 +278,8 @@ class StreamWriter:
     def _wait(self, held: _Held) -> None:
         self._charge(_weight(held))
         self._waiting.append(held)
+        if held.start is not None:
+            self._calls[held.call] = held
 
     def _hold(self, call: int, text: str) -> None:
         self._charge(sizes.size(text))
@@ -286,9 +290,9 @@ class StreamWriter:
                 self._wait(last)
             last.text.write(text)
             return
-        for held in self._waiting:
-            if held.call == call:
-                held.text.write(text)
+        held = self._calls.get(call)
+        if held is not None:
+            held.text.write(text)
 
     def _start(self, call: int, event: ToolCallStarted | None, out: list[bytes]) -> None:
         if event is not None:

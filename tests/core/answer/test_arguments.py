@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.answer.arguments import ArgumentsFilter, repaired
+from claude_bridge.core import wire
+from claude_bridge.core.answer.arguments import PIECE, ArgumentsFilter, Work, repaired
 from tests.core.strategies import TEXT, cut, cuts, in_steps, json_text
 
 CONTROL = re.compile(r"[\x00-\x1f]")
@@ -82,6 +83,99 @@ class ArgumentsFilterTests:
     def test_string_open_at_the_end_of_a_fragment(self, pieces: list[str], out: str) -> None:
         """The scan knows that a fragment ended inside a string (on CPython 3.11.2 a regex thought otherwise)."""
         assert passed(pieces) == out
+
+    @given(
+        st.lists(
+            st.sampled_from(
+                [
+                    *('{"a": [', "]}", '{"b": []}, ', "[{}]", "}{", "[[[[[", "]]]]]", '"x", ' * 50, '"{}[]', '"', "\\"),
+                    *('"a\nb"', '"\t\x01\\\\"', '"\\"{"', "\n  ", "é" * 300, '{"a":{"b":{"c":[' * 12, "]}}}" * 12),
+                ]
+            ),
+            max_size=12,
+        ),
+        st.integers(1, 40),
+        st.data(),
+    )
+    def test_long_as_short(self, parts: list[str], times: int, data: st.DataObject) -> None:
+        """What is counted at once in a long text comes to the same as a look at each character."""
+        text = "{" + "".join(parts) * times
+        whole = passed([text])
+        assert passed(in_steps(text, 1)) == whole
+        assert passed(cut(text, data.draw(cuts(len(text))))) == whole
+
+    @given(json_text() | st.text('{}[]",:\\a1 \n', max_size=20).map(lambda text: "{" + text + "}"), TEXT)
+    def test_whole_as_streamed(self, text: str, junk: str) -> None:
+        """A call that comes whole and valid passes in one step, and comes to what it would in pieces."""
+        assert passed([text]) == passed(in_steps(text, 1))
+        work = Work()
+        before = work.left
+        if wire.is_object(text):
+            assert ArgumentsFilter(work).feed(text) == text
+            assert work.left == before
+        assert passed([text + junk]) == passed(in_steps(text + junk, 1))
+
+    def test_rows(self) -> None:
+        """A megabyte of rows that has to be mended costs what its strings are worth, not a step for each bracket."""
+        row = '{"id": 1, "name": "a name", "tags": ["x", "y"], "ok": true}, '
+        text = '{"rows": [' + row * 8_000 + '"two\nlines"]} and more'
+        work = Work()
+        scan = ArgumentsFilter(work)
+        out = scan.feed(text)
+        assert len(json.loads(out)["rows"]) == 8_001
+        assert scan.complete
+        assert work.left > 0
+
+    def test_raw_line_feeds_at_once(self) -> None:
+        """The raw line feeds of one string cost one step together."""
+        work = Work(20)
+        text = '{"content": "' + "line\n\x01" * 100_000 + '"}'
+        assert json.loads(ArgumentsFilter(work).feed(text)) == {"content": "line\n\x01" * 100_000}
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '{"a": [' + '"\n",' * 50_000,
+            '{"a": ' + ("[" * 40 + "]" * 40) * 2_000 + '"\n"',
+            "{" * 400_000,
+            '{"a": [' + '"", ' * 400_000,
+            '{"a": "' + "\\\n" * 50_000,
+        ],
+        ids=["strings", "levels", "braces", "quotes", "escapes"],
+    )
+    def test_work_is_bounded(self, text: str) -> None:
+        """What no model writes is not mended to its end: it passes as it is, and so does all that follows."""
+        work = Work(500)
+        scan = ArgumentsFilter(work)
+        out = scan.feed(text)
+        assert work.left == 0
+        assert out.endswith(text[-1_000:])
+        assert scan.feed('\n" }}}}') == '\n" }}}}'
+        assert scan.end() == ""
+
+    def test_work_is_shared(self) -> None:
+        """What one call uses up another has not; the next read brings new."""
+        work = Work(20)
+        first, second = ArgumentsFilter(work), ArgumentsFilter(work)
+        raw = '{"a": ["\n", "\n", "\n", "\n", "\n", "\n"'
+        assert first.feed(raw) != raw
+        assert second.feed(raw) == raw
+        work.left = 1_000
+        assert ArgumentsFilter(work).feed(raw) == raw.replace("\n", "\\n")
+
+    def test_given_up_inside_an_escape(self) -> None:
+        """Not even then a character is lost."""
+        work = Work(1_000)
+        scan = ArgumentsFilter(work)
+        assert scan.feed('{"a": "x\\') == '{"a": "x'
+        work.left = 0
+        assert scan.feed("\ny") == "\\\ny"
+
+    def test_object_ends_in_a_long_text(self) -> None:
+        """The end of the object is found in the middle of a piece, and what follows goes."""
+        text = '{"rows": [' + '{"a": []}, ' * PIECE + "1]}"
+        assert passed([text + ' and {"more": 1}']) == text
+        assert passed([text + "]" * PIECE]) == text
 
     def test_backslash_before_a_line_feed(self) -> None:
         """A backslash before a raw line feed is taken as itself: nothing else is valid there."""

@@ -12,7 +12,7 @@ from zlib import crc32
 
 from attrs import define, field
 
-from claude_bridge.core.answer.arguments import ArgumentsFilter
+from claude_bridge.core.answer.arguments import ArgumentsFilter, Work
 from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import Event, ToolArgumentsDelta, ToolCallEnded, ToolCallStarted
 from claude_bridge.core.ids import RandomBytes, downstream_id
@@ -32,6 +32,7 @@ class _Call:
     """
 
     number: int
+    filter: ArgumentsFilter
     indexed: bool = False
     id: str = ""
     name: str = ""
@@ -40,7 +41,6 @@ class _Call:
     reopened: bool = False
     digest: tuple[int, int] = (0, 0)
     early: StringIO = field(factory=StringIO)
-    filter: ArgumentsFilter = field(factory=ArgumentsFilter)
 
 
 @define
@@ -48,11 +48,13 @@ class ToolCalls:
     """Fragments in, neutral tool events out.
 
     :ivar held: bytes of arguments kept back, to be bounded by the caller.
+    :ivar work: what may be done before the reactor must have its turn, to be filled up by the caller with each read.
     """
 
     _names: dict[str, str]
     _random_bytes: RandomBytes
     held: int = field(default=0, init=False)
+    work: Work = field(factory=Work, init=False)
     _calls: list[_Call] = field(factory=list, init=False)
     _by_index: dict[int, _Call] = field(factory=dict, init=False)
     _by_id: dict[str, _Call] = field(factory=dict, init=False)
@@ -163,7 +165,7 @@ class ToolCalls:
     def _new(self, delta: ToolCallDelta) -> _Call:
         if len(self._calls) >= MAX_CALLS:
             raise UpstreamProtocolError(f"the backend started more than {MAX_CALLS} tool calls in one answer")
-        call = _Call(len(self._calls))
+        call = _Call(len(self._calls), ArgumentsFilter(self.work))
         self._calls.append(call)
         return self._identified(call, delta)
 
