@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core import wire
+from claude_bridge.core import weight, wire
+from claude_bridge.core.answer.toolcalls import MAX_CALLS
 from claude_bridge.core.dialects.registry import DIALECTS
 from claude_bridge.core.errors import UpstreamCut, UpstreamProtocolError
 from claude_bridge.core.events import (
@@ -25,6 +28,7 @@ from claude_bridge.core.events import (
 )
 from claude_bridge.core.faults import failures
 from claude_bridge.core.reader import MAX_JUNK, MAX_PLAIN, Reader
+from claude_bridge.core.sse import MAX_EVENT
 from claude_bridge.testing.answers import Send
 from claude_bridge.testing.chat import ToolCall, chat_json, chat_stream, chunk, events, token_usage
 from tests.core.strategies import cut, cuts, in_steps, upstream_streams
@@ -559,3 +563,111 @@ class ReaderJunkTests:
         assert isinstance(reader.error, UpstreamProtocolError)
         _, reader = read(stream(delta), max_held=100)
         assert reader.error is None
+
+
+def delta_of(field: str, fill: bytes, times: int) -> bytes:
+    """Write an event whose first delta has a list of one thing many times."""
+    return b'data: {"choices":[{"delta":{"%b":[%b]}}]}\n\n' % (field.encode(), b",".join([fill] * times))
+
+
+def called_with(arguments: bytes) -> bytes:
+    """Write an event with a whole call, its arguments as JSON."""
+    function = b'{"name":"f","arguments":%b}' % arguments
+    return b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":%b}]}}]}\n\n' % function
+
+
+def filled(before: str, fill: str, size: int = MAX_EVENT - 4096) -> bytes:
+    """Write a JSON text of about so many bytes, full of one thing."""
+    return json.dumps(before + fill * (size // (len(json.dumps(fill)) - 2))).encode()
+
+
+@pytest.mark.parametrize("size", [64 * 1024, 4096, 10_007])
+class ReaderBoundsTests:
+    """No event takes long, and what would is refused in plain words."""
+
+    @pytest.mark.parametrize(
+        ("body", "words"),
+        [
+            (called_with(b'{"a":[' + b'{"b":[]},' * 60_000 + b"1]}"), "more than 100000 values in one event"),
+            (b'data: {"choices":[' + b'{"index":1},' * 60_000 + b"{}]}\n\n", "more than 100000 values"),
+            (b'data: {"choices":[' + b'{"index":1},' * 17 + b"{}]}\n\n", "more than 16 choices"),
+            (b'data: {"choices":[' + b'{"index":"1"},' * 17 + b"{}]}\n\n", "more than 16 choices"),
+            (delta_of("content", b'{"text":"x"}', 1001), "more than 1000 parts"),
+            (delta_of("content", b'{"text":"x"}', 1001).replace(b'"choices"', b'"model":1,"choices"'), "1000 parts"),
+            (delta_of("tool_calls", b'{"function":{}}', 1001), "more than 1000 fragments of calls"),
+            (delta_of("tool_calls", b'{"index":"0"}', 1001), "more than 1000 fragments of calls"),
+            (b'{"choices":[{"message":{"content":"x"}}],"a":[' + b"[]," * 60_000 + b"1]}", "more than 100000 values"),
+            (b'{"choices":[' + b" " * MAX_EVENT, f"an answer of more than {MAX_EVENT} bytes in one piece"),
+            (b'data: {"choices":[' + b" " * MAX_EVENT, f"a single event of more than {MAX_EVENT} bytes"),
+            (called_with(filled('"', "x", MAX_EVENT - 4096)) * 2, "had to be held back"),
+        ],
+        ids=[
+            *("arguments", "values", "choices", "odd choices", "parts", "odd parts", "fragments", "odd fragments"),
+            *("whole", "whole bytes", "event", "held"),
+        ],
+    )
+    def test_too_much(self, size: int, body: bytes, words: str) -> None:
+        """What the backend did is told, and it ends the answer."""
+        _, reader = read(body, size)
+        assert isinstance(reader.error, UpstreamProtocolError)
+        assert words in reader.error.message
+
+    def test_details(self, size: int) -> None:
+        """Details of reasoning are as bounded as parts of a content."""
+        reader = Reader(dialect=DIALECTS["openrouter"], random_bytes=bytes)
+        for piece in in_steps(delta_of("reasoning_details", b"{}", 1001), size):
+            reader.feed(piece)
+        assert isinstance(reader.error, UpstreamProtocolError)
+
+    def test_much_is_read(self, size: int) -> None:
+        """What a real backend may send is far below all bounds."""
+        arguments = json.dumps({"rows": [{"id": n, "name": "a, [name]"} for n in range(10_000)]})
+        for form in (arguments, json.loads(arguments)):
+            found, reader = read(called_with(json.dumps(form).encode()) + DONE, size)
+            passed = "".join(event.json for event in found if isinstance(event, ToolArgumentsDelta))
+            assert json.loads(passed) == json.loads(arguments)
+            assert reader.error is None
+        parts = delta_of("content", b'{"text":"x"}', weight.MOST_PARTS)
+        assert text_of(read(parts + DONE, size)[0]) == "x" * weight.MOST_PARTS
+        assert weight.MOST_PARTS >= MAX_CALLS
+
+    @pytest.mark.parametrize("field", ["usage", "timings", "x_groq", "prompt_progress"])
+    def test_huge_counts(self, size: int, field: str) -> None:
+        """A usage of many kilobytes is none, and costs the answer nothing."""
+        usage = {"prompt_tokens": 7, "total": 7, "predicted_n": 7, "more": [[]] * 10_000}
+        found, reader = read(stream({"content": "a"}, **{field: usage}), size)
+        assert text_of(found) == "a"
+        assert reader.done
+        last = found[-1]
+        assert isinstance(last, Finished)
+        assert last.usage is None
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            called_with(filled('{"a":[', '{"b":[]},')),
+            called_with(filled('{"a":"', "\n")),
+            called_with(filled('{"a":["', '\n","')),
+            called_with(filled('{"a":[', "[" * 40 + "]" * 40)),
+            called_with(filled("{", "{")),
+            called_with(filled('{"a":[', '"",')),
+            called_with(b'{"a":[' + b'{"b":[]},' * 33_000 + b"1]}"),
+            delta_of("content", b"[]", 1_300_000),
+            delta_of("tool_calls", b"{}", 1_300_000),
+            b'data: {"choices":[{"delta":{"content":"x"}}],"usage":{"a":[' + b"[]," * 1_300_000 + b"1]}}\n\n",
+            b'data: {"error":[' + b"[]," * 1_300_000 + b"1]}\n\n",
+            b'data: {"choices":[' + b"[]," * 1_300_000 + b"1\n\n",
+        ],
+        ids=[
+            *("brackets", "line feeds", "mended strings", "levels", "braces", "strings", "object", "parts", "calls"),
+            *("usage", "error", "broken"),
+        ],
+    )
+    def test_no_long_turn(self, size: int, body: bytes) -> None:
+        """Whatever an event of 4 MiB is full of, no read holds up the others for long."""
+        reader, longest = make(), 0.0
+        for piece in in_steps(body, max(size, 64 * 1024)):
+            begun = time.thread_time()
+            reader.feed(piece)
+            longest = max(longest, time.thread_time() - begun)
+        assert longest < 1  # a tenth of it on an ordinary machine; it was ten seconds

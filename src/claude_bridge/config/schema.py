@@ -323,8 +323,8 @@ class Limits:
         validator=SIZE,
     )
     max_event: int = option(
-        16 * 1024 * 1024,
-        "Largest single event read from a backend.",
+        4 * 1024 * 1024,
+        "Largest single event, or answer in one piece, read from a backend.",
         unit="bytes",
         validator=SIZE,
     )

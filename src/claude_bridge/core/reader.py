@@ -7,14 +7,15 @@ cut (design 5). Within a chunk reasoning comes before text before tool calls.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from typing import Any, Final
 
 from attrs import define, field
 
-from claude_bridge.core import carrier, wire
+from claude_bridge.core import carrier, weight, wire
 from claude_bridge.core.answer import finish
 from claude_bridge.core.answer.answertext import AnswerText
+from claude_bridge.core.answer.arguments import MOST_WORK
 from claude_bridge.core.answer.thinktags import ThinkSplitter
 from claude_bridge.core.answer.toolcalls import ToolCalls
 from claude_bridge.core.carrier import Carried
@@ -34,7 +35,7 @@ from claude_bridge.core.events import (
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.leaks.scanner import LeakScanner
 from claude_bridge.core.openai import Choice, Chunk, Delta
-from claude_bridge.core.sse import DEFAULT_LIMIT, Decoder, Frame
+from claude_bridge.core.sse import DEFAULT_LIMIT, MAX_EVENT, Decoder, Frame
 
 MAX_JUNK: Final = 3
 """Data events that are no JSON object (a stray keep-alive text) before the stream is given up. An event that
@@ -72,7 +73,7 @@ class Reader:
     context_window: int | None = None
     recoverable: Mapping[str, wire.Raw] = field(factory=dict)
     thinking_opened: bool = False
-    max_event: int = DEFAULT_LIMIT
+    max_event: int = MAX_EVENT
     max_held: int = DEFAULT_LIMIT
     max_answer: int = 4 * DEFAULT_LIMIT
     data_event_seen: bool = field(default=False, init=False)
@@ -116,6 +117,7 @@ class Reader:
         events: list[Event] = []
         if self._over:
             return events
+        self._calls.work.left = MOST_WORK
         if not self._sniffed:
             self._sniff(data)
         if self._whole is not None:
@@ -134,6 +136,7 @@ class Reader:
         events: list[Event] = []
         if self._over:
             return events
+        self._calls.work.left = MOST_WORK
         try:
             if self._whole is not None:
                 self._read_whole(b"".join(self._whole), events)
@@ -187,8 +190,10 @@ class Reader:
     def _collect(self, whole: list[bytes], data: bytes) -> None:
         whole.append(data)
         self._whole_size += len(data)
-        if self._whole_size > self.max_answer:
-            self.error = UpstreamProtocolError(f"the backend's answer is larger than {self.max_answer} bytes")
+        most = min(self.max_answer, self.max_event)
+        if self._whole_size > most:
+            whole.clear()
+            self.error = UpstreamProtocolError(f"the backend sent an answer of more than {most} bytes in one piece")
 
     def _frames(self, frames: list[Frame], events: list[Event]) -> None:
         for name, data in frames:
@@ -206,6 +211,8 @@ class Reader:
         if data[:1] != b"{" and data.lstrip()[:1] not in (b"{", b"["):
             self._skip(name, data)
             return
+        if len(data) > weight.SMALL:
+            _weigh(data)
         chunk = wire.decode_chunk(data)
         failure = None
         if chunk.choices is None or chunk.error or name == b"error":
@@ -233,6 +240,7 @@ class Reader:
 
     def _read_whole(self, body: bytes, events: list[Event]) -> None:
         body = body.strip(_BEFORE_JSON)
+        _weigh(body)
         chunk = wire.decode_chunk(body)
         self.data_event_seen = True
         self.failure = _reported_failure(chunk, b"", body) if chunk.choices else wire.decode(body)
@@ -246,19 +254,20 @@ class Reader:
             self._started = self.data_event_seen = True
             self.fingerprint = chunk.system_fingerprint or ""
             events.append(Started(chunk.model or ""))
-            if chunk.usage and self._whole is None:
+            if chunk.usage and self._whole is None and _counts(chunk.usage):
                 self._prompt_counted(chunk.usage, events)
-        if chunk.usage and wire.present(chunk.usage):
+        if chunk.usage and _counts(chunk.usage):
             self._usage = chunk.usage
             self._ends_with_usage = self._content_seen and not chunk.choices
-        if chunk.prompt_progress and wire.present(chunk.prompt_progress):
+        if chunk.prompt_progress and _counts(chunk.prompt_progress):
             self._progress(chunk.prompt_progress, events)
-        if chunk.timings and wire.present(chunk.timings):
+        if chunk.timings and _counts(chunk.timings):
             self._timings = chunk.timings
-        if chunk.x_groq and wire.present(chunk.x_groq):
+        if chunk.x_groq and _counts(chunk.x_groq):
             self._read_groq(chunk.x_groq)
         if chunk.choices:
             self._ends_with_usage = False
+            _limit(chunk.choices, weight.MOST_CHOICES, "choices")
             for choice in chunk.choices:
                 if not choice.index:
                     self._choice(choice, events)
@@ -285,7 +294,7 @@ class Reader:
         delta = choice.delta if choice.delta is not None else choice.message
         if delta is not None:
             self._delta(delta, events)
-        if choice.usage and wire.present(choice.usage):
+        if choice.usage and _counts(choice.usage):
             self._usage = choice.usage
         if choice.finish_reason:
             self._finished(choice)
@@ -304,6 +313,7 @@ class Reader:
         if reasoning:
             events.append(ReasoningDelta(reasoning))
         if self._keeper is not None:
+            _limit(delta.reasoning_details or (), weight.MOST_PARTS, "details of reasoning")
             self._keep(self._keeper, delta, events)
         content = delta.content
         if content:
@@ -337,6 +347,8 @@ class Reader:
         self._prose.interrupt(events)
         self._content_seen = True
         self._listed = self._listed or bool(delta.tool_calls)
+        if delta.tool_calls:
+            _limit(delta.tool_calls, weight.MOST_PARTS, "fragments of calls")
         beside = set[int]() if delta.tool_calls and len(delta.tool_calls) > 1 else None
         for call in delta.tool_calls or ():
             if self._keeper is not None:
@@ -344,8 +356,9 @@ class Reader:
             self._calls.feed(call, events, beside)
         if delta.function_call is not None and not self._listed:
             self._calls.feed_whole(delta.function_call, events)
-        if self._calls.held > self.max_held:
-            raise UpstreamProtocolError(f"more than {self.max_held} bytes of tool arguments had to be held back")
+        most = min(self.max_held, self.max_event)
+        if self._calls.held > most:
+            raise UpstreamProtocolError(f"more than {most} bytes of tool arguments had to be held back")
 
     def _text(self, text: str, events: list[Event]) -> None:
         if self._plain_text:
@@ -356,6 +369,7 @@ class Reader:
 
     def _parts(self, parts: list[wire.Raw], events: list[Event]) -> None:
         """Read content that is a list of parts: Mistral's thinking among text."""
+        _limit(parts, weight.MOST_PARTS, "parts")
         for raw in parts:
             part = wire.decode(raw)
             if isinstance(part, str):
@@ -398,6 +412,22 @@ class Reader:
             raw = wire.decode(self._timings)
             return finish.usage_of_timings(raw) if isinstance(raw, dict) else None
         return None
+
+
+def _weigh(data: bytes) -> None:
+    """Refuse an event that holds more than can be read in one turn."""
+    if weight.too_much(data):
+        raise UpstreamProtocolError(f"the backend sent more than {weight.MOST_VALUES} values in one event")
+
+
+def _limit(values: Sized, most: int, what: str) -> None:
+    if len(values) > most:
+        raise UpstreamProtocolError(f"the backend sent more than {most} {what} in one event")
+
+
+def _counts(raw: wire.Raw) -> bool:
+    """Tell whether there may be counts in a field."""
+    return len(raw) <= weight.MOST_COUNTS and wire.present(raw)
 
 
 def _like_events(body: bytes) -> bool:

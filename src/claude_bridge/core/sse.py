@@ -16,9 +16,12 @@ from claude_bridge.core.errors import UpstreamProtocolError
 Frame = tuple[bytes, bytes]
 """An event: its name (mostly empty) and its data."""
 
+MAX_EVENT: Final = 4 * 1024 * 1024
+"""Bytes one event may have. The largest are whole tool calls, 0.5 MB for all that a model may write; what has come is
+read in one turn, and without a limit a backend that never ends its line fills the memory."""
+
 DEFAULT_LIMIT: Final = 16 * 1024 * 1024
-"""Bytes one event may have. The largest seen are whole tool calls of a few MB; without a limit a backend that
-never ends its line fills the memory."""
+"""Bytes that may be held back of one answer."""
 
 _LINE_COST: Final = 64
 """Bytes that a line takes in memory beside its own, so that many short ones do not cheat the limit."""
@@ -30,7 +33,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 class Decoder:
     """Bytes in, events out. Time is linear in the bytes, however they are cut."""
 
-    limit: int = DEFAULT_LIMIT
+    limit: int = MAX_EVENT
     _partial: bytearray = field(factory=bytearray, init=False)
     _data: list[bytes] = field(factory=list, init=False)
     _name: bytes = field(default=b"", init=False)

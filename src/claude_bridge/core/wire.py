@@ -16,7 +16,7 @@ import msgspec
 from attrs import frozen
 from msgspec import Raw
 
-from claude_bridge.core import anthropic, openai
+from claude_bridge.core import anthropic, openai, weight
 
 __all__ = [
     "Raw",
@@ -229,7 +229,9 @@ def _lenient_chunk(value: object) -> openai.Chunk:
     )
     choices = value.get("choices")
     if isinstance(choices, list):
-        chunk.choices = [_lenient_choice(choice) for choice in choices if isinstance(choice, dict)]
+        chunk.choices = [
+            _lenient_choice(choice) for choice in choices[: weight.MOST_CHOICES + 1] if isinstance(choice, dict)
+        ]
     return chunk
 
 
@@ -254,14 +256,14 @@ def _lenient_delta(value: object) -> openai.Delta | None:
     details, blocks = value.get("reasoning_details"), value.get("thinking_blocks")
     calls = value.get("tool_calls")
     return openai.Delta(
-        content=[_raw(part) for part in content] if isinstance(content, list) else _text(content),
+        content=_raws(content) if isinstance(content, list) else _text(content),
         reasoning_content=_thinking(value.get("reasoning_content")),
         reasoning=_thinking(value.get("reasoning")),
         reasoning_text=_thinking(value.get("reasoning_text")),
         thinking=_thinking(value.get("thinking")),
-        reasoning_details=[_raw(part) for part in details] if isinstance(details, list) else None,
-        thinking_blocks=[_raw(part) for part in blocks] if isinstance(blocks, list) else None,
-        tool_calls=[_lenient_call(call) for call in calls if isinstance(call, dict)]
+        reasoning_details=_raws(details) if isinstance(details, list) else None,
+        thinking_blocks=_raws(blocks) if isinstance(blocks, list) else None,
+        tool_calls=[_lenient_call(call) for call in calls[: weight.MOST_PARTS + 1] if isinstance(call, dict)]
         if isinstance(calls, list)
         else None,
         function_call=_lenient_function(value.get("function_call")),
@@ -303,6 +305,11 @@ def _thinking(value: object) -> str | None:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _raws(values: list[object]) -> list[Raw]:
+    """Keep so many that whoever reads them sees that there are too many."""
+    return [_raw(value) for value in values[: weight.MOST_PARTS + 1]]
 
 
 def _raw(value: object) -> Raw:
