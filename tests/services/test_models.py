@@ -23,7 +23,15 @@ from claude_bridge.services.interfaces import (
     UpstreamReceiver,
     UpstreamRequest,
 )
-from claude_bridge.services.models import MAX_BODY, CachedModelLists, find, read_models, spelled
+from claude_bridge.services.models import (
+    MAX_BODY,
+    MOST_MODELS,
+    CachedModelLists,
+    Listed,
+    find,
+    read_models,
+    spelled,
+)
 
 BACKEND = Backend(name="b", url="http://backend.test/v1")
 KEY = Secret("sk-client")
@@ -648,8 +656,36 @@ class ReadModelsTests:
         assert models is None or all(model.id for model in models)
 
 
+class BoundsTests:
+    """A list costs a moment, whoever sends it."""
+
+    def test_models(self) -> None:
+        """Of a list without end the first thousands are known."""
+        many = read_models(json.dumps(listing(*map(str, range(MOST_MODELS + 1)))).encode(), loads)
+        assert many is not None
+        assert (len(many), many[-1].id) == (MOST_MODELS, str(MOST_MODELS - 1))
+
+    def test_values(self) -> None:
+        """What is full of something else is no list, and is not even decoded."""
+        assert read_models(b'{"data":[' + b"[]," * 500_000 + b"1]}", loads) is None
+
+    def test_largest_real_list(self) -> None:
+        """A market with a thousand models and their prices is a list."""
+        entry = {"id": "a/model", "pricing": {f"p{n}": "0.000001" for n in range(20)}, "parameters": ["x"] * 20}
+        models = read_models(json.dumps({"data": [entry] * 1_000}).encode(), loads)
+        assert models is not None
+        assert len(models) == 1_000
+
+
 class FindTests:
     """Names are found in a list."""
+
+    def test_looks_at_no_model_twice(self) -> None:
+        """A name is found without a walk through the list, which is done once a list."""
+        listed = Listed(ModelInfo(id=f"Model-{n}") for n in range(100))
+        assert find(listed, "model-7") == ModelInfo(id="Model-7")
+        assert listed.by_folded_name is listed.by_folded_name
+        assert isinstance(read_models(json.dumps(listing("x")).encode(), loads), Listed)
 
     MODELS = (ModelInfo(id="Qwen/Qwen3"), ModelInfo(id="qwen/qwen3"), ModelInfo(id="GLM"))
 
