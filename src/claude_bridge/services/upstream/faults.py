@@ -29,6 +29,7 @@ from claude_bridge.core.errors import (
 )
 from claude_bridge.services.upstream.agent import ConnectTimedOut, TrustUnusable
 from claude_bridge.services.upstream.body import ReceiverBroke
+from claude_bridge.services.upstream.head import HeadTooLong
 
 _log = Logger()
 
@@ -105,6 +106,9 @@ def _unanswered(error: BaseException, backend: Backend) -> UpstreamError | None:
         return UpstreamCut(f"backend {backend.name} closed the connection without an answer")
     if not isinstance(error, ResponseFailed):
         return None
+    endless = next((cause for cause in _causes(error) if isinstance(cause, HeadTooLong)), None)
+    if endless is not None:
+        return UpstreamProtocolError(f"backend {backend.name} sent {endless}")
     if _closed(error):
         return UpstreamCut(f"backend {backend.name} closed the connection in the middle of its answer's head")
     return UpstreamProtocolError(f"backend {backend.name} did not answer in HTTP")

@@ -1,7 +1,7 @@
 """Upstream connections: kept for reuse, repaired when they turn out dead, read in whole gulps.
 
 The names of Twisted's that are private and used here are ``HTTPConnectionPool._factory``, ``_newConnection`` and
-``_putConnection``, and the module of ``HTTP11ClientProtocol``; tests guard each.
+``_putConnection``, ``HTTP11ClientProtocol._giveUp``, and the module of the latter; tests guard each.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, Protocol, cast
 
 from twisted.internet.defer import CancelledError, Deferred, fail
-from twisted.internet.error import AlreadyCalled, AlreadyCancelled
+from twisted.internet.error import AlreadyCalled, AlreadyCancelled, ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
     IHandshakeListener,
@@ -26,6 +26,7 @@ from twisted.web.client import HTTPConnectionPool, RequestTransmissionFailed, Re
 from twisted.web.iweb import IResponse
 from zope.interface import implementer
 
+from claude_bridge.services.upstream.head import BoundedParser
 from claude_bridge.services.upstream.payload import BytesBody, forget_unsent
 
 # Servers and middle boxes that close idle connections after a minute (nginx 75 s, common load balancers 60 s) never
@@ -84,9 +85,14 @@ class Connection(HTTP11ClientProtocol):
         self._reads = reads
 
     def request(self, request: Request) -> Deferred[IResponse]:
-        """Send ``request``. The first on a connection is never sent again, so its body need not be kept."""
+        """Send ``request``; the head of its answer is bounded.
+
+        The first request on a connection is never sent again, so its body need not be kept.
+        """
         self.requests += 1
         answer = super().request(request)
+        if self._parser is not None:
+            self._parser.__class__ = BoundedParser  # which Twisted makes itself and nobody can hand in
         if self.requests == 1 and isinstance(request.bodyProducer, BytesBody):
             request.bodyProducer.release()
         return answer
@@ -94,6 +100,12 @@ class Connection(HTTP11ClientProtocol):
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         """Take one read from the socket."""
         self._reads.during(super().dataReceived, data)
+
+    def _giveUp(self, reason: Failure) -> None:  # noqa: N802 - Twisted's name
+        """Close without waiting where the peer does not keep to HTTP: over TLS it would have to agree, and may not."""
+        super()._giveUp(reason)  # type: ignore[no-untyped-call]  # Twisted's is untyped
+        if not reason.check(ConnectionDone):
+            cast(ITCPTransport, self.transport).abortConnection()
 
     def secured(self) -> Deferred[HTTP11ClientProtocol]:
         """Wait for the TLS handshake of a connection just made; cancelling closes it."""

@@ -1,0 +1,54 @@
+"""The head of an answer, bounded: Twisted limits a line, and neither their number nor that of interim answers.
+
+The names of Twisted's that are private and used here are those of `HTTPClientParser`'s module; tests guard each.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.web._newclient import HTTPClientParser
+
+MOST_BYTES: Final = 256 * 1024
+"""Bytes before a body, interim answers among them. A few kilobytes are usual; servers take 8 to 64 KiB themselves."""
+
+MOST_LINES: Final = 2000
+"""Lines of them. Each takes some ten microseconds, and a head is read in one turn; real ones have below a hundred."""
+
+MOST_INTERIM: Final = 100
+"""Interim answers (1xx): a proxy that says ``102 Processing`` every twenty seconds does so for half an hour."""
+
+
+class HeadTooLong(Exception):
+    """What comes before the body does not end; says what there was too much of."""
+
+
+class BoundedParser(HTTPClientParser):
+    """Reads an answer, and raises `HeadTooLong` where its head is no head any more."""
+
+    _bytes = 0
+    _lines = 0
+    _interim = 0
+
+    def lineReceived(self, line: bytes) -> None:  # noqa: N802 - Twisted's name
+        """Take a line of the head; a body comes otherwise."""
+        self._bytes += len(line) + 1
+        self._lines += 1
+        if self._bytes > MOST_BYTES or self._lines > MOST_LINES:
+            raise HeadTooLong(f"a head of more than {MOST_BYTES // 1024} KiB or {MOST_LINES} lines")
+        super().lineReceived(line)  # type: ignore[no-untyped-call]  # Twisted's is untyped
+
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002, N802 - Twisted's signature
+        """Refuse a line without end."""
+        raise HeadTooLong(f"a line of more than {self.MAX_LENGTH} bytes in its head")
+
+    def allHeadersReceived(self) -> None:  # noqa: N802 - Twisted's name
+        """Begin the body, or read on after an interim answer: without Twisted's line in the log for each."""
+        if not 100 <= self.response.code < 200:  # noqa: PLR2004 - HTTP's interim answers
+            super().allHeadersReceived()  # type: ignore[no-untyped-call]  # the same
+            return
+        self._interim += 1
+        if self._interim > MOST_INTERIM:
+            raise HeadTooLong(f"more than {MOST_INTERIM} interim answers (HTTP 1xx)")
+        self.connectionMade()
+        del self.response
