@@ -15,7 +15,6 @@ from attrs import define, field
 from claude_bridge.core import carrier, weight, wire
 from claude_bridge.core.answer import finish
 from claude_bridge.core.answer.answertext import AnswerText
-from claude_bridge.core.answer.arguments import MOST_WORK
 from claude_bridge.core.answer.thinktags import ThinkSplitter
 from claude_bridge.core.answer.toolcalls import ToolCalls
 from claude_bridge.core.carrier import Carried
@@ -36,6 +35,7 @@ from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.leaks.scanner import LeakScanner
 from claude_bridge.core.openai import Choice, Chunk, Delta
 from claude_bridge.core.sse import DEFAULT_LIMIT, MAX_EVENT, Decoder, Frame
+from claude_bridge.core.work import MOST_WORK
 
 MAX_JUNK: Final = 3
 """Data events that are no JSON object (a stray keep-alive text) before the stream is given up. An event that
@@ -108,7 +108,7 @@ class Reader:
         self._decoder = Decoder(self.max_event)
         self._calls = ToolCalls(dict(self.tool_names), self.random_bytes)
         offered = self.recoverable
-        scanner = LeakScanner(offered, self._calls.feed, offered) if offered else None
+        scanner = LeakScanner(offered, self._calls.feed, offered, self._calls.work) if offered else None
         self._prose = AnswerText(ThinkSplitter(self.thinking_opened), scanner)
         self._keeper = self.dialect.keeper()
 

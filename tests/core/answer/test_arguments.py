@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core import wire
-from claude_bridge.core.answer.arguments import PIECE, ArgumentsFilter, Work, repaired
+from claude_bridge.core.answer.arguments import PIECE, ArgumentsFilter, repaired
+from claude_bridge.core.work import Work
 from tests.core.strategies import TEXT, cut, cuts, in_steps, json_text
 
 CONTROL = re.compile(r"[\x00-\x1f]")

@@ -10,6 +10,7 @@ from claude_bridge.core.answer.toolcalls import ToolCalls
 from claude_bridge.core.events import Event, TextDelta, ToolArgumentsDelta, ToolCallStarted
 from claude_bridge.core.leaks.scanner import LeakScanner
 from claude_bridge.core.wire import Raw
+from claude_bridge.core.work import MOST_WORK
 from tests.core.strategies import in_steps
 
 SIZES = (1, 7, 37, 4096)
@@ -37,9 +38,10 @@ def scanned(pieces: Iterable[str], names: Iterable[str] = NAMES, schemas: Mappin
     """Feed pieces to the end; joins what was cut."""
     calls = ToolCalls({}, bytes)
     raw = {name: Raw(json.dumps(schema).encode()) for name, schema in schemas.items()}
-    scanner = LeakScanner(tuple(names), calls.feed, raw)
+    scanner = LeakScanner(tuple(names), calls.feed, raw, calls.work)
     events: list[Event] = []
     for piece in pieces:
+        calls.work.left = MOST_WORK  # as the reader does with each read
         scanner.feed(piece, events)
     scanner.end(events)
     calls.end(events)

@@ -10,8 +10,9 @@ from claude_bridge.core.answer.toolcalls import ToolCalls
 from claude_bridge.core.events import Event, TextDelta, ToolCallStarted
 from claude_bridge.core.leaks.cursor import MAX_GAP, MAX_HEADER
 from claude_bridge.core.leaks.registry import SYNTAXES
-from claude_bridge.core.leaks.scanner import MAX_HELD, PIECE, LeakScanner
+from claude_bridge.core.leaks.scanner import MAX_HELD, MOST_TRIED, PIECE, LeakScanner
 from claude_bridge.core.openai import FunctionDelta, ToolCallDelta
+from claude_bridge.core.work import MOST_WORK, Work
 from tests.core.leaks.scanning import NAMES, Outcome, in_all_sizes, outcome, scanned, unchanged
 from tests.core.strategies import cut, cuts, in_steps
 
@@ -269,6 +270,48 @@ class LeakScannerTests:
         content = '<p>"\\\n' * 100_000
         text = f"<function=Write>\n<parameter=content>\n{content}\n</parameter>\n</function>"
         assert scanned(in_steps(text, 11)) == [("Write", {"content": content})]
+
+    @pytest.mark.parametrize("marker", ["<tool_call>", "<function=", "<function_calls>", "[TOOL_CALLS]"])
+    @pytest.mark.parametrize("size", [11, 4093, 10**6])
+    def test_tries_are_bounded(self, marker: str, size: int) -> None:
+        """Who writes marker after marker and never a call is looked at no more, and no character is lost."""
+        text = marker * (3 * MOST_TRIED) + CALL
+        assert scanned(in_steps(text, size)) == [text]
+
+    def test_explained(self) -> None:
+        """An answer that talks of markers a hundred times may still end in a call."""
+        text = "Then comes `<tool_call>`, or <tool_call> as such.\n" * 100
+        assert scanned([text + CALL]) == [text.rstrip("\n"), F]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "<" * 200_000,
+            "\n" * 200_000,
+            "<tool_call>" * 20_000,
+            '<tool_call>{"name": "f", "arguments": {"a": ' + "[" * 200_000,
+            "<function=f><parameter=a>" + "x</parameter>" * 20_000,
+        ],
+        ids=["signs", "lines", "markers", "JSON", "values"],
+    )
+    def test_work_is_bounded(self, text: str) -> None:
+        """What would take long in one read passes as it is, and so does all that follows it."""
+        work = Work()
+        one = LeakScanner(NAMES, ToolCalls({}, bytes).feed, {}, work)
+        events: list[Event] = []
+        one.feed(text, events)
+        assert text_of(outcome(events)) == text
+        assert one.idle
+        work.left = MOST_WORK
+        one.feed(CALL, events)
+        one.end(events)
+        assert text_of(outcome(events)) == text + CALL
+
+    @pytest.mark.parametrize("size", [PIECE, 64 * 1024])
+    def test_long_answer(self, size: int) -> None:
+        """Half a megabyte of prose, of which every line has tags and code, hides no call that follows it."""
+        text = "Some <b>words</b> of `prose`, and [lists] of them.\n" * 10_000
+        assert scanned(in_steps(text + CALL, size)) == [text.rstrip("\n"), F]
 
     def test_not_encodable(self) -> None:
         """Arguments that cannot be written as JSON leave the text as it is."""

@@ -17,6 +17,7 @@ from attrs import define, field
 
 from claude_bridge.core import wire
 from claude_bridge.core.sizes import size
+from claude_bridge.core.work import Work
 
 # Classes name what may stand there, not what may not, and nothing is tried twice: half the time for a long text.
 _IN_STRING: Final = r"[ !#-\[\]-\U0010ffff]*+(?:\\[ -\U0010ffff][ !#-\[\]-\U0010ffff]*+)*+"
@@ -33,10 +34,6 @@ _ESCAPES[8], _ESCAPES[12] = "\\b", "\\f"
 _FENCE: Final = "```"
 _STRUCTURE: Final = frozenset('"{}[]')
 
-MOST_WORK: Final = 60_000
-"""What may be done over the arguments that one read brings, in halves of a microsecond. A whole call that is valid
-takes none, one of 0.5 MB that has to be mended, more than a model may write, some 45,000."""
-
 PIECE: Final = 16 * 1024
 """Characters whose brackets are counted at once; where that does not do, as at the object's end, each is looked at."""
 
@@ -51,17 +48,6 @@ _STEP: Final = 2
 
 _CHARACTERS, _QUOTES, _BRACKETS = 64, 5, 8
 """So many of these are counted at once for one unit of work."""
-
-
-@define
-class Work:
-    """What may still be done before the reactor must have its turn, shared by the calls of an answer.
-
-    :ivar left: steps; whoever feeds fills it up with each read. Where none are left, text passes as it is: nothing
-        but a backend gone mad comes so far, and what it sends is no JSON.
-    """
-
-    left: int = MOST_WORK
 
 
 @define

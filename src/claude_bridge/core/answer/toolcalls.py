@@ -12,12 +12,13 @@ from zlib import crc32
 
 from attrs import define, field
 
-from claude_bridge.core.answer.arguments import ArgumentsFilter, Work
+from claude_bridge.core.answer.arguments import ArgumentsFilter
 from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import Event, ToolArgumentsDelta, ToolCallEnded, ToolCallStarted
 from claude_bridge.core.ids import RandomBytes, downstream_id
 from claude_bridge.core.openai import FunctionDelta, ToolCallDelta
 from claude_bridge.core.sizes import size
+from claude_bridge.core.work import Work
 
 MAX_CALLS: Final = 1000
 """Calls one answer may hold; more is a backend gone mad, and each costs memory."""
@@ -48,7 +49,7 @@ class ToolCalls:
     """Fragments in, neutral tool events out.
 
     :ivar held: bytes of arguments kept back, to be bounded by the caller.
-    :ivar work: what may be done before the reactor must have its turn, to be filled up by the caller with each read.
+    :ivar work: what may be done over one read, to be filled up by the caller.
     """
 
     _names: dict[str, str]

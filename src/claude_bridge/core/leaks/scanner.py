@@ -20,12 +20,19 @@ from claude_bridge.core.leaks.prose import Prose
 from claude_bridge.core.leaks.registry import SYNTAXES, Syntax
 from claude_bridge.core.leaks.tools import Tools
 from claude_bridge.core.openai import FunctionDelta, ToolCallDelta
+from claude_bridge.core.work import Work
 
 MAX_HELD: Final = 1024 * 1024
 """Characters of one call that are held: an answer of 128,000 tokens has about half as many."""
 
 PIECE: Final = 4096
 """Characters looked at at once, so that an answer that comes whole is not copied for each call in it."""
+
+MOST_TRIED: Final = 1000
+"""Markers of an answer that may turn out to open no call: one that explains this very thing has a few dozens."""
+
+_SIGN, _TRY = 1, 60
+"""Work for a sign that may matter outside a call, and for a marker."""
 
 _BLANK: Final = " \t\r\n"
 _LONGEST: Final = max(map(len, SYNTAXES))
@@ -35,6 +42,7 @@ _FIRST: Final = "".join(sorted({re.escape(marker[0]) for marker in SYNTAXES}))
 _first_characters: Final = re.compile(f"[{_FIRST}]")
 _WHOLE: Final[Mapping[str, Syntax]] = {pythonic.OPENING: pythonic.pythonic, bare.OPENING: bare.bare}
 """By their first character, what must be the whole answer."""
+_signs: Final = re.compile(f"[{_FIRST}`\n]").findall
 _eventful: Final = re.compile(f"[{_FIRST}`\n]").search
 
 Receiver = Callable[[ToolCallDelta, list[Event]], None]
@@ -46,7 +54,8 @@ class LeakScanner:
     """Text in; text out, and recovered calls to the receiver.
 
     A call is recovered if it is complete, outside code, has the name of an offered tool and an object as arguments.
-    The receiver gets no id and no index, so that each call is given an id of its own.
+    The receiver gets no id and no index, so that each call is given an id of its own. Who writes more of what might be
+    calls than there is work for, or than any model would, is looked at no more: all further text passes as it is.
 
     :ivar names: the offered tools, as the backend knows them.
     :ivar schemas: their JSON schemas, where values that are written without quotes shall have their types.
@@ -55,6 +64,7 @@ class LeakScanner:
     names: Collection[str]
     _call: Receiver
     schemas: Mapping[str, wire.Raw] = field(factory=dict)
+    _work: Work = field(factory=Work)
     _tools: Tools = field(init=False)
     _prose: Prose = field(factory=Prose, init=False)
     _off: bool = field(default=False, init=False)
@@ -66,6 +76,7 @@ class LeakScanner:
     _cursor: Cursor | None = field(default=None, init=False)
     _steps: Steps[None] | None = field(default=None, init=False)
     _recovered: bool = field(default=False, init=False)
+    _tried: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         """Look for nothing where no tools were offered."""
@@ -91,7 +102,15 @@ class LeakScanner:
             self._give(text, events)
             return
         for start in range(0, len(text), PIECE):
-            self._feed(text[start : start + PIECE], events)
+            piece = text[start : start + PIECE]
+            if self._cursor is None:
+                self._work.left -= _SIGN * len(_signs(piece))
+            if self._work.left < 0 or self._tried > MOST_TRIED:
+                self._off = True
+                self._flush(events)
+                self._give(text[start:], events)
+                return
+            self._feed(piece, events)
 
     def interrupt(self, events: list[Event]) -> None:
         """Something other than text follows: what was held is what it looked like, text."""
@@ -125,6 +144,8 @@ class LeakScanner:
             self._held, self._read = blank + text[end:], len(blank)
             return ""
         self._before, self._read = blank, 0
+        self._tried += 1
+        self._work.left -= _TRY
         self._cursor = Cursor(marker)
         self._steps = syntax(self._cursor, self._tools)
         self._recovered = False
@@ -180,6 +201,7 @@ class LeakScanner:
 
     def _run(self, cursor: Cursor, events: list[Event]) -> str | None:
         """Run the syntax until it needs more text, which gives None, or is done, which gives what it left over."""
+        before = cursor.work
         try:
             for calls in self._steps or ():
                 if calls is None:
@@ -187,6 +209,8 @@ class LeakScanner:
                 self._settle(cursor, calls, events)
         except Mismatch:
             self._recovered = False
+        finally:
+            self._work.left -= cursor.work - before
         if self._recovered:
             self._skip = MAX_GAP
             cursor.drop()
@@ -202,6 +226,7 @@ class LeakScanner:
             self._give_back(cursor.give_back(), events)
             return
         cursor.drop()
+        self._tried = 0
         self._before, self._fresh = "", False
         self._prose = Prose()
         for delta in deltas:
