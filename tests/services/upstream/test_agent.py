@@ -15,16 +15,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import Certificate, KeyPair, PrivateCertificate
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.web.client import URI
 from zope.interface import implementer
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.core.errors import UpstreamUnreachable
 from claude_bridge.services.upstream.agent import (
+    DOUBT_SECONDS,
     ConnectTimedOut,
     Endpoints,
     LimitedEndpoint,
@@ -67,6 +70,66 @@ def self_signed(*addresses: str, names: tuple[str, ...] = ()) -> SelfSigned:
     )
     private = PrivateCertificate.fromCertificateAndKeyPair(Certificate.loadPEM(pem), KeyPair.load(secret, 1))
     return SelfSigned(pem, private.options())
+
+
+class SlowRelay:
+    """A port whose first connection is passed on to another after some seconds, the others at once to nobody."""
+
+    def __init__(self, bench: Bench, port: int, seconds: float) -> None:
+        relay = self
+        self.connections = 0
+
+        class Inner(Protocol):
+            """The side of the server."""
+
+            outer: Any
+            transport: Any
+
+            def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
+                """Give what has come meanwhile."""
+                self.outer.inner = self
+                self.transport.write(self.outer.held)
+
+            def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+                """Pass it on."""
+                self.outer.transport.write(data)
+
+        class Outer(Protocol):
+            """The side of the client."""
+
+            held = b""
+            inner: Any = None
+            transport: Any
+
+            def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
+                """Connect later."""
+                relay.connections += 1
+                if relay.connections == 1:
+                    bench.reactor.callLater(seconds, self.connect)
+
+            def connect(self) -> None:
+                """Connect."""
+                inner = Inner()
+                inner.outer = self
+                connectProtocol(TCP4ClientEndpoint(bench.reactor, "127.0.0.1", port), inner)
+
+            def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+                """Pass it on, or keep it."""
+                if self.inner is None:
+                    self.held += data
+                else:
+                    self.inner.transport.write(data)
+
+            def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002, N802 - Twisted's
+                """End both."""
+                if self.inner is not None:
+                    self.inner.transport.abortConnection()
+
+        factory = Factory.forProtocol(Outer)
+        factory.noisy = False
+        listening = bench.reactor.listenTCP(0, factory, interface="127.0.0.1")
+        bench.ports.append(listening)
+        self.port = listening.getHost().port
 
 
 # Twisted hands pyOpenSSL objects of its own older kind.
@@ -162,6 +225,88 @@ class TlsTests:
         await bench.end_of(notes)
         assert isinstance(notes.ends[0], UpstreamUnreachable)
         assert "closed the connection" in str(notes.ends[0])
+
+    @pytest_twisted.ensureDeferred
+    async def test_peer_that_speaks_plain_http(self, bench: Bench) -> None:
+        """A server without TLS that waits for the rest of a request is known within a second or so, and not in ten."""
+        raw, plain = bench.serve(answer)
+        notes = Notes()
+        bench.client.send(bench.request(evolve(plain, url=plain.url.replace("http:", "https:"))), notes)
+        await bench.until(lambda: notes.ends, DOUBT_SECONDS + 2)
+        (error,) = notes.ends
+        assert isinstance(error, UpstreamUnreachable)
+        assert error.message == (
+            "cannot reach backend b: the server there does not speak TLS, so its url has to begin with http://"
+        )
+        assert raw.requests == [b"HEAD / HTTP/1.0\r\n\r\n"]
+        await bench.until(lambda: all(conversation.lost for conversation in raw.conversations), 1)
+
+    @pytest_twisted.ensureDeferred
+    @pytest.mark.parametrize("size", [1, 3, 4096])
+    @pytest.mark.parametrize("closes", [True, False])
+    async def test_peer_that_answers_a_greeting_in_http(self, bench: Bench, size: int, closes: bool) -> None:
+        """A server that calls the greeting a bad request is known at once."""
+        raw, plain = bench.serve(answer)
+        refusal = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+
+        def refuse(conversation: Any) -> None:
+            for start in range(0, len(refusal), size):
+                conversation.transport.write(refusal[start : start + size])
+            if closes:
+                conversation.transport.loseConnection()
+
+        raw.on_connect = refuse
+        notes = Notes()
+        bench.client.send(bench.request(evolve(plain, url=plain.url.replace("http:", "https:"))), notes)
+        await bench.until(lambda: notes.ends, DOUBT_SECONDS / 2)
+        assert "does not speak TLS" in str(notes.ends[0])
+
+    @pytest_twisted.ensureDeferred
+    async def test_peer_that_closes_at_a_greeting(self, bench: Bench) -> None:
+        """A server without TLS that hangs up at the greeting is asked whether it speaks HTTP, and known."""
+        raw, plain = bench.serve(answer)
+        raw.on_connect = lambda c: c.transport.loseConnection() if len(raw.conversations) == 1 else None
+        notes = Notes()
+        bench.client.send(bench.request(evolve(plain, url=plain.url.replace("http:", "https:"))), notes)
+        await bench.until(lambda: notes.ends, DOUBT_SECONDS / 2)
+        assert "does not speak TLS" in str(notes.ends[0])
+
+    @pytest_twisted.ensureDeferred
+    async def test_slow_handshake(self, bench: Bench, tmp_path: Path) -> None:
+        """A server that is slow to shake hands is doubted and then taken as it is."""
+        made = self_signed("127.0.0.1")
+        ca_file = tmp_path / "ca.pem"
+        ca_file.write_bytes(made.pem)
+        _, backend = bench.serve_tls(answer, made.options, "127.0.0.1", ca_file=str(ca_file))
+        relay = SlowRelay(bench, int(backend.url.rpartition(":")[2].removesuffix("/v1")), DOUBT_SECONDS + 0.3)
+        notes = Notes()
+        slow = evolve(backend, url=f"https://127.0.0.1:{relay.port}/v1")
+        bench.client.send(bench.request(slow), notes)
+        await bench.end_of(notes)
+        assert (notes.body, notes.ends) == (b"ok", [None])
+
+    @pytest_twisted.ensureDeferred
+    @pytest.mark.parametrize("size", [1, 2, 7])
+    @pytest.mark.parametrize("alert", [b"\x15\x03\x03\x00\x02\x02\x32", b"\x15\x03\x01\x00\x02\x02\x0a"])
+    async def test_alerts(self, bench: Bench, alert: bytes, size: int) -> None:
+        """A server that waits for TLS and gets a plain request is known by its alert.
+
+        That may come in pieces, and may hold what looks like the end of a line.
+        """
+
+        def script(conversation: Any, _: int) -> None:
+            for start in range(0, len(alert), size):
+                bench.reactor.callLater(start * 0.002, conversation.transport.write, alert[start : start + size])
+            bench.reactor.callLater(0.05, conversation.transport.loseConnection)
+
+        _, backend = bench.serve(script)
+        notes = Notes()
+        bench.client.send(bench.request(backend), notes)
+        await bench.end_of(notes)
+        assert isinstance(notes.ends[0], UpstreamUnreachable)
+        assert str(notes.ends[0]) == (
+            "cannot reach backend b: the server there speaks TLS, so its url has to begin with https://"
+        )
 
     @pytest_twisted.ensureDeferred
     async def test_cancel_during_the_handshake(self, bench: Bench) -> None:

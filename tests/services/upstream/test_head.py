@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import capturedLogs
 from twisted.web import _newclient
 from twisted.web._newclient import HTTPClientParser
 
@@ -66,14 +66,11 @@ class FloodTests:
     async def test_flood(self, bench: Bench, start: bytes, more: bytes, words: str, size: int) -> None:
         """The connection is closed, no second one is made, and the client learns what the backend did."""
         raw, backend = bench.serve(without_end(start, more, size))
-        notes, seen = Notes(), []
-        globalLogPublisher.addObserver(seen.append)
+        notes = Notes()
         begun = time.thread_time()
-        try:
+        with capturedLogs() as seen:
             bench.client.send(bench.request(backend), notes)
             await bench.until(lambda: notes.ends, 20)
-        finally:
-            globalLogPublisher.removeObserver(seen.append)
         (error,) = notes.ends
         assert isinstance(error, UpstreamProtocolError)
         assert error.message.startswith("backend b sent ")
@@ -121,11 +118,9 @@ class OrdinaryTests:
 
         _, backend = bench.serve(script)
         notes = Notes()
-        seen: list[LogEvent] = []
-        globalLogPublisher.addObserver(seen.append)
-        bench.client.send(bench.request(backend), notes)
-        await bench.end_of(notes)
-        globalLogPublisher.removeObserver(seen.append)
+        with capturedLogs() as seen:
+            bench.client.send(bench.request(backend), notes)
+            await bench.end_of(notes)
         assert (notes.body, notes.ends) == (b"ok", [None])
         assert notes.head is not None
         assert notes.head.headers["x-7"] == "v" * 40

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from OpenSSL import crypto
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectError
-from twisted.internet.interfaces import IProtocol, IProtocolFactory, IReactorTime, IStreamClientEndpoint
+from twisted.internet.error import ConnectError, ConnectionClosed
+from twisted.internet.interfaces import (
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    IStreamClientEndpoint,
+    ITCPTransport,
+    ITransport,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS
@@ -21,6 +29,9 @@ from zope.interface import implementer
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.services.upstream.pool import Connection, ReplayPool
+
+DOUBT_SECONDS: Final = 1.0
+"""A handshake takes two round trips; where it takes longer than this, it is asked whether TLS is spoken at all."""
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -56,21 +67,92 @@ class LimitedEndpoint:
         return Failure(ConnectTimedOut(string=f"no connection within {seconds:g} s"))  # type: ignore[no-untyped-call]  # Twisted's is untyped
 
 
+class SpeaksPlainly(ConnectError):
+    """The server there speaks HTTP without TLS."""
+
+
+class PlainQuestion(Protocol):
+    """Asks in plain HTTP whether that is spoken; tells once, by the first bytes of an answer or by their absence."""
+
+    def __init__(self) -> None:
+        self.speaks: Deferred[bool] = Deferred(lambda _: self._leave())
+
+    def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
+        """Ask for nothing: there is no credential in it and nothing to answer but a head."""
+        cast(ITransport, self.transport).write(b"HEAD / HTTP/1.0\r\n\r\n")
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+        """Judge by the beginning."""
+        self._tell(data.startswith(b"HTTP/"))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002, N802 - Twisted's signature
+        """Take silence for a no."""
+        self._tell(False)
+
+    def _tell(self, speaks: bool) -> None:
+        if not self.speaks.called:
+            self.speaks.callback(speaks)
+        self._leave()
+
+    def _leave(self) -> None:
+        cast(ITCPTransport, self.transport).abortConnection()
+
+
 @implementer(IStreamClientEndpoint)
 class SecuredEndpoint:
     """A TLS endpoint that has connected only when the handshake is done, so that the connect limit covers it.
 
     Twisted calls a TLS endpoint connected once TCP is; a peer that never speaks TLS would be waited for as for an
-    answer. The factory has to build `Connection` objects.
+    answer. Many servers wait in silence for the rest of what they take for a request: so where a handshake takes long,
+    or ends with the connection, they are asked on another connection whether they speak plain HTTP, and the one who
+    connects fails with `SpeaksPlainly`. The factory has to build `Connection` objects.
+
+    :param plain: the way to the same port without TLS.
     """
 
-    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+    def __init__(self, endpoint: IStreamClientEndpoint, plain: IStreamClientEndpoint, clock: IReactorTime) -> None:
         self._endpoint = endpoint
+        self._plain = plain
+        self._clock = clock
 
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect and shake hands."""
-        connecting = cast("Deferred[Connection]", self._endpoint.connect(factory))
-        return cast("Deferred[IProtocol]", connecting.addCallback(Connection.secured))
+        connecting = cast("Deferred[Connection]", self._endpoint.connect(factory)).addCallback(Connection.secured)
+        asking: list[Deferred[None]] = []
+        judged: list[bool] = []
+
+        def doubt() -> None:
+            asking.append(self._speaks_plainly().addCallback(judge))
+
+        def judge(plain: bool) -> None:
+            judged.append(plain)
+            if plain:
+                connecting.cancel()
+
+        def over(result: object) -> object:
+            if later.active():
+                later.cancel()
+            if asking and not judged:
+                asking[0].cancel()
+            if asking:
+                return _unless_plain(result, plain=judged == [True])
+            if isinstance(result, Failure) and result.check(ConnectionClosed):
+                return self._speaks_plainly().addCallback(lambda plain: _unless_plain(result, plain=plain))
+            return result
+
+        later = self._clock.callLater(DOUBT_SECONDS, doubt)
+        return cast("Deferred[IProtocol]", connecting.addBoth(over))
+
+    def _speaks_plainly(self) -> Deferred[bool]:
+        """Ask, for as long as that takes: the limit of connecting covers it."""
+        factory = Factory.forProtocol(PlainQuestion)
+        factory.noisy = False
+        asked = cast("Deferred[PlainQuestion]", self._plain.connect(factory))
+        return asked.addCallback(lambda question: question.speaks).addErrback(lambda _: False)
+
+
+def _unless_plain(result: object, *, plain: bool) -> object:
+    return Failure(SpeaksPlainly()) if plain else result  # type: ignore[no-untyped-call]  # Twisted's is untyped
 
 
 @implementer(IAgentEndpointFactory)
@@ -102,13 +184,15 @@ class Endpoints:
 
     def _build(self, uri: URI) -> IStreamClientEndpoint:
         seconds = self._backend.connect_timeout
-        endpoint: IStreamClientEndpoint = HostnameEndpoint(
+        plain: IStreamClientEndpoint = HostnameEndpoint(
             self._reactor, uri.host.decode("ascii"), uri.port, timeout=seconds
         )
+        endpoint = plain
         if uri.scheme == b"https":
             if self._policy is None:
                 self._policy = https_policy(self._backend.ca_file)
-            endpoint = SecuredEndpoint(wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), endpoint))
+            secured = wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), plain)
+            endpoint = SecuredEndpoint(secured, plain, self._reactor)
         elif uri.scheme != b"http":
             raise SchemeNotSupported(f"Unsupported scheme: {uri.scheme!r}")
         return LimitedEndpoint(endpoint, self._reactor, seconds)

@@ -6,7 +6,7 @@ The sentences name the backend by its configured name and quote nothing of a req
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
+from typing import Final, cast
 
 from OpenSSL import SSL
 from service_identity import VerificationError
@@ -27,9 +27,12 @@ from claude_bridge.core.errors import (
     UpstreamProtocolError,
     UpstreamUnreachable,
 )
-from claude_bridge.services.upstream.agent import ConnectTimedOut, TrustUnusable
+from claude_bridge.services.upstream.agent import ConnectTimedOut, SpeaksPlainly, TrustUnusable
 from claude_bridge.services.upstream.body import ReceiverBroke
-from claude_bridge.services.upstream.head import HeadTooLong
+from claude_bridge.services.upstream.head import HeadTooLong, SpeaksTLS
+
+_NO_TLS: Final = frozenset({"wrong version number", "http request", "unknown protocol", "packet length too long"})
+"""What OpenSSL says of an answer to its greeting that is no TLS."""
 
 _log = Logger()
 
@@ -85,7 +88,10 @@ def _unusable(error: BaseException, backend: Backend) -> UpstreamError | None:
 
 def _unconnected(error: BaseException, backend: Backend) -> UpstreamError | None:
     reason: str | None = None
-    if isinstance(error, (ConnectTimedOut, network.TimeoutError)):
+    tls = _tls(error)
+    if isinstance(error, SpeaksPlainly) or tls in _NO_TLS:
+        reason = "the server there does not speak TLS, so its url has to begin with http://"
+    elif isinstance(error, (ConnectTimedOut, network.TimeoutError)):
         reason = f"no connection within {backend.connect_timeout:g} s"
     elif isinstance(error, network.ConnectionRefusedError):
         reason = "connection refused"
@@ -93,9 +99,8 @@ def _unconnected(error: BaseException, backend: Backend) -> UpstreamError | None
         reason = "the host name of its url is not known"
     elif isinstance(error, network.ConnectError):
         reason = str(error).rstrip(".")
-    else:
-        tls = _tls(error)
-        reason = None if tls is None else f"TLS failed, {tls}"
+    elif tls is not None:
+        reason = f"TLS failed, {tls}"
     if reason is None and isinstance(error, network.ConnectionClosed):
         reason = "it closed the connection instead of setting up TLS"
     return None if reason is None else UpstreamUnreachable(f"cannot reach backend {backend.name}: {reason}")
@@ -106,6 +111,10 @@ def _unanswered(error: BaseException, backend: Backend) -> UpstreamError | None:
         return UpstreamCut(f"backend {backend.name} closed the connection without an answer")
     if not isinstance(error, ResponseFailed):
         return None
+    if any(isinstance(cause, SpeaksTLS) for cause in _causes(error)):
+        return UpstreamUnreachable(
+            f"cannot reach backend {backend.name}: the server there speaks TLS, so its url has to begin with https://"
+        )
     endless = next((cause for cause in _causes(error) if isinstance(cause, HeadTooLong)), None)
     if endless is not None:
         return UpstreamProtocolError(f"backend {backend.name} sent {endless}")

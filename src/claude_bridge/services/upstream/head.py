@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from twisted.python.failure import Failure
+from twisted.web import _newclient
 from twisted.web._newclient import HTTPClientParser
 
 MOST_BYTES: Final = 256 * 1024
@@ -19,8 +21,16 @@ MOST_INTERIM: Final = 100
 """Interim answers (1xx): a proxy that says ``102 Processing`` every twenty seconds does so for half an hour."""
 
 
+_ALERT: Final = b"\x15\x03"
+"""The beginning of a TLS record that is an alert."""
+
+
 class HeadTooLong(Exception):
     """What comes before the body does not end; says what there was too much of."""
+
+
+class SpeaksTLS(Exception):
+    """The server takes a plain request for a bad greeting: it answers with an alert of TLS."""
 
 
 class BoundedParser(HTTPClientParser):
@@ -32,6 +42,8 @@ class BoundedParser(HTTPClientParser):
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802 - Twisted's name
         """Take a line of the head; a body comes otherwise."""
+        if self.state == _newclient.STATUS and line.startswith(_ALERT):
+            raise SpeaksTLS
         self._bytes += len(line) + 1
         self._lines += 1
         if self._bytes > MOST_BYTES or self._lines > MOST_LINES:
@@ -42,6 +54,12 @@ class BoundedParser(HTTPClientParser):
         """Refuse a line without end."""
         raise HeadTooLong(f"a line of more than {self.MAX_LENGTH} bytes in its head")
 
+    def connectionLost(self, reason: Failure | None = None) -> None:  # noqa: N802 - Twisted's name
+        """End the answer; an alert has no line's end."""
+        if self.state == _newclient.STATUS and bytes(self._buffer).startswith(_ALERT):
+            reason = Failure(SpeaksTLS())
+        super().connectionLost(reason)
+
     def allHeadersReceived(self) -> None:  # noqa: N802 - Twisted's name
         """Begin the body, or read on after an interim answer: without Twisted's line in the log for each."""
         if not 100 <= self.response.code < 200:  # noqa: PLR2004 - HTTP's interim answers
@@ -50,5 +68,5 @@ class BoundedParser(HTTPClientParser):
         self._interim += 1
         if self._interim > MOST_INTERIM:
             raise HeadTooLong(f"more than {MOST_INTERIM} interim answers (HTTP 1xx)")
-        self.connectionMade()
+        self.connectionMade()  # type: ignore[no-untyped-call]  # the same
         del self.response
