@@ -36,6 +36,7 @@ from claude_bridge.services.detection import Detection
 from claude_bridge.services.dispatch.catalogue import Catalogue
 from claude_bridge.services.dispatch.counts import PromptCounts
 from claude_bridge.services.dispatch.dispatcher import Dispatcher
+from claude_bridge.services.dispatch.hints import Hints
 from claude_bridge.services.dispatch.plan import Planner
 from claude_bridge.services.dispatch.run import Services
 from claude_bridge.services.documents.texts import PdfTexts
@@ -46,6 +47,7 @@ from claude_bridge.services.models import CachedModelLists
 from claude_bridge.services.pace import Pace
 from claude_bridge.services.request_log import RequestLog
 from claude_bridge.services.search.engine import configured_search
+from claude_bridge.services.signposts import Signposts
 from claude_bridge.services.state import StateFile
 from claude_bridge.services.sweep import PeriodicSweep
 from claude_bridge.services.upstream.client import TreqUpstream
@@ -185,6 +187,7 @@ def build(
         detection=detection,
         documents=documents,
         windows=WindowWarnings(),
+        hints=Hints(config=config, lists=lists, signposts=Signposts(upstream, reactor, wire.decode)),
         pace=pace,
         search=configured_search(reactor, config.web_search, product("/")),
         seconds=seconds,

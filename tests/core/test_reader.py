@@ -594,6 +594,7 @@ class ReaderBoundsTests:
             (b'data: {"choices":[' + b'{"index":"1"},' * 17 + b"{}]}\n\n", "more than 16 choices"),
             (delta_of("content", b'{"text":"x"}', 1001), "more than 1000 parts"),
             (delta_of("content", b'{"text":"x"}', 1001).replace(b'"choices"', b'"model":1,"choices"'), "1000 parts"),
+            (delta_of("thinking_blocks", b"{}", 1001), "more than 1000 blocks of thinking"),
             (delta_of("tool_calls", b'{"function":{}}', 1001), "more than 1000 fragments of calls"),
             (delta_of("tool_calls", b'{"index":"0"}', 1001), "more than 1000 fragments of calls"),
             (b'{"choices":[{"message":{"content":"x"}}],"a":[' + b"[]," * 60_000 + b"1]}", "more than 100000 values"),
@@ -602,8 +603,8 @@ class ReaderBoundsTests:
             (called_with(filled('"', "x", MAX_EVENT - 4096)) * 2, "had to be held back"),
         ],
         ids=[
-            *("arguments", "values", "choices", "odd choices", "parts", "odd parts", "fragments", "odd fragments"),
-            *("whole", "whole bytes", "event", "held"),
+            *("arguments", "values", "choices", "odd choices", "parts", "odd parts", "thinking", "fragments"),
+            *("odd fragments", "whole", "whole bytes", "event", "held"),
         ],
     )
     def test_too_much(self, size: int, body: bytes, words: str) -> None:
@@ -635,7 +636,8 @@ class ReaderBoundsTests:
     def test_huge_counts(self, size: int, field: str) -> None:
         """A usage of many kilobytes is none, and costs the answer nothing."""
         usage = {"prompt_tokens": 7, "total": 7, "predicted_n": 7, "more": [[]] * 10_000}
-        found, reader = read(stream({"content": "a"}, **{field: usage}), size)
+        more: dict[str, Any] = {field: usage}
+        found, reader = read(stream({"content": "a"}, **more), size)
         assert text_of(found) == "a"
         assert reader.done
         last = found[-1]

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import UpstreamUnreachable
-from claude_bridge.services.question import Asker, Question, Reply, address
+from claude_bridge.services.question import Asker, Question, Reply, address, shown
 from claude_bridge.testing.fakes import FakeUpstreamClient
 
 BACKEND = Backend(name="b", url="http://backend.test/v1")
@@ -103,6 +103,15 @@ class QuestionTests:
         assert self.client.last.cancelled
         assert self.replies == []
         assert self.clock.getDelayedCalls() == []
+
+
+class ShownTests:
+    """What of an address may be told."""
+
+    @pytest.mark.parametrize("url", ["http://u:p@h:1/v1", "http://h:1/v1?key=k", "http://u:p%40x@h:1/v1#f"])
+    def test_secrets(self, url: str) -> None:
+        """Neither user nor password nor query is."""
+        assert shown(url) == "http://h:1/v1"
 
 
 class AddressTests:

@@ -21,6 +21,7 @@ from claude_bridge.services.interfaces import (
     ModelInfo,
     ModelLists,
     Records,
+    Signposts,
     UpstreamCall,
     UpstreamClient,
     UpstreamRequest,
@@ -30,6 +31,7 @@ from claude_bridge.testing.fakes import (
     FakeDownstream,
     FakeUpstreamClient,
     FixedLists,
+    FixedSignposts,
     KeptRecords,
     NotedBreaker,
 )
@@ -334,6 +336,14 @@ class OtherFakesTests:
         assert found == [(ModelInfo(id="m"),), ()]
         assert lists.known(Backend(name="b"), None) == (ModelInfo(id="m"),)
         assert fake.asked == [("b", "k"), ("other", None)]
+
+    def test_signposts(self) -> None:
+        """They say what they were given, and know who asked with what."""
+        fake = FixedSignposts("there")
+        signposts: Signposts = fake
+        found: list[str] = []
+        signposts.look(Backend(name="b"), Secret("k")).addCallback(found.append)
+        assert (found, fake.asked) == (["there"], [("b", "k")])
 
     def test_records(self) -> None:
         """They keep everything."""

@@ -159,6 +159,10 @@ class UpstreamRateLimited(UpstreamError):
     kind = "rate_limit_error"
 
 
+class UpstreamMisaddressed(UpstreamError):
+    """There is no chat completions endpoint at the backend's url, but something else (502)."""
+
+
 class UpstreamCredentialRefused(UpstreamError):
     """The backend refused the bridge's own credential (502): not the client's doing."""
 

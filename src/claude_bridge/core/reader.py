@@ -309,6 +309,8 @@ class Reader:
                 self.failure = {"error": {"message": f"the backend ended its answer with {self._finish!r}"}}
 
     def _delta(self, delta: Delta, events: list[Event]) -> None:
+        if delta.thinking_blocks:
+            _limit(delta.thinking_blocks, weight.MOST_PARTS, "blocks of thinking")
         reasoning = self.dialect.reasoning(delta)
         if reasoning:
             events.append(ReasoningDelta(reasoning))

@@ -33,6 +33,9 @@ __all__ = [
 MEND_LIMIT: Final = 4 * 1024 * 1024
 """Largest body in which broken escapes are mended: of nothing but escapes a MB takes 60 ms."""
 
+MEND_EVENT_LIMIT: Final = 1024 * 1024
+"""The same for what a backend sends in one piece, which is read in one turn."""
+
 MOST_COMPACTED: Final = 1 << 20
 """Bytes of JSON from which white space is taken; of nothing but brackets that takes 12 ms a MB."""
 
@@ -76,7 +79,7 @@ class _Peek(msgspec.Struct):
 _peek: Final = msgspec.json.Decoder(_Peek)
 
 
-def decode(data: bytes | Raw) -> Any:  # noqa: ANN401 - decoded JSON is what it is
+def decode(data: bytes | Raw, *, mend_limit: int = MEND_LIMIT) -> Any:  # noqa: ANN401 - decoded JSON is what it is
     """Decode to plain Python values, with U+FFFD for what is not UTF-8 and for lone surrogates.
 
     For small things only: a hostile body of 40 MB would take 1 GB.
@@ -86,7 +89,7 @@ def decode(data: bytes | Raw) -> Any:  # noqa: ANN401 - decoded JSON is what it 
     except _JSON_ERRORS as error:
         problem = error
     text = bytes(data).decode("utf-8", "replace").encode()
-    mended = mend(text) or text
+    mended = (mend(text) if len(text) <= mend_limit else None) or text
     if mended != data:
         with contextlib.suppress(*_JSON_ERRORS):
             return _any.decode(mended)
@@ -165,7 +168,7 @@ def decode_chunk(data: bytes) -> openai.Chunk:
         return _chunk.decode(data)
     except _JSON_ERRORS:
         pass
-    return _lenient_chunk(decode(data))
+    return _lenient_chunk(decode(data, mend_limit=MEND_EVENT_LIMIT))
 
 
 def is_object(text: str) -> bool:

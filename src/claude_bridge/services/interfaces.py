@@ -171,6 +171,13 @@ class Client:
     session: str = ""
 
 
+class Signposts(Protocol):
+    """Tells where the API of a server may be, when its url is wrong."""
+
+    def look(self, backend: Backend, credential: Secret | None) -> Deferred[str]:
+        """Give a sentence about what is where. It never fails but by being cancelled."""
+
+
 class Documents(Protocol):
     """Text of documents, for models that take no files."""
 

@@ -146,6 +146,12 @@ def address(url: str, path: str) -> str:
     return urlunsplit(parts._replace(path=f"{base}/{path}"))
 
 
+def shown(url: str) -> str:
+    """Return an address without what may be secret in it: user, password and query."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
+
+
 def _headers(backend: Backend, credential: Secret | None, *, with_body: bool) -> tuple[tuple[str, str], ...]:
     """Give the headers, with the backend's own key if it has one; configured ones replace ours of the same name."""
     headers = {"accept": ("Accept", "application/json")}

@@ -37,6 +37,7 @@ __all__ = [
     "FakeUpstreamClient",
     "FixedCounters",
     "FixedLists",
+    "FixedSignposts",
     "HeldDocuments",
     "HeldSearch",
     "KeptRecords",
@@ -241,6 +242,22 @@ class FixedLists:
     def known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:  # noqa: ARG002 - as the seam
         """Give the list."""
         return self.lists.get(backend.name, ())
+
+
+@define
+class FixedSignposts:
+    """A `Signposts` that says one thing.
+
+    :ivar asked: backend and revealed credential of each question.
+    """
+
+    sentence: str = "GET http://box/v1/models lists 2 models: set `url = http://box/v1`"
+    asked: list[tuple[str, str | None]] = field(factory=list)
+
+    def look(self, backend: Backend, credential: Secret | None) -> Deferred[str]:
+        """Note the question and give the sentence."""
+        self.asked.append((backend.name, None if credential is None else credential.reveal()))
+        return succeed(self.sentence)
 
 
 @define

@@ -52,6 +52,7 @@ class FromResponseTests:
             message="slow down",
             retry_after=7,
             request_id="abc",
+            answered=429,
         )
 
     def test_wait_in_the_body(self) -> None:
@@ -233,6 +234,106 @@ class ToClientTests:
         """A failure without a word is told by its code, or said to have none."""
         assert "E17" in told(response(500, {"code": "E17"})).message
         assert told(response(500)).message == "backend 'chutes' answered 500: (no message)"
+
+
+PAGE = b"<!doctype html><html><head><title>Open WebUI</title></head><body><h1>Hi</h1></body></html>"
+
+
+class MisaddressedTests:
+    """A wrong url is told as such, and is never the model's fault."""
+
+    @pytest.mark.parametrize(
+        ("status", "body"),
+        [
+            (404, PAGE),
+            (405, PAGE),
+            (200, PAGE),
+            (404, b"404 page not found"),
+            (404, b'{"detail":"Not Found"}'),
+            (405, b'{"detail":"Method Not Allowed"}'),
+            (404, b'{"error":{"code":404,"message":"File Not Found","type":"not_found_error"}}'),
+            (404, b'{"error":{"message":"Invalid URL (POST /v1/x/chat/completions)","type":"invalid_request_error"}}'),
+            (404, b'{"error":{"message":"Unknown request URL: POST /x.","code":"unknown_url"}}'),
+            (404, b'{"message":"no Route matched with those values"}'),
+            (404, b'{"timestamp":"t","status":404,"error":"Not Found","path":"/chat/completions"}'),
+            (404, b'{"error":{"code":"404","message":"Resource not found"}}'),
+            (404, b"<pre>Cannot POST /chat/completions</pre>"),
+            (404, b"Cannot POST /chat/completions"),
+            (200, b'{"error":"Unexpected endpoint or method. (POST /chat/completions)"}'),
+            (404, b""),
+            (404, b"{}"),
+        ],
+    )
+    def test_wrong_url(self, status: int, body: bytes) -> None:
+        """The address that was asked is named, and no retry asked for."""
+        failure = from_response(status, {}, body, decode=decode, now=NOON)
+        error = to_client(failure, backend="ui", model="m", forwarded=True, scrub=scrub, url="http://h:3000/chat")
+        assert isinstance(error, errors.UpstreamMisaddressed)
+        assert (error.status, error.should_retry) == (502, False)
+        assert error.message.startswith("http://h:3000/chat answered ")
+        assert error.message.endswith("The url of backend 'ui' is wrong")
+        assert "502" not in error.message
+
+    def test_page(self) -> None:
+        """What the page is called tells what is there."""
+        for failure in (
+            from_response(200, {}, PAGE, decode=decode, now=NOON),
+            from_error({"error": PAGE.decode()}, decode=decode),
+        ):
+            assert "answered with a web page (Open WebUI), not with JSON" in told(failure).message
+        told_so = told(from_response(404, {}, PAGE, decode=decode, now=NOON)).message
+        assert "answered 404 with a web page (Open WebUI)" in told_so
+        assert "web page, not" in told(from_response(404, {}, b"<html><p>x", decode=decode, now=NOON)).message
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b'{"error":{"message":"The model `m` does not exist.","type":"NotFoundError","code":404}}',
+            b'{"error":{"message":"Not Found","code":"model_not_found"}}',
+            b'{"error":{"message":"The API deployment for this resource does not exist","code":"DeploymentNotFound"}}',
+            b'{"error":{"message":"No endpoints found for x/y.","code":404}}',
+            b'{"error":"model \'m\' not found"}',
+            b'{"detail":"Model not found"}',
+        ],
+    )
+    def test_unknown_model_stays(self, body: bytes) -> None:
+        """Where a name is what is not there, the answer is the API's 404."""
+        assert isinstance(told(from_response(404, {}, body, decode=decode, now=NOON)), errors.NotFound)
+
+    @pytest.mark.parametrize("status", [200, 500, 502, 503])
+    def test_proxy_of_a_server_that_is_down(self, status: int) -> None:
+        """A proxy's page says nothing of the url: the server is down, and may be asked again."""
+        page = b"<html><head><title>502 Bad Gateway</title></head></html>"
+        error = told(from_response(status, {}, page, decode=decode, now=NOON))
+        assert not isinstance(error, errors.UpstreamMisaddressed)
+        assert error.should_retry is None
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>",
+            b"Client sent an HTTP request to an HTTPS server.\n",
+        ],
+    )
+    def test_server_behind_tls(self, body: bytes) -> None:
+        """A server that waits for TLS says so, and the sentence says what to write."""
+        error = told(from_response(400, {}, body, decode=decode, now=NOON))
+        assert isinstance(error, errors.UpstreamMisaddressed)
+        assert "has to begin with https://" in error.message
+
+
+class InsideAnswerTests:
+    """What a backend that answered 200 says of itself."""
+
+    def test_error(self) -> None:
+        """An error inside an answer is told as one, and not as a status that nobody sent."""
+        message = told(from_error({"error": {"message": "out of memory"}}, decode=decode)).message
+        assert message == "backend 'chutes' reported an error inside its answer: out of memory"
+
+    def test_without_a_word(self) -> None:
+        """An answer that is none is told as that."""
+        message = told(from_error({"choices": [], "usage": {}}, decode=decode)).message
+        assert message == "backend 'chutes' sent something that is no chat completion, without a word of why"
 
 
 class SecrecyTests:

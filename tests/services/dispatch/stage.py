@@ -19,6 +19,7 @@ from claude_bridge.services.detection import Detection
 from claude_bridge.services.dispatch.catalogue import Catalogue
 from claude_bridge.services.dispatch.counts import PromptCounts
 from claude_bridge.services.dispatch.dispatcher import Dispatcher
+from claude_bridge.services.dispatch.hints import Hints
 from claude_bridge.services.dispatch.plan import Planner
 from claude_bridge.services.dispatch.run import Run, Services
 from claude_bridge.services.interfaces import ModelInfo, ModelLists
@@ -32,6 +33,7 @@ from claude_bridge.testing.fakes import (
     FakeUpstreamClient,
     FixedCounters,
     FixedLists,
+    FixedSignposts,
     HeldDocuments,
     HeldSearch,
     KeptRecords,
@@ -129,6 +131,7 @@ class Stage:
     records: KeptRecords = field(factory=KeptRecords)
     detection: Detection = field(factory=Detection)
     documents: HeldDocuments = field(factory=HeldDocuments)
+    signposts: FixedSignposts = field(factory=FixedSignposts)
     search: HeldSearch | None = None
     counters: FixedCounters = field(factory=FixedCounters)
     downstream: FakeDownstream = field(factory=FakeDownstream)
@@ -147,6 +150,7 @@ class Stage:
             documents=self.documents,
             windows=WindowWarnings(),
             pace=Pace(self.clock),
+            hints=Hints(config=self.config, lists=self.lists, signposts=self.signposts),
             search=self.search,
             seconds=self.clock.seconds,
             unix_time=lambda: 1_700_000_000.0 + self.clock.seconds(),

@@ -195,6 +195,13 @@ class WhichModelTests:
         for told in ("no-such", "[route:default]", "ANTHROPIC_MODEL"):
             assert told in caught.value.message
 
+    def test_no_home_names_what_there_is(self) -> None:
+        """Who mistypes a name sees those that are like it, as they would have to be written."""
+        lists = FixedLists({"one": models("qwen3-coder", "glm-4.5-air"), "two": models("llama")})
+        with pytest.raises(NotFound) as caught:
+            chosen(TWO, "qwen-coder-3", lists)
+        assert ". There are one/qwen3-coder, " in caught.value.message
+
 
 class SpellingTests:
     """A configured name that differs from a listed one in case alone is that one."""

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 from attrs import evolve
-from twisted.logger import LogEvent, capturedLogs
+from twisted.logger import LogEvent, LogLevel, capturedLogs
 
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import (
@@ -30,8 +30,19 @@ from claude_bridge.services.dispatch.plan import Plan, Planner
 from claude_bridge.services.interfaces import UpstreamReceiver, UpstreamRequest
 from claude_bridge.services.learned import Learned
 from claude_bridge.testing.chat import chat_stream, chunk, events, token_usage
-from claude_bridge.testing.fakes import FakeCall, FakeDownstream, FakeUpstreamClient
-from tests.services.dispatch.stage import EMPTY, HELLO, ONE, BrokenLists, HangingLists, Stage, configured, refusal
+from claude_bridge.testing.fakes import FakeCall, FakeDownstream, FakeUpstreamClient, FixedLists
+from tests.core.strategies import in_steps
+from tests.services.dispatch.stage import (
+    EMPTY,
+    HELLO,
+    ONE,
+    BrokenLists,
+    HangingLists,
+    Stage,
+    configured,
+    models,
+    refusal,
+)
 
 FORWARD = ONE.replace("credentials = none", "credentials = forward")
 KEYED = ONE.replace("url =", "api_key = owners-secret\nurl =")
@@ -469,6 +480,11 @@ class RetryTests:
         assert stage.downstream.producers == [first, None, second]
 
 
+def warned(logged: Sequence[LogEvent]) -> list[LogEvent]:
+    """Give the warnings."""
+    return [event for event in logged if event.get("log_level") is LogLevel.warn]
+
+
 class FailedTests:
     """What the client, the books and the breaker learn of failures."""
 
@@ -506,6 +522,62 @@ class FailedTests:
         stage.call.answer(refusal("no such model", code="model_not_found"), status=404)
         assert "[route:default]" in stage.error.message
         assert "ANTHROPIC_MODEL" in stage.error.message
+
+    def test_unknown_model_names_what_there_is(self) -> None:
+        """The client and the log learn which names the backend has, those most like the wrong one first."""
+        stage = Stage(lists=FixedLists({"box": models("llama", "zai/glm-air", "GLM")}))
+        stage.run()
+        with capturedLogs() as logged:
+            stage.call.answer(refusal("no such model", code="model_not_found"), status=404)
+        assert (stage.error.status, stage.error.kind) == (404, "not_found_error")
+        assert stage.error.message.endswith("It has zai/glm-air, GLM, llama")
+        (warning,) = warned(logged)
+        assert (warning["event"], warning["known"]) == ("unknown-model", "zai/glm-air, GLM, llama")
+
+    @pytest.mark.parametrize(
+        ("status", "body"),
+        [
+            (200, b"<!doctype html><html><head><title>Open WebUI</title></head><body></body></html>"),
+            (404, b"<!doctype html><html><head><title>Open WebUI</title></head><body></body></html>"),
+            (404, b'{"detail":"Not Found"}'),
+            (405, b'{"detail":"Method Not Allowed"}'),
+            (200, b'{"error":"Unexpected endpoint or method. (POST /v1/chat/completions)"}'),
+        ],
+    )
+    @pytest.mark.parametrize("size", [1, 7, 4096])
+    def test_wrong_url(self, status: int, body: bytes, size: int) -> None:
+        """A url that leads elsewhere is told with the address, with what is there, and with what would be right."""
+        stage = Stage()
+        stage.run()
+        with capturedLogs() as logged:
+            stage.call.answer(*in_steps(body, size), status=status)
+        error = stage.error
+        assert (error.status, error.kind, error.should_retry) == (502, "api_error", False)
+        assert error.message.startswith("http://box:8000/v1/chat/completions answered ")
+        assert error.message.endswith(stage.signposts.sentence)
+        assert stage.signposts.asked == [("box", None)]
+        assert len(stage.client.calls) == 1
+        assert stage.outcomes == ("upstream_misaddressed", "upstream_misaddressed")
+        (warning,) = warned(logged)
+        assert (warning["event"], warning["reason"]) == ("wrong-url", error.message)
+
+    def test_client_leaves_during_the_look(self) -> None:
+        """A client that leaves while it is looked for the reason is not answered any more."""
+        known = ONE.replace("[model:glm]", "dialect = vllm\n[model:glm]")
+        stage = Stage(configured(known), lists=HangingLists())
+        run = stage.run()
+        stage.call.answer(refusal("no such model", code="model_not_found"), status=404)
+        run.cancel()
+        assert stage.downstream.errors == []
+        assert stage.records.requests[0].outcome == "client_left"
+
+    def test_error_inside_an_answer(self) -> None:
+        """Of a backend that answered 200 nobody says that it answered anything else."""
+        stage = Stage()
+        stage.run()
+        stage.call.answer(b'data: {"error":{"message":"out of memory"}}\n\n')
+        assert stage.error.message == "backend 'box' reported an error inside its answer: out of memory"
+        assert stage.records.requests[0].reason == "the backend reported an error inside its answer"
 
     @pytest.mark.parametrize("error", [UpstreamUnreachable("refused"), UpstreamTimeout("silent"), UpstreamCut("reset")])
     def test_connection_trouble(self, error: Any) -> None:
@@ -702,6 +774,16 @@ class FailOverTests:
         stage.run()
         stage.call.answer(refusal("messages must not be empty"), status=400)
         assert stage.outcomes == ("upstream_refused", "upstream_refused")
+
+    def test_wrong_url_of_one_backend(self) -> None:
+        """Where another model may answer, nobody waits for the reason why the first cannot."""
+        stage = self.stage()
+        stage.run()
+        stage.call.answer(b"404 page not found", status=404)
+        assert stage.signposts.asked == []
+        stage.call.answer(b"404 page not found", status=404)
+        assert stage.signposts.asked == [("box", None)]
+        assert stage.outcomes == ("upstream_misaddressed",) * 3
 
     def test_last_choice_decides(self) -> None:
         """When all have failed the client gets the last one's error."""

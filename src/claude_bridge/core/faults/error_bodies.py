@@ -36,7 +36,10 @@ _LARGEST_NUMBER = 10**12
 
 @frozen(kw_only=True)
 class Said:
-    """What one level of an error body says; empty fields say nothing."""
+    """What one level of an error body says; empty fields say nothing.
+
+    :ivar page: the title of the web page that the body is, maybe empty; None where it is none.
+    """
 
     code: str = ""
     type: str = ""
@@ -45,6 +48,7 @@ class Said:
     request_id: str = ""
     prompt_tokens: int | None = None
     context_window: int | None = None
+    page: str | None = None
 
     def over(self, outer: Said) -> Said:
         """Fill what this level leaves out from the one around it."""
@@ -72,8 +76,18 @@ def read_bytes(body: bytes, decode: Decode) -> Said:
     try:
         value = decode(body)
     except ValueError:
-        return Said(message=line(body.decode("utf-8", "replace"), MOST_PLAIN_MESSAGE))
+        return of_text(body.decode("utf-8", "replace"))
     return _said(value, decode)
+
+
+def of_text(body: str) -> Said:
+    """Read a body that is no JSON."""
+    start = shorten(body, _MOST_PLAIN_BODY)
+    page = None
+    if _PAGE.search(start):
+        found = _TITLE.search(start)
+        page = line(found[1], MOST_PLAIN_MESSAGE) if found else ""
+    return Said(message=line(body, MOST_PLAIN_MESSAGE), page=page)
 
 
 def _said(value: object, decode: Decode, depth: int = 0) -> Said:
@@ -184,6 +198,7 @@ def _retry_delay(details: object) -> float | None:
 
 
 _PAGE = re.compile(r"<(?:!doctype|html|head|body|title|p|h[1-6]|div|center)\b", re.IGNORECASE)
+_TITLE = re.compile(r"<title\b[^<>]*>([^<]*)<", re.IGNORECASE)
 _UNSEEN = re.compile(r"<(script|style)\b[^<>]*>[^<]*</\1\s*>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 _UNPRINTED = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")

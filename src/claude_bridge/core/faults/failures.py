@@ -41,6 +41,8 @@ class UpstreamFailure:
     :ivar retry_after: seconds, as the backend said, not capped.
     :ivar prompt_tokens: where the backend told the prompt's size as a number of its own (llama.cpp).
     :ivar context_window: likewise the window, in tokens.
+    :ivar answered: the status of the response, whatever its body meant; 0 where that is not known.
+    :ivar page: the title of the web page that the body was, maybe empty; None where it was none.
     """
 
     status: int
@@ -51,6 +53,8 @@ class UpstreamFailure:
     request_id: str = ""
     prompt_tokens: int | None = None
     context_window: int | None = None
+    answered: int = 0
+    page: str | None = None
 
 
 def from_response(
@@ -65,12 +69,16 @@ def from_response(
 
 def from_error(value: object, *, decode: Decode, status: int = 200) -> UpstreamFailure:
     """Read a decoded error object, or the chunk or body around it. Never raises."""
-    return _failure(status, error_bodies.read(value, decode), {}, 0.0)
+    match value:
+        case {"error": str(text), **rest} if not rest:
+            return _failure(status, error_bodies.of_text(text), {}, 0.0)
+        case _:
+            return _failure(status, error_bodies.read(value, decode), {}, 0.0)
 
 
 def _failure(status: int, said: Said, headers: Mapping[str, str], now: float) -> UpstreamFailure:
     """Put together what the body and the head say."""
-    status = _meant_status(said) if status < _FIRST_FAILED_STATUS else status
+    answered, status = status, _meant_status(said) if status < _FIRST_FAILED_STATUS else status
     asked = waits.in_headers(status, headers, now=now)
     asked = said.retry_after if asked is None else asked
     return UpstreamFailure(
@@ -82,6 +90,8 @@ def _failure(status: int, said: Said, headers: Mapping[str, str], now: float) ->
         request_id=line(next(filter(None, map(headers.get, _ID_HEADERS)), said.request_id), MOST_WORD),
         prompt_tokens=said.prompt_tokens,
         context_window=said.context_window,
+        answered=answered,
+        page=said.page,
     )
 
 
@@ -90,6 +100,7 @@ _ID_HEADERS = ("x-request-id", "request-id", "x-generation-id")  # the last is O
 _FIRST_FAILED_STATUS = 300
 _STATUSES = range(400, 600)
 _UNTOLD_STATUS = 502
+_NO_MESSAGE = "(no message)"
 # Names that servers give to an error inside a stream, where there is no status (OpenAI and Azure, Anthropic, Google,
 # vLLM, Moonshot, DashScope, LiteLLM).
 _STATUS_BY_NAME = {
@@ -149,11 +160,22 @@ class _Case:
     model: str
     forwarded: bool
     said: str
+    url: str
+    scrub: Scrub
 
     @property
     def blame(self) -> str:
-        """Name the backend and what it answered."""
+        """Name the backend and what it answered; of one that answered 200 nothing else is said."""
+        if 0 < self.failure.answered < _FIRST_FAILED_STATUS:
+            if self.said == _NO_MESSAGE:
+                return f"backend {self.backend!r} sent something that is no chat completion, without a word of why"
+            return f"backend {self.backend!r} reported an error inside its answer: {self.said}"
         return f"backend {self.backend!r} answered {self.failure.status}: {self.said}"
+
+    @property
+    def place(self) -> str:
+        """Name the address that was asked."""
+        return self.url or f"the url of backend {self.backend!r}"
 
     def wait(self, default: float | None = None) -> float | None:
         """Give the seconds to tell the client."""
@@ -162,18 +184,34 @@ class _Case:
 
 
 def to_client(
-    failure: UpstreamFailure, *, backend: str, model: str, forwarded: bool, scrub: Scrub, names: Collection[str] = ()
+    failure: UpstreamFailure,
+    *,
+    backend: str,
+    model: str,
+    forwarded: bool,
+    scrub: Scrub,
+    names: Collection[str] = (),
+    url: str = "",
 ) -> errors.BridgeError:
-    """Say a failure in the client's terms (design 6).
+    """Say a failure in the client's terms.
 
     :param model: the name that the client asked for.
     :param forwarded: the refused credential was the client's own, not the bridge's.
     :param scrub: applied to everything that the client will read.
     :param names: of the configuration, which are no credentials although they may look like some.
+    :param url: the address that was asked, without what is secret in it.
     """
-    told = failure.message or failure.code or failure.type or "(no message)"
+    told = failure.message or failure.code or failure.type or _NO_MESSAGE
     said = redact(scrub(told), (backend, model, *names))
-    case = _Case(failure=failure, backend=scrub(backend), model=scrub(model), forwarded=forwarded, said=said)
+    case = _Case(
+        failure=failure,
+        backend=scrub(backend),
+        model=scrub(model),
+        forwarded=forwarded,
+        said=said,
+        url=scrub(url),
+        scrub=scrub,
+    )
     tell = next((tell for applies, tell in _RULES if applies(failure)), _refused)
     return tell(case)
 
@@ -205,9 +243,28 @@ def _not_found(case: _Case) -> errors.BridgeError:
     """Clients show every 404 as a trouble with the model, so the text says what to set."""
     return errors.NotFound(
         f"model: {case.model} is unknown to backend {case.backend!r} ({case.said}). Name a model that it has in "
-        f"[route:default] of the bridge's configuration, or in ANTHROPIC_MODEL; if the name is right, check the "
-        f"backend's url",
+        f"[route:default] of the bridge's configuration, or in ANTHROPIC_MODEL",
         should_retry=False,
+    )
+
+
+def _misaddressed(case: _Case) -> errors.BridgeError:
+    """Something answers at the url, but no chat completions: never the model's fault, and no retry helps."""
+    failure = case.failure
+    if failure.page is None:
+        answered = f"{failure.answered}: {case.said}"
+    else:
+        title = redact(case.scrub(failure.page))
+        page = f"with a web page{f' ({title})' if title else ''}, not with JSON"
+        answered = page if failure.answered < _FIRST_FAILED_STATUS else f"{failure.answered} {page}"
+    return errors.UpstreamMisaddressed(
+        f"{case.place} answered {answered}. The url of backend {case.backend!r} is wrong", should_retry=False
+    )
+
+
+def _wants_tls(case: _Case) -> errors.BridgeError:
+    return errors.UpstreamMisaddressed(
+        f"{case.place} speaks TLS: the url of backend {case.backend!r} has to begin with https://", should_retry=False
     )
 
 
@@ -284,9 +341,45 @@ _NO_SUCH_MODEL = (
 )
 # Groq's codes for what it could make no call or message of: the model may well write better next time.
 _MISWRITTEN = r"\b(?:tool_use_failed|output_parse_failed)\b"
+# Servers behind TLS that are asked without: nginx, Go's, Apache.
+_WANTS_TLS = r"plain http request was sent to https port|http request to an https server|plain http to an ssl-enabled"
+# What servers say of a path that they do not have. Where a name is known to be meant instead, "model" is in the words.
+_NO_SUCH_PATH = (
+    r"cannot post /|no route\b|route not found|no such (?:route|path|endpoint)|unknown (?:request )?url|unknown_url"
+    r"|invalid url|unexpected endpoint|unknown endpoint|404 page not found|method not allowed"
+)
+_NOT_FOUND_ALONE = r"\W*(?:404)?\W*(?:(?:page|file|resource|route|endpoint|path|url)\W+)?(?:not found)?\W*"
+# A proxy's page for a server that is down, whatever status it goes with.
+_DOWN = r"\b50[0-9]\b|\b52[0-9]\b|bad gateway|service unavailable|temporarily unavailable|maintenance|gateway time"
 _LOADING = r"loading (?:the )?model|model is (?:currently |still )?loading|still (?:loading|starting)"
 
+_no_such_path = re.compile(_NO_SUCH_PATH, re.IGNORECASE).search
+_not_found_alone = re.compile(_NOT_FOUND_ALONE, re.IGNORECASE).fullmatch
+_down = re.compile(_DOWN, re.IGNORECASE).search
+
+
+def _is_misaddressed(failure: UpstreamFailure) -> bool:
+    """Tell whether the path is what there is not: a page is there, or the server says so, or says nothing at all."""
+    told = f"{failure.code} {failure.type} {failure.message}"
+    named = "model" in told.lower()
+    match failure.answered:
+        case 405:
+            return True  # every chat completions endpoint takes POST
+        case 404 if failure.page is None:
+            return not named and bool(_no_such_path(told) or _not_found_alone(failure.message))
+        case 404:
+            return True
+        case 200 if failure.page is None:
+            return not named and bool(_no_such_path(told))
+        case 200:
+            return not _down(failure.message)
+        case _:
+            return False
+
+
 _RULES: tuple[tuple[Callable[[UpstreamFailure], bool], Callable[[_Case], errors.BridgeError]], ...] = (
+    (_is_misaddressed, _misaddressed),
+    (_saying(_WANTS_TLS, 400), _wants_tls),
     (_status(402), _billing_refused),
     (_saying(_NO_CREDIT, 400, 401, 403, 429), _billing_refused),
     (_status(401), _credential_refused),

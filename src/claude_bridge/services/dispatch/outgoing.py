@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from claude_bridge.config.dialects import key_header
-from claude_bridge.config.schema import Limits
+from claude_bridge.config.schema import Backend, Limits
 from claude_bridge.core.anthropic import MessagesRequest
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.reader import Reader
@@ -19,6 +19,11 @@ from claude_bridge.services.interfaces import UpstreamRequest
 IDLE_WITH_TOOLS: Final = 600.0
 IDLE: Final = 300.0
 """Seconds of silence inside an answer: long tool calls arrive from some servers as one piece after minutes."""
+
+
+def completions_url(backend: Backend) -> str:
+    """Return the address that a backend is asked at."""
+    return f"{backend.url}/chat/completions"
 
 
 def upstream_request(
@@ -37,7 +42,7 @@ def upstream_request(
     headers.update((name.lower(), (name, value)) for name, value in backend.headers)
     return UpstreamRequest(
         backend=backend,
-        url=f"{backend.url}/chat/completions",
+        url=completions_url(backend),
         headers=tuple(headers.values()),
         body=sent.body,
         first_byte_timeout=backend.first_byte_timeout,

@@ -16,6 +16,7 @@ from claude_bridge.config.secret import Secret
 from claude_bridge.core.dialect import Dialect
 from claude_bridge.core.errors import NotFound
 from claude_bridge.core.facts import plain_model
+from claude_bridge.core.faults.names import listed, nearest
 from claude_bridge.core.target import Target, as_fields
 from claude_bridge.services.detection import Detection
 from claude_bridge.services.dispatch.credentials import HOME, for_list
@@ -116,15 +117,24 @@ class Planner:
         backends = self._config.backends
         backend = backends.get(HOME) or (next(iter(backends.values())) if len(backends) == 1 else None)
         if backend is None:
+            near = self._near(name, credential)
             raise NotFound(
                 f"model: {name} is not configured, and with several backends nothing says where it goes: name one of "
-                "the configured models in ANTHROPIC_MODEL, or give `[route:default]` a model",
+                f"the configured models in ANTHROPIC_MODEL, or give `[route:default]` a model{near}",
                 should_retry=False,
             )
         # `_listed` has just asked, and waited as long as anybody should
         models = self._lists.known(backend, for_list(self._config, backend, credential))
         only = models[0] if len(models) == 1 else None
         return await self._at(backend, only.id if only is not None else name, shown, only, credential)
+
+    def _near(self, name: str, credential: Secret | None) -> str:
+        """Say which names there are that are like one that nobody knows."""
+        names = dict.fromkeys(self._config.models)
+        for backend in self._config.backends.values():
+            known = self._lists.known(backend, for_list(self._config, backend, credential))
+            names.update(dict.fromkeys(f"{backend.name}/{model.id}" for model in known))
+        return f". There are {listed(nearest(name, names), len(names))}" if names else ""
 
     async def _of(self, model: Model, shown: str, credential: Secret | None) -> Choice:
         return await self._sent(self._config.backends[model.backend], model, shown, credential)

@@ -39,7 +39,8 @@ from claude_bridge.services.dispatch.attempt import Attempt
 from claude_bridge.services.dispatch.books import Books
 from claude_bridge.services.dispatch.credentials import UpstreamCredential, for_backend
 from claude_bridge.services.dispatch.detours import Detour, detours
-from claude_bridge.services.dispatch.outgoing import reader, upstream_request
+from claude_bridge.services.dispatch.hints import Hints
+from claude_bridge.services.dispatch.outgoing import completions_url, reader, upstream_request
 from claude_bridge.services.dispatch.plan import Choice, Plan, Planner
 from claude_bridge.services.dispatch.prompt import Prompt
 from claude_bridge.services.dispatch.remedy import Tries, missing_capability, remedy
@@ -56,9 +57,12 @@ from claude_bridge.services.interfaces import (
 )
 from claude_bridge.services.learned import Learned
 from claude_bridge.services.pace import Pace
+from claude_bridge.services.question import shown
 from claude_bridge.services.windows import WindowWarnings
 
 T = TypeVar("T")
+
+_OK: Final = 200
 
 _log = Logger()
 
@@ -77,6 +81,7 @@ class Services:
     documents: Documents
     windows: WindowWarnings
     pace: Pace
+    hints: Hints
     search: SearchEngine | None
     seconds: Callable[[], float]
     unix_time: Callable[[], float]
@@ -220,7 +225,13 @@ class Run:
         if error is None:
             return
         self._attempt_over(error.outcome, self._downstream.usage, error)
-        self._fail_over(error)
+        hint = None
+        if isinstance(outcome, UpstreamFailure) and not (self._choices and isinstance(error, UpstreamError)):
+            hint = self._services.hints.of(error, choice, self._credential)
+        if hint is None:
+            self._fail_over(error)
+        else:
+            self._wait_for(hint, self._fail_over)
 
     def _is_worth_asking_again(self, finished: Finished) -> bool:
         """Try once more after an answer with nothing in it, for which nobody gave a reason."""
@@ -449,6 +460,7 @@ class Run:
             forwarded=self._upstream is not None and self._upstream.forwarded,
             scrub=self._scrub,
             names=services.redactor.words,
+            url=shown(completions_url(choice.backend)),
         )
 
     def _told(self, failure: UpstreamFailure, target: Target, sent: Translation) -> str:
@@ -573,7 +585,9 @@ def _words(failure: UpstreamFailure) -> str:
 def _kind(failure: UpstreamFailure, quotations: Quotations) -> str:
     """Say what a refusal was without its sentence: by status, and by type and code if these quote nothing either."""
     words = _words(failure)
-    return f"the backend said {failure.status} {'' if quotations.quotes(words) else words}".rstrip()
+    inside = failure.answered == _OK
+    said = "reported an error inside its answer" if inside else f"said {failure.status}"
+    return f"the backend {said} {'' if quotations.quotes(words) else words}".rstrip()
 
 
 def _shows(choice: Choice, asked: MessagesRequest) -> bool:

@@ -1,0 +1,130 @@
+"""Where the API of a server may be, when what is configured is not the way to it.
+
+Nothing is decided here and no request is sent elsewhere: lists of models are asked for at the usual places of the same
+server, so that whoever set the url wrong can be told the right one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from attrs import define, field, frozen
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+
+from claude_bridge.config.schema import Backend
+from claude_bridge.config.secret import Secret
+from claude_bridge.services.interfaces import UpstreamClient
+from claude_bridge.services.models import MAX_BODY, Decode, read_models
+from claude_bridge.services.question import Asker, Reply, address, shown
+
+MEMORY_SECONDS: Final = 60.0
+"""A backend is asked no more often: its url is set right by hand."""
+
+WAIT_SECONDS: Final = 2.0
+"""A client waits for this with an error that would else be there at once."""
+
+PLACES: Final = ("models", "/v1/models", "/api/models", "/api/v1/models", "/openai/v1/models")
+"""Lists that may be there: beside the configured url, at most servers, Open WebUI's, OpenRouter's, Groq's."""
+
+_LIST: Final = "/models"
+_CREDENTIAL_WANTED: Final = frozenset({401, 403})
+
+
+@frozen
+class Found:
+    """What one place says."""
+
+    url: str
+    reply: Reply
+    models: int
+
+    @property
+    def base(self) -> str:
+        """The url that a backend would have to have."""
+        return self.url.removesuffix(_LIST)
+
+    def __str__(self) -> str:
+        """Say what is there."""
+        if self.models:
+            return f"GET {self.url} lists {self.models} model{'s' if self.models > 1 else ''}"
+        if self.reply.good:
+            return f"GET {self.url} gives no list of models either"
+        if self.reply.status:
+            return f"GET {self.url} answers {self.reply.status}"
+        return f"GET {self.url} does not answer"
+
+
+@define
+class _Look:
+    """One look at all places of a backend.
+
+    :ivar at: clock seconds of its beginning.
+    :ivar told: what came of it, None before.
+    """
+
+    at: float
+    told: str | None = None
+    waiting: list[Deferred[str]] = field(factory=list)
+
+
+@define(eq=False)
+class Signposts:
+    """Looks at servers; implements `claude_bridge.services.interfaces.Signposts`."""
+
+    _client: UpstreamClient
+    _clock: IReactorTime
+    _decode: Decode
+    _looks: dict[str, _Look] = field(factory=dict, init=False)
+
+    def look(self, backend: Backend, credential: Secret | None) -> Deferred[str]:
+        """Give a sentence about what is where, at most a minute old. It never fails but by being cancelled."""
+        now = self._clock.seconds()
+        look = self._looks.get(backend.name)
+        if look is None or now - look.at >= MEMORY_SECONDS:
+            look = self._looks[backend.name] = _Look(now)
+            self._ask(look, backend, credential)
+        if look.told is not None:
+            return succeed(look.told)
+        waiter: Deferred[str] = Deferred(look.waiting.remove)
+        look.waiting.append(waiter)
+        return waiter
+
+    def _ask(self, look: _Look, backend: Backend, credential: Secret | None) -> None:
+        """Ask all places at once."""
+        asker = Asker(client=self._client, clock=self._clock, seconds=WAIT_SECONDS, most=MAX_BODY)
+        places = {shown(address(backend.url, path)): path for path in reversed(PLACES)}
+        urls = list(dict.fromkeys(shown(address(backend.url, path)) for path in PLACES))
+        found: dict[str, Found] = {}
+
+        def asked(url: str) -> Callable[[Reply], None]:
+            def replied(reply: Reply) -> None:
+                models = read_models(reply.body, self._decode) if reply.good else None
+                found[url] = Found(url, reply, len(models or ()))
+                if len(found) == len(urls):
+                    look.told = _sentence([found[each] for each in urls])
+                    waiting, look.waiting = look.waiting, []
+                    for waiter in waiting:
+                        waiter.callback(look.told)
+
+            return replied
+
+        for url in urls:
+            asker.ask(backend, credential, places[url], asked(url))
+
+
+def _sentence(found: list[Found]) -> str:
+    """Say which url would be the right one, as far as that can be told."""
+    own, *others = found
+    if own.models:
+        return f"{own}, so chat completions may be what this server has not"
+    for place in others:
+        if place.models:
+            return f"{place}: set `url = {place.base}`"
+    for place in others:
+        if place.reply.status in _CREDENTIAL_WANTED:
+            return f"{place}, as an API does: perhaps `url = {place.base}`"
+    if others:
+        return f"{others[0]}: is it the right server?"
+    return f"{own}: is it the right server?"
