@@ -28,19 +28,20 @@ class Bounds:
     max_schema_nodes: int = 100_000
     max_images: int = 1_000
 
-    def check(self, field: str, what: str, count: int, key: str) -> None:
-        """Raise `InvalidRequest` if there are more than the option ``key`` allows."""
-        limit: int = getattr(self, key)
-        if count > limit:
-            raise InvalidRequest(f"{field}: at most {limit} {what} are accepted here ({key} in [limits])")
+    def excess(self, field: str, what: str, key: str) -> InvalidRequest:
+        """Return the error for more than the option ``key`` allows."""
+        return InvalidRequest(f"{field}: at most {getattr(self, key)} {what} are accepted here ({key} in [limits])")
 
     def check_request(self, request: MessagesRequest, body_bytes: int) -> None:
         """Raise `InvalidRequest` for too many messages, tools or nodes of their schemas."""
-        self.check("messages", "messages", len(request.messages), "max_messages")
-        self.check("tools", "tools", len(request.tools or ()), "max_tools")
+        if len(request.messages) > self.max_messages:
+            raise self.excess("messages", "messages", "max_messages")
+        if request.tools and len(request.tools) > self.max_tools:
+            raise self.excess("tools", "tools", "max_tools")
         if body_bytes > SMALLEST_NODE * self.max_schema_nodes:  # a smaller body cannot hold so many
             nodes = sum(bytes(tool.input_schema).count(b"{") for tool in request.tools or ())
-            self.check("tools", "JSON objects in their schemas", nodes, "max_schema_nodes")
+            if nodes > self.max_schema_nodes:
+                raise self.excess("tools", "JSON objects in their schemas", "max_schema_nodes")
 
 
 SMALLEST_NODE: Final = 2

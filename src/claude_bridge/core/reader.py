@@ -259,18 +259,24 @@ class Reader:
         if chunk.usage and _counts(chunk.usage):
             self._usage = chunk.usage
             self._ends_with_usage = self._content_seen and not chunk.choices
+        if chunk.prompt_progress or chunk.timings or chunk.x_groq:
+            self._counted_elsewhere(chunk, events)
+        if chunk.choices:
+            self._ends_with_usage = False
+            if len(chunk.choices) > 1:
+                _limit(chunk.choices, weight.MOST_CHOICES, "choices")
+            for choice in chunk.choices:
+                if not choice.index:
+                    self._choice(choice, events)
+
+    def _counted_elsewhere(self, chunk: Chunk, events: list[Event]) -> None:
+        """Take counts that llama.cpp and Groq have in fields of their own."""
         if chunk.prompt_progress and _counts(chunk.prompt_progress):
             self._progress(chunk.prompt_progress, events)
         if chunk.timings and _counts(chunk.timings):
             self._timings = chunk.timings
         if chunk.x_groq and _counts(chunk.x_groq):
             self._read_groq(chunk.x_groq)
-        if chunk.choices:
-            self._ends_with_usage = False
-            _limit(chunk.choices, weight.MOST_CHOICES, "choices")
-            for choice in chunk.choices:
-                if not choice.index:
-                    self._choice(choice, events)
 
     def _prompt_counted(self, raw: wire.Raw, events: list[Event]) -> None:
         """Tell the prompt's length where the first chunk has it (vLLM's ``continuous_usage_stats``)."""
@@ -315,7 +321,8 @@ class Reader:
         if reasoning:
             events.append(ReasoningDelta(reasoning))
         if self._keeper is not None:
-            _limit(delta.reasoning_details or (), weight.MOST_PARTS, "details of reasoning")
+            if delta.reasoning_details:
+                _limit(delta.reasoning_details, weight.MOST_PARTS, "details of reasoning")
             self._keep(self._keeper, delta, events)
         content = delta.content
         if content:
@@ -349,9 +356,10 @@ class Reader:
         self._prose.interrupt(events)
         self._content_seen = True
         self._listed = self._listed or bool(delta.tool_calls)
-        if delta.tool_calls:
+        beside: set[int] | None = None
+        if delta.tool_calls and len(delta.tool_calls) > 1:
             _limit(delta.tool_calls, weight.MOST_PARTS, "fragments of calls")
-        beside = set[int]() if delta.tool_calls and len(delta.tool_calls) > 1 else None
+            beside = set()
         for call in delta.tool_calls or ():
             if self._keeper is not None:
                 self._carry(self._keeper.before_call(call), events)

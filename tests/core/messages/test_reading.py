@@ -15,7 +15,7 @@ from tests.core.asking import IMAGE, asked, assistant, body, refusal, result, te
 
 def texts(reading: Reading) -> list[list[str]]:
     """Return the texts of each message."""
-    return [[piece.text for piece in entry.pieces if isinstance(piece, TextPart)] for entry in reading.entries]
+    return [[piece.text for piece in pieces if isinstance(piece, TextPart)] for _, pieces in reading.entries]
 
 
 class ReadingTests:

@@ -59,7 +59,7 @@ def usage(raw: Mapping[str, Any], *, apart: bool = False) -> Usage | None:
     read = _first(
         _count(details, "cached_tokens"), _count(raw, "prompt_cache_hit_tokens"), _count(raw, "cached_tokens")
     )
-    written = _first(*(_count(details, name) for name in WRITTEN))
+    written = next((_count(details, name) or 0 for name in WRITTEN if name in details), 0)
     if apart:
         prompt += read if read > prompt else 0
         completion, thinking = _with_reasoning(_count(raw, "total_tokens"), prompt, completion, thinking)

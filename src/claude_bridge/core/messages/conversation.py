@@ -78,13 +78,13 @@ def read(request: MessagesRequest, policy: SystemMessages, *, strip_attribution:
     """
     reading = reading_of(request).whole()
     merging = _Merging(policy)
-    for index, entry in enumerate(reading.entries):
-        if entry.role != "system":
-            merging.add(entry.role, entry.pieces)
+    for index, (role, pieces) in enumerate(reading.entries):
+        if role != "system":
+            merging.add(role, pieces)
         elif policy == "reject":
             raise rejected("mid_conv_system", f"messages.{index}.role: Input should be 'user' or 'assistant'")
         else:
-            merging.add_system(_without_attribution(entry.pieces) if strip_attribution else entry.pieces)
+            merging.add_system(_without_attribution(pieces) if strip_attribution else pieces)
     turns = merging.settled()
     return Conversation(turns, reading.loaded, reading.removed, reading.defined, merging.leading, reading.carried)
 

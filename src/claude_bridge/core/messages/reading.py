@@ -25,12 +25,8 @@ STEP: Final = 1000
 _ROLES: Final = frozenset({"user", "assistant", "system"})
 
 
-@define
-class Entry:
-    """One message."""
-
-    role: str
-    pieces: list[Piece]
+Entry = tuple[str, list[Piece]]
+"""One message: its role, and what it says."""
 
 
 @define
@@ -54,16 +50,15 @@ class Reading:
 
         Raises `WireError` with the path of what is malformed, `InvalidRequest` for more than the bounds allow.
         """
-        messages, entries, blocks = self._messages, self.entries, self._blocks
+        messages, entries, blocks, bounds = self._messages, self.entries, self._blocks, self._bounds
         enough = blocks.count + len(entries) + STEP
-        while len(entries) < len(messages) and blocks.count + len(entries) < enough:
-            index = len(entries)
-            message = messages[index]
-            if message.role not in _ROLES:
-                raise wire.WireError(f"messages.{index}.role: Input should be 'user', 'assistant' or 'system'")
-            self._read(message, f"messages.{index}.content")
-        self._bounds.check("messages", "content blocks", blocks.count, "max_blocks")
-        self._bounds.check("messages", "images and documents", len(self.media), "max_images")
+        for index in range(len(entries), len(messages)):
+            if blocks.count + index >= enough or not self._read(messages[index], index):
+                break
+        if blocks.count > bounds.max_blocks:
+            raise bounds.excess("messages", "content blocks", "max_blocks")
+        if len(blocks.media) > bounds.max_images:
+            raise bounds.excess("messages", "images and documents", "max_images")
         return len(entries) == len(messages)
 
     def whole(self) -> Reading:
@@ -115,24 +110,32 @@ class Reading:
         """Return the number of blocks so far."""
         return self._blocks.count
 
-    def _read(self, message: InputMessage, path: str) -> None:
-        """Read a message, or of a long one the next part; a message that was read lets go of its bytes."""
-        content, blocks, part = message.content, self._blocks, self._pieces
-        assistant = message.role == "assistant"
+    def _read(self, message: InputMessage, index: int) -> bool:
+        """Read a message, or of a long one the next part, and return whether that was all of it.
+
+        A message that was read lets go of its bytes.
+        """
+        role, content, blocks = message.role, message.content, self._blocks
+        if role not in _ROLES:
+            raise wire.WireError(f"messages.{index}.role: Input should be 'user', 'assistant' or 'system'")
+        path, assistant = f"messages.{index}.content", role == "assistant"
+        if type(content) is not list:
+            self.entries.append((role, blocks.read(content, path)))
+            return True
         media = len(blocks.media)
-        if type(content) is list and len(content) > STEP:
-            first, self._next = self._next, self._next + STEP
-            part += blocks.read(content[first : self._next], path, assistant, first)
-            if self._next < len(content):
-                return
-            pieces, self._pieces, self._next = part, [], 0
-        else:
+        if len(content) <= STEP:
             pieces = blocks.read(content, path, assistant)
-        self.entries.append(Entry(message.role, pieces))
-        if type(content) is list:
-            message.content = []
+        else:
+            first, self._next = self._next, self._next + STEP
+            self._pieces += blocks.read(content[first : self._next], path, assistant, first)
+            if self._next < len(content):
+                return False
+            pieces, self._pieces, self._next = self._pieces, [], 0
+        self.entries.append((role, pieces))
+        message.content = []
         if assistant:  # whose pictures a model cannot be given: a note stands for them
             del blocks.media[media:]
+        return True
 
 
 def begin(request: MessagesRequest, bounds: Bounds, *, marked: bool) -> None:

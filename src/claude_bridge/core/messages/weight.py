@@ -36,8 +36,8 @@ def weight(request: MessagesRequest) -> int | None:
     if not isinstance(reading, Reading) or len(reading.entries) < len(request.messages):
         return None
     total = MESSAGE * len(reading.entries)
-    for entry in reading.entries:
-        total += _size(entry.pieces)
+    for _, pieces in reading.entries:
+        total += _size(pieces)
     if isinstance(request.system, str):
         total += _size(request.system)
     return total + sum(_size(tool.description) for tool in request.tools or ())
