@@ -26,8 +26,8 @@ was received may always become an exchange."""
 AT_EASE: Final = 4
 """Below this part of the bound nobody is weighed: what is held is at most so many times what was counted."""
 
-WEIGHED: Final = 8
-"""Exchanges that are weighed at once, of which each may take 20 ms."""
+WEIGHED: Final = 2
+"""Exchanges that are weighed at once: one of as many blocks as are allowed takes 30 ms."""
 
 GRACE: Final = 30.0
 """Seconds over which the rate of a body is averaged: a network may be gone for as long without anybody's fault."""
