@@ -93,9 +93,9 @@ class ArgumentsFilterTests:
                     *('"a\nb"', '"\t\x01\\\\"', '"\\"{"', "\n  ", "é" * 300, '{"a":{"b":{"c":[' * 12, "]}}}" * 12),
                 ]
             ),
-            max_size=12,
+            max_size=8,
         ),
-        st.integers(1, 40),
+        st.integers(1, 10),
         st.data(),
     )
     def test_long_as_short(self, parts: list[str], times: int, data: st.DataObject) -> None:
