@@ -46,7 +46,7 @@ class ReadingTests:
         reading = reading_of(whole)
 
         assert reading_of(whole) is reading.whole()
-        assert [message.content for message in whole.messages] == [[]]
+        assert [message.content for message in whole.messages] == [""]
         assert request.translate(whole, Target(model="m")).body == request.translate(whole, Target(model="m")).body
 
     def test_path_in_a_later_part(self) -> None:

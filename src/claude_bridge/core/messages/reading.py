@@ -118,23 +118,29 @@ class Reading:
         role, content, blocks = message.role, message.content, self._blocks
         if role not in _ROLES:
             raise wire.WireError(f"messages.{index}.role: Input should be 'user', 'assistant' or 'system'")
-        path, assistant = f"messages.{index}.content", role == "assistant"
-        if type(content) is not list:
-            self.entries.append((role, blocks.read(content, path)))
-            return True
-        media = len(blocks.media)
-        if len(content) <= STEP:
-            pieces = blocks.read(content, path, assistant)
+        path = f"messages.{index}.content"
+        if type(content) is list and len(content) > STEP:
+            return self._read_part(message, content, path)
+        if role == "assistant":
+            media = len(blocks.media)
+            pieces = blocks.read(content, path, True)
+            del blocks.media[media:]  # no model can be given an assistant's pictures: a note stands for them
         else:
-            first, self._next = self._next, self._next + STEP
-            self._pieces += blocks.read(content[first : self._next], path, assistant, first)
-            if self._next < len(content):
-                return False
-            pieces, self._pieces, self._next = self._pieces, [], 0
+            pieces = blocks.read(content, path)
         self.entries.append((role, pieces))
-        message.content = []
-        if assistant:  # whose pictures a model cannot be given: a note stands for them
-            del blocks.media[media:]
+        message.content = ""
+        return True
+
+    def _read_part(self, message: InputMessage, content: list[wire.Raw], path: str) -> bool:
+        assistant, media = message.role == "assistant", len(self._blocks.media)
+        first, self._next = self._next, self._next + STEP
+        self._pieces += self._blocks.read(content[first : self._next], path, assistant, first)
+        if assistant:
+            del self._blocks.media[media:]
+        if self._next < len(content):
+            return False
+        self.entries.append((message.role, self._pieces))
+        self._pieces, self._next, message.content = [], 0, ""
         return True
 
 
