@@ -590,8 +590,8 @@ class ReaderBoundsTests:
         [
             (called_with(b'{"a":[' + b'{"b":[]},' * 60_000 + b"1]}"), "more than 100000 values in one event"),
             (b'data: {"choices":[' + b'{"index":1},' * 60_000 + b"{}]}\n\n", "more than 100000 values"),
-            (b'data: {"choices":[' + b'{"index":1},' * 17 + b"{}]}\n\n", "more than 16 choices"),
-            (b'data: {"choices":[' + b'{"index":"1"},' * 17 + b"{}]}\n\n", "more than 16 choices"),
+            (b'data: {"choices":[' + b'{"index":1},' * 9 + b"{}]}\n\n", "more than 8 choices"),
+            (b'data: {"choices":[' + b'{"index":"1"},' * 9 + b"{}]}\n\n", "more than 8 choices"),
             (delta_of("content", b'{"text":"x"}', 1001), "more than 1000 parts"),
             (delta_of("content", b'{"text":"x"}', 1001).replace(b'"choices"', b'"model":1,"choices"'), "1000 parts"),
             (delta_of("thinking_blocks", b"{}", 1001), "more than 1000 blocks of thinking"),

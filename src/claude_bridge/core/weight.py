@@ -16,7 +16,7 @@ SMALL: Final = 64 * 1024
 """Bytes that are not looked at: the values in them are no more than 32,768."""
 
 
-MOST_CHOICES: Final = 16
+MOST_CHOICES: Final = 8
 """Choices in one piece: we ask for one, and only the first is read. Each takes some microseconds, as all below."""
 
 MOST_PARTS: Final = 1000
