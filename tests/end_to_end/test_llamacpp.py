@@ -191,11 +191,11 @@ class DetectionTests:
         assert await first.stop() in {0, -15}
 
         second = await start_daemon(config=config)
+        client = client_of(reactor, second)
+        counted = (await client.post(COUNT, {"model": "small", "messages": [CAPITAL]})).json["input_tokens"]
         (known,) = second.events("backend")
         assert known["dialect"] == "llamacpp"
         assert "found out earlier" in known["message"]
-        client = client_of(reactor, second)
-        counted = (await client.post(COUNT, {"model": "small", "messages": [CAPITAL]})).json["input_tokens"]
         reply = await client.post(MESSAGES, asked(model="small"), seconds=SECONDS)
         assert prompt_tokens(started_usage(reply.events)) == counted == prompt_tokens(final(reply.events)["usage"])
         assert second.events("dialect") == []
