@@ -289,8 +289,10 @@ class Run:
         """Start an attempt at the current choice. This is a top of the request: nothing escapes it."""
         try:
             choice = self._choice
-            if choice is not None and not (self._reads_documents(choice) or self._shapes_schemas(choice)):
-                self._attempt_at(choice)
+            if choice is not None and not self._reads_documents(choice):
+                target = self._applied(choice)
+                if not self._shapes_schemas(choice, target):
+                    self._attempt_at(choice, target)
         except BridgeError as error:
             self._attempt_over(error.outcome, None, error)
             self._fail_over(error)
@@ -329,9 +331,9 @@ class Run:
         self._wait_for(gatherResults(texts, consumeErrors=True), read)
         return True
 
-    def _shapes_schemas(self, choice: Choice) -> bool:
-        """Begin to shape the schemas of the tools, and tell whether that takes more than a moment."""
-        level = self._applied(choice).schema
+    def _shapes_schemas(self, choice: Choice, target: Target) -> bool:
+        """Begin to shape the schemas of the tools, and return whether that takes more than a moment."""
+        level = target.schema
         if level == "none" or level in self._shaped:
             return False
         self._shaped.add(level)
@@ -347,10 +349,9 @@ class Run:
         """Return the choice's target with all that was learned, in this request and before."""
         return self._tries.applied(self._services.learned.applied(choice.backend.name, choice.target))
 
-    def _attempt_at(self, choice: Choice) -> None:
-        self._reason = ""
+    def _attempt_at(self, choice: Choice, target: Target) -> None:
+        self._reason, self._target = "", target
         services, backend = self._services, choice.backend.name
-        target = self._target = self._applied(choice)
         self._prompt.check(backend, target)
         credential = for_backend(choice.backend, services.config.server.credentials, self._credential)
         estimate = self._prompt.estimate(backend, target)
