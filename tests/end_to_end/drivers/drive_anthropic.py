@@ -107,13 +107,7 @@ async def refused(model: str) -> driving.Outcome:
 
 def told(error: Any) -> driving.Outcome:
     """Describe what the SDK raised."""
-    response = getattr(error, "response", None)
-    return {
-        "kind": type(error).__name__,
-        "status": getattr(error, "status_code", None),
-        "message": str(error),
-        "retry_after": response.headers.get("retry-after") if response is not None else None,
-    }
+    return driving.described(error, error)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,17 @@ def weather(city: str) -> str:
     return f"{city}: 18 degrees"
 
 
+def described(error: Any, source: Any) -> Outcome:
+    """Describe an exception; ``source`` is the one of the official SDK that has the response."""
+    response = getattr(source, "response", None)
+    return {
+        "kind": type(error).__name__,
+        "status": getattr(error, "status_code", None),
+        "message": str(error),
+        "retry_after": response.headers.get("retry-after") if response is not None else None,
+    }
+
+
 def drive(scenarios: Mapping[str, Scenario], told: Callable[[Exception], Outcome]) -> None:
     """Go through the scenarios that the arguments name; ``told`` describes an exception."""
     asyncio.run(_drive(scenarios, told))
