@@ -2,7 +2,7 @@
 
 Looked for are the system's own ``python3`` and 3.11 to 3.14, on PATH and among pyenv's versions. The oldest and the
 newest run all unit tests, those between the tests of `QUICK` with few examples for each property. The Python that
-runs this module is left out: it has just run, or is about to run, everything.
+runs this module is left out: it has just run, or is about to run, everything. As many run at once as there are cores.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,9 +69,9 @@ def selections(versions: Iterable[Version], own: Version) -> dict[Version, tuple
     return {version: ALL if version in ends else QUICK for version in ordered if version != own}
 
 
-def run(interpreter: Path, version: Version, selection: tuple[str, ...]) -> bool:
-    """Run the tests in an environment of their own and tell whether they passed. Blocks for minutes."""
-    folder = CACHE / ".".join(map(str, version))
+def run(interpreter: Path, version: Version, selection: tuple[str, ...]) -> tuple[bool, str]:
+    """Run the tests in an environment of their own; return whether they passed, and the output. Blocks for minutes."""
+    folder = CACHE / _name(version)
     python = str(folder / "bin" / "python")
     commands = [
         [str(interpreter), "-m", "venv", str(folder)],
@@ -78,7 +79,22 @@ def run(interpreter: Path, version: Version, selection: tuple[str, ...]) -> bool
         [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *selection],
     ]
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder / "pycache")}
-    return all(subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0 for command in commands)
+    output = ""
+    for command in commands:
+        ended = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        output += ended.stdout
+        if ended.returncode:
+            return False, output
+    return True, output
 
 
 def main() -> int:
@@ -88,8 +104,24 @@ def main() -> int:
     chosen = selections(versions, own)
     for version, path in versions.items():
         what = "this one" if version == own else "all unit tests" if chosen[version] is ALL else "quick profile"
-        print(f"Python {'.'.join(map(str, version))} ({path}): {what}", flush=True)  # noqa: T201 - a command's output
-    return 0 if all(run(versions[version], version, selection) for version, selection in chosen.items()) else 1
+        _say(f"Python {_name(version)} ({path}): {what}")
+    passed = True
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        longest_first = sorted(chosen, key=lambda version: chosen[version] is not ALL)
+        running = {pool.submit(run, versions[version], version, chosen[version]): version for version in longest_first}
+        for ended in as_completed(running):
+            version_passed, output = ended.result()
+            passed = passed and version_passed
+            _say(f"-- Python {_name(running[ended])}:\n{output}")
+    return 0 if passed else 1
+
+
+def _name(version: Version) -> str:
+    return ".".join(map(str, version))
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - a command's output
 
 
 if __name__ == "__main__":

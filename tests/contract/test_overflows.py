@@ -81,23 +81,24 @@ def by_wording(wording: Wording) -> str:
 class WordingTests:
     """One server's words, whoever wraps them."""
 
-    @pytest.mark.parametrize("shape", SHAPES)
-    def test_shapes(self, wording: Wording, shape: str) -> None:
+    def test_shapes(self, wording: Wording) -> None:
         """In every shape and with every status that servers use, one true canonical text comes out, always the same."""
-        body = SHAPES[shape](wording.message)
-        texts = {told(answered(status, body)) for status in STATUSES}
-        (text,) = texts
-        assert text is not None
-        assert is_true(text), text
+        for shape, wrapped in SHAPES.items():
+            body = wrapped(wording.message)
+            texts = {told(answered(status, body)) for status in STATUSES}
+            assert len(texts) == 1, shape
+            text = texts.pop()
+            assert text is not None, shape
+            assert is_true(text), (shape, text)
 
-    @pytest.mark.parametrize("shape", SHAPES)
-    def test_without_status(self, wording: Wording, shape: str) -> None:
+    def test_without_status(self, wording: Wording) -> None:
         """An error in a body with status 200, or in the middle of a stream, is the same overflow."""
-        body = SHAPES[shape](wording.message)
-        whole = told(answered(200, body))
-        chunk = told(failures.from_error(body, decode=wire.decode))
-        assert whole is not None
-        assert whole == chunk == told(answered(400, body))
+        for shape, wrapped in SHAPES.items():
+            body = wrapped(wording.message)
+            whole = told(answered(200, body))
+            chunk = told(failures.from_error(body, decode=wire.decode))
+            assert whole is not None, shape
+            assert whole == chunk == told(answered(400, body)), shape
 
     def test_plain(self, wording: Wording) -> None:
         """Words that come as plain text, of which only the beginning is read, or in a proxy's page, are recognised."""
@@ -111,10 +112,11 @@ class WordingTests:
             answered(400, SHAPES["openai"](wording.message))
         )
 
-    @pytest.mark.parametrize("status", [401, 402, 403, 404, 429, 503, 529])
-    def test_other_statuses(self, wording: Wording, status: int) -> None:
+    def test_other_statuses(self, wording: Wording) -> None:
         """With a status that means something else it is not an overflow."""
-        assert told(answered(status, SHAPES["openai"](wording.message))) is None
+        body = SHAPES["openai"](wording.message)
+        statuses = (401, 402, 403, 404, 429, 503, 529)
+        assert [told(answered(status, body)) for status in statuses] == [None] * len(statuses)
 
 
 class NamedTests:
@@ -155,11 +157,11 @@ class NamedTests:
 class NearMissTests:
     """What only sounds like an overflow."""
 
-    @pytest.mark.parametrize("shape", SHAPES)
-    def test_shapes(self, message: str, shape: str) -> None:
+    def test_shapes(self, message: str) -> None:
         """It is not told as one, in whatever shape it comes: the client would throw a conversation away for nothing."""
-        body = SHAPES[shape](message)
-        assert [told(answered(status, body)) for status in (*STATUSES, 200)] == [None] * 5
+        for shape, wrapped in SHAPES.items():
+            body = wrapped(message)
+            assert [told(answered(status, body)) for status in (*STATUSES, 200)] == [None] * 5, shape
 
 
 class AnyTextTests:
