@@ -75,6 +75,7 @@ class Runtime:
     gatekeeper: Gatekeeper
     sweep: PeriodicSweep
     clock: IReactorTime
+    pace: Pace
     upstream: TreqUpstream
     lists: CachedModelLists
     detection: Detection
@@ -211,6 +212,7 @@ def build(
         gatekeeper=Gatekeeper(config, redactor.learn),
         sweep=sweep,
         clock=reactor,
+        pace=pace,
         upstream=upstream,
         lists=lists,
         detection=detection,

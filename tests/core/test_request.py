@@ -420,9 +420,11 @@ class RefusalTests:
         assert told_of(both) == "1\U0001f6002\\ud83d3\ufffd"
 
     def test_surrogates_in_large_bodies(self) -> None:
-        """Above 4 MB a broken escape is refused: looking for it would hold up everybody."""
-        large = body(user("@" + "x" * (4 << 20))).replace(b"@", b"\\ud83d")
-        assert "not valid JSON" in refusal_of(large)
+        """However large a conversation has become, half a character does not end it; what else is wrong is told."""
+        large = body(user("x" * (5 << 20) + "@")).replace(b"@", b"\\ud83d")
+        assert told_of(large)[-2:] == "x\ufffd"
+        assert "max_tokens" in refusal_of(large.replace(b"32000", b'"x"'))
+        assert "not valid JSON" in refusal_of(large[:-1])
 
 
 def told_of(raw: bytes) -> Any:

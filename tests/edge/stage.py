@@ -22,6 +22,7 @@ from claude_bridge.edge.gate import Gatekeeper
 from claude_bridge.edge.resource import Routes
 from claude_bridge.edge.site import BridgeRequest, BridgeSite
 from claude_bridge.services.dispatch.dispatcher import Dispatcher
+from claude_bridge.services.pace import Pace
 from claude_bridge.services.sweep import PeriodicSweep
 from claude_bridge.testing.fakes import FakeUpstreamClient, KeptRecords
 from tests.services.dispatch.stage import ONE, Stage, asking, configured
@@ -165,6 +166,7 @@ class Edge:
     clock: Clock = field(factory=Clock)
     sweep: PeriodicSweep = field(init=False)
     gatekeeper: Gatekeeper = field(init=False)
+    pace: Pace = field(init=False)
     site: BridgeSite = field(init=False)
     ready: bool = True
     random_bytes: RandomBytes = os.urandom
@@ -176,6 +178,7 @@ class Edge:
         self.stage = Stage(self.config, self.clock)
         self.sweep = PeriodicSweep(self.clock)
         self.gatekeeper = Gatekeeper(self.config)
+        self.pace = Pace(self.clock)
         resource = Routes(lambda: self).app().resource()
         self.site = BridgeSite(resource, lambda: self, self.clock, self.limits.keep_alive)
 

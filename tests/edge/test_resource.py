@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from claude_bridge.core.surrogates import STEP
 from claude_bridge.testing.fakes import FixedLists
 from tests.edge.stage import Edge
 from tests.services.dispatch.stage import HELLO, ONE, asking, configured, models
@@ -32,6 +33,24 @@ class MessagesTests:
         line.ask("POST", path, json.dumps(asking()).encode())
         edge.client.last.answer(*HELLO)
         assert line.answer().status == 200
+
+    @pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+    def test_half_a_character(self, path: str) -> None:
+        """A body that must be mended first is answered some turns later; a client may leave in between."""
+        edge = Edge()
+        line, left = edge.line(), edge.line()
+        body = json.dumps(asking(messages=[{"role": "user", "content": "x" * STEP + "@"}])).replace("@", "\\ud83d")
+        left.ask("POST", path, body.encode())
+        line.ask("POST", path, body.encode())
+        assert not edge.client.calls
+        left.leave()
+        edge.clock.pump([0] * 5)
+        if path == "/v1/messages":
+            assert json.loads(edge.client.last.request.body)["messages"][0]["content"][-2:] == "x\ufffd"
+            edge.client.last.answer(*HELLO)
+        assert line.answer().status == 200
+        assert len(edge.client.calls) == (path == "/v1/messages")
+        assert f"{path.removeprefix('/v1/messages').strip('/') or 'messages'} left" in edge.answers
 
     def test_stream_absent_means_json(self) -> None:
         """Who does not say `stream` gets one JSON object."""

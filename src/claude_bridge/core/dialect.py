@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Protocol
 
 from attrs import field, frozen
 
-from claude_bridge.core import wire
+from claude_bridge.core import weight, wire
 from claude_bridge.core.answer import finish
 from claude_bridge.core.events import Usage
 from claude_bridge.core.openai import ChatMessage, ChatRequest, Delta, StreamOptions, ToolCallDelta
@@ -171,8 +171,10 @@ class Generic:
         """Take the first field that has something: two that carry the same text count once."""
         text = delta.reasoning_content or delta.reasoning or delta.reasoning_text or delta.thinking
         if not text and delta.reasoning_details:
+            weight.limit(delta.reasoning_details, weight.MOST_PARTS, "details of reasoning")
             return "".join(_detail(raw) for raw in delta.reasoning_details)
         if not text and delta.thinking_blocks:
+            weight.limit(delta.thinking_blocks, weight.MOST_PARTS, "blocks of thinking")
             return "".join(_thinking(raw) for raw in delta.thinking_blocks)
         return text or ""
 

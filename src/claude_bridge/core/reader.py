@@ -7,7 +7,7 @@ cut (design 5). Within a chunk reasoning comes before text before tool calls.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping
 from typing import Any, Final
 
 from attrs import define, field
@@ -45,6 +45,9 @@ MAX_PLAIN: Final = 32 * 1024
 """Bytes that are kept of a body that is no event stream: room for the head of a proxy's error page."""
 
 _DONE: Final = b"[DONE]"
+_LONGEST_DONE: Final = 64
+"""Bytes of it with the white space around it: longer data need not be looked at twice."""
+
 _BEFORE_JSON: Final = b"\xef\xbb\xbf \t\r\n"
 _FIELDS: Final = (b":", b"data:", b"event:", b"id:", b"retry:")
 _ERROR_KEYS: Final = ("error", "errors", "detail", "message", "msg", "error_message", "error_msg")
@@ -197,42 +200,39 @@ class Reader:
 
     def _frames(self, frames: list[Frame], events: list[Event]) -> None:
         for name, data in frames:
-            if data == _DONE or data.strip() == _DONE:
+            if len(data) <= _LONGEST_DONE and data.strip() == _DONE:
                 self._end(events)
             else:
                 self._data(name, data, events)
             if self.done or self.failure is not None:
                 return
-            if self.late_failure is not None:
-                self._end(events)
-                return
 
     def _data(self, name: bytes, data: bytes, events: list[Event]) -> None:
         if data[:1] != b"{" and data.lstrip()[:1] not in (b"{", b"["):
-            self._skip(name, data)
+            self._skip(name, data, events)
             return
         if len(data) > weight.SMALL:
             _weigh(data)
         chunk = wire.decode_chunk(data)
-        failure = None
         if chunk.choices is None or chunk.error or name == b"error":
             failure = _reported_failure(chunk, name, data)
-        if failure is None:
-            self._chunk(chunk, events)
-        else:
-            self.data_event_seen = True
-            self._failed(failure)
+            if failure is not None:
+                self.data_event_seen = True
+                self._failed(failure, events)
+                return
+        self._chunk(chunk, events)
 
-    def _failed(self, failure: object) -> None:
+    def _failed(self, failure: object, events: list[Event]) -> None:
         """Take an error of the backend's; after the finish reason it costs no answer (seen at OpenRouter)."""
         if self.finish_seen:
             self.late_failure = failure
+            self._end(events)
         else:
             self.failure = failure
 
-    def _skip(self, name: bytes, data: bytes) -> None:
+    def _skip(self, name: bytes, data: bytes, events: list[Event]) -> None:
         if name == b"error":
-            self._failed({"error": data.decode("utf-8", "replace")})
+            self._failed({"error": data.decode("utf-8", "replace")}, events)
             return
         self._junk += bool(data.strip())
         if self._junk > MAX_JUNK:
@@ -264,7 +264,7 @@ class Reader:
         if chunk.choices:
             self._ends_with_usage = False
             if len(chunk.choices) > 1:
-                _limit(chunk.choices, weight.MOST_CHOICES, "choices")
+                weight.limit(chunk.choices, weight.MOST_CHOICES, "choices")
             for choice in chunk.choices:
                 if not choice.index:
                     self._choice(choice, events)
@@ -315,14 +315,12 @@ class Reader:
                 self.failure = {"error": {"message": f"the backend ended its answer with {self._finish!r}"}}
 
     def _delta(self, delta: Delta, events: list[Event]) -> None:
-        if delta.thinking_blocks:
-            _limit(delta.thinking_blocks, weight.MOST_PARTS, "blocks of thinking")
         reasoning = self.dialect.reasoning(delta)
         if reasoning:
             events.append(ReasoningDelta(reasoning))
         if self._keeper is not None:
             if delta.reasoning_details:
-                _limit(delta.reasoning_details, weight.MOST_PARTS, "details of reasoning")
+                weight.limit(delta.reasoning_details, weight.MOST_PARTS, "details of reasoning")
             self._keep(self._keeper, delta, events)
         content = delta.content
         if content:
@@ -358,7 +356,7 @@ class Reader:
         self._listed = self._listed or bool(delta.tool_calls)
         beside: set[int] | None = None
         if delta.tool_calls and len(delta.tool_calls) > 1:
-            _limit(delta.tool_calls, weight.MOST_PARTS, "fragments of calls")
+            weight.limit(delta.tool_calls, weight.MOST_PARTS, "fragments of calls")
             beside = set()
         for call in delta.tool_calls or ():
             if self._keeper is not None:
@@ -379,7 +377,7 @@ class Reader:
 
     def _parts(self, parts: list[wire.Raw], events: list[Event]) -> None:
         """Read content that is a list of parts: Mistral's thinking among text."""
-        _limit(parts, weight.MOST_PARTS, "parts")
+        weight.limit(parts, weight.MOST_PARTS, "parts")
         for raw in parts:
             part = wire.decode(raw)
             if isinstance(part, str):
@@ -428,11 +426,6 @@ def _weigh(data: bytes) -> None:
     """Refuse an event that holds more than can be read in one turn."""
     if weight.too_much(data):
         raise UpstreamProtocolError(f"the backend sent more than {weight.MOST_VALUES} values in one event")
-
-
-def _limit(values: Sized, most: int, what: str) -> None:
-    if len(values) > most:
-        raise UpstreamProtocolError(f"the backend sent more than {most} {what} in one event")
 
 
 def _counts(raw: wire.Raw) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from claude_bridge.core import head, tools, wire
 from claude_bridge.core.anthropic import MessagesRequest, Tool
@@ -19,6 +19,7 @@ from claude_bridge.core.messages.media import NO_DOCUMENTS
 from claude_bridge.core.messages.reading import begin
 from claude_bridge.core.openai import ChatMessage, ChatRequest
 from claude_bridge.core.structured import Structured
+from claude_bridge.core.surrogates import Mending
 from claude_bridge.core.target import Target
 
 LEAST_OUTPUT: Final = 1024
@@ -67,16 +68,56 @@ class Translation:
     structured: Structured | None
 
 
-def decode(body: bytes, *, counting: bool = False, bounds: Bounds = BOUNDS) -> MessagesRequest:
-    """Decode and check a request's body; raises `InvalidRequest` naming the field, as the API does.
+@define
+class Decoding:
+    """A request's body being decoded: in one step, or in some more where broken escapes have to be mended first.
 
     Content blocks are read later (`claude_bridge.core.messages.reading`), or by who needs them first.
+    """
+
+    _body: bytes
+    _counting: bool = False
+    _bounds: Bounds = BOUNDS
+    _mending: Mending | None = field(default=None, init=False)
+    _request: MessagesRequest | None = field(default=None, init=False)
+
+    @property
+    def request(self) -> MessagesRequest:
+        """Return the request, once `step` has returned True."""
+        assert self._request is not None  # noqa: S101 - for the type checker
+        return self._request
+
+    def step(self) -> bool:
+        """Do some more and return whether that was all; raises `InvalidRequest` naming the field, as the API does."""
+        if self._mending is not None:
+            if not self._mending.step():
+                return False
+            self._body = self._mending.body
+        try:
+            self._request = wire.decode_request(self._body)
+        except wire.UnmendedError as error:
+            if self._mending is not None:
+                raise InvalidRequest(str(error)) from None
+            self._mending = Mending(self._body)
+            return False
+        except wire.WireError as error:
+            raise InvalidRequest(str(error)) from None
+        _check(self._request, self._body, self._bounds, counting=self._counting)
+        return True
+
+
+def decode(body: bytes, *, counting: bool = False, bounds: Bounds = BOUNDS) -> MessagesRequest:
+    """Decode and check a request's body at once; see `Decoding`.
+
     ``counting``: the body of ``count_tokens``, which has no ``max_tokens`` and runs nothing.
     """
-    try:
-        request = wire.decode_request(body)
-    except wire.WireError as error:
-        raise InvalidRequest(str(error)) from None
+    decoding = Decoding(body, counting, bounds)
+    while not decoding.step():
+        pass
+    return decoding.request
+
+
+def _check(request: MessagesRequest, body: bytes, bounds: Bounds, *, counting: bool) -> None:
     if not request.model:
         raise InvalidRequest("model: String should have at least 1 character")
     if len(request.model) > MAX_MODEL:
@@ -89,7 +130,6 @@ def decode(body: bytes, *, counting: bool = False, bounds: Bounds = BOUNDS) -> M
     if not counting:
         _check_run(request)
     begin(request, bounds, marked=cachemarks.marked(body))
-    return request
 
 
 def _check_tool(tool: Tool, path: str) -> None:

@@ -6,7 +6,10 @@ them and a tenth of a microsecond to a few: so the values are bounded too. Text 
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import Final
+
+from claude_bridge.core.errors import UpstreamProtocolError
 
 MOST_VALUES: Final = 100_000
 """Values in one piece. Real ones have a few dozens, the longest lists of models some 30,000; tool arguments that come
@@ -32,6 +35,12 @@ def too_much(data: bytes) -> bool:
         return False
     parts = data.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"', 2 * MOST_VALUES)
     return len(parts) > 2 * MOST_VALUES or _values(b"".join(parts[::2])) > MOST_VALUES
+
+
+def limit(values: Sized, most: int, what: str) -> None:
+    """Raise `UpstreamProtocolError` for more than ``most`` of ``what`` (a plural noun) in one event."""
+    if len(values) > most:
+        raise UpstreamProtocolError(f"the backend sent more than {most} {what} in one event")
 
 
 def _values(data: bytes) -> int:

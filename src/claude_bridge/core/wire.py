@@ -16,7 +16,7 @@ import msgspec
 from attrs import frozen
 from msgspec import Raw
 
-from claude_bridge.core import anthropic, openai, weight
+from claude_bridge.core import anthropic, openai, surrogates, weight
 
 __all__ = [
     "Raw",
@@ -39,12 +39,6 @@ MEND_EVENT_LIMIT: Final = 1024 * 1024
 MOST_COMPACTED: Final = 1 << 20
 """Bytes of JSON from which white space is taken; of nothing but brackets that takes 12 ms a MB."""
 
-_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
-_HIGH: Final = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
-_LOW: Final = rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-_LONE: Final = re.compile(rb"%b(?!%b)|(?<!%b)%b" % (_HIGH, _LOW, _HIGH, _LOW))
-_BACKSLASH: Final = b"\\\\"
-_PLACEHOLDER: Final = b"\0\0"
 _MISSING: Final = re.compile(r"^Object missing required field `([^`]+)`(?: - at `\$\.?(.*)`)?$")
 _AT: Final = re.compile(r"^(.*?)(?: - at `\$\.?(.*)`)$", re.DOTALL)
 
@@ -72,6 +66,11 @@ class WireError(ValueError):
         return self.reason
 
 
+@frozen
+class UnmendedError(WireError):
+    """A request whose only fault may be lone surrogates: `claude_bridge.core.surrogates` mends them."""
+
+
 class _Peek(msgspec.Struct):
     type: str = ""
 
@@ -89,7 +88,7 @@ def decode(data: bytes | Raw, *, mend_limit: int = MEND_LIMIT) -> Any:  # noqa: 
     except _JSON_ERRORS as error:
         problem = error
     text = bytes(data).decode("utf-8", "replace").encode()
-    mended = (mend(text) if len(text) <= mend_limit else None) or text
+    mended = surrogates.mend(text) if len(text) <= mend_limit and surrogates.are_in(text) else text
     if mended != data:
         with contextlib.suppress(*_JSON_ERRORS):
             return _any.decode(mended)
@@ -105,7 +104,10 @@ def decode_fields(data: bytes) -> dict[str, Raw]:
 
 
 def decode_request(body: bytes) -> anthropic.MessagesRequest:
-    """Decode a Messages request; raises `WireError` with the field's path, as the API words it."""
+    """Decode a Messages request; raises `WireError` with the field's path, as the API words it.
+
+    Raises `UnmendedError` where it holds escapes of surrogates and is no JSON as it stands.
+    """
     if not _is_text(body):
         raise WireError("The request body is not valid JSON: it is not UTF-8 text")
     try:
@@ -113,15 +115,8 @@ def decode_request(body: bytes) -> anthropic.MessagesRequest:
     except msgspec.ValidationError as error:
         raise WireError(_explain(error)) from None
     except _JSON_ERRORS as error:
-        mended = mend(body)
-        if mended is None:
-            raise WireError(f"The request body is not valid JSON: {_explain(error)}") from None
-    try:
-        return _request.decode(mended)
-    except msgspec.ValidationError as error:
-        raise WireError(_explain(error)) from None
-    except _JSON_ERRORS as error:
-        raise WireError(f"The request body is not valid JSON: {_explain(error)}") from None
+        reason = f"The request body is not valid JSON: {_explain(error)}"
+        raise UnmendedError(reason) if surrogates.are_in(body) else WireError(reason) from None
 
 
 def _is_text(body: bytes) -> bool:
@@ -132,19 +127,6 @@ def _is_text(body: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def mend(body: bytes) -> bytes | None:
-    r"""Replace lone surrogate escapes by U+FFFD, or give None where that is not the fault or the body too large.
-
-    Claude Code really sends them (its tracker: 2108, 3277, 65155), and a conversation that holds one is stuck
-    for ever if it is refused. Escaped backslashes are put aside first, so that ``\\ud800`` after one stays; what stands
-    for them meanwhile is in no JSON.
-    """
-    if len(body) > MEND_LIMIT or b"\0" in body or not _SURROGATE.search(body):
-        return None
-    aside = body.replace(_BACKSLASH, _PLACEHOLDER)
-    return _LONE.sub(rb"\\ufffd", aside).replace(_PLACEHOLDER, _BACKSLASH)
 
 
 def decode_block(raw: Raw, path: str) -> anthropic.Block:

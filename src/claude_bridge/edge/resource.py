@@ -19,6 +19,7 @@ from twisted.web.server import Request
 from claude_bridge.config.schema import Config
 from claude_bridge.core import ids, wire
 from claude_bridge.core import request as messages
+from claude_bridge.core.anthropic import MessagesRequest
 from claude_bridge.core.bounds import Bounds
 from claude_bridge.core.errors import NotFound
 from claude_bridge.core.facts import facts, session
@@ -29,6 +30,7 @@ from claude_bridge.edge.replies import write_json
 from claude_bridge.edge.site import BridgeRequest, SiteRuntime
 from claude_bridge.services.dispatch.dispatcher import Dispatcher
 from claude_bridge.services.interfaces import Client
+from claude_bridge.services.pace import Pace
 
 
 class EdgeRuntime(SiteRuntime, Protocol):
@@ -45,6 +47,10 @@ class EdgeRuntime(SiteRuntime, Protocol):
     @property
     def dispatcher(self) -> Dispatcher:
         """Who answers."""
+
+    @property
+    def pace(self) -> Pace:
+        """For work that takes several turns of the reactor."""
 
     @property
     def clock(self) -> IReactorTime:
@@ -85,9 +91,18 @@ class Routes:
         """``POST /v1/messages``."""
         runtime = self._current()
         body = request.take_body()
-        asked = messages.decode(body, bounds=runtime.bounds)
+        decoding = messages.Decoding(body, bounds=runtime.bounds)
+        if decoding.step():
+            return self._answer(runtime, request, decoding.request, len(body))
+        decoded = Deferred.fromCoroutine(_decoded(runtime, request, decoding, "messages"))
+        return decoded.addCallback(lambda asked: self._answer(runtime, request, asked, len(body)))
+
+    def _answer(
+        self, runtime: EdgeRuntime, request: BridgeRequest, asked: MessagesRequest, body_bytes: int
+    ) -> Deferred[None]:
+        """Have a request answered."""
         request.weigh_by(weakref.ref(asked))
-        known = facts(asked, request.head(), len(body))
+        known = facts(asked, request.head(), body_bytes)
         settings = AnswerSettings(
             server=runtime.config.server,
             limits=runtime.limits,
@@ -113,7 +128,8 @@ class Routes:
     async def count_tokens(self, request: BridgeRequest) -> None:
         """``POST /v1/messages/count_tokens``."""
         runtime = self._current()
-        asked = messages.decode(request.take_body(), counting=True, bounds=runtime.bounds)
+        decoding = messages.Decoding(request.take_body(), counting=True, bounds=runtime.bounds)
+        asked = decoding.request if decoding.step() else await _decoded(runtime, request, decoding, "count_tokens")
         request.weigh_by(weakref.ref(asked))
         with _leaving_booked(runtime, request, "count_tokens"):
             client = Client(request.known_as.name or request.peer, session(asked, request.head()))
@@ -154,6 +170,15 @@ class Routes:
     def hello(self, request: Request) -> None:
         """Answer the probes that clients send at start."""
         write_json(request, b'{"service":"claude-bridge"}')
+
+
+async def _decoded(
+    runtime: EdgeRuntime, request: BridgeRequest, decoding: messages.Decoding, kind: str
+) -> MessagesRequest:
+    """Decode on, in turns of the reactor."""
+    with _leaving_booked(runtime, request, kind):
+        await runtime.pace.finish(decoding.step)
+    return decoding.request
 
 
 @contextmanager

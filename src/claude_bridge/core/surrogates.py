@@ -1,0 +1,80 @@
+r"""Lone surrogate escapes (``\ud800``), which strict JSON decoders refuse, replaced by U+FFFD.
+
+Claude Code really sends them (its tracker: 2108, 3277, 65155): JavaScript cuts a text inside a character. A
+conversation that holds one would be stuck for ever if it were refused.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from attrs import define, field
+
+STEP: Final = 256 * 1024
+"""Bytes of one step, at least two escapes: 15 ms for nothing but escapes, a tenth of one for ordinary text."""
+
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_HIGH: Final = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
+_LOW: Final = rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_LONE: Final = re.compile(rb"%b(?!%b)|(?<!%b)%b" % (_HIGH, _LOW, _HIGH, _LOW))
+_TOKENS: Final = re.compile(rb"(?:[^\\]++|\\u[0-9a-fA-F]{4}|\\[^u])*+", re.DOTALL)
+_PAIR: Final = re.compile(_HIGH + _LOW)
+_ESCAPE_BYTES: Final = 6
+_BACKSLASH: Final = b"\\\\"
+_PLACEHOLDER: Final = b"\0\0"
+
+
+@define
+class Mending:
+    """Replaces lone surrogates in a body, a part at a time.
+
+    :ivar body: the mended body, once `step` has returned True.
+    """
+
+    body: bytes
+    _pieces: list[bytes] = field(factory=list, init=False)
+    _next: int = field(default=0, init=False)
+
+    def step(self) -> bool:
+        """Mend `STEP` bytes more and return whether that was all."""
+        begin, end = self._next, self._cut()
+        self._pieces.append(_mended(self.body[begin:end]))
+        self._next = end
+        if end < len(self.body):
+            return False
+        self.body = b"".join(self._pieces)
+        return True
+
+    def _cut(self) -> int:
+        """Return where the next part ends: not inside an escape, nor between the two of a pair."""
+        body, begin = self.body, self._next
+        wanted = min(begin + STEP, len(body))
+        tokens = _TOKENS.match(body, begin, wanted)
+        end = tokens.end() if tokens is not None else wanted
+        if wanted - end >= _ESCAPE_BYTES:
+            return wanted  # an escape that is none: the body will be refused, wherever it is cut
+        if _PAIR.match(body, max(begin, end - _ESCAPE_BYTES)):
+            end += _ESCAPE_BYTES
+        return max(end, min(begin + 1, wanted))
+
+
+def are_in(body: bytes) -> bool:
+    """Return whether a body that is no JSON holds escapes of surrogates; a zero byte is in no JSON, mended or not."""
+    return bool(_SURROGATE.search(body)) and b"\0" not in body
+
+
+def mend(body: bytes) -> bytes:
+    """Replace lone surrogates in a whole body at once."""
+    mending = Mending(body)
+    while not mending.step():
+        pass
+    return mending.body
+
+
+def _mended(part: bytes) -> bytes:
+    r"""Put escaped backslashes aside first, so that ``\\ud800`` after one stays; what stands for them is in no JSON."""
+    if not _SURROGATE.search(part):
+        return part
+    aside = part.replace(_BACKSLASH, _PLACEHOLDER)
+    return _LONE.sub(rb"\\ufffd", aside).replace(_PLACEHOLDER, _BACKSLASH)
