@@ -96,6 +96,12 @@ def events(*chunks: bytes) -> bytes:
     return HEAD % b"text/event-stream" + framed
 
 
+def _zipped(answer: bytes) -> bytes:
+    """Return an answer with its body packed."""
+    head, blank, body = answer.partition(b"\r\n\r\n")
+    return head + b"\r\nContent-Encoding: gzip" + blank + gzip.compress(body, 9)
+
+
 def delta(inside: bytes) -> bytes:
     """Return a chunk with one delta."""
     return b'{"choices":[{"index":0,"delta":{%b}}]}' % inside
@@ -237,6 +243,7 @@ def answers() -> Iterator[Input]:
         "usage with a list of 4 MiB", lambda: events(b'{"choices":[],"usage":{"prompt_tokens":5,"x":%b}}' % usage)
     )
     yield got("an error of 4 MiB", lambda: events(b'{"error":{"message":"x","details":%b}}' % usage))
+    yield got("30 MiB of events in 60 KB of gzip", lambda: _zipped(events(*[delta(b'"content":"ab"')] * 500_000)))
     many = b"X-A: %b\r\n" % (b"a" * 10)
     yield got("200,000 header lines", lambda: b"HTTP/1.1 200 OK\r\n" + many * 200_000 + b"\r\n")
     interim = b"HTTP/1.1 102 Processing\r\n\r\n"

@@ -158,10 +158,29 @@ class SendTests:
         assert (notes.body, notes.ends) == (b"data: x\n\n", [None])
 
     @pytest_twisted.ensureDeferred
-    async def test_other_coding_is_an_error(self, bench: Bench) -> None:
-        """Compressed bytes are never taken for an answer."""
+    async def test_gzip_bomb(self, bench: Bench) -> None:
+        """What a kilobyte of gzip holds is given in pieces of an ordinary read's size, and broken gzip is told."""
+        packed = gzip.compress(b"x" * 2_000_000)[:-8]
+
+        def script(conversation: Conversation, _: int) -> None:
+            head = b"HTTP/1.1 200 OK\r\nContent-Encoding: x-gzip\r\nContent-Length: %d\r\n\r\n" % (len(packed) + 8)
+            conversation.transport.write(head + packed + b"nonsense")
+
+        _, backend = bench.serve(script)
+        notes = Notes()
+        bench.client.send(bench.request(backend), notes)
+        await bench.end_of(notes)
+        assert 2_000_000 - 64 * 1024 <= notes.body.count(b"x") == len(notes.body) <= 2_000_000
+        assert max(map(len, notes.pieces)) <= 64 * 1024
+        assert isinstance(notes.ends[0], UpstreamProtocolError)
+        assert "gzip" in notes.ends[0].message
+
+    @pytest.mark.parametrize("coding", [b"br", b"gzip, gzip", b"identity, gzip"])
+    @pytest_twisted.ensureDeferred
+    async def test_other_coding_is_an_error(self, bench: Bench, coding: bytes) -> None:
+        """Compressed bytes are never taken for an answer, nor is gzip in gzip unpacked."""
         _, backend = bench.serve(
-            lambda c, _: c.transport.write(SHORT.replace(b"\r\n", b"\r\nContent-Encoding: br\r\n", 1))
+            lambda c, _: c.transport.write(SHORT.replace(b"\r\n", b"\r\nContent-Encoding: %b\r\n" % coding, 1))
         )
         notes = Notes()
         bench.client.send(bench.request(backend), notes)

@@ -28,6 +28,7 @@ from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResp
 from zope.interface import implementer
 
 from claude_bridge.config.schema import Backend
+from claude_bridge.services.upstream.content_coding import decoded
 from claude_bridge.services.upstream.pool import Connection, ReplayPool
 
 DOUBT_SECONDS: Final = 1.0
@@ -219,15 +220,15 @@ def https_policy(ca_file: str | None) -> BrowserLikePolicyForHTTPS:
 
 @implementer(IAgent)
 class PlainAgent:
-    """An agent under treq that asks for no content coding.
+    """An agent under treq that asks for no content coding, and unpacks what is compressed all the same.
 
     treq adds ``Accept-Encoding: gzip`` to every request, beside what the caller says, and offers no way out. A
-    compressed stream is only as prompt as the backend's flushes, so we do not ask for one. (A backend that
-    compresses unasked is still understood: treq decodes gzip.)
+    compressed stream is only as prompt as the backend's flushes, so we do not ask for one.
     """
 
-    def __init__(self, agent: IAgent) -> None:
+    def __init__(self, agent: IAgent, clock: IReactorTime) -> None:
         self._agent = agent
+        self._clock = clock
 
     def request(
         self,
@@ -239,9 +240,10 @@ class PlainAgent:
         """Send it without ``Accept-Encoding``."""
         if headers is not None:
             headers.removeHeader(b"accept-encoding")
-        return self._agent.request(method, uri, headers, bodyProducer)
+        answer = self._agent.request(method, uri, headers, bodyProducer)
+        return answer.addCallback(decoded, self._clock)
 
 
 def agent_for(reactor: IReactorTime, backend: Backend, pool: ReplayPool) -> IAgent:
     """Build the agent for one backend over its pool."""
-    return PlainAgent(Agent.usingEndpointFactory(reactor, Endpoints(reactor, backend), pool))
+    return PlainAgent(Agent.usingEndpointFactory(reactor, Endpoints(reactor, backend), pool), reactor)

@@ -5,6 +5,7 @@ The sentences name the backend by its configured name and quote nothing of a req
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from typing import Final, cast
 
@@ -59,6 +60,8 @@ def in_body(failure: Failure, backend: Backend) -> BridgeError | None:
         return None
     if failure.check(ReceiverBroke):
         return InternalFault("the bridge failed over the backend's answer")
+    if failure.check(zlib.error):
+        return UpstreamProtocolError(f"backend {backend.name} sent gzip that cannot be unpacked")
     error = cast(BaseException, failure.value)
     if _closed(error) or _tls(error) is not None:
         return UpstreamCut(f"backend {backend.name} closed the connection in the middle of its answer")
