@@ -48,8 +48,8 @@ _TENTHS_OFF_PER_FOREIGN_CHARACTER = 7
 # The pieces of one slice are alive at once; slices keep a large text from making a list of millions.
 _SLICE = 65_536
 
-MOST_SLICES: Final = 8
-"""Of a longer text (512 KiB) so many slices are counted, evenly spread: a slice takes 8 ms at worst, and all of a text
+MOST_SLICES: Final = 4
+"""Of a longer text (256 KiB) so many slices are counted, evenly spread: a slice takes 12 ms at worst, and all of a text
 of 30 MB would take over a second, during which nobody is answered."""
 
 REMEMBERED: Final = 4096
