@@ -47,8 +47,8 @@ class UnknownPathTests:
             ("OPTIONS", "/v1/messages", "POST"),
             ("GET", "/v1/messages/count_tokens", "POST"),
             ("POST", "/v1/models", "GET, HEAD"),
-            ("PUT", "/health", "GET, HEAD"),
-            ("POST", "/", "GET, HEAD"),
+            ("PUT", "/health", "GET, HEAD, OPTIONS"),
+            ("POST", "/", "GET, HEAD, OPTIONS"),
             ("BREW", "/v1/messages", "POST"),
         ],
     )

@@ -114,6 +114,14 @@ class HostTests:
         admitted(text, path=path, host="10.1.2.3:8080", origin="https://evil.example", sec_fetch_site="cross-site")
         Gatekeeper(configured(text)).admit({}, path, "127.0.0.1")
 
+    def test_haproxy(self) -> None:
+        """Its bare check has no name either; nothing else is asked so."""
+        gatekeeper = Gatekeeper(configured(KEYS))
+        gatekeeper.admit({}, "/", "127.0.0.1", method="OPTIONS")
+        for method, path in (("GET", "/"), ("OPTIONS", "/v1/messages"), ("OPTIONS", "/v1/models")):
+            with pytest.raises(PermissionDenied):
+                gatekeeper.admit({}, path, "127.0.0.1", method=method)
+
 
 class OriginTests:
     """Web pages of others must not spend the owner's key."""

@@ -219,6 +219,17 @@ class ProbeTests:
         answer = edge.get("/health/live")
         assert (answer.status, answer.json) == (200, {"status": "live"})
 
+    @pytest.mark.parametrize("path", ["/", "/health", "/health/live"])
+    def test_options(self, path: str) -> None:
+        """HAProxy's ``option httpchk`` asks by OPTIONS, in HTTP/1.0 and without a Host, and takes 2xx and 3xx."""
+        edge = Edge()
+        statuses = []
+        for edge.ready in (True, False):
+            line = edge.line()
+            line.say(b"OPTIONS %b HTTP/1.0\r\n\r\n" % path.encode())
+            statuses.append(line.answer().status)
+        assert statuses == [200, 200 if path == "/health/live" else 503]
+
     @pytest.mark.parametrize("path", ["/", "/api/hello"])
     def test_hello(self, path: str) -> None:
         """The client's first probe is answered, by HEAD with the head alone."""

@@ -24,6 +24,9 @@ from claude_bridge.core.errors import AuthenticationFailed, PermissionDenied
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 PROBES: Final = frozenset({"/health", "/health/live"})
 """Paths that anybody may ask under any name, or none: balancers ask by address, and in HTTP/1.0 without a Host."""
+HAPROXY_PROBE: Final = ("OPTIONS", "/")
+"""What HAProxy's bare ``option httpchk`` asks; it is answered like ``/health``."""
+
 OPEN: Final = frozenset({"/", "/api/hello", "/health", "/health/live"})
 """Paths that need no key. Everything else does, whatever it is: a path may be spelled in more ways than one."""
 
@@ -65,15 +68,15 @@ class Gatekeeper:
         self._hosts = LOOPBACK | frozenset(_folded(host.strip("[]")) for host in server.allowed_hosts)
         self._origins = frozenset(origin.lower() for origin in server.allowed_origins)
 
-    def admit(self, headers: Mapping[str, str], path: str, local_host: str) -> Client:
-        """Give the client, or raise `PermissionDenied` or `AuthenticationFailed`.
+    def admit(self, headers: Mapping[str, str], path: str, local_host: str, *, method: str = "GET") -> Client:
+        """Return the client, or raise `PermissionDenied` or `AuthenticationFailed`.
 
         ``headers`` have lower-case names; ``local_host`` is the address on which the connection came in.
         """
         credentials = _credentials(headers)
         for credential in credentials:
             self._learn(credential.reveal())
-        if path not in PROBES:
+        if path not in PROBES and (method, path) != HAPROXY_PROBE:
             self._check_host(headers.get("host"), local_host)
             self._check_page(headers)
         if self._config.server.credentials != "keys" or path in OPEN:

@@ -265,7 +265,9 @@ class BridgeRequest(Request):
         if len(head) != self.channel._receivedHeaderCount or "transfer-encoding" in head:  # noqa: SLF001 - guarded by a test
             self._check_framing()
         host = getattr(self.getHost(), "host", "")
-        self.known_as = runtime.gatekeeper.admit(head, self.path.decode("latin-1"), host)
+        self.known_as = runtime.gatekeeper.admit(
+            head, self.path.decode("latin-1"), host, method=self.method.decode("latin-1")
+        )
         self._body = IncomingBody(runtime.limits.max_body, head.get("content-encoding", ""))
         self._body.declared(length)
         if length != 0:
