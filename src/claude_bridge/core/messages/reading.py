@@ -63,8 +63,9 @@ class Reading:
 
     def whole(self) -> Reading:
         """Read what is left; raises what `step` does."""
-        while not self.step():
-            pass
+        if len(self.entries) < len(self._messages):
+            while not self.step():
+                pass
         return self
 
     def extended(self, more: Sequence[InputMessage]) -> Reading:
