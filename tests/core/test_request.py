@@ -427,6 +427,19 @@ class RefusalTests:
         assert "not valid JSON" in refusal_of(large[:-1])
 
 
+class DecodingTests:
+    """A body that is decoded in steps."""
+
+    @pytest.mark.parametrize("said", ["hi", "\\ud800"])
+    def test_lets_go(self, said: str) -> None:
+        """Once decoded, neither the body nor its mended copy is held: a count may be awaited for seconds."""
+        decoding = request.Decoding(body(user("@")).replace(b"@", said.encode()))
+        while not decoding.step():
+            pass
+        assert (decoding._body, decoding._mending) == (b"", None)
+        assert decoding.request.model
+
+
 def told_of(raw: bytes) -> Any:
     """Give the content of the only message of a translated body."""
     (message,) = json.loads(request.translate(request.decode(raw), TARGET).body)["messages"]

@@ -103,6 +103,7 @@ class Decoding:
         except wire.WireError as error:
             raise InvalidRequest(str(error)) from None
         _check(self._request, self._body, self._bounds, counting=self._counting)
+        self._body, self._mending = b"", None  # who holds this while an answer is awaited holds no body with it
         return True
 
 

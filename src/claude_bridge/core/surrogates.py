@@ -48,15 +48,14 @@ class Mending:
 
     def _cut(self) -> int:
         """Return where the next part ends: not inside an escape, nor between the two of a pair."""
-        body, begin = self.body, self._next
-        wanted = min(begin + STEP, len(body))
-        tokens = _TOKENS.match(body, begin, wanted)
-        end = tokens.end() if tokens is not None else wanted
+        body, wanted = self.body, self._next + STEP
+        if wanted >= len(body):
+            return len(body)
+        tokens = _TOKENS.match(body, self._next, wanted)
+        end = tokens.end() if tokens is not None else 0
         if wanted - end >= _ESCAPE_BYTES:
             return wanted  # an escape that is none: the body will be refused, wherever it is cut
-        if _PAIR.match(body, max(begin, end - _ESCAPE_BYTES)):
-            end += _ESCAPE_BYTES
-        return max(end, min(begin + 1, wanted))
+        return end + _ESCAPE_BYTES if _PAIR.match(body, end - _ESCAPE_BYTES) else end
 
 
 def are_in(body: bytes) -> bool:

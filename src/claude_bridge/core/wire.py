@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 MEND_LIMIT: Final = 4 * 1024 * 1024
-"""Largest body in which broken escapes are mended: of nothing but escapes a MB takes 60 ms."""
+"""Largest value in which `decode` mends broken escapes, all at once: of nothing but escapes a MB takes 60 ms."""
 
 MEND_EVENT_LIMIT: Final = 1024 * 1024
 """The same for what a backend sends in one piece, which is read in one turn."""

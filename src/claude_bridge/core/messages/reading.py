@@ -63,9 +63,8 @@ class Reading:
 
     def whole(self) -> Reading:
         """Read what is left; raises what `step` does."""
-        if len(self.entries) < len(self._messages):
-            while not self.step():
-                pass
+        while len(self.entries) < len(self._messages):
+            self.step()
         return self
 
     def extended(self, more: Sequence[InputMessage]) -> Reading:

@@ -79,14 +79,12 @@ class GzipBody(Protocol):
         """End the body once all of it is unpacked."""
         self._ended = reason
         if self._turn is None and not self._paused:
-            self._finish()
+            self._end(reason)
 
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
         """Unpack and read no more for now."""
         self._paused = True
-        if self._turn is not None:
-            self._turn.cancel()
-            self._turn = None
+        self._cancel_turn()
         self._producer.pauseProducing()
 
     def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
@@ -135,14 +133,10 @@ class GzipBody(Protocol):
             self._producer.pauseProducing()
             self._turn = self._clock.callLater(0, self._next_turn)
         elif self._ended is not None:
-            self._finish()
+            self._end(self._ended)
         elif self._waits:
             self._waits = False
             self._producer.resumeProducing()
-
-    def _finish(self) -> None:
-        if self._ended is not None:
-            self._end(self._ended)
 
     def _end(self, reason: Failure) -> None:
         if not self._over:
@@ -152,6 +146,9 @@ class GzipBody(Protocol):
     def _drop(self) -> None:
         self._over = True
         self._packed = b""
+        self._cancel_turn()
+
+    def _cancel_turn(self) -> None:
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
