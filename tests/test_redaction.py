@@ -15,11 +15,11 @@ from claude_bridge.config.dump import dump
 from claude_bridge.config.schema import Backend, ClientKey, Config, Model, Route, Server, WebSearch
 from claude_bridge.config.secret import Secret
 from claude_bridge.core import wire
-from claude_bridge.core.faults.failures import from_error, from_response, to_client
-from claude_bridge.core.faults.redaction import SHORTEST, Redactor
-from claude_bridge.logs.lines import json_line, text_line
-from tests.core.faults.test_spellings import LAYER, LAYERS
-from tests.logs.test_lines import failure
+from claude_bridge.core.chat_completions.errors.classification import from_error, from_response, to_client
+from claude_bridge.core.redaction import SHORTEST, Redactor
+from claude_bridge.daemon.logs.render import json_line, text_line
+from tests.core.test_spellings import LAYER, LAYERS
+from tests.daemon.logs.test_render import failure
 
 CREDENTIAL = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=SHORTEST, max_size=60)
 BESIDE = st.text(st.sampled_from(" \n\t.,:;!?()[]{}<>\"'`/=|@#*~^"), max_size=4)

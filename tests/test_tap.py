@@ -15,11 +15,11 @@ from twisted.python import usage
 from zope.interface.verify import verifyObject
 
 from claude_bridge import tap
-from claude_bridge.app import Bridge
 from claude_bridge.config.load import parse
-from claude_bridge.logs.service import LoggedService
-from claude_bridge.signals import Signals
-from tests.services.dispatch.stage import ONE
+from claude_bridge.daemon.logs.service import LoggedService
+from claude_bridge.daemon.service import Bridge
+from claude_bridge.daemon.signals import Signals
+from tests.services.exchange.stage import ONE
 
 WRONG = ONE + "[nonsense]\nx = 1\n[limits]\nmax_streams = none\n"
 
@@ -228,4 +228,4 @@ class PluginTests:
             "    assert end.code == 0"
         )
         assert not {name for name in modules if name.startswith(("claude_bridge.edge", "claude_bridge.services"))}
-        assert not {"klein", "treq", "twisted.internet.reactor", "claude_bridge.app"} & modules
+        assert not {"klein", "treq", "twisted.internet.reactor", "claude_bridge.daemon.service"} & modules

@@ -10,14 +10,14 @@ from typing import Any, Final, NoReturn, get_args
 
 from attrs import frozen
 
-from claude_bridge import client_environment
+from claude_bridge.client import environment
 from claude_bridge.config.dump import dump
 from claude_bridge.config.load import load
 from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors, nearest
 from claude_bridge.config.schema import LogFormat
 from claude_bridge.config.state import state_directory
+from claude_bridge.daemon.standard_streams import open_closed
 from claude_bridge.release import product
-from claude_bridge.standard_streams import open_closed
 
 Serve = Callable[[Sequence[str]], object]
 """Runs the daemon with the arguments of ``twistd claude-bridge`` until it is stopped."""
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None, surroundings: Surroundings | No
 
 
 def _serve(arguments: Sequence[str]) -> None:
-    from claude_bridge import standalone  # noqa: PLC0415 - the other commands need nothing of Twisted
+    from claude_bridge.daemon import standalone  # noqa: PLC0415 - the other commands need nothing of Twisted
 
     standalone.serve(arguments)
 
@@ -185,12 +185,12 @@ def demo(options: argparse.Namespace, surroundings: Surroundings) -> int:
 def env(options: argparse.Namespace, surroundings: Surroundings) -> int:
     """Print the settings for Claude Code; nobody is asked, the configuration decides."""
     config = load(_file(options), surroundings.environ)
-    url = options.url or client_environment.base_url(config)
+    url = options.url or environment.base_url(config)
     if url is None:
         sys.stderr.write("claude-bridge env: no listener has a fixed TCP port; give the bridge's address with --url\n")
         return 1
-    found = client_environment.settings(config, url)
-    sys.stdout.write(client_environment.as_json(found) if options.json else client_environment.as_shell(found))
+    found = environment.settings(config, url)
+    sys.stdout.write(environment.as_json(found) if options.json else environment.as_shell(found))
     return 0
 
 
@@ -204,7 +204,7 @@ def check_config(options: argparse.Namespace, surroundings: Surroundings) -> int
 
 def dump_config(options: argparse.Namespace, surroundings: Surroundings) -> int:
     """Print what holds, defaults included."""
-    from claude_bridge.services.state import found_out  # noqa: PLC0415 - no other command needs it
+    from claude_bridge.services.knowledge.store import found_out  # noqa: PLC0415 - no other command needs it
 
     config = load(_file(options), surroundings.environ)
     directory = state_directory(config.server.state_dir, surroundings.environ)

@@ -17,12 +17,12 @@ from claude_bridge.config.load import load
 from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors
 from claude_bridge.config.schema import Config, Log, LogFormat
 from claude_bridge.config.state import state_directory
-from claude_bridge.core.faults.redaction import Redactor
-from claude_bridge.framework_lines import Demoting
-from claude_bridge.logs.observer import for_a_person, observer
-from claude_bridge.logs.service import LoggedService, twistd_descriptor
+from claude_bridge.core.redaction import Redactor
+from claude_bridge.daemon.framework_lines import Demoting
+from claude_bridge.daemon.logs.observer import for_a_person, observer
+from claude_bridge.daemon.logs.service import LoggedService, twistd_descriptor
+from claude_bridge.daemon.standard_streams import open_closed
 from claude_bridge.release import product
-from claude_bridge.standard_streams import open_closed
 
 _log = Logger()
 
@@ -77,7 +77,7 @@ class Options(usage.Options):
             _report(errors, person=person)
             raise SystemExit(EXIT_CONFIG) from None
         if self["dump-config"]:
-            from claude_bridge.services.state import found_out  # noqa: PLC0415 - nothing else needs it so early
+            from claude_bridge.services.knowledge.store import found_out  # noqa: PLC0415 - nothing else needs it so early
 
             directory = state_directory(config.server.state_dir, os.environ)
             known = found_out(directory, config.backends)
@@ -94,8 +94,8 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
     """Build the daemon's service from its options."""
     from twisted.internet import reactor  # noqa: PLC0415, TID251 - the one place
 
-    from claude_bridge.app import Bridge, build  # noqa: PLC0415 - --check-config needs none of it
-    from claude_bridge.signals import Signals  # noqa: PLC0415 - as little as that
+    from claude_bridge.daemon.service import Bridge, build  # noqa: PLC0415 - --check-config needs none of it
+    from claude_bridge.daemon.signals import Signals  # noqa: PLC0415 - as little as that
 
     config = options.configuration
     redactor = hidden.redactor(config)

@@ -10,9 +10,9 @@ from attrs import fields
 
 from claude_bridge.config.dialect_table import BEGIN, END, insert, main, markdown
 from claude_bridge.config.dump import written
-from claude_bridge.core.dialects.hosted import Hosted
-from claude_bridge.core.dialects.registry import DIALECTS
-from claude_bridge.core.traits import Traits
+from claude_bridge.core.chat_completions.dialects.hosted import Hosted
+from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
+from claude_bridge.core.chat_completions.traits import Traits
 from tests.config.files import config_of
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "dialects.md"

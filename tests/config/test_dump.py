@@ -10,8 +10,8 @@ from claude_bridge.config.dump import dump
 from claude_bridge.config.load import parse
 from claude_bridge.config.schema import Backend, Breaker, Config, Limits, Log, Model, Route, Server, WebSearch
 from claude_bridge.config.sections import KINDS
-from claude_bridge.core.dialects.registry import DIALECTS, Decided
-from claude_bridge.core.traits import Level, RequestField
+from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, Decided
+from claude_bridge.core.chat_completions.traits import Level, RequestField
 from tests.config.files import config_of, mistakes, reading
 
 SECONDS = st.floats(0.001, 86_400, allow_nan=False)

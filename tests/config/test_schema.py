@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.sections import KINDS
-from claude_bridge.core.traits import Traits
+from claude_bridge.core.chat_completions.traits import Traits
 
 
 class SchemaTests:

@@ -7,8 +7,8 @@ from typing import Any
 
 from attrs import field, frozen
 
-from claude_bridge.core import carrier
-from claude_bridge.core.dialects.registry import DIALECTS
+from claude_bridge.core import opaque_state
+from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.ids import upstream_id
 from tests.contract.stream_rules import check_stream
 from tests.core.strategies import in_steps
@@ -105,7 +105,7 @@ def plainly(block: dict[str, Any]) -> tuple[Any, ...]:
 def states(message: dict[str, Any]) -> tuple[object, ...]:
     """Give what a message keeps for its server."""
     kept = (block.get("signature") or block.get("data") or "" for block in message["content"])
-    found = [carrier.unpack(text) for text in kept if text]
+    found = [opaque_state.unpack(text) for text in kept if text]
     return tuple(each.state for each in found if each is not None)
 
 

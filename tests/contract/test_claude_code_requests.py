@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core import request
-from claude_bridge.core.counts import counting
+from claude_bridge.core.chat_completions import translation
+from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions.traits import ReasoningEcho, SystemMessages
 from claude_bridge.core.events import Finished, FinishReason, Started, TextDelta, Usage
-from claude_bridge.core.messages.conversation import ATTRIBUTION
-from claude_bridge.core.target import Target
-from claude_bridge.core.traits import ReasoningEcho, SystemMessages
+from claude_bridge.core.messages_api.conversation import ATTRIBUTION
+from claude_bridge.core.tokens import request_count
 from tests.contract.chat_completion import check, said, spoken
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "claude_code"
@@ -32,7 +32,9 @@ def sent(asked: Any, **options: Any) -> Any:
 
 def raw(asked: Any, **options: Any) -> bytes:
     """Give what the backend gets, as bytes."""
-    return request.translate(request.decode(json.dumps(asked).encode()), Target(model="backend", **options)).body
+    return translation.translate(
+        translation.decode(json.dumps(asked).encode()), Target(model="backend", **options)
+    ).body
 
 
 def head(whole: bytes) -> bytes:
@@ -151,7 +153,9 @@ class ClaudeCodeRequestTests:
 
     def test_web_search_is_answered_here(self) -> None:
         """The web search side request gets a short text instead of a backend's invention; no other one does."""
-        answers = {name: request.local_answer(request.decode(json.dumps(one).encode())) for name, one in ASKED.items()}
+        answers = {
+            name: translation.local_answer(translation.decode(json.dumps(one).encode())) for name, one in ASKED.items()
+        }
         assert [name for name, answer in answers.items() if answer is not None] == [WEB_SEARCH]
         assert answers[WEB_SEARCH] == [
             Started(""),
@@ -162,7 +166,7 @@ class ClaudeCodeRequestTests:
     def test_counting(self) -> None:
         """The recorded count request is counted without ``max_tokens``, about as tokenizers would count it."""
         asked = RECORDED[COUNTED]["body"]
-        counted = counting.count(request.decode(json.dumps(asked).encode(), counting=True))
+        counted = request_count.count(translation.decode(json.dumps(asked).encode(), counting=True))
         assert 0.5 < counted / (30160 / 4.15) < 1.5
 
 

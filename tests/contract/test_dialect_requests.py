@@ -18,11 +18,11 @@ from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.dialects.registry import DIALECTS
+from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
+from claude_bridge.core.chat_completions.traits import Traits
 from claude_bridge.core.errors import InvalidRequest
-from claude_bridge.core.traits import Traits
 from tests.core.asking import IMAGE, assistant, result, system, text, tool, use, user
-from tests.core.dialects.translated import LEVELS, loop, request, thinking
+from tests.core.chat_completions.dialects.translated import LEVELS, loop, request, thinking
 
 Sent = dict[str, Any]
 Rule = Callable[[Sent], bool]

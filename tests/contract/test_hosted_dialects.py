@@ -10,14 +10,14 @@ import json
 
 import pytest
 
-from claude_bridge.core import carrier, wire
-from claude_bridge.core.dialects.gemini import UNSIGNED
-from claude_bridge.core.dialects.registry import DIALECTS
-from claude_bridge.core.faults import failures
+from claude_bridge.core import opaque_state, wire
+from claude_bridge.core.chat_completions.dialects.gemini import UNSIGNED
+from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
+from claude_bridge.core.chat_completions.errors import classification
 from tests.contract.answers import DONE, Answer, called, check, ends, fragment, read, says, whole
 from tests.contract.test_irregularities import SIZES
 from tests.core.asking import result, tool, user
-from tests.core.dialects.translated import request
+from tests.core.chat_completions.dialects.translated import request
 from tests.core.strategies import in_steps
 from tests.core.transcripts import carried
 
@@ -518,7 +518,7 @@ class NextRequestTests:
             assert all("extra_content" not in each for each in told["tool_calls"][1:])
         if answer.dialect in {"deepseek", "moonshot", "zai"}:
             assert told["reasoning_content"] == "Hm"
-        assert carrier.PREFIX not in json.dumps(sent)
+        assert opaque_state.PREFIX not in json.dumps(sent)
         ids = [each["id"] for each in told["tool_calls"]]
         assert ids == [block[2] for block in answer.content if block[0] == "tool_use"]
 
@@ -544,7 +544,7 @@ class MoveTests:
         assert extra == ([{"google": {"thought_signature": UNSIGNED}}] if name == "gemini" else [])
         answered = [each["tool_call_id"] for each in sent["messages"] if each["role"] == "tool"]
         assert answered == [each["id"] for each in told["tool_calls"]]
-        assert carrier.PREFIX not in json.dumps(sent)
+        assert opaque_state.PREFIX not in json.dumps(sent)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -566,7 +566,7 @@ class FailureTests:
         for body in (streamed, json.dumps(whole(reason, COUNTED, content="Hi"))):
             found = carried(in_steps(body.encode(), size), dialect=DIALECTS[name])
             assert found.message is None
-            failure = failures.from_error(found.failure, decode=wire.decode)
+            failure = classification.from_error(found.failure, decode=wire.decode)
             assert reason in failure.message
 
     def test_openrouter(self, size: int) -> None:
@@ -578,7 +578,7 @@ class FailureTests:
         }
         chunk = {**says("error", content=""), "error": error, "provider": "X"}
         found = carried(in_steps(f"data: {json.dumps(chunk)}\n\n".encode(), size), dialect=DIALECTS["openrouter"])
-        failure = failures.from_error(found.failure, decode=wire.decode)
+        failure = classification.from_error(found.failure, decode=wire.decode)
         assert (failure.code, failure.message) == ("oom", "out of memory")
 
     def test_groq(self, size: int) -> None:
@@ -590,13 +590,13 @@ class FailureTests:
             "failed_generation": "<function=Read{",
         }
         found = carried(in_steps(f"data: {json.dumps({'error': error})}\n\n".encode(), size), dialect=DIALECTS["groq"])
-        failure = failures.from_error(found.failure, decode=wire.decode)
-        told = failures.to_client(failure, backend="groq", model="m", forwarded=False, scrub=str)
+        failure = classification.from_error(found.failure, decode=wire.decode)
+        told = classification.to_client(failure, backend="groq", model="m", forwarded=False, scrub=str)
         assert (failure.status, told.status, told.should_retry) == (400, 502, None)
 
     def test_gemini(self, size: int) -> None:
         """An error in a list is an error (wire-contract 4.2)."""
         error = {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}
         found = carried(in_steps(json.dumps([{"error": error}]).encode(), size), dialect=DIALECTS["gemini"])
-        failure = failures.from_error(found.failure, decode=wire.decode)
+        failure = classification.from_error(found.failure, decode=wire.decode)
         assert (failure.status, failure.type) == (503, "UNAVAILABLE")

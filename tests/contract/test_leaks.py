@@ -1,7 +1,7 @@
 """Calls that a server left in the text (wire-contract 4.3), from the backend's bytes to the client's.
 
-One of each syntax, as the model's own chat template writes it; the tests of `claude_bridge.core.leaks` have the
-variants. Each is read as a stream, in pieces of four sizes and of single characters, and whole.
+One of each syntax, as the model's own chat template writes it; the tests of `core.chat_completions.tool_parsers` have
+the variants. Each is read as a stream, in pieces of four sizes and of single characters, and whole.
 """
 # ruff: noqa: RUF001, ISC004 - DeepSeek's own bars; one text over several lines
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core.dialects.registry import DIALECTS
+from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.ids import upstream_id
 from claude_bridge.core.wire import Raw
 from tests.contract.answers import called, fragment, says, whole

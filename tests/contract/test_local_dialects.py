@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 
 from claude_bridge.core import wire
-from claude_bridge.core.dialect import Dialect
-from claude_bridge.core.dialects.chutes import Chutes
-from claude_bridge.core.dialects.llamacpp import LlamaCpp
-from claude_bridge.core.dialects.lmstudio import LmStudio
-from claude_bridge.core.dialects.registry import DIALECTS
-from claude_bridge.core.dialects.sglang import Sglang
-from claude_bridge.core.dialects.vllm import Vllm
-from claude_bridge.core.faults import failures
-from claude_bridge.core.openai import EMPTY
+from claude_bridge.core.chat_completions.dialect import Dialect
+from claude_bridge.core.chat_completions.dialects.chutes import Chutes
+from claude_bridge.core.chat_completions.dialects.llamacpp import LlamaCpp
+from claude_bridge.core.chat_completions.dialects.lmstudio import LmStudio
+from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
+from claude_bridge.core.chat_completions.dialects.sglang import Sglang
+from claude_bridge.core.chat_completions.dialects.vllm import Vllm
+from claude_bridge.core.chat_completions.errors import classification
+from claude_bridge.core.chat_completions.openai_types import EMPTY
 from tests.contract.answers import Answer, called, check, ends, fragment, read, says, whole
 from tests.contract.test_irregularities import SIZES, shown, sse
 from tests.core.strategies import in_steps
@@ -527,12 +527,12 @@ class StreamTests:
         assert message["content"][0]["input"]["__unparsedToolInput"]["raw"] == '{"a": '
 
 
-def failed(body: bytes, size: int, dialect: Dialect) -> failures.UpstreamFailure:
+def failed(body: bytes, size: int, dialect: Dialect) -> classification.UpstreamFailure:
     """Carry a failing answer, and give what the backend said."""
     carried_over = carried(in_steps(body, size), dialect=dialect)
     assert carried_over.message is None
     assert b"message_stop" not in carried_over.stream
-    return failures.from_error(carried_over.failure, decode=wire.decode)
+    return classification.from_error(carried_over.failure, decode=wire.decode)
 
 
 @pytest.mark.parametrize("size", SIZES)

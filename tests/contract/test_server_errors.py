@@ -13,9 +13,9 @@ import pytest
 from attrs import frozen
 
 from claude_bridge.core import errors, wire
-from claude_bridge.core.dialects.registry import DIALECTS
-from claude_bridge.core.faults import failures, overflow
-from claude_bridge.core.faults.failures import UpstreamFailure
+from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
+from claude_bridge.core.chat_completions.errors import classification, overflow
+from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
 from tests.contract.answers import says
 from tests.contract.test_irregularities import SIZES, sse
 from tests.core.strategies import in_steps
@@ -626,7 +626,7 @@ REFUSALS = (
 def told(failure: UpstreamFailure) -> errors.BridgeError:
     """Tell a client of a failure of the bridge's own credential's backend."""
     assert overflow.detect(failure) is None
-    return failures.to_client(failure, backend="b", model="m", forwarded=False, scrub=str)
+    return classification.to_client(failure, backend="b", model="m", forwarded=False, scrub=str)
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=str)
@@ -636,7 +636,9 @@ class RefusalTests:
     def test_response(self, refusal: Refusal) -> None:
         """Its status and its words give the error that the client can act on."""
         found = told(
-            failures.from_response(refusal.status, dict(refusal.headers), refusal.bytes, decode=wire.decode, now=0.0)
+            classification.from_response(
+                refusal.status, dict(refusal.headers), refusal.bytes, decode=wire.decode, now=0.0
+            )
         )
         assert type(found) is refusal.kind
         assert refusal.says in found.message
@@ -663,6 +665,6 @@ class RefusalTests:
     @staticmethod
     def check(refusal: Refusal, reported: object) -> None:
         """Compare what the client gets with what it must get, as far as it can be told without a status."""
-        found = told(failures.from_error(reported, decode=wire.decode))
+        found = told(classification.from_error(reported, decode=wire.decode))
         assert type(found) is refusal.alone
         assert refusal.says in found.message

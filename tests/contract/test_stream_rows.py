@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from claude_bridge.core.errors import UpstreamCut
 from claude_bridge.core.events import Event
-from claude_bridge.core.writer import StreamWriter
+from claude_bridge.core.messages_api.event_stream import StreamWriter
 from tests.contract.stream_rules import check_events, check_stream
 from tests.core.strategies import cut, cuts, event_sequences, in_steps, upstream_streams
 from tests.core.transcripts import allowed_input, carried, transcripts

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core import request
-from claude_bridge.core.anthropic import MessagesRequest
+from claude_bridge.core.chat_completions import translation
+from claude_bridge.core.chat_completions.messages.media import NO_DOCUMENTS
+from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.errors import InvalidRequest
-from claude_bridge.core.messages.media import NO_DOCUMENTS
-from claude_bridge.core.target import Target
+from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.testing.requests import problems
 
 TARGET = Target(model="backend-model")
@@ -68,19 +68,19 @@ def body(*messages: object, **fields: object) -> bytes:
 
 def asked(*messages: object, **fields: object) -> MessagesRequest:
     """Decode a request."""
-    return request.decode(body(*messages, **fields))
+    return translation.decode(body(*messages, **fields))
 
 
 def chat(*messages: object, target: Target = TARGET, **fields: object) -> Any:
     """Give the decoded request that the backend would get; a strict server must find nothing wrong with it."""
-    sent = json.loads(request.translate(asked(*messages, **fields), target).body)
+    sent = json.loads(translation.translate(asked(*messages, **fields), target).body)
     assert problems(sent) == ()
     return sent
 
 
 def sent(*messages: object, target: Target, documents: Mapping[str, str] = NO_DOCUMENTS, **fields: object) -> Any:
     """Give the decoded request for a server that wants what OpenAI does not know."""
-    return json.loads(request.translate(asked(*messages, **fields), target, documents=documents).body)
+    return json.loads(translation.translate(asked(*messages, **fields), target, documents=documents).body)
 
 
 def told(*messages: object, target: Target = TARGET, **fields: object) -> Any:
@@ -96,6 +96,6 @@ def refusal(*messages: object, **fields: object) -> str:
 def refusal_of(raw: bytes) -> str:
     """Give the words in which a body is refused."""
     with pytest.raises(InvalidRequest) as caught:
-        request.translate(request.decode(raw), TARGET)
+        translation.translate(translation.decode(raw), TARGET)
     assert caught.value.status == 400
     return str(caught.value)

@@ -9,26 +9,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core import anthropic, openai, wire
+from claude_bridge.core import wire
+from claude_bridge.core.chat_completions import openai_types
+from claude_bridge.core.messages_api import anthropic_types
 from claude_bridge.core.wire import Raw, WireError
 from tests.core.strategies import JSON, OBJECTS
 
 LONE = r'{"a": "x\ud800y"}'
 
 
-def chunk(**fields: Any) -> openai.Chunk:
+def chunk(**fields: Any) -> openai_types.Chunk:
     """Decode a chunk with these fields."""
     return wire.decode_chunk(json.dumps(fields).encode())
 
 
-def choice(**fields: Any) -> openai.Choice:
+def choice(**fields: Any) -> openai_types.Choice:
     """Decode a chunk with one choice of these fields."""
     choices = chunk(choices=[fields]).choices
     assert choices is not None
     return choices[0]
 
 
-def call(**fields: Any) -> openai.ToolCallDelta:
+def call(**fields: Any) -> openai_types.ToolCallDelta:
     """Decode a chunk with one tool call of these fields."""
     delta = choice(delta={"tool_calls": [fields]}).delta
     assert delta is not None
@@ -108,8 +110,8 @@ class BlockTests:
         """Known blocks are decoded, a type that we have never heard of is kept as it came."""
         raws = [Raw(b'{"type": "text", "text": "hi"}'), Raw(b'{"type": "hologram", "x": 1}')]
         known, unknown = (wire.decode_block(raw, "c") for raw in raws)
-        assert known == anthropic.TextBlock("hi")
-        assert isinstance(unknown, anthropic.UnknownBlock)
+        assert known == anthropic_types.TextBlock("hi")
+        assert isinstance(unknown, anthropic_types.UnknownBlock)
         assert bytes(unknown.raw) == bytes(raws[1])
 
     @pytest.mark.parametrize(
@@ -134,30 +136,30 @@ class ChunkTests:
     @given(OBJECTS)
     def test_any_object(self, value: dict[str, Any]) -> None:
         """No object whatever stops the reading."""
-        assert isinstance(wire.decode_chunk(json.dumps(value).encode()), openai.Chunk)
+        assert isinstance(wire.decode_chunk(json.dumps(value).encode()), openai_types.Chunk)
 
     @given(JSON, st.sampled_from(["choices", "model", "usage", "error", "timings", "x_groq", "object"]))
     def test_any_field(self, value: Any, field: str) -> None:
         """Nor does any value in a field where another was due."""
-        assert isinstance(chunk(**{field: value}), openai.Chunk)
+        assert isinstance(chunk(**{field: value}), openai_types.Chunk)
 
     @given(
         JSON, st.sampled_from(["delta", "message", "index", "finish_reason", "stop_reason", "matched_stop", "usage"])
     )
     def test_any_choice(self, value: Any, field: str) -> None:
         """The same holds within a choice."""
-        assert isinstance(choice(**{field: value}), openai.Choice)
+        assert isinstance(choice(**{field: value}), openai_types.Choice)
 
-    @given(JSON, st.sampled_from(openai.Delta.__struct_fields__))
+    @given(JSON, st.sampled_from(openai_types.Delta.__struct_fields__))
     def test_any_delta(self, value: Any, field: str) -> None:
         """And within a delta."""
-        assert isinstance(choice(delta={field: value}), openai.Choice)
+        assert isinstance(choice(delta={field: value}), openai_types.Choice)
 
     @given(JSON, st.sampled_from(["index", "id", "function"]), st.sampled_from(["name", "arguments"]))
     def test_any_call(self, value: Any, field: str, inner: str) -> None:
         """And within a tool call and its function."""
-        assert isinstance(call(**{field: value}), openai.ToolCallDelta)
-        assert isinstance(call(function={inner: value}), openai.ToolCallDelta)
+        assert isinstance(call(**{field: value}), openai_types.ToolCallDelta)
+        assert isinstance(call(function={inner: value}), openai_types.ToolCallDelta)
 
     @pytest.mark.parametrize("data", [b"", b"{", b"7", b"[]", b"[{}, {}]", b'"x"', b'{"a": \xff}'])
     def test_no_object(self, data: bytes) -> None:
@@ -182,11 +184,11 @@ class ChunkTests:
         read = chunk(model="m", object=7, usage={"prompt_tokens": 1}, choices=["odd", {"delta": {"content": "x"}}])
         assert (read.model, read.object, bytes(read.usage)) == ("m", None, b'{"prompt_tokens":1}')
         assert read.choices is not None
-        assert [one.delta for one in read.choices] == [openai.Delta(content="x")]
+        assert [one.delta for one in read.choices] == [openai_types.Delta(content="x")]
         one = choice(index="0", delta={"content": "x"}, finish_reason="stop", stop_reason=1.5, matched_stop="X")
         assert (one.index, one.delta, one.finish_reason, one.stop_reason, one.matched_stop) == (
             0,
-            openai.Delta(content="x"),
+            openai_types.Delta(content="x"),
             "stop",
             None,
             "X",
@@ -199,7 +201,7 @@ class ChunkTests:
     def test_arguments(self, arguments: Any, text: str | None) -> None:
         """Arguments that are no string are written as one."""
         function = call(function={"name": "f", "arguments": arguments}).function
-        assert function == openai.FunctionDelta("f", text)
+        assert function == openai_types.FunctionDelta("f", text)
 
     @pytest.mark.parametrize(
         ("index", "number"), [(0, 0), (2.0, 2), ("3", 3), ("x", None), ("²", None), (None, None), ([], None)]
@@ -222,8 +224,8 @@ class EncodeTests:
 
     def test_chat(self) -> None:
         """Fields come in their order, what OpenAI does not know after them, messages last."""
-        chat = openai.ChatRequest(model="m", stream=True, max_tokens=5)
-        message = openai.ChatMessage("user", "hi")
+        chat = openai_types.ChatRequest(model="m", stream=True, max_tokens=5)
+        message = openai_types.ChatMessage("user", "hi")
         plain = wire.encode_chat(chat, {}, [message])
         assert plain == b'{"model":"m","stream":true,"max_tokens":5,"messages":[{"role":"user","content":"hi"}]}'
         more = wire.encode_chat(chat, {"top_k": 1}, iter([message]))

@@ -11,11 +11,11 @@ from attrs import frozen
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from claude_bridge.core.accumulate import Accumulator
-from claude_bridge.core.dialect import GENERIC, Dialect
+from claude_bridge.core.chat_completions.answer.reader import Reader
+from claude_bridge.core.chat_completions.dialect import GENERIC, Dialect
 from claude_bridge.core.errors import BridgeError
-from claude_bridge.core.reader import Reader
-from claude_bridge.core.writer import StreamWriter
+from claude_bridge.core.messages_api.event_stream import StreamWriter
+from claude_bridge.core.messages_api.whole_message import Accumulator
 from tests.core.strategies import ODD_ARGUMENTS, in_steps, upstream_streams
 
 

@@ -15,17 +15,17 @@ from twisted.python.failure import Failure
 from twisted.web.http import _ChunkedTransferDecoder
 
 from claude_bridge.config.schema import Config, Limits
-from claude_bridge.core.bounds import Bounds
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.ids import RandomBytes
+from claude_bridge.core.messages_api.limits import Bounds
 from claude_bridge.edge.gate import Gatekeeper
 from claude_bridge.edge.resource import Routes
 from claude_bridge.edge.site import BridgeRequest, BridgeSite
-from claude_bridge.services.dispatch.dispatcher import Dispatcher
+from claude_bridge.services.exchange.admission import Dispatcher
 from claude_bridge.services.pace import Pace
 from claude_bridge.services.sweep import PeriodicSweep
 from claude_bridge.testing.fakes import FakeUpstreamClient, KeptRecords
-from tests.services.dispatch.stage import ONE, Stage, asking, configured
+from tests.services.exchange.stage import ONE, Stage, asking, configured
 
 
 class Line(StringTransport):

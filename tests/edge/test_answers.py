@@ -14,7 +14,7 @@ from claude_bridge.core.errors import UpstreamCut
 from claude_bridge.edge.answers import Faucet, StreamAnswer, WholeAnswer
 from claude_bridge.testing.chat import ToolCall, chat_stream, chunk, events
 from tests.edge.stage import Edge, Line
-from tests.services.dispatch.stage import EMPTY, HELLO, ONE, asking, configured, refusal
+from tests.services.exchange.stage import EMPTY, HELLO, ONE, asking, configured, refusal
 
 TOO_MUCH = (
     "This model's maximum context length is 8192 tokens. However, you requested 13000 tokens "

@@ -12,7 +12,7 @@ from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 from claude_bridge.services.interfaces import ModelInfo
 from tests.edge.stage import Edge
-from tests.services.dispatch.stage import BrokenLists, HangingLists, asking, configured
+from tests.services.exchange.stage import BrokenLists, HangingLists, asking, configured
 
 BARE = "[backend:default]\nurl = http://box/v1\n"
 

@@ -7,7 +7,7 @@ import pytest
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import AuthenticationFailed, PermissionDenied
 from claude_bridge.edge.gate import Client, Gatekeeper
-from tests.services.dispatch.stage import ONE, configured
+from tests.services.exchange.stage import ONE, configured
 
 KEYS = ONE.replace("credentials = none", "credentials = keys") + (
     "[key:anna]\nsecret = anna-secret\n[key:bert]\nsecret = bert-secret\n"

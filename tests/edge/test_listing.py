@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.edge.listing import Page, entry, render
-from claude_bridge.services.dispatch.catalogue import PublishedModel
+from claude_bridge.services.exchange.catalogue import PublishedModel
 
 MODELS = [PublishedModel(id=f"{name}@claude-bridge", display_name=name) for name in ("a", "b/b", "c", "d", "e")]
 

@@ -9,7 +9,7 @@ import pytest
 from claude_bridge.core.surrogates import STEP
 from claude_bridge.testing.fakes import FixedLists
 from tests.edge.stage import Edge
-from tests.services.dispatch.stage import HELLO, ONE, asking, configured, models
+from tests.services.exchange.stage import HELLO, ONE, asking, configured, models
 
 BARE = "[server]\ncredentials = forward\n[backend:default]\nurl = http://box/v1\n"
 

@@ -16,7 +16,7 @@ from claude_bridge.edge import site
 from claude_bridge.edge.budget import FORMS
 from claude_bridge.edge.site import BridgeRequest
 from tests.edge.stage import Answered, Edge, Line
-from tests.services.dispatch.stage import HELLO, ONE, asking, configured
+from tests.services.exchange.stage import HELLO, ONE, asking, configured
 
 BODY = json.dumps(asking(stream=False)).encode()
 SMALL = ONE + "[limits]\nmax_body = 2000\nheader_timeout = 30\nkeep_alive = 75\n"

@@ -10,9 +10,9 @@ from attrs import define, field
 from twisted.internet.task import Clock, deferLater
 from zope.interface import directlyProvides, providedBy
 
-from claude_bridge.app import Bridge, build
 from claude_bridge.config.schema import Backend, Config, Server
-from claude_bridge.core.faults.redaction import Redactor
+from claude_bridge.core.redaction import Redactor
+from claude_bridge.daemon.service import Bridge, build
 from claude_bridge.testing.backend import ScriptedBackend
 from tests.end_to_end.client import Client
 from tests.end_to_end.conftest import check_answer

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest_twisted
 
-from claude_bridge.core import carrier
+from claude_bridge.core import opaque_state
 from claude_bridge.testing.answers import Answer
 from claude_bridge.testing.backend import ScriptedBackend
 from claude_bridge.testing.chat import chunk, events, sse
@@ -94,7 +94,9 @@ class StateTests:
             user = new_user(daemon)
             turn = await user.turn("Go", "--model", gemini.model, *ALLOWED, environment=environment)
             assert turn.answer == "Done."
-            assert [carrier.unpack(block["data"]) is None for block in turn.blocks("redacted_thinking")] == [False] * 2
+            assert [opaque_state.unpack(block["data"]) is None for block in turn.blocks("redacted_thinking")] == [
+                False
+            ] * 2
             assert results(gemini) == [words, "first", "second"]
             (one,), (first, second) = signatures(gemini)
             assert one is not None

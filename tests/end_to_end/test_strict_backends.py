@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 
-from claude_bridge.core import carrier
+from claude_bridge.core import opaque_state
 from tests.end_to_end.conftest import StartDaemon, client_of
 from tests.end_to_end.strict.breakages import BREAKAGES, Breakage
 from tests.end_to_end.strict.conversation import FIXTURES, MESSAGES, Conversation, Services, bridge, compact
@@ -129,7 +129,7 @@ def check_all_is_there(talk: Conversation, service: Service, *, notes: bool = Tr
         found = texts.find(said, at)
         assert found >= 0, f"{said!r} is not there, or not in its place"
         at = found + len(said)
-    assert carrier.PREFIX not in json.dumps(request)
+    assert opaque_state.PREFIX not in json.dumps(request)
 
 
 def check_thoughts(talk: Conversation, service: Service) -> int:

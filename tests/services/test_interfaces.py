@@ -9,13 +9,13 @@ import pytest
 from claude_bridge.config.schema import Backend
 from claude_bridge.edge.answers import StreamAnswer, WholeAnswer
 from claude_bridge.services import interfaces
+from claude_bridge.services.accounting.request_log import RequestLog
 from claude_bridge.services.breaker import CircuitAdmission, CircuitBreakers, NoAdmission, NoBreaker
-from claude_bridge.services.counters import PromptCounters
-from claude_bridge.services.dispatch.attempt import Attempt
 from claude_bridge.services.documents.texts import PdfTexts
-from claude_bridge.services.models import CachedModelLists
-from claude_bridge.services.question import Question
-from claude_bridge.services.request_log import RequestLog
+from claude_bridge.services.exchange.attempt import Attempt
+from claude_bridge.services.fetch import Question
+from claude_bridge.services.model_lists import CachedModelLists
+from claude_bridge.services.remote_tokenizers import PromptCounters
 from claude_bridge.services.sweep import PeriodicSweep
 from claude_bridge.services.upstream.body import AnswerBody
 from claude_bridge.services.upstream.call import Call

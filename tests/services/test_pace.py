@@ -7,7 +7,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from claude_bridge.core.errors import InvalidRequest
-from claude_bridge.core.messages.reading import STEP, reading_of
+from claude_bridge.core.messages_api.conversation_reader import STEP, reading_of
 from claude_bridge.services.pace import HUGE, Pace
 from tests.core.asking import asked, text, user
 

@@ -35,7 +35,7 @@ from claude_bridge.testing.fakes import (
     KeptRecords,
     NotedBreaker,
 )
-from tests.services.test_request_log import ATTEMPT, RECORD
+from tests.services.accounting.test_request_log import ATTEMPT, RECORD
 from tests.services.upstream.loopback import Bench, Conversation, Notes, chunk
 
 

@@ -15,10 +15,10 @@ from attrs import fields
 
 from claude_bridge.config.dump import written
 from claude_bridge.config.generated import Generated
-from claude_bridge.core.dialect import GENERIC, Dialect, Generic
-from claude_bridge.core.dialects.hosted import Hosted
-from claude_bridge.core.dialects.registry import DIALECTS
-from claude_bridge.core.traits import Traits
+from claude_bridge.core.chat_completions.dialect import GENERIC, Dialect, Generic
+from claude_bridge.core.chat_completions.dialects.hosted import Hosted
+from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
+from claude_bridge.core.chat_completions.traits import Traits
 
 BEGIN: Final = "<!-- dialects:begin -->"
 END: Final = "<!-- dialects:end -->"

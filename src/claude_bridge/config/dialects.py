@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.dialect import GENERIC, Clues
-from claude_bridge.core.dialects.registry import DIALECTS, Decided, decide
+from claude_bridge.core.chat_completions.dialect import GENERIC, Clues
+from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, Decided, decide
 
 AUTO: Final = "auto"
 

@@ -15,9 +15,9 @@ from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Secret
 from claude_bridge.config.secrets import HIDDEN
 from claude_bridge.config.sections import KINDS, Kind
-from claude_bridge.core.dialects.registry import Decided
-from claude_bridge.core.faults.redaction import carries_credential
-from claude_bridge.core.traits import Traits
+from claude_bridge.core.chat_completions.dialects.registry import Decided
+from claude_bridge.core.chat_completions.traits import Traits
+from claude_bridge.core.redaction import carries_credential
 
 _TRAITS: Final = tuple(each.name for each in fields(Traits))
 

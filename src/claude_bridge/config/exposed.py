@@ -14,7 +14,7 @@ from claude_bridge.config.ini import Lines
 from claude_bridge.config.problems import Problem
 from claude_bridge.config.secret import Secret
 from claude_bridge.config.sections import KINDS
-from claude_bridge.core.faults.redaction import carries_credential
+from claude_bridge.core.redaction import carries_credential
 
 Mode: TypeAlias = Callable[[str], int]
 """Gives the permission bits of the file at a path; raises `OSError`."""

@@ -13,8 +13,9 @@ from claude_bridge.config.ini import Lines
 from claude_bridge.config.problems import Problem
 from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.sections import KINDS
-from claude_bridge.core import anthropic, openai
-from claude_bridge.core.faults.redaction import SHORTEST, Redactor, carries_credential
+from claude_bridge.core.chat_completions import openai_types
+from claude_bridge.core.messages_api import anthropic_types
+from claude_bridge.core.redaction import SHORTEST, Redactor, carries_credential
 
 OURS: Final = ("claude-bridge", "claude_bridge")
 
@@ -91,7 +92,7 @@ def _hosts(url: str) -> Iterator[str]:
 
 def _field_names() -> frozenset[str]:
     """Return the names of fields on both wires, and of sections and keys of a configuration."""
-    structs = (*vars(anthropic).values(), *vars(openai).values())
+    structs = (*vars(anthropic_types).values(), *vars(openai_types).values())
     wire = {name for each in structs for name in getattr(each, "__struct_encode_fields__", ())}
     return frozenset(
         wire.union(_IN_ANSWERS)

@@ -20,9 +20,8 @@ from claude_bridge.config.bounds import PAUSE, RATE, SIZE, TOKENS, TOTAL, WAIT, 
 from claude_bridge.config.listeners import tcp
 from claude_bridge.config.problems import Problem
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.bounds import BOUNDS, Bounds
-from claude_bridge.core.dialects.registry import DIALECTS
-from claude_bridge.core.traits import (
+from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
+from claude_bridge.core.chat_completions.traits import (
     CallContent,
     Level,
     MaxTokensField,
@@ -42,6 +41,7 @@ from claude_bridge.core.traits import (
     ToolIds,
     Traits,
 )
+from claude_bridge.core.messages_api.limits import BOUNDS, Bounds
 
 CredentialsPolicy = Literal["forward", "keys", "none"]
 ShowReasoning = Literal["auto", "always", "never"]

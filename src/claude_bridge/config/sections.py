@@ -10,7 +10,7 @@ from attrs import Attribute, fields, frozen, resolve_types
 
 from claude_bridge.config import foreign_words, schema
 from claude_bridge.config.problems import nearest, suggestion
-from claude_bridge.core.facts import MARK
+from claude_bridge.core.messages_api.request_info import MARK
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*)")
 

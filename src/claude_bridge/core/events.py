@@ -47,7 +47,7 @@ class ReasoningDelta:
 
 @define
 class ReasoningState:
-    """What the backend wants back and text cannot carry, packed by `claude_bridge.core.carrier`; never empty."""
+    """What the backend wants back and text cannot carry, packed by `claude_bridge.core.opaque_state`; never empty."""
 
     carrier: str
 

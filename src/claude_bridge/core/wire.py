@@ -16,7 +16,9 @@ import msgspec
 from attrs import frozen
 from msgspec import Raw
 
-from claude_bridge.core import anthropic, openai, surrogates, weight
+from claude_bridge.core import surrogates
+from claude_bridge.core.chat_completions import openai_types, weight
+from claude_bridge.core.messages_api import anthropic_types
 
 __all__ = [
     "Raw",
@@ -47,9 +49,9 @@ _JSON_ERRORS: Final = (ValueError, RecursionError)
 _encoder: Final = msgspec.json.Encoder()
 encode: Final = _encoder.encode
 _any: Final = msgspec.json.Decoder()
-_request: Final = msgspec.json.Decoder(anthropic.MessagesRequest)
-_block: Final = msgspec.json.Decoder(anthropic.KnownBlock)
-_chunk: Final = msgspec.json.Decoder(openai.Chunk)
+_request: Final = msgspec.json.Decoder(anthropic_types.MessagesRequest)
+_block: Final = msgspec.json.Decoder(anthropic_types.KnownBlock)
+_chunk: Final = msgspec.json.Decoder(openai_types.Chunk)
 _object: Final = msgspec.json.Decoder(dict[str, Raw])
 
 T = TypeVar("T")
@@ -103,7 +105,7 @@ def decode_fields(data: bytes) -> dict[str, Raw]:
         raise WireError(_explain(error)) from None
 
 
-def decode_request(body: bytes) -> anthropic.MessagesRequest:
+def decode_request(body: bytes) -> anthropic_types.MessagesRequest:
     """Decode a Messages request; raises `WireError` with the field's path, as the API words it.
 
     Raises `UnmendedError` where it holds escapes of surrogates and is no JSON as it stands.
@@ -129,22 +131,22 @@ def _is_text(body: bytes) -> bool:
     return True
 
 
-def decode_block(raw: Raw, path: str) -> anthropic.Block:
+def decode_block(raw: Raw, path: str) -> anthropic_types.Block:
     """Decode one content block; an unknown type is kept as it is. ``path`` is for the error."""
     try:
-        block: anthropic.Block = _block.decode(raw)
+        block: anthropic_types.Block = _block.decode(raw)
     except _JSON_ERRORS as error:
         try:
             kind = _peek.decode(raw).type
         except _JSON_ERRORS:
             raise WireError(f"{path}: a content block must be an object with a `type`") from None
-        if kind in anthropic.KNOWN_TYPES or not kind:
+        if kind in anthropic_types.KNOWN_TYPES or not kind:
             raise WireError(_explain(error, path)) from None
-        return anthropic.UnknownBlock(kind, raw)
+        return anthropic_types.UnknownBlock(kind, raw)
     return block
 
 
-def decode_chunk(data: bytes) -> openai.Chunk:
+def decode_chunk(data: bytes) -> openai_types.Chunk:
     """Decode a chunk or a whole answer: quickly if its types are as they should be, else forgivingly."""
     try:
         return _chunk.decode(data)
@@ -162,7 +164,9 @@ def is_object(text: str) -> bool:
     return True
 
 
-def encode_chat(request: openai.ChatRequest, extra: dict[str, object], messages: Iterable[openai.ChatMessage]) -> bytes:
+def encode_chat(
+    request: openai_types.ChatRequest, extra: dict[str, object], messages: Iterable[openai_types.ChatMessage]
+) -> bytes:
     """Encode a chat request: its fields in their order, then ``extra``, then the messages."""
     head = encode(request)[:-1]
     more = b"," + encode(extra)[1:-1] if extra else b""
@@ -196,13 +200,13 @@ def _dotted(path: str) -> str:
     return re.sub(r"\[(\d+|\.\.\.)\]", r".\1", path).replace("[...]", "").strip(".")
 
 
-def _lenient_chunk(value: object) -> openai.Chunk:
+def _lenient_chunk(value: object) -> openai_types.Chunk:
     """Read a chunk whose types are off: keep every field that fits, give the rest its nearest meaning."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if not isinstance(value, dict):
         raise WireError("it is not a JSON object")
-    chunk = openai.Chunk(
+    chunk = openai_types.Chunk(
         model=_text(value.get("model")),
         object=_text(value.get("object")),
         usage=_raw(value.get("usage")),
@@ -220,10 +224,10 @@ def _lenient_chunk(value: object) -> openai.Chunk:
     return chunk
 
 
-def _lenient_choice(value: dict[str, Any]) -> openai.Choice:
+def _lenient_choice(value: dict[str, Any]) -> openai_types.Choice:
     stop = value.get("stop_reason")
     matched = value.get("matched_stop")
-    return openai.Choice(
+    return openai_types.Choice(
         index=value["index"] if isinstance(value.get("index"), int) else 0,
         delta=_lenient_delta(value.get("delta")),
         message=_lenient_delta(value.get("message")),
@@ -234,13 +238,13 @@ def _lenient_choice(value: dict[str, Any]) -> openai.Choice:
     )
 
 
-def _lenient_delta(value: object) -> openai.Delta | None:
+def _lenient_delta(value: object) -> openai_types.Delta | None:
     if not isinstance(value, dict):
         return None
     content = value.get("content")
     details, blocks = value.get("reasoning_details"), value.get("thinking_blocks")
     calls = value.get("tool_calls")
-    return openai.Delta(
+    return openai_types.Delta(
         content=_raws(content) if isinstance(content, list) else _text(content),
         reasoning_content=_thinking(value.get("reasoning_content")),
         reasoning=_thinking(value.get("reasoning")),
@@ -256,9 +260,9 @@ def _lenient_delta(value: object) -> openai.Delta | None:
     )
 
 
-def _lenient_call(value: dict[str, Any]) -> openai.ToolCallDelta:
+def _lenient_call(value: dict[str, Any]) -> openai_types.ToolCallDelta:
     index, identifier = value.get("index"), value.get("id")
-    return openai.ToolCallDelta(
+    return openai_types.ToolCallDelta(
         index=_number(index),
         id=str(identifier) if isinstance(identifier, str | int) else None,
         function=_lenient_function(value.get("function")),
@@ -272,13 +276,13 @@ def _number(value: object) -> int | None:
     return int(value) if isinstance(value, int | float) else None
 
 
-def _lenient_function(value: object) -> openai.FunctionDelta | None:
+def _lenient_function(value: object) -> openai_types.FunctionDelta | None:
     if not isinstance(value, dict):
         return None
     arguments = value.get("arguments")
     if arguments is not None and not isinstance(arguments, str):
         arguments = encode(arguments).decode()
-    return openai.FunctionDelta(name=_text(value.get("name")), arguments=arguments)
+    return openai_types.FunctionDelta(name=_text(value.get("name")), arguments=arguments)
 
 
 def _thinking(value: object) -> str | None:
@@ -298,7 +302,7 @@ def _raws(values: list[object]) -> list[Raw]:
 
 
 def _raw(value: object) -> Raw:
-    return openai.EMPTY if value is None else Raw(encode(value))
+    return openai_types.EMPTY if value is None else Raw(encode(value))
 
 
 def present(raw: Raw) -> bool:

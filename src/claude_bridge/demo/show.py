@@ -16,7 +16,7 @@ from typing import Final, NoReturn, TextIO
 
 from attrs import frozen
 
-from claude_bridge import client_environment
+from claude_bridge.client import environment
 from claude_bridge.config.load import parse, read_file
 from claude_bridge.core import wire
 from claude_bridge.demo import children, model_server, question
@@ -218,7 +218,7 @@ def cost(answer: question.Answer) -> str:
 def explanation(url: str) -> str:
     """Say how to go on: another question now, and Claude Code with a backend of one's own."""
     example = parse(TEMPLATE_INI, {"CHUTES_API_KEY": "the-users-own"}, read_file)
-    lines = client_environment.as_shell(client_environment.settings(example, TEMPLATE_URL))
+    lines = environment.as_shell(environment.settings(example, TEMPLATE_URL))
     request = '{"model":"smollm2","max_tokens":64,"messages":[{"role":"user","content":"Who are you?"}]}'
     return f"""
 Ask it something else:

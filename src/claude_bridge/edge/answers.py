@@ -15,10 +15,10 @@ from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTim
 from zope.interface import implementer
 
 from claude_bridge.config.schema import Limits, Server
-from claude_bridge.core.accumulate import Accumulator
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.events import Event, Usage
-from claude_bridge.core.writer import StreamWriter
+from claude_bridge.core.messages_api.event_stream import StreamWriter
+from claude_bridge.core.messages_api.whole_message import Accumulator
 from claude_bridge.edge.pour import Pour
 from claude_bridge.edge.replies import set_json, write_error
 from claude_bridge.edge.site import BridgeRequest

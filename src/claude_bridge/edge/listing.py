@@ -10,8 +10,8 @@ from typing import Final
 from attrs import frozen
 
 from claude_bridge.core.errors import InvalidRequest
-from claude_bridge.core.facts import plain_model
-from claude_bridge.services.dispatch.catalogue import PublishedModel
+from claude_bridge.core.messages_api.request_info import plain_model
+from claude_bridge.services.exchange.catalogue import PublishedModel
 
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 1000

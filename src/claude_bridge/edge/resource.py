@@ -18,17 +18,17 @@ from twisted.web.server import Request
 
 from claude_bridge.config.schema import Config
 from claude_bridge.core import ids, wire
-from claude_bridge.core import request as messages
-from claude_bridge.core.anthropic import MessagesRequest
-from claude_bridge.core.bounds import Bounds
+from claude_bridge.core.chat_completions import translation as messages
 from claude_bridge.core.errors import NotFound
-from claude_bridge.core.facts import facts, session
+from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+from claude_bridge.core.messages_api.limits import Bounds
+from claude_bridge.core.messages_api.request_info import facts, session
 from claude_bridge.edge import listing
 from claude_bridge.edge.answers import AnswerSettings, StreamAnswer, WholeAnswer
 from claude_bridge.edge.errors import register_errors
 from claude_bridge.edge.replies import write_json
 from claude_bridge.edge.site import BridgeRequest, SiteRuntime
-from claude_bridge.services.dispatch.dispatcher import Dispatcher
+from claude_bridge.services.exchange.admission import Dispatcher
 from claude_bridge.services.interfaces import Client
 from claude_bridge.services.pace import Pace
 

@@ -23,9 +23,9 @@ from twisted.web.server import Request, Site
 
 from claude_bridge.config.schema import Limits
 from claude_bridge.core import ids
-from claude_bridge.core.anthropic import MessagesRequest
 from claude_bridge.core.errors import BridgeError, InternalFault, InvalidRequest, NotFound
-from claude_bridge.core.messages.weight import weight, widest
+from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+from claude_bridge.core.messages_api.memory_weight import weight, widest
 from claude_bridge.edge.body import IncomingBody
 from claude_bridge.edge.budget import FORMS, Budget, Share
 from claude_bridge.edge.gate import Client, Gatekeeper

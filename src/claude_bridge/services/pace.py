@@ -10,9 +10,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from claude_bridge.core import wire
-from claude_bridge.core.anthropic import MessagesRequest
 from claude_bridge.core.errors import InvalidRequest
-from claude_bridge.core.messages.reading import reading_of
+from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+from claude_bridge.core.messages_api.conversation_reader import reading_of
 
 HUGE: Final = 2 << 20
 """Bytes of a request: decoding, reading and writing a text take some 2 ms a MB each, of nothing but escapes 5 ms."""

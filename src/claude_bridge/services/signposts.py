@@ -15,9 +15,9 @@ from twisted.internet.interfaces import IReactorTime
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
+from claude_bridge.services.fetch import Asker, Reply, address, shown
 from claude_bridge.services.interfaces import UpstreamClient
-from claude_bridge.services.models import MAX_BODY, Decode, read_models
-from claude_bridge.services.question import Asker, Reply, address, shown
+from claude_bridge.services.model_lists import MAX_BODY, Decode, read_models
 
 MEMORY_SECONDS: Final = 60.0
 """A backend is asked no more often: its url is set right by hand."""

@@ -14,10 +14,10 @@ from twisted.internet.defer import Deferred, succeed
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.dialect import Counter
+from claude_bridge.core.chat_completions.dialect import Counter
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.events import Event, Finished, SearchHit, TextDelta, Usage
-from claude_bridge.core.search.searchtool import SearchQuestion
+from claude_bridge.core.web_search.tool import SearchQuestion
 from claude_bridge.services.interfaces import (
     AttemptRecord,
     Client,

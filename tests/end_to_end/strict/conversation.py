@@ -14,14 +14,14 @@ from typing import Any
 
 from attrs import define, field
 
-from claude_bridge.app import Bridge, build
-from claude_bridge.core.faults.redaction import Redactor
+from claude_bridge.core.redaction import Redactor
+from claude_bridge.daemon.service import Bridge, build
 from claude_bridge.testing.backend import ScriptedBackend
 from tests.contract.stream_rules import check_events
 from tests.end_to_end.client import Client, Reply
 from tests.end_to_end.conftest import check_answer
 from tests.end_to_end.strict.service import Said, Service
-from tests.services.dispatch.stage import configured
+from tests.services.exchange.stage import configured
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "claude_code"
 RECORDED: Any = json.loads((FIXTURES / "02-tool-results.json").read_bytes())["body"]

@@ -9,8 +9,8 @@ import pytest
 
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.events import SearchHit
-from claude_bridge.core.search.searchtool import SearchQuestion
-from claude_bridge.services.search.asking import Unanswered
+from claude_bridge.core.web_search.tool import SearchQuestion
+from claude_bridge.services.search.engine_protocol import Unanswered
 from claude_bridge.services.search.tavily import TAVILY
 
 ANSWER = {

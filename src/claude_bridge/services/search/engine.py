@@ -32,12 +32,12 @@ from twisted.web.http_headers import Headers
 from claude_bridge.config.schema import WebSearch
 from claude_bridge.core import wire
 from claude_bridge.core.events import SearchHit
-from claude_bridge.core.search.searchtool import SearchQuestion
+from claude_bridge.core.web_search.tool import SearchQuestion
 from claude_bridge.services.interfaces import SearchFailed
 from claude_bridge.services.search.addresses import GuardedReactor, no_metadata, public_only
-from claude_bridge.services.search.asking import Asked, Engine, Unanswered
 from claude_bridge.services.search.body import TooLarge, collected, dropped
 from claude_bridge.services.search.brave import BRAVE
+from claude_bridge.services.search.engine_protocol import Asked, Engine, Unanswered
 from claude_bridge.services.search.hits import cleaned
 from claude_bridge.services.search.searxng import SEARXNG
 from claude_bridge.services.search.tavily import TAVILY

@@ -10,8 +10,8 @@ from attrs import frozen
 from claude_bridge.config.secret import Secret
 from claude_bridge.core import wire
 from claude_bridge.core.events import SearchHit
-from claude_bridge.core.search.searchtool import SearchQuestion
-from claude_bridge.services.search.asking import Asked, Engine, Unanswered, entries, text
+from claude_bridge.core.web_search.tool import SearchQuestion
+from claude_bridge.services.search.engine_protocol import Asked, Engine, Unanswered, entries, text
 
 
 @frozen

@@ -11,7 +11,7 @@ from twisted.web.iweb import IResponse
 
 from claude_bridge.core.errors import BridgeError, InternalFault, UpstreamError
 from claude_bridge.services.interfaces import ResponseHead, Sweep, UpstreamReceiver, UpstreamRequest
-from claude_bridge.services.upstream import faults
+from claude_bridge.services.upstream import errors
 from claude_bridge.services.upstream.body import AnswerBody, UnwantedBody
 from claude_bridge.services.upstream.payload import BytesBody
 from claude_bridge.services.upstream.pool import Reads
@@ -93,15 +93,15 @@ class Call:
         """Say why this is no answer to give to anybody."""
         backend = self._request.backend
         if 300 <= response.code < 400:  # noqa: PLR2004 - HTTP's redirections
-            return faults.redirected(backend, response.code)
+            return errors.redirected(backend, response.code)
         coding = _first(response, b"content-encoding")
         if coding.lower() not in {"", "identity"}:
-            return faults.coded(backend, coding)
+            return errors.coded(backend, coding)
         return None
 
     def _failed(self, failure: Failure) -> None:
         if not self._over:
-            self._end(faults.before_head(failure, self._request.backend))
+            self._end(errors.before_head(failure, self._request.backend))
 
     def _broke(self, failure: Failure) -> None:
         """Log that the receiver raised, and do not leave it waiting."""
@@ -109,7 +109,7 @@ class Call:
         self._abort(InternalFault("the bridge failed over the answer's head"))
 
     def _body_over(self, reason: Failure) -> None:
-        self._end(faults.in_body(reason, self._request.backend))
+        self._end(errors.in_body(reason, self._request.backend))
 
     def _abort(self, error: BridgeError | None) -> None:
         """Close the connection and tell the receiver why; None is an end without fault."""

@@ -26,8 +26,8 @@ from twisted.web.client import HTTPConnectionPool, RequestTransmissionFailed, Re
 from twisted.web.iweb import IResponse
 from zope.interface import implementer
 
-from claude_bridge.services.upstream.head import BoundedParser
 from claude_bridge.services.upstream.payload import BytesBody, forget_unsent
+from claude_bridge.services.upstream.response_head import BoundedParser
 
 # Servers and middle boxes that close idle connections after a minute (nginx 75 s, common load balancers 60 s) never
 # see ours that long, so none is dropped behind our back. Those that close after 5 s (uvicorn, Node, llama.cpp) do it

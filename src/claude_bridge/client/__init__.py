@@ -1,0 +1,1 @@
+"""What is done for Claude Code on the user's side."""

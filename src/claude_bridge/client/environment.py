@@ -1,0 +1,152 @@
+"""What Claude Code has to be told so that it works well through the bridge.
+
+Pure: a configuration in, settings out. Which variables help, and what each does, was found by running the client
+(2.1.330); unknown model names get a window of 1,000,000 tokens there, so a configured window has to be told.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from attrs import frozen
+
+from claude_bridge.config.listeners import Listener, http_url, listener
+from claude_bridge.config.schema import Config, Model
+from claude_bridge.core.messages_api.request_info import MARK
+
+FAMILIES: Final = ("opus", "sonnet", "haiku")
+PERMISSION_MODE: Final = "acceptEdits"
+PERMISSION_NOTE: Final = (
+    "Claude Code's auto mode asks its own vendor whether each command is safe; no other backend answers that, "
+    "so commands would be refused. Start it in another permission mode: claude --permission-mode " + PERMISSION_MODE
+)
+RIVAL: Final = "ANTHROPIC_API_KEY"
+RIVAL_NOTE: Final = "a key of Anthropic's own would be sent beside the token, and refused"
+_EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})
+
+
+@frozen(kw_only=True)
+class Setting:
+    """One environment variable for Claude Code.
+
+    :ivar why: half a sentence for the person who reads it.
+    :ivar ready: false where only the reader knows the value; it is then shown but not set.
+    """
+
+    name: str
+    value: str
+    why: str
+    ready: bool = True
+
+
+def base_url(config: Config) -> str | None:
+    """Give the address under which a client on this machine reaches the bridge.
+
+    The first listener with a fixed TCP port decides; None if there is none (port 0, a UNIX socket, systemd).
+    """
+    for text in config.server.listen:
+        url = _url(listener(text))
+        if url is not None:
+            return url
+    return None
+
+
+def _url(where: Listener) -> str | None:
+    """Give the URL of one listener, or None if its port is not known."""
+    port = int(where.parameters.get("port", "0"))
+    if not port:
+        return None
+    host = "127.0.0.1" if where.interface in _EVERYWHERE else where.interface
+    return http_url(where.scheme, host, port)
+
+
+def settings(config: Config, url: str) -> list[Setting]:
+    """Give what to set for a bridge with ``config`` that is reached under ``url`` (with or without ``/v1``)."""
+    url = url.rstrip("/").removesuffix("/v1")
+    main = main_model(config)
+    return [
+        Setting(name="ANTHROPIC_BASE_URL", value=url, why="the bridge; without /v1"),
+        _credential(config, main),
+        *_models(config, main),
+        *_sizes(main),
+        Setting(
+            name="CLAUDE_CODE_GATEWAY_HINT_HEADERS",
+            value="1",
+            why="lets the bridge tell the main conversation from side requests",
+        ),
+        Setting(
+            name="CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY",
+            value="1",
+            why="shows the bridge's models in /model",
+        ),
+    ]
+
+
+def main_model(config: Config) -> Model | None:
+    """Give the model that a name without a configuration of its own reaches, as far as the configuration tells."""
+    route = config.routes.get("default")
+    aliases = [*(route.models if route else ()), *config.models]
+    return next((config.models[alias] for alias in aliases if alias in config.models), None)
+
+
+def _credential(config: Config, main: Model | None) -> Setting:
+    """Say what the client's token has to be; a secret itself is never shown."""
+    name = "ANTHROPIC_AUTH_TOKEN"
+    match config.server.credentials:
+        case "none":
+            return Setting(name=name, value="unused", why="any text will do: the bridge asks for no key")
+        case "keys":
+            keys = ", ".join(f"[key:{key}]" for key in config.keys)
+            return Setting(name=name, value="YOUR-CLIENT-KEY", why=f"put one of the bridge's keys here: {keys}")
+        case "forward":
+            backend = config.backends.get(main.backend if main else "default")
+            if backend is not None and backend.api_key:
+                return Setting(name=name, value="unused", why="any text will do: the bridge has the backend's key")
+            why = "put the backend's own key here, it is passed on; any text where the backend asks for none"
+            return Setting(name=name, value="YOUR-BACKEND-KEY", why=why)
+
+
+def _models(config: Config, main: Model | None) -> Iterator[Setting]:
+    """Name the models; each of the client's families gets the alias that is called like it, else the main one."""
+    if main is None:
+        why = "as your backend calls it; needed where it lists more than one"
+        yield Setting(name="ANTHROPIC_MODEL", value="NAME-OF-YOUR-MODEL", why=why, ready=False)
+        return
+    yield Setting(name="ANTHROPIC_MODEL", value=main.alias + MARK, why=f"the plain name {main.alias} works too")
+    for family in FAMILIES:
+        alias = next((name for name in config.models if family in name.lower()), main.alias)
+        why = "side jobs such as titles and summaries" if family == "haiku" else f"what the client calls {family}"
+        yield Setting(name=f"ANTHROPIC_DEFAULT_{family.upper()}_MODEL", value=alias + MARK, why=why)
+
+
+def _sizes(main: Model | None) -> Iterator[Setting]:
+    """Tell the limits that are known of the main model."""
+    if main is not None and main.context_window is not None:
+        why = "the model's window; without it the client compacts only at 1,000,000 tokens"
+        yield Setting(name="CLAUDE_CODE_MAX_CONTEXT_TOKENS", value=str(main.context_window), why=why)
+    if main is not None and main.max_output_tokens is not None:
+        why = "the most that the model writes in one answer"
+        yield Setting(name="CLAUDE_CODE_MAX_OUTPUT_TOKENS", value=str(main.max_output_tokens), why=why)
+
+
+def as_shell(found: Sequence[Setting]) -> str:
+    """Render ``found`` for a POSIX shell: ``export`` lines, the reasons as comments on lines of their own."""
+    lines = ["# for the shell that starts Claude Code", f"# {RIVAL_NOTE}", f"unset {RIVAL}"]
+    for setting in found:
+        export = f"export {setting.name}={shlex.quote(setting.value)}"
+        lines += [f"# {_one_line(setting.why)}", export if setting.ready else f"# {_one_line(export)}"]
+    return "\n".join([*lines, f"# {PERMISSION_NOTE}"]) + "\n"
+
+
+def _one_line(text: str) -> str:
+    """Keep a comment a comment, whatever a name in it contains."""
+    return " ".join(text.split())
+
+
+def as_json(found: Sequence[Setting]) -> str:
+    """Render ``found`` as the part of Claude Code's ``settings.json`` that it makes up."""
+    environment = {setting.name: setting.value for setting in found if setting.ready}
+    return json.dumps({"env": environment, "permissions": {"defaultMode": PERMISSION_MODE}}, indent=2) + "\n"

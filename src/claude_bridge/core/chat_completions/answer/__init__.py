@@ -1,0 +1,1 @@
+"""A chat completion read: bytes of a backend -> neutral events."""

@@ -1,0 +1,216 @@
+"""What differs from server to server, behind one Protocol; `Generic` is the plain OpenAI-compatible server.
+
+A dialect only ever says how it differs: as data in its `Traits`, else at the few points below. It owns no
+translation: the request is built and the answer is read by the same code for all. The dialects that differ from
+`Generic` are in `claude_bridge.core.chat_completions.dialects`, one small file each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final, Protocol
+
+from attrs import field, frozen
+
+from claude_bridge.core import wire
+from claude_bridge.core.chat_completions import weight
+from claude_bridge.core.chat_completions.answer import finish_and_usage
+from claude_bridge.core.chat_completions.openai_types import (
+    ChatMessage,
+    ChatRequest,
+    Delta,
+    StreamOptions,
+    ToolCallDelta,
+)
+from claude_bridge.core.chat_completions.traits import Level, Traits
+from claude_bridge.core.events import Usage
+
+__all__ = ["Clues", "Counter", "Dialect", "Generic", "Shaping", "StateKeeper"]
+
+
+@frozen(kw_only=True)
+class Clues:
+    """What a backend reveals of itself, as far as it is known.
+
+    :ivar host: of its URL, in lower case, without port.
+    :ivar owners: ``owned_by`` of its models.
+    :ivar fingerprint: ``system_fingerprint`` of an answer.
+    :ivar error: the decoded body of a refusal.
+    :ivar headers: names and values of an answer's headers, names in lower case.
+    """
+
+    host: str = ""
+    owners: tuple[str, ...] = ()
+    fingerprint: str = ""
+    error: object = None
+    headers: Mapping[str, str] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class Shaping:
+    """What a dialect may want to know of a request to shape it.
+
+    :ivar level: how much thinking the client wants, None where it says nothing.
+    :ivar with_tools: whether tools are sent.
+    :ivar session: the client's session, or "".
+    """
+
+    model: str
+    traits: Traits
+    level: Level | None = None
+    with_tools: bool = False
+    session: str = ""
+
+
+@frozen(kw_only=True)
+class Counter:
+    """A backend's own counter of prompt tokens.
+
+    :ivar path: where it is; from the server's root if it begins with a slash, else behind the base URL.
+    :ivar key: the field of the answer that has the number.
+    :ivar window: the field that has the context window, or "".
+    :ivar fields: the fields of a chat request that it takes; the rest is left out.
+    """
+
+    path: str
+    key: str
+    window: str = ""
+    fields: tuple[str, ...] = ("model", "messages", "tools", "chat_template_kwargs")
+
+
+class StateKeeper(Protocol):
+    """Collects what an answer holds that its text cannot carry and that the server wants back."""
+
+    def delta(self, delta: Delta) -> None:
+        """Look at one delta."""
+
+    def before_call(self, call: ToolCallDelta) -> object | None:
+        """Give the state that belongs to this very call, to stand in front of it, or None."""
+
+    def flush(self) -> object | None:
+        """Give what was collected since the last time, as plain JSON values, or None."""
+
+
+class Dialect(Protocol):
+    """The points at which servers differ."""
+
+    @property
+    def name(self) -> str:
+        """Name it as in ``dialect = NAME``."""
+
+    @property
+    def counter(self) -> Counter | None:
+        """Say where prompts can be counted, if anywhere."""
+
+    @property
+    def key_header(self) -> str:
+        """Name the header that takes the credential."""
+
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """Name the lists, besides that of its models, that tell the windows of those that are loaded."""
+
+    @property
+    def stateful(self) -> bool:
+        """Tell whether `restore` does anything; it is not even called otherwise."""
+
+    def recognised(self, clues: Clues) -> str:
+        """Say by what this server is recognised ("host api.deepseek.com"), or "" if it is not."""
+
+    def traits(self, model: str) -> Traits:
+        """Give the differences of ``model`` at this server."""
+
+    def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
+        """Change the request's fields to what this server takes; ``extra`` holds fields that OpenAI does not have."""
+
+    def reasoning(self, delta: Delta) -> str:
+        """Give a delta's reasoning text, whatever its field is called."""
+
+    def usage(self, raw: Mapping[str, Any]) -> Usage | None:
+        """Divide this server's usage as Anthropic does."""
+
+    def keeper(self) -> StateKeeper | None:
+        """Make the collector of state for one answer, or None where text carries everything."""
+
+    def restore(self, message: ChatMessage, states: Sequence[tuple[int, object]]) -> None:
+        """Put state back into an assistant message; each comes with the number of calls that stood before it.
+
+        Called for every assistant message, also where there is no state. State is the client's word: any JSON.
+        """
+
+
+@frozen
+class Generic:
+    """A server that does what the OpenAI SDK's types say, read as forgivingly as possible.
+
+    Subclasses name themselves, and differ by as little as they can.
+
+    :cvar hosts: host names, or their ends with a leading dot, by which the server is known.
+    """
+
+    name: ClassVar[str] = "generic"
+    hosts: ClassVar[tuple[str, ...]] = ()
+    counter: ClassVar[Counter | None] = None
+    key_header: ClassVar[str] = "Authorization"
+    lists: ClassVar[tuple[str, ...]] = ()
+    stateful: ClassVar[bool] = False
+    plain: ClassVar[Traits] = Traits()
+
+    def recognised(self, clues: Clues) -> str:
+        """Recognise the host; subclasses may know more."""
+        known = any(clues.host == host or (host[:1] == "." and clues.host.endswith(host)) for host in self.hosts)
+        return f"host {clues.host}" if known else ""
+
+    def traits(self, model: str) -> Traits:
+        """Give the same for all models."""
+        del model
+        return self.plain
+
+    def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
+        """Ask for usage as the traits say; all else is as it is."""
+        del extra
+        if chat.stream and shaping.traits.stream_options != "none":
+            chat.stream_options = StreamOptions()
+            if shaping.traits.stream_options == "continuous":
+                chat.stream_options.continuous_usage_stats = True
+
+    def reasoning(self, delta: Delta) -> str:
+        """Take the first field that has something: two that carry the same text count once."""
+        text = delta.reasoning_content or delta.reasoning or delta.reasoning_text or delta.thinking
+        if not text and delta.reasoning_details:
+            weight.limit(delta.reasoning_details, weight.MOST_PARTS, "details of reasoning")
+            return "".join(_detail(raw) for raw in delta.reasoning_details)
+        if not text and delta.thinking_blocks:
+            weight.limit(delta.thinking_blocks, weight.MOST_PARTS, "blocks of thinking")
+            return "".join(_thinking(raw) for raw in delta.thinking_blocks)
+        return text or ""
+
+    def usage(self, raw: Mapping[str, Any]) -> Usage | None:
+        """Read usage under all its common names."""
+        return finish_and_usage.usage(raw)
+
+    def keeper(self) -> StateKeeper | None:
+        """Keep nothing."""
+        return None
+
+    def restore(self, message: ChatMessage, states: Sequence[tuple[int, object]]) -> None:
+        """Put nothing back: another server's state means nothing here."""
+
+
+def _thinking(raw: wire.Raw) -> str:
+    """Return the text of one of ``thinking_blocks``: Anthropic's, as LiteLLM and Envoy's AI gateway hand them on."""
+    value = wire.decode(raw)
+    text = value.get("thinking") if isinstance(value, dict) else None
+    return text if isinstance(text, str) else ""
+
+
+def _detail(raw: wire.Raw) -> str:
+    """Give the readable part of an OpenRouter reasoning detail: text or summary; encrypted ones have none."""
+    value = wire.decode(raw)
+    if not isinstance(value, dict):
+        return ""
+    text = value.get("text") or value.get("summary")
+    return text if isinstance(text, str) else ""
+
+
+GENERIC: Final = Generic()

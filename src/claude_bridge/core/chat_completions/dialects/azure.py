@@ -1,0 +1,34 @@
+"""Azure: OpenAI's models under names of the operator's choice, beside those of other makers."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from attrs import evolve, frozen
+
+from claude_bridge.core.chat_completions.dialects.hosted import Families
+from claude_bridge.core.chat_completions.dialects.openai import CHATS, FAMILIES, OpenAI
+from claude_bridge.core.chat_completions.traits import Traits
+
+# PDF is only for its Responses API.
+_CHATS: Final = evolve(CHATS, pdf="text")
+_OTHERS: Final = Traits()
+
+
+@frozen
+class Azure(OpenAI):
+    """Azure OpenAI and Foundry, on the path that ends in ``/openai/v1``.
+
+    The older paths with a deployment in them need the query ``api-version``, which a backend's url may not have. What
+    reads as another maker's model gets nothing that is OpenAI's own. A first chunk without choices, with
+    ``prompt_filter_results``, does no harm anywhere.
+    """
+
+    name: ClassVar[str] = "azure"
+    hosts: ClassVar[tuple[str, ...]] = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
+    key_header: ClassVar[str] = "api-key"
+    plain: ClassVar[Traits] = _CHATS
+    families: ClassVar[Families] = (
+        (r"llama|mistral|ministral|codestral|deepseek|phi-|cohere|grok|kimi|qwen|jais|jamba|mai-|gpt-oss", _OTHERS),
+        *((pattern, evolve(traits, pdf="text")) for pattern, traits in FAMILIES),
+    )

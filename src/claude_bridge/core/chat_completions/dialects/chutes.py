@@ -1,0 +1,27 @@
+"""Chutes: vLLM or SGLang by model, behind one proxy that passes on what the engine says."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from attrs import frozen
+
+from claude_bridge.core.chat_completions.dialect import Clues
+from claude_bridge.core.chat_completions.dialects.templated import Templated
+
+
+@frozen
+class Chutes(Templated):
+    """Chutes (wire-contract 4.2): what both engines take, and nothing that only one of them has.
+
+    Counters are not passed on, so prompts are estimated. Which engine serves a model does not matter here: either
+    key of reasoning and either form of error is read everywhere.
+    """
+
+    name: ClassVar[str] = "chutes"
+    hosts: ClassVar[tuple[str, ...]] = (".chutes.ai",)
+
+    def recognised(self, clues: Clues) -> str:
+        """Know it by the host, or, behind another name, by its own headers."""
+        header = next((name for name in clues.headers if name.startswith("x-chutes-")), "")
+        return super().recognised(clues) or (f"header {header[:64]}" if header else "")

@@ -1,0 +1,88 @@
+"""DashScope (Qwen): thinking is switched and budgeted by fields of their own."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Final
+
+from attrs import evolve, frozen
+
+from claude_bridge.core.chat_completions.dialect import Shaping
+from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted, forces_a_tool
+from claude_bridge.core.chat_completions.openai_types import ChatRequest
+from claude_bridge.core.chat_completions.traits import Traits
+
+_PLAIN: Final = Traits(
+    reasoning_echo="after_last_user",
+    images="refuse",
+    prefill="partial",
+    structured_output="json_object",
+    top_k=True,
+    # Qwen's tags reach the text of the own API, too, as do those of the guests
+    recover_tool_calls=True,
+)
+_CACHED: Final = evolve(_PLAIN, cache_control=True)
+_HYBRID: Final = evolve(_CACHED, reasoning_control="top_level")
+_ALWAYS: Final = evolve(_CACHED, tool_choice="auto")
+_KEEPS: Final = evolve(_HYBRID, reasoning_echo="all_turns", images="yes")
+
+MOST_THINKING: Final = 32_768
+"""Tokens to think with at most: a budget above what the model can is refused ("thinking_budget parameter must be a
+positive integer and not greater than ..."), and so is none at all (Qwen-Agent 941). Hybrid models can so many."""
+
+_KEEPING: Final = r"qwen3\.[6-9]|qwen[4-9]"
+"""Families with ``preserve_thinking``, which uses the thinking of all turns."""
+
+
+@frozen
+class DashScope(Hosted):
+    """Alibaba's Model Studio, the OpenAI path.
+
+    Usage counts what was written to the cache as ``cache_creation_input_tokens``, inside the prompt's tokens (AI SDK
+    alibaba 1.0.61). Marks of cached prefixes choose explicit caching.
+    """
+
+    name: ClassVar[str] = "dashscope"
+    hosts: ClassVar[tuple[str, ...]] = (
+        "dashscope.aliyuncs.com",
+        "dashscope-intl.aliyuncs.com",
+        "dashscope-us.aliyuncs.com",
+        ".dashscope.aliyuncs.com",
+        ".maas.aliyuncs.com",
+    )
+    plain: ClassVar[Traits] = evolve(_HYBRID, images="yes")
+    families: ClassVar[Families] = (
+        (r"deepseek-v[4-9]", evolve(_PLAIN, reasoning_control="top_level", reasoning_echo="all_turns")),
+        (r"glm", evolve(_PLAIN, reasoning_control="top_level", reasoning_echo="tool_turns")),
+        (r"kimi-k2\.7|kimi-k[3-9]", evolve(_PLAIN, reasoning_echo="tool_turns", images="yes", tool_choice="auto")),
+        (r"kimi", evolve(_PLAIN, reasoning_control="top_level", reasoning_echo="tool_turns", images="yes")),
+        (r"deepseek-r1|qwq", _ALWAYS),
+        (r"qvq|vl.*-thinking", evolve(_ALWAYS, images="yes")),
+        (r"-thinking", _ALWAYS),
+        (r"vl.*-instruct", evolve(_CACHED, images="yes")),
+        (r"coder|-instruct|qwen2|qwen1", _CACHED),
+        (r"qwen3\.[6-9].*max", evolve(_KEEPS, images="refuse")),
+        (_KEEPING, _KEEPS),
+        (r"qwen3\.5|vl|omni", evolve(_HYBRID, images="yes")),
+        (r"deepseek|minimax", evolve(_PLAIN, reasoning_control="top_level")),
+        (r"qwen3|qwen-", _HYBRID),
+    )
+
+    def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
+        """Think, or force a tool or a shape of answer.
+
+        "The tool_choice parameter does not support being set to required or object in thinking mode", and structured
+        output is for models that do not think just now.
+        """
+        super().shape(chat, extra, shaping)
+        if shaping.traits.reasoning_control != "top_level":
+            return
+        if forces_a_tool(chat) or chat.response_format is not None:
+            extra["enable_thinking"] = False
+            extra.pop("thinking_budget", None)
+            return
+        budget = extra.get("thinking_budget")
+        if isinstance(budget, int):
+            extra["thinking_budget"] = min(budget, MOST_THINKING)
+        if re.search(_KEEPING, shaping.model.lower()):
+            extra["preserve_thinking"] = True

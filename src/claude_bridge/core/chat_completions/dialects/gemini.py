@@ -1,0 +1,117 @@
+"""Gemini's OpenAI path: every call has a signature that must come back with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+from attrs import define, evolve, frozen
+
+from claude_bridge.core import wire
+from claude_bridge.core.chat_completions.answer import finish_and_usage
+from claude_bridge.core.chat_completions.dialect import Clues, StateKeeper
+from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted
+from claude_bridge.core.chat_completions.openai_types import ChatMessage, Delta, SignedToolCall, ToolCall, ToolCallDelta
+from claude_bridge.core.chat_completions.traits import Traits
+from claude_bridge.core.events import Usage
+
+UNSIGNED: Final = "skip_thought_signature_validator"
+"""What Google's documentation (thought signatures, FAQ) gives for calls that no Gemini made: a conversation that began
+with another model would be refused otherwise. Validated is the first call of each step."""
+
+LARGEST: Final = 1 << 18
+"""Characters of a signature that is kept; real ones have some thousands."""
+
+_MAKERS: Final = ("google", "vertex")
+
+# Fields that its schema does not know are refused ("Unknown name"), and reasoning has no field at all.
+_CHATS: Final = Traits(
+    reasoning_echo="never",
+    parallel_tool_calls=False,
+    schema="gemini",
+    # a JSON answer beside tools is only for 3 and later
+    structured_output="instruction",
+)
+_PLAIN: Final = evolve(
+    _CHATS,
+    reasoning_control="effort",
+    reasoning_levels=("minimal", "low", "medium", "high"),
+    structured_output="json_schema",
+)
+_OLD: Final = evolve(_PLAIN, structured_output="instruction")
+
+
+@frozen
+class Gemini(Hosted):
+    """The Gemini API's and Vertex AI's paths for OpenAI clients."""
+
+    name: ClassVar[str] = "gemini"
+    stateful: ClassVar[bool] = True
+    hosts: ClassVar[tuple[str, ...]] = ("generativelanguage.googleapis.com", "aiplatform.googleapis.com")
+    plain: ClassVar[Traits] = _PLAIN
+    families: ClassVar[Families] = (
+        (r"gemini-2\.5-pro", evolve(_OLD, reasoning_levels=("low", "medium", "high"))),
+        (r"gemini-2\.5", evolve(_OLD, reasoning_levels=("none", "low", "medium", "high"))),
+        (r"gemini-[12]\.|gemma", _CHATS),
+        (r"gemini-3-pro", evolve(_PLAIN, reasoning_levels=("low", "high"))),
+        (r"gemini.*pro", evolve(_PLAIN, reasoning_levels=("low", "medium", "high"))),
+    )
+
+    def recognised(self, clues: Clues) -> str:
+        """Recognise Vertex AI in all its regions, too: ``us-central1-aiplatform.googleapis.com``."""
+        regional = clues.host.endswith(("-aiplatform.googleapis.com", ".aiplatform.googleapis.com"))
+        return f"host {clues.host}" if regional else super().recognised(clues)
+
+    def usage(self, raw: Mapping[str, Any]) -> Usage | None:
+        """Count thoughts as output: they are in the total and in no other count."""
+        return finish_and_usage.usage(raw, apart=True)
+
+    def keeper(self) -> StateKeeper:
+        """Keep the calls' signatures."""
+        return SignatureKeeper()
+
+    def restore(self, message: ChatMessage, states: Sequence[tuple[int, object]]) -> None:
+        """Give each call its signature back, and the first one a stand-in if it has none."""
+        calls = message.tool_calls
+        if not calls:
+            return
+        for at, state in states:
+            signature = state.get("signature") if isinstance(state, dict) else None
+            if isinstance(signature, str) and at < len(calls):
+                maker = state.get("maker") if isinstance(state, dict) else None
+                calls[at] = _signed(calls[at], maker if maker in _MAKERS else "google", signature)
+        if not isinstance(calls[0], SignedToolCall):
+            calls[0] = _signed(calls[0], "google", UNSIGNED)
+
+
+def _signed(call: ToolCall, maker: str, signature: str) -> SignedToolCall:
+    extra = wire.Raw(wire.encode({maker: {"thought_signature": signature}}))
+    return SignedToolCall(call.id, call.function, call.type, extra)
+
+
+@define
+class SignatureKeeper:
+    """The signatures of one answer: each stands in front of its call, so nothing is left to collect."""
+
+    def delta(self, delta: Delta) -> None:
+        """Look at nothing: only calls are signed on this path."""
+
+    def before_call(self, call: ToolCallDelta) -> dict[str, str] | None:
+        """Give the call's signature and under which name it came."""
+        if not call.extra_content or len(call.extra_content) > LARGEST:
+            return None
+        content = wire.decode(call.extra_content)
+        for maker in _MAKERS:
+            signature = _signature(content, maker)
+            if signature:
+                return {"signature": signature} if maker == "google" else {"signature": signature, "maker": maker}
+        return None
+
+    def flush(self) -> None:
+        """Give nothing."""
+
+
+def _signature(content: Any, maker: str) -> str:  # noqa: ANN401 - decoded JSON
+    part = content.get(maker) if isinstance(content, dict) else None
+    signature = part.get("thought_signature") if isinstance(part, dict) else None
+    return signature if isinstance(signature, str) else ""

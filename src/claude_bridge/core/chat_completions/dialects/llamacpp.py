@@ -1,0 +1,64 @@
+"""llama.cpp's server: progress of the prompt on request, exact counts, no choice of a tool by its name."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Final
+
+from attrs import evolve, frozen
+
+from claude_bridge.core.chat_completions.dialect import Clues, Counter, Generic, Shaping
+from claude_bridge.core.chat_completions.dialects import open_models
+from claude_bridge.core.chat_completions.dialects.clues import only_owner
+from claude_bridge.core.chat_completions.dialects.templated import LEVELS, effort
+from claude_bridge.core.chat_completions.openai_types import ChatRequest
+from claude_bridge.core.chat_completions.traits import Traits
+
+_BUILD: Final = re.compile(r"b\d{1,9}-(?:[0-9a-f]{6,40}|unknown)")
+_COUNTED: Final = ("model", "messages", "tools", "tool_choice", "parallel_tool_calls", "chat_template_kwargs")
+
+
+@frozen
+class LlamaCpp(Generic):
+    """llama.cpp's own server, build 11549 (wire-contract 4.1, operations 1.4).
+
+    Prefixes of prompts are kept in its cache by default. ``enable_thinking`` is the switch for all models: the server
+    gives it to each template under the template's own name.
+    """
+
+    name: ClassVar[str] = "llamacpp"
+    counter: ClassVar[Counter | None] = Counter(
+        path="chat/completions/input_tokens", key="input_tokens", fields=_COUNTED
+    )
+    plain: ClassVar[Traits] = Traits(
+        reasoning_control="template_budget", reasoning_levels=LEVELS, tool_choice="required", top_k=True
+    )
+
+    def recognised(self, clues: Clues) -> str:
+        """Know it by the owner of its models, its ``Server`` header, its build number or its errors."""
+        if clues.headers.get("server") == "llama.cpp":
+            return "header Server: llama.cpp"
+        if _BUILD.fullmatch(clues.fingerprint):
+            return f"system_fingerprint {clues.fingerprint}"
+        return only_owner(clues, "llamacpp") or _known_error(clues.error) or super().recognised(clues)
+
+    def traits(self, model: str) -> Traits:
+        """Look for leaked calls where the model's family is known for them."""
+        return evolve(self.plain, recover_tool_calls=True) if open_models.writes_calls(model) else self.plain
+
+    def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
+        """Ask how far the prompt is, and give templates that know levels (gpt-oss) the level."""
+        super().shape(chat, extra, shaping)
+        if chat.stream:
+            extra["return_progress"] = True
+        variables, word = extra.get("chat_template_kwargs"), effort(shaping.level, shaping.traits.reasoning_levels)
+        if word is not None and isinstance(variables, dict):
+            extra["chat_template_kwargs"] = {**variables, "reasoning_effort": word}
+
+
+def _known_error(body: object) -> str:
+    """Recognise an overflow with its numbers; others, Ollama among them, pass on the words but not the numbers."""
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict) or error.get("type") != "exceed_context_size_error":
+        return ""
+    return "an error of type exceed_context_size_error" if isinstance(error.get("n_ctx"), int) else ""

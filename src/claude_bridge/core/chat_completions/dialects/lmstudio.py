@@ -1,0 +1,36 @@
+"""LM Studio: no choice of a tool by its name, errors as plain strings, windows in a list of its own."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from attrs import evolve, frozen
+
+from claude_bridge.core.chat_completions.dialect import Clues, Generic
+from claude_bridge.core.chat_completions.dialects import open_models
+from claude_bridge.core.chat_completions.dialects.clues import only_owner
+from claude_bridge.core.chat_completions.dialects.templated import LEVELS
+from claude_bridge.core.chat_completions.traits import Traits
+
+
+@frozen
+class LmStudio(Generic):
+    """LM Studio's local server (wire-contract 4.1).
+
+    It answers 400 "Invalid tool_choice type: 'object'" to a tool by its name. Its own list tells with which window a
+    model is loaded.
+    """
+
+    name: ClassVar[str] = "lmstudio"
+    lists: ClassVar[tuple[str, ...]] = ("/api/v0/models",)
+    plain: ClassVar[Traits] = Traits(tool_choice="required", top_k=True)
+
+    def recognised(self, clues: Clues) -> str:
+        """Know it by the words that stand for the owner of each model."""
+        return only_owner(clues, "organization_owner") or super().recognised(clues)
+
+    def traits(self, model: str) -> Traits:
+        """Set how much gpt-oss thinks, the only model whose levels it documents; look for leaked calls by family."""
+        if open_models.is_gpt_oss(model):
+            return evolve(self.plain, reasoning_control="effort", reasoning_levels=LEVELS, recover_tool_calls=True)
+        return evolve(self.plain, recover_tool_calls=open_models.writes_calls(model))

@@ -1,0 +1,63 @@
+"""Moonshot (Kimi): each family thinks in its own way, and past thinking must come back beside calls."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Final
+
+from attrs import evolve, frozen
+
+from claude_bridge.core.chat_completions.dialect import Shaping
+from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted, forces_a_tool
+from claude_bridge.core.chat_completions.openai_types import ChatRequest
+from claude_bridge.core.chat_completions.traits import Traits
+
+# "required" is not for all models; the API drops fields it does not know, `parallel_tool_calls` among them.
+_PLAIN: Final = Traits(
+    reasoning_echo="never",
+    tool_choice="auto",
+    parallel_tool_calls=False,
+    schema="moonshot",
+    prefill="partial",
+    structured_output="json_object",
+    recover_tool_calls=True,
+)
+# Any temperature but the family's own is refused.
+_THINKS: Final = evolve(_PLAIN, reasoning_echo="tool_turns", drop=("temperature", "top_p"))
+_KEEPS: Final = evolve(_THINKS, reasoning_echo="all_turns")
+
+_KEEPING: Final = r"k2\.[67]"
+"""Families that take ``thinking.keep``: K2.5 refuses it with a 400 (AI SDK moonshotai, tried on the live API); K3 has
+no ``thinking`` field and always keeps."""
+
+
+@frozen
+class Moonshot(Hosted):
+    """Moonshot's own API, and that of its plan for coding.
+
+    Thinking models refuse an assistant message with calls and without ``reasoning_content``; a space will do (LiteLLM
+    1.109). Usage may be on the choice, and ``cached_tokens`` on its top level; both are read for all servers.
+    """
+
+    name: ClassVar[str] = "moonshot"
+    hosts: ClassVar[tuple[str, ...]] = ("api.moonshot.ai", "api.moonshot.cn", "api.kimi.com")
+    plain: ClassVar[Traits] = _THINKS
+    families: ClassVar[Families] = (
+        (r"vision", evolve(_PLAIN, recover_tool_calls=False)),
+        (r"moonshot-v1", evolve(_PLAIN, images="refuse", recover_tool_calls=False)),
+        (r"k2\.[56]", evolve(_THINKS, reasoning_control="thinking_type", tool_choice="named")),
+        (r"k2\.7", _KEEPS),
+        (r"k[3-9]", evolve(_KEEPS, reasoning_control="effort", reasoning_levels=("low", "high", "max"))),
+        (r"k2-thinking", evolve(_THINKS, images="refuse")),
+        (r"k2(?:-|$)", evolve(_PLAIN, images="refuse")),
+    )
+
+    def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
+        """Keep past thinking where it can be kept; think or force a tool, for both together are refused."""
+        super().shape(chat, extra, shaping)
+        thinking = extra.get("thinking")
+        switched = thinking if isinstance(thinking, dict) else {"type": "enabled"}
+        if shaping.traits.reasoning_control == "thinking_type" and forces_a_tool(chat):
+            extra["thinking"] = {"type": "disabled"}
+        elif re.search(_KEEPING, shaping.model.lower()) and switched["type"] == "enabled":
+            extra["thinking"] = {**switched, "keep": "all"}

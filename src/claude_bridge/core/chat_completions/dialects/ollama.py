@@ -1,0 +1,56 @@
+"""Ollama: cuts what is too long without a word, ignores ``tool_choice``, refuses to let every model think."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Final
+
+from attrs import evolve, frozen
+
+from claude_bridge.core.chat_completions.dialect import Clues, Generic
+from claude_bridge.core.chat_completions.dialects import open_models
+from claude_bridge.core.chat_completions.traits import Level, ReasoningControl, Traits
+
+_LEVELS: Final[tuple[Level, ...]] = ("none", "low", "medium", "high", "max")
+_STRANGERS: Final = frozenset({"anthropic", "llamacpp", "openai", "organization_owner", "sglang", "system", "vllm"})
+"""Owners that no list of Ollama's has: there they are name spaces of its library."""
+
+_THINKS: Final = re.compile(
+    r"(?:gpt-oss(?:-safeguard)?|deepseek-(?:r1|v3\.[1-9]|v[4-9][a-z0-9.-]*)|qwen3(?:\.\d+)?(?:-next|-vl)?|magistral"
+    r"|gemma[4-9]|nemotron-3[a-z-]*|glm-(?:4\.[5-9]|[5-9])[a-z0-9.-]*|kimi-k2(?:-thinking|\.[5-9])"
+    r"|minimax-m[2-9][a-z0-9.]*)"
+    r"(?::(?!.*instruct).*)?"
+)
+
+
+@frozen
+class Ollama(Generic):
+    """Ollama, source of August 2026 (wire-contract 4.1).
+
+    Only the context of a loaded model counts, which ``/api/ps`` tells: the model's own maximum is not what it is
+    loaded with. Parts of a tool message would become messages without a call, so they are text.
+    """
+
+    name: ClassVar[str] = "ollama"
+    hosts: ClassVar[tuple[str, ...]] = ("ollama.com",)
+    lists: ClassVar[tuple[str, ...]] = ("/api/ps",)
+    plain: ClassVar[Traits] = Traits(
+        reasoning_levels=_LEVELS, reasoning_field="reasoning", tool_choice="none", truncates=True
+    )
+
+    def recognised(self, clues: Clues) -> str:
+        """Know it by its fingerprint, or by its library as the owner of models."""
+        if clues.fingerprint == "fp_ollama":
+            return "system_fingerprint fp_ollama"
+        if "library" in clues.owners and _STRANGERS.isdisjoint(clues.owners):
+            return "owned_by library in its model list"
+        return super().recognised(clues)
+
+    def traits(self, model: str) -> Traits:
+        """Ask for more or less thinking only of models of the library that think.
+
+        Others are refused with 400 '"m" does not support thinking' if any is asked for. Without a word from us a
+        model that can think does.
+        """
+        control: ReasoningControl = "effort" if _THINKS.fullmatch(model.lower()) else "none"
+        return evolve(self.plain, reasoning_control=control, recover_tool_calls=open_models.writes_calls(model))

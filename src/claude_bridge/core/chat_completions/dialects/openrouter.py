@@ -1,0 +1,126 @@
+"""OpenRouter: one API before many servers, with reasoning as a list of objects that wants to come back whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
+
+from attrs import define, evolve, field, frozen
+
+from claude_bridge.core import wire
+from claude_bridge.core.chat_completions.dialect import StateKeeper
+from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted
+from claude_bridge.core.chat_completions.openai_types import ChatMessage, Delta, ToolCallDelta
+from claude_bridge.core.chat_completions.traits import Traits
+
+LARGEST: Final = 1 << 20
+"""Characters of reasoning details that are kept of one answer: a larger carrier would not travel."""
+
+MOST: Final = 1000
+"""Reasoning details that are kept of one answer; real ones have a handful, and each costs memory."""
+
+_TEXTS: Final = {"reasoning.text": "text", "reasoning.summary": "summary"}
+_MARKS: Final = ("type", "index", "id")
+
+_PLAIN: Final = Traits(
+    reasoning_control="reasoning",
+    # "xhigh" is the highest (LiteLLM 1.109)
+    reasoning_levels=("none", "minimal", "low", "medium", "high", "xhigh"),
+    reasoning_field="reasoning_details",
+    schema="basic",
+    pdf="file",
+    top_k=True,
+)
+
+
+@frozen
+class OpenRouter(Hosted):
+    """OpenRouter's chat completions.
+
+    Marks of cached prefixes are passed on for models whose servers know them (LiteLLM's list); usage's ``cost`` is no
+    count of tokens and stays in the raw usage. What Kimi, DeepSeek and Mistral insist on, they insist on behind a
+    router, too.
+    """
+
+    name: ClassVar[str] = "openrouter"
+    stateful: ClassVar[bool] = True
+    hosts: ClassVar[tuple[str, ...]] = ("openrouter.ai", ".openrouter.ai")
+    plain: ClassVar[Traits] = _PLAIN
+    families: ClassVar[Families] = (
+        (r"^(?:~?anthropic|z-ai|minimax)/|claude", evolve(_PLAIN, cache_control=True)),
+        (r"^~?google/|gemini", evolve(_PLAIN, cache_control=True, schema="gemini")),
+        (r"kimi-k(?:2\.[5-9]|2-thinking|[3-9])", evolve(_PLAIN, schema="moonshot", reasoning_echo="tool_turns")),
+        (r"^~?moonshotai/|kimi", evolve(_PLAIN, schema="moonshot")),
+        (r"deepseek-v[4-9]", evolve(_PLAIN, reasoning_echo="all_turns")),
+        (r"^~?mistralai/", evolve(_PLAIN, schema="mistral", alternate=True)),
+    )
+    open_models: ClassVar[bool] = True
+
+    def keeper(self) -> StateKeeper:
+        """Keep the reasoning details: signatures, encrypted parts, summaries."""
+        return DetailsKeeper()
+
+    def restore(self, message: ChatMessage, states: Sequence[tuple[int, object]]) -> None:
+        """Give the details back; the same text beside them would count twice."""
+        details = [each for _, state in states if isinstance(state, list) for each in state if isinstance(each, dict)]
+        if details:
+            message.reasoning_details = details
+            message.reasoning_content = message.reasoning = None
+
+
+@define
+class _Detail:
+    """One detail; its text comes in many fragments."""
+
+    values: dict[str, Any]
+    texts: list[str] = field(factory=list)
+
+    def whole(self) -> dict[str, Any]:
+        key = _TEXTS.get(str(self.values.get("type")))
+        return {**self.values, key: "".join(self.texts)} if key is not None and self.texts else self.values
+
+
+@define
+class DetailsKeeper:
+    """The reasoning details of one answer, each put together of its fragments."""
+
+    _details: list[_Detail] = field(factory=list, init=False)
+    _size: int = field(default=0, init=False)
+    _count: int = field(default=0, init=False)
+
+    def delta(self, delta: Delta) -> None:
+        """Add a chunk's details."""
+        for raw in delta.reasoning_details or ():
+            self._size += len(raw)
+            value = wire.decode(raw) if self._fits else None
+            if isinstance(value, dict):
+                self._add(value)
+
+    def before_call(self, call: ToolCallDelta) -> None:
+        """Nothing belongs to a single call."""
+
+    def flush(self) -> list[dict[str, Any]] | None:
+        """Give the details since the last time; nothing if there were too many, for half of them would be refused."""
+        details, self._details = self._details, []
+        return [each.whole() for each in details] if details and self._fits else None
+
+    @property
+    def _fits(self) -> bool:
+        return self._size <= LARGEST and self._count <= MOST
+
+    def _add(self, value: dict[str, Any]) -> None:
+        latest = self._details[-1] if self._details else None
+        key = _TEXTS.get(str(value.get("type")))
+        if key is None or latest is None or not _continues(latest.values, value):
+            latest = _Detail({})
+            self._details.append(latest)
+            self._count += 1
+        text = value.pop(key, None) if key is not None else None
+        if isinstance(text, str):
+            latest.texts.append(text)
+        latest.values.update({name: part for name, part in value.items() if part is not None})
+
+
+def _continues(known: dict[str, Any], value: dict[str, Any]) -> bool:
+    """Tell whether a fragment goes on with the detail before it: nothing that marks it is another."""
+    return all(value.get(mark) in (None, known.get(mark, value.get(mark))) for mark in _MARKS)

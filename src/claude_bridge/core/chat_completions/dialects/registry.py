@@ -1,0 +1,71 @@
+"""All dialects by name, and which one a backend speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import frozen
+
+from claude_bridge.core.chat_completions.dialect import GENERIC, Clues, Dialect
+from claude_bridge.core.chat_completions.dialects.azure import Azure
+from claude_bridge.core.chat_completions.dialects.chutes import Chutes
+from claude_bridge.core.chat_completions.dialects.dashscope import DashScope
+from claude_bridge.core.chat_completions.dialects.deepseek import DeepSeek
+from claude_bridge.core.chat_completions.dialects.fireworks import Fireworks
+from claude_bridge.core.chat_completions.dialects.gemini import Gemini
+from claude_bridge.core.chat_completions.dialects.groq import Groq
+from claude_bridge.core.chat_completions.dialects.llamacpp import LlamaCpp
+from claude_bridge.core.chat_completions.dialects.lmstudio import LmStudio
+from claude_bridge.core.chat_completions.dialects.mistral import Mistral
+from claude_bridge.core.chat_completions.dialects.moonshot import Moonshot
+from claude_bridge.core.chat_completions.dialects.ollama import Ollama
+from claude_bridge.core.chat_completions.dialects.openai import OpenAI
+from claude_bridge.core.chat_completions.dialects.openrouter import OpenRouter
+from claude_bridge.core.chat_completions.dialects.sglang import Sglang
+from claude_bridge.core.chat_completions.dialects.together import Together
+from claude_bridge.core.chat_completions.dialects.vllm import Vllm
+from claude_bridge.core.chat_completions.dialects.xai import Xai
+from claude_bridge.core.chat_completions.dialects.zai import Zai
+
+_ALL: Final[tuple[Dialect, ...]] = (
+    # the first that recognises a backend is it: hosts before what engines say of themselves, for services pass that on
+    Azure(),
+    DashScope(),
+    DeepSeek(),
+    Fireworks(),
+    Gemini(),
+    Groq(),
+    Mistral(),
+    Moonshot(),
+    OpenAI(),
+    OpenRouter(),
+    Together(),
+    Xai(),
+    Zai(),
+    Chutes(),
+    LlamaCpp(),
+    LmStudio(),
+    Ollama(),
+    Sglang(),
+    Vllm(),
+)
+
+DIALECTS: Final[Mapping[str, Dialect]] = {dialect.name: dialect for dialect in (GENERIC, *_ALL)}
+
+
+@frozen
+class Decided:
+    """A dialect and why it is the one."""
+
+    dialect: Dialect
+    why: str
+
+
+def decide(clues: Clues) -> Decided | None:
+    """Give the dialect that recognises the clues, or None."""
+    for dialect in _ALL:
+        why = dialect.recognised(clues)
+        if why:
+            return Decided(dialect, why)
+    return None

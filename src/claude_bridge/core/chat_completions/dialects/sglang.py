@@ -1,0 +1,49 @@
+"""SGLang: reasoning under ``reasoning_content``, flat errors, a chunk of its own for the finish reason."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Final
+
+from attrs import evolve, frozen
+
+from claude_bridge.core.chat_completions.dialect import Clues, Counter
+from claude_bridge.core.chat_completions.dialects.clues import only_owner
+from claude_bridge.core.chat_completions.dialects.templated import Templated
+from claude_bridge.core.chat_completions.traits import Traits
+
+_TOO_LONG: Final = re.compile(
+    r"(?:The input \(\d{1,12} tokens\) is longer than|Requested token count exceeds) the model's "
+)
+
+
+@frozen
+class Sglang(Templated):
+    """SGLang 0.5.23 (wire-contract 4.1).
+
+    ``separate_reasoning`` and ``stream_reasoning`` are on by default there. The ``max_model_len`` that its counter
+    tells is the tokenizer's, not what is served: the window comes from the model list.
+    """
+
+    name: ClassVar[str] = "sglang"
+    counter: ClassVar[Counter | None] = Counter(
+        path="/tokenize",
+        key="count",
+        fields=("model", "messages", "tools", "chat_template_kwargs", "continue_final_message"),
+    )
+    plain: ClassVar[Traits] = evolve(Templated.plain, stream_options="continuous")
+
+    def recognised(self, clues: Clues) -> str:
+        """Know it by the owner of its models, or by its words for an overflow.
+
+        Its flat errors alone tell nothing: Mistral and old versions of vLLM have the same.
+        """
+        return only_owner(clues, "sglang") or _known_error(clues.error) or super().recognised(clues)
+
+
+def _known_error(body: object) -> str:
+    """Look at how the message begins: further on it may quote the prompt."""
+    if not isinstance(body, dict) or body.get("object") != "error":
+        return ""
+    message = body.get("message")
+    return "its words for an overflow" if isinstance(message, str) and _TOO_LONG.match(message) else ""

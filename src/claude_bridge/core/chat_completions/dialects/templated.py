@@ -1,0 +1,61 @@
+"""A server that renders the model's own chat template and takes its variables in the request: vLLM, SGLang.
+
+Thinking is switched by ``chat_template_kwargs``, and ``reasoning_effort`` goes along for the templates that know
+levels. The switch works on every version and on templates that do not know it; ``reasoning_effort`` alone does
+neither: versions of a year ago refuse ``none``, ``minimal``, ``xhigh`` and ``max``, and switch nothing by it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from attrs import evolve, frozen
+
+from claude_bridge.core.chat_completions.dialect import Generic, Shaping
+from claude_bridge.core.chat_completions.dialects import open_models
+from claude_bridge.core.chat_completions.openai_types import ChatRequest
+from claude_bridge.core.chat_completions.reasoning import nearest
+from claude_bridge.core.chat_completions.traits import Level, ReasoningControl, Traits
+
+LEVELS: Final[tuple[Level, ...]] = ("low", "medium", "high")
+"""The words that all versions take."""
+
+
+def effort(level: Level | None, levels: tuple[Level, ...]) -> Level | None:
+    """Give the word that goes along with a switch that is on: templates refuse words that they do not know."""
+    return None if level is None or level == "none" else nearest(level, [each for each in levels if each != "none"])
+
+
+@frozen
+class Templated(Generic):
+    """Differs by the family of the model."""
+
+    plain: ClassVar[Traits] = Traits(reasoning_levels=LEVELS, top_k=True, prefill="continue")
+
+    def traits(self, model: str) -> Traits:
+        """Switch thinking as the model's family does.
+
+        Mistral's own validation, which vLLM runs for Mistral's models, refuses a user message behind tool messages,
+        where clients put their reminders (mistral-common issue 169); so do their chat templates, in other words.
+        """
+        if open_models.is_gpt_oss(model):
+            return evolve(self.plain, reasoning_control="effort", recover_tool_calls=True)
+        return evolve(
+            self.plain,
+            reasoning_control=_switch(model),
+            alternate=open_models.is_mistral(model),
+            recover_tool_calls=open_models.writes_calls(model),
+        )
+
+    def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
+        """Send the level beside the switch."""
+        super().shape(chat, extra, shaping)
+        if "chat_template_kwargs" in extra and chat.reasoning_effort is None:
+            chat.reasoning_effort = effort(shaping.level, shaping.traits.reasoning_levels)
+
+
+def _switch(model: str) -> ReasoningControl:
+    """Name the switch; vLLM answers 400 "chat_template is not supported for Mistral tokenizers" to any."""
+    if open_models.is_mistral(model):
+        return "none"
+    return "template_thinking" if open_models.switched_by_thinking(model) else "enable_thinking"

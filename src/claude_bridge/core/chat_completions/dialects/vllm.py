@@ -1,0 +1,54 @@
+"""vLLM: reasoning under ``reasoning``, usage in every chunk on request, its own tokenizer for counting."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from attrs import evolve, frozen
+
+from claude_bridge.core.chat_completions.dialect import Clues, Counter
+from claude_bridge.core.chat_completions.dialects.clues import only_owner
+from claude_bridge.core.chat_completions.dialects.templated import Templated
+from claude_bridge.core.chat_completions.traits import Traits
+
+_ERRORS: Final = {("BadRequestError", 400), ("NotFoundError", 404)}
+_COUNTED: Final = (
+    "model",
+    "messages",
+    "tools",
+    "chat_template_kwargs",
+    "continue_final_message",
+    "add_generation_prompt",
+)
+
+
+@frozen
+class Vllm(Templated):
+    """vLLM 0.33 (wire-contract 4.1).
+
+    Past thinking goes back as ``reasoning_content``: versions before 0.12 know no other name, later ones rename it.
+    """
+
+    name: ClassVar[str] = "vllm"
+    counter: ClassVar[Counter | None] = Counter(path="/tokenize", key="count", window="max_model_len", fields=_COUNTED)
+    plain: ClassVar[Traits] = evolve(Templated.plain, stream_options="continuous", tool_images=True)
+
+    def recognised(self, clues: Clues) -> str:
+        """Know it by the owner of its models, or by its errors.
+
+        Not by ``system_fingerprint`` ("vllm-0.28.0-..."): routers pass it on from the servers behind them.
+        """
+        return only_owner(clues, "vllm") or _known_error(clues.error) or super().recognised(clues)
+
+
+def _known_error(body: object) -> str:
+    """Recognise ``{"error": {message, type: "BadRequestError", param, code: 400}}``.
+
+    The name of a Python exception stands beside the status as a number. SGLang's, in streams, also has ``object``.
+    """
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict) or "object" in error or "param" not in error:
+        return ""
+    kind, code = error.get("type"), error.get("code")
+    known = isinstance(kind, str) and isinstance(code, int) and (kind, code) in _ERRORS
+    return f"an error of type {kind}" if known else ""

@@ -1,0 +1,212 @@
+"""Reads what an error body says, in any of the shapes that servers and proxies give it (wire-contract 5.10).
+
+``{error: {…}}``, ``{error: "…"}``, flat ``{object: "error", …}``, ``[{error: {…}}]``, ``{detail}``, ``{message}``,
+pydantic's lists, causes packed as JSON into strings, plain text and HTML. Nothing here raises.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from attrs import frozen
+
+from claude_bridge.core.chat_completions.errors import retry_after
+from claude_bridge.core.redaction import shorten
+
+Decode = Callable[[bytes], object]
+"""Decodes JSON; raises ValueError for what is not JSON."""
+
+MOST_MESSAGE = 2000
+"""Characters of an upstream message that are kept: a paragraph, not a dump."""
+
+MOST_PLAIN_MESSAGE = 200
+"""The same for a text or HTML body, which mostly is a proxy's page (wire-contract 5.10)."""
+
+MOST_WORD = 200
+"""Characters of a code, a type or a request id."""
+
+# Room for the head and the style sheet of an error page before its first words.
+_MOST_PLAIN_BODY = 32_768
+# An error is wrapped by a router, a proxy and a server; what is nested deeper is no error message.
+_MOST_DEPTH = 6
+_MOST_ITEMS = 5
+_LARGEST_NUMBER = 10**12
+
+
+@frozen(kw_only=True)
+class Said:
+    """What one level of an error body says; empty fields say nothing.
+
+    :ivar page: the title of the web page that the body is, maybe empty; None where it is none.
+    """
+
+    code: str = ""
+    type: str = ""
+    message: str = ""
+    retry_after: float | None = None
+    request_id: str = ""
+    prompt_tokens: int | None = None
+    context_window: int | None = None
+    page: str | None = None
+
+    def over(self, outer: Said) -> Said:
+        """Fill what this level leaves out from the one around it."""
+        return Said(
+            code=self.code or outer.code,
+            type=self.type or outer.type,
+            message=self.message or outer.message,
+            retry_after=outer.retry_after if self.retry_after is None else self.retry_after,
+            request_id=self.request_id or outer.request_id,
+            prompt_tokens=self.prompt_tokens or outer.prompt_tokens,
+            context_window=self.context_window or outer.context_window,
+        )
+
+
+_NOTHING = Said()
+
+
+def read(value: object, decode: Decode) -> Said:
+    """Read a decoded error, or the chunk or body around it."""
+    return _said(value, decode)
+
+
+def read_bytes(body: bytes, decode: Decode) -> Said:
+    """Read a body that may be JSON, text or HTML."""
+    try:
+        value = decode(body)
+    except ValueError:
+        return of_text(body.decode("utf-8", "replace"))
+    return _said(value, decode)
+
+
+def of_text(body: str) -> Said:
+    """Read a body that is no JSON."""
+    start = shorten(body, _MOST_PLAIN_BODY)
+    page = None
+    if _PAGE.search(start):
+        found = _TITLE.search(start)
+        page = line(found[1], MOST_PLAIN_MESSAGE) if found else ""
+    return Said(message=line(body, MOST_PLAIN_MESSAGE), page=page)
+
+
+def _said(value: object, decode: Decode, depth: int = 0) -> Said:
+    """Read any decoded value."""
+    if depth > _MOST_DEPTH:
+        return _NOTHING
+    match value:
+        case str():
+            return Said(message=line(value))
+        case dict():
+            return _said_object(value, decode, depth)
+        case list():
+            return _said_list(value, decode, depth)
+        case _:
+            return _NOTHING
+
+
+def _said_object(value: dict[object, object], decode: Decode, depth: int) -> Said:
+    """Read an object: the error in it, else its own fields. The raw cause that a router passes on precedes both."""
+    said = _own(value, decode, depth)
+    for key in ("error", "detail", "errors"):
+        if isinstance(value.get(key), str | dict | list):
+            said = _said(value[key], decode, depth + 1).over(said)
+            break
+    match value.get("metadata"):
+        case {"raw": raw}:
+            return _said(_unpacked(raw, decode), decode, depth + 1).over(said)
+        case _:
+            return said
+
+
+def _own(value: dict[object, object], decode: Decode, depth: int) -> Said:
+    """Read an error object's own fields."""
+    message = next((value[key] for key in ("message", "msg", "error_message", "error_msg") if value.get(key)), None)
+    said = _said(message, decode, depth + 1)  # an object at times: Mistral wraps pydantic's list in it
+    kind = _word(value.get("type"))
+    return Said(
+        code=_word(value.get("code")),
+        type=_word(value.get("status")) if kind in {"", "error"} else kind,  # Google's class is its "status"
+        message=_with_parameter(said.message, value.get("param")),
+        retry_after=_retry_delay(value.get("details")),
+        request_id=_word(value.get("request_id")),
+        prompt_tokens=_count(value.get("n_prompt_tokens")),
+        context_window=_count(value.get("n_ctx")),
+    )
+
+
+def _said_list(values: list[object], decode: Decode, depth: int) -> Said:
+    """Read a list: of pydantic's complaints, or with the error object in it (Gemini)."""
+    values = values[:_MOST_ITEMS]
+    if complaints := [said for said in map(_complaint, values) if said]:
+        return Said(message=line("; ".join(complaints)))
+    every = (_said(value, decode, depth + 1) for value in values)
+    return next((said for said in every if said != _NOTHING), _NOTHING)
+
+
+def _complaint(item: object) -> str:
+    """Say where and what of one pydantic item; never its ``input``, which is the user's own text."""
+    match item:
+        case {"loc": [*places], "msg": str(said)}:
+            where = ".".join(str(place) for place in places[:8] if isinstance(place, str | int))
+            return line(f"{where}: {said}" if where else said)
+        case _:
+            return ""
+
+
+def _unpacked(raw: object, decode: Decode) -> object:
+    """Decode a cause that is JSON inside a string, as OpenRouter gives it."""
+    if not isinstance(raw, str):
+        return raw
+    try:
+        value = decode(raw.encode("utf-8", "replace"))
+    except ValueError:
+        return raw
+    return value if isinstance(value, dict | list) else raw
+
+
+def _word(value: object) -> str:
+    """Take a code or a name, be it a string or a number."""
+    if isinstance(value, str):
+        return line(value, MOST_WORD)
+    return str(value) if _is_count(value) else ""
+
+
+def _count(value: object) -> int | None:
+    """Take a number of tokens."""
+    return value if isinstance(value, int) and _is_count(value) else None
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < _LARGEST_NUMBER
+
+
+def _with_parameter(message: str, parameter: object) -> str:
+    """Add ``param`` where it is a sentence: some servers put the reason there."""
+    if isinstance(parameter, str) and " " in parameter.strip() and parameter not in message:
+        return line(f"{message}: {parameter}" if message else parameter)
+    return message
+
+
+def _retry_delay(details: object) -> float | None:
+    """Find Google's ``RetryInfo`` among the details."""
+    for item in details[:_MOST_ITEMS] if isinstance(details, list) else ():
+        match item:
+            case {"retryDelay": str(delay)}:
+                return retry_after.duration(delay)
+    return None
+
+
+_PAGE = re.compile(r"<(?:!doctype|html|head|body|title|p|h[1-6]|div|center)\b", re.IGNORECASE)
+_TITLE = re.compile(r"<title\b[^<>]*>([^<]*)<", re.IGNORECASE)
+_UNSEEN = re.compile(r"<(script|style)\b[^<>]*>[^<]*</\1\s*>", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*>")
+_UNPRINTED = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+
+
+def line(text: str, most: int = MOST_MESSAGE) -> str:
+    """Make one short line of ``text``, without the tags of a page."""
+    text = shorten(text, _MOST_PLAIN_BODY)
+    if _PAGE.search(text):
+        text = _TAG.sub(" ", _UNSEEN.sub(" ", text))
+    return shorten(_UNPRINTED.sub(" ", text).strip(), most)

@@ -1,0 +1,308 @@
+"""Tells that a conversation does not fit the model's window, and says so in the words clients act on.
+
+Every server says it in its own words (wire-contract 5.11). Claude Code compacts the conversation,
+or asks for fewer tokens, only when it reads one of the two canonical texts, so every wording
+becomes one of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
+from claude_bridge.core.chat_completions.errors.quotations import Quotations, uncut
+from claude_bridge.core.errors import ContextOverflow
+
+LEAST_ANSWER = 1024
+"""Tokens; a retry that leaves less for the answer is not worth its prompt (wire-contract 5.11)."""
+
+CLIENT_MARGIN = 1000
+"""Tokens that Claude Code keeps free when it lowers max_tokens after the second canonical text."""
+
+
+@frozen(kw_only=True)
+class Overflow:
+    """What an overflow error says, in tokens; None where it does not say.
+
+    :ivar completion_tokens: what was asked for as the answer.
+    :ivar window: the limit named: of the context, or of the prompt alone where the server limits that.
+    :ivar total_tokens: prompt and completion together, where only their sum is told.
+    :ivar at_least: ``prompt_tokens`` is a lower bound (vLLM stops counting at the limit).
+    """
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    window: int | None = None
+    total_tokens: int | None = None
+    at_least: bool = False
+
+    def prompt(self, *, max_tokens: int) -> int | None:
+        """Give the exact size of the prompt, told or worked out of the sum, or None."""
+        completion = self.completion_tokens or max_tokens
+        told = None if self.at_least else self.prompt_tokens
+        if self.total_tokens is None or self.total_tokens <= completion:
+            return told
+        # What is "in the messages" leaves the tools out; the sum does not.
+        return max(told or 0, self.total_tokens - completion)
+
+
+# 502 is what an error inside a stream becomes when its code tells no status.
+_STATUSES = frozenset((400, 413, 422, 500, 502))
+# OpenAI, llama.cpp, proxies, Z.ai, GitHub Copilot, watsonx.
+_NAMES = frozenset(
+    (
+        *("context_length_exceeded", "exceed_context_size_error", "context_exceeded", "context_window_exceeded"),
+        *("model_context_window_exceeded", "model_max_prompt_tokens_exceeded", "token_quantity_exceeded"),
+    )
+)
+
+_PHRASES = re.compile(
+    r"maximum context length|maximum context limit|maximum prompt length|maximum allowed input length"
+    r"|context[_ ](?:length|window|limit|size)[_ ](?:has been )?exceeded|exceed context limit"
+    r"|exceed(?:s|ed)? (?:the )?(?:model(?:'s)? )?context (?:window|length)|exceeds? (?:the )?available context size"
+    r"|context window exceeds limit|context length is only|context length of only"
+    r"|(?:longer|greater) than the (?:model'?s )?context length|longer than the maximum model length"
+    r"|larger than the max context size|configured context size is"
+    r"|exceeds? the maximum number of (?:input )?tokens(?: allowed)?"
+    r"|exceeded model token limit|model token limit exceeded"
+    r"|input token length too long|input tokens exceed the configured limit|requested token count exceeds"
+    r"|too many input tokens|too many tokens: (?:size limit exceeded|total number of tokens in the prompt)"
+    r"|cannot exceed the total tokens limit|exceed max message tokens|should not exceed max_num_tokens"
+    r"|must be less than (?:or equal to )?max_seq_len|cannot be greater than (?:max_model_len|max_total_tokens)"
+    r"|exceeds (?:the )?maximum input length(?: of)? \(?[0-9,]+(?![0-9,]| ?char)|maximum input length is [0-9,]+ tokens"
+    r"|tokens in request more than max tokens allowed|prompt exceeds max(?:imum)? length"
+    r"|prompt token count of [0-9,]+ exceeds the limit|range of input length should be"
+    r"|tokens?[^.]{0,80}(?:model|which) only supports up to"
+    r"|reduce the length of the (?:messages|input prompt|prompt)"
+    r"|inputs`? tokens \+ `?max_new_tokens`? must be|`inputs` must have less than"
+    r"|prompt(?: is)? too long|input is too long|prompt ?\u8d85\u957f"
+    r"|current length is [0-9,]+ while limit is|input too long:.{0,200}limit is"
+    r"|capability_rejected: prompt_too_long"
+)
+# A parameter with too many characters, and a limit on tokens per minute: both speak of lengths and limits too.
+_NEAR_MISSES = re.compile(
+    r"string[_ ]too[_ ]long|string_above_max_length|expected a string with maximum length"
+    r"|should have at most [0-9]+ (?:characters|items)|array too long"
+    r"|per (?:minute|min|hour|day|second)\b|\b[tr]p[md]\b|rate[_ ]limit|too many requests|throttl|please wait before"
+)
+
+_N = r"([0-9][0-9,]{0,14})"
+# Each finds one number; the first that finds something wins, so the precise wordings come first.
+_PROMPT = (
+    rf"exceed context limit: {_N} \+",
+    rf"prompt is too long: {_N} tokens",
+    rf"{_N} tokens from the input messages",
+    rf"messages resulted in (?:over )?{_N} tokens",
+    rf"\({_N} in (?:the messages|your prompt)",
+    rf"(?:contains|passed|has)(?: about| at least)? {_N} (?:input )?tokens",
+    rf"(?:input|request|prompt) \({_N}(?: tokens)?\)",
+    rf"(?:token count|count of|prompt tokens):? (?:is )?\(?{_N}",
+    rf"prompt \((?:length|total tokens:?) {_N}",
+    rf"(?:prompt length|prompt_tokens|requested tokens) \({_N}",
+    rf"number of input tokens {_N}",
+    rf"in the prompt cannot exceed [0-9,]+ - received {_N}",
+    rf"input length:? \(?{_N}",
+    rf"current length is {_N}",
+    rf"given: {_N} `?inputs`? tokens",
+    rf"must have less than [0-9,]+ tokens\. given: {_N}",
+    rf"actual: {_N}",
+    rf"approximately {_N} tokens",
+    rf"(?:too long:?|keep the first|n_keep:) \(?{_N}",
+    rf"upper bound for {_N} input tokens",
+)
+# The second: vLLM did not count at all, as the text has more characters than so many tokens can ever be.
+_AT_LEAST = re.compile(rf"at least {_N} (?:input )?tokens|upper bound for {_N} input tokens")
+_COMPLETION = (
+    rf"exceed context limit: [0-9,]+ \+ {_N}",
+    rf"requested {_N} output tokens",
+    rf"{_N} (?:tokens )?(?:in|for) the (?:completion|output)",
+    rf"tokens and {_N} `?max_new_tokens",
+    rf"too large: {_N}",
+    rf"max_(?:completion_)?tokens={_N} cannot be greater",
+)
+_TOTAL = (
+    rf"requested(?: a total of| about)? {_N} tokens",
+    rf"\(requested: {_N}\)",
+    rf"must be <= [0-9,]+\. given: {_N}(?! `?inputs)(?![0-9,])",
+    rf"max_total_tokens \({_N}\)",
+)
+_WINDOW = (
+    rf"exceed context limit: [0-9,]+ \+ [0-9,]+ > {_N}",
+    rf"tokens > {_N}",
+    rf"maximum (?:context|prompt|model) (?:length|limit)(?: is| of|:)? ?\(?{_N}",
+    rf"(?:context length|available context size|max context size|context size) \(?(?:is |of )?(?:only )?{_N}",
+    rf"maximum number of (?:input )?tokens(?: allowed)? \(?{_N}",
+    rf"maximum allowed input length of {_N}",
+    rf"model with {_N} maximum context length",
+    rf"model token limit ?: ?{_N}",
+    rf"configured limit of {_N}",
+    rf"(?:while limit is|exceeds the limit of|only supports up to|limit is) {_N}",
+    rf"range of input length should be \[[0-9]+, ?{_N}\]",
+    rf"max_new_tokens`? must be <= {_N}",
+    rf"must have less than {_N} tokens",
+    rf"maximum: {_N}",
+    rf"n_ctx:? {_N}",
+    rf"exceeds context size \({_N}\)",
+    rf"exceed context window of {_N}",
+    rf"maximum input length(?: of| is)? \(?{_N}",
+    rf"(?:max_num_tokens|max_seq_len) \({_N}",
+    rf"max_(?:model_len|total_tokens)={_N}",
+    rf"max input tokens: {_N}",
+    rf"(?:total tokens limit|limit for this model is|in the prompt cannot exceed) {_N}",
+)
+
+
+def detect(failure: UpstreamFailure, sent: bytes = b"") -> Overflow | None:
+    """Tell whether ``failure`` is an overflow of the context window, and with which numbers. Never raises.
+
+    ``sent``: the body of the refused request; what the server only quotes out of it says nothing.
+    """
+    if failure.status not in _STATUSES or not _is_overflow(failure, Quotations(sent)):
+        return None
+    text = uncut(failure.message.lower())
+    at_least = _AT_LEAST.search(text)
+    return Overflow(
+        prompt_tokens=failure.prompt_tokens or _number(text, _PROMPTS),
+        completion_tokens=_number(text, _COMPLETIONS),
+        window=failure.context_window or _number(text, _WINDOWS),
+        total_tokens=_number(text, _TOTALS),
+        at_least=at_least is not None and failure.prompt_tokens is None,
+    )
+
+
+def canonical(overflow: Overflow, *, estimate: int, window: int | None, max_tokens: int) -> ContextOverflow:
+    """Say ``overflow`` in one of the two canonical texts.
+
+    :param estimate: the bridge's own count of the prompt, used where the backend gave none.
+    :param window: the configured window, likewise.
+    :param max_tokens: what the attempt asked for.
+
+    The text about ``max_tokens`` is given only when it is known for sure that asking for less helps, or that nothing
+    else can: it makes the client lower the number and not compact. A prompt that leaves fewer than 1,024 tokens for
+    the answer counts as too long, against the longest prompt that would not.
+    """
+    limit = overflow.window or window
+    prompt = overflow.prompt(max_tokens=max_tokens)
+    if prompt is None and limit is not None and (overflow.completion_tokens or 0) >= limit:
+        prompt = max(estimate, overflow.prompt_tokens or 0, 1)
+    if limit is not None and prompt is not None and prompt < limit:
+        longest = limit - LEAST_ANSWER - CLIENT_MARGIN
+        completion = max(overflow.completion_tokens or max_tokens, limit - prompt + 1)
+        if prompt <= longest:
+            return _both_too_long(prompt, completion, limit)
+        limit = max(longest, 1)
+    needed = max(prompt or max(estimate, overflow.prompt_tokens or 0), 2)
+    limit = limit or needed - 1
+    return ContextOverflow(f"prompt is too long: {max(needed, limit + 1)} tokens > {limit} maximum")
+
+
+def shrunk_max_tokens(
+    overflow: Overflow, *, estimate: int, window: int | None, max_tokens: int, margin: int
+) -> int | None:
+    """Give the ``max_tokens`` for one more try, or None where asking for less cannot help.
+
+    The arguments are those of `canonical`; ``margin`` is what to leave free beside prompt and answer.
+    """
+    limit = overflow.window or window
+    if limit is None:
+        return None
+    prompt = overflow.prompt(max_tokens=max_tokens)
+    if prompt is None:
+        prompt = max(estimate, overflow.prompt_tokens or 0)
+    room = limit - prompt - margin
+    return room if LEAST_ANSWER <= room < max_tokens else None
+
+
+def _both_too_long(prompt: int, completion: int, limit: int) -> ContextOverflow:
+    return ContextOverflow(
+        f"input length and `max_tokens` exceed context limit: {prompt} + {completion} > {limit}, "
+        f"decrease input length or `max_tokens` and try again"
+    )
+
+
+# --- max_tokens beyond what the model ever gives ----------------------------------------------
+
+_OUTPUT_PARAMETER = re.compile(
+    r"max_(?:completion_|output_|new_)?tokens|maxoutputtokens|maximum (?:output |completion )?tokens"
+)
+# OpenAI and vLLM, Anthropic, DeepSeek and DashScope and Z.ai, Volcengine, Groq and pydantic, Bedrock.
+_OUTPUT_LIMITS = (
+    rf"supports at most {_N}",
+    rf"> {_N}, which is the maximum",
+    rf"(?:range of|max_tokens)[^\[\]]{{0,60}}\[ ?[0-9]+ ?, ?{_N} ?\]",
+    rf"(?:<=|less than or equal to|at most|up to|no more than|cannot exceed|must not exceed) ?`?{_N}",
+    rf"exceeds the (?:model )?(?:limit|maximum) of {_N}",
+)
+_EXCLUSIVE_OUTPUT_LIMITS = (
+    rf"to {_N} \(exclusive\)",
+    rf"(?:<|less than|lower than) ?`?{_N}",
+)
+# A number belongs to the parameter named last before it. Other parameters are told by an underscore in their name;
+# those without one are listed.
+_PARAMETER = re.compile(
+    rf"(?P<output>{_OUTPUT_PARAMETER.pattern})"
+    r"|\b[a-z][a-z0-9]*(?:_[a-z0-9]+)+|\b(?:temperature|seed|stop|n|top[ -][kp]|messages|tools|images|logprobs)\b"
+)
+# Fireworks refuses large answers that are not streamed; that number is no limit of the model.
+_NO_OUTPUT_LIMIT = re.compile(r"stream ?= ?true|must be streamed|streaming is (?:strongly )?(?:required|recommended)")
+
+
+def max_output_limit(failure: UpstreamFailure, sent: bytes = b"") -> int | None:
+    """Give the largest ``max_tokens`` that the model allows, where ``failure`` says that more was asked for.
+
+    An overflow of the window is not meant: for that, `detect` answers and this is None. So it is for a limit that
+    leaves no answer worth having: such a number was said of something else. ``sent`` is that of `detect`.
+    """
+    text, quotations = uncut(failure.message.lower()), Quotations(sent)
+    if failure.status not in _STATUSES or _NO_OUTPUT_LIMIT.search(text) or _is_overflow(failure, quotations):
+        return None
+    owners = [(found.end(), found["output"] is not None) for found in _PARAMETER.finditer(text)]
+    for patterns, beyond in ((_OUTPUTS, 0), (_EXCLUSIVE_OUTPUTS, 1)):
+        for pattern in patterns:
+            for found in pattern.finditer(text):
+                limit = _tokens(found) - beyond
+                if limit < LEAST_ANSWER or not _is_of_output(owners, found.start(1)):
+                    continue
+                if not quotations.quotes_number(text, *found.span(1)):
+                    return limit
+    return None
+
+
+def _is_of_output(owners: list[tuple[int, bool]], at: int) -> bool:
+    """Tell whether the number that begins at ``at`` is a limit of the output; ``owners``: ends of names, in order."""
+    return next((ours for end, ours in reversed(owners) if end <= at), False)
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+def _is_overflow(failure: UpstreamFailure, quotations: Quotations) -> bool:
+    """Look at code and type, then at the words of the server's own."""
+    if failure.code.lower() in _NAMES or failure.type.lower() in _NAMES:
+        return True
+    named = f"{failure.code} {failure.type}".lower()
+    text = uncut(failure.message.lower())
+    if _NEAR_MISSES.search(f"{named} {text}"):
+        return False
+    return _PHRASES.search(named) is not None or quotations.own_numbers(_PHRASES, text) is not None
+
+
+def _number(text: str, patterns: Iterable[re.Pattern[str]]) -> int | None:
+    """Give the first number that one of ``patterns`` finds; zero is none."""
+    for pattern in patterns:
+        if found := pattern.search(text):
+            return _tokens(found) or None
+    return None
+
+
+def _tokens(found: re.Match[str]) -> int:
+    return int(found[1].replace(",", ""))
+
+
+_PROMPTS, _COMPLETIONS, _TOTALS, _WINDOWS, _OUTPUTS, _EXCLUSIVE_OUTPUTS = (
+    tuple(re.compile(pattern) for pattern in patterns)
+    for patterns in (_PROMPT, _COMPLETION, _TOTAL, _WINDOW, _OUTPUT_LIMITS, _EXCLUSIVE_OUTPUT_LIMITS)
+)

@@ -1,0 +1,75 @@
+"""Everything of a chat request but its messages: the fields, as the target's traits want them (wire-contract 5.1)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import frozen
+
+from claude_bridge.core.chat_completions import reasoning, structured_output, tools
+from claude_bridge.core.chat_completions.dialect import Shaping
+from claude_bridge.core.chat_completions.openai_types import ChatRequest
+from claude_bridge.core.chat_completions.structured_output import Structured
+from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+
+MAX_STOP: Final = 4
+"""Stop sequences that OpenAI's API takes."""
+
+
+@frozen(kw_only=True)
+class Head:
+    """The fields of one request.
+
+    :ivar extra: fields that OpenAI does not have.
+    :ivar structured: the shape that the answer must have and that the server does not see to.
+    :ivar instruction: what the model must be told because no field says it, else "".
+    """
+
+    fields: ChatRequest
+    extra: dict[str, object]
+    structured: Structured | None
+    instruction: str
+
+
+def build(request: MessagesRequest, target: Target, offered: tools.OfferedTools, limit: int | None) -> Head:
+    """Build the fields; ``limit``: of the answer, in tokens. Raises `InvalidRequest`."""
+    form, shape = structured_output.response_format(structured_output.wanted(request), target)
+    fields = ChatRequest(
+        model=target.model,
+        stream=True,
+        temperature=request.temperature,
+        top_p=request.top_p,
+        top_k=request.top_k if target.top_k else None,
+        stop=_stops(request),
+        response_format=form,
+    )
+    setattr(fields, target.max_tokens_field, limit)
+    for name in target.drop:
+        setattr(fields, name, None)
+    choice = tools.chosen(request.tool_choice, offered, target.tool_choice)
+    _offer(request, target, choice, fields)
+    extra: dict[str, object] = {}
+    level = reasoning.level(request)
+    if level is not None:
+        ask = reasoning.Ask(level=level, budget=reasoning.budget(request), limit=limit)
+        reasoning.control(target, ask, fields, extra)
+    shaping = Shaping(model=target.model, traits=target, level=level, with_tools=bool(choice.definitions))
+    target.dialect.shape(fields, extra, shaping)
+    return Head(fields=fields, extra=extra, structured=shape, instruction=choice.instruction)
+
+
+def _stops(request: MessagesRequest) -> list[str] | None:
+    stops = [sequence for sequence in request.stop_sequences or () if sequence]
+    return stops[:MAX_STOP] or None
+
+
+def _offer(request: MessagesRequest, target: Target, choice: tools.Choice, fields: ChatRequest) -> None:
+    """Send tools, and what is said about them, only together: servers refuse the one without the other."""
+    if not choice.definitions:
+        return
+    fields.tools = choice.definitions
+    fields.tool_choice = choice.tool_choice
+    one_at_a_time = request.tool_choice is not None and request.tool_choice.disable_parallel_tool_use
+    if one_at_a_time and target.parallel_tool_calls:
+        fields.parallel_tool_calls = False

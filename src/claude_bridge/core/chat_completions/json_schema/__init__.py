@@ -1,0 +1,1 @@
+"""JSON schemas of tools, as much of them as a server takes."""

@@ -1,0 +1,342 @@
+"""The levels of `claude_bridge.core.chat_completions.json_schema.sanitising`: what each leaves of a schema.
+
+What a server refuses is taken out or written in another way that means the same. Where that cannot be done, the form
+that comes out allows more than the client's (it checks its tools' arguments itself), or a part of it that is valid
+there as well: for a value of any type, where a server insists on one, a string.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from claude_bridge.core.chat_completions.json_schema.walk import Node, Shape, Walk, both, either, properties, required
+from claude_bridge.core.chat_completions.traits import SchemaLevel
+
+TYPES: Final = ("string", "integer", "number", "boolean", "array", "object", "null")
+
+_ANY: Final = ("string", "number", "boolean", "array", "object")
+_IDENTITY: Final = frozenset({"$schema", "$id"})
+# LiteLLM takes these out for Mistral (wire-contract 4.2).
+_MISTRAL: Final = _IDENTITY | {"additionalProperties", "strict"}
+_COMBINING: Final = frozenset({"anyOf", "oneOf", "allOf"})
+_NUMBERS: Final = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
+_BELONGING: Final[Mapping[str, frozenset[str]]] = {
+    "object": frozenset({"properties", "required", "additionalProperties", "patternProperties", "minProperties"})
+    | {"maxProperties", "propertyNames"},
+    "array": frozenset({"items", "prefixItems", "minItems", "maxItems", "uniqueItems", "contains"}),
+    "string": frozenset({"minLength", "maxLength", "pattern", "format"}),
+    "integer": _NUMBERS,
+    "number": _NUMBERS,
+}
+"""Keys that only say something of values of one type."""
+
+# https://ai.google.dev/api/caching#Schema: the request is refused for any other name.
+_GEMINI: Final = frozenset({"type", "format", "title", "description", "nullable", "enum", "items", "anyOf"}) | {
+    "maxItems", "minItems", "properties", "required", "minProperties", "maxProperties", "minLength", "maxLength",
+    "pattern", "example", "propertyOrdering", "default", "minimum", "maximum",
+}  # fmt: skip
+_GEMINI_FORMATS: Final[Mapping[str, tuple[str, ...]]] = {
+    "string": ("enum", "date-time"),
+    "number": ("float", "double"),
+    "integer": ("int32", "int64"),
+}
+_BARE: Final = frozenset({"type", "description", "properties", "required", "items", "enum"})
+
+
+def basic(walk: Walk, node: Node, depth: int) -> Node:
+    """Take out what names the document, and forms of draft 4 in which true stood for something."""
+    odd = {key for key in ("required", "exclusiveMinimum", "exclusiveMaximum") if isinstance(node.get(key), bool)}
+    node = walk.below(walk.without(node, _IDENTITY | odd), depth)
+    return node if depth else {**node, **_object(node)}
+
+
+def mistral(walk: Walk, node: Node, depth: int) -> Node:
+    """Take out what Mistral's API refuses."""
+    node = walk.below(walk.without(node, _MISTRAL), depth)
+    return node if depth else {**node, **_object(node)}
+
+
+def moonshot(walk: Walk, node: Node, depth: int) -> Node:
+    """Write a schema as Moonshot's validator wants it (MFJS, github.com/MoonshotAI/walle).
+
+    A ``$ref`` stands alone and leads into ``$defs``; ``type`` is one word and not beside ``anyOf``; the root is an
+    object; tuples are ``prefixItems``; a schema is an object, never true or false.
+    """
+    node = walk.without(node, _IDENTITY)
+    if isinstance(node.get("$ref"), str) and depth:
+        walk.removed |= node.keys() - {"$ref"}
+        return {"$ref": node["$ref"].replace("#/definitions/", "#/$defs/", 1)}
+    if not depth:
+        node = _defined(_rooted(walk, node))
+    node = _tuple_as_prefix(walk, _typed_apart(walk, node))
+    if isinstance(node.get("type"), str) and isinstance(node.get("anyOf"), list):
+        node = _into_branches(walk, node)
+    node = walk.below(_all_defined(walk.without(node, frozenset({"propertyNames"}))), depth)
+    if isinstance(node.get("type"), str) or _COMBINING & node.keys() or "enum" in node:
+        return node
+    kind = _implied(node)
+    return {**node, "type": kind} if kind else {**node, "anyOf": [{"type": each} for each in _ANY]}
+
+
+def gemini(walk: Walk, node: Node, depth: int) -> Node:
+    """Write a schema in Google's subset of OpenAPI 3.0: references written out, null as ``nullable``."""
+    return walk.opened(node, lambda opened: _gemini(walk, opened, depth))
+
+
+def bare(walk: Walk, node: Node, depth: int) -> Node:
+    """Leave types, properties, what is required, items, enumerations and descriptions: any server takes that."""
+    return walk.opened(node, lambda opened: _bare(walk, opened, depth))
+
+
+SHAPES: Final[Mapping[SchemaLevel, Shape]] = {
+    "basic": basic,
+    "mistral": mistral,
+    "moonshot": moonshot,
+    "gemini": gemini,
+    "bare": bare,
+}
+
+
+def _object(node: Node) -> Node:
+    return {"type": "object", **({} if isinstance(node.get("properties"), dict) else {"properties": {}})}
+
+
+def _rooted(walk: Walk, node: Node) -> Node:
+    """Give a root that is an object by itself: alternatives of whole argument lists become one list."""
+    if isinstance(node.get("$ref"), str) or _COMBINING & node.keys():
+        return walk.opened(node, lambda opened: _merged(walk, opened))
+    return {**node, **_object(node)}
+
+
+def _defined(node: Node) -> Node:
+    """Call the definitions ``$defs``, as draft 2020-12 does."""
+    old, new = node.get("definitions"), node.get("$defs")
+    if not isinstance(old, dict):
+        return node
+    kept = {key: value for key, value in node.items() if key != "definitions"}
+    return {**kept, "$defs": {**old, **(new if isinstance(new, dict) else {})}}
+
+
+def _merged(walk: Walk, node: Node) -> Node:
+    """Join alternatives, which must all be objects, into one object that allows what any of them does."""
+    own = walk.without(node, frozenset({"anyOf", "oneOf"}))
+    for key in ("anyOf", "oneOf"):
+        parts = [walk.written_out(part) for part in _schemas(node.get(key)) if _kind(part) in {"object", ""}]
+        if parts:
+            own = both(own, either(parts))
+    return {**own, **_object(own)}
+
+
+def _typed_apart(walk: Walk, node: Node) -> Node:
+    """Write several types as ``anyOf``, each with the keys that belong to it."""
+    kinds = node.get("type")
+    if not isinstance(kinds, list):
+        return node
+    walk.removed.add("type")
+    known = [kind for kind in kinds if kind in TYPES]
+    rest = {key: value for key, value in node.items() if key != "type"}
+    if len(known) == 1:
+        return {"type": known[0], **rest}
+    if not known or "anyOf" in node:
+        return rest
+    belonging = frozenset().union(*_BELONGING.values(), {"enum"})
+    branches = [_branch(node, kind) for kind in known]
+    return {**{key: value for key, value in rest.items() if key not in belonging}, "anyOf": branches}
+
+
+def _branch(node: Node, kind: str) -> Node:
+    branch = {"type": kind, **{key: value for key, value in node.items() if key in _BELONGING.get(kind, ())}}
+    values = [value for value in _list(node.get("enum")) if _is(value, kind)]
+    return {**branch, "enum": values} if values and kind != "null" else branch
+
+
+def _into_branches(walk: Walk, node: Node) -> Node:
+    """Move ``type``, and what belongs to it, from beside ``anyOf`` into its branches."""
+    kind = _kind(node)
+    moved = {key: value for key, value in node.items() if key == "type" or key in _BELONGING.get(kind, ())}
+    walk.removed.add("type")
+    branches = [
+        both(part, moved) if "$ref" not in part and _kind(part) in {"", kind} else part
+        for part in _schemas(node["anyOf"])
+    ]
+    return {**{key: value for key, value in node.items() if key not in moved}, "anyOf": branches}
+
+
+def _tuple_as_prefix(walk: Walk, node: Node) -> Node:
+    items = node.get("items")
+    if isinstance(items, list):
+        node = {**node, "prefixItems": [*_list(node.get("prefixItems")), *items]}
+    return walk.without(node, frozenset({"items"})) if isinstance(items, list | bool) else node
+
+
+def _all_defined(node: Node) -> Node:
+    """Give each required name a property: servers refuse one that is required and not defined."""
+    missing = [name for name in required(node) if name not in properties(node)]
+    if not missing:
+        return node
+    return {**node, "properties": {**properties(node), **{name: {} for name in missing}}}
+
+
+def _gemini(walk: Walk, node: Node, depth: int) -> Node:
+    if not depth:
+        node = _merged(walk, node) if _COMBINING & node.keys() else {**node, **_object(node)}
+    node = _without_const(walk, _with_plain_bounds(walk, _all_defined(node)))
+    if isinstance(node.get("oneOf"), list) and "anyOf" not in node:
+        node = {**node, "anyOf": node["oneOf"]}
+    node = _nullable(walk, _tuple_as_items(walk, _typed_apart(walk, node)))
+    if node.get("type") is None and "anyOf" not in node:
+        node = {**node, "type": _implied(node) or "string"}
+    if node.get("type") == "array" and not isinstance(node.get("items"), dict):
+        node = {**node, "items": {"type": "string"}}
+    out = walk.below(_alone(walk, _only_known_values(walk, walk.only(node, _GEMINI))), depth)
+    return _one_branch(out)
+
+
+def _alone(walk: Walk, node: Node) -> Node:
+    """Leave nothing beside ``anyOf``: "When using any_of, it must be the only field set" (Vertex AI)."""
+    if not isinstance(node.get("anyOf"), list):
+        return node
+    node = _into_branches(walk, node) if isinstance(node.get("type"), str) else node
+    shared = {key: node[key] for key in ("description", "nullable") if key in node}
+    walk.removed |= node.keys() - {"anyOf"}
+    return {"anyOf": [{**shared, **part} for part in _schemas(node["anyOf"])]}
+
+
+def _with_plain_bounds(walk: Walk, node: Node) -> Node:
+    """Write exclusive bounds as inclusive ones: the next integer, and for other numbers the bound itself."""
+    for key, plain, step in (("exclusiveMinimum", "minimum", 1), ("exclusiveMaximum", "maximum", -1)):
+        bound = node.get(key)
+        if not isinstance(bound, int | float) or isinstance(bound, bool):
+            continue
+        walk.removed.add(key)
+        value = bound + step if node.get("type") == "integer" and isinstance(bound, int) else bound
+        other = node.get(plain)
+        if isinstance(other, int | float) and not isinstance(other, bool):
+            value = max(value, other) if step > 0 else min(value, other)
+        node = {**node, plain: value}
+    return node
+
+
+def _without_const(walk: Walk, node: Node) -> Node:
+    if "const" not in node:
+        return node
+    value = node["const"]
+    node = walk.without(node, frozenset({"const"}))
+    return node if "enum" in node else {**node, "enum": [value], "type": node.get("type") or _type_of(value)}
+
+
+def _nullable(walk: Walk, node: Node) -> Node:
+    """Write null among alternatives and values as ``nullable``."""
+    branches = _schemas(node.get("anyOf"))
+    others = [part for part in branches if part.get("type") != "null"]
+    values = _list(node.get("enum"))
+    if len(others) < len(branches) and others:
+        walk.removed.add("anyOf")
+        node = {**node, "anyOf": others, "nullable": True}
+    if None in values:
+        node = {**node, "enum": [value for value in values if value is not None], "nullable": True}
+    return node
+
+
+def _tuple_as_items(walk: Walk, node: Node) -> Node:
+    """Write a tuple as a list of any of its parts."""
+    parts = [*_list(node.get("prefixItems")), *(node["items"] if isinstance(node.get("items"), list) else [])]
+    if not parts:
+        return node
+    walk.removed.add("items" if isinstance(node.get("items"), list) else "prefixItems")
+    return {**node, "items": {"anyOf": parts} if len(parts) > 1 else parts[0]}
+
+
+def _only_known_values(walk: Walk, node: Node) -> Node:
+    """Take out formats and enumerations that Google refuses: it lists values of strings only."""
+    kind = node.get("type")
+    dropped: set[str] = set()
+    if "format" in node and node["format"] not in _GEMINI_FORMATS.get(kind if isinstance(kind, str) else "", ()):
+        dropped.add("format")
+    if "enum" in node and not (kind == "string" and all(isinstance(value, str) for value in _list(node["enum"]))):
+        dropped.add("enum")
+    return walk.without(node, frozenset(dropped))
+
+
+def _one_branch(node: Node) -> Node:
+    """Put the only alternative that is left in the place of the alternatives."""
+    branches = _schemas(node.get("anyOf"))
+    if len(branches) != 1:
+        return node
+    return {**branches[0], **{key: value for key, value in node.items() if key != "anyOf"}}
+
+
+def _bare(walk: Walk, node: Node, depth: int) -> Node:
+    node = _without_const(walk, _all_defined(_one_of_several(walk, node)))
+    kind = _kind(node) or _implied(node) or ("string" if depth else "object")
+    kind = kind if depth else "object"
+    node = {**_tuple_first(walk, node), "type": kind}
+    if kind == "array" and not isinstance(node.get("items"), dict | bool):
+        node["items"] = {"type": "string"}
+    if kind == "object":
+        node["properties"] = properties(node)
+    values = [value for value in _list(node.get("enum")) if _is(value, kind)]
+    unfit = (_BELONGING["object"] if kind != "object" else frozenset()) | (
+        _BELONGING["array"] if kind != "array" else frozenset()
+    )
+    node = walk.without(walk.only(node, _BARE), unfit if values else unfit | {"enum"})
+    return walk.below({**node, "enum": values} if values else node, depth)
+
+
+def _one_of_several(walk: Walk, node: Node) -> Node:
+    """Resolve alternatives: objects become one object, else the first that is not null is taken."""
+    for key in ("anyOf", "oneOf"):
+        parts = [walk.written_out(part) for part in _schemas(node.get(key))]
+        node = walk.without(node, frozenset({key}))
+        parts = [part for part in parts if _kind(part) != "null"]
+        if parts and all((_kind(part) or _implied(part) or _kind(node)) == "object" for part in parts):
+            node = both(node, either(parts)) if len(parts) > 1 else both(node, parts[0])
+        elif parts:
+            node = both(node, _one_of_several(walk, parts[0]))
+    return node
+
+
+def _tuple_first(walk: Walk, node: Node) -> Node:
+    parts = [*_list(node.get("prefixItems")), *(node["items"] if isinstance(node.get("items"), list) else [])]
+    node = walk.without(node, frozenset({"prefixItems"}))
+    return {**node, "items": parts[0]} if parts else node
+
+
+def _kind(node: Node) -> str:
+    """Give the type of a node: of several the first that is not null; "" where it names none."""
+    kind = node.get("type")
+    kinds = kind if isinstance(kind, list) else [kind]
+    named = [each for each in kinds if each in TYPES]
+    return next((each for each in named if each != "null"), named[0] if named else "")
+
+
+def _implied(node: Node) -> str:
+    """Give the type that a node's other keys speak of, or ""."""
+    for kind, key in (("object", "properties"), ("array", "items"), ("array", "prefixItems")):
+        if key in node:
+            return kind
+    values = [*_list(node.get("enum")), node.get("const")]
+    kinds = {_type_of(value) for value in values if value is not None}
+    return kinds.pop() if len(kinds) == 1 else ""
+
+
+def _type_of(value: Any) -> str:  # noqa: ANN401 - decoded JSON
+    for kind, types in (("boolean", bool), ("string", str), ("integer", int), ("number", float), ("array", list)):
+        if isinstance(value, types):
+            return kind
+    return "object" if isinstance(value, dict) else "null"
+
+
+def _is(value: Any, kind: str) -> bool:  # noqa: ANN401 - decoded JSON
+    found = _type_of(value)
+    return found == kind or (kind == "number" and found == "integer")
+
+
+def _list(value: Any) -> list[Any]:  # noqa: ANN401 - decoded JSON
+    return value if isinstance(value, list) else []
+
+
+def _schemas(value: Any) -> list[Node]:  # noqa: ANN401 - decoded JSON
+    """Give a list's schemas; true allows anything, and false is no alternative."""
+    return [part if isinstance(part, dict) else {} for part in _list(value) if isinstance(part, dict) or part is True]

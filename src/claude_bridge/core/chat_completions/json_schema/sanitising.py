@@ -1,0 +1,156 @@
+"""Tools' JSON Schemas at the level that a server takes (wire-contract 5.4).
+
+``none``: byte for byte the client's. ``basic``: without what names the document. ``mistral``, ``moonshot`` and
+``gemini``: without what these refuse, written as these want it. ``bare``: types, properties, required, items,
+enumerations and descriptions alone, for the second try after a refusal (llama.cpp, LM Studio and others cannot make a
+grammar of every schema).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Final
+
+from attrs import define, field, frozen
+
+from claude_bridge.core import wire
+from claude_bridge.core.chat_completions.json_schema.levels import SHAPES
+from claude_bridge.core.chat_completions.json_schema.walk import VOCABULARY, TooMuch, Walk
+from claude_bridge.core.chat_completions.traits import SchemaLevel
+from claude_bridge.core.wire import Raw
+
+OTHERS: Final = "others"
+"""Stands for keys that are no keywords: clients make them up, and logs and memory have no place for all of them."""
+
+LARGEST: Final = 1 << 18
+"""Bytes of a schema that is looked into; a larger one goes as it is. Claude Code's own have up to 15 KB."""
+
+LARGEST_STRICT: Final = 1 << 16
+"""Bytes of a schema that is read, at each request anew, for whether it may be strict; OpenAI takes no larger ones."""
+
+STEP: Final = 1000
+"""Subschemas of one step: 15 ms for most, 35 ms where one schema alone has 2,500."""
+
+MOST_KEPT: Final = 2000
+"""Results kept: the tools of a few dozen different clients, of which each has 30 to 100 and sends them every time."""
+
+MOST_BYTES: Final = 16 << 20
+"""Bytes of all schemas kept, before and after: two thousand of the common 2 to 4 KB."""
+
+
+@frozen
+class Sanitised:
+    """A schema fit to be sent.
+
+    :ivar removed: the keywords that were taken out or replaced, for the log; keys of other names are `OTHERS`.
+    :ivar walked: how many subschemas were gone through.
+    """
+
+    schema: Raw
+    removed: frozenset[str] = frozenset()
+    walked: int = 0
+
+
+@define
+class Remembered:
+    """Results by level and bytes: a client sends the same thirty schemas with every request.
+
+    The longest unused goes first, when there are too many or they are too large together.
+
+    :ivar walked: how many subschemas were gone through for new results, ever.
+    """
+
+    walked: int = field(default=0, init=False)
+    _results: OrderedDict[tuple[SchemaLevel, bytes], Sanitised] = field(factory=OrderedDict, init=False)
+    _bytes: int = field(default=0, init=False)
+
+    def sanitised(self, raw: Raw, level: SchemaLevel) -> Sanitised:
+        """Give a schema at a level; one that cannot be read, or is too large or deep, as it is."""
+        if level == "none" or len(raw) > LARGEST:
+            return Sanitised(raw)
+        key = (level, bytes(raw))
+        found = self._results.get(key)
+        if found is None:
+            found = sanitised(raw, level)
+            self.walked += found.walked
+            self._keep(key, found)
+        else:
+            self._results.move_to_end(key)
+        return found
+
+    def _keep(self, key: tuple[SchemaLevel, bytes], result: Sanitised) -> None:
+        self._results[key] = result
+        self._bytes += len(key[1]) + len(result.schema)
+        while len(self._results) > MOST_KEPT or self._bytes > MOST_BYTES:
+            (_, source), oldest = self._results.popitem(last=False)
+            self._bytes -= len(source) + len(oldest.schema)
+
+
+def sanitised(raw: Raw, level: SchemaLevel) -> Sanitised:
+    """Give a schema at a level other than ``none``, always the same for the same bytes."""
+    try:
+        root = wire.decode(raw)
+    except wire.WireError:
+        return Sanitised(raw)
+    if not isinstance(root, dict):
+        return Sanitised(raw)
+    walk = Walk(root, SHAPES[level])
+    try:
+        shaped = Raw(wire.encode(walk.schema(root, 0)))
+    except (TooMuch, RecursionError):
+        return Sanitised(raw, walked=walk.nodes)
+    known = walk.removed & VOCABULARY
+    removed = frozenset(known | {OTHERS}) if known != walk.removed else frozenset(known)
+    return Sanitised(shaped, removed, walk.nodes)
+
+
+def is_strict(schema: Raw) -> bool:
+    """Tell whether OpenAI takes a schema as ``strict``: each object closed, with all its properties required.
+
+    Strictness is a promise worth having, and a 400 where the schema is another (wire-contract 5.1).
+    """
+    if len(schema) > LARGEST_STRICT:
+        return False
+    try:
+        nodes = [wire.decode(schema)]
+    except wire.WireError:
+        return False
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, list):
+            nodes += node
+        elif isinstance(node, dict):
+            if not _closed(node):
+                return False
+            nodes += node.values()
+    return True
+
+
+def _closed(node: dict[str, object]) -> bool:
+    properties, required = node.get("properties"), node.get("required")
+    listed = set(map(str, required)) if isinstance(required, list) else set()
+    return not isinstance(properties, dict) or (
+        node.get("additionalProperties") is False and listed == properties.keys()
+    )
+
+
+REMEMBERED: Final = Remembered()
+"""The results of this process; only ever used in the reactor's thread."""
+
+
+@define
+class Shaping:
+    """Brings many schemas to a level a few at a time, before somebody wants them all at once."""
+
+    _schemas: Sequence[Raw]
+    _level: SchemaLevel
+    _done: int = field(default=0, init=False)
+
+    def step(self) -> bool:
+        """Shape some more, until `STEP` subschemas were gone through, and return whether those were the last."""
+        before = REMEMBERED.walked
+        while self._done < len(self._schemas) and REMEMBERED.walked - before < STEP:
+            REMEMBERED.sanitised(self._schemas[self._done], self._level)
+            self._done += 1
+        return self._done == len(self._schemas)

@@ -1,0 +1,1 @@
+"""The conversation as chat messages, as each server takes them."""

@@ -1,0 +1,81 @@
+"""User and assistant in turns, for chat templates that raise an error at any other order.
+
+Two readings of the rule are common, and what is made here obeys both. Templates of Mistral's look at user and
+assistant messages alone, without those that call tools: user, assistant, user, and so on. Mistral's own validation
+wants the assistant to speak after tool messages (wire-contract 4.2: a user message there used to be refused).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
+
+from claude_bridge.core.chat_completions.openai_types import ChatMessage, Part, TextPart
+from claude_bridge.core.messages_api.conversation import REMINDER
+
+OPENING: Final = "."
+"""What the user says where the conversation has nothing of his (wire-contract 5.2, step 9)."""
+
+ACKNOWLEDGED: Final = "Understood."
+"""What the assistant says between results and the words of a person. A full stop would teach it to end its turns."""
+
+_REMINDER_END: Final = "</system-reminder>"
+
+
+def alternated(messages: Iterable[ChatMessage]) -> list[ChatMessage]:
+    """Give the messages in strict order; only the first may be a system message."""
+    made: list[ChatMessage] = []
+    for role, run in groupby(messages, key=attrgetter("role")):
+        before = made[-1].role if made else ""
+        if role == "user":
+            _add_user(made, _joined([message.content for message in run]))
+        elif role == "assistant" and before not in {"user", "tool"}:
+            made += [ChatMessage("user", OPENING), *_apart(run)]
+        elif role == "assistant":
+            made += _apart(run)
+        else:
+            made += run
+    if made and made[-1].role not in {"user", "assistant", "tool"}:
+        made.append(ChatMessage("user", OPENING))
+    return made
+
+
+def _apart(run: Iterable[ChatMessage]) -> list[ChatMessage]:
+    """Put the user between two messages of the assistant."""
+    made: list[ChatMessage] = []
+    for message in run:
+        made += [ChatMessage("user", OPENING), message] if made else [message]
+    return made
+
+
+def _add_user(made: list[ChatMessage], content: str | list[Part]) -> None:
+    """Add what the user says. After results what the client reminds of belongs to these; a person waits for a word."""
+    last = made[-1] if made else None
+    if last is not None and last.role == "tool":
+        if not content:
+            return
+        if isinstance(last.content, str) and isinstance(content, str) and _is_reminder(content):
+            last.content = f"{last.content}\n\n{content}"
+            return
+        made.append(ChatMessage("assistant", ACKNOWLEDGED))
+    made.append(ChatMessage("user", content))
+
+
+def _is_reminder(text: str) -> bool:
+    *reminders, rest = text.split(_REMINDER_END)
+    return not rest.strip() and all(one.lstrip().startswith(REMINDER) for one in reminders)
+
+
+def _joined(contents: list[object]) -> str | list[Part]:
+    """Make one content of several: a string as long as all are."""
+    if all(isinstance(content, str) for content in contents):
+        return "\n\n".join(filter(None, map(str, contents)))
+    parts: list[Part] = []
+    for content in contents:
+        if isinstance(content, list):
+            parts += content
+        elif content:
+            parts.append(TextPart(str(content)))
+    return parts

@@ -1,0 +1,305 @@
+"""Turns -> chat messages (wire-contract 5.2, steps 3 to 9, 5.5 and 5.6), as the target's traits want them.
+
+Order rules that strict servers enforce: every call of an assistant message is answered by a
+``tool`` message directly after it, in the calls' order; what the user said besides follows in one
+user message. Servers refuse a conversation that leaves a call open or answers one twice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import define, field, frozen
+
+from claude_bridge.core import opaque_state
+from claude_bridge.core.chat_completions.messages import cache_control, prefill, reasoning_history
+from claude_bridge.core.chat_completions.messages.alternation import alternated
+from claude_bridge.core.chat_completions.messages.call_ids import CallIds
+from claude_bridge.core.chat_completions.messages.media import Media
+from claude_bridge.core.chat_completions.openai_types import (
+    ChatMessage,
+    FilePart,
+    FunctionCall,
+    ImagePart,
+    Part,
+    TextPart,
+    ToolCall,
+)
+from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions.tools import upstream_name
+from claude_bridge.core.chat_completions.traits import SystemMessages
+from claude_bridge.core.messages_api.anthropic_types import MessagesRequest, ThinkingBlock
+from claude_bridge.core.messages_api.content_blocks import Piece, State, Summary, ToolResult, text_of
+from claude_bridge.core.messages_api.conversation import Conversation, Turn, read, system_text
+
+NO_OUTPUT: Final = "(no output)"
+NO_RESULT: Final = "[no result]"
+NOT_SAID: Final = "[no answer]"
+"""The content of an answer that ended while the model still thought: servers refuse an empty one ("must not be empty",
+kimi-code issue 1985)."""
+SUMMARY: Final = "Summary of earlier conversation: "
+MOST_STATE: Final = 8 << 20
+"""Characters of state that a conversation gets back, the newest: real ones have a few thousand a turn, and hostile
+JSON takes twenty times its size in memory."""
+_ERROR_MARKS: Final = ("[tool error]", "<tool_use_error>", "<error>")
+
+
+@frozen(kw_only=True)
+class Written:
+    """A conversation as the backend gets it.
+
+    :ivar conversation: what it was made of.
+    :ivar names: the backend's name of a called tool -> the client's, where they differ.
+    :ivar extra: fields of the request that belong to the messages and that OpenAI does not have.
+    :ivar echoed: whether past reasoning goes back because nothing was configured (its refusal can be mended).
+    """
+
+    conversation: Conversation
+    messages: list[ChatMessage]
+    names: Mapping[str, str]
+    extra: dict[str, object]
+    echoed: bool
+
+
+def write(request: MessagesRequest, target: Target, documents: Mapping[str, str]) -> Written:
+    """Write a request's system prompt and messages for ``target``.
+
+    ``documents``: base64 text of a PDF -> its text (`media.pdfs`). Raises `WireError` with
+    the path of a malformed block, `InvalidRequest` for what the target cannot do.
+    """
+    # A template that insists on turns knows no system message but the first.
+    inline = target.system_messages == "inline"
+    policy: SystemMessages = "fold" if inline and target.alternate else target.system_messages
+    conversation = read(request, policy, strip_attribution=target.strip_attribution)
+    system = system_text(request.system, strip_attribution=target.strip_attribution)
+    chat = ChatMessages(target, documents, conversation.carried - MOST_STATE)
+    messages = chat.build(conversation.turns, "\n\n".join(filter(None, (system, *conversation.leading))))
+    if target.alternate:
+        messages = alternated(messages)
+    extra = prefill.mark(messages, target.prefill)
+    if target.cache_control and cache_control.asked(request):
+        cache_control.put(messages)
+    return Written(
+        conversation=conversation,
+        messages=messages,
+        names=chat.names,
+        extra=extra,
+        echoed=chat.echoed and target.reasoning_echo == "current_turn",
+    )
+
+
+@define
+class _OpenCall:
+    """A call of the last assistant message, until it is answered."""
+
+    upstream: str
+    result: ToolResult | None = None
+
+
+@define
+class ChatMessages:
+    """Turns in, chat messages out.
+
+    :ivar documents: base64 text of a PDF -> its text.
+    :ivar excess: characters of state to leave out, the oldest first.
+    :ivar names: the backend's name of a called tool -> the client's, where they differ.
+    :ivar echoed: whether past reasoning goes back.
+    """
+
+    target: Target
+    documents: Mapping[str, str]
+    excess: int = 0
+    names: dict[str, str] = field(factory=dict, init=False)
+    echoed: bool = field(default=False, init=False)
+    _media: Media = field(init=False)
+    _ids: CallIds = field(init=False)
+    _messages: list[ChatMessage] = field(factory=list, init=False)
+    _open: list[_OpenCall] = field(factory=list, init=False)
+    _awaited: dict[str, deque[_OpenCall]] = field(factory=dict, init=False)
+    _held: list[str] = field(factory=list, init=False)
+    _shown: int = field(default=0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Make what the target decides."""
+        self._media = Media(self.target, self.documents)
+        self._ids = CallIds(self.target.tool_ids)
+
+    def build(self, turns: list[Turn], system: str) -> list[ChatMessage]:
+        """Convert the whole conversation; ``system`` comes first if there is any."""
+        if system:
+            self._messages.append(ChatMessage(self.target.system_role, system))
+        question = next((at for at in range(len(turns) - 1, -1, -1) if turns[at].is_question), -1)
+        for at, turn in enumerate(turns):
+            if turn.role == "assistant":
+                self._settle()
+                self._assistant(turn, after_question=at > question)
+            elif turn.role == "user":
+                self._user(turn)
+            else:
+                self._system(turn)
+        self._settle()
+        return self._messages
+
+    def _assistant(self, turn: Turn, *, after_question: bool) -> None:
+        texts: list[str] = []
+        thoughts: list[str] = []
+        calls: list[ToolCall] = []
+        states: list[tuple[int, State]] = []
+        for piece in turn.pieces:
+            if isinstance(piece, ToolCall):
+                calls.append(self._call(piece))
+            elif isinstance(piece, TextPart):
+                texts.append(piece.text)
+            elif isinstance(piece, ThinkingBlock):
+                thoughts.append(piece.thinking)
+            elif isinstance(piece, Summary):
+                self._messages.append(ChatMessage("user", SUMMARY + piece.text))
+            elif isinstance(piece, State):
+                states.append((len(calls), piece))
+            else:
+                texts.append(text_of(piece))
+        text = "\n\n".join(texts)
+        thought = self._thought(thoughts, said=bool(text or calls), called=bool(calls), after_question=after_question)
+        if text or calls or thought:
+            target = self.target
+            nothing = (None if target.call_content == "null" else "") if calls else NOT_SAID
+            message = ChatMessage("assistant", text or nothing, None, calls or None)
+            if thought:
+                reasoning_history.put(message, thought, target.reasoning_field)
+                self.echoed = True
+            if target.dialect.stateful:
+                target.dialect.restore(message, self._restored(states))
+            self._messages.append(message)
+
+    def _thought(self, thoughts: list[str], *, said: bool, called: bool, after_question: bool) -> str:
+        """Give what goes back of a turn's thinking, "" for nothing; ``said``: it has something besides."""
+        policy = self.target.reasoning_echo
+        thought = ""
+        if thoughts and reasoning_history.echoes(policy, called=called, after_question=after_question):
+            thought = "\n".join(filter(None, thoughts))
+        if not thought and said and reasoning_history.requires(policy, called=called, after_question=after_question):
+            return reasoning_history.NO_THOUGHT
+        return thought
+
+    def _restored(self, states: list[tuple[int, State]]) -> list[tuple[int, object]]:
+        """Unpack the states that this very model gave: another one's signatures are refused, or mean nothing."""
+        restored: list[tuple[int, object]] = []
+        for calls_before, state in states:
+            if self.excess > 0:
+                self.excess -= len(state.carrier)
+                continue
+            carried = opaque_state.unpack(state.carrier)
+            if carried and (carried.dialect, carried.model) == (self.target.dialect.name, self.target.model):
+                restored.append((calls_before, carried.state))
+        return restored
+
+    def _call(self, piece: ToolCall) -> ToolCall:
+        """Give a call the backend's own id and name, and wait for its result."""
+        function = piece.function
+        identifier = self._ids.give(piece.id)
+        call = _OpenCall(identifier)
+        self._open.append(call)
+        self._awaited.setdefault(piece.id, deque()).append(call)
+        name = upstream_name(function.name)
+        if name != function.name:
+            self.names[name] = function.name
+        return ToolCall(identifier, FunctionCall(name, function.arguments))
+
+    def _user(self, turn: Turn) -> None:
+        rest: list[Piece] = []
+        for piece in turn.pieces:
+            if isinstance(piece, ToolResult) and (awaited := self._awaited.get(piece.call_id)):
+                awaited.popleft().result = piece
+            else:
+                rest.append(piece)
+        self._shown = 0
+        asked = self._open
+        said = self._answer_calls()
+        for piece in rest:
+            said += [piece] if isinstance(piece, TextPart) else self._as_parts(piece)
+        if said or not any(call.result for call in asked):
+            self._messages.append(ChatMessage("user", _content(said)))
+        self._settle()
+
+    def _as_parts(self, piece: Piece) -> list[Part]:
+        """Give what a user message holds beside text."""
+        if isinstance(piece, ImagePart | FilePart):
+            return [self._media.shown(piece)]
+        if isinstance(piece, ToolResult):
+            inside, shown = self._result(piece, with_images=False)
+            return [TextPart(f"[tool result without call: {piece.call_id}] {_text_or_parts(inside)}"), *shown]
+        return [TextPart(SUMMARY + piece.text if isinstance(piece, Summary) else text_of(piece))]
+
+    def _system(self, turn: Turn) -> None:
+        """Leave a system message in its place, unless calls still wait for their results: then after those."""
+        text = "\n\n".join(map(text_of, turn.pieces))
+        if text:
+            self._held.append(text)
+        if not self._open:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Close what is open: calls that nobody answered, system messages that waited for the answers."""
+        if self._open:
+            self._answer_calls()
+        if self._held:
+            self._messages += [ChatMessage(self.target.system_role, text) for text in self._held]
+            self._held.clear()
+
+    def _answer_calls(self) -> list[Part]:
+        """Write the tool messages in the calls' order; give the images that only a user message can carry."""
+        shown: list[Part] = []
+        if not self._open:
+            return shown
+        for call in self._open:
+            content: str | list[Part] = NO_RESULT
+            if call.result is not None:
+                inside, more = self._result(call.result, with_images=self.target.tool_images)
+                content = _text_or_parts(inside)
+                shown += more
+            self._messages.append(ChatMessage("tool", content, tool_call_id=call.upstream))
+        self._open = []
+        self._awaited = {}
+        return shown
+
+    def _result(self, result: ToolResult, *, with_images: bool) -> tuple[list[Part], list[Part]]:
+        """Give what a tool message can hold, and what only a user message can, labelled; a number stands for these."""
+        inside: list[Part] = []
+        shown: list[Part] = []
+        for piece in result.content:
+            if isinstance(piece, TextPart):
+                inside.append(piece)
+                continue
+            part = self._media.shown(piece)
+            if isinstance(part, FilePart) or (isinstance(part, ImagePart) and not with_images):
+                self._shown += 1
+                label = f"[{'image' if isinstance(part, ImagePart) else 'document'} {self._shown}]"
+                shown += [TextPart(f"{label} of the tool result above:"), part]
+                part = TextPart(label)
+            inside.append(part)
+        if result.is_error:
+            _mark_error(inside)
+        return inside, shown
+
+
+def _mark_error(inside: list[Part]) -> None:
+    """Say once in front of a result that it is an error."""
+    first = inside[0] if inside else TextPart(NO_OUTPUT)
+    if not isinstance(first, TextPart):
+        inside.insert(0, TextPart("[tool error]"))
+    elif not first.text.startswith(_ERROR_MARKS):
+        inside[:1] = [TextPart(f"[tool error] {first.text}")]
+
+
+def _text_or_parts(inside: list[Part]) -> str | list[Part]:
+    """Give a tool's output as one text where it is all text."""
+    texts = [part.text for part in inside if isinstance(part, TextPart)]
+    return "\n".join(texts) or NO_OUTPUT if len(texts) == len(inside) else inside
+
+
+def _content(pieces: list[Part]) -> str | list[Part]:
+    """Give a plain string where all is text (every server takes that), else the parts."""
+    texts = [piece.text for piece in pieces if isinstance(piece, TextPart)]
+    return "\n\n".join(texts) if len(texts) == len(pieces) else pieces

@@ -1,0 +1,63 @@
+"""What a JSON value of unknown shape says, as text for a model to read (wire-contract 5.3).
+
+Used for blocks that have no counterpart in chat completions: results of tools that Anthropic's
+servers ran, and whatever the API grows next. Strings appear as they are, never escaped.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from claude_bridge.core import wire
+from claude_bridge.core.web_search.snippets import opened
+
+NOISE: Final = frozenset(
+    {
+        "type",
+        "cache_control",
+        "signature",
+        "encrypted_content",
+        "encrypted_index",
+        "encrypted_stdout",
+        "tool_use_id",
+        "id",
+        "citations",
+        "caller",
+        "toolset_name",
+    }
+)
+"""Keys that say nothing to a reader: markers, ids, and what only Anthropic can decrypt."""
+
+DEEPEST: Final = 32
+"""Levels that are told apart; below them the JSON is given as it is. Keeps Python's own stack small."""
+
+_SILENT: Final[tuple[object, ...]] = (None, "", [], {})
+
+
+def said(value: Any, depth: int = 0) -> str:  # noqa: ANN401 - decoded JSON
+    """Give ``value`` as text: a lone ``text`` or ``content`` bare, other keys as ``key: value; key: value``."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if depth > DEEPEST:
+        return _json(value)
+    if isinstance(value, list):
+        return "\n".join(text for text in (said(item, depth + 1) for item in value) if text)
+    if isinstance(value, dict):
+        kept = {key: item for key, item in value.items() if key not in NOISE and item not in _SILENT}
+        if found := opened(value.get("encrypted_content")):
+            kept["content"] = found  # of our own web search
+        if kept.keys() <= {"text"} or kept.keys() <= {"content"}:
+            return "\n".join(said(item, depth + 1) for item in kept.values())
+        return "; ".join(f"{key}: {_inline(item, depth + 1)}" for key, item in kept.items())
+    return _json(value)
+
+
+def _inline(value: Any, depth: int) -> str:  # noqa: ANN401 - decoded JSON
+    text = said(value, depth)
+    return f"{{{text}}}" if isinstance(value, dict) else text
+
+
+def _json(value: Any) -> str:  # noqa: ANN401 - decoded JSON
+    return wire.encode(value).decode()

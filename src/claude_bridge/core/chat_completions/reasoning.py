@@ -1,0 +1,157 @@
+"""How much to think, and which past thinking to send back (wire-contract 5.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, get_args
+
+from attrs import frozen
+
+from claude_bridge.core.chat_completions.openai_types import ChatRequest
+from claude_bridge.core.chat_completions.traits import Level, Traits
+from claude_bridge.core.messages_api.anthropic_types import MessagesRequest, ThinkingConfig
+
+_EFFORTS: Final[Mapping[str, Level]] = {
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "xhigh",
+    "max": "max",
+}
+_ORDER: Final[tuple[Level, ...]] = get_args(Level)
+TOKENS: Final[Mapping[Level, int]] = {
+    "none": 0,
+    "minimal": 512,
+    "low": 1024,
+    "medium": 4096,
+    "high": 16384,
+    "xhigh": 32768,
+    "max": 65536,
+}
+"""What a level is in tokens, for servers that only know a budget: inside the steps by which `level` reads budgets."""
+
+_BUDGETS: Final[tuple[tuple[int, Level], ...]] = ((2048, "low"), (8192, "medium"), (24576, "high"))
+
+
+def wanted(thinking: ThinkingConfig | None) -> bool:
+    """Tell whether the client asked to see thinking, in any form."""
+    return thinking is not None and thinking.type in {"enabled", "adaptive", "between_tools"}
+
+
+def level(request: MessagesRequest) -> Level | None:
+    """Give the level that the client wants, or None where it says nothing at all.
+
+    ``thinking: disabled`` is none whatever the effort says: the effort then speaks of the answer.
+    """
+    thinking, config = request.thinking, request.output_config
+    if thinking is not None and thinking.type == "disabled":
+        return "none"
+    effort = _EFFORTS.get(config.effort or "") if config is not None else None
+    if effort is not None:
+        return effort
+    if thinking is None:
+        return None
+    if thinking.type == "between_tools":
+        return "none"
+    if thinking.budget_tokens is None:
+        return "medium"
+    budget = thinking.budget_tokens
+    return next((name for limit, name in _BUDGETS if budget < limit), "xhigh")
+
+
+def budget(request: MessagesRequest) -> int | None:
+    """Give the client's own number of tokens to think with, or None where its level came from elsewhere."""
+    thinking, config = request.thinking, request.output_config
+    if thinking is None or thinking.type in {"disabled", "between_tools"}:
+        return None
+    if config is not None and config.effort in _EFFORTS:
+        return None
+    return thinking.budget_tokens
+
+
+def nearest(wanted_level: Level, levels: Sequence[Level]) -> Level | None:
+    """Give the nearest level at or above the wanted one, else the highest; None where there are no levels.
+
+    A server whose levels contain no ``none`` cannot switch off: it gets the lowest it has.
+    """
+    known = sorted(levels, key=_ORDER.index)
+    wanted_at = _ORDER.index(wanted_level)
+    return next((each for each in known if _ORDER.index(each) >= wanted_at), known[-1] if known else None)
+
+
+@frozen(kw_only=True)
+class Ask:
+    """How much thinking to ask for.
+
+    :ivar budget: the client's own number of tokens, where it gave one.
+    :ivar limit: what the whole answer may have, where that is known: a budget must be below it.
+    """
+
+    level: Level
+    budget: int | None = None
+    limit: int | None = None
+
+    @property
+    def thinks(self) -> bool:
+        """Tell whether the model is to think at all."""
+        return self.level != "none"
+
+    @property
+    def tokens(self) -> int:
+        """Give the budget: the client's own, else the level's; below the limit, with a quarter left for the answer."""
+        tokens = self.budget if self.budget is not None else TOKENS[self.level]
+        if self.limit is not None and tokens >= self.limit:
+            tokens = self.limit * 3 // 4
+        return max(1, tokens)
+
+
+def control(traits: Traits, ask: Ask | None, chat: ChatRequest, extra: dict[str, object]) -> None:
+    """Ask the backend for a level in its own way, the only place that decides it.
+
+    Each way sets fields that do not contradict each other: no effort goes beside thinking that is switched off (some
+    servers answer 400, claude-code-hub 1257). ``ask``: None where the client says nothing; then nothing is sent.
+    """
+    if ask is None:
+        return
+    match traits.reasoning_control:
+        case "effort":
+            chat.reasoning_effort = nearest(ask.level, traits.reasoning_levels)
+        case "thinking_type" | "thinking_effort" | "thinking_budget":
+            _thinking(traits, ask, chat, extra)
+        case "enable_thinking" | "template_budget":
+            extra["chat_template_kwargs"] = {"enable_thinking": ask.thinks}
+            if ask.thinks and traits.reasoning_control == "template_budget":
+                extra["thinking_budget_tokens"] = ask.tokens
+        case "template_thinking":
+            extra["chat_template_kwargs"] = {"thinking": ask.thinks}
+        case "top_level":
+            extra["enable_thinking"] = ask.thinks
+            if ask.thinks:
+                extra["thinking_budget"] = ask.tokens
+        case "reasoning":
+            _reasoning(traits, ask, extra)
+
+
+def _thinking(traits: Traits, ask: Ask, chat: ChatRequest, extra: dict[str, object]) -> None:
+    """Set ``thinking: {type}``, which switches off by itself, and what goes with it while it is on."""
+    thinking: dict[str, object] = {"type": "enabled" if ask.thinks else "disabled"}
+    extra["thinking"] = thinking
+    if not ask.thinks:
+        return
+    if traits.reasoning_control == "thinking_budget":
+        thinking["budget_tokens"] = ask.tokens
+    elif traits.reasoning_control == "thinking_effort":
+        levels = [each for each in traits.reasoning_levels if each != "none"]
+        chat.reasoning_effort = nearest(ask.level, levels)
+
+
+def _reasoning(traits: Traits, ask: Ask, extra: dict[str, object]) -> None:
+    """Set OpenRouter's object: one of ``enabled``, ``max_tokens`` and ``effort``."""
+    if ask.thinks and ask.budget is not None:
+        extra["reasoning"] = {"max_tokens": ask.tokens}
+        return
+    level_ = nearest(ask.level, traits.reasoning_levels)
+    if level_ == "none":
+        extra["reasoning"] = {"enabled": False}
+    elif level_ is not None:
+        extra["reasoning"] = {"effort": level_}

@@ -1,0 +1,268 @@
+"""An answer of a required shape, from a server that does not promise to keep to it (wire-contract 5.1).
+
+The schema goes to the model as an instruction, the answer is checked here, and a wrong one can be asked for once more
+(the repair turn). Schemas come from clients and answers from backends: both are bounded before they are looked into,
+and nothing that a schema refers to is ever fetched.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from json import JSONDecoder
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import define, field, frozen
+
+from claude_bridge.core import wire
+from claude_bridge.core.chat_completions.json_schema.sanitising import REMEMBERED, is_strict
+from claude_bridge.core.chat_completions.json_schema.walk import pointed
+from claude_bridge.core.chat_completions.openai_types import ChatMessage, JsonSchema, ResponseFormat
+from claude_bridge.core.chat_completions.traits import Traits
+from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.messages_api.anthropic_types import EMPTY, MessagesRequest
+from claude_bridge.core.wire import Raw
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Validator
+
+LARGEST_SCHEMA: Final = 1 << 16
+"""Bytes of a schema that answers are checked against; real ones have a few thousand."""
+
+LARGEST_ANSWER: Final = 1 << 20
+"""Characters of an answer that is looked into: more than any model writes, and at worst 20 MB of Python values."""
+
+MOST_WORK: Final = 20_000_000
+"""Steps of checking, at worst: half a second in which the daemon does nothing else."""
+
+MOST_EXPLAINED: Final = 200_000
+"""Steps up to which a mistake is told in detail: that keeps a copy of the answer for each alternative."""
+
+MOST_MATCHED: Final = 50_000
+"""Characters of an answer times patterns in its schema: a pattern takes 6 microseconds a character at worst."""
+
+MOST_PATTERN: Final = 1 << 16
+"""Bytes of a compiled pattern; matching takes linear time, and this is the factor."""
+
+_STARTS: Final = re.compile(r"[{\[]")
+_ATTEMPTS: Final = 16
+_FENCE: Final = "```"
+_LONGEST_MISTAKE: Final = 300
+_UNTOLD: Final = "it does not keep to the JSON Schema"
+_ELSEWHERE: Final = frozenset({"$dynamicRef", "$recursiveRef", "$anchor", "$dynamicAnchor", "$recursiveAnchor"})
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(name)
+
+
+_decoder: Final = JSONDecoder(parse_constant=_no_constant)
+
+
+def instruction(schema: Raw) -> str:
+    """Say to the model what it shall write."""
+    told = (
+        "Answer with JSON only: one JSON value that keeps to the JSON Schema below. Write no text before or after it, "
+        "and no code fence.\n\n"
+    )
+    if not wire.present(schema):
+        return "Answer with JSON only: one JSON object. Write no text before or after it, and no code fence."
+    return told + wire.compact(schema)
+
+
+@frozen
+class Structured:
+    """What an answer must be, where the server does not see to it.
+
+    :ivar schema: as the client gave it; empty where any JSON object will do.
+    """
+
+    schema: Raw
+
+    @property
+    def instruction(self) -> str:
+        """Say to the model what it shall write."""
+        return instruction(self.schema)
+
+    def check(self, text: str) -> str | None:
+        """Give the mistake in an answer, as a part of a sentence, or None where none is found."""
+        if len(text) > LARGEST_ANSWER:
+            return None
+        try:
+            value = wire.decode(cleaned(text).encode())
+        except (wire.WireError, UnicodeEncodeError):
+            return "it is not valid JSON"
+        if wire.present(self.schema):
+            return _mistake(self.schema, value, len(text))
+        return None if isinstance(value, dict) else "it is not a JSON object"
+
+
+def cleaned(text: str) -> str:
+    """Give the JSON in an answer: all of it, else the first complete object or list, else the text as it is.
+
+    Where there is a code fence it is looked for behind that.
+    """
+    stripped = text.strip()
+    if len(text) > LARGEST_ANSWER or wire.is_object(stripped):
+        return stripped
+    fence = max(0, text.find(_FENCE))
+    for match in islice(_STARTS.finditer(text, fence), _ATTEMPTS):
+        try:
+            _, end = _decoder.raw_decode(text, match.start())
+        except (ValueError, RecursionError):
+            continue
+        return text[match.start() : end]
+    return stripped
+
+
+def repair_messages(text: str, mistake: str) -> list[ChatMessage]:
+    """Give the messages that ask for a wrong answer once more."""
+    return [
+        ChatMessage("assistant", text or "(nothing)"),
+        ChatMessage("user", f"That answer cannot be used: {mistake}. Write it once more, as JSON only."),
+    ]
+
+
+def wanted(request: MessagesRequest) -> Raw | None:
+    """Give the schema that a client wants its answer to have, an empty one for just any JSON object, or None.
+
+    Raises `InvalidRequest`.
+    """
+    asked, path = request.output_format, "output_format"
+    if request.output_config is not None and request.output_config.format is not None:
+        asked, path = request.output_config.format, "output_config.format"
+    if asked is None:
+        return None
+    if asked.type == "json_schema" and wire.present(asked.schema):
+        if not bytes(asked.schema).startswith(b"{"):
+            raise InvalidRequest(f"{path}.schema: Input should be an object")
+        return asked.schema
+    return EMPTY if asked.type.startswith("json") else None
+
+
+def response_format(schema: Raw | None, traits: Traits) -> tuple[ResponseFormat | None, Structured | None]:
+    """Say how a server is asked for a schema, and what is left to do here: nothing where the server takes schemas.
+
+    A strict promise is asked for wherever it can be had, as Anthropic gives it (wire-contract 5.1).
+    """
+    if schema is None:
+        return None, None
+    if traits.structured_output == "json_schema" and wire.present(schema):
+        sent = REMEMBERED.sanitised(schema, traits.schema).schema
+        return ResponseFormat("json_schema", JsonSchema("response", sent, is_strict(sent) or None)), None
+    if traits.structured_output == "json_schema":
+        return ResponseFormat("json_object"), None
+    form = ResponseFormat("json_object") if traits.structured_output == "json_object" else None
+    return form, Structured(schema)
+
+
+def _mistake(raw: Raw, value: Any, length: int) -> str | None:  # noqa: ANN401 - decoded JSON
+    """Check a value against a schema; None also where the schema cannot be built or would take too long."""
+    if len(raw) > LARGEST_SCHEMA:
+        return None
+    try:
+        schema = wire.decode(raw)
+        weight = _Weight(schema)
+        work = weight.work(value, length)
+        if work > MOST_WORK or weight.patterns * length > MOST_MATCHED:
+            return None
+        validator = _validator(schema)
+        if validator.is_valid(value):
+            return None
+    except (ValueError, RecursionError):
+        return None  # not a schema that can be checked: the answer is JSON, and that is all that is known
+    return _told(validator, value) if work <= MOST_EXPLAINED else _UNTOLD
+
+
+def _told(validator: Validator, value: Any) -> str:  # noqa: ANN401 - decoded JSON
+    """Say what is wrong with a value that is known to be wrong, in detail where the checker can."""
+    try:
+        error = next(validator.iter_errors(value))
+    except (ValueError, RecursionError, StopIteration):
+        return _UNTOLD  # nested more deeply than the checker can copy, which it does for the details alone
+    place = "/".join(map(str, error.instance_path))
+    return f"at {place or 'the top'}: {error.message}"[:_LONGEST_MISTAKE]
+
+
+def _validator(schema: Any) -> Validator:  # noqa: ANN401 - decoded JSON
+    """Build a checker that fetches nothing and matches patterns in linear time; raises ValueError."""
+    import jsonschema_rs  # noqa: PLC0415 - 8 MB of memory that most daemons never have a use for
+
+    return jsonschema_rs.validator_for(
+        schema,
+        pattern_options=jsonschema_rs.RegexOptions(size_limit=MOST_PATTERN),
+        validate_formats=False,
+        offline=True,
+    )
+
+
+@define
+class _Weight:
+    """How much work a schema can make, with its references followed. Raises ValueError for one that cannot be told.
+
+    :ivar patterns: how many patterns there are.
+    :ivar loops: how many references lead back into what they are in.
+    """
+
+    root: Any
+    patterns: int = field(default=0, init=False)
+    loops: int = field(default=0, init=False)
+    _known: dict[str, int] = field(factory=dict, init=False)
+    _open: set[str] = field(factory=lambda: {"#"}, init=False)
+
+    def work(self, value: Any, length: int) -> int:  # noqa: ANN401 - decoded JSON
+        """Estimate the steps of checking a value, at worst: each part against all of the schema, again and again."""
+        steps = self._weigh(self.root) * (_parts(value) + length // 8)
+        return steps if self.loops < 2 else min(steps * self.loops ** min(_depth(value), 64), MOST_WORK + 1)  # noqa: PLR2004
+
+    def _weigh(self, node: Any) -> int:  # noqa: ANN401 - decoded JSON
+        if isinstance(node, list):
+            return min(1 + sum(map(self._weigh, node)), MOST_WORK + 1)
+        if not isinstance(node, dict):
+            return 1
+        if _ELSEWHERE & node.keys():
+            raise ValueError("references that only show while checking")
+        patterns = node.get("patternProperties")
+        self.patterns += ("pattern" in node) + (len(patterns) if isinstance(patterns, dict) else 0)
+        total = 1 + sum(map(self._weigh, node.values()))
+        reference = node.get("$ref")
+        return min(total + (self._behind(reference) if isinstance(reference, str) else 0), MOST_WORK + 1)
+
+    def _behind(self, reference: str) -> int:
+        if reference in self._open:
+            self.loops += 1
+            return 1
+        if reference not in self._known:
+            target = pointed(self.root, reference)
+            if target is None:
+                raise ValueError("a reference to another document or to an anchor")
+            self._open.add(reference)
+            self._known[reference] = self._weigh(target)
+            self._open.discard(reference)
+        return self._known[reference]
+
+
+def _parts(value: Any) -> int:  # noqa: ANN401 - decoded JSON
+    """Count the values in a value."""
+    count, rest = 0, [value]
+    while rest:
+        found = rest.pop()
+        count += 1
+        if isinstance(found, dict):
+            rest += found.values()
+        elif isinstance(found, list):
+            rest += found
+    return count
+
+
+def _depth(value: Any) -> int:  # noqa: ANN401 - decoded JSON
+    """Count the levels of a value."""
+    depth, level = 0, [value]
+    while level := [
+        inner
+        for each in level
+        if isinstance(each, dict | list)
+        for inner in (each.values() if isinstance(each, dict) else each)
+    ]:
+        depth += 1
+    return depth

@@ -1,0 +1,1 @@
+"""The clients' side: the Anthropic Messages API, its requests, streams and whole messages."""

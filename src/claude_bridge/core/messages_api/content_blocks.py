@@ -1,0 +1,342 @@
+"""Content blocks, Anthropic -> what chat messages are made of (wire-contract 5.3).
+
+Nothing is dropped that a person or a tool said: what has no counterpart becomes text. A content
+field is read once, nested ones included, so that every error has its exact path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from base64 import b64decode
+from typing import Any, Final
+
+from attrs import define, field
+
+from claude_bridge.core import opaque_state, wire
+from claude_bridge.core.chat_completions.messages.said import said
+from claude_bridge.core.chat_completions.openai_types import (
+    FileData,
+    FilePart,
+    FunctionCall,
+    ImagePart,
+    ImageUrl,
+    Part,
+    TextPart,
+    ToolCall,
+)
+from claude_bridge.core.chat_completions.tools import upstream_name
+from claude_bridge.core.messages_api.anthropic_types import (
+    EMPTY,
+    Block,
+    DocumentBlock,
+    DocumentSource,
+    ImageBlock,
+    RedactedThinkingBlock,
+    SearchResultBlock,
+    TextBlock,
+    ThinkingBlock,
+    Tool,
+    ToolReferenceBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+    UnknownBlock,
+)
+
+DEEPEST: Final = 40
+"""Dots in the path of a content field; real ones have eight at most (a document in a tool result)."""
+
+LARGEST: Final = 1 << 20
+"""Bytes of JSON that are taken apart to be made readable; hostile JSON takes thirty times its size in memory."""
+
+UNKNOWN: Final = 4
+"""What a block of a type that has no class counts for: taking it apart takes so many times as long."""
+
+UNSAID: Final = frozenset({"fallback", "mcp_tool_listing"})
+"""Blocks in which nobody says anything: which model took over, and tools that only Anthropic's servers can call."""
+
+PARTS: Final = (TextPart, ImagePart, FilePart)
+"""The members of ``Part``: looking a class up in a tuple takes a tenth of the time that a union takes."""
+
+_UNPARSED: Final = "__unparsedToolInput"
+
+
+@define
+class ToolResult:
+    """What a tool said. ``call_id`` is the client's id of the call."""
+
+    call_id: str
+    content: list[Part]
+    is_error: bool
+
+
+@define
+class Summary:
+    """What is left of a part of the conversation that was compacted."""
+
+    text: str
+
+
+@define
+class State:
+    """What some backend wants back with this turn, still packed (`claude_bridge.core.opaque_state`).
+
+    A conversation may bring hundreds, and hostile JSON takes much memory: whoever needs one unpacks it.
+    """
+
+    carrier: str
+
+
+Piece = Part | ToolCall | ToolResult | ThinkingBlock | Summary | State
+"""A tool call in it still has the client's own id and name."""
+
+
+@define
+class BlockReader:
+    """Reads content fields, and learns by the way which tools the conversation brings and takes.
+
+    :ivar loaded: names of tools that tool search or a tool addition made available.
+    :ivar removed: names of tools that were taken away again.
+    :ivar defined: tools that were defined inside the conversation.
+    :ivar carried: characters of all states together.
+    :ivar media: pictures and files, in their order.
+    :ivar count: blocks that were read, nested ones included; one of an unknown type counts as `UNKNOWN`.
+    """
+
+    loaded: set[str] = field(factory=set)
+    removed: set[str] = field(factory=set)
+    defined: list[Tool] = field(factory=list)
+    carried: int = 0
+    count: int = 0
+    media: list[ImagePart | FilePart] = field(factory=list)
+
+    def read(
+        self, content: str | list[wire.Raw] | None, path: str, states: bool = False, first: int = 0
+    ) -> list[Piece]:
+        """Read a content field; empty text is left out. Raises `WireError` with the path of what is wrong.
+
+        ``states``: it is an assistant message's, the only place where a backend's state means something. ``first``: the
+        index of the first block, where these are not all.
+        """
+        if isinstance(content, str):
+            return [TextPart(content)] if content else []
+        pieces: list[Piece] = []
+        self.count += len(content or ())
+        for index, raw in enumerate(content or (), first):
+            where = f"{path}.{index}"
+            block = wire.decode_block(raw, where)
+            if isinstance(block, TextBlock):
+                if block.text:
+                    pieces.append(TextPart(block.text))
+            elif isinstance(block, ToolUseBlock):
+                pieces.append(ToolCall(block.id, FunctionCall(block.name, _arguments(block, where))))
+            elif isinstance(block, ToolResultBlock):
+                inner = self._parts(block.content, f"{where}.content")
+                pieces.append(ToolResult(block.tool_use_id, inner, block.is_error is True))
+            elif isinstance(block, ThinkingBlock):
+                pieces.append(block)
+                if states and block.signature:
+                    pieces += self._state(block.signature)
+            elif isinstance(block, RedactedThinkingBlock):
+                pieces += self._state(block.data or "") if states else ()
+            else:
+                pieces += self._rare(block, where)
+        return pieces
+
+    def _parts(self, content: str | list[wire.Raw] | None, path: str) -> list[Part]:
+        """Read a content field inside a block: what is no part of a user message becomes text."""
+        if path.count(".") > DEEPEST:
+            raise wire.WireError(f"{path}: content is nested too deeply")
+        pieces = self.read(content, path)
+        return [piece if isinstance(piece, PARTS) else TextPart(text_of(piece)) for piece in pieces]
+
+    def _rare(self, block: Block, path: str) -> list[Piece]:
+        match block:
+            case ImageBlock():
+                return [self._noted(_image(block, path))]
+            case DocumentBlock():
+                return [*self._document(block, path)]
+            case SearchResultBlock():
+                return [*self._search_result(block, path)]
+            case ToolReferenceBlock():
+                return [self._loaded(block.tool_name)]
+            case UnknownBlock():
+                return self._unknown(block)
+        return []
+
+    def _noted(self, part: Part) -> Part:
+        if isinstance(part, ImagePart | FilePart):
+            self.media.append(part)
+        return part
+
+    def _state(self, text: str) -> list[Piece]:
+        if not text.startswith(opaque_state.PREFIX):
+            return []  # Anthropic's own, which nobody else can read
+        self.carried += len(text)
+        return [State(text)]
+
+    def _document(self, block: DocumentBlock, path: str) -> list[Part]:
+        """Read a document: PDF to a file part, text to text under its title, images in it to parts of their own."""
+        source = block.source
+        title, context = _titled("Document", block.title), _titled("Context", block.context)
+        plain = _plain_text(source)
+        if source.type == "base64" and plain is None:
+            data = _required(source.data, f"{path}.source.data")
+            name = block.title or "document.pdf"
+            file = FilePart(FileData(name, f"data:{source.media_type or 'application/pdf'};base64,{data}"))
+            self._noted(file)
+            return [TextPart(context), file] if context else [file]
+        if source.type == "text" or plain is not None:
+            inner: list[Part] = [TextPart((source.data or "") if plain is None else plain)]
+        elif source.type == "content":
+            inner = self._parts(source.content, f"{path}.source.content")
+        else:
+            what = source.url or source.file_id or source.type
+            inner = [TextPart(f"[document omitted: {what} is not fetched by this gateway]")]
+        return _headed("\n".join(filter(None, (title, context))), inner)
+
+    def _search_result(self, block: SearchResultBlock, path: str) -> list[Part]:
+        head = " - ".join(filter(None, (block.title, block.source)))
+        return _headed(f"[search result] {head}".rstrip(), self._parts(block.content, f"{path}.content"))
+
+    def _unknown(self, block: UnknownBlock) -> list[Piece]:
+        self.count += UNKNOWN - 1
+        if block.kind in UNSAID:
+            return []
+        if len(block.raw) <= LARGEST:
+            # Python may have no such number, or may not walk so deep.
+            with contextlib.suppress(wire.WireError, RecursionError):
+                return self._flattened(block.kind, wire.decode(block.raw))
+        return [_labelled(block.kind, bytes(block.raw).decode())]
+
+    def _flattened(self, kind: str, value: dict[str, Any]) -> list[Piece]:
+        if kind == "compaction":
+            text = said(value.get("content"))
+            return [Summary(text)] if text else []
+        if kind in {"tool_addition", "tool_removal"}:
+            return [*self._change(kind, value.get("tool"))]
+        if kind == "tool_search_tool_result":
+            return [*map(self._loaded, _references(value)), _labelled(kind, said(value))]
+        if kind in {"server_tool_use", "mcp_tool_use"} and isinstance(value.get("name"), str):
+            return [_labelled(value["name"], said(value.get("input")))]
+        return [_labelled(kind, said(value))]
+
+    def _change(self, kind: str, tool: object) -> list[Part]:
+        """Note that a tool comes or goes. Tools of MCP servers that Anthropic would ask are not ours to offer."""
+        if not isinstance(tool, dict) or str(tool.get("type")).startswith("mcp_"):
+            return []
+        definition = tool.get("definition")
+        name = definition.get("name") if isinstance(definition, dict) else tool.get("name")
+        if not isinstance(name, str) or not name:
+            return []
+        if kind == "tool_removal":
+            self.removed.add(name)
+            return [TextPart(f"Tool {upstream_name(name)} is no longer available.")]
+        if isinstance(definition, dict):
+            self.defined.append(_defined(name, definition))
+        return [self._loaded(name)]
+
+    def _loaded(self, name: str) -> TextPart:
+        self.loaded.add(name)
+        self.removed.discard(name)
+        return TextPart(f"Tool {upstream_name(name)} is available now.")
+
+
+def text_of(piece: Piece) -> str:
+    """Give a piece as text, for places that take nothing else."""
+    match piece:
+        case TextPart() | Summary():
+            return piece.text
+        case ImagePart():
+            url = piece.image_url.url
+            return f"[image omitted{'' if url.startswith('data:') else f': {url}'}]"
+        case FilePart():
+            return f"[document omitted: {piece.file.filename}]"
+        case ToolCall():
+            return f"[call of {piece.function.name}] {piece.function.arguments}"
+        case ToolResult():
+            return "\n".join((f"[result of call {piece.call_id}]", *map(text_of, piece.content)))
+        case State():
+            return ""
+        case _:
+            return piece.thinking
+
+
+def _plain_text(source: DocumentSource) -> str | None:
+    """Return the text of a base64 document that is plain text or a table of it, or None for any other.
+
+    Anthropic's API takes no such source, but clients that do not know this lose nothing here.
+    """
+    if source.type != "base64" or not (source.media_type or "").startswith("text/"):
+        return None
+    with contextlib.suppress(ValueError):
+        return b64decode(source.data or "", validate=True).decode("utf-8", "replace")
+    return None
+
+
+def _arguments(block: ToolUseBlock, path: str) -> str:
+    """Give a past call's input as arguments; what Claude Code could not parse goes back as the model wrote it."""
+    if not wire.present(block.input):
+        return "{}"
+    text = wire.compact(block.input)
+    if not text.startswith("{"):
+        raise wire.WireError(f"{path}.input: Input should be an object")
+    if _UNPARSED in text and len(text) <= LARGEST:
+        inner = wire.decode(block.input).get(_UNPARSED)
+        raw = inner.get("raw") if isinstance(inner, dict) else None
+        if isinstance(raw, str) and wire.is_object(raw):
+            return raw
+    return text
+
+
+def _image(block: ImageBlock, path: str) -> Part:
+    source = block.source
+    if source.type == "base64":
+        media_type = _required(source.media_type, f"{path}.source.media_type")
+        data = _required(source.data, f"{path}.source.data")
+        return ImagePart(ImageUrl(f"data:{media_type};base64,{data}"))
+    if source.type == "url":
+        return ImagePart(ImageUrl(_required(source.url, f"{path}.source.url")))
+    what = source.file_id or source.url or source.type
+    return TextPart(f"[image omitted: {what} is not fetched by this gateway]")
+
+
+def _headed(header: str, inner: list[Part]) -> list[Part]:
+    """Put a header in front: on the first text's own first line where the content begins with text."""
+    if not header:
+        return inner
+    if inner and isinstance(inner[0], TextPart):
+        return [TextPart(f"{header}\n{inner[0].text}"), *inner[1:]]
+    return [TextPart(header), *inner]
+
+
+def _defined(name: str, definition: dict[str, Any]) -> Tool:
+    """Read a tool that stands inside a message."""
+    kind, description, schema = (definition.get(key) for key in ("type", "description", "input_schema"))
+    return Tool(
+        name,
+        kind if isinstance(kind, str) else None,
+        description if isinstance(description, str) else None,
+        wire.Raw(wire.encode(schema)) if isinstance(schema, dict) else EMPTY,
+    )
+
+
+def _labelled(label: str, text: str) -> TextPart:
+    return TextPart(f"[{label}] {text}" if text else f"[{label}]")
+
+
+def _titled(label: str, value: str | None) -> str:
+    return f"{label}: {value}" if value else ""
+
+
+def _references(value: Any) -> list[str]:  # noqa: ANN401 - decoded JSON
+    """Give the names of the tools that a tool search on Anthropic's side found."""
+    content = value.get("content")
+    found = content.get("tool_references") if isinstance(content, dict) else None
+    names = [one.get("tool_name") for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return [name for name in names if isinstance(name, str)]
+
+
+def _required(value: str | None, path: str) -> str:
+    if not value:
+        raise wire.WireError(f"{path}: Field required")
+    return value

@@ -1,0 +1,51 @@
+"""How much one request may hold: counts above those of any real client, below what would keep others waiting.
+
+`claude_bridge.config.schema.Limits` has them as options. Each is checked before the work that it bounds is done.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import frozen
+
+from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+
+
+@frozen(kw_only=True)
+class Bounds:
+    """The most that a request may have. The names are those of the options.
+
+    :ivar max_blocks: content blocks, those inside tool results included; one of a type that is not known here counts
+        as `claude_bridge.core.messages_api.conversation_reader.UNKNOWN` blocks.
+    :ivar max_schema_nodes: JSON objects in the schemas of all tools together.
+    """
+
+    max_messages: int = 10_000
+    max_blocks: int = 20_000
+    max_tools: int = 2_000
+    max_schema_nodes: int = 100_000
+    max_images: int = 1_000
+
+    def excess(self, field: str, what: str, key: str) -> InvalidRequest:
+        """Return the error for more than the option ``key`` allows."""
+        return InvalidRequest(f"{field}: at most {getattr(self, key)} {what} are accepted here ({key} in [limits])")
+
+    def check_request(self, request: MessagesRequest, body_bytes: int) -> None:
+        """Raise `InvalidRequest` for too many messages, tools or nodes of their schemas."""
+        if len(request.messages) > self.max_messages:
+            raise self.excess("messages", "messages", "max_messages")
+        if request.tools and len(request.tools) > self.max_tools:
+            raise self.excess("tools", "tools", "max_tools")
+        if body_bytes > SMALLEST_NODE * self.max_schema_nodes:  # a smaller body cannot hold so many
+            nodes = sum(bytes(tool.input_schema).count(b"{") for tool in request.tools or ())
+            if nodes > self.max_schema_nodes:
+                raise self.excess("tools", "JSON objects in their schemas", "max_schema_nodes")
+
+
+SMALLEST_NODE: Final = 2
+"""Bytes of ``{}``."""
+
+BOUNDS: Final = Bounds()
+"""The default."""

@@ -1,0 +1,79 @@
+"""What is known of a request without looking at a backend: who asks, for what, how big."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import frozen
+
+from claude_bridge.core import wire
+from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+
+MARK: Final = "@claude-bridge"
+"""Ends the model ids that clients see: Claude Code's discovery keeps only ids that contain ``claude``. It is stripped
+from what clients send, so no configured name may end in it."""
+
+_LONGEST: Final = 128
+"""Characters of a client-supplied id that are kept: they go into every log line."""
+
+_LONGEST_USER: Final = 4096
+"""Characters of a ``user_id`` that is looked into; Claude Code's has some 200."""
+
+
+@frozen(kw_only=True)
+class Facts:
+    """What routing, records and logs need to know.
+
+    :ivar model: the id that the client asked for, as it wrote it.
+    :ivar session: Claude Code's session id, from its header or from ``metadata.user_id``; else "".
+    :ivar agent: the subagent's id; "" for the main conversation.
+    :ivar kind: ``main``, ``subagent`` or ``auxiliary``, where the client tells; else "".
+    """
+
+    model: str
+    session: str
+    agent: str
+    kind: str
+    streamed: bool
+    body_bytes: int
+
+
+def facts(request: MessagesRequest, headers: Mapping[str, str], body_bytes: int) -> Facts:
+    """Collect the facts; header names are in lower case."""
+    agent = headers.get("x-claude-code-agent-id", "")
+    return Facts(
+        model=request.model,
+        session=session(request, headers),
+        agent=_cut(agent),
+        kind=_cut(headers.get("x-claude-code-request-class") or ("subagent" if agent else "")),
+        streamed=bool(request.stream),
+        body_bytes=body_bytes,
+    )
+
+
+def session(request: MessagesRequest, headers: Mapping[str, str]) -> str:
+    """Return the client's session, as it tells it, or ""; header names are in lower case."""
+    return _cut(headers.get("x-claude-code-session-id") or _session(request))
+
+
+def plain_model(model: str) -> str:
+    """Strip the mark of published ids."""
+    return model.removesuffix(MARK)
+
+
+def _session(request: MessagesRequest) -> str:
+    """Read the session id out of ``metadata.user_id``, which Claude Code fills with JSON."""
+    user = request.metadata.user_id if request.metadata is not None else None
+    if not user or not user.startswith("{") or len(user) > _LONGEST_USER:
+        return ""
+    try:
+        value = wire.decode(user.encode())
+    except wire.WireError:
+        return ""
+    session = value.get("session_id") if isinstance(value, dict) else None
+    return session if isinstance(session, str) else ""
+
+
+def _cut(text: str) -> str:
+    return "".join(character for character in text[:_LONGEST] if character.isprintable())

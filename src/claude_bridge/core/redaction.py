@@ -1,0 +1,234 @@
+"""Takes out of a text what its readers have no business to see: the one place that does.
+
+`Redactor` hides the credentials that are known, by value, in everything that leaves the daemon. `redact` hides in a
+backend's words, for clients, what merely looks like a credential, an address or a host of somebody's own network.
+`shorten` cuts long texts without leaving half a word. All patterns are linear: each consumes bounded or possessive
+runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import lru_cache
+from typing import Final
+
+from attrs import define, field
+
+from claude_bridge.core import spellings
+
+SHORTEST: Final = 12
+"""Characters of a credential that is hidden: what is shorter stands in ordinary words and names, and guessing it is no
+work. Keys of vendors have 20 and more."""
+
+MOST_FORWARDED: Final = 64
+"""Credentials of clients that are remembered: each costs some 0.2 us for a line of the log. The request under way adds
+its own again before an error is told."""
+
+HIDDEN: Final = "***"
+"""What stands in place of a known credential."""
+
+SHORT_WORD: Final = 64
+"""Characters; most values of log lines are the same few words again and again, so what becomes of them is kept."""
+
+REMEMBERED: Final = 2_000
+"""Short words that are kept: some 200 kB."""
+
+CREDENTIAL = "[credential]"
+ADDRESS = "[address]"
+
+# Prefixes of credentials of the vendors that a bridge talks to, then the three forms that carry none: JSON web
+# tokens, AWS key ids, and long runs of letters and digits mixed (a model's name has separators within 32).
+_KEY = re.compile(
+    r"(?<![A-Za-z0-9])(?:"
+    r"(?:sk|pk|rk|cpk|csk|gsk|tgp|hf|r8|fw|ghp|gho|glpat|nvapi|pplx|xai)[-_][\w.*…-]{6,}+"
+    r"|AIza[\w-]{16,}+"
+    r"|eyJ[\w-]{8,}+(?:\.[\w-]++){0,2}"
+    r"|AKIA[0-9A-Z]{12,}+"
+    r"|(?=[A-Za-z]{0,31}[0-9])(?=[0-9]{0,31}[A-Za-z])[A-Za-z0-9]{32,}+"
+    r")"
+)
+# Without the sign in it "bearer authentication is required" would be one.
+_AUTHORIZATION = re.compile(r"\b(bearer|basic)\s{1,4}(?=[^\s\"',;)\]}]{0,200}[0-9=+/])[^\s\"',;)\]}]++", re.IGNORECASE)
+_NAMED_SECRET = re.compile(
+    r"\b((?:x-)?api[-_ ]?key|authorization|access[-_ ]token|auth[-_ ]token|password|passwd|secret)"
+    r"((?:\s(?:provided|is|was))?[\"']?\s?[:=]\s?)[\"'`]?[^\s\"'`,;)\]}]++",
+    re.IGNORECASE,
+)
+
+_URL = re.compile(r"\b(?:https?|wss?|tcp|unix|grpc|redis|postgres(?:ql)?)://[^\s\"'`<>]++", re.IGNORECASE)
+# A plain https address of a documentation page: no user, no port, no query, a public name.
+_PUBLIC_URL = re.compile(
+    r"https://(?:[a-z0-9-]{1,63}\.){1,5}(?:com|org|net|io|ai|dev|cloud|cn|co)(?:/[^?#@:]*)?", re.IGNORECASE
+)
+_LOCAL_NAME = (
+    r"(?:localhost|(?:[a-z0-9_-]{1,63}\.){1,8}"
+    r"(?:internal|local|localdomain|lan|home|corp|intranet|private|svc|arpa|consul|cluster|ts\.net))"
+)
+_HOST = re.compile(
+    r"(?<![\w.-])(?:"
+    r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w-])"  # IPv4
+    r"|\[[0-9a-f]{0,4}:[0-9a-f:.%]{1,45}\]"  # IPv6
+    rf"|{_LOCAL_NAME}(?![\w-])"
+    r"|[a-z][a-z0-9_]{0,62}(?:[.-][a-z0-9_]{1,63}){1,8}(?=:[0-9]{4,5}(?![\w.]))"  # name:port
+    r")(?::[0-9]{1,5}(?!\w))?",
+    re.IGNORECASE,
+)
+# What Python, Go and nginx say before the name of the host that they cannot reach.
+_NAMED_HOST = re.compile(
+    r"\b(host(?:name)?\s?=\s?[\"']?|(?:to|for) host:?\s|lookup\s|dial tcp:?\s(?!lookup))(?!\[)[\w.:-]++", re.IGNORECASE
+)
+
+_KEY_CHARACTERS = "".join(map(chr, range(0x21, 0x7F)))
+
+
+_UNMISTAKABLE = re.compile(
+    r"\b(?:[Bb]earer|BEARER)\s+(?=[A-Za-z._~+/=-]{0,200}[0-9])[A-Za-z0-9._~+/=-]{8,}|\bsk-[A-Za-z0-9_-]{12,}"
+)
+"""Credentials that nobody told us of, by shapes that nothing else has. Of the log's words no more may be guessed at: an
+id that is blanked there is missed."""
+
+_CREDENTIAL_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
+_CREDENTIAL_WORDS = ("key", "token", "secret", "password")
+
+
+def carries_credential(header: str) -> bool:
+    """Tell by the name of a header whether its value is a credential."""
+    name = header.lower()
+    return name in _CREDENTIAL_HEADERS or any(word in name for word in _CREDENTIAL_WORDS)
+
+
+def _folded_once(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(spellings.folded(text.strip()) for text in texts))
+
+
+def _folded_words(texts: Iterable[str]) -> frozenset[str]:
+    return frozenset(_folded_once(texts))
+
+
+@define(eq=False)
+class Redactor:
+    """Hides known credentials of `SHORTEST` characters and more wherever they stand as a token of their own.
+
+    Every spelling that `spellings` knows is hidden. A credential that is also one of ``words``, the names in the
+    configuration, is not: a log without its names is of no use, and a name is no secret.
+    """
+
+    _configured: tuple[str, ...] = field(converter=_folded_once)
+    words: frozenset[str] = field(default=(), converter=_folded_words)
+    _forwarded: dict[str, None] = field(factory=dict, init=False, repr=False)
+    _sought: tuple[str, ...] = field(default=(), init=False, repr=False)
+    _remembered: Callable[[str], str] = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Leave out what is not to be hidden."""
+        self._configured = tuple(each for each in self._configured if self._is_hideable(each))
+        self._look_for_all()
+
+    def __call__(self, text: str) -> str:
+        """Return ``text`` without credentials."""
+        size = len(text)
+        if size < SHORTEST:
+            return text
+        return self._remembered(text) if size <= SHORT_WORD else self._hide(text)
+
+    def is_word(self, credential: str) -> bool:
+        """Tell whether a credential is one of the names in the configuration, or stands in one as a token."""
+        folded = spellings.folded(credential)
+        return any(folded in word and any(spellings.spans(word, [folded])) for word in self.words)
+
+    def learn(self, credential: str) -> None:
+        """Hide a client's credential too. Those that came last are known, `MOST_FORWARDED` of them."""
+        if len(credential) < SHORTEST:
+            return
+        folded = spellings.folded(credential)
+        if folded in self._forwarded:
+            del self._forwarded[folded]  # to be the last again
+            self._forwarded[folded] = None
+        elif folded not in self._configured and self._is_hideable(folded):
+            self._forwarded[folded] = None
+            if len(self._forwarded) > MOST_FORWARDED:
+                del self._forwarded[next(iter(self._forwarded))]
+            self._look_for_all()
+
+    def _is_hideable(self, folded: str) -> bool:
+        return len(folded) >= SHORTEST and not self.is_word(folded)
+
+    def _look_for_all(self) -> None:
+        self._sought = (*self._configured, *self._forwarded)
+        self._remembered = lru_cache(REMEMBERED)(self._hide)
+
+    def _hide(self, text: str) -> str:
+        if self._sought:
+            text = self._without_known(text)
+        # looking for these first costs a tenth of what the pattern costs, and nearly every text has none of them
+        if "sk-" in text or "earer" in text or "EARER" in text:
+            text = _UNMISTAKABLE.sub(self._unless_word, text)
+        return text
+
+    def _without_known(self, text: str) -> str:
+        if not spellings.may_be_escaped(text):
+            folded = spellings.folded(text)
+            if not any(each in folded for each in self._sought):
+                return text
+        return _blanked(text, spellings.spans(text, self._sought))
+
+    def _unless_word(self, found: re.Match[str]) -> str:
+        return found[0] if self.is_word(found[0].split()[-1]) else HIDDEN
+
+
+def _blanked(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """Put `HIDDEN` in place of each span; spans that overlap are one."""
+    parts: list[str] = []
+    at = 0
+    for start, end in _joined(spans):
+        parts += (text[at:start], HIDDEN)
+        at = end
+    return "".join((*parts, text[at:]))
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    begun: tuple[int, int] | None = None
+    for start, end in sorted(spans):
+        if begun is not None and start < begun[1]:
+            begun = (begun[0], max(begun[1], end))
+            continue
+        if begun is not None:
+            yield begun
+        begun = (start, end)
+    if begun is not None:
+        yield begun
+
+
+def redact(text: str, names: Collection[str] = ()) -> str:
+    """Replace what looks like a credential or an internal address.
+
+    What is a part of one of ``names``, which are known to be none, only looks like a credential.
+    """
+
+    def credential(found: re.Match[str]) -> str:
+        scheme, _, looks = found[0].rpartition(" ")
+        looks = spellings.folded(looks.rstrip(".…*-"))
+        hidden = not any(looks in spellings.folded(name) for name in names)
+        return f"{scheme} {CREDENTIAL}".lstrip() if hidden else found[0]
+
+    text = _URL.sub(_url, text)
+    text = _AUTHORIZATION.sub(credential, text)
+    text = _NAMED_SECRET.sub(rf"\1\2{CREDENTIAL}", text)
+    text = _KEY.sub(credential, text)
+    text = _NAMED_HOST.sub(rf"\1{ADDRESS}", text)
+    return _HOST.sub(ADDRESS, text)
+
+
+def shorten(text: str, most: int) -> str:
+    """Cut ``text`` to about ``most`` characters, never inside a word: half a secret would pass every scrub."""
+    if len(text) <= most:
+        return text
+    return text[:most].rstrip(_KEY_CHARACTERS).rstrip() + " …"
+
+
+def _url(found: re.Match[str]) -> str:
+    """Keep a public documentation page, hide every other address."""
+    url = found[0].rstrip(".,;:)]}")
+    tail = found[0][len(url) :]
+    return (url if _PUBLIC_URL.fullmatch(url) else ADDRESS) + tail

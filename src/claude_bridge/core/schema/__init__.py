@@ -1,1 +1,0 @@
-"""Tools' JSON schemas, as much of them as a server takes."""

@@ -1,0 +1,171 @@
+"""The typed tool ``web_search_*`` of a request: what the client says of it, and what the model is offered instead.
+
+Wire-contract 1.4 and 5.4. A backend knows no such tool, so it gets a function of the same name, and the bridge does
+the searching. Where that is may be restricted by domains, which is held to in the question (engines differ in
+what they make of it) and once more in what comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from attrs import frozen
+
+from claude_bridge.core import wire
+from claude_bridge.core.chat_completions.tools import WEB_SEARCH
+from claude_bridge.core.messages_api.anthropic_types import Tool
+
+NAME: Final = "web_search"
+"""The only name that the API takes for the tool."""
+
+DEFAULT_USES: Final = 5
+MOST_USES: Final = 10
+"""Searches of one request, each of which is one more question to the model with all that went before."""
+
+LONGEST_QUERY: Final = 400
+"""Characters: Brave and Tavily take no more, and no useful question is longer."""
+
+MOST_DOMAINS: Final = 100
+"""Domains that are looked at, and characters of each: a name has 253 at most, and a path may follow."""
+_LONGEST_DOMAIN: Final = 512
+_TOLD_DOMAINS: Final = 20
+
+_LARGEST: Final = 1 << 16
+"""Bytes of JSON that are taken apart for one of the tool's fields."""
+
+_SCHEMA: Final = wire.Raw(
+    b'{"type":"object","properties":{"query":{"type":"string","description":"What to search for."}},'
+    b'"required":["query"],"additionalProperties":false}'
+)
+
+
+@frozen
+class SearchQuestion:
+    """What a search engine is asked.
+
+    :ivar text: one line, never empty, of `LONGEST_QUERY` characters at most.
+    :ivar allowed_domains: pages of these alone, if there are any; ``example.com`` or ``example.com/path``.
+    """
+
+    text: str
+    allowed_domains: tuple[str, ...] = ()
+    blocked_domains: tuple[str, ...] = ()
+
+    def allows(self, url: str) -> bool:
+        """Tell whether a page may be among the results."""
+        try:
+            parts = urlsplit(url)
+            host, path = (parts.hostname or "").rstrip("."), parts.path
+        except ValueError:
+            return False
+        if self.allowed_domains and not any(_covers(domain, host, path) for domain in self.allowed_domains):
+            return False
+        return bool(host) and not any(_covers(domain, host, path) for domain in self.blocked_domains)
+
+    def with_sites(self) -> str:
+        """Give the text with ``site:`` operators, as far as there is room: the results are looked at anyway."""
+        wanted = [f"site:{domain}" for domain in self.allowed_domains]
+        unwanted = [f"-site:{domain}" for domain in self.blocked_domains]
+        whole = " ".join((self.text, " OR ".join(wanted), *unwanted)).rstrip()
+        return " ".join(whole.split()) if len(whole) <= LONGEST_QUERY else self.text
+
+
+@frozen(kw_only=True)
+class SearchTool:
+    """A request's web search.
+
+    :ivar place: where the user is, in words, or "".
+    """
+
+    max_uses: int = DEFAULT_USES
+    allowed_domains: tuple[str, ...] = ()
+    blocked_domains: tuple[str, ...] = ()
+    place: str = ""
+
+    def question(self, query: str) -> SearchQuestion:
+        """Give what to ask a search engine."""
+        return SearchQuestion(query, self.allowed_domains, self.blocked_domains)
+
+    def offered(self, tool: Tool) -> Tool:
+        """Give the function that the model is offered in place of ``tool``."""
+        sentences = [
+            "Search the web. The results are titles, addresses and excerpts of pages.",
+            "Use it for what is recent or what you do not know, and name the pages that your answer rests on.",
+            f"At most {self.max_uses} searches are made.",
+        ]
+        if self.allowed_domains:
+            sentences.append(f"Only pages of these sites are found: {_listed(self.allowed_domains)}.")
+        if self.blocked_domains:
+            sentences.append(f"Pages of these sites are not found: {_listed(self.blocked_domains)}.")
+        if self.place:
+            sentences.append(f"The user is here: {self.place}. Name the place in the query where it matters.")
+        return Tool(NAME, None, " ".join(sentences), _SCHEMA, tool.defer_loading)
+
+
+def is_search(tool: Tool) -> bool:
+    """Tell whether this is web search that Anthropic would run."""
+    return (tool.type or "").startswith(WEB_SEARCH) and tool.name in {"", NAME}
+
+
+def search_tool(tools: Sequence[Tool] | None) -> SearchTool | None:
+    """Find the web search among a request's tools.
+
+    None where there is none, and where another tool has its name: a call could then be meant for the client.
+    """
+    found = [tool for tool in tools or () if is_search(tool)]
+    if len(found) != 1 or any(tool.name == NAME for tool in tools or () if tool is not found[0]):
+        return None
+    (tool,) = found
+    uses = _value(tool.max_uses)
+    return SearchTool(
+        max_uses=min(uses, MOST_USES) if type(uses) is int and uses > 0 else DEFAULT_USES,
+        allowed_domains=_domains(tool.allowed_domains),
+        blocked_domains=_domains(tool.blocked_domains),
+        place=_place(_value(tool.user_location)),
+    )
+
+
+def _value(raw: wire.Raw) -> Any:  # noqa: ANN401 - decoded JSON
+    if not wire.present(raw) or len(raw) > _LARGEST:
+        return None
+    try:
+        return wire.decode(raw)
+    except wire.WireError:
+        return None
+
+
+def _domains(raw: wire.Raw) -> tuple[str, ...]:
+    value = _value(raw)
+    names = [_bare(name) for name in value if isinstance(name, str)] if isinstance(value, list) else []
+    kept = [name for name in names if name and len(name) <= _LONGEST_DOMAIN and name.isprintable() and " " not in name]
+    return tuple(kept[:MOST_DOMAINS])
+
+
+def _bare(domain: str) -> str:
+    """Give a domain without the scheme that does not belong there."""
+    return domain.strip().lower().removeprefix("https://").removeprefix("http://")
+
+
+def _place(value: object) -> str:
+    """Put a location in words."""
+    if not isinstance(value, dict):
+        return ""
+    said = [value.get(key) for key in ("city", "region", "country", "timezone")]
+    return ", ".join(" ".join(word.split())[:255] for word in said if isinstance(word, str) and word.strip())
+
+
+def _listed(domains: Sequence[str]) -> str:
+    more = len(domains) - _TOLD_DOMAINS
+    return ", ".join(domains[:_TOLD_DOMAINS]) + (f" and {more} more" if more > 0 else "")
+
+
+def _covers(domain: str, host: str, path: str) -> bool:
+    """Tell whether a page is of ``domain``: subdomains count, a path is a beginning and may have one ``*``."""
+    name, _, start = domain.partition("/")
+    if host != name and not host.endswith(f".{name}"):
+        return False
+    before, star, after = start.partition("*")
+    rest = path.removeprefix("/")
+    return rest.startswith(before) and (not star or after in rest[len(before) :])

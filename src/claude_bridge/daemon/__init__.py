@@ -1,0 +1,1 @@
+"""The process: assembly, listeners, signals, logs."""

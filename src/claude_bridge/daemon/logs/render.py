@@ -1,0 +1,187 @@
+"""Renders an event of `twisted.logger`: as one JSON object, or as short text for a person.
+
+Fields of a JSON line, in this order: ``time`` (RFC 3339, UTC, milliseconds), ``level``, ``event`` (the keyword
+``event`` of the log call, else ``log``), ``message``, then every other keyword of the call that is plain data,
+then ``error`` and ``traceback`` where there was a failure. Lines without an ``event`` keyword (Twisted's own,
+captured prints, warnings) carry ``logger``, the namespace they came from.
+
+Every value passes through ``redact``. The names of the fields are ours, and do not: what is searched by must stay.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from twisted.logger import LogEvent, LogLevel, formatEvent
+from twisted.python.failure import Failure
+
+from claude_bridge.config.secrets import LONGEST
+from claude_bridge.core.redaction import shorten
+
+Redact = Callable[[str], str]
+# journald cuts lines at 48 KiB (LineMax=), which would leave half an object in each part.
+MAX_LINE: Final = 40 * 1024
+# A traceback's last frames say most; this many characters are some eighty frames.
+MAX_TRACEBACK: Final = 8_000
+# Longer strings are payload, not a message.
+MAX_TEXT: Final = 4_000
+# A line that would still be too long shows this much of each text; escaped to ASCII that is at most twelve times as
+# many bytes.
+SHORT_TEXT: Final = 800
+MAX_ITEMS: Final = 100
+MAX_DEPTH: Final = 4
+_OURS = frozenset({"time", "level", "event", "message", "error", "traceback", "logger"})
+# What twisted.python.log puts into every event of its own.
+_LEGACY = frozenset({"system", "isError", "failure", "why", "format", "printed"})
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def level_of(event: LogEvent) -> str:
+    """Give the level's name; an event without one is information."""
+    level: LogLevel = event.get("log_level") or LogLevel.info
+    return str(level.name)
+
+
+def message_of(event: LogEvent) -> str:
+    """Give the formatted message, without the traceback that ``twisted.python.log.err`` would put into it."""
+    if event.get("log_namespace") == "log_legacy" and failure_of(event) is not None:
+        return str(event.get("why") or "Unhandled Error")
+    return formatEvent(event)
+
+
+def failure_of(event: LogEvent) -> Failure | None:
+    """Give the failure that the event is about; ``twisted.python.log`` keeps it under another key."""
+    failure = event.get("log_failure", event.get("failure"))
+    return failure if isinstance(failure, Failure) else None
+
+
+def event_of(event: LogEvent) -> str | None:
+    """Give the keyword ``event`` of the log call, if there was one."""
+    name = event.get("event")
+    return name if isinstance(name, str) and name else None
+
+
+def json_line(event: LogEvent, redact: Redact) -> str:
+    """Render ``event`` as one JSON object in ASCII, never longer than `MAX_LINE`."""
+    name = event_of(event)
+    fields: dict[str, object] = {
+        "time": _timestamp(event.get("log_time")),
+        "level": level_of(event),
+        "event": _clean(name or "log", redact, MAX_TEXT),
+        "message": _clean(message_of(event), redact, MAX_TEXT),
+    }
+    if name is None:
+        fields["logger"] = _clean(str(event.get("log_namespace", "")), redact, MAX_TEXT)
+    fields.update(_keywords(event, redact))
+    fields.update(_failure(event, redact))
+    line = _encode(fields)
+    if len(line) <= MAX_LINE:
+        return line
+    core = ("time", "level", "event", "message", "logger", "error", "traceback")
+    short = {key: str(fields[key])[:SHORT_TEXT] for key in core if key in fields}
+    return _encode({**short, "truncated": True})
+
+
+def _timestamp(seconds: object) -> str:
+    """Format seconds since the epoch by RFC 3339."""
+    moment = datetime.fromtimestamp(seconds if isinstance(seconds, int | float) else 0, tz=UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _clean(text: str, redact: Redact, limit: int) -> str:
+    """Blank secrets, then bound the length, then replace what UTF-8 cannot carry."""
+    if len(text) > limit:
+        text = redact(shorten(text, limit + LONGEST))  # what is cut off anyway need not be searched
+        text = text if len(text) <= limit else text[: limit - 1] + "\u2026"
+    else:
+        text = redact(text)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _keywords(event: LogEvent, redact: Redact) -> Iterator[tuple[str, object]]:
+    """Give the log call's own keywords, as far as they are plain data."""
+    for key, value in list(event.items())[:MAX_ITEMS]:
+        if not key.startswith("log_") and key not in _OURS and key not in _LEGACY:
+            if type(value) is str:
+                yield key, _clean(value, redact, MAX_TEXT)
+                continue
+            for plain in _plain(value, redact, MAX_DEPTH):
+                yield key, plain
+
+
+def _plain(value: object, redact: Redact, depth: int) -> Iterator[object]:
+    """Give ``value`` as JSON can carry it, or nothing: objects, bytes and secrets have no place in a log."""
+    match value:
+        case None | bool():
+            yield value
+        case int() if abs(value) < 2**63:  # readers of logs use 64 bits
+            yield int(value)
+        case float():
+            yield float(value) if math.isfinite(value) else str(value)
+        case str():
+            yield _clean(str(value), redact, MAX_TEXT)
+        case Mapping() if depth:
+            pairs = ((_clean(str(key), redact, MAX_TEXT), item) for key, item in list(value.items())[:MAX_ITEMS])
+            yield {key: plain for key, item in pairs for plain in _plain(item, redact, depth - 1)}
+        case list() | tuple() | set() | frozenset() if depth:
+            yield [plain for item in list(value)[:MAX_ITEMS] for plain in _plain(item, redact, depth - 1)]
+        case _:
+            return
+
+
+def _failure(event: LogEvent, redact: Redact) -> dict[str, str]:
+    """Give ``error`` and ``traceback`` of the failure in ``event``, if there is one."""
+    failure = failure_of(event)
+    if failure is None:
+        return {}
+    kind = getattr(failure.type, "__name__", str(failure.type))
+    trace = redact(failure.getTraceback())
+    return {
+        "error": _clean(f"{kind}: {failure.getErrorMessage()}", redact, MAX_TEXT),
+        "traceback": _clean(trace[-MAX_TRACEBACK:], redact, MAX_TRACEBACK),
+    }
+
+
+_COLOURS = {"debug": "2", "info": "32", "warn": "33", "error": "31", "critical": "1;31"}
+_PLAIN = "0"
+_FIRST_ERROR = 400
+
+
+def text_line(event: LogEvent, redact: Redact, *, colour: bool) -> str:
+    """Render ``event`` for a person: local time, level, event, message; a traceback follows, indented.
+
+    What is not to be seen is spelled out, so that nothing a client or a backend sent can forge a line, move the cursor
+    or turn the line around.
+    """
+    seconds = event.get("log_time")
+    moment = datetime.fromtimestamp(seconds if isinstance(seconds, int | float) else 0, tz=UTC).astimezone()
+    level = level_of(event)
+    shown = f"\x1b[{_colour(level, event)}m{level:<8}\x1b[0m" if colour else f"{level:<8}"
+    name = _visible(_clean(event_of(event) or "log", redact, MAX_TEXT))
+    message = _visible(_clean(message_of(event), redact, MAX_TEXT))
+    lines = [f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d} {shown} {name:<16} {message}"]
+    failure = _failure(event, redact)
+    if failure:
+        lines += [f"    {_visible(text)}" for text in failure["traceback"].rstrip("\n").split("\n")]
+    return "\n".join(lines)
+
+
+def _colour(level: str, event: LogEvent) -> str:
+    """Choose the level's colour; green is for what went well, which an error of the client's own did not."""
+    status = event.get("status")
+    failed = level == "info" and isinstance(status, int) and status >= _FIRST_ERROR
+    return _PLAIN if failed else _COLOURS[level]
+
+
+def _visible(text: str) -> str:
+    """Spell out control characters, and format characters such as those that turn the order of letters around."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or unicodedata.category(each) == "Zs" else repr(each)[1:-1] for each in text
+    )

@@ -1,0 +1,85 @@
+"""The books of one request: its attempts' records and, at its end, its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import define, field
+
+from claude_bridge.core.events import Usage
+from claude_bridge.core.messages_api.request_info import Facts
+from claude_bridge.services.exchange.attempt import Attempt
+from claude_bridge.services.exchange.resolver import Choice
+from claude_bridge.services.interfaces import AttemptRecord, Downstream, Records, RequestRecord
+
+
+@define(kw_only=True)
+class Books:
+    """Times and outcomes of one request.
+
+    :ivar client: the name of its ``[key:NAME]``, else "".
+    :ivar peer: the client's address.
+    :ivar seconds: the monotonic clock, which measures.
+    :ivar unix_time: the wall clock, which dates.
+    """
+
+    records: Records
+    request_id: str
+    seconds: Callable[[], float]
+    unix_time: Callable[[], float]
+    client: str = ""
+    peer: str = ""
+    _started: float = field(init=False)
+    _attempt_started: float = field(default=0.0, init=False)
+    _attempts: list[AttemptRecord] = field(factory=list, init=False)
+
+    @_started.default
+    def _now(self) -> float:
+        return self.seconds()
+
+    def attempt_started(self) -> None:
+        """Note when an attempt began."""
+        self._attempt_started = self.seconds()
+
+    def attempt_ended(
+        self, attempt: Attempt, choice: Choice, credential: str, outcome: str, usage: Usage | None
+    ) -> None:
+        """Book an attempt that is over; ``credential`` is its name, never a part of it."""
+        seconds, first = self.seconds() - self._attempt_started, attempt.first_event
+        record = AttemptRecord(
+            backend=choice.backend.name,
+            model=choice.target.model,
+            credential=credential,
+            started=self.unix_time() - seconds,
+            seconds=seconds,
+            first_event_seconds=None if first is None else first - self._attempt_started,
+            status=attempt.status,
+            outcome=outcome,
+            usage=usage,
+        )
+        self._attempts.append(record)
+        self.records.attempt_ended(self.request_id, record)
+
+    def request_ended(self, facts: Facts, downstream: Downstream, outcome: str, reason: str = "") -> None:
+        """Book the request; ``reason`` says why it failed."""
+        seconds, first = self.seconds() - self._started, downstream.first_byte
+        self.records.request_ended(
+            RequestRecord(
+                request_id=self.request_id,
+                kind=facts.kind,
+                model=facts.model,
+                session=facts.session,
+                agent=facts.agent,
+                client=self.client,
+                peer=self.peer,
+                reason=reason,
+                streamed=facts.streamed,
+                started=self.unix_time() - seconds,
+                seconds=seconds,
+                first_byte_seconds=None if first is None else first - self._started,
+                status=downstream.status,
+                outcome=outcome,
+                body_bytes=facts.body_bytes,
+                attempts=tuple(self._attempts),
+            )
+        )

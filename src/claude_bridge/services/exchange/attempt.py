@@ -1,0 +1,190 @@
+"""One upstream request and how it ends. Owns the reader, the body and the timers of that request."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from attrs import define, field
+
+from claude_bridge.core import wire
+from claude_bridge.core.chat_completions.answer.reader import Reader
+from claude_bridge.core.chat_completions.dialect import Clues
+from claude_bridge.core.chat_completions.errors import classification
+from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
+from claude_bridge.core.errors import BridgeError, InternalFault
+from claude_bridge.core.events import Event, Finished
+from claude_bridge.services.interfaces import (
+    PushProducer,
+    ResponseHead,
+    UpstreamCall,
+    UpstreamClient,
+    UpstreamRequest,
+)
+
+MAX_ERROR_BODY: Final = 64 * 1024
+"""Bytes of an error answer that are read; what says why it failed stands at the beginning."""
+
+_OK: Final = 200
+
+
+class AttemptOwner(Protocol):
+    """Who decides what an attempt's outcome means."""
+
+    def attempt_answers(self, producer: PushProducer) -> None:
+        """A body begins that may have to be held back."""
+
+    def attempt_yielded(self, events: Sequence[Event]) -> None:
+        """One read's events, `Finished` possibly the last."""
+
+    def attempt_failed(self, outcome: BridgeError | UpstreamFailure) -> None:
+        """It ended without a finished answer: by our own observation, or as the backend says."""
+
+
+class Nobody:
+    """The owner of an attempt that is over: the real one must not be kept alive by it."""
+
+    def attempt_answers(self, producer: PushProducer) -> None:
+        """Take no notice."""
+
+    def attempt_yielded(self, events: Sequence[Event]) -> None:
+        """Take no notice."""
+
+    def attempt_failed(self, outcome: BridgeError | UpstreamFailure) -> None:
+        """Take no notice."""
+
+
+NOBODY: Final = Nobody()
+
+
+@define(eq=False)
+class Attempt:
+    """Implements `UpstreamReceiver`.
+
+    :ivar status: of the upstream answer, once its head is there.
+    :ivar first_event: when the first data event came (seconds, monotonic).
+    :ivar over: the outcome was reported, or the attempt was cancelled.
+    """
+
+    _reader: Reader
+    _owner: AttemptOwner
+    _seconds: Callable[[], float]
+    _unix_time: Callable[[], float]
+    status: int | None = field(default=None, init=False)
+    first_event: float | None = field(default=None, init=False)
+    over: bool = field(default=False, init=False)
+    _head: ResponseHead | None = field(default=None, init=False)
+    _error_body: list[bytes] = field(factory=list, init=False)
+    _error_size: int = field(default=0, init=False)
+    _call: UpstreamCall | None = field(default=None, init=False)
+    _finish_told: bool = field(default=False, init=False)
+
+    def clues(self) -> Clues:
+        """Give what the answer says of the backend that gave it."""
+        error: object = None
+        if self._error_body:
+            with contextlib.suppress(wire.WireError):
+                error = wire.decode(b"".join(self._error_body))
+        headers = self._head.headers if self._head is not None else {}
+        return Clues(fingerprint=self._reader.fingerprint, headers=headers, error=error)
+
+    @property
+    def late_failure(self) -> UpstreamFailure | None:
+        """Return the error that the backend reported after the answer's finish reason, or None."""
+        late = self._reader.late_failure
+        return None if late is None else classification.from_error(late, decode=wire.decode)
+
+    def start(self, client: UpstreamClient, request: UpstreamRequest) -> None:
+        """Send the request."""
+        self._call = client.send(request, self)
+
+    def cancel(self) -> None:
+        """Close the upstream connection, whatever it is doing, and report nothing more."""
+        self.over, self._owner = True, NOBODY
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
+
+    def head_received(self, head: ResponseHead, producer: PushProducer) -> None:
+        """Take status and headers."""
+        self._head = head
+        self.status = head.status
+        if self.over:
+            return
+        if head.status == _OK:
+            self._owner.attempt_answers(producer)
+        elif self._call is not None:
+            self._call.finish_seen()  # the rest of a refusal is not worth a long wait
+
+    def data_received(self, data: bytes) -> None:
+        """Take body bytes."""
+        if self.over:
+            return  # the answer is finished; the rest only lets the connection be used again
+        if self.status != _OK:
+            self._keep_error(data)
+            return
+        self._report(self._reader.feed(data))
+
+    def ended(self, error: BridgeError | None) -> None:
+        """Take the end of the body, or of the wait for it."""
+        self._call = None
+        if self.over:
+            if isinstance(error, InternalFault):
+                self._owner.attempt_failed(error)  # our own code broke over the end of the answer
+            return
+        if self._head is not None and self.status != _OK:
+            self._fail(self._refusal(self._head))
+        elif error is not None and not self._reader.finish_seen:
+            self._fail(error)
+        else:
+            self._report(self._reader.close())
+            if not self.over:
+                self._fail(error or self._reader.error)
+
+    def _keep_error(self, data: bytes) -> None:
+        """Keep the beginning; a refusal without end is closed there."""
+        self._error_body.append(data[: MAX_ERROR_BODY - self._error_size])
+        self._error_size += len(data)
+        if self._error_size > MAX_ERROR_BODY and self._head is not None:
+            self._fail(self._refusal(self._head))
+
+    def _refusal(self, head: ResponseHead) -> UpstreamFailure:
+        body = b"".join(self._error_body)
+        return classification.from_response(head.status, head.headers, body, decode=wire.decode, now=self._unix_time())
+
+    def _report(self, events: list[Event]) -> None:
+        reader = self._reader
+        if not self._finish_told:
+            self._tell_timers()
+        elif events and self._call is not None:
+            self._call.finish_seen()  # content after the finish reason: the grace begins anew, nothing is cut off
+        if events:
+            if type(events[-1]) is Finished:
+                self.over = True
+            self._owner.attempt_yielded(events)
+        if self.over:
+            self._owner = NOBODY
+            return
+        if reader.failure is not None:
+            self._fail(classification.from_error(reader.failure, decode=wire.decode))
+        elif reader.error is not None:
+            self._fail(reader.error)
+
+    def _tell_timers(self) -> None:
+        if self._reader.data_event_seen and self.first_event is None:
+            self.first_event = self._seconds()
+            if self._call is not None:
+                self._call.data_event_seen()
+        if self._reader.finish_seen or self._reader.done:
+            self._finish_told = True
+            if self._call is not None:
+                self._call.finish_seen()
+
+    def _fail(self, outcome: BridgeError | UpstreamFailure | None) -> None:
+        """Report a failure once, with the connection closed: what it still had to say counts no more."""
+        if self.over or outcome is None:
+            return
+        owner = self._owner
+        self.cancel()
+        owner.attempt_failed(outcome)

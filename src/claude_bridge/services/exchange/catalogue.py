@@ -1,0 +1,67 @@
+"""The models that clients may ask for, as ``/v1/models`` publishes them (design 2)."""
+
+from __future__ import annotations
+
+from attrs import define, frozen
+
+from claude_bridge.config.schema import Config
+from claude_bridge.config.secret import Secret
+from claude_bridge.core.messages_api.request_info import MARK, plain_model
+from claude_bridge.services.exchange.lists import all_lists
+from claude_bridge.services.interfaces import ModelInfo, ModelLists
+
+
+@frozen(kw_only=True)
+class PublishedModel:
+    """One entry.
+
+    :ivar id: the plain name with the mark that makes Claude Code's discovery keep it.
+    :ivar created: Unix seconds, where the backend tells.
+    """
+
+    id: str
+    display_name: str
+    created: int | None = None
+    max_input_tokens: int | None = None
+    max_tokens: int | None = None
+
+
+@define
+class Catalogue:
+    """Configured names, and the backends' own models where they are to be shown."""
+
+    _config: Config
+    _lists: ModelLists
+
+    async def models(self, credential: Secret | None) -> tuple[PublishedModel, ...]:
+        """Give all entries, configured names first; a backend that does not answer in time shows what was known."""
+        published = {
+            alias: PublishedModel(
+                id=alias + MARK,
+                display_name=alias,
+                max_input_tokens=model.context_window,
+                max_tokens=model.max_output_tokens,
+            )
+            for alias, model in self._config.models.items()
+        }
+        for info in await self._backend_models(credential):
+            name = info.id
+            published.setdefault(
+                name,
+                PublishedModel(
+                    id=name + MARK, display_name=name, created=info.created, max_input_tokens=info.context_window
+                ),
+            )
+        return tuple(published.values())
+
+    async def model(self, name: str, credential: Secret | None) -> PublishedModel | None:
+        """Give one entry by its plain or published id; None if there is no such model."""
+        plain = plain_model(name)
+        return next((one for one in await self.models(credential) if one.display_name == plain), None)
+
+    async def _backend_models(self, credential: Secret | None) -> list[ModelInfo]:
+        show = self._config.server.list_backend_models
+        if show is False or (show is None and self._config.models):
+            return []
+        lists = await all_lists(self._config, self._lists, credential)
+        return [info for _, models in lists for info in models]

@@ -1,0 +1,97 @@
+"""``count_tokens``: the backend's own counter where it has one, else the local estimate times what was learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import define
+from twisted.internet.defer import FirstError, gatherResults
+
+from claude_bridge.config.schema import Config
+from claude_bridge.config.secret import Secret
+from claude_bridge.core.chat_completions import translation
+from claude_bridge.core.chat_completions.messages import media
+from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.errors import AuthenticationFailed, InvalidRequest, NotFound
+from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+from claude_bridge.core.tokens.request_count import Count
+from claude_bridge.services.exchange.resolver import Choice, Planner
+from claude_bridge.services.interfaces import Client, Counters, Documents
+from claude_bridge.services.keys.credentials import for_backend
+from claude_bridge.services.knowledge.profiles import Learned
+from claude_bridge.services.pace import Pace
+
+NOBODY: Final = Client()
+
+
+@define(kw_only=True)
+class PromptCounts:
+    """Counts prompts as the model that would answer them sees them."""
+
+    _config: Config
+    _planner: Planner
+    _learned: Learned
+    _counters: Counters
+    _documents: Documents
+    _pace: Pace
+
+    async def count(self, asked: MessagesRequest, credential: Secret | None, client: Client = NOBODY) -> int:
+        """Count the input tokens of a request; raises `InvalidRequest` with the path of a malformed block.
+
+        A model that nothing can serve is counted too: Claude Code counts before it asks. ``client``: who waits for
+        the request's documents.
+        """
+        reading = self._pace.read(asked)
+        if reading is not None:
+            await reading
+        try:
+            choice = (await self._planner.plan(asked.model, credential))[0]
+        except NotFound:
+            return await self._carefully(Count(asked))
+        backend = choice.backend.name
+        target = self._learned.applied(backend, choice.target)
+        texts = await self._texts(asked, target, client)
+        counted = await self._counted(choice, target, asked, texts, credential)
+        if counted is not None:
+            return counted
+        carefully = await self._carefully(Count(asked, texts, target.strip_attribution))
+        return self._learned.counted(backend, target.model, carefully)
+
+    async def _carefully(self, count: Count) -> int:
+        await self._pace.finish(count.step)
+        return count.tokens
+
+    async def _texts(self, asked: MessagesRequest, target: Target, client: Client) -> Mapping[str, str]:
+        """Give the text of each document that would be sent as text."""
+        found = media.pdfs(asked) if target.pdf == "text" else []
+        try:
+            reading = [self._documents.text(each, client) for each in found]
+            texts: list[str] = await gatherResults(reading, consumeErrors=True)
+        except FirstError as error:  # the client left, and all of them were cancelled
+            error.subFailure.raiseException()
+        return dict(zip(found, texts, strict=True))
+
+    async def _counted(
+        self,
+        choice: Choice,
+        target: Target,
+        asked: MessagesRequest,
+        texts: Mapping[str, str],
+        credential: Secret | None,
+    ) -> int | None:
+        """Ask the backend to count what it would be sent; None where it cannot, or where nothing could be sent."""
+        counter = target.dialect.counter
+        if counter is None:
+            return None
+        try:
+            key = for_backend(choice.backend, self._config.server.credentials, credential)
+            sent = translation.translate(asked, target, documents=texts)
+        except (AuthenticationFailed, InvalidRequest):
+            return None  # a malformed request is told by who counts locally
+        counted = await self._counters.count(choice.backend, counter, key.secret, sent.body)
+        if counted is None:
+            return None
+        if counted.window is not None and target.context_window is None:
+            self._learned.note(choice.backend.name, target.model).saw_window(counted.window)
+        return counted.tokens

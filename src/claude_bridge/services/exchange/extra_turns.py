@@ -1,0 +1,201 @@
+"""What may stand between an attempt's events and the client: turns of the model that the client does not ask for.
+
+A detour sees each attempt's events first. It may keep some back, the end of the answer among them; then it has
+something to do, and says whether the model is to be asked once more, with what it adds to the conversation, or
+how the answer ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from io import StringIO
+from typing import Protocol
+
+from attrs import define, evolve, field
+from twisted.internet.defer import Deferred, succeed
+
+from claude_bridge.config.schema import Limits
+from claude_bridge.core.chat_completions import structured_output
+from claude_bridge.core.chat_completions.openai_types import ChatMessage
+from claude_bridge.core.chat_completions.structured_output import Structured, cleaned, repair_messages
+from claude_bridge.core.chat_completions.translation import Translation
+from claude_bridge.core.errors import UpstreamProtocolError
+from claude_bridge.core.events import Event, Finished, FinishReason, TextDelta, ToolCallStarted, Usage
+from claude_bridge.core.ids import RandomBytes
+from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+from claude_bridge.core.sizes import size
+from claude_bridge.core.web_search.tool import search_tool
+from claude_bridge.core.web_search.turns import SearchCall, Searching
+from claude_bridge.services.interfaces import SearchEngine, SearchFailed
+
+Emit = Callable[[Sequence[Event]], None]
+
+
+class Detour(Protocol):
+    """One reason to ask the model more than once for one answer."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the end of the answer was kept back, so that `settle` must be called."""
+
+    @property
+    def more(self) -> Sequence[ChatMessage]:
+        """Messages for the end of the conversation."""
+
+    def begin(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
+        """Give the request of the attempt that begins now; what a failed attempt at the same turn left is forgotten."""
+
+    def sent(self, sent: Translation) -> None:
+        """Learn what the backend was really asked."""
+
+    def take(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Take what one read of the backend's answer gave, and give what the client is to get of it now."""
+
+    def settle(self, emit: Emit) -> Deferred[Finished | None]:
+        """Do what is to be done; fires with the end of the answer, or with None where another turn is wanted."""
+
+    def fallback(self) -> Sequence[Event]:
+        """Give the answer that is there although the turn that should have bettered it failed; nothing if none is."""
+
+
+@define(eq=False)
+class SearchDetour:
+    """Web searches that the model asks for, one after the other."""
+
+    _searching: Searching
+    _engine: SearchEngine
+    more: Sequence[ChatMessage] = ()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the model asked for searches."""
+        return bool(self._searching.pending)
+
+    def begin(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
+        """Give the request with the searches so far."""
+        del asked  # it is the one that `Searching` was made with
+        return self._searching.begin(estimate)
+
+    def sent(self, sent: Translation) -> None:
+        """Take no notice."""
+
+    def take(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Keep the calls of the search tool back."""
+        return self._searching.take(events)
+
+    def settle(self, emit: Emit) -> Deferred[Finished | None]:
+        """Make the searches; one that fails tells the model so."""
+        return Deferred.fromCoroutine(self._search_all(emit))
+
+    def fallback(self) -> Sequence[Event]:
+        """Give none: results without the model's words are no answer."""
+        return ()
+
+    async def _search_all(self, emit: Emit) -> Finished | None:
+        for call in self._searching.pending:
+            emit(self._searching.called(call))
+            emit(await self._search(call))
+        return self._searching.conclude()
+
+    async def _search(self, call: SearchCall) -> list[Event]:
+        if call.problem is not None:
+            return self._searching.failed(call, call.problem)
+        try:
+            return self._searching.found(call, await self._engine.search(call.question))
+        except SearchFailed as error:
+            return self._searching.failed(call, error.error_code)
+
+
+@define(eq=False)
+class RepairDetour:
+    """An answer of a required shape, from a server that does not see to it: checked here, asked for once more.
+
+    The answer is kept back until it is there, since a client cannot take back the beginning of a wrong one.
+
+    :ivar wanted: a wrong answer was kept back.
+    :ivar more: that answer, and what is wrong with it.
+    """
+
+    _max_size: int
+    _adds_up: bool = True  # unless somebody before it adds up what the turns cost
+    wanted: bool = field(default=False, init=False)
+    more: Sequence[ChatMessage] = field(default=(), init=False)
+    _shape: Structured | None = field(default=None, init=False)
+    _text: StringIO = field(factory=StringIO, init=False)
+    _size: int = field(default=0, init=False)
+    _called: bool = field(default=False, init=False)
+    _first: tuple[str, Finished] | None = field(default=None, init=False)
+
+    def begin(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
+        """Begin with nothing."""
+        del estimate
+        self._text, self._size, self._called = StringIO(), 0, False
+        return asked
+
+    def sent(self, sent: Translation) -> None:
+        """Learn whether the server sees to the shape itself."""
+        self._shape = sent.structured
+
+    def take(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Keep text back, and look at it at the end."""
+        if self._shape is None and self._first is None:
+            return events
+        passed: list[Event] = []
+        for event in events:
+            match event:
+                case TextDelta():
+                    self._keep(event.text)
+                case Finished():
+                    passed += self._finished(event)
+                case _:
+                    self._called = self._called or isinstance(event, ToolCallStarted)
+                    passed.append(event)
+        return passed
+
+    def settle(self, emit: Emit) -> Deferred[Finished | None]:
+        """Ask once more."""
+        del emit
+        self.wanted = False
+        return succeed(None)
+
+    def fallback(self) -> Sequence[Event]:
+        """Give the wrong answer, where there was one: it is the client's to judge."""
+        if self._first is None:
+            return ()
+        text, finished = self._first
+        return [TextDelta(cleaned(text)), finished] if text else [finished]
+
+    def _keep(self, text: str) -> None:
+        self._size += size(text)
+        if self._size > self._max_size:
+            raise UpstreamProtocolError(f"the answer is larger than {self._max_size} bytes")
+        self._text.write(text)
+
+    def _finished(self, finished: Finished) -> list[Event]:
+        text = self._text.getvalue()
+        complete = self._shape is not None and not self._called and finished.reason is FinishReason.STOPPED
+        mistake = self._shape.check(text) if self._shape is not None and complete else None
+        if mistake is not None and self._first is None:
+            self.more, self.wanted, self._first = repair_messages(text, mistake), True, (text, finished)
+            return []
+        if self._first is not None:
+            first, before = self._first
+            text = text if text.strip() else first
+            if self._adds_up and finished.usage is not None:
+                finished = evolve(finished, usage=(before.usage or Usage()).plus(finished.usage))
+        said = cleaned(text) if complete else text
+        return [TextDelta(said), finished] if said else [finished]
+
+
+def detours(
+    asked: MessagesRequest, engine: SearchEngine | None, limits: Limits, random_bytes: RandomBytes
+) -> tuple[Detour, ...]:
+    """Make the detours that a request may need; raises `InvalidRequest` for a shape that is none."""
+    found: list[Detour] = []
+    tool = search_tool(asked.tools) if engine is not None and asked.tools else None
+    if engine is not None and tool is not None:
+        searching = Searching(tool=tool, request=asked, random_bytes=random_bytes, max_size=limits.max_answer)
+        found.append(SearchDetour(searching, engine))
+    if structured_output.wanted(asked) is not None:
+        found.append(RepairDetour(limits.max_answer, adds_up=not found))
+    return tuple(found)

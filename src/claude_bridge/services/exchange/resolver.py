@@ -1,0 +1,243 @@
+"""Which model answers: a model name -> the ordered choices (design 3, "Which model").
+
+Today a plan has one choice. Everything that runs a plan already walks a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from attrs import define, evolve, field, frozen
+from twisted.internet.defer import Deferred, FirstError, gatherResults
+
+from claude_bridge.config.schema import Backend, Config, Model
+from claude_bridge.config.secret import Secret
+from claude_bridge.core.chat_completions.dialect import Dialect
+from claude_bridge.core.chat_completions.errors.nearest_names import listed, nearest
+from claude_bridge.core.chat_completions.target import Target, as_fields
+from claude_bridge.core.errors import NotFound
+from claude_bridge.core.messages_api.request_info import plain_model
+from claude_bridge.services.exchange.lists import all_lists
+from claude_bridge.services.interfaces import ModelInfo, ModelLists
+from claude_bridge.services.keys.credentials import HOME, for_list
+from claude_bridge.services.knowledge.dialect_detection import Detection
+from claude_bridge.services.model_lists import find, spelled
+
+MOST_TARGETS: Final = 1000
+"""Models whose traits are kept put together, and names whose spelling is kept: both may come from clients."""
+
+
+@frozen(kw_only=True)
+class Choice:
+    """One model at one backend.
+
+    :ivar shown: the model's name in the answer.
+    :ivar show_reasoning: ``auto``, ``always`` or ``never``.
+    """
+
+    backend: Backend
+    target: Target
+    shown: str
+    show_reasoning: str = "auto"
+
+    @property
+    def label(self) -> str:
+        """Name it for the header and the log."""
+        return f"{self.backend.name}/{self.target.model}"
+
+
+Plan = tuple[Choice, ...]
+
+
+@define
+class Planner:
+    """Makes plans from the configuration and from the backends' own lists."""
+
+    _config: Config
+    _lists: ModelLists
+    _detection: Detection = field(factory=Detection)
+    _targets: dict[tuple[str, str, str, str, int | None], Target] = field(factory=dict, init=False)
+    _met: set[str] = field(factory=set, init=False)
+    _spellings: dict[tuple[str, str], tuple[tuple[ModelInfo, ...], str]] = field(factory=dict, init=False)
+
+    async def plan(self, model: str, credential: Secret | None) -> Plan:
+        """Give the choices for ``model``, best first; raises `NotFound` if nothing can serve it.
+
+        A configured name is not looked up at a backend. Neither is a ``claude-*`` name where there is a default
+        route: it is one of Claude Code's own, and no such list has it. What may be waited for is a window, see
+        `_window`.
+        """
+        name = plain_model(model)
+        choice = await self._configured(name, model, credential) or await self._addressed(name, model, credential)
+        if choice is not None:
+            return (choice,)
+        route = self._config.routes.get("default")
+        if route is None or not name.startswith("claude-"):
+            choice = await self._listed(name, model, credential)
+            if choice is not None:
+                return (choice,)
+        if route is not None and route.models:
+            return await self._routed(route.models, model, credential)
+        return (await self._home(name, model, credential),)
+
+    async def _configured(self, name: str, shown: str, credential: Secret | None) -> Choice | None:
+        model = self._config.models.get(name)
+        return await self._of(model, shown, credential) if model is not None else None
+
+    async def _routed(self, aliases: Sequence[str], shown: str, credential: Secret | None) -> Plan:
+        """Take a route's models all at once, so that backends that hang cost their wait once."""
+        making = [Deferred.fromCoroutine(self._of(self._config.models[alias], shown, credential)) for alias in aliases]
+        try:
+            choices: list[Choice] = await gatherResults(making, consumeErrors=True)
+        except FirstError as error:  # the client left, and all of them were cancelled
+            error.subFailure.raiseException()
+        return tuple(choices)
+
+    async def _addressed(self, name: str, shown: str, credential: Secret | None) -> Choice | None:
+        """Read ``backend/model``."""
+        prefix, slash, rest = name.partition("/")
+        backend = self._config.backends.get(prefix) if slash and rest else None
+        if backend is None:
+            return None
+        return await self._sent(backend, self._section(backend, rest), shown, credential)
+
+    async def _listed(self, name: str, shown: str, credential: Secret | None) -> Choice | None:
+        """Look the name up in all backends' lists, exactly, else but for its case."""
+        lists = await all_lists(self._config, self._lists, credential)
+        found = [(backend, find(models, name)) for backend, models in lists]
+        known = [(backend, info) for backend, info in found if info is not None]
+        if not known:
+            return None
+        backend, info = min(known, key=lambda one: one[1].id != name)
+        return await self._at(backend, info.id, shown, info, credential)
+
+    async def _home(self, name: str, shown: str, credential: Secret | None) -> Choice:
+        """Take a name that nobody knows: to the only model there is, else upstream as it is."""
+        backends = self._config.backends
+        backend = backends.get(HOME) or (next(iter(backends.values())) if len(backends) == 1 else None)
+        if backend is None:
+            near = self._near(name, credential)
+            raise NotFound(
+                f"model: {name} is not configured, and with several backends nothing says where it goes: name one of "
+                f"the configured models in ANTHROPIC_MODEL, or give `[route:default]` a model{near}",
+                should_retry=False,
+            )
+        # `_listed` has just asked, and waited as long as anybody should
+        models = self._lists.known(backend, for_list(self._config, backend, credential))
+        only = models[0] if len(models) == 1 else None
+        return await self._at(backend, only.id if only is not None else name, shown, only, credential)
+
+    def _near(self, name: str, credential: Secret | None) -> str:
+        """Say which names there are that are like one that nobody knows."""
+        names = dict.fromkeys(self._config.models)
+        for backend in self._config.backends.values():
+            known = self._lists.known(backend, for_list(self._config, backend, credential))
+            names.update(dict.fromkeys(f"{backend.name}/{model.id}" for model in known))
+        return f". There are {listed(nearest(name, names), len(names))}" if names else ""
+
+    async def _of(self, model: Model, shown: str, credential: Secret | None) -> Choice:
+        return await self._sent(self._config.backends[model.backend], model, shown, credential)
+
+    async def _sent(self, backend: Backend, model: Model, shown: str, credential: Secret | None) -> Choice:
+        """Choose a model whose name is given, in the spelling of the backend's list as far as that is known."""
+        window = await self._window(backend, model, credential)
+        own = for_list(self._config, backend, credential, answers=True)
+        listed = self._lists.known(backend, own)
+        if not listed and model.context_window is not None and not self._detection.wonders(backend):
+            self._lists.fetch(backend, own)  # which `_window` had no need to do; the next request gets the spelling
+        name = self._spelled(backend, model.name, listed)
+        return self._choice(backend, model if name == model.name else evolve(model, name=name), shown, window)
+
+    def _spelled(self, backend: Backend, name: str, listed: tuple[ModelInfo, ...]) -> str:
+        """Return ``name`` as ``listed`` has it; looked up once for each list."""
+        looked_in, found = self._spellings.get((backend.name, name), (None, name))
+        if looked_in is listed:
+            return found
+        if len(self._spellings) >= MOST_TARGETS:
+            self._spellings.clear()
+        found = spelled(listed, name)
+        self._spellings[backend.name, name] = (listed, found)
+        return found
+
+    async def _at(
+        self, backend: Backend, name: str, shown: str, info: ModelInfo | None, credential: Secret | None
+    ) -> Choice:
+        """Address a listed model by its own name."""
+        model = self._section(backend, name)
+        window = model.context_window
+        if window is None and info is not None:
+            window = info.context_window
+        if window is None and self._cuts(backend, model):
+            own = for_list(self._config, backend, credential, answers=True)
+            window = _window_in(await self._lists.renewed(backend, own), model)
+        return self._choice(backend, model, shown, window)
+
+    def _section(self, backend: Backend, name: str) -> Model:
+        """Return the settings of a backend's model: those of its section if it has one, in whatever case."""
+        own = [model for model in self._config.models.values() if model.backend == backend.name]
+        for model in own:
+            if model.name == name:
+                return model
+        folded = name.casefold()
+        alike = next((model for model in own if model.name.casefold() == folded), None)
+        return Model(alias=name, backend=backend.name, name=name) if alike is None else evolve(alike, name=name)
+
+    async def _window(self, backend: Backend, model: Model, credential: Secret | None) -> int | None:
+        """Give the window as configured, else as the backend's list tells, which also tells what a backend is.
+
+        The list of a backend that is known is asked for and not waited for, with one exception: where too long a
+        prompt would be cut without a word (`Traits.truncates`: Ollama) and no window is known yet. There the list is
+        renewed before anything is sent, since a model may have been loaded meanwhile: a silent cut loses the user's
+        conversation, and a wait is short (`claude_bridge.services.model_lists`: two seconds at most, and not by every
+        request where the list hangs).
+
+        The first request for a backend that nothing is known of waits too, once in the daemon's life: it may be one
+        that cuts.
+        """
+        if model.context_window is not None and not self._detection.wonders(backend):
+            return model.context_window
+        shown = for_list(self._config, backend, credential, answers=True)
+        is_new = backend.name not in self._met and self._detection.wonders(backend)
+        if is_new:
+            await self._lists.fetch(backend, shown)
+            self._met.add(backend.name)
+        window = model.context_window or _window_in(self._lists.known(backend, shown), model)
+        if window is None and self._cuts(backend, model):
+            return _window_in(await self._lists.renewed(backend, shown), model)
+        if not is_new:
+            self._lists.fetch(backend, shown)
+        return window
+
+    def _cuts(self, backend: Backend, model: Model) -> bool:
+        """Tell whether too long a prompt is cut without a word by a server that could tell what is too long."""
+        dialect = self._detection.of(backend).dialect
+        return bool(dialect.lists) and model.over(dialect.traits(model.name)).truncates
+
+    def _choice(self, backend: Backend, model: Model, shown: str, window: int | None) -> Choice:
+        dialect = self._detection.of(backend).dialect
+        key = (backend.name, model.alias, model.name, dialect.name, window)
+        target = self._targets.get(key)
+        if target is None:
+            if len(self._targets) >= MOST_TARGETS:
+                self._targets.clear()
+            target = self._targets[key] = self._target(backend, model, dialect, window)
+        return Choice(backend=backend, target=target, shown=shown, show_reasoning=model.show_reasoning)
+
+    @staticmethod
+    def _target(backend: Backend, model: Model, dialect: Dialect, window: int | None) -> Target:
+        return Target(
+            **as_fields(model.over(dialect.traits(model.name))),
+            model=model.name,
+            dialect=dialect,
+            context_window=window,
+            window_configured=model.context_window is not None,
+            max_output_tokens=model.max_output_tokens,
+            strip_attribution=backend.strip_attribution,
+        )
+
+
+def _window_in(models: Sequence[ModelInfo], model: Model) -> int | None:
+    """Give the window that a backend's list tells of ``model``."""
+    info = find(models, model.name)
+    return info.context_window if info is not None else None

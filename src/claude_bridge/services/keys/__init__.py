@@ -1,0 +1,1 @@
+"""Which credential goes to a backend."""

@@ -1,0 +1,1 @@
+"""What is learned of models and backends, and kept across restarts."""

@@ -1,0 +1,103 @@
+"""Which dialect does a backend with ``dialect = auto`` speak? What it says of itself, told once in the log.
+
+The host decides, else what the backend reveals in its model list, its answers or its refusals. Until then it is the
+generic one, which loses nothing. What was found out is not undone by a later clue, unless an earlier run of the daemon
+found it out: another server may answer at that address by now. What is configured holds, but it is told, once, when the
+backend looks like something else.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import define, field
+from twisted.logger import Logger
+
+from claude_bridge.config.dialects import UNKNOWN, configured
+from claude_bridge.config.schema import Backend
+from claude_bridge.core.chat_completions.dialect import Clues, Dialect
+from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, Decided, decide
+
+EARLIER: Final = ", found out earlier"
+
+SPEAK_FOR_THEMSELVES: Final = frozenset({"llamacpp", "lmstudio", "ollama", "openai", "sglang", "vllm"})
+"""Dialects of servers that never show what another one is: engines, and OpenAI, whose name is mistaken for that of the
+format. Services and gateways pass on what the engine behind them says, and ``generic`` is nobody's."""
+
+_log = Logger()
+
+
+@define(eq=False)
+class Detection:
+    """The dialects of all backends, as far as they are known."""
+
+    _decided: dict[str, Decided] = field(factory=dict)
+    _recalled: set[str] = field(factory=set, init=False)
+    _doubted: set[str] = field(factory=set, init=False)
+    _silent: dict[str, frozenset[str]] = field(factory=dict, init=False)
+
+    def of(self, backend: Backend) -> Decided:
+        """Give a backend's dialect and why it is the one."""
+        known = self._decided.get(backend.name)
+        if known is None:
+            known = self._decided[backend.name] = configured(backend)
+        return known
+
+    def wonders(self, backend: Backend) -> bool:
+        """Tell whether a clue would count: where nothing is known yet, or only from an earlier run."""
+        return self.of(backend) is UNKNOWN or backend.name in self._recalled
+
+    def revealed(self, backend: Backend, clues: Clues) -> None:
+        """Take what a backend says of itself, where that counts; doubt aloud what is configured otherwise."""
+        answer = frozenset((clues.fingerprint, clues.headers.get("server", ""), *clues.headers))
+        if clues.error is None and not clues.owners:
+            if self._silent.get(backend.name) == answer:
+                return  # as the answer before it, which said nothing: to look takes 15 us
+            self._silent[backend.name] = answer
+        known = self.of(backend)
+        if backend.dialect in SPEAK_FOR_THEMSELVES:
+            self._doubt(backend, known.dialect, clues)
+        found = decide(clues) if self.wonders(backend) else None
+        if found is not None:
+            self._recalled.discard(backend.name)
+            self._decided[backend.name] = found
+            if found.dialect is not known.dialect:
+                self._tell(backend, found)
+
+    def recall(self, backend: Backend, name: str, why: str = "") -> None:
+        """Take up what an earlier run of the daemon found out, and why."""
+        dialect: Dialect | None = DIALECTS.get(name)
+        if dialect is not None and self.of(backend) is UNKNOWN:
+            self._recalled.add(backend.name)
+            self._decided[backend.name] = Decided(dialect, f"{why.removesuffix(EARLIER)}{EARLIER}".lstrip(", "))
+
+    def found(self, backend: Backend) -> Decided | None:
+        """Give what the backend itself has revealed, now or earlier, or None where the configuration decides."""
+        known = self.of(backend)
+        return None if known is UNKNOWN or configured(backend) is not UNKNOWN else known
+
+    def _doubt(self, backend: Backend, dialect: Dialect, clues: Clues) -> None:
+        """Warn once if a backend looks like another server than the configured one."""
+        if backend.name in self._doubted or dialect.recognised(clues):
+            return
+        found = decide(clues)
+        if found is not None and found.dialect is not dialect:
+            self._doubted.add(backend.name)
+            _log.warn(
+                "backend {backend} is configured as {dialect} but looks like {found} ({why})",
+                event="dialect-doubted",
+                backend=backend.name,
+                dialect=dialect.name,
+                found=found.dialect.name,
+                why=found.why,
+            )
+
+    @staticmethod
+    def _tell(backend: Backend, found: Decided) -> None:
+        _log.info(
+            "backend {backend} speaks the dialect {dialect}: {why}",
+            event="dialect",
+            backend=backend.name,
+            dialect=found.dialect.name,
+            why=found.why,
+        )

@@ -1,0 +1,104 @@
+"""The backends' own counters of prompt tokens, asked with the very request that would be sent (wire-contract 5.12)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+
+from claude_bridge.config.schema import Backend
+from claude_bridge.config.secret import Secret
+from claude_bridge.core import wire
+from claude_bridge.core.chat_completions.answer.finish_and_usage import LARGEST_COUNT
+from claude_bridge.core.chat_completions.dialect import Counter
+from claude_bridge.services.fetch import Asker, Question, Reply
+from claude_bridge.services.interfaces import Counted, UpstreamClient
+
+SECONDS: Final = 3.0
+"""A count may take so long: a tokenizer reads 1 MB a second and more, and the client waits."""
+
+MEMORY_SECONDS: Final = 600.0
+"""A backend without a counter is not asked again for so long: it may be replaced by one that has one."""
+
+MOST_ABSENT: Final = 1000
+"""Models remembered for having no counter; the one found out first is forgotten first. Names may come from clients."""
+
+MOST: Final = 8 * 1024 * 1024
+"""Bytes of an answer: vLLM and SGLang always add the list of tokens, with up to eight bytes for each of a million."""
+
+ABSENT: Final = frozenset({404, 405, 501})
+"""Statuses that say that there is no counter, or none for this model: vLLM and SGLang answer 404 to a model that they
+do not know, which says nothing of the others. A 400 may be the prompt's fault, a 503 passes."""
+
+
+@define(init=False)
+class PromptCounters:
+    """Implements `claude_bridge.services.interfaces.Counters`."""
+
+    _asker: Asker
+    _clock: IReactorTime
+    _absent: dict[tuple[str, str, bytes], float] = field(factory=dict)  # backend, path, model -> when to ask again
+
+    def __init__(self, client: UpstreamClient, clock: IReactorTime) -> None:
+        asker = Asker(client=client, clock=clock, seconds=SECONDS, most=MOST)
+        self.__attrs_init__(asker, clock)
+
+    def count(
+        self, backend: Backend, counter: Counter, credential: Secret | None, chat_body: bytes
+    ) -> Deferred[Counted | None]:
+        """Count the prompt of a chat request; fires with None where the backend cannot tell."""
+        fields = wire.decode_fields(chat_body)
+        place = (backend.name, counter.path, bytes(fields.get("model", b"")))
+        if self._clock.seconds() < self._absent.get(place, 0.0):
+            return succeed(None)
+
+        def answered(reply: Reply) -> None:
+            if reply.status in ABSENT:
+                self._note_absent(place)
+            waiter.callback(_read(reply, counter))
+
+        def left(_: object) -> None:
+            question.abandon()
+
+        waiter: Deferred[Counted | None] = Deferred(left)
+        body = _asked(fields, counter)
+        question: Question = self._asker.ask(backend, credential, counter.path, answered, body)
+        return waiter
+
+    def _note_absent(self, place: tuple[str, str, bytes]) -> None:
+        """Remember who has no counter, as the one found out last."""
+        self._absent.pop(place, None)
+        self._absent[place] = self._clock.seconds() + MEMORY_SECONDS
+        if len(self._absent) > MOST_ABSENT:
+            del self._absent[next(iter(self._absent))]
+
+
+def _asked(given: Mapping[str, wire.Raw], counter: Counter) -> bytes:
+    """Leave of a chat request what the counter takes."""
+    return wire.encode({name: given[name] for name in counter.fields if name in given})
+
+
+def _read(reply: Reply, counter: Counter) -> Counted | None:
+    if not reply.good:
+        return None
+    try:
+        fields = wire.decode_fields(reply.body)
+        tokens = _number(fields, counter.key)
+        window = _number(fields, counter.window) if counter.window else None
+    except wire.WireError:
+        return None
+    return Counted(tokens=tokens, window=window or None) if tokens is not None else None
+
+
+def _number(fields: dict[str, wire.Raw], name: str) -> int | None:
+    """Give a whole number that can be one of tokens; a list of counts, or of anything, is none."""
+    raw = fields.get(name)
+    if raw is None or len(raw) > len(str(LARGEST_COUNT)):
+        return None
+    value = wire.decode(raw)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_COUNT:
+        return None
+    return value

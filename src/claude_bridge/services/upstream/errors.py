@@ -1,0 +1,153 @@
+"""The border where what Twisted, TLS and the resolver raise becomes an error with a sentence.
+
+The sentences name the backend by its configured name and quote nothing of a request, so no credential can be in one.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from typing import Final, cast
+
+from OpenSSL import SSL
+from service_identity import VerificationError
+from twisted.internet import error as network
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web._newclient import RequestNotSent
+from twisted.web.client import RequestTransmissionFailed, ResponseDone, ResponseFailed, ResponseNeverReceived
+from twisted.web.error import SchemeNotSupported
+from twisted.web.http import PotentialDataLoss
+
+from claude_bridge.config.schema import Backend
+from claude_bridge.core.errors import (
+    BridgeError,
+    InternalFault,
+    UpstreamCut,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamUnreachable,
+)
+from claude_bridge.services.upstream.agent import ConnectTimedOut, SpeaksPlainly, TrustUnusable
+from claude_bridge.services.upstream.body import ReceiverBroke
+from claude_bridge.services.upstream.response_head import HeadTooLong, SpeaksTLS
+
+_NO_TLS: Final = frozenset({"wrong version number", "http request", "unknown protocol", "packet length too long"})
+"""What OpenSSL says of an answer to its greeting that is no TLS."""
+
+_log = Logger()
+
+
+def before_head(failure: Failure, backend: Backend) -> BridgeError:
+    """Say why there is no answer at all.
+
+    What is none of the known faults is our own: it is logged with its traceback and shown as `InternalFault`.
+    """
+    error = cast(BaseException, failure.value)
+    known = _unusable(error, backend) or _unconnected(error, backend) or _unanswered(error, backend)
+    if known is None:
+        _log.failure("A request to backend {backend} failed in the bridge", failure, backend=backend.name)
+        return InternalFault("the bridge could not send the request")
+    return known
+
+
+def in_body(failure: Failure, backend: Backend) -> BridgeError | None:
+    """Say what ended a body; None if it is complete as far as the transport can tell.
+
+    A body without a length ends with the connection (``PotentialDataLoss``): only the stream's own end mark tells.
+    """
+    if failure.check(ResponseDone, PotentialDataLoss):
+        return None
+    if failure.check(ReceiverBroke):
+        return InternalFault("the bridge failed over the backend's answer")
+    if failure.check(zlib.error):
+        return UpstreamProtocolError(f"backend {backend.name} sent gzip that cannot be unpacked")
+    error = cast(BaseException, failure.value)
+    if _closed(error) or _tls(error) is not None:
+        return UpstreamCut(f"backend {backend.name} closed the connection in the middle of its answer")
+    return UpstreamProtocolError(f"backend {backend.name} broke the framing of its answer (HTTP)")
+
+
+def redirected(backend: Backend, status: int) -> UpstreamProtocolError:
+    """Say that the backend wants to be asked elsewhere, which we never do with a credential in hand."""
+    return UpstreamProtocolError(
+        f"backend {backend.name} redirects (HTTP {status}) instead of answering: its url must be corrected"
+    )
+
+
+def coded(backend: Backend, coding: str) -> UpstreamProtocolError:
+    """Say that the answer is compressed in a way that nobody asked for."""
+    return UpstreamProtocolError(f"backend {backend.name} answers in the coding {coding[:20]!r}, unasked")
+
+
+def _unusable(error: BaseException, backend: Backend) -> UpstreamError | None:
+    """Faults of the configuration, found when the first request is made."""
+    if isinstance(error, TrustUnusable):
+        return UpstreamUnreachable(f"cannot reach backend {backend.name}: its ca_file is no use, {error}")
+    if isinstance(error, (SchemeNotSupported, ValueError)):
+        return UpstreamUnreachable(f"cannot reach backend {backend.name}: its url is no use")
+    return None
+
+
+def _unconnected(error: BaseException, backend: Backend) -> UpstreamError | None:
+    reason: str | None = None
+    tls = _tls(error)
+    if isinstance(error, SpeaksPlainly) or tls in _NO_TLS:
+        reason = "the server there does not speak TLS, so its url has to begin with http://"
+    elif isinstance(error, (ConnectTimedOut, network.TimeoutError)):
+        reason = f"no connection within {backend.connect_timeout:g} s"
+    elif isinstance(error, network.ConnectionRefusedError):
+        reason = "connection refused"
+    elif isinstance(error, network.DNSLookupError):
+        reason = "the host name of its url is not known"
+    elif isinstance(error, network.ConnectError):
+        reason = str(error).rstrip(".")
+    elif tls is not None:
+        reason = f"TLS failed, {tls}"
+    if reason is None and isinstance(error, network.ConnectionClosed):
+        reason = "it closed the connection instead of setting up TLS"
+    return None if reason is None else UpstreamUnreachable(f"cannot reach backend {backend.name}: {reason}")
+
+
+def _unanswered(error: BaseException, backend: Backend) -> UpstreamError | None:
+    if isinstance(error, (RequestTransmissionFailed, RequestNotSent, ResponseNeverReceived)):
+        return UpstreamCut(f"backend {backend.name} closed the connection without an answer")
+    if not isinstance(error, ResponseFailed):
+        return None
+    if any(isinstance(cause, SpeaksTLS) for cause in _causes(error)):
+        return UpstreamUnreachable(
+            f"cannot reach backend {backend.name}: the server there speaks TLS, so its url has to begin with https://"
+        )
+    endless = next((cause for cause in _causes(error) if isinstance(cause, HeadTooLong)), None)
+    if endless is not None:
+        return UpstreamProtocolError(f"backend {backend.name} sent {endless}")
+    if _closed(error):
+        return UpstreamCut(f"backend {backend.name} closed the connection in the middle of its answer's head")
+    return UpstreamProtocolError(f"backend {backend.name} did not answer in HTTP")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Give ``error`` and what Twisted wrapped in it."""
+    yield error
+    for reason in getattr(error, "reasons", ()):
+        yield from _causes(reason.value)
+
+
+def _closed(error: BaseException) -> bool:
+    return any(isinstance(cause, network.ConnectionClosed) for cause in _causes(error))
+
+
+def _tls(error: BaseException) -> str | None:
+    """Give the reason of a TLS failure, or None if it is not one."""
+    for cause in _causes(error):
+        if isinstance(cause, VerificationError):
+            return "its certificate is for another name"
+        if isinstance(cause, SSL.Error):
+            return _openssl_reason(cause)
+    return None
+
+
+def _openssl_reason(error: SSL.Error) -> str:
+    """Take the words out of OpenSSL's queue: ``([(library, function, reason), ...],)``."""
+    queue = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    return str(queue[-1][-1]) if queue else "no reason given"

@@ -1,0 +1,156 @@
+"""The settings for Claude Code fit the configuration, and show no secret."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claude_bridge.client import environment
+from claude_bridge.client.environment import Setting, as_json, as_shell, base_url, settings
+from claude_bridge.config.schema import Backend, ClientKey, Config, CredentialsPolicy, Model, Route, Server
+from claude_bridge.config.secret import Secret
+
+URL = "http://127.0.0.1:8080"
+read = json.JSONDecoder().decode
+
+
+def configured(credentials: CredentialsPolicy = "forward", api_key: str | None = None, **more: Model) -> Config:
+    """Make a configuration with one backend, the model `glm`, and more models."""
+    secret = None if api_key is None else Secret(api_key)
+    glm = Model(alias="glm", backend="chutes", context_window=131_072, max_output_tokens=16_384)
+    return Config(
+        server=Server(credentials=credentials),
+        backends={"chutes": Backend(name="chutes", api_key=secret)},
+        models={**more, "glm": glm},
+        routes={"default": Route(name="default", models=("glm",))},
+        keys={"alice": ClientKey(name="alice", secret=Secret("alices-secret"))},
+    )
+
+
+def values(found: list[Setting]) -> dict[str, str]:
+    """Give names and values."""
+    return {setting.name: setting.value for setting in found}
+
+
+class SettingsTests:
+    """What Claude Code is told."""
+
+    def test_everything(self) -> None:
+        """A configured model gives address, token, models, sizes and the two switches."""
+        assert values(settings(configured(), URL)) == {
+            "ANTHROPIC_BASE_URL": URL,
+            "ANTHROPIC_AUTH_TOKEN": "YOUR-BACKEND-KEY",
+            "ANTHROPIC_MODEL": "glm@claude-bridge",
+            "ANTHROPIC_DEFAULT_OPUS_MODEL": "glm@claude-bridge",
+            "ANTHROPIC_DEFAULT_SONNET_MODEL": "glm@claude-bridge",
+            "ANTHROPIC_DEFAULT_HAIKU_MODEL": "glm@claude-bridge",
+            "CLAUDE_CODE_MAX_CONTEXT_TOKENS": "131072",
+            "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "16384",
+            "CLAUDE_CODE_GATEWAY_HINT_HEADERS": "1",
+            "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
+        }
+
+    @pytest.mark.parametrize("url", [URL, URL + "/", URL + "/v1", URL + "/v1/"])
+    def test_address_without_version(self, url: str) -> None:
+        """The client adds /v1 itself, so the address never ends in it."""
+        assert settings(configured(), url)[0].value == URL
+
+    def test_nothing_but_the_environment(self) -> None:
+        """Without a configured model the name is left to the reader, and no size is made up."""
+        found = settings(Config(backends={"default": Backend(name="default")}), URL)
+        assert [setting.name for setting in found if not setting.ready] == ["ANTHROPIC_MODEL"]
+        assert not [setting for setting in found if "MAX" in setting.name or "DEFAULT" in setting.name]
+
+    def test_model_called_like_a_family(self) -> None:
+        """An alias that is called like one of the client's families serves that family."""
+        found = values(
+            settings(configured("forward", None, **{"small-Haiku": Model(alias="small-Haiku", backend="chutes")}), URL)
+        )
+        assert found["ANTHROPIC_DEFAULT_HAIKU_MODEL"] == "small-Haiku@claude-bridge"
+        assert found["ANTHROPIC_DEFAULT_OPUS_MODEL"] == "glm@claude-bridge"
+
+    def test_first_model_without_a_route(self) -> None:
+        """Without a default route the first model is the main one."""
+        config = Config(models={"a": Model(alias="a"), "b": Model(alias="b")})
+        assert values(settings(config, URL))["ANTHROPIC_MODEL"] == "a@claude-bridge"
+
+    @pytest.mark.parametrize(
+        ("credentials", "api_key", "token", "said"),
+        [
+            ("none", None, "unused", "asks for no key"),
+            ("keys", "backends-secret", "YOUR-CLIENT-KEY", "[key:alice]"),
+            ("forward", None, "YOUR-BACKEND-KEY", "passed on"),
+            ("forward", "backends-secret", "unused", "has the backend's key"),
+        ],
+    )
+    def test_token(self, credentials: CredentialsPolicy, api_key: str | None, token: str, said: str) -> None:
+        """The token says what kind of key belongs there, and no secret is ever shown."""
+        found = settings(configured(credentials, api_key), URL)
+        assert found[1].value == token
+        assert said in found[1].why
+        assert "secret" not in as_shell(found) + as_json(found)
+
+
+class BaseUrlTests:
+    """The address that a client on this machine uses."""
+
+    @pytest.mark.parametrize(
+        ("listen", "url"),
+        [
+            (("tcp:8080:interface=127.0.0.1",), "http://127.0.0.1:8080"),
+            (("tcp:port=81:interface=10.0.0.1",), "http://10.0.0.1:81"),
+            (("tcp:8080",), "http://127.0.0.1:8080"),
+            (("tcp:8080:interface=0.0.0.0",), "http://127.0.0.1:8080"),
+            ((r"tcp:8080:interface=\:\:1",), "http://[::1]:8080"),
+            (("ssl:8443:interface=localhost",), "https://localhost:8443"),
+            (("unix:/run/bridge.sock", "tcp:8080:interface=127.0.0.1"), "http://127.0.0.1:8080"),
+            (("tcp:0:interface=127.0.0.1",), None),
+            (("unix:/run/bridge.sock",), None),
+            (("systemd:domain=INET:name=http",), None),
+        ],
+    )
+    def test_listener(self, listen: tuple[str, ...], url: str | None) -> None:
+        """The first listener with a fixed TCP port is the address."""
+        assert base_url(Config(server=Server(listen=listen))) == url
+
+
+class RenderingTests:
+    """Text that can be used as it is."""
+
+    def test_json(self) -> None:
+        """The JSON is a settings.json: variables that are ready, and a permission mode that works."""
+        found = read(as_json(settings(Config(), URL)))
+        assert found["permissions"] == {"defaultMode": "acceptEdits"}
+        assert found["env"]["ANTHROPIC_BASE_URL"] == URL
+        assert "ANTHROPIC_MODEL" not in found["env"]
+
+    def test_permission_mode(self) -> None:
+        """The shell text says which permission mode to use, and why."""
+        assert "claude --permission-mode acceptEdits" in as_shell([])
+        assert "auto mode" in environment.PERMISSION_NOTE
+
+    def test_no_other_key(self) -> None:
+        """A key for Anthropic that lies about in the shell is taken out of the way."""
+        script = f'ANTHROPIC_API_KEY=sk-ant-1; set -e; {as_shell([])}printf "%s" "${{ANTHROPIC_API_KEY-unset}}"'
+        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, timeout=10)
+        assert done.stdout == "unset"
+
+    def test_shell_sets_everything(self) -> None:
+        """A shell that reads the text has exactly these variables, whatever is in the values."""
+        found = [
+            Setting(name="A", value="it's $HOME `id` \\", why="a\nfalse # reason"),
+            Setting(name="B", value="x\ny", why="", ready=False),
+        ]
+        script = f'unset B; set -e; {as_shell(found)}printf "%s|" "$A" "${{B-unset}}"'
+        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, timeout=10)
+        assert done.stdout == "it's $HOME `id` \\|unset|"
+
+    @given(st.text(), st.text())
+    def test_comments_stay_comments(self, value: str, why: str) -> None:
+        """Nothing in a reason or in a value that is not ready can become a command."""
+        text = as_shell([Setting(name="A", value=value, why=why, ready=False)])
+        assert [line for line in text.splitlines() if not line.startswith("#")] == ["unset ANTHROPIC_API_KEY"]

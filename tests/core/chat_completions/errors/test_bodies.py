@@ -1,0 +1,233 @@
+"""Every shape of error body gives its code, type and message."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claude_bridge.core.chat_completions.errors.bodies import MOST_MESSAGE, Said, read, read_bytes
+
+
+def decode(data: bytes) -> object:
+    """Decode JSON as the bridge's own decoder does: ValueError for anything else."""
+    decoded: object = json.JSONDecoder().decode(data.decode())
+    return decoded
+
+
+KEYS = [
+    "error",
+    "errors",
+    "detail",
+    "details",
+    "message",
+    "msg",
+    "loc",
+    "code",
+    "type",
+    "status",
+    "metadata",
+    "raw",
+    "param",
+    "retryDelay",
+    "n_ctx",
+    "n_prompt_tokens",
+    "request_id",
+]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(KEYS) | st.text(), inner),
+    max_leaves=20,
+)
+
+
+class ReadTests:
+    """Decoded bodies."""
+
+    @pytest.mark.parametrize(
+        ("body", "said"),
+        [
+            (
+                {
+                    "error": {
+                        "message": "Rate limited",
+                        "type": "requests",
+                        "param": None,
+                        "code": "rate_limit_exceeded",
+                    }
+                },
+                Said(code="rate_limit_exceeded", type="requests", message="Rate limited"),
+            ),
+            (
+                {"error": {"message": "bad", "type": "BadRequestError", "param": None, "code": 400}},
+                Said(code="400", type="BadRequestError", message="bad"),
+            ),
+            ({"error": "model 'x' not found"}, Said(message="model 'x' not found")),
+            (
+                {"object": "error", "message": "too long", "type": "BadRequestError", "param": None, "code": 400},
+                Said(code="400", type="BadRequestError", message="too long"),
+            ),
+            (
+                [{"error": {"code": 429, "message": "Quota", "status": "RESOURCE_EXHAUSTED"}}],
+                Said(code="429", type="RESOURCE_EXHAUSTED", message="Quota"),
+            ),
+            (
+                {"error": {"code": 503, "message": "q", "details": [{"@type": "x"}, {"retryDelay": "26s"}]}},
+                Said(code="503", message="q", retry_after=26),
+            ),
+            ({"detail": "Not Found"}, Said(message="Not Found")),
+            (
+                {
+                    "detail": [
+                        {
+                            "loc": ["body", "messages", 0, "role"],
+                            "msg": "Field required",
+                            "type": "missing",
+                            "input": "p",
+                        },
+                        {"loc": [], "msg": "Value error", "type": "value_error"},
+                    ]
+                },
+                Said(message="body.messages.0.role: Field required; Value error"),
+            ),
+            (
+                {"object": "error", "message": {"detail": [{"loc": ["body", "x"], "msg": "Extra"}]}, "code": None},
+                Said(message="body.x: Extra"),
+            ),
+            ({"detail": {"message": "busy", "code": "E1"}}, Said(code="E1", message="busy")),
+            ({"message": "nope", "code": 1210}, Said(code="1210", message="nope")),
+            ({"errors": [{"message": "first"}, {"message": "second"}]}, Said(message="first")),
+            (
+                {
+                    "type": "error",
+                    "error": {"type": "overloaded_error", "message": "Overloaded"},
+                    "request_id": "req_1",
+                },
+                Said(type="overloaded_error", message="Overloaded", request_id="req_1"),
+            ),
+            (
+                {
+                    "error": {
+                        "code": 400,
+                        "message": "request (9739 tokens) exceeds the available context size (8192 tokens)",
+                        "type": "exceed_context_size_error",
+                        "n_prompt_tokens": 9739,
+                        "n_ctx": 8192,
+                    }
+                },
+                Said(
+                    code="400",
+                    type="exceed_context_size_error",
+                    message="request (9739 tokens) exceeds the available context size (8192 tokens)",
+                    prompt_tokens=9739,
+                    context_window=8192,
+                ),
+            ),
+            (
+                {
+                    "error": {
+                        "message": "Provider returned error",
+                        "code": 400,
+                        "metadata": {
+                            "provider_name": "Z",
+                            "raw": '{"error":{"message":"Prompt exceeds max length","code":"1261"}}',
+                        },
+                    }
+                },
+                Said(code="1261", message="Prompt exceeds max length"),
+            ),
+            (
+                {"error": {"message": "Provider returned error", "code": 502, "metadata": {"raw": "upstream is down"}}},
+                Said(code="502", message="upstream is down"),
+            ),
+            (
+                {"error": {"message": "Provider returned error", "code": 429, "metadata": {"raw": {"detail": "slow"}}}},
+                Said(code="429", message="slow"),
+            ),
+            (
+                {"error": {"message": "flagged", "code": 403, "metadata": {"reasons": ["violence"], "raw": ""}}},
+                Said(code="403", message="flagged"),
+            ),
+            (
+                {"error": {"message": "Param Incorrect", "param": "max_tokens is too large: 9", "code": "400"}},
+                Said(code="400", message="Param Incorrect: max_tokens is too large: 9"),
+            ),
+            ({"error": True, "message": "told outside"}, Said(message="told outside")),
+            ({"error": {"code": True, "n_ctx": True, "n_prompt_tokens": -1}}, Said()),
+            (None, Said()),
+            (5, Said()),
+            ([], Said()),
+            ({}, Said()),
+        ],
+    )
+    def test_shapes(self, body: object, said: Said) -> None:
+        """Each server's shape gives the same few fields."""
+        assert read(body, decode) == said
+
+    def test_user_text_stays_out(self) -> None:
+        """What the user wrote, which pydantic quotes, is not part of the message."""
+        body = {"detail": [{"loc": ["body"], "msg": "bad", "input": "my diary", "ctx": {"x": "my diary"}}]}
+        assert "diary" not in read(body, decode).message
+
+    def test_long_message(self) -> None:
+        """A message of a megabyte is cut, between words."""
+        said = read({"error": {"message": "word " * 200_000}}, decode)
+        assert len(said.message) <= MOST_MESSAGE + 2
+        assert said.message.endswith("word …")
+
+    def test_nested_without_end(self) -> None:
+        """An error inside an error inside an error is not followed forever."""
+        body: Any = {"message": "core"}
+        for _ in range(500):
+            body = {"error": body}
+        assert read(body, decode) == Said()
+
+    @given(JSON)
+    def test_any_value(self, value: object) -> None:
+        """No JSON value makes it fail, alone or as an error or a packed cause."""
+        read(value, decode)
+        read({"error": value}, decode)
+        read({"error": {"metadata": {"raw": value}, "message": value}}, decode)
+
+
+class ReadBytesTests:
+    """Raw bodies."""
+
+    @pytest.mark.parametrize(
+        ("body", "message"),
+        [
+            (b'{"error": "x"}', "x"),
+            (b"Bad Gateway\r\n", "Bad Gateway"),
+            (
+                (
+                    b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title><style>p {color: red}</style>"
+                    b"<script>alert(1)</script></head>\n<body><h1>502</h1><hr>nginx</body></html>"
+                ),
+                "502 Bad Gateway 502 nginx",
+            ),
+            (b"", ""),
+            (b'"just a string"', "just a string"),
+            (b"\xff\xfe", "\ufffd\ufffd"),
+            (b"a\x00b\x1b[31m\x7fc", "a b [31m c"),
+            (b"if a < b then", "if a < b then"),
+        ],
+    )
+    def test_bodies(self, body: bytes, message: str) -> None:
+        """JSON, text and HTML give one clean line."""
+        assert read_bytes(body, decode).message == message
+
+    def test_long_page(self) -> None:
+        """Of a long page the first 200 characters are kept, ending with a whole word."""
+        message = read_bytes(b"<html><p>" + b"word " * 10_000, decode).message
+        assert 190 <= len(message) <= 202
+        assert message.endswith("word …")
+
+    @given(st.binary())
+    def test_any_bytes(self, body: bytes) -> None:
+        """No bytes make it fail, and what is given is one printable line."""
+        message = read_bytes(body, decode).message
+        assert "\n" not in message
+        assert "\x00" not in message

@@ -1,0 +1,210 @@
+"""Tests for `claude_bridge.core.chat_completions.reasoning`.
+
+How much a client wants a model to think, and how it is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claude_bridge.core.chat_completions import reasoning
+from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions.traits import Level, ReasoningControl
+from tests.core.asking import asked, user
+from tests.core.asking import sent as sent_to
+
+LEVELS = [
+    ({}, None),
+    ({"thinking": None, "output_config": None}, None),
+    ({"thinking": {"type": "disabled"}}, "none"),
+    ({"thinking": {"type": "disabled"}, "output_config": {"effort": "max"}}, "none"),
+    ({"thinking": {"type": "between_tools"}}, "none"),
+    ({"thinking": {"type": "adaptive", "display": "updates"}}, "medium"),
+    ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "low"),
+    ({"thinking": {"type": "enabled", "budget_tokens": 2047}}, "low"),
+    ({"thinking": {"type": "enabled", "budget_tokens": 2048}}, "medium"),
+    ({"thinking": {"type": "enabled", "budget_tokens": 8192}}, "high"),
+    ({"thinking": {"type": "enabled", "budget_tokens": 24575}}, "high"),
+    ({"thinking": {"type": "enabled", "budget_tokens": 31999}}, "xhigh"),
+    ({"thinking": {"type": "enabled", "budget_tokens": None}}, "medium"),
+    ({"thinking": {"type": "novel"}}, "medium"),
+    *[({"output_config": {"effort": effort}}, effort) for effort in ("low", "medium", "high", "xhigh", "max")],
+    ({"output_config": {"effort": "high"}, "thinking": {"type": "enabled", "budget_tokens": 1024}}, "high"),
+    ({"output_config": {"effort": "novel"}}, None),
+    ({"output_config": {"effort": None, "task_budget": {"type": "tokens", "total": 5}}}, None),
+]
+
+
+class LevelTests:
+    """The level that a request asks for."""
+
+    @pytest.mark.parametrize(("fields", "expected"), LEVELS)
+    def test_level(self, fields: dict[str, Any], expected: str | None) -> None:
+        """The effort decides, else the thinking budget; thinking switched off is off."""
+        assert reasoning.level(asked(user("hi"), **fields)) == expected
+
+    @pytest.mark.parametrize(
+        ("kind", "expected"),
+        [("enabled", True), ("adaptive", True), ("between_tools", True), ("disabled", False), ("novel", False)],
+    )
+    def test_wanted(self, kind: str, expected: bool) -> None:
+        """Thinking is shown to a client that asked for it in any form."""
+        assert reasoning.wanted(asked(user("hi"), thinking={"type": kind}).thinking) is expected
+        assert not reasoning.wanted(None)
+
+
+BUDGETS = [
+    ({}, None),
+    ({"thinking": {"type": "enabled", "budget_tokens": 5000}}, 5000),
+    ({"thinking": {"type": "adaptive"}}, None),
+    ({"thinking": {"type": "disabled", "budget_tokens": 5000}}, None),
+    ({"thinking": {"type": "between_tools", "budget_tokens": 5000}}, None),
+    ({"thinking": {"type": "enabled", "budget_tokens": 5000}, "output_config": {"effort": "low"}}, None),
+    ({"thinking": {"type": "enabled", "budget_tokens": 5000}, "output_config": {"effort": "novel"}}, 5000),
+]
+
+
+class BudgetTests:
+    """The client's own budget."""
+
+    @pytest.mark.parametrize(("fields", "expected"), BUDGETS)
+    def test_budget(self, fields: dict[str, Any], expected: int | None) -> None:
+        """A client's budget counts where it decides the level, not beside an effort or with thinking switched off."""
+        assert reasoning.budget(asked(user("hi"), **fields)) == expected
+
+
+DEEPSEEK: tuple[Level, ...] = ("low", "high", "max")
+MISTRAL: tuple[Level, ...] = ("none", "high")
+
+
+class NearestTests:
+    """Levels of servers that have fewer."""
+
+    @pytest.mark.parametrize(
+        ("levels", "wanted", "expected"),
+        [
+            (get_args(Level), "medium", "medium"),
+            (DEEPSEEK, "low", "low"),
+            (DEEPSEEK, "medium", "high"),
+            (DEEPSEEK, "xhigh", "max"),
+            (DEEPSEEK, "none", "low"),
+            (MISTRAL, "none", "none"),
+            (MISTRAL, "low", "high"),
+            (MISTRAL, "max", "high"),
+            (("high", "low"), "medium", "high"),
+            ((), "high", None),
+        ],
+    )
+    def test_nearest(self, levels: tuple[Level, ...], wanted: Level, expected: Level | None) -> None:
+        """The nearest level at or above the wanted one is taken, else the highest; none may not be there to take."""
+        assert reasoning.nearest(wanted, levels) == expected
+
+    @given(wanted=st.sampled_from(get_args(Level)), levels=st.lists(st.sampled_from(get_args(Level)), min_size=1))
+    def test_never_below_what_is_there(self, wanted: Level, levels: list[Level]) -> None:
+        """A server gets one of its own words, and none only if the client wants that or nothing else is there."""
+        found = reasoning.nearest(wanted, levels)
+        assert found in levels
+        assert found != "none" or wanted == "none" or set(levels) == {"none"}
+
+    def test_steps_agree(self) -> None:
+        """The budget of a level is read as that level again."""
+        for level, tokens in reasoning.TOKENS.items():
+            if level in {"low", "medium", "high", "xhigh"}:
+                asked_ = asked(user("hi"), thinking={"type": "enabled", "budget_tokens": tokens})
+                assert reasoning.level(asked_) == level
+
+
+CONTROLS: list[tuple[ReasoningControl, str | None, dict[str, Any]]] = [
+    ("none", "high", {}),
+    ("none", "off", {}),
+    *[(how, None, {}) for how in get_args(ReasoningControl)],
+    ("effort", "high", {"reasoning_effort": "high"}),
+    ("effort", "off", {"reasoning_effort": "none"}),
+    ("thinking_type", "high", {"thinking": {"type": "enabled"}}),
+    ("thinking_type", "off", {"thinking": {"type": "disabled"}}),
+    ("thinking_effort", "high", {"thinking": {"type": "enabled"}, "reasoning_effort": "high"}),
+    ("thinking_effort", "off", {"thinking": {"type": "disabled"}}),
+    ("thinking_budget", "high", {"thinking": {"type": "enabled", "budget_tokens": 16384}}),
+    ("thinking_budget", "own", {"thinking": {"type": "enabled", "budget_tokens": 3000}}),
+    ("thinking_budget", "off", {"thinking": {"type": "disabled"}}),
+    ("enable_thinking", "high", {"chat_template_kwargs": {"enable_thinking": True}}),
+    ("enable_thinking", "off", {"chat_template_kwargs": {"enable_thinking": False}}),
+    ("template_thinking", "high", {"chat_template_kwargs": {"thinking": True}}),
+    ("template_thinking", "off", {"chat_template_kwargs": {"thinking": False}}),
+    ("template_budget", "low", {"chat_template_kwargs": {"enable_thinking": True}, "thinking_budget_tokens": 1024}),
+    ("template_budget", "off", {"chat_template_kwargs": {"enable_thinking": False}}),
+    ("top_level", "own", {"enable_thinking": True, "thinking_budget": 3000}),
+    ("top_level", "off", {"enable_thinking": False}),
+    ("reasoning", "high", {"reasoning": {"effort": "high"}}),
+    ("reasoning", "own", {"reasoning": {"max_tokens": 3000}}),
+    ("reasoning", "off", {"reasoning": {"enabled": False}}),
+]
+WITH_BUDGET: tuple[ReasoningControl, ...] = ("thinking_budget", "template_budget", "top_level", "reasoning")
+PLAIN = {"model", "stream", "stream_options", "max_tokens", "messages"}
+FIELDS: dict[str, dict[str, Any]] = {
+    "off": {"thinking": {"type": "disabled"}},
+    "own": {"thinking": {"type": "enabled", "budget_tokens": 3000}},
+}
+
+
+class ControlTests:
+    """How the backend is asked."""
+
+    @pytest.mark.parametrize(("how", "wish", "expected"), CONTROLS)
+    def test_control(self, how: ReasoningControl, wish: str | None, expected: dict[str, Any]) -> None:
+        """The level is asked for in the configured way alone; a request that says nothing asks for nothing."""
+        fields = {} if wish is None else FIELDS.get(wish, {"output_config": {"effort": wish}})
+        sent = sent_to(user("hi"), target=Target(model="m", reasoning_control=how), **fields)
+        assert {key: value for key, value in sent.items() if key not in PLAIN} == expected
+
+    @pytest.mark.parametrize(
+        ("how", "wish", "expected"),
+        [
+            ("effort", "off", {"reasoning_effort": "low"}),
+            ("effort", "medium", {"reasoning_effort": "high"}),
+            ("thinking_effort", "off", {"thinking": {"type": "disabled"}}),
+            ("thinking_effort", "xhigh", {"thinking": {"type": "enabled"}, "reasoning_effort": "max"}),
+            ("reasoning", "off", {"reasoning": {"effort": "low"}}),
+        ],
+    )
+    def test_levels(self, how: ReasoningControl, wish: str, expected: dict[str, Any]) -> None:
+        """A server gets its own words; one that can only be told an effort, and has no none, gets its lowest."""
+        fields = FIELDS.get(wish, {"output_config": {"effort": wish}})
+        target = Target(model="m", reasoning_control=how, reasoning_levels=DEEPSEEK)
+        sent = sent_to(user("hi"), target=target, **fields)
+        assert {key: value for key, value in sent.items() if key not in PLAIN} == expected
+
+    @given(how=st.sampled_from(WITH_BUDGET), budget=st.integers(1, 10**6), limit=st.integers(2, 10**6))
+    def test_budget_leaves_an_answer(self, how: ReasoningControl, budget: int, limit: int) -> None:
+        """However much a client wants to think, the budget stays below what the whole answer may have."""
+        sent = sent_to(
+            user("hi"),
+            target=Target(model="m", reasoning_control=how),
+            max_tokens=limit,
+            thinking={"type": "enabled", "budget_tokens": budget},
+        )
+        found = [value for key, value in _leaves(sent) if key in BUDGET_FIELDS]
+        assert len(found) == 1
+        assert 1 <= found[0] < limit
+
+    def test_effort_is_never_beside_thinking_switched_off(self) -> None:
+        """No way of asking contradicts itself: some servers answer that with a 400."""
+        for how in get_args(ReasoningControl):
+            sent = sent_to(user("hi"), target=Target(model="m", reasoning_control=how), **FIELDS["off"])
+            assert sent.get("reasoning_effort") in {None, "none"}
+            assert "thinking_budget" not in sent
+            assert "budget_tokens" not in sent.get("thinking", {})
+
+
+BUDGET_FIELDS = {"budget_tokens", "thinking_budget_tokens", "thinking_budget"} | {"reasoning.max_tokens"}
+
+
+def _leaves(sent: Any) -> list[tuple[str, Any]]:
+    """Give the fields of a request, and those of the objects that ask for thinking."""
+    inner = [("reasoning.max_tokens" if key == "max_tokens" else key, value)
+             for name in ("thinking", "reasoning") for key, value in sent.get(name, {}).items()]  # fmt: skip
+    return [*sent.items(), *inner]

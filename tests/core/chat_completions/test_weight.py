@@ -1,0 +1,61 @@
+"""Tests for `claude_bridge.core.chat_completions.weight`."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from claude_bridge.core.chat_completions.weight import MOST_VALUES, SMALL, too_much
+
+
+class TooMuchTests:
+    """What is in a piece of JSON is known before it is read."""
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            {"a": ",[{" * 200_000},
+            {"a": '"' * 200_000 + ",[{" * 200_000},
+            {"a": '\\"' * 100_000 + "," * 200_000 + "\\"},
+            [{"a": '{"b": [1, 2, 3]}' * 100_000}] * 2,
+            list(range(MOST_VALUES - 10)),
+            ["x" * 10] * (MOST_VALUES - 10),
+            {"a": "x" * 10_000_000},
+            ["," * 10] * 40_000,
+        ],
+        ids=["text", "quotes", "backslashes", "JSON in a text", "numbers", "strings", "long", "commas"],
+    )
+    def test_little(self, value: object) -> None:
+        """Text is no values, whatever it looks like."""
+        assert not too_much(json.dumps(value).encode())
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"[" + b"{}," * MOST_VALUES + b"1]",
+            b"[" + b'"",' * MOST_VALUES + b"1]",
+            b"[" * (MOST_VALUES + 1),
+            b'{"a":' * (MOST_VALUES + 1),
+            b'{"a":["x\\\\",' + b'"\\",",' * MOST_VALUES + b"1]}",
+            b"[" + b",".join(b"%d" % n for n in range(MOST_VALUES + 10)) + b"]",
+        ],
+        ids=["objects", "strings", "levels", "keys", "escapes", "numbers"],
+    )
+    def test_much(self, data: bytes) -> None:
+        """More values than are read in one turn are told as such."""
+        assert too_much(data)
+
+    def test_small(self) -> None:
+        """A small piece is not looked at: it cannot hold many."""
+        assert SMALL < MOST_VALUES
+        assert not too_much(b"," * SMALL)
+
+    @pytest.mark.parametrize("piece", [b",", b'"', b'"",', b'\\"', b"\\\\", b"{}", b"x"])
+    def test_cheap(self, piece: bytes) -> None:
+        """The look itself costs next to nothing, whatever it looks at."""
+        data = piece * (4 * 1024 * 1024 // len(piece))
+        begun = time.thread_time()
+        too_much(data)
+        assert time.thread_time() - begun < 1

@@ -1,0 +1,140 @@
+"""Tests for `claude_bridge.core.chat_completions.tool_parsers.cursor`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claude_bridge.core.chat_completions.tool_parsers.cursor import MAX_GAP, MAX_HEADER, Cursor, Mismatch, Steps
+from tests.core.strategies import JSON, cut, cuts, in_steps
+
+Reading = Callable[[Cursor], Steps[Any]]
+
+
+def read(reading: Reading, pieces: list[str]) -> tuple[object, str, bool]:
+    """Read from pieces and the end of the text; give the result, what is left, and whether it needed the end."""
+    cursor = Cursor("")
+    steps = reading(cursor)
+    waiting = list(pieces)
+    while True:
+        try:
+            while next(steps) is not None:
+                raise AssertionError
+        except StopIteration as stop:
+            return stop.value, cursor.rest + "".join(waiting), cursor.ended
+        except Mismatch:
+            return Mismatch, cursor.rest + "".join(waiting), cursor.ended
+        if waiting:
+            cursor.feed(waiting.pop(0))
+        else:
+            cursor.ended = True
+
+
+def everyhow(reading: Reading, text: str) -> tuple[object, str]:
+    """Read from text whole and in single characters, which must come to the same."""
+    whole = read(reading, [text])[:2]
+    assert read(reading, in_steps(text, 1))[:2] == whole
+    return whole
+
+
+class CursorTests:
+    """What can be asked of text that comes in pieces."""
+
+    def test_take(self) -> None:
+        """One of several options is consumed as soon as it is there, and nothing if none of them can come."""
+        assert everyhow(lambda cursor: cursor.take("<a>", "<ab>"), "<ab>c") == ("<ab>", "c")
+        assert everyhow(lambda cursor: cursor.take("<a>", "<ab>"), "<b>") == ("", "<b>")
+        assert everyhow(lambda cursor: cursor.take("<a>"), "<a") == ("", "<a")
+        assert read(lambda cursor: cursor.take("<a>"), ["<", "a>", "b"]) == ("<a>", "b", False)
+        assert read(lambda cursor: cursor.take("<a>"), ["<", "b", "b"]) == ("", "<bb", False)
+
+    def test_peek(self) -> None:
+        """The next character can be looked at, as soon as there is one."""
+        assert everyhow(lambda cursor: cursor.peek(), "ab") == ("a", "ab")
+        assert everyhow(lambda cursor: cursor.peek(), "") == ("", "")
+
+    def test_demand(self) -> None:
+        """What must come and does not is a mismatch, which consumes nothing."""
+        assert everyhow(lambda cursor: cursor.demand("<a>"), "<b>") == (Mismatch, "<b>")
+
+    def test_followed(self) -> None:
+        """Looking ahead consumes nothing, and looks through no more white space than a template writes."""
+        assert everyhow(lambda cursor: cursor.followed("<a>"), " \n<a>") == (True, " \n<a>")
+        assert everyhow(lambda cursor: cursor.followed("<a>"), " x") == (False, " x")
+        assert everyhow(lambda cursor: cursor.followed("<a>"), " <a") == (False, " <a")
+        most = " " * MAX_GAP
+        assert everyhow(lambda cursor: cursor.followed("<a>"), most + "<a>") == (True, most + "<a>")
+        assert everyhow(lambda cursor: cursor.followed("<a>"), most + " <a>") == (False, most + " <a>")
+
+    def test_closed(self) -> None:
+        """A closing marker may be cut or missing at the end of the answer, nowhere else."""
+        assert everyhow(lambda cursor: cursor.closed("</a>"), " </a> x") == (True, " x")
+        assert everyhow(lambda cursor: cursor.closed("</a>"), " </") == (True, "")
+        assert everyhow(lambda cursor: cursor.closed("</a>"), " ") == (True, "")
+        assert everyhow(lambda cursor: cursor.closed("</a>"), " x") == (False, "x")
+
+    def test_word(self) -> None:
+        """A word ends at the first character that cannot be part of a name; too long a one is none."""
+        assert everyhow(lambda cursor: cursor.word(), "functions.f:0<") == ("functions.f:0", "<")
+        assert everyhow(lambda cursor: cursor.word(), "f") == ("f", "")
+        assert everyhow(lambda cursor: cursor.word(), " f") == ("", " f")
+        most = "x" * (MAX_HEADER - 1)
+        assert everyhow(lambda cursor: cursor.word(), most + " ") == (most, " ")
+        assert everyhow(lambda cursor: cursor.word(), most + "xx ") == (Mismatch, most + "xx ")
+
+    def test_header(self) -> None:
+        """A name in a tag is short and on one line."""
+        assert everyhow(lambda cursor: cursor.header('">'), 'a b">c') == ("a b", "c")
+        assert everyhow(lambda cursor: cursor.header(">"), "\n a\n>c") == ("a", "c")
+        assert everyhow(lambda cursor: cursor.header(">"), "a\nb>c") == (Mismatch, "c")
+        assert everyhow(lambda cursor: cursor.header(">"), "ab") == (Mismatch, "ab")
+        most = "x" * MAX_HEADER
+        assert everyhow(lambda cursor: cursor.header("|>"), most + "|>") == (most, "")
+        assert everyhow(lambda cursor: cursor.header("|>"), most + "x|>") == (Mismatch, most + "x|>")
+
+    def test_value(self) -> None:
+        """A value ends at the closing tag that is followed by what must follow, and not at one inside it."""
+        assert everyhow(lambda cursor: cursor.value("</v>", "<v>", "</f>"), "a</v> b</</v>\n</f>") == (
+            "a</v> b</",
+            "\n</f>",
+        )
+        assert everyhow(lambda cursor: cursor.value("</v>", "</f>"), "a</v></v>x") == (Mismatch, "")
+
+    def test_rest(self) -> None:
+        """All that is left is given at the end, unless it is too much."""
+        assert everyhow(lambda cursor: cursor.rest_within(3), "abc") == ("abc", "")
+        assert everyhow(lambda cursor: cursor.rest_within(3), "abcde") == (Mismatch, "de")
+
+    @given(st.dictionaries(st.text(max_size=3), JSON, max_size=3), st.booleans(), st.text(max_size=5), st.data())
+    def test_json(self, value: dict[str, Any], listed: bool, behind: str, data: st.DataObject) -> None:
+        """An object or an array is found whole, whatever its strings hold and wherever it is cut."""
+        text = json.dumps([value, value] if listed else value, ensure_ascii=data.draw(st.booleans()))
+        whole = text + behind
+        assert read(lambda cursor: cursor.json(), cut(whole, data.draw(cuts(len(whole)))))[:2] == (text, behind)
+
+    @pytest.mark.parametrize("text", ['{"a": "\\', '{"a": "\\"}', '{"a": {}', "[{}"])
+    def test_json_cut(self, text: str) -> None:
+        """One that does not end is none, and all of it was looked at."""
+        assert everyhow(lambda cursor: cursor.json(), text) == (Mismatch, "")
+
+    @pytest.mark.parametrize(("text", "rest"), [("{ a}", "a}"), ("[1]", "1]"), ("x", "x"), ("", ""), ("{", "")])
+    def test_json_implausible(self, text: str, rest: str) -> None:
+        """A bracket with prose behind it is given up at once."""
+        assert everyhow(lambda cursor: cursor.json(), text) == (Mismatch, rest)
+
+    def test_give_back(self) -> None:
+        """What was consumed since the last call can be had again as it was written."""
+        cursor = Cursor("<a>")
+        cursor.feed("b <c")
+        assert cursor.held == 7
+        assert next(cursor.take("b "), "done") == "done"
+        assert (cursor.give_back(), cursor.rest, cursor.held) == ("<a>b ", "<c", 2)
+        cursor.feed(">d")
+        assert next(cursor.take("<c>"), "done") == "done"
+        cursor.drop()
+        assert (cursor.give_back(), cursor.rest, cursor.held) == ("", "d", 1)

@@ -1,0 +1,88 @@
+"""Tests for `claude_bridge.core.messages_api.conversation_reader`."""
+
+from __future__ import annotations
+
+import pytest
+
+from claude_bridge.core.chat_completions import translation
+from claude_bridge.core.chat_completions.openai_types import ImagePart, TextPart
+from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.messages_api.anthropic_types import InputMessage
+from claude_bridge.core.messages_api.conversation_reader import STEP, Reading, reading_of, with_more
+from claude_bridge.core.wire import WireError
+from tests.core.asking import IMAGE, asked, assistant, body, refusal, result, text, use, user
+
+
+def texts(reading: Reading) -> list[list[str]]:
+    """Return the texts of each message."""
+    return [[piece.text for piece in pieces if isinstance(piece, TextPart)] for _, pieces in reading.entries]
+
+
+class ReadingTests:
+    """Messages that are read once, a part at a time."""
+
+    def test_in_steps(self) -> None:
+        """A long conversation takes several steps, also where it is one long message, and loses nothing."""
+        long = [text(str(number)) for number in range(2 * STEP + 1)]
+        reading = reading_of(asked(user(*long), assistant("b"), user("c")))
+        steps = 1
+        while not reading.step():
+            steps += 1
+
+        assert steps > 2
+        assert texts(reading) == [[block["text"] for block in long], ["b"], ["c"]]
+        assert reading.count == len(long)
+
+    def test_many_short_messages(self) -> None:
+        """Many messages are cut into steps as many blocks are."""
+        reading = reading_of(asked(*[user("a"), assistant("b")] * STEP))
+
+        assert not reading.step()
+        assert len(reading.whole().entries) == 2 * STEP
+
+    def test_once(self) -> None:
+        """Everybody who asks gets the same reading, and the bytes that it was made of are let go of."""
+        whole = asked(user(text("a"), IMAGE))
+        reading = reading_of(whole)
+
+        assert reading_of(whole) is reading.whole()
+        assert [message.content for message in whole.messages] == [""]
+        assert (
+            translation.translate(whole, Target(model="m")).body == translation.translate(whole, Target(model="m")).body
+        )
+
+    def test_path_in_a_later_part(self) -> None:
+        """What is malformed far behind in a long message is named by its true place."""
+        blocks = [*[text("a")] * (STEP + 5), {"type": "text"}]
+        assert refusal(user(*blocks)) == f"messages.0.content.{STEP + 5}.text: Field required"
+
+    def test_role(self) -> None:
+        """A role that nobody knows is named."""
+        with pytest.raises(WireError, match=r"^messages\.1\.role: "):
+            reading_of(asked(user("a"), {"role": "tool", "content": "b"})).whole()
+
+    def test_media(self) -> None:
+        """Pictures are found inside results as well; those of an assistant are none that a model could be given."""
+        reading = reading_of(asked(user(IMAGE), assistant(IMAGE, use("t")), user(result("t", [IMAGE])))).whole()
+
+        assert [type(part) for part in reading.media] == [ImagePart, ImagePart]
+
+    def test_marked(self) -> None:
+        """A client that marks prefixes to be cached does so anywhere in its request, but not in a text."""
+        assert reading_of(asked(user(text("a", cache_control={"type": "ephemeral"})))).marked
+        assert not reading_of(asked(user('say "cache_control"'))).marked
+
+    def test_with_more(self) -> None:
+        """A longer conversation begins with what was read already, and leaves the shorter one as it is."""
+        whole = asked(user("a"), assistant({"type": "tool_addition", "tool": {"name": "x"}}))
+        longer = with_more(whole, [InputMessage("user", "b")])
+        longest = with_more(longer, [InputMessage("assistant", "c")])
+
+        assert [len(reading_of(each).whole().entries) for each in (whole, longer, longest)] == [2, 3, 4]
+        assert texts(reading_of(longest))[2:] == [["b"], ["c"]]
+        assert reading_of(longest).loaded == reading_of(whole).loaded == {"x"}
+        assert (len(whole.messages), len(longer.messages)) == (2, 3)
+
+    def test_decode_prepares(self) -> None:
+        """A request is decoded with its bounds; nothing is read before somebody asks."""
+        assert reading_of(translation.decode(body(user("a")))).entries == []

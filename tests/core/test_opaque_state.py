@@ -1,0 +1,89 @@
+"""Tests for `claude_bridge.core.opaque_state`: a backend's state on its way through the client."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claude_bridge.core import wire
+from claude_bridge.core.opaque_state import DEEPEST, LARGEST, PREFIX, Carried, pack, unpack
+from tests.core.strategies import JSON, TEXT
+
+
+def packed(raw: bytes) -> str:
+    """Give a carrier of these bytes, whatever they are."""
+    return PREFIX + urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def nested(levels: int) -> Any:
+    """Give lists in lists, so many of them."""
+    value: list[Any] = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
+
+
+class RoundTripTests:
+    """There and back."""
+
+    @given(TEXT, TEXT, JSON)
+    def test_any_state(self, dialect: str, model: str, state: object) -> None:
+        """Any JSON comes back as it was, with who gave it, in characters that every client returns unchanged."""
+        text = pack(Carried(dialect, model, state))
+        assert text.isascii()
+        assert text.isprintable()
+        assert unpack(text) == Carried(dialect, model, state)
+
+    def test_large(self) -> None:
+        """A state that is too large does not travel at all, rather than half."""
+        assert pack(Carried("d", "m", "x" * LARGEST)) == ""
+        assert unpack(packed(wire.encode({"d": "d", "m": "m", "x": "x" * LARGEST}))) is None
+
+    def test_deep(self) -> None:
+        """Nor does one that could not be written again inside a request."""
+        assert unpack(pack(Carried("d", "m", nested(DEEPEST)))) is not None
+        assert pack(Carried("d", "m", nested(DEEPEST + 1))) == ""
+        assert unpack(packed(b'{"d":"d","m":"m","x":' + b"[" * 900 + b"]" * 900 + b"}")) is None
+
+
+class ForeignTests:
+    """Whatever else stands in such a place."""
+
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            b"",
+            b"null",
+            b"[]",
+            b"{}",
+            b'{"d":"d"}',
+            b'{"d":5,"m":"m"}',
+            b'{"d":"d","m":null}',
+            b"\xff",
+            b'{"d":"d","m":"m","x":1e999}',
+            b"[" * 100_000,
+        ],
+    )
+    def test_no_carrier(self, raw: bytes) -> None:
+        """What does not hold what it should is no carrier."""
+        assert unpack(packed(raw)) is None
+
+    @pytest.mark.parametrize("text", ["", "cb1", "cb1.", "cb2.abc", "EqQBCkgIBBABGAIiQL8", "cb1.\u00e9", "cb1.\ud800"])
+    def test_other_texts(self, text: str) -> None:
+        """Anthropic's own signatures and broken text are no carriers."""
+        assert unpack(text) is None
+
+    @given(st.text(max_size=40), st.binary(max_size=40))
+    def test_any_text(self, text: str, raw: bytes) -> None:
+        """Nothing that a client can send does any harm."""
+        for one in (text, PREFIX + text, packed(raw)):
+            assert isinstance(unpack(one), Carried | None)
+
+    @given(JSON)
+    def test_any_json(self, value: object) -> None:
+        """Nor does any JSON."""
+        assert isinstance(unpack(packed(wire.encode(value))), Carried | None)

@@ -1,0 +1,78 @@
+"""Promises of a request's books."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from attrs import define
+
+from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.events import Usage
+from claude_bridge.core.messages_api.request_info import Facts
+from claude_bridge.services.accounting.recorder import Books
+from claude_bridge.services.exchange.attempt import Attempt
+from claude_bridge.services.exchange.resolver import Choice
+from claude_bridge.testing.fakes import FakeDownstream, KeptRecords
+from tests.services.exchange.stage import configured
+
+FACTS = Facts(model="m", session="s", agent="a", kind="main", streamed=True, body_bytes=80)
+
+
+@define
+class Tried:
+    """What the books look at in an attempt."""
+
+    status: int | None = 200
+    first_event: float | None = None
+
+
+def choice() -> Choice:
+    """Make a choice."""
+    backend = configured("[backend:box]\nurl = http://box/v1\n").backends["box"]
+    return Choice(backend=backend, target=Target(model="glm"), shown="m")
+
+
+class BooksTests:
+    """Times and outcomes."""
+
+    def test_times_are_measured_from_their_beginnings(self) -> None:
+        """Attempts and request have each their own begin, length and time to the first event."""
+        now: list[float] = [100.0]
+        kept = KeptRecords()
+        books = Books(
+            records=kept,
+            request_id="r",
+            seconds=lambda: now[0],
+            unix_time=lambda: 1e9 + now[0],
+            client="alice",
+            peer="10.0.0.7",
+        )
+        now[0] = 103.0
+        books.attempt_started()
+        now[0] = 110.0
+        tried: Any = Tried(first_event=105.0)
+        books.attempt_ended(cast(Attempt, tried), choice(), "client", "ok", Usage(3, 4))
+        downstream = FakeDownstream(status=200, first_byte=106.0)
+        now[0] = 111.0
+        books.request_ended(FACTS, downstream, "ok")
+        (attempt,), (request,) = kept.attempts, kept.requests
+        assert (attempt.started, attempt.seconds, attempt.first_event_seconds) == (1e9 + 103, 7.0, 2.0)
+        assert (attempt.backend, attempt.model, attempt.credential) == ("box", "glm", "client")
+        assert (request.started, request.seconds, request.first_byte_seconds) == (1e9 + 100, 11.0, 6.0)
+        assert (request.client, request.peer, request.session, request.attempts) == (
+            "alice",
+            "10.0.0.7",
+            "s",
+            (attempt,),
+        )
+
+    def test_nothing_came(self) -> None:
+        """Where nothing came there is no time of its coming."""
+        kept = KeptRecords()
+        books = Books(records=kept, request_id="r", seconds=lambda: 1.0, unix_time=lambda: 1.0)
+        books.attempt_started()
+        tried: Any = Tried(status=None)
+        books.attempt_ended(cast(Attempt, tried), choice(), "none", "upstream_unreachable", None)
+        books.request_ended(FACTS, FakeDownstream(), "upstream_unreachable", "no connection")
+        assert kept.requests[0].attempts[0].first_event_seconds is None
+        assert (kept.requests[0].first_byte_seconds, kept.requests[0].reason) == (None, "no connection")

@@ -1,0 +1,207 @@
+"""A dispatcher among fakes: the test plays backend and client."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from claude_bridge.config.load import parse
+from claude_bridge.config.schema import Backend, Config
+from claude_bridge.config.secret import Secret
+from claude_bridge.core.chat_completions import translation as messages
+from claude_bridge.core.messages_api.request_info import facts
+from claude_bridge.core.redaction import Redactor
+from claude_bridge.services.exchange.admission import Dispatcher
+from claude_bridge.services.exchange.catalogue import Catalogue
+from claude_bridge.services.exchange.count_tokens import PromptCounts
+from claude_bridge.services.exchange.exchange import Run, Services
+from claude_bridge.services.exchange.hints import Hints
+from claude_bridge.services.exchange.resolver import Planner
+from claude_bridge.services.interfaces import ModelInfo, ModelLists
+from claude_bridge.services.knowledge.dialect_detection import Detection
+from claude_bridge.services.knowledge.profiles import Learned
+from claude_bridge.services.knowledge.window_warnings import WindowWarnings
+from claude_bridge.services.pace import Pace
+from claude_bridge.testing.chat import chat_stream, chunk, events
+from claude_bridge.testing.fakes import (
+    FakeCall,
+    FakeDownstream,
+    FakeUpstreamClient,
+    FixedCounters,
+    FixedLists,
+    FixedSignposts,
+    HeldDocuments,
+    HeldSearch,
+    KeptRecords,
+    NotedBreaker,
+)
+
+ONE = """
+[server]
+credentials = none
+
+[backend:box]
+url = http://box:8000/v1
+
+[model:glm]
+backend = box
+name = zai/GLM
+context_window = 100000
+
+[route:default]
+models = glm
+"""
+
+DOCUMENT = {
+    "type": "document",
+    "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="},
+    "title": "Report",
+}
+
+HELLO = chat_stream(text="Hello there")
+EMPTY = events([chunk({"role": "assistant", "content": ""}), chunk({}, finish="stop")])
+
+
+def configured(text: str) -> Config:
+    """Read a configuration; nothing of this machine's environment is in it."""
+    return parse(text, {}, lambda path: path.encode())
+
+
+def models(*names: str) -> tuple[ModelInfo, ...]:
+    """Make a backend's list."""
+    return tuple(ModelInfo(id=name) for name in names)
+
+
+def asking(**more: Any) -> dict[str, Any]:
+    """Make the fields of a small request."""
+    return {"model": "glm", "max_tokens": 8000, "stream": True, "messages": [{"role": "user", "content": "hi"}]} | more
+
+
+def refusal(message: str, **more: Any) -> bytes:
+    """Make the body of an OpenAI error."""
+    return json.dumps({"error": {"message": message, "type": "invalid_request_error", "code": None, **more}}).encode()
+
+
+@define
+class HangingLists:
+    """Lists that never come.
+
+    :ivar asked: the backends that were asked, in order.
+    """
+
+    asked: list[str] = field(factory=list)
+
+    def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:  # noqa: ARG002 - as the seam
+        """Never answer."""
+        self.asked.append(backend.name)
+        return Deferred()
+
+    def renewed(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
+        """Never answer."""
+        return self.fetch(backend, credential)
+
+    def known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:  # noqa: ARG002 - as the seam
+        """Know nothing."""
+        return ()
+
+
+class BrokenLists(HangingLists):
+    """Lists with a bug."""
+
+    def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
+        """Fail."""
+        del backend, credential
+        raise RuntimeError("secret detail")
+
+
+@define
+class Stage:
+    """Everything that a run needs, each part within the test's reach."""
+
+    config: Config = field(factory=lambda: configured(ONE))
+    clock: Clock = field(factory=Clock)
+    client: FakeUpstreamClient = field(factory=FakeUpstreamClient)
+    lists: ModelLists = field(factory=FixedLists)
+    breaker: Any = field(factory=NotedBreaker)
+    learned: Learned = field(factory=Learned)
+    records: KeptRecords = field(factory=KeptRecords)
+    detection: Detection = field(factory=Detection)
+    documents: HeldDocuments = field(factory=HeldDocuments)
+    signposts: FixedSignposts = field(factory=FixedSignposts)
+    search: HeldSearch | None = None
+    counters: FixedCounters = field(factory=FixedCounters)
+    downstream: FakeDownstream = field(factory=FakeDownstream)
+    dispatcher: Dispatcher = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Build the dispatcher."""
+        services = Services(
+            config=self.config,
+            client=self.client,
+            planner=Planner(self.config, self.lists, self.detection),
+            breaker=self.breaker,
+            learned=self.learned,
+            records=self.records,
+            detection=self.detection,
+            documents=self.documents,
+            windows=WindowWarnings(),
+            pace=Pace(self.clock),
+            hints=Hints(config=self.config, lists=self.lists, signposts=self.signposts),
+            search=self.search,
+            seconds=self.clock.seconds,
+            unix_time=lambda: 1_700_000_000.0 + self.clock.seconds(),
+            random_bytes=bytes,
+            redactor=Redactor(["owners-secret"]),
+            user_agent="claude-bridge/test",
+        )
+        counts = PromptCounts(
+            config=self.config,
+            planner=services.planner,
+            learned=self.learned,
+            counters=self.counters,
+            documents=self.documents,
+            pace=services.pace,
+        )
+        self.dispatcher = Dispatcher(services, Catalogue(self.config, self.lists), counts)
+
+    def run(self, credential: str | None = None, **more: Any) -> Run:
+        """Start a request with a new downstream; ``more`` are fields of its body."""
+        self.downstream = FakeDownstream()
+        body = json.dumps(asking(**more)).encode()
+        asked = messages.decode(body)
+        run = self.dispatcher.run(
+            asked,
+            facts(asked, {}, len(body)),
+            self.downstream,
+            credential=None if credential is None else Secret(credential),
+            client_name="",
+            request_id="req_1",
+        )
+        run.start()
+        return run
+
+    @property
+    def call(self) -> FakeCall:
+        """Give the newest upstream request."""
+        return self.client.last
+
+    @property
+    def sent(self) -> Any:
+        """Give the body of the newest upstream request."""
+        return json.loads(self.call.request.body)
+
+    @property
+    def error(self) -> Any:
+        """Give the one error that the client got."""
+        (error,) = self.downstream.errors
+        return error
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """Give the outcomes of the one finished request's attempts, its own last."""
+        (record,) = self.records.requests
+        return (*(attempt.outcome for attempt in record.attempts), record.outcome)

@@ -1,0 +1,212 @@
+"""Promises of one attempt: what a backend's answer amounts to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from attrs import define, field
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+
+from claude_bridge.config.schema import Backend
+from claude_bridge.core.chat_completions.answer.reader import Reader
+from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
+from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
+from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamTimeout, UpstreamUnreachable
+from claude_bridge.core.events import Event, Finished, TextDelta
+from claude_bridge.services.exchange.attempt import MAX_ERROR_BODY, Attempt
+from claude_bridge.services.interfaces import PushProducer, UpstreamRequest
+from claude_bridge.testing.chat import chat_stream, chunk, events
+from claude_bridge.testing.fakes import FakeCall, FakeUpstreamClient
+
+STREAM = chat_stream(text="Hello there, what a day")
+TIMED_OUT = UpstreamTimeout("silent")
+
+
+@define
+class Owner:
+    """Keeps what an attempt reports, and insists on one end."""
+
+    producers: list[PushProducer] = field(factory=list)
+    events: list[Event] = field(factory=list)
+    outcomes: list[BridgeError | UpstreamFailure] = field(factory=list)
+
+    def attempt_answers(self, producer: PushProducer) -> None:
+        """Keep it."""
+        self.producers.append(producer)
+
+    def attempt_yielded(self, events: Sequence[Event]) -> None:
+        """Keep them."""
+        assert not self.ended
+        self.events += events
+
+    def attempt_failed(self, outcome: BridgeError | UpstreamFailure) -> None:
+        """Keep it."""
+        assert not self.ended
+        self.outcomes.append(outcome)
+
+    @property
+    def ended(self) -> bool:
+        """Whether an end was reported."""
+        return bool(self.outcomes) or bool(self.events and isinstance(self.events[-1], Finished))
+
+    @property
+    def text(self) -> str:
+        """Give the text."""
+        return "".join(event.text for event in self.events if isinstance(event, TextDelta))
+
+
+@define
+class Bench:
+    """One attempt under way."""
+
+    clock: Clock = field(factory=Clock)
+    owner: Owner = field(factory=Owner)
+    attempt: Attempt = field(init=False)
+    call: FakeCall = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Send it."""
+        reader = Reader(dialect=DIALECTS["generic"], random_bytes=bytes)
+        self.attempt = Attempt(reader, self.owner, self.clock.seconds, lambda: 1_700_000_000.0)
+        client = FakeUpstreamClient()
+        self.attempt.start(client, UpstreamRequest(backend=Backend(name="b"), url="http://b/v1/chat/completions"))
+        self.call = client.last
+
+    @property
+    def outcome(self) -> BridgeError | UpstreamFailure:
+        """Give the one failure."""
+        (outcome,) = self.owner.outcomes
+        return outcome
+
+
+class AnswerTests:
+    """Good answers."""
+
+    def test_good_answer(self) -> None:
+        """Text and end come through; the connection is not cut, so that it can be used again."""
+        bench = Bench()
+        bench.call.answer(*STREAM)
+        assert (bench.owner.text, bench.owner.ended, bench.owner.outcomes) == ("Hello there, what a day", True, [])
+        assert bench.owner.producers == [bench.call]
+        assert not bench.call.cancelled
+
+    @given(at=st.integers(min_value=1, max_value=len(b"".join(STREAM)) - 1))
+    def test_reads_may_fall_anywhere(self, at: int) -> None:
+        """How the network cuts the bytes changes nothing."""
+        whole = b"".join(STREAM)
+        bench = Bench()
+        bench.call.answer(whole[:at], whole[at:])
+        assert (bench.owner.text, bench.owner.outcomes) == ("Hello there, what a day", [])
+
+    def test_timers_are_told(self) -> None:
+        """The first data event and the finish reason are told to the timers, once each; comments are neither."""
+        bench = Bench()
+        bench.call.head()
+        bench.clock.advance(3)
+        bench.call.data(b": waiting\n\n")
+        assert (bench.call.told, bench.attempt.first_event) == ([], None)
+        bench.call.data(*STREAM[:-1])
+        assert (bench.call.told, bench.attempt.first_event) == (["data_event_seen", "finish_seen"], 3.0)
+
+    def test_end_mark_without_finish_reason_starts_the_grace(self) -> None:
+        """A backend that says [DONE] and leaves the connection open does not hold it for minutes."""
+        bench = Bench()
+        bench.call.head()
+        bench.call.data(*events([chunk({"content": "hi"})]))
+        assert bench.owner.ended
+        assert "finish_seen" in bench.call.told
+
+    @pytest.mark.parametrize("error", [None, UpstreamCut("reset"), TIMED_OUT])
+    def test_finish_reason_is_enough(self, error: BridgeError | None) -> None:
+        """After the finish reason neither a close nor a reset nor silence spoils the answer."""
+        bench = Bench()
+        bench.call.head()
+        bench.call.data(*STREAM[:-2])
+        bench.call.end(error)
+        assert (bench.owner.text, bench.owner.ended, bench.owner.outcomes) == ("Hello there, what a day", True, [])
+
+    def test_what_follows_the_end_is_ignored(self) -> None:
+        """Bytes and errors after the end change nothing."""
+        bench = Bench()
+        bench.call.head()
+        bench.call.data(*STREAM)
+        seen = len(bench.owner.events)
+        bench.call.data(*STREAM)
+        bench.call.end(UpstreamCut("reset"))
+        assert (len(bench.owner.events), bench.owner.outcomes) == (seen, [])
+
+
+class FailureTests:
+    """Answers that are none."""
+
+    def test_cut_between_events(self) -> None:
+        """A close before the end is a cut, whatever came before."""
+        bench = Bench()
+        bench.call.answer(*STREAM[:3])
+        assert isinstance(bench.outcome, UpstreamCut)
+        assert bench.owner.text
+
+    def test_own_observation_is_reported_as_it_is(self) -> None:
+        """What the client of the backend saw is the outcome: no connection, a limit, a reset."""
+        for error in (UpstreamUnreachable("refused"), TIMED_OUT):
+            bench = Bench()
+            bench.call.end(error)
+            assert bench.outcome is error
+        bench = Bench()
+        bench.call.head()
+        bench.call.data(*STREAM[:2])
+        bench.call.end(TIMED_OUT)
+        assert bench.outcome is TIMED_OUT
+
+    def test_error_inside_the_stream(self) -> None:
+        """An error event ends the attempt at once, with what came before it given out, and closes the connection."""
+        bench = Bench()
+        bench.call.head()
+        bench.call.data(STREAM[0] + STREAM[1] + b'data: {"error": {"message": "boom", "code": 503}}\n\n')
+        assert isinstance(bench.outcome, UpstreamFailure)
+        assert (bench.outcome.status, bench.outcome.message) == (503, "boom")
+        assert bench.owner.text
+        assert bench.call.cancelled
+
+    def test_refusal_by_status(self) -> None:
+        """Status, body and headers of a refusal are read; nothing is held back for a slow client."""
+        bench = Bench()
+        bench.call.answer(b'{"error": {"mess', b'age": "slow down"}}', status=429, headers={"retry-after": "7"})
+        assert isinstance(bench.outcome, UpstreamFailure)
+        assert (bench.outcome.status, bench.outcome.message, bench.outcome.retry_after) == (429, "slow down", 7.0)
+        assert (bench.attempt.status, bench.owner.producers) == (429, [])
+
+    def test_refusal_that_is_cut_keeps_its_status(self) -> None:
+        """A refusal whose body breaks off is still that refusal."""
+        bench = Bench()
+        bench.call.head(503)
+        bench.call.end(UpstreamCut("reset"))
+        assert isinstance(bench.outcome, UpstreamFailure)
+        assert bench.outcome.status == 503
+
+    def test_endless_refusal_is_closed(self) -> None:
+        """A refusal that goes on and on is read no further than its beginning."""
+        bench = Bench()
+        bench.call.head(500)
+        bench.call.data(b"x" * MAX_ERROR_BODY, b"x")
+        assert isinstance(bench.outcome, UpstreamFailure)
+        assert bench.call.cancelled
+
+    def test_slow_refusal_has_only_the_grace(self) -> None:
+        """A refusal whose body does not come is not waited for as long as an answer."""
+        bench = Bench()
+        bench.call.head(500)
+        assert bench.call.told == ["finish_seen"]
+
+    def test_cancelled_attempt_is_silent(self) -> None:
+        """After a cancel the connection is closed and nothing is reported any more."""
+        bench = Bench()
+        bench.call.head()
+        bench.call.data(*STREAM[:2])
+        bench.attempt.cancel()
+        assert bench.call.cancelled
+        bench.call.data(*STREAM[2:])
+        assert not bench.owner.ended

@@ -1,0 +1,94 @@
+"""Promises of a prompt's length: checked before it is sent, compared with the truth after."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+
+import pytest
+from twisted.internet.task import Clock
+
+from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions.translation import decode
+from claude_bridge.core.errors import ContextOverflow
+from claude_bridge.core.events import Usage
+from claude_bridge.core.messages_api.request_info import facts
+from claude_bridge.core.tokens.request_count import AT_ONCE
+from claude_bridge.services.exchange.prompt_size import Prompt
+from claude_bridge.services.knowledge.profiles import Learned
+from claude_bridge.services.knowledge.window_warnings import WindowWarnings
+from claude_bridge.services.pace import Pace
+from tests.services.exchange.stage import DOCUMENT, asking
+
+SMALL = Target(model="m", context_window=2000, truncates=True)
+WORDS = "The quick brown fox jumps over the lazy dog. "
+
+
+def prompt(text: object, learned: Learned | None = None, **more: object) -> Prompt:
+    """Make the prompt of a question."""
+    body = json.dumps(asking(messages=[{"role": "user", "content": text}], **more)).encode()
+    asked = decode(body)
+    return Prompt(
+        request=asked,
+        facts=facts(asked, {}, len(body)),
+        learned=learned or Learned(),
+        windows=WindowWarnings(),
+        pace=Pace(Clock()),
+    )
+
+
+class PromptTests:
+    """One request's prompt."""
+
+    def test_fits(self) -> None:
+        """A prompt that fits passes."""
+        prompt(WORDS).check("b", SMALL)
+
+    def test_too_long(self) -> None:
+        """One that a server would cut without a word is refused with both numbers."""
+        with pytest.raises(ContextOverflow, match=r"prompt is too long: \d+ tokens > \d+ maximum"):
+            prompt(WORDS * 1000).check("b", SMALL)
+
+    def test_server_says_so_itself(self) -> None:
+        """Where nothing is known but an estimate, a server that can refuse is left to do it."""
+        prompt(WORDS * 1000).check("b", Target(model="m", context_window=2000))
+
+    def test_learns(self) -> None:
+        """The true length corrects the next estimate for the same model, and for no other."""
+        learned = Learned()
+        before = prompt(WORDS * 1000, learned).estimate("b", SMALL)
+        target = Target(model="m")
+        prompt(WORDS * 1000, learned).counted("b", target, Usage(before // 2 + 1000))
+        assert prompt(WORDS * 1000, learned).estimate("b", target) < before
+        assert prompt(WORDS * 1000, learned).estimate("other", target) == before
+
+    def test_huge_prompt_is_guessed(self) -> None:
+        """A prompt of many MB is not counted while its sender waits, but refused all the same."""
+        with pytest.raises(ContextOverflow, match=r"prompt is too long: \d{6} tokens > \d+ maximum"):
+            prompt(WORDS * (AT_ONCE // len(WORDS) + 1)).check("b", SMALL)
+
+    def test_documents(self) -> None:
+        """Documents are wanted as text once, and only where the model takes no files."""
+        made = prompt([DOCUMENT])
+        assert made.unread(Target(model="m", pdf="file")) == []
+        (data,) = made.unread(Target(model="m"))
+        made.read({data: "text"})
+        assert made.unread(Target(model="m")) == []
+
+
+class DocumentTests:
+    """A prompt with a PDF."""
+
+    def test_is_as_long_as_its_text(self) -> None:
+        """Where it is sent as text, its text counts and not its pages; elsewhere the pages do."""
+        data = b64encode(b"%PDF-1.7" + b"/Type/Page " * 300).decode()
+        source = {"type": "base64", "media_type": "application/pdf", "data": data}
+        made = prompt([{"type": "document", "source": source}])
+        reading, taking = Target(model="m"), Target(model="m", pdf="file")
+        assert made.unread(reading) == [data]
+        made.read({data: WORDS * 100})
+        assert made.unread(reading) == []
+        assert 800 < made.estimate("b", reading) < 1300
+        assert made.estimate("b", taking) > 300 * 1500
+        made.counted("b", reading, Usage(input_tokens=1100))
+        assert made.estimate("b", reading) == pytest.approx(1100, rel=0.01)

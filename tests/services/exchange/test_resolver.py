@@ -1,0 +1,436 @@
+"""Promises of the planner: which model answers a name."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import define, evolve, field
+from twisted.internet.defer import CancelledError, Deferred, succeed
+
+from claude_bridge.config.schema import Backend, Route
+from claude_bridge.config.secret import Secret
+from claude_bridge.core.chat_completions.dialect import Clues
+from claude_bridge.core.errors import NotFound
+from claude_bridge.services.exchange.resolver import Choice, Planner
+from claude_bridge.services.interfaces import ModelInfo, ModelLists
+from claude_bridge.services.knowledge.dialect_detection import Detection
+from claude_bridge.testing.fakes import FixedLists
+from tests.services.exchange.stage import ONE, HangingLists, configured, models
+
+TWO = """
+[server]
+credentials = forward
+
+[backend:one]
+url = http://one/v1
+[backend:two]
+url = http://two/v1
+"""
+
+BARE = "[backend:default]\nurl = http://box/v1\n"
+
+ALIAS = "[model:m]\nname = M\n"
+OLLAMA = BARE + "dialect = ollama\n" + ALIAS
+
+
+def known(text: str) -> str:
+    """Say in a configuration what all its backends are."""
+    return text.replace("/v1\n", "/v1\ndialect = vllm\n")
+
+
+def chosen(text: str, name: str, lists: ModelLists | None = None, credential: str | None = None) -> Choice:
+    """Plan at once and give the only choice."""
+    return planned(Planner(configured(text), lists or FixedLists()), name, credential)
+
+
+def planned(planner: Planner, name: str, credential: str | None = None) -> Choice:
+    """Plan at once with this planner and give the only choice."""
+    plans, failures = planning(planner, name, credential)
+    if failures:
+        raise failures[0]
+    ((choice,),) = plans
+    return choice
+
+
+def planning(
+    planner: Planner, name: str, credential: str | None = None
+) -> tuple[list[tuple[Choice, ...]], list[BaseException]]:
+    """Begin to plan; the lists get the plan or the failure once it is there."""
+    made = Deferred.fromCoroutine(planner.plan(name, None if credential is None else Secret(credential)))
+    plans: list[tuple[Choice, ...]] = []
+    failures: list[BaseException] = []
+    made.addCallbacks(plans.append, lambda failure: failures.append(failure.value))
+    return plans, failures
+
+
+@define
+class HeldLists:
+    """Lists that come when the test says so, and until then are what was known before.
+
+    :ivar asked: what was asked for, in order.
+    """
+
+    models: tuple[ModelInfo, ...] = ()
+    asked: list[str] = field(factory=list)
+    _waiting: list[Deferred[tuple[ModelInfo, ...]]] = field(factory=list)
+
+    def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:  # noqa: ARG002 - as the seam
+        """Give what is known, else wait."""
+        self.asked.append("fetch")
+        return succeed(self.models) if self.models else self._wait()
+
+    def renewed(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:  # noqa: ARG002 - as the seam
+        """Wait."""
+        self.asked.append("renewed")
+        return self._wait()
+
+    def known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:  # noqa: ARG002 - as the seam
+        """Give what is known."""
+        return self.models
+
+    def come(self, *models: ModelInfo) -> None:
+        """Let everybody have these."""
+        self.models = models
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            waiter.callback(models)
+
+    def _wait(self) -> Deferred[tuple[ModelInfo, ...]]:
+        self._waiting.append(Deferred())
+        return self._waiting[-1]
+
+
+class WhichModelTests:
+    """Exact alias, backend/model, the lists, the default route, the only model, as it is."""
+
+    @pytest.mark.parametrize("name", ["glm", "glm@claude-bridge", "claude-opus-5-5", "claude-opus-5-5@claude-bridge"])
+    def test_configured_name_never_waits(self, name: str) -> None:
+        """A configured name, or one of the client's own with a default route, is served while the list hangs."""
+        choice = chosen(known(ONE), name, HangingLists())
+        assert (choice.label, choice.shown) == ("box/zai/GLM", name)
+
+    @pytest.mark.parametrize("mark", ["", "@claude-bridge"])
+    def test_alias_before_anything_else(self, mark: str) -> None:
+        """A configured name wins over a backend's model of the same name."""
+        text = TWO + "[model:one/x]\nbackend = two\nname = y\n"
+        assert chosen(known(text), f"one/x{mark}", HangingLists()).label == "two/y"
+
+    @pytest.mark.parametrize("mark", ["", "@claude-bridge"])
+    def test_backend_slash_model(self, mark: str) -> None:
+        """A name may say which backend it means; the model's own slashes stay."""
+        assert chosen(known(TWO), f"two/zai-org/GLM{mark}", HangingLists()).label == "two/zai-org/GLM"
+
+    def test_addressed_model_keeps_its_settings(self) -> None:
+        """Addressed by the backend's own name, a model still has the settings of its section."""
+        choice = chosen(known(ONE), "box/zai/GLM", HangingLists())
+        assert choice.target.context_window == 100_000
+
+    def test_unknown_prefix_is_part_of_the_name(self) -> None:
+        """A slash alone makes no backend."""
+        lists = FixedLists({"two": models("zai-org/GLM")})
+        assert chosen(TWO, "zai-org/GLM", lists).label == "two/zai-org/GLM"
+
+    @pytest.mark.parametrize("name", ["one/", "/x"])
+    def test_half_an_address_is_a_name(self, name: str) -> None:
+        """A slash at an end addresses nothing."""
+        assert chosen(BARE.replace("default", "one"), name).target.model == name
+
+    @pytest.mark.parametrize("name", ["QWEN3-coder", "qwen3-coder@claude-bridge", "Qwen3-Coder"])
+    def test_case_follows_the_list(self, name: str) -> None:
+        """A name that differs from a listed one only in case is that one, and the client sees its own spelling."""
+        lists = FixedLists({"box": models("other", "Qwen3-Coder")})
+        choice = chosen(ONE, name, lists)
+        assert (choice.target.model, choice.shown) == ("Qwen3-Coder", name)
+
+    def test_exact_name_wins_over_case(self) -> None:
+        """Of two names that differ in case the exact one is meant, wherever it is."""
+        lists = FixedLists({"one": models("M", "m2"), "two": models("m")})
+        assert chosen(TWO, "m", lists).label == "two/m"
+        assert chosen(TWO, "M", lists).label == "one/M"
+
+    def test_all_lists_are_asked_at_once(self) -> None:
+        """Backends that hang cost their wait once, not one after the other."""
+        lists = HangingLists()
+        made = Deferred.fromCoroutine(Planner(configured(TWO), lists).plan("m", None))
+        made.addErrback(lambda _: None)
+        assert lists.asked == ["one", "two"]
+        made.cancel()
+
+    @pytest.mark.parametrize("name", ["claude-fable-5", "sonnet", "no-such"])
+    def test_everything_else_takes_the_default_route(self, name: str) -> None:
+        """What nobody knows goes where `[route:default]` says."""
+        lists = FixedLists({"box": models("a", "b")})
+        assert chosen(ONE, name, lists).label == "box/zai/GLM"
+
+    def test_claude_name_that_a_backend_lists(self) -> None:
+        """Without a default route a listed claude-* model is served as itself."""
+        lists = FixedLists({"default": models("Claude-Local", "b")})
+        assert chosen(BARE, "claude-local", lists).target.model == "Claude-Local"
+
+    @pytest.mark.parametrize("name", ["claude-opus-5-5", "anything"])
+    def test_only_model(self, name: str) -> None:
+        """A backend with one model answers every name with it, and the client sees the name it asked for."""
+        lists = FixedLists({"default": (ModelInfo(id="the-one", context_window=4096),)})
+        choice = chosen(BARE, name, lists)
+        assert (choice.target.model, choice.shown, choice.target.context_window) == ("the-one", name, 4096)
+
+    @pytest.mark.parametrize("listed", [(), ("a", "b")])
+    def test_else_as_it_is(self, listed: tuple[str, ...]) -> None:
+        """With no list, or several models in it, the backend gets the name as it is, without our mark."""
+        lists = FixedLists({"default": models(*listed)})
+        assert chosen(BARE, "new-model@claude-bridge", lists).target.model == "new-model"
+
+    def test_only_backend_needs_no_name(self) -> None:
+        """One backend of whatever name is home."""
+        assert chosen(BARE.replace("default", "shop"), "m").label == "shop/m"
+
+    def test_default_backend_among_several(self) -> None:
+        """The backend called default takes what nobody else knows."""
+        assert chosen(TWO + BARE, "m").label == "default/m"
+
+    def test_no_home_is_404_that_says_what_to_set(self) -> None:
+        """With several backends and no route the answer names both places where a model can be set."""
+        with pytest.raises(NotFound) as caught:
+            chosen(TWO, "no-such")
+        assert caught.value.status == 404
+        for told in ("no-such", "[route:default]", "ANTHROPIC_MODEL"):
+            assert told in caught.value.message
+
+    def test_no_home_names_what_there_is(self) -> None:
+        """Who mistypes a name sees those that are like it, as they would have to be written."""
+        lists = FixedLists({"one": models("qwen3-coder", "glm-4.5-air"), "two": models("llama")})
+        with pytest.raises(NotFound) as caught:
+            chosen(TWO, "qwen-coder-3", lists)
+        assert ". There are one/qwen3-coder, " in caught.value.message
+
+
+class SpellingTests:
+    """A configured name that differs from a listed one in case alone is that one."""
+
+    LISTED = models("other", "glm-4.5-air")
+    TEXT = BARE + "[model:x]\nname = GLM-4.5-Air\nmax_output_tokens = 500\n"
+
+    @pytest.mark.parametrize("name", ["x", "x@claude-bridge", "default/GLM-4.5-AIR", "glm-4.5-air", "GLM-4.5-air"])
+    @pytest.mark.parametrize("more", ["", "context_window = 9000\n"])
+    def test_corrected(self, name: str, more: str) -> None:
+        """However the model is named, the backend gets its own spelling, with the settings of the section."""
+        choice = chosen(self.TEXT + more, name, FixedLists({"default": self.LISTED}))
+        assert (choice.target.model, choice.shown) == ("glm-4.5-air", name)
+        assert choice.target.max_output_tokens == 500
+
+    def test_route(self) -> None:
+        """So does every name that the default route takes."""
+        text = self.TEXT + "[route:default]\nmodels = x\n"
+        assert chosen(text, "claude-opus-5-5", FixedLists({"default": self.LISTED})).label == "default/glm-4.5-air"
+
+    def test_exact_name_stays(self) -> None:
+        """A name that the list has, or has nothing like, is sent as it is; a tag is never added to it."""
+        both = FixedLists({"default": models("glm-4.5-air", "GLM-4.5-Air")})
+        assert chosen(self.TEXT, "x", both).target.model == "GLM-4.5-Air"
+        for listed in (models(), models("a", "b"), models("GLM-4.5-Air:latest", "b")):
+            assert chosen(self.TEXT, "x", FixedLists({"default": listed})).target.model == "GLM-4.5-Air"
+
+    def test_nobody_waits(self) -> None:
+        """Where nothing else has to be known, the list is asked for once and the next request has the spelling."""
+        lists = HeldLists()
+        planner = Planner(configured(known(self.TEXT) + "context_window = 9000\n"), lists)
+        assert planned(planner, "x").target.model == "GLM-4.5-Air"
+        lists.come(*self.LISTED)
+        assert [planned(planner, "x").target.model for _ in range(3)] == ["glm-4.5-air"] * 3
+        assert lists.asked == ["fetch"]
+
+    def test_new_list(self) -> None:
+        """A list that changes is looked at anew."""
+        lists = FixedLists({"default": self.LISTED})
+        planner = Planner(configured(self.TEXT), lists)
+        assert planned(planner, "x").target.model == "glm-4.5-air"
+        lists.lists["default"] = models("GLM-4.5-AIR", "b")
+        assert planned(planner, "x").target.model == "GLM-4.5-AIR"
+
+    def test_names_of_clients(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Names that clients make up do not fill the memory."""
+        monkeypatch.setattr("claude_bridge.services.exchange.resolver.MOST_TARGETS", 10)
+        planner = Planner(configured(self.TEXT), FixedLists({"default": self.LISTED}))
+        for number in range(25):
+            planned(planner, f"default/m{number}")
+        assert len(planner._spellings) <= 10
+
+
+class TargetTests:
+    """What the translation learns of a chosen model."""
+
+    def test_section_settings_reach_the_target(self) -> None:
+        """All settings of a model count for its requests."""
+        text = BARE.replace("default", "box") + (
+            "strip_attribution = no\n[model:m]\nname = M\ncontext_window = 9000\nmax_output_tokens = 500\n"
+            "reasoning_control = effort\nreasoning_echo = never\nsystem_messages = inline\nshow_reasoning = always\n"
+        )
+        choice = chosen(text, "m")
+        target = choice.target
+        assert (target.model, target.context_window, target.max_output_tokens) == ("M", 9000, 500)
+        assert (target.reasoning_control, target.reasoning_echo) == ("effort", "never")
+        assert (target.system_messages, target.strip_attribution) == ("inline", False)
+        assert choice.show_reasoning == "always"
+
+    def test_window_comes_from_the_list_where_not_configured(self) -> None:
+        """What the backend's list tells of a configured model's window counts as soon as it is known."""
+        text = BARE + "[model:m]\nname = M\n"
+        lists = FixedLists({"default": (ModelInfo(id="M", context_window=4096),)})
+        for name in ("m", "default/M"):
+            target = chosen(text, name, lists).target
+            assert (target.context_window, target.window_configured) == (4096, False)
+
+    def test_configured_window_wins_over_the_list(self) -> None:
+        """Who configures a window means it."""
+        lists = FixedLists({"box": (ModelInfo(id="zai/GLM", context_window=4096),)})
+        target = chosen(ONE, "glm", lists).target
+        assert (target.context_window, target.window_configured) == (100_000, True)
+
+
+class CutTests:
+    """Where too long a prompt is cut without a word, nothing is sent before the window was asked for."""
+
+    LOADED = ModelInfo(id="M", context_window=4096)
+
+    @pytest.mark.parametrize("name", ["m", "default/M"])
+    def test_first_request_knows_the_window(self, name: str) -> None:
+        """The first long prompt after a start is not cut: it waits for the list that tells what is too long."""
+        lists = HeldLists()
+        plans, _ = planning(Planner(configured(OLLAMA), lists), name)
+        assert plans == []
+        lists.come(self.LOADED)
+        ((choice,),) = plans
+        assert choice.target.context_window == 4096
+
+    @pytest.mark.parametrize("name", ["m", "default/M", "M"])
+    def test_loaded_meanwhile(self, name: str) -> None:
+        """A model that was not loaded when the list came is looked up anew by the next request."""
+        lists = HeldLists((ModelInfo(id="M"), ModelInfo(id="other")))
+        plans, _ = planning(Planner(configured(OLLAMA), lists), name)
+        assert (plans, lists.asked[-1]) == ([], "renewed")
+        lists.come(self.LOADED, ModelInfo(id="other"))
+        ((choice,),) = plans
+        assert choice.target.context_window == 4096
+
+    @pytest.mark.parametrize("name", ["m", "default/M", "M"])
+    def test_not_loaded(self, name: str) -> None:
+        """A model that nobody has loaded yet is served, whatever its window will be."""
+        lists = HeldLists((ModelInfo(id="M"), ModelInfo(id="other")))
+        plans, _ = planning(Planner(configured(OLLAMA), lists), name)
+        lists.come(ModelInfo(id="M"), ModelInfo(id="other"))
+        ((choice,),) = plans
+        assert choice.target.context_window is None
+
+    @pytest.mark.parametrize("name", ["m", "default/M", "M"])
+    def test_known_window_is_not_waited_for(self, name: str) -> None:
+        """As long as the list tells the window nobody waits, fresh or not."""
+        lists = HeldLists((self.LOADED,))
+        assert planned(Planner(configured(OLLAMA), lists), name).target.context_window == 4096
+        assert lists.asked == ["fetch"]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            OLLAMA + "context_window = 9000\n",
+            OLLAMA + "truncates = no\n",
+            OLLAMA.replace("ollama", "vllm"),
+            OLLAMA.replace("ollama", "vllm") + "truncates = yes\n",
+        ],
+        ids=["window configured", "does not cut", "refuses", "has no list of loaded models"],
+    )
+    def test_no_cause_to_wait(self, text: str) -> None:
+        """Where the window is configured, nothing is cut or no list would tell, nobody waits for a known backend."""
+        assert chosen(text, "m", HeldLists()).target.model == "M"
+
+    def test_route_waits_once(self) -> None:
+        """A route's models wait for their backends together; the plan keeps the route's order."""
+        text = "[model:a]\nbackend = one\nname = M\n[model:b]\nbackend = two\nname = N\n"
+        config = configured(known(TWO).replace("vllm", "ollama") + text)
+        config = evolve(config, routes={"default": Route(name="default", models=("a", "b"))})
+        lists = HeldLists()
+        plans, _ = planning(Planner(config, lists), "claude-opus-5-5")
+        assert (plans, lists.asked) == ([], ["renewed", "renewed"])
+        lists.come(self.LOADED, ModelInfo(id="N", context_window=8192))
+        (plan,) = plans
+        assert [(choice.label, choice.target.context_window) for choice in plan] == [("one/M", 4096), ("two/N", 8192)]
+
+    @pytest.mark.parametrize("name", ["m", "claude-opus-5-5"])
+    def test_client_leaves(self, name: str) -> None:
+        """A client that leaves while its plan waits ends the wait, and nothing else fails."""
+        planner = Planner(configured(OLLAMA + "[route:default]\nmodels = m\n"), HangingLists())
+        made = Deferred.fromCoroutine(planner.plan(name, None))
+        failures: list[type[BaseException] | None] = []
+        made.addErrback(lambda failure: failures.append(failure.type))
+        made.cancel()
+        assert failures == [CancelledError]
+
+
+class UnknownBackendTests:
+    """The first request for a backend that nothing is known of waits for its list, which says what it is."""
+
+    def test_first_request_gets_the_right_dialect(self) -> None:
+        """What the list reveals counts for the request that waited for it."""
+        config, lists, detection = configured(BARE + ALIAS), HeldLists(), Detection()
+        plans, _ = planning(Planner(config, lists, detection), "m")
+        assert plans == []
+        detection.revealed(config.backends["default"], Clues(owners=("library",)))
+        lists.come(ModelInfo(id="M", context_window=4096))
+        ((choice,),) = plans
+        assert (choice.target.dialect.name, choice.target.context_window) == ("ollama", 4096)
+        assert lists.asked == ["fetch"]
+
+    def test_found_out_earlier(self) -> None:
+        """What an earlier run found out is made sure of in the same way."""
+        config, lists, detection = configured(BARE + ALIAS), HeldLists(), Detection()
+        detection.recall(config.backends["default"], "ollama")
+        planner = Planner(config, lists, detection)
+        assert planning(planner, "m")[0] == []
+        lists.come(ModelInfo(id="M", context_window=4096))
+        assert planned(planner, "m").target.context_window == 4096
+
+    @pytest.mark.parametrize("more", ["", "context_window = 9000\n"])
+    def test_waits_once(self, more: str) -> None:
+        """A backend that reveals nothing, or has no list, is not waited for again."""
+        lists = HeldLists()
+        planner = Planner(configured(BARE + ALIAS + more), lists)
+        plans, _ = planning(planner, "m")
+        assert plans == []
+        lists.come()
+        assert len(plans) == 1
+        assert planned(planner, "m").target.model == "M"
+        assert lists.asked == ["fetch", "fetch"]
+
+    def test_who_left_has_not_waited(self) -> None:
+        """A client that left before the list came does not make the next one go on blindly."""
+        planner = Planner(configured(BARE + ALIAS), HangingLists())
+        made = Deferred.fromCoroutine(planner.plan("m", None))
+        made.addErrback(lambda _: None)
+        made.cancel()
+        assert planning(planner, "m")[0] == []
+
+
+class ListCredentialTests:
+    """Whose key is shown when a list is asked for."""
+
+    def test_forwarded_key_is_shown(self) -> None:
+        """The list is asked with the credential that the request would be sent with."""
+        lists = FixedLists({"default": models("a", "b")})
+        chosen(BARE, "m", lists, credential="mine")
+        assert set(lists.asked) == {("default", "mine")}
+
+    def test_anthropic_key_is_never_shown(self) -> None:
+        """A key of Anthropic's does not leave for a list either."""
+        lists = FixedLists({"default": models("a", "b")})
+        chosen(BARE, "m", lists, credential="sk-ant-api03-x")
+        assert set(lists.asked) == {("default", None)}
+
+    def test_unknown_name_shows_the_key_to_nobody(self) -> None:
+        """A key is one backend's: a name that nobody knows does not make the others see it."""
+        lists = FixedLists({"two": models("m")})
+        assert chosen(TWO, "m", lists, credential="mine").label == "two/m"
+        assert lists.asked == [("one", None), ("two", None)]
+
+    def test_backend_that_gets_the_request_sees_the_key(self) -> None:
+        """The window of a model is looked up with the key that goes there with the request."""
+        lists = FixedLists({"two": (ModelInfo(id="m", context_window=4096),)})
+        assert chosen(TWO, "two/m", lists, credential="mine").target.context_window == 4096
+        assert lists.asked == [("two", "mine")]

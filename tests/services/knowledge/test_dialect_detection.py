@@ -1,0 +1,135 @@
+"""Promises of ``dialect = auto``: what is decided, when, why, and that it is said once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from attrs import define, evolve, field
+from twisted.logger import ILogObserver, LogEvent, capturedLogs, globalLogPublisher
+from zope.interface import implementer
+
+from claude_bridge.config.dialects import UNKNOWN
+from claude_bridge.config.schema import Backend
+from claude_bridge.core.chat_completions.dialect import Clues
+from claude_bridge.services.knowledge.dialect_detection import Detection
+
+HOME = Backend(name="home", url="http://127.0.0.1:8000/v1")
+HOSTED = Backend(name="hosted", url="https://api.deepseek.com/v1")
+NAMED = Backend(name="named", url="http://127.0.0.1:8000/v1", dialect="sglang")
+VLLM = Clues(owners=("vllm",))
+OLLAMA = Clues(fingerprint="fp_ollama")
+
+
+@implementer(ILogObserver)
+@define
+class Told:
+    """What was logged of dialects."""
+
+    events: list[LogEvent] = field(factory=list)
+
+    def __call__(self, event: LogEvent) -> None:
+        """Keep it."""
+        if event.get("event") == "dialect":
+            self.events.append(event)
+
+
+@pytest.fixture
+def told() -> Iterator[Told]:
+    """Listen to the log."""
+    observer = Told()
+    globalLogPublisher.addObserver(observer)
+    yield observer
+    globalLogPublisher.removeObserver(observer)
+
+
+class DetectionTests:
+    """What a backend speaks."""
+
+    def test_unknown(self) -> None:
+        """A server of one's own is the plain one until it says more."""
+        assert Detection().of(HOME) is UNKNOWN
+        assert Detection().wonders(HOME)
+
+    def test_host(self, told: Told) -> None:
+        """A hosted service is known by its name, and no answer changes that."""
+        detection = Detection()
+        detection.revealed(HOSTED, VLLM)
+        decided = detection.of(HOSTED)
+        assert (decided.dialect.name, decided.why) == ("deepseek", "host api.deepseek.com")
+        assert not told.events
+
+    def test_named(self) -> None:
+        """What is configured holds, whatever the backend reveals."""
+        detection = Detection()
+        detection.revealed(NAMED, VLLM)
+        assert (detection.of(NAMED).dialect.name, detection.of(NAMED).why) == ("sglang", "configured")
+        assert not detection.wonders(NAMED)
+
+    def test_revealed(self, told: Told) -> None:
+        """The first clue decides, is said in the log with its reason, and is not undone by another."""
+        detection = Detection()
+        detection.revealed(HOME, Clues(fingerprint="fp_whatever"))
+        assert detection.of(HOME) is UNKNOWN
+        detection.revealed(HOME, VLLM)
+        detection.revealed(HOME, OLLAMA)
+        assert detection.of(HOME).dialect.name == "vllm"
+        ((event),) = told.events
+        assert (event["backend"], event["dialect"], bool(event["why"])) == ("home", "vllm", True)
+
+    def test_recalled(self, told: Told) -> None:
+        """What an earlier run found out counts at once, until the backend says otherwise."""
+        detection = Detection()
+        detection.recall(HOME, "vllm", "owned_by vllm")
+        assert (detection.of(HOME).dialect.name, detection.of(HOME).why) == ("vllm", "owned_by vllm, found out earlier")
+        detection.revealed(HOME, VLLM)
+        assert not told.events
+        detection.recall(HOME, "sglang")
+        detection.revealed(HOME, OLLAMA)
+        assert detection.of(HOME).dialect.name == "vllm"
+
+    def test_another_server_at_the_address(self, told: Told) -> None:
+        """Where an earlier run knew another server, a clue decides anew."""
+        detection = Detection()
+        detection.recall(HOME, "vllm")
+        detection.revealed(HOME, OLLAMA)
+        assert detection.of(HOME).dialect.name == "ollama"
+        assert len(told.events) == 1
+
+    def test_recalled_nonsense(self) -> None:
+        """A name that is no dialect any more is forgotten; a configured one wins over what is recalled."""
+        detection = Detection()
+        detection.recall(HOME, "no-such")
+        detection.recall(HOSTED, "vllm")
+        assert detection.of(HOME) is UNKNOWN
+        assert detection.of(HOSTED).dialect.name == "deepseek"
+
+
+class DoubtTests:
+    """A configured dialect that contradicts what the server says."""
+
+    def doubts(self, dialect: str, *clues: Clues) -> list[tuple[str, str, str]]:
+        """Reveal the clues of a backend that is configured so, and give what each warning names."""
+        detection, backend = Detection(), evolve(NAMED, dialect=dialect)
+        with capturedLogs() as logged:
+            for each in clues:
+                detection.revealed(backend, each)
+        assert detection.of(backend).dialect.name == dialect
+        told = [event for event in logged if event.get("event") == "dialect-doubted"]
+        assert all(event["log_level"].name == "warn" and event["why"] for event in told)
+        return [(event["backend"], event["dialect"], event["found"]) for event in told]
+
+    @pytest.mark.parametrize("dialect", ["sglang", "openai", "llamacpp"])
+    def test_once(self, dialect: str) -> None:
+        """It holds, and the owner is told once what the server looks like."""
+        assert self.doubts(dialect, VLLM, VLLM, OLLAMA) == [("named", dialect, "vllm")]
+
+    @pytest.mark.parametrize("clues", [VLLM, Clues(), Clues(owners=("me",)), Clues(owners=("vllm", "sglang"))])
+    def test_no_cause(self, clues: Clues) -> None:
+        """What fits, or says nothing, is no contradiction."""
+        assert self.doubts("vllm", clues) == []
+
+    @pytest.mark.parametrize("dialect", ["generic", "openrouter", "together"])
+    def test_engine_behind(self, dialect: str) -> None:
+        """A service shows the engine behind it, and plain is what the owner may want it to be."""
+        assert self.doubts(dialect, VLLM) == []

@@ -1,0 +1,226 @@
+"""Promises of what outlives a restart."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import succeed
+from twisted.internet.task import Clock
+
+from claude_bridge.config.schema import Backend
+from claude_bridge.core import wire
+from claude_bridge.core.chat_completions.dialect import Clues
+from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.events import Usage
+from claude_bridge.services.knowledge.dialect_detection import Detection
+from claude_bridge.services.knowledge.profiles import MOST_MODELS, Learned
+from claude_bridge.services.knowledge.snapshot import KEPT_SECONDS, Kept, NotOurs, OtherVersion
+
+BOX = Backend(name="box", url="http://user.box.test/v1")
+VLLM = Clues(owners=("vllm",))
+DAY = 86_400
+
+
+def kept(clock: Clock | None = None, *backends: Backend) -> Kept:
+    """Make a daemon's memory."""
+    clock = clock or Clock()
+    return Kept(
+        backends={backend.name: backend for backend in backends or (BOX,)},
+        learned=Learned(clock.seconds),
+        detection=Detection(),
+        unix_time=clock.seconds,
+    )
+
+
+def passed_on(old: Kept, new: Kept) -> Kept:
+    """Restart: what the old one knew goes through a file's bytes to the new one."""
+    new.restore(wire.decode(wire.encode(old.export())))
+    return new
+
+
+class RestartTests:
+    """What a new run of the daemon knows from the one before."""
+
+    def test_window_limit_and_refusal(self) -> None:
+        """What refusals taught is not asked for again."""
+        clock = Clock()
+        old = kept(clock)
+        note = old.learned.note("box", "m")
+        note.saw_window(4000)
+        note.max_output_tokens, note.refuses_reasoning = 900, True
+        applied = passed_on(old, kept(clock)).learned.applied("box", Target(model="m"))
+        assert (applied.context_window, applied.max_output_tokens, applied.reasoning_echo) == (4000, 900, "never")
+
+    def test_ratios(self) -> None:
+        """Counts are as true after a restart as before."""
+        old = kept()
+        old.learned.prompt_counted("box", "m", 10_000, Usage(input_tokens=12_000), lambda: succeed(11_000))
+        new = passed_on(old, kept()).learned
+        assert new.estimate("box", "m", 1000) == 1200
+        assert new.counted("box", "m", 1000) == 1091
+        assert new.note("box", "m").answers == 1
+
+    def test_dialect(self) -> None:
+        """What a backend revealed of itself is known before it is asked again, and why."""
+        old = kept()
+        old.detection.revealed(BOX, VLLM)
+        why = old.detection.of(BOX).why
+        new = passed_on(passed_on(old, kept()), kept()).detection.of(BOX)
+        assert (new.dialect.name, new.why) == ("vllm", f"{why}, found out earlier")
+
+    def test_dialect_is_found_out_anew(self) -> None:
+        """A server that took another's place is believed, and then no more doubted."""
+        old = kept()
+        old.detection.revealed(BOX, VLLM)
+        detection = passed_on(old, kept()).detection
+        detection.revealed(BOX, Clues())
+        assert detection.of(BOX).dialect.name == "vllm"
+        detection.revealed(BOX, Clues(owners=("llamacpp",)))
+        assert detection.of(BOX).dialect.name == "llamacpp"
+        detection.revealed(BOX, VLLM)
+        assert detection.of(BOX).dialect.name == "llamacpp"
+
+    def test_configured_dialect_stays(self) -> None:
+        """What is configured since wins over what was found out, and is not kept."""
+        old = kept()
+        old.detection.revealed(BOX, VLLM)
+        new = passed_on(old, kept(None, evolve(BOX, dialect="generic")))
+        assert new.detection.of(new.backends["box"]).dialect.name == "generic"
+        assert new.export()["backends"] == []
+
+    def test_another_url(self) -> None:
+        """Behind another URL is another server, of which nothing is known."""
+        old = kept()
+        old.learned.note("box", "m").max_output_tokens = 900
+        old.detection.revealed(BOX, VLLM)
+        moved = evolve(BOX, url="http://other.test/v1")
+        new = passed_on(old, kept(None, moved))
+        assert new.learned.note("box", "m").max_output_tokens is None
+        assert new.detection.of(moved).dialect.name == "generic"
+
+    @pytest.mark.parametrize(("days", "limit"), [(30, 900), (31, None)])
+    def test_long_unused(self, days: int, limit: int | None) -> None:
+        """What nobody used for a month is forgotten."""
+        clock = Clock()
+        old = kept(clock)
+        old.learned.note("box", "m").max_output_tokens = 900
+        new = Clock()
+        new.advance(days * DAY)
+        assert passed_on(old, kept(new)).learned.note("box", "m").max_output_tokens == limit
+
+    def test_long_unused_is_not_written(self) -> None:
+        """A daemon that runs for months does not keep what nobody uses either."""
+        clock = Clock()
+        running = kept(clock)
+        running.learned.note("box", "m").max_output_tokens = 900
+        clock.advance(KEPT_SECONDS + 1)
+        assert running.export()["backends"] == []
+
+    def test_bounded(self) -> None:
+        """Of too many notes in a file those used last are taken, in their order."""
+        clock = Clock()
+        first, second = kept(clock), kept(clock)
+        for number in range(MOST_MODELS):
+            clock.advance(DAY / 100)
+            first.learned.note("box", f"a{number}").max_output_tokens = 900
+        for number in range(MOST_MODELS):
+            clock.advance(DAY / 100)
+            second.learned.note("box", f"b{number}").max_output_tokens = 900
+        both = first.export()
+        both["backends"] += second.export()["backends"]
+        new = kept(clock)
+        new.restore(both)
+        models = [model for _, model, _ in new.learned.notes()]
+        assert models == [f"b{number}" for number in range(MOST_MODELS)]
+
+
+class ExportTests:
+    """What is written."""
+
+    def test_nothing_but_what_was_learned(self) -> None:
+        """No URL, no key, and of a model nobody refused anything of only that it exists: not even that."""
+        secretive = evolve(BOX, url="http://box.test/tenant-7f3a/v1")
+        old = kept(None, secretive)
+        old.learned.applied("box", Target(model="m", context_window=8000))
+        assert old.export() == {"version": 1, "backends": []}
+        old.learned.note("box", "m").max_output_tokens = 900
+        assert b"tenant" not in wire.encode(old.export())
+
+    def test_same_knowledge_same_values(self) -> None:
+        """Use alone changes nothing for the rest of the day, so that the disk is left alone."""
+        clock = Clock()
+        old = kept(clock)
+        old.learned.note("box", "m").max_output_tokens = 900
+        before = old.export()
+        clock.advance(3600)
+        old.learned.note("box", "m")
+        assert old.export() == before
+
+    def test_unknown_backends(self) -> None:
+        """Notes of a backend that the configuration does not have are not written."""
+        old = kept()
+        old.learned.note("gone", "m").max_output_tokens = 900
+        assert old.export()["backends"] == []
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["box", "m", "vllm"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["version", "backends", "name", "url", "dialect", "why", "models", "model", "ratio", "used"]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+class RestoreTests:
+    """What is read may have been written by anybody."""
+
+    @given(JSON)
+    def test_any_value(self, value: object) -> None:
+        """Any JSON is either taken as far as it fits or refused; the daemon can work with what it has then."""
+        new = kept()
+        try:
+            new.restore(value)
+        except (NotOurs, OtherVersion):
+            assert list(new.learned.notes()) == []
+        new.learned.applied("box", Target(model="m"))
+        new.export()
+
+    @given(st.lists(JSON, max_size=3), JSON, JSON)
+    def test_any_entries(self, entries: list[object], models: object, dialect: object) -> None:
+        """The same inside a file of the right form."""
+        ours = {"name": "box", "url": "0f7c0c9f2f8d7d3c", "models": models, "dialect": dialect, "why": models}
+        again = kept()
+        again.learned.note("box", "x").max_output_tokens = 900
+        ours["url"] = again.export()["backends"][0]["url"]
+        new = kept()
+        new.restore({"version": 1, "backends": [*entries, ours]})
+        new.learned.applied("box", Target(model="m"))
+        new.export()
+
+    @pytest.mark.parametrize(
+        "value", [None, [], {}, {"version": 1}, {"version": "1", "backends": []}, {"backends": []}]
+    )
+    def test_not_ours(self, value: object) -> None:
+        """What has not the form is refused, for the caller to put aside."""
+        with pytest.raises(NotOurs):
+            kept().restore(value)
+
+    def test_other_version(self) -> None:
+        """A later daemon's file is no mistake."""
+        with pytest.raises(OtherVersion):
+            kept().restore({"version": 2, "notes": []})
