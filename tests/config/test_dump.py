@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from claude_bridge.config.dump import dump
 from claude_bridge.config.load import parse
-from claude_bridge.config.schema import Backend, Breaker, Config, Limits, Log, Model, Route, Server, WebSearch
+from claude_bridge.config.schema import Backend, BreakerConfig, Config, Limits, Log, Model, Route, Server, WebSearch
 from claude_bridge.config.sections import KINDS
-from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, Decided
+from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, DialectDecision
 from claude_bridge.core.chat_completions.traits import Level, RequestField
 from tests.config.files import config_of, mistakes, reading
 
@@ -51,7 +51,7 @@ BACKEND = st.builds(
 )
 LIMITS = st.builds(Limits, max_body=st.integers(1, 1024**3), keep_alive=SECONDS)
 LOG = st.builds(Log, level=st.sampled_from(["debug", "warn"]), format=st.sampled_from(["json", "text"]))
-BREAKER = st.builds(Breaker, enabled=st.booleans(), failures=st.integers(1, 10_000), open_seconds=SECONDS)
+BREAKER = st.builds(BreakerConfig, enabled=st.booleans(), failures=st.integers(1, 10_000), open_seconds=SECONDS)
 SEARCH = st.builds(
     WebSearch,
     engine=st.just("searxng"),
@@ -169,7 +169,7 @@ class DumpTests:
         known = "\ndialect = auto\n# auto is chutes here: host llm.chutes.ai\n"
         assert known in dump(config_of("[backend:b]\nurl = https://llm.chutes.ai/v1\n"))
         assert "auto is" not in dump(config_of("[backend:b]\ndialect = generic\n"))
-        learned = dump(config_of(""), lambda _: Decided(DIALECTS["vllm"], "owned_by vllm, found out earlier"))
+        learned = dump(config_of(""), lambda _: DialectDecision(DIALECTS["vllm"], "owned_by vllm, found out earlier"))
         assert "dialect = auto\n# auto is vllm here: owned_by vllm, found out earlier\n" in learned
 
     def test_traits(self) -> None:
@@ -182,7 +182,7 @@ class DumpTests:
         assert "\ntop_k = no\n" in known
         unknown = dump(config_of(text.format("auto")))
         assert "# reasoning_levels is not set: as the dialect has it\n" in unknown
-        learned = dump(config_of(text.format("auto")), lambda _: Decided(DIALECTS["vllm"], "owned_by vllm"))
+        learned = dump(config_of(text.format("auto")), lambda _: DialectDecision(DIALECTS["vllm"], "owned_by vllm"))
         assert "# recover_tool_calls is not set: yes, as vllm has it\n" in learned
 
     def test_state_directory(self) -> None:

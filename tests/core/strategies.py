@@ -14,7 +14,7 @@ from claude_bridge.core.events import (
     Event,
     Finished,
     FinishReason,
-    PromptCounted,
+    PromptSizeReported,
     ReasoningDelta,
     ReasoningState,
     SearchErrorCode,
@@ -118,7 +118,9 @@ def event_sequences(draw: st.DrawFn) -> list[Event]:
         if kind == "x":
             events.append(ReasoningState(f"cb1.state{len(events)}"))
         elif kind == "p":
-            events.append(PromptCounted(Usage(draw(st.integers(0, 999)), cache_read_tokens=draw(st.integers(0, 9)))))
+            events.append(
+                PromptSizeReported(Usage(draw(st.integers(0, 999)), cache_read_tokens=draw(st.integers(0, 9))))
+            )
         elif kind == "s":
             events += _search(draw, len(events))
         elif kind == "c":

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core import wire
-from claude_bridge.core.opaque_state import DEEPEST, LARGEST, PREFIX, Carried, pack, unpack
+from claude_bridge.core.opaque_state import DEEPEST, LARGEST, PREFIX, OpaqueState, pack, unpack
 from tests.core.strategies import JSON, TEXT
 
 
@@ -33,20 +33,20 @@ class RoundTripTests:
     @given(TEXT, TEXT, JSON)
     def test_any_state(self, dialect: str, model: str, state: object) -> None:
         """Any JSON comes back as it was, with who gave it, in characters that every client returns unchanged."""
-        text = pack(Carried(dialect, model, state))
+        text = pack(OpaqueState(dialect, model, state))
         assert text.isascii()
         assert text.isprintable()
-        assert unpack(text) == Carried(dialect, model, state)
+        assert unpack(text) == OpaqueState(dialect, model, state)
 
     def test_large(self) -> None:
         """A state that is too large does not travel at all, rather than half."""
-        assert pack(Carried("d", "m", "x" * LARGEST)) == ""
+        assert pack(OpaqueState("d", "m", "x" * LARGEST)) == ""
         assert unpack(packed(wire.encode({"d": "d", "m": "m", "x": "x" * LARGEST}))) is None
 
     def test_deep(self) -> None:
         """Nor does one that could not be written again inside a request."""
-        assert unpack(pack(Carried("d", "m", nested(DEEPEST)))) is not None
-        assert pack(Carried("d", "m", nested(DEEPEST + 1))) == ""
+        assert unpack(pack(OpaqueState("d", "m", nested(DEEPEST)))) is not None
+        assert pack(OpaqueState("d", "m", nested(DEEPEST + 1))) == ""
         assert unpack(packed(b'{"d":"d","m":"m","x":' + b"[" * 900 + b"]" * 900 + b"}")) is None
 
 
@@ -81,9 +81,9 @@ class ForeignTests:
     def test_any_text(self, text: str, raw: bytes) -> None:
         """Nothing that a client can send does any harm."""
         for one in (text, PREFIX + text, packed(raw)):
-            assert isinstance(unpack(one), Carried | None)
+            assert isinstance(unpack(one), OpaqueState | None)
 
     @given(JSON)
     def test_any_json(self, value: object) -> None:
         """Nor does any JSON."""
-        assert isinstance(unpack(packed(wire.encode(value))), Carried | None)
+        assert isinstance(unpack(packed(wire.encode(value))), OpaqueState | None)

@@ -77,7 +77,7 @@ class RequestTests:
 
     def test_lone_surrogate(self) -> None:
         """Half a character is told apart from other faults, since it can be mended."""
-        with pytest.raises(wire.UnmendedError):
+        with pytest.raises(wire.LoneSurrogates):
             wire.decode_request(self.BODY.replace(b"hi", rb"h\ud800i"))
 
     @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def server(status: int, body: bytes) -> Iterator[tuple[str, list[Any]]]:
             thread.join()
 
 
-def ask(url: str, shown: list[str] | None = None) -> question.Answer:
+def ask(url: str, shown: list[str] | None = None) -> question.DemoAnswer:
     """Ask with a clock that goes on by a second whenever somebody looks."""
     ticks = count(100.0)
     return question.ask(url, "smollm2", "Where?", ([] if shown is None else shown).append, lambda: next(ticks))
@@ -69,7 +69,7 @@ class AskTests:
         with server(200, STREAM + STOP) as (url, requests):
             answer = ask(url, shown)
         assert shown == ["It is ", "Paris."]
-        assert answer == question.Answer(
+        assert answer == question.DemoAnswer(
             text="It is Paris.", input_tokens=36, output_tokens=7, first_seconds=1.0, seconds=2.0
         )
         ((path, request),) = requests

@@ -17,11 +17,11 @@ from twisted.web.http import _ChunkedTransferDecoder
 from claude_bridge.config.schema import Config, Limits
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.ids import RandomBytes
-from claude_bridge.core.messages_api.limits import Bounds
+from claude_bridge.core.messages_api.limits import RequestLimits
 from claude_bridge.edge.gate import Gatekeeper
 from claude_bridge.edge.resource import Routes
 from claude_bridge.edge.site import BridgeRequest, BridgeSite
-from claude_bridge.services.exchange.admission import Dispatcher
+from claude_bridge.services.exchange.admission import AdmissionControl
 from claude_bridge.services.pace import Pace
 from claude_bridge.services.sweep import PeriodicSweep
 from claude_bridge.testing.fakes import FakeUpstreamClient, KeptRecords
@@ -183,7 +183,7 @@ class Edge:
         self.site = BridgeSite(resource, lambda: self, self.clock, self.limits.keep_alive)
 
     @property
-    def bounds(self) -> Bounds:
+    def bounds(self) -> RequestLimits:
         """The configuration's."""
         return self.limits.bounds
 
@@ -193,7 +193,7 @@ class Edge:
         return self.config.limits
 
     @property
-    def dispatcher(self) -> Dispatcher:
+    def dispatcher(self) -> AdmissionControl:
         """The stage's."""
         return self.stage.dispatcher
 

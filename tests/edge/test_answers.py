@@ -11,7 +11,7 @@ import pytest
 from attrs import define, field
 
 from claude_bridge.core.errors import UpstreamCut
-from claude_bridge.edge.answers import Faucet, StreamAnswer, WholeAnswer
+from claude_bridge.edge.answers import JsonResponse, StreamResponse, SwitchableProducer
 from claude_bridge.testing.chat import ToolCall, chat_stream, chunk, events
 from tests.edge.stage import Edge, Line
 from tests.services.exchange.stage import EMPTY, HELLO, ONE, asking, configured, refusal
@@ -60,7 +60,7 @@ class FaucetTests:
 
     def test_passes_on(self) -> None:
         """Pause and resume reach the attempt of the moment, and that there is a pause is known."""
-        faucet, tap = Faucet(), Tap()
+        faucet, tap = SwitchableProducer(), Tap()
         faucet.switch(tap)
         faucet.pauseProducing()
         paused = faucet.paused
@@ -69,7 +69,7 @@ class FaucetTests:
 
     def test_remembers(self) -> None:
         """An attempt that begins while the client is slow learns that at once; the one before may run out."""
-        faucet, first, second = Faucet(), Tap(), Tap()
+        faucet, first, second = SwitchableProducer(), Tap(), Tap()
         faucet.switch(first)
         faucet.pauseProducing()
         faucet.switch(second)
@@ -79,7 +79,7 @@ class FaucetTests:
 
     def test_nobody_there(self) -> None:
         """Between attempts a pause is only remembered."""
-        faucet, tap = Faucet(), Tap()
+        faucet, tap = SwitchableProducer(), Tap()
         faucet.pauseProducing()
         faucet.switch(None)
         faucet.switch(tap)
@@ -486,7 +486,7 @@ class RefusedTests:
 def left_over(edge: Edge, line: Line) -> list[weakref.ref[Any]]:
     """Point at what a request that is under way is made of."""
     (request,) = line.channel.requests
-    answers = [one for one in gc.get_objects() if isinstance(one, StreamAnswer | WholeAnswer)]
+    answers = [one for one in gc.get_objects() if isinstance(one, StreamResponse | JsonResponse)]
     (answer,) = [one for one in answers if one._request is request]
     (run,) = edge.dispatcher._active
     return [weakref.ref(answer), weakref.ref(run)]

@@ -6,7 +6,7 @@ import pytest
 
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import AuthenticationFailed, PermissionDenied
-from claude_bridge.edge.gate import Client, Gatekeeper
+from claude_bridge.edge.gate import ClientIdentity, Gatekeeper
 from tests.services.exchange.stage import ONE, configured
 
 KEYS = ONE.replace("credentials = none", "credentials = keys") + (
@@ -18,7 +18,7 @@ NAMED = ONE.replace(
 )
 
 
-def admitted(text: str, path: str = "/v1/messages", local: str = "127.0.0.1", **headers: str) -> Client:
+def admitted(text: str, path: str = "/v1/messages", local: str = "127.0.0.1", **headers: str) -> ClientIdentity:
     """Admit a request with these headers; an underscore in a name is a hyphen."""
     named = {"host": "localhost"} | {name.replace("_", "-"): value for name, value in headers.items()}
     return Gatekeeper(configured(text)).admit(named, path, local)
@@ -60,7 +60,7 @@ class HostTests:
     )
     def test_own_names(self, host: str) -> None:
         """Loopback and configured names pass, with any port, in any case and any spelling of an address."""
-        assert admitted(NAMED, host=host) == Client()
+        assert admitted(NAMED, host=host) == ClientIdentity()
 
     @pytest.mark.parametrize(
         "host",
@@ -99,7 +99,7 @@ class HostTests:
     )
     def test_address_that_was_connected_to(self, local: str, host: str) -> None:
         """The address on which a connection came in is a name of ours, however it is written."""
-        assert admitted(ONE, local=local, host=host) == Client()
+        assert admitted(ONE, local=local, host=host) == ClientIdentity()
 
     @pytest.mark.parametrize("path", ["/", "/api/hello", "/v1/models", "/nonsense", "/health/", "//health", "/Health"])
     def test_every_path_is_guarded(self, path: str) -> None:
@@ -129,7 +129,7 @@ class OriginTests:
     @pytest.mark.parametrize("origin", ["https://desk.example", "HTTPS://DESK.example", "http://x:3000"])
     def test_allowed(self, origin: str) -> None:
         """A page that is named may call."""
-        assert admitted(NAMED, origin=origin) == Client()
+        assert admitted(NAMED, origin=origin) == ClientIdentity()
 
     @pytest.mark.parametrize("origin", ["null", "", "https://evil.example", "http://localhost", "http://x", "*"])
     @pytest.mark.parametrize("text", [ONE, NAMED])
@@ -147,11 +147,11 @@ class OriginTests:
     @pytest.mark.parametrize("site", ["none", "same-origin", "same-site", ""])
     def test_no_page_of_another_site(self, site: str) -> None:
         """What a person types into the address bar is answered, and what no browser sends."""
-        assert admitted(NAMED, path="/v1/models", sec_fetch_site=site) == Client()
+        assert admitted(NAMED, path="/v1/models", sec_fetch_site=site) == ClientIdentity()
 
     def test_allowed_page_of_another_site(self) -> None:
         """A page that is named is of another site, as a rule, and may call all the same."""
-        assert admitted(NAMED, origin="https://desk.example", sec_fetch_site="cross-site") == Client()
+        assert admitted(NAMED, origin="https://desk.example", sec_fetch_site="cross-site") == ClientIdentity()
 
 
 class CredentialTests:
@@ -173,7 +173,7 @@ class CredentialTests:
     )
     def test_bearer_before_api_key(self, headers: dict[str, str], credential: str | None) -> None:
         """The bearer counts before x-api-key; what is empty or of another scheme is none."""
-        assert admitted(ONE, **headers) == Client(credential=None if credential is None else Secret(credential))
+        assert admitted(ONE, **headers) == ClientIdentity(credential=None if credential is None else Secret(credential))
 
     def test_nothing_shows_it(self) -> None:
         """A client's representation, as a log would have it, does not hold its key."""
@@ -193,7 +193,7 @@ class KeysTests:
     )
     def test_known(self, headers: dict[str, str]) -> None:
         """A known key in either header passes and tells who asks, even beside another that is unknown."""
-        assert admitted(KEYS, **headers) == Client(credential=Secret("bert-secret"), name="bert")
+        assert admitted(KEYS, **headers) == ClientIdentity(credential=Secret("bert-secret"), name="bert")
 
     def test_bearer_decides_between_two_known(self) -> None:
         """Of two known keys the bearer's names the client."""
@@ -211,7 +211,7 @@ class KeysTests:
     @pytest.mark.parametrize("path", ["/", "/api/hello", "/health", "/health/live"])
     def test_probes_need_none(self, path: str) -> None:
         """Health checks and the client's first probe ask for no key."""
-        assert admitted(KEYS, path=path) == Client()
+        assert admitted(KEYS, path=path) == ClientIdentity()
 
     def test_every_key_is_compared(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The time tells nothing: each key is compared, by a comparison of constant time, also after a match."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from claude_bridge.edge.pour import PIECE, Pour
+from claude_bridge.edge.pour import PIECE, BufferedBodyProducer
 from claude_bridge.edge.site import BridgeRequest
 from tests.edge.stage import Edge, Line
 
@@ -15,13 +15,13 @@ class Pouring(BridgeRequest):
     :ivar ends: an entry when all is written.
     """
 
-    pour: Pour
+    pour: BufferedBodyProducer
     ends: list[str]
 
     def process(self) -> None:
         """Answer."""
         self.ends = []
-        self.pour = Pour(self, LONG, lambda: self.ends.append("poured"))
+        self.pour = BufferedBodyProducer(self, LONG, lambda: self.ends.append("poured"))
         self.pour.start()
 
 

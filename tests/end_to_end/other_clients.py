@@ -229,7 +229,7 @@ CLIENTS: Final = (
 
 
 @frozen(kw_only=True)
-class Run:
+class Exchange:
     """What came of one client's scenarios.
 
     :ivar outcomes: what the driver wrote, by scenario.
@@ -259,7 +259,7 @@ class Run:
         return self.outcomes[scenario]
 
 
-async def run_client(reactor: Any, client: OtherClient, running: Running, folder: Path) -> Run:
+async def run_client(reactor: Any, client: OtherClient, running: Running, folder: Path) -> Exchange:
     """Drive a client through all its scenarios, in an empty folder with an empty home."""
     backend, daemon = running
     backend.requests.clear()
@@ -282,7 +282,7 @@ async def run_client(reactor: Any, client: OtherClient, running: Running, folder
     lines = [json.loads(line) for line in ran.out.splitlines() if line.startswith("{")]
     chats = {name: [one for one in backend.chats if one.json["model"] == name] for name in scenarios.SCENES}
     assert [one.problems for one in backend.chats if one.problems] == []
-    return Run(
+    return Exchange(
         outcomes={line.pop("scenario"): line for line in lines},
         chats=chats,
         told=f"{client.driver} ended with {ran.code}:\n{ran.out[-3000:]}\n{ran.err[-6000:]}",

@@ -24,7 +24,7 @@ from tests.end_to_end.strict.conversation import Services, compact
 from tests.end_to_end.strict.deepseek import DeepSeekV4
 from tests.end_to_end.strict.gemini import ANY_SIGNATURE, Gemini, signature_of
 from tests.end_to_end.strict.mistral import Mistral
-from tests.end_to_end.strict.service import Said, Service, answers_of, calls_of
+from tests.end_to_end.strict.service import ModelTurn, Service, answers_of, calls_of
 from tests.end_to_end.users import (
     ALLOWED,
     CLIENT,
@@ -90,7 +90,9 @@ class StateTests:
         gemini = services.start(Gemini())
         daemon = await start_daemon(config=services.config)
         for words, environment in (("one", {}), ("other", {"CLAUDE_CODE_DISABLE_THINKING": "1"})):
-            gemini.says.extend([Said(calls=bash(words)), Said(calls=bash("first", "second")), Said(text="Done.")])
+            gemini.says.extend(
+                [ModelTurn(calls=bash(words)), ModelTurn(calls=bash("first", "second")), ModelTurn(text="Done.")]
+            )
             user = new_user(daemon)
             turn = await user.turn("Go", "--model", gemini.model, *ALLOWED, environment=environment)
             assert turn.answer == "Done."
@@ -145,7 +147,9 @@ class StateTests:
         for service in (gemini, mistral, deepseek, gemini):
             word = f"{service.dialect}{len(told)}"
             told.append(word)
-            service.says.extend([Said(thought="Hm.", calls=bash(word)), Said(thought="So.", text=f"Said {word}.")])
+            service.says.extend(
+                [ModelTurn(thought="Hm.", calls=bash(word)), ModelTurn(thought="So.", text=f"Said {word}.")]
+            )
             past = ("--continue",) if len(told) > 1 else ()
             turn = await user.turn(f"Say {word}", "--model", service.model, *past, *ALLOWED)
             assert turn.answer == f"Said {word}."
@@ -158,7 +162,7 @@ class StateTests:
         assert ANY_SIGNATURE not in (*first, *last)  # the client gives to each model what is its own
 
         user.url = (await start_daemon(config=services.config)).url
-        gemini.says.append(Said(text="Still here."))
+        gemini.says.append(ModelTurn(text="Still here."))
         turn = await user.turn("And now?", "--model", gemini.model, "--continue", *ALLOWED)
         assert turn.answer == "Still here."
         assert signatures(gemini) == [first, *others, last]
@@ -173,7 +177,7 @@ class ThinkingTests:
         deepseek = services.start(DeepSeekV4())
         daemon = await start_daemon(config=services.config)
         user = new_user(daemon)
-        deepseek.says.extend(Said(thought=f"I need {word}.", calls=bash(word)) for word in ("one", "two", "three"))
+        deepseek.says.extend(ModelTurn(thought=f"I need {word}.", calls=bash(word)) for word in ("one", "two", "three"))
         await self.ask(user, deepseek)
         await daemon.stop()
         await start_daemon(config=at_port(services.config, daemon.port))
@@ -184,7 +188,7 @@ class ThinkingTests:
     @staticmethod
     async def ask(user: ClaudeCode, deepseek: Service, *past: str) -> None:
         """Have a turn, and find all thinking of before in its last request."""
-        deepseek.says.append(Said(thought="Now I know.", text=f"Answer {len(deepseek.said)}."))
+        deepseek.says.append(ModelTurn(thought="Now I know.", text=f"Answer {len(deepseek.said)}."))
         turn = await user.turn("Go on", "--model", deepseek.model, *past, *ALLOWED)
         assert turn.answer == deepseek.said[-1].text
         assert deepseek.wanted(deepseek.accepted[-1]) == {one.key: one.thought for one in deepseek.said[:-1]}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 
-from tests.end_to_end.other_clients import CLIENTS, OtherClient, Run, run_client
+from tests.end_to_end.other_clients import CLIENTS, Exchange, OtherClient, run_client
 from tests.end_to_end.scenarios import (
     ANSWER,
     CITIES,
@@ -43,7 +43,7 @@ from tests.npm import Package, npm
 
 pytestmark = [pytest.mark.other_clients, pytest.mark.timeout(240)]
 
-RunOf = Callable[[OtherClient], Awaitable[Run]]
+RunOf = Callable[[OtherClient], Awaitable[Exchange]]
 
 WEATHER = "K\u00f6ln: 18 degrees and Orl\u00e9ans: 18 degrees"
 """What the model says after it has seen what the tool told, in the order of its calls."""
@@ -52,13 +52,13 @@ WEATHER = "K\u00f6ln: 18 degrees and Orl\u00e9ans: 18 degrees"
 @pytest_twisted.async_yield_fixture(scope="module")
 async def run_of(reactor: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunOf]:
     """Give what came of a client's scenarios, driving it when it is first asked for. All share one daemon."""
-    runs: dict[str, Run] = {}
+    runs: dict[str, Exchange] = {}
     models = {f"model:{name}": {"name": name} for name in (*SCENES, SIDE)}
     sections = {**models, "route:default": {"models": SIDE}}
     async with serving(reactor, tmp_path_factory.mktemp("daemon"), sections) as running:
         play(running[0])
 
-        async def run(client: OtherClient) -> Run:
+        async def run(client: OtherClient) -> Exchange:
             if client.name not in runs:
                 runs[client.name] = await run_client(
                     reactor, client, running, tmp_path_factory.mktemp(client.name, numbered=False)
@@ -190,7 +190,7 @@ class RefusalTests:
         assert_told(run, client, OVERFLOW)
 
 
-def assert_told(run: Run, client: OtherClient, scenario: str) -> None:
+def assert_told(run: Exchange, client: OtherClient, scenario: str) -> None:
     """Hold what the client's user was told against the client's row."""
     wanted, told = client.refusals[scenario], run.error(scenario)
     seen = (told["kind"], told.get("status"), told.get("retry_after"))

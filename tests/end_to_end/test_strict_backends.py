@@ -26,7 +26,7 @@ from tests.end_to_end.strict.mistral import Mistral
 from tests.end_to_end.strict.moonshot import Moonshot
 from tests.end_to_end.strict.openai import OpenAI
 from tests.end_to_end.strict.openrouter import OpenRouterClaude, OpenRouterGPT
-from tests.end_to_end.strict.service import Said, Service
+from tests.end_to_end.strict.service import ModelTurn, Service
 from tests.end_to_end.strict.template import FIRST, TURNS, LlamaCpp, Vllm
 from tests.end_to_end.strict.xai import Xai
 from tests.end_to_end.strict.zai import Zai
@@ -77,13 +77,13 @@ def read(path: str) -> tuple[str, str]:
     return "Read", compact({"file_path": path})
 
 
-BOTH = Said(
+BOTH = ModelTurn(
     thought="I have to see both files first.", text="Let me read both.", calls=(read("/one.txt"), read("/two.txt"))
 )
-DIFF = Said(thought="Line three may differ.", calls=(("Bash", compact({"command": "diff one.txt two.txt"})),))
-ONE_LINE = Said(thought="So it is one line.", text="They differ in one line.")
-THIRD = Said(thought="There is a third one.", calls=(read("/three.txt"),))
-EQUAL = Said(thought="No difference at all.", text="The third equals the second.")
+DIFF = ModelTurn(thought="Line three may differ.", calls=(("Bash", compact({"command": "diff one.txt two.txt"})),))
+ONE_LINE = ModelTurn(thought="So it is one line.", text="They differ in one line.")
+THIRD = ModelTurn(thought="There is a third one.", calls=(read("/three.txt"),))
+EQUAL = ModelTurn(thought="No difference at all.", text="The third equals the second.")
 
 
 async def begin(services: Services, service: Service, *, stream: bool) -> Conversation:
@@ -205,7 +205,7 @@ class TemplateTests:
             talk = Conversation()
             talk.asks("Compare one.txt and two.txt.")
             for number in range(3):
-                said = Said(calls=(read(f"/{number}.txt"),))
+                said = ModelTurn(calls=(read(f"/{number}.txt"),))
                 message = await talk.turn(client, service, said, stream=True)
                 talk.gives_results(message)
                 talk.asks(f"Go on ({number}).")
@@ -254,8 +254,8 @@ class UnknownServiceTests:
         check_all_is_there(talk, service)
 
 
-HALF = Said(thought="One", calls=(read("/a.txt"), read("/b.txt")))
-CUT = Said(thought="I wonder whether", cut=True)
+HALF = ModelTurn(thought="One", calls=(read("/a.txt"), read("/b.txt")))
+CUT = ModelTurn(thought="I wonder whether", cut=True)
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -360,7 +360,7 @@ class FieldTests:
         """Requests that the client makes for itself are answered: a title in JSON, a verdict without thinking."""
         service = services.start(MAKERS[name]())
         async with bridge(services.reactor, services.config) as client:
-            service.says += [Said(text='{"title": "Greetings"}'), Said(text="low")]
+            service.says += [ModelTurn(text='{"title": "Greetings"}'), ModelTurn(text="low")]
             for request in (TITLE, CLASSIFIER):
                 reply = await client.post(MESSAGES, {**request, "model": service.model, "stream": False})
                 assert (reply.status, service.refused) == (200, [])
@@ -387,12 +387,14 @@ class MoveTests:
             talk.asks(f"Look into all files, lap {lap}.")
             for number, name in enumerate(ORDERS[order]):
                 service = known[name]
-                said = Said(thought=f"{name} thinks, {lap}.", calls=(read(f"/{number}/{lap}.txt"),))
+                said = ModelTurn(thought=f"{name} thinks, {lap}.", calls=(read(f"/{number}/{lap}.txt"),))
                 message = await services.turn(talk, service, said, stream=number % 2 == lap % 2)
                 check_all_is_there(talk, service)
                 talk.gives_results(message, reminder=number % 3 == 0)
             last = known[ORDERS[order][-1]]
-            await services.turn(talk, last, Said(thought=f"Done, {lap}.", text=f"That was lap {lap}."), stream=True)
+            await services.turn(
+                talk, last, ModelTurn(thought=f"Done, {lap}.", text=f"That was lap {lap}."), stream=True
+            )
         for service in known.values():
             assert service.refused == []
             check_thoughts(talk, service)
@@ -454,7 +456,7 @@ class DaemonTests:
         talk.asks("Compare all files.")
         for number, service in enumerate([*known, known[0]]):
             daemon = await start_daemon(config=services.config)
-            said = Said(thought=f"Number {number}.", calls=(read(f"/{number}.txt"), read(f"/{number}.old")))
+            said = ModelTurn(thought=f"Number {number}.", calls=(read(f"/{number}.txt"), read(f"/{number}.old")))
             message = await talk.turn(client_of(reactor, daemon), service, said, stream=number % 2 == 0)
             check_all_is_there(talk, service)
             talk.gives_results(message, reminder=True)

@@ -28,7 +28,7 @@ from claude_bridge.core.errors import (
     UpstreamUnavailable,
     UpstreamUnreachable,
 )
-from claude_bridge.services.breaker import PROBE_RETRY_SECONDS, CircuitBreakers, NoBreaker, State
+from claude_bridge.services.breaker import PROBE_RETRY_SECONDS, CircuitBreakers, CircuitState, NoBreaker
 from claude_bridge.services.interfaces import Admission, Breaker
 
 CUT = UpstreamCut("cut")
@@ -79,14 +79,14 @@ class CircuitBreakersTests:
         for _ in range(10):
             fail(breaker, 2)
             breaker.admit("a").succeeded()
-        assert breaker.state("a") is State.CLOSED
+        assert breaker.state("a") is CircuitState.CLOSED
 
     def test_backends_are_apart(self) -> None:
         """One backend's failures do not close the way to another."""
         breaker = breakers(Clock())
         fail(breaker, 3, backend="a")
         breaker.admit("b")
-        assert breaker.state("b") is State.CLOSED
+        assert breaker.state("b") is CircuitState.CLOSED
 
     @pytest.mark.parametrize(
         "error",
@@ -105,7 +105,7 @@ class CircuitBreakersTests:
         """What is the backend's fault counts against it."""
         breaker = breakers(Clock())
         fail(breaker, 3, error)
-        assert breaker.state("a") is State.OPEN
+        assert breaker.state("a") is CircuitState.OPEN
 
     @pytest.mark.parametrize(
         "error",
@@ -123,7 +123,7 @@ class CircuitBreakersTests:
         """A 4xx, a spent quota or a fault of our own never opens a circuit."""
         breaker = breakers(Clock())
         fail(breaker, 20, error)
-        assert breaker.state("a") is State.CLOSED
+        assert breaker.state("a") is CircuitState.CLOSED
 
     def test_clients_that_leave_do_not_count(self) -> None:
         """Any number of people pressing Escape does not harm a backend, nor wash its failures off."""
@@ -131,9 +131,9 @@ class CircuitBreakersTests:
         fail(breaker, 2)
         for _ in range(20):
             breaker.admit("a").abandoned()
-        assert breaker.state("a") is State.CLOSED
+        assert breaker.state("a") is CircuitState.CLOSED
         fail(breaker, 1)
-        assert breaker.state("a") is State.OPEN
+        assert breaker.state("a") is CircuitState.OPEN
 
     def test_one_probe_after_the_time(self) -> None:
         """When the time is over, one request may try and all others wait for it."""
@@ -155,7 +155,7 @@ class CircuitBreakersTests:
         clock.advance(30)
         breaker.admit("a").succeeded()
         fail(breaker, 2)
-        assert breaker.state("a") is State.CLOSED
+        assert breaker.state("a") is CircuitState.CLOSED
 
     def test_probe_refused_for_its_request_closes(self) -> None:
         """A backend that answers 4xx to the probe is alive."""
@@ -164,7 +164,7 @@ class CircuitBreakersTests:
         fail(breaker, 3)
         clock.advance(30)
         breaker.admit("a").failed(UpstreamRefused("bad field"))
-        assert breaker.state("a") is State.CLOSED
+        assert breaker.state("a") is CircuitState.CLOSED
 
     def test_probe_that_fails_opens_again(self) -> None:
         """A backend that still fails is left alone for the whole time again."""
@@ -197,7 +197,7 @@ class CircuitBreakersTests:
         clock.advance(30)
         breaker.admit("a").abandoned()
         breaker.admit("a").succeeded()
-        assert breaker.state("a") is State.CLOSED
+        assert breaker.state("a") is CircuitState.CLOSED
 
     @pytest.mark.parametrize("report", REPORTS)
     def test_only_the_probe_decides(self, report: Report) -> None:
@@ -209,11 +209,11 @@ class CircuitBreakersTests:
         clock.advance(30)
         probe = breaker.admit("a")
         report(old)
-        assert breaker.state("a") is State.HALF_OPEN
+        assert breaker.state("a") is CircuitState.HALF_OPEN
         with pytest.raises(CircuitOpen):
             breaker.admit("a")
         probe.succeeded()
-        assert breaker.state("a") is State.CLOSED
+        assert breaker.state("a") is CircuitState.CLOSED
 
     @pytest.mark.parametrize("report", REPORTS)
     def test_late_report_to_an_open_circuit(self, report: Report) -> None:
@@ -238,7 +238,7 @@ class CircuitBreakersTests:
         breaker.admit("a").succeeded()
         for admission in old:
             admission.failed(CUT)
-        assert breaker.state("a") is State.CLOSED
+        assert breaker.state("a") is CircuitState.CLOSED
 
     @pytest.mark.parametrize("report", REPORTS)
     def test_one_report_each(self, report: Report) -> None:
@@ -296,12 +296,12 @@ class CircuitBreakersTests:
                     admitted = breaker.admit("a")
                 except CircuitOpen:
                     continue
-                out.append((admitted, breaker.state("a") is State.HALF_OPEN))
+                out.append((admitted, breaker.state("a") is CircuitState.HALF_OPEN))
             elif out:
                 ended, _ = out.pop(amount % len(out))
                 REPORTS[["succeed", "fail", "leave"].index(step)](ended)
             probes = sum(probe for _, probe in out)
-            assert probes == (1 if breaker.state("a") is State.HALF_OPEN else 0)
+            assert probes == (1 if breaker.state("a") is CircuitState.HALF_OPEN else 0)
 
     @given(st.integers(0, 20), st.sampled_from(REPORTS))
     def test_never_stuck(self, old: int, report: Report) -> None:

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import UpstreamUnreachable
-from claude_bridge.services.fetch import Asker, Question, Reply, address, shown
+from claude_bridge.services.fetch import Fetcher, FetchRequest, Response, address, shown
 from claude_bridge.testing.fakes import FakeUpstreamClient
 
 BACKEND = Backend(name="b", url="http://backend.test/v1")
@@ -22,10 +22,10 @@ class QuestionTests:
         """Make an asker of a clock and a backend of our own."""
         self.clock = Clock()
         self.client = FakeUpstreamClient()
-        self.asker = Asker(client=self.client, clock=self.clock, seconds=3.0, most=10)
-        self.replies: list[Reply] = []
+        self.asker = Fetcher(client=self.client, clock=self.clock, seconds=3.0, most=10)
+        self.replies: list[Response] = []
 
-    def ask(self, backend: Backend = BACKEND, key: Secret | None = None, body: bytes = b"") -> Question:
+    def ask(self, backend: Backend = BACKEND, key: Secret | None = None, body: bytes = b"") -> FetchRequest:
         """Ask; the reply is noted."""
         return self.asker.ask(backend, key, "things", self.replies.append, body)
 
@@ -53,7 +53,7 @@ class QuestionTests:
         """A good answer comes whole, with its headers; no timer is left."""
         self.ask()
         self.client.last.answer(b"ab", b"c", headers={"server": "x"})
-        assert self.replies == [Reply(200, {"server": "x"}, b"abc")]
+        assert self.replies == [Response(200, {"server": "x"}, b"abc")]
         assert self.replies[0].good
         assert self.clock.getDelayedCalls() == []
 
@@ -62,7 +62,7 @@ class QuestionTests:
         """Of any other answer the status is enough: its body is not waited for."""
         self.ask()
         self.client.last.head(status)
-        assert self.replies == [Reply(status)]
+        assert self.replies == [Response(status)]
         assert not self.replies[0].good
         assert self.client.last.cancelled
         assert self.clock.getDelayedCalls() == []
@@ -75,7 +75,7 @@ class QuestionTests:
         self.client.last.head()
         self.client.last.data(b"ab")
         self.client.last.end(UpstreamUnreachable("reset"))
-        assert self.replies == [Reply(), Reply()]
+        assert self.replies == [Response(), Response()]
 
     def test_late(self) -> None:
         """It ends when its time is up, whatever has come by then."""
@@ -83,7 +83,7 @@ class QuestionTests:
         self.client.last.head()
         self.client.last.data(b"ab")
         self.clock.advance(3)
-        assert self.replies == [Reply()]
+        assert self.replies == [Response()]
         assert self.client.last.cancelled
 
     def test_too_long(self) -> None:
@@ -94,7 +94,7 @@ class QuestionTests:
         assert not self.client.last.cancelled
         self.client.last.data(b"0")
         assert self.client.last.cancelled
-        assert self.replies == [Reply()]
+        assert self.replies == [Response()]
         assert self.clock.getDelayedCalls() == []
 
     def test_abandoned(self) -> None:

@@ -7,33 +7,33 @@ import inspect
 import pytest
 
 from claude_bridge.config.schema import Backend
-from claude_bridge.edge.answers import StreamAnswer, WholeAnswer
+from claude_bridge.edge.answers import JsonResponse, StreamResponse
 from claude_bridge.services import interfaces
 from claude_bridge.services.accounting.request_log import RequestLog
 from claude_bridge.services.breaker import CircuitAdmission, CircuitBreakers, NoAdmission, NoBreaker
 from claude_bridge.services.documents.texts import PdfTexts
 from claude_bridge.services.exchange.attempt import Attempt
-from claude_bridge.services.fetch import Question
+from claude_bridge.services.fetch import FetchRequest
 from claude_bridge.services.model_lists import CachedModelLists
-from claude_bridge.services.remote_tokenizers import PromptCounters
+from claude_bridge.services.remote_tokenizers import RemoteTokenizers
 from claude_bridge.services.sweep import PeriodicSweep
-from claude_bridge.services.upstream.body import AnswerBody
+from claude_bridge.services.upstream.body import ResponseBody
 from claude_bridge.services.upstream.call import Call
 from claude_bridge.services.upstream.client import TreqUpstream
 from claude_bridge.services.upstream.silence import Silence
 from claude_bridge.testing import fakes
 
 SIDES = [
-    (interfaces.PushProducer, AnswerBody),
+    (interfaces.PushProducer, ResponseBody),
     (interfaces.PushProducer, fakes.FakeCall),
     (interfaces.UpstreamReceiver, Attempt),
-    (interfaces.UpstreamReceiver, Question),
+    (interfaces.UpstreamReceiver, FetchRequest),
     (interfaces.UpstreamCall, Call),
     (interfaces.UpstreamCall, fakes.FakeCall),
     (interfaces.UpstreamClient, TreqUpstream),
     (interfaces.UpstreamClient, fakes.FakeUpstreamClient),
     (interfaces.Watch, Silence),
-    (interfaces.Watch, StreamAnswer),
+    (interfaces.Watch, StreamResponse),
     (interfaces.Sweep, PeriodicSweep),
     (interfaces.Admission, CircuitAdmission),
     (interfaces.Admission, NoAdmission),
@@ -45,14 +45,14 @@ SIDES = [
     (interfaces.ModelLists, fakes.FixedLists),
     (interfaces.Documents, PdfTexts),
     (interfaces.Documents, fakes.HeldDocuments),
-    (interfaces.Counters, PromptCounters),
-    (interfaces.Counters, fakes.FixedCounters),
+    (interfaces.RemoteTokenizer, RemoteTokenizers),
+    (interfaces.RemoteTokenizer, fakes.FixedCounters),
     (interfaces.SearchEngine, fakes.HeldSearch),
     (interfaces.Records, RequestLog),
     (interfaces.Records, fakes.KeptRecords),
-    (interfaces.Downstream, StreamAnswer),
-    (interfaces.Downstream, WholeAnswer),
-    (interfaces.Downstream, fakes.FakeDownstream),
+    (interfaces.ClientResponse, StreamResponse),
+    (interfaces.ClientResponse, JsonResponse),
+    (interfaces.ClientResponse, fakes.FakeClientResponse),
 ]
 
 

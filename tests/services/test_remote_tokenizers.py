@@ -18,8 +18,8 @@ from claude_bridge.core.chat_completions.dialects.llamacpp import LlamaCpp
 from claude_bridge.core.chat_completions.dialects.sglang import Sglang
 from claude_bridge.core.chat_completions.dialects.vllm import Vllm
 from claude_bridge.core.errors import UpstreamUnreachable
-from claude_bridge.services.interfaces import Counted
-from claude_bridge.services.remote_tokenizers import MOST, MOST_ABSENT, PromptCounters
+from claude_bridge.services.interfaces import TokenCount
+from claude_bridge.services.remote_tokenizers import MOST, MOST_ABSENT, RemoteTokenizers
 from claude_bridge.testing.fakes import FakeCall, FakeUpstreamClient
 
 BACKEND = Backend(name="b", url="http://backend.test/llm/v1")
@@ -34,7 +34,7 @@ class CounterTests:
         """Make counters of a clock and a backend of our own."""
         self.clock = Clock()
         self.client = FakeUpstreamClient()
-        self.counters = PromptCounters(self.client, self.clock)
+        self.counters = RemoteTokenizers(self.client, self.clock)
 
     def count(self, counter: Counter | None = COUNTER, backend: Backend = BACKEND, chat: bytes = CHAT) -> list[object]:
         """Count; the list gets what comes out."""
@@ -60,20 +60,20 @@ class CounterTests:
         """VLLM tells the count, its window and all the tokens (serve/tokenize/protocol.py)."""
         told = self.count(Vllm().counter)
         self.answer({"count": 3, "max_model_len": 4096, "tokens": [1, 2, 3], "token_strs": None})
-        assert told == [Counted(tokens=3, window=4096)]
+        assert told == [TokenCount(tokens=3, window=4096)]
 
     def test_sglang(self) -> None:
         """SGLang tells the same, but its window is not what is served (serving_tokenize.py)."""
         told = self.count(Sglang().counter)
         self.answer({"tokens": [1, 2, 3], "count": 3, "max_model_len": 131072})
-        assert told == [Counted(tokens=3)]
+        assert told == [TokenCount(tokens=3)]
 
     def test_llamacpp(self) -> None:
         """llama.cpp's counter is behind the base URL (recorded from build 11549)."""
         told = self.count(LlamaCpp().counter)
         assert self.client.last.request.url == "http://backend.test/llm/v1/chat/completions/input_tokens"
         self.answer({"input_tokens": 339, "object": "response.input_tokens"})
-        assert told == [Counted(tokens=339)]
+        assert told == [TokenCount(tokens=339)]
 
     @pytest.mark.parametrize(
         "value",
@@ -103,7 +103,7 @@ class CounterTests:
         """A window that is none costs no count."""
         told = self.count()
         self.answer({"count": 3, "max_model_len": window})
-        assert told == [Counted(tokens=3)]
+        assert told == [TokenCount(tokens=3)]
 
     @given(st.binary(max_size=40))
     def test_any_bytes(self, body: bytes) -> None:
@@ -111,14 +111,14 @@ class CounterTests:
         self.setup_method()
         told = self.count()
         self.client.last.answer(body)
-        assert told == [None] or isinstance(told[0], Counted)
+        assert told == [None] or isinstance(told[0], TokenCount)
 
     def test_many_tokens(self) -> None:
         """The tokens of a million are read past."""
         told = self.count()
         tokens = b",".join([b"100000"] * 1_000_000)
         self.client.last.answer(b'{"count":1000000,"max_model_len":1048576,"tokens":[' + tokens + b"]}")
-        assert told == [Counted(tokens=1_000_000, window=1_048_576)]
+        assert told == [TokenCount(tokens=1_000_000, window=1_048_576)]
 
     def test_endless(self) -> None:
         """An answer without end is cut off."""

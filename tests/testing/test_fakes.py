@@ -17,7 +17,7 @@ from claude_bridge.core.events import Finished, FinishReason, TextDelta
 from claude_bridge.services.breaker import CircuitBreakers
 from claude_bridge.services.interfaces import (
     Breaker,
-    Downstream,
+    ClientResponse,
     ModelInfo,
     ModelLists,
     Records,
@@ -28,7 +28,7 @@ from claude_bridge.services.interfaces import (
 )
 from claude_bridge.testing.fakes import (
     FakeCall,
-    FakeDownstream,
+    FakeClientResponse,
     FakeUpstreamClient,
     FixedLists,
     FixedSignposts,
@@ -317,8 +317,8 @@ class OtherFakesTests:
 
     def test_downstream(self) -> None:
         """It keeps what it is given and insists on one end."""
-        fake = FakeDownstream()
-        downstream: Downstream = fake
+        fake = FakeClientResponse()
+        downstream: ClientResponse = fake
         downstream.emit([TextDelta("  ")])
         assert not downstream.content_started
         downstream.emit([TextDelta("Hello"), Finished(FinishReason.STOPPED)])

@@ -9,19 +9,19 @@ from urllib.parse import urlsplit
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.chat_completions.dialect import GENERIC, Clues
-from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, Decided, decide
+from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, DialectDecision, decide
 
 AUTO: Final = "auto"
 
 BEARER: Final = "Authorization"
 
-UNKNOWN: Final = Decided(GENERIC, "nothing is known of it yet")
+UNKNOWN: Final = DialectDecision(GENERIC, "nothing is known of it yet")
 
 
-def configured(backend: Backend) -> Decided:
+def configured(backend: Backend) -> DialectDecision:
     """Give the dialect and why it is the one; `UNKNOWN` until the backend itself reveals more."""
     if backend.dialect != AUTO:
-        return Decided(DIALECTS[backend.dialect], "configured")
+        return DialectDecision(DIALECTS[backend.dialect], "configured")
     return _by_host(backend.url)
 
 
@@ -32,5 +32,5 @@ def key_header(backend: Backend, key: Secret) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=256)  # as many as anybody has backends
-def _by_host(url: str) -> Decided:
+def _by_host(url: str) -> DialectDecision:
     return decide(Clues(host=(urlsplit(url).hostname or "").lower())) or UNKNOWN

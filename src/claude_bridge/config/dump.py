@@ -15,7 +15,7 @@ from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Secret
 from claude_bridge.config.secrets import HIDDEN
 from claude_bridge.config.sections import KINDS, Kind
-from claude_bridge.core.chat_completions.dialects.registry import Decided
+from claude_bridge.core.chat_completions.dialects.registry import DialectDecision
 from claude_bridge.core.chat_completions.traits import Traits
 from claude_bridge.core.redaction import carries_credential
 
@@ -26,7 +26,9 @@ _MORE_WORDS = ("auth", "cookie", "credential", "passwd", "session")
 others to read, and nobody misses the value there."""
 
 
-def dump(config: Config, decided: Callable[[Backend], Decided] = configured, state_directory: str | None = None) -> str:
+def dump(
+    config: Config, decided: Callable[[Backend], DialectDecision] = configured, state_directory: str | None = None
+) -> str:
     """Give every section and key, defaults included; what is not set stands in a comment that says what holds.
 
     ``decided`` knows what an earlier run of the daemon found out of a backend with ``dialect = auto``,
@@ -106,7 +108,7 @@ def _key(
         yield f"{attribute.name} = {show(entry, attribute, redact)}"
 
 
-def _derived(word: str, part: object, config: Config, decided: Callable[[Backend], Decided]) -> dict[str, str]:
+def _derived(word: str, part: object, config: Config, decided: Callable[[Backend], DialectDecision]) -> dict[str, str]:
     """Say what holds where a key of a section has no value of its own."""
     if word == "web_search":
         engine = config.web_search.engine
@@ -129,7 +131,7 @@ _MODEL: Final = {
 }
 
 
-def _traits(model: Model, decided: Decided) -> dict[str, str]:
+def _traits(model: Model, decided: DialectDecision) -> dict[str, str]:
     """Say what the dialect decides of a model, where it is known which that is."""
     if decided is UNKNOWN:
         return dict.fromkeys(_TRAITS, "as the dialect has it")
@@ -144,7 +146,7 @@ def _directory(path: str | None) -> str:
     return f"{' '.join(path.split())} here"
 
 
-def _detected(decided: Decided) -> str:
+def _detected(decided: DialectDecision) -> str:
     """Say what ``auto`` stands for."""
     if decided is UNKNOWN:
         return "# auto is generic here, until the backend reveals what it is"

@@ -41,7 +41,7 @@ from claude_bridge.core.chat_completions.traits import (
     ToolIds,
     Traits,
 )
-from claude_bridge.core.messages_api.limits import BOUNDS, Bounds
+from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
 
 CredentialsPolicy = Literal["forward", "keys", "none"]
 ShowReasoning = Literal["auto", "always", "never"]
@@ -269,7 +269,7 @@ class ClientKey:
 
 
 @frozen(kw_only=True)
-class Breaker:
+class BreakerConfig:
     """``[breaker]``: the optional circuit breaker, one circuit a backend."""
 
     enabled: bool = option(False, "Stop asking a backend that keeps failing.")
@@ -363,9 +363,9 @@ class Limits:
     stalled_client: float = option(600.0, "How long a client may leave its answer unread.", unit="s", validator=WAIT)
 
     @property
-    def bounds(self) -> Bounds:
+    def bounds(self) -> RequestLimits:
         """Return the bounds on what is in one request."""
-        return Bounds(
+        return RequestLimits(
             max_messages=self.max_messages,
             max_blocks=self.max_blocks,
             max_tools=self.max_tools,
@@ -397,7 +397,7 @@ class Config:
     models: Mapping[str, Model] = Factory(dict)
     routes: Mapping[str, Route] = Factory(dict)
     keys: Mapping[str, ClientKey] = Factory(dict)
-    breaker: Breaker = Factory(Breaker)
+    breaker: BreakerConfig = Factory(BreakerConfig)
     web_search: WebSearch = Factory(WebSearch)
     limits: Limits = Factory(Limits)
     log: Log = Factory(Log)

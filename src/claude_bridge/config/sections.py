@@ -75,7 +75,7 @@ KINDS: Mapping[str, Kind] = {
             check_name=_check_route,
         ),
         Kind(word="key", schema=schema.ClientKey, target="keys", name_field="name", check_name=_check_plain),
-        Kind(word="breaker", schema=schema.Breaker, target="breaker"),
+        Kind(word="breaker", schema=schema.BreakerConfig, target="breaker"),
         Kind(word="web_search", schema=schema.WebSearch, target="web_search"),
         Kind(word="limits", schema=schema.Limits, target="limits"),
         Kind(word="log", schema=schema.Log, target="log"),

@@ -53,7 +53,7 @@ class ReasoningState:
 
 
 @define
-class PromptCounted:
+class PromptSizeReported:
     """The backend says how long the prompt is, before or while it answers."""
 
     usage: Usage
@@ -184,7 +184,7 @@ Event = (
     | TextDelta
     | ReasoningDelta
     | ReasoningState
-    | PromptCounted
+    | PromptSizeReported
     | ToolCallStarted
     | ToolArgumentsDelta
     | ToolCallEnded

@@ -24,7 +24,7 @@ DEEPEST: Final = 32
 
 
 @frozen
-class Carried:
+class OpaqueState:
     """State of an answer that ``model`` gave in ``dialect``: plain JSON values."""
 
     dialect: str
@@ -32,7 +32,7 @@ class Carried:
     state: object
 
 
-def pack(carried: Carried) -> str:
+def pack(carried: OpaqueState) -> str:
     """Give the carrier, or "" for a state that is too large or too deep to travel."""
     if not _is_shallow(carried.state):
         return ""
@@ -41,7 +41,7 @@ def pack(carried: Carried) -> str:
     return text if len(text) <= LARGEST else ""
 
 
-def unpack(text: str) -> Carried | None:
+def unpack(text: str) -> OpaqueState | None:
     """Give what a carrier holds; None for any other text, Anthropic's own signatures among them."""
     if not text.startswith(PREFIX) or len(text) > LARGEST:
         return None
@@ -52,7 +52,7 @@ def unpack(text: str) -> Carried | None:
         return None
     if not isinstance(value, dict) or not isinstance(value.get("d"), str) or not isinstance(value.get("m"), str):
         return None
-    carried = Carried(value["d"], value["m"], value.get("x"))
+    carried = OpaqueState(value["d"], value["m"], value.get("x"))
     return carried if _is_shallow(carried.state) else None
 
 

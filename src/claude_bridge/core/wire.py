@@ -69,7 +69,7 @@ class WireError(ValueError):
 
 
 @frozen
-class UnmendedError(WireError):
+class LoneSurrogates(WireError):
     """A request whose only fault may be lone surrogates: `claude_bridge.core.surrogates` mends them."""
 
 
@@ -108,7 +108,7 @@ def decode_fields(data: bytes) -> dict[str, Raw]:
 def decode_request(body: bytes) -> anthropic_types.MessagesRequest:
     """Decode a Messages request; raises `WireError` with the field's path, as the API words it.
 
-    Raises `UnmendedError` where it holds escapes of surrogates and is no JSON as it stands.
+    Raises `LoneSurrogates` where it holds escapes of surrogates and is no JSON as it stands.
     """
     if not _is_text(body):
         raise WireError("The request body is not valid JSON: it is not UTF-8 text")
@@ -118,7 +118,7 @@ def decode_request(body: bytes) -> anthropic_types.MessagesRequest:
         raise WireError(_explain(error)) from None
     except _JSON_ERRORS as error:
         reason = f"The request body is not valid JSON: {_explain(error)}"
-        raise UnmendedError(reason) if surrogates.are_in(body) else WireError(reason) from None
+        raise LoneSurrogates(reason) if surrogates.are_in(body) else WireError(reason) from None
 
 
 def _is_text(body: bytes) -> bool:

@@ -23,7 +23,7 @@ from claude_bridge.config.schema import Config, Limits
 from claude_bridge.core import wire
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.ids import RandomBytes
-from claude_bridge.core.messages_api.limits import Bounds
+from claude_bridge.core.messages_api.limits import RequestLimits
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.daemon.allocator import give_back_large_blocks
 from claude_bridge.daemon.taken_ports import explained
@@ -34,21 +34,21 @@ from claude_bridge.release import product
 from claude_bridge.services.accounting.request_log import RequestLog
 from claude_bridge.services.breaker import CircuitBreakers, NoBreaker
 from claude_bridge.services.documents.texts import PdfTexts
-from claude_bridge.services.exchange.admission import Dispatcher
+from claude_bridge.services.exchange.admission import AdmissionControl
 from claude_bridge.services.exchange.catalogue import Catalogue
-from claude_bridge.services.exchange.count_tokens import PromptCounts
+from claude_bridge.services.exchange.count_tokens import TokenCounting
 from claude_bridge.services.exchange.exchange import Services
 from claude_bridge.services.exchange.hints import Hints
-from claude_bridge.services.exchange.resolver import Planner
+from claude_bridge.services.exchange.resolver import CandidateResolver
 from claude_bridge.services.interfaces import Records, RequestRecord
-from claude_bridge.services.knowledge.dialect_detection import Detection
-from claude_bridge.services.knowledge.profiles import Learned
-from claude_bridge.services.knowledge.snapshot import Kept
+from claude_bridge.services.knowledge.dialect_detection import DialectDetection
+from claude_bridge.services.knowledge.profiles import ModelProfiles
+from claude_bridge.services.knowledge.snapshot import KnowledgeSnapshot
 from claude_bridge.services.knowledge.store import StateFile
 from claude_bridge.services.knowledge.window_warnings import WindowWarnings
 from claude_bridge.services.model_lists import CachedModelLists
 from claude_bridge.services.pace import Pace
-from claude_bridge.services.remote_tokenizers import PromptCounters
+from claude_bridge.services.remote_tokenizers import RemoteTokenizers
 from claude_bridge.services.search.engine import configured_search
 from claude_bridge.services.signposts import Signposts
 from claude_bridge.services.sweep import PeriodicSweep
@@ -71,14 +71,14 @@ class Runtime:
     """
 
     config: Config
-    dispatcher: Dispatcher
+    dispatcher: AdmissionControl
     gatekeeper: Gatekeeper
     sweep: PeriodicSweep
     clock: IReactorTime
     pace: Pace
     upstream: TreqUpstream
     lists: CachedModelLists
-    detection: Detection
+    detection: DialectDetection
     documents: PdfTexts
     state: StateFile
     breaker: CircuitBreakers | NoBreaker
@@ -86,10 +86,10 @@ class Runtime:
     random_bytes: RandomBytes = os.urandom
     unix_time: Callable[[], float] = time.time
     ready: bool = field(default=False, init=False)
-    bounds: Bounds = field(init=False)
+    bounds: RequestLimits = field(init=False)
 
     @bounds.default
-    def _bounds(self) -> Bounds:
+    def _bounds(self) -> RequestLimits:
         return self.config.limits.bounds
 
     @property
@@ -165,7 +165,7 @@ def build(
     """
     sweep = PeriodicSweep(reactor, seconds=seconds)
     upstream = TreqUpstream(reactor, sweep)
-    detection, learned = Detection(), Learned()
+    detection, learned = DialectDetection(), ModelProfiles()
     lists = CachedModelLists(
         upstream,
         reactor,
@@ -176,7 +176,7 @@ def build(
     breaker = _breaker(config, seconds)
     records = RequestLog(detailed=config.log.level == "debug")
     documents = PdfTexts(reactor, reactor)
-    planner = Planner(config, lists, detection)
+    planner = CandidateResolver(config, lists, detection)
     pace = Pace(reactor)
     services = Services(
         config=config,
@@ -197,18 +197,18 @@ def build(
         redactor=redactor,
         user_agent=product("/"),
     )
-    counts = PromptCounts(
+    counts = TokenCounting(
         config=config,
         planner=planner,
         learned=learned,
-        counters=PromptCounters(upstream, reactor),
+        counters=RemoteTokenizers(upstream, reactor),
         documents=documents,
         pace=pace,
     )
-    kept = Kept(backends=config.backends, learned=learned, detection=detection, unix_time=time.time)
+    kept = KnowledgeSnapshot(backends=config.backends, learned=learned, detection=detection, unix_time=time.time)
     return Runtime(
         config=config,
-        dispatcher=Dispatcher(services, Catalogue(config, lists), counts),
+        dispatcher=AdmissionControl(services, Catalogue(config, lists), counts),
         gatekeeper=Gatekeeper(config, redactor.learn),
         sweep=sweep,
         clock=reactor,
@@ -230,7 +230,7 @@ def _breaker(config: Config, seconds: Callable[[], float]) -> CircuitBreakers | 
     return CircuitBreakers(seconds, failures=settings.failures, open_seconds=settings.open_seconds)
 
 
-def _state(directory: str | None, kept: Kept, reactor: Any) -> StateFile:  # noqa: ANN401 - as above
+def _state(directory: str | None, kept: KnowledgeSnapshot, reactor: Any) -> StateFile:  # noqa: ANN401 - as above
     return StateFile(
         directory=directory,
         kept=kept,

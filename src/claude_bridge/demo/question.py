@@ -22,7 +22,7 @@ READ_BYTES: Final = 64 * 1024
 
 
 @frozen(kw_only=True)
-class Answer:
+class DemoAnswer:
     """What came back and what it cost. Times are seconds since the request was sent."""
 
     text: str
@@ -43,7 +43,7 @@ class _Reading:
     stopped: bool = False
 
 
-def ask(url: str, model: str, question: str, show: Callable[[str], None], seconds: Callable[[], float]) -> Answer:
+def ask(url: str, model: str, question: str, show: Callable[[str], None], seconds: Callable[[], float]) -> DemoAnswer:
     """Ask ``question`` at the bridge under ``url``; ``show`` gets the answer piece by piece.
 
     ``seconds`` is a monotonic clock. Raises `DemoFailed` for every answer but a finished one.
@@ -56,7 +56,7 @@ def ask(url: str, model: str, question: str, show: Callable[[str], None], second
     if not reading.stopped:
         raise DemoFailed("the bridge's answer ended before it was finished")
     ended = seconds()
-    return Answer(
+    return DemoAnswer(
         text=reading.text,
         input_tokens=reading.input_tokens,
         output_tokens=reading.output_tokens,

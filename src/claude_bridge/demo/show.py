@@ -69,7 +69,7 @@ TEMPLATE_URL: Final = "http://127.0.0.1:8080"
 
 
 @frozen
-class Bridge:
+class DemoBridge:
     """What the demonstration has started."""
 
     url: str
@@ -141,7 +141,7 @@ def terminal_for(out: TextIO) -> Terminal:
     return Terminal(say=say, overwrite=overwrite if out.isatty() else None)
 
 
-def _start(wheels: Path, environ: Mapping[str, str], terminal: Terminal, stack: ExitStack) -> Bridge:
+def _start(wheels: Path, environ: Mapping[str, str], terminal: Terminal, stack: ExitStack) -> DemoBridge:
     """Start the model's server and the bridge, each on a free loopback port; ``stack`` ends them."""
     any_ended = threading.Event()
     own = {name: value for name, value in environ.items() if name not in OVERRIDES}
@@ -162,7 +162,7 @@ def _start(wheels: Path, environ: Mapping[str, str], terminal: Terminal, stack: 
     stack.callback(bridge.stop)
     url = bridge.address()
     terminal.say(f"The bridge speaks the Anthropic Messages API at {url}")
-    return Bridge(url, any_ended, (server, bridge))
+    return DemoBridge(url, any_ended, (server, bridge))
 
 
 def configuration(model_url: str) -> str:
@@ -188,7 +188,7 @@ def listening(line: str) -> str | None:
             return None
 
 
-def _ask(bridge: Bridge, out: TextIO, terminal: Terminal) -> None:
+def _ask(bridge: DemoBridge, out: TextIO, terminal: Terminal) -> None:
     """Ask the one question, show the answer as it comes, and say what it cost."""
 
     def show(text: str) -> None:
@@ -207,7 +207,7 @@ def _ask(bridge: Bridge, out: TextIO, terminal: Terminal) -> None:
     terminal.say(cost(answer))
 
 
-def cost(answer: question.Answer) -> str:
+def cost(answer: question.DemoAnswer) -> str:
     """Say what an answer cost in tokens and seconds."""
     return (
         f"          ({answer.input_tokens} tokens in, {answer.output_tokens} tokens out, "
@@ -241,7 +241,7 @@ def _indented(text: str) -> str:
     return "".join(f"    {line}\n" if line else "\n" for line in text.splitlines())
 
 
-def _serve(bridge: Bridge, terminal: Terminal) -> None:
+def _serve(bridge: DemoBridge, terminal: Terminal) -> None:
     """Wait for Ctrl-C, or for a child that ends by itself."""
     terminal.say(f"Serving at {bridge.url}. Ctrl-C ends it.")
     try:

@@ -1,6 +1,6 @@
 """The client's side of an answer: what dispatch gives becomes bytes, pings, status, back-pressure.
 
-Two kinds of `Downstream`: `StreamAnswer` for clients that stream, `WholeAnswer` for the rest. Both
+Two kinds of `ClientResponse`: `StreamResponse` for clients that stream, `JsonResponse` for the rest. Both
 hold their status back until the backend has shown something, so that an error keeps its own.
 """
 
@@ -19,7 +19,7 @@ from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.events import Event, Usage
 from claude_bridge.core.messages_api.event_stream import StreamWriter
 from claude_bridge.core.messages_api.whole_message import Accumulator
-from claude_bridge.edge.pour import Pour
+from claude_bridge.edge.pour import BufferedBodyProducer
 from claude_bridge.edge.replies import set_json, write_error
 from claude_bridge.edge.site import BridgeRequest
 from claude_bridge.services.interfaces import PushProducer, Sweep
@@ -28,7 +28,7 @@ MODEL_HEADER: Final = b"x-claude-bridge-model"
 
 
 @frozen(kw_only=True)
-class AnswerSettings:
+class ResponseSettings:
     """What answers need of the running configuration."""
 
     server: Server
@@ -40,7 +40,7 @@ class AnswerSettings:
 
 @implementer(IPushProducer)
 @define(eq=False, slots=False)
-class Faucet:
+class SwitchableProducer:
     """One push producer for the whole answer, which passes pause and resume to the attempt of the moment.
 
     Twisted takes one producer a request, but attempts may change; a new one learns that it is to wait.
@@ -88,7 +88,7 @@ def _nothing() -> None:
 
 
 @define(eq=False)
-class Ties:
+class EndCallbacks:
     """Whom an answer tells of its end. Each hears of it once and is let go of, so that the answer outlives nobody.
 
     They hold the answer in turn: without this every answer, and the request decoded for it, would be garbage that
@@ -111,24 +111,24 @@ class Ties:
 
 
 @define(eq=False)
-class StreamAnswer:
+class StreamResponse:
     """A streamed answer. `leave` ends it from the client's side."""
 
     _request: BridgeRequest
-    _settings: AnswerSettings
-    _ties: Ties = field(factory=Ties, init=False)
+    _settings: ResponseSettings
+    _ties: EndCallbacks = field(factory=EndCallbacks, init=False)
     status: int = field(default=0, init=False)
     first_byte: float | None = field(default=None, init=False)
     _writer: StreamWriter | None = field(default=None, init=False)
     _label: bytes = field(default=b"", init=False)
-    _faucet: Faucet = field(factory=Faucet, init=False)
+    _faucet: SwitchableProducer = field(factory=SwitchableProducer, init=False)
     _commit: IDelayedCall | None = field(default=None, init=False)
     _last_write: float = field(default=0.0, init=False)
     _over: bool = field(default=False, init=False)
 
     def tie(self, *, cancel: Callable[[], None], done: Callable[[], None]) -> None:
         """Call ``cancel`` when the client leaves, and ``done`` once, however the answer ends."""
-        self._ties = Ties(cancel, done)
+        self._ties = EndCallbacks(cancel, done)
 
     @property
     def content_started(self) -> bool:
@@ -244,23 +244,23 @@ class StreamAnswer:
 
 
 @define(eq=False)
-class WholeAnswer:
+class JsonResponse:
     """An answer in one piece; it never commits early, so every error keeps its status."""
 
     _request: BridgeRequest
-    _settings: AnswerSettings
-    _ties: Ties = field(factory=Ties, init=False)
+    _settings: ResponseSettings
+    _ties: EndCallbacks = field(factory=EndCallbacks, init=False)
     status: int = field(default=0, init=False)
     first_byte: float | None = field(default=None, init=False)
     content_started: bool = field(default=False, init=False)
     _accumulator: Accumulator | None = field(default=None, init=False)
     _label: bytes = field(default=b"", init=False)
-    _pour: Pour | None = field(default=None, init=False)
+    _pour: BufferedBodyProducer | None = field(default=None, init=False)
     _over: bool = field(default=False, init=False)
 
     def tie(self, *, cancel: Callable[[], None], done: Callable[[], None]) -> None:
         """Call ``cancel`` when the client leaves, and ``done`` once, however the answer ends."""
-        self._ties = Ties(cancel, done)
+        self._ties = EndCallbacks(cancel, done)
 
     @property
     def usage(self) -> Usage | None:
@@ -294,7 +294,7 @@ class WholeAnswer:
         body = self._accumulator.body()
         self._request.setHeader(MODEL_HEADER, self._label)
         set_json(self._request, body)
-        self._pour = Pour(self._request, body, self._ties.over)
+        self._pour = BufferedBodyProducer(self._request, body, self._ties.over)
         self._pour.start()
 
     def fail(self, error: BridgeError) -> None:

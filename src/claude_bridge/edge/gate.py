@@ -35,7 +35,7 @@ _HOST: Final = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::[0-9]*)?")
 
 
 @frozen(kw_only=True)
-class Client:
+class ClientIdentity:
     """Who asks.
 
     :ivar credential: what it sent, bearer before ``x-api-key``; the one that matched, where keys are asked for.
@@ -68,7 +68,7 @@ class Gatekeeper:
         self._hosts = LOOPBACK | frozenset(_folded(host.strip("[]")) for host in server.allowed_hosts)
         self._origins = frozenset(origin.lower() for origin in server.allowed_origins)
 
-    def admit(self, headers: Mapping[str, str], path: str, local_host: str, *, method: str = "GET") -> Client:
+    def admit(self, headers: Mapping[str, str], path: str, local_host: str, *, method: str = "GET") -> ClientIdentity:
         """Return the client, or raise `PermissionDenied` or `AuthenticationFailed`.
 
         ``headers`` have lower-case names; ``local_host`` is the address on which the connection came in.
@@ -80,7 +80,7 @@ class Gatekeeper:
             self._check_host(headers.get("host"), local_host)
             self._check_page(headers)
         if self._config.server.credentials != "keys" or path in OPEN:
-            return Client(credential=credentials[0] if credentials else None)
+            return ClientIdentity(credential=credentials[0] if credentials else None)
         return self._known(credentials)
 
     def _check_host(self, host: str | None, local_host: str) -> None:
@@ -105,13 +105,13 @@ class Gatekeeper:
                 should_retry=False,
             )
 
-    def _known(self, credentials: list[Secret]) -> Client:
+    def _known(self, credentials: list[Secret]) -> ClientIdentity:
         """Find the client's key; every key is compared, so that the time tells nothing."""
-        found: Client | None = None
+        found: ClientIdentity | None = None
         for credential in credentials:
             for key in self._config.keys.values():
                 if key.secret.matches(credential.reveal()) and found is None:
-                    found = Client(credential=credential, name=key.name)
+                    found = ClientIdentity(credential=credential, name=key.name)
         if found is None:
             problem = "the API key is not one of this bridge's keys" if credentials else "an API key is required"
             raise AuthenticationFailed(

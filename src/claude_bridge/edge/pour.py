@@ -17,7 +17,7 @@ client may leave its answer unread for each of these, not for the whole."""
 
 @implementer(IPushProducer)
 @define(eq=False, slots=False)
-class Pour:
+class BufferedBodyProducer:
     """Writes ``body`` as fast as the client takes it, ends the request and calls ``poured``."""
 
     _request: Request

@@ -21,15 +21,15 @@ from claude_bridge.core import ids, wire
 from claude_bridge.core.chat_completions import translation as messages
 from claude_bridge.core.errors import NotFound
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
-from claude_bridge.core.messages_api.limits import Bounds
+from claude_bridge.core.messages_api.limits import RequestLimits
 from claude_bridge.core.messages_api.request_info import facts, session
 from claude_bridge.edge import listing
-from claude_bridge.edge.answers import AnswerSettings, StreamAnswer, WholeAnswer
+from claude_bridge.edge.answers import JsonResponse, ResponseSettings, StreamResponse
 from claude_bridge.edge.errors import register_errors
 from claude_bridge.edge.replies import write_json
 from claude_bridge.edge.site import BridgeRequest, SiteRuntime
-from claude_bridge.services.exchange.admission import Dispatcher
-from claude_bridge.services.interfaces import Client
+from claude_bridge.services.exchange.admission import AdmissionControl
+from claude_bridge.services.interfaces import TurnOwner
 from claude_bridge.services.pace import Pace
 
 
@@ -41,11 +41,11 @@ class EdgeRuntime(SiteRuntime, Protocol):
         """The configuration in force."""
 
     @property
-    def bounds(self) -> Bounds:
+    def bounds(self) -> RequestLimits:
         """Bounds on what is in one request."""
 
     @property
-    def dispatcher(self) -> Dispatcher:
+    def dispatcher(self) -> AdmissionControl:
         """Who answers."""
 
     @property
@@ -104,14 +104,14 @@ class Routes:
         """Have a request answered."""
         request.weigh_by(weakref.ref(asked))
         known = facts(asked, request.head(), body_bytes)
-        settings = AnswerSettings(
+        settings = ResponseSettings(
             server=runtime.config.server,
             limits=runtime.limits,
             sweep=runtime.sweep,
             clock=runtime.clock,
             message_id="msg_" + ids.token(24, runtime.random_bytes),
         )
-        answer = StreamAnswer(request, settings) if known.streamed else WholeAnswer(request, settings)
+        answer = StreamResponse(request, settings) if known.streamed else JsonResponse(request, settings)
         run = runtime.dispatcher.run(
             asked,
             known,
@@ -133,7 +133,7 @@ class Routes:
         asked = decoding.request if decoding.step() else await _decoded(runtime, request, decoding, "count_tokens")
         request.weigh_by(weakref.ref(asked))
         with _leaving_booked(runtime, request, "count_tokens"):
-            client = Client(request.known_as.name or request.peer, session(asked, request.head()))
+            client = TurnOwner(request.known_as.name or request.peer, session(asked, request.head()))
             tokens = await runtime.dispatcher.counts.count(asked, request.known_as.credential, client)
         write_json(request, wire.encode({"input_tokens": tokens}))
         runtime.answered(request, "count_tokens")

@@ -28,7 +28,7 @@ from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.memory_weight import weight, widest
 from claude_bridge.edge.body import IncomingBody
 from claude_bridge.edge.budget import FORMS, Budget, Share
-from claude_bridge.edge.gate import Client, Gatekeeper
+from claude_bridge.edge.gate import ClientIdentity, Gatekeeper
 from claude_bridge.edge.replies import begin_error, write_error
 from claude_bridge.edge.unpacking import Unpacking
 from claude_bridge.services.interfaces import Sweep
@@ -83,7 +83,7 @@ class BridgeRequest(Request):
     channel: BridgeChannel
     request_id: str = ""
     arrived: float = 0.0
-    known_as: Client = Client()
+    known_as: ClientIdentity = ClientIdentity()
     refusal: BridgeError | None = None
     _head: dict[str, str] | None = None
     _body: IncomingBody | None = None

@@ -59,7 +59,7 @@ COUNTED = (
 PROBE_RETRY_SECONDS = 5.0
 
 
-class State(Enum):
+class CircuitState(Enum):
     """What a circuit lets through: everything, nothing, one probe."""
 
     CLOSED = "closed"
@@ -83,44 +83,44 @@ class Circuit:
     _seconds: Callable[[], float]
     _limit: int
     _open_seconds: float
-    state: State = field(default=State.CLOSED, init=False)
+    state: CircuitState = field(default=CircuitState.CLOSED, init=False)
     period: int = field(default=0, init=False)
     _failures: int = field(default=0, init=False)  # in a row, while closed
     _open_until: float = field(default=0.0, init=False)
 
     def admit(self) -> CircuitAdmission:
         """Let one request pass; raises `CircuitOpen`."""
-        if self.state is State.HALF_OPEN:
+        if self.state is CircuitState.HALF_OPEN:
             raise self._refusal(PROBE_RETRY_SECONDS)
-        if self.state is State.OPEN:
+        if self.state is CircuitState.OPEN:
             remaining = self._open_until - self._seconds()
             if remaining > 0:
                 raise self._refusal(remaining)
-            self._move(State.HALF_OPEN)
+            self._move(CircuitState.HALF_OPEN)
         return CircuitAdmission(self, self.period)
 
     def succeeded(self) -> None:
         """Note an answer within the period."""
         self._failures = 0
-        if self.state is State.HALF_OPEN:
-            self._move(State.CLOSED)
+        if self.state is CircuitState.HALF_OPEN:
+            self._move(CircuitState.CLOSED)
 
     def failed(self) -> None:
         """Note a failure within the period: too many in a row open the circuit, a probe's one opens it again."""
         self._failures += 1
-        if self.state is State.HALF_OPEN or self._failures >= self._limit:
+        if self.state is CircuitState.HALF_OPEN or self._failures >= self._limit:
             self._open(self._open_seconds)
 
     def abandoned(self) -> None:
         """Note that nothing was learned within the period: a probe's slot is free again, at once."""
-        if self.state is State.HALF_OPEN:
+        if self.state is CircuitState.HALF_OPEN:
             self._open(0.0)
 
     def _open(self, seconds: float) -> None:
         self._open_until = self._seconds() + seconds
-        self._move(State.OPEN)
+        self._move(CircuitState.OPEN)
 
-    def _move(self, state: State) -> None:
+    def _move(self, state: CircuitState) -> None:
         self.state = state
         self.period += 1
         self._failures = 0
@@ -214,7 +214,7 @@ class CircuitBreakers(Service):
         super().stopService()  # type: ignore[no-untyped-call]  # Twisted's is untyped
         self._circuits.clear()
 
-    def state(self, backend: str) -> State:
+    def state(self, backend: str) -> CircuitState:
         """Tell the state of ``backend``'s circuit, for health and tests."""
         return self._circuit(backend).state
 

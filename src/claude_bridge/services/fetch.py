@@ -29,7 +29,7 @@ _VERSION: Final = re.compile(r"/v\d{1,3}$")
 
 
 @frozen
-class Reply:
+class Response:
     """What came of a question.
 
     :ivar status: 0 where no whole answer came.
@@ -47,14 +47,14 @@ class Reply:
 
 
 @define(eq=False, repr=False)
-class Question:
+class FetchRequest:
     """One question under way; an `UpstreamReceiver`.
 
     :ivar done: called once, unless the question is abandoned.
     """
 
     _most: int
-    _done: Callable[[Reply], None]
+    _done: Callable[[Response], None]
     call: UpstreamCall | None = None
     limit: IDelayedCall | None = None
     _head: ResponseHead | None = None
@@ -66,7 +66,7 @@ class Question:
         self._head = head
         if head.status != 200:  # noqa: PLR2004 - HTTP's OK
             self.abandon()
-            self._done(Reply(head.status, head.headers))
+            self._done(Response(head.status, head.headers))
 
     def data_received(self, data: bytes) -> None:
         """Collect, up to the limit."""
@@ -80,14 +80,14 @@ class Question:
         body = b"".join(self._parts)
         self._clear()
         if error is not None or self._head is None:
-            self._done(Reply())
+            self._done(Response())
         else:
-            self._done(Reply(self._head.status, self._head.headers, body))
+            self._done(Response(self._head.status, self._head.headers, body))
 
     def give_up(self) -> None:
         """Close the connection; there is no answer."""
         self.abandon()
-        self._done(Reply())
+        self._done(Response())
 
     def abandon(self) -> None:
         """Close the connection and say nothing: nobody wants the answer any more, which is no failure."""
@@ -102,7 +102,7 @@ class Question:
 
 
 @frozen(kw_only=True)
-class Asker:
+class Fetcher:
     """Asks backends.
 
     :ivar seconds: which a question may take.
@@ -115,10 +115,15 @@ class Asker:
     most: int
 
     def ask(
-        self, backend: Backend, credential: Secret | None, path: str, done: Callable[[Reply], None], body: bytes = b""
-    ) -> Question:
+        self,
+        backend: Backend,
+        credential: Secret | None,
+        path: str,
+        done: Callable[[Response], None],
+        body: bytes = b"",
+    ) -> FetchRequest:
         """Ask with POST where there is a body, else with GET; ``done`` is not called before this returns."""
-        question = Question(self.most, done)
+        question = FetchRequest(self.most, done)
         question.limit = self.clock.callLater(self.seconds, question.give_up)
         request = UpstreamRequest(
             backend=backend,

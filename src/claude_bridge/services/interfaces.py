@@ -160,7 +160,7 @@ class ModelLists(Protocol):
 
 
 @frozen
-class Client:
+class TurnOwner:
     """Who waits, where several do.
 
     :ivar owner: the name of its key, else its address.
@@ -181,7 +181,7 @@ class Signposts(Protocol):
 class Documents(Protocol):
     """Text of documents, for models that take no files."""
 
-    def text(self, data: str, client: Client) -> Deferred[str]:
+    def text(self, data: str, client: TurnOwner) -> Deferred[str]:
         """Give the text of a PDF in base64, ready to be shown to a model; what cannot be read is a note in brackets.
 
         Never fails but with ``CancelledError``, when it is cancelled.
@@ -189,7 +189,7 @@ class Documents(Protocol):
 
 
 @frozen(kw_only=True)
-class Counted:
+class TokenCount:
     """What a backend's own counter says of a prompt.
 
     :ivar window: its context window, where it tells that too.
@@ -199,12 +199,12 @@ class Counted:
     window: int | None = None
 
 
-class Counters(Protocol):
+class RemoteTokenizer(Protocol):
     """The backends' own counters of prompt tokens."""
 
     def count(
         self, backend: Backend, counter: Counter, credential: Secret | None, chat_body: bytes
-    ) -> Deferred[Counted | None]:
+    ) -> Deferred[TokenCount | None]:
         """Count the prompt of a chat request; fires with None where the backend cannot tell. May be cancelled."""
 
 
@@ -276,7 +276,7 @@ class Records(Protocol):
         """Take the whole request's record."""
 
 
-class Downstream(Protocol):
+class ClientResponse(Protocol):
     """A client's answer under way, as dispatch sees it; the edge implements it."""
 
     @property

@@ -23,7 +23,7 @@ from claude_bridge.config.secret import Secret
 from claude_bridge.core.chat_completions.dialect import Clues
 from claude_bridge.core.chat_completions.weight import too_much
 from claude_bridge.core.errors import BridgeError
-from claude_bridge.services.fetch import Asker, Question, Reply
+from claude_bridge.services.fetch import Fetcher, FetchRequest, Response
 from claude_bridge.services.interfaces import ModelInfo, UpstreamClient
 
 # Seconds. A list is fresh for TTL, or for LOADED_TTL where it tells of loaded models, which come and go; whoever waits
@@ -85,7 +85,7 @@ class Entry:
     fetched: float | None = None
     failed: float | None = None
     waiting: list[Deferred[Models]] = field(factory=list)
-    fetch: Question | None = None
+    fetch: FetchRequest | None = None
     slow: bool = False
 
 
@@ -112,7 +112,7 @@ class CachedModelLists:
         ttl: float = TTL_SECONDS,
         max_keys: int = MAX_KEYS,
     ) -> None:
-        self._asker = Asker(client=client, clock=clock, seconds=FETCH_SECONDS, most=MAX_BODY)
+        self._asker = Fetcher(client=client, clock=clock, seconds=FETCH_SECONDS, most=MAX_BODY)
         self._clock = clock
         self._decode = decode
         self._revealed = revealed
@@ -174,7 +174,7 @@ class CachedModelLists:
         """Ask for the list, then for the lists that only tell windows; a failure of those costs nothing else."""
         asked: list[str] = []
 
-        def listed(reply: Reply) -> None:
+        def listed(reply: Response) -> None:
             models = read_models(reply.body, self._decode) if reply.good else None
             if models:
                 self._revealed(backend, _clues(models, reply))
@@ -188,7 +188,7 @@ class CachedModelLists:
                 self._learn(entry, backend, models)
                 return
 
-            def told(reply: Reply) -> None:
+            def told(reply: Response) -> None:
                 more = read_models(reply.body, self._decode) if reply.good else None
                 go_on(with_windows(models, more or ()))
 
@@ -336,7 +336,7 @@ def _count(value: object) -> int | None:
     return int(value) if 0 <= value < 2**53 else None
 
 
-def _clues(models: Models, reply: Reply) -> Clues:
+def _clues(models: Models, reply: Response) -> Clues:
     owners = dict.fromkeys(model.owner for model in models if model.owner)
     return Clues(owners=tuple(owners)[:MOST_OWNERS], headers=reply.headers)
 

@@ -14,8 +14,8 @@ from claude_bridge.config.secret import Secret
 from claude_bridge.core import wire
 from claude_bridge.core.chat_completions.answer.finish_and_usage import LARGEST_COUNT
 from claude_bridge.core.chat_completions.dialect import Counter
-from claude_bridge.services.fetch import Asker, Question, Reply
-from claude_bridge.services.interfaces import Counted, UpstreamClient
+from claude_bridge.services.fetch import Fetcher, FetchRequest, Response
+from claude_bridge.services.interfaces import TokenCount, UpstreamClient
 
 SECONDS: Final = 3.0
 """A count may take so long: a tokenizer reads 1 MB a second and more, and the client waits."""
@@ -35,27 +35,27 @@ do not know, which says nothing of the others. A 400 may be the prompt's fault, 
 
 
 @define(init=False)
-class PromptCounters:
-    """Implements `claude_bridge.services.interfaces.Counters`."""
+class RemoteTokenizers:
+    """Implements `claude_bridge.services.interfaces.RemoteTokenizer`."""
 
-    _asker: Asker
+    _asker: Fetcher
     _clock: IReactorTime
     _absent: dict[tuple[str, str, bytes], float] = field(factory=dict)  # backend, path, model -> when to ask again
 
     def __init__(self, client: UpstreamClient, clock: IReactorTime) -> None:
-        asker = Asker(client=client, clock=clock, seconds=SECONDS, most=MOST)
+        asker = Fetcher(client=client, clock=clock, seconds=SECONDS, most=MOST)
         self.__attrs_init__(asker, clock)
 
     def count(
         self, backend: Backend, counter: Counter, credential: Secret | None, chat_body: bytes
-    ) -> Deferred[Counted | None]:
+    ) -> Deferred[TokenCount | None]:
         """Count the prompt of a chat request; fires with None where the backend cannot tell."""
         fields = wire.decode_fields(chat_body)
         place = (backend.name, counter.path, bytes(fields.get("model", b"")))
         if self._clock.seconds() < self._absent.get(place, 0.0):
             return succeed(None)
 
-        def answered(reply: Reply) -> None:
+        def answered(reply: Response) -> None:
             if reply.status in ABSENT:
                 self._note_absent(place)
             waiter.callback(_read(reply, counter))
@@ -63,9 +63,9 @@ class PromptCounters:
         def left(_: object) -> None:
             question.abandon()
 
-        waiter: Deferred[Counted | None] = Deferred(left)
+        waiter: Deferred[TokenCount | None] = Deferred(left)
         body = _asked(fields, counter)
-        question: Question = self._asker.ask(backend, credential, counter.path, answered, body)
+        question: FetchRequest = self._asker.ask(backend, credential, counter.path, answered, body)
         return waiter
 
     def _note_absent(self, place: tuple[str, str, bytes]) -> None:
@@ -81,7 +81,7 @@ def _asked(given: Mapping[str, wire.Raw], counter: Counter) -> bytes:
     return wire.encode({name: given[name] for name in counter.fields if name in given})
 
 
-def _read(reply: Reply, counter: Counter) -> Counted | None:
+def _read(reply: Response, counter: Counter) -> TokenCount | None:
     if not reply.good:
         return None
     try:
@@ -90,7 +90,7 @@ def _read(reply: Reply, counter: Counter) -> Counted | None:
         window = _number(fields, counter.window) if counter.window else None
     except wire.WireError:
         return None
-    return Counted(tokens=tokens, window=window or None) if tokens is not None else None
+    return TokenCount(tokens=tokens, window=window or None) if tokens is not None else None
 
 
 def _number(fields: dict[str, wire.Raw], name: str) -> int | None:

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
-from claude_bridge.services.fetch import Asker, Reply, address, shown
+from claude_bridge.services.fetch import Fetcher, Response, address, shown
 from claude_bridge.services.interfaces import UpstreamClient
 from claude_bridge.services.model_lists import MAX_BODY, Decode, read_models
 
@@ -37,7 +37,7 @@ class Found:
     """What one place says."""
 
     url: str
-    reply: Reply
+    reply: Response
     models: int
 
     @property
@@ -93,13 +93,13 @@ class Signposts:
 
     def _ask(self, look: _Look, backend: Backend, credential: Secret | None) -> None:
         """Ask all places at once."""
-        asker = Asker(client=self._client, clock=self._clock, seconds=WAIT_SECONDS, most=MAX_BODY)
+        asker = Fetcher(client=self._client, clock=self._clock, seconds=WAIT_SECONDS, most=MAX_BODY)
         places = {shown(address(backend.url, path)): path for path in reversed(PLACES)}
         urls = list(dict.fromkeys(shown(address(backend.url, path)) for path in PLACES))
         found: dict[str, Found] = {}
 
-        def asked(url: str) -> Callable[[Reply], None]:
-            def replied(reply: Reply) -> None:
+        def asked(url: str) -> Callable[[Response], None]:
+            def replied(reply: Response) -> None:
                 models = read_models(reply.body, self._decode) if reply.good else None
                 found[url] = Found(url, reply, len(models or ()))
                 if len(found) == len(urls):

@@ -20,20 +20,20 @@ from claude_bridge.core.events import Event, Finished, SearchHit, TextDelta, Usa
 from claude_bridge.core.web_search.tool import SearchQuestion
 from claude_bridge.services.interfaces import (
     AttemptRecord,
-    Client,
-    Counted,
     ModelInfo,
     PushProducer,
     RequestRecord,
     ResponseHead,
     SearchFailed,
+    TokenCount,
+    TurnOwner,
     UpstreamReceiver,
     UpstreamRequest,
 )
 
 __all__ = [
     "FakeCall",
-    "FakeDownstream",
+    "FakeClientResponse",
     "FakeUpstreamClient",
     "FixedCounters",
     "FixedLists",
@@ -147,8 +147,8 @@ class FakeUpstreamClient:
 
 
 @define
-class FakeDownstream:
-    """A `Downstream` that keeps what it is given. Text starts content, as at a client that streams.
+class FakeClientResponse:
+    """A `ClientResponse` that keeps what it is given. Text starts content, as at a client that streams.
 
     :ivar started: the arguments of each `attempt_started`.
     :ivar producers: what back-pressure was switched to, None among it.
@@ -272,7 +272,7 @@ class HeldDocuments:
     left: int = 0
     _waiting: deque[Deferred[str]] = field(factory=deque)
 
-    def text(self, data: str, client: Client) -> Deferred[str]:  # noqa: ARG002 - the seam's shape
+    def text(self, data: str, client: TurnOwner) -> Deferred[str]:  # noqa: ARG002 - the seam's shape
         """Note the question."""
         self.asked.append(data)
         waiter: Deferred[str] = Deferred(self._cancelled)
@@ -322,13 +322,13 @@ class HeldSearch:
 
 @define
 class FixedCounters:
-    """A `Counters` that knows everything beforehand.
+    """A `RemoteTokenizer` that knows everything beforehand.
 
     :ivar counted: what it answers.
     :ivar asked: backend and body of each question.
     """
 
-    counted: Counted | None = None
+    counted: TokenCount | None = None
     asked: list[tuple[str, bytes]] = field(factory=list)
 
     def count(
@@ -337,7 +337,7 @@ class FixedCounters:
         counter: Counter,  # noqa: ARG002 - the seam's shape
         credential: Secret | None,  # noqa: ARG002 - the same
         chat_body: bytes,
-    ) -> Deferred[Counted | None]:
+    ) -> Deferred[TokenCount | None]:
         """Note the question and give the count."""
         self.asked.append((backend.name, chat_body))
         return succeed(self.counted)

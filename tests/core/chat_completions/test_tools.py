@@ -244,7 +244,7 @@ class ChoiceTests:
         """Without tools there is no choice."""
         for kind in ("any", "auto", "none", "tool"):
             chosen = tools.chosen(ToolChoice(kind), tools.OfferedTools([], {}), "named")
-            assert chosen == tools.Choice(definitions=[])
+            assert chosen == tools.ResolvedToolChoice(definitions=[])
 
     @pytest.mark.parametrize(("value", "expected"), [(True, False), (False, None), (None, None)])
     @pytest.mark.parametrize("kind", ["auto", "any", "tool"])

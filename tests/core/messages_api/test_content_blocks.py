@@ -14,8 +14,8 @@ import pytest
 from claude_bridge.core.chat_completions.openai_types import FunctionCall, Part, TextPart, ToolCall
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.messages_api.anthropic_types import ThinkingBlock, Tool
-from claude_bridge.core.messages_api.content_blocks import BlockReader, State, Summary, ToolResult, text_of
-from claude_bridge.core.opaque_state import Carried, pack
+from claude_bridge.core.messages_api.content_blocks import BlockReader, StateBlock, Summary, ToolResult, text_of
+from claude_bridge.core.opaque_state import OpaqueState, pack
 from claude_bridge.core.wire import Raw
 from tests.core.asking import IMAGE, IMAGE_PART, PIXEL, assistant, refusal, result, text, told, use, user
 
@@ -300,7 +300,7 @@ class ThinkingTests:
 
     def test_state(self) -> None:
         """What a backend of ours wants back is kept apart from the thought, still packed; its size is known."""
-        carrier_ = pack(Carried("d", "m", [1]))
+        carrier_ = pack(OpaqueState("d", "m", [1]))
         blocks = [
             {"type": "thinking", "thinking": "hm", "signature": carrier_},
             {"type": "thinking", "thinking": "so", "signature": "Anthropic's"},
@@ -310,13 +310,13 @@ class ThinkingTests:
         raw = [Raw(json.dumps(block).encode()) for block in blocks]
         reader = BlockReader()
         pieces = reader.read(raw, "p", states=True)
-        assert [type(piece) for piece in pieces] == [ThinkingBlock, State, ThinkingBlock, State]
-        assert [piece.carrier for piece in pieces if isinstance(piece, State)] == [carrier_, carrier_]
+        assert [type(piece) for piece in pieces] == [ThinkingBlock, StateBlock, ThinkingBlock, StateBlock]
+        assert [piece.carrier for piece in pieces if isinstance(piece, StateBlock)] == [carrier_, carrier_]
         assert reader.carried == 2 * len(carrier_)
 
     def test_state_of_nobody(self) -> None:
         """Where an assistant does not speak there is no state."""
-        block = {"type": "redacted_thinking", "data": pack(Carried("d", "m", [1]))}
+        block = {"type": "redacted_thinking", "data": pack(OpaqueState("d", "m", [1]))}
         assert BlockReader().read([Raw(json.dumps(block).encode())], "p") == []
 
     def test_in_a_user_message(self) -> None:
@@ -476,4 +476,4 @@ class TextOfTests:
         part: Part = TextPart("a")
         pieces = [part, Summary("b"), ToolResult("c", [part], is_error=False), ToolCall("d", FunctionCall("e", "{}"))]
         assert [text_of(piece) for piece in pieces] == ["a", "b", "[result of call c]\na", "[call of e] {}"]
-        assert text_of(State("cb1.x")) == ""
+        assert text_of(StateBlock("cb1.x")) == ""

@@ -8,12 +8,12 @@ from claude_bridge.core.chat_completions import translation
 from claude_bridge.core.chat_completions.openai_types import ImagePart, TextPart
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.messages_api.anthropic_types import InputMessage
-from claude_bridge.core.messages_api.conversation_reader import STEP, Reading, reading_of, with_more
+from claude_bridge.core.messages_api.conversation_reader import STEP, ConversationReader, reading_of, with_more
 from claude_bridge.core.wire import WireError
 from tests.core.asking import IMAGE, asked, assistant, body, refusal, result, text, use, user
 
 
-def texts(reading: Reading) -> list[list[str]]:
+def texts(reading: ConversationReader) -> list[list[str]]:
     """Return the texts of each message."""
     return [[piece.text for piece in pieces if isinstance(piece, TextPart)] for _, pieces in reading.entries]
 

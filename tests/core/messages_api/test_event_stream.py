@@ -15,7 +15,7 @@ from claude_bridge.core.events import (
     Event,
     Finished,
     FinishReason,
-    PromptCounted,
+    PromptSizeReported,
     ReasoningDelta,
     ReasoningState,
     SearchHit,
@@ -331,7 +331,7 @@ class StateTests:
         """State that a failed attempt left is not sent with the answer of the next one."""
         writer = make(show_reasoning=False)
         writer.open()
-        writer.write([ReasoningState("cb1.old"), PromptCounted(Usage(99))])
+        writer.write([ReasoningState("cb1.old"), PromptSizeReported(Usage(99))])
         writer.forget()
         assert b"cb1.old" not in writer.write([start(0), ToolCallEnded(0), END])
 
@@ -342,20 +342,22 @@ class PromptTests:
     def test_message_start(self) -> None:
         """The true count stands in ``message_start``, divided as at the end."""
         writer = make(input_tokens=5)
-        usage = read_events(writer.write([PromptCounted(Usage(30, 1, 70)), TextDelta("x")]))[0].data["message"]["usage"]
+        usage = read_events(writer.write([PromptSizeReported(Usage(30, 1, 70)), TextDelta("x")]))[0].data["message"][
+            "usage"
+        ]
         assert (usage["input_tokens"], usage["cache_read_input_tokens"], usage["output_tokens"]) == (30, 70, 0)
 
     def test_progress(self) -> None:
         """Each progress of a long prompt is a sign of life on an open stream, and nothing on one that is not."""
         writer = make()
-        assert writer.write([PromptCounted(Usage(30))]) == b""
+        assert writer.write([PromptSizeReported(Usage(30))]) == b""
         writer.open()
-        assert writer.write([PromptCounted(Usage(30))]) == PING
+        assert writer.write([PromptSizeReported(Usage(30))]) == PING
 
     def test_broken_off(self) -> None:
         """The true count is booked for an answer that was broken off."""
         writer = make(input_tokens=5)
-        writer.write([PromptCounted(Usage(30)), TextDelta("four")])
+        writer.write([PromptSizeReported(Usage(30)), TextDelta("four")])
         assert writer.usage == Usage(30, 2, estimated=True)
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from claude_bridge.core.messages_api.request_info import MARK, Facts, facts, plain_model
+from claude_bridge.core.messages_api.request_info import MARK, RequestInfo, facts, plain_model
 from tests.core.asking import asked, user
 
 USER_ID = json.dumps({"device_id": "d", "account_uuid": "", "session_id": "s-1"})
@@ -23,7 +23,7 @@ class FactsTests:
             "x-claude-code-request-class": "auxiliary",
         }
         request = asked(user("hi"), model="m@claude-bridge", stream=True, metadata={"user_id": USER_ID})
-        assert facts(request, headers, 3600) == Facts(
+        assert facts(request, headers, 3600) == RequestInfo(
             model="m@claude-bridge",
             session="s-2",
             agent="a-1",

@@ -15,7 +15,7 @@ from claude_bridge.core.events import (
     Event,
     Finished,
     FinishReason,
-    PromptCounted,
+    PromptSizeReported,
     ReasoningDelta,
     Started,
     TextDelta,
@@ -58,7 +58,7 @@ class PromptTests:
     def test_prompt_counted(self) -> None:
         """The backend's early count is booked for an answer that was broken off."""
         accumulator = make(input_tokens=5)
-        accumulator.take([PromptCounted(Usage(30)), TextDelta("four")])
+        accumulator.take([PromptSizeReported(Usage(30)), TextDelta("four")])
         assert accumulator.usage == Usage(30, 2, estimated=True)
 
 

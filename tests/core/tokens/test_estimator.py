@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from claude_bridge.core.tokens.estimator import (
     WORTH_REMEMBERING,
-    Remembered,
+    CountCache,
     Tally,
     estimate_json,
     estimate_text,
@@ -160,7 +160,7 @@ class RememberedTests:
         def other(text: str) -> int:
             return len(text)
 
-        remembered = Remembered()
+        remembered = CountCache()
         text = "a" * WORTH_REMEMBERING
         assert [remembered.count(count, text) for _ in range(3)] == [1, 1, 1]
         assert remembered.count(other, text) == WORTH_REMEMBERING
@@ -174,7 +174,7 @@ class RememberedTests:
             counted.append(text[0])
             return 1
 
-        remembered = Remembered(most=2)
+        remembered = CountCache(most=2)
         for name in "abacab":
             remembered.count(count, name * WORTH_REMEMBERING)
         assert counted == ["a", "b", "c", "b"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from claude_bridge.core.errors import InvalidRequest
-from claude_bridge.core.opaque_state import Carried, pack
+from claude_bridge.core.opaque_state import OpaqueState, pack
 from claude_bridge.core.tokens.estimator import (
     MESSAGE_TOKENS,
     REPLY_TOKENS,
@@ -122,7 +122,7 @@ class CountTests:
 
     def test_state(self) -> None:
         """What a backend wants back and cannot be read costs nothing here: nobody knows what it will cost there."""
-        state = {"type": "redacted_thinking", "data": pack(Carried("d", "m", [SAID]))}
+        state = {"type": "redacted_thinking", "data": pack(OpaqueState("d", "m", [SAID]))}
         assert counted(user(SAID), assistant(state, text(SAID))) == counted(user(SAID), assistant(text(SAID)))
 
     def test_malformed(self) -> None:

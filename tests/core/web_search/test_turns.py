@@ -19,7 +19,7 @@ from claude_bridge.core.events import (
     Event,
     Finished,
     FinishReason,
-    PromptCounted,
+    PromptSizeReported,
     ReasoningDelta,
     SearchErrorCode,
     SearchHit,
@@ -202,12 +202,15 @@ class SearchTests:
     def test_told_once(self) -> None:
         """That an answer begins, and how long its prompt is, is said of the first turn alone."""
         searching = make()
-        assert searching.take([Started("m"), PromptCounted(Usage(5))]) == [Started("m"), PromptCounted(Usage(5))]
+        assert searching.take([Started("m"), PromptSizeReported(Usage(5))]) == [
+            Started("m"),
+            PromptSizeReported(Usage(5)),
+        ]
         searching.take([*search(), END])
         answered(searching)
         searching.conclude()
         searching.begin()
-        assert searching.take([Started("m"), PromptCounted(Usage(500)), TextDelta("a")]) == [TextDelta("a")]
+        assert searching.take([Started("m"), PromptSizeReported(Usage(500)), TextDelta("a")]) == [TextDelta("a")]
 
     def test_uncounted(self) -> None:
         """Where the backend does not count, each turn is estimated and the sum says so."""

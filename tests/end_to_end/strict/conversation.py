@@ -20,7 +20,7 @@ from claude_bridge.testing.backend import ScriptedBackend
 from tests.contract.stream_rules import check_events
 from tests.end_to_end.client import Client, Reply
 from tests.end_to_end.conftest import check_answer
-from tests.end_to_end.strict.service import Said, Service
+from tests.end_to_end.strict.service import ModelTurn, Service
 from tests.services.exchange.stage import configured
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "claude_code"
@@ -144,7 +144,9 @@ class Conversation:
         head["tools"] = [*head["tools"], MCP]
         return {**head, "model": model, "stream": stream, "messages": self.messages, **more}
 
-    async def turn(self, client: Client, service: Service, said: Said, *, stream: bool, **more: Any) -> dict[str, Any]:
+    async def turn(
+        self, client: Client, service: Service, said: ModelTurn, *, stream: bool, **more: Any
+    ) -> dict[str, Any]:
         """Ask ``service``, which is to say ``said``; check that this is what arrives, and keep it."""
         service.says.append(said)
         reply = await client.post(MESSAGES, self.request(service.model, stream=stream, **more))
@@ -159,7 +161,7 @@ class Conversation:
         return message
 
     @staticmethod
-    def check(message: Mapping[str, Any], service: Service, said: Said) -> None:
+    def check(message: Mapping[str, Any], service: Service, said: ModelTurn) -> None:
         """Compare a message with what was said."""
         blocks: Sequence[dict[str, Any]] = message["content"]
         texts = [block["text"] for block in blocks if block["type"] == "text"]
@@ -234,7 +236,7 @@ class Services:
             lines += [f"{key} = {value}" for key, value in service.overrides.items()]
         return "\n".join(lines) + "\n"
 
-    async def turn(self, talk: Conversation, service: Service, said: Said, *, stream: bool) -> dict[str, Any]:
+    async def turn(self, talk: Conversation, service: Service, said: ModelTurn, *, stream: bool) -> dict[str, Any]:
         """Let a bridge that was never there before carry one request."""
         async with bridge(self.reactor, self.config) as client:
             return await talk.turn(client, service, said, stream=stream)

@@ -12,7 +12,7 @@ from claude_bridge.testing.answers import Answer
 from claude_bridge.testing.chat import ToolCall, json_answer
 from claude_bridge.testing.requests import REQUEST_KEYS
 from tests.end_to_end.strict.schemas import gemini_problems
-from tests.end_to_end.strict.service import Problem, Said, Service, answers_of, calls_of, empty_answers, seal
+from tests.end_to_end.strict.service import ModelTurn, Problem, Service, answers_of, calls_of, empty_answers, seal
 
 ANY_SIGNATURE = "skip_thought_signature_validator"
 """What Google's documentation gives for calls that another model made (thought signatures, FAQ)."""
@@ -115,7 +115,7 @@ class Gemini(Service):
             made["extra_content"] = {"google": {"thought_signature": signature(made)}}
         yield {"tool_calls": [made]}
 
-    def finish(self, said: Said) -> str:
+    def finish(self, said: ModelTurn) -> str:
         """Say stop, whatever was called."""
         del said
         return "stop"

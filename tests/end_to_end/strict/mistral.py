@@ -12,7 +12,16 @@ from attrs import define
 from claude_bridge.testing.answers import Answer
 from claude_bridge.testing.chat import ToolCall, json_answer
 from claude_bridge.testing.requests import REQUEST_KEYS
-from tests.end_to_end.strict.service import Problem, Said, Service, answers_of, calls_of, empty_answers, in_parts, seal
+from tests.end_to_end.strict.service import (
+    ModelTurn,
+    Problem,
+    Service,
+    answers_of,
+    calls_of,
+    empty_answers,
+    in_parts,
+    seal,
+)
 
 NINE = re.compile(r"[a-zA-Z0-9]{9}")
 UNKNOWN = {
@@ -96,7 +105,7 @@ class Mistral(Service):
         choice = {"tool_choice": "required"} if request.get("tool_choice") == "any" else {}
         return {**request, **choice, "messages": messages}
 
-    def thinking(self, said: Said) -> Iterator[dict[str, Any]]:
+    def thinking(self, said: ModelTurn) -> Iterator[dict[str, Any]]:
         """Think in parts of a content list."""
         for part in in_parts(said.thought):
             yield {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": part}]}]}

@@ -12,7 +12,7 @@ from claude_bridge.testing.answers import Answer
 from claude_bridge.testing.chat import ToolCall, error, events, sse, token_usage
 from claude_bridge.testing.requests import REQUEST_KEYS
 from tests.end_to_end.strict.schemas import moonshot_problems
-from tests.end_to_end.strict.service import Problem, Said, Service, answers_of, calls_of, empty_answers
+from tests.end_to_end.strict.service import ModelTurn, Problem, Service, answers_of, calls_of, empty_answers
 
 ID = re.compile(r"functions\.([A-Za-z0-9_-]+):([0-9]+)")
 
@@ -92,11 +92,11 @@ class Moonshot(Service):
         """Make native ids, which say the function and a number."""
         return f"functions.{name}:{number}"
 
-    def made(self, request: dict[str, Any], said: Said) -> Iterator[ToolCall]:
+    def made(self, request: dict[str, Any], said: ModelTurn) -> Iterator[ToolCall]:
         """Number the calls through the conversation, or through the answer."""
         return super().made({"messages": []} if self.repeats else request, said)
 
-    def answer(self, request: dict[str, Any], said: Said) -> Answer:
+    def answer(self, request: dict[str, Any], said: ModelTurn) -> Answer:
         """Put usage onto the last choice (AI SDK moonshotai)."""
         chunks = [self.chunk(delta) for delta in self.deltas(request, said)]
         last = self.chunk({}, finish="length" if said.cut else self.finish(said))

@@ -11,7 +11,16 @@ from attrs import define
 from claude_bridge.testing.answers import Answer
 from claude_bridge.testing.chat import error
 from claude_bridge.testing.requests import REQUEST_KEYS
-from tests.end_to_end.strict.service import Problem, Said, Service, answers_of, calls_of, in_parts, last_question, seal
+from tests.end_to_end.strict.service import (
+    ModelTurn,
+    Problem,
+    Service,
+    answers_of,
+    calls_of,
+    in_parts,
+    last_question,
+    seal,
+)
 
 FIRST = (
     "messages.{at}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`. When `thinking` "
@@ -100,7 +109,7 @@ class OpenRouterClaude(OpenRouter):
         del message
         return FIRST.format(at=at)
 
-    def thinking(self, said: Said) -> Iterator[dict[str, Any]]:
+    def thinking(self, said: ModelTurn) -> Iterator[dict[str, Any]]:
         """Think in text, which is signed at its end."""
         detail = {"type": "reasoning.text", "format": "anthropic-claude-v1", "index": 0}
         for part in in_parts(said.thought):
@@ -134,14 +143,14 @@ class OpenRouterGPT(OpenRouter):
         call = calls_of(message)[0]["id"].replace("call", "fc", 1)
         return f"Item '{call}' of type 'function_call' was provided without its required 'reasoning' item"
 
-    def thinking(self, said: Said) -> Iterator[dict[str, Any]]:
+    def thinking(self, said: ModelTurn) -> Iterator[dict[str, Any]]:
         """Encrypt it."""
         if said.thought:
             name = f"rs_{seal(said.thought)[:12]}"
             detail = {"type": "reasoning.encrypted", "id": name, "format": "openai-responses-v1", "index": 0}
             yield {"reasoning_details": [{**detail, "data": seal("gpt", name) * 4}]}
 
-    def finish(self, said: Said) -> str:
+    def finish(self, said: ModelTurn) -> str:
         """Say stop, whatever was called (@openrouter/ai-sdk-provider 2.10.0)."""
         del said
         return "stop"

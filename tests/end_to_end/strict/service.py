@@ -20,8 +20,8 @@ from claude_bridge.testing.received import Received
 from claude_bridge.testing.requests import REQUEST_KEYS, problems
 
 __all__ = [
+    "ModelTurn",
     "Problem",
-    "Said",
     "Service",
     "answers_of",
     "calls_of",
@@ -39,7 +39,7 @@ PART = 9
 
 
 @frozen(kw_only=True)
-class Said:
+class ModelTurn:
     """What the model says in one answer.
 
     :ivar calls: name and arguments of each call, as JSON text.
@@ -87,8 +87,8 @@ class Service:
     model: str = ""
     overrides: dict[str, str] = field(factory=dict, kw_only=True)
     taken_for: str = field(default="", kw_only=True)
-    says: deque[Said] = field(factory=deque, init=False)
-    said: list[Said] = field(factory=list, init=False)
+    says: deque[ModelTurn] = field(factory=deque, init=False)
+    said: list[ModelTurn] = field(factory=list, init=False)
     refused: list[str] = field(factory=list, init=False)
     accepted: list[dict[str, Any]] = field(factory=list, init=False)
 
@@ -139,7 +139,7 @@ class Service:
         """Put a refusal into the service's envelope; here OpenAI's."""
         return error(problem.status, {"message": problem.message, "type": "invalid_request_error", **problem.more})
 
-    def answer(self, request: dict[str, Any], said: Said) -> Answer:
+    def answer(self, request: dict[str, Any], said: ModelTurn) -> Answer:
         """Stream what is said; the bridge never asks otherwise."""
         assert request["stream"] is True
         chunks = [self.chunk(delta) for delta in self.deltas(request, said)]
@@ -156,11 +156,11 @@ class Service:
         """Make a chunk."""
         return chunk(delta, model=self.model, **more)
 
-    def finish(self, said: Said) -> str:
+    def finish(self, said: ModelTurn) -> str:
         """Give the finish reason."""
         return "tool_calls" if said.calls else "stop"
 
-    def deltas(self, request: dict[str, Any], said: Said) -> Iterator[dict[str, Any]]:
+    def deltas(self, request: dict[str, Any], said: ModelTurn) -> Iterator[dict[str, Any]]:
         """Give the deltas: thinking, text, calls, all in small parts."""
         yield {"role": "assistant", "content": ""}
         yield from self.thinking(said)
@@ -168,11 +168,11 @@ class Service:
         for index, call in enumerate(self.made(request, said)):
             yield from self.calling(index, call)
 
-    def thinking(self, said: Said) -> Iterable[dict[str, Any]]:
+    def thinking(self, said: ModelTurn) -> Iterable[dict[str, Any]]:
         """Give the deltas of thinking."""
         return ({self.thinks_in: part} for part in in_parts(said.thought)) if self.thinks_in else ()
 
-    def made(self, request: dict[str, Any], said: Said) -> Iterator[ToolCall]:
+    def made(self, request: dict[str, Any], said: ModelTurn) -> Iterator[ToolCall]:
         """Give the calls, numbered through the conversation."""
         before = sum(len(calls_of(message)) for message in request["messages"])
         for number, (name, arguments) in enumerate(said.calls, before):
@@ -253,7 +253,7 @@ def last_question(messages: Sequence[Mapping[str, Any]]) -> int:
 
 
 def key_of(message: Mapping[str, Any]) -> str:
-    """Give by what an answer of the history is known again, see `Said.key`."""
+    """Give by what an answer of the history is known again, see `ModelTurn.key`."""
     calls = calls_of(message)
     return str(calls[0]["function"]["arguments"]) if calls else text_of(message["content"])
 

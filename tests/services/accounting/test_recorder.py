@@ -8,14 +8,14 @@ from attrs import define
 
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.events import Usage
-from claude_bridge.core.messages_api.request_info import Facts
-from claude_bridge.services.accounting.recorder import Books
+from claude_bridge.core.messages_api.request_info import RequestInfo
+from claude_bridge.services.accounting.recorder import RequestRecorder
 from claude_bridge.services.exchange.attempt import Attempt
-from claude_bridge.services.exchange.resolver import Choice
-from claude_bridge.testing.fakes import FakeDownstream, KeptRecords
+from claude_bridge.services.exchange.resolver import Candidate
+from claude_bridge.testing.fakes import FakeClientResponse, KeptRecords
 from tests.services.exchange.stage import configured
 
-FACTS = Facts(model="m", session="s", agent="a", kind="main", streamed=True, body_bytes=80)
+FACTS = RequestInfo(model="m", session="s", agent="a", kind="main", streamed=True, body_bytes=80)
 
 
 @define
@@ -26,10 +26,10 @@ class Tried:
     first_event: float | None = None
 
 
-def choice() -> Choice:
+def choice() -> Candidate:
     """Make a choice."""
     backend = configured("[backend:box]\nurl = http://box/v1\n").backends["box"]
-    return Choice(backend=backend, target=Target(model="glm"), shown="m")
+    return Candidate(backend=backend, target=Target(model="glm"), shown="m")
 
 
 class BooksTests:
@@ -39,7 +39,7 @@ class BooksTests:
         """Attempts and request have each their own begin, length and time to the first event."""
         now: list[float] = [100.0]
         kept = KeptRecords()
-        books = Books(
+        books = RequestRecorder(
             records=kept,
             request_id="r",
             seconds=lambda: now[0],
@@ -52,7 +52,7 @@ class BooksTests:
         now[0] = 110.0
         tried: Any = Tried(first_event=105.0)
         books.attempt_ended(cast(Attempt, tried), choice(), "client", "ok", Usage(3, 4))
-        downstream = FakeDownstream(status=200, first_byte=106.0)
+        downstream = FakeClientResponse(status=200, first_byte=106.0)
         now[0] = 111.0
         books.request_ended(FACTS, downstream, "ok")
         (attempt,), (request,) = kept.attempts, kept.requests
@@ -69,10 +69,10 @@ class BooksTests:
     def test_nothing_came(self) -> None:
         """Where nothing came there is no time of its coming."""
         kept = KeptRecords()
-        books = Books(records=kept, request_id="r", seconds=lambda: 1.0, unix_time=lambda: 1.0)
+        books = RequestRecorder(records=kept, request_id="r", seconds=lambda: 1.0, unix_time=lambda: 1.0)
         books.attempt_started()
         tried: Any = Tried(status=None)
         books.attempt_ended(cast(Attempt, tried), choice(), "none", "upstream_unreachable", None)
-        books.request_ended(FACTS, FakeDownstream(), "upstream_unreachable", "no connection")
+        books.request_ended(FACTS, FakeClientResponse(), "upstream_unreachable", "no connection")
         assert kept.requests[0].attempts[0].first_event_seconds is None
         assert (kept.requests[0].first_byte_seconds, kept.requests[0].reason) == (None, "no connection")

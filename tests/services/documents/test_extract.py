@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from claude_bridge.services.documents import extract as child
 from claude_bridge.services.documents.extract import clean, decode
-from claude_bridge.services.documents.limits import Limits
+from claude_bridge.services.documents.limits import ExtractionLimits
 from claude_bridge.services.documents.reading import command
 from tests.services.documents import pdfs
 
@@ -28,10 +28,10 @@ def extract(document: bytes, *, max_pages: int = 100, max_characters: int = 400_
     return list(child.extract(document, max_pages=max_pages, max_characters=max_characters))
 
 
-def run(data: str, limits: Limits | None = None) -> list[Any]:
+def run(data: str, limits: ExtractionLimits | None = None) -> list[Any]:
     """Read a PDF in base64 as the daemon has it done: in a process of its own."""
     done = subprocess.run(
-        command(limits or Limits()), input=data.encode(), env={}, capture_output=True, check=True, timeout=60
+        command(limits or ExtractionLimits()), input=data.encode(), env={}, capture_output=True, check=True, timeout=60
     )
     assert done.stderr == b""
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -190,7 +190,9 @@ class ChildTests:
 
     def test_interrupted(self) -> None:
         """Ctrl-C in the daemon's terminal does not take the document from an answer that is to be finished."""
-        with subprocess.Popen(command(Limits()), env={}, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(
+            command(ExtractionLimits()), env={}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as process:
             assert process.stdout is not None
             process.stdout.readline()
             process.send_signal(signal.SIGINT)
@@ -202,7 +204,7 @@ class ChildTests:
         bomb = pdfs.bomb(2)
         document = pdfs.of_streams([bomb, bomb, bomb, pdfs.text_stream("After")])
         started = time.monotonic()
-        reports = run(pdfs.base64(document), Limits(memory=512 << 20))
+        reports = run(pdfs.base64(document), ExtractionLimits(memory=512 << 20))
         assert reports[1:] == [
             ["total", 4],
             ["page", None],
@@ -215,19 +217,19 @@ class ChildTests:
 
     def test_many_pages(self) -> None:
         """Ten thousand pages are not read because they are there."""
-        reports = run(pdfs.base64(pdfs.pdf(*["x"] * 10_000)), Limits(max_pages=2))
+        reports = run(pdfs.base64(pdfs.pdf(*["x"] * 10_000)), ExtractionLimits(max_pages=2))
         assert reports[1:] == [["total", 10_000], ["page", "x"], ["page", "x"], ["end", "pages"]]
 
     def test_too_little_memory(self) -> None:
         """A document that takes more memory than may be is said to."""
         document = b"%PDF-1.7\n" + b" " * 60_000_000
-        assert run(pdfs.base64(document), Limits(memory=128 << 20)) == [["ready", None], ["end", "memory"]]
+        assert run(pdfs.base64(document), ExtractionLimits(memory=128 << 20)) == [["ready", None], ["end", "memory"]]
 
     def test_page_with_too_little_memory(self) -> None:
         """A page that takes more memory than may be spoils no other."""
         heavy = pdfs.packed(b"q Q " * 17_000_000)
         document = pdfs.of_streams([heavy, pdfs.text_stream("After")])
-        reports = run(pdfs.base64(document), Limits(memory=140 << 20))
+        reports = run(pdfs.base64(document), ExtractionLimits(memory=140 << 20))
         assert reports[1:] == [["total", 2], ["page", None], ["page", "After"], ["end", None]]
 
     def test_restricted(self, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from claude_bridge.services.documents.kept import Kept
+from claude_bridge.services.documents.kept import TextCache
 
 
 class KeptTests:
@@ -10,14 +10,14 @@ class KeptTests:
 
     def test_kept(self) -> None:
         """What was put is given, and nothing else."""
-        kept = Kept()
+        kept = TextCache()
         kept.put(b"a", "text")
         assert kept.get(b"a", 1e9) == "text"
         assert kept.get(b"b", 0) is None
 
     def test_number_is_bounded(self) -> None:
         """Of too many the one not used for longest goes."""
-        kept = Kept(2)
+        kept = TextCache(2)
         kept.put(b"a", "A")
         kept.put(b"b", "B")
         kept.get(b"a", 0)
@@ -26,7 +26,7 @@ class KeptTests:
 
     def test_bytes_are_bounded(self) -> None:
         """Long texts push out others, by their bytes and not by their characters."""
-        kept = Kept(10, 8)
+        kept = TextCache(10, 8)
         kept.put(b"a", "aaa")
         kept.put(b"b", "bbb")
         kept.put(b"c", "ééé")
@@ -34,14 +34,14 @@ class KeptTests:
 
     def test_too_long_for_itself(self) -> None:
         """A text that would push out everything and still not fit is not kept; the others stay."""
-        kept = Kept(10, 8)
+        kept = TextCache(10, 8)
         kept.put(b"a", "a")
         kept.put(b"b", "b" * 9)
         assert [kept.get(key, 0) for key in (b"a", b"b")] == ["a", None]
 
     def test_put_again(self) -> None:
         """A newer text of the same document takes the place of the older, also in the sum."""
-        kept = Kept(10, 8)
+        kept = TextCache(10, 8)
         for _ in range(5):
             kept.put(b"a", "aaaa")
         kept.put(b"b", "bbbb")
@@ -49,7 +49,7 @@ class KeptTests:
 
     def test_until(self) -> None:
         """What is good for a while is gone after that, and its room is free again."""
-        kept = Kept(10, 4)
+        kept = TextCache(10, 4)
         kept.put(b"a", "aaaa", until=10)
         assert kept.get(b"a", 9.9) == "aaaa"
         assert kept.get(b"a", 10) is None

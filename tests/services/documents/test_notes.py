@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.services.documents.limits import Limits
+from claude_bridge.services.documents.limits import ExtractionLimits
 from claude_bridge.services.documents.notes import shown, unread
 from claude_bridge.services.documents.reports import Extracted, Reason
 
-LIMITS = Limits(max_pages=2, max_characters=400_000, seconds=20)
+LIMITS = ExtractionLimits(max_pages=2, max_characters=400_000, seconds=20)
 
 
 def show(*pages: str | None, total: int | None = None, reason: Reason | None = None) -> str:

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, capturedLogs
 
-from claude_bridge.services.documents.limits import Limits
+from claude_bridge.services.documents.limits import ExtractionLimits
 from claude_bridge.services.documents.reading import LAST_WORDS, MOST_TOTAL, Reading, command
 from claude_bridge.services.documents.reports import Extracted, Reason
 from tests.services.documents import pdfs
@@ -28,7 +28,7 @@ class Scene:
     :ivar told: ``done`` with what was read, and ``gone``, as they came.
     """
 
-    limits: Limits = field(factory=Limits)
+    limits: ExtractionLimits = field(factory=ExtractionLimits)
     processes: FakeProcesses = field(factory=FakeProcesses)
     clock: Clock = field(factory=Clock)
     told: list[Extracted | str] = field(factory=list)
@@ -60,10 +60,10 @@ class ReadingTests:
 
     def test_document_goes_in(self) -> None:
         """The child gets the document on its input, its limits as arguments, and nothing of our environment."""
-        scene = Scene(Limits(max_pages=7))
+        scene = Scene(ExtractionLimits(max_pages=7))
         child = scene.start()
         assert (child.written, child.input_closed) == (b"QUJD", True)
-        assert child.command == command(Limits(max_pages=7))
+        assert child.command == command(ExtractionLimits(max_pages=7))
         assert child.environment == {}
 
     def test_pages_come_out(self) -> None:
@@ -99,7 +99,7 @@ class TroubleTests:
 
     def test_too_long(self) -> None:
         """A child that takes too long is killed on time, and the pages read so far are not lost."""
-        scene = Scene(Limits(seconds=20))
+        scene = Scene(ExtractionLimits(seconds=20))
         child = scene.start()
         child.says(READY, ["total", 9], ["page", "One"])
         scene.clock.advance(19.9)
@@ -113,7 +113,7 @@ class TroubleTests:
 
     def test_does_not_end(self) -> None:
         """A child that has said its last and stays is killed when its time is over."""
-        scene = Scene(Limits(seconds=20))
+        scene = Scene(ExtractionLimits(seconds=20))
         child = scene.start()
         child.says(READY, ["end", None])
         scene.clock.advance(20)
@@ -193,7 +193,7 @@ class TroubleTests:
     @pytest.mark.parametrize("said", [b"x" * 1000, b'["page","x"]\n' * 100])
     def test_flood(self, said: bytes) -> None:
         """A child that says more than any document may have fills no memory."""
-        scene = Scene(Limits(max_pages=2, max_characters=100))
+        scene = Scene(ExtractionLimits(max_pages=2, max_characters=100))
         child = scene.start()
         sent = 0
         while not child.killed:
@@ -250,7 +250,9 @@ class RealScene:
         """Start it."""
         from twisted.internet import reactor
 
-        reading = Reading(pdfs.base64(document), Limits(), self.done.callback, lambda: self.gone.callback(None))
+        reading = Reading(
+            pdfs.base64(document), ExtractionLimits(), self.done.callback, lambda: self.gone.callback(None)
+        )
         reading.start(reactor, self.clock)
         return reading
 
@@ -272,7 +274,7 @@ class RealChildTests:
         """A child that works for too long is really gone."""
         scene = RealScene()
         scene.start(b"%PDF-1.7\n" + b"1 0 obj\n<<\n" * 2_000_000)
-        scene.clock.advance(Limits().seconds)
+        scene.clock.advance(ExtractionLimits().seconds)
         assert (await scene.done).reason is Reason.TIME
         await scene.gone
 
@@ -283,5 +285,5 @@ class CommandTests:
     def test_finds_modules(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The child looks for modules where the daemon does, but not in the working directory."""
         monkeypatch.setattr(sys, "path", ["", "/a", "/b"])
-        assert command(Limits())[-2:] == ["/a", "/b"]
-        assert "" not in command(Limits())
+        assert command(ExtractionLimits())[-2:] == ["/a", "/b"]
+        assert "" not in command(ExtractionLimits())

@@ -11,10 +11,10 @@ from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from claude_bridge.services.documents.kept import Kept
-from claude_bridge.services.documents.limits import Limits
+from claude_bridge.services.documents.kept import TextCache
+from claude_bridge.services.documents.limits import ExtractionLimits
 from claude_bridge.services.documents.texts import TROUBLE_SECONDS, PdfTexts
-from claude_bridge.services.interfaces import Client
+from claude_bridge.services.interfaces import TurnOwner
 from tests.services.documents import pdfs
 from tests.services.documents.processes import FakeProcess, FakeProcesses
 
@@ -22,9 +22,9 @@ CROWDED = "[PDF could not be read: too many other documents are waiting to be re
 STOPPED = "[PDF could not be read: the bridge is being stopped]"
 FAILED = "[PDF could not be read: the program that reads PDFs failed]"
 
-ANNA = Client("anna", "1")
-BEN = Client("ben", "1")
-CARL = Client("carl", "1")
+ANNA = TurnOwner("anna", "1")
+BEN = TurnOwner("ben", "1")
+CARL = TurnOwner("carl", "1")
 
 
 def named(name: str) -> str:
@@ -50,7 +50,7 @@ class Scene:
         """Give all that were started."""
         return self.processes.started
 
-    def ask(self, name: str, client: Client = ANNA) -> list[str]:
+    def ask(self, name: str, client: TurnOwner = ANNA) -> list[str]:
         """Ask for a document; the answer comes into the list."""
         got: list[str] = []
         self.texts.text(named(name), client).addCallback(got.append)
@@ -97,7 +97,7 @@ class TextTests:
 
     def test_limits_hold(self) -> None:
         """The configured limits are those of the child, and the notes name them."""
-        scene = Scene(options={"limits": Limits(seconds=3)})
+        scene = Scene(options={"limits": ExtractionLimits(seconds=3)})
         got = scene.ask("a")
         scene.clock.advance(3)
         assert got == ["[PDF could not be read: it took longer than 3 s to read]"]
@@ -127,7 +127,7 @@ class SharedTests:
 
     def test_kept_within_bounds(self) -> None:
         """Of too many documents the one not used for longest is read again."""
-        scene = Scene(options={"texts": Kept(1)})
+        scene = Scene(options={"texts": TextCache(1)})
         for number, name in enumerate("aba"):
             scene.ask(name)
             scene.answer(number, name)
@@ -136,7 +136,7 @@ class SharedTests:
 
     def test_slow_one_is_tried_again(self) -> None:
         """A document that took too long is not tried again with each turn, but some time later."""
-        scene = Scene(options={"limits": Limits(seconds=20)})
+        scene = Scene(options={"limits": ExtractionLimits(seconds=20)})
         scene.ask("a")
         scene.clock.advance(20)
         scene.children[0].ends()
@@ -195,7 +195,7 @@ class QueueTests:
 
     def test_time_runs_from_the_start(self) -> None:
         """Waiting in the queue takes nothing from the time that a document has."""
-        scene = Scene(options={"max_children": 1, "limits": Limits(seconds=20)})
+        scene = Scene(options={"max_children": 1, "limits": ExtractionLimits(seconds=20)})
         first, second = scene.ask("a"), scene.ask("b")
         scene.clock.advance(20)
         scene.children[0].ends()
@@ -208,8 +208,8 @@ class QueueTests:
 class SharesTests:
     """Several clients, of whom one has many documents."""
 
-    @pytest.mark.parametrize("other", [BEN, Client("anna", "2")], ids=["another client", "another session"])
-    def test_small_one_does_not_wait(self, other: Client) -> None:
+    @pytest.mark.parametrize("other", [BEN, TurnOwner("anna", "2")], ids=["another client", "another session"])
+    def test_small_one_does_not_wait(self, other: TurnOwner) -> None:
         """A document is read at once although another client has six that take long."""
         scene = Scene()
         for name in "abcdef":
@@ -236,7 +236,7 @@ class SharesTests:
         """Who tells a new session with each document gets no more turns for that than anybody else."""
         scene = Scene(options={"max_children": 1})
         for number in range(4):
-            scene.ask(f"a{number}", Client("anna", str(number)))
+            scene.ask(f"a{number}", TurnOwner("anna", str(number)))
         for name in ("x0", "x1"):
             scene.ask(name, BEN)
         for number in range(5):

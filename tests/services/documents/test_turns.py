@@ -5,9 +5,9 @@ from __future__ import annotations
 from attrs import frozen
 
 from claude_bridge.services.documents.turns import MAX_OF_ONE, MAX_REMEMBERED, LastTurns, Turns, to_displace
-from claude_bridge.services.interfaces import Client
+from claude_bridge.services.interfaces import TurnOwner
 
-ANNA, BEN, CARL = (Client(name, "1") for name in ("anna", "ben", "carl"))
+ANNA, BEN, CARL = (TurnOwner(name, "1") for name in ("anna", "ben", "carl"))
 
 
 @frozen
@@ -15,10 +15,10 @@ class Paper:
     """A document that some want."""
 
     name: str
-    clients: tuple[Client, ...]
+    clients: tuple[TurnOwner, ...]
 
 
-def papers(*owned: tuple[str, Client]) -> list[Paper]:
+def papers(*owned: tuple[str, TurnOwner]) -> list[Paper]:
     """Make documents with one client each."""
     return [Paper(name, (client,)) for name, client in owned]
 
@@ -41,7 +41,7 @@ class TurnsTests:
 
     def test_sessions(self) -> None:
         """The sessions of one client take turns among themselves."""
-        other = Client("anna", "2")
+        other = TurnOwner("anna", "2")
         assert order(Turns(), papers(("a", ANNA), ("b", ANNA), ("x", other), ("y", BEN))) == "ayxb"
 
     def test_who_comes_back(self) -> None:

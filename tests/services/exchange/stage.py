@@ -15,21 +15,21 @@ from claude_bridge.config.secret import Secret
 from claude_bridge.core.chat_completions import translation as messages
 from claude_bridge.core.messages_api.request_info import facts
 from claude_bridge.core.redaction import Redactor
-from claude_bridge.services.exchange.admission import Dispatcher
+from claude_bridge.services.exchange.admission import AdmissionControl
 from claude_bridge.services.exchange.catalogue import Catalogue
-from claude_bridge.services.exchange.count_tokens import PromptCounts
-from claude_bridge.services.exchange.exchange import Run, Services
+from claude_bridge.services.exchange.count_tokens import TokenCounting
+from claude_bridge.services.exchange.exchange import Exchange, Services
 from claude_bridge.services.exchange.hints import Hints
-from claude_bridge.services.exchange.resolver import Planner
+from claude_bridge.services.exchange.resolver import CandidateResolver
 from claude_bridge.services.interfaces import ModelInfo, ModelLists
-from claude_bridge.services.knowledge.dialect_detection import Detection
-from claude_bridge.services.knowledge.profiles import Learned
+from claude_bridge.services.knowledge.dialect_detection import DialectDetection
+from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.services.knowledge.window_warnings import WindowWarnings
 from claude_bridge.services.pace import Pace
 from claude_bridge.testing.chat import chat_stream, chunk, events
 from claude_bridge.testing.fakes import (
     FakeCall,
-    FakeDownstream,
+    FakeClientResponse,
     FakeUpstreamClient,
     FixedCounters,
     FixedLists,
@@ -127,22 +127,22 @@ class Stage:
     client: FakeUpstreamClient = field(factory=FakeUpstreamClient)
     lists: ModelLists = field(factory=FixedLists)
     breaker: Any = field(factory=NotedBreaker)
-    learned: Learned = field(factory=Learned)
+    learned: ModelProfiles = field(factory=ModelProfiles)
     records: KeptRecords = field(factory=KeptRecords)
-    detection: Detection = field(factory=Detection)
+    detection: DialectDetection = field(factory=DialectDetection)
     documents: HeldDocuments = field(factory=HeldDocuments)
     signposts: FixedSignposts = field(factory=FixedSignposts)
     search: HeldSearch | None = None
     counters: FixedCounters = field(factory=FixedCounters)
-    downstream: FakeDownstream = field(factory=FakeDownstream)
-    dispatcher: Dispatcher = field(init=False)
+    downstream: FakeClientResponse = field(factory=FakeClientResponse)
+    dispatcher: AdmissionControl = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Build the dispatcher."""
         services = Services(
             config=self.config,
             client=self.client,
-            planner=Planner(self.config, self.lists, self.detection),
+            planner=CandidateResolver(self.config, self.lists, self.detection),
             breaker=self.breaker,
             learned=self.learned,
             records=self.records,
@@ -158,7 +158,7 @@ class Stage:
             redactor=Redactor(["owners-secret"]),
             user_agent="claude-bridge/test",
         )
-        counts = PromptCounts(
+        counts = TokenCounting(
             config=self.config,
             planner=services.planner,
             learned=self.learned,
@@ -166,11 +166,11 @@ class Stage:
             documents=self.documents,
             pace=services.pace,
         )
-        self.dispatcher = Dispatcher(services, Catalogue(self.config, self.lists), counts)
+        self.dispatcher = AdmissionControl(services, Catalogue(self.config, self.lists), counts)
 
-    def run(self, credential: str | None = None, **more: Any) -> Run:
+    def run(self, credential: str | None = None, **more: Any) -> Exchange:
         """Start a request with a new downstream; ``more`` are fields of its body."""
-        self.downstream = FakeDownstream()
+        self.downstream = FakeClientResponse()
         body = json.dumps(asking(**more)).encode()
         asked = messages.decode(body)
         run = self.dispatcher.run(

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from claude_bridge.core.chat_completions import translation as messages
 from claude_bridge.core.errors import InvalidRequest
-from claude_bridge.services.interfaces import Counted
+from claude_bridge.services.interfaces import TokenCount
 from claude_bridge.testing.chat import chat_stream, token_usage
 from tests.services.exchange.stage import ONE, Stage, asking, configured
 
@@ -61,7 +61,7 @@ class LocalTests:
 class CounterTests:
     """Backends that count themselves."""
 
-    def stage(self, counted: Counted | None, text: str = LLAMACPP) -> Stage:
+    def stage(self, counted: TokenCount | None, text: str = LLAMACPP) -> Stage:
         """Make a stage whose backend counts so."""
         stage = Stage(configured(text))
         stage.counters.counted = counted
@@ -74,7 +74,7 @@ class CounterTests:
 
     def test_its_count_counts(self) -> None:
         """The backend is asked with the very request that would be sent, and its number is the answer."""
-        stage = self.stage(Counted(tokens=1234))
+        stage = self.stage(TokenCount(tokens=1234))
         assert self.counted(stage, tools=[{"name": "Bash", "input_schema": {"type": "object"}}]) == 1234
         ((backend, body),) = stage.counters.asked
         sent = json.loads(body)
@@ -86,27 +86,27 @@ class CounterTests:
 
     def test_window(self) -> None:
         """The window that a counter tells is known from then on."""
-        stage = self.stage(Counted(tokens=9, window=4096), LLAMACPP.replace("context_window = 100000\n", ""))
+        stage = self.stage(TokenCount(tokens=9, window=4096), LLAMACPP.replace("context_window = 100000\n", ""))
         self.counted(stage)
         note = stage.learned.note("box", "zai/GLM")
         assert note.context_window == note.believed_window() == 4096
 
     def test_no_counter(self) -> None:
         """A dialect without a counter asks nobody."""
-        stage = self.stage(Counted(tokens=1234), ONE)
+        stage = self.stage(TokenCount(tokens=1234), ONE)
         assert self.counted(stage) < 30
         assert not stage.counters.asked
 
     def test_key_that_must_not_leave(self) -> None:
         """A key of Anthropic's is sent to no counter: the prompt is counted here."""
-        stage = self.stage(Counted(tokens=1234), LLAMACPP.replace("credentials = none", "credentials = forward"))
+        stage = self.stage(TokenCount(tokens=1234), LLAMACPP.replace("credentials = none", "credentials = forward"))
         assert self.counted(stage) < 30
         assert not stage.counters.asked
 
     def test_malformed(self) -> None:
         """A malformed block is told by its path, as without a counter."""
         with pytest.raises(InvalidRequest, match=r"messages\.0\.content\.0"):
-            self.counted(self.stage(Counted(tokens=1)), messages=[{"role": "user", "content": [{"type": "text"}]}])
+            self.counted(self.stage(TokenCount(tokens=1)), messages=[{"role": "user", "content": [{"type": "text"}]}])
 
     def test_document(self) -> None:
         """A document that would be sent as text is counted as text."""

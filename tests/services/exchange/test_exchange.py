@@ -25,12 +25,12 @@ from claude_bridge.core.errors import (
     UpstreamUnreachable,
 )
 from claude_bridge.core.events import Event, Usage
-from claude_bridge.services.breaker import CircuitBreakers, State
-from claude_bridge.services.exchange.resolver import Plan, Planner
+from claude_bridge.services.breaker import CircuitBreakers, CircuitState
+from claude_bridge.services.exchange.resolver import CandidateResolver, Plan
 from claude_bridge.services.interfaces import UpstreamReceiver, UpstreamRequest
-from claude_bridge.services.knowledge.profiles import Learned
+from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.testing.chat import chat_stream, chunk, events, token_usage
-from claude_bridge.testing.fakes import FakeCall, FakeDownstream, FakeUpstreamClient, FixedLists
+from claude_bridge.testing.fakes import FakeCall, FakeClientResponse, FakeUpstreamClient, FixedLists
 from tests.core.strategies import in_steps
 from tests.services.exchange.stage import (
     EMPTY,
@@ -429,7 +429,7 @@ class RetryTests:
         stage.call.answer(*EMPTY)
         assert stage.downstream.errors == []
         stage.call.answer(*HELLO)
-        assert (stage.downstream.text, breaker.state("box")) == ("Hello there", State.CLOSED)
+        assert (stage.downstream.text, breaker.state("box")) == ("Hello there", CircuitState.CLOSED)
 
     @pytest.mark.parametrize("finish", ["length", "content_filter"])
     def test_cut_or_refused_answer_is_not_empty(self, finish: str) -> None:
@@ -666,7 +666,7 @@ class FailedTests:
         stage.clock.advance(6)
         stage.run()
         stage.call.end(InternalFault("bug"))
-        assert breaker.state("box") is State.OPEN
+        assert breaker.state("box") is CircuitState.OPEN
         stage.run()
         assert stage.downstream.errors == []
 
@@ -730,7 +730,7 @@ class AbandonedUsageTests:
 class TwoChoices:
     """A planner whose plans have a second choice, as routes over several models will give."""
 
-    def __init__(self, planner: Planner) -> None:
+    def __init__(self, planner: CandidateResolver) -> None:
         self._planner = planner
 
     async def plan(self, model: str, credential: Secret | None) -> Plan:
@@ -745,7 +745,7 @@ class FailOverTests:
     def stage(self) -> Stage:
         """Build a stage whose plans have two choices."""
         stage = Stage()
-        planner = cast(Planner, TwoChoices(stage.dispatcher.services.planner))
+        planner = cast(CandidateResolver, TwoChoices(stage.dispatcher.services.planner))
         stage.dispatcher.services = evolve(stage.dispatcher.services, planner=planner)
         return stage
 
@@ -795,7 +795,7 @@ class FailOverTests:
         assert stage.dispatcher.active == 0
 
 
-class BrokenDownstream(FakeDownstream):
+class BrokenDownstream(FakeClientResponse):
     """A downstream with a bug."""
 
     def emit(self, events: Sequence[Event]) -> None:
@@ -843,7 +843,7 @@ class EndTests:
     def test_fault_while_learning_frees_its_place(self, logged_failures: list[LogEvent]) -> None:
         """A fault of our own after the answer is out loses neither its line in the log nor its place."""
 
-        class Forgetful(Learned):
+        class Forgetful(ModelProfiles):
             def prompt_counted(self, *_: object, **__: object) -> None:
                 raise RuntimeError("bug")
 

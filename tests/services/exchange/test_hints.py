@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import BridgeError, NotFound, UpstreamMisaddressed, UpstreamServerError
 from claude_bridge.services.exchange.hints import Hints
-from claude_bridge.services.exchange.resolver import Choice, Planner
+from claude_bridge.services.exchange.resolver import Candidate, CandidateResolver
 from claude_bridge.services.interfaces import ModelInfo
 from claude_bridge.testing.fakes import FixedLists, FixedSignposts
 from tests.services.exchange.stage import ONE, configured, models
@@ -27,8 +27,10 @@ class HintsTests:
 
     def told(self, error: BridgeError, key: str = "client-key") -> BridgeError | None:
         """Give the error with what helps."""
-        choices: list[tuple[Choice, ...]] = []
-        Deferred.fromCoroutine(Planner(self.config, FixedLists()).plan("glm", None)).addCallback(choices.append)
+        choices: list[tuple[Candidate, ...]] = []
+        Deferred.fromCoroutine(CandidateResolver(self.config, FixedLists()).plan("glm", None)).addCallback(
+            choices.append
+        )
         ((choice,),) = choices
         found: list[BridgeError] = []
         hint = self.hints.of(error, choice, Secret(key))

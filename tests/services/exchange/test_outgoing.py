@@ -6,7 +6,7 @@ from claude_bridge.config.secret import Secret
 from claude_bridge.core.chat_completions import translation as messages
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.services.exchange.outgoing import IDLE, IDLE_WITH_TOOLS, reader, upstream_request
-from claude_bridge.services.exchange.resolver import Choice
+from claude_bridge.services.exchange.resolver import Candidate
 from claude_bridge.services.interfaces import UpstreamRequest
 from claude_bridge.services.keys.credentials import UpstreamCredential
 from tests.services.exchange.stage import configured
@@ -21,7 +21,7 @@ NONE = UpstreamCredential(secret=None, name="none")
 def sent(more: str = "", credential: UpstreamCredential = NONE, body: bytes = BODY) -> UpstreamRequest:
     """Address a request to a backend configured with ``more``."""
     backend = configured(f"[backend:box]\nurl = http://box/v1\n{more}").backends["box"]
-    choice = Choice(backend=backend, target=Target(model="m"), shown="m")
+    choice = Candidate(backend=backend, target=Target(model="m"), shown="m")
     translation = messages.translate(messages.decode(body), choice.target)
     return upstream_request(choice, translation, credential, "claude-bridge/1")
 

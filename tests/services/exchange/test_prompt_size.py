@@ -14,8 +14,8 @@ from claude_bridge.core.errors import ContextOverflow
 from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api.request_info import facts
 from claude_bridge.core.tokens.request_count import AT_ONCE
-from claude_bridge.services.exchange.prompt_size import Prompt
-from claude_bridge.services.knowledge.profiles import Learned
+from claude_bridge.services.exchange.prompt_size import PromptSize
+from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.services.knowledge.window_warnings import WindowWarnings
 from claude_bridge.services.pace import Pace
 from tests.services.exchange.stage import DOCUMENT, asking
@@ -24,14 +24,14 @@ SMALL = Target(model="m", context_window=2000, truncates=True)
 WORDS = "The quick brown fox jumps over the lazy dog. "
 
 
-def prompt(text: object, learned: Learned | None = None, **more: object) -> Prompt:
+def prompt(text: object, learned: ModelProfiles | None = None, **more: object) -> PromptSize:
     """Make the prompt of a question."""
     body = json.dumps(asking(messages=[{"role": "user", "content": text}], **more)).encode()
     asked = decode(body)
-    return Prompt(
+    return PromptSize(
         request=asked,
         facts=facts(asked, {}, len(body)),
-        learned=learned or Learned(),
+        learned=learned or ModelProfiles(),
         windows=WindowWarnings(),
         pace=Pace(Clock()),
     )
@@ -55,7 +55,7 @@ class PromptTests:
 
     def test_learns(self) -> None:
         """The true length corrects the next estimate for the same model, and for no other."""
-        learned = Learned()
+        learned = ModelProfiles()
         before = prompt(WORDS * 1000, learned).estimate("b", SMALL)
         target = Target(model="m")
         prompt(WORDS * 1000, learned).counted("b", target, Usage(before // 2 + 1000))

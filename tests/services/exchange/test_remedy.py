@@ -12,8 +12,8 @@ from claude_bridge.core.chat_completions.errors.adjustments import Lesson
 from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.translation import Translation
-from claude_bridge.services.exchange.remedy import MOST_RETRIES, Retry, Tries, missing_capability, remedy
-from claude_bridge.services.knowledge.profiles import Note
+from claude_bridge.services.exchange.remedy import MOST_RETRIES, AskAgain, RetryBudget, missing_capability, remedy
+from claude_bridge.services.knowledge.profiles import ModelProfile
 from tests.core.asking import IMAGE, asked, tool, user
 
 TOO_LONG = (
@@ -23,8 +23,8 @@ TOO_LONG = (
 
 TARGET = Target(model="m", reasoning_echo="current_turn")
 BARE = Lesson(trait="schema", value="bare")
-SCHEMA = Retry(why="schema = bare", lesson=BARE)
-ECHO = Retry(why="echo", refuses_reasoning=True)
+SCHEMA = AskAgain(why="schema = bare", lesson=BARE)
+ECHO = AskAgain(why="echo", refuses_reasoning=True)
 
 
 def sent(max_tokens: int | None = 4000, *, echoed: bool = False, **fields: Any) -> Translation:
@@ -43,7 +43,7 @@ class RemedyTests:
 
     def test_overflow_is_shrunk_once_the_prompt_fits(self) -> None:
         """Where prompt and answer together are too long, less is asked for, and the window is remembered."""
-        note = Note()
+        note = ModelProfile()
         retry = remedy(refused(TOO_LONG.format(9000, 5000, 4000)), sent(), note, estimate=1, window=None)
         assert retry is not None
         assert (retry.why, note.context_window) == ("shrink", 8192)
@@ -51,37 +51,37 @@ class RemedyTests:
 
     def test_prompt_that_is_too_long_is_not_tried_again(self) -> None:
         """No smaller answer makes room for a prompt that does not fit; the window is remembered all the same."""
-        note = Note()
+        note = ModelProfile()
         assert remedy(refused(TOO_LONG.format(13000, 9000, 4000)), sent(), note, estimate=1, window=None) is None
         assert note.context_window == 8192
 
     def test_limit_is_learned(self) -> None:
         """The request is sent again within a model's own limit, which is not remembered before that helped."""
-        note = Note()
+        note = ModelProfile()
         told = "max_tokens is too large: 4000. This model supports at most 2048 completion tokens"
-        assert remedy(refused(told), sent(), note, estimate=1, window=None) == Retry(why="limit", limit=2048)
-        assert note == Note()
+        assert remedy(refused(told), sent(), note, estimate=1, window=None) == AskAgain(why="limit", limit=2048)
+        assert note == ModelProfile()
 
     def test_limit_above_what_was_asked_teaches_nothing(self) -> None:
         """A number that was kept is not what the refusal is about."""
-        note = Note()
+        note = ModelProfile()
         told = "max_tokens is too large. This model supports at most 4000 completion tokens"
         assert remedy(refused(told), sent(4000), note, estimate=1, window=None) is None
         assert note.max_output_tokens is None
 
     def test_limit_of_something_else_teaches_nothing(self) -> None:
         """A refusal that names max_tokens beside another parameter's limit does not shrink the answers to come."""
-        note = Note()
+        note = ModelProfile()
         told = "max_tokens must be an integer, top_p must be less than or equal to 1"
         assert remedy(refused(told), sent(), note, estimate=1, window=None) is None
-        assert note == Note()
+        assert note == ModelProfile()
 
     def test_tiny_window_teaches_nothing(self) -> None:
         """A window that leaves no room for an answer was said of something else."""
-        note = Note()
+        note = ModelProfile()
         told = "context length is only 512 tokens, your request has 900 input tokens"
         assert remedy(refused(told), sent(), note, estimate=1, window=None) is None
-        assert note == Note()
+        assert note == ModelProfile()
 
     @pytest.mark.parametrize("status", [400, 422])
     @pytest.mark.parametrize(
@@ -97,11 +97,11 @@ class RemedyTests:
     )
     def test_refused_reasoning_is_left_out(self, message: str, status: int) -> None:
         """A server that knows no reasoning_content is not sent it again."""
-        note = Note()
+        note = ModelProfile()
         failure = refused(message, status)
         retry = remedy(failure, sent(echoed=True), note, estimate=1, window=None)
-        assert retry == Retry(why="echo", refuses_reasoning=True)
-        assert note == Note()
+        assert retry == AskAgain(why="echo", refuses_reasoning=True)
+        assert note == ModelProfile()
 
     @pytest.mark.parametrize(
         ("echoed", "status", "message"),
@@ -121,24 +121,24 @@ class RemedyTests:
     )
     def test_other_refusals_blame_no_reasoning(self, echoed: bool, status: int, message: str) -> None:
         """Reasoning is given up only when it was sent and the refusal names it."""
-        note = Note()
+        note = ModelProfile()
         assert remedy(refused(message, status), sent(echoed=echoed), note, estimate=1, window=None) is None
         assert not note.refuses_reasoning
 
     def test_traits_are_learned(self) -> None:
         """The request is asked as a refusal shows the model to want it, which is not remembered before that helped."""
-        note = Note()
+        note = ModelProfile()
         told = "Failed to initialize samplers: failed to parse grammar"
         retry = remedy(refused(told), sent(tools=[tool("a")]), note, estimate=1, window=None)
-        assert retry == Retry(why="schema = bare", lesson=BARE)
-        assert note == Note()
+        assert retry == AskAgain(why="schema = bare", lesson=BARE)
+        assert note == ModelProfile()
 
     def test_lists_of_levels_are_one_reason(self) -> None:
         """A server that names other levels each time is asked once more, not for ever."""
         failure = refused("reasoning_effort must be one of low, high")
         target = Target(model="m", reasoning_control="effort")
         asking = asked(user("hi"), output_config={"effort": "max"})
-        retry = remedy(failure, translation.translate(asking, target), Note(), estimate=1, window=None)
+        retry = remedy(failure, translation.translate(asking, target), ModelProfile(), estimate=1, window=None)
         assert retry is not None
         assert (retry.why, retry.lesson) == (
             "reasoning_levels",
@@ -147,15 +147,15 @@ class RemedyTests:
 
     def test_limits_come_before_lessons(self) -> None:
         """A refusal that tells a limit teaches the limit."""
-        note = Note()
+        note = ModelProfile()
         told = "max_tokens is too large: 4000. This model supports at most 2048 completion tokens, not 4000"
-        assert remedy(refused(told), sent(), note, estimate=1, window=None) == Retry(why="limit", limit=2048)
+        assert remedy(refused(told), sent(), note, estimate=1, window=None) == AskAgain(why="limit", limit=2048)
 
     def test_nothing_to_learn(self) -> None:
         """Words that nobody knows teach nothing."""
-        note = Note()
+        note = ModelProfile()
         assert remedy(refused("Something else is wrong"), sent(), note, estimate=1, window=None) is None
-        assert note == Note()
+        assert note == ModelProfile()
 
 
 class TriesTests:
@@ -163,7 +163,7 @@ class TriesTests:
 
     def test_each_reason_is_good_for_one_retry(self) -> None:
         """What was tried and refused is not tried again."""
-        tries = Tries()
+        tries = RetryBudget()
         assert tries.take(SCHEMA)
         assert not tries.take(SCHEMA)
         assert tries.again("empty")
@@ -171,59 +171,61 @@ class TriesTests:
 
     def test_retries_are_bounded(self) -> None:
         """A server that finds something else to refuse each time gets no more than four more requests."""
-        tries = Tries()
+        tries = RetryBudget()
         assert [tries.again(str(number)) for number in range(MOST_RETRIES + 2)] == [True] * MOST_RETRIES + [False] * 2
         assert not tries.take(SCHEMA)
         assert tries.applied(TARGET) == TARGET
 
     def test_lessons_shape_this_request(self) -> None:
         """All that was taken together is what is tried next."""
-        tries = Tries()
+        tries = RetryBudget()
         dropped = Lesson(trait="drop", value=("temperature",))
-        for retry in (SCHEMA, Retry(why="drop", lesson=dropped), Retry(why="limit", limit=900), ECHO):
+        for retry in (SCHEMA, AskAgain(why="drop", lesson=dropped), AskAgain(why="limit", limit=900), ECHO):
             assert tries.take(retry)
         wanted = evolve(TARGET, schema="bare", drop=("temperature",), max_output_tokens=900, reasoning_echo="never")
         assert tries.applied(TARGET) == wanted
 
     def test_later_lesson_on_one_trait_wins(self) -> None:
         """Where the first cure did not help, the second one is tried instead."""
-        tries = Tries()
-        assert tries.take(Retry(why="schema = moonshot", lesson=Lesson(trait="schema", value="moonshot")))
+        tries = RetryBudget()
+        assert tries.take(AskAgain(why="schema = moonshot", lesson=Lesson(trait="schema", value="moonshot")))
         assert tries.take(SCHEMA)
         assert tries.applied(TARGET).schema == "bare"
 
     def test_limit_is_only_lowered(self) -> None:
         """A limit that is configured lower stays."""
-        tries = Tries()
-        assert tries.take(Retry(why="limit", limit=900))
+        tries = RetryBudget()
+        assert tries.take(AskAgain(why="limit", limit=900))
         assert tries.applied(evolve(TARGET, max_output_tokens=500)).max_output_tokens == 500
 
     def test_shrunk_answer_holds(self) -> None:
         """What an overflow left for the answer is asked for in all later tries, wherever they go."""
-        tries = Tries()
-        assert tries.take(Retry(why="shrink", max_tokens=2000))
+        tries = RetryBudget()
+        assert tries.take(AskAgain(why="shrink", max_tokens=2000))
         assert tries.take(SCHEMA)
         tries.elsewhere()
         assert tries.max_tokens == 2000
 
     def test_nothing_is_remembered_before_it_helped(self) -> None:
         """A note is as it was until the request was answered, and then knows everything that was tried."""
-        tries, note = Tries(), Note(used=7.0, overrides={"alternate": True})
-        for retry in (SCHEMA, Retry(why="limit", limit=900), ECHO):
+        tries, note = RetryBudget(), ModelProfile(used=7.0, overrides={"alternate": True})
+        for retry in (SCHEMA, AskAgain(why="limit", limit=900), ECHO):
             assert tries.take(retry)
-        assert note == Note(used=7.0, overrides={"alternate": True})
+        assert note == ModelProfile(used=7.0, overrides={"alternate": True})
         tries.remember(note)
         overrides = {"alternate": True, "schema": "bare"}
-        assert note == Note(used=7.0, overrides=overrides, max_output_tokens=900, limit_at=7.0, refuses_reasoning=True)
+        assert note == ModelProfile(
+            used=7.0, overrides=overrides, max_output_tokens=900, limit_at=7.0, refuses_reasoning=True
+        )
 
     def test_another_choice_begins_anew(self) -> None:
         """What one model refused is neither tried with the next one nor remembered of it."""
-        tries, note = Tries(), Note()
+        tries, note = RetryBudget(), ModelProfile()
         assert tries.take(SCHEMA)
         tries.elsewhere()
         assert tries.applied(TARGET) == TARGET
         tries.remember(note)
-        assert note == Note()
+        assert note == ModelProfile()
         assert tries.take(SCHEMA)
 
 

@@ -10,9 +10,9 @@ from claude_bridge.config.schema import Backend, Route
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.chat_completions.dialect import Clues
 from claude_bridge.core.errors import NotFound
-from claude_bridge.services.exchange.resolver import Choice, Planner
+from claude_bridge.services.exchange.resolver import Candidate, CandidateResolver
 from claude_bridge.services.interfaces import ModelInfo, ModelLists
-from claude_bridge.services.knowledge.dialect_detection import Detection
+from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.testing.fakes import FixedLists
 from tests.services.exchange.stage import ONE, HangingLists, configured, models
 
@@ -37,12 +37,12 @@ def known(text: str) -> str:
     return text.replace("/v1\n", "/v1\ndialect = vllm\n")
 
 
-def chosen(text: str, name: str, lists: ModelLists | None = None, credential: str | None = None) -> Choice:
+def chosen(text: str, name: str, lists: ModelLists | None = None, credential: str | None = None) -> Candidate:
     """Plan at once and give the only choice."""
-    return planned(Planner(configured(text), lists or FixedLists()), name, credential)
+    return planned(CandidateResolver(configured(text), lists or FixedLists()), name, credential)
 
 
-def planned(planner: Planner, name: str, credential: str | None = None) -> Choice:
+def planned(planner: CandidateResolver, name: str, credential: str | None = None) -> Candidate:
     """Plan at once with this planner and give the only choice."""
     plans, failures = planning(planner, name, credential)
     if failures:
@@ -52,11 +52,11 @@ def planned(planner: Planner, name: str, credential: str | None = None) -> Choic
 
 
 def planning(
-    planner: Planner, name: str, credential: str | None = None
-) -> tuple[list[tuple[Choice, ...]], list[BaseException]]:
+    planner: CandidateResolver, name: str, credential: str | None = None
+) -> tuple[list[tuple[Candidate, ...]], list[BaseException]]:
     """Begin to plan; the lists get the plan or the failure once it is there."""
     made = Deferred.fromCoroutine(planner.plan(name, None if credential is None else Secret(credential)))
-    plans: list[tuple[Choice, ...]] = []
+    plans: list[tuple[Candidate, ...]] = []
     failures: list[BaseException] = []
     made.addCallbacks(plans.append, lambda failure: failures.append(failure.value))
     return plans, failures
@@ -150,7 +150,7 @@ class WhichModelTests:
     def test_all_lists_are_asked_at_once(self) -> None:
         """Backends that hang cost their wait once, not one after the other."""
         lists = HangingLists()
-        made = Deferred.fromCoroutine(Planner(configured(TWO), lists).plan("m", None))
+        made = Deferred.fromCoroutine(CandidateResolver(configured(TWO), lists).plan("m", None))
         made.addErrback(lambda _: None)
         assert lists.asked == ["one", "two"]
         made.cancel()
@@ -232,7 +232,7 @@ class SpellingTests:
     def test_nobody_waits(self) -> None:
         """Where nothing else has to be known, the list is asked for once and the next request has the spelling."""
         lists = HeldLists()
-        planner = Planner(configured(known(self.TEXT) + "context_window = 9000\n"), lists)
+        planner = CandidateResolver(configured(known(self.TEXT) + "context_window = 9000\n"), lists)
         assert planned(planner, "x").target.model == "GLM-4.5-Air"
         lists.come(*self.LISTED)
         assert [planned(planner, "x").target.model for _ in range(3)] == ["glm-4.5-air"] * 3
@@ -241,7 +241,7 @@ class SpellingTests:
     def test_new_list(self) -> None:
         """A list that changes is looked at anew."""
         lists = FixedLists({"default": self.LISTED})
-        planner = Planner(configured(self.TEXT), lists)
+        planner = CandidateResolver(configured(self.TEXT), lists)
         assert planned(planner, "x").target.model == "glm-4.5-air"
         lists.lists["default"] = models("GLM-4.5-AIR", "b")
         assert planned(planner, "x").target.model == "GLM-4.5-AIR"
@@ -249,7 +249,7 @@ class SpellingTests:
     def test_names_of_clients(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Names that clients make up do not fill the memory."""
         monkeypatch.setattr("claude_bridge.services.exchange.resolver.MOST_TARGETS", 10)
-        planner = Planner(configured(self.TEXT), FixedLists({"default": self.LISTED}))
+        planner = CandidateResolver(configured(self.TEXT), FixedLists({"default": self.LISTED}))
         for number in range(25):
             planned(planner, f"default/m{number}")
         assert len(planner._spellings) <= 10
@@ -295,7 +295,7 @@ class CutTests:
     def test_first_request_knows_the_window(self, name: str) -> None:
         """The first long prompt after a start is not cut: it waits for the list that tells what is too long."""
         lists = HeldLists()
-        plans, _ = planning(Planner(configured(OLLAMA), lists), name)
+        plans, _ = planning(CandidateResolver(configured(OLLAMA), lists), name)
         assert plans == []
         lists.come(self.LOADED)
         ((choice,),) = plans
@@ -305,7 +305,7 @@ class CutTests:
     def test_loaded_meanwhile(self, name: str) -> None:
         """A model that was not loaded when the list came is looked up anew by the next request."""
         lists = HeldLists((ModelInfo(id="M"), ModelInfo(id="other")))
-        plans, _ = planning(Planner(configured(OLLAMA), lists), name)
+        plans, _ = planning(CandidateResolver(configured(OLLAMA), lists), name)
         assert (plans, lists.asked[-1]) == ([], "renewed")
         lists.come(self.LOADED, ModelInfo(id="other"))
         ((choice,),) = plans
@@ -315,7 +315,7 @@ class CutTests:
     def test_not_loaded(self, name: str) -> None:
         """A model that nobody has loaded yet is served, whatever its window will be."""
         lists = HeldLists((ModelInfo(id="M"), ModelInfo(id="other")))
-        plans, _ = planning(Planner(configured(OLLAMA), lists), name)
+        plans, _ = planning(CandidateResolver(configured(OLLAMA), lists), name)
         lists.come(ModelInfo(id="M"), ModelInfo(id="other"))
         ((choice,),) = plans
         assert choice.target.context_window is None
@@ -324,7 +324,7 @@ class CutTests:
     def test_known_window_is_not_waited_for(self, name: str) -> None:
         """As long as the list tells the window nobody waits, fresh or not."""
         lists = HeldLists((self.LOADED,))
-        assert planned(Planner(configured(OLLAMA), lists), name).target.context_window == 4096
+        assert planned(CandidateResolver(configured(OLLAMA), lists), name).target.context_window == 4096
         assert lists.asked == ["fetch"]
 
     @pytest.mark.parametrize(
@@ -347,7 +347,7 @@ class CutTests:
         config = configured(known(TWO).replace("vllm", "ollama") + text)
         config = evolve(config, routes={"default": Route(name="default", models=("a", "b"))})
         lists = HeldLists()
-        plans, _ = planning(Planner(config, lists), "claude-opus-5-5")
+        plans, _ = planning(CandidateResolver(config, lists), "claude-opus-5-5")
         assert (plans, lists.asked) == ([], ["renewed", "renewed"])
         lists.come(self.LOADED, ModelInfo(id="N", context_window=8192))
         (plan,) = plans
@@ -356,7 +356,7 @@ class CutTests:
     @pytest.mark.parametrize("name", ["m", "claude-opus-5-5"])
     def test_client_leaves(self, name: str) -> None:
         """A client that leaves while its plan waits ends the wait, and nothing else fails."""
-        planner = Planner(configured(OLLAMA + "[route:default]\nmodels = m\n"), HangingLists())
+        planner = CandidateResolver(configured(OLLAMA + "[route:default]\nmodels = m\n"), HangingLists())
         made = Deferred.fromCoroutine(planner.plan(name, None))
         failures: list[type[BaseException] | None] = []
         made.addErrback(lambda failure: failures.append(failure.type))
@@ -369,8 +369,8 @@ class UnknownBackendTests:
 
     def test_first_request_gets_the_right_dialect(self) -> None:
         """What the list reveals counts for the request that waited for it."""
-        config, lists, detection = configured(BARE + ALIAS), HeldLists(), Detection()
-        plans, _ = planning(Planner(config, lists, detection), "m")
+        config, lists, detection = configured(BARE + ALIAS), HeldLists(), DialectDetection()
+        plans, _ = planning(CandidateResolver(config, lists, detection), "m")
         assert plans == []
         detection.revealed(config.backends["default"], Clues(owners=("library",)))
         lists.come(ModelInfo(id="M", context_window=4096))
@@ -380,9 +380,9 @@ class UnknownBackendTests:
 
     def test_found_out_earlier(self) -> None:
         """What an earlier run found out is made sure of in the same way."""
-        config, lists, detection = configured(BARE + ALIAS), HeldLists(), Detection()
+        config, lists, detection = configured(BARE + ALIAS), HeldLists(), DialectDetection()
         detection.recall(config.backends["default"], "ollama")
-        planner = Planner(config, lists, detection)
+        planner = CandidateResolver(config, lists, detection)
         assert planning(planner, "m")[0] == []
         lists.come(ModelInfo(id="M", context_window=4096))
         assert planned(planner, "m").target.context_window == 4096
@@ -391,7 +391,7 @@ class UnknownBackendTests:
     def test_waits_once(self, more: str) -> None:
         """A backend that reveals nothing, or has no list, is not waited for again."""
         lists = HeldLists()
-        planner = Planner(configured(BARE + ALIAS + more), lists)
+        planner = CandidateResolver(configured(BARE + ALIAS + more), lists)
         plans, _ = planning(planner, "m")
         assert plans == []
         lists.come()
@@ -401,7 +401,7 @@ class UnknownBackendTests:
 
     def test_who_left_has_not_waited(self) -> None:
         """A client that left before the list came does not make the next one go on blindly."""
-        planner = Planner(configured(BARE + ALIAS), HangingLists())
+        planner = CandidateResolver(configured(BARE + ALIAS), HangingLists())
         made = Deferred.fromCoroutine(planner.plan("m", None))
         made.addErrback(lambda _: None)
         made.cancel()

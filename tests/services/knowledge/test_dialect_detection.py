@@ -12,7 +12,7 @@ from zope.interface import implementer
 from claude_bridge.config.dialects import UNKNOWN
 from claude_bridge.config.schema import Backend
 from claude_bridge.core.chat_completions.dialect import Clues
-from claude_bridge.services.knowledge.dialect_detection import Detection
+from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 
 HOME = Backend(name="home", url="http://127.0.0.1:8000/v1")
 HOSTED = Backend(name="hosted", url="https://api.deepseek.com/v1")
@@ -48,12 +48,12 @@ class DetectionTests:
 
     def test_unknown(self) -> None:
         """A server of one's own is the plain one until it says more."""
-        assert Detection().of(HOME) is UNKNOWN
-        assert Detection().wonders(HOME)
+        assert DialectDetection().of(HOME) is UNKNOWN
+        assert DialectDetection().wonders(HOME)
 
     def test_host(self, told: Told) -> None:
         """A hosted service is known by its name, and no answer changes that."""
-        detection = Detection()
+        detection = DialectDetection()
         detection.revealed(HOSTED, VLLM)
         decided = detection.of(HOSTED)
         assert (decided.dialect.name, decided.why) == ("deepseek", "host api.deepseek.com")
@@ -61,14 +61,14 @@ class DetectionTests:
 
     def test_named(self) -> None:
         """What is configured holds, whatever the backend reveals."""
-        detection = Detection()
+        detection = DialectDetection()
         detection.revealed(NAMED, VLLM)
         assert (detection.of(NAMED).dialect.name, detection.of(NAMED).why) == ("sglang", "configured")
         assert not detection.wonders(NAMED)
 
     def test_revealed(self, told: Told) -> None:
         """The first clue decides, is said in the log with its reason, and is not undone by another."""
-        detection = Detection()
+        detection = DialectDetection()
         detection.revealed(HOME, Clues(fingerprint="fp_whatever"))
         assert detection.of(HOME) is UNKNOWN
         detection.revealed(HOME, VLLM)
@@ -79,7 +79,7 @@ class DetectionTests:
 
     def test_recalled(self, told: Told) -> None:
         """What an earlier run found out counts at once, until the backend says otherwise."""
-        detection = Detection()
+        detection = DialectDetection()
         detection.recall(HOME, "vllm", "owned_by vllm")
         assert (detection.of(HOME).dialect.name, detection.of(HOME).why) == ("vllm", "owned_by vllm, found out earlier")
         detection.revealed(HOME, VLLM)
@@ -90,7 +90,7 @@ class DetectionTests:
 
     def test_another_server_at_the_address(self, told: Told) -> None:
         """Where an earlier run knew another server, a clue decides anew."""
-        detection = Detection()
+        detection = DialectDetection()
         detection.recall(HOME, "vllm")
         detection.revealed(HOME, OLLAMA)
         assert detection.of(HOME).dialect.name == "ollama"
@@ -98,7 +98,7 @@ class DetectionTests:
 
     def test_recalled_nonsense(self) -> None:
         """A name that is no dialect any more is forgotten; a configured one wins over what is recalled."""
-        detection = Detection()
+        detection = DialectDetection()
         detection.recall(HOME, "no-such")
         detection.recall(HOSTED, "vllm")
         assert detection.of(HOME) is UNKNOWN
@@ -110,7 +110,7 @@ class DoubtTests:
 
     def doubts(self, dialect: str, *clues: Clues) -> list[tuple[str, str, str]]:
         """Reveal the clues of a backend that is configured so, and give what each warning names."""
-        detection, backend = Detection(), evolve(NAMED, dialect=dialect)
+        detection, backend = DialectDetection(), evolve(NAMED, dialect=dialect)
         with capturedLogs() as logged:
             for each in clues:
                 detection.revealed(backend, each)

@@ -15,7 +15,13 @@ from twisted.logger import LogEvent
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.traits import ReasoningEcho
 from claude_bridge.core.events import Usage
-from claude_bridge.services.knowledge.profiles import MOST_MODELS, UNPROVED_SECONDS, WINDOW_SECONDS, Learned, Note
+from claude_bridge.services.knowledge.profiles import (
+    MOST_MODELS,
+    UNPROVED_SECONDS,
+    WINDOW_SECONDS,
+    ModelProfile,
+    ModelProfiles,
+)
 
 TARGET = Target(model="m", context_window=8000, max_output_tokens=500, reasoning_echo="all_turns")
 
@@ -25,7 +31,7 @@ class NoteTests:
 
     def test_backends_and_models_are_told_apart(self) -> None:
         """What one model at one backend taught says nothing of another."""
-        learned = Learned()
+        learned = ModelProfiles()
         learned.note("b", "m").context_window = 5
         assert learned.note("b", "m").context_window == 5
         assert learned.note("b", "other").context_window is None
@@ -33,7 +39,7 @@ class NoteTests:
 
     def test_memory_is_bounded(self) -> None:
         """Names may come from clients: of too many the longest unused is forgotten, never one in use."""
-        learned = Learned()
+        learned = ModelProfiles()
         learned.note("b", "used").context_window = 5
         learned.note("b", "unused").context_window = 5
         for number in range(MOST_MODELS - 1):
@@ -48,43 +54,43 @@ class KeptTests:
 
     def test_comes_back(self) -> None:
         """Everything that was learned is the same after a restart, as near as it matters."""
-        note = Note(context_window=4000, max_output_tokens=900, refuses_reasoning=True, listed=9000, answers=7)
+        note = ModelProfile(context_window=4000, max_output_tokens=900, refuses_reasoning=True, listed=9000, answers=7)
         note.ratio, note.count_ratio, note.window_at, note.used = 0.87654, 1.12345, 1e9 + 0.5, 86_400.0 * 9
         note.window_proved, note.limit_at = True, 1e9 + 1.5
-        again = Note.restored(note.kept())
+        again = ModelProfile.restored(note.kept())
         assert again == evolve(note, ratio=0.877, count_ratio=1.123, window_at=1e9, limit_at=1e9 + 1)
 
     def test_nothing_learned_is_nothing_kept(self) -> None:
         """Of a model that was only asked for there is nothing to keep but when that was, to the day."""
-        assert Note().kept() == {}
-        assert Note(used=86_400 * 2.7).kept() == {"used": 86_400 * 2}
+        assert ModelProfile().kept() == {}
+        assert ModelProfile(used=86_400 * 2.7).kept() == {"used": 86_400 * 2}
 
     @given(
         st.dictionaries(
-            st.sampled_from([*(each.name for each in fields(Note)), "other"]),
+            st.sampled_from([*(each.name for each in fields(ModelProfile)), "other"]),
             st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers()),
         )
     )
     def test_foreign_values(self, values: dict[str, object]) -> None:
         """Whatever stands in the file, the note is one that could have been learned."""
-        note = Note.restored(values)
+        note = ModelProfile.restored(values)
         assert 0.5 <= note.ratio <= 2.0
         assert 0.5 <= note.count_ratio <= 2.0
         assert note.answers >= 0
         assert (note.context_window or 1) > 0
-        assert Note.restored(note.kept()) == Note.restored(Note.restored(note.kept()).kept())
+        assert ModelProfile.restored(note.kept()) == ModelProfile.restored(ModelProfile.restored(note.kept()).kept())
 
     def test_change_is_told(self) -> None:
         """Whoever keeps the notes hears that one may have changed."""
         told: list[bool] = []
-        learned = Learned()
+        learned = ModelProfiles()
         learned.changed = lambda: told.append(True)
         learned.note("b", "m")
         assert told == [True]
 
     def test_in_the_order_of_use(self) -> None:
         """Notes come with the one used last at the end, so that a later daemon forgets in the same order."""
-        learned = Learned()
+        learned = ModelProfiles()
         for model in ("a", "b", "a"):
             learned.note("x", model)
         assert [model for _, model, _ in learned.notes()] == ["b", "a"]
@@ -95,33 +101,33 @@ class AppliedTests:
 
     def test_nothing_learned_changes_nothing(self) -> None:
         """A target stays as configured until something is known."""
-        assert Learned().applied("b", TARGET) == TARGET
+        assert ModelProfiles().applied("b", TARGET) == TARGET
 
     @pytest.mark.parametrize(("told", "applied"), [(400, 400), (900, 500)])
     def test_smaller_limit_wins(self, told: int, applied: int) -> None:
         """The backend's own limit counts where it is stricter than the configuration, and never widens it."""
-        learned = Learned()
+        learned = ModelProfiles()
         learned.note("b", "m").saw_limit(told)
         assert learned.applied("b", TARGET).max_output_tokens == applied
 
     @pytest.mark.parametrize("told", [4000, 16000])
     def test_configured_window_stays(self, told: int) -> None:
         """One refusal with a smaller window does not shrink all later answers against the configuration."""
-        learned = Learned()
+        learned = ModelProfiles()
         learned.note("b", "m").saw_window(told)
         assert learned.applied("b", evolve(TARGET, window_configured=True)).context_window == 8000
 
     @pytest.mark.parametrize(("told", "applied"), [(4000, 4000), (16000, 8000)])
     def test_lower_window_wins_over_a_list(self, told: int, applied: int) -> None:
         """A list may tell what a model can do while its server runs with less; an error tells the truth."""
-        learned = Learned()
+        learned = ModelProfiles()
         learned.note("b", "m").saw_window(told)
         assert learned.applied("b", TARGET).context_window == applied
 
     def test_window_is_believed_for_a_day(self) -> None:
         """A window from an error is asked about again: the server may have got a larger one."""
         clock = Clock()
-        learned = Learned(clock.seconds)
+        learned = ModelProfiles(clock.seconds)
         learned.note("b", "m").saw_window(4000)
         clock.advance(UNPROVED_SECONDS + 1)
         learned.note("b", "m").saw_window(4000)
@@ -136,7 +142,7 @@ class AppliedTests:
     def test_window_that_was_named_once_is_put_to_the_proof(self) -> None:
         """A window that nobody confirmed stands in nobody's way after an hour."""
         clock = Clock()
-        learned = Learned(clock.seconds)
+        learned = ModelProfiles(clock.seconds)
         learned.note("b", "m").saw_window(4000)
         clock.advance(UNPROVED_SECONDS)
         assert learned.applied("b", Target(model="m")).context_window == 4000
@@ -150,7 +156,7 @@ class AppliedTests:
     def test_window_named_twice_at_once_is_no_proof(self) -> None:
         """Two refusals of one conversation have one cause."""
         clock = Clock()
-        learned = Learned(clock.seconds)
+        learned = ModelProfiles(clock.seconds)
         learned.note("b", "m").saw_window(4000)
         clock.advance(5)
         learned.note("b", "m").saw_window(4000)
@@ -160,7 +166,7 @@ class AppliedTests:
     def test_limit_is_believed_for_a_day(self) -> None:
         """A limit from an error is asked about again, too: it may have been raised, or never have been one."""
         clock = Clock()
-        learned = Learned(clock.seconds)
+        learned = ModelProfiles(clock.seconds)
         learned.note("b", "m").saw_limit(400)
         clock.advance(WINDOW_SECONDS)
         assert learned.applied("b", Target(model="m")).max_output_tokens == 400
@@ -169,7 +175,7 @@ class AppliedTests:
 
     def test_new_list_unmakes_a_window(self) -> None:
         """A server that is started anew with another window is believed at once; a list that is late is not news."""
-        learned = Learned()
+        learned = ModelProfiles()
         assert learned.applied("b", TARGET).context_window == 8000
         learned.note("b", "m").saw_window(4000)
         assert learned.applied("b", evolve(TARGET, context_window=None)).context_window == 4000
@@ -179,7 +185,7 @@ class AppliedTests:
 
     def test_longer_prompt_unmakes_a_window(self) -> None:
         """A prompt that was answered is proof that its length fits."""
-        learned = Learned()
+        learned = ModelProfiles()
         learned.note("b", "m").saw_window(4000)
         learned.prompt_counted("b", "m", 4000, Usage(input_tokens=4000), at(4000))
         assert learned.applied("b", Target(model="m")).context_window == 4000
@@ -188,7 +194,7 @@ class AppliedTests:
 
     def test_numbers_fill_gaps(self) -> None:
         """What is not configured is what was learned."""
-        learned = Learned()
+        learned = ModelProfiles()
         note = learned.note("b", "m")
         note.saw_window(4000)
         note.saw_limit(900)
@@ -197,21 +203,21 @@ class AppliedTests:
 
     def test_refused_reasoning_is_left_out(self) -> None:
         """After a refusal no past reasoning is sent."""
-        learned = Learned()
+        learned = ModelProfiles()
         learned.note("b", "m").refuses_reasoning = True
         assert learned.applied("b", Target(model="m")).reasoning_echo == "never"
 
     @pytest.mark.parametrize("echo", ["never", "tool_turns", "all_turns", "after_last_user"])
     def test_configured_echo_stays(self, echo: ReasoningEcho) -> None:
         """What the owner configured is done, whatever the backend said."""
-        learned = Learned()
+        learned = ModelProfiles()
         learned.note("b", "m").refuses_reasoning = True
         assert learned.applied("b", Target(model="m", reasoning_echo=echo)).reasoning_echo == echo
 
     @pytest.mark.parametrize("refused", [True, False])
     def test_missed_reasoning_goes_back(self, refused: bool) -> None:
         """A policy that a refusal taught holds, also where an earlier one had it left out."""
-        learned = Learned()
+        learned = ModelProfiles()
         note = learned.note("b", "m")
         note.refuses_reasoning = refused
         note.overrides["reasoning_echo"] = "all_turns"
@@ -219,7 +225,7 @@ class AppliedTests:
 
     def test_refused_traits_are_other(self) -> None:
         """What a refusal taught holds from then on, for that model at that backend, even against the configuration."""
-        learned = Learned()
+        learned = ModelProfiles()
         learned.note("b", "m").overrides |= {"schema": "bare", "drop": ("temperature",)}
         applied = learned.applied("b", Target(model="m", schema="basic"))
         assert (applied.schema, applied.drop) == ("bare", ("temperature",))
@@ -228,7 +234,7 @@ class AppliedTests:
 
     def test_traits_are_not_kept(self) -> None:
         """A server that was mended is asked anew after a restart."""
-        assert Note(overrides={"schema": "bare"}, slimmed=frozenset({"$id"})).kept() == {}
+        assert ModelProfile(overrides={"schema": "bare"}, slimmed=frozenset({"$id"})).kept() == {}
 
 
 def at(tokens: int) -> Callable[[], Deferred[int]]:
@@ -241,7 +247,7 @@ class CountTests:
 
     def test_corrected(self) -> None:
         """A count moves to what prompts really have, per model."""
-        learned = Learned()
+        learned = ModelProfiles()
         assert learned.counted("b", "m", 1000) == 1000
         learned.prompt_counted("b", "m", 3000, Usage(input_tokens=1200), at(1000))
         assert learned.counted("b", "m", 2000) == 2400
@@ -249,7 +255,7 @@ class CountTests:
 
     def test_is_taken_rarely(self) -> None:
         """Counting with care takes time, so that it is done for the first answers and then for one in fifty."""
-        learned = Learned()
+        learned = ModelProfiles()
         asked: list[int] = []
 
         def carefully() -> Deferred[int]:
@@ -262,7 +268,7 @@ class CountTests:
 
     def test_grown_prompt(self) -> None:
         """A prompt of another length may be made of other stuff, so that it is counted with care as well."""
-        learned = Learned()
+        learned = ModelProfiles()
         asked: list[int] = []
         for length in (3000, 3000, 3000, 3100, 3200, 3300, 3300, 6000, 3300, 3300):
 
@@ -275,7 +281,7 @@ class CountTests:
 
     def test_fault_of_our_own(self, logged_failures: list[LogEvent]) -> None:
         """A count that fails is logged and teaches nothing."""
-        learned = Learned()
+        learned = ModelProfiles()
         learned.prompt_counted("b", "m", 3000, Usage(input_tokens=1200), lambda: fail(KeyError("x")))
         assert learned.counted("b", "m", 1000) == 1000
         assert len(logged_failures) == 1
@@ -283,7 +289,7 @@ class CountTests:
 
     def test_is_never_nothing(self) -> None:
         """A prompt has at least one token."""
-        assert Learned().counted("b", "m", 0) == 1
+        assert ModelProfiles().counted("b", "m", 0) == 1
 
 
 class EstimateTests:
@@ -291,7 +297,7 @@ class EstimateTests:
 
     def test_corrected(self) -> None:
         """An estimate moves towards what prompts really count, cached parts included."""
-        learned = Learned()
+        learned = ModelProfiles()
         assert learned.estimate("b", "m", 1000) == 1000
         learned.prompt_counted(
             "b", "m", 1000, Usage(input_tokens=500, cache_read_tokens=400, cache_write_tokens=500), at(1000)
@@ -302,20 +308,20 @@ class EstimateTests:
     @pytest.mark.parametrize("usage", [Usage(input_tokens=5000, estimated=True), Usage()])
     def test_only_true_counts_teach(self, usage: Usage) -> None:
         """Our own estimate, and a backend that counts nothing, teach nothing."""
-        learned = Learned()
+        learned = ModelProfiles()
         learned.prompt_counted("b", "m", 1000, usage, at(1000))
         assert learned.estimate("b", "m", 1000) == 1000
 
     def test_small_prompts_do_not_teach(self) -> None:
         """In a small request the chat template weighs more than the text."""
-        learned = Learned()
+        learned = ModelProfiles()
         learned.prompt_counted("b", "m", 20, Usage(input_tokens=40), at(20))
         assert learned.estimate("b", "m", 1000) == 1000
 
     @given(counts=st.lists(st.integers(min_value=1, max_value=10**400), max_size=60))
     def test_no_count_leads_astray(self, counts: list[int]) -> None:
         """Whatever a backend claims, the estimate stays within half and double."""
-        learned = Learned()
+        learned = ModelProfiles()
         for count in counts:
             learned.prompt_counted("b", "m", 10_000, Usage(input_tokens=count), at(10_000))
         assert 500 <= learned.estimate("b", "m", 1000) <= 2000

@@ -14,27 +14,27 @@ from claude_bridge.core import wire
 from claude_bridge.core.chat_completions.dialect import Clues
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.events import Usage
-from claude_bridge.services.knowledge.dialect_detection import Detection
-from claude_bridge.services.knowledge.profiles import MOST_MODELS, Learned
-from claude_bridge.services.knowledge.snapshot import KEPT_SECONDS, Kept, NotOurs, OtherVersion
+from claude_bridge.services.knowledge.dialect_detection import DialectDetection
+from claude_bridge.services.knowledge.profiles import MOST_MODELS, ModelProfiles
+from claude_bridge.services.knowledge.snapshot import KEPT_SECONDS, KnowledgeSnapshot, NotOurs, OtherVersion
 
 BOX = Backend(name="box", url="http://user.box.test/v1")
 VLLM = Clues(owners=("vllm",))
 DAY = 86_400
 
 
-def kept(clock: Clock | None = None, *backends: Backend) -> Kept:
+def kept(clock: Clock | None = None, *backends: Backend) -> KnowledgeSnapshot:
     """Make a daemon's memory."""
     clock = clock or Clock()
-    return Kept(
+    return KnowledgeSnapshot(
         backends={backend.name: backend for backend in backends or (BOX,)},
-        learned=Learned(clock.seconds),
-        detection=Detection(),
+        learned=ModelProfiles(clock.seconds),
+        detection=DialectDetection(),
         unix_time=clock.seconds,
     )
 
 
-def passed_on(old: Kept, new: Kept) -> Kept:
+def passed_on(old: KnowledgeSnapshot, new: KnowledgeSnapshot) -> KnowledgeSnapshot:
     """Restart: what the old one knew goes through a file's bytes to the new one."""
     new.restore(wire.decode(wire.encode(old.export())))
     return new

@@ -22,10 +22,10 @@ from claude_bridge.config.dialects import UNKNOWN
 from claude_bridge.config.schema import Backend
 from claude_bridge.core import wire
 from claude_bridge.core.chat_completions.dialect import Clues
-from claude_bridge.services.knowledge.dialect_detection import Detection
-from claude_bridge.services.knowledge.profiles import Learned
+from claude_bridge.services.knowledge.dialect_detection import DialectDetection
+from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.services.knowledge.shared_file import LARGEST, STALE_SECONDS
-from claude_bridge.services.knowledge.snapshot import Kept, digest
+from claude_bridge.services.knowledge.snapshot import KnowledgeSnapshot, digest
 from claude_bridge.services.knowledge.store import NAME, SAVE_SECONDS, STOP_SECONDS, StateFile, found_out
 
 BOX = Backend(name="box", url="http://box.test/v1")
@@ -64,10 +64,10 @@ def state(
     """Make a daemon's state file, started."""
     made = StateFile(
         directory=None if folder is None else str(folder),
-        kept=Kept(
+        kept=KnowledgeSnapshot(
             backends={backend.name: backend},
-            learned=Learned(clock.seconds),
-            detection=Detection(),
+            learned=ModelProfiles(clock.seconds),
+            detection=DialectDetection(),
             unix_time=clock.seconds,
         ),
         clock=clock,

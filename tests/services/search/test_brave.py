@@ -10,7 +10,7 @@ from claude_bridge.config.secret import Secret
 from claude_bridge.core.events import SearchHit
 from claude_bridge.core.web_search.tool import SearchQuestion
 from claude_bridge.services.search.brave import BRAVE
-from claude_bridge.services.search.engine_protocol import Unanswered
+from claude_bridge.services.search.engine_protocol import SearchUnavailable
 
 ANSWER = {
     "type": "search",
@@ -73,5 +73,5 @@ class ReadTests:
     @pytest.mark.parametrize("answer", [{}, None, [], {"type": "ErrorResponse", "error": {"code": "X"}}])
     def test_no_search(self, answer: Any) -> None:
         """Another kind of answer is not taken for nothing found."""
-        with pytest.raises(Unanswered):
+        with pytest.raises(SearchUnavailable):
             list(BRAVE.read(answer))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.services.search.engine_protocol import Asked, entries, text, with_query
+from claude_bridge.services.search.engine_protocol import EngineRequest, entries, text, with_query
 
 
 class AskedTests:
@@ -14,7 +14,9 @@ class AskedTests:
 
     def test_key_is_not_shown(self) -> None:
         """Neither the key nor the question of a person is shown where a request is."""
-        shown = repr(Asked(url="https://x", headers=(("Authorization", "Bearer sk-1"),), body=b"secret question"))
+        shown = repr(
+            EngineRequest(url="https://x", headers=(("Authorization", "Bearer sk-1"),), body=b"secret question")
+        )
         assert "sk-1" not in shown
         assert "secret question" not in shown
 

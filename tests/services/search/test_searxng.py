@@ -9,7 +9,7 @@ import pytest
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.events import SearchHit
 from claude_bridge.core.web_search.tool import SearchQuestion
-from claude_bridge.services.search.engine_protocol import Unanswered
+from claude_bridge.services.search.engine_protocol import SearchUnavailable
 from claude_bridge.services.search.searxng import SEARXNG
 
 ANSWER = {
@@ -73,5 +73,5 @@ class ReadTests:
     )
     def test_no_search(self, answer: Any) -> None:
         """No engine that answered, or no results at all, is not taken for nothing found."""
-        with pytest.raises(Unanswered):
+        with pytest.raises(SearchUnavailable):
             list(SEARXNG.read(answer))

@@ -10,7 +10,7 @@ import pytest
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.events import SearchHit
 from claude_bridge.core.web_search.tool import SearchQuestion
-from claude_bridge.services.search.engine_protocol import Unanswered
+from claude_bridge.services.search.engine_protocol import SearchUnavailable
 from claude_bridge.services.search.tavily import TAVILY
 
 ANSWER = {
@@ -59,5 +59,5 @@ class ReadTests:
     @pytest.mark.parametrize("answer", [{}, None, [], {"detail": {"error": "Unauthorized"}}])
     def test_no_search(self, answer: Any) -> None:
         """Another kind of answer is not taken for nothing found."""
-        with pytest.raises(Unanswered):
+        with pytest.raises(SearchUnavailable):
             list(TAVILY.read(answer))

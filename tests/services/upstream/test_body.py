@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
 from claude_bridge.services.interfaces import ResponseHead
-from claude_bridge.services.upstream.body import AnswerBody, ReceiverBroke
+from claude_bridge.services.upstream.body import ReceiverBroke, ResponseBody
 from claude_bridge.services.upstream.pool import Reads
 from claude_bridge.services.upstream.silence import Silence
 from tests.services.upstream.loopback import Bench, Conversation, Notes, answer
@@ -65,14 +65,14 @@ class Scene:
     reasons: list[Failure] = field(factory=list)
     stops: list[str] = field(factory=list)
     silence: Silence = field(init=False)
-    body: AnswerBody = field(init=False)
+    body: ResponseBody = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Build and connect the body."""
         self.silence = Silence(
             backend="b", first_byte_timeout=9, idle_timeout=9, seconds=Clock().seconds, expired=lambda _: None
         )
-        self.body = AnswerBody(
+        self.body = ResponseBody(
             ResponseHead(status=200, headers={}),
             self.notes,
             self.reads,

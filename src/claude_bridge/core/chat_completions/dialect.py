@@ -25,7 +25,7 @@ from claude_bridge.core.chat_completions.openai_types import (
 from claude_bridge.core.chat_completions.traits import Level, Traits
 from claude_bridge.core.events import Usage
 
-__all__ = ["Clues", "Counter", "Dialect", "Generic", "Shaping", "StateKeeper"]
+__all__ = ["Clues", "Counter", "Dialect", "Generic", "Shaping", "StateCollector"]
 
 
 @frozen(kw_only=True)
@@ -78,7 +78,7 @@ class Counter:
     fields: tuple[str, ...] = ("model", "messages", "tools", "chat_template_kwargs")
 
 
-class StateKeeper(Protocol):
+class StateCollector(Protocol):
     """Collects what an answer holds that its text cannot carry and that the server wants back."""
 
     def delta(self, delta: Delta) -> None:
@@ -129,7 +129,7 @@ class Dialect(Protocol):
     def usage(self, raw: Mapping[str, Any]) -> Usage | None:
         """Divide this server's usage as Anthropic does."""
 
-    def keeper(self) -> StateKeeper | None:
+    def keeper(self) -> StateCollector | None:
         """Make the collector of state for one answer, or None where text carries everything."""
 
     def restore(self, message: ChatMessage, states: Sequence[tuple[int, object]]) -> None:
@@ -189,7 +189,7 @@ class Generic:
         """Read usage under all its common names."""
         return finish_and_usage.usage(raw)
 
-    def keeper(self) -> StateKeeper | None:
+    def keeper(self) -> StateCollector | None:
         """Keep nothing."""
         return None
 

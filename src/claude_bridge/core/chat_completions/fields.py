@@ -18,7 +18,7 @@ MAX_STOP: Final = 4
 
 
 @frozen(kw_only=True)
-class Head:
+class ChatFields:
     """The fields of one request.
 
     :ivar extra: fields that OpenAI does not have.
@@ -32,7 +32,7 @@ class Head:
     instruction: str
 
 
-def build(request: MessagesRequest, target: Target, offered: tools.OfferedTools, limit: int | None) -> Head:
+def build(request: MessagesRequest, target: Target, offered: tools.OfferedTools, limit: int | None) -> ChatFields:
     """Build the fields; ``limit``: of the answer, in tokens. Raises `InvalidRequest`."""
     form, shape = structured_output.response_format(structured_output.wanted(request), target)
     fields = ChatRequest(
@@ -52,11 +52,11 @@ def build(request: MessagesRequest, target: Target, offered: tools.OfferedTools,
     extra: dict[str, object] = {}
     level = reasoning.level(request)
     if level is not None:
-        ask = reasoning.Ask(level=level, budget=reasoning.budget(request), limit=limit)
+        ask = reasoning.ReasoningRequest(level=level, budget=reasoning.budget(request), limit=limit)
         reasoning.control(target, ask, fields, extra)
     shaping = Shaping(model=target.model, traits=target, level=level, with_tools=bool(choice.definitions))
     target.dialect.shape(fields, extra, shaping)
-    return Head(fields=fields, extra=extra, structured=shape, instruction=choice.instruction)
+    return ChatFields(fields=fields, extra=extra, structured=shape, instruction=choice.instruction)
 
 
 def _stops(request: MessagesRequest) -> list[str] | None:
@@ -64,7 +64,7 @@ def _stops(request: MessagesRequest) -> list[str] | None:
     return stops[:MAX_STOP] or None
 
 
-def _offer(request: MessagesRequest, target: Target, choice: tools.Choice, fields: ChatRequest) -> None:
+def _offer(request: MessagesRequest, target: Target, choice: tools.ResolvedToolChoice, fields: ChatRequest) -> None:
     """Send tools, and what is said about them, only together: servers refuse the one without the other."""
     if not choice.definitions:
         return

@@ -80,7 +80,7 @@ def nearest(wanted_level: Level, levels: Sequence[Level]) -> Level | None:
 
 
 @frozen(kw_only=True)
-class Ask:
+class ReasoningRequest:
     """How much thinking to ask for.
 
     :ivar budget: the client's own number of tokens, where it gave one.
@@ -105,7 +105,7 @@ class Ask:
         return max(1, tokens)
 
 
-def control(traits: Traits, ask: Ask | None, chat: ChatRequest, extra: dict[str, object]) -> None:
+def control(traits: Traits, ask: ReasoningRequest | None, chat: ChatRequest, extra: dict[str, object]) -> None:
     """Ask the backend for a level in its own way, the only place that decides it.
 
     Each way sets fields that do not contradict each other: no effort goes beside thinking that is switched off (some
@@ -132,7 +132,7 @@ def control(traits: Traits, ask: Ask | None, chat: ChatRequest, extra: dict[str,
             _reasoning(traits, ask, extra)
 
 
-def _thinking(traits: Traits, ask: Ask, chat: ChatRequest, extra: dict[str, object]) -> None:
+def _thinking(traits: Traits, ask: ReasoningRequest, chat: ChatRequest, extra: dict[str, object]) -> None:
     """Set ``thinking: {type}``, which switches off by itself, and what goes with it while it is on."""
     thinking: dict[str, object] = {"type": "enabled" if ask.thinks else "disabled"}
     extra["thinking"] = thinking
@@ -145,7 +145,7 @@ def _thinking(traits: Traits, ask: Ask, chat: ChatRequest, extra: dict[str, obje
         chat.reasoning_effort = nearest(ask.level, levels)
 
 
-def _reasoning(traits: Traits, ask: Ask, extra: dict[str, object]) -> None:
+def _reasoning(traits: Traits, ask: ReasoningRequest, extra: dict[str, object]) -> None:
     """Set OpenRouter's object: one of ``enabled``, ``max_tokens`` and ``effort``."""
     if ask.thinks and ask.budget is not None:
         extra["reasoning"] = {"max_tokens": ask.tokens}

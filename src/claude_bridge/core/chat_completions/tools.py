@@ -106,7 +106,7 @@ class OfferedTools:
 
 
 @frozen(kw_only=True)
-class Choice:
+class ResolvedToolChoice:
     """What is sent of the tools and of the client's choice among them.
 
     :ivar definitions: all tools, or the only one that may be called, or none.
@@ -171,7 +171,7 @@ def upstream_name(name: str) -> str:
     return f"{_ILLEGAL.sub('_', name)[: MAX_NAME - 9]}_{digest}"
 
 
-def chosen(choice: ToolChoice | None, tools: OfferedTools, form: ToolChoices) -> Choice:
+def chosen(choice: ToolChoice | None, tools: OfferedTools, form: ToolChoices) -> ResolvedToolChoice:
     """Convert the tool choice to the most that the server takes (wire-contract 5.1).
 
     A choice of one tool goes with its tool: it is left out where it would point at nothing (claude-code-router and
@@ -182,23 +182,27 @@ def chosen(choice: ToolChoice | None, tools: OfferedTools, form: ToolChoices) ->
     """
     everything = tools.definitions
     if choice is None or not everything:
-        return Choice(definitions=everything)
+        return ResolvedToolChoice(definitions=everything)
     if choice.type == "none":
         forced_off = form in {"auto", "none"}
-        return Choice(definitions=[]) if forced_off else Choice(definitions=everything, tool_choice="none")
+        return (
+            ResolvedToolChoice(definitions=[])
+            if forced_off
+            else ResolvedToolChoice(definitions=everything, tool_choice="none")
+        )
     if choice.type == "any":
         said = "You must call one of your tools now." if form in {"auto", "none"} else ""
-        return Choice(definitions=everything, tool_choice=_FORCES[form], instruction=said)
+        return ResolvedToolChoice(definitions=everything, tool_choice=_FORCES[form], instruction=said)
     if choice.type != "tool":
-        return Choice(definitions=everything, tool_choice=None if form == "none" else "auto")
+        return ResolvedToolChoice(definitions=everything, tool_choice=None if form == "none" else "auto")
     name = upstream_name(choice.name or "")
     only = [tool for tool in everything if tool.function.name == name]
     if not only:
-        return Choice(definitions=everything)
+        return ResolvedToolChoice(definitions=everything)
     if form == "named":
-        return Choice(definitions=everything, tool_choice=NamedToolChoice(FunctionName(name)))
+        return ResolvedToolChoice(definitions=everything, tool_choice=NamedToolChoice(FunctionName(name)))
     said = f"You must call the tool {name} now." if form in {"auto", "none"} else ""
-    return Choice(definitions=only, tool_choice=_FORCES[form], instruction=said)
+    return ResolvedToolChoice(definitions=only, tool_choice=_FORCES[form], instruction=said)
 
 
 _FORCES: Final[Mapping[ToolChoices, str | None]] = {

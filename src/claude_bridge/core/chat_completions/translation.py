@@ -20,7 +20,7 @@ from claude_bridge.core.events import Event, Finished, FinishReason, Started, Te
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest, Tool
 from claude_bridge.core.messages_api.conversation import Conversation, read
 from claude_bridge.core.messages_api.conversation_reader import begin
-from claude_bridge.core.messages_api.limits import BOUNDS, Bounds
+from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
 from claude_bridge.core.surrogates import Mending
 
 LEAST_OUTPUT: Final = 1024
@@ -78,7 +78,7 @@ class Decoding:
 
     _body: bytes
     _counting: bool = False
-    _bounds: Bounds = BOUNDS
+    _bounds: RequestLimits = BOUNDS
     _mending: Mending | None = field(default=None, init=False)
     _request: MessagesRequest | None = field(default=None, init=False)
 
@@ -96,7 +96,7 @@ class Decoding:
             self._body = self._mending.body
         try:
             self._request = wire.decode_request(self._body)
-        except wire.UnmendedError as error:
+        except wire.LoneSurrogates as error:
             if self._mending is not None:
                 raise InvalidRequest(str(error)) from None
             self._mending = Mending(self._body)
@@ -108,7 +108,7 @@ class Decoding:
         return True
 
 
-def decode(body: bytes, *, counting: bool = False, bounds: Bounds = BOUNDS) -> MessagesRequest:
+def decode(body: bytes, *, counting: bool = False, bounds: RequestLimits = BOUNDS) -> MessagesRequest:
     """Decode and check a request's body at once; see `Decoding`.
 
     ``counting``: the body of ``count_tokens``, which has no ``max_tokens`` and runs nothing.
@@ -119,7 +119,7 @@ def decode(body: bytes, *, counting: bool = False, bounds: Bounds = BOUNDS) -> M
     return decoding.request
 
 
-def _check(request: MessagesRequest, body: bytes, bounds: Bounds, *, counting: bool) -> None:
+def _check(request: MessagesRequest, body: bytes, bounds: RequestLimits, *, counting: bool) -> None:
     if not request.model:
         raise InvalidRequest("model: String should have at least 1 character")
     if len(request.model) > MAX_MODEL:

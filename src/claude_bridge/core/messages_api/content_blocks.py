@@ -77,7 +77,7 @@ class Summary:
 
 
 @define
-class State:
+class StateBlock:
     """What some backend wants back with this turn, still packed (`claude_bridge.core.opaque_state`).
 
     A conversation may bring hundreds, and hostile JSON takes much memory: whoever needs one unpacks it.
@@ -86,7 +86,7 @@ class State:
     carrier: str
 
 
-Piece = Part | ToolCall | ToolResult | ThinkingBlock | Summary | State
+Piece = Part | ToolCall | ToolResult | ThinkingBlock | Summary | StateBlock
 """A tool call in it still has the client's own id and name."""
 
 
@@ -172,7 +172,7 @@ class BlockReader:
         if not text.startswith(opaque_state.PREFIX):
             return []  # Anthropic's own, which nobody else can read
         self.carried += len(text)
-        return [State(text)]
+        return [StateBlock(text)]
 
     def _document(self, block: DocumentBlock, path: str) -> list[Part]:
         """Read a document: PDF to a file part, text to text under its title, images in it to parts of their own."""
@@ -255,7 +255,7 @@ def text_of(piece: Piece) -> str:
             return f"[call of {piece.function.name}] {piece.function.arguments}"
         case ToolResult():
             return "\n".join((f"[result of call {piece.call_id}]", *map(text_of, piece.content)))
-        case State():
+        case StateBlock():
             return ""
         case _:
             return piece.thinking

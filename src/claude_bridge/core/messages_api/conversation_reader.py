@@ -17,7 +17,7 @@ from claude_bridge.core import wire
 from claude_bridge.core.chat_completions.openai_types import FilePart, ImagePart
 from claude_bridge.core.messages_api.anthropic_types import InputMessage, MessagesRequest, Tool
 from claude_bridge.core.messages_api.content_blocks import BlockReader, Piece
-from claude_bridge.core.messages_api.limits import BOUNDS, Bounds
+from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
 
 STEP: Final = 1000
 """Blocks of one step: 15 ms at worst, for those of unknown types."""
@@ -30,7 +30,7 @@ Entry = tuple[str, list[Piece]]
 
 
 @define
-class Reading:
+class ConversationReader:
     """What the messages say, as far as they have been read.
 
     :ivar entries: one for each message that has been read.
@@ -38,7 +38,7 @@ class Reading:
     """
 
     _messages: Sequence[InputMessage]
-    _bounds: Bounds = BOUNDS
+    _bounds: RequestLimits = BOUNDS
     marked: bool = False
     entries: list[Entry] = field(factory=list)
     _blocks: BlockReader = field(factory=BlockReader)
@@ -61,13 +61,13 @@ class Reading:
             raise bounds.excess("messages", "images and documents", "max_images")
         return len(entries) == len(messages)
 
-    def whole(self) -> Reading:
+    def whole(self) -> ConversationReader:
         """Read what is left; raises what `step` does."""
         while len(self.entries) < len(self._messages):
             self.step()
         return self
 
-    def extended(self, more: Sequence[InputMessage]) -> Reading:
+    def extended(self, more: Sequence[InputMessage]) -> ConversationReader:
         """Return a reading that has ``more`` messages at its end; this one stays as it is."""
         self.whole()
         blocks = evolve(
@@ -144,16 +144,16 @@ class Reading:
         return True
 
 
-def begin(request: MessagesRequest, bounds: Bounds, *, marked: bool) -> None:
+def begin(request: MessagesRequest, bounds: RequestLimits, *, marked: bool) -> None:
     """Prepare the reading of a request's messages."""
-    request.made["reading"] = Reading(request.messages, bounds, marked)
+    request.made["reading"] = ConversationReader(request.messages, bounds, marked)
 
 
-def reading_of(request: MessagesRequest) -> Reading:
+def reading_of(request: MessagesRequest) -> ConversationReader:
     """Return the reading of a request's messages; nothing may have been read yet."""
     reading = request.made.get("reading")
-    if not isinstance(reading, Reading):
-        reading = request.made["reading"] = Reading(request.messages)
+    if not isinstance(reading, ConversationReader):
+        reading = request.made["reading"] = ConversationReader(request.messages)
     return reading
 
 

@@ -24,7 +24,7 @@ from claude_bridge.core.errors import BridgeError, UpstreamProtocolError
 from claude_bridge.core.events import (
     Event,
     Finished,
-    PromptCounted,
+    PromptSizeReported,
     ReasoningDelta,
     ReasoningState,
     SearchResulted,
@@ -163,7 +163,7 @@ class StreamWriter:
                 self._whole(event, out)
             case ReasoningState():
                 self._state(event, out)
-            case PromptCounted():
+            case PromptSizeReported():
                 self._counted = event.usage
                 out.append(self.ping())  # a long prompt is being read: that is life
             case Finished():

@@ -14,7 +14,7 @@ from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 
 
 @frozen(kw_only=True)
-class Bounds:
+class RequestLimits:
     """The most that a request may have. The names are those of the options.
 
     :ivar max_blocks: content blocks, those inside tool results included; one of a type that is not known here counts
@@ -47,5 +47,5 @@ class Bounds:
 SMALLEST_NODE: Final = 2
 """Bytes of ``{}``."""
 
-BOUNDS: Final = Bounds()
+BOUNDS: Final = RequestLimits()
 """The default."""

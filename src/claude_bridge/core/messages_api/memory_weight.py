@@ -9,7 +9,7 @@ from typing import Any, Final
 from attrs import fields, has
 
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
-from claude_bridge.core.messages_api.conversation_reader import Reading
+from claude_bridge.core.messages_api.conversation_reader import ConversationReader
 
 MESSAGE: Final = 250
 """Bytes of the objects that stand for a message, lists included."""
@@ -33,7 +33,7 @@ def weight(request: MessagesRequest) -> int | None:
     it was sent it is there as UTF-8 too. What stays raw JSON points into the body and is not counted.
     """
     reading = request.made.get("reading")
-    if not isinstance(reading, Reading) or len(reading.entries) < len(request.messages):
+    if not isinstance(reading, ConversationReader) or len(reading.entries) < len(request.messages):
         return None
     total = MESSAGE * len(reading.entries)
     for _, pieces in reading.entries:

@@ -22,7 +22,7 @@ _LONGEST_USER: Final = 4096
 
 
 @frozen(kw_only=True)
-class Facts:
+class RequestInfo:
     """What routing, records and logs need to know.
 
     :ivar model: the id that the client asked for, as it wrote it.
@@ -39,10 +39,10 @@ class Facts:
     body_bytes: int
 
 
-def facts(request: MessagesRequest, headers: Mapping[str, str], body_bytes: int) -> Facts:
+def facts(request: MessagesRequest, headers: Mapping[str, str], body_bytes: int) -> RequestInfo:
     """Collect the facts; header names are in lower case."""
     agent = headers.get("x-claude-code-agent-id", "")
-    return Facts(
+    return RequestInfo(
         model=request.model,
         session=session(request, headers),
         agent=_cut(agent),

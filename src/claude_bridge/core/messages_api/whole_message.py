@@ -13,7 +13,7 @@ from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import (
     Event,
     Finished,
-    PromptCounted,
+    PromptSizeReported,
     ReasoningDelta,
     ReasoningState,
     SearchResulted,
@@ -81,7 +81,7 @@ class Accumulator:
         match event:
             case ReasoningState():
                 self._state(event)
-            case PromptCounted():
+            case PromptSizeReported():
                 self._counted = event.usage
             case ServerToolCalled():
                 if self.show_reasoning:

@@ -109,7 +109,7 @@ def _foreign_tokens(text: str) -> int:
 
 
 @define
-class Remembered:
+class CountCache:
     """Counts of texts that were counted before, by the text's hash: the text itself is not kept.
 
     Two texts of one hash and length do not meet by chance, and Python's hash is seeded, so none can be made to.
@@ -130,7 +130,7 @@ class Remembered:
         return tokens
 
 
-_REMEMBERED: Final = Remembered()
+_REMEMBERED: Final = CountCache()
 
 
 def text_tokens(text: str) -> int:

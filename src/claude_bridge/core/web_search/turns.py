@@ -23,7 +23,7 @@ from claude_bridge.core.events import (
     Event,
     Finished,
     FinishReason,
-    PromptCounted,
+    PromptSizeReported,
     SearchErrorCode,
     SearchHit,
     SearchResulted,
@@ -146,7 +146,7 @@ class Searching:
                 case ToolArgumentsDelta() | ToolCallEnded():
                     if event.call not in self._hidden:
                         passed.append(event)
-                case Started() | PromptCounted():
+                case Started() | PromptSizeReported():
                     if not self.turns:
                         passed.append(event)
                 case Finished():

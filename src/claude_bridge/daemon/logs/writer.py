@@ -29,7 +29,7 @@ RETRY_SECONDS: Final = 0.1
 LAST_SECONDS: Final = 1.0
 """What all lines at the end together may wait: who reads needs milliseconds, who does not must not keep a stop."""
 
-Note = Callable[[int], bytes]
+ModelProfile = Callable[[int], bytes]
 """Makes the line that says how many lines are missing where it stands."""
 
 
@@ -43,7 +43,7 @@ class LineWriter:
     """
 
     _outlet: Outlet
-    _note: Note
+    _note: ModelProfile
     _max_bytes: int = MAX_QUEUED_BYTES
     _max_lines: int = MAX_QUEUED_LINES
     _monotonic: Callable[[], float] = time.monotonic

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from attrs import define, field
 
 from claude_bridge.core.events import Usage
-from claude_bridge.core.messages_api.request_info import Facts
+from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.services.exchange.attempt import Attempt
-from claude_bridge.services.exchange.resolver import Choice
-from claude_bridge.services.interfaces import AttemptRecord, Downstream, Records, RequestRecord
+from claude_bridge.services.exchange.resolver import Candidate
+from claude_bridge.services.interfaces import AttemptRecord, ClientResponse, Records, RequestRecord
 
 
 @define(kw_only=True)
-class Books:
+class RequestRecorder:
     """Times and outcomes of one request.
 
     :ivar client: the name of its ``[key:NAME]``, else "".
@@ -42,7 +42,7 @@ class Books:
         self._attempt_started = self.seconds()
 
     def attempt_ended(
-        self, attempt: Attempt, choice: Choice, credential: str, outcome: str, usage: Usage | None
+        self, attempt: Attempt, choice: Candidate, credential: str, outcome: str, usage: Usage | None
     ) -> None:
         """Book an attempt that is over; ``credential`` is its name, never a part of it."""
         seconds, first = self.seconds() - self._attempt_started, attempt.first_event
@@ -60,7 +60,7 @@ class Books:
         self._attempts.append(record)
         self.records.attempt_ended(self.request_id, record)
 
-    def request_ended(self, facts: Facts, downstream: Downstream, outcome: str, reason: str = "") -> None:
+    def request_ended(self, facts: RequestInfo, downstream: ClientResponse, outcome: str, reason: str = "") -> None:
         """Book the request; ``reason`` says why it failed."""
         seconds, first = self.seconds() - self._started, downstream.first_byte
         self.records.request_ended(

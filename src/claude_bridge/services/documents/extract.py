@@ -24,7 +24,7 @@ from typing import Final
 from pypdf import PdfReader
 from pypdf.errors import FileNotDecryptedError
 
-from claude_bridge.services.documents.limits import Limits
+from claude_bridge.services.documents.limits import ExtractionLimits
 from claude_bridge.services.documents.reports import Reason, Report
 
 HEADER: Final = b"%PDF-"
@@ -100,7 +100,7 @@ def decode(document: bytes) -> bytes | None:
         return None
 
 
-def read(document: bytes, limits: Limits) -> Iterator[Report]:
+def read(document: bytes, limits: ExtractionLimits) -> Iterator[Report]:
     """Read a PDF in base64."""
     decoded = decode(document)
     if decoded is None:
@@ -108,7 +108,7 @@ def read(document: bytes, limits: Limits) -> Iterator[Report]:
     return extract(decoded, max_pages=limits.max_pages, max_characters=limits.max_characters)
 
 
-def restrict(limits: Limits) -> None:
+def restrict(limits: ExtractionLimits) -> None:
     """Let this process have no more than it needs: no files to write, no core, no children, little memory and time.
 
     The daemon kills a child that takes too long; the processor's time is limited for a child whose daemon is gone.
@@ -143,8 +143,8 @@ def say(report: Report) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Read the document on standard input; ``arguments`` are those of `Limits`."""
-    limits = Limits.from_arguments(arguments)
+    """Read the document on standard input; ``arguments`` are those of `ExtractionLimits`."""
+    limits = ExtractionLimits.from_arguments(arguments)
     logging.disable(logging.CRITICAL)  # pypdf's remarks on the document
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon, which lets answers under way finish
     restrict(limits)

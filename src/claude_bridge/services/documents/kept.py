@@ -26,7 +26,7 @@ class Text:
 
 
 @define
-class Kept:
+class TextCache:
     """Texts by a document's digest; of too many the ones not used for longest are let go."""
 
     _max_documents: int = MAX_DOCUMENTS

@@ -24,7 +24,7 @@ were seen to take 0.25 GB."""
 
 
 @frozen(kw_only=True)
-class Limits:
+class ExtractionLimits:
     """The limits of one document.
 
     :ivar seconds: from the start of the child, by the clock.
@@ -46,7 +46,7 @@ class Limits:
         return [str(self.max_pages), str(self.max_characters), str(self.seconds), str(self.memory)]
 
     @classmethod
-    def from_arguments(cls, arguments: Sequence[str]) -> Limits:
+    def from_arguments(cls, arguments: Sequence[str]) -> ExtractionLimits:
         """Read what `arguments` gave. Raises `ValueError` over anything else."""
         pages, characters, seconds, memory = arguments
         return cls(max_pages=int(pages), max_characters=int(characters), seconds=float(seconds), memory=int(memory))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
 
-from claude_bridge.services.documents.limits import Limits
+from claude_bridge.services.documents.limits import ExtractionLimits
 from claude_bridge.services.documents.reports import Extracted, Reason
 
 _REASONS: Final = {
@@ -23,7 +23,7 @@ _NO_TEXT: Final = "no text (probably a scanned image)"
 _UNREADABLE: Final = "could not be read"
 
 
-def shown(extracted: Extracted, limits: Limits) -> str:
+def shown(extracted: Extracted, limits: ExtractionLimits) -> str:
     """Give what the model is shown; never empty."""
     if not extracted.pages:
         return unread(extracted.reason, limits)
@@ -33,7 +33,7 @@ def shown(extracted: Extracted, limits: Limits) -> str:
     return "\n\n".join(parts)
 
 
-def unread(reason: Reason | None, limits: Limits) -> str:
+def unread(reason: Reason | None, limits: ExtractionLimits) -> str:
     """Give what the model is shown of a document of which nothing was read; None: there was nothing to read."""
     return f"[PDF could not be read: {'it has no pages' if reason is None else _why(reason, limits)}]"
 
@@ -56,7 +56,7 @@ def _nothing(text: str | None) -> str:
     return "" if text else _NO_TEXT
 
 
-def _left_out(extracted: Extracted, limits: Limits, reason: Reason) -> str:
+def _left_out(extracted: Extracted, limits: ExtractionLimits, reason: Reason) -> str:
     read, total = len(extracted.pages), extracted.total_pages
     what = "the rest" if read >= total else _span(read + 1, total)
     if reason is Reason.CHARACTERS and read < total:  # the last page may have been cut
@@ -64,7 +64,7 @@ def _left_out(extracted: Extracted, limits: Limits, reason: Reason) -> str:
     return f"[{what} left out: {_why(reason, limits)}]"
 
 
-def _why(reason: Reason, limits: Limits) -> str:
+def _why(reason: Reason, limits: ExtractionLimits) -> str:
     if reason is Reason.TIME:
         return f"it took longer than {limits.seconds:g} s to read"
     if reason is Reason.PAGES:

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from claude_bridge.core import wire
-from claude_bridge.services.documents.limits import Limits
+from claude_bridge.services.documents.limits import ExtractionLimits
 from claude_bridge.services.documents.reports import Extracted, Reason
 
 LAST_WORDS: Final = 2000
@@ -34,7 +34,7 @@ _START: Final = (
 )
 
 
-def command(limits: Limits) -> list[str]:
+def command(limits: ExtractionLimits) -> list[str]:
     """Give the command that starts a child."""
     path = [entry for entry in sys.path if entry]  # "" is the working directory
     return [sys.executable, "-I", "-B", "-X", "utf8", "-c", _START, *limits.arguments(), *path]
@@ -52,7 +52,7 @@ class Reading(ProcessProtocol):
     transport: IProcessTransport
 
     def __init__(
-        self, document: str, limits: Limits, done: Callable[[Extracted], None], gone: Callable[[], None]
+        self, document: str, limits: ExtractionLimits, done: Callable[[Extracted], None], gone: Callable[[], None]
     ) -> None:
         self._document = document
         self._limits = limits

@@ -14,13 +14,13 @@ from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorProcess, IReactorTime
 
-from claude_bridge.services.documents.kept import Kept
-from claude_bridge.services.documents.limits import Limits
+from claude_bridge.services.documents.kept import TextCache
+from claude_bridge.services.documents.limits import ExtractionLimits
 from claude_bridge.services.documents.notes import shown, unread
 from claude_bridge.services.documents.reading import Reading
 from claude_bridge.services.documents.reports import Extracted, Reason
 from claude_bridge.services.documents.turns import MAX_OF_ONE, Turns, to_displace
-from claude_bridge.services.interfaces import Client
+from claude_bridge.services.interfaces import TurnOwner
 
 MAX_CHILDREN: Final = MAX_OF_ONE + 1
 """A document keeps one processor busy, and with `limits.MEMORY` three may take 2.3 GB at worst; bombs were seen to take
@@ -50,11 +50,11 @@ class Job:
 
     digest: bytes
     document: str = field(repr=False)
-    waiting: dict[Deferred[str], Client] = field(factory=dict)
+    waiting: dict[Deferred[str], TurnOwner] = field(factory=dict)
     reading: Reading | None = None
 
     @property
-    def clients(self) -> Collection[Client]:
+    def clients(self) -> Collection[TurnOwner]:
         """Whoever wants it, each once, in the order in which they came."""
         return dict.fromkeys(self.waiting.values())
 
@@ -73,26 +73,26 @@ class PdfTexts:
         self,
         reactor: IReactorProcess,
         clock: IReactorTime,
-        limits: Limits | None = None,
+        limits: ExtractionLimits | None = None,
         *,
-        texts: Kept | None = None,
+        texts: TextCache | None = None,
         max_children: int = MAX_CHILDREN,
         max_of_one: int = MAX_OF_ONE,
         max_queued: int = MAX_QUEUED,
     ) -> None:
         self._reactor = reactor
         self._clock = clock
-        self._limits = limits or Limits()
-        self._kept = texts or Kept()
+        self._limits = limits or ExtractionLimits()
+        self._kept = texts or TextCache()
         self._max_children = max_children
         self._max_queued = max_queued
         self._jobs: dict[bytes, Job] = {}
         self._turns = Turns(max_of_one)
         self._queue: list[Job] = []
-        self._children: dict[Reading, Client] = {}
+        self._children: dict[Reading, TurnOwner] = {}
         self._stopped = False
 
-    def text(self, data: str, client: Client) -> Deferred[str]:
+    def text(self, data: str, client: TurnOwner) -> Deferred[str]:
         """Give the text of a PDF in base64, to be shown to a model; what cannot be read is a note in brackets.
 
         Never fails but with ``CancelledError``, when cancelled: the reading ends then if nobody else waits.
@@ -116,7 +116,7 @@ class PdfTexts:
             else:
                 self._finish(job, Extracted(reason=Reason.STOPPED))
 
-    def _refusal(self, digest: bytes, client: Client) -> Reason | None:
+    def _refusal(self, digest: bytes, client: TurnOwner) -> Reason | None:
         if self._stopped:
             return Reason.STOPPED
         if digest in self._jobs or len(self._queue) < self._max_queued or self._at_once(client):
@@ -128,11 +128,11 @@ class PdfTexts:
         self._finish(displaced, Extracted(reason=Reason.CROWDED))
         return None
 
-    def _at_once(self, client: Client) -> bool:
+    def _at_once(self, client: TurnOwner) -> bool:
         """Return whether a document of a client's would not have to wait, whatever is in the queue."""
         return len(self._children) < self._max_children and self._turns.may_read(client, self._reading())
 
-    def _reading(self) -> Counter[Client]:
+    def _reading(self) -> Counter[TurnOwner]:
         return Counter(self._children.values())
 
     def _queued(self, digest: bytes, document: str) -> Job:
@@ -140,7 +140,7 @@ class PdfTexts:
         self._queue.append(job)
         return job
 
-    def _wait(self, job: Job, client: Client) -> Deferred[str]:
+    def _wait(self, job: Job, client: TurnOwner) -> Deferred[str]:
         waiter: Deferred[str] = Deferred(lambda waiter: self._left(job, waiter))
         job.waiting[waiter] = client
         self._start()
@@ -169,7 +169,7 @@ class PdfTexts:
             self._queue.remove(job)
             self._read(job, client)
 
-    def _read(self, job: Job, client: Client) -> None:
+    def _read(self, job: Job, client: TurnOwner) -> None:
         def done(extracted: Extracted) -> None:
             self._finish(job, extracted)
 

@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeVar
 
 from attrs import define, field
 
-from claude_bridge.services.interfaces import Client
+from claude_bridge.services.interfaces import TurnOwner
 
 MAX_OF_ONE: Final = 2
 """Documents of one client that are read at the same time: fewer than of all, so that a document of somebody else need
@@ -22,7 +22,7 @@ class Waiting(Protocol):
     """A document that waits for its turn."""
 
     @property
-    def clients(self) -> Iterable[Client]:
+    def clients(self) -> Iterable[TurnOwner]:
         """Whoever wants it."""
 
 
@@ -60,11 +60,11 @@ class Turns:
     _owners: LastTurns = field(factory=LastTurns)
     _sessions: LastTurns = field(factory=LastTurns)
 
-    def may_read(self, client: Client, reading: Mapping[Client, int]) -> bool:
+    def may_read(self, client: TurnOwner, reading: Mapping[TurnOwner, int]) -> bool:
         """Return whether one more document of a client's may be read; ``reading``: how many each client has."""
         return reading.get(client, 0) < self._max_of_one
 
-    def next(self, queue: Sequence[Document], reading: Mapping[Client, int]) -> tuple[Document, Client] | None:
+    def next(self, queue: Sequence[Document], reading: Mapping[TurnOwner, int]) -> tuple[Document, TurnOwner] | None:
         """Choose a document and the client whose turn is used up by it; None if nobody may have one more now."""
         free = [(one, client) for one in queue for client in one.clients if self.may_read(client, reading)]
         if not free:
@@ -75,7 +75,7 @@ class Turns:
         return document, client
 
 
-def to_displace(queue: Sequence[Document], newcomer: Client) -> Document | None:
+def to_displace(queue: Sequence[Document], newcomer: TurnOwner) -> Document | None:
     """Choose the document that gives way to a newcomer's in a full queue: the last one of who has most there.
 
     None where nobody has more than the newcomer would have then. What several owners want is nobody's to give.

@@ -7,15 +7,15 @@ from attrs import define, field
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import BridgeOverloaded
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
-from claude_bridge.core.messages_api.request_info import Facts
+from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.services.exchange.catalogue import Catalogue
-from claude_bridge.services.exchange.count_tokens import PromptCounts
-from claude_bridge.services.exchange.exchange import Run, Services
-from claude_bridge.services.interfaces import Downstream
+from claude_bridge.services.exchange.count_tokens import TokenCounting
+from claude_bridge.services.exchange.exchange import Exchange, Services
+from claude_bridge.services.interfaces import ClientResponse
 
 
 @define(eq=False)
-class Dispatcher:
+class AdmissionControl:
     """Starts runs within the limit.
 
     :ivar catalogue: the models that clients may ask for.
@@ -24,8 +24,8 @@ class Dispatcher:
 
     services: Services
     catalogue: Catalogue
-    counts: PromptCounts
-    _active: set[Run] = field(factory=set, init=False)
+    counts: TokenCounting
+    _active: set[Exchange] = field(factory=set, init=False)
 
     @property
     def active(self) -> int:
@@ -35,14 +35,14 @@ class Dispatcher:
     def run(
         self,
         request: MessagesRequest,
-        facts: Facts,
-        downstream: Downstream,
+        facts: RequestInfo,
+        downstream: ClientResponse,
         *,
         credential: Secret | None,
         client_name: str,
         request_id: str,
         peer: str = "",
-    ) -> Run:
+    ) -> Exchange:
         """Make the run for a request; the caller starts it, and cancels it if the client leaves.
 
         Raises `BridgeOverloaded` if there are too many already.
@@ -50,7 +50,7 @@ class Dispatcher:
         limit = self.services.config.limits.max_streams
         if len(self._active) >= limit:
             raise BridgeOverloaded(f"the bridge already serves {limit} requests; try again shortly", retry_after=1.0)
-        run = Run(
+        run = Exchange(
             services=self.services,
             request=request,
             facts=facts,

@@ -16,27 +16,27 @@ from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.errors import AuthenticationFailed, InvalidRequest, NotFound
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.tokens.request_count import Count
-from claude_bridge.services.exchange.resolver import Choice, Planner
-from claude_bridge.services.interfaces import Client, Counters, Documents
+from claude_bridge.services.exchange.resolver import Candidate, CandidateResolver
+from claude_bridge.services.interfaces import Documents, RemoteTokenizer, TurnOwner
 from claude_bridge.services.keys.credentials import for_backend
-from claude_bridge.services.knowledge.profiles import Learned
+from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.services.pace import Pace
 
-NOBODY: Final = Client()
+NOBODY: Final = TurnOwner()
 
 
 @define(kw_only=True)
-class PromptCounts:
+class TokenCounting:
     """Counts prompts as the model that would answer them sees them."""
 
     _config: Config
-    _planner: Planner
-    _learned: Learned
-    _counters: Counters
+    _planner: CandidateResolver
+    _learned: ModelProfiles
+    _counters: RemoteTokenizer
     _documents: Documents
     _pace: Pace
 
-    async def count(self, asked: MessagesRequest, credential: Secret | None, client: Client = NOBODY) -> int:
+    async def count(self, asked: MessagesRequest, credential: Secret | None, client: TurnOwner = NOBODY) -> int:
         """Count the input tokens of a request; raises `InvalidRequest` with the path of a malformed block.
 
         A model that nothing can serve is counted too: Claude Code counts before it asks. ``client``: who waits for
@@ -62,7 +62,7 @@ class PromptCounts:
         await self._pace.finish(count.step)
         return count.tokens
 
-    async def _texts(self, asked: MessagesRequest, target: Target, client: Client) -> Mapping[str, str]:
+    async def _texts(self, asked: MessagesRequest, target: Target, client: TurnOwner) -> Mapping[str, str]:
         """Give the text of each document that would be sent as text."""
         found = media.pdfs(asked) if target.pdf == "text" else []
         try:
@@ -74,7 +74,7 @@ class PromptCounts:
 
     async def _counted(
         self,
-        choice: Choice,
+        choice: Candidate,
         target: Target,
         asked: MessagesRequest,
         texts: Mapping[str, str],

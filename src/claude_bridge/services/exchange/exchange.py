@@ -32,31 +32,31 @@ from claude_bridge.core.errors import BridgeError, BridgeFault, CircuitOpen, Int
 from claude_bridge.core.events import Event, Finished, FinishReason, ReasoningDelta, TextDelta, ToolCallStarted, Usage
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
-from claude_bridge.core.messages_api.request_info import Facts
+from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.core.redaction import Redactor
-from claude_bridge.services.accounting.recorder import Books
+from claude_bridge.services.accounting.recorder import RequestRecorder
 from claude_bridge.services.exchange.attempt import Attempt
-from claude_bridge.services.exchange.extra_turns import Detour, detours
+from claude_bridge.services.exchange.extra_turns import ExtraTurn, detours
 from claude_bridge.services.exchange.hints import Hints
 from claude_bridge.services.exchange.outgoing import completions_url, reader, upstream_request
-from claude_bridge.services.exchange.prompt_size import Prompt
-from claude_bridge.services.exchange.remedy import Tries, missing_capability, remedy
-from claude_bridge.services.exchange.resolver import Choice, Plan, Planner
+from claude_bridge.services.exchange.prompt_size import PromptSize
+from claude_bridge.services.exchange.remedy import RetryBudget, missing_capability, remedy
+from claude_bridge.services.exchange.resolver import Candidate, CandidateResolver, Plan
 from claude_bridge.services.fetch import shown
 from claude_bridge.services.interfaces import (
     Admission,
     Breaker,
-    Client,
+    ClientResponse,
     Documents,
-    Downstream,
     PushProducer,
     Records,
     SearchEngine,
+    TurnOwner,
     UpstreamClient,
 )
 from claude_bridge.services.keys.credentials import UpstreamCredential, for_backend
-from claude_bridge.services.knowledge.dialect_detection import Detection
-from claude_bridge.services.knowledge.profiles import Learned
+from claude_bridge.services.knowledge.dialect_detection import DialectDetection
+from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.services.knowledge.window_warnings import WindowWarnings
 from claude_bridge.services.pace import Pace
 
@@ -73,11 +73,11 @@ class Services:
 
     config: Config
     client: UpstreamClient
-    planner: Planner
+    planner: CandidateResolver
     breaker: Breaker
-    learned: Learned
+    learned: ModelProfiles
     records: Records
-    detection: Detection
+    detection: DialectDetection
     documents: Documents
     windows: WindowWarnings
     pace: Pace
@@ -95,40 +95,40 @@ def _nothing() -> None:
 
 
 @define(eq=False, kw_only=True)
-class Run:
+class Exchange:
     """One request; implements `AttemptOwner`. `start` it once; `cancel` it when the client leaves."""
 
     _services: Services
     _request: MessagesRequest
-    _facts: Facts
+    _facts: RequestInfo
     _credential: Secret | None
-    _downstream: Downstream
+    _downstream: ClientResponse
     request_id: str
     client_name: str = ""
     peer: str = ""
     on_end: Callable[[], None] = field(default=_nothing)
-    _books: Books = field(init=False)
-    _choices: list[Choice] = field(factory=list, init=False)
-    _detours: tuple[Detour, ...] = field(default=(), init=False)
+    _books: RequestRecorder = field(init=False)
+    _choices: list[Candidate] = field(factory=list, init=False)
+    _detours: tuple[ExtraTurn, ...] = field(default=(), init=False)
     _turn: int = field(default=0, init=False)
-    _prompt: Prompt = field(init=False)
+    _prompt: PromptSize = field(init=False)
     _awaited: Deferred[Any] | None = field(default=None, init=False)
-    _choice: Choice | None = field(default=None, init=False)
+    _choice: Candidate | None = field(default=None, init=False)
     _target: Target | None = field(default=None, init=False)
     _resend: Callable[[], Translation] | None = field(default=None, init=False)
     _upstream: UpstreamCredential | None = field(default=None, init=False)
     _attempt: Attempt | None = field(default=None, init=False)
     _admission: Admission | None = field(default=None, init=False)
-    _tries: Tries = field(factory=Tries, init=False)
+    _tries: RetryBudget = field(factory=RetryBudget, init=False)
     _shaped: set[SchemaLevel] = field(factory=set, init=False)
     _said: bool = field(default=False, init=False)
     _reason: str = field(default="", init=False)
     _ended: bool = field(default=False, init=False)
 
     @_books.default
-    def _opened(self) -> Books:
+    def _opened(self) -> RequestRecorder:
         services = self._services
-        return Books(
+        return RequestRecorder(
             records=services.records,
             request_id=self.request_id,
             seconds=services.seconds,
@@ -138,9 +138,9 @@ class Run:
         )
 
     @_prompt.default
-    def _measured(self) -> Prompt:
+    def _measured(self) -> PromptSize:
         services = self._services
-        return Prompt(
+        return PromptSize(
             request=self._request,
             facts=self._facts,
             learned=services.learned,
@@ -314,7 +314,7 @@ class Run:
         else:
             self._fail(error)
 
-    def _reads_documents(self, choice: Choice) -> bool:
+    def _reads_documents(self, choice: Candidate) -> bool:
         """Begin to read the documents that this choice needs as text, and tell whether they must be waited for."""
         unread = self._prompt.unread(choice.target)
         if not unread:
@@ -326,12 +326,12 @@ class Run:
             self._prompt.read(dict(zip(unread, texts, strict=True)))
             self._try()
 
-        client = Client(self.client_name or self.peer, self._facts.session)
+        client = TurnOwner(self.client_name or self.peer, self._facts.session)
         texts = [self._services.documents.text(each, client) for each in unread]
         self._wait_for(gatherResults(texts, consumeErrors=True), read)
         return True
 
-    def _shapes_schemas(self, choice: Choice, target: Target) -> bool:
+    def _shapes_schemas(self, choice: Candidate, target: Target) -> bool:
         """Begin to shape the schemas of the tools, and return whether that takes more than a moment."""
         level = target.schema
         if level == "none" or level in self._shaped:
@@ -345,11 +345,11 @@ class Run:
         self._wait_for(shaped, lambda _: self._try())
         return True
 
-    def _applied(self, choice: Choice) -> Target:
+    def _applied(self, choice: Candidate) -> Target:
         """Return the choice's target with all that was learned, in this request and before."""
         return self._tries.applied(self._services.learned.applied(choice.backend.name, choice.target))
 
-    def _attempt_at(self, choice: Choice, target: Target) -> None:
+    def _attempt_at(self, choice: Candidate, target: Target) -> None:
         self._reason, self._target = "", target
         services, backend = self._services, choice.backend.name
         self._prompt.check(backend, target)
@@ -372,7 +372,7 @@ class Run:
         self._announce(choice, estimate)
         self._attempt.start(services.client, upstream_request(choice, sent, credential, services.user_agent))
 
-    def _announce(self, choice: Choice, estimate: int) -> None:
+    def _announce(self, choice: Candidate, estimate: int) -> None:
         """Tell the client's side who will answer, so that it need not wait for ever for a sign of life."""
         if not self._turn:
             self._downstream.attempt_started(
@@ -426,7 +426,7 @@ class Run:
         return self._said if self._turn else self._downstream.content_started
 
     def _mend_or_translate(
-        self, failure: UpstreamFailure, choice: Choice, target: Target, sent: Translation
+        self, failure: UpstreamFailure, choice: Candidate, target: Target, sent: Translation
     ) -> BridgeError | None:
         """Try once more in another way and give None, or give what the client is told."""
         services, backend = self._services, choice.backend.name
@@ -505,7 +505,7 @@ class Run:
                 why=_kind(failure, Quotations(resend().body)),
             )
 
-    def _settle(self, detour: Detour) -> None:
+    def _settle(self, detour: ExtraTurn) -> None:
         """Let a detour do what it kept the end back for; then ask the model again, or let that end pass on."""
 
         def settled(finished: Finished | None) -> None:
@@ -591,7 +591,7 @@ def _kind(failure: UpstreamFailure, quotations: Quotations) -> str:
     return f"the backend {said} {'' if quotations.quotes(words) else words}".rstrip()
 
 
-def _shows(choice: Choice, asked: MessagesRequest) -> bool:
+def _shows(choice: Candidate, asked: MessagesRequest) -> bool:
     if choice.show_reasoning == "auto":
         return wanted(asked.thinking)
     return choice.show_reasoning == "always"

@@ -31,7 +31,7 @@ from claude_bridge.services.interfaces import SearchEngine, SearchFailed
 Emit = Callable[[Sequence[Event]], None]
 
 
-class Detour(Protocol):
+class ExtraTurn(Protocol):
     """One reason to ask the model more than once for one answer."""
 
     @property
@@ -59,7 +59,7 @@ class Detour(Protocol):
 
 
 @define(eq=False)
-class SearchDetour:
+class SearchTurn:
     """Web searches that the model asks for, one after the other."""
 
     _searching: Searching
@@ -107,7 +107,7 @@ class SearchDetour:
 
 
 @define(eq=False)
-class RepairDetour:
+class RepairTurn:
     """An answer of a required shape, from a server that does not see to it: checked here, asked for once more.
 
     The answer is kept back until it is there, since a client cannot take back the beginning of a wrong one.
@@ -189,13 +189,13 @@ class RepairDetour:
 
 def detours(
     asked: MessagesRequest, engine: SearchEngine | None, limits: Limits, random_bytes: RandomBytes
-) -> tuple[Detour, ...]:
+) -> tuple[ExtraTurn, ...]:
     """Make the detours that a request may need; raises `InvalidRequest` for a shape that is none."""
-    found: list[Detour] = []
+    found: list[ExtraTurn] = []
     tool = search_tool(asked.tools) if engine is not None and asked.tools else None
     if engine is not None and tool is not None:
         searching = Searching(tool=tool, request=asked, random_bytes=random_bytes, max_size=limits.max_answer)
-        found.append(SearchDetour(searching, engine))
+        found.append(SearchTurn(searching, engine))
     if structured_output.wanted(asked) is not None:
-        found.append(RepairDetour(limits.max_answer, adds_up=not found))
+        found.append(RepairTurn(limits.max_answer, adds_up=not found))
     return tuple(found)

@@ -12,7 +12,7 @@ from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.chat_completions.errors.nearest_names import listed, nearest
 from claude_bridge.core.errors import BridgeError, NotFound, UpstreamMisaddressed
-from claude_bridge.services.exchange.resolver import Choice
+from claude_bridge.services.exchange.resolver import Candidate
 from claude_bridge.services.interfaces import ModelInfo, ModelLists, Signposts
 from claude_bridge.services.keys.credentials import for_list
 
@@ -27,7 +27,7 @@ class Hints:
     lists: ModelLists
     signposts: Signposts
 
-    def of(self, error: BridgeError, choice: Choice, credential: Secret | None) -> Deferred[BridgeError] | None:
+    def of(self, error: BridgeError, choice: Candidate, credential: Secret | None) -> Deferred[BridgeError] | None:
         """Give ``error`` with what helps against it, after two seconds at most, or None where nothing would.
 
         It never fails but by being cancelled.

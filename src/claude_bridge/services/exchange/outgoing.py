@@ -12,7 +12,7 @@ from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.wire import Raw
-from claude_bridge.services.exchange.resolver import Choice
+from claude_bridge.services.exchange.resolver import Candidate
 from claude_bridge.services.interfaces import UpstreamRequest
 from claude_bridge.services.keys.credentials import UpstreamCredential
 
@@ -27,7 +27,7 @@ def completions_url(backend: Backend) -> str:
 
 
 def upstream_request(
-    choice: Choice, sent: Translation, credential: UpstreamCredential, user_agent: str
+    choice: Candidate, sent: Translation, credential: UpstreamCredential, user_agent: str
 ) -> UpstreamRequest:
     """Address a translated request to its backend; configured headers replace ours of the same name."""
     backend = choice.backend

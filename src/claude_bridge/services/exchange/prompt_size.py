@@ -11,24 +11,24 @@ from claude_bridge.core.chat_completions.messages import media
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
-from claude_bridge.core.messages_api.request_info import Facts
+from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.core.tokens import preflight, request_count
 from claude_bridge.core.tokens.request_count import Count
-from claude_bridge.services.knowledge.profiles import Learned, Note
+from claude_bridge.services.knowledge.profiles import ModelProfile, ModelProfiles
 from claude_bridge.services.knowledge.window_warnings import WindowWarnings
 from claude_bridge.services.pace import Pace
 
 
 @define(eq=False, kw_only=True)
-class Prompt:
+class PromptSize:
     """A prompt in the measure of any model.
 
     :ivar texts: base64 text of a PDF -> its text, as far as the documents were read.
     """
 
     _request: MessagesRequest
-    _facts: Facts
-    _learned: Learned
+    _facts: RequestInfo
+    _learned: ModelProfiles
     _windows: WindowWarnings
     _pace: Pace
     texts: dict[str, str] = field(factory=dict, init=False)
@@ -82,7 +82,7 @@ class Prompt:
         count = Count(self._request, self.texts, target.strip_attribution)
         return Deferred.fromCoroutine(self._pace.finish(count.step)).addCallback(lambda _: count.tokens)
 
-    def _count(self, known: Note, target: Target) -> int:
+    def _count(self, known: ModelProfile, target: Target) -> int:
         """Count it with care now: about 10 ms for a large conversation; a huge one is guessed from its size."""
         if self._facts.body_bytes > request_count.AT_ONCE:
             return round(self._rough(target) * known.ratio / known.count_ratio)

@@ -14,14 +14,14 @@ from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages_api import capabilities
-from claude_bridge.services.knowledge.profiles import Note
+from claude_bridge.services.knowledge.profiles import ModelProfile
 
 MOST_RETRIES: Final = 4
 """Tries after the first at one choice: a server that refuses four shapes of one request refuses it."""
 
 
 @frozen(kw_only=True)
-class Retry:
+class AskAgain:
     """One more try, and what is to be remembered of the model once it helped.
 
     :ivar why: each reason is good for one retry: ``echo``, ``limit``, ``shrink``, ``reasoning_levels``, or another
@@ -39,7 +39,7 @@ class Retry:
     limit: int | None = None
 
 
-def remember(note: Note, retry: Retry) -> None:
+def remember(note: ModelProfile, retry: AskAgain) -> None:
     """Write down what a retry was based on."""
     if retry.lesson is not None:
         note.overrides[retry.lesson.trait] = retry.lesson.value
@@ -50,7 +50,7 @@ def remember(note: Note, retry: Retry) -> None:
 
 
 @define
-class Tries:
+class RetryBudget:
     """How one request was changed so far because it was refused. None of it is remembered before it helped.
 
     Who only seems to refuse, or quotes the prompt, teaches nothing so: the changed request is refused as well.
@@ -60,7 +60,7 @@ class Tries:
 
     max_tokens: int | None = field(default=None, init=False)
     _used: set[str] = field(factory=set, init=False)
-    _pending: list[Retry] = field(factory=list, init=False)
+    _pending: list[AskAgain] = field(factory=list, init=False)
 
     def again(self, why: str) -> bool:
         """Tell whether one more try is allowed for this reason, and use it up."""
@@ -69,7 +69,7 @@ class Tries:
         self._used.add(why)
         return True
 
-    def take(self, retry: Retry) -> bool:
+    def take(self, retry: AskAgain) -> bool:
         """Tell whether a retry is allowed; if it is, it counts and shapes the request from now on."""
         if not self.again(retry.why):
             return False
@@ -81,12 +81,12 @@ class Tries:
         """Give ``target`` with what is to be tried."""
         if not self._pending:
             return target
-        scratch = Note()
+        scratch = ModelProfile()
         for retry in self._pending:
             remember(scratch, retry)
         return scratch.mended(target)
 
-    def remember(self, note: Note) -> None:
+    def remember(self, note: ModelProfile) -> None:
         """Write down what was tried: the request was answered so."""
         for retry in self._pending:
             remember(note, retry)
@@ -99,8 +99,8 @@ class Tries:
 
 
 def remedy(
-    failure: UpstreamFailure, sent: Translation, note: Note, *, estimate: int, window: int | None
-) -> Retry | None:
+    failure: UpstreamFailure, sent: Translation, note: ModelProfile, *, estimate: int, window: int | None
+) -> AskAgain | None:
     """Say how to ask differently after a refusal, if that can help. Only a window is written into ``note`` at once.
 
     ``window``: the known context window. Past reasoning that a server refuses is left out where no policy is
@@ -108,18 +108,18 @@ def remedy(
     refusal may teach that a trait is other than was thought (`refusals`).
     """
     if sent.echoed and adjustments.refuses_reasoning(failure, sent):
-        return Retry(why="echo", refuses_reasoning=True)
+        return AskAgain(why="echo", refuses_reasoning=True)
     asked = sent.max_tokens or 0
     over = overflow.detect(failure, sent.body)
     if over is None:
         most = overflow.max_output_limit(failure, sent.body)
-        return _learned(failure, sent) if most is None or most >= asked else Retry(why="limit", limit=most)
+        return _learned(failure, sent) if most is None or most >= asked else AskAgain(why="limit", limit=most)
     if over.window is not None and over.window >= overflow.LEAST_ANSWER:
         note.saw_window(over.window)
     shrunk = overflow.shrunk_max_tokens(
         over, estimate=estimate, window=window, max_tokens=asked, margin=translation.margin(over.window or window or 0)
     )
-    return None if shrunk is None else Retry(why="shrink", max_tokens=shrunk)
+    return None if shrunk is None else AskAgain(why="shrink", max_tokens=shrunk)
 
 
 def missing_capability(failure: UpstreamFailure, sent: Translation) -> InvalidRequest | None:
@@ -129,9 +129,9 @@ def missing_capability(failure: UpstreamFailure, sent: Translation) -> InvalidRe
     return capabilities.rejected("image_block", f"the backend's model {sent.target.model} takes no images")
 
 
-def _learned(failure: UpstreamFailure, sent: Translation) -> Retry | None:
+def _learned(failure: UpstreamFailure, sent: Translation) -> AskAgain | None:
     lesson = adjustments.lesson(failure, sent)
     if lesson is None:
         return None
     why = lesson.trait if lesson.trait == "reasoning_levels" else str(lesson)
-    return Retry(why=why, lesson=lesson)
+    return AskAgain(why=why, lesson=lesson)

@@ -21,7 +21,7 @@ from claude_bridge.core.messages_api.request_info import plain_model
 from claude_bridge.services.exchange.lists import all_lists
 from claude_bridge.services.interfaces import ModelInfo, ModelLists
 from claude_bridge.services.keys.credentials import HOME, for_list
-from claude_bridge.services.knowledge.dialect_detection import Detection
+from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.model_lists import find, spelled
 
 MOST_TARGETS: Final = 1000
@@ -29,7 +29,7 @@ MOST_TARGETS: Final = 1000
 
 
 @frozen(kw_only=True)
-class Choice:
+class Candidate:
     """One model at one backend.
 
     :ivar shown: the model's name in the answer.
@@ -47,16 +47,16 @@ class Choice:
         return f"{self.backend.name}/{self.target.model}"
 
 
-Plan = tuple[Choice, ...]
+Plan = tuple[Candidate, ...]
 
 
 @define
-class Planner:
+class CandidateResolver:
     """Makes plans from the configuration and from the backends' own lists."""
 
     _config: Config
     _lists: ModelLists
-    _detection: Detection = field(factory=Detection)
+    _detection: DialectDetection = field(factory=DialectDetection)
     _targets: dict[tuple[str, str, str, str, int | None], Target] = field(factory=dict, init=False)
     _met: set[str] = field(factory=set, init=False)
     _spellings: dict[tuple[str, str], tuple[tuple[ModelInfo, ...], str]] = field(factory=dict, init=False)
@@ -81,7 +81,7 @@ class Planner:
             return await self._routed(route.models, model, credential)
         return (await self._home(name, model, credential),)
 
-    async def _configured(self, name: str, shown: str, credential: Secret | None) -> Choice | None:
+    async def _configured(self, name: str, shown: str, credential: Secret | None) -> Candidate | None:
         model = self._config.models.get(name)
         return await self._of(model, shown, credential) if model is not None else None
 
@@ -89,12 +89,12 @@ class Planner:
         """Take a route's models all at once, so that backends that hang cost their wait once."""
         making = [Deferred.fromCoroutine(self._of(self._config.models[alias], shown, credential)) for alias in aliases]
         try:
-            choices: list[Choice] = await gatherResults(making, consumeErrors=True)
+            choices: list[Candidate] = await gatherResults(making, consumeErrors=True)
         except FirstError as error:  # the client left, and all of them were cancelled
             error.subFailure.raiseException()
         return tuple(choices)
 
-    async def _addressed(self, name: str, shown: str, credential: Secret | None) -> Choice | None:
+    async def _addressed(self, name: str, shown: str, credential: Secret | None) -> Candidate | None:
         """Read ``backend/model``."""
         prefix, slash, rest = name.partition("/")
         backend = self._config.backends.get(prefix) if slash and rest else None
@@ -102,7 +102,7 @@ class Planner:
             return None
         return await self._sent(backend, self._section(backend, rest), shown, credential)
 
-    async def _listed(self, name: str, shown: str, credential: Secret | None) -> Choice | None:
+    async def _listed(self, name: str, shown: str, credential: Secret | None) -> Candidate | None:
         """Look the name up in all backends' lists, exactly, else but for its case."""
         lists = await all_lists(self._config, self._lists, credential)
         found = [(backend, find(models, name)) for backend, models in lists]
@@ -112,7 +112,7 @@ class Planner:
         backend, info = min(known, key=lambda one: one[1].id != name)
         return await self._at(backend, info.id, shown, info, credential)
 
-    async def _home(self, name: str, shown: str, credential: Secret | None) -> Choice:
+    async def _home(self, name: str, shown: str, credential: Secret | None) -> Candidate:
         """Take a name that nobody knows: to the only model there is, else upstream as it is."""
         backends = self._config.backends
         backend = backends.get(HOME) or (next(iter(backends.values())) if len(backends) == 1 else None)
@@ -136,10 +136,10 @@ class Planner:
             names.update(dict.fromkeys(f"{backend.name}/{model.id}" for model in known))
         return f". There are {listed(nearest(name, names), len(names))}" if names else ""
 
-    async def _of(self, model: Model, shown: str, credential: Secret | None) -> Choice:
+    async def _of(self, model: Model, shown: str, credential: Secret | None) -> Candidate:
         return await self._sent(self._config.backends[model.backend], model, shown, credential)
 
-    async def _sent(self, backend: Backend, model: Model, shown: str, credential: Secret | None) -> Choice:
+    async def _sent(self, backend: Backend, model: Model, shown: str, credential: Secret | None) -> Candidate:
         """Choose a model whose name is given, in the spelling of the backend's list as far as that is known."""
         window = await self._window(backend, model, credential)
         own = for_list(self._config, backend, credential, answers=True)
@@ -162,7 +162,7 @@ class Planner:
 
     async def _at(
         self, backend: Backend, name: str, shown: str, info: ModelInfo | None, credential: Secret | None
-    ) -> Choice:
+    ) -> Candidate:
         """Address a listed model by its own name."""
         model = self._section(backend, name)
         window = model.context_window
@@ -214,7 +214,7 @@ class Planner:
         dialect = self._detection.of(backend).dialect
         return bool(dialect.lists) and model.over(dialect.traits(model.name)).truncates
 
-    def _choice(self, backend: Backend, model: Model, shown: str, window: int | None) -> Choice:
+    def _choice(self, backend: Backend, model: Model, shown: str, window: int | None) -> Candidate:
         dialect = self._detection.of(backend).dialect
         key = (backend.name, model.alias, model.name, dialect.name, window)
         target = self._targets.get(key)
@@ -222,7 +222,7 @@ class Planner:
             if len(self._targets) >= MOST_TARGETS:
                 self._targets.clear()
             target = self._targets[key] = self._target(backend, model, dialect, window)
-        return Choice(backend=backend, target=target, shown=shown, show_reasoning=model.show_reasoning)
+        return Candidate(backend=backend, target=target, shown=shown, show_reasoning=model.show_reasoning)
 
     @staticmethod
     def _target(backend: Backend, model: Model, dialect: Dialect, window: int | None) -> Target:

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from claude_bridge.config.dialects import UNKNOWN, configured
 from claude_bridge.config.schema import Backend
 from claude_bridge.core.chat_completions.dialect import Clues, Dialect
-from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, Decided, decide
+from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, DialectDecision, decide
 
 EARLIER: Final = ", found out earlier"
 
@@ -28,15 +28,15 @@ _log = Logger()
 
 
 @define(eq=False)
-class Detection:
+class DialectDetection:
     """The dialects of all backends, as far as they are known."""
 
-    _decided: dict[str, Decided] = field(factory=dict)
+    _decided: dict[str, DialectDecision] = field(factory=dict)
     _recalled: set[str] = field(factory=set, init=False)
     _doubted: set[str] = field(factory=set, init=False)
     _silent: dict[str, frozenset[str]] = field(factory=dict, init=False)
 
-    def of(self, backend: Backend) -> Decided:
+    def of(self, backend: Backend) -> DialectDecision:
         """Give a backend's dialect and why it is the one."""
         known = self._decided.get(backend.name)
         if known is None:
@@ -69,9 +69,9 @@ class Detection:
         dialect: Dialect | None = DIALECTS.get(name)
         if dialect is not None and self.of(backend) is UNKNOWN:
             self._recalled.add(backend.name)
-            self._decided[backend.name] = Decided(dialect, f"{why.removesuffix(EARLIER)}{EARLIER}".lstrip(", "))
+            self._decided[backend.name] = DialectDecision(dialect, f"{why.removesuffix(EARLIER)}{EARLIER}".lstrip(", "))
 
-    def found(self, backend: Backend) -> Decided | None:
+    def found(self, backend: Backend) -> DialectDecision | None:
         """Give what the backend itself has revealed, now or earlier, or None where the configuration decides."""
         known = self.of(backend)
         return None if known is UNKNOWN or configured(backend) is not UNKNOWN else known
@@ -93,7 +93,7 @@ class Detection:
             )
 
     @staticmethod
-    def _tell(backend: Backend, found: Decided) -> None:
+    def _tell(backend: Backend, found: DialectDecision) -> None:
         _log.info(
             "backend {backend} speaks the dialect {dialect}: {why}",
             event="dialect",

@@ -78,7 +78,7 @@ _KEPT: Final[Mapping[str, Callable[[object], bool]]] = {
 
 
 @define
-class Note:
+class ModelProfile:
     """What is known of one model at one backend.
 
     :ivar context_window: as an error of the backend's named it.
@@ -146,7 +146,7 @@ class Note:
         self.count_ratio = _averaged(self.count_ratio, true, carefully, weight)
 
     def mended(self, target: Target) -> Target:
-        """Give ``target`` with the traits and the limit that refusals taught; see `Learned.applied`."""
+        """Give ``target`` with the traits and the limit that refusals taught; see `ModelProfiles.applied`."""
         changes: dict[str, Any] = dict(self.overrides)
         if self.refuses_reasoning and target.reasoning_echo == "current_turn":
             changes.setdefault("reasoning_echo", "never")
@@ -171,7 +171,7 @@ class Note:
         return asdict(rounded, filter=lambda each, value: each.name in _KEPT and value != each.default)
 
     @classmethod
-    def restored(cls, values: Mapping[str, object]) -> Note:
+    def restored(cls, values: Mapping[str, object]) -> ModelProfile:
         """Make a note of what `kept` gave, out of a file that anybody may have changed: what does not fit is new."""
         return cls(**{name: values[name] for name, fits in _KEPT.items() if name in values and fits(values[name])})  # type: ignore[arg-type]
 
@@ -185,7 +185,7 @@ def _unheard() -> None:
 
 
 @define
-class Learned:
+class ModelProfiles:
     """Notes by backend and model.
 
     :ivar changed: called whenever a note was asked for, and so may change.
@@ -193,17 +193,17 @@ class Learned:
 
     _unix_time: Callable[[], float] = time.time
     changed: Callable[[], None] = field(default=_unheard, init=False)
-    _notes: OrderedDict[tuple[str, str], Note] = field(factory=OrderedDict, init=False)
+    _notes: OrderedDict[tuple[str, str], ModelProfile] = field(factory=OrderedDict, init=False)
 
-    def note(self, backend: str, model: str) -> Note:
+    def note(self, backend: str, model: str) -> ModelProfile:
         """Give the note on a model, a new one if there is none."""
-        note = self._notes.get((backend, model)) or Note()
+        note = self._notes.get((backend, model)) or ModelProfile()
         self.remember(backend, model, note)
         note.used = self._unix_time()
         self.changed()
         return note
 
-    def remember(self, backend: str, model: str, note: Note) -> None:
+    def remember(self, backend: str, model: str, note: ModelProfile) -> None:
         """Take a note as the one used last."""
         key = (backend, model)
         self._notes[key] = note
@@ -211,7 +211,7 @@ class Learned:
         if len(self._notes) > MOST_MODELS:
             self._notes.popitem(last=False)
 
-    def notes(self) -> Iterator[tuple[str, str, Note]]:
+    def notes(self) -> Iterator[tuple[str, str, ModelProfile]]:
         """Give every backend, model and note, the longest unused first."""
         return ((backend, model, note) for (backend, model), note in self._notes.items())
 
@@ -263,7 +263,7 @@ class Learned:
             carefully().addCallback(note.counted, true, weight).addErrback(_not_counted)
 
 
-def _window(note: Note, listed: int | None) -> int | None:
+def _window(note: ModelProfile, listed: int | None) -> int | None:
     """Decide between what a backend's list says and what its errors said."""
     if listed is not None and note.listed not in {None, listed}:
         note.forget_window()  # the server was started anew, with another window

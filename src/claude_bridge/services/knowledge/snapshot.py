@@ -14,8 +14,8 @@ from attrs import frozen
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.core.chat_completions.translation import MAX_MODEL
-from claude_bridge.services.knowledge.dialect_detection import Detection
-from claude_bridge.services.knowledge.profiles import MOST_MODELS, Learned, Note
+from claude_bridge.services.knowledge.dialect_detection import DialectDetection
+from claude_bridge.services.knowledge.profiles import MOST_MODELS, ModelProfile, ModelProfiles
 
 VERSION: Final = 1
 """Of the form; a file of another version is not read."""
@@ -41,12 +41,12 @@ class OtherVersion(ValueError):
 
 
 @frozen(kw_only=True)
-class Kept:
+class KnowledgeSnapshot:
     """Gives what is to be kept, and takes it back."""
 
     backends: Mapping[str, Backend]
-    learned: Learned
-    detection: Detection
+    learned: ModelProfiles
+    detection: DialectDetection
     unix_time: Callable[[], float]
 
     def export(self) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class Kept:
     def restore(self, value: object) -> None:
         """Take back what `export` gave. Raises `NotOurs` and `OtherVersion`, and then has changed nothing."""
         entries = entries_of(value)
-        found: list[tuple[str, str, Note]] = []
+        found: list[tuple[str, str, ModelProfile]] = []
         for entry, backend in self._matching(entries):
             if isinstance(entry.get("dialect"), str):
                 why = entry.get("why")
@@ -91,7 +91,7 @@ class Kept:
             if isinstance(entry, dict) and backend is not None and entry.get("url") == digest(backend.url):
                 yield entry, backend
 
-    def _is_recent(self, one: tuple[str, str, Note]) -> bool:
+    def _is_recent(self, one: tuple[str, str, ModelProfile]) -> bool:
         return self.unix_time() - one[2].used <= KEPT_SECONDS
 
 
@@ -101,7 +101,7 @@ def digest(url: str) -> str:
 
 
 def entries_of(value: object) -> list[object]:
-    """Return the backends of what `Kept.export` gave. Raise `NotOurs` or `OtherVersion` over anything else."""
+    """Return the backends of what `KnowledgeSnapshot.export` returned; raise `NotOurs` or `OtherVersion` otherwise."""
     match value:
         case {"version": int(version)} if version != VERSION:
             raise OtherVersion(version)
@@ -111,9 +111,9 @@ def entries_of(value: object) -> list[object]:
             raise NotOurs
 
 
-def notes(values: object) -> Iterator[tuple[str, Note]]:
+def notes(values: object) -> Iterator[tuple[str, ModelProfile]]:
     """Yield the models of a backend's entry and what is known of them; what is not of our form is left out."""
     for value in values if isinstance(values, list) else ():
         match value:
             case {"model": str(model)} if len(model) <= MAX_MODEL:
-                yield model, Note.restored(value)
+                yield model, ModelProfile.restored(value)

@@ -22,11 +22,11 @@ from twisted.python.failure import Failure
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.core import wire
-from claude_bridge.services.knowledge.dialect_detection import Detection
+from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.merging import merged
-from claude_bridge.services.knowledge.profiles import Learned
+from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.services.knowledge.shared_file import change, prepare, read, sweep
-from claude_bridge.services.knowledge.snapshot import VERSION, Kept, NotOurs, OtherVersion
+from claude_bridge.services.knowledge.snapshot import VERSION, KnowledgeSnapshot, NotOurs, OtherVersion
 
 NAME: Final = "learned.json"
 
@@ -49,7 +49,7 @@ class StateFile:
     """
 
     _directory: str | None
-    kept: Kept
+    kept: KnowledgeSnapshot
     _clock: IReactorTime
     _in_thread: Callable[[Callable[[], None]], Deferred[None]]
     _lock: DeferredLock = field(factory=DeferredLock, init=False)
@@ -162,10 +162,10 @@ class StateFile:
         _log.warn("{path} makes no sense; it is {aside} now", event="state", path=str(self.path), aside=aside.name)
 
 
-def found_out(directory: str | None, backends: Mapping[str, Backend]) -> Detection:
+def found_out(directory: str | None, backends: Mapping[str, Backend]) -> DialectDetection:
     """Give what earlier runs found out of ``backends``; reads and changes nothing else, and never fails."""
-    detection = Detection()
-    kept = Kept(backends=backends, learned=Learned(), detection=detection, unix_time=time.time)
+    detection = DialectDetection()
+    kept = KnowledgeSnapshot(backends=backends, learned=ModelProfiles(), detection=detection, unix_time=time.time)
     if directory is not None:
         with contextlib.suppress(OSError, OtherVersion, NotOurs, wire.WireError):
             kept.restore(wire.decode(read(Path(directory, NAME))))

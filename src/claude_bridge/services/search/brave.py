@@ -10,7 +10,14 @@ from attrs import frozen
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.events import SearchHit
 from claude_bridge.core.web_search.tool import SearchQuestion
-from claude_bridge.services.search.engine_protocol import Asked, Engine, Unanswered, entries, text, with_query
+from claude_bridge.services.search.engine_protocol import (
+    Engine,
+    EngineRequest,
+    SearchUnavailable,
+    entries,
+    text,
+    with_query,
+)
 
 
 @frozen
@@ -21,16 +28,16 @@ class Brave:
     hosted: bool = True
     default_url: str = "https://api.search.brave.com"
 
-    def ask(self, url: str, key: Secret | None, question: SearchQuestion, count: int) -> Asked:
+    def ask(self, url: str, key: Secret | None, question: SearchQuestion, count: int) -> EngineRequest:
         """Put the question, and ask for text without marks around the words that were found."""
         fields = {"q": question.with_sites(), "count": str(count), "text_decorations": "false"}
         token = (("X-Subscription-Token", key.reveal()),) if key is not None else ()
-        return Asked(url=with_query(url, "/res/v1/web/search", **fields), headers=token)
+        return EngineRequest(url=with_query(url, "/res/v1/web/search", **fields), headers=token)
 
     def read(self, answer: Any) -> Iterator[SearchHit]:  # noqa: ANN401 - decoded JSON
         """Read ``web.results``; a search that found nothing has no ``web``."""
         if not isinstance(answer, dict) or answer.get("type") != "search":
-            raise Unanswered("its answer is no search response")
+            raise SearchUnavailable("its answer is no search response")
         for entry in entries(answer, "web", "results"):
             yield SearchHit(
                 text(entry, "title"),

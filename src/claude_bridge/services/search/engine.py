@@ -37,7 +37,7 @@ from claude_bridge.services.interfaces import SearchFailed
 from claude_bridge.services.search.addresses import GuardedReactor, no_metadata, public_only
 from claude_bridge.services.search.body import TooLarge, collected, dropped
 from claude_bridge.services.search.brave import BRAVE
-from claude_bridge.services.search.engine_protocol import Asked, Engine, Unanswered
+from claude_bridge.services.search.engine_protocol import Engine, EngineRequest, SearchUnavailable
 from claude_bridge.services.search.hits import cleaned
 from claude_bridge.services.search.searxng import SEARXNG
 from claude_bridge.services.search.tavily import TAVILY
@@ -110,7 +110,7 @@ class ConfiguredSearch:
         hits = [hit for hit in cleaned(engine.read(answer)) if question.allows(hit.url)]
         return tuple(hits[: settings.max_results])
 
-    async def _answer(self, asked: Asked) -> Any:  # noqa: ANN401 - decoded JSON
+    async def _answer(self, asked: EngineRequest) -> Any:  # noqa: ANN401 - decoded JSON
         headers = Headers({"User-Agent": [self._user_agent], "Accept": ["application/json"]})
         for name, value in asked.headers:
             headers.addRawHeader(name, value)
@@ -140,7 +140,7 @@ class ConfiguredSearch:
             failed = SearchFailed("unavailable", f"no answer within {self._settings.timeout:g} s")
         elif isinstance(error, _UNREACHABLE):
             failed = SearchFailed("unavailable", _reason(error))
-        elif isinstance(error, (Unanswered, TooLarge)):
+        elif isinstance(error, (SearchUnavailable, TooLarge)):
             failed = SearchFailed("unavailable", str(error))
         elif isinstance(error, wire.WireError):
             failed = SearchFailed("unavailable", "its answer is not JSON")

@@ -13,12 +13,12 @@ from claude_bridge.core.events import SearchHit
 from claude_bridge.core.web_search.tool import SearchQuestion
 
 
-class Unanswered(Exception):
+class SearchUnavailable(Exception):
     """The engine answered, but could not search; says why."""
 
 
 @frozen(kw_only=True)
-class Asked:
+class EngineRequest:
     """One HTTP request to an engine."""
 
     url: str
@@ -42,13 +42,13 @@ class Engine(Protocol):
     def default_url(self) -> str:
         """Its base URL, or "" where only the owner knows it."""
 
-    def ask(self, url: str, key: Secret | None, question: SearchQuestion, count: int) -> Asked:
+    def ask(self, url: str, key: Secret | None, question: SearchQuestion, count: int) -> EngineRequest:
         """Put a question; ``url`` is the base."""
 
     def read(self, answer: Any) -> Iterator[SearchHit]:  # noqa: ANN401 - decoded JSON
         """Give the results of a decoded answer, as raw as they are; what does not look like one is left out.
 
-        Raises `Unanswered` where the answer itself says that there was no search.
+        Raises `SearchUnavailable` where the answer itself says that there was no search.
         """
 
 

@@ -11,7 +11,7 @@ from claude_bridge.config.secret import Secret
 from claude_bridge.core import wire
 from claude_bridge.core.events import SearchHit
 from claude_bridge.core.web_search.tool import SearchQuestion
-from claude_bridge.services.search.engine_protocol import Asked, Engine, Unanswered, entries, text
+from claude_bridge.services.search.engine_protocol import Engine, EngineRequest, SearchUnavailable, entries, text
 
 
 @frozen
@@ -22,7 +22,7 @@ class Tavily:
     hosted: bool = True
     default_url: str = "https://api.tavily.com"
 
-    def ask(self, url: str, key: Secret | None, question: SearchQuestion, count: int) -> Asked:
+    def ask(self, url: str, key: Secret | None, question: SearchQuestion, count: int) -> EngineRequest:
         """Put the question; hosts only, as paths are not known there."""
         fields: dict[str, object] = {"query": question.text, "max_results": count, "search_depth": "basic"}
         if question.allowed_domains:
@@ -32,12 +32,12 @@ class Tavily:
             fields["exclude_domains"] = _hosts(blocked)
         bearer = (("Authorization", f"Bearer {key.reveal()}"),) if key is not None else ()
         headers = (("Content-Type", "application/json"), *bearer)
-        return Asked(url=f"{url}/search", method="POST", headers=headers, body=wire.encode(fields))
+        return EngineRequest(url=f"{url}/search", method="POST", headers=headers, body=wire.encode(fields))
 
     def read(self, answer: Any) -> Iterator[SearchHit]:  # noqa: ANN401 - decoded JSON
         """Read ``results``."""
         if not isinstance(answer, dict) or not isinstance(answer.get("results"), list):
-            raise Unanswered("its answer has no results")
+            raise SearchUnavailable("its answer has no results")
         for entry in entries(answer, "results"):
             yield SearchHit(
                 text(entry, "title"), text(entry, "url"), text(entry, "content"), text(entry, "published_date") or None

@@ -22,7 +22,7 @@ def _nobody(*_: object) -> None:
     """Take no notice."""
 
 
-class AnswerBody(Protocol):
+class ResponseBody(Protocol):
     """Passes bytes on, all of one read together, and pauses, resumes or stops the connection they come from.
 
     After `stopProducing` the receiver hears nothing more: nobody wants the rest.

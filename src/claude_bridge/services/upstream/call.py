@@ -12,7 +12,7 @@ from twisted.web.iweb import IResponse
 from claude_bridge.core.errors import BridgeError, InternalFault, UpstreamError
 from claude_bridge.services.interfaces import ResponseHead, Sweep, UpstreamReceiver, UpstreamRequest
 from claude_bridge.services.upstream import errors
-from claude_bridge.services.upstream.body import AnswerBody, UnwantedBody
+from claude_bridge.services.upstream.body import ResponseBody, UnwantedBody
 from claude_bridge.services.upstream.payload import BytesBody
 from claude_bridge.services.upstream.pool import Reads
 from claude_bridge.services.upstream.silence import Silence
@@ -35,7 +35,7 @@ class Call:
     _payload: BytesBody | None = None
     _silence: Silence = field(init=False)
     _asked: Deferred[IResponse] | None = field(init=False, default=None)
-    _body: AnswerBody | None = field(init=False, default=None)
+    _body: ResponseBody | None = field(init=False, default=None)
     _over: bool = field(init=False, default=False)
 
     @_silence.default
@@ -84,7 +84,7 @@ class Call:
             self._end(error)
             return
         self._silence.bytes_seen += 1  # a head is a sign of life too
-        self._body = AnswerBody(
+        self._body = ResponseBody(
             _head(response), self._receiver, self._reads, self._silence, done=self._body_over, stopped=self.cancel
         )
         self._body.begin(response.deliverBody)

@@ -55,7 +55,7 @@ class ReadyURL(EncodedURL):
 
 
 @frozen(kw_only=True)
-class Line:
+class BackendConnections:
     """The way to one backend, and the addresses asked for so far, of which there are two."""
 
     pool: ReplayPool
@@ -94,7 +94,7 @@ class TreqUpstream:
     def __init__(self, reactor: IReactorTime, sweep: Sweep) -> None:
         self._reactor = reactor
         self._sweep = sweep
-        self._lines: dict[Backend, Line] = {}
+        self._lines: dict[Backend, BackendConnections] = {}
 
     def send(self, request: UpstreamRequest, receiver: UpstreamReceiver) -> Call:
         """Start ``request``; everything else comes through ``receiver``, never before this returns."""
@@ -110,7 +110,7 @@ class TreqUpstream:
         self._lines.clear()
         return gatherResults(closing).addCallback(lambda _: None)
 
-    def _ask(self, line: Line, request: UpstreamRequest, body: BytesBody | None) -> Deferred[IResponse]:
+    def _ask(self, line: BackendConnections, request: UpstreamRequest, body: BytesBody | None) -> Deferred[IResponse]:
         headers = Headers()
         for name, value in request.headers:
             headers.addRawHeader(name.encode("ascii"), _encoded(value))
@@ -126,13 +126,15 @@ class TreqUpstream:
         )
         return cast("Deferred[IResponse]", answer)
 
-    def _line(self, backend: Backend) -> Line:
+    def _line(self, backend: Backend) -> BackendConnections:
         line = self._lines.get(backend)
         if line is None:
             line = self._lines[backend] = self._build(backend)
         return line
 
-    def _build(self, backend: Backend) -> Line:
+    def _build(self, backend: Backend) -> BackendConnections:
         pool = ReplayPool(self._reactor, backend.max_connections)
         agent = agent_for(self._reactor, backend, pool)
-        return Line(pool=pool, client=HTTPClient(agent, cast(Any, NO_COOKIES), data_to_body_producer=_as_it_is))
+        return BackendConnections(
+            pool=pool, client=HTTPClient(agent, cast(Any, NO_COOKIES), data_to_body_producer=_as_it_is)
+        )

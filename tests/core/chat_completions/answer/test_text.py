@@ -12,7 +12,7 @@ import pytest
 from claude_bridge.core.chat_completions.answer.text import AnswerText
 from claude_bridge.core.chat_completions.answer.think_tags import ThinkSplitter
 from claude_bridge.core.chat_completions.answer.tool_calls import ToolCalls
-from claude_bridge.core.chat_completions.tool_parsers.scanner import LeakScanner
+from claude_bridge.core.chat_completions.tool_parsers.scanner import ToolCallScanner
 from claude_bridge.core.events import Event, ReasoningDelta, TextDelta, ToolArgumentsDelta, ToolCallStarted
 from tests.core.strategies import in_steps
 
@@ -22,7 +22,7 @@ CALL = "<tool_call>\n" + json.dumps({"name": "Bash", "arguments": {"command": "l
 def told(text: str, step: int, *, names: tuple[str, ...] = ("Bash",), opened: bool = False) -> list[str]:
     """Pass a text in pieces, and give in short what came out: reasoning in brackets, calls as name and arguments."""
     calls = ToolCalls({}, bytes)
-    passing = AnswerText(ThinkSplitter(opened), LeakScanner(names, calls.feed) if names else None)
+    passing = AnswerText(ThinkSplitter(opened), ToolCallScanner(names, calls.feed) if names else None)
     events: list[Event] = []
     for piece in in_steps(text, step):
         passing.feed(piece, events)
@@ -71,7 +71,7 @@ class AnswerTextTests:
     def test_structured_call(self) -> None:
         """A backend that gives calls as calls has what looks like one left alone."""
         calls = ToolCalls({}, bytes)
-        passing = AnswerText(ThinkSplitter(), LeakScanner(("Bash",), calls.feed))
+        passing = AnswerText(ThinkSplitter(), ToolCallScanner(("Bash",), calls.feed))
         events: list[Event] = []
         passing.feed("<tool_", events)
         passing.interrupt(events)
@@ -82,7 +82,7 @@ class AnswerTextTests:
     def test_beside_calls(self) -> None:
         """So has one whose calls come together with the text, before any of it was looked at."""
         calls = ToolCalls({}, bytes)
-        passing = AnswerText(ThinkSplitter(), LeakScanner(("Bash",), calls.feed))
+        passing = AnswerText(ThinkSplitter(), ToolCallScanner(("Bash",), calls.feed))
         events: list[Event] = []
         passing.beside_calls()
         passing.feed(f"<think>hm</think>{CALL}", events)

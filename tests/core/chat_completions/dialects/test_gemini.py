@@ -9,7 +9,7 @@ from hypothesis import given
 
 from claude_bridge.core import wire
 from claude_bridge.core.chat_completions.dialect import Clues
-from claude_bridge.core.chat_completions.dialects.gemini import LARGEST, UNSIGNED, Gemini, SignatureKeeper
+from claude_bridge.core.chat_completions.dialects.gemini import LARGEST, UNSIGNED, Gemini, SignatureCollector
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, Delta, FunctionCall, ToolCall, ToolCallDelta
 from claude_bridge.core.events import Usage
 from tests.core.asking import assistant, result, use, user
@@ -54,7 +54,7 @@ class KeeperTests:
     )
     def test_before_call(self, extra: object, state: object) -> None:
         """A call's signature stands in front of it; anything else that is there is nothing."""
-        assert SignatureKeeper().before_call(call(extra)) == state
+        assert SignatureCollector().before_call(call(extra)) == state
 
     def test_nothing_else(self) -> None:
         """There is nothing to collect beside calls."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core import wire
-from claude_bridge.core.chat_completions.dialects.openrouter import LARGEST, MOST, DetailsKeeper, OpenRouter
+from claude_bridge.core.chat_completions.dialects.openrouter import LARGEST, MOST, DetailsCollector, OpenRouter
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, Delta, ToolCallDelta
 from claude_bridge.core.events import Usage
 from tests.core.asking import assistant, result, text, use, user
@@ -21,7 +21,7 @@ CLAUDE = "anthropic/claude-sonnet-5"
 
 def kept(*chunks: list[object]) -> list[dict[str, Any]] | None:
     """Give what a keeper has after these chunks' details."""
-    keeper = DetailsKeeper()
+    keeper = DetailsCollector()
     for details in chunks:
         keeper.delta(Delta(reasoning_details=[wire.Raw(wire.encode(each)) for each in details]))
     return keeper.flush()
@@ -66,7 +66,7 @@ class KeeperTests:
 
     def test_flush_again(self) -> None:
         """What was given once is not given again."""
-        keeper = DetailsKeeper()
+        keeper = DetailsCollector()
         assert keeper.flush() is None
         keeper.delta(Delta(reasoning_details=[wire.Raw(wire.encode(said("a")))]))
         assert keeper.flush() == [said("a")]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.errors.bodies import MOST_MESSAGE, Said, read, read_bytes
+from claude_bridge.core.chat_completions.errors.bodies import MOST_MESSAGE, ErrorBody, read, read_bytes
 
 
 def decode(data: bytes) -> object:
@@ -59,26 +59,26 @@ class ReadTests:
                         "code": "rate_limit_exceeded",
                     }
                 },
-                Said(code="rate_limit_exceeded", type="requests", message="Rate limited"),
+                ErrorBody(code="rate_limit_exceeded", type="requests", message="Rate limited"),
             ),
             (
                 {"error": {"message": "bad", "type": "BadRequestError", "param": None, "code": 400}},
-                Said(code="400", type="BadRequestError", message="bad"),
+                ErrorBody(code="400", type="BadRequestError", message="bad"),
             ),
-            ({"error": "model 'x' not found"}, Said(message="model 'x' not found")),
+            ({"error": "model 'x' not found"}, ErrorBody(message="model 'x' not found")),
             (
                 {"object": "error", "message": "too long", "type": "BadRequestError", "param": None, "code": 400},
-                Said(code="400", type="BadRequestError", message="too long"),
+                ErrorBody(code="400", type="BadRequestError", message="too long"),
             ),
             (
                 [{"error": {"code": 429, "message": "Quota", "status": "RESOURCE_EXHAUSTED"}}],
-                Said(code="429", type="RESOURCE_EXHAUSTED", message="Quota"),
+                ErrorBody(code="429", type="RESOURCE_EXHAUSTED", message="Quota"),
             ),
             (
                 {"error": {"code": 503, "message": "q", "details": [{"@type": "x"}, {"retryDelay": "26s"}]}},
-                Said(code="503", message="q", retry_after=26),
+                ErrorBody(code="503", message="q", retry_after=26),
             ),
-            ({"detail": "Not Found"}, Said(message="Not Found")),
+            ({"detail": "Not Found"}, ErrorBody(message="Not Found")),
             (
                 {
                     "detail": [
@@ -91,22 +91,22 @@ class ReadTests:
                         {"loc": [], "msg": "Value error", "type": "value_error"},
                     ]
                 },
-                Said(message="body.messages.0.role: Field required; Value error"),
+                ErrorBody(message="body.messages.0.role: Field required; Value error"),
             ),
             (
                 {"object": "error", "message": {"detail": [{"loc": ["body", "x"], "msg": "Extra"}]}, "code": None},
-                Said(message="body.x: Extra"),
+                ErrorBody(message="body.x: Extra"),
             ),
-            ({"detail": {"message": "busy", "code": "E1"}}, Said(code="E1", message="busy")),
-            ({"message": "nope", "code": 1210}, Said(code="1210", message="nope")),
-            ({"errors": [{"message": "first"}, {"message": "second"}]}, Said(message="first")),
+            ({"detail": {"message": "busy", "code": "E1"}}, ErrorBody(code="E1", message="busy")),
+            ({"message": "nope", "code": 1210}, ErrorBody(code="1210", message="nope")),
+            ({"errors": [{"message": "first"}, {"message": "second"}]}, ErrorBody(message="first")),
             (
                 {
                     "type": "error",
                     "error": {"type": "overloaded_error", "message": "Overloaded"},
                     "request_id": "req_1",
                 },
-                Said(type="overloaded_error", message="Overloaded", request_id="req_1"),
+                ErrorBody(type="overloaded_error", message="Overloaded", request_id="req_1"),
             ),
             (
                 {
@@ -118,7 +118,7 @@ class ReadTests:
                         "n_ctx": 8192,
                     }
                 },
-                Said(
+                ErrorBody(
                     code="400",
                     type="exceed_context_size_error",
                     message="request (9739 tokens) exceeds the available context size (8192 tokens)",
@@ -137,33 +137,33 @@ class ReadTests:
                         },
                     }
                 },
-                Said(code="1261", message="Prompt exceeds max length"),
+                ErrorBody(code="1261", message="Prompt exceeds max length"),
             ),
             (
                 {"error": {"message": "Provider returned error", "code": 502, "metadata": {"raw": "upstream is down"}}},
-                Said(code="502", message="upstream is down"),
+                ErrorBody(code="502", message="upstream is down"),
             ),
             (
                 {"error": {"message": "Provider returned error", "code": 429, "metadata": {"raw": {"detail": "slow"}}}},
-                Said(code="429", message="slow"),
+                ErrorBody(code="429", message="slow"),
             ),
             (
                 {"error": {"message": "flagged", "code": 403, "metadata": {"reasons": ["violence"], "raw": ""}}},
-                Said(code="403", message="flagged"),
+                ErrorBody(code="403", message="flagged"),
             ),
             (
                 {"error": {"message": "Param Incorrect", "param": "max_tokens is too large: 9", "code": "400"}},
-                Said(code="400", message="Param Incorrect: max_tokens is too large: 9"),
+                ErrorBody(code="400", message="Param Incorrect: max_tokens is too large: 9"),
             ),
-            ({"error": True, "message": "told outside"}, Said(message="told outside")),
-            ({"error": {"code": True, "n_ctx": True, "n_prompt_tokens": -1}}, Said()),
-            (None, Said()),
-            (5, Said()),
-            ([], Said()),
-            ({}, Said()),
+            ({"error": True, "message": "told outside"}, ErrorBody(message="told outside")),
+            ({"error": {"code": True, "n_ctx": True, "n_prompt_tokens": -1}}, ErrorBody()),
+            (None, ErrorBody()),
+            (5, ErrorBody()),
+            ([], ErrorBody()),
+            ({}, ErrorBody()),
         ],
     )
-    def test_shapes(self, body: object, said: Said) -> None:
+    def test_shapes(self, body: object, said: ErrorBody) -> None:
         """Each server's shape gives the same few fields."""
         assert read(body, decode) == said
 
@@ -183,7 +183,7 @@ class ReadTests:
         body: Any = {"message": "core"}
         for _ in range(500):
             body = {"error": body}
-        assert read(body, decode) == Said()
+        assert read(body, decode) == ErrorBody()
 
     @given(JSON)
     def test_any_value(self, value: object) -> None:

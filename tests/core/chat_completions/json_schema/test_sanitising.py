@@ -19,7 +19,7 @@ from claude_bridge.core.chat_completions.json_schema.sanitising import (
     MOST_KEPT,
     REMEMBERED,
     STEP,
-    Remembered,
+    SchemaCache,
     Shaping,
     is_strict,
     sanitised,
@@ -250,16 +250,16 @@ class RememberedTests:
     def test_none_is_untouched(self) -> None:
         """Without a level a schema stays byte for byte as it is."""
         odd = Raw(b'{ "$id": 1.50 ,"a":1e999}')
-        assert Remembered().sanitised(odd, "none").schema == odd
+        assert SchemaCache().sanitised(odd, "none").schema == odd
 
     def test_too_large(self) -> None:
         """A huge schema is not looked into."""
         huge = Raw(b'{"$schema":"' + b"x" * LARGEST + b'"}')
-        assert Remembered().sanitised(huge, "basic").schema == huge
+        assert SchemaCache().sanitised(huge, "basic").schema == huge
 
     def test_remembers(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The same bytes at the same level are worked on once."""
-        remembered = Remembered()
+        remembered = SchemaCache()
         first = remembered.sanitised(self.SCHEMA, "basic")
         monkeypatch.setattr(sanitising, "sanitised", None)
         assert remembered.sanitised(Raw(bytes(self.SCHEMA)), "basic") is first
@@ -268,7 +268,7 @@ class RememberedTests:
 
     def test_forgets_the_longest_unused(self) -> None:
         """Only so many results are kept; one in use is not forgotten."""
-        remembered = Remembered()
+        remembered = SchemaCache()
         used = remembered.sanitised(self.SCHEMA, "basic")
         for number in range(MOST_KEPT + 10):
             remembered.sanitised(raw({"title": number}), "basic")
@@ -277,7 +277,7 @@ class RememberedTests:
 
     def test_memory_is_bounded(self) -> None:
         """However large the schemas are, what is kept of them is not."""
-        remembered = Remembered()
+        remembered = SchemaCache()
         for number in range(200):
             remembered.sanitised(raw({"description": f"{number}" + "x" * 200_000}), "basic")
         sizes = [len(key[1]) + len(result.schema) for key, result in remembered._results.items()]

@@ -31,7 +31,7 @@ from claude_bridge.core.chat_completions.traits import (
 )
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.ids import downstream_id
-from claude_bridge.core.opaque_state import Carried, pack
+from claude_bridge.core.opaque_state import OpaqueState, pack
 from tests.core.asking import IMAGE, IMAGE_PART, asked, assistant, result, system, text, told, use, user
 from tests.core.asking import sent as unchecked
 from tests.core.conversations import CONVERSATIONS
@@ -309,7 +309,7 @@ KEEPING = Target(model="m", dialect=Keeping())
 
 def signed(state: object, dialect: str = "keeping", model: str = "m") -> str:
     """Give a carrier."""
-    return pack(Carried(dialect, model, state))
+    return pack(OpaqueState(dialect, model, state))
 
 
 def redacted(data: str) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from claude_bridge.core.chat_completions.answer.tool_calls import ToolCalls
 from claude_bridge.core.chat_completions.answer.work import MOST_WORK
-from claude_bridge.core.chat_completions.tool_parsers.scanner import LeakScanner
+from claude_bridge.core.chat_completions.tool_parsers.scanner import ToolCallScanner
 from claude_bridge.core.events import Event, TextDelta, ToolArgumentsDelta, ToolCallStarted
 from claude_bridge.core.wire import Raw
 from tests.core.strategies import in_steps
@@ -38,7 +38,7 @@ def scanned(pieces: Iterable[str], names: Iterable[str] = NAMES, schemas: Mappin
     """Feed pieces to the end; joins what was cut."""
     calls = ToolCalls({}, bytes)
     raw = {name: Raw(json.dumps(schema).encode()) for name, schema in schemas.items()}
-    scanner = LeakScanner(tuple(names), calls.feed, raw, calls.work)
+    scanner = ToolCallScanner(tuple(names), calls.feed, raw, calls.work)
     events: list[Event] = []
     for piece in pieces:
         calls.work.left = MOST_WORK  # as the reader does with each read

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.tool_parsers.cursor import MAX_GAP, MAX_HEADER, Cursor, Mismatch, Steps
+from claude_bridge.core.chat_completions.tool_parsers.cursor import MAX_GAP, MAX_HEADER, Cursor, NotACall, Steps
 from tests.core.strategies import JSON, cut, cuts, in_steps
 
 Reading = Callable[[Cursor], Steps[Any]]
@@ -27,8 +27,8 @@ def read(reading: Reading, pieces: list[str]) -> tuple[object, str, bool]:
                 raise AssertionError
         except StopIteration as stop:
             return stop.value, cursor.rest + "".join(waiting), cursor.ended
-        except Mismatch:
-            return Mismatch, cursor.rest + "".join(waiting), cursor.ended
+        except NotACall:
+            return NotACall, cursor.rest + "".join(waiting), cursor.ended
         if waiting:
             cursor.feed(waiting.pop(0))
         else:
@@ -60,7 +60,7 @@ class CursorTests:
 
     def test_demand(self) -> None:
         """What must come and does not is a mismatch, which consumes nothing."""
-        assert everyhow(lambda cursor: cursor.demand("<a>"), "<b>") == (Mismatch, "<b>")
+        assert everyhow(lambda cursor: cursor.demand("<a>"), "<b>") == (NotACall, "<b>")
 
     def test_followed(self) -> None:
         """Looking ahead consumes nothing, and looks through no more white space than a template writes."""
@@ -85,17 +85,17 @@ class CursorTests:
         assert everyhow(lambda cursor: cursor.word(), " f") == ("", " f")
         most = "x" * (MAX_HEADER - 1)
         assert everyhow(lambda cursor: cursor.word(), most + " ") == (most, " ")
-        assert everyhow(lambda cursor: cursor.word(), most + "xx ") == (Mismatch, most + "xx ")
+        assert everyhow(lambda cursor: cursor.word(), most + "xx ") == (NotACall, most + "xx ")
 
     def test_header(self) -> None:
         """A name in a tag is short and on one line."""
         assert everyhow(lambda cursor: cursor.header('">'), 'a b">c') == ("a b", "c")
         assert everyhow(lambda cursor: cursor.header(">"), "\n a\n>c") == ("a", "c")
-        assert everyhow(lambda cursor: cursor.header(">"), "a\nb>c") == (Mismatch, "c")
-        assert everyhow(lambda cursor: cursor.header(">"), "ab") == (Mismatch, "ab")
+        assert everyhow(lambda cursor: cursor.header(">"), "a\nb>c") == (NotACall, "c")
+        assert everyhow(lambda cursor: cursor.header(">"), "ab") == (NotACall, "ab")
         most = "x" * MAX_HEADER
         assert everyhow(lambda cursor: cursor.header("|>"), most + "|>") == (most, "")
-        assert everyhow(lambda cursor: cursor.header("|>"), most + "x|>") == (Mismatch, most + "x|>")
+        assert everyhow(lambda cursor: cursor.header("|>"), most + "x|>") == (NotACall, most + "x|>")
 
     def test_value(self) -> None:
         """A value ends at the closing tag that is followed by what must follow, and not at one inside it."""
@@ -103,12 +103,12 @@ class CursorTests:
             "a</v> b</",
             "\n</f>",
         )
-        assert everyhow(lambda cursor: cursor.value("</v>", "</f>"), "a</v></v>x") == (Mismatch, "")
+        assert everyhow(lambda cursor: cursor.value("</v>", "</f>"), "a</v></v>x") == (NotACall, "")
 
     def test_rest(self) -> None:
         """All that is left is given at the end, unless it is too much."""
         assert everyhow(lambda cursor: cursor.rest_within(3), "abc") == ("abc", "")
-        assert everyhow(lambda cursor: cursor.rest_within(3), "abcde") == (Mismatch, "de")
+        assert everyhow(lambda cursor: cursor.rest_within(3), "abcde") == (NotACall, "de")
 
     @given(st.dictionaries(st.text(max_size=3), JSON, max_size=3), st.booleans(), st.text(max_size=5), st.data())
     def test_json(self, value: dict[str, Any], listed: bool, behind: str, data: st.DataObject) -> None:
@@ -120,12 +120,12 @@ class CursorTests:
     @pytest.mark.parametrize("text", ['{"a": "\\', '{"a": "\\"}', '{"a": {}', "[{}"])
     def test_json_cut(self, text: str) -> None:
         """One that does not end is none, and all of it was looked at."""
-        assert everyhow(lambda cursor: cursor.json(), text) == (Mismatch, "")
+        assert everyhow(lambda cursor: cursor.json(), text) == (NotACall, "")
 
     @pytest.mark.parametrize(("text", "rest"), [("{ a}", "a}"), ("[1]", "1]"), ("x", "x"), ("", ""), ("{", "")])
     def test_json_implausible(self, text: str, rest: str) -> None:
         """A bracket with prose behind it is given up at once."""
-        assert everyhow(lambda cursor: cursor.json(), text) == (Mismatch, rest)
+        assert everyhow(lambda cursor: cursor.json(), text) == (NotACall, rest)
 
     def test_give_back(self) -> None:
         """What was consumed since the last call can be had again as it was written."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.core.chat_completions.tool_parsers.cursor import Call
+from claude_bridge.core.chat_completions.tool_parsers.cursor import ParsedCall
 from claude_bridge.core.chat_completions.tool_parsers.json_calls import calls, decoded
 
 
@@ -24,12 +24,12 @@ class CallsTests:
     )
     def test_shapes(self, text: str) -> None:
         """Name and arguments are found in all the forms models write."""
-        assert calls(text) == (Call("f", {"a": 1}),)
+        assert calls(text) == (ParsedCall("f", {"a": 1}),)
 
     @pytest.mark.parametrize("rest", ["", ', "arguments": {}', ', "arguments": null', ', "arguments": ""'])
     def test_no_arguments(self, rest: str) -> None:
         """No arguments are the empty object."""
-        expected = () if rest.endswith('""') else (Call("f", {}),)
+        expected = () if rest.endswith('""') else (ParsedCall("f", {}),)
         assert calls(f'{{"name": "f"{rest}}}') == expected
 
     @pytest.mark.parametrize(

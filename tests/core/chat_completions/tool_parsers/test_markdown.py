@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.tool_parsers.markdown import Prose
+from claude_bridge.core.chat_completions.tool_parsers.markdown import MarkdownState
 from tests.core.strategies import cut, cuts, in_steps
 
 
 def in_code(pieces: list[str]) -> bool:
     """Tell whether a tag behind these pieces stands in code."""
-    prose = Prose()
+    prose = MarkdownState()
     for piece in pieces:
         prose.read(piece)
     return prose.code_before("<")
@@ -73,7 +73,7 @@ class ProseTests:
 
     def test_settled(self) -> None:
         """In the middle of a line nothing is open that plain text could change."""
-        prose = Prose()
+        prose = MarkdownState()
         assert not prose.settled
         prose.read("  ")
         assert not prose.settled
@@ -88,7 +88,7 @@ class ProseTests:
 
     def test_fenced(self) -> None:
         """A fence is told from inline code."""
-        prose = Prose()
+        prose = MarkdownState()
         prose.read("a `b")
         assert not prose.fenced
         prose.read("\n```\n")

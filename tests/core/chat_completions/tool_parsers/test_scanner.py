@@ -11,7 +11,7 @@ from claude_bridge.core.chat_completions.answer.work import MOST_WORK, Work
 from claude_bridge.core.chat_completions.openai_types import FunctionDelta, ToolCallDelta
 from claude_bridge.core.chat_completions.tool_parsers.cursor import MAX_GAP, MAX_HEADER
 from claude_bridge.core.chat_completions.tool_parsers.registry import SYNTAXES
-from claude_bridge.core.chat_completions.tool_parsers.scanner import MAX_HELD, MOST_TRIED, PIECE, LeakScanner
+from claude_bridge.core.chat_completions.tool_parsers.scanner import MAX_HELD, MOST_TRIED, PIECE, ToolCallScanner
 from claude_bridge.core.events import Event, TextDelta, ToolCallStarted
 from tests.core.chat_completions.tool_parsers.scanning import NAMES, Outcome, in_all_sizes, outcome, scanned, unchanged
 from tests.core.strategies import cut, cuts, in_steps
@@ -73,12 +73,12 @@ FRAGMENTS = (
 ANSWERS = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=3), max_size=12).map("".join)
 
 
-def scanner(names: tuple[str, ...] = NAMES) -> LeakScanner:
+def scanner(names: tuple[str, ...] = NAMES) -> ToolCallScanner:
     """Make a scanner with the real bookkeeping behind it."""
-    return LeakScanner(names, ToolCalls({}, bytes).feed)
+    return ToolCallScanner(names, ToolCalls({}, bytes).feed)
 
 
-def fed(of: LeakScanner, *pieces: str) -> list[str | None]:
+def fed(of: ToolCallScanner, *pieces: str) -> list[str | None]:
     """Feed pieces and give the text that each of them gave at once; None stands for a call."""
     events: list[Event] = []
     for piece in pieces:
@@ -120,7 +120,7 @@ class LeakScannerTests:
         numbers = iter(range(256))
         events: list[Event] = []
         calls = ToolCalls({}, lambda size: bytes([next(numbers)] * size))
-        one = LeakScanner(("f",), calls.feed)
+        one = ToolCallScanner(("f",), calls.feed)
         one.feed(CALL + CALL, events)
         one.end(events)
         ids = [event.id for event in events if isinstance(event, ToolCallStarted)]
@@ -130,7 +130,7 @@ class LeakScannerTests:
     def test_delta(self) -> None:
         """The receiver gets a whole call at once: name and compact arguments in the order they were written."""
         given_out: list[ToolCallDelta] = []
-        one = LeakScanner(("f",), lambda delta, _events: given_out.append(delta))
+        one = ToolCallScanner(("f",), lambda delta, _events: given_out.append(delta))
         one.feed('<tool_call>{"name": "f", "arguments": {"b": [1, 2],\n "a": "é"}}</tool_call>', [])
         assert given_out == [ToolCallDelta(None, "", FunctionDelta("f", '{"b":[1,2],"a":"é"}'))]
 
@@ -297,7 +297,7 @@ class LeakScannerTests:
     def test_work_is_bounded(self, text: str) -> None:
         """What would take long in one read passes as it is, and so does all that follows it."""
         work = Work()
-        one = LeakScanner(NAMES, ToolCalls({}, bytes).feed, {}, work)
+        one = ToolCallScanner(NAMES, ToolCalls({}, bytes).feed, {}, work)
         events: list[Event] = []
         one.feed(text, events)
         assert text_of(outcome(events)) == text

@@ -19,15 +19,15 @@ from claude_bridge.core.chat_completions.answer.text import AnswerText
 from claude_bridge.core.chat_completions.answer.think_tags import ThinkSplitter
 from claude_bridge.core.chat_completions.answer.tool_calls import ToolCalls
 from claude_bridge.core.chat_completions.answer.work import MOST_WORK
-from claude_bridge.core.chat_completions.dialect import Dialect, StateKeeper
+from claude_bridge.core.chat_completions.dialect import Dialect, StateCollector
 from claude_bridge.core.chat_completions.openai_types import Choice, Chunk, Delta
-from claude_bridge.core.chat_completions.tool_parsers.scanner import LeakScanner
+from claude_bridge.core.chat_completions.tool_parsers.scanner import ToolCallScanner
 from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamProtocolError
 from claude_bridge.core.events import (
     Event,
     Finished,
     FinishReason,
-    PromptCounted,
+    PromptSizeReported,
     ReasoningDelta,
     ReasoningState,
     Started,
@@ -35,7 +35,7 @@ from claude_bridge.core.events import (
     Usage,
 )
 from claude_bridge.core.ids import RandomBytes
-from claude_bridge.core.opaque_state import Carried
+from claude_bridge.core.opaque_state import OpaqueState
 from claude_bridge.core.sse import DEFAULT_LIMIT, MAX_EVENT, Decoder, Frame
 
 MAX_JUNK: Final = 3
@@ -96,7 +96,7 @@ class Reader:
     _listed: bool = field(default=False, init=False)
     _prose: AnswerText = field(init=False)
     _plain_text: bool = field(default=False, init=False)
-    _keeper: StateKeeper | None = field(init=False)
+    _keeper: StateCollector | None = field(init=False)
     _started: bool = field(default=False, init=False)
     _finish: str | None = field(default=None, init=False)
     _matched: str | int | None = field(default=None, init=False)
@@ -112,7 +112,7 @@ class Reader:
         self._decoder = Decoder(self.max_event)
         self._calls = ToolCalls(dict(self.tool_names), self.random_bytes)
         offered = self.recoverable
-        scanner = LeakScanner(offered, self._calls.feed, offered, self._calls.work) if offered else None
+        scanner = ToolCallScanner(offered, self._calls.feed, offered, self._calls.work) if offered else None
         self._prose = AnswerText(ThinkSplitter(self.thinking_opened), scanner)
         self._keeper = self.dialect.keeper()
 
@@ -284,13 +284,13 @@ class Reader:
         value = wire.decode(raw)
         usage = self.dialect.usage(value) if isinstance(value, dict) else None
         if usage is not None and usage.prompt_tokens:
-            events.append(PromptCounted(usage))
+            events.append(PromptSizeReported(usage))
 
     def _progress(self, raw: wire.Raw, events: list[Event]) -> None:
         """Read llama.cpp's ``prompt_progress``: tokens of the prompt, of which so many were cached."""
         usage = finish_and_usage.usage_of_progress(wire.decode(raw))
         if usage is not None:
-            events.append(PromptCounted(usage))
+            events.append(PromptSizeReported(usage))
 
     def _read_groq(self, raw: wire.Raw) -> None:
         value = wire.decode(raw)
@@ -338,7 +338,7 @@ class Reader:
         if delta.tool_calls or delta.function_call is not None:
             self._feed_calls(delta, events)
 
-    def _keep(self, keeper: StateKeeper, delta: Delta, events: list[Event]) -> None:
+    def _keep(self, keeper: StateCollector, delta: Delta, events: list[Event]) -> None:
         """Let the keeper look; what it has belongs to the reasoning, which ends where something else begins."""
         keeper.delta(delta)
         if delta.content or delta.tool_calls:
@@ -346,7 +346,7 @@ class Reader:
 
     def _carry(self, state: object | None, events: list[Event]) -> None:
         if state is not None:
-            packed = opaque_state.pack(Carried(self.dialect.name, self.model, state))
+            packed = opaque_state.pack(OpaqueState(self.dialect.name, self.model, state))
             if packed:
                 events.append(ReasoningState(packed))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from attrs import define
 
 from claude_bridge.core.chat_completions.answer.think_tags import ThinkSplitter
-from claude_bridge.core.chat_completions.tool_parsers.scanner import LeakScanner
+from claude_bridge.core.chat_completions.tool_parsers.scanner import ToolCallScanner
 from claude_bridge.core.events import Event, TextDelta
 
 
@@ -21,7 +21,7 @@ class AnswerText:
     """
 
     _splitter: ThinkSplitter | None
-    _scanner: LeakScanner | None = None
+    _scanner: ToolCallScanner | None = None
 
     @property
     def plain(self) -> bool:

@@ -9,7 +9,7 @@ from attrs import define, evolve, frozen
 
 from claude_bridge.core import wire
 from claude_bridge.core.chat_completions.answer import finish_and_usage
-from claude_bridge.core.chat_completions.dialect import Clues, StateKeeper
+from claude_bridge.core.chat_completions.dialect import Clues, StateCollector
 from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, Delta, SignedToolCall, ToolCall, ToolCallDelta
 from claude_bridge.core.chat_completions.traits import Traits
@@ -66,9 +66,9 @@ class Gemini(Hosted):
         """Count thoughts as output: they are in the total and in no other count."""
         return finish_and_usage.usage(raw, apart=True)
 
-    def keeper(self) -> StateKeeper:
+    def keeper(self) -> StateCollector:
         """Keep the calls' signatures."""
-        return SignatureKeeper()
+        return SignatureCollector()
 
     def restore(self, message: ChatMessage, states: Sequence[tuple[int, object]]) -> None:
         """Give each call its signature back, and the first one a stand-in if it has none."""
@@ -90,7 +90,7 @@ def _signed(call: ToolCall, maker: str, signature: str) -> SignedToolCall:
 
 
 @define
-class SignatureKeeper:
+class SignatureCollector:
     """The signatures of one answer: each stands in front of its call, so nothing is left to collect."""
 
     def delta(self, delta: Delta) -> None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 from attrs import define, evolve, field, frozen
 
 from claude_bridge.core import wire
-from claude_bridge.core.chat_completions.dialect import StateKeeper
+from claude_bridge.core.chat_completions.dialect import StateCollector
 from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, Delta, ToolCallDelta
 from claude_bridge.core.chat_completions.traits import Traits
@@ -56,9 +56,9 @@ class OpenRouter(Hosted):
     )
     open_models: ClassVar[bool] = True
 
-    def keeper(self) -> StateKeeper:
+    def keeper(self) -> StateCollector:
         """Keep the reasoning details: signatures, encrypted parts, summaries."""
-        return DetailsKeeper()
+        return DetailsCollector()
 
     def restore(self, message: ChatMessage, states: Sequence[tuple[int, object]]) -> None:
         """Give the details back; the same text beside them would count twice."""
@@ -81,7 +81,7 @@ class _Detail:
 
 
 @define
-class DetailsKeeper:
+class DetailsCollector:
     """The reasoning details of one answer, each put together of its fragments."""
 
     _details: list[_Detail] = field(factory=list, init=False)

@@ -55,17 +55,17 @@ DIALECTS: Final[Mapping[str, Dialect]] = {dialect.name: dialect for dialect in (
 
 
 @frozen
-class Decided:
+class DialectDecision:
     """A dialect and why it is the one."""
 
     dialect: Dialect
     why: str
 
 
-def decide(clues: Clues) -> Decided | None:
+def decide(clues: Clues) -> DialectDecision | None:
     """Give the dialect that recognises the clues, or None."""
     for dialect in _ALL:
         why = dialect.recognised(clues)
         if why:
-            return Decided(dialect, why)
+            return DialectDecision(dialect, why)
     return None

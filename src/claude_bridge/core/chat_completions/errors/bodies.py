@@ -35,7 +35,7 @@ _LARGEST_NUMBER = 10**12
 
 
 @frozen(kw_only=True)
-class Said:
+class ErrorBody:
     """What one level of an error body says; empty fields say nothing.
 
     :ivar page: the title of the web page that the body is, maybe empty; None where it is none.
@@ -50,9 +50,9 @@ class Said:
     context_window: int | None = None
     page: str | None = None
 
-    def over(self, outer: Said) -> Said:
+    def over(self, outer: ErrorBody) -> ErrorBody:
         """Fill what this level leaves out from the one around it."""
-        return Said(
+        return ErrorBody(
             code=self.code or outer.code,
             type=self.type or outer.type,
             message=self.message or outer.message,
@@ -63,15 +63,15 @@ class Said:
         )
 
 
-_NOTHING = Said()
+_NOTHING = ErrorBody()
 
 
-def read(value: object, decode: Decode) -> Said:
+def read(value: object, decode: Decode) -> ErrorBody:
     """Read a decoded error, or the chunk or body around it."""
     return _said(value, decode)
 
 
-def read_bytes(body: bytes, decode: Decode) -> Said:
+def read_bytes(body: bytes, decode: Decode) -> ErrorBody:
     """Read a body that may be JSON, text or HTML."""
     try:
         value = decode(body)
@@ -80,23 +80,23 @@ def read_bytes(body: bytes, decode: Decode) -> Said:
     return _said(value, decode)
 
 
-def of_text(body: str) -> Said:
+def of_text(body: str) -> ErrorBody:
     """Read a body that is no JSON."""
     start = shorten(body, _MOST_PLAIN_BODY)
     page = None
     if _PAGE.search(start):
         found = _TITLE.search(start)
         page = line(found[1], MOST_PLAIN_MESSAGE) if found else ""
-    return Said(message=line(body, MOST_PLAIN_MESSAGE), page=page)
+    return ErrorBody(message=line(body, MOST_PLAIN_MESSAGE), page=page)
 
 
-def _said(value: object, decode: Decode, depth: int = 0) -> Said:
+def _said(value: object, decode: Decode, depth: int = 0) -> ErrorBody:
     """Read any decoded value."""
     if depth > _MOST_DEPTH:
         return _NOTHING
     match value:
         case str():
-            return Said(message=line(value))
+            return ErrorBody(message=line(value))
         case dict():
             return _said_object(value, decode, depth)
         case list():
@@ -105,7 +105,7 @@ def _said(value: object, decode: Decode, depth: int = 0) -> Said:
             return _NOTHING
 
 
-def _said_object(value: dict[object, object], decode: Decode, depth: int) -> Said:
+def _said_object(value: dict[object, object], decode: Decode, depth: int) -> ErrorBody:
     """Read an object: the error in it, else its own fields. The raw cause that a router passes on precedes both."""
     said = _own(value, decode, depth)
     for key in ("error", "detail", "errors"):
@@ -119,12 +119,12 @@ def _said_object(value: dict[object, object], decode: Decode, depth: int) -> Sai
             return said
 
 
-def _own(value: dict[object, object], decode: Decode, depth: int) -> Said:
+def _own(value: dict[object, object], decode: Decode, depth: int) -> ErrorBody:
     """Read an error object's own fields."""
     message = next((value[key] for key in ("message", "msg", "error_message", "error_msg") if value.get(key)), None)
     said = _said(message, decode, depth + 1)  # an object at times: Mistral wraps pydantic's list in it
     kind = _word(value.get("type"))
-    return Said(
+    return ErrorBody(
         code=_word(value.get("code")),
         type=_word(value.get("status")) if kind in {"", "error"} else kind,  # Google's class is its "status"
         message=_with_parameter(said.message, value.get("param")),
@@ -135,11 +135,11 @@ def _own(value: dict[object, object], decode: Decode, depth: int) -> Said:
     )
 
 
-def _said_list(values: list[object], decode: Decode, depth: int) -> Said:
+def _said_list(values: list[object], decode: Decode, depth: int) -> ErrorBody:
     """Read a list: of pydantic's complaints, or with the error object in it (Gemini)."""
     values = values[:_MOST_ITEMS]
     if complaints := [said for said in map(_complaint, values) if said]:
-        return Said(message=line("; ".join(complaints)))
+        return ErrorBody(message=line("; ".join(complaints)))
     every = (_said(value, decode, depth + 1) for value in values)
     return next((said for said in every if said != _NOTHING), _NOTHING)
 

@@ -17,7 +17,7 @@ from attrs import field, frozen
 
 from claude_bridge.core import errors
 from claude_bridge.core.chat_completions.errors import bodies, retry_after
-from claude_bridge.core.chat_completions.errors.bodies import MOST_WORD, Decode, Said, line
+from claude_bridge.core.chat_completions.errors.bodies import MOST_WORD, Decode, ErrorBody, line
 from claude_bridge.core.redaction import redact
 
 Scrub = Callable[[str], str]
@@ -76,7 +76,7 @@ def from_error(value: object, *, decode: Decode, status: int = 200) -> UpstreamF
             return _failure(status, bodies.read(value, decode), {}, 0.0)
 
 
-def _failure(status: int, said: Said, headers: Mapping[str, str], now: float) -> UpstreamFailure:
+def _failure(status: int, said: ErrorBody, headers: Mapping[str, str], now: float) -> UpstreamFailure:
     """Put together what the body and the head say."""
     answered, status = status, _meant_status(said) if status < _FIRST_FAILED_STATUS else status
     asked = retry_after.in_headers(status, headers, now=now)
@@ -143,7 +143,7 @@ _STATUS_BY_NAME = {
 }
 
 
-def _meant_status(said: Said) -> int:
+def _meant_status(said: ErrorBody) -> int:
     """Tell which status an error without one would have had."""
     if said.code.isascii() and said.code.isdigit() and int(said.code) in _STATUSES:
         return int(said.code)

@@ -53,7 +53,7 @@ class Sanitised:
 
 
 @define
-class Remembered:
+class SchemaCache:
     """Results by level and bytes: a client sends the same thirty schemas with every request.
 
     The longest unused goes first, when there are too many or they are too large together.
@@ -135,7 +135,7 @@ def _closed(node: dict[str, object]) -> bool:
     )
 
 
-REMEMBERED: Final = Remembered()
+REMEMBERED: Final = SchemaCache()
 """The results of this process; only ever used in the reactor's thread."""
 
 

@@ -31,7 +31,7 @@ from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.tools import upstream_name
 from claude_bridge.core.chat_completions.traits import SystemMessages
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest, ThinkingBlock
-from claude_bridge.core.messages_api.content_blocks import Piece, State, Summary, ToolResult, text_of
+from claude_bridge.core.messages_api.content_blocks import Piece, StateBlock, Summary, ToolResult, text_of
 from claude_bridge.core.messages_api.conversation import Conversation, Turn, read, system_text
 
 NO_OUTPUT: Final = "(no output)"
@@ -146,7 +146,7 @@ class ChatMessages:
         texts: list[str] = []
         thoughts: list[str] = []
         calls: list[ToolCall] = []
-        states: list[tuple[int, State]] = []
+        states: list[tuple[int, StateBlock]] = []
         for piece in turn.pieces:
             if isinstance(piece, ToolCall):
                 calls.append(self._call(piece))
@@ -156,7 +156,7 @@ class ChatMessages:
                 thoughts.append(piece.thinking)
             elif isinstance(piece, Summary):
                 self._messages.append(ChatMessage("user", SUMMARY + piece.text))
-            elif isinstance(piece, State):
+            elif isinstance(piece, StateBlock):
                 states.append((len(calls), piece))
             else:
                 texts.append(text_of(piece))
@@ -183,7 +183,7 @@ class ChatMessages:
             return reasoning_history.NO_THOUGHT
         return thought
 
-    def _restored(self, states: list[tuple[int, State]]) -> list[tuple[int, object]]:
+    def _restored(self, states: list[tuple[int, StateBlock]]) -> list[tuple[int, object]]:
         """Unpack the states that this very model gave: another one's signatures are refused, or mean nothing."""
         restored: list[tuple[int, object]] = []
         for calls_before, state in states:

@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from claude_bridge.core.chat_completions.tool_parsers import json_calls
-from claude_bridge.core.chat_completions.tool_parsers.cursor import Call, Cursor, Mismatch, Steps
+from claude_bridge.core.chat_completions.tool_parsers.cursor import Cursor, NotACall, ParsedCall, Steps
 from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools
 
 OPENING = "{"
@@ -35,12 +35,12 @@ def bare(cursor: Cursor, tools: Tools) -> Steps[None]:
         yield from cursor.demand(mark)
     name = yield from cursor.word()
     if name not in tools.names:
-        raise Mismatch
+        raise NotACall
     text = yield from cursor.rest_within(MAX_JSON)
     yield _calls(f'{{"name":"{name}{text}')
 
 
-def _calls(text: str) -> tuple[Call, ...]:
+def _calls(text: str) -> tuple[ParsedCall, ...]:
     """Read one call, or several, each on lines of its own; nothing if there is anything else."""
     for candidate in (text, f"[{_between('},{', text)}]"):
         value = json_calls.decoded(candidate)

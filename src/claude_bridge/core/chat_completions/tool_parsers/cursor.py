@@ -2,7 +2,7 @@
 
 A syntax is a generator. It asks the cursor for what must come next with ``yield from``; the cursor yields None
 while it needs more text, and decides only what more text cannot change. So the result does not depend on the
-cuts. The syntax itself yields the calls it has read, and stops with `Mismatch` where the text is none of it.
+cuts. The syntax itself yields the calls it has read, and stops with `NotACall` where the text is none of it.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ T = TypeVar("T")
 
 
 @frozen
-class Call:
+class ParsedCall:
     """A call as it was read; ``arguments`` should be an object, which is for others to judge."""
 
     name: str
     arguments: object
 
 
-Steps = Generator[tuple[Call, ...] | None, None, T]
+Steps = Generator[tuple[ParsedCall, ...] | None, None, T]
 """Yields None to wait for text, or calls that stand or fall together; returns what was read."""
 
 
-class Mismatch(Exception):
+class NotACall(Exception):
     """The text is not written in this syntax after all, or it ended too early."""
 
 
@@ -100,7 +100,7 @@ class Cursor:
 
     def _wait(self) -> Steps[None]:
         if self.ended:
-            raise Mismatch
+            raise NotACall
         yield None
 
     def peek(self) -> Steps[str]:
@@ -164,7 +164,7 @@ class Cursor:
         while True:
             end = _word(self._window, self._at).end()  # type: ignore[union-attr]  # matches the empty string
             if end - self._at >= MAX_HEADER:
-                raise Mismatch
+                raise NotACall
             if end < len(self._window) or self.ended:
                 word, self._at = self._window[self._at : end], end
                 return word
@@ -178,7 +178,7 @@ class Cursor:
                 text, self._at = self._window[self._at : end], end + len(closing)
                 return text.strip() if "\n" not in text.strip() else _mismatch()
             if len(self._window) - self._at >= MAX_HEADER + len(closing):
-                raise Mismatch
+                raise NotACall
             yield from self._wait()
 
     def until(self, closing: str) -> Steps[str]:
@@ -218,14 +218,14 @@ class Cursor:
                 return rest
             yield None
         self._at += most
-        raise Mismatch
+        raise NotACall
 
     def json(self) -> Steps[str]:
         """Consume and give a JSON object, or an array of objects, known by its brackets and strings alone."""
         opening = yield from self.demand("{", "[")
         yield from self.blank()
         if (yield from self.peek()) not in (('"', "}") if opening == "{" else ("{", "]")):
-            raise Mismatch
+            raise NotACall
         taken = StringIO()
         taken.write(opening)
         depth, in_string = 1, False
@@ -244,7 +244,7 @@ class Cursor:
 
 
 def _mismatch() -> str:
-    raise Mismatch
+    raise NotACall
 
 
 def _scan(text: str, at: int, depth: int, in_string: bool) -> tuple[int, int, bool, int]:

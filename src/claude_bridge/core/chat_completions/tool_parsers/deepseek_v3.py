@@ -10,7 +10,7 @@ tests of the older templates note.
 from __future__ import annotations
 
 from claude_bridge.core.chat_completions.tool_parsers import json_calls
-from claude_bridge.core.chat_completions.tool_parsers.cursor import Call, Cursor, Mismatch, Steps
+from claude_bridge.core.chat_completions.tool_parsers.cursor import Cursor, NotACall, ParsedCall, Steps
 from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools
 
 SECTION = "<｜tool▁calls▁begin｜>"
@@ -33,10 +33,10 @@ def deepseek_v3(cursor: Cursor, _tools: Tools) -> Steps[None]:
         yield from cursor.blank()
         arguments = yield from cursor.json()
         if fenced and not (yield from cursor.closed(FENCE)):
-            raise Mismatch
+            raise NotACall
         if not (yield from cursor.closed("<｜tool▁call▁end｜>")):
-            raise Mismatch
-        yield (Call(name, json_calls.decoded(arguments)),)
+            raise NotACall
+        yield (ParsedCall(name, json_calls.decoded(arguments)),)
     yield from cursor.closed("<｜tool▁calls▁end｜>")
 
 

@@ -7,7 +7,7 @@ quotes, everything else as JSON.
 
 from __future__ import annotations
 
-from claude_bridge.core.chat_completions.tool_parsers.cursor import Call, Cursor, Mismatch, Steps
+from claude_bridge.core.chat_completions.tool_parsers.cursor import Cursor, NotACall, ParsedCall, Steps
 from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools
 
 KEY = "<arg_key>"
@@ -18,7 +18,7 @@ def glm(cursor: Cursor, tools: Tools) -> Steps[None]:
     """Read what is behind the opening tag. A word that is no tool's name is prose and waits for nothing."""
     name = yield from cursor.word()
     if name not in tools.names:
-        raise Mismatch
+        raise NotACall
     yield from cursor.blank()
     arguments: dict[str, object] = {}
     while (yield from cursor.demand(KEY, CLOSING)) == KEY:
@@ -28,4 +28,4 @@ def glm(cursor: Cursor, tools: Tools) -> Steps[None]:
         value = yield from cursor.value("</arg_value>", KEY, CLOSING)
         arguments[key] = tools.typed(name, key, value)
         yield from cursor.blank()
-    yield (Call(name, arguments),)
+    yield (ParsedCall(name, arguments),)

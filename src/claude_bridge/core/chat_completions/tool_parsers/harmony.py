@@ -9,7 +9,7 @@ it. The recipient may also stand before the channel, the channel be ``analysis``
 from __future__ import annotations
 
 from claude_bridge.core.chat_completions.tool_parsers import json_calls
-from claude_bridge.core.chat_completions.tool_parsers.cursor import Call, Cursor, Mismatch, Steps
+from claude_bridge.core.chat_completions.tool_parsers.cursor import Cursor, NotACall, ParsedCall, Steps
 from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools
 
 START = "<|start|>assistant"
@@ -37,5 +37,5 @@ def harmony(cursor: Cursor, _tools: Tools) -> Steps[None]:
     yield from cursor.blank()
     arguments = yield from cursor.json()
     if not (yield from cursor.closed("<|call|>", "<|end|>")):
-        raise Mismatch
-    yield (Call(name.removeprefix("functions."), json_calls.decoded(arguments)),)
+        raise NotACall
+    yield (ParsedCall(name.removeprefix("functions."), json_calls.decoded(arguments)),)

@@ -8,7 +8,7 @@ call and at the end of the answer.
 from __future__ import annotations
 
 from claude_bridge.core.chat_completions.tool_parsers import json_calls
-from claude_bridge.core.chat_completions.tool_parsers.cursor import Cursor, Mismatch, Steps
+from claude_bridge.core.chat_completions.tool_parsers.cursor import Cursor, NotACall, Steps
 
 OPENING = "<tool_call>"
 CLOSING = "</tool_call>"
@@ -18,5 +18,5 @@ def hermes(cursor: Cursor) -> Steps[None]:
     """Read what is behind the opening tag."""
     text = yield from cursor.json()
     if not (yield from cursor.followed(OPENING)) and not (yield from cursor.closed(CLOSING)):
-        raise Mismatch
+        raise NotACall
     yield json_calls.calls(text)

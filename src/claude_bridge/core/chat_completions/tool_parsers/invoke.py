@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from claude_bridge.core.chat_completions.tool_parsers import json_calls
-from claude_bridge.core.chat_completions.tool_parsers.cursor import Call, Cursor, Steps
+from claude_bridge.core.chat_completions.tool_parsers.cursor import Cursor, ParsedCall, Steps
 from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools, read_as
 
 STRING = 'string="true"'
@@ -25,7 +25,7 @@ def invokes(cursor: Cursor, tools: Tools, prefix: str, closing: str) -> Steps[No
             yield from cursor.demand(f"</{prefix}invoke>")
         else:
             arguments = yield from _parameters(cursor, tools, name, prefix)
-        yield (Call(name, arguments),)
+        yield (ParsedCall(name, arguments),)
     yield from cursor.closed(closing)
 
 

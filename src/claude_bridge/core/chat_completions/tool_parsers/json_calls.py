@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from claude_bridge.core import wire
 from claude_bridge.core.chat_completions.answer.tool_arguments import ArgumentsFilter
-from claude_bridge.core.chat_completions.tool_parsers.cursor import Call
+from claude_bridge.core.chat_completions.tool_parsers.cursor import ParsedCall
 
 
 def decoded(text: str) -> object:
@@ -18,14 +18,14 @@ def decoded(text: str) -> object:
     return None
 
 
-def calls(text: str) -> tuple[Call, ...]:
+def calls(text: str) -> tuple[ParsedCall, ...]:
     """Read one call or an array of them; nothing if any part of it is no call."""
     value = decoded(text)
     found = [_call(item) for item in (value if isinstance(value, list) else [value])]
     return tuple(call for call in found if call is not None) if None not in found else ()
 
 
-def _call(value: object) -> Call | None:
+def _call(value: object) -> ParsedCall | None:
     """Read a call: ``parameters`` is Llama's word for arguments, and some wrap it as OpenAI does."""
     if isinstance(value, dict) and isinstance(value.get("function"), dict):
         value = value["function"]
@@ -34,8 +34,8 @@ def _call(value: object) -> Call | None:
     arguments = value.get("arguments", value.get("parameters"))
     if isinstance(arguments, str):
         arguments = decoded(arguments) if arguments.strip() else None
-        return None if arguments is None else Call(value["name"], arguments)
-    return Call(value["name"], {} if arguments is None else arguments)
+        return None if arguments is None else ParsedCall(value["name"], arguments)
+    return ParsedCall(value["name"], {} if arguments is None else arguments)
 
 
 def _escaped(text: str) -> str:

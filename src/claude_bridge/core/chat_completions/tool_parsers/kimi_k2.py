@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from claude_bridge.core.chat_completions.tool_parsers import json_calls
-from claude_bridge.core.chat_completions.tool_parsers.cursor import Call, Cursor, Mismatch, Steps
+from claude_bridge.core.chat_completions.tool_parsers.cursor import Cursor, NotACall, ParsedCall, Steps
 from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools
 
 SECTIONS = ("<|tool_calls_section_begin|>", "<|tool_call_section_begin|>")
@@ -29,8 +29,8 @@ def kimi_k2(cursor: Cursor, _tools: Tools) -> Steps[None]:
         yield from cursor.blank()
         arguments = yield from cursor.json()
         if not (yield from cursor.closed("<|tool_call_end|>")):
-            raise Mismatch
-        yield (Call(_identifier(identifier)[1], json_calls.decoded(arguments)),)  # type: ignore[index]  # matches all
+            raise NotACall
+        yield (ParsedCall(_identifier(identifier)[1], json_calls.decoded(arguments)),)  # type: ignore[index]  # matches all
     yield from cursor.closed("<|tool_calls_section_end|>", "<|tool_call_section_end|>")
 
 

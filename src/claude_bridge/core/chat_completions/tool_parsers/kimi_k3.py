@@ -12,7 +12,7 @@ import re
 from typing import Final
 
 from claude_bridge.core.chat_completions.tool_parsers import json_calls
-from claude_bridge.core.chat_completions.tool_parsers.cursor import Call, Cursor, Mismatch, Steps
+from claude_bridge.core.chat_completions.tool_parsers.cursor import Cursor, NotACall, ParsedCall, Steps
 from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools, read_as
 
 SECTION = "<|open|>tools<|sep|>"
@@ -37,7 +37,7 @@ def kimi_k3(cursor: Cursor, _tools: Tools) -> Steps[None]:
             arguments = yield from _whole(cursor)
         else:
             arguments = yield from _arguments(cursor)
-        yield (Call(name, arguments),)
+        yield (ParsedCall(name, arguments),)
     for closing in ("<|close|>tools<|sep|>", "<|close|>message<|sep|>", "<|end_of_msg|>"):
         yield from cursor.closed(closing)
 
@@ -54,7 +54,7 @@ def _whole(cursor: Cursor) -> Steps[object]:
     arguments = json_calls.decoded((yield from cursor.json()))
     for closing in ("<|close|>json<|sep|>", CALL_END):
         if not (yield from cursor.closed(closing)):
-            raise Mismatch
+            raise NotACall
     return arguments
 
 

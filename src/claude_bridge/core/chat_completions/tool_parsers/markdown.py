@@ -14,7 +14,7 @@ _tokens: Final = re.compile(r"`++|\n").finditer
 
 
 @define
-class Prose:
+class MarkdownState:
     """Follows fences and inline code through text in any pieces; each piece is looked at once.
 
     Inline code ends with its line at the latest, so that a lone backtick does no harm beyond it. A fence that

@@ -8,7 +8,7 @@ vLLM's ``mistral_tool_parser`` reads them, which also takes the name without ``[
 from __future__ import annotations
 
 from claude_bridge.core.chat_completions.tool_parsers import json_calls
-from claude_bridge.core.chat_completions.tool_parsers.cursor import Call, Cursor, Steps
+from claude_bridge.core.chat_completions.tool_parsers.cursor import Cursor, ParsedCall, Steps
 from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools
 
 OPENING = "[TOOL_CALLS]"
@@ -25,4 +25,4 @@ def mistral(cursor: Cursor, _tools: Tools) -> Steps[None]:
         yield from cursor.word()
     yield from cursor.take("[ARGS]")
     yield from cursor.blank()
-    yield (Call(name, json_calls.decoded((yield from cursor.json()))),)
+    yield (ParsedCall(name, json_calls.decoded((yield from cursor.json()))),)

@@ -10,7 +10,7 @@ import ast
 import warnings
 from typing import Final
 
-from claude_bridge.core.chat_completions.tool_parsers.cursor import Call, Cursor, Mismatch, Steps
+from claude_bridge.core.chat_completions.tool_parsers.cursor import Cursor, NotACall, ParsedCall, Steps
 from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools
 
 OPENING = "["
@@ -26,13 +26,13 @@ def pythonic(cursor: Cursor, tools: Tools) -> Steps[None]:
     yield from cursor.blank()
     name = yield from cursor.word()
     if name not in tools.names:
-        raise Mismatch
+        raise NotACall
     yield from cursor.demand("(")
     text = yield from cursor.rest_within(MAX_LIST)
     yield _calls(f"[{name}({text}")
 
 
-def _calls(text: str) -> tuple[Call, ...]:
+def _calls(text: str) -> tuple[ParsedCall, ...]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a path with a backslash is no reason to speak up
@@ -42,7 +42,7 @@ def _calls(text: str) -> tuple[Call, ...]:
         return ()  # the last two are the parser's own words for nesting too deep
 
 
-def _call(node: ast.expr) -> Call:
+def _call(node: ast.expr) -> ParsedCall:
     """Read one call; raises ValueError for anything else."""
     if not isinstance(node, ast.Call) or node.args:
         raise ValueError(node)
@@ -51,7 +51,7 @@ def _call(node: ast.expr) -> Call:
         if keyword.arg is None or keyword.arg in arguments:
             raise ValueError(keyword)
         arguments[keyword.arg] = _json(ast.literal_eval(keyword.value))
-    return Call(ast.unparse(node.func), arguments)
+    return ParsedCall(ast.unparse(node.func), arguments)
 
 
 def _json(value: object) -> object:

@@ -9,7 +9,7 @@ object, as in Llama's ``<function=NAME>{…}</function>``.
 from __future__ import annotations
 
 from claude_bridge.core.chat_completions.tool_parsers import json_calls
-from claude_bridge.core.chat_completions.tool_parsers.cursor import Call, Cursor, Steps
+from claude_bridge.core.chat_completions.tool_parsers.cursor import Cursor, ParsedCall, Steps
 from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools
 
 FUNCTION = "<function="
@@ -29,7 +29,7 @@ def qwen3_coder(cursor: Cursor, tools: Tools) -> Steps[None]:
             yield from cursor.demand(FUNCTION_END)
         else:
             arguments = yield from _parameters(cursor, tools, name)
-        yield (Call(name, arguments),)
+        yield (ParsedCall(name, arguments),)
         yield from cursor.blank()
         if not (yield from cursor.take(FUNCTION)):
             break

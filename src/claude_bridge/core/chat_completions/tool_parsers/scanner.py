@@ -16,8 +16,8 @@ from claude_bridge.core import wire
 from claude_bridge.core.chat_completions.answer.work import Work
 from claude_bridge.core.chat_completions.openai_types import FunctionDelta, ToolCallDelta
 from claude_bridge.core.chat_completions.tool_parsers import bare_json, pythonic
-from claude_bridge.core.chat_completions.tool_parsers.cursor import MAX_GAP, Call, Cursor, Mismatch, Steps
-from claude_bridge.core.chat_completions.tool_parsers.markdown import Prose
+from claude_bridge.core.chat_completions.tool_parsers.cursor import MAX_GAP, Cursor, NotACall, ParsedCall, Steps
+from claude_bridge.core.chat_completions.tool_parsers.markdown import MarkdownState
 from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools
 from claude_bridge.core.chat_completions.tool_parsers.registry import SYNTAXES, Syntax
 from claude_bridge.core.events import Event, TextDelta
@@ -50,7 +50,7 @@ Receiver = Callable[[ToolCallDelta, list[Event]], None]
 
 
 @define
-class LeakScanner:
+class ToolCallScanner:
     """Text in; text out, and recovered calls to the receiver.
 
     A call is recovered if it is complete, outside code, has the name of an offered tool and an object as arguments.
@@ -66,7 +66,7 @@ class LeakScanner:
     schemas: Mapping[str, wire.Raw] = field(factory=dict)
     _work: Work = field(factory=Work)
     _tools: Tools = field(init=False)
-    _prose: Prose = field(factory=Prose, init=False)
+    _prose: MarkdownState = field(factory=MarkdownState, init=False)
     _off: bool = field(default=False, init=False)
     _fresh: bool = field(default=True, init=False)
     _skip: int = field(default=0, init=False)
@@ -115,7 +115,7 @@ class LeakScanner:
     def interrupt(self, events: list[Event]) -> None:
         """Something other than text follows: what was held is what it looked like, text."""
         self._flush(events)
-        self._prose = Prose()
+        self._prose = MarkdownState()
         self._skip = 0
 
     def end(self, events: list[Event]) -> None:
@@ -207,7 +207,7 @@ class LeakScanner:
                 if calls is None:
                     return None
                 self._settle(cursor, calls, events)
-        except Mismatch:
+        except NotACall:
             self._recovered = False
         finally:
             self._work.left -= cursor.work - before
@@ -218,7 +218,7 @@ class LeakScanner:
             self._give_back(cursor.give_back(), events)
         return self._close(cursor)
 
-    def _settle(self, cursor: Cursor, calls: tuple[Call, ...], events: list[Event]) -> None:
+    def _settle(self, cursor: Cursor, calls: tuple[ParsedCall, ...], events: list[Event]) -> None:
         """Recover calls if each of them is one, else give back what they were read from."""
         deltas = [delta for delta in map(self._delta, calls) if delta is not None]
         self._recovered = bool(deltas) and len(deltas) == len(calls)
@@ -228,11 +228,11 @@ class LeakScanner:
         cursor.drop()
         self._tried = 0
         self._before, self._fresh = "", False
-        self._prose = Prose()
+        self._prose = MarkdownState()
         for delta in deltas:
             self._call(delta, events)
 
-    def _delta(self, call: Call) -> ToolCallDelta | None:
+    def _delta(self, call: ParsedCall) -> ToolCallDelta | None:
         if call.name not in self._tools.names or not isinstance(call.arguments, dict):
             return None
         try:
