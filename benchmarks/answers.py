@@ -31,13 +31,13 @@ _LAST_CHUNK = b"0\r\n\r\n"
 
 
 def text(scenario: Scenario) -> str:
-    """Give the answer's text after its mark, stamps left blank."""
+    """Return the answer's text after its mark, stamps left blank."""
     return "".join(_deltas(scenario))
 
 
 @lru_cache(maxsize=1)
 def arguments(size: int) -> str:
-    """Give the JSON of a tool call's arguments, ``size`` bytes or a few less."""
+    """Return the JSON of a tool call's arguments, ``size`` bytes or a few less."""
     line = 'def sum(x):\n\treturn "größer" + x  # \\ add\n'
     escaped = len(json.dumps(line, ensure_ascii=False).encode()) - 2
     content = line * max(1, (size - 60) // escaped)

@@ -32,7 +32,7 @@ _STREAMED = re.compile(rb'"stream"\s*:\s*true')
 
 
 def fault(scenario: Scenario, body: bytes) -> str | None:
-    """Say what a request lost on its way, if anything."""
+    """Return what a request lost on its way, if anything."""
     request = json.loads(body)
     messages = request["messages"]
     if request.get("model") != MODEL:
@@ -115,7 +115,7 @@ class Backend(asyncio.Protocol):
         return fault(self._scenario, body) if self.inspected[self._scenario.name] <= INSPECTED else None
 
     def _first(self, marked: bytes, body: bytes) -> bytes:
-        """Give an answer's first write and plan the rest."""
+        """Return an answer's first write and plan the rest."""
         name = self._scenario.name
         script, blank = _script(name), mark.blank(name).encode()
         if self._scenario.answer == "json" or not _STREAMED.search(body):

@@ -85,7 +85,7 @@ class _Stream:
     _stopped: bool = False
 
     def read(self, body: bytes) -> Heard:
-        """Give what the whole stream says."""
+        """Return what the whole stream says."""
         for name, data in _events(body):
             _need(name == data["type"], f"an event named {name} of type {data['type']}")
             _need(not self._stopped, "an event after message_stop")

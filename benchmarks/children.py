@@ -51,7 +51,7 @@ class Gateway:
 
 @asynccontextmanager
 async def backend(port: int) -> AsyncIterator[int]:
-    """Run the fake backend and give its port; it also ends if this process does."""
+    """Run the fake backend and return its port; it also ends if this process does."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "benchmarks.backend", str(port), stdin=PIPE, stdout=PIPE,
         cwd=ROOT,
@@ -110,7 +110,7 @@ async def announced(process: Process, log: Path) -> Address:
 
 
 def listening(log: str) -> Address | None:
-    """Give the address that the daemon's log announces, if it does yet; the last line may not be whole."""
+    """Return the address that the daemon's log announces, if it does yet; the last line may not be whole."""
     for line in log.splitlines(keepends=True):
         if '"listening"' in line and line.endswith("\n"):
             event = json.loads(line)

@@ -20,12 +20,12 @@ class Message:
 
     @property
     def status(self) -> int:
-        """Tell the status of an answer."""
+        """Return the status of an answer."""
         return int(self.head[9:12])
 
     @property
     def closes(self) -> bool:
-        """Tell whether the connection ends with this message."""
+        """Return whether the connection ends with this message."""
         return bool(_CLOSE.search(self.head))
 
 
@@ -39,7 +39,7 @@ class MessageReader:
     _pieces: list[bytes] = field(factory=list, init=False)
 
     def feed(self, data: bytes) -> list[Message]:
-        """Take bytes and give the messages that they complete."""
+        """Take bytes and return the messages that they complete."""
         self._buffer += data
         messages = []
         while self._take_head() and self._take_body():

@@ -93,7 +93,7 @@ class Load:
                 connection.close()
 
     async def _ask(self, connection: Connection | None) -> Connection | None:
-        """Ask once; give the connection if it can be used again."""
+        """Ask once; return the connection if it can be used again."""
         marked = mark.mark(self.scenario.name, random.getrandbits(64))
         try:
             if connection is None:

@@ -22,22 +22,22 @@ NO_STAMP: Final = b"@" + b"0" * 20 + b"@"
 
 
 def mark(scenario: str, number: int) -> str:
-    """Give the mark of one request; ``number`` is below 2 ** 64."""
+    """Return the mark of one request; ``number`` is below 2 ** 64."""
     return f"[[bench:{scenario}:{number:016x}]]"
 
 
 def blank(scenario: str) -> str:
-    """Give the mark that stands in a template."""
+    """Return the mark that stands in a template."""
     return mark(scenario, 0)
 
 
 def stamp(nanoseconds: int) -> bytes:
-    """Give the stamp of one delta."""
+    """Return the stamp of one delta."""
     return b"@%020d@" % nanoseconds
 
 
 def find(body: bytes) -> tuple[str, str] | None:
-    """Give the last mark in a request and the name of its scenario."""
+    """Return the last mark in a request and the name of its scenario."""
     at = body.rfind(_OPENING)
     found = _MARK.match(body[at : at + _LONGEST].decode(errors="replace")) if at >= 0 else None
     return (found[0], found[1]) if found else None

@@ -111,7 +111,7 @@ async def _sample(pids: Sequence[int], sizes: list[int]) -> None:
 
 
 def _values(figure: Figure, load: Load, used: Used) -> list[float]:
-    """Give the figure's value; nothing if there is none."""
+    """Return the figure's value; nothing if there is none."""
     scenario = load.scenario
     match figure:
         case "request_ms":

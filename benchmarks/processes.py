@@ -32,7 +32,7 @@ def allow_many_files() -> None:
 
 
 def _exact(pid: int) -> float:
-    """Give the scheduler's run time of all threads: nanoseconds. 0 where the kernel keeps none."""
+    """Return the scheduler's run time of all threads: nanoseconds. 0 where the kernel keeps none."""
     try:
         files = list(Path(f"/proc/{pid}/task").glob("*/schedstat"))
         return sum(int(file.read_text().split()[0]) for file in files) / 1e9
@@ -41,7 +41,7 @@ def _exact(pid: int) -> float:
 
 
 def _ticked(pid: int) -> float:
-    """Give user and system time: ticks, of 10 ms as a rule."""
+    """Return user and system time: ticks, of 10 ms as a rule."""
     fields = _read(pid, "stat").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 

@@ -13,7 +13,7 @@ _SHOWN = 5
 
 
 def table(results: Mapping[str, Measured]) -> str:
-    """Give the results as a Markdown table, padded for the eye."""
+    """Return the results as a Markdown table, padded for the eye."""
     rows = [_HEAD, *(_row(SCENARIOS[name], measured) for name, measured in results.items())]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
@@ -22,7 +22,7 @@ def table(results: Mapping[str, Measured]) -> str:
 
 
 def mistakes(results: Mapping[str, Measured]) -> str:
-    """Say which answers were wrong and how; empty if none was."""
+    """Return which answers were wrong and how; empty if none was."""
     lines = [
         f"{name}: {count} x {reason}\n"
         for name, measured in results.items()

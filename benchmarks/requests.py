@@ -18,7 +18,7 @@ _SOURCE = "".join(f'    if (row < {n} && kind !== "a\\b") {{ return "größe {n}
 
 
 def render(scenario: Scenario) -> bytes:
-    """Give the body of a request of this scenario, with a blank mark in its last user message."""
+    """Return the body of a request of this scenario, with a blank mark in its last user message."""
     make = _claude_code if scenario.request == "claude_code" else _small
     body = {"model": MODEL, "stream": scenario.asks_stream, **make(blank(scenario.name))}
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

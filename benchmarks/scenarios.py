@@ -66,7 +66,7 @@ class Scenario:
     warm_with: str = ""
 
     def of(self, requests: int, clients: int) -> Scenario:
-        """Give the same work in another amount, its warm-up no longer than itself."""
+        """Return the same work in another amount, its warm-up no longer than itself."""
         return evolve(
             self, requests=requests, clients=min(clients, requests), warm_up=min(self.warm_up, requests)
         )  # fmt: skip

@@ -59,7 +59,7 @@ def _marked(items: Sequence[pytest.Item], needs: Mapping[str, Sequence[Need]]) -
 
 @pytest.fixture(scope="session")
 def reactor() -> Any:
-    """Give the reactor that pytest-twisted runs."""
+    """Return the reactor that pytest-twisted runs."""
     from twisted.internet import reactor as running
 
     return running
@@ -87,7 +87,7 @@ def logged_failures() -> Iterator[list[LogEvent]]:
 
 @pytest_twisted.async_yield_fixture()
 async def backend(reactor: Any) -> AsyncIterator[ScriptedBackend]:
-    """Give a scripted backend that listens; what it answers is queued or scripted by the test."""
+    """Yield a scripted backend that listens; what it answers is queued or scripted by the test."""
     scripted = ScriptedBackend(reactor)
     scripted.start()
     yield scripted

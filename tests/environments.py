@@ -117,7 +117,7 @@ MARKED = {
 
 
 def built(environment: Environment, cache: Path = CACHE) -> Built:
-    """Give the environment, building it where it is not there yet. Blocks, for minutes on a slow network."""
+    """Return the environment, building it where it is not there yet. Blocks, for minutes on a slow network."""
     cache.mkdir(parents=True, exist_ok=True)
     folder = cache / environment.key
     done = folder / ".complete"

@@ -98,7 +98,7 @@ def run(interpreter: Path, version: Version, selection: tuple[str, ...]) -> tupl
 
 
 def main() -> int:
-    """Say which interpreters there are and run the tests on them; return the exit status."""
+    """Return which interpreters there are and run the tests on them; return the exit status."""
     own = tuple(sys.version_info[:3])
     versions = found(candidates(os.environ))
     chosen = selections(versions, own)

@@ -83,7 +83,7 @@ def node(folder: Path) -> str:
 
 
 def installed(package: Package, cache: Path = CACHE) -> Path:
-    """Give the folder with ``node_modules``, filling it where need be. Blocks, for minutes on a slow network."""
+    """Return the folder with ``node_modules``, filling it where need be. Blocks, for minutes on a slow network."""
     folder = cache / package.key
     folder.mkdir(parents=True, exist_ok=True)
     done = folder / ".complete"

@@ -33,13 +33,13 @@ models = m
 
 @pytest.fixture
 def surroundings() -> Surroundings:
-    """Give an environment with one key, in which nothing is served."""
+    """Return an environment with one key, in which nothing is served."""
     return Surroundings({"KEY": "the-secret"}, lambda _arguments: pytest.fail("served"))
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> str:
-    """Give the path of a valid file."""
+    """Return the path of a valid file."""
     path = tmp_path / "claude-bridge.ini"
     path.write_text(VALID)
     return str(path)
@@ -166,7 +166,7 @@ class FileTests:
 
 
 def served(*arguments: str) -> list[str]:
-    """Run `run` and give the arguments that the daemon got."""
+    """Run `run` and return the arguments that the daemon got."""
     calls: list[Sequence[str]] = []
     assert main(["run", *arguments], Surroundings({}, calls.append)) == 0
     (call,) = calls

@@ -87,7 +87,7 @@ def _strings(value: object) -> Iterator[str]:
 
 
 def client_errors(text: str, redact: Redactor) -> Iterator[str]:
-    """Let a backend say ``text`` in every way that fails, and give what a client is told."""
+    """Let a backend say ``text`` in every way that fails, and return what a client is told."""
     body = json.dumps({"error": {"message": text}}).encode()
     for status in STATUSES:
         refused = from_response(status, {}, body, decode=wire.decode, now=0.0)

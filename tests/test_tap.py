@@ -37,7 +37,7 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Give a good configuration file."""
+    """Return a good configuration file."""
     path = tmp_path / "bridge.ini"
     path.write_text(ONE)
     return path
@@ -51,14 +51,14 @@ def parsed(*arguments: str) -> tap.Options:
 
 
 def ended(*arguments: str) -> object:
-    """Read a command line that ends the program, and give its exit code."""
+    """Read a command line that ends the program, and return its exit code."""
     with pytest.raises(SystemExit) as caught:
         parsed(*arguments)
     return caught.value.code
 
 
 def imported(code: str) -> set[str]:
-    """Run ``code`` in a fresh Python and give the modules that it imported."""
+    """Run ``code`` in a fresh Python and return the modules that it imported."""
     ran = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"],
         capture_output=True,

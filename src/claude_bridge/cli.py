@@ -176,7 +176,7 @@ def _file(options: argparse.Namespace) -> str | None:
 
 
 def demo(options: argparse.Namespace, surroundings: Surroundings) -> int:
-    """Give the demonstration."""
+    """Return the demonstration."""
     from claude_bridge.demo import show  # noqa: PLC0415 - the other commands need none of it
 
     return show.run(surroundings.environ, sys.stdout, sys.stderr, once=options.once)
@@ -195,7 +195,7 @@ def env(options: argparse.Namespace, surroundings: Surroundings) -> int:
 
 
 def check_config(options: argparse.Namespace, surroundings: Surroundings) -> int:
-    """Say that the configuration is valid, and what should be different; every mistake comes as `ConfigErrors`."""
+    """Return that the configuration is valid, and what should be different; every mistake comes as `ConfigErrors`."""
     config = load(_file(options), surroundings.environ)
     sys.stdout.write(f"{config.source}: valid\n")
     sys.stderr.writelines(f"warning: {warning}\n" for warning in config.warnings)

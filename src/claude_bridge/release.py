@@ -10,5 +10,5 @@ DISTRIBUTION: Final = "twisted-claude-bridge"
 
 
 def product(separator: str = " ") -> str:
-    """Give name and version, as ``claude-bridge 1.2.3`` for people and, with a slash, for ``User-Agent``."""
+    """Return name and version, as ``claude-bridge 1.2.3`` for people and, with a slash, for ``User-Agent``."""
     return f"claude-bridge{separator}{version(DISTRIBUTION)}"

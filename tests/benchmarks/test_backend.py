@@ -12,7 +12,7 @@ from benchmarks.scenarios import SCENARIOS
 
 
 def request(**changed: Any) -> bytes:
-    """Give a chat completion request as it must look after the translation of a Claude Code request."""
+    """Return a chat completion request as it must look after the translation of a Claude Code request."""
     call = {"id": "call", "type": "function", "function": {"name": "Tool01", "arguments": "{}"}}
     pair = [{"role": "assistant", "tool_calls": [call]}, {"role": "tool", "content": "done"}]
     return json.dumps({"model": "bench-model", "messages": pair * 24, "tools": [{}] * 25, **changed}).encode()

@@ -22,7 +22,7 @@ Events = list[dict[str, Any]]
 
 
 def block(index: int, start: dict[str, Any], deltas: Sequence[dict[str, Any]]) -> Events:
-    """Give the events of one block."""
+    """Return the events of one block."""
     return [
         {"type": "content_block_start", "index": index, "content_block": start},
         *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
@@ -31,18 +31,18 @@ def block(index: int, start: dict[str, Any], deltas: Sequence[dict[str, Any]]) -
 
 
 def said(*texts: str) -> Events:
-    """Give the events of a text block, the first of an answer."""
+    """Return the events of a text block, the first of an answer."""
     return block(0, {"type": "text", "text": ""}, [{"type": "text_delta", "text": text} for text in texts])
 
 
 def called(arguments: str, name: str = "Tool01") -> Events:
-    """Give the events of a tool call, the second block of an answer."""
+    """Return the events of a tool call, the second block of an answer."""
     deltas = [{"type": "input_json_delta", "partial_json": part} for part in (arguments[:9], arguments[9:])]
     return block(1, {"type": "tool_use", "id": "x", "name": name, "input": {}}, deltas)
 
 
 def answer(blocks: Events, stop: str = "end_turn", output_tokens: int = 50) -> Events:
-    """Give all events of an answer."""
+    """Return all events of an answer."""
     usage = {"input_tokens": 100, "output_tokens": output_tokens}
     return [
         {"type": "message_start", "message": {"usage": {"input_tokens": 0, "output_tokens": 0}}},
@@ -115,7 +115,7 @@ class MessageTests:
     """Answers in one piece."""
 
     def message(self, text: str) -> bytes:
-        """Give an answer."""
+        """Return an answer."""
         content = [{"type": "text", "text": text}]
         usage = {"input_tokens": 100, "output_tokens": 50}
         fields = {"type": "message", "role": "assistant", "content": content, "stop_reason": "end_turn", "usage": usage}

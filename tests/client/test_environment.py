@@ -32,7 +32,7 @@ def configured(credentials: CredentialsPolicy = "forward", api_key: str | None =
 
 
 def values(found: list[Setting]) -> dict[str, str]:
-    """Give names and values."""
+    """Return names and values."""
     return {setting.name: setting.value for setting in found}
 
 

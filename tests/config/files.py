@@ -13,7 +13,7 @@ PEM = b"-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n"
 
 
 def reading(files: Mapping[str, bytes | OSError] | None = None) -> Read:
-    """Give a ``read`` that knows only ``files``; one that is an error is raised."""
+    """Return a ``read`` that knows only ``files``; one that is an error is raised."""
 
     def read(path: str) -> bytes:
         content = (files or {}).get(path, FileNotFoundError(2, "No such file or directory"))
@@ -34,7 +34,7 @@ def config_of(
 def mistakes(
     text: str, environ: Mapping[str, str] | None = None, files: Mapping[str, bytes | OSError] | None = None
 ) -> list[str]:
-    """Give the lines of what is wrong with a configuration; none if it is valid."""
+    """Return the lines of what is wrong with a configuration; none if it is valid."""
     try:
         parse(text, environ or {}, reading(files))
     except ConfigErrors as errors:

@@ -19,7 +19,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "dialects.md"
 
 
 def rows(first: str) -> list[list[str]]:
-    """Give the rows that begin with this cell, in cells."""
+    """Return the rows that begin with this cell, in cells."""
     lines = (line.replace(r"\|", "\0") for line in markdown().splitlines() if line.startswith(f"| {first} |"))
     return [[cell.strip().replace("\0", "|") for cell in line.split("|")[1:-1]] for line in lines]
 

@@ -12,7 +12,7 @@ ENVIRON = {"HOME": "/home/me", "EMPTY": "", "NESTED": "${HOME} $$ $", "PADDED": 
 
 
 def mistakes(line: str) -> tuple[object, ...]:
-    """Give what is wrong with ``line``."""
+    """Return what is wrong with ``line``."""
     with pytest.raises(ValueError, match=r"\S") as raised:
         expand(line, ENVIRON)
     return raised.value.args

@@ -11,7 +11,7 @@ from claude_bridge.config.ini import read_ini
 
 
 def warnings(text: str, mode: int = 0o644) -> list[str]:
-    """Give the lines that a file with these permissions is warned of."""
+    """Return the lines that a file with these permissions is warned of."""
     return [str(each) for each in exposed(read_ini(text).sections, "/c.ini", lambda _path: mode)]
 
 

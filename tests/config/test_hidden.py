@@ -13,12 +13,12 @@ KEY = "Zx8-owners_key/17"
 
 
 def told(text: str) -> list[str]:
-    """Give the warnings of a file."""
+    """Return the warnings of a file."""
     return [str(each) for each in hidden.not_hidden(config_of(text), read_ini(text).sections)]
 
 
 def of_key(value: str) -> list[str]:
-    """Give what is said of a backend's key."""
+    """Return what is said of a backend's key."""
     return told(f"[backend:box]\nurl = http://gpu-box.example.net/v1\napi_key = {value}\n")
 
 

@@ -23,7 +23,7 @@ def pass_on(monkeypatch: pytest.MonkeyPatch, descriptor: int) -> None:
 
 
 def seen(monkeypatch: pytest.MonkeyPatch, one: socket.socket) -> bool | None:
-    """Tell whether a socket counts as local; it must still be open afterwards."""
+    """Return whether a socket counts as local; it must still be open afterwards."""
     pass_on(monkeypatch, one.fileno())
     by_name, by_index = is_local(listener(BY_NAME)), is_local(listener("systemd:domain=INET:index=1"))
     assert by_name == by_index

@@ -9,7 +9,7 @@ from claude_bridge.config.ini import read_ini
 
 
 def problems(text: str) -> list[str]:
-    """Give the mistakes as lines."""
+    """Return the mistakes as lines."""
     return [str(problem) for problem in read_ini(text).problems]
 
 

@@ -103,14 +103,14 @@ def plainly(block: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def states(message: dict[str, Any]) -> tuple[object, ...]:
-    """Give what a message keeps for its server."""
+    """Return what a message keeps for its server."""
     kept = (block.get("signature") or block.get("data") or "" for block in message["content"])
     found = [opaque_state.unpack(text) for text in kept if text]
     return tuple(each.state for each in found if each is not None)
 
 
 def counts(message: dict[str, Any]) -> tuple[int, int, int, int]:
-    """Give a message's usage as `Answer.usage` has it."""
+    """Return a message's usage as `Answer.usage` has it."""
     usage = message["usage"]
     return (
         usage["input_tokens"],

@@ -53,7 +53,7 @@ def _keys(value: object) -> Iterator[str]:
 
 
 def spoken(value: object) -> str:
-    """Give every string in decoded JSON, arguments unpacked, in one text to search in."""
+    """Return every string in decoded JSON, arguments unpacked, in one text to search in."""
     return "\0".join(_strings(value))
 
 
@@ -73,7 +73,7 @@ MARKERS = frozenset({"type", "role", "id", "tool_use_id", "signature", "cache_co
 
 
 def said(value: object, key: str = "") -> Iterator[str]:
-    """Give every string that a person, a tool or the model said in a request's ``messages`` or ``system``."""
+    """Yield every string that a person, a tool or the model said in a request's ``messages`` or ``system``."""
     if isinstance(value, str):
         if value and key not in MARKERS:
             yield value

@@ -70,7 +70,7 @@ def _validator(name: str) -> jsonschema_rs.Draft202012Validator:
 
 
 def validate(name: str, value: object) -> list[str]:
-    """Say what is wrong with ``value`` (decoded JSON) as a ``name`` of the schema: ``Message``, ``ModelInfo`` ..."""
+    """Return what is wrong with ``value`` (decoded JSON) as a ``name`` of the schema: ``Message``, ``ModelInfo`` ..."""
     return [
         f"{name}{''.join(f'[{part!r}]' for part in error.instance_path)}: {error.message}"
         for error in _validator(name).iter_errors(value)
@@ -78,7 +78,7 @@ def validate(name: str, value: object) -> list[str]:
 
 
 def validate_error(value: Any) -> list[str]:
-    """Say what is wrong with an error, as a body or as an event of a stream."""
+    """Return what is wrong with an error, as a body or as an event of a stream."""
     if (
         isinstance(value, Mapping)
         and isinstance(value.get("error"), Mapping)
@@ -92,7 +92,7 @@ def validate_error(value: Any) -> list[str]:
 
 
 def validate_models(value: Any) -> list[str]:
-    """Say what is wrong with a list of models, its first and last id included."""
+    """Return what is wrong with a list of models, its first and last id included."""
     told = validate("ListResponse_ModelInfo_", value)
     if not told:
         ids = [one["id"] for one in value["data"]] or [None]
@@ -102,7 +102,7 @@ def validate_models(value: Any) -> list[str]:
 
 
 def validate_stream(events: Sequence[Event]) -> list[str]:
-    """Say what is wrong with a whole stream, from ``message_start`` to ``message_stop`` or an error."""
+    """Return what is wrong with a whole stream, from ``message_start`` to ``message_stop`` or an error."""
     told = [problem for event in events for problem in _validate_event(event)]
     return told or list(_validate_order([event for event in events if event.name != "ping"]))
 
@@ -160,7 +160,7 @@ def _validate_blocks(events: Sequence[Event], *, cut: bool) -> Iterator[str]:
 
 
 def validate_answer(path: str, status: int, headers: Mapping[str, str], body: bytes) -> list[str]:
-    """Say what is wrong with any whole answer of the bridge, by what was asked and what kind of answer it is.
+    """Return what is wrong with any whole answer of the bridge, by what was asked and what kind of answer it is.
 
     :param path: of the request, with its query.
     :param headers: names in lower case.

@@ -44,7 +44,7 @@ ENGLISH: Final = (
 
 
 def recorded(name: str) -> dict[str, Any]:
-    """Give the body of a recorded request."""
+    """Return the body of a recorded request."""
     body: dict[str, Any] = json.loads((RECORDED / f"{name}.json").read_bytes())["body"]
     return body
 
@@ -59,13 +59,13 @@ class Step:
 
 
 def code(name: str, lines: int = 400) -> str:
-    """Give a source file as the Read tool shows it, with numbered lines."""
+    """Return a source file as the Read tool shows it, with numbered lines."""
     listed = (SOURCES / name).read_text().splitlines()[:lines]
     return "\n".join(f"{number}\t{line}" for number, line in enumerate(listed, start=1))
 
 
 def listing(rows: int) -> str:
-    """Give what ``ls -l`` says of a folder of build products."""
+    """Return what ``ls -l`` says of a folder of build products."""
     chance = random.Random(1)  # noqa: S311 - only has to look like one
     kinds = ("module", "test_parser", "index", "vendor.min", "README", "package-lock")
     return "\n".join(
@@ -76,7 +76,7 @@ def listing(rows: int) -> str:
 
 
 def history(rows: int) -> str:
-    """Give what ``git log --stat`` says, hashes and all."""
+    """Return what ``git log --stat`` says, hashes and all."""
     chance = random.Random(2)  # noqa: S311 - only has to look like one
     subjects = ("Fix the parser's second pass", "Bump lodash from 4.17.20 to 4.17.21", "Merge branch 'main' into api")
     return "\n".join(
@@ -88,7 +88,7 @@ def history(rows: int) -> str:
 
 
 def packages(rows: int) -> str:
-    """Give a part of a lock file: JSON with versions and digests."""
+    """Return a part of a lock file: JSON with versions and digests."""
     chance = random.Random(3)  # noqa: S311 - only has to look like one
     listed = {
         f"node_modules/part-{row}": {
@@ -104,7 +104,7 @@ def packages(rows: int) -> str:
 
 
 def failures(rows: int) -> str:
-    """Give what a test run says that goes wrong."""
+    """Return what a test run says that goes wrong."""
     return "\n".join(
         f'tests/test_{row}.py::test_upload FAILED\n  File "/home/dev/app/tests/test_{row}.py", line {row * 7}, in '
         f"test_upload\n    assert response.status_code == 200\nE   assert 50{row % 4} == 200\nE    +  where "
@@ -114,7 +114,7 @@ def failures(rows: int) -> str:
 
 
 def picture() -> list[Any]:
-    """Give the recorded picture, as a tool's result carries it."""
+    """Return the recorded picture, as a tool's result carries it."""
     (block,) = recorded(PICTURE)["messages"][-1]["content"]
     content: list[Any] = block["content"]
     return content
@@ -139,7 +139,7 @@ STEPS: Final = (
 
 
 def requests(head: str, steps: tuple[Step, ...]) -> Iterator[dict[str, Any]]:
-    """Give the request of each turn, the first before any step, each with all that went before it."""
+    """Yield the request of each turn, the first before any step, each with all that went before it."""
     asked = recorded(head)
     messages = list(asked["messages"])
     yield asked

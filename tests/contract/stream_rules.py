@@ -34,12 +34,12 @@ Allowed = Callable[[str], bool]
 
 
 def unparsed(text: str) -> dict[str, Any]:
-    """Give tool input that is no JSON object in the form in which the client keeps it."""
+    """Return tool input that is no JSON object in the form in which the client keeps it."""
     return {"__unparsedToolInput": {"raw": text, "len": len(text)}}
 
 
 def tool_input(text: str) -> tuple[dict[str, Any], bool]:
-    """Parse tool input as the client does, and tell whether it was an object; no text at all is the empty one."""
+    """Parse tool input as the client does, and return whether it was an object; no text at all is the empty one."""
     try:
         value = json.loads(text or "{}")
     except ValueError:
@@ -156,7 +156,7 @@ def _check_usage(usage: dict[str, Any], *needed: str) -> None:
 
 
 def check_stream(raw: bytes, *, allowed: Allowed = lambda _: False) -> dict[str, Any]:
-    """Check a finished stream against every rule, and give the message that a client makes of it.
+    """Check a finished stream against every rule, and return the message that a client makes of it.
 
     `read_events` has checked the bytes: names equal to types, LF only, no BOM, no ``[DONE]``, nothing left over.
     """

@@ -26,25 +26,25 @@ TOOL_FIXTURES = [name for name, one in ASKED.items() if name != WEB_SEARCH and o
 
 
 def sent(asked: Any, **options: Any) -> Any:
-    """Give what the backend gets for a request's body."""
+    """Return what the backend gets for a request's body."""
     return json.loads(raw(asked, **options))
 
 
 def raw(asked: Any, **options: Any) -> bytes:
-    """Give what the backend gets, as bytes."""
+    """Return what the backend gets, as bytes."""
     return translation.translate(
         translation.decode(json.dumps(asked).encode()), Target(model="backend", **options)
     ).body
 
 
 def head(whole: bytes) -> bytes:
-    """Give a translated request without the end of its list of messages."""
+    """Return a translated request without the end of its list of messages."""
     assert whole.endswith(b"]}")
     return whole[:-2]
 
 
 def referenced(value: Any) -> list[str]:
-    """Give the names in the tool references of decoded JSON."""
+    """Return the names in the tool references of decoded JSON."""
     if isinstance(value, list):
         return [name for item in value for name in referenced(item)]
     if not isinstance(value, dict):

@@ -45,7 +45,7 @@ def answer(received: Received) -> Answer:
 
 @pytest_twisted.async_yield_fixture()
 async def start_again(reactor: Any, backend: ScriptedBackend, tmp_path: Path) -> AsyncIterator[StartAgain]:
-    """Give the means to start a daemon, and to start it anew with what it kept."""
+    """Yield the means to start a daemon, and to start it anew with what it kept."""
     backend.models, backend.script = list(MODELS), answer
     state = tmp_path / "state"
     daemons: list[Daemon] = []
@@ -72,7 +72,7 @@ class Told:
 
     @property
     def errors(self) -> tuple[float, float]:
-        """Give the relative errors of ``count_tokens`` and of ``message_start``."""
+        """Return the relative errors of ``count_tokens`` and of ``message_start``."""
         return self.counted / self.true - 1, self.started / self.true - 1
 
     @property

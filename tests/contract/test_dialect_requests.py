@@ -70,7 +70,7 @@ HISTORIES: list[list[dict[str, object]]] = [
 
 @cache
 def requests(dialect: str, model: str) -> list[Sent]:
-    """Give what a model gets for all that a client may say: of one message in all combinations, then in histories."""
+    """Return what a model gets for all that a client may say: of one message in all combinations, then in histories."""
     fields = [
         {**level, **choice, **sampling, "output_config": {**level.get("output_config", {}), **shape}}
         for level, choice, sampling, shape in itertools.product([*LEVELS.values(), BUDGET], CHOICES, SAMPLING, SHAPES)
@@ -81,7 +81,7 @@ def requests(dialect: str, model: str) -> list[Sent]:
 
 
 def _sent(dialect: str, model: str, history: list[dict[str, object]], fields: dict[str, Any]) -> Sent:
-    """Give the request, or nothing where the client is to leave its images out."""
+    """Return the request, or nothing where the client is to leave its images out."""
     try:
         return request(DIALECTS[dialect], model, *history, **fields)
     except InvalidRequest as refused:
@@ -111,7 +111,7 @@ def kept(name: str, value: object) -> Rule:
 
 
 def answers(sent: Sent) -> list[Sent]:
-    """Give the assistant's messages."""
+    """Return the assistant's messages."""
     return [message for message in sent["messages"] if message["role"] == "assistant"]
 
 
@@ -132,25 +132,25 @@ def schemas_without(*keys: str) -> Rule:
 
 
 def nine(sent: Sent) -> bool:
-    """Tell whether all ids of calls are nine letters and digits."""
+    """Return whether all ids of calls are nine letters and digits."""
     ids = [call["id"] for message in answers(sent) for call in message.get("tool_calls", ())]
     ids += [message["tool_call_id"] for message in sent["messages"] if message["role"] == "tool"]
     return all(re.fullmatch("[A-Za-z0-9]{9}", each) for each in ids)
 
 
 def thinks(sent: Sent) -> bool:
-    """Tell whether the model will think, as far as fields of this name say."""
+    """Return whether the model will think, as far as fields of this name say."""
     return bool(sent.get("thinking", {}).get("type") != "disabled" and sent.get("enable_thinking") is not False)
 
 
 def forced(sent: Sent) -> bool:
-    """Tell whether a call is demanded."""
+    """Return whether a call is demanded."""
     choice = sent.get("tool_choice", "auto")
     return isinstance(choice, dict) or choice not in {"auto", "none"}
 
 
 def moonshot_tuples(sent: Sent) -> bool:
-    """Tell whether no array has a list of schemas under ``items``, nor ``type`` beside ``anyOf``."""
+    """Return whether no array has a list of schemas under ``items``, nor ``type`` beside ``anyOf``."""
     written = json.dumps([each["function"] for each in sent.get("tools", ())])
     return '"items": [' not in written and not re.search(r'"type": "string", "anyOf"', written)
 

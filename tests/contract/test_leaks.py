@@ -109,7 +109,7 @@ def answered(text: str) -> bytes:
 
 
 def content(body: bytes, size: int, **options: Any) -> list[tuple[Any, ...]]:
-    """Carry an answer through and give what its message says; its stream says the same."""
+    """Carry an answer through and return what its message says; its stream says the same."""
     found = carried(in_steps(body, size), **options)
     assert (found.failure, found.error) == (None, None)
     assert found.message is not None

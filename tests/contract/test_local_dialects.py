@@ -49,7 +49,7 @@ def stopped(reason: str, usage: dict[str, Any], beside: dict[str, Any], **messag
 
 
 def counting(*chunks: dict[str, Any]) -> tuple[dict[str, Any], ...]:
-    """Give each chunk a count, as vLLM and SGLang do on request: of the prompt's 12 tokens and of those so far."""
+    """Return each chunk a count, as vLLM and SGLang do on request: of the prompt's 12 tokens and of those so far."""
     counts = ({"prompt_tokens": 12, "total_tokens": 12 + n, "completion_tokens": n} for n in range(len(chunks)))
     return tuple({**chunk, "usage": usage} for chunk, usage in zip(chunks, counts, strict=True))
 
@@ -481,7 +481,7 @@ class AnswerTests:
 
 
 def began(answer: Answer, size: int) -> dict[str, Any]:
-    """Give the usage that a client sees before the answer begins."""
+    """Return the usage that a client sees before the answer begins."""
     usage: dict[str, Any] = read_events(read(answer, answer.body, size).stream)[0].data["message"]["usage"]
     return usage
 
@@ -528,7 +528,7 @@ class StreamTests:
 
 
 def failed(body: bytes, size: int, dialect: Dialect) -> classification.UpstreamFailure:
-    """Carry a failing answer, and give what the backend said."""
+    """Carry a failing answer, and return what the backend said."""
     carried_over = carried(in_steps(body, size), dialect=dialect)
     assert carried_over.message is None
     assert b"message_stop" not in carried_over.stream

@@ -65,7 +65,7 @@ def answered(status: int, body: object) -> UpstreamFailure:
 
 
 def told(failure: UpstreamFailure) -> str | None:
-    """Give what the client is told, or None where it is no overflow."""
+    """Return what the client is told, or None where it is no overflow."""
     found = overflow.detect(failure)
     if found is None:
         return None

@@ -17,7 +17,7 @@ COUNT = 600
 
 @pytest.fixture(scope="module")
 def readable() -> list[Transcript]:
-    """Give transcripts whose tool input is JSON: what the backend left invalid no SDK can read."""
+    """Return transcripts whose tool input is JSON: what the backend left invalid no SDK can read."""
     made = [one for one in transcripts(COUNT) if not one.invalid_input]
     assert len(made) >= 300
     return made

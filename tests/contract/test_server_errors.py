@@ -624,7 +624,7 @@ REFUSALS = (
 
 
 def told(failure: UpstreamFailure) -> errors.BridgeError:
-    """Tell a client of a failure of the bridge's own credential's backend."""
+    """Return a client of a failure of the bridge's own credential's backend."""
     assert overflow.detect(failure) is None
     return classification.to_client(failure, backend="b", model="m", forwarded=False, scrub=str)
 

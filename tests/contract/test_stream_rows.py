@@ -141,7 +141,7 @@ class CheckerTests:
 
     @staticmethod
     def good() -> list[Sent]:
-        """Give a good stream, without pings."""
+        """Return a good stream, without pings."""
         return [event for event in read_events(carried([GOOD]).stream) if event.name != "ping"]
 
     def test_good(self) -> None:

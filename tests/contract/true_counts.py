@@ -48,7 +48,7 @@ class Tokenizer:
 
 
 def _tools(sent: dict[str, Any]) -> Iterator[str]:
-    """Give each definition as JSON, as templates put it in the prompt."""
+    """Yield each definition as JSON, as templates put it in the prompt."""
     yield from (json.dumps(tool, ensure_ascii=False) for tool in sent.get("tools", ()))
 
 

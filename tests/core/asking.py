@@ -72,29 +72,29 @@ def asked(*messages: object, **fields: object) -> MessagesRequest:
 
 
 def chat(*messages: object, target: Target = TARGET, **fields: object) -> Any:
-    """Give the decoded request that the backend would get; a strict server must find nothing wrong with it."""
+    """Return the decoded request that the backend would get; a strict server must find nothing wrong with it."""
     sent = json.loads(translation.translate(asked(*messages, **fields), target).body)
     assert problems(sent) == ()
     return sent
 
 
 def sent(*messages: object, target: Target, documents: Mapping[str, str] = NO_DOCUMENTS, **fields: object) -> Any:
-    """Give the decoded request for a server that wants what OpenAI does not know."""
+    """Return the decoded request for a server that wants what OpenAI does not know."""
     return json.loads(translation.translate(asked(*messages, **fields), target, documents=documents).body)
 
 
 def told(*messages: object, target: Target = TARGET, **fields: object) -> Any:
-    """Give the messages that the backend would get."""
+    """Return the messages that the backend would get."""
     return chat(*messages, target=target, **fields)["messages"]
 
 
 def refusal(*messages: object, **fields: object) -> str:
-    """Give the words in which a request is refused."""
+    """Return the words in which a request is refused."""
     return refusal_of(body(*messages, **fields))
 
 
 def refusal_of(raw: bytes) -> str:
-    """Give the words in which a body is refused."""
+    """Return the words in which a body is refused."""
     with pytest.raises(InvalidRequest) as caught:
         translation.translate(translation.decode(raw), TARGET)
     assert caught.value.status == 400

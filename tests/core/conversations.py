@@ -100,7 +100,7 @@ ANY = st.one_of(USER, ASSISTANT, CHANGES)
 
 
 def message(role: str, blocks: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Give messages of one role."""
+    """Return messages of one role."""
     return st.fixed_dictionaries({"role": st.just(role), "content": WORDS | st.just("") | st.lists(blocks, max_size=4)})
 
 
@@ -134,7 +134,7 @@ MALFORMED = st.builds(lambda kind, fields: {"type": kind, **fields}, KINDS, st.d
 
 
 def spoken_words(value: object) -> Iterator[str]:
-    """Give every string in a request that must not be lost."""
+    """Yield every string in a request that must not be lost."""
     if isinstance(value, str) and value.startswith(WORD):
         yield value
     for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():

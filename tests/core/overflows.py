@@ -418,7 +418,7 @@ NEAR_MISSES = [
 
 
 def is_true(text: str) -> bool:
-    """Tell whether ``text`` is exactly one of the two canonical texts, and what it claims is arithmetic truth."""
+    """Return whether ``text`` is exactly one of the two canonical texts, and what it claims is arithmetic truth."""
     if both := BOTH.fullmatch(text):
         return int(both[1]) + int(both[2]) > int(both[3]) > int(both[1])
     prompt = PROMPT.fullmatch(text)

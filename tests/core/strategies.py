@@ -49,7 +49,7 @@ OBJECTS = st.dictionaries(TEXT, JSON, max_size=2)
 
 
 def cuts(size: int) -> st.SearchStrategy[list[int]]:
-    """Give positions at which something of this size may be cut."""
+    """Return positions at which something of this size may be cut."""
     return st.lists(st.integers(0, size), max_size=5).map(sorted)
 
 

@@ -29,7 +29,7 @@ TYPES = {
 
 
 def classes(base: type[BridgeError] = BridgeError) -> Iterator[type[BridgeError]]:
-    """Give every class below ``base``."""
+    """Yield every class below ``base``."""
     for child in base.__subclasses__():
         yield child
         yield from classes(child)

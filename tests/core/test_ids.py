@@ -14,7 +14,7 @@ LEGAL = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 def counting_bytes() -> st.SearchStrategy[bytes]:
-    """Give bytes as a source of randomness would."""
+    """Return bytes as a source of randomness would."""
     return st.binary(min_size=24, max_size=24)
 
 

@@ -15,12 +15,12 @@ from tests.core.strategies import JSON, TEXT
 
 
 def packed(raw: bytes) -> str:
-    """Give a carrier of these bytes, whatever they are."""
+    """Return a carrier of these bytes, whatever they are."""
     return PREFIX + urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def nested(levels: int) -> Any:
-    """Give lists in lists, so many of them."""
+    """Return lists in lists, so many of them."""
     value: list[Any] = []
     for _ in range(levels - 1):
         value = [value]

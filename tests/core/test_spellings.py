@@ -36,7 +36,7 @@ LAYER = st.sampled_from(sorted(LAYERS))
 
 
 def found(text: str, credential: str = KEY) -> list[str]:
-    """Give the parts of ``text`` that are the credential."""
+    """Return the parts of ``text`` that are the credential."""
     return [text[start:end] for start, end in sorted(set(spans(text, [folded(credential)])))]
 
 

@@ -37,13 +37,13 @@ class Transcript:
 
     @property
     def invalid_input(self) -> bool:
-        """Tell whether the backend's tool arguments stayed no JSON, which no SDK can read."""
+        """Return whether the backend's tool arguments stayed no JSON, which no SDK can read."""
         blocks = self.message["content"] if self.message is not None else []
         return any("__unparsedToolInput" in block.get("input", ()) for block in blocks)
 
 
 def counted() -> Callable[[int], bytes]:
-    """Give a source of bytes that are different each time and the same in each run."""
+    """Return a source of bytes that are different each time and the same in each run."""
     numbers = itertools.count(1)
     return lambda count: next(numbers).to_bytes(count, "little")
 
@@ -70,7 +70,7 @@ def carried(
 
 
 def allowed_input(text: str) -> bool:
-    """Tell whether tool input is one that the strategy broke on purpose."""
+    """Return whether tool input is one that the strategy broke on purpose."""
     return text in ODD_ARGUMENTS
 
 

@@ -40,7 +40,7 @@ PLAIN = "[server]\nlisten = tcp:0:interface=127.0.0.1\ncredentials = none\n{more
 
 @pytest.fixture(autouse=True)
 def collector() -> Iterator[None]:
-    """Give the test process its garbage collector back."""
+    """Yield the test process its garbage collector back."""
     before = gc.get_threshold()
     yield
     gc.set_threshold(*before)
@@ -49,7 +49,7 @@ def collector() -> Iterator[None]:
 
 @pytest.fixture
 def told() -> Iterator[list[LogEvent]]:
-    """Give what is logged."""
+    """Yield what is logged."""
     events: list[LogEvent] = []
 
     @provider(ILogObserver)
@@ -78,7 +78,7 @@ class Daemon:
         return cls(reactor, bridge)
 
     def url(self, path: str) -> str:
-        """Give an address of it."""
+        """Return an address of it."""
         host, port = self.bridge.addresses[0]
         return f"http://{host}:{port}{path}"
 
@@ -108,7 +108,7 @@ class Daemon:
 
 @pytest_twisted.async_yield_fixture()
 async def daemon(reactor: Any, backend: ScriptedBackend) -> AsyncIterator[Daemon]:
-    """Give a bridge in front of the scripted backend."""
+    """Yield a bridge in front of the scripted backend."""
     started = Daemon.started(reactor, configured(PLAIN.format(url=backend.url, more="drain_timeout = 5")))
     yield started
     await started.stop()
@@ -148,7 +148,7 @@ class BooksTests:
     """Requests that dispatch never saw."""
 
     def booked(self, act: Callable[[Runtime, Any], None]) -> Any:
-        """Give the record of a request."""
+        """Return the record of a request."""
         records = KeptRecords()
         runtime = build(configured(ONE), MemoryReactorClock(), Redactor(()))
         runtime.records = records

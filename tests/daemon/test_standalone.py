@@ -25,7 +25,7 @@ FILE = "[server]\nlisten = tcp:0:interface=127.0.0.1\n[backend:b]\nurl = http://
 
 
 def lines(folder: Path, level: str) -> list[dict[str, Any]]:
-    """Start it, let it stop as soon as it serves, and give all lines that it wrote."""
+    """Start it, let it stop as soon as it serves, and return all lines that it wrote."""
     (folder / "c.ini").write_text(FILE.format(level))
     environment = {"HOME": str(folder), "PATH": os.environ["PATH"]}
     command = [sys.executable, "-c", START]

@@ -33,7 +33,7 @@ def told(answer: bytes | OSError, where: Listener = WHERE) -> str:
 
 @pytest.fixture
 def held() -> Iterator[tuple[socket.socket, Listener]]:
-    """Hold a port, and give its socket and what was to listen on it."""
+    """Hold a port, and return its socket and what was to listen on it."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server, listener(f"tcp:{server.getsockname()[1]}:interface=127.0.0.1")
 

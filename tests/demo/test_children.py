@@ -115,7 +115,7 @@ os.kill(os.getpid(), 9)
 
 
 def alive(pid: int) -> bool:
-    """Tell whether a process runs; a zombie that nobody collects does not."""
+    """Return whether a process runs; a zombie that nobody collects does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

@@ -17,7 +17,7 @@ COMMAND = (sys.executable, "-P", "-m", "claude_bridge.demo.model_server")
 
 @pytest.fixture
 def packages(tmp_path: Path) -> Path:
-    """Give a folder with both packages."""
+    """Return a folder with both packages."""
     build_wheels(tmp_path / "wheels")
     return unpack_wheels(tmp_path / "wheels", tmp_path / "packages")
 

@@ -19,7 +19,7 @@ from tests.demo.standin import build_wheels, unpack_wheels
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """Give an environment in which installers find two small wheels and no network."""
+    """Return an environment in which installers find two small wheels and no network."""
     build_wheels(tmp_path / "wheels")
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
     return {
@@ -34,12 +34,12 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def folder(environ: dict[str, str]) -> Path:
-    """Give the folder that the packages go into."""
+    """Return the folder that the packages go into."""
     return target_folder(environ)
 
 
 def install(environ: dict[str, str]) -> list[str]:
-    """Find or install, and give what was said."""
+    """Find or install, and return what was said."""
     said: list[str] = []
     assert find_or_install(environ, Terminal(say=said.append)) == target_folder(environ)
     return said

@@ -28,7 +28,7 @@ ERROR = b'event: error\ndata: {"type":"error","error":{"type":"api_error","messa
 
 @contextmanager
 def server(status: int, body: bytes) -> Iterator[tuple[str, list[Any]]]:
-    """Answer every request with ``body``; give the address and the decoded requests."""
+    """Answer every request with ``body``; return the address and the decoded requests."""
     requests: list[Any] = []
 
     class Scripted(BaseHTTPRequestHandler):

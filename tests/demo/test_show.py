@@ -25,7 +25,7 @@ COMMAND = (sys.executable, "-m", "claude_bridge.cli", "demo")
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """Give an environment in which the small wheels are installed, and settings that must not matter."""
+    """Return an environment in which the small wheels are installed, and settings that must not matter."""
     foreign = {"BACKEND_URL": "http://127.0.0.1:9/v1", "HOST_PORT": "1", "LOG_LEVEL": "error"}
     environ = {**os.environ, **foreign, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     build_wheels(tmp_path / "wheels")
@@ -58,7 +58,7 @@ def demo(environ: dict[str, str], folder: Path) -> Iterator[tuple[subprocess.Pop
 
 
 def children_of(process: subprocess.Popen[str]) -> list[int]:
-    """Give the ids of a process's children."""
+    """Return the ids of a process's children."""
     return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
@@ -180,7 +180,7 @@ class TextTests:
             """A terminal."""
 
             def isatty(self) -> bool:
-                """Say yes."""
+                """Return yes."""
                 return True
 
         out = Terminal()

@@ -81,7 +81,7 @@ class Line(StringTransport):
 
     @property
     def faucet(self) -> Any:
-        """Give what the daemon registered to be paused, as a transport that is full would."""
+        """Return what the daemon registered to be paused, as a transport that is full would."""
         return self.producer
 
     def _gone(self, how: str, reason: Exception) -> None:
@@ -124,7 +124,7 @@ class Answered:
 
     @property
     def error(self) -> dict[str, Any]:
-        """Give the error, checked to be in the envelope with the answer's own request id."""
+        """Return the error, checked to be in the envelope with the answer's own request id."""
         assert self.headers["content-type"] == "application/json"
         whole = self.json
         assert set(whole) == {"type", "error", "request_id"}
@@ -134,14 +134,14 @@ class Answered:
 
     @property
     def events(self) -> list[tuple[str, Any]]:
-        """Give the server-sent events: name and decoded data."""
+        """Return the server-sent events: name and decoded data."""
         blocks = [block for block in self.body.decode().split("\n\n") if block]
         pairs = [block.split("\n") for block in blocks]
         return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in pairs]
 
     @property
     def names(self) -> list[str]:
-        """Give the names of the events."""
+        """Return the names of the events."""
         return [name for name, _ in self.events]
 
 
@@ -227,13 +227,13 @@ class Edge:
         return Line(self.site, local)
 
     def get(self, path: str, method: str = "GET", **headers: str) -> Answered:
-        """Ask on a connection of its own and give the answer."""
+        """Ask on a connection of its own and return the answer."""
         line = self.line()
         line.ask(method, path, b"", **headers)
         return line.answer()
 
     def post(self, body: bytes | dict[str, Any] | None = None, path: str = "/v1/messages", **headers: str) -> Answered:
-        """Post on a connection of its own and give the answer."""
+        """Post on a connection of its own and return the answer."""
         line = self.line()
         content = body if isinstance(body, bytes) else json.dumps(asking() if body is None else body).encode()
         line.ask("POST", path, content, **headers)

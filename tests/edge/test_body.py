@@ -25,7 +25,7 @@ def unpack(body: IncomingBody, data: bytes, most: int = 1 << 20) -> int:
 
 
 def fed(pieces: list[bytes], encoding: str = "", limit: int = LIMIT) -> bytes:
-    """Feed all pieces and give what came out."""
+    """Feed all pieces and return what came out."""
     body = IncomingBody(limit, encoding)
     for piece in pieces:
         unpack(body, piece)

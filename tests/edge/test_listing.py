@@ -16,13 +16,13 @@ MODELS = [PublishedModel(id=f"{name}@claude-bridge", display_name=name) for name
 
 
 def page(**query: str) -> dict[str, Any]:
-    """Give the page of five models that a query asks for."""
+    """Return the page of five models that a query asks for."""
     args = {name.encode(): [value.encode()] for name, value in query.items()}
     return render(MODELS, Page.asked(args))
 
 
 def names(**query: str) -> str:
-    """Give the names on it, joined."""
+    """Return the names on it, joined."""
     return "".join(one["display_name"][0] for one in page(**query)["data"])
 
 
@@ -86,7 +86,7 @@ class PageTests:
 
 
 def walked(query: dict[str, str], limit: int, cursor: str, following: str) -> list[str]:
-    """Read page after page and give all ids in the list's order."""
+    """Read page after page and return all ids in the list's order."""
     seen: list[str] = []
     while True:
         part = page(**query, limit=str(limit))

@@ -43,7 +43,7 @@ ESCAPE, RETURN, CONTROL_C = "\x1b", "\r", "\x03"
 
 
 def installed() -> Path:
-    """Give the client's program, installing it where it is not there yet.
+    """Return the client's program, installing it where it is not there yet.
 
     The launcher in ``bin`` is only a placeholder where npm runs no install scripts, so the program is that of the
     platform's own package.
@@ -79,24 +79,24 @@ class Turn:
 
     @property
     def result(self) -> dict[str, Any]:
-        """Give the last line, which says how the turn ended."""
+        """Return the last line, which says how the turn ended."""
         (result,) = [line for line in self.lines if line.get("type") == "result"]
         return result
 
     @property
     def answer(self) -> str:
-        """Give the final answer; the turn must have ended well."""
+        """Return the final answer; the turn must have ended well."""
         assert not self.result["is_error"], self.result
         assert self.code == 0, self.err
         return str(self.result["result"])
 
     @property
     def session(self) -> str:
-        """Give the session's id."""
+        """Return the session's id."""
         return str(self.result["session_id"])
 
     def blocks(self, kind: str) -> list[dict[str, Any]]:
-        """Give the content blocks of one type, of assistant and user messages, in order."""
+        """Return the content blocks of one type, of assistant and user messages, in order."""
         return [block for block in self._blocks() if block.get("type") == kind]
 
     def _blocks(self) -> Iterator[dict[str, Any]]:
@@ -106,7 +106,7 @@ class Turn:
                 yield from content
 
     def system(self, subtype: str) -> list[dict[str, Any]]:
-        """Give the client's own notes of one kind (``api_retry``, ``compact_boundary``)."""
+        """Return the client's own notes of one kind (``api_retry``, ``compact_boundary``)."""
         return [line for line in self.lines if line.get("type") == "system" and line.get("subtype") == subtype]
 
 
@@ -134,7 +134,7 @@ class ClaudeCode:
 
     @property
     def project(self) -> Path:
-        """Tell the folder that the client works in."""
+        """Return the folder that the client works in."""
         return self.folder / "project"
 
     @property
@@ -143,7 +143,7 @@ class ClaudeCode:
         return self.folder / "tmp"
 
     def environment(self, more: Mapping[str, str | None] | None = None) -> dict[str, str]:
-        """Give all that the client sees of the world. None takes a variable away."""
+        """Return all that the client sees of the world. None takes a variable away."""
         told: dict[str, str | None] = {
             "HOME": str(self.home),
             "TMPDIR": str(self.scratch),
@@ -213,7 +213,7 @@ class Screen(Watched):
 
     @property
     def text(self) -> str:
-        """Give all that was drawn so far without control sequences and blanks: some blanks are cursor movements."""
+        """Return all that was drawn so far without control sequences and blanks: some blanks are cursor movements."""
         drawn = CONTROL.sub("", self.out.decode(errors="replace"))
         return "".join(drawn.split())
 

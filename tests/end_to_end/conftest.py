@@ -30,7 +30,7 @@ class StartDaemon(Protocol):
 
 @pytest_twisted.async_yield_fixture()
 async def start_daemon(reactor: Any, backend: ScriptedBackend, tmp_path: Path) -> AsyncIterator[StartDaemon]:
-    """Give the means to start daemons."""
+    """Yield the means to start daemons."""
     started: list[Daemon] = []
 
     async def start(
@@ -50,7 +50,7 @@ async def start_daemon(reactor: Any, backend: ScriptedBackend, tmp_path: Path) -
 
 @pytest_twisted.async_yield_fixture()
 async def daemon(start_daemon: StartDaemon) -> AsyncIterator[Daemon]:
-    """Give a daemon with default settings in front of the scripted backend."""
+    """Yield a daemon with default settings in front of the scripted backend."""
     yield await start_daemon()
 
 
@@ -67,5 +67,5 @@ def client_of(reactor: Any, daemon: Daemon) -> Client:
 
 @pytest.fixture
 def client(reactor: Any, daemon: Daemon) -> Client:
-    """Give a client of the daemon."""
+    """Return a client of the daemon."""
     return client_of(reactor, daemon)

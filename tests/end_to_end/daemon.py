@@ -66,7 +66,7 @@ class LoggedProcess(Watched):
             one.callback(None)
 
     def when_more(self) -> Deferred[None]:
-        """Give a Deferred of more output or the end."""
+        """Return a Deferred of more output or the end."""
         more: Deferred[None] = Deferred(self._waiting.remove)
         if self.code is None:
             self._waiting.append(more)
@@ -92,7 +92,7 @@ class Daemon:
 
     @property
     def url(self) -> str:
-        """Tell the address for clients."""
+        """Return the address for clients."""
         return f"http://{self.host}:{self.port}"
 
     @property
@@ -110,7 +110,7 @@ class Daemon:
         return decoded
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """Give the lines of one kind of event."""
+        """Return the lines of one kind of event."""
         return [line for line in self.lines if line.get("event") == name]
 
     @property
@@ -144,7 +144,7 @@ class Daemon:
         self.host, self.port = listening["host"], listening["port"]
 
     async def wait_for(self, name: str, seconds: float = START_SECONDS, count: int = 1) -> dict[str, Any]:
-        """Wait until ``count`` events of this name were logged, and give the last of them."""
+        """Wait until ``count`` events of this name were logged, and return the last of them."""
         limit = self._reactor.seconds() + seconds
         while len(self.events(name)) < count:
             left = limit - self._reactor.seconds()
@@ -158,7 +158,7 @@ class Daemon:
         return f"{what}; its standard error:\n{self.process.err.decode(errors='replace')}"
 
     async def stop(self, seconds: float = STOP_SECONDS) -> int:
-        """Ask it to stop as systemd does, wait, and give the exit code: -15 or 0 is a good end."""
+        """Ask it to stop as systemd does, wait, and return the exit code: -15 or 0 is a good end."""
         self.process.signal("TERM")
         return await killed_late(self._reactor, self.process, seconds)
 

@@ -20,7 +20,7 @@ AGAIN = frozenset({401, 408, 409, 429})
 
 
 def is_broken_off(reply: Reply) -> bool:
-    """Tell whether a stream has begun and not ended."""
+    """Return whether a stream has begun and not ended."""
     return reply.headers["content-type"].startswith("text/event-stream") and names(reply.events)[-1] != "message_stop"
 
 

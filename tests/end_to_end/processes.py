@@ -52,7 +52,7 @@ class Watched(ProcessProtocol):
             one.callback(self.code)
 
     def when_ended(self) -> Deferred[int]:
-        """Give a Deferred of the exit code. Cancelling it leaves the process alone."""
+        """Return a Deferred of the exit code. Cancelling it leaves the process alone."""
         ended: Deferred[int] = Deferred(self._ended.remove)
         if self.code is None:
             self._ended.append(ended)
@@ -87,7 +87,7 @@ async def run_program(
 
 
 async def killed_late(reactor: Any, watched: Watched, seconds: float) -> int:
-    """Wait for the end of a child and give its exit code; kill it when the time is over."""
+    """Wait for the end of a child and return its exit code; kill it when the time is over."""
     try:
         return await watched.when_ended().addTimeout(seconds, reactor, told_late)
     except TimeoutError:

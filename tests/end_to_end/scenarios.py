@@ -120,7 +120,7 @@ def _image(received: Received) -> Answer:
 
 
 def _structured(received: Received) -> Answer:
-    """Give the wanted shape in the way that is asked for: as the answer, or as the call of a tool made for it."""
+    """Return the wanted shape in the way that is asked for: as the answer, or as the call of a tool made for it."""
     told = json.dumps(PERSON)
     shape = [name for name in _tools(received) if name in SHAPE_TOOLS]
     if tool_results(received):

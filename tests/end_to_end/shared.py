@@ -36,14 +36,14 @@ async def serving(reactor: Any, folder: Path, sections: Sections | None = None) 
 
 @pytest_twisted.async_yield_fixture(scope="module")
 async def running(reactor: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
-    """Give a backend and a daemon with default settings in front of it."""
+    """Yield a backend and a daemon with default settings in front of it."""
     async with serving(reactor, tmp_path_factory.mktemp("daemon")) as both:
         yield both
 
 
 @pytest.fixture
 def backend(running: Running) -> ScriptedBackend:
-    """Give the backend as if nobody had ever asked it."""
+    """Return the backend as if nobody had ever asked it."""
     scripted, _ = running
     scripted.script, scripted.api_key, scripted.models = None, None, ["test-model"]
     scripted.requests.clear()
@@ -54,5 +54,5 @@ def backend(running: Running) -> ScriptedBackend:
 
 @pytest.fixture
 def daemon(running: Running) -> Daemon:
-    """Give the daemon; what it logged for other tests is still there."""
+    """Return the daemon; what it logged for other tests is still there."""
     return running[1]

@@ -70,7 +70,7 @@ class Scene:
 
 @pytest_twisted.async_yield_fixture()
 async def scene(reactor: Any) -> AsyncIterator[Scene]:
-    """Give a bridge with default settings, in this process."""
+    """Yield a bridge with default settings, in this process."""
     time = SimulatedTime(reactor)
     backend = ScriptedBackend(time, monotonic=time.seconds)
     backend.start()

@@ -43,7 +43,7 @@ def read_events(raw: bytes) -> list[Event]:
 
 
 def names(events: Sequence[Event]) -> list[str]:
-    """Give the events' names without pings, whose number depends on time."""
+    """Return the events' names without pings, whose number depends on time."""
     return [event.name for event in events if event.name != "ping"]
 
 

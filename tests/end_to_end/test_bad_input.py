@@ -139,7 +139,7 @@ WRONG_ADDRESSES = {
 
 
 def told(reply: Reply) -> str:
-    """Give the error's message; the answer must be in the envelope, and valid."""
+    """Return the error's message; the answer must be in the envelope, and valid."""
     check_answer(MESSAGES, reply)
     assert reply.json["type"] == "error"
     message: str = reply.json["error"]["message"]
@@ -175,7 +175,7 @@ def friendly(backend: ScriptedBackend) -> ScriptedBackend:
 
 @pytest_twisted.async_yield_fixture()
 async def connection(reactor: Any, daemon: Daemon) -> AsyncIterator[RawConnection]:
-    """Give a raw connection to the daemon."""
+    """Yield a raw connection to the daemon."""
     opened = await connect(reactor, daemon.port)
     yield opened
     if opened.closed_at is None:

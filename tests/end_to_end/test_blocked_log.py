@@ -33,7 +33,7 @@ class Stuck:
     port: int
 
     def ask(self, times: int) -> list[int]:
-        """Ask for a path that is not there, which writes a line each time, and give the answers' statuses."""
+        """Ask for a path that is not there, which writes a line each time, and return the answers' statuses."""
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             return [self._status(client, f"/nothing-{number}") for number in range(times)]
@@ -59,14 +59,14 @@ class Stuck:
 
 
 def free_port() -> int:
-    """Give a port that nobody listens on."""
+    """Return a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
 
 
 def listens(port: int) -> bool:
-    """Tell whether anybody listens there."""
+    """Return whether anybody listens there."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
@@ -109,7 +109,7 @@ class BlockedLogTests:
 
     @pytest.fixture
     def daemon(self, tmp_path: Path) -> Iterator[Stuck]:
-        """Give a daemon."""
+        """Yield a daemon."""
         with stuck(tmp_path) as started:
             yield started
 

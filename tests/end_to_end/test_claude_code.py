@@ -450,7 +450,7 @@ class FaultTests:
 
 @pytest_twisted.async_yield_fixture()
 async def model_url(reactor: Any) -> AsyncIterator[str]:
-    """Give the address of a real small model."""
+    """Yield the address of a real small model."""
     server = await start_llama(reactor, DEMO)
     yield f"{server.url}/v1"
     await server.stop(reactor)

@@ -53,7 +53,7 @@ def bash(*words: str) -> tuple[tuple[str, str], ...]:
 
 @pytest_twisted.async_yield_fixture()
 async def services(reactor: Any) -> AsyncIterator[Services]:
-    """Give the means to start services, and check in the end that they said all they should and refused nothing."""
+    """Yield the means to start services, and check in the end that they said all they should and refused nothing."""
     started = Services(reactor)
     yield started
     await started.stop()
@@ -68,12 +68,12 @@ def at_port(config: str, port: int) -> str:
 
 
 def results(service: Service) -> list[str]:
-    """Give what the tools said in the last request that a service took."""
+    """Return what the tools said in the last request that a service took."""
     return [said(message) for message in service.accepted[-1]["messages"] if message["role"] == "tool"]
 
 
 def signatures(service: Service) -> list[list[str | None]]:
-    """Give the signatures of all calls in the last request that a service took, by message."""
+    """Return the signatures of all calls in the last request that a service took, by message."""
     return [
         [signature_of(call) for call in calls_of(message)]
         for _, message in answers_of(service.accepted[-1])

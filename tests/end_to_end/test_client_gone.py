@@ -48,7 +48,7 @@ PHASES: dict[str, tuple[Answer, dict[str, Any], bytes]] = {
 
 
 async def leave(connection: RawConnection, received: Received, *, reset: bool) -> float:
-    """Leave, and give the seconds until the backend noticed."""
+    """Leave, and return the seconds until the backend noticed."""
     left = time.monotonic()
     connection.leave(reset=reset)
     await received.when_over().addTimeout(5, connection._reactor)
@@ -130,7 +130,7 @@ class StallingLists(ScriptedBackend):
 
 @pytest_twisted.async_yield_fixture()
 async def stalling(reactor: Any) -> AsyncIterator[StallingLists]:
-    """Give a backend that never gives its model list."""
+    """Yield a backend that never gives its model list."""
     scripted = StallingLists(reactor)
     scripted.start()
     yield scripted

@@ -47,7 +47,7 @@ def is_filtered(daemon: Daemon) -> bool:
 
 @pytest_twisted.async_yield_fixture()
 async def tls_url(reactor: Any, backend: ScriptedBackend, tmp_path: Path) -> AsyncIterator[str]:
-    """Give the backend's address over TLS; ``ca.pem`` is what to trust."""
+    """Yield the backend's address over TLS; ``ca.pem`` is what to trust."""
     made = self_signed(names=("localhost",))
     (tmp_path / "ca.pem").write_bytes(made.pem)
     relay = ProxyFactory("127.0.0.1", backend.port)

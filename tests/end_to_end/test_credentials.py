@@ -44,7 +44,7 @@ def friendly(backend: ScriptedBackend) -> ScriptedBackend:
 
 
 def sent(backend: ScriptedBackend) -> list[str | None]:
-    """Give the credential of every request that the backend got."""
+    """Return the credential of every request that the backend got."""
     return [one.headers.get("authorization") for one in backend.requests]
 
 
@@ -55,7 +55,7 @@ def assert_hidden(daemon: Daemon, *secrets: str) -> None:
 
 
 def assert_refused(reply: Reply) -> str:
-    """Check that it is a 401 that no client repeats, and give its message."""
+    """Check that it is a 401 that no client repeats, and return its message."""
     assert (reply.status, reply.json["error"]["type"]) == (401, "authentication_error")
     assert reply.headers["x-should-retry"] == "false"
     message: str = reply.json["error"]["message"]

@@ -54,7 +54,7 @@ SLOW = pdfs.of_streams([pdfs.text_stream("First."), pdfs.packed(b"BT (a) Tj ET\n
 
 @pytest_twisted.async_yield_fixture(scope="module")
 async def running(reactor: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Any, Daemon]]:
-    """Give a backend and a daemon with all models."""
+    """Yield a backend and a daemon with all models."""
     scripted = ScriptedBackend(reactor)
     scripted.start()
     started = Daemon(reactor=reactor, folder=tmp_path_factory.mktemp("daemon"))
@@ -66,7 +66,7 @@ async def running(reactor: Any, tmp_path_factory: pytest.TempPathFactory) -> Asy
 
 @pytest.fixture
 def backend(running: tuple[ScriptedBackend, Daemon]) -> ScriptedBackend:
-    """Give the backend, which has an answer for everything and forgot what it was asked."""
+    """Return the backend, which has an answer for everything and forgot what it was asked."""
     scripted, _ = running
     scripted.strict = True
     scripted.script = lambda _: sse(chat_stream(text="Well.", usage=None))  # a made-up count would teach nonsense
@@ -77,7 +77,7 @@ def backend(running: tuple[ScriptedBackend, Daemon]) -> ScriptedBackend:
 
 @pytest.fixture
 def daemon(running: tuple[ScriptedBackend, Daemon]) -> Daemon:
-    """Give the daemon."""
+    """Return the daemon."""
     return running[1]
 
 
@@ -116,7 +116,7 @@ def read(*content: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def texts(sent: Any) -> str:
-    """Give all that a backend is told, in one text to search in."""
+    """Return all that a backend is told, in one text to search in."""
     parts = []
     for message in sent["messages"]:
         content = message.get("content") or ()
@@ -125,14 +125,14 @@ def texts(sent: Any) -> str:
 
 
 async def answered(client: Client, backend: ScriptedBackend, request: dict[str, Any], seconds: float = 30) -> str:
-    """Ask, and give all that the backend was told."""
+    """Ask, and return all that the backend was told."""
     reply = await client.post(MESSAGES, request, seconds=seconds)
     assert reply.status == 200, reply.body[:500]
     return texts(backend.chats[-1].json)
 
 
 async def client_sent(client: Client, request: dict[str, Any], path: str = MESSAGES) -> Deferred[Any]:
-    """Send a request, and give the means to leave before it is answered."""
+    """Send a request, and return the means to leave before it is answered."""
     sent = client.send("POST", path, request)
     await deferLater(client._reactor, 0)
     return sent.addErrback(
@@ -141,7 +141,7 @@ async def client_sent(client: Client, request: dict[str, Any], path: str = MESSA
 
 
 def refused(reply: Reply) -> str:
-    """Give the words of a refusal that the client cannot mend by asking again."""
+    """Return the words of a refusal that the client cannot mend by asking again."""
     assert reply.status == 400, reply.body[:500]
     assert reply.json["error"]["type"] == "invalid_request_error"
     return str(reply.json["error"]["message"])
@@ -161,14 +161,14 @@ def _parents() -> Iterator[tuple[int, int]]:
 
 
 def running_still(pid: int) -> bool:
-    """Tell whether a process is there; one that only waits for its parent to notice the end is not."""
+    """Return whether a process is there; one that only waits for its parent to notice the end is not."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
 
 
 def peak(pid: int) -> int:
-    """Give the most memory that a process has had, in bytes; 0 for one that is gone."""
+    """Return the most memory that a process has had, in bytes; 0 for one that is gone."""
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -215,7 +215,7 @@ class Watch:
 
 
 async def until(reactor: Any, holds: Callable[[], bool], seconds: float = 10) -> float:
-    """Wait until something holds, and give the seconds that took."""
+    """Wait until something holds, and return the seconds that took."""
     begun = time.monotonic()
     while not holds():
         assert time.monotonic() - begun < seconds, "it does not come true"

@@ -27,7 +27,7 @@ def late(answer: Answer, seconds: float = 2 * COMMIT) -> Answer:
 
 @pytest_twisted.async_fixture()
 async def committing(start_daemon: StartDaemon, reactor: Any) -> Client:
-    """Give a client of a daemon that commits soon."""
+    """Return a client of a daemon that commits soon."""
     return client_of(reactor, await start_daemon({"server": {"commit_after": str(COMMIT)}}))
 
 

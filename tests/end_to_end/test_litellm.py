@@ -55,7 +55,7 @@ def free_port() -> int:
 
 @pytest_twisted.async_yield_fixture()
 async def proxy(reactor: Any, backend: ScriptedBackend, tmp_path: Path) -> AsyncIterator[Peer]:
-    """Give a proxy in front of the scripted backend."""
+    """Yield a proxy in front of the scripted backend."""
     (tmp_path / "litellm.yaml").write_text(CONFIG.format(url=backend.url, key=KEY))
     program = str(built(LITELLM).folder / "bin" / "litellm")
     options = ["--config", "litellm.yaml", "--host", "127.0.0.1", "--port", str(free_port()), "--telemetry", "False"]
@@ -68,7 +68,7 @@ async def proxy(reactor: Any, backend: ScriptedBackend, tmp_path: Path) -> Async
 
 @pytest.fixture
 def reach(reactor: Any, start_daemon: StartDaemon, proxy: Peer) -> Callable[[], Awaitable[Client]]:
-    """Give the means to start a bridge in front of the proxy, as a client of which the proxy's key is sent."""
+    """Return the means to start a bridge in front of the proxy, as a client of which the proxy's key is sent."""
 
     async def start() -> Client:
         daemon = await start_daemon(config=ini(f"{proxy.url}/v1"))

@@ -86,13 +86,13 @@ def prompt_tokens(usage: dict[str, Any]) -> int:
 
 
 def started_usage(events: list[Event]) -> dict[str, Any]:
-    """Give what ``message_start`` says was used."""
+    """Return what ``message_start`` says was used."""
     usage: dict[str, Any] = events[0].data["message"]["usage"]
     return usage
 
 
 def final(events: list[Event]) -> dict[str, Any]:
-    """Give the data of ``message_delta``, after which only the end comes."""
+    """Return the data of ``message_delta``, after which only the end comes."""
     *_, delta, stop = (event for event in events if event.name != "ping")
     assert (delta.name, stop.name) == ("message_delta", "message_stop")
     data: dict[str, Any] = delta.data
@@ -151,7 +151,7 @@ def config_for(server: Peer, sections: Sections | None = None) -> str:
 
 @pytest_twisted.async_yield_fixture(scope="module")
 async def plain(reactor: Any) -> AsyncIterator[Peer]:
-    """Give a server with the model's own template."""
+    """Yield a server with the model's own template."""
     server = await serve(reactor, WINDOW)
     yield server
     await server.stop(reactor)
@@ -159,7 +159,7 @@ async def plain(reactor: Any) -> AsyncIterator[Peer]:
 
 @pytest_twisted.async_yield_fixture(scope="module")
 async def calling(reactor: Any) -> AsyncIterator[Peer]:
-    """Give a server whose template knows tools."""
+    """Yield a server whose template knows tools."""
     server = await serve(reactor, 2048, TOOLS)
     yield server
     await server.stop(reactor)
@@ -167,7 +167,7 @@ async def calling(reactor: Any) -> AsyncIterator[Peer]:
 
 @pytest_twisted.async_yield_fixture(scope="module")
 async def thinking(reactor: Any) -> AsyncIterator[Peer]:
-    """Give a server whose template lets the model think."""
+    """Yield a server whose template lets the model think."""
     server = await serve(reactor, 2048, THINKING)
     yield server
     await server.stop(reactor)

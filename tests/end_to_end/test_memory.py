@@ -53,7 +53,7 @@ class HangingBackend(Factory):
 
 @pytest_twisted.async_yield_fixture()
 async def hanging(reactor: Any) -> AsyncIterator[dict[str, dict[str, str]]]:
-    """Give the sections of two backends that hang, with a model at each."""
+    """Yield the sections of two backends that hang, with a model at each."""
     sections: dict[str, dict[str, str]] = {}
     listening = []
     for name in ("deaf", "silent"):
@@ -86,7 +86,7 @@ def bomb(model: str, size: int = 30 * MEGABYTE, end: str = "") -> bytes:
 
 
 async def refusals(reactor: Any, connections: list[RawConnection], least: int) -> list[Reply]:
-    """Wait until so many were answered, and then for half a second that bring no more; give the answers."""
+    """Wait until so many were answered, and then for half a second that bring no more; return the answers."""
     limit = reactor.seconds() + SECONDS
     answered, quiet = 0, 0
     while answered < least or quiet < 5:

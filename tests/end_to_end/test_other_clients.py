@@ -51,7 +51,7 @@ WEATHER = "K\u00f6ln: 18 degrees and Orl\u00e9ans: 18 degrees"
 
 @pytest_twisted.async_yield_fixture(scope="module")
 async def run_of(reactor: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunOf]:
-    """Give what came of a client's scenarios, driving it when it is first asked for. All share one daemon."""
+    """Yield what came of a client's scenarios, driving it when it is first asked for. All share one daemon."""
     runs: dict[str, Exchange] = {}
     models = {f"model:{name}": {"name": name} for name in (*SCENES, SIDE)}
     sections = {**models, "route:default": {"models": SIDE}}

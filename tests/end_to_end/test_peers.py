@@ -72,7 +72,7 @@ def _gathered(reply: Reply) -> list[dict[str, Any]]:
 
 @pytest_twisted.async_yield_fixture(scope="module")
 async def aimock(reactor: Any) -> AsyncIterator[Peer]:
-    """Give an aimock with the answers of ``aimock.json``."""
+    """Yield an aimock with the answers of ``aimock.json``."""
     program = installed(AIMOCK) / "node_modules" / AIMOCK.name / "dist" / "cli.js"
     command = [shutil.which("node") or "node", str(program), "--port", "0", "--fixtures", str(FIXTURES)]
     peer = await start_peer(reactor, command, os.environ, rb"listening on (http://\S+)")
@@ -88,7 +88,7 @@ async def start_llmock(reactor: Any, *options: str) -> Peer:
 
 @pytest_twisted.async_yield_fixture(scope="module")
 async def llmock(reactor: Any) -> AsyncIterator[Peer]:
-    """Give an llmock with a small context window."""
+    """Yield an llmock with a small context window."""
     peer = await start_llmock(reactor, "--context-window", "2000")
     yield peer
     await peer.stop(reactor)
@@ -96,7 +96,7 @@ async def llmock(reactor: Any) -> AsyncIterator[Peer]:
 
 @pytest.fixture
 def judge(reactor: Any, llmock: Peer) -> Client:
-    """Give a client of llmock's own pages."""
+    """Return a client of llmock's own pages."""
     return Client(reactor, llmock.url)
 
 

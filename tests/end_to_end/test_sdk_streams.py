@@ -90,5 +90,5 @@ class SDKStreamTests:
 
 
 def told(blocks: Sequence[dict[str, Any]]) -> list[object]:
-    """Give what blocks say."""
+    """Return what blocks say."""
     return [block.get("thinking") or block.get("text") or block["input"] for block in blocks]

@@ -52,7 +52,7 @@ class Listener:
 
     @property
     def gaps(self) -> list[float]:
-        """Give the seconds between what came."""
+        """Return the seconds between what came."""
         return [later - earlier for earlier, later in zip(self.times, self.times[1:], strict=False)]
 
 

@@ -57,7 +57,7 @@ HOSTED = [name for name in MAKERS if name not in TEMPLATES]
 
 @pytest.fixture(autouse=True, scope="module")
 def collector() -> Iterator[None]:
-    """Give the test process its garbage collector back at the end: each bridge sets it."""
+    """Yield the test process its garbage collector back at the end: each bridge sets it."""
     before = gc.get_threshold()
     yield
     gc.set_threshold(*before)
@@ -66,7 +66,7 @@ def collector() -> Iterator[None]:
 
 @pytest_twisted.async_yield_fixture()
 async def services(reactor: Any) -> AsyncIterator[Services]:
-    """Give the means to start services."""
+    """Yield the means to start services."""
     started = Services(reactor)
     yield started
     await started.stop()
@@ -111,7 +111,7 @@ async def loop(services: Services, service: Service, *, stream: bool) -> Convers
 
 
 def spoken(message: Mapping[str, Any]) -> str:
-    """Give the text of a message and the arguments of its calls."""
+    """Return the text of a message and the arguments of its calls."""
     content = message["content"]
     texts = [content] if isinstance(content, str) else [part.get("text", "") for part in content or ()]
     return "\n".join([*texts, *(call["function"]["arguments"] for call in message.get("tool_calls") or ())])

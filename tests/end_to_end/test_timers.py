@@ -58,7 +58,7 @@ def asking(case: str, backend: str) -> dict[str, Any]:
 
 @pytest.fixture
 def nowhere() -> Iterator[int]:
-    """Give a port that accepts no connection and refuses none: its queue is full."""
+    """Yield a port that accepts no connection and refuses none: its queue is full."""
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)

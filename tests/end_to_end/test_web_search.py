@@ -36,7 +36,7 @@ RAIN = page("Rain", "https://weather.example/", "<b>9 °C</b> and rain.", "2026-
 
 @pytest_twisted.async_yield_fixture()
 async def searxng(reactor: Any) -> AsyncIterator[FakeSearXNG]:
-    """Give a fake SearXNG that listens."""
+    """Yield a fake SearXNG that listens."""
     server = FakeSearXNG(reactor)
     server.finds = lambda _: [RAIN]
     server.start()
@@ -46,13 +46,13 @@ async def searxng(reactor: Any) -> AsyncIterator[FakeSearXNG]:
 
 @pytest_twisted.async_fixture()
 async def searching(start_daemon: StartDaemon, searxng: FakeSearXNG) -> Daemon:
-    """Give a daemon that searches there."""
+    """Return a daemon that searches there."""
     return await start_daemon({"web_search": {"engine": "searxng", "url": searxng.url, "timeout": "0.5"}})
 
 
 @pytest.fixture
 def client(reactor: Any, searching: Daemon) -> Client:
-    """Give a client of it."""
+    """Return a client of it."""
     return client_of(reactor, searching)
 
 
@@ -71,14 +71,14 @@ def says(text: str) -> Answer:
 
 
 async def answer(client: Client, request: dict[str, Any], *, stream: bool) -> Any:
-    """Ask, and give the whole message in either form."""
+    """Ask, and return the whole message in either form."""
     reply = await client.post(MESSAGES, {**request, "stream": stream})
     assert reply.status == 200, reply.body
     return check_events(reply.events) if stream else reply.json
 
 
 def kinds(message: Any) -> list[str]:
-    """Give the types of the blocks."""
+    """Return the types of the blocks."""
     return [block["type"] for block in message["content"]]
 
 

@@ -20,7 +20,7 @@ UNKNOWN = b'{"error":{"message":"The model `nope` does not exist.","type":"NotFo
 
 @pytest_twisted.async_yield_fixture()
 async def bench(reactor: Any) -> AsyncIterator[Bench]:
-    """Give servers made of raw sockets."""
+    """Yield servers made of raw sockets."""
     made = Bench(reactor)
     yield made
     await made.stop()

@@ -56,13 +56,13 @@ class NewUser(Protocol):
 
 @pytest.fixture(scope="session")
 def program() -> Path:
-    """Give the client's program."""
+    """Return the client's program."""
     return installed()
 
 
 @pytest.fixture
 def new_user(reactor: Any, program: Path, backend: ScriptedBackend, tmp_path: Path) -> Iterator[NewUser]:
-    """Give the means to make users, and check in the end that every request was good and no daemon had a fault."""
+    """Yield the means to make users, and check in the end that every request was good and no daemon had a fault."""
     served: list[Daemon] = []
 
     def make(daemon: Daemon) -> ClaudeCode:
@@ -77,7 +77,7 @@ def new_user(reactor: Any, program: Path, backend: ScriptedBackend, tmp_path: Pa
 
 @pytest.fixture
 def user(new_user: NewUser, daemon: Daemon) -> ClaudeCode:
-    """Give a user of a daemon with default settings."""
+    """Return a user of a daemon with default settings."""
     return new_user(daemon)
 
 
@@ -93,16 +93,16 @@ def calls(name: str, call_id: str = "call_1", *, reasoning: str = "", **argument
 
 
 def messages(received: Received, role: str) -> list[dict[str, Any]]:
-    """Give the messages of one role that the backend got."""
+    """Return the messages of one role that the backend got."""
     return [message for message in received.json["messages"] if message["role"] == role]
 
 
 def said(message: dict[str, Any]) -> str:
-    """Give a message's text."""
+    """Return a message's text."""
     content = message["content"]
     return content if isinstance(content, str) else "\n".join(part.get("text", "") for part in content or ())
 
 
 def requests(daemon: Daemon, kind: str = "") -> list[dict[str, Any]]:
-    """Give the log lines of one kind of request."""
+    """Return the log lines of one kind of request."""
     return [line for line in daemon.events("request") if line["kind"] == kind]

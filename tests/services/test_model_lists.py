@@ -120,7 +120,7 @@ class Scene:
         )
 
     def windows(self) -> dict[str, int | None]:
-        """Give the windows that are known."""
+        """Return the windows that are known."""
         return {model.id: model.context_window for model in self.lists.known(BACKEND, KEY)}
 
     def fetch(self, backend: Backend = BACKEND, credential: Secret | None = KEY) -> list[tuple[str, ...]]:
@@ -133,7 +133,7 @@ class Scene:
 
 
 def listing(*names: str) -> dict[str, Any]:
-    """Give an OpenAI list of ``names``."""
+    """Return an OpenAI list of ``names``."""
     return {"object": "list", "data": [{"id": name, "object": "model", "created": 1} for name in names]}
 
 

@@ -24,7 +24,7 @@ PATH = "/chat/completions"
 
 @pytest.fixture
 def client(reactor: Any, backend: ScriptedBackend) -> Client:
-    """Give a client of the backend."""
+    """Return a client of the backend."""
     return Client(reactor, backend.url)
 
 

@@ -41,7 +41,7 @@ from tests.services.upstream.loopback import Bench, Conversation, Notes, chunk
 
 @pytest_twisted.async_yield_fixture()
 async def bench(reactor: Any) -> AsyncIterator[Bench]:
-    """Give a client on the real reactor; all it opened is closed afterwards."""
+    """Yield a client on the real reactor; all it opened is closed afterwards."""
     made = Bench(reactor)
     yield made
     await made.stop()

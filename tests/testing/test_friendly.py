@@ -45,7 +45,7 @@ class FriendlyTests:
 
     @pytest.fixture
     def client(self, reactor: Any, backend: ScriptedBackend) -> Client:
-        """Give a client of a friendly backend."""
+        """Return a client of a friendly backend."""
         backend.script = Friendly()
         backend.extensions = {"thinking", "chat_template_kwargs"}
         return Client(reactor, backend.url)

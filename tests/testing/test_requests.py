@@ -17,7 +17,7 @@ from claude_bridge.testing.requests import problems
 
 
 def keys(typed_dict: Any) -> set[str]:
-    """Give the keys that a parameter type of the ``openai`` package knows."""
+    """Return the keys that a parameter type of the ``openai`` package knows."""
     return set(typing.get_type_hints(typed_dict))
 
 

@@ -20,7 +20,7 @@ ASK = "/search?q=rain%20in%20May&format=json"
 
 @pytest_twisted.async_yield_fixture()
 async def searxng(reactor: Any) -> AsyncIterator[FakeSearXNG]:
-    """Give a fake SearXNG that listens."""
+    """Yield a fake SearXNG that listens."""
     server = FakeSearXNG(reactor)
     server.start()
     yield server
@@ -29,7 +29,7 @@ async def searxng(reactor: Any) -> AsyncIterator[FakeSearXNG]:
 
 @pytest.fixture
 def client(reactor: Any, searxng: FakeSearXNG) -> Client:
-    """Give a client of it."""
+    """Return a client of it."""
     return Client(reactor, searxng.url)
 
 

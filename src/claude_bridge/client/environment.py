@@ -43,7 +43,7 @@ class Setting:
 
 
 def base_url(config: Config) -> str | None:
-    """Give the address under which a client on this machine reaches the bridge.
+    """Return the address under which a client on this machine reaches the bridge.
 
     The first listener with a fixed TCP port decides; None if there is none (port 0, a UNIX socket, systemd).
     """
@@ -55,7 +55,7 @@ def base_url(config: Config) -> str | None:
 
 
 def _url(where: Listener) -> str | None:
-    """Give the URL of one listener, or None if its port is not known."""
+    """Return the URL of one listener, or None if its port is not known."""
     port = int(where.parameters.get("port", "0"))
     if not port:
         return None
@@ -64,7 +64,7 @@ def _url(where: Listener) -> str | None:
 
 
 def settings(config: Config, url: str) -> list[Setting]:
-    """Give what to set for a bridge with ``config`` that is reached under ``url`` (with or without ``/v1``)."""
+    """Return what to set for a bridge with ``config`` that is reached under ``url`` (with or without ``/v1``)."""
     url = url.rstrip("/").removesuffix("/v1")
     main = main_model(config)
     return [
@@ -86,14 +86,14 @@ def settings(config: Config, url: str) -> list[Setting]:
 
 
 def main_model(config: Config) -> Model | None:
-    """Give the model that a name without a configuration of its own reaches, as far as the configuration tells."""
+    """Return the model that a name without a configuration of its own reaches, as far as the configuration tells."""
     route = config.routes.get("default")
     aliases = [*(route.models if route else ()), *config.models]
     return next((config.models[alias] for alias in aliases if alias in config.models), None)
 
 
 def _credential(config: Config, main: Model | None) -> Setting:
-    """Say what the client's token has to be; a secret itself is never shown."""
+    """Return what the client's token has to be; a secret itself is never shown."""
     name = "ANTHROPIC_AUTH_TOKEN"
     match config.server.credentials:
         case "none":
@@ -123,7 +123,7 @@ def _models(config: Config, main: Model | None) -> Iterator[Setting]:
 
 
 def _sizes(main: Model | None) -> Iterator[Setting]:
-    """Tell the limits that are known of the main model."""
+    """Yield the limits that are known of the main model."""
     if main is not None and main.context_window is not None:
         why = "the model's window; without it the client compacts only at 1,000,000 tokens"
         yield Setting(name="CLAUDE_CODE_MAX_CONTEXT_TOKENS", value=str(main.context_window), why=why)

@@ -55,7 +55,7 @@ _VERB: Final = re.compile(rf"(?:(?<=^)|(?<=; )|(?<=\band )|(?<=\bor ))(?:{'|'.jo
 
 
 def markdown() -> str:
-    """Give both tables, with a line break at the end."""
+    """Return both tables, with a line break at the end."""
     head = [
         "| dialect | server | known by | counts prompts at | differs from `generic` | and the bridge |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -78,14 +78,14 @@ def _row(dialect: Dialect) -> str:
 
 
 def _known_by(dialect: Dialect) -> str:
-    """Say how a server is recognised: its hosts, and what the dialect says of other clues."""
+    """Return how a server is recognised: its hosts, and what the dialect says of other clues."""
     hosts = [f"`*{host}`" if host.startswith(".") else f"`{host}`" for host in getattr(dialect, "hosts", ())]
     more = _ORDER.sub("", _own(dialect, "recognised"))
     return ", ".join([*hosts, more] if more else hosts)
 
 
 def _differences(dialect: Dialect) -> list[str]:
-    """Say what differs, traits and the header of the key; of the plain server, what the others differ from."""
+    """Return what differs, traits and the header of the key; of the plain server, what the others differ from."""
     if dialect is GENERIC:
         return [_said_of(each.name, getattr(Traits(), each.name)) for each in fields(Traits)]
     found = list(_changed(Traits(), dialect.traits(UNKNOWN_MODEL)))
@@ -95,14 +95,14 @@ def _differences(dialect: Dialect) -> list[str]:
 
 
 def _deeds(dialect: Dialect) -> Iterator[str]:
-    """Say what is done for a server that no trait says, by what the points of the dialect say of themselves."""
+    """Yield what is done for a server that no trait says, by what the points of the dialect say of themselves."""
     for point in _POINTS:
         if said := _own(dialect, point):
             yield _VERB.sub(lambda match: _DOES[match[0].lower()], said)
 
 
 def _family_rows(dialect: Dialect) -> Iterator[str]:
-    """Give a row for each family that a dialect knows, or for the examples that it treats in its own way."""
+    """Yield a row for each family that a dialect knows, or for the examples that it treats in its own way."""
     plain = dialect.traits(UNKNOWN_MODEL)
     if isinstance(dialect, Hosted):
         for pattern, traits in dialect.families:
@@ -128,7 +128,7 @@ def _said_of(name: str, value: object) -> str:
 
 
 def _own(dialect: Dialect, point: str) -> str:
-    """Give the first line of what a dialect says of one of its points, or "" where it has it from `Generic`."""
+    """Return the first line of what a dialect says of one of its points, or "" where it has it from `Generic`."""
     method = getattr(type(dialect), point)
     return _said(method) if method is not getattr(Generic, point) else ""
 

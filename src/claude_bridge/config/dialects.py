@@ -19,14 +19,14 @@ UNKNOWN: Final = DialectDecision(GENERIC, "nothing is known of it yet")
 
 
 def configured(backend: Backend) -> DialectDecision:
-    """Give the dialect and why it is the one; `UNKNOWN` until the backend itself reveals more."""
+    """Return the dialect and why it is the one; `UNKNOWN` until the backend itself reveals more."""
     if backend.dialect != AUTO:
         return DialectDecision(DIALECTS[backend.dialect], "configured")
     return _by_host(backend.url)
 
 
 def key_header(backend: Backend, key: Secret) -> tuple[str, str]:
-    """Give the header that shows ``key`` to a backend, name and value: a bearer unless its dialect names another."""
+    """Return the header that shows ``key`` to a backend, name and value: a bearer unless its dialect names another."""
     name = configured(backend).dialect.key_header
     return name, f"Bearer {key.reveal()}" if name == BEARER else key.reveal()
 

@@ -29,7 +29,7 @@ others to read, and nobody misses the value there."""
 def dump(
     config: Config, decided: Callable[[Backend], DialectDecision] = configured, state_directory: str | None = None
 ) -> str:
-    """Give every section and key, defaults included; what is not set stands in a comment that says what holds.
+    """Return every section and key, defaults included; what is not set stands in a comment that says what holds.
 
     ``decided`` knows what an earlier run of the daemon found out of a backend with ``dialect = auto``,
     ``state_directory`` is where it keeps that, None where it keeps nothing.
@@ -109,7 +109,7 @@ def _key(
 
 
 def _derived(word: str, part: object, config: Config, decided: Callable[[Backend], DialectDecision]) -> dict[str, str]:
-    """Say what holds where a key of a section has no value of its own."""
+    """Return what holds where a key of a section has no value of its own."""
     if word == "web_search":
         engine = config.web_search.engine
         address = "the engine's own address is asked" if engine != "none" else "there is no engine to ask"
@@ -132,7 +132,7 @@ _MODEL: Final = {
 
 
 def _traits(model: Model, decided: DialectDecision) -> dict[str, str]:
-    """Say what the dialect decides of a model, where it is known which that is."""
+    """Return what the dialect decides of a model, where it is known which that is."""
     if decided is UNKNOWN:
         return dict.fromkeys(_TRAITS, "as the dialect has it")
     traits = decided.dialect.traits(model.name)
@@ -140,14 +140,14 @@ def _traits(model: Model, decided: DialectDecision) -> dict[str, str]:
 
 
 def _directory(path: str | None) -> str:
-    """Say where the state is kept; ``path`` is what the environment gives."""
+    """Return where the state is kept; ``path`` is what the environment gives."""
     if path is None:
         return "nothing is kept, as the environment names no directory ($STATE_DIRECTORY, $XDG_STATE_HOME, $HOME)"
     return f"{' '.join(path.split())} here"
 
 
 def _detected(decided: DialectDecision) -> str:
-    """Say what ``auto`` stands for."""
+    """Return what ``auto`` stands for."""
     if decided is UNKNOWN:
         return "# auto is generic here, until the backend reveals what it is"
     return f"# auto is {decided.dialect.name} here: {decided.why}"

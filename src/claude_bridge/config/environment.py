@@ -112,7 +112,7 @@ def read_environment(
 
 
 def describe_source(path: str | None, environ: Mapping[str, str], config: Config, *, listen: str | None = None) -> str:
-    """Say where a configuration came from, and what changed it; ``config`` is the file alone."""
+    """Return where a configuration came from, and what changed it; ``config`` is the file alone."""
     used = set_variables(environ, _VARIABLES if path else (*_VARIABLES, *ALONE))
     if listen is not None:
         used = [name for name in used if name != "HOST_PORT"] + [LISTEN_OPTION]

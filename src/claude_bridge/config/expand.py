@@ -10,7 +10,7 @@ _COMMENT = re.compile(r"(?:^|\s)[#;]")
 
 
 def has_variable(line: str) -> bool:
-    """Tell whether a line takes something out of a variable; ``$$`` is the sign itself."""
+    """Return whether a line takes something out of a variable; ``$$`` is the sign itself."""
     return any(found["name"] for found in _DOLLAR.finditer(line))
 
 

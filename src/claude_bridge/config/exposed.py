@@ -26,12 +26,12 @@ _ELSEWHERE: Final = ("file:", "credential:")
 
 
 def file_mode(path: str) -> int:
-    """Give the permission bits of a real file. Raises `OSError`."""
+    """Return the permission bits of a real file. Raises `OSError`."""
     return Path(path).stat().st_mode & 0o777
 
 
 def exposed(sections: Mapping[str, Mapping[str, Lines]], path: str, mode: Mode) -> tuple[Problem, ...]:
-    """Give a warning for each key that ``path`` has written out, if others can read that file.
+    """Return a warning for each key that ``path`` has written out, if others can read that file.
 
     ``sections``: of a configuration that is valid.
     """
@@ -58,7 +58,7 @@ def _written_out(sections: Mapping[str, Mapping[str, Lines]]) -> Iterator[tuple[
 
 
 def _holds_key(attribute: Attribute[Any], line: str) -> bool:
-    """Tell whether a line is a key itself, not the place where it is."""
+    """Return whether a line is a key itself, not the place where it is."""
     if attribute.metadata["shape"] == "header":
         name, _, value = (part.strip() for part in line.partition(":"))
         return carries_credential(name) and bool(value) and not has_variable(value)

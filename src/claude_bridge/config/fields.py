@@ -93,7 +93,7 @@ def tokens(text: str) -> int:
 
 
 def base_url(text: str) -> str:
-    """Read a backend's URL and give its base, without ``/chat/completions`` and without a slash at the end."""
+    """Read a backend's URL and return its base, without ``/chat/completions`` and without a slash at the end."""
     try:
         parts = urlsplit(text)
         _ = parts.port
@@ -158,18 +158,18 @@ SHAPES: Mapping[str, Parse] = {
 
 
 def plain_type(attribute: Attribute[Any]) -> Any:  # noqa: ANN401 - a type form
-    """Give the type of one entry: ``X`` of ``X``, ``X | None`` and ``tuple[X, ...]``."""
+    """Return the type of one entry: ``X`` of ``X``, ``X | None`` and ``tuple[X, ...]``."""
     kind = _given_type(attribute)
     return get_args(kind)[0] if is_list(attribute) else kind
 
 
 def is_list(attribute: Attribute[Any]) -> bool:
-    """Tell whether the key takes several lines."""
+    """Return whether the key takes several lines."""
     return get_origin(_given_type(attribute)) is tuple
 
 
 def _given_type(attribute: Attribute[Any]) -> Any:  # noqa: ANN401 - a type form
-    """Give the type that a value has where there is one: ``X`` of ``X | None``."""
+    """Return the type that a value has where there is one: ``X`` of ``X | None``."""
     kind = attribute.type
     if isinstance(kind, UnionType) or get_origin(kind) is Union:  # the second where a part is a `Literal`
         (kind,) = (part for part in get_args(kind) if part is not NoneType)
@@ -177,7 +177,7 @@ def _given_type(attribute: Attribute[Any]) -> Any:  # noqa: ANN401 - a type form
 
 
 def read_field(attribute: Attribute[Any], lines: Lines, secrets: SecretSource) -> object:
-    """Give the value of a key, checked by its own validator too."""
+    """Return the value of a key, checked by its own validator too."""
     parse = _parser(attribute, secrets)
     if is_list(attribute):
         return tuple(_each(lines, _entries(attribute, parse, alone=len(lines) == 1), secrets.environ))

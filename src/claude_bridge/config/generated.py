@@ -24,7 +24,7 @@ class Generated:
     markdown: Callable[[], str]
 
     def insert(self, text: str) -> str:
-        """Give ``text`` with it between the two markers. Raises `ValueError` without them."""
+        """Return ``text`` with it between the two markers. Raises `ValueError` without them."""
         before, begin, rest = text.partition(self.begin)
         _, end, after = rest.partition(self.end)
         if not begin or not end:

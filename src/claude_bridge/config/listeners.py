@@ -73,7 +73,7 @@ class Listener:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether ``host`` (a name or an address, no brackets) is this machine only."""
+    """Return whether ``host`` (a name or an address, no brackets) is this machine only."""
     if host.lower() == "localhost":
         return True
     try:
@@ -100,13 +100,13 @@ def listener(text: str) -> Listener:
 
 
 def endpoint(text: str) -> str:
-    """Give ``text`` back if it is a valid endpoint string, else raise `ValueError`."""
+    """Return ``text`` back if it is a valid endpoint string, else raise `ValueError`."""
     listener(text)
     return text
 
 
 def http_url(scheme: str, host: str, port: int) -> str:
-    """Give the URL of a listener; an IPv6 address gets its brackets."""
+    """Return the URL of a listener; an IPv6 address gets its brackets."""
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
@@ -198,7 +198,7 @@ def _check_systemd(parameters: Mapping[str, str]) -> None:
 
 
 def port_number(text: str) -> int:
-    """Give the TCP port; 0 lets the system choose a free one. Raises `ValueError`."""
+    """Return the TCP port; 0 lets the system choose a free one. Raises `ValueError`."""
     if not (text.isascii() and text.isdecimal() and int(text) <= LARGEST_PORT):
         raise ValueError(f"the port must be a number from 0 to {LARGEST_PORT}")
     return int(text)

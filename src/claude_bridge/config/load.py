@@ -81,7 +81,7 @@ def _found(required: str | None, environ: Mapping[str, str], read: Read) -> tupl
 
 
 def search_path(environ: Mapping[str, str]) -> Iterator[str]:
-    """Give the places of the file that need not exist, first come first."""
+    """Yield the places of the file that need not exist, first come first."""
     folders = [folder for folder in environ.get("CONFIGURATION_DIRECTORY", "").split(":") if folder]
     home = environ.get("HOME")
     settings = PurePosixPath(environ.get("XDG_CONFIG_HOME", ""))

@@ -49,19 +49,19 @@ class ConfigErrors(Exception):
     problems: tuple[Problem, ...]
 
     def __str__(self) -> str:
-        """Give one line a problem."""
+        """Return one line a problem."""
         return "\n".join(str(problem) for problem in self.problems)
 
 
 def nearest(wrong: str, valid: Iterable[str]) -> str | None:
-    """Give the one of ``valid`` that ``wrong`` probably meant, whatever its case."""
+    """Return the one of ``valid`` that ``wrong`` probably meant, whatever its case."""
     by_lower = {name.lower(): name for name in valid}
     near = get_close_matches(wrong.lower(), by_lower, n=1)
     return by_lower[near[0]] if near else None
 
 
 def suggestion(wrong: str, valid: Iterable[str]) -> str:
-    """Give ``did you mean X?`` for the nearest of ``valid``, or all of them if none is near."""
+    """Return ``did you mean X?`` for the nearest of ``valid``, or all of them if none is near."""
     names = sorted(valid)
     near = nearest(wrong, names)
     if near:
@@ -73,7 +73,7 @@ def suggestion(wrong: str, valid: Iterable[str]) -> str:
 
 
 def not_allowed(wrong: str, words: Sequence[str]) -> str:
-    """Give the message for a word that is none of ``words``, with all of them: a person chooses from the list."""
+    """Return the message for a word that is none of ``words``, with all of them: a person chooses from the list."""
     near = nearest(wrong, words)
     if near:
         return f"not one of the words allowed, did you mean {near}? (valid: {', '.join(words)})"

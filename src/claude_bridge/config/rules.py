@@ -37,7 +37,7 @@ class Rules:
     alone: bool = False
 
     def problems(self) -> Iterator[Problem]:
-        """Give everything that breaks a rule."""
+        """Yield everything that breaks a rule."""
         yield from self._listeners()
         yield from self._authorities()
         yield from self._models()
@@ -54,7 +54,7 @@ class Rules:
                 yield Problem(*self.listen_at, f"{text} can be reached from other machines, {self._remedy()}")
 
     def warnings(self) -> Iterator[Problem]:
-        """Give what cannot be judged yet."""
+        """Yield what cannot be judged yet."""
         for text in self._guarded():
             if self._is_local(text) is None:
                 yield Problem(
@@ -64,19 +64,19 @@ class Rules:
                 )
 
     def _guarded(self) -> tuple[str, ...]:
-        """Give the endpoints that nobody beyond this machine may reach."""
+        """Return the endpoints that nobody beyond this machine may reach."""
         server = self.config.server
         if self._is_broken("server", "credentials", "allow_open") or server.allow_open or not self._spends():
             return ()
         return server.listen
 
     def _is_local(self, text: str) -> bool | None:
-        """Tell whether only this machine can reach an endpoint, or None where that is not known yet."""
+        """Return whether only this machine can reach an endpoint, or None where that is not known yet."""
         where = listener(text)
         return inherited.is_local(where) if where.kind == "systemd" else where.local
 
     def _spends(self) -> bool:
-        """Tell whether whoever connects can use a backend without a credential of their own."""
+        """Return whether whoever connects can use a backend without a credential of their own."""
         if self.config.server.credentials == "forward":
             return any(self._has_key(backend) for backend in self.config.backends.values())
         return self.config.server.credentials == "none"

@@ -243,7 +243,7 @@ class Model:
     )
 
     def over(self, traits: Traits) -> Traits:
-        """Give ``traits`` with what this section says instead: nothing for None, and for an empty tuple just that."""
+        """Return ``traits`` with what this section says instead: nothing for None, and for an empty tuple just that."""
         names = [each.name for each in fields(Traits)]
         said = {name: getattr(self, name) for name in names}
         return evolve(traits, **{name: value for name, value in said.items() if value is not None})

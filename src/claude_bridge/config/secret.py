@@ -17,7 +17,7 @@ class Secret:
     _value: str = field(converter=str)
 
     def reveal(self) -> str:
-        """Give the secret itself, for the one place that sends it."""
+        """Return the secret itself, for the one place that sends it."""
         return self._value
 
     def matches(self, candidate: str) -> bool:
@@ -25,11 +25,11 @@ class Secret:
         return hmac.compare_digest(self._value.encode(), candidate.encode())
 
     def fingerprint(self) -> str:
-        """Give a short name that tells two credentials apart and reveals neither (a cache key, not for logs)."""
+        """Return a short name that tells two credentials apart and reveals neither (a cache key, not for logs)."""
         return hashlib.sha256(b"claude-bridge\0" + self._value.encode()).hexdigest()[:16]
 
     def __bool__(self) -> bool:
-        """Tell whether there is anything in it."""
+        """Return whether there is anything in it."""
         return bool(self._value)
 
     def __eq__(self, other: object) -> bool:

@@ -32,7 +32,7 @@ class SecretSource:
     read: Read
 
     def load(self, text: str) -> Secret:
-        """Give the secret that ``text`` is or names. Raises `ValueError`, never with the secret in it."""
+        """Return the secret that ``text`` is or names. Raises `ValueError`, never with the secret in it."""
         if text.startswith("file:"):
             found = self._from_file(text.removeprefix("file:"))
         elif text.startswith("credential:"):

@@ -84,7 +84,7 @@ KINDS: Mapping[str, Kind] = {
 
 
 def find_kind(section: str) -> tuple[Kind, str]:
-    """Give kind and NAME of a section header. Raises `ValueError` for one that does not exist."""
+    """Return kind and NAME of a section header. Raises `ValueError` for one that does not exist."""
     if section == "DEFAULT":
         raise ValueError("there are no defaults for all sections: write each key into its own section")
     word, colon, name = section.partition(":")

@@ -12,7 +12,7 @@ _NAME: Final = "claude-bridge"
 
 
 def state_directory(configured: str | None, environ: Mapping[str, str]) -> str | None:
-    """Give the directory, or None where nothing is to be kept or nothing says where.
+    """Return the directory, or None where nothing is to be kept or nothing says where.
 
     ``configured``: ``[server] state_dir``. systemd names the directories of a unit's ``StateDirectory=`` in
     ``$STATE_DIRECTORY``, separated by colons, the first one is ours. A relative ``$XDG_STATE_HOME`` is to be ignored,

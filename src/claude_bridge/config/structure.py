@@ -79,7 +79,7 @@ def structure(sections: Mapping[str, Mapping[str, Lines]], secrets: SecretSource
 
 
 def _mistakes(error: ClassValidationError, kind: Kind) -> Iterator[tuple[str, str]]:
-    """Give (key, message) for everything in ``error``; what is not a mistake of the file is raised."""
+    """Yield (key, message) for everything in ``error``; what is not a mistake of the file is raised."""
     noted, bare = error.group_exceptions()
     for problem, note in noted:
         if not isinstance(problem, ValueError):

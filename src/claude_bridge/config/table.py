@@ -20,7 +20,7 @@ _UNITS = ((1024**3, "G"), (1024**2, "M"), (1024, "K"))
 
 
 def markdown() -> str:
-    """Give the table, one row a key in the order of the schema, with a line break at the end."""
+    """Return the table, one row a key in the order of the schema, with a line break at the end."""
     head = ["| section | key | unit | default | meaning |", "| --- | --- | --- | --- | --- |"]
     return "\n".join([*head, *_rows()]) + "\n"
 

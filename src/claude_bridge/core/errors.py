@@ -38,7 +38,7 @@ class BridgeError(Exception):
             raise TypeError(msg)
 
     def __str__(self) -> str:
-        """Give the message."""
+        """Return the message."""
         return self.message
 
     @property

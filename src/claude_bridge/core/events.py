@@ -145,7 +145,7 @@ class Usage:
 
     @property
     def prompt_tokens(self) -> int:
-        """Give the whole prompt: the three input counts together."""
+        """Return the whole prompt: the three input counts together."""
         return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
 
     def plus(self, more: Usage) -> Usage:

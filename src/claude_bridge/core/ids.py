@@ -23,7 +23,7 @@ RandomBytes = Callable[[int], bytes]
 
 
 def token(length: int, random_bytes: RandomBytes) -> str:
-    """Give ``length`` random letters and digits."""
+    """Return ``length`` random letters and digits."""
     return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in random_bytes(length))
 
 
@@ -37,7 +37,7 @@ def downstream_id(upstream_id: str, random_bytes: RandomBytes) -> str:
 
 
 def upstream_id(identifier: str) -> str:
-    """Give back what `downstream_id` wrapped; any other id is given back unchanged."""
+    """Return back what `downstream_id` wrapped; any other id is given back unchanged."""
     match = _OURS.fullmatch(identifier)
     if not match:
         return identifier

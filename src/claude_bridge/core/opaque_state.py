@@ -33,7 +33,7 @@ class OpaqueState:
 
 
 def pack(carried: OpaqueState) -> str:
-    """Give the carrier, or "" for a state that is too large or too deep to travel."""
+    """Return the carrier, or "" for a state that is too large or too deep to travel."""
     if not _is_shallow(carried.state):
         return ""
     raw = wire.encode({"d": carried.dialect, "m": carried.model, "x": carried.state})
@@ -42,7 +42,7 @@ def pack(carried: OpaqueState) -> str:
 
 
 def unpack(text: str) -> OpaqueState | None:
-    """Give what a carrier holds; None for any other text, Anthropic's own signatures among them."""
+    """Return what a carrier holds; None for any other text, Anthropic's own signatures among them."""
     if not text.startswith(PREFIX) or len(text) > LARGEST:
         return None
     encoded = text.removeprefix(PREFIX)

@@ -93,7 +93,7 @@ _CREDENTIAL_WORDS = ("key", "token", "secret", "password")
 
 
 def carries_credential(header: str) -> bool:
-    """Tell by the name of a header whether its value is a credential."""
+    """Return whether a header's value is a credential, judged by the header's name."""
     name = header.lower()
     return name in _CREDENTIAL_HEADERS or any(word in name for word in _CREDENTIAL_WORDS)
 
@@ -133,7 +133,7 @@ class Redactor:
         return self._remembered(text) if size <= SHORT_WORD else self._hide(text)
 
     def is_word(self, credential: str) -> bool:
-        """Tell whether a credential is one of the names in the configuration, or stands in one as a token."""
+        """Return whether a credential is one of the names in the configuration, or stands in one as a token."""
         folded = spellings.folded(credential)
         return any(folded in word and any(spellings.spans(word, [folded])) for word in self.words)
 

@@ -73,7 +73,7 @@ def folded(text: str) -> str:
 
 
 def may_be_escaped(text: str) -> bool:
-    """Tell whether anything in ``text`` could be an escape."""
+    """Return whether anything in ``text`` could be an escape."""
     return "\\" in text or "%" in text or "&" in text
 
 

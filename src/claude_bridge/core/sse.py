@@ -42,7 +42,7 @@ class Decoder:
     _after_cr: bool = field(default=False, init=False)
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Take more bytes and give the events they complete.
+        """Take more bytes and return the events they complete.
 
         Raises `UpstreamProtocolError` if a single event outgrows the limit.
         """

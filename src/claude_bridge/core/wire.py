@@ -64,7 +64,7 @@ class WireError(ValueError):
     reason: str
 
     def __str__(self) -> str:
-        """Give the reason."""
+        """Return the reason."""
         return self.reason
 
 
@@ -156,7 +156,7 @@ def decode_chunk(data: bytes) -> openai_types.Chunk:
 
 
 def is_object(text: str) -> bool:
-    """Tell whether a text is one JSON object, without building what is in it."""
+    """Return whether a text is one JSON object, without building what is in it."""
     try:
         _object.decode(text)
     except (*_JSON_ERRORS, UnicodeEncodeError):
@@ -201,7 +201,7 @@ def _dotted(path: str) -> str:
 
 
 def _lenient_chunk(value: object) -> openai_types.Chunk:
-    """Read a chunk whose types are off: keep every field that fits, give the rest its nearest meaning."""
+    """Read a chunk whose types are off: keep every field that fits, return the rest its nearest meaning."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if not isinstance(value, dict):
@@ -306,5 +306,5 @@ def _raw(value: object) -> Raw:
 
 
 def present(raw: Raw) -> bool:
-    """Tell whether a Raw field held something other than null."""
+    """Return whether a Raw field held something other than null."""
     return bool(raw) and bytes(raw) != b"null"

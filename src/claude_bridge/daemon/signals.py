@@ -38,7 +38,7 @@ _log = Logger()
 
 
 def on_terminal() -> bool:
-    """Tell whether a person runs this in a terminal, whose end is then the daemon's end too."""
+    """Return whether a person runs this in a terminal, whose end is then the daemon's end too."""
     return any(os.isatty(descriptor) for descriptor in (0, 1, 2))
 
 

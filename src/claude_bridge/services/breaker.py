@@ -164,7 +164,7 @@ class CircuitAdmission:
             circuit.abandoned()
 
     def _report(self) -> Circuit | None:
-        """Use the one report up; give the circuit if it is to hear it."""
+        """Use the one report up; return the circuit if it is to hear it."""
         circuit, self._circuit = self._circuit, None
         return circuit if circuit is not None and circuit.period == self._period else None
 
@@ -215,7 +215,7 @@ class CircuitBreakers(Service):
         self._circuits.clear()
 
     def state(self, backend: str) -> CircuitState:
-        """Tell the state of ``backend``'s circuit, for health and tests."""
+        """Return the state of ``backend``'s circuit, for health and tests."""
         return self._circuit(backend).state
 
     def admit(self, backend: str) -> CircuitAdmission:

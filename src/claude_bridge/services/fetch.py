@@ -42,7 +42,7 @@ class Response:
 
     @property
     def good(self) -> bool:
-        """Tell whether there is a body to read."""
+        """Return whether there is a body to read."""
         return self.status == 200  # noqa: PLR2004 - HTTP's OK
 
 
@@ -139,7 +139,7 @@ class Fetcher:
 
 
 def address(url: str, path: str) -> str:
-    """Give the address of ``path`` at a backend, from a base URL or from the full path to chat completions.
+    """Return the address of ``path`` at a backend, from a base URL or from the full path to chat completions.
 
     A path that begins with a slash stands where the base URL has its version: beside ``/v1``, behind any prefix. A
     query stays.
@@ -158,7 +158,7 @@ def shown(url: str) -> str:
 
 
 def _headers(backend: Backend, credential: Secret | None, *, with_body: bool) -> tuple[tuple[str, str], ...]:
-    """Give the headers, with the backend's own key if it has one; configured ones replace ours of the same name."""
+    """Return the headers, with the backend's own key if it has one; configured ones replace ours of the same name."""
     headers = {"accept": ("Accept", "application/json")}
     if with_body:
         headers["content-type"] = ("Content-Type", "application/json")

@@ -103,7 +103,7 @@ class Sweep(Protocol):
     """One clock and one periodic look at everything that has a deadline."""
 
     def seconds(self) -> float:
-        """Tell the time (seconds, monotonic)."""
+        """Return the time (seconds, monotonic)."""
 
     def add(self, watch: Watch) -> None:
         """Look at ``watch`` from now on."""
@@ -150,13 +150,13 @@ class ModelLists(Protocol):
     """The backends' own model lists, cached per backend and credential."""
 
     def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
-        """Give the list, from the cache where it is known. Fires with an empty tuple where it cannot be had."""
+        """Return the list, from the cache where it is known. Fires with an empty tuple where it cannot be had."""
 
     def renewed(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
-        """Give the list as it is now; where it does not come in time, what is known."""
+        """Return the list as it is now; where it does not come in time, what is known."""
 
     def known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:
-        """Give what is cached, or nothing; never asks anybody."""
+        """Return what is cached, or nothing; never asks anybody."""
 
 
 @frozen
@@ -175,14 +175,14 @@ class Signposts(Protocol):
     """Tells where the API of a server may be, when its url is wrong."""
 
     def look(self, backend: Backend, credential: Secret | None) -> Deferred[str]:
-        """Give a sentence about what is where. It never fails but by being cancelled."""
+        """Return a sentence about what is where. It never fails but by being cancelled."""
 
 
 class Documents(Protocol):
     """Text of documents, for models that take no files."""
 
     def text(self, data: str, client: TurnOwner) -> Deferred[str]:
-        """Give the text of a PDF in base64, ready to be shown to a model; what cannot be read is a note in brackets.
+        """Return the text of a PDF in base64, ready to be shown to a model; what cannot be read is a note in brackets.
 
         Never fails but with ``CancelledError``, when it is cancelled.
         """
@@ -263,7 +263,7 @@ class SearchEngine(Protocol):
     """Searches the web."""
 
     def search(self, question: SearchQuestion) -> Deferred[tuple[SearchHit, ...]]:
-        """Give results that may be shown, best first; fails with `SearchFailed`. It may be cancelled."""
+        """Return results that may be shown, best first; fails with `SearchFailed`. It may be cancelled."""
 
 
 class Records(Protocol):

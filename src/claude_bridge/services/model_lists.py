@@ -122,12 +122,12 @@ class CachedModelLists:
         self._entries: OrderedDict[tuple[str, str], Entry] = OrderedDict()
 
     def known(self, backend: Backend, credential: Secret | None) -> Models:
-        """Give what is cached, or nothing; never asks anybody."""
+        """Return what is cached, or nothing; never asks anybody."""
         entry = self._entries.get(_key(backend, credential))
         return () if entry is None else entry.models
 
     def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[Models]:
-        """Give the list, from the cache where it is known. Fires with an empty tuple where it cannot be had."""
+        """Return the list, from the cache where it is known. Fires with an empty tuple where it cannot be had."""
         entry = self._entry(_key(backend, credential))
         if self._wants_asking(entry, entry.ttl):
             self._ask(entry, backend, credential)
@@ -136,7 +136,7 @@ class CachedModelLists:
         return self._wait(entry)
 
     def renewed(self, backend: Backend, credential: Secret | None) -> Deferred[Models]:
-        """Give the list as it is now, at most `MEMORY_SECONDS` old; where it does not come in time, what is known.
+        """Return the list as it is now, at most `MEMORY_SECONDS` old; where it does not come in time, what is known.
 
         A list that hangs costs that wait once: while its fetch goes on, and after its failure, who asks is answered
         at once.
@@ -155,7 +155,7 @@ class CachedModelLists:
                 entry.fetch.give_up()
 
     def _entry(self, key: tuple[str, str]) -> Entry:
-        """Give the entry for ``key``; the one not used for longest makes room for a new one."""
+        """Return the entry for ``key``; the one not used for longest makes room for a new one."""
         entry = self._entries.setdefault(key, Entry())
         self._entries.move_to_end(key)
         while len(self._entries) > self._max_keys:
@@ -262,7 +262,7 @@ def spelled(models: Sequence[ModelInfo], name: str) -> str:
 
 
 def with_windows(models: Models, loaded: Models) -> Models:
-    """Give ``models`` with the windows that another list of the same server tells."""
+    """Return ``models`` with the windows that another list of the same server tells."""
     windows = {model.id: model.context_window for model in loaded if model.context_window}
     return Listed(evolve(model, context_window=windows[model.id]) if model.id in windows else model for model in models)
 
@@ -330,7 +330,7 @@ def _window(entry: Mapping[object, object]) -> int | None:
 
 
 def _count(value: object) -> int | None:
-    """Give a whole number that is not negative; True is none, and 1.7e9 is one."""
+    """Return a whole number that is not negative; True is none, and 1.7e9 is one."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return int(value) if 0 <= value < 2**53 else None

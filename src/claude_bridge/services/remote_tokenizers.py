@@ -94,7 +94,7 @@ def _read(reply: Response, counter: Counter) -> TokenCount | None:
 
 
 def _number(fields: dict[str, wire.Raw], name: str) -> int | None:
-    """Give a whole number that can be one of tokens; a list of counts, or of anything, is none."""
+    """Return a whole number that can be one of tokens; a list of counts, or of anything, is none."""
     raw = fields.get(name)
     if raw is None or len(raw) > len(str(LARGEST_COUNT)):
         return None

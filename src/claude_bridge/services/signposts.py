@@ -46,7 +46,7 @@ class Found:
         return self.url.removesuffix(_LIST)
 
     def __str__(self) -> str:
-        """Say what is there."""
+        """Return what is there."""
         if self.models:
             return f"GET {self.url} lists {self.models} model{'s' if self.models > 1 else ''}"
         if self.reply.good:
@@ -79,7 +79,7 @@ class Signposts:
     _looks: dict[str, _Look] = field(factory=dict, init=False)
 
     def look(self, backend: Backend, credential: Secret | None) -> Deferred[str]:
-        """Give a sentence about what is where, at most a minute old. It never fails but by being cancelled."""
+        """Return a sentence about what is where, at most a minute old. It never fails but by being cancelled."""
         now = self._clock.seconds()
         look = self._looks.get(backend.name)
         if look is None or now - look.at >= MEMORY_SECONDS:
@@ -115,7 +115,7 @@ class Signposts:
 
 
 def _sentence(found: list[Found]) -> str:
-    """Say which url would be the right one, as far as that can be told."""
+    """Return which url would be the right one, as far as that can be told."""
     own, *others = found
     if own.models:
         return f"{own}, so chat completions may be what this server has not"

@@ -59,7 +59,7 @@ class PeriodicSweep(Service):
             self._loop.stop()
 
     def seconds(self) -> float:
-        """Tell the time (seconds, monotonic)."""
+        """Return the time (seconds, monotonic)."""
         return self._seconds()
 
     def add(self, watch: Watch) -> None:

@@ -66,7 +66,7 @@ class Answer:
     steps: tuple[Step, ...] = field(default=(), converter=tuple[Step, ...])
 
     def performed(self) -> Iterator[Step]:
-        """Give the steps with large writes divided, ending in `Cut`, `Stall` or `End`."""
+        """Yield the steps with large writes divided, ending in `Cut`, `Stall` or `End`."""
         for step in self.steps:
             yield from _divided(step)
         yield End()

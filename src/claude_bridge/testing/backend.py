@@ -52,12 +52,12 @@ class ScriptedBackend(LoopbackServer):
 
     @property
     def url(self) -> str:
-        """Tell the base URL, ending in ``/v1``."""
+        """Return the base URL, ending in ``/v1``."""
         return f"http://127.0.0.1:{self.port}/v1"
 
     @property
     def chats(self) -> list[Received]:
-        """Give the chat completion requests among all."""
+        """Return the chat completion requests among all."""
         return [one for one in self.requests if _is_chat(one)]
 
     def enqueue(self, *answers: Answer) -> None:

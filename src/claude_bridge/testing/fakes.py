@@ -142,7 +142,7 @@ class FakeUpstreamClient:
 
     @property
     def last(self) -> FakeCall:
-        """Give the newest request."""
+        """Return the newest request."""
         return self.calls[-1]
 
 
@@ -195,7 +195,7 @@ class FakeClientResponse:
 
     @property
     def text(self) -> str:
-        """Give the text that a client would have read."""
+        """Return the text that a client would have read."""
         return "".join(event.text for event in self.events if isinstance(event, TextDelta))
 
     def _check_open(self) -> None:
@@ -231,16 +231,16 @@ class FixedLists:
     asked: list[tuple[str, str | None]] = field(factory=list)
 
     def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
-        """Note the question and give the list."""
+        """Note the question and return the list."""
         self.asked.append((backend.name, None if credential is None else credential.reveal()))
         return succeed(self.lists.get(backend.name, ()))
 
     def renewed(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
-        """Note the question and give the list, which never changes."""
+        """Note the question and return the list, which never changes."""
         return self.fetch(backend, credential)
 
     def known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:  # noqa: ARG002 - as the seam
-        """Give the list."""
+        """Return the list."""
         return self.lists.get(backend.name, ())
 
 
@@ -255,7 +255,7 @@ class FixedSignposts:
     asked: list[tuple[str, str | None]] = field(factory=list)
 
     def look(self, backend: Backend, credential: Secret | None) -> Deferred[str]:
-        """Note the question and give the sentence."""
+        """Note the question and return the sentence."""
         self.asked.append((backend.name, None if credential is None else credential.reveal()))
         return succeed(self.sentence)
 
@@ -338,7 +338,7 @@ class FixedCounters:
         credential: Secret | None,  # noqa: ARG002 - the same
         chat_body: bytes,
     ) -> Deferred[TokenCount | None]:
-        """Note the question and give the count."""
+        """Note the question and return the count."""
         self.asked.append((backend.name, chat_body))
         return succeed(self.counted)
 

@@ -106,7 +106,7 @@ def _text(content: str | Sequence[Mapping[str, Any]] | None) -> str:
 
 
 def _limited(words: _Words, request: Mapping[str, Any]) -> tuple[str, str | None]:
-    """Cut the text where the request says, and give the finish reason if that is not the usual one."""
+    """Cut the text where the request says, and return the finish reason if that is not the usual one."""
     text = words.text
     stops = request.get("stop") or ()
     for stop in (stops,) if isinstance(stops, str) else stops:

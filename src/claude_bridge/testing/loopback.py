@@ -56,7 +56,7 @@ class LoopbackServer:
 
     @property
     def port(self) -> int:
-        """Tell the TCP port."""
+        """Return the TCP port."""
         if self._port is None:
             raise RuntimeError("the server is not started")
         host = self._port.getHost()

@@ -39,7 +39,7 @@ class Received:
     _waiting: list[Deferred[None]] = field(factory=list, init=False, repr=False)
 
     def when_over(self) -> Deferred[None]:
-        """Give a Deferred that fires when the answer has ended or the other side is gone."""
+        """Return a Deferred that fires when the answer has ended or the other side is gone."""
         waiting: Deferred[None] = Deferred()
         if self.ended is None and self.gone is None:
             self._waiting.append(waiting)

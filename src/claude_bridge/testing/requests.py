@@ -66,7 +66,7 @@ STOPS = 4
 
 
 def problems(request: object, extensions: Collection[str] = EXTENSIONS) -> tuple[str, ...]:
-    """Say everything that is wrong with ``request`` (decoded JSON), each with its path; nothing if it is valid."""
+    """Return everything that is wrong with ``request`` (decoded JSON), each with its path; nothing if it is valid."""
     if not isinstance(request, Mapping):
         return ("the body is not a JSON object",)
     return tuple(_request(request, extensions))

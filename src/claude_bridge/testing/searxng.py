@@ -108,12 +108,12 @@ class FakeSearXNG(LoopbackServer):
 
     @property
     def url(self) -> str:
-        """Tell the base URL."""
+        """Return the base URL."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def questions(self) -> list[str]:
-        """Give the questions, in order."""
+        """Return the questions, in order."""
         return [_fields(one).get("q", "") for one in self.requests]
 
     def enqueue(self, *answers: Answer) -> None:

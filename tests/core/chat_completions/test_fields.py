@@ -26,7 +26,7 @@ FORMAT = {"format": {"type": "json_schema", "schema": {"type": "object", "proper
 
 
 def sent(**fields: Any) -> Any:
-    """Give what a server with these traits gets for a request with all sampling fields."""
+    """Return what a server with these traits gets for a request with all sampling fields."""
     return sent_to(user("hi"), target=Target(model="m", **fields), **SAMPLING)
 
 

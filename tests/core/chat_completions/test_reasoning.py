@@ -204,7 +204,7 @@ BUDGET_FIELDS = {"budget_tokens", "thinking_budget_tokens", "thinking_budget"} |
 
 
 def _leaves(sent: Any) -> list[tuple[str, Any]]:
-    """Give the fields of a request, and those of the objects that ask for thinking."""
+    """Return the fields of a request, and those of the objects that ask for thinking."""
     inner = [("reasoning.max_tokens" if key == "max_tokens" else key, value)
              for name in ("thinking", "reasoning") for key, value in sent.get(name, {}).items()]  # fmt: skip
     return [*sent.items(), *inner]

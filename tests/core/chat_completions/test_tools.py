@@ -29,12 +29,12 @@ SERVER_TYPES = [
 
 
 def functions(sent: Any) -> list[Any]:
-    """Give the offered functions."""
+    """Return the offered functions."""
     return [one["function"] for one in sent.get("tools", ())]
 
 
 def names(*messages: object, **fields: Any) -> list[str]:
-    """Give the names of the tools that the backend is offered."""
+    """Return the names of the tools that the backend is offered."""
     return [one["name"] for one in functions(chat(*messages, **fields))]
 
 

@@ -39,7 +39,7 @@ class TraitsTests:
 
 
 def _values(kind: Any) -> list[Any]:
-    """Give every value of a trait's type."""
+    """Return every value of a trait's type."""
     if kind is bool:
         return [True, False]
     words = get_args(kind)

@@ -48,7 +48,7 @@ ECHOES = st.sampled_from(get_args(ReasoningEcho))
 
 
 def added(**fields: Any) -> dict[str, Any]:
-    """Give what the backend gets beyond the plain request for these fields."""
+    """Return what the backend gets beyond the plain request for these fields."""
     return {key: value for key, value in chat(user("hi"), **fields).items() if key not in PLAIN}
 
 
@@ -444,13 +444,13 @@ class DecodingTests:
 
 
 def told_of(raw: bytes) -> Any:
-    """Give the content of the only message of a translated body."""
+    """Return the content of the only message of a translated body."""
     (message,) = json.loads(translation.translate(translation.decode(raw), TARGET).body)["messages"]
     return message["content"]
 
 
 def prefix(messages: list[Any], target: Target) -> bytes:
-    """Give a translated request without the end of its list of messages."""
+    """Return a translated request without the end of its list of messages."""
     whole = translation.translate(asked(*messages, system="s", tools=TOOLS), target).body
     assert whole.endswith(b"]}")
     return whole[:-2]

@@ -26,18 +26,18 @@ FILES = Target(model="m", pdf="file")
 
 
 def content(*blocks: object) -> Any:
-    """Give the content of the user message that these blocks become at a server that takes everything."""
+    """Return the content of the user message that these blocks become at a server that takes everything."""
     (message,) = told(user(*blocks), target=FILES)
     return message["content"]
 
 
 def answer(*blocks: object) -> Any:
-    """Give the messages after the call: the tool message whose content these blocks are, and what follows it."""
+    """Return the messages after the call: the tool message whose content these blocks are, and what follows it."""
     return told(user("hi"), assistant(use("a")), user(result("a", list(blocks))), target=FILES)[2:]
 
 
 def spoken(*blocks: object) -> Any:
-    """Give the text of the assistant message that these blocks become."""
+    """Return the text of the assistant message that these blocks become."""
     return told(user("hi"), assistant(*blocks))[1]["content"]
 
 
@@ -52,7 +52,7 @@ def pdf(**more: object) -> dict[str, Any]:
 
 
 def file_part(name: str) -> dict[str, Any]:
-    """Give the part that a PDF becomes."""
+    """Return the part that a PDF becomes."""
     return {"type": "file", "file": {"filename": name, "file_data": f"data:application/pdf;base64,{PDF}"}}
 
 

@@ -16,12 +16,12 @@ INLINE = Target(model="m", system_messages="inline")
 
 
 def reminder(said: str) -> str:
-    """Give a system message as it is folded."""
+    """Return a system message as it is folded."""
     return f"<system-reminder>\n{said}\n</system-reminder>"
 
 
 def shape(messages: Any) -> list[tuple[str, str]]:
-    """Give roles and contents."""
+    """Return roles and contents."""
     return [(one["role"], one["content"]) for one in messages]
 
 

@@ -59,13 +59,13 @@ def written(*events: Event, **options: Any) -> bytes:
 
 
 def told(events: list[Event], **options: Any) -> list[Any]:
-    """Write a whole answer and give its blocks."""
+    """Write a whole answer and return its blocks."""
     blocks: list[Any] = check_stream(written(*events, **options))["content"]
     return blocks
 
 
 def content(*events: Event, **options: Any) -> list[Any]:
-    """Write a whole answer and give its content in short: text, (thinking,), or {name: input}."""
+    """Write a whole answer and return its content in short: text, (thinking,), or {name: input}."""
     short: list[Any] = []
     for block in check_stream(written(*events, END, **options))["content"]:
         match block["type"]:

@@ -206,7 +206,7 @@ class AccumulatorTests:
 
 
 def cache_creation(events: list[Event]) -> dict[str, Any]:
-    """Give the one count that a stream has no second place for."""
+    """Return the one count that a stream has no second place for."""
     last = events[-1]
     assert isinstance(last, Finished)
     written = last.usage.cache_write_tokens if last.usage is not None else 0

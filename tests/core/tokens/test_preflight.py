@@ -30,7 +30,7 @@ KNOWN = Ratios(answers=1)
 def told(
     target: Target, counted: int, known: Ratios, *, rough: int | None = None, max_tokens: int | None = 32_000
 ) -> str | None:
-    """Give the refusal's text for a prompt of ``counted`` tokens by our count."""
+    """Return the refusal's text for a prompt of ``counted`` tokens by our count."""
     rough = counted if rough is None else rough
     error = refusal(target, rough=rough, max_tokens=max_tokens, known=known, count=lambda: counted)
     return None if error is None else error.message

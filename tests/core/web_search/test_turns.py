@@ -88,14 +88,14 @@ def answered(searching: Searching, *hits: SearchHit) -> list[Event]:
 
 
 def sent(searching: Searching) -> Any:
-    """Give what the backend gets in the turn that begins now; a strict server must find nothing wrong with it."""
+    """Return what the backend gets in the turn that begins now; a strict server must find nothing wrong with it."""
     whole = json.loads(translation.translate(searching.begin(), Target(model="m")).body)
     assert problems(whole) == ()
     return whole
 
 
 def one(searching: Searching) -> SearchCall:
-    """Give the only search that is to be made."""
+    """Return the only search that is to be made."""
     (pending,) = searching.pending
     return pending
 
@@ -238,7 +238,7 @@ class SearchTests:
 
 
 def one_said(whole: Any) -> list[Any]:
-    """Give the contents of the assistant messages."""
+    """Return the contents of the assistant messages."""
     return [each["content"] for each in whole["messages"] if each["role"] == "assistant"]
 
 

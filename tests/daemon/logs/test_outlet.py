@@ -49,7 +49,7 @@ def open_ends(kind: str) -> Iterator[Ends]:
 
 
 def filled(made: Outlet) -> int:
-    """Write lines until no more fit, and give how many bytes did."""
+    """Write lines until no more fit, and return how many bytes did."""
     total = 0
     while True:
         try:

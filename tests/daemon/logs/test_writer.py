@@ -45,7 +45,7 @@ class Pipe(Outlet):
 
     @property
     def lines(self) -> list[str]:
-        """Give what was read."""
+        """Return what was read."""
         return self.written.decode().splitlines()
 
 
@@ -63,7 +63,7 @@ class ThreadedClock(Clock):
 
 
 def note(lost: int) -> bytes:
-    """Say how many are missing."""
+    """Return how many are missing."""
     return b"missing %d\n" % lost
 
 

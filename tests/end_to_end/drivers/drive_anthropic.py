@@ -30,7 +30,7 @@ def asked(model: str, content: Any = driving.QUESTION, **more: Any) -> dict[str,
 
 
 def answered(message: Any) -> driving.Outcome:
-    """Tell what a user reads in an answer."""
+    """Return what a user reads in an answer."""
     usage = message.usage
     return {
         "text": "".join(block.text for block in message.content if block.type == "text"),
@@ -57,7 +57,7 @@ def weather_tool(ran: list[dict[str, Any]]) -> Any:
 
     @anthropic.beta_async_tool
     async def get_weather(city: str) -> str:
-        """Tell the weather of a city."""
+        """Return the weather of a city."""
         ran.append({"city": city})
         return driving.weather(city)
 

@@ -28,12 +28,12 @@ def client(name: str, key: str = driving.KEY, **more: Any) -> Any:
 
 
 def user(content: Any = driving.QUESTION) -> list[dict[str, Any]]:
-    """Say something."""
+    """Return something."""
     return [{"role": "user", "content": content}]
 
 
 def answered(message: Any) -> driving.Outcome:
-    """Tell what a user reads in an answer."""
+    """Return what a user reads in an answer."""
     usage = message.usage_metadata
     return {
         "text": message.text,
@@ -65,7 +65,7 @@ def agent(name: str, ran: list[dict[str, Any]], **more: Any) -> Any:
     """Make an agent with a tool that notes what it is called with."""
 
     async def get_weather(city: str) -> str:
-        """Tell the weather of a city."""
+        """Return the weather of a city."""
         ran.append({"city": city})
         return driving.weather(city)
 

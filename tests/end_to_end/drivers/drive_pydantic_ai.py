@@ -31,7 +31,7 @@ def agent(name: str, key: str = driving.KEY, **more: Any) -> Any:
 
 
 def answered(result: Any) -> driving.Outcome:
-    """Tell what a user reads in an answer."""
+    """Return what a user reads in an answer."""
     last = result.all_messages()[-1]
     usage = result.usage
     return {
@@ -65,7 +65,7 @@ def agent_with_tool(name: str, ran: list[dict[str, Any]], **more: Any) -> Any:
     made = agent(name, **more)
 
     async def get_weather(city: str) -> str:
-        """Tell the weather of a city."""
+        """Return the weather of a city."""
         ran.append({"city": city})
         return driving.weather(city)
 

@@ -28,7 +28,7 @@ class Breakage:
 
 
 def calling(request: dict[str, Any]) -> dict[str, Any]:
-    """Give the first message with calls."""
+    """Return the first message with calls."""
     found: dict[str, Any] = next(one for one in request["messages"] if one.get("tool_calls"))
     return found
 
@@ -60,7 +60,7 @@ def without_result(request: dict[str, Any]) -> None:
 
 
 def id_of(request: dict[str, Any]) -> str:
-    """Give the first call's id."""
+    """Return the first call's id."""
     return str(calling(request)["tool_calls"][0]["id"])
 
 

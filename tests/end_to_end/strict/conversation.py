@@ -70,12 +70,12 @@ class Conversation:
 
     @property
     def said_before(self) -> list[str]:
-        """Give what was said before the last answer."""
+        """Return what was said before the last answer."""
         return self.said[: self._known]
 
     @property
     def said_but_notes(self) -> list[str]:
-        """Give it without what the system said."""
+        """Return it without what the system said."""
         return [said for said in self.said_before if said not in self.notes]
 
     def asks(self, question: str) -> None:
@@ -180,19 +180,19 @@ def compact(value: object) -> str:
 
 
 def output_of(call: Mapping[str, Any]) -> str:
-    """Give what a tool says: something that nobody else says."""
+    """Return what a tool says: something that nobody else says."""
     return f"output of {' '.join(call['input'].values())}"
 
 
 def whole(reply: Reply, *, stream: bool) -> dict[str, Any]:
-    """Give the message of an answer in either form."""
+    """Return the message of an answer in either form."""
     message: dict[str, Any] = check_events(reply.events) if stream else reply.json
     return message
 
 
 @asynccontextmanager
 async def bridge(reactor: Any, config: str) -> AsyncIterator[Client]:
-    """Run a new bridge, and give a client of it: whatever a former one knew, this one does not."""
+    """Run a new bridge, and return a client of it: whatever a former one knew, this one does not."""
     running = Bridge(build(configured(config), reactor, Redactor(())), reactor)
     running.privilegedStartService()
     running.startService()

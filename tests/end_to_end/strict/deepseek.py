@@ -58,7 +58,7 @@ class DeepSeek(Service):
             yield from self.history_problems(request)
 
     def thinks(self, request: dict[str, Any]) -> bool:
-        """Tell whether the model thinks, as it does unless told otherwise."""
+        """Return whether the model thinks, as it does unless told otherwise."""
         return bool(request.get("thinking", {}).get("type") != "disabled")
 
     def history_problems(self, request: dict[str, Any]) -> Iterator[Problem]:

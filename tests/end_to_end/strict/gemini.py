@@ -94,7 +94,7 @@ class Gemini(Service):
         return json_answer(problem.status, [{"error": told}])
 
     def plain(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Give the request without signatures."""
+        """Return the request without signatures."""
         messages = [
             {**one, "tool_calls": [{k: v for k, v in call.items() if k != "extra_content"} for call in calls_of(one)]}
             if calls_of(one)
@@ -108,7 +108,7 @@ class Gemini(Service):
         return f"function-call-{int(seal(self.dialect, name, number)[:15], 16)}"
 
     def calling(self, index: int, call: ToolCall) -> Iterator[dict[str, Any]]:
-        """Give a call in one piece, without its index; the first one is signed."""
+        """Yield a call in one piece, without its index; the first one is signed."""
         function = {"name": call.name, "arguments": call.arguments}
         made: dict[str, Any] = {"id": call.id, "type": "function", "function": function}
         if index == 0:
@@ -116,7 +116,7 @@ class Gemini(Service):
         yield {"tool_calls": [made]}
 
     def finish(self, said: ModelTurn) -> str:
-        """Say stop, whatever was called."""
+        """Return stop, whatever was called."""
         del said
         return "stop"
 
@@ -127,6 +127,6 @@ def signature(call: Mapping[str, Any]) -> str:
 
 
 def signature_of(call: Mapping[str, Any]) -> str | None:
-    """Give the signature that a call of the history has."""
+    """Return the signature that a call of the history has."""
     told = call.get("extra_content", {}).get("google", {}).get("thought_signature")
     return told if isinstance(told, str) else None

@@ -95,7 +95,7 @@ class Mistral(Service):
         return json_answer(problem.status, {**told, "code": None, **problem.more})
 
     def plain(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Give the request in OpenAI's words."""
+        """Return the request in OpenAI's words."""
         messages = [
             {**one, "content": [part for part in one["content"] if part["type"] == "text"] or ""}
             if one["role"] == "assistant" and isinstance(one["content"], list)
@@ -111,7 +111,7 @@ class Mistral(Service):
             yield {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": part}]}]}
 
     def calling(self, index: int, call: ToolCall) -> Iterator[dict[str, Any]]:
-        """Give a call in one piece."""
+        """Yield a call in one piece."""
         function = {"name": call.name, "arguments": call.arguments}
         yield {"tool_calls": [{"index": index, "id": call.id, "function": function}]}
 
@@ -120,7 +120,7 @@ class Mistral(Service):
         return seal(self.dialect, name, number)[:9]
 
     def thought_in(self, message: Any) -> str:
-        """Give the thinking parts of the content list."""
+        """Return the thinking parts of the content list."""
         parts = message["content"] if isinstance(message["content"], list) else ()
         thoughts = (part["thinking"] for part in parts if part["type"] == "thinking")
         return "".join(inner["text"] for thought in thoughts for inner in thought)

@@ -53,7 +53,7 @@ class OpenRouter(Service):
                 yield Problem(self.missing(at, message))
 
     def plain(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Give the request without marks of cached prefixes."""
+        """Return the request without marks of cached prefixes."""
         return {**request, "messages": [_unmarked(message) for message in request["messages"]]}
 
     def refuse(self, problem: Problem) -> Answer:
@@ -70,7 +70,7 @@ class OpenRouter(Service):
         raise NotImplementedError
 
     def missing(self, at: int, message: dict[str, Any]) -> str:
-        """Say that an own turn has no details."""
+        """Return that an own turn has no details."""
         raise NotImplementedError
 
     def call_id(self, name: str, number: int) -> str:
@@ -95,7 +95,7 @@ class OpenRouterClaude(OpenRouter):
     wants: ClassVar[str] = "calls"
 
     def thought_in(self, message: Mapping[str, Any]) -> str:
-        """Give the text of the details."""
+        """Return the text of the details."""
         return "".join(one["text"] for one in message.get("reasoning_details", ()))
 
     def detail_problems(self, at: int, details: list[dict[str, Any]]) -> Iterator[Problem]:
@@ -105,7 +105,7 @@ class OpenRouterClaude(OpenRouter):
                 yield Problem(f"messages.{at}.content.{number}: Invalid `signature` in `thinking` block")
 
     def missing(self, at: int, message: dict[str, Any]) -> str:
-        """Say it in Anthropic's words."""
+        """Return it in Anthropic's words."""
         del message
         return FIRST.format(at=at)
 
@@ -138,7 +138,7 @@ class OpenRouterGPT(OpenRouter):
                 yield Problem("The encrypted content could not be verified. Reason: Encrypted content is not valid.")
 
     def missing(self, at: int, message: dict[str, Any]) -> str:
-        """Say it in OpenAI's words."""
+        """Return it in OpenAI's words."""
         del at
         call = calls_of(message)[0]["id"].replace("call", "fc", 1)
         return f"Item '{call}' of type 'function_call' was provided without its required 'reasoning' item"
@@ -151,6 +151,6 @@ class OpenRouterGPT(OpenRouter):
             yield {"reasoning_details": [{**detail, "data": seal("gpt", name) * 4}]}
 
     def finish(self, said: ModelTurn) -> str:
-        """Say stop, whatever was called (@openrouter/ai-sdk-provider 2.10.0)."""
+        """Return stop, whatever was called (@openrouter/ai-sdk-provider 2.10.0)."""
         del said
         return "stop"

@@ -16,7 +16,7 @@ _FLAVOUR = "tools.function.parameters is not a valid moonshot flavored json sche
 
 
 def gemini_problems(schema: Any, path: str) -> Iterator[str]:
-    """Say what Google's reader of JSON says of fields that it does not know (claude-code-router 187, openswarm 24)."""
+    """Yield what Google's reader of JSON says of unknown fields (claude-code-router 187, openswarm 24)."""
     for key, value in schema.items():
         if key not in GEMINI:
             yield f"Invalid JSON payload received. Unknown name \"{key}\" at '{path}': Cannot find field."
@@ -34,7 +34,7 @@ def gemini_problems(schema: Any, path: str) -> Iterator[str]:
 
 
 def moonshot_problems(schema: Any) -> Iterator[str]:
-    """Say what Moonshot's validator says.
+    """Yield what Moonshot's validator says.
 
     kimi-cli 2061, GitNexus 2703, opencode 27054, kimi-code 1610, AI SDK 18921.
     """

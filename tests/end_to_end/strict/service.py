@@ -53,7 +53,7 @@ class ModelTurn:
 
     @property
     def key(self) -> str:
-        """Give by what it is known again in a history."""
+        """Return by what it is known again in a history."""
         return self.calls[0][1] if self.calls else self.text
 
 
@@ -115,14 +115,14 @@ class Service:
         return ScriptedBackend(reactor, self, models=[self.model], strict=False)
 
     def problems(self, request: dict[str, Any]) -> Iterator[Problem]:
-        """Give all reasons to refuse: the service's own, then those that all have."""
+        """Yield all reasons to refuse: the service's own, then those that all have."""
         yield from self.own_problems(request)
         plain = self.plain(request)
         for told in problems(plain, self.extensions):
             yield Problem(told)
 
     def own_problems(self, request: dict[str, Any]) -> Iterable[Problem]:
-        """Give the service's own reasons."""
+        """Return the service's own reasons."""
         del request
         return ()
 
@@ -132,7 +132,7 @@ class Service:
         return (self.fields - REQUEST_KEYS) | {f"assistant.{name}" for name in self.remembers}
 
     def plain(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Give the request without what only this service understands inside messages."""
+        """Return the request without what only this service understands inside messages."""
         return request
 
     def refuse(self, problem: Problem) -> Answer:
@@ -157,11 +157,11 @@ class Service:
         return chunk(delta, model=self.model, **more)
 
     def finish(self, said: ModelTurn) -> str:
-        """Give the finish reason."""
+        """Return the finish reason."""
         return "tool_calls" if said.calls else "stop"
 
     def deltas(self, request: dict[str, Any], said: ModelTurn) -> Iterator[dict[str, Any]]:
-        """Give the deltas: thinking, text, calls, all in small parts."""
+        """Yield the deltas: thinking, text, calls, all in small parts."""
         yield {"role": "assistant", "content": ""}
         yield from self.thinking(said)
         yield from ({"content": part} for part in in_parts(said.text))
@@ -169,11 +169,11 @@ class Service:
             yield from self.calling(index, call)
 
     def thinking(self, said: ModelTurn) -> Iterable[dict[str, Any]]:
-        """Give the deltas of thinking."""
+        """Return the deltas of thinking."""
         return ({self.thinks_in: part} for part in in_parts(said.thought)) if self.thinks_in else ()
 
     def made(self, request: dict[str, Any], said: ModelTurn) -> Iterator[ToolCall]:
-        """Give the calls, numbered through the conversation."""
+        """Yield the calls, numbered through the conversation."""
         before = sum(len(calls_of(message)) for message in request["messages"])
         for number, (name, arguments) in enumerate(said.calls, before):
             yield ToolCall(id=self.call_id(name, number), name=name, arguments=arguments)
@@ -183,14 +183,14 @@ class Service:
         return f"call_{seal(self.dialect, name, number)[:24]}"
 
     def calling(self, index: int, call: ToolCall) -> Iterator[dict[str, Any]]:
-        """Give the deltas of one call."""
+        """Yield the deltas of one call."""
         function = {"name": call.name, "arguments": ""}
         yield {"tool_calls": [{"index": index, "id": call.id, "type": "function", "function": function}]}
         for part in in_parts(call.arguments):
             yield {"tool_calls": [{"index": index, "function": {"arguments": part}}]}
 
     def wanted(self, request: Mapping[str, Any]) -> dict[str, str]:
-        """Give the thinking that a request brought back, of those turns of which the service wants it."""
+        """Return the thinking that a request brought back, of those turns of which the service wants it."""
         question = last_question(request["messages"])
         found = {}
         for at, message in answers_of(request):
@@ -202,7 +202,7 @@ class Service:
         return found
 
     def thought_in(self, message: Mapping[str, Any]) -> str:
-        """Give what an assistant message of the history carries of thinking."""
+        """Return what an assistant message of the history carries of thinking."""
         return str(message.get(self.thinks_in) or "")
 
 
@@ -221,7 +221,7 @@ def json_problems(request: Mapping[str, Any], told: str) -> Iterator[Problem]:
 
 
 def seal(*values: object) -> str:
-    """Give what only the service can make of these: its signature, in hex."""
+    """Return what only the service can make of these: its signature, in hex."""
     return sha256(repr(("not for clients", *values)).encode()).hexdigest()
 
 
@@ -231,17 +231,17 @@ def in_parts(text: str) -> Iterator[str]:
 
 
 def calls_of(message: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Give a message's calls."""
+    """Return a message's calls."""
     return message.get("tool_calls") or ()
 
 
 def answers_of(request: Mapping[str, Any]) -> list[tuple[int, dict[str, Any]]]:
-    """Give the assistant's messages with their numbers."""
+    """Return the assistant's messages with their numbers."""
     return [(at, one) for at, one in enumerate(request["messages"]) if one["role"] == "assistant"]
 
 
 def last_question(messages: Sequence[Mapping[str, Any]]) -> int:
-    """Give the number of the last user message, but for such as stand directly behind tool results: those belong there.
+    """Return the number of the last user message, not counting those directly behind tool results.
 
     -1 if there is none.
     """
@@ -253,13 +253,13 @@ def last_question(messages: Sequence[Mapping[str, Any]]) -> int:
 
 
 def key_of(message: Mapping[str, Any]) -> str:
-    """Give by what an answer of the history is known again, see `ModelTurn.key`."""
+    """Return by what an answer of the history is known again, see `ModelTurn.key`."""
     calls = calls_of(message)
     return str(calls[0]["function"]["arguments"]) if calls else text_of(message["content"])
 
 
 def text_of(content: Any) -> str:
-    """Give the text of a content field."""
+    """Return the text of a content field."""
     if isinstance(content, str):
         return content
     return "".join(str(part.get("text", "")) for part in content or ())

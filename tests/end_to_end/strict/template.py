@@ -93,7 +93,7 @@ class Vllm(Template):
         return str(message.get("reasoning_content") or "")
 
     def plain(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Give the request with OpenAI's stream options."""
+        """Return the request with OpenAI's stream options."""
         return {**request, "stream_options": {"include_usage": True}}
 
     def raised(self, message: str) -> Problem:

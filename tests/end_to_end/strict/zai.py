@@ -69,5 +69,5 @@ class Zai(Service):
 
 
 def whole(call: ToolCall) -> dict[str, str]:
-    """Give a call's function."""
+    """Return a call's function."""
     return {"name": call.name, "arguments": call.arguments}

@@ -48,7 +48,7 @@ def request_log(events: list[LogEvent], *, detailed: bool = False) -> RequestLog
 
 
 def logged(record: RequestRecord) -> LogEvent:
-    """Give the one event that a request's end writes."""
+    """Return the one event that a request's end writes."""
     events: list[LogEvent] = []
     request_log(events).request_ended(record)
     (event,) = events

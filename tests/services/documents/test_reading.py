@@ -41,7 +41,7 @@ class Scene:
         return self.processes.started[0]
 
     def of(self, *said: object) -> list[Extracted | str]:
-        """Say so much, as a good child does, and end."""
+        """Return so much, as a good child does, and end."""
         child = self.start()
         child.says(READY, *said)
         child.ends()

@@ -28,7 +28,7 @@ CARL = TurnOwner("carl", "1")
 
 
 def named(name: str) -> str:
-    """Give the base64 of a document that is told from others by its name."""
+    """Return the base64 of a document that is told from others by its name."""
     return b64encode(name.encode()).decode()
 
 
@@ -47,7 +47,7 @@ class Scene:
 
     @property
     def children(self) -> list[FakeProcess]:
-        """Give all that were started."""
+        """Return all that were started."""
         return self.processes.started
 
     def ask(self, name: str, client: TurnOwner = ANNA) -> list[str]:
@@ -63,7 +63,7 @@ class Scene:
         child.ends()
 
     def names(self) -> list[str]:
-        """Give the names of the documents that children have got."""
+        """Return the names of the documents that children have got."""
         return [pdfs.decoded(child.written) for child in self.children]
 
 

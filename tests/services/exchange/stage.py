@@ -186,22 +186,22 @@ class Stage:
 
     @property
     def call(self) -> FakeCall:
-        """Give the newest upstream request."""
+        """Return the newest upstream request."""
         return self.client.last
 
     @property
     def sent(self) -> Any:
-        """Give the body of the newest upstream request."""
+        """Return the body of the newest upstream request."""
         return json.loads(self.call.request.body)
 
     @property
     def error(self) -> Any:
-        """Give the one error that the client got."""
+        """Return the one error that the client got."""
         (error,) = self.downstream.errors
         return error
 
     @property
     def outcomes(self) -> tuple[str, ...]:
-        """Give the outcomes of the one finished request's attempts, its own last."""
+        """Return the outcomes of the one finished request's attempts, its own last."""
         (record,) = self.records.requests
         return (*(attempt.outcome for attempt in record.attempts), record.outcome)

@@ -54,7 +54,7 @@ class Owner:
 
     @property
     def text(self) -> str:
-        """Give the text."""
+        """Return the text."""
         return "".join(event.text for event in self.events if isinstance(event, TextDelta))
 
 
@@ -77,7 +77,7 @@ class Bench:
 
     @property
     def outcome(self) -> BridgeError | UpstreamFailure:
-        """Give the one failure."""
+        """Return the one failure."""
         (outcome,) = self.owner.outcomes
         return outcome
 

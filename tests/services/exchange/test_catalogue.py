@@ -15,7 +15,7 @@ BARE = "[backend:default]\nurl = http://box/v1\n"
 
 
 def published(text: str, lists: FixedLists, credential: str | None = None) -> tuple[PublishedModel, ...]:
-    """Give the catalogue, which must be there at once."""
+    """Return the catalogue, which must be there at once."""
     shown = None if credential is None else Secret(credential)
     found: list[tuple[PublishedModel, ...]] = []
     Deferred.fromCoroutine(Catalogue(configured(text), lists).models(shown)).addCallback(found.append)

@@ -19,7 +19,7 @@ LLAMACPP = ONE.replace("url =", "dialect = llamacpp\nurl =")
 
 
 def succeeded(deferred: Deferred[int]) -> int:
-    """Give the result of a Deferred that has fired; raises what it failed with."""
+    """Return the result of a Deferred that has fired; raises what it failed with."""
     results: list[Any] = []
     deferred.addBoth(results.append)
     (result,) = results

@@ -481,7 +481,7 @@ class RetryTests:
 
 
 def warned(logged: Sequence[LogEvent]) -> list[LogEvent]:
-    """Give the warnings."""
+    """Return the warnings."""
     return [event for event in logged if event.get("log_level") is LogLevel.warn]
 
 

@@ -37,7 +37,7 @@ def searching() -> tuple[Stage, HeldSearch]:
 
 
 def roles(sent: Any) -> list[str]:
-    """Give the roles of a request's messages."""
+    """Return the roles of a request's messages."""
     return [message["role"] for message in sent["messages"]]
 
 

@@ -26,7 +26,7 @@ class HintsTests:
         self.hints = Hints(config=self.config, lists=self.lists, signposts=self.signposts)
 
     def told(self, error: BridgeError, key: str = "client-key") -> BridgeError | None:
-        """Give the error with what helps."""
+        """Return the error with what helps."""
         choices: list[tuple[Candidate, ...]] = []
         Deferred.fromCoroutine(CandidateResolver(self.config, FixedLists()).plan("glm", None)).addCallback(
             choices.append

@@ -33,17 +33,17 @@ OLLAMA = BARE + "dialect = ollama\n" + ALIAS
 
 
 def known(text: str) -> str:
-    """Say in a configuration what all its backends are."""
+    """Return in a configuration what all its backends are."""
     return text.replace("/v1\n", "/v1\ndialect = vllm\n")
 
 
 def chosen(text: str, name: str, lists: ModelLists | None = None, credential: str | None = None) -> Candidate:
-    """Plan at once and give the only choice."""
+    """Plan at once and return the only choice."""
     return planned(CandidateResolver(configured(text), lists or FixedLists()), name, credential)
 
 
 def planned(planner: CandidateResolver, name: str, credential: str | None = None) -> Candidate:
-    """Plan at once with this planner and give the only choice."""
+    """Plan at once with this planner and return the only choice."""
     plans, failures = planning(planner, name, credential)
     if failures:
         raise failures[0]
@@ -74,7 +74,7 @@ class HeldLists:
     _waiting: list[Deferred[tuple[ModelInfo, ...]]] = field(factory=list)
 
     def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:  # noqa: ARG002 - as the seam
-        """Give what is known, else wait."""
+        """Return what is known, else wait."""
         self.asked.append("fetch")
         return succeed(self.models) if self.models else self._wait()
 
@@ -84,7 +84,7 @@ class HeldLists:
         return self._wait()
 
     def known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:  # noqa: ARG002 - as the seam
-        """Give what is known."""
+        """Return what is known."""
         return self.models
 
     def come(self, *models: ModelInfo) -> None:

@@ -109,7 +109,7 @@ class DoubtTests:
     """A configured dialect that contradicts what the server says."""
 
     def doubts(self, dialect: str, *clues: Clues) -> list[tuple[str, str, str]]:
-        """Reveal the clues of a backend that is configured so, and give what each warning names."""
+        """Reveal the clues of a backend that is configured so, and return what each warning names."""
         detection, backend = DialectDetection(), evolve(NAMED, dialect=dialect)
         with capturedLogs() as logged:
             for each in clues:

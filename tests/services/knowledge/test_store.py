@@ -90,7 +90,7 @@ def known(of: StateFile, model: str = "m") -> int | None:
 
 
 def warnings(logged: Sequence[dict[str, Any]]) -> list[str]:
-    """Give the formats of the warnings."""
+    """Return the formats of the warnings."""
     return [event["log_format"] for event in logged if event["log_level"] is LogLevel.warn]
 
 

@@ -34,7 +34,7 @@ class FakeResponse:
 
 
 def collecting(most: int = 10) -> tuple[FakeResponse, Any, list[Any]]:
-    """Collect a body; give what becomes of it."""
+    """Collect a body; return what becomes of it."""
     response: Any = FakeResponse()
     results: list[Any] = []
     done = collected(response, most)

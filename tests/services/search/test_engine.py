@@ -26,7 +26,7 @@ QUESTION = SearchQuestion("rain in May")
 
 @pytest_twisted.async_yield_fixture()
 async def searxng(reactor: Any) -> AsyncIterator[FakeSearXNG]:
-    """Give a fake SearXNG that listens."""
+    """Yield a fake SearXNG that listens."""
     server = FakeSearXNG(reactor)
     server.start()
     yield server
@@ -39,7 +39,7 @@ def searching(reactor: Any, url: str, **settings: Any) -> ConfiguredSearch:
 
 
 async def failed(search: ConfiguredSearch, question: SearchQuestion = QUESTION) -> SearchFailed:
-    """Search in vain; give what was said."""
+    """Search in vain; return what was said."""
     with pytest.raises(SearchFailed) as raised:
         await search.search(question)
     return raised.value

@@ -155,7 +155,7 @@ class Bench:
     def serve(
         self, script: Callable[[Conversation, int], object], interface: str = "127.0.0.1", **settings: Any
     ) -> tuple[RawBackend, Backend]:
-        """Listen with ``script`` and give the backend's configuration."""
+        """Listen with ``script`` and return the backend's configuration."""
         raw = RawBackend(script)
         port = self.reactor.listenTCP(0, raw, interface=interface)
         host = f"[{interface}]" if ":" in interface else interface

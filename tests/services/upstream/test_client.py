@@ -18,13 +18,13 @@ from tests.services.upstream.loopback import CHUNKED, SHORT, Bench, Conversation
 
 
 def headers_of(request: bytes) -> list[bytes]:
-    """Give the header lines of ``request``, names in lower case."""
+    """Return the header lines of ``request``, names in lower case."""
     lines = request.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
     return [name.lower() + b":" + value for name, _, value in (line.partition(b":") for line in lines)]
 
 
 def names_of(request: bytes) -> list[bytes]:
-    """Give the header names of ``request``."""
+    """Return the header names of ``request``."""
     return sorted(line.partition(b":")[0] for line in headers_of(request))
 
 

@@ -85,10 +85,10 @@ class StateCollector(Protocol):
         """Look at one delta."""
 
     def before_call(self, call: ToolCallDelta) -> object | None:
-        """Give the state that belongs to this very call, to stand in front of it, or None."""
+        """Return the state that belongs to this very call, to stand in front of it, or None."""
 
     def flush(self) -> object | None:
-        """Give what was collected since the last time, as plain JSON values, or None."""
+        """Return what was collected since the last time, as plain JSON values, or None."""
 
 
 class Dialect(Protocol):
@@ -100,7 +100,7 @@ class Dialect(Protocol):
 
     @property
     def counter(self) -> Counter | None:
-        """Say where prompts can be counted, if anywhere."""
+        """Return where prompts can be counted, if anywhere."""
 
     @property
     def key_header(self) -> str:
@@ -112,19 +112,19 @@ class Dialect(Protocol):
 
     @property
     def stateful(self) -> bool:
-        """Tell whether `restore` does anything; it is not even called otherwise."""
+        """Return whether `restore` does anything; it is not even called otherwise."""
 
     def recognised(self, clues: Clues) -> str:
-        """Say by what this server is recognised ("host api.deepseek.com"), or "" if it is not."""
+        """Return by what this server is recognised ("host api.deepseek.com"), or "" if it is not."""
 
     def traits(self, model: str) -> Traits:
-        """Give the differences of ``model`` at this server."""
+        """Return the differences of ``model`` at this server."""
 
     def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
         """Change the request's fields to what this server takes; ``extra`` holds fields that OpenAI does not have."""
 
     def reasoning(self, delta: Delta) -> str:
-        """Give a delta's reasoning text, whatever its field is called."""
+        """Return a delta's reasoning text, whatever its field is called."""
 
     def usage(self, raw: Mapping[str, Any]) -> Usage | None:
         """Divide this server's usage as Anthropic does."""
@@ -162,7 +162,7 @@ class Generic:
         return f"host {clues.host}" if known else ""
 
     def traits(self, model: str) -> Traits:
-        """Give the same for all models."""
+        """Return the same for all models."""
         del model
         return self.plain
 
@@ -205,7 +205,7 @@ def _thinking(raw: wire.Raw) -> str:
 
 
 def _detail(raw: wire.Raw) -> str:
-    """Give the readable part of an OpenRouter reasoning detail: text or summary; encrypted ones have none."""
+    """Return the readable part of an OpenRouter reasoning detail: text or summary; encrypted ones have none."""
     value = wire.decode(raw)
     if not isinstance(value, dict):
         return ""

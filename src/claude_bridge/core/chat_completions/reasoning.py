@@ -34,12 +34,12 @@ _BUDGETS: Final[tuple[tuple[int, Level], ...]] = ((2048, "low"), (8192, "medium"
 
 
 def wanted(thinking: ThinkingConfig | None) -> bool:
-    """Tell whether the client asked to see thinking, in any form."""
+    """Return whether the client asked to see thinking, in any form."""
     return thinking is not None and thinking.type in {"enabled", "adaptive", "between_tools"}
 
 
 def level(request: MessagesRequest) -> Level | None:
-    """Give the level that the client wants, or None where it says nothing at all.
+    """Return the level that the client wants, or None where it says nothing at all.
 
     ``thinking: disabled`` is none whatever the effort says: the effort then speaks of the answer.
     """
@@ -60,7 +60,7 @@ def level(request: MessagesRequest) -> Level | None:
 
 
 def budget(request: MessagesRequest) -> int | None:
-    """Give the client's own number of tokens to think with, or None where its level came from elsewhere."""
+    """Return the client's own number of tokens to think with, or None where its level came from elsewhere."""
     thinking, config = request.thinking, request.output_config
     if thinking is None or thinking.type in {"disabled", "between_tools"}:
         return None
@@ -70,7 +70,7 @@ def budget(request: MessagesRequest) -> int | None:
 
 
 def nearest(wanted_level: Level, levels: Sequence[Level]) -> Level | None:
-    """Give the nearest level at or above the wanted one, else the highest; None where there are no levels.
+    """Return the nearest level at or above the wanted one, else the highest; None where there are no levels.
 
     A server whose levels contain no ``none`` cannot switch off: it gets the lowest it has.
     """
@@ -93,12 +93,12 @@ class ReasoningRequest:
 
     @property
     def thinks(self) -> bool:
-        """Tell whether the model is to think at all."""
+        """Return whether the model is to think at all."""
         return self.level != "none"
 
     @property
     def tokens(self) -> int:
-        """Give the budget: the client's own, else the level's; below the limit, with a quarter left for the answer."""
+        """Return the budget: the client's, else the level's; below the limit, with a quarter left for the answer."""
         tokens = self.budget if self.budget is not None else TOKENS[self.level]
         if self.limit is not None and tokens >= self.limit:
             tokens = self.limit * 3 // 4

@@ -60,7 +60,7 @@ _decoder: Final = JSONDecoder(parse_constant=_no_constant)
 
 
 def instruction(schema: Raw) -> str:
-    """Say to the model what it shall write."""
+    """Return what tells the model what to write."""
     told = (
         "Answer with JSON only: one JSON value that keeps to the JSON Schema below. Write no text before or after it, "
         "and no code fence.\n\n"
@@ -81,11 +81,11 @@ class Structured:
 
     @property
     def instruction(self) -> str:
-        """Say to the model what it shall write."""
+        """Return what tells the model what to write."""
         return instruction(self.schema)
 
     def check(self, text: str) -> str | None:
-        """Give the mistake in an answer, as a part of a sentence, or None where none is found."""
+        """Return the mistake in an answer, as a part of a sentence, or None where none is found."""
         if len(text) > LARGEST_ANSWER:
             return None
         try:
@@ -98,7 +98,7 @@ class Structured:
 
 
 def cleaned(text: str) -> str:
-    """Give the JSON in an answer: all of it, else the first complete object or list, else the text as it is.
+    """Return the JSON in an answer: all of it, else the first complete object or list, else the text as it is.
 
     Where there is a code fence it is looked for behind that.
     """
@@ -116,7 +116,7 @@ def cleaned(text: str) -> str:
 
 
 def repair_messages(text: str, mistake: str) -> list[ChatMessage]:
-    """Give the messages that ask for a wrong answer once more."""
+    """Return the messages that ask for a wrong answer once more."""
     return [
         ChatMessage("assistant", text or "(nothing)"),
         ChatMessage("user", f"That answer cannot be used: {mistake}. Write it once more, as JSON only."),
@@ -124,7 +124,7 @@ def repair_messages(text: str, mistake: str) -> list[ChatMessage]:
 
 
 def wanted(request: MessagesRequest) -> Raw | None:
-    """Give the schema that a client wants its answer to have, an empty one for just any JSON object, or None.
+    """Return the schema that a client wants its answer to have, an empty one for just any JSON object, or None.
 
     Raises `InvalidRequest`.
     """
@@ -141,7 +141,7 @@ def wanted(request: MessagesRequest) -> Raw | None:
 
 
 def response_format(schema: Raw | None, traits: Traits) -> tuple[ResponseFormat | None, Structured | None]:
-    """Say how a server is asked for a schema, and what is left to do here: nothing where the server takes schemas.
+    """Return how a server is asked for a schema, and what is left to do here: nothing where the server takes schemas.
 
     A strict promise is asked for wherever it can be had, as Anthropic gives it (wire-contract 5.1).
     """
@@ -175,7 +175,7 @@ def _mistake(raw: Raw, value: Any, length: int) -> str | None:  # noqa: ANN401 -
 
 
 def _told(validator: Validator, value: Any) -> str:  # noqa: ANN401 - decoded JSON
-    """Say what is wrong with a value that is known to be wrong, in detail where the checker can."""
+    """Return what is wrong with a value that is known to be wrong, in detail where the checker can."""
     try:
         error = next(validator.iter_errors(value))
     except (ValueError, RecursionError, StopIteration):

@@ -29,5 +29,5 @@ class Target(Traits):
 
 
 def as_fields(traits: Traits) -> dict[str, Any]:
-    """Give traits by name, to make a target of."""
+    """Return traits by name, to make a target of."""
     return {each.name: getattr(traits, each.name) for each in fields(Traits)}

@@ -101,7 +101,7 @@ class OfferedTools:
     removed: frozenset[str] = frozenset()
 
     def downstream_names(self) -> dict[str, str]:
-        """Give the way back, for the answer."""
+        """Return the way back, for the answer."""
         return {legal: name for name, legal in self.upstream_names.items()}
 
 
@@ -150,7 +150,7 @@ def offered(
 
 
 def only_web_search(tools: Sequence[Tool], *, referenced: Callable[[], AbstractSet[str]]) -> bool:
-    """Tell whether the only tools are web search and others that Anthropic would run: Claude Code's WebSearch.
+    """Return whether the only tools are web search and others that Anthropic would run: Claude Code's WebSearch.
 
     ``referenced`` gives the names of loaded tools; it is asked only if that decides.
     """
@@ -164,7 +164,7 @@ def only_web_search(tools: Sequence[Tool], *, referenced: Callable[[], AbstractS
 
 
 def upstream_name(name: str) -> str:
-    """Give a legal function name: the same if it is one, else a cut one with a hash, always the same."""
+    """Return a legal function name: the same if it is one, else a cut one with a hash, always the same."""
     if _LEGAL.fullmatch(name):
         return name
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
@@ -216,7 +216,7 @@ _FORCES: Final[Mapping[ToolChoices, str | None]] = {
 
 
 def _slim(definition: FunctionDefinition, traits: Traits) -> frozenset[str]:
-    """Bring a definition's schema down to the server's level; give the keys that went."""
+    """Bring a definition's schema down to the server's level; return the keys that went."""
     slim = REMEMBERED.sanitised(definition.parameters, traits.schema)
     definition.parameters = slim.schema
     return slim.removed
@@ -237,7 +237,7 @@ def _definition(tool: Tool) -> FunctionDefinition | None:
 
 
 def _typed(tool: Tool, kind: str) -> FunctionDefinition | None:
-    """Give a typed tool the schema that Anthropic's models know by heart; None for a type that is not known here."""
+    """Return a typed tool the schema that Anthropic's models know by heart; None for a type that is not known here."""
     if kind.startswith(TOOLSETS):
         return None
     for prefix, (name, description, schema) in _CLIENT_TOOLS.items():
@@ -248,7 +248,7 @@ def _typed(tool: Tool, kind: str) -> FunctionDefinition | None:
 
 
 def _screen(tool: Tool) -> str:
-    """Say how large the screen is: a model that does not know clicks beside it."""
+    """Return how large the screen is: a model that does not know clicks beside it."""
     if tool.display_width_px is None or tool.display_height_px is None:
         return ""
     return f" The screen is {tool.display_width_px} pixels wide and {tool.display_height_px} high."

@@ -157,7 +157,7 @@ def _check_run(request: MessagesRequest) -> None:
 
 
 def local_answer(request: MessagesRequest, *, searches: bool = False) -> list[Event] | None:
-    """Give the answer to a request that no backend need see, or None for all others.
+    """Return the answer to a request that no backend need see, or None for all others.
 
     ``max_tokens: 0`` only warms a cache that is not there. A request whose only tools are web search that Anthropic
     would run is Claude Code's WebSearch: it takes a short text for an answer (claude-code-client 4), unless the bridge
@@ -235,7 +235,7 @@ def _translate(
 
 
 def _with_thought(message: ChatMessage, target: Target) -> ChatMessage:
-    """Give a message of our own the thinking without which the server would refuse it."""
+    """Return a message of our own the thinking without which the server would refuse it."""
     if message.role == "assistant" and reasoning_history.requires(
         target.reasoning_echo, called=False, after_question=True
     ):
@@ -244,7 +244,7 @@ def _with_thought(message: ChatMessage, target: Target) -> ChatMessage:
 
 
 def clamped(request: MessagesRequest, target: Target, estimate: int) -> int | None:
-    """Give the output limit to ask for: never more than the model gives or the window leaves.
+    """Return the output limit to ask for: never more than the model gives or the window leaves.
 
     What the window leaves is rounded down to whole thousands, so that the request's first bytes do not change with
     every turn.
@@ -261,5 +261,5 @@ def clamped(request: MessagesRequest, target: Target, estimate: int) -> int | No
 
 
 def margin(window: int) -> int:
-    """Give the part of a window to leave free: the estimate is rough, and chat templates add tokens of their own."""
+    """Return the part of a window to leave free: the estimate is rough, and chat templates add tokens of their own."""
     return max(256, window // 50)

@@ -30,7 +30,7 @@ MOST_COUNTS: Final = 16 * 1024
 
 
 def too_much(data: bytes) -> bool:
-    """Tell whether JSON holds more values than are read at once. What is no JSON may be called either."""
+    """Return whether JSON holds more values than are read at once. What is no JSON may be called either."""
     if len(data) <= SMALL or _values(data) <= MOST_VALUES:
         return False
     parts = data.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"', 2 * MOST_VALUES)

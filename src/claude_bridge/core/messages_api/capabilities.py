@@ -16,5 +16,5 @@ Capability = Literal["mid_conv_system", "image_block", "document_block"]
 
 
 def rejected(capability: Capability, why: str) -> InvalidRequest:
-    """Give the refusal; ``why`` is a plain sentence for the person at a client that knows no such names."""
+    """Return the refusal; ``why`` is a plain sentence for the person at a client that knows no such names."""
     return InvalidRequest(f"capability_rejected: {capability} ({why})")

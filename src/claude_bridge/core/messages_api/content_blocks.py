@@ -242,7 +242,7 @@ class BlockReader:
 
 
 def text_of(piece: Piece) -> str:
-    """Give a piece as text, for places that take nothing else."""
+    """Return a piece as text, for places that take nothing else."""
     match piece:
         case TextPart() | Summary():
             return piece.text
@@ -274,7 +274,7 @@ def _plain_text(source: DocumentSource) -> str | None:
 
 
 def _arguments(block: ToolUseBlock, path: str) -> str:
-    """Give a past call's input as arguments; what Claude Code could not parse goes back as the model wrote it."""
+    """Return a past call's input as arguments; what Claude Code could not parse goes back as the model wrote it."""
     if not wire.present(block.input):
         return "{}"
     text = wire.compact(block.input)
@@ -329,7 +329,7 @@ def _titled(label: str, value: str | None) -> str:
 
 
 def _references(value: Any) -> list[str]:  # noqa: ANN401 - decoded JSON
-    """Give the names of the tools that a tool search on Anthropic's side found."""
+    """Return the names of the tools that a tool search on Anthropic's side found."""
     content = value.get("content")
     found = content.get("tool_references") if isinstance(content, dict) else None
     names = [one.get("tool_name") for one in found if isinstance(one, dict)] if isinstance(found, list) else []

@@ -35,7 +35,7 @@ class Turn:
 
     @property
     def is_question(self) -> bool:
-        """Tell whether a person speaks here: a user turn without tool results that is not all reminders.
+        """Return whether a person speaks here: a user turn without tool results that is not all reminders.
 
         Text beside tool results is no question: Claude Code puts notes there in the middle of its work, and what
         counts as the last question must not change while a turn goes on (wire-contract 6, vector 11).
@@ -125,7 +125,7 @@ class _Merging:
 
 
 def system_text(system: str | list[wire.Raw] | None, *, strip_attribution: bool) -> str:
-    """Give the system prompt as one text, without the attribution line."""
+    """Return the system prompt as one text, without the attribution line."""
     texts = [text_of(piece) for piece in BlockReader().read(system, "system")]
     if strip_attribution:
         texts = list(map(_stripped, texts))

@@ -46,7 +46,7 @@ class ConversationReader:
     _next: int = field(default=0, init=False)
 
     def step(self) -> bool:
-        """Read about `STEP` blocks and messages more and tell whether that was all.
+        """Read about `STEP` blocks and messages more and return whether that was all.
 
         Raises `WireError` with the path of what is malformed, `InvalidRequest` for more than the bounds allow.
         """

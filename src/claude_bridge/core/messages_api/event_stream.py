@@ -100,11 +100,11 @@ class StreamWriter:
 
     @property
     def usage(self) -> Usage | None:
-        """Give the counts of the answer, estimated while it is not finished; None while it has said nothing."""
+        """Return the counts of the answer, estimated while it is not finished; None while it has said nothing."""
         return self._usage or (self._so_far() if self._size else None)
 
     def open(self) -> bytes:
-        """Give ``message_start`` and a ping, once."""
+        """Return ``message_start`` and a ping, once."""
         if self.started:
             return b""
         self.started = True
@@ -120,7 +120,7 @@ class StreamWriter:
         self._unsent.clear()
 
     def ping(self) -> bytes:
-        """Give a keep-alive, or nothing where none may stand."""
+        """Return a keep-alive, or nothing where none may stand."""
         return PING if self.started and not self.ended else b""
 
     def error(self, error: BridgeError, request_id: str) -> bytes:
@@ -132,7 +132,7 @@ class StreamWriter:
         return sse.encode(b"error", wire.encode(rendering.error_fields(error, request_id)))
 
     def write(self, events: Iterable[Event]) -> bytes:
-        """Give the bytes for what one upstream read yielded, to go out in one write.
+        """Return the bytes for what one upstream read yielded, to go out in one write.
 
         Raises `UpstreamProtocolError` if more than ``max_held`` bytes would have to wait.
         """
@@ -359,7 +359,7 @@ class StreamWriter:
         return evolve(self._prompt(rough(self._size)), estimated=True)
 
     def _prompt(self, output: int) -> Usage:
-        """Give the prompt's counts, the backend's own if it has told them already."""
+        """Return the prompt's counts, the backend's own if it has told them already."""
         if self._counted is None:
             return Usage(self.input_tokens, output)
         counted = self._counted
@@ -367,5 +367,5 @@ class StreamWriter:
 
 
 def _weight(held: _Held) -> int:
-    """Give what a held block costs besides its text; those of the bridge's own are few and small."""
+    """Return what a held block costs besides its text; those of the bridge's own are few and small."""
     return sizes.BLOCK + (len(held.whole.carrier) if isinstance(held.whole, ReasoningState) else 0)

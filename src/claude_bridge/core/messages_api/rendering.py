@@ -28,7 +28,7 @@ blocks is shorter, and a model that writes nothing else must not fill the memory
 
 
 def envelope(message_id: str, model: str, usage: dict[str, object]) -> dict[str, object]:
-    """Give the message without content, as ``message_start`` carries it."""
+    """Return the message without content, as ``message_start`` carries it."""
     return {
         "id": message_id,
         "type": "message",
@@ -44,7 +44,7 @@ def envelope(message_id: str, model: str, usage: dict[str, object]) -> dict[str,
 
 
 def usage_fields(usage: Usage) -> dict[str, object]:
-    """Give the whole usage object of a message."""
+    """Return the whole usage object of a message."""
     return {
         "input_tokens": usage.input_tokens,
         "cache_creation_input_tokens": usage.cache_write_tokens,
@@ -59,7 +59,7 @@ def usage_fields(usage: Usage) -> dict[str, object]:
 
 
 def delta_usage_fields(usage: Usage) -> dict[str, object]:
-    """Give the cumulative usage of ``message_delta``."""
+    """Return the cumulative usage of ``message_delta``."""
     return {
         "input_tokens": usage.input_tokens,
         "cache_creation_input_tokens": usage.cache_write_tokens,
@@ -115,7 +115,7 @@ def tool_call(event: ToolCallStarted, tool_input: object) -> dict[str, object]:
 
 
 def server_call(event: ServerToolCalled, tool_input: object) -> dict[str, object]:
-    """Give the block of a call that the bridge runs itself; a stream begins it with no input."""
+    """Return the block of a call that the bridge runs itself; a stream begins it with no input."""
     return {
         "type": "server_tool_use",
         "id": event.id,
@@ -126,7 +126,7 @@ def server_call(event: ServerToolCalled, tool_input: object) -> dict[str, object
 
 
 def search_result(event: SearchResulted) -> dict[str, object]:
-    """Give the block of a search's results, or of why there are none."""
+    """Return the block of a search's results, or of why there are none."""
     content: object = [_hit(hit) for hit in event.hits]
     if event.error_code is not None:
         content = {"type": "web_search_tool_result_error", "error_code": event.error_code}
@@ -139,7 +139,7 @@ def search_result(event: SearchResulted) -> dict[str, object]:
 
 
 def redacted(event: ReasoningState) -> dict[str, object]:
-    """Give the block that clients return as it is, and in which nobody reads."""
+    """Return the block that clients return as it is, and in which nobody reads."""
     return {"type": "redacted_thinking", "data": event.carrier}
 
 

@@ -95,7 +95,7 @@ class Accumulator:
 
     @property
     def usage(self) -> Usage | None:
-        """Give the counts of the answer, estimated while it is not finished; None while it has said nothing."""
+        """Return the counts of the answer, estimated while it is not finished; None while it has said nothing."""
         if self.finished is not None and self.finished.usage is not None:
             return self.finished.usage
         if self.finished is None and not self._characters:
@@ -104,7 +104,7 @@ class Accumulator:
         return evolve(prompt, output_tokens=rough(self._characters), estimated=True)
 
     def body(self) -> bytes:
-        """Give the message as JSON; only once `finished` is set."""
+        """Return the message as JSON; only once `finished` is set."""
         if self.finished is None or self.usage is None:
             raise ValueError("the answer is not finished")
         whole = rendering.envelope(self.message_id, self.model, rendering.usage_fields(self.usage))
@@ -117,7 +117,7 @@ class Accumulator:
         return wire.encode(whole)
 
     def content(self) -> list[dict[str, object]]:
-        """Give the blocks so far."""
+        """Return the blocks so far."""
         return [_rendered(block) for block in self._blocks]
 
     def _reasoning(self, text: str) -> None:
@@ -198,7 +198,7 @@ def _rendered(block: _Block) -> dict[str, object]:
 
 
 def _input(text: str) -> object:
-    """Give tool input as JSON where it is an object; else in the form in which Claude Code itself keeps such input."""
+    """Return tool input as JSON where it is an object; else in the form in which Claude Code keeps such input."""
     if wire.is_object(text or "{}"):
         return wire.Raw((text or "{}").encode())
     return {"__unparsedToolInput": {"raw": text, "len": len(text)}}

@@ -119,7 +119,7 @@ class CountCache:
     _counts: OrderedDict[tuple[Callable[[str], int], int, int], int] = field(factory=OrderedDict, init=False)
 
     def count(self, counted: Callable[[str], int], text: str) -> int:
-        """Give what ``counted`` says of ``text``."""
+        """Return what ``counted`` says of ``text``."""
         if len(text) < WORTH_REMEMBERING:
             return counted(text)
         key = (counted, hash(text), len(text))
@@ -183,5 +183,5 @@ class Tally:
         self._tokens += TOOL_TOKENS
 
     def total(self) -> int:
-        """Give the sum so far, with what opens the reply."""
+        """Return the sum so far, with what opens the reply."""
         return self._tokens

@@ -60,7 +60,7 @@ def decode_prefix(data: str, characters: int) -> bytes:
 
 
 def dimensions(data: str) -> tuple[int, int] | None:
-    """Give width and height in pixels of a base64 PNG, JPEG, GIF or WebP, or None.
+    """Return width and height in pixels of a base64 PNG, JPEG, GIF or WebP, or None.
 
     ``data`` may be the whole text or any prefix of it.
     """

@@ -43,7 +43,7 @@ class Calibration(Protocol):
 def refusal(
     target: Target, *, rough: int, max_tokens: int | None, known: Calibration, count: Callable[[], int]
 ) -> ContextOverflow | None:
-    """Give the refusal of a prompt that is too long for ``target``, or None where it is to be sent.
+    """Return the refusal of a prompt that is too long for ``target``, or None where it is to be sent.
 
     :param rough: the estimate from the size, not yet corrected.
     :param max_tokens: what the client asks for.
@@ -69,12 +69,12 @@ def refusal(
 
 
 def teaches(target: Target, *, rough: int, true: int) -> bool:
-    """Tell whether a true count is that of the whole prompt, so that ratios may be learned from it."""
+    """Return whether a true count is that of the whole prompt, so that ratios may be learned from it."""
     return not target.truncates or (target.context_window is not None and true >= CUT * rough)
 
 
 def _longest(target: Target, window: int, max_tokens: int | None) -> int:
-    """Give the tokens that a prompt may have."""
+    """Return the tokens that a prompt may have."""
     if not target.truncates:
         return window
     answer = LEAST_ANSWER if max_tokens is None else min(max_tokens, LEAST_ANSWER)

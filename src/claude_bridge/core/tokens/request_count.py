@@ -125,7 +125,7 @@ def quick(request: MessagesRequest, body_bytes: int) -> int:
 
 
 def as_texts(documents: Mapping[str, str]) -> int:
-    """Tell by how much a quick guess changes (mostly down) when these documents are sent as text.
+    """Return by how much a quick guess changes (mostly down) when these documents are sent as text.
 
     A page that is a picture and text costs many times what its text alone does: sixty short pages would seem to fill a
     window, the answer would be cut short for want of room, and the ratio of true to guessed tokens be learned wrong.
@@ -134,7 +134,7 @@ def as_texts(documents: Mapping[str, str]) -> int:
 
 
 def _guessed(data: str) -> int:
-    """Give what `quick` takes a PDF for."""
+    """Return what `quick` takes a PDF for."""
     return pdf_pages(data) * PDF_PAGE_TOKENS if len(data) > _MEDIA_BYTES else rough(len(data))
 
 
@@ -163,7 +163,7 @@ def _data(part: ImagePart | FilePart) -> str:
 
 
 def _add_medium(tally: Tally, piece: Piece) -> int:
-    """Count a picture or a file; give the length of its base64 text, 0 for anything else."""
+    """Count a picture or a file; return the length of its base64 text, 0 for anything else."""
     if isinstance(piece, ImagePart):
         media_type, data = taken_apart(piece.image_url.url)
         tally.add_image(media_type, data)

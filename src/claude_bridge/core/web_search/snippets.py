@@ -16,12 +16,12 @@ LARGEST: Final = 1 << 16
 
 
 def sealed(text: str) -> str:
-    """Give the text as a client gets it; lone surrogates become question marks."""
+    """Return the text as a client gets it; lone surrogates become question marks."""
     return PREFIX + urlsafe_b64encode(text.encode("utf-8", "replace")).rstrip(b"=").decode()
 
 
 def opened(content: object) -> str:
-    """Give back the text that `sealed` got; "" for anything else, Anthropic's own among it."""
+    """Return back the text that `sealed` got; "" for anything else, Anthropic's own among it."""
     if not isinstance(content, str) or not content.startswith(PREFIX) or len(content) > LARGEST:
         return ""
     encoded = content.removeprefix(PREFIX)

@@ -54,7 +54,7 @@ class SearchQuestion:
     blocked_domains: tuple[str, ...] = ()
 
     def allows(self, url: str) -> bool:
-        """Tell whether a page may be among the results."""
+        """Return whether a page may be among the results."""
         try:
             parts = urlsplit(url)
             host, path = (parts.hostname or "").rstrip("."), parts.path
@@ -65,7 +65,7 @@ class SearchQuestion:
         return bool(host) and not any(_covers(domain, host, path) for domain in self.blocked_domains)
 
     def with_sites(self) -> str:
-        """Give the text with ``site:`` operators, as far as there is room: the results are looked at anyway."""
+        """Return the text with ``site:`` operators, as far as there is room: the results are looked at anyway."""
         wanted = [f"site:{domain}" for domain in self.allowed_domains]
         unwanted = [f"-site:{domain}" for domain in self.blocked_domains]
         whole = " ".join((self.text, " OR ".join(wanted), *unwanted)).rstrip()
@@ -85,11 +85,11 @@ class SearchTool:
     place: str = ""
 
     def question(self, query: str) -> SearchQuestion:
-        """Give what to ask a search engine."""
+        """Return what to ask a search engine."""
         return SearchQuestion(query, self.allowed_domains, self.blocked_domains)
 
     def offered(self, tool: Tool) -> Tool:
-        """Give the function that the model is offered in place of ``tool``."""
+        """Return the function that the model is offered in place of ``tool``."""
         sentences = [
             "Search the web. The results are titles, addresses and excerpts of pages.",
             "Use it for what is recent or what you do not know, and name the pages that your answer rests on.",
@@ -105,7 +105,7 @@ class SearchTool:
 
 
 def is_search(tool: Tool) -> bool:
-    """Tell whether this is web search that Anthropic would run."""
+    """Return whether this is web search that Anthropic would run."""
     return (tool.type or "").startswith(WEB_SEARCH) and tool.name in {"", NAME}
 
 
@@ -144,7 +144,7 @@ def _domains(raw: wire.Raw) -> tuple[str, ...]:
 
 
 def _bare(domain: str) -> str:
-    """Give a domain without the scheme that does not belong there."""
+    """Return a domain without the scheme that does not belong there."""
     return domain.strip().lower().removeprefix("https://").removeprefix("http://")
 
 
@@ -162,7 +162,7 @@ def _listed(domains: Sequence[str]) -> str:
 
 
 def _covers(domain: str, host: str, path: str) -> bool:
-    """Tell whether a page is of ``domain``: subdomains count, a path is a beginning and may have one ``*``."""
+    """Return whether a page is of ``domain``: subdomains count, a path is a beginning and may have one ``*``."""
     name, _, start = domain.partition("/")
     if host != name and not host.endswith(f".{name}"):
         return False

@@ -114,7 +114,7 @@ class Searching:
         return self._new_turn(0)
 
     def begin(self, estimate: int = 0) -> MessagesRequest:
-        """Give the request of the turn that begins now; what an attempt before it left is forgotten.
+        """Return the request of the turn that begins now; what an attempt before it left is forgotten.
 
         ``estimate``: the prompt's tokens, roughly, for backends that do not count.
         """
@@ -129,7 +129,7 @@ class Searching:
         return asked
 
     def take(self, events: Sequence[Event]) -> list[Event]:
-        """Take what one read of the backend's answer gave, and give what the client is to get of it.
+        """Take what one read of the backend's answer gave, and return what the client is to get of it.
 
         Look at `pending` when it has ended. Raises `UpstreamProtocolError` if the turns outgrow ``max_size`` bytes.
         """
@@ -156,18 +156,18 @@ class Searching:
         return passed
 
     def called(self, call: SearchCall) -> list[Event]:
-        """Tell the client that the search begins."""
+        """Return the events that announce a search."""
         return [ServerToolCalled(call.id, NAME, call.input_json)]
 
     def found(self, call: SearchCall, hits: Iterable[SearchHit]) -> list[Event]:
-        """Take the results of a search; give what tells the client."""
+        """Take the results of a search; return what tells the client."""
         kept = tuple(hits)[:MOST_HITS]
         self._searched += 1
         self._answer(call, results_text(kept))
         return [SearchResulted(call.id, kept)]
 
     def failed(self, call: SearchCall, error_code: SearchErrorCode) -> list[Event]:
-        """Take note that a search failed; give what tells the client."""
+        """Take note that a search failed; return what tells the client."""
         self._answer(call, _FAILURES[error_code], is_error=True)
         return [SearchResulted(call.id, (), error_code)]
 
@@ -195,7 +195,7 @@ class Searching:
         return []
 
     def _whole(self, finished: Finished) -> Finished:
-        """Give the end of the answer with what all its turns cost."""
+        """Return the end of the answer with what all its turns cost."""
         usage = self._usage or Usage()
         return evolve(finished, usage=evolve(usage, web_search_requests=self._searched))
 
@@ -261,7 +261,7 @@ def _entry(number: int, hit: SearchHit) -> str:
 
 
 def _query(tool_input: object) -> str:
-    """Give the query of a call's input, on one line; "" where there is none."""
+    """Return the query of a call's input, on one line; "" where there is none."""
     if not isinstance(tool_input, wire.Raw) or len(tool_input) > _LARGEST_INPUT:
         return ""
     try:

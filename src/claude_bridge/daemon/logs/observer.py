@@ -74,7 +74,7 @@ class LineObserver:
 
 
 def under_journal(descriptor: int, environ: Mapping[str, str]) -> bool:
-    """Tell whether ``descriptor`` leads to the journal: ``$JOURNAL_STREAM`` names its device and inode."""
+    """Return whether ``descriptor`` leads to the journal: ``$JOURNAL_STREAM`` names its device and inode."""
     try:
         found = os.fstat(descriptor)
     except OSError:
@@ -83,13 +83,13 @@ def under_journal(descriptor: int, environ: Mapping[str, str]) -> bool:
 
 
 def coloured(descriptor: int, environ: Mapping[str, str]) -> bool:
-    """Tell whether to use colour: only on a terminal, and not against ``$NO_COLOR`` or ``TERM=dumb``."""
+    """Return whether to use colour: only on a terminal, and not against ``$NO_COLOR`` or ``TERM=dumb``."""
     wanted = not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
     return wanted and os.isatty(descriptor)
 
 
 def for_a_person(form: LogFormat, descriptor: int) -> bool:
-    """Tell whether ``form`` means text on ``descriptor``."""
+    """Return whether ``form`` means text on ``descriptor``."""
     return form == "text" or (form == "auto" and os.isatty(descriptor))
 
 

@@ -42,26 +42,26 @@ _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 def level_of(event: LogEvent) -> str:
-    """Give the level's name; an event without one is information."""
+    """Return the level's name; an event without one is information."""
     level: LogLevel = event.get("log_level") or LogLevel.info
     return str(level.name)
 
 
 def message_of(event: LogEvent) -> str:
-    """Give the formatted message, without the traceback that ``twisted.python.log.err`` would put into it."""
+    """Return the formatted message, without the traceback that ``twisted.python.log.err`` would put into it."""
     if event.get("log_namespace") == "log_legacy" and failure_of(event) is not None:
         return str(event.get("why") or "Unhandled Error")
     return formatEvent(event)
 
 
 def failure_of(event: LogEvent) -> Failure | None:
-    """Give the failure that the event is about; ``twisted.python.log`` keeps it under another key."""
+    """Return the failure that the event is about; ``twisted.python.log`` keeps it under another key."""
     failure = event.get("log_failure", event.get("failure"))
     return failure if isinstance(failure, Failure) else None
 
 
 def event_of(event: LogEvent) -> str | None:
-    """Give the keyword ``event`` of the log call, if there was one."""
+    """Return the keyword ``event`` of the log call, if there was one."""
     name = event.get("event")
     return name if isinstance(name, str) and name else None
 
@@ -104,7 +104,7 @@ def _clean(text: str, redact: Redact, limit: int) -> str:
 
 
 def _keywords(event: LogEvent, redact: Redact) -> Iterator[tuple[str, object]]:
-    """Give the log call's own keywords, as far as they are plain data."""
+    """Yield the log call's own keywords, as far as they are plain data."""
     for key, value in list(event.items())[:MAX_ITEMS]:
         if not key.startswith("log_") and key not in _OURS and key not in _LEGACY:
             if type(value) is str:
@@ -115,7 +115,7 @@ def _keywords(event: LogEvent, redact: Redact) -> Iterator[tuple[str, object]]:
 
 
 def _plain(value: object, redact: Redact, depth: int) -> Iterator[object]:
-    """Give ``value`` as JSON can carry it, or nothing: objects, bytes and secrets have no place in a log."""
+    """Yield ``value`` as JSON can carry it, or nothing: objects, bytes and secrets have no place in a log."""
     match value:
         case None | bool():
             yield value
@@ -135,7 +135,7 @@ def _plain(value: object, redact: Redact, depth: int) -> Iterator[object]:
 
 
 def _failure(event: LogEvent, redact: Redact) -> dict[str, str]:
-    """Give ``error`` and ``traceback`` of the failure in ``event``, if there is one."""
+    """Return ``error`` and ``traceback`` of the failure in ``event``, if there is one."""
     failure = failure_of(event)
     if failure is None:
         return {}

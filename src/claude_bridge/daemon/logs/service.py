@@ -15,7 +15,7 @@ from claude_bridge.daemon.logs.writer import LineWriter
 
 
 def twistd_descriptor(logfile: str | None, *, nodaemon: bool) -> int:
-    """Give the descriptor that twistd's own options ask for.
+    """Return the descriptor that twistd's own options ask for.
 
     ``--logfile=-`` is standard output; a daemon without ``--logfile`` writes ``twistd.log``, as twistd does, since
     its standard error is about to become ``/dev/null``. Raises `OSError` if the file cannot be opened.

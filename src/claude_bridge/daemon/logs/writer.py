@@ -87,7 +87,7 @@ class LineWriter:
             self._outlet.close()
 
     def _is_full(self) -> bool:
-        """Tell whether new lines are dropped: too much waits, or not half of that is written yet."""
+        """Return whether new lines are dropped: too much waits, or not half of that is written yet."""
         return self._lost > 0 or self._size >= self._max_bytes or len(self._waiting) >= self._max_lines
 
     def _keep(self, lines: bytes) -> None:

@@ -109,7 +109,7 @@ def _attempt_fields(last: AttemptRecord) -> dict[str, object]:
 
 
 def _tokens(usage: Usage | None) -> str:
-    """Give the counts for a person's eyes."""
+    """Return the counts for a person's eyes."""
     if usage is None:
         return ""
     return f", {usage.prompt_tokens} tokens in, {usage.output_tokens} out"

@@ -79,7 +79,7 @@ def _pages(reader: PdfReader, total: int, max_pages: int, room: int) -> Iterator
 
 
 def _text(reader: PdfReader, number: int) -> str | None:
-    """Give a page's text; None if it cannot be read, which says nothing of the next page."""
+    """Return a page's text; None if it cannot be read, which says nothing of the next page."""
     try:
         return clean(reader.pages[number].extract_text())
     except Exception:  # noqa: BLE001 - as above; a MemoryError too, for what the page took is free again
@@ -132,7 +132,7 @@ def _limit(kind: int, soft: int, hard: int) -> None:
 
 
 def line_of(report: Report) -> bytes:
-    """Give a report as a line of JSON."""
+    """Return a report as a line of JSON."""
     return json.dumps(report, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 

@@ -35,7 +35,7 @@ class TextCache:
     _texts: OrderedDict[bytes, Text] = field(factory=OrderedDict)
 
     def get(self, digest: bytes, now: float) -> str | None:
-        """Give the text of a document, None if it is not there or no longer good."""
+        """Return the text of a document, None if it is not there or no longer good."""
         kept = self._texts.get(digest)
         if kept is None:
             return None

@@ -42,7 +42,7 @@ class ExtractionLimits:
         return 4 * self.max_characters + 64 * self.max_pages + 1024
 
     def arguments(self) -> list[str]:
-        """Give the limits as command line arguments."""
+        """Return the limits as command line arguments."""
         return [str(self.max_pages), str(self.max_characters), str(self.seconds), str(self.memory)]
 
     @classmethod

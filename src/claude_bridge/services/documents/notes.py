@@ -24,7 +24,7 @@ _UNREADABLE: Final = "could not be read"
 
 
 def shown(extracted: Extracted, limits: ExtractionLimits) -> str:
-    """Give what the model is shown; never empty."""
+    """Return what the model is shown; never empty."""
     if not extracted.pages:
         return unread(extracted.reason, limits)
     parts = list(_pages(extracted.pages))
@@ -34,7 +34,7 @@ def shown(extracted: Extracted, limits: ExtractionLimits) -> str:
 
 
 def unread(reason: Reason | None, limits: ExtractionLimits) -> str:
-    """Give what the model is shown of a document of which nothing was read; None: there was nothing to read."""
+    """Return what the model is shown of a document of which nothing was read; None: there was nothing to read."""
     return f"[PDF could not be read: {'it has no pages' if reason is None else _why(reason, limits)}]"
 
 
@@ -50,7 +50,7 @@ def _pages(pages: tuple[str | None, ...]) -> Iterator[str]:
 
 
 def _nothing(text: str | None) -> str:
-    """Say why a page has nothing to show; "" if it has something."""
+    """Return why a page has nothing to show; "" if it has something."""
     if text is None:
         return _UNREADABLE
     return "" if text else _NO_TEXT

@@ -35,7 +35,7 @@ _START: Final = (
 
 
 def command(limits: ExtractionLimits) -> list[str]:
-    """Give the command that starts a child."""
+    """Return the command that starts a child."""
     path = [entry for entry in sys.path if entry]  # "" is the working directory
     return [sys.executable, "-I", "-B", "-X", "utf8", "-c", _START, *limits.arguments(), *path]
 
@@ -147,7 +147,7 @@ class Reading(ProcessProtocol):
         self._kill(Reason.FAILED)
 
     def _unexpected(self, end: BaseException | None) -> Reason:
-        """Say what an end without a report means."""
+        """Return what an end without a report means."""
         number = end.signal if isinstance(end, ProcessTerminated) else None
         if number == signal.SIGXCPU:
             return Reason.TIME

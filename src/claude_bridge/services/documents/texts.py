@@ -93,7 +93,7 @@ class PdfTexts:
         self._stopped = False
 
     def text(self, data: str, client: TurnOwner) -> Deferred[str]:
-        """Give the text of a PDF in base64, to be shown to a model; what cannot be read is a note in brackets.
+        """Return the text of a PDF in base64, to be shown to a model; what cannot be read is a note in brackets.
 
         Never fails but with ``CancelledError``, when cancelled: the reading ends then if nobody else waits.
         """

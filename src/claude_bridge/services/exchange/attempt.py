@@ -81,7 +81,7 @@ class Attempt:
     _finish_told: bool = field(default=False, init=False)
 
     def clues(self) -> Clues:
-        """Give what the answer says of the backend that gave it."""
+        """Return what the answer says of the backend that gave it."""
         error: object = None
         if self._error_body:
             with contextlib.suppress(wire.WireError):

@@ -34,7 +34,7 @@ class Catalogue:
     _lists: ModelLists
 
     async def models(self, credential: Secret | None) -> tuple[PublishedModel, ...]:
-        """Give all entries, configured names first; a backend that does not answer in time shows what was known."""
+        """Return all entries, configured names first; a backend that does not answer in time shows what was known."""
         published = {
             alias: PublishedModel(
                 id=alias + MARK,
@@ -55,7 +55,7 @@ class Catalogue:
         return tuple(published.values())
 
     async def model(self, name: str, credential: Secret | None) -> PublishedModel | None:
-        """Give one entry by its plain or published id; None if there is no such model."""
+        """Return one entry by its plain or published id; None if there is no such model."""
         plain = plain_model(name)
         return next((one for one in await self.models(credential) if one.display_name == plain), None)
 

@@ -63,7 +63,7 @@ class TokenCounting:
         return count.tokens
 
     async def _texts(self, asked: MessagesRequest, target: Target, client: TurnOwner) -> Mapping[str, str]:
-        """Give the text of each document that would be sent as text."""
+        """Return the text of each document that would be sent as text."""
         found = media.pdfs(asked) if target.pdf == "text" else []
         try:
             reading = [self._documents.text(each, client) for each in found]

@@ -315,7 +315,7 @@ class Exchange:
             self._fail(error)
 
     def _reads_documents(self, choice: Candidate) -> bool:
-        """Begin to read the documents that this choice needs as text, and tell whether they must be waited for."""
+        """Begin to read the documents that this choice needs as text, and return whether they must be waited for."""
         unread = self._prompt.unread(choice.target)
         if not unread:
             return False
@@ -416,7 +416,7 @@ class Exchange:
             )
 
     def _limit(self, target: Target) -> int | None:
-        """Give the shrunk ``max_tokens``, if an overflow shrank it; it holds for all later tries."""
+        """Return the shrunk ``max_tokens``, if an overflow shrank it; it holds for all later tries."""
         shrunk, most = self._tries.max_tokens, target.max_output_tokens
         return shrunk if shrunk is None or most is None else min(shrunk, most)
 
@@ -428,7 +428,7 @@ class Exchange:
     def _mend_or_translate(
         self, failure: UpstreamFailure, choice: Candidate, target: Target, sent: Translation
     ) -> BridgeError | None:
-        """Try once more in another way and give None, or give what the client is told."""
+        """Try once more in another way and return None, or give what the client is told."""
         services, backend = self._services, choice.backend.name
         estimate = self._prompt.estimate(backend, target)
         note = services.learned.note(backend, target.model)
@@ -465,7 +465,7 @@ class Exchange:
         )
 
     def _told(self, failure: UpstreamFailure, target: Target, sent: Translation) -> str:
-        """Say what a refusal was where its own words quote the prompt; "" where the log may have the client's error."""
+        """Return the kind of a refusal whose words quote the prompt; "" where the log may have its words."""
         quotations = Quotations(sent.body)
         quoted = quotations.quotes(failure.message or _words(failure), (target.model, self._facts.model))
         return _kind(failure, quotations) if quoted else ""
@@ -573,7 +573,7 @@ class Exchange:
 
 
 def _says_something(event: Event) -> bool:
-    """Tell whether an event brings content. Blank text or reasoning is none: it makes no block by itself."""
+    """Return whether an event brings content. Blank text or reasoning is none: it makes no block by itself."""
     return isinstance(event, ToolCallStarted) or (
         isinstance(event, TextDelta | ReasoningDelta) and bool(event.text.strip())
     )
@@ -584,7 +584,7 @@ def _words(failure: UpstreamFailure) -> str:
 
 
 def _kind(failure: UpstreamFailure, quotations: Quotations) -> str:
-    """Say what a refusal was without its sentence: by status, and by type and code if these quote nothing either."""
+    """Return what a refusal was without its sentence: by status, and by type and code if these quote nothing either."""
     words = _words(failure)
     inside = failure.answered == _OK
     said = "reported an error inside its answer" if inside else f"said {failure.status}"

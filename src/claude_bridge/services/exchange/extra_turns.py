@@ -43,19 +43,19 @@ class ExtraTurn(Protocol):
         """Messages for the end of the conversation."""
 
     def begin(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
-        """Give the request of the attempt that begins now; what a failed attempt at the same turn left is forgotten."""
+        """Return the request of the attempt that begins now, and forget what a failed one at the same turn left."""
 
     def sent(self, sent: Translation) -> None:
         """Learn what the backend was really asked."""
 
     def take(self, events: Sequence[Event]) -> Sequence[Event]:
-        """Take what one read of the backend's answer gave, and give what the client is to get of it now."""
+        """Take what one read of the backend's answer gave, and return what the client is to get of it now."""
 
     def settle(self, emit: Emit) -> Deferred[Finished | None]:
         """Do what is to be done; fires with the end of the answer, or with None where another turn is wanted."""
 
     def fallback(self) -> Sequence[Event]:
-        """Give the answer that is there although the turn that should have bettered it failed; nothing if none is."""
+        """Return the answer that is there although the turn that should have bettered it failed; nothing if none is."""
 
 
 @define(eq=False)
@@ -72,7 +72,7 @@ class SearchTurn:
         return bool(self._searching.pending)
 
     def begin(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
-        """Give the request with the searches so far."""
+        """Return the request with the searches so far."""
         del asked  # it is the one that `Searching` was made with
         return self._searching.begin(estimate)
 
@@ -88,7 +88,7 @@ class SearchTurn:
         return Deferred.fromCoroutine(self._search_all(emit))
 
     def fallback(self) -> Sequence[Event]:
-        """Give none: results without the model's words are no answer."""
+        """Return none: results without the model's words are no answer."""
         return ()
 
     async def _search_all(self, emit: Emit) -> Finished | None:
@@ -159,7 +159,7 @@ class RepairTurn:
         return succeed(None)
 
     def fallback(self) -> Sequence[Event]:
-        """Give the wrong answer, where there was one: it is the client's to judge."""
+        """Return the wrong answer, where there was one: it is the client's to judge."""
         if self._first is None:
             return ()
         text, finished = self._first

@@ -28,7 +28,7 @@ class Hints:
     signposts: Signposts
 
     def of(self, error: BridgeError, choice: Candidate, credential: Secret | None) -> Deferred[BridgeError] | None:
-        """Give ``error`` with what helps against it, after two seconds at most, or None where nothing would.
+        """Return ``error`` with what helps against it, after two seconds at most, or None where nothing would.
 
         It never fails but by being cancelled.
         """

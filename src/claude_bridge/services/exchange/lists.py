@@ -13,7 +13,7 @@ from claude_bridge.services.keys.credentials import for_list
 async def all_lists(
     config: Config, lists: ModelLists, credential: Secret | None
 ) -> list[tuple[Backend, tuple[ModelInfo, ...]]]:
-    """Give each backend with its models, in the order of the configuration; raises `CancelledError`."""
+    """Return each backend with its models, in the order of the configuration; raises `CancelledError`."""
     backends = tuple(config.backends.values())
     asked = [lists.fetch(backend, for_list(config, backend, credential)) for backend in backends]
     try:

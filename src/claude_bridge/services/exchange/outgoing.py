@@ -70,7 +70,7 @@ def reader(
 
 
 def _recoverable(sent: Translation, target: Target) -> dict[str, Raw]:
-    """Give the tools whose calls are to be looked for in the text, with their schemas."""
+    """Return the tools whose calls are to be looked for in the text, with their schemas."""
     if not target.recover_tool_calls:
         return {}
     return {tool.function.name: tool.function.parameters for tool in sent.fields.tools or ()}

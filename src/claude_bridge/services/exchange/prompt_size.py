@@ -36,7 +36,7 @@ class PromptSize:
     _guessed: int | None = field(default=None, init=False)
 
     def unread(self, target: Target) -> list[str]:
-        """Give the documents, in base64, that ``target`` wants as text and that were not read yet."""
+        """Return the documents, in base64, that ``target`` wants as text and that were not read yet."""
         if target.pdf != "text":
             return []
         return [data for data in media.pdfs(self._request) if data not in self.texts]
@@ -47,7 +47,7 @@ class PromptSize:
         self._as_texts += request_count.as_texts(texts)
 
     def estimate(self, backend: str, target: Target) -> int:
-        """Give its tokens, roughly, corrected by what the model's prompts turned out to be."""
+        """Return its tokens, roughly, corrected by what the model's prompts turned out to be."""
         return self._learned.estimate(backend, target.model, self._rough(target))
 
     def check(self, backend: str, target: Target) -> None:

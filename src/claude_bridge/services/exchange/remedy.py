@@ -63,14 +63,14 @@ class RetryBudget:
     _pending: list[AskAgain] = field(factory=list, init=False)
 
     def again(self, why: str) -> bool:
-        """Tell whether one more try is allowed for this reason, and use it up."""
+        """Return whether one more try is allowed for this reason, and use it up."""
         if why in self._used or len(self._used) >= MOST_RETRIES:
             return False
         self._used.add(why)
         return True
 
     def take(self, retry: AskAgain) -> bool:
-        """Tell whether a retry is allowed; if it is, it counts and shapes the request from now on."""
+        """Return whether a retry is allowed; if it is, it counts and shapes the request from now on."""
         if not self.again(retry.why):
             return False
         self._pending.append(retry)
@@ -78,7 +78,7 @@ class RetryBudget:
         return True
 
     def applied(self, target: Target) -> Target:
-        """Give ``target`` with what is to be tried."""
+        """Return ``target`` with what is to be tried."""
         if not self._pending:
             return target
         scratch = ModelProfile()
@@ -101,7 +101,7 @@ class RetryBudget:
 def remedy(
     failure: UpstreamFailure, sent: Translation, note: ModelProfile, *, estimate: int, window: int | None
 ) -> AskAgain | None:
-    """Say how to ask differently after a refusal, if that can help. Only a window is written into ``note`` at once.
+    """Return how to ask differently after a refusal, if that can help. Only a window is written into ``note`` at once.
 
     ``window``: the known context window. Past reasoning that a server refuses is left out where no policy is
     configured; a smaller ``max_tokens`` is asked for where the prompt itself fits (wire-contract 5.11); another
@@ -123,7 +123,7 @@ def remedy(
 
 
 def missing_capability(failure: UpstreamFailure, sent: Translation) -> InvalidRequest | None:
-    """Give the error that makes the client leave images out, where the refusal is for sure about these."""
+    """Return the error that makes the client leave images out, where the refusal is for sure about these."""
     if not adjustments.refuses_images(failure, sent):
         return None
     return capabilities.rejected("image_block", f"the backend's model {sent.target.model} takes no images")

@@ -62,7 +62,7 @@ class CandidateResolver:
     _spellings: dict[tuple[str, str], tuple[tuple[ModelInfo, ...], str]] = field(factory=dict, init=False)
 
     async def plan(self, model: str, credential: Secret | None) -> Plan:
-        """Give the choices for ``model``, best first; raises `NotFound` if nothing can serve it.
+        """Return the choices for ``model``, best first; raises `NotFound` if nothing can serve it.
 
         A configured name is not looked up at a backend. Neither is a ``claude-*`` name where there is a default
         route: it is one of Claude Code's own, and no such list has it. What may be waited for is a window, see
@@ -129,7 +129,7 @@ class CandidateResolver:
         return await self._at(backend, only.id if only is not None else name, shown, only, credential)
 
     def _near(self, name: str, credential: Secret | None) -> str:
-        """Say which names there are that are like one that nobody knows."""
+        """Return which names there are that are like one that nobody knows."""
         names = dict.fromkeys(self._config.models)
         for backend in self._config.backends.values():
             known = self._lists.known(backend, for_list(self._config, backend, credential))
@@ -184,7 +184,7 @@ class CandidateResolver:
         return Model(alias=name, backend=backend.name, name=name) if alike is None else evolve(alike, name=name)
 
     async def _window(self, backend: Backend, model: Model, credential: Secret | None) -> int | None:
-        """Give the window as configured, else as the backend's list tells, which also tells what a backend is.
+        """Return the window as configured, else as the backend's list tells, which also tells what a backend is.
 
         The list of a backend that is known is asked for and not waited for, with one exception: where too long a
         prompt would be cut without a word (`Traits.truncates`: Ollama) and no window is known yet. There the list is
@@ -210,7 +210,7 @@ class CandidateResolver:
         return window
 
     def _cuts(self, backend: Backend, model: Model) -> bool:
-        """Tell whether too long a prompt is cut without a word by a server that could tell what is too long."""
+        """Return whether too long a prompt is cut without a word by a server that could tell what is too long."""
         dialect = self._detection.of(backend).dialect
         return bool(dialect.lists) and model.over(dialect.traits(model.name)).truncates
 
@@ -238,6 +238,6 @@ class CandidateResolver:
 
 
 def _window_in(models: Sequence[ModelInfo], model: Model) -> int | None:
-    """Give the window that a backend's list tells of ``model``."""
+    """Return the window that a backend's list tells of ``model``."""
     info = find(models, model.name)
     return info.context_window if info is not None else None

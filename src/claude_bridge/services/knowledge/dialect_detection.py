@@ -37,14 +37,14 @@ class DialectDetection:
     _silent: dict[str, frozenset[str]] = field(factory=dict, init=False)
 
     def of(self, backend: Backend) -> DialectDecision:
-        """Give a backend's dialect and why it is the one."""
+        """Return a backend's dialect and why it is the one."""
         known = self._decided.get(backend.name)
         if known is None:
             known = self._decided[backend.name] = configured(backend)
         return known
 
     def wonders(self, backend: Backend) -> bool:
-        """Tell whether a clue would count: where nothing is known yet, or only from an earlier run."""
+        """Return whether a clue would count: where nothing is known yet, or only from an earlier run."""
         return self.of(backend) is UNKNOWN or backend.name in self._recalled
 
     def revealed(self, backend: Backend, clues: Clues) -> None:
@@ -72,7 +72,7 @@ class DialectDetection:
             self._decided[backend.name] = DialectDecision(dialect, f"{why.removesuffix(EARLIER)}{EARLIER}".lstrip(", "))
 
     def found(self, backend: Backend) -> DialectDecision | None:
-        """Give what the backend itself has revealed, now or earlier, or None where the configuration decides."""
+        """Return what the backend itself has revealed, now or earlier, or None where the configuration decides."""
         known = self.of(backend)
         return None if known is UNKNOWN or configured(backend) is not UNKNOWN else known
 

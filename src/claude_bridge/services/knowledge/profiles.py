@@ -123,7 +123,7 @@ class ModelProfile:
         self.context_window, self.window_at, self.window_proved = None, 0.0, False
 
     def believed_window(self) -> int | None:
-        """Give the window that nothing longer than is sent for now; None without one, or where it must be proved."""
+        """Return the window that nothing longer than is sent for now; None without one, or where it must be proved."""
         return self.context_window if self.window_proved or self._since(self.window_at) <= UNPROVED_SECONDS else None
 
     def saw_limit(self, tokens: int) -> None:
@@ -138,7 +138,7 @@ class ModelProfile:
             self.max_output_tokens, self.limit_at = None, 0.0
 
     def _since(self, then: float) -> float:
-        """Give the seconds since then; a time to come is as far away as one that was: the clock was set."""
+        """Return the seconds since then; a time to come is as far away as one that was: the clock was set."""
         return abs(self.used - then)
 
     def counted(self, carefully: int, true: int, weight: float) -> None:
@@ -146,7 +146,7 @@ class ModelProfile:
         self.count_ratio = _averaged(self.count_ratio, true, carefully, weight)
 
     def mended(self, target: Target) -> Target:
-        """Give ``target`` with the traits and the limit that refusals taught; see `ModelProfiles.applied`."""
+        """Return ``target`` with the traits and the limit that refusals taught; see `ModelProfiles.applied`."""
         changes: dict[str, Any] = dict(self.overrides)
         if self.refuses_reasoning and target.reasoning_echo == "current_turn":
             changes.setdefault("reasoning_echo", "never")
@@ -156,7 +156,7 @@ class ModelProfile:
         return evolve(target, **changes) if changes else target
 
     def kept(self) -> dict[str, Any]:
-        """Give what differs from a new note as plain values; times to the day or second, ratios to the per mille.
+        """Return what differs from a new note as plain values; times to the day or second, ratios to the per mille.
 
         So the same knowledge gives the same values, and a note that was only used does not.
         """
@@ -196,7 +196,7 @@ class ModelProfiles:
     _notes: OrderedDict[tuple[str, str], ModelProfile] = field(factory=OrderedDict, init=False)
 
     def note(self, backend: str, model: str) -> ModelProfile:
-        """Give the note on a model, a new one if there is none."""
+        """Return the note on a model, a new one if there is none."""
         note = self._notes.get((backend, model)) or ModelProfile()
         self.remember(backend, model, note)
         note.used = self._unix_time()
@@ -212,11 +212,11 @@ class ModelProfiles:
             self._notes.popitem(last=False)
 
     def notes(self) -> Iterator[tuple[str, str, ModelProfile]]:
-        """Give every backend, model and note, the longest unused first."""
+        """Return every backend, model and note, the longest unused first."""
         return ((backend, model, note) for (backend, model), note in self._notes.items())
 
     def applied(self, backend: str, target: Target) -> Target:
-        """Give ``target`` with what was learned.
+        """Return ``target`` with what was learned.
 
         A configured window stays. A listed one gives way to a lower one that an error named: lists often tell the
         model's largest window while the server runs with less, or while some of a router's providers do (Ollama,

@@ -50,7 +50,7 @@ class KnowledgeSnapshot:
     unix_time: Callable[[], float]
 
     def export(self) -> dict[str, Any]:
-        """Give everything worth keeping; the same knowledge gives the same values.
+        """Return everything worth keeping; the same knowledge gives the same values.
 
         ``{"version": 1, "backends": [BACKEND]}``, where each of these is ``{"name", "url" (a digest), "dialect"?,
         "why"?, "used", "models"?: [{"model", ...}]}``. Version 0.1.0 wrote no ``used`` for a backend, and ignores it.
@@ -84,7 +84,7 @@ class KnowledgeSnapshot:
         return entry | ({"models": models} if models else {})
 
     def _matching(self, entries: list[object]) -> Iterator[tuple[dict[str, Any], Backend]]:
-        """Give the entries of backends that are still where they were."""
+        """Yield the entries of backends that are still where they were."""
         for entry in entries:
             name = entry.get("name") if isinstance(entry, dict) else None
             backend = self.backends.get(name) if isinstance(name, str) else None
@@ -96,7 +96,7 @@ class KnowledgeSnapshot:
 
 
 def digest(url: str) -> str:
-    """Tell URLs apart without telling them: some hold more than a host."""
+    """Return what tells URLs apart without showing them: some hold more than a host."""
     return hashlib.sha256(url.encode()).hexdigest()[:16]
 
 

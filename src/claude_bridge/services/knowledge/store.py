@@ -60,7 +60,7 @@ class StateFile:
 
     @property
     def path(self) -> Path:
-        """Say where the file is."""
+        """Return where the file is."""
         return Path(self._directory or "", NAME)
 
     def start(self) -> None:
@@ -163,7 +163,7 @@ class StateFile:
 
 
 def found_out(directory: str | None, backends: Mapping[str, Backend]) -> DialectDetection:
-    """Give what earlier runs found out of ``backends``; reads and changes nothing else, and never fails."""
+    """Return what earlier runs found out of ``backends``; reads and changes nothing else, and never fails."""
     detection = DialectDetection()
     kept = KnowledgeSnapshot(backends=backends, learned=ModelProfiles(), detection=detection, unix_time=time.time)
     if directory is not None:

@@ -146,7 +146,7 @@ class GuardedReactor:
         raise NotImplementedError
 
     def seconds(self) -> float:
-        """Tell the time."""
+        """Return the time."""
         return float(self._reactor.seconds())
 
     def callLater(  # noqa: N802 - Twisted's name
@@ -161,7 +161,7 @@ class GuardedReactor:
         return call
 
     def getDelayedCalls(self) -> Any:  # noqa: ANN401, N802 - Twisted's name
-        """Give the calls to come."""
+        """Return the calls to come."""
         return self._reactor.getDelayedCalls()
 
     def connectTCP(  # noqa: N802 - Twisted's name

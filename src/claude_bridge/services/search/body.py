@@ -48,7 +48,7 @@ class _Collected(Protocol):
 
 
 def collected(response: IResponse, most: int = MAX_BODY) -> Deferred[bytes]:
-    """Give the whole body; fails with `TooLarge`, or with what broke it. Cancelling closes the connection."""
+    """Return the whole body; fails with `TooLarge`, or with what broke it. Cancelling closes the connection."""
     body = _Collected(most)
     response.deliverBody(body)
     return body.done

@@ -161,12 +161,12 @@ def _encoded(url: str) -> bytes:
 
 
 def _too_late(*_: object) -> Failure:
-    """Say so whatever the cancelling led to: an agent wraps it."""
+    """Return that failure, whatever the cancelling led to: an agent wraps it."""
     return Failure(TimedOut())
 
 
 def _refusal(status: int) -> SearchFailed:
-    """Say what a status other than 200 means."""
+    """Return what a status other than 200 means."""
     if status in _BUSY:
         return SearchFailed("too_many_requests", f"it takes no more requests now (HTTP {status})")
     if status in _TOO_LARGE:
@@ -180,7 +180,7 @@ def _refusal(status: int) -> SearchFailed:
 
 
 def _reason(error: BaseException) -> str:
-    """Say why there was no answer; Twisted wraps some reasons in others."""
+    """Return why there was no answer; Twisted wraps some reasons in others."""
     causes = [reason.value for reason in getattr(error, "reasons", ())] or [error]
     return "; ".join(dict.fromkeys(f"{type(cause).__name__}: {cause}".rstrip(": ")[:200] for cause in causes))
 

@@ -46,24 +46,24 @@ class Engine(Protocol):
         """Put a question; ``url`` is the base."""
 
     def read(self, answer: Any) -> Iterator[SearchHit]:  # noqa: ANN401 - decoded JSON
-        """Give the results of a decoded answer, as raw as they are; what does not look like one is left out.
+        """Return the results of a decoded answer, as raw as they are; what does not look like one is left out.
 
         Raises `SearchUnavailable` where the answer itself says that there was no search.
         """
 
 
 def with_query(url: str, path: str, **fields: str) -> str:
-    """Give a URL below ``url`` with a query."""
+    """Return a URL below ``url`` with a query."""
     return f"{url}{path}?{urlencode(fields, quote_via=quote)}"
 
 
 def entries(answer: Any, *path: str) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - decoded JSON
-    """Give the objects of the list at ``path``; nothing where it is not there."""
+    """Yield the objects of the list at ``path``; nothing where it is not there."""
     for key in path:
         answer = answer.get(key) if isinstance(answer, dict) else None
     yield from (entry for entry in answer if isinstance(entry, dict)) if isinstance(answer, list) else ()
 
 
 def text(entry: dict[str, Any], *keys: str) -> str:
-    """Give the first of the texts that is there."""
+    """Return the first of the texts that is there."""
     return next((value for key in keys if isinstance(value := entry.get(key), str) and value), "")

@@ -31,7 +31,7 @@ _JOINERS: Final = frozenset("\u200c\u200d")
 
 
 def cleaned(hits: Iterable[SearchHit]) -> Iterator[SearchHit]:
-    """Give the hits that may be shown, each address once; a page without a title has its address for one."""
+    """Yield the hits that may be shown, each address once; a page without a title has its address for one."""
     seen: set[str] = set()
     for hit in hits:
         url = hit.url.strip()
@@ -59,7 +59,7 @@ def _shown(character: str) -> str:
 
 
 def _is_plain(url: str) -> bool:
-    """Tell whether an address is an ordinary one of a page: nothing but http, no user in it, nothing to trip over."""
+    """Return whether an address is an ordinary one of a page: nothing but http, no user in it, nothing to trip over."""
     if len(url) > LONGEST_URL or not url.isprintable() or re.search(r'[\s\\<>"]', url):
         return False
     try:

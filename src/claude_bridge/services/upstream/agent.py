@@ -172,7 +172,7 @@ class Endpoints:
         self._endpoint: IStreamClientEndpoint | None = None
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: N802 - Twisted's name
-        """Give the endpoint for ``uri``.
+        """Return the endpoint for ``uri``.
 
         :raises TrustUnusable: if the backend's ``ca_file`` is no use.
         :raises SchemeNotSupported: if it is neither http nor https.

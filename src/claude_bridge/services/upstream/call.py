@@ -90,7 +90,7 @@ class Call:
         self._body.begin(response.deliverBody)
 
     def _refusal(self, response: IResponse) -> UpstreamError | None:
-        """Say why this is no answer to give to anybody."""
+        """Return why this is no answer to give to anybody."""
         backend = self._request.backend
         if 300 <= response.code < 400:  # noqa: PLR2004 - HTTP's redirections
             return errors.redirected(backend, response.code)

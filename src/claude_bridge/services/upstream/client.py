@@ -45,11 +45,11 @@ class ReadyURL(EncodedURL):
         self._text = made.to_text()
 
     def to_uri(self) -> ReadyURL:
-        """Give itself: it is encoded already."""
+        """Return itself: it is encoded already."""
         return self
 
     def to_text(self, with_password: bool = False) -> str:
-        """Give the text."""
+        """Return the text."""
         del with_password
         return self._text
 
@@ -63,7 +63,7 @@ class BackendConnections:
     addresses: dict[str, ReadyURL] = Factory(dict)
 
     def address(self, text: str) -> ReadyURL:
-        """Give the encoded address, worked out once."""
+        """Return the encoded address, worked out once."""
         if text not in self.addresses:
             self.addresses[text] = ReadyURL(text)
         return self.addresses[text]
@@ -74,7 +74,7 @@ def _as_it_is(producer: BytesBody) -> BytesBody:
 
 
 def _encoded(value: str) -> bytes:
-    """Give a header's bytes: those that a client sent, which were read as Latin-1, or UTF-8 where that cannot be."""
+    """Return a header's bytes: those that a client sent, which were read as Latin-1, or UTF-8 where that cannot be."""
     try:
         return value.encode("latin-1")
     except UnicodeEncodeError:

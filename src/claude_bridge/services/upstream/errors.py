@@ -39,7 +39,7 @@ _log = Logger()
 
 
 def before_head(failure: Failure, backend: Backend) -> BridgeError:
-    """Say why there is no answer at all.
+    """Return why there is no answer at all.
 
     What is none of the known faults is our own: it is logged with its traceback and shown as `InternalFault`.
     """
@@ -52,7 +52,7 @@ def before_head(failure: Failure, backend: Backend) -> BridgeError:
 
 
 def in_body(failure: Failure, backend: Backend) -> BridgeError | None:
-    """Say what ended a body; None if it is complete as far as the transport can tell.
+    """Return what ended a body; None if it is complete as far as the transport can tell.
 
     A body without a length ends with the connection (``PotentialDataLoss``): only the stream's own end mark tells.
     """
@@ -69,14 +69,14 @@ def in_body(failure: Failure, backend: Backend) -> BridgeError | None:
 
 
 def redirected(backend: Backend, status: int) -> UpstreamProtocolError:
-    """Say that the backend wants to be asked elsewhere, which we never do with a credential in hand."""
+    """Return that the backend wants to be asked elsewhere, which we never do with a credential in hand."""
     return UpstreamProtocolError(
         f"backend {backend.name} redirects (HTTP {status}) instead of answering: its url must be corrected"
     )
 
 
 def coded(backend: Backend, coding: str) -> UpstreamProtocolError:
-    """Say that the answer is compressed in a way that nobody asked for."""
+    """Return that the answer is compressed in a way that nobody asked for."""
     return UpstreamProtocolError(f"backend {backend.name} answers in the coding {coding[:20]!r}, unasked")
 
 
@@ -127,7 +127,7 @@ def _unanswered(error: BaseException, backend: Backend) -> UpstreamError | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Give ``error`` and what Twisted wrapped in it."""
+    """Yield ``error`` and what Twisted wrapped in it."""
     yield error
     for reason in getattr(error, "reasons", ()):
         yield from _causes(reason.value)
@@ -138,7 +138,7 @@ def _closed(error: BaseException) -> bool:
 
 
 def _tls(error: BaseException) -> str | None:
-    """Give the reason of a TLS failure, or None if it is not one."""
+    """Return the reason of a TLS failure, or None if it is not one."""
     for cause in _causes(error):
         if isinstance(cause, VerificationError):
             return "its certificate is for another name"

@@ -201,7 +201,7 @@ class ReplayPool(HTTPConnectionPool):
         return ConnectionFactory(quiescent, self.reads)
 
     def getConnection(self, key: Hashable, endpoint: IStreamClientEndpoint) -> Deferred[Any]:  # noqa: N802 - Twisted's name
-        """Give an idle connection or a new one; a used one comes with the means to repair it."""
+        """Return an idle connection or a new one; a used one comes with the means to repair it."""
 
         def guarded(connection: HTTP11ClientProtocol) -> HTTP11ClientProtocol | ReplayingConnection:
             if cast(Connection, connection).requests == 0:

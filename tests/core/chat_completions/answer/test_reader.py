@@ -72,7 +72,7 @@ def text_of(found: list[Event]) -> str:
 
 
 def finished(found: list[Event]) -> Finished:
-    """Give the end, which must be the last event and the only one of its kind."""
+    """Return the end, which must be the last event and the only one of its kind."""
     last = found[-1]
     assert isinstance(last, Finished)
     assert sum(isinstance(event, Finished) for event in found) == 1
@@ -466,7 +466,7 @@ class ReaderFailureTests:
 
     @staticmethod
     def said(reader: Reader) -> str:
-        """Give what a person would be told."""
+        """Return what a person would be told."""
         assert reader.failure is not None
         assert reader.error is None
         return classification.from_error(reader.failure, decode=wire.decode).message

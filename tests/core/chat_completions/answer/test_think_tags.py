@@ -14,7 +14,7 @@ PAIRS = sorted(TAGS.items())
 
 
 def split(pieces: list[str], *, opened: bool = False) -> tuple[str, str]:
-    """Give all reasoning and all text."""
+    """Return all reasoning and all text."""
     splitter = ThinkSplitter(opened)
     events: list[Event] = []
     for piece in pieces:

@@ -13,7 +13,7 @@ from claude_bridge.core.chat_completions.traits import Level
 
 
 def asked(dialect: Dialect, model: str, level: Level | None, *, stream: bool = True) -> dict[str, Any]:
-    """Give the fields of a request to ``model``, but for its name and messages."""
+    """Return the fields of a request to ``model``, but for its name and messages."""
     traits, chat, extra = dialect.traits(model), ChatRequest(model=model, stream=stream), dict[str, object]()
     reasoning.control(traits, reasoning.ReasoningRequest(level=level) if level is not None else None, chat, extra)
     dialect.shape(chat, extra, Shaping(model=model, traits=traits, level=level))

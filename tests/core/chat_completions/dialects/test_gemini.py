@@ -30,7 +30,7 @@ def kept(model: str, state: object) -> dict[str, object]:
 
 
 def signatures(*messages: object, model: str = PRO) -> list[list[object]]:
-    """Give what each call goes back with, answer by answer."""
+    """Return what each call goes back with, answer by answer."""
     found = answers(Gemini(), model, *messages)
     return [[each.get("extra_content") for each in answer.get("tool_calls", ())] for answer in found]
 

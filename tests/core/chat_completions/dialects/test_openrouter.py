@@ -20,7 +20,7 @@ CLAUDE = "anthropic/claude-sonnet-5"
 
 
 def kept(*chunks: list[object]) -> list[dict[str, Any]] | None:
-    """Give what a keeper has after these chunks' details."""
+    """Return what a keeper has after these chunks' details."""
     keeper = DetailsCollector()
     for details in chunks:
         keeper.delta(Delta(reasoning_details=[wire.Raw(wire.encode(each)) for each in details]))

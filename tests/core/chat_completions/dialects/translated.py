@@ -33,19 +33,19 @@ def target(dialect: Dialect, model: str) -> Target:
 
 
 def request(dialect: Dialect, model: str, *messages: object, **fields: Any) -> dict[str, Any]:
-    """Give the whole request."""
+    """Return the whole request."""
     whole: dict[str, Any] = sent(*(messages or (user("hi"),)), target=target(dialect, model), **fields)
     return whole
 
 
 def fields(dialect: Dialect, model: str, **said: object) -> dict[str, Any]:
-    """Give the request's fields without what all servers get."""
+    """Return the request's fields without what all servers get."""
     whole = request(dialect, model, **said)
     return {name: value for name, value in whole.items() if name not in _PLAIN}
 
 
 def control(dialect: Dialect, model: str, level: str) -> dict[str, Any]:
-    """Give what asks for a level of thinking."""
+    """Return what asks for a level of thinking."""
     ordinary = {"max_tokens", "max_completion_tokens", "stream_options"}
     return {name: value for name, value in fields(dialect, model, **LEVELS[level]).items() if name not in ordinary}
 
@@ -75,11 +75,11 @@ def loop(*thoughts: str) -> list[dict[str, object]]:
 
 
 def answers(dialect: Dialect, model: str, *messages: object) -> list[dict[str, Any]]:
-    """Give the assistant messages of the request."""
+    """Return the assistant messages of the request."""
     whole = request(dialect, model, *messages, tools=[tool("Read")])
     return [message for message in whole["messages"] if message["role"] == "assistant"]
 
 
 def echoed(dialect: Dialect, model: str, *thoughts: str, key: str = "reasoning_content") -> list[object]:
-    """Give the thinking that goes back, answer by answer; None where there is none."""
+    """Return the thinking that goes back, answer by answer; None where there is none."""
     return [message.get(key) for message in answers(dialect, model, *loop(*thoughts))]

@@ -63,7 +63,7 @@ def refused(message: object, status: int = 400) -> UpstreamFailure:
 
 
 def learned(message: object, status: int = 400, **fields: Any) -> object:
-    """Give the trait and its new value that a refusal of a full request teaches."""
+    """Return the trait and its new value that a refusal of a full request teaches."""
     found = lesson(refused(message, status), sent(**fields))
     return None if found is None else (found.trait, found.value)
 

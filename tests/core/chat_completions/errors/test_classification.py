@@ -40,7 +40,7 @@ def response(status: int, body: object = None, **headers: str) -> UpstreamFailur
 
 
 def told(failure: UpstreamFailure, *, forwarded: bool = True) -> errors.BridgeError:
-    """Tell a client of ``failure``."""
+    """Return a client of ``failure``."""
     return to_client(failure, backend="chutes", model="glm", forwarded=forwarded, scrub=scrub)
 
 

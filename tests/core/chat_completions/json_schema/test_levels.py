@@ -21,7 +21,7 @@ ANYTHING = {"anyOf": [{"type": kind} for kind in ("string", "number", "boolean",
 
 
 def inside(level: SchemaLevel, schema: object, **root: Any) -> Any:
-    """Give what becomes of a schema that is a property's."""
+    """Return what becomes of a schema that is a property's."""
     return at(level, {"type": "object", "properties": {"x": schema}, **root})["properties"]["x"]
 
 

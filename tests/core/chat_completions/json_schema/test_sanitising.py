@@ -37,7 +37,7 @@ def raw(schema: object) -> Raw:
 
 
 def at(level: SchemaLevel, schema: object) -> Any:
-    """Give a schema at a level."""
+    """Return a schema at a level."""
     return json.loads(bytes(sanitised(raw(schema), level).schema))
 
 

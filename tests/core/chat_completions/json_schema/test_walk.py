@@ -15,7 +15,7 @@ ROOT: Node = {
 
 
 def seen(schema: Node) -> list[Any]:
-    """Give the titles of all subschemas that a walk comes to."""
+    """Return the titles of all subschemas that a walk comes to."""
     titles: list[Any] = []
 
     def note(walk: Walk, node: Node, depth: int) -> Node:

@@ -26,7 +26,7 @@ AFTER = {"": {"user"}, "user": {"assistant"}, "assistant": {"user", "tool"}, "to
 
 
 def complaints(messages: list[dict[str, Any]]) -> list[str]:
-    """Give what strict templates would raise.
+    """Return what strict templates would raise.
 
     Two readings: mistral-common's validator, and the template of Mistral 7B Instruct v0.3, which counts neither tool
     messages nor assistant messages with calls; without any of those it is Llama 2's and Gemma 2's, too.
@@ -46,7 +46,7 @@ def complaints(messages: list[dict[str, Any]]) -> list[str]:
 
 
 def shape(messages: Any) -> list[tuple[str, Any]]:
-    """Give roles and contents."""
+    """Return roles and contents."""
     return [(one["role"], one["content"]) for one in messages]
 
 
@@ -157,7 +157,7 @@ class AlternatedTests:
 
 
 def prefix(messages: list[Any]) -> str:
-    """Give the request's messages as they are written, without the bracket at their end."""
+    """Return the request's messages as they are written, without the bracket at their end."""
     raw = translation.translate(asked(*messages), STRICT).body
     return json.dumps(json.loads(raw)["messages"])[:-1]
 

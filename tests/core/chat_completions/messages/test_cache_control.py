@@ -21,17 +21,17 @@ SYSTEM = [text("s", **MARK)]
 
 
 def messages(*given_: object, target: Target = MARKING, system: object = SYSTEM) -> Any:
-    """Give the messages that the server gets."""
+    """Return the messages that the server gets."""
     return sent(*given_, target=target, system=system)["messages"]
 
 
 def marked(message: dict[str, Any]) -> bool:
-    """Tell whether a message has a mark."""
+    """Return whether a message has a mark."""
     return isinstance(message["content"], list) and any("cache_control" in part for part in message["content"])
 
 
 def unmarked(message: dict[str, Any]) -> dict[str, Any]:
-    """Give a message as it would be without its mark."""
+    """Return a message as it would be without its mark."""
     content = message["content"]
     if isinstance(content, list):
         content = [{key: part[key] for key in part if key != "cache_control"} for part in content]

@@ -24,7 +24,7 @@ LEGAL = re.compile(r"[0-9A-Za-z]{9}")
 
 
 def ours(upstream: str, noise: bytes = b"1") -> str:
-    """Give the id that the client has for a backend's."""
+    """Return the id that the client has for a backend's."""
     return downstream_id(upstream, lambda size: noise * size)
 
 
@@ -100,7 +100,7 @@ class NineTests:
 
 
 def pairs(messages: Any) -> tuple[list[str], list[str]]:
-    """Give the ids of the calls and of the results."""
+    """Return the ids of the calls and of the results."""
     calls = [call["id"] for one in messages for call in one.get("tool_calls", ())]
     return calls, [one["tool_call_id"] for one in messages if one["role"] == "tool"]
 

@@ -38,12 +38,12 @@ from tests.core.conversations import CONVERSATIONS
 
 
 def calls(sent: Any) -> list[str]:
-    """Give the ids of the calls in their order."""
+    """Return the ids of the calls in their order."""
     return [call["id"] for one in sent for call in one.get("tool_calls", ())]
 
 
 def answers(sent: Any) -> list[tuple[str, str]]:
-    """Give the tool messages: id and content."""
+    """Return the tool messages: id and content."""
     return [(one["tool_call_id"], one["content"]) for one in sent if one["role"] == "tool"]
 
 
@@ -308,7 +308,7 @@ KEEPING = Target(model="m", dialect=Keeping())
 
 
 def signed(state: object, dialect: str = "keeping", model: str = "m") -> str:
-    """Give a carrier."""
+    """Return a carrier."""
     return pack(OpaqueState(dialect, model, state))
 
 
@@ -318,7 +318,7 @@ def redacted(data: str) -> dict[str, object]:
 
 
 def restored(*blocks: object, target: Target = KEEPING) -> Any:
-    """Give the state that the server gets back with the assistant's message of these blocks; None without message."""
+    """Return the state that the server gets back with the assistant's message of these blocks; None without message."""
     messages = unchecked(user("a"), assistant(*blocks), user("b"), target=target)["messages"]
     return messages[1].get("reasoning_details") if messages[1]["role"] == "assistant" else None
 

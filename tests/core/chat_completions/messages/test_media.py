@@ -28,13 +28,13 @@ def pdf(data: str = DATA, title: str | None = "T", **more: object) -> dict[str, 
 
 
 def content(*blocks: object, target: Target, documents: dict[str, str] | None = None) -> Any:
-    """Give the content of the user message that these blocks become."""
+    """Return the content of the user message that these blocks become."""
     (message,) = sent(user(*blocks), target=target, documents=documents or {})["messages"]
     return message["content"]
 
 
 def answer(*blocks: object, target: Target, documents: dict[str, str] | None = None) -> Any:
-    """Give the tool message whose content these blocks are, and what follows it."""
+    """Return the tool message whose content these blocks are, and what follows it."""
     messages = [user("hi"), assistant(use("a")), user(result("a", list(blocks)))]
     return sent(*messages, target=target, documents=documents or {})["messages"][2:]
 

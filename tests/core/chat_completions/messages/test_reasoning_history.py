@@ -20,13 +20,13 @@ FIELDS = get_args(ReasoningField)
 
 
 def turn(*blocks: object, field: ReasoningField, echo: ReasoningEcho = "all_turns") -> Any:
-    """Give the assistant's message that these blocks become."""
+    """Return the assistant's message that these blocks become."""
     target = Target(model="m", reasoning_field=field, reasoning_echo=echo)
     return sent(user("a"), assistant(*blocks), user("b"), target=target)["messages"][1]
 
 
 def thinking(said: str) -> dict[str, Any]:
-    """Give thinking as Mistral has it."""
+    """Return thinking as Mistral has it."""
     return {"type": "thinking", "thinking": [{"type": "text", "text": said}]}
 
 

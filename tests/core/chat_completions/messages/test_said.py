@@ -20,7 +20,7 @@ JSON = st.recursive(
 
 
 def strings(value: Any) -> list[str]:
-    """Give all strings in a value but keys."""
+    """Return all strings in a value but keys."""
     if isinstance(value, str):
         return [value]
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

@@ -73,5 +73,5 @@ def in_all_sizes(text: str) -> Outcome:
 
 
 def unchanged(text: str) -> bool:
-    """Tell whether a text stays as it is, in pieces of any size."""
+    """Return whether a text stays as it is, in pieces of any size."""
     return in_all_sizes(text) == ([text] if text else [])

@@ -17,7 +17,7 @@ Reading = Callable[[Cursor], Steps[Any]]
 
 
 def read(reading: Reading, pieces: list[str]) -> tuple[object, str, bool]:
-    """Read from pieces and the end of the text; give the result, what is left, and whether it needed the end."""
+    """Read from pieces and the end of the text; return the result, what is left, and whether it needed the end."""
     cursor = Cursor("")
     steps = reading(cursor)
     waiting = list(pieces)

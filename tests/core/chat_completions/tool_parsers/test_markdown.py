@@ -11,7 +11,7 @@ from tests.core.strategies import cut, cuts, in_steps
 
 
 def in_code(pieces: list[str]) -> bool:
-    """Tell whether a tag behind these pieces stands in code."""
+    """Return whether a tag behind these pieces stands in code."""
     prose = MarkdownState()
     for piece in pieces:
         prose.read(piece)

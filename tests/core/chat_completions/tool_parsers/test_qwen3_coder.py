@@ -19,7 +19,7 @@ def function(values: str, name: str = "f") -> str:
 
 
 def typed(key: str, value: str) -> object:
-    """Give the one argument of a call that was leaked with this value."""
+    """Return the one argument of a call that was leaked with this value."""
     outcome = in_all_sizes(function(f"<parameter={key}>\n{value}\n</parameter>\n"))
     assert isinstance(outcome[0], tuple)
     assert outcome == [("f", {key: outcome[0][1][key]})]

@@ -79,7 +79,7 @@ def scanner(names: tuple[str, ...] = NAMES) -> ToolCallScanner:
 
 
 def fed(of: ToolCallScanner, *pieces: str) -> list[str | None]:
-    """Feed pieces and give the text that each of them gave at once; None stands for a call."""
+    """Feed pieces and return the text that each of them gave at once; None stands for a call."""
     events: list[Event] = []
     for piece in pieces:
         of.feed(piece, events)

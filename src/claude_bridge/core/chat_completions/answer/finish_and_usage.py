@@ -43,7 +43,7 @@ def finish_reason(word: str | None, matched: str | int | None, stop_sequences: t
 
 
 def explanation(word: str | None) -> str | None:
-    """Say in words that the backend refused, or None where it did not."""
+    """Return words for a backend's refusal, or None where it did not refuse."""
     return f"The backend stopped its answer with {word!r}." if word in REFUSED else None
 
 
@@ -85,7 +85,7 @@ def _prompt(raw: Mapping[str, Any]) -> int | None:
 
 
 def _with_reasoning(total: int | None, prompt: int, completion: int, thinking: int | None) -> tuple[int, int | None]:
-    """Give the completion with its reasoning, and the reasoning; the total tells what the completion leaves out.
+    """Return the completion with its reasoning, and the reasoning; the total tells what the completion leaves out.
 
     xAI counts ``reasoning_tokens`` beside ``completion_tokens`` and both in the total (LiteLLM 1.109); Gemini's OpenAI
     path only counts thoughts in the total.

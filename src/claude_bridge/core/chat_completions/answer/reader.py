@@ -117,7 +117,7 @@ class Reader:
         self._keeper = self.dialect.keeper()
 
     def feed(self, data: bytes) -> list[Event]:
-        """Take body bytes and give the events they complete; look at `failure` and `error` afterwards."""
+        """Take body bytes and return the events they complete; look at `failure` and `error` afterwards."""
         events: list[Event] = []
         if self._over:
             return events
@@ -430,12 +430,12 @@ def _weigh(data: bytes) -> None:
 
 
 def _counts(raw: wire.Raw) -> bool:
-    """Tell whether there may be counts in a field."""
+    """Return whether there may be counts in a field."""
     return len(raw) <= weight.MOST_COUNTS and wire.present(raw)
 
 
 def _like_events(body: bytes) -> bool:
-    """Tell whether a body, which may be cut anywhere, begins like an event stream; an empty one does."""
+    """Return whether a body, which may be cut anywhere, begins like an event stream; an empty one does."""
     start = body.lstrip(_BEFORE_JSON)
     return any(start.startswith(name) or name.startswith(start) for name in _FIELDS)
 
@@ -451,7 +451,7 @@ def _joined(thinking: Any) -> str:  # noqa: ANN401 - decoded JSON
 
 
 def _reported_failure(chunk: Chunk, name: bytes, data: bytes) -> object:
-    """Give the error that an event carries in one of its many shapes, decoded, or None for an ordinary chunk."""
+    """Return the error that an event carries in one of its many shapes, decoded, or None for an ordinary chunk."""
     if chunk.choices is None or wire.present(chunk.error) or name == b"error":
         value = wire.decode(data)
         told = name == b"error" or chunk.object == "error"

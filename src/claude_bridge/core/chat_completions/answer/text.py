@@ -25,7 +25,7 @@ class AnswerText:
 
     @property
     def plain(self) -> bool:
-        """Tell whether nothing is looked for any more."""
+        """Return whether nothing is looked for any more."""
         return self._splitter is None and self._scanner is None
 
     def feed(self, text: str, events: list[Event]) -> None:

@@ -54,7 +54,7 @@ class ThinkSplitter:
 
     @property
     def idle(self) -> bool:
-        """Tell whether all that comes is text."""
+        """Return whether all that comes is text."""
         return self._at is _At.TEXT
 
     def feed(self, text: str, events: list[Event]) -> None:
@@ -95,7 +95,7 @@ class ThinkSplitter:
         self._at = _At.TEXT
 
     def _start(self, text: str) -> str:
-        """Look for an opening tag; give what follows it, or all if there is none."""
+        """Look for an opening tag; return what follows it, or all if there is none."""
         start = text.lstrip()
         for opening, closing in TAGS.items():
             if start.startswith(opening):
@@ -109,7 +109,7 @@ class ThinkSplitter:
         return text
 
     def _reasoning(self, text: str, events: list[Event]) -> str:
-        """Give out reasoning up to the closing tag, and return what follows that."""
+        """Return out reasoning up to the closing tag, and return what follows that."""
         reasoning, tag, rest = text.partition(self._closing) if self._closing else _partition(text)
         if tag:
             self._at = _At.CLOSED

@@ -70,7 +70,7 @@ class ArgumentsFilter:
     _broken: bool = field(default=False, init=False)
 
     def feed(self, text: str) -> str:
-        """Take a fragment and give what can be passed on now, maybe nothing."""
+        """Take a fragment and return what can be passed on now, maybe nothing."""
         if self._in_string and not self._escaped and _string_run(text).end() == len(text):  # type: ignore[union-attr]
             return text  # most of a long text is the inside of a string
         if self.complete:
@@ -80,7 +80,7 @@ class ArgumentsFilter:
         return self._begin(text)
 
     def end(self) -> str:
-        """Give what is left: the repaired text of held arguments, ``{}`` for none at all."""
+        """Return what is left: the repaired text of held arguments, ``{}`` for none at all."""
         self.complete = True
         self._in_string = False
         if self._begun:
@@ -213,7 +213,7 @@ def _with_escapes(text: str) -> str:
 
 
 def repaired(text: str) -> str:
-    """Give the arguments as one JSON object if a safe repair makes them one, else as they are.
+    """Return the arguments as one JSON object if a safe repair makes them one, else as they are.
 
     Safe: nothing or null is the empty object; code fences come off; a JSON string that holds an object is
     unwrapped once; what follows the first complete object goes (wire-contract 5.7).
@@ -236,7 +236,7 @@ def _unfenced(text: str) -> str:
 
 
 def _unwrapped(text: str) -> str:
-    """Give the text inside a JSON string, or the text itself where it is none."""
+    """Return the text inside a JSON string, or the text itself where it is none."""
     if not text.startswith('"'):
         return text
     try:

@@ -176,7 +176,7 @@ def _name(delta: ToolCallDelta) -> str:
 
 
 def _is_another(call: _Call, delta: ToolCallDelta) -> bool:
-    """Tell whether a fragment under a known index or id is nevertheless a new call (servers number all calls 0).
+    """Return whether a fragment under a known index or id is nevertheless a new call (servers number all calls 0).
 
     Only a fragment with a name can be one: there are servers that make up a new id for every fragment. Another
     name is another call, and so is the same name with another id, or again with arguments once the call is complete.
@@ -197,7 +197,7 @@ def _is_another(call: _Call, delta: ToolCallDelta) -> bool:
 
 
 def _is_entry(call: _Call, delta: ToolCallDelta) -> bool:
-    """Tell whether an entry is a call of its own although an earlier one of the same list has that index or id.
+    """Return whether an entry is a call of its own although an earlier one of the same list has that index or id.
 
     It is none where it has no name, or goes on with arguments that the earlier one left open.
     """
@@ -206,7 +206,7 @@ def _is_entry(call: _Call, delta: ToolCallDelta) -> bool:
 
 
 def _repeats_head(call: _Call, delta: ToolCallDelta) -> bool:
-    """Tell whether a complete call's id and name come again alone: the arguments of another call may follow."""
+    """Return whether a complete call's id and name come again alone: the arguments of another call may follow."""
     function = delta.function
     return bool(delta.id and delta.id == call.id and function and function.name and not function.arguments)
 
@@ -222,7 +222,7 @@ def _digest(arguments: str, before: tuple[int, int] = (0, 0)) -> tuple[int, int]
 
 
 def _opens(latest: _Call, delta: ToolCallDelta) -> bool:
-    """Tell whether a fragment whose index and id are both unknown opens a new call."""
+    """Return whether a fragment whose index and id are both unknown opens a new call."""
     if delta.id:
         return bool(latest.id or latest.name)
     if delta.index is not None and latest.indexed:

@@ -97,7 +97,7 @@ class SignatureCollector:
         """Look at nothing: only calls are signed on this path."""
 
     def before_call(self, call: ToolCallDelta) -> dict[str, str] | None:
-        """Give the call's signature and under which name it came."""
+        """Return the call's signature and under which name it came."""
         if not call.extra_content or len(call.extra_content) > LARGEST:
             return None
         content = wire.decode(call.extra_content)

@@ -43,5 +43,5 @@ class Hosted(Generic):
 
 
 def forces_a_tool(chat: ChatRequest) -> bool:
-    """Tell whether a request demands that a tool is called."""
+    """Return whether a request demands that a tool is called."""
     return isinstance(chat.tool_choice, NamedToolChoice) or chat.tool_choice in {"required", "any"}

@@ -19,17 +19,17 @@ _CALLS_IN_TEXT: Final = re.compile(
 
 
 def is_gpt_oss(model: str) -> bool:
-    """Tell whether it is OpenAI's open model: it thinks always, as much as ``reasoning_effort`` says."""
+    """Return whether it is OpenAI's open model: it thinks always, as much as ``reasoning_effort`` says."""
     return _GPT_OSS.search(model.lower()) is not None
 
 
 def is_mistral(model: str) -> bool:
-    """Tell whether it is Mistral's: vLLM runs those without a chat template."""
+    """Return whether it is Mistral's: vLLM runs those without a chat template."""
     return _MISTRAL.search(model.lower()) is not None
 
 
 def switched_by_thinking(model: str) -> bool:
-    """Tell whether the switch in its template is called ``thinking``, as SGLang's source says of these families.
+    """Return whether the switch in its template is called ``thinking``, as SGLang's source says of these families.
 
     The others have ``enable_thinking``: Qwen, GLM, Nemotron, MiMo.
     """
@@ -37,7 +37,7 @@ def switched_by_thinking(model: str) -> bool:
 
 
 def writes_calls(model: str) -> bool:
-    """Tell whether the model writes its calls in one of the forms that leak as text (wire-contract 4.3).
+    """Return whether the model writes its calls in one of the forms that leak as text (wire-contract 4.3).
 
     They do where the server was started without the fitting parser, or its parser stumbles.
     """

@@ -100,7 +100,7 @@ class DetailsCollector:
         """Nothing belongs to a single call."""
 
     def flush(self) -> list[dict[str, Any]] | None:
-        """Give the details since the last time; nothing if there were too many, for half of them would be refused."""
+        """Return the details since the last time; nothing if there were too many, for half of them would be refused."""
         details, self._details = self._details, []
         return [each.whole() for each in details] if details and self._fits else None
 
@@ -122,5 +122,5 @@ class DetailsCollector:
 
 
 def _continues(known: dict[str, Any], value: dict[str, Any]) -> bool:
-    """Tell whether a fragment goes on with the detail before it: nothing that marks it is another."""
+    """Return whether a fragment goes on with the detail before it: nothing that marks it is another."""
     return all(value.get(mark) in (None, known.get(mark, value.get(mark))) for mark in _MARKS)

@@ -63,7 +63,7 @@ class DialectDecision:
 
 
 def decide(clues: Clues) -> DialectDecision | None:
-    """Give the dialect that recognises the clues, or None."""
+    """Return the dialect that recognises the clues, or None."""
     for dialect in _ALL:
         why = dialect.recognised(clues)
         if why:

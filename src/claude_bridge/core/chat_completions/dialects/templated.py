@@ -22,7 +22,7 @@ LEVELS: Final[tuple[Level, ...]] = ("low", "medium", "high")
 
 
 def effort(level: Level | None, levels: tuple[Level, ...]) -> Level | None:
-    """Give the word that goes along with a switch that is on: templates refuse words that they do not know."""
+    """Return the word that goes along with a switch that is on: templates refuse words that they do not know."""
     return None if level is None or level == "none" else nearest(level, [each for each in levels if each != "none"])
 
 

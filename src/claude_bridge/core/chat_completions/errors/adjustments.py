@@ -35,7 +35,7 @@ class Lesson:
     value: Any
 
     def __str__(self) -> str:
-        """Say it as the configuration would."""
+        """Return it as the configuration would spell it."""
         return f"{self.trait} = {self.value}"
 
 
@@ -54,7 +54,7 @@ class _Rule:
 
 
 def lesson(failure: UpstreamFailure, sent: Translation) -> Lesson | None:
-    """Give what a refusal teaches, or None. Ask about overflows first: their words are like these at times.
+    """Return what a refusal teaches, or None. Ask about overflows first: their words are like these at times.
 
     What it teaches is no more than a guess until a request gets through with it.
     """
@@ -70,7 +70,7 @@ def lesson(failure: UpstreamFailure, sent: Translation) -> Lesson | None:
 
 
 def refuses_images(failure: UpstreamFailure, sent: Translation) -> bool:
-    """Tell whether the server says for sure that the model takes no images.
+    """Return whether the server says for sure that the model takes no images.
 
     Not to be remembered: the client leaves them out from then on, and a server may get its projector tomorrow.
     """
@@ -80,7 +80,7 @@ def refuses_images(failure: UpstreamFailure, sent: Translation) -> bool:
 
 
 def refuses_reasoning(failure: UpstreamFailure, sent: Translation) -> bool:
-    """Tell whether ``reasoning_content`` is what the server will not have, and not what it misses."""
+    """Return whether ``reasoning_content`` is what the server will not have, and not what it misses."""
     text = uncut(failure.message.lower())
     if failure.status not in {400, 422} or _MISSING.search(text):
         return False
@@ -151,7 +151,7 @@ _OWN_LEVELS: Final = {"moonshot flavored": "moonshot", "function_declaration": "
 
 
 def _slimmer(sent: Translation, text: str) -> str | None:
-    """Give the level that will do: the server's own where it names itself, else the slimmest."""
+    """Return the level that will do: the server's own where it names itself, else the slimmest."""
     level = sent.target.schema
     own = next((name for word, name in _OWN_LEVELS.items() if word in text.lower()), "")
     if own and level in {"none", "basic"}:
@@ -185,7 +185,7 @@ def _lower_format(sent: Translation, text: str) -> str | None:
 
 
 def _shaped(sent: Translation) -> bool:
-    """Tell whether the words can be about the answer's shape: where there are tools too, they must name it."""
+    """Return whether the words can be about the answer's shape: where there are tools too, they must name it."""
     return sent.fields.response_format is not None and not sent.fields.tools
 
 
@@ -193,7 +193,7 @@ _THINKING: Final = re.compile(r"thinking|reason|required|only .{0,20}auto\b", re
 
 
 def _weaker(sent: Translation, text: str) -> str | None:
-    """Give the next form of tool choice: a single tool's name first, then force as such, then the field."""
+    """Return the next form of tool choice: a single tool's name first, then force as such, then the field."""
     choice = sent.fields.tool_choice
     if isinstance(choice, NamedToolChoice):
         return "auto" if _THINKING.search(text) and not re.search("values?.{0,40}required", text) else "required"
@@ -218,7 +218,7 @@ _LEVELED: Final = frozenset({"effort", "reasoning"})
 
 
 def _not_none(sent: Translation, _text: str) -> tuple[Level, ...] | None:
-    """Give the levels without the one that switches off, so that the lowest stands for it."""
+    """Return the levels without the one that switches off, so that the lowest stands for it."""
     levels = sent.target.reasoning_levels
     return tuple(level for level in levels if level != "none") if "none" in levels else None
 
@@ -228,7 +228,7 @@ _TOOLS_OR_EFFORT: Final = _any(r"tools with reasoning_effort are not supported")
 
 
 def _silent(sent: Translation, _text: str) -> tuple[Level, ...] | None:
-    """Give the one level that may stand beside tools, unless it was that which was refused."""
+    """Return the one level that may stand beside tools, unless it was that which was refused."""
     return None if sent.fields.reasoning_effort == "none" else ("none",)
 
 
@@ -255,7 +255,7 @@ _NULL: Final = b'"content":null'
 
 
 def _missing_thoughts(sent: Translation, text: str) -> str | None:
-    """Give the policy under which no turn lacks what is missed: those with calls where the words name these."""
+    """Return the policy under which no turn lacks what is missed: those with calls where the words name these."""
     echo = sent.target.reasoning_echo
     if "tool call" in text.lower() and echo not in {"tool_turns", "all_turns"}:
         return "tool_turns"

@@ -145,7 +145,7 @@ def _said_list(values: list[object], decode: Decode, depth: int) -> ErrorBody:
 
 
 def _complaint(item: object) -> str:
-    """Say where and what of one pydantic item; never its ``input``, which is the user's own text."""
+    """Return where and what of one pydantic item; never its ``input``, which is the user's own text."""
     match item:
         case {"loc": [*places], "msg": str(said)}:
             where = ".".join(str(place) for place in places[:8] if isinstance(place, str | int))

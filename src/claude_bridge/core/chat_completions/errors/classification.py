@@ -144,7 +144,7 @@ _STATUS_BY_NAME = {
 
 
 def _meant_status(said: ErrorBody) -> int:
-    """Tell which status an error without one would have had."""
+    """Return the status that an error without one would have had."""
     if said.code.isascii() and said.code.isdigit() and int(said.code) in _STATUSES:
         return int(said.code)
     names = (said.code.lower(), said.type.lower())
@@ -178,7 +178,7 @@ class _Case:
         return self.url or f"the url of backend {self.backend!r}"
 
     def wait(self, default: float | None = None) -> float | None:
-        """Give the seconds to tell the client."""
+        """Return the seconds to tell the client."""
         asked = default if self.failure.retry_after is None else self.failure.retry_after
         return None if asked is None else min(asked, MOST_RETRY_AFTER)
 
@@ -193,7 +193,7 @@ def to_client(
     names: Collection[str] = (),
     url: str = "",
 ) -> errors.BridgeError:
-    """Say a failure in the client's terms.
+    """Return the error that the client gets for a failure.
 
     :param model: the name that the client asked for.
     :param forwarded: the refused credential was the client's own, not the bridge's.
@@ -359,7 +359,7 @@ _down = re.compile(_DOWN, re.IGNORECASE).search
 
 
 def _is_misaddressed(failure: UpstreamFailure) -> bool:
-    """Tell whether the path is what there is not: a page is there, or the server says so, or says nothing at all."""
+    """Return whether the path is what there is not: a page is there, or the server says so, or says nothing at all."""
     told = f"{failure.code} {failure.type} {failure.message}"
     named = "model" in told.lower()
     match failure.answered:

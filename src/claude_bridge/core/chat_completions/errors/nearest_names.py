@@ -31,7 +31,7 @@ def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def listed(near: Sequence[str], many: int) -> str:
-    """Say in words which names there are, and how many more."""
+    """Return a phrase that lists names, and how many more there are."""
     more = many - len(near)
     return ", ".join(near) + (f" and {more} more" if more > 0 else "")
 

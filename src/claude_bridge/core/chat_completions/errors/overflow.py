@@ -40,7 +40,7 @@ class Overflow:
     at_least: bool = False
 
     def prompt(self, *, max_tokens: int) -> int | None:
-        """Give the exact size of the prompt, told or worked out of the sum, or None."""
+        """Return the exact size of the prompt, told or worked out of the sum, or None."""
         completion = self.completion_tokens or max_tokens
         told = None if self.at_least else self.prompt_tokens
         if self.total_tokens is None or self.total_tokens <= completion:
@@ -156,7 +156,7 @@ _WINDOW = (
 
 
 def detect(failure: UpstreamFailure, sent: bytes = b"") -> Overflow | None:
-    """Tell whether ``failure`` is an overflow of the context window, and with which numbers. Never raises.
+    """Return whether ``failure`` is an overflow of the context window, and with which numbers. Never raises.
 
     ``sent``: the body of the refused request; what the server only quotes out of it says nothing.
     """
@@ -174,7 +174,7 @@ def detect(failure: UpstreamFailure, sent: bytes = b"") -> Overflow | None:
 
 
 def canonical(overflow: Overflow, *, estimate: int, window: int | None, max_tokens: int) -> ContextOverflow:
-    """Say ``overflow`` in one of the two canonical texts.
+    """Return ``overflow`` in one of the two canonical texts.
 
     :param estimate: the bridge's own count of the prompt, used where the backend gave none.
     :param window: the configured window, likewise.
@@ -202,7 +202,7 @@ def canonical(overflow: Overflow, *, estimate: int, window: int | None, max_toke
 def shrunk_max_tokens(
     overflow: Overflow, *, estimate: int, window: int | None, max_tokens: int, margin: int
 ) -> int | None:
-    """Give the ``max_tokens`` for one more try, or None where asking for less cannot help.
+    """Return the ``max_tokens`` for one more try, or None where asking for less cannot help.
 
     The arguments are those of `canonical`; ``margin`` is what to leave free beside prompt and answer.
     """
@@ -251,7 +251,7 @@ _NO_OUTPUT_LIMIT = re.compile(r"stream ?= ?true|must be streamed|streaming is (?
 
 
 def max_output_limit(failure: UpstreamFailure, sent: bytes = b"") -> int | None:
-    """Give the largest ``max_tokens`` that the model allows, where ``failure`` says that more was asked for.
+    """Return the largest ``max_tokens`` that the model allows, where ``failure`` says that more was asked for.
 
     An overflow of the window is not meant: for that, `detect` answers and this is None. So it is for a limit that
     leaves no answer worth having: such a number was said of something else. ``sent`` is that of `detect`.
@@ -272,7 +272,7 @@ def max_output_limit(failure: UpstreamFailure, sent: bytes = b"") -> int | None:
 
 
 def _is_of_output(owners: list[tuple[int, bool]], at: int) -> bool:
-    """Tell whether the number that begins at ``at`` is a limit of the output; ``owners``: ends of names, in order."""
+    """Return whether the number that begins at ``at`` is a limit of the output; ``owners``: ends of names, in order."""
     return next((ours for end, ours in reversed(owners) if end <= at), False)
 
 
@@ -291,7 +291,7 @@ def _is_overflow(failure: UpstreamFailure, quotations: Quotations) -> bool:
 
 
 def _number(text: str, patterns: Iterable[re.Pattern[str]]) -> int | None:
-    """Give the first number that one of ``patterns`` finds; zero is none."""
+    """Return the first number that one of ``patterns`` finds; zero is none."""
     for pattern in patterns:
         if found := pattern.search(text):
             return _tokens(found) or None

@@ -60,7 +60,7 @@ _BEHIND: Final = 160
 
 
 def uncut(message: str) -> str:
-    """Give a message without what stands behind a known mark of a quotation."""
+    """Return a message without what stands behind a known mark of a quotation."""
     return _MARKS.split(message, maxsplit=1)[0]
 
 
@@ -85,13 +85,13 @@ class Quotations:
         return next((found for found in words.finditer(text) if not self._quotes_numbers(text, found)), None)
 
     def quotes_number(self, text: str, start: int, end: int) -> bool:
-        """Tell whether a number stands in the request together with the two words before it and the one behind."""
+        """Return whether a number stands in the request together with the two words before it and the one behind."""
         before = [word.start() for word in _WORD.finditer(text, max(0, start - _BEFORE), start)][-2:]
         behind = _WORD.search(text, end, end + _BEFORE)
         return self._has(text[before[0] if before else start : behind.end() if behind else end].strip(_AROUND))
 
     def quotes(self, text: str, names: Collection[str] = ()) -> bool:
-        """Tell whether any part of ``text`` may be taken out of the prompt; when in doubt it is.
+        """Return whether any part of ``text`` may be taken out of the prompt; when in doubt it is.
 
         What counts is three words in a row, one or two in quotation marks, or one that is no ordinary word. ``names``
         are known to whoever reads the log, and count for nothing. A single ordinary word cannot be told.
@@ -105,7 +105,7 @@ class Quotations:
         return any(map(self._has, _runs(text)))
 
     def _reveals(self, word: str, names: Collection[str]) -> bool:
-        """Tell whether a word stands in the prompt and nowhere else in the request."""
+        """Return whether a word stands in the prompt and nowhere else in the request."""
         return word not in names and self._has(word) and not self._is_structural(word)
 
     def _is_structural(self, word: str) -> bool:
@@ -130,7 +130,7 @@ class Quotations:
         return found.start() > 0
 
     def _has(self, piece: str) -> bool:
-        """Tell whether the request has these words, in whatever case."""
+        """Return whether the request has these words, in whatever case."""
         sought = json.dumps(piece, ensure_ascii=False)[1:-1].encode("utf-8", "replace").lower()
         if not sought or not self._body:
             return False
@@ -143,7 +143,7 @@ class Quotations:
 
 
 def _pieces(text: str, start: int, end: int) -> Iterator[str]:
-    """Give the runs of words that hold a telling word of a match and are long enough to be a quotation."""
+    """Yield the runs of words that hold a telling word of a match and are long enough to be a quotation."""
     words = list(_WORD.finditer(text, max(0, start - _BEFORE), end + _BEFORE))
     for at in range(len(words)):
         for many in (_WORDS_WITH_A_NAME, _WORDS):

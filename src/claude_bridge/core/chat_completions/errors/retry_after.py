@@ -40,7 +40,7 @@ def duration(text: str) -> float | None:
 
 
 def in_headers(status: int, headers: Mapping[str, str], *, now: float) -> float | None:
-    """Give the wait that response headers (names in lower case) ask for; ``now`` is in Unix seconds.
+    """Return the wait that response headers (names in lower case) ask for; ``now`` is in Unix seconds.
 
     ``retry-after-ms`` is finer than ``retry-after``. The ``x-ratelimit-reset-*`` headers come with every answer of
     some servers, so they count for 429 only.
@@ -63,7 +63,7 @@ def in_words(message: str) -> float | None:
 
 
 def _seconds_per(unit: str) -> float:
-    """Give the length of a unit, which `_PART` has matched."""
+    """Return the length of a unit, which `_PART` has matched."""
     if unit.startswith("milli"):
         return _SECONDS_PER_UNIT["ms"]
     return _SECONDS_PER_UNIT.get(unit[:2], _SECONDS_PER_DAY)

@@ -103,7 +103,7 @@ def _object(node: Node) -> Node:
 
 
 def _rooted(walk: Walk, node: Node) -> Node:
-    """Give a root that is an object by itself: alternatives of whole argument lists become one list."""
+    """Return a root that is an object by itself: alternatives of whole argument lists become one list."""
     if isinstance(node.get("$ref"), str) or _COMBINING & node.keys():
         return walk.opened(node, lambda opened: _merged(walk, opened))
     return {**node, **_object(node)}
@@ -171,7 +171,7 @@ def _tuple_as_prefix(walk: Walk, node: Node) -> Node:
 
 
 def _all_defined(node: Node) -> Node:
-    """Give each required name a property: servers refuse one that is required and not defined."""
+    """Return each required name a property: servers refuse one that is required and not defined."""
     missing = [name for name in required(node) if name not in properties(node)]
     if not missing:
         return node
@@ -304,7 +304,7 @@ def _tuple_first(walk: Walk, node: Node) -> Node:
 
 
 def _kind(node: Node) -> str:
-    """Give the type of a node: of several the first that is not null; "" where it names none."""
+    """Return the type of a node: of several the first that is not null; "" where it names none."""
     kind = node.get("type")
     kinds = kind if isinstance(kind, list) else [kind]
     named = [each for each in kinds if each in TYPES]
@@ -312,7 +312,7 @@ def _kind(node: Node) -> str:
 
 
 def _implied(node: Node) -> str:
-    """Give the type that a node's other keys speak of, or ""."""
+    """Return the type that a node's other keys speak of, or ""."""
     for kind, key in (("object", "properties"), ("array", "items"), ("array", "prefixItems")):
         if key in node:
             return kind
@@ -338,5 +338,5 @@ def _list(value: Any) -> list[Any]:  # noqa: ANN401 - decoded JSON
 
 
 def _schemas(value: Any) -> list[Node]:  # noqa: ANN401 - decoded JSON
-    """Give a list's schemas; true allows anything, and false is no alternative."""
+    """Return a list's schemas; true allows anything, and false is no alternative."""
     return [part if isinstance(part, dict) else {} for part in _list(value) if isinstance(part, dict) or part is True]

@@ -66,7 +66,7 @@ class SchemaCache:
     _bytes: int = field(default=0, init=False)
 
     def sanitised(self, raw: Raw, level: SchemaLevel) -> Sanitised:
-        """Give a schema at a level; one that cannot be read, or is too large or deep, as it is."""
+        """Return a schema at a level; one that cannot be read, or is too large or deep, as it is."""
         if level == "none" or len(raw) > LARGEST:
             return Sanitised(raw)
         key = (level, bytes(raw))
@@ -88,7 +88,7 @@ class SchemaCache:
 
 
 def sanitised(raw: Raw, level: SchemaLevel) -> Sanitised:
-    """Give a schema at a level other than ``none``, always the same for the same bytes."""
+    """Return a schema at a level other than ``none``, always the same for the same bytes."""
     try:
         root = wire.decode(raw)
     except wire.WireError:
@@ -106,7 +106,7 @@ def sanitised(raw: Raw, level: SchemaLevel) -> Sanitised:
 
 
 def is_strict(schema: Raw) -> bool:
-    """Tell whether OpenAI takes a schema as ``strict``: each object closed, with all its properties required.
+    """Return whether OpenAI takes a schema as ``strict``: each object closed, with all its properties required.
 
     Strictness is a promise worth having, and a 400 where the schema is another (wire-contract 5.1).
     """

@@ -61,7 +61,7 @@ class Walk:
     nodes: int = field(default=0, init=False)
 
     def schema(self, value: Any, depth: int) -> Any:  # noqa: ANN401 - a schema, or whatever stands in its place
-        """Give a schema its form. Raises `TooMuch`."""
+        """Return a schema its form. Raises `TooMuch`."""
         if value is True:
             value = {}
         elif value is False:
@@ -74,11 +74,11 @@ class Walk:
         return self.shape(self, value, depth)
 
     def below(self, node: Node, depth: int) -> Node:
-        """Give a node with the same keys and with its subschemas formed."""
+        """Return a node with the same keys and with its subschemas formed."""
         return {key: self._child(key, value, depth + 1) for key, value in node.items()}
 
     def without(self, node: Node, keys: frozenset[str]) -> Node:
-        """Give a node without these keys, and note them."""
+        """Return a node without these keys, and note them."""
         found = keys & node.keys()
         if not found:
             return node
@@ -86,7 +86,7 @@ class Walk:
         return {key: value for key, value in node.items() if key not in found}
 
     def only(self, node: Node, keys: frozenset[str]) -> Node:
-        """Give a node with nothing but these keys, and note the others."""
+        """Return a node with nothing but these keys, and note the others."""
         return self.without(node, frozenset(node.keys() - keys))
 
     def opened(self, node: Node, run: Callable[[Node], Node]) -> Node:
@@ -98,7 +98,7 @@ class Walk:
             del self._open[mark:]
 
     def written_out(self, node: Node) -> Node:
-        """Give the node that local references lead to, with all of its ``allOf``; only inside of `opened`.
+        """Return the node that local references lead to, with all of its ``allOf``; only inside of `opened`.
 
         A reference to what is being written out already, or to no place in this document, is replaced by the type
         that it leads to: nothing can be written out without end, and nothing is ever fetched.
@@ -149,19 +149,19 @@ def size(node: Node) -> int:
 
 
 def properties(node: Node) -> Node:
-    """Give a node's properties, none where it has no proper ones."""
+    """Return a node's properties, none where it has no proper ones."""
     found = node.get("properties")
     return found if isinstance(found, dict) else {}
 
 
 def required(node: Node) -> list[str]:
-    """Give the names that a node requires."""
+    """Return the names that a node requires."""
     found = node.get("required")
     return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
 
 def both(one: Node, other: Node) -> Node:
-    """Give a node that asks for what both ask for, as far as that can be joined; the first has the last word."""
+    """Return a node that asks for what both ask for, as far as that can be joined; the first has the last word."""
     joined = {**other, **one}
     if "properties" in one or "properties" in other:
         joined["properties"] = {**properties(other), **properties(one)}
@@ -172,7 +172,7 @@ def both(one: Node, other: Node) -> Node:
 
 
 def either(nodes: list[Node]) -> Node:
-    """Give one object for what any of several objects allows: all properties, and required what all require."""
+    """Return one object for what any of several objects allows: all properties, and required what all require."""
     named: Node = {}
     for node in nodes:
         for name, schema in properties(node).items():

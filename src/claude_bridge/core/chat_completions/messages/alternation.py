@@ -25,7 +25,7 @@ _REMINDER_END: Final = "</system-reminder>"
 
 
 def alternated(messages: Iterable[ChatMessage]) -> list[ChatMessage]:
-    """Give the messages in strict order; only the first may be a system message."""
+    """Return the messages in strict order; only the first may be a system message."""
     made: list[ChatMessage] = []
     for role, run in groupby(messages, key=attrgetter("role")):
         before = made[-1].role if made else ""

@@ -25,7 +25,7 @@ the system prompt's that is one mark fewer than the four that Anthropic and Dash
 
 
 def marked(body: bytes) -> bool:
-    """Tell whether a request's JSON has a mark anywhere; a text may talk of them."""
+    """Return whether a request's JSON has a mark anywhere; a text may talk of them."""
     at = body.find(_MARK)
     while at >= 0:
         at += len(_MARK)
@@ -36,7 +36,7 @@ def marked(body: bytes) -> bool:
 
 
 def asked(request: MessagesRequest) -> bool:
-    """Tell whether the client marks anything."""
+    """Return whether the client marks anything."""
     return reading_of(request).marked
 
 

@@ -26,7 +26,7 @@ class CallIds:
     _used: set[str] = field(factory=set, init=False)
 
     def give(self, client_id: str) -> str:
-        """Give the backend's own id for the client's; where that was there before or is illegal, another one."""
+        """Return the backend's own id for the client's; where that was there before or is illegal, another one."""
         identifier = upstream_id(client_id)
         illegal = len(identifier) > LONGEST or (self.form == "nine" and not _NINE.fullmatch(identifier))
         if illegal or not identifier or identifier in self._used:
@@ -51,7 +51,7 @@ class CallIds:
 
 
 def nine(text: str) -> str:
-    """Give nine letters and digits, the same ones for the same text (mistral-common refuses any other form)."""
+    """Return nine letters and digits, the same ones for the same text (mistral-common refuses any other form)."""
     return _hashed(9, text)
 
 

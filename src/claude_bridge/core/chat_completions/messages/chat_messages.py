@@ -174,7 +174,7 @@ class ChatMessages:
             self._messages.append(message)
 
     def _thought(self, thoughts: list[str], *, said: bool, called: bool, after_question: bool) -> str:
-        """Give what goes back of a turn's thinking, "" for nothing; ``said``: it has something besides."""
+        """Return what goes back of a turn's thinking, "" for nothing; ``said``: it has something besides."""
         policy = self.target.reasoning_echo
         thought = ""
         if thoughts and reasoning_history.echoes(policy, called=called, after_question=after_question):
@@ -196,7 +196,7 @@ class ChatMessages:
         return restored
 
     def _call(self, piece: ToolCall) -> ToolCall:
-        """Give a call the backend's own id and name, and wait for its result."""
+        """Return a call the backend's own id and name, and wait for its result."""
         function = piece.function
         identifier = self._ids.give(piece.id)
         call = _OpenCall(identifier)
@@ -224,7 +224,7 @@ class ChatMessages:
         self._settle()
 
     def _as_parts(self, piece: Piece) -> list[Part]:
-        """Give what a user message holds beside text."""
+        """Return what a user message holds beside text."""
         if isinstance(piece, ImagePart | FilePart):
             return [self._media.shown(piece)]
         if isinstance(piece, ToolResult):
@@ -249,7 +249,7 @@ class ChatMessages:
             self._held.clear()
 
     def _answer_calls(self) -> list[Part]:
-        """Write the tool messages in the calls' order; give the images that only a user message can carry."""
+        """Write the tool messages in the calls' order; return the images that only a user message can carry."""
         shown: list[Part] = []
         if not self._open:
             return shown
@@ -265,7 +265,7 @@ class ChatMessages:
         return shown
 
     def _result(self, result: ToolResult, *, with_images: bool) -> tuple[list[Part], list[Part]]:
-        """Give what a tool message can hold, and what only a user message can, labelled; a number stands for these."""
+        """Return what a tool message can hold, and what only a user message can, labelled by numbers."""
         inside: list[Part] = []
         shown: list[Part] = []
         for piece in result.content:
@@ -294,12 +294,12 @@ def _mark_error(inside: list[Part]) -> None:
 
 
 def _text_or_parts(inside: list[Part]) -> str | list[Part]:
-    """Give a tool's output as one text where it is all text."""
+    """Return a tool's output as one text where it is all text."""
     texts = [part.text for part in inside if isinstance(part, TextPart)]
     return "\n".join(texts) or NO_OUTPUT if len(texts) == len(inside) else inside
 
 
 def _content(pieces: list[Part]) -> str | list[Part]:
-    """Give a plain string where all is text (every server takes that), else the parts."""
+    """Return a plain string where all is text (every server takes that), else the parts."""
     texts = [piece.text for piece in pieces if isinstance(piece, TextPart)]
     return "\n\n".join(texts) if len(texts) == len(pieces) else pieces

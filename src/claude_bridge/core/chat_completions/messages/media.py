@@ -29,7 +29,7 @@ class Media:
     documents: Mapping[str, str]
 
     def shown(self, part: Part) -> Part:
-        """Give what the model gets for a part; raises `InvalidRequest` where the client must take it out."""
+        """Return what the model gets for a part; raises `InvalidRequest` where the client must take it out."""
         if isinstance(part, ImagePart):
             return self._image(part)
         return self._file(part) if isinstance(part, FilePart) else part
@@ -54,7 +54,7 @@ class Media:
 
 
 def document_text(part: FilePart, documents: Mapping[str, str]) -> str:
-    """Give a document's text under its title, or "" where nobody took it out."""
+    """Return a document's text under its title, or "" where nobody took it out."""
     text = documents.get(taken_apart(part.file.file_data)[1]) if documents else None
     return "" if text is None else f"Document: {part.file.filename}\n{text}"
 
@@ -67,6 +67,6 @@ def pdfs(request: MessagesRequest) -> list[str]:
 
 
 def taken_apart(url: str) -> tuple[str, str]:
-    """Give a data URL's media type and base64 text; an address has neither."""
+    """Return a data URL's media type and base64 text; an address has neither."""
     head, comma, data = url.partition(",")
     return (head.removeprefix("data:").removesuffix(";base64"), data) if comma else ("", "")

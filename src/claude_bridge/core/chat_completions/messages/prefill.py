@@ -13,7 +13,7 @@ REFUSAL: Final = "This model does not support assistant message prefill. The con
 
 
 def mark(messages: list[ChatMessage], how: Prefill) -> dict[str, object]:
-    """Mark a trailing assistant message as the server wants it; give the request's fields that belong to it.
+    """Mark a trailing assistant message as the server wants it; return the request's fields that belong to it.
 
     Raises `InvalidRequest` where the model can only begin anew.
     """

@@ -13,7 +13,7 @@ NO_THOUGHT: Final = " "
 
 
 def echoes(policy: ReasoningEcho, *, called: bool, after_question: bool) -> bool:
-    """Tell whether the thinking of such a turn goes back.
+    """Return whether the thinking of such a turn goes back.
 
     ``called``: the turn has calls. ``after_question``: no person has spoken since.
     """
@@ -31,7 +31,7 @@ def echoes(policy: ReasoningEcho, *, called: bool, after_question: bool) -> bool
 
 
 def requires(policy: ReasoningEcho, *, called: bool, after_question: bool) -> bool:
-    """Tell whether the server is one that insists on thinking in such a turn.
+    """Return whether the server is one that insists on thinking in such a turn.
 
     DeepSeek's older reasoner misses it only in turns with calls that belong to the present question ("Missing
     `reasoning_content` field in the assistant message at message index 4", continue 9606).

@@ -35,7 +35,7 @@ _SILENT: Final[tuple[object, ...]] = (None, "", [], {})
 
 
 def said(value: Any, depth: int = 0) -> str:  # noqa: ANN401 - decoded JSON
-    """Give ``value`` as text: a lone ``text`` or ``content`` bare, other keys as ``key: value; key: value``."""
+    """Return ``value`` as text: a lone ``text`` or ``content`` bare, other keys as ``key: value; key: value``."""
     if value is None:
         return ""
     if isinstance(value, str):

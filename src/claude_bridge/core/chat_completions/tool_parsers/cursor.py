@@ -79,7 +79,7 @@ class Cursor:
 
     @property
     def rest(self) -> str:
-        """Give what is not consumed."""
+        """Return what is not consumed."""
         return self._window[self._at :]
 
     def drop(self) -> None:
@@ -87,7 +87,7 @@ class Cursor:
         self._hold(self.rest)
 
     def give_back(self) -> str:
-        """Give what was consumed since the last call, as it was written, and forget it."""
+        """Return what was consumed since the last call, as it was written, and forget it."""
         rest = self.rest
         raw = self._raw.getvalue()
         self._hold(rest)
@@ -104,7 +104,7 @@ class Cursor:
         yield None
 
     def peek(self) -> Steps[str]:
-        """Give the next character, or nothing at the end."""
+        """Return the next character, or nothing at the end."""
         while self._at >= len(self._window):
             if self.ended:
                 return ""
@@ -120,7 +120,7 @@ class Cursor:
             yield None
 
     def take(self, *options: str) -> Steps[str]:
-        """Consume and give the option that comes next, or nothing if none does. None may be another's beginning."""
+        """Consume and return the option that comes next, or nothing if none does. None may be another's beginning."""
         longest = max(map(len, options))
         while True:
             rest = self._window[self._at : self._at + longest]
@@ -133,11 +133,11 @@ class Cursor:
             yield None
 
     def demand(self, *options: str) -> Steps[str]:
-        """Consume and give the option that must come next."""
+        """Consume and return the option that must come next."""
         return (yield from self.take(*options)) or _mismatch()
 
     def followed(self, *options: str) -> Steps[bool]:
-        """Tell whether an option comes next, perhaps after white space, and consume nothing."""
+        """Return whether an option comes next, perhaps after white space, and consume nothing."""
         longest = max(map(len, options))
         while True:
             start = _gap(self._window, self._at).end()  # type: ignore[union-attr]  # matches the empty string
@@ -171,7 +171,7 @@ class Cursor:
             yield None
 
     def header(self, closing: str) -> Steps[str]:
-        """Consume a short text on one line up to a marker and the marker; give the text."""
+        """Consume a short text on one line up to a marker and the marker; return the text."""
         while True:
             end = self._window.find(closing, self._at, self._at + MAX_HEADER + len(closing))
             if end >= 0:
@@ -182,7 +182,7 @@ class Cursor:
             yield from self._wait()
 
     def until(self, closing: str) -> Steps[str]:
-        """Consume any text up to a marker and the marker; give the text."""
+        """Consume any text up to a marker and the marker; return the text."""
         taken = StringIO()
         while True:
             end = self._window.find(closing, self._at)
@@ -197,7 +197,7 @@ class Cursor:
             yield from self._wait()
 
     def value(self, closing: str, *followers: str) -> Steps[str]:
-        """Consume a value and its closing tag; give the value.
+        """Consume a value and its closing tag; return the value.
 
         One that is written without escapes may hold the closing tag, so it ends where what must follow does follow.
         """
@@ -210,7 +210,7 @@ class Cursor:
             taken.write(closing)
 
     def rest_within(self, most: int) -> Steps[str]:
-        """Consume and give all that is left of the answer."""
+        """Consume and return all that is left of the answer."""
         while len(self.rest) <= most:
             if self.ended:
                 rest = self.rest
@@ -221,7 +221,7 @@ class Cursor:
         raise NotACall
 
     def json(self) -> Steps[str]:
-        """Consume and give a JSON object, or an array of objects, known by its brackets and strings alone."""
+        """Consume and return a JSON object, or an array of objects, known by its brackets and strings alone."""
         opening = yield from self.demand("{", "[")
         yield from self.blank()
         if (yield from self.peek()) not in (('"', "}") if opening == "{" else ("{", "]")):

@@ -44,19 +44,19 @@ class MarkdownState:
             self._plain(text[at:])
 
     def code_before(self, character: str) -> bool:
-        """Tell whether what stands here, beginning with this character, is code."""
+        """Return whether what stands here, beginning with this character, is code."""
         if self._ticks:
             self._run_ended(character)
         return bool(self._depth or self._inline)
 
     @property
     def fenced(self) -> bool:
-        """Tell whether this is inside a fence, as far as can be said yet."""
+        """Return whether this is inside a fence, as far as can be said yet."""
         return bool(self._depth)
 
     @property
     def settled(self) -> bool:
-        """Tell whether text without backticks and line breaks changes nothing here."""
+        """Return whether text without backticks and line breaks changes nothing here."""
         return not self._ticks and not self._blank_line
 
     def _plain(self, text: str) -> None:

@@ -25,7 +25,7 @@ class Tools:
     _read: dict[str, dict[str, Any]] = field(factory=dict, init=False)
 
     def typed(self, tool: str, key: str, text: str) -> object:
-        """Give a value its type where the schema names one other than string; else the text as it is."""
+        """Return a value its type where the schema names one other than string; else the text as it is."""
         types = self._types(tool, key)
         if "null" in types and text.strip() in {"null", "None"}:
             return None

@@ -85,7 +85,7 @@ class ToolCallScanner:
 
     @property
     def idle(self) -> bool:
-        """Tell whether text need not pass here any more."""
+        """Return whether text need not pass here any more."""
         return self._off and not self._held and self._cursor is None
 
     def structured_seen(self) -> None:
@@ -132,7 +132,7 @@ class ToolCallScanner:
     # --- outside a call ---
 
     def _pass(self, text: str, events: list[Event]) -> str:
-        """Give out text up to a marker, and return what is behind it."""
+        """Return out text up to a marker, and return what is behind it."""
         if self._skip:
             text = self._skipped(text)
         text, read, self._held = self._held + text, self._read, ""
@@ -242,7 +242,7 @@ class ToolCallScanner:
         return ToolCallDelta(None, "", FunctionDelta(call.name, arguments))
 
     def _close(self, cursor: Cursor) -> str:
-        """Leave a call and give what was not consumed of it."""
+        """Leave a call and return what was not consumed of it."""
         self._cursor = self._steps = None
         return cursor.rest
 
@@ -266,6 +266,6 @@ class ToolCallScanner:
 
 
 def _line_breaks(text: str) -> str:
-    """Give the white space at the end of a text, as much as a template may write, from its first line break on."""
+    """Return the white space at the end of a text, as much as a template may write, from its first line break on."""
     start = text.find("\n", max(len(text.rstrip(_BLANK)), len(text) - MAX_GAP))
     return text[start:] if start >= 0 else ""
