@@ -11,10 +11,20 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core.chat_completions.openai_types import FunctionCall, Part, TextPart, ToolCall
 from claude_bridge.core.chat_completions.target import Target
-from claude_bridge.core.messages_api.anthropic_types import ThinkingBlock, Tool
-from claude_bridge.core.messages_api.content_blocks import BlockReader, StateBlock, Summary, ToolResult, text_of
+from claude_bridge.core.conversation import (
+    Content,
+    Piece,
+    State,
+    Summary,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    text_of,
+)
+from claude_bridge.core.messages_api.anthropic_types import Tool
+from claude_bridge.core.messages_api.content_blocks import BlockReader
 from claude_bridge.core.opaque_state import OpaqueState, pack
 from claude_bridge.core.wire import Raw
 from tests.core.asking import IMAGE, IMAGE_PART, PIXEL, assistant, refusal, result, text, told, use, user
@@ -199,7 +209,7 @@ class ToolCallTests:
     def test_arguments(self, given: bytes, expected: str) -> None:
         """Input becomes compact JSON with keys in the given order and numbers as they were written."""
         block = b'{"type":"tool_use","id":"a","name":"f","input":' + given + b"}"
-        assert BlockReader().read([Raw(block)], "p") == [ToolCall("a", FunctionCall("f", expected))]
+        assert BlockReader().read([Raw(block)], "p") == [ToolCall("a", "f", expected)]
 
     @pytest.mark.parametrize(
         ("raw", "expected"),
@@ -310,8 +320,8 @@ class ThinkingTests:
         raw = [Raw(json.dumps(block).encode()) for block in blocks]
         reader = BlockReader()
         pieces = reader.read(raw, "p", states=True)
-        assert [type(piece) for piece in pieces] == [ThinkingBlock, StateBlock, ThinkingBlock, StateBlock]
-        assert [piece.carrier for piece in pieces if isinstance(piece, StateBlock)] == [carrier_, carrier_]
+        assert [type(piece) for piece in pieces] == [Thinking, State, Thinking, State]
+        assert [piece.carrier for piece in pieces if isinstance(piece, State)] == [carrier_, carrier_]
         assert reader.carried == 2 * len(carrier_)
 
     def test_state_of_nobody(self) -> None:
@@ -410,20 +420,20 @@ class UnknownBlockTests:
         """A block that holds a number of which Python has none is given as it was written."""
         raw = b'{"type":"novel","n":1e999}'
         (piece,) = BlockReader().read([Raw(raw)], "p")
-        assert piece == TextPart(f"[novel] {raw.decode()}")
+        assert piece == Text(f"[novel] {raw.decode()}")
 
     def test_deep(self) -> None:
         """A block nested as deeply as JSON may be is no trouble."""
         raw = b'{"type":"novel","x":' + b"[" * 800 + b'"said"' + b"]" * 800 + b"}"
         (piece,) = BlockReader().read([Raw(raw)], "p")
-        assert isinstance(piece, TextPart)
+        assert isinstance(piece, Text)
         assert '"said"' in piece.text
 
     def test_large(self) -> None:
         """A block of a megabyte or more is given as it was written: taking it apart could take all memory."""
         raw = b'{"type":"novel","x":[' + b"[]," * 400_000 + b'"said"]}'
         (piece,) = BlockReader().read([Raw(raw)], "p")
-        assert piece == TextPart(f"[novel] {raw.decode()}")
+        assert piece == Text(f"[novel] {raw.decode()}")
 
     def test_compaction(self) -> None:
         """A summary of what was compacted stands in a user message before what follows; an empty one leaves nothing."""
@@ -473,7 +483,7 @@ class TextOfTests:
 
     def test_total(self) -> None:
         """Every piece can be said as text."""
-        part: Part = TextPart("a")
-        pieces = [part, Summary("b"), ToolResult("c", [part], is_error=False), ToolCall("d", FunctionCall("e", "{}"))]
+        part: Content = Text("a")
+        pieces: list[Piece] = [part, Summary("b"), ToolResult("c", [part], is_error=False), ToolCall("d", "e", "{}")]
         assert [text_of(piece) for piece in pieces] == ["a", "b", "[result of call c]\na", "[call of e] {}"]
-        assert text_of(StateBlock("cb1.x")) == ""
+        assert text_of(State("cb1.x")) == ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from claude_bridge.core.chat_completions import translation
-from claude_bridge.core.chat_completions.openai_types import ImagePart, TextPart
 from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.conversation import Image, Text
 from claude_bridge.core.messages_api.anthropic_types import InputMessage
 from claude_bridge.core.messages_api.conversation_reader import STEP, ConversationReader, reading_of, with_more
 from claude_bridge.core.wire import WireError
@@ -15,7 +15,7 @@ from tests.core.asking import IMAGE, asked, assistant, body, refusal, result, te
 
 def texts(reading: ConversationReader) -> list[list[str]]:
     """Return the texts of each message."""
-    return [[piece.text for piece in pieces if isinstance(piece, TextPart)] for _, pieces in reading.entries]
+    return [[piece.text for piece in pieces if isinstance(piece, Text)] for _, pieces in reading.entries]
 
 
 class ReadingTests:
@@ -65,7 +65,7 @@ class ReadingTests:
         """Pictures are found inside results as well; those of an assistant are none that a model could be given."""
         reading = reading_of(asked(user(IMAGE), assistant(IMAGE, use("t")), user(result("t", [IMAGE])))).whole()
 
-        assert [type(part) for part in reading.media] == [ImagePart, ImagePart]
+        assert [type(part) for part in reading.media] == [Image, Image]
 
     def test_marked(self) -> None:
         """A client that marks prefixes to be cached does so anywhere in its request, but not in a text."""

@@ -14,17 +14,21 @@ from attrs import define, field
 
 from claude_bridge.core import opaque_state, wire
 from claude_bridge.core.chat_completions.messages.said import said
-from claude_bridge.core.chat_completions.openai_types import (
-    FileData,
-    FilePart,
-    FunctionCall,
-    ImagePart,
-    ImageUrl,
-    Part,
-    TextPart,
-    ToolCall,
-)
 from claude_bridge.core.chat_completions.tools import upstream_name
+from claude_bridge.core.conversation import (
+    CONTENT,
+    Content,
+    Document,
+    Image,
+    Piece,
+    State,
+    Summary,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    text_of,
+)
 from claude_bridge.core.messages_api.anthropic_types import (
     EMPTY,
     Block,
@@ -54,40 +58,7 @@ UNKNOWN: Final = 4
 UNSAID: Final = frozenset({"fallback", "mcp_tool_listing"})
 """Blocks in which nobody says anything: which model took over, and tools that only Anthropic's servers can call."""
 
-PARTS: Final = (TextPart, ImagePart, FilePart)
-"""The members of ``Part``: looking a class up in a tuple takes a tenth of the time that a union takes."""
-
 _UNPARSED: Final = "__unparsedToolInput"
-
-
-@define
-class ToolResult:
-    """What a tool said. ``call_id`` is the client's id of the call."""
-
-    call_id: str
-    content: list[Part]
-    is_error: bool
-
-
-@define
-class Summary:
-    """What is left of a part of the conversation that was compacted."""
-
-    text: str
-
-
-@define
-class StateBlock:
-    """What some backend wants back with this turn, still packed (`claude_bridge.core.opaque_state`).
-
-    A conversation may bring hundreds, and hostile JSON takes much memory: whoever needs one unpacks it.
-    """
-
-    carrier: str
-
-
-Piece = Part | ToolCall | ToolResult | ThinkingBlock | Summary | StateBlock
-"""A tool call in it still has the client's own id and name."""
 
 
 @define
@@ -107,7 +78,7 @@ class BlockReader:
     defined: list[Tool] = field(factory=list)
     carried: int = 0
     count: int = 0
-    media: list[ImagePart | FilePart] = field(factory=list)
+    media: list[Image | Document] = field(factory=list)
 
     def read(
         self, content: str | list[wire.Raw] | None, path: str, states: bool = False, first: int = 0
@@ -118,7 +89,7 @@ class BlockReader:
         index of the first block, where these are not all.
         """
         if isinstance(content, str):
-            return [TextPart(content)] if content else []
+            return [Text(content)] if content else []
         pieces: list[Piece] = []
         self.count += len(content or ())
         for index, raw in enumerate(content or (), first):
@@ -126,14 +97,14 @@ class BlockReader:
             block = wire.decode_block(raw, where)
             if isinstance(block, TextBlock):
                 if block.text:
-                    pieces.append(TextPart(block.text))
+                    pieces.append(Text(block.text))
             elif isinstance(block, ToolUseBlock):
-                pieces.append(ToolCall(block.id, FunctionCall(block.name, _arguments(block, where))))
+                pieces.append(ToolCall(block.id, block.name, _arguments(block, where)))
             elif isinstance(block, ToolResultBlock):
                 inner = self._parts(block.content, f"{where}.content")
                 pieces.append(ToolResult(block.tool_use_id, inner, block.is_error is True))
             elif isinstance(block, ThinkingBlock):
-                pieces.append(block)
+                pieces.append(Thinking(block.thinking))
                 if states and block.signature:
                     pieces += self._state(block.signature)
             elif isinstance(block, RedactedThinkingBlock):
@@ -142,12 +113,12 @@ class BlockReader:
                 pieces += self._rare(block, where)
         return pieces
 
-    def _parts(self, content: str | list[wire.Raw] | None, path: str) -> list[Part]:
+    def _parts(self, content: str | list[wire.Raw] | None, path: str) -> list[Content]:
         """Read a content field inside a block: what is no part of a user message becomes text."""
         if path.count(".") > DEEPEST:
             raise wire.WireError(f"{path}: content is nested too deeply")
         pieces = self.read(content, path)
-        return [piece if isinstance(piece, PARTS) else TextPart(text_of(piece)) for piece in pieces]
+        return [piece if isinstance(piece, CONTENT) else Text(text_of(piece)) for piece in pieces]
 
     def _rare(self, block: Block, path: str) -> list[Piece]:
         match block:
@@ -163,8 +134,8 @@ class BlockReader:
                 return self._unknown(block)
         return []
 
-    def _noted(self, part: Part) -> Part:
-        if isinstance(part, ImagePart | FilePart):
+    def _noted(self, part: Content) -> Content:
+        if isinstance(part, Image | Document):
             self.media.append(part)
         return part
 
@@ -172,9 +143,9 @@ class BlockReader:
         if not text.startswith(opaque_state.PREFIX):
             return []  # Anthropic's own, which nobody else can read
         self.carried += len(text)
-        return [StateBlock(text)]
+        return [State(text)]
 
-    def _document(self, block: DocumentBlock, path: str) -> list[Part]:
+    def _document(self, block: DocumentBlock, path: str) -> list[Content]:
         """Read a document: PDF to a file part, text to text under its title, images in it to parts of their own."""
         source = block.source
         title, context = _titled("Document", block.title), _titled("Context", block.context)
@@ -182,19 +153,19 @@ class BlockReader:
         if source.type == "base64" and plain is None:
             data = _required(source.data, f"{path}.source.data")
             name = block.title or "document.pdf"
-            file = FilePart(FileData(name, f"data:{source.media_type or 'application/pdf'};base64,{data}"))
+            file = Document(name, f"data:{source.media_type or 'application/pdf'};base64,{data}")
             self._noted(file)
-            return [TextPart(context), file] if context else [file]
+            return [Text(context), file] if context else [file]
         if source.type == "text" or plain is not None:
-            inner: list[Part] = [TextPart((source.data or "") if plain is None else plain)]
+            inner: list[Content] = [Text((source.data or "") if plain is None else plain)]
         elif source.type == "content":
             inner = self._parts(source.content, f"{path}.source.content")
         else:
             what = source.url or source.file_id or source.type
-            inner = [TextPart(f"[document omitted: {what} is not fetched by this gateway]")]
+            inner = [Text(f"[document omitted: {what} is not fetched by this gateway]")]
         return _headed("\n".join(filter(None, (title, context))), inner)
 
-    def _search_result(self, block: SearchResultBlock, path: str) -> list[Part]:
+    def _search_result(self, block: SearchResultBlock, path: str) -> list[Content]:
         head = " - ".join(filter(None, (block.title, block.source)))
         return _headed(f"[search result] {head}".rstrip(), self._parts(block.content, f"{path}.content"))
 
@@ -220,7 +191,7 @@ class BlockReader:
             return [_labelled(value["name"], said(value.get("input")))]
         return [_labelled(kind, said(value))]
 
-    def _change(self, kind: str, tool: object) -> list[Part]:
+    def _change(self, kind: str, tool: object) -> list[Content]:
         """Note that a tool comes or goes. Tools of MCP servers that Anthropic would ask are not ours to offer."""
         if not isinstance(tool, dict) or str(tool.get("type")).startswith("mcp_"):
             return []
@@ -230,35 +201,15 @@ class BlockReader:
             return []
         if kind == "tool_removal":
             self.removed.add(name)
-            return [TextPart(f"Tool {upstream_name(name)} is no longer available.")]
+            return [Text(f"Tool {upstream_name(name)} is no longer available.")]
         if isinstance(definition, dict):
             self.defined.append(_defined(name, definition))
         return [self._loaded(name)]
 
-    def _loaded(self, name: str) -> TextPart:
+    def _loaded(self, name: str) -> Text:
         self.loaded.add(name)
         self.removed.discard(name)
-        return TextPart(f"Tool {upstream_name(name)} is available now.")
-
-
-def text_of(piece: Piece) -> str:
-    """Return a piece as text, for places that take nothing else."""
-    match piece:
-        case TextPart() | Summary():
-            return piece.text
-        case ImagePart():
-            url = piece.image_url.url
-            return f"[image omitted{'' if url.startswith('data:') else f': {url}'}]"
-        case FilePart():
-            return f"[document omitted: {piece.file.filename}]"
-        case ToolCall():
-            return f"[call of {piece.function.name}] {piece.function.arguments}"
-        case ToolResult():
-            return "\n".join((f"[result of call {piece.call_id}]", *map(text_of, piece.content)))
-        case StateBlock():
-            return ""
-        case _:
-            return piece.thinking
+        return Text(f"Tool {upstream_name(name)} is available now.")
 
 
 def _plain_text(source: DocumentSource) -> str | None:
@@ -288,25 +239,25 @@ def _arguments(block: ToolUseBlock, path: str) -> str:
     return text
 
 
-def _image(block: ImageBlock, path: str) -> Part:
+def _image(block: ImageBlock, path: str) -> Content:
     source = block.source
     if source.type == "base64":
         media_type = _required(source.media_type, f"{path}.source.media_type")
         data = _required(source.data, f"{path}.source.data")
-        return ImagePart(ImageUrl(f"data:{media_type};base64,{data}"))
+        return Image(f"data:{media_type};base64,{data}")
     if source.type == "url":
-        return ImagePart(ImageUrl(_required(source.url, f"{path}.source.url")))
+        return Image(_required(source.url, f"{path}.source.url"))
     what = source.file_id or source.url or source.type
-    return TextPart(f"[image omitted: {what} is not fetched by this gateway]")
+    return Text(f"[image omitted: {what} is not fetched by this gateway]")
 
 
-def _headed(header: str, inner: list[Part]) -> list[Part]:
+def _headed(header: str, inner: list[Content]) -> list[Content]:
     """Put a header in front: on the first text's own first line where the content begins with text."""
     if not header:
         return inner
-    if inner and isinstance(inner[0], TextPart):
-        return [TextPart(f"{header}\n{inner[0].text}"), *inner[1:]]
-    return [TextPart(header), *inner]
+    if inner and isinstance(inner[0], Text):
+        return [Text(f"{header}\n{inner[0].text}"), *inner[1:]]
+    return [Text(header), *inner]
 
 
 def _defined(name: str, definition: dict[str, Any]) -> Tool:
@@ -320,8 +271,8 @@ def _defined(name: str, definition: dict[str, Any]) -> Tool:
     )
 
 
-def _labelled(label: str, text: str) -> TextPart:
-    return TextPart(f"[{label}] {text}" if text else f"[{label}]")
+def _labelled(label: str, text: str) -> Text:
+    return Text(f"[{label}] {text}" if text else f"[{label}]")
 
 
 def _titled(label: str, value: str | None) -> str:

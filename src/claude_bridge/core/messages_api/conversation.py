@@ -12,11 +12,11 @@ from typing import Final
 from attrs import define, field
 
 from claude_bridge.core import wire
-from claude_bridge.core.chat_completions.openai_types import FilePart, ImagePart, TextPart
 from claude_bridge.core.chat_completions.traits import SystemMessages
+from claude_bridge.core.conversation import Document, Image, Piece, Text, ToolResult, text_of
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest, Tool
 from claude_bridge.core.messages_api.capabilities import rejected
-from claude_bridge.core.messages_api.content_blocks import BlockReader, Piece, ToolResult, text_of
+from claude_bridge.core.messages_api.content_blocks import BlockReader
 from claude_bridge.core.messages_api.conversation_reader import reading_of
 
 ATTRIBUTION: Final = "x-anthropic-billing-header"
@@ -46,7 +46,7 @@ class Turn:
         for piece in self.pieces:
             if isinstance(piece, ToolResult):
                 return False
-            said = said or not (isinstance(piece, TextPart) and piece.text.startswith(REMINDER))
+            said = said or not (isinstance(piece, Text) and piece.text.startswith(REMINDER))
         return said
 
 
@@ -133,8 +133,8 @@ def system_text(system: str | list[wire.Raw] | None, *, strip_attribution: bool)
 
 
 def _without_attribution(pieces: list[Piece]) -> list[Piece]:
-    stripped = (TextPart(_stripped(piece.text)) if isinstance(piece, TextPart) else piece for piece in pieces)
-    return [piece for piece in stripped if not isinstance(piece, TextPart) or piece.text]
+    stripped = (Text(_stripped(piece.text)) if isinstance(piece, Text) else piece for piece in pieces)
+    return [piece for piece in stripped if not isinstance(piece, Text) or piece.text]
 
 
 def _stripped(text: str) -> str:
@@ -143,10 +143,10 @@ def _stripped(text: str) -> str:
 
 def _reminder(pieces: list[Piece]) -> list[Piece]:
     """Wrap a system message's text as Claude Code itself does when a server refuses the role."""
-    media = [piece for piece in pieces if isinstance(piece, ImagePart | FilePart)]
-    text = "\n\n".join(text_of(piece) for piece in pieces if not isinstance(piece, ImagePart | FilePart))
+    media = [piece for piece in pieces if isinstance(piece, Image | Document)]
+    text = "\n\n".join(text_of(piece) for piece in pieces if not isinstance(piece, Image | Document))
     if not text:
         return [*media]
     if not text.startswith(REMINDER):
         text = f"{REMINDER}\n{text}\n</system-reminder>"
-    return [TextPart(text), *media]
+    return [Text(text), *media]

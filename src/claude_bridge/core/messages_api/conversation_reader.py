@@ -14,9 +14,9 @@ from typing import Final
 from attrs import define, evolve, field
 
 from claude_bridge.core import wire
-from claude_bridge.core.chat_completions.openai_types import FilePart, ImagePart
+from claude_bridge.core.conversation import Document, Image, Piece
 from claude_bridge.core.messages_api.anthropic_types import InputMessage, MessagesRequest, Tool
-from claude_bridge.core.messages_api.content_blocks import BlockReader, Piece
+from claude_bridge.core.messages_api.content_blocks import BlockReader
 from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
 
 STEP: Final = 1000
@@ -91,7 +91,7 @@ class ConversationReader:
         return frozenset(self._blocks.removed)
 
     @property
-    def media(self) -> list[ImagePart | FilePart]:
+    def media(self) -> list[Image | Document]:
         """Return the pictures and files that messages other than the assistant's hold, in their order."""
         return self._blocks.media
 

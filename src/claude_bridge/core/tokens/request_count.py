@@ -13,10 +13,9 @@ from attrs import define, field
 from claude_bridge.core import wire
 from claude_bridge.core.chat_completions import tools
 from claude_bridge.core.chat_completions.messages.media import NO_DOCUMENTS, document_text, taken_apart
-from claude_bridge.core.chat_completions.openai_types import FilePart, ImagePart, TextPart, ToolCall
+from claude_bridge.core.conversation import Document, Image, Piece, Text, ToolCall, ToolResult, text_of
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
-from claude_bridge.core.messages_api.content_blocks import Piece, ToolResult, text_of
 from claude_bridge.core.messages_api.conversation import read, system_text
 from claude_bridge.core.messages_api.conversation_reader import reading_of
 from claude_bridge.core.tokens.estimator import Tally, rough, text_tokens
@@ -119,7 +118,7 @@ def quick(request: MessagesRequest, body_bytes: int) -> int:
     tally = Tally()
     rest = body_bytes
     for part in reading_of(request).whole().media:
-        if len(_data(part)) > _MEDIA_BYTES:
+        if len(part.url) > _MEDIA_BYTES:
             rest -= _add_medium(tally, part)
     return rough(rest) + tally.total()
 
@@ -140,36 +139,31 @@ def _guessed(data: str) -> int:
 
 def _add(tally: Tally, piece: Piece, documents: Mapping[str, str]) -> None:
     match piece:
-        case TextPart():
+        case Text():
             tally.add_text(piece.text)
         case ToolCall():
-            tally.add_text(piece.function.name)
-            tally.add_json(piece.function.arguments)
+            tally.add_text(piece.name)
+            tally.add_json(piece.arguments)
         case ToolResult():
             tally.add_message()
             for inner in piece.content:
                 _add(tally, inner, documents)
-        case FilePart() if text := document_text(piece, documents):
+        case Document() if text := document_text(piece, documents):
             tally.add_text(text)
-        case ImagePart() | FilePart():
+        case Image() | Document():
             _add_medium(tally, piece)
         case _:
             tally.add_text(text_of(piece))
 
 
-def _data(part: ImagePart | FilePart) -> str:
-    """Return a part's data URL, or the address that stands in its place."""
-    return part.image_url.url if isinstance(part, ImagePart) else part.file.file_data
-
-
 def _add_medium(tally: Tally, piece: Piece) -> int:
     """Count a picture or a file; return the length of its base64 text, 0 for anything else."""
-    if isinstance(piece, ImagePart):
-        media_type, data = taken_apart(piece.image_url.url)
+    if isinstance(piece, Image):
+        media_type, data = taken_apart(piece.url)
         tally.add_image(media_type, data)
         return len(data)
-    if isinstance(piece, FilePart):
-        media_type, data = taken_apart(piece.file.file_data)
+    if isinstance(piece, Document):
+        media_type, data = taken_apart(piece.url)
         tally.add_document(media_type, data)
         return len(data)
     return 0

@@ -14,24 +14,38 @@ from typing import Final
 from attrs import define, field, frozen
 
 from claude_bridge.core import opaque_state
+from claude_bridge.core.chat_completions import openai_types
 from claude_bridge.core.chat_completions.messages import cache_control, prefill, reasoning_history
 from claude_bridge.core.chat_completions.messages.alternation import alternated
 from claude_bridge.core.chat_completions.messages.call_ids import CallIds
 from claude_bridge.core.chat_completions.messages.media import Media
 from claude_bridge.core.chat_completions.openai_types import (
     ChatMessage,
+    FileData,
     FilePart,
     FunctionCall,
     ImagePart,
+    ImageUrl,
     Part,
     TextPart,
-    ToolCall,
 )
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.tools import upstream_name
 from claude_bridge.core.chat_completions.traits import SystemMessages
-from claude_bridge.core.messages_api.anthropic_types import MessagesRequest, ThinkingBlock
-from claude_bridge.core.messages_api.content_blocks import Piece, StateBlock, Summary, ToolResult, text_of
+from claude_bridge.core.conversation import (
+    Content,
+    Document,
+    Image,
+    Piece,
+    State,
+    Summary,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    text_of,
+)
+from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.conversation import Conversation, Turn, read, system_text
 
 NO_OUTPUT: Final = "(no output)"
@@ -145,18 +159,18 @@ class ChatMessages:
     def _assistant(self, turn: Turn, *, after_question: bool) -> None:
         texts: list[str] = []
         thoughts: list[str] = []
-        calls: list[ToolCall] = []
-        states: list[tuple[int, StateBlock]] = []
+        calls: list[openai_types.ToolCall] = []
+        states: list[tuple[int, State]] = []
         for piece in turn.pieces:
             if isinstance(piece, ToolCall):
                 calls.append(self._call(piece))
-            elif isinstance(piece, TextPart):
+            elif isinstance(piece, Text):
                 texts.append(piece.text)
-            elif isinstance(piece, ThinkingBlock):
-                thoughts.append(piece.thinking)
+            elif isinstance(piece, Thinking):
+                thoughts.append(piece.text)
             elif isinstance(piece, Summary):
                 self._messages.append(ChatMessage("user", SUMMARY + piece.text))
-            elif isinstance(piece, StateBlock):
+            elif isinstance(piece, State):
                 states.append((len(calls), piece))
             else:
                 texts.append(text_of(piece))
@@ -183,7 +197,7 @@ class ChatMessages:
             return reasoning_history.NO_THOUGHT
         return thought
 
-    def _restored(self, states: list[tuple[int, StateBlock]]) -> list[tuple[int, object]]:
+    def _restored(self, states: list[tuple[int, State]]) -> list[tuple[int, object]]:
         """Unpack the states that this very model gave: another one's signatures are refused, or mean nothing."""
         restored: list[tuple[int, object]] = []
         for calls_before, state in states:
@@ -195,17 +209,16 @@ class ChatMessages:
                 restored.append((calls_before, carried.state))
         return restored
 
-    def _call(self, piece: ToolCall) -> ToolCall:
+    def _call(self, piece: ToolCall) -> openai_types.ToolCall:
         """Return a call the backend's own id and name, and wait for its result."""
-        function = piece.function
         identifier = self._ids.give(piece.id)
         call = _OpenCall(identifier)
         self._open.append(call)
         self._awaited.setdefault(piece.id, deque()).append(call)
-        name = upstream_name(function.name)
-        if name != function.name:
-            self.names[name] = function.name
-        return ToolCall(identifier, FunctionCall(name, function.arguments))
+        name = upstream_name(piece.name)
+        if name != piece.name:
+            self.names[name] = piece.name
+        return openai_types.ToolCall(identifier, FunctionCall(name, piece.arguments))
 
     def _user(self, turn: Turn) -> None:
         rest: list[Piece] = []
@@ -218,19 +231,19 @@ class ChatMessages:
         asked = self._open
         said = self._answer_calls()
         for piece in rest:
-            said += [piece] if isinstance(piece, TextPart) else self._as_parts(piece)
+            said += [piece] if isinstance(piece, Text) else self._as_content(piece)
         if said or not any(call.result for call in asked):
             self._messages.append(ChatMessage("user", _content(said)))
         self._settle()
 
-    def _as_parts(self, piece: Piece) -> list[Part]:
+    def _as_content(self, piece: Piece) -> list[Content]:
         """Return what a user message holds beside text."""
-        if isinstance(piece, ImagePart | FilePart):
+        if isinstance(piece, Image | Document):
             return [self._media.shown(piece)]
         if isinstance(piece, ToolResult):
             inside, shown = self._result(piece, with_images=False)
-            return [TextPart(f"[tool result without call: {piece.call_id}] {_text_or_parts(inside)}"), *shown]
-        return [TextPart(SUMMARY + piece.text if isinstance(piece, Summary) else text_of(piece))]
+            return [Text(f"[tool result without call: {piece.call_id}] {_output(inside)}"), *shown]
+        return [Text(SUMMARY + piece.text if isinstance(piece, Summary) else text_of(piece))]
 
     def _system(self, turn: Turn) -> None:
         """Leave a system message in its place, unless calls still wait for their results: then after those."""
@@ -248,58 +261,68 @@ class ChatMessages:
             self._messages += [ChatMessage(self.target.system_role, text) for text in self._held]
             self._held.clear()
 
-    def _answer_calls(self) -> list[Part]:
+    def _answer_calls(self) -> list[Content]:
         """Write the tool messages in the calls' order; return the images that only a user message can carry."""
-        shown: list[Part] = []
+        shown: list[Content] = []
         if not self._open:
             return shown
         for call in self._open:
             content: str | list[Part] = NO_RESULT
             if call.result is not None:
                 inside, more = self._result(call.result, with_images=self.target.tool_images)
-                content = _text_or_parts(inside)
+                content = _output(inside)
                 shown += more
             self._messages.append(ChatMessage("tool", content, tool_call_id=call.upstream))
         self._open = []
         self._awaited = {}
         return shown
 
-    def _result(self, result: ToolResult, *, with_images: bool) -> tuple[list[Part], list[Part]]:
+    def _result(self, result: ToolResult, *, with_images: bool) -> tuple[list[Content], list[Content]]:
         """Return what a tool message can hold, and what only a user message can, labelled by numbers."""
-        inside: list[Part] = []
-        shown: list[Part] = []
+        inside: list[Content] = []
+        shown: list[Content] = []
         for piece in result.content:
-            if isinstance(piece, TextPart):
+            if isinstance(piece, Text):
                 inside.append(piece)
                 continue
             part = self._media.shown(piece)
-            if isinstance(part, FilePart) or (isinstance(part, ImagePart) and not with_images):
+            if isinstance(part, Document) or (isinstance(part, Image) and not with_images):
                 self._shown += 1
-                label = f"[{'image' if isinstance(part, ImagePart) else 'document'} {self._shown}]"
-                shown += [TextPart(f"{label} of the tool result above:"), part]
-                part = TextPart(label)
+                label = f"[{'image' if isinstance(part, Image) else 'document'} {self._shown}]"
+                shown += [Text(f"{label} of the tool result above:"), part]
+                part = Text(label)
             inside.append(part)
         if result.is_error:
             _mark_error(inside)
         return inside, shown
 
 
-def _mark_error(inside: list[Part]) -> None:
+def _mark_error(inside: list[Content]) -> None:
     """Say once in front of a result that it is an error."""
-    first = inside[0] if inside else TextPart(NO_OUTPUT)
-    if not isinstance(first, TextPart):
-        inside.insert(0, TextPart("[tool error]"))
+    first = inside[0] if inside else Text(NO_OUTPUT)
+    if not isinstance(first, Text):
+        inside.insert(0, Text("[tool error]"))
     elif not first.text.startswith(_ERROR_MARKS):
-        inside[:1] = [TextPart(f"[tool error] {first.text}")]
+        inside[:1] = [Text(f"[tool error] {first.text}")]
 
 
-def _text_or_parts(inside: list[Part]) -> str | list[Part]:
+def _output(inside: list[Content]) -> str | list[Part]:
     """Return a tool's output as one text where it is all text."""
-    texts = [part.text for part in inside if isinstance(part, TextPart)]
-    return "\n".join(texts) or NO_OUTPUT if len(texts) == len(inside) else inside
+    texts = [each.text for each in inside if isinstance(each, Text)]
+    return "\n".join(texts) or NO_OUTPUT if len(texts) == len(inside) else [*map(_part, inside)]
 
 
-def _content(pieces: list[Part]) -> str | list[Part]:
+def _content(said: list[Content]) -> str | list[Part]:
     """Return a plain string where all is text (every server takes that), else the parts."""
-    texts = [piece.text for piece in pieces if isinstance(piece, TextPart)]
-    return "\n\n".join(texts) if len(texts) == len(pieces) else pieces
+    texts = [each.text for each in said if isinstance(each, Text)]
+    return "\n\n".join(texts) if len(texts) == len(said) else [*map(_part, said)]
+
+
+def _part(content: Content) -> Part:
+    match content:
+        case Text():
+            return TextPart(content.text)
+        case Image():
+            return ImagePart(ImageUrl(content.url))
+        case Document():
+            return FilePart(FileData(content.filename, content.url))

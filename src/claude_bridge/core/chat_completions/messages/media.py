@@ -7,8 +7,8 @@ from typing import Final
 
 from attrs import frozen
 
-from claude_bridge.core.chat_completions.openai_types import FilePart, ImagePart, Part, TextPart
 from claude_bridge.core.chat_completions.traits import Traits
+from claude_bridge.core.conversation import Content, Document, Image, Text
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.capabilities import rejected
 from claude_bridge.core.messages_api.conversation_reader import reading_of
@@ -28,41 +28,41 @@ class Media:
     traits: Traits
     documents: Mapping[str, str]
 
-    def shown(self, part: Part) -> Part:
+    def shown(self, part: Content) -> Content:
         """Return what the model gets for a part; raises `InvalidRequest` where the client must take it out."""
-        if isinstance(part, ImagePart):
+        if isinstance(part, Image):
             return self._image(part)
-        return self._file(part) if isinstance(part, FilePart) else part
+        return self._file(part) if isinstance(part, Document) else part
 
-    def _image(self, part: ImagePart) -> Part:
+    def _image(self, part: Image) -> Content:
         match self.traits.images:
             case "refuse":
                 raise rejected("image_block", "this model cannot see images")
             case "omit":
-                return TextPart(NO_IMAGE)
+                return Text(NO_IMAGE)
             case _:
                 return part
 
-    def _file(self, part: FilePart) -> Part:
+    def _file(self, part: Document) -> Content:
         match self.traits.pdf:
             case "refuse":
                 raise rejected("document_block", "this model cannot read PDF documents")
             case "text":
-                return TextPart(document_text(part, self.documents) or f"[document omitted: {part.file.filename}]")
+                return Text(document_text(part, self.documents) or f"[document omitted: {part.filename}]")
             case _:
                 return part
 
 
-def document_text(part: FilePart, documents: Mapping[str, str]) -> str:
+def document_text(part: Document, documents: Mapping[str, str]) -> str:
     """Return a document's text under its title, or "" where nobody took it out."""
-    text = documents.get(taken_apart(part.file.file_data)[1]) if documents else None
-    return "" if text is None else f"Document: {part.file.filename}\n{text}"
+    text = documents.get(taken_apart(part.url)[1]) if documents else None
+    return "" if text is None else f"Document: {part.filename}\n{text}"
 
 
 def pdfs(request: MessagesRequest) -> list[str]:
     """Return the base64 texts of all PDF documents that the model would see, each once, in their order."""
-    files = [part for part in reading_of(request).whole().media if isinstance(part, FilePart)]
-    taken = [taken_apart(part.file.file_data) for part in files]
+    files = [part for part in reading_of(request).whole().media if isinstance(part, Document)]
+    taken = [taken_apart(part.url) for part in files]
     return list(dict.fromkeys(data for media_type, data in taken if media_type == PDF))
 
 
