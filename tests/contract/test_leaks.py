@@ -14,7 +14,7 @@ import pytest
 
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.ids import upstream_id
-from claude_bridge.core.wire import Raw
+from claude_bridge.core.strict_json import Raw
 from tests.contract.answers import called, fragment, says, whole
 from tests.contract.stream_rules import check_stream
 from tests.contract.test_irregularities import SIZES, sse

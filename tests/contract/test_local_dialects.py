@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.dialect import Dialect
 from claude_bridge.core.chat_completions.dialects.chutes import Chutes
 from claude_bridge.core.chat_completions.dialects.llamacpp import LlamaCpp
@@ -532,7 +532,7 @@ def failed(body: bytes, size: int, dialect: Dialect) -> classification.UpstreamF
     carried_over = carried(in_steps(body, size), dialect=dialect)
     assert carried_over.message is None
     assert b"message_stop" not in carried_over.stream
-    return classification.from_error(carried_over.failure, decode=wire.decode)
+    return classification.from_error(carried_over.failure, decode=strict_json.decode)
 
 
 @pytest.mark.parametrize("size", SIZES)

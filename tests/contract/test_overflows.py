@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.errors import classification, overflow
 from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
 from tests.core.overflows import NEAR_MISSES, WORDINGS, Wording, is_true
@@ -61,7 +61,7 @@ STATUSES = (400, 413, 422, 500)
 
 def answered(status: int, body: object) -> UpstreamFailure:
     """Read a refusal as it comes over the wire."""
-    return classification.from_response(status, {}, json.dumps(body).encode(), decode=wire.decode, now=0.0)
+    return classification.from_response(status, {}, json.dumps(body).encode(), decode=strict_json.decode, now=0.0)
 
 
 def told(failure: UpstreamFailure) -> str | None:
@@ -96,13 +96,13 @@ class WordingTests:
         for shape, wrapped in SHAPES.items():
             body = wrapped(wording.message)
             whole = told(answered(200, body))
-            chunk = told(classification.from_error(body, decode=wire.decode))
+            chunk = told(classification.from_error(body, decode=strict_json.decode))
             assert whole is not None, shape
             assert whole == chunk == told(answered(400, body)), shape
 
     def test_plain(self, wording: Wording) -> None:
         """Words that come as plain text, of which only the beginning is read, or in a proxy's page, are recognised."""
-        text = told(classification.from_response(400, {}, wording.message.encode(), decode=wire.decode, now=0.0))
+        text = told(classification.from_response(400, {}, wording.message.encode(), decode=strict_json.decode, now=0.0))
         assert text is not None
         assert is_true(text), text
 

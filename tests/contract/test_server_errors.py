@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from claude_bridge.core import errors, wire
+from claude_bridge.core import errors, strict_json
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.errors import classification, overflow
 from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
@@ -637,7 +637,7 @@ class RefusalTests:
         """Its status and its words give the error that the client can act on."""
         found = told(
             classification.from_response(
-                refusal.status, dict(refusal.headers), refusal.bytes, decode=wire.decode, now=0.0
+                refusal.status, dict(refusal.headers), refusal.bytes, decode=strict_json.decode, now=0.0
             )
         )
         assert type(found) is refusal.kind
@@ -665,6 +665,6 @@ class RefusalTests:
     @staticmethod
     def check(refusal: Refusal, reported: object) -> None:
         """Compare what the client gets with what it must get, as far as it can be told without a status."""
-        found = told(classification.from_error(reported, decode=wire.decode))
+        found = told(classification.from_error(reported, decode=strict_json.decode))
         assert type(found) is refusal.alone
         assert refusal.says in found.message

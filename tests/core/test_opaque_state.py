@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.opaque_state import DEEPEST, LARGEST, PREFIX, OpaqueState, pack, unpack
 from tests.core.strategies import JSON, TEXT
 
@@ -41,7 +41,7 @@ class RoundTripTests:
     def test_large(self) -> None:
         """A state that is too large does not travel at all, rather than half."""
         assert pack(OpaqueState("d", "m", "x" * LARGEST)) == ""
-        assert unpack(packed(wire.encode({"d": "d", "m": "m", "x": "x" * LARGEST}))) is None
+        assert unpack(packed(strict_json.encode({"d": "d", "m": "m", "x": "x" * LARGEST}))) is None
 
     def test_deep(self) -> None:
         """Nor does one that could not be written again inside a request."""
@@ -86,4 +86,4 @@ class ForeignTests:
     @given(JSON)
     def test_any_json(self, value: object) -> None:
         """Nor does any JSON."""
-        assert isinstance(unpack(packed(wire.encode(value))), OpaqueState | None)
+        assert isinstance(unpack(packed(strict_json.encode(value))), OpaqueState | None)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.demo import question
 from claude_bridge.demo.failed import DemoFailed
 
@@ -36,7 +36,7 @@ def server(status: int, body: bytes) -> Iterator[tuple[str, list[Any]]]:
 
         def do_POST(self) -> None:
             """Answer one request."""
-            requests.append((self.path, wire.decode(self.rfile.read(int(self.headers["content-length"])))))
+            requests.append((self.path, strict_json.decode(self.rfile.read(int(self.headers["content-length"])))))
             self.send_response(status)
             self.end_headers()
             self.wfile.write(body)
@@ -81,7 +81,7 @@ class AskTests:
         [
             (200, STREAM, "ended before it was finished"),
             (200, STREAM + ERROR, "ended its answer with an error: the backend is gone"),
-            (200, b"data: {nonsense\n\n", "did not answer: WireError"),
+            (200, b"data: {nonsense\n\n", "did not answer: JsonError"),
             (502, ERROR.partition(b"data: ")[2].strip(), "answered 502: the backend is gone"),
             (500, b"<html>", "answered 500: <html>"),
             (500, b"[]", "answered 500: []"),

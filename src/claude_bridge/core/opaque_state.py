@@ -13,7 +13,7 @@ from typing import Final
 
 from attrs import frozen
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 
 PREFIX: Final = "cb1."
 LARGEST: Final = 1 << 20
@@ -36,7 +36,7 @@ def pack(carried: OpaqueState) -> str:
     """Return the carrier, or "" for a state that is too large or too deep to travel."""
     if not _is_shallow(carried.state):
         return ""
-    raw = wire.encode({"d": carried.dialect, "m": carried.model, "x": carried.state})
+    raw = strict_json.encode({"d": carried.dialect, "m": carried.model, "x": carried.state})
     text = PREFIX + urlsafe_b64encode(raw).rstrip(b"=").decode()
     return text if len(text) <= LARGEST else ""
 
@@ -47,8 +47,8 @@ def unpack(text: str) -> OpaqueState | None:
         return None
     encoded = text.removeprefix(PREFIX)
     try:
-        value = wire.decode(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
-    except (binascii.Error, ValueError, wire.WireError):
+        value = strict_json.decode(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+    except (binascii.Error, ValueError, strict_json.JsonError):
         return None
     if not isinstance(value, dict) or not isinstance(value.get("d"), str) or not isinstance(value.get("m"), str):
         return None

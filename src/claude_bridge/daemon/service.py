@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from claude_bridge.config.listeners import Listener, http_url, listener
 from claude_bridge.config.schema import Config, Limits
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.messages_api.limits import RequestLimits
@@ -169,7 +169,7 @@ def build(
     lists = CachedModelLists(
         upstream,
         reactor,
-        wire.decode,
+        strict_json.decode,
         revealed=detection.revealed,
         more_lists=lambda backend: detection.of(backend).dialect.lists,
     )
@@ -188,7 +188,7 @@ def build(
         detection=detection,
         documents=documents,
         windows=WindowWarnings(),
-        hints=Hints(config=config, lists=lists, signposts=Signposts(upstream, reactor, wire.decode)),
+        hints=Hints(config=config, lists=lists, signposts=Signposts(upstream, reactor, strict_json.decode)),
         pace=pace,
         search=configured_search(reactor, config.web_search, product("/")),
         seconds=seconds,

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from attrs import define, frozen
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.sse import Decoder
 from claude_bridge.demo.failed import DemoFailed
 
@@ -87,7 +87,7 @@ def _events(url: str, body: bytes) -> Generator[dict[str, Any], None, None]:
             if response.status != 200:  # noqa: PLR2004 - the one status of a stream
                 raise DemoFailed(f"the bridge answered {response.status}: {_error_text(response.read())}")
             yield from _frames(response)
-    except (OSError, HTTPException, wire.WireError) as error:
+    except (OSError, HTTPException, strict_json.JsonError) as error:
         raise DemoFailed(f"the bridge did not answer: {type(error).__name__}: {error}") from error
     finally:
         connection.close()
@@ -97,7 +97,7 @@ def _frames(response: HTTPResponse) -> Iterator[dict[str, Any]]:
     decoder = Decoder()
     while data := response.read1(READ_BYTES):
         for _, payload in decoder.feed(data):
-            yield wire.decode(payload)
+            yield strict_json.decode(payload)
 
 
 def _take(event: dict[str, Any], reading: _Reading, show: Callable[[str], None], seconds: Callable[[], float]) -> None:
@@ -121,8 +121,8 @@ def _take(event: dict[str, Any], reading: _Reading, show: Callable[[str], None],
 
 def _error_text(body: bytes) -> str:
     try:
-        return _message(wire.decode(body))
-    except wire.WireError:
+        return _message(strict_json.decode(body))
+    except strict_json.JsonError:
         return body[:200].decode("utf-8", "replace")
 
 

@@ -18,7 +18,7 @@ from attrs import frozen
 
 from claude_bridge.client import environment
 from claude_bridge.config.load import parse, read_file
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.demo import children, model_server, question
 from claude_bridge.demo.children import Child
 from claude_bridge.demo.failed import DemoFailed
@@ -178,8 +178,8 @@ def announced(line: str) -> str | None:
 def listening(line: str) -> str | None:
     """Return the URL out of the bridge's log line that says where it listens."""
     try:
-        fields = wire.decode(line.encode())
-    except wire.WireError:
+        fields = strict_json.decode(line.encode())
+    except strict_json.JsonError:
         return None
     match fields:
         case {"event": "listening", "host": str(host), "port": int(port)}:

@@ -7,7 +7,7 @@ from typing import Final
 
 from twisted.web.server import Request
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.messages_api import rendering
 
@@ -45,4 +45,4 @@ def begin_error(request: Request, error: BridgeError, request_id: str) -> None:
         request.setHeader(b"retry-after", b"%d" % max(1, math.ceil(error.retry_after)))
     if error.should_retry is not None:
         request.setHeader(b"x-should-retry", b"true" if error.should_retry else b"false")
-    begin_json(request, wire.encode(rendering.error_fields(error, request_id)), error.status)
+    begin_json(request, strict_json.encode(rendering.error_fields(error, request_id)), error.status)

@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
 from claude_bridge.config.schema import Config
-from claude_bridge.core import ids, wire
+from claude_bridge.core import ids, strict_json
 from claude_bridge.core.chat_completions import translation as messages
 from claude_bridge.core.errors import NotFound
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
@@ -135,7 +135,7 @@ class Routes:
         with _leaving_booked(runtime, request, "count_tokens"):
             client = TurnOwner(request.known_as.name or request.peer, session(asked, request.head()))
             tokens = await runtime.dispatcher.counts.count(asked, request.known_as.credential, client)
-        write_json(request, wire.encode({"input_tokens": tokens}))
+        write_json(request, strict_json.encode({"input_tokens": tokens}))
         runtime.answered(request, "count_tokens")
 
     async def models(self, request: BridgeRequest) -> None:
@@ -144,7 +144,7 @@ class Routes:
         page = listing.Page.asked(request.args)
         with _leaving_booked(runtime, request, "models"):
             published = await runtime.dispatcher.catalogue.models(request.known_as.credential)
-        write_json(request, wire.encode(listing.render(published, page)))
+        write_json(request, strict_json.encode(listing.render(published, page)))
         runtime.answered(request, "models")
 
     async def model(self, request: BridgeRequest, model: str) -> None:
@@ -154,14 +154,14 @@ class Routes:
             found = await runtime.dispatcher.catalogue.model(model, request.known_as.credential)
         if found is None:
             raise NotFound(f"model: {model}")
-        write_json(request, wire.encode(listing.entry(found)))
+        write_json(request, strict_json.encode(listing.entry(found)))
         runtime.answered(request, "models")
 
     def health(self, request: Request) -> None:
         """``GET /health``: ready or not."""
         runtime = self._current()
         status = "ready" if runtime.ready else "stopping"
-        body = wire.encode({"status": status, "active_requests": runtime.dispatcher.active})
+        body = strict_json.encode({"status": status, "active_requests": runtime.dispatcher.active})
         write_json(request, body, 200 if runtime.ready else 503)
 
     def live(self, request: Request) -> None:

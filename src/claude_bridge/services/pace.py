@@ -9,7 +9,7 @@ from attrs import define
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.conversation_reader import reading_of
@@ -58,5 +58,5 @@ class Pace:
 def _step(request: MessagesRequest) -> bool:
     try:
         return reading_of(request).step()
-    except wire.WireError as error:
+    except strict_json.JsonError as error:
         raise InvalidRequest(str(error)) from None

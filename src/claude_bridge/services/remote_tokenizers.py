@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.answer.finish_and_usage import LARGEST_COUNT
 from claude_bridge.core.chat_completions.dialect import Counter
 from claude_bridge.services.fetch import Fetcher, FetchRequest, Response
@@ -50,7 +50,7 @@ class RemoteTokenizers:
         self, backend: Backend, counter: Counter, credential: Secret | None, chat_body: bytes
     ) -> Deferred[TokenCount | None]:
         """Count the prompt of a chat request; fires with None where the backend cannot tell."""
-        fields = wire.decode_fields(chat_body)
+        fields = strict_json.decode_fields(chat_body)
         place = (backend.name, counter.path, bytes(fields.get("model", b"")))
         if self._clock.seconds() < self._absent.get(place, 0.0):
             return succeed(None)
@@ -76,29 +76,29 @@ class RemoteTokenizers:
             del self._absent[next(iter(self._absent))]
 
 
-def _asked(given: Mapping[str, wire.Raw], counter: Counter) -> bytes:
+def _asked(given: Mapping[str, strict_json.Raw], counter: Counter) -> bytes:
     """Leave of a chat request what the counter takes."""
-    return wire.encode({name: given[name] for name in counter.fields if name in given})
+    return strict_json.encode({name: given[name] for name in counter.fields if name in given})
 
 
 def _read(reply: Response, counter: Counter) -> TokenCount | None:
     if not reply.good:
         return None
     try:
-        fields = wire.decode_fields(reply.body)
+        fields = strict_json.decode_fields(reply.body)
         tokens = _number(fields, counter.key)
         window = _number(fields, counter.window) if counter.window else None
-    except wire.WireError:
+    except strict_json.JsonError:
         return None
     return TokenCount(tokens=tokens, window=window or None) if tokens is not None else None
 
 
-def _number(fields: dict[str, wire.Raw], name: str) -> int | None:
+def _number(fields: dict[str, strict_json.Raw], name: str) -> int | None:
     """Return a whole number that can be one of tokens; a list of counts, or of anything, is none."""
     raw = fields.get(name)
     if raw is None or len(raw) > len(str(LARGEST_COUNT)):
         return None
-    value = wire.decode(raw)
+    value = strict_json.decode(raw)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_COUNT:
         return None
     return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.dialect import Clues, Generic, Shaping
 from claude_bridge.core.chat_completions.openai_types import ChatRequest, Delta
 from claude_bridge.core.chat_completions.traits import Traits
@@ -13,9 +13,9 @@ from claude_bridge.core.events import Usage
 SHAPING = Shaping(model="m", traits=Traits())
 
 
-def details(*values: object) -> list[wire.Raw]:
+def details(*values: object) -> list[strict_json.Raw]:
     """Write reasoning details as they arrive."""
-    return [wire.Raw(wire.encode(value)) for value in values]
+    return [strict_json.Raw(strict_json.encode(value)) for value in values]
 
 
 class GenericTests:

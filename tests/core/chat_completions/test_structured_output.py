@@ -24,7 +24,7 @@ from claude_bridge.core.chat_completions.structured_output import (
     repair_messages,
 )
 from claude_bridge.core.chat_completions.traits import StructuredOutput, Traits
-from claude_bridge.core.wire import Raw
+from claude_bridge.core.strict_json import Raw
 from tests.core.asking import asked, user
 
 PERSON = {

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core import wire
-from claude_bridge.core.messages_api import anthropic_types
+from claude_bridge.core import strict_json
+from claude_bridge.core.messages_api import anthropic_types, codec
 from claude_bridge.core.messages_api.anthropic_types import KNOWN_TYPES, TextBlock, UnknownBlock
-from claude_bridge.core.wire import Raw
+from claude_bridge.core.strict_json import Raw
 from tests.core.asking import asked, text, user
 
 OPTIONAL = [
@@ -21,12 +21,12 @@ OPTIONAL = [
 
 def read(body: dict[str, Any]) -> anthropic_types.MessagesRequest:
     """Decode a body without any check of its meaning."""
-    return wire.decode_request(json.dumps(body).encode())
+    return codec.decode_request(json.dumps(body).encode())
 
 
 def block(value: dict[str, Any]) -> anthropic_types.Block:
     """Decode one block."""
-    return wire.decode_block(Raw(json.dumps(value).encode()), "messages.0.content.0")
+    return codec.decode_block(Raw(json.dumps(value).encode()), "messages.0.content.0")
 
 
 class MessagesRequestTests:
@@ -71,7 +71,7 @@ class MessagesRequestTests:
         """A tool's schema is carried byte for byte, numbers of any size included."""
         schema = b'{ "type" : "object", "maximum": 123456789012345678901234567890, "x": 1.50 }'
         raw = b'{"model":"m","messages":[],"tools":[{"name":"a","input_schema":' + schema + b"}]}"
-        tools = wire.decode_request(raw).tools
+        tools = codec.decode_request(raw).tools
         assert tools is not None
         assert bytes(tools[0].input_schema) == schema
 
@@ -106,14 +106,14 @@ class BlockTests:
     def test_all_known_types_are_listed(self) -> None:
         """A malformed block of any known type is an error rather than an unknown block."""
         for kind in KNOWN_TYPES:
-            with pytest.raises(wire.WireError, match=r"^messages\.0\.content\.0\."):
+            with pytest.raises(strict_json.JsonError, match=r"^messages\.0\.content\.0\."):
                 block({"type": kind, "text": 5, "source": 5, "id": 5, "tool_use_id": 5, "tool_name": 5, "thinking": 5,
                        "data": 5})  # fmt: skip
 
     def test_unknown_type(self) -> None:
         """A block of an unknown type is kept byte for byte."""
         raw = b'{ "type":"novel", "n": 1.50, "text": "x"}'
-        kept = wire.decode_block(Raw(raw), "p")
+        kept = codec.decode_block(Raw(raw), "p")
         assert isinstance(kept, UnknownBlock)
         assert (kept.kind, bytes(kept.raw)) == ("novel", raw)
 

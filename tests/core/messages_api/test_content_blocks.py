@@ -26,7 +26,7 @@ from claude_bridge.core.conversation import (
 from claude_bridge.core.messages_api.anthropic_types import Tool
 from claude_bridge.core.messages_api.content_blocks import BlockReader
 from claude_bridge.core.opaque_state import OpaqueState, pack
-from claude_bridge.core.wire import Raw
+from claude_bridge.core.strict_json import Raw
 from tests.core.asking import IMAGE, IMAGE_PART, PIXEL, assistant, refusal, result, text, told, use, user
 
 PDF = "JVBERi0xLjQK"

@@ -9,7 +9,7 @@ from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.conversation import Image, Text
 from claude_bridge.core.messages_api.anthropic_types import InputMessage
 from claude_bridge.core.messages_api.conversation_reader import STEP, ConversationReader, reading_of, with_more
-from claude_bridge.core.wire import WireError
+from claude_bridge.core.strict_json import JsonError
 from tests.core.asking import IMAGE, asked, assistant, body, refusal, result, text, use, user
 
 
@@ -58,7 +58,7 @@ class ReadingTests:
 
     def test_role(self) -> None:
         """A role that nobody knows is named."""
-        with pytest.raises(WireError, match=r"^messages\.1\.role: "):
+        with pytest.raises(JsonError, match=r"^messages\.1\.role: "):
             reading_of(asked(user("a"), {"role": "tool", "content": "b"})).whole()
 
     def test_media(self) -> None:

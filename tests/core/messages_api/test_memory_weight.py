@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions import translation
 from claude_bridge.core.messages_api.conversation_reader import reading_of
 from claude_bridge.core.messages_api.memory_weight import weight, widest
@@ -67,7 +67,7 @@ class WeightTests:
         asked = translation.decode(CASES["one emoji"])
         ((_, pieces),) = reading_of(asked).whole().entries
         before = weight(asked)
-        wire.encode(pieces)
+        strict_json.encode(pieces)
         assert before is not None
         assert 5_000_000 <= before <= 5_010_000
         assert weight(asked) in range(before, before + 1000)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.services.knowledge.merging import MOST_BACKENDS, merged
 from claude_bridge.services.knowledge.profiles import MOST_MODELS
 from claude_bridge.services.knowledge.snapshot import DAY, KEPT_SECONDS
@@ -115,7 +115,7 @@ class MergedTests:
         """To write twice changes nothing more."""
         ours, theirs = file(backend(model(**WINDOW))), file(backend(model(**LIMIT), name="other"))
         once = merged(ours, NOTHING, theirs, NOW)
-        assert merged(ours, ours, wire.decode(wire.encode(once)), NOW) == once
+        assert merged(ours, ours, strict_json.decode(strict_json.encode(once)), NOW) == once
 
 
 class ForgottenTests:
@@ -174,4 +174,4 @@ class AnybodyTests:
             result = merged(ours, NOTHING, found, NOW)
             (entry,) = [one for one in result["backends"] if (one["name"], one["url"]) == ("box", "0f")]
             assert model(**LIMIT).items() <= {each["model"]: each for each in entry["models"]}["m"].items()
-            assert merged(ours, ours, wire.decode(wire.encode(result)), NOW) == result
+            assert merged(ours, ours, strict_json.decode(strict_json.encode(result)), NOW) == result

@@ -10,7 +10,7 @@ from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 
 from claude_bridge.config.schema import Backend
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.dialect import Clues
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.events import Usage
@@ -36,7 +36,7 @@ def kept(clock: Clock | None = None, *backends: Backend) -> KnowledgeSnapshot:
 
 def passed_on(old: KnowledgeSnapshot, new: KnowledgeSnapshot) -> KnowledgeSnapshot:
     """Restart: what the old one knew goes through a file's bytes to the new one."""
-    new.restore(wire.decode(wire.encode(old.export())))
+    new.restore(strict_json.decode(strict_json.encode(old.export())))
     return new
 
 
@@ -146,7 +146,7 @@ class ExportTests:
         old.learned.applied("box", Target(model="m", context_window=8000))
         assert old.export() == {"version": 1, "backends": []}
         old.learned.note("box", "m").max_output_tokens = 900
-        assert b"tenant" not in wire.encode(old.export())
+        assert b"tenant" not in strict_json.encode(old.export())
 
     def test_same_knowledge_same_values(self) -> None:
         """Use alone changes nothing for the rest of the day, so that the disk is left alone."""

@@ -20,7 +20,7 @@ from twisted.logger import LogLevel, capturedLogs
 
 from claude_bridge.config.dialects import UNKNOWN
 from claude_bridge.config.schema import Backend
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.dialect import Clues
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.profiles import ModelProfiles
@@ -325,7 +325,7 @@ class SharedTests:
         url = digest(BOX.url)
         model = {"model": "m", "max_output_tokens": 900, "limit_at": 3455990.0, "used": 3369600.0}
         old = {"name": "box", "url": url, "dialect": "vllm", "why": "it said so", "models": [model]}
-        (tmp_path / NAME).write_bytes(wire.encode({"version": 1, "backends": [old]}))
+        (tmp_path / NAME).write_bytes(strict_json.encode({"version": 1, "backends": [old]}))
         other = state(tmp_path, clock, backend=CLOUD)
         learn(other, 700)
         other.stop()

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Protocol
 
 from attrs import field, frozen
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions import weight
 from claude_bridge.core.chat_completions.answer import finish_and_usage
 from claude_bridge.core.chat_completions.openai_types import (
@@ -197,16 +197,16 @@ class Generic:
         """Put nothing back: another server's state means nothing here."""
 
 
-def _thinking(raw: wire.Raw) -> str:
+def _thinking(raw: strict_json.Raw) -> str:
     """Return the text of one of ``thinking_blocks``: Anthropic's, as LiteLLM and Envoy's AI gateway hand them on."""
-    value = wire.decode(raw)
+    value = strict_json.decode(raw)
     text = value.get("thinking") if isinstance(value, dict) else None
     return text if isinstance(text, str) else ""
 
 
-def _detail(raw: wire.Raw) -> str:
+def _detail(raw: strict_json.Raw) -> str:
     """Return the readable part of an OpenRouter reasoning detail: text or summary; encrypted ones have none."""
-    value = wire.decode(raw)
+    value = strict_json.decode(raw)
     if not isinstance(value, dict):
         return ""
     text = value.get("text") or value.get("summary")

@@ -1,6 +1,6 @@
 """Wire types of OpenAI chat completions: the request we send, the chunks and answers we read.
 
-Reading is lenient by construction: every field has a default, and `claude_bridge.core.wire`
+Reading is lenient by construction: every field has a default, and `claude_bridge.core.strict_json`
 falls back to a forgiving reading where a server's types differ (wire-contract 3.2 and 4.3).
 
 ``gc=False`` marks classes of a request's messages that can be no part of a cycle: a long

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field, frozen
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.json_schema.sanitising import REMEMBERED, is_strict
 from claude_bridge.core.chat_completions.json_schema.walk import pointed
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, JsonSchema, ResponseFormat
 from claude_bridge.core.chat_completions.traits import Traits
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages_api.anthropic_types import EMPTY, MessagesRequest
-from claude_bridge.core.wire import Raw
+from claude_bridge.core.strict_json import Raw
 
 if TYPE_CHECKING:
     from jsonschema_rs import Validator
@@ -65,9 +65,9 @@ def instruction(schema: Raw) -> str:
         "Answer with JSON only: one JSON value that keeps to the JSON Schema below. Write no text before or after it, "
         "and no code fence.\n\n"
     )
-    if not wire.present(schema):
+    if not strict_json.present(schema):
         return "Answer with JSON only: one JSON object. Write no text before or after it, and no code fence."
-    return told + wire.compact(schema)
+    return told + strict_json.compact(schema)
 
 
 @frozen
@@ -89,10 +89,10 @@ class Structured:
         if len(text) > LARGEST_ANSWER:
             return None
         try:
-            value = wire.decode(cleaned(text).encode())
-        except (wire.WireError, UnicodeEncodeError):
+            value = strict_json.decode(cleaned(text).encode())
+        except (strict_json.JsonError, UnicodeEncodeError):
             return "it is not valid JSON"
-        if wire.present(self.schema):
+        if strict_json.present(self.schema):
             return _mistake(self.schema, value, len(text))
         return None if isinstance(value, dict) else "it is not a JSON object"
 
@@ -103,7 +103,7 @@ def cleaned(text: str) -> str:
     Where there is a code fence it is looked for behind that.
     """
     stripped = text.strip()
-    if len(text) > LARGEST_ANSWER or wire.is_object(stripped):
+    if len(text) > LARGEST_ANSWER or strict_json.is_object(stripped):
         return stripped
     fence = max(0, text.find(_FENCE))
     for match in islice(_STARTS.finditer(text, fence), _ATTEMPTS):
@@ -133,7 +133,7 @@ def wanted(request: MessagesRequest) -> Raw | None:
         asked, path = request.output_config.format, "output_config.format"
     if asked is None:
         return None
-    if asked.type == "json_schema" and wire.present(asked.schema):
+    if asked.type == "json_schema" and strict_json.present(asked.schema):
         if not bytes(asked.schema).startswith(b"{"):
             raise InvalidRequest(f"{path}.schema: Input should be an object")
         return asked.schema
@@ -147,7 +147,7 @@ def response_format(schema: Raw | None, traits: Traits) -> tuple[ResponseFormat 
     """
     if schema is None:
         return None, None
-    if traits.structured_output == "json_schema" and wire.present(schema):
+    if traits.structured_output == "json_schema" and strict_json.present(schema):
         sent = REMEMBERED.sanitised(schema, traits.schema).schema
         return ResponseFormat("json_schema", JsonSchema("response", sent, is_strict(sent) or None)), None
     if traits.structured_output == "json_schema":
@@ -161,7 +161,7 @@ def _mistake(raw: Raw, value: Any, length: int) -> str | None:  # noqa: ANN401 -
     if len(raw) > LARGEST_SCHEMA:
         return None
     try:
-        schema = wire.decode(raw)
+        schema = strict_json.decode(raw)
         weight = _Weight(schema)
         work = weight.work(value, length)
         if work > MOST_WORK or weight.patterns * length > MOST_MATCHED:

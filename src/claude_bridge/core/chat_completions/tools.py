@@ -19,7 +19,7 @@ from claude_bridge.core.chat_completions.openai_types import (
 )
 from claude_bridge.core.chat_completions.traits import ToolChoices, Traits
 from claude_bridge.core.messages_api.anthropic_types import EMPTY, Tool, ToolChoice
-from claude_bridge.core.wire import Raw, present
+from claude_bridge.core.strict_json import Raw, present
 
 MAX_NAME: Final = 64
 """Longest function name that OpenAI's API takes."""

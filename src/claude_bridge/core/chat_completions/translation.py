@@ -7,7 +7,8 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
+from claude_bridge.core.chat_completions import codec as chat_codec
 from claude_bridge.core.chat_completions import fields, tools
 from claude_bridge.core.chat_completions.messages import cache_control, instructions, reasoning_history
 from claude_bridge.core.chat_completions.messages.chat_messages import Written, write
@@ -17,6 +18,7 @@ from claude_bridge.core.chat_completions.structured_output import Structured
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta, Usage
+from claude_bridge.core.messages_api import codec as messages_codec
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest, Tool
 from claude_bridge.core.messages_api.conversation import Conversation, read
 from claude_bridge.core.messages_api.conversation_reader import begin
@@ -95,13 +97,13 @@ class Decoding:
                 return False
             self._body = self._mending.body
         try:
-            self._request = wire.decode_request(self._body)
-        except wire.LoneSurrogates as error:
+            self._request = messages_codec.decode_request(self._body)
+        except messages_codec.LoneSurrogates as error:
             if self._mending is not None:
                 raise InvalidRequest(str(error)) from None
             self._mending = Mending(self._body)
             return False
-        except wire.WireError as error:
+        except strict_json.JsonError as error:
             raise InvalidRequest(str(error)) from None
         _check(self._request, self._body, self._bounds, counting=self._counting)
         self._body, self._mending = b"", None  # who holds this while an answer is awaited holds no body with it
@@ -137,7 +139,7 @@ def _check(request: MessagesRequest, body: bytes, bounds: RequestLimits, *, coun
 def _check_tool(tool: Tool, path: str) -> None:
     if not tool.name and tool.type in {None, "custom"}:
         raise InvalidRequest(f"{path}.name: Field required")
-    if wire.present(tool.input_schema) and not bytes(tool.input_schema).startswith(b"{"):
+    if strict_json.present(tool.input_schema) and not bytes(tool.input_schema).startswith(b"{"):
         raise InvalidRequest(f"{path}.input_schema: Input should be an object")
 
 
@@ -149,7 +151,7 @@ def _check_run(request: MessagesRequest) -> None:
         raise InvalidRequest("max_tokens: Input should be greater than or equal to 0")
     for name in UNSUPPORTED:
         value = getattr(request, name)
-        if wire.present(value) and bytes(value) not in {b"{}", b"[]"}:
+        if strict_json.present(value) and bytes(value) not in {b"{}", b"[]"}:
             raise InvalidRequest(
                 f"{name}: Extra inputs are not permitted (this gateway cannot do that)",
                 details=UNSUPPORTED_DETAILS.get(name),
@@ -174,7 +176,7 @@ def local_answer(request: MessagesRequest, *, searches: bool = False) -> list[Ev
 def _read(request: MessagesRequest) -> Conversation:
     try:
         return read(request, "fold")
-    except wire.WireError as error:
+    except strict_json.JsonError as error:
         raise InvalidRequest(str(error)) from None
 
 
@@ -198,7 +200,7 @@ def translate(
         written = write(request, target, documents)
         limit = max_tokens if max_tokens is not None else clamped(request, target, estimate)
         return _translate(request, target, written, limit, more)
-    except wire.WireError as error:
+    except strict_json.JsonError as error:
         raise InvalidRequest(str(error)) from None
 
 
@@ -221,7 +223,7 @@ def _translate(
         instructions.add_last(messages, built.instruction)
     messages += [_with_thought(message, target) for message in more]
     return Translation(
-        body=wire.encode_chat(built.fields, {**built.extra, **chat.extra}, messages),
+        body=chat_codec.encode_chat(built.fields, {**built.extra, **chat.extra}, messages),
         tool_names={**chat.names, **offered.downstream_names()},
         max_tokens=limit,
         with_tools=bool(built.fields.tools),

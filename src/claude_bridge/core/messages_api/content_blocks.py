@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from claude_bridge.core import opaque_state, wire
+from claude_bridge.core import opaque_state, strict_json
 from claude_bridge.core.chat_completions.messages.said import said
 from claude_bridge.core.chat_completions.tools import upstream_name
 from claude_bridge.core.conversation import (
@@ -29,6 +29,7 @@ from claude_bridge.core.conversation import (
     ToolResult,
     text_of,
 )
+from claude_bridge.core.messages_api import codec
 from claude_bridge.core.messages_api.anthropic_types import (
     EMPTY,
     Block,
@@ -81,9 +82,9 @@ class BlockReader:
     media: list[Image | Document] = field(factory=list)
 
     def read(
-        self, content: str | list[wire.Raw] | None, path: str, states: bool = False, first: int = 0
+        self, content: str | list[strict_json.Raw] | None, path: str, states: bool = False, first: int = 0
     ) -> list[Piece]:
-        """Read a content field; empty text is left out. Raises `WireError` with the path of what is wrong.
+        """Read a content field; empty text is left out. Raises `JsonError` with the path of what is wrong.
 
         ``states``: it is an assistant message's, the only place where a backend's state means something. ``first``: the
         index of the first block, where these are not all.
@@ -94,7 +95,7 @@ class BlockReader:
         self.count += len(content or ())
         for index, raw in enumerate(content or (), first):
             where = f"{path}.{index}"
-            block = wire.decode_block(raw, where)
+            block = codec.decode_block(raw, where)
             if isinstance(block, TextBlock):
                 if block.text:
                     pieces.append(Text(block.text))
@@ -113,10 +114,10 @@ class BlockReader:
                 pieces += self._rare(block, where)
         return pieces
 
-    def _parts(self, content: str | list[wire.Raw] | None, path: str) -> list[Content]:
+    def _parts(self, content: str | list[strict_json.Raw] | None, path: str) -> list[Content]:
         """Read a content field inside a block: what is no part of a user message becomes text."""
         if path.count(".") > DEEPEST:
-            raise wire.WireError(f"{path}: content is nested too deeply")
+            raise strict_json.JsonError(f"{path}: content is nested too deeply")
         pieces = self.read(content, path)
         return [piece if isinstance(piece, CONTENT) else Text(text_of(piece)) for piece in pieces]
 
@@ -175,8 +176,8 @@ class BlockReader:
             return []
         if len(block.raw) <= LARGEST:
             # Python may have no such number, or may not walk so deep.
-            with contextlib.suppress(wire.WireError, RecursionError):
-                return self._flattened(block.kind, wire.decode(block.raw))
+            with contextlib.suppress(strict_json.JsonError, RecursionError):
+                return self._flattened(block.kind, strict_json.decode(block.raw))
         return [_labelled(block.kind, bytes(block.raw).decode())]
 
     def _flattened(self, kind: str, value: dict[str, Any]) -> list[Piece]:
@@ -226,15 +227,15 @@ def _plain_text(source: DocumentSource) -> str | None:
 
 def _arguments(block: ToolUseBlock, path: str) -> str:
     """Return a past call's input as arguments; what Claude Code could not parse goes back as the model wrote it."""
-    if not wire.present(block.input):
+    if not strict_json.present(block.input):
         return "{}"
-    text = wire.compact(block.input)
+    text = strict_json.compact(block.input)
     if not text.startswith("{"):
-        raise wire.WireError(f"{path}.input: Input should be an object")
+        raise strict_json.JsonError(f"{path}.input: Input should be an object")
     if _UNPARSED in text and len(text) <= LARGEST:
-        inner = wire.decode(block.input).get(_UNPARSED)
+        inner = strict_json.decode(block.input).get(_UNPARSED)
         raw = inner.get("raw") if isinstance(inner, dict) else None
-        if isinstance(raw, str) and wire.is_object(raw):
+        if isinstance(raw, str) and strict_json.is_object(raw):
             return raw
     return text
 
@@ -267,7 +268,7 @@ def _defined(name: str, definition: dict[str, Any]) -> Tool:
         name,
         kind if isinstance(kind, str) else None,
         description if isinstance(description, str) else None,
-        wire.Raw(wire.encode(schema)) if isinstance(schema, dict) else EMPTY,
+        strict_json.Raw(strict_json.encode(schema)) if isinstance(schema, dict) else EMPTY,
     )
 
 
@@ -289,5 +290,5 @@ def _references(value: Any) -> list[str]:  # noqa: ANN401 - decoded JSON
 
 def _required(value: str | None, path: str) -> str:
     if not value:
-        raise wire.WireError(f"{path}: Field required")
+        raise strict_json.JsonError(f"{path}: Field required")
     return value

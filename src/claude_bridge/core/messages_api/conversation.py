@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import define, field
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.traits import SystemMessages
 from claude_bridge.core.conversation import Document, Image, Piece, Text, ToolResult, text_of
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest, Tool
@@ -73,7 +73,7 @@ def read(request: MessagesRequest, policy: SystemMessages, *, strip_attribution:
     """Merge a request's messages to turns; system messages go where the policy says.
 
     Folded: into the user turn that they directly follow, else in front of the next user turn's text, else a user
-    turn of their own. Raises `WireError` with the path of what is wrong, `InvalidRequest` for a system message where
+    turn of their own. Raises `JsonError` with the path of what is wrong, `InvalidRequest` for a system message where
     the policy is to refuse it: the client folds them itself then (claude-code-client 6).
     """
     reading = reading_of(request).whole()
@@ -124,7 +124,7 @@ class _Merging:
         return self._turns
 
 
-def system_text(system: str | list[wire.Raw] | None, *, strip_attribution: bool) -> str:
+def system_text(system: str | list[strict_json.Raw] | None, *, strip_attribution: bool) -> str:
     """Return the system prompt as one text, without the attribution line."""
     texts = [text_of(piece) for piece in BlockReader().read(system, "system")]
     if strip_attribution:

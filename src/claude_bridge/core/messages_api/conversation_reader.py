@@ -13,7 +13,7 @@ from typing import Final
 
 from attrs import define, evolve, field
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.conversation import Document, Image, Piece
 from claude_bridge.core.messages_api.anthropic_types import InputMessage, MessagesRequest, Tool
 from claude_bridge.core.messages_api.content_blocks import BlockReader
@@ -48,7 +48,7 @@ class ConversationReader:
     def step(self) -> bool:
         """Read about `STEP` blocks and messages more and return whether that was all.
 
-        Raises `WireError` with the path of what is malformed, `InvalidRequest` for more than the bounds allow.
+        Raises `JsonError` with the path of what is malformed, `InvalidRequest` for more than the bounds allow.
         """
         messages, entries, blocks, bounds = self._messages, self.entries, self._blocks, self._bounds
         enough = blocks.count + len(entries) + STEP
@@ -117,7 +117,7 @@ class ConversationReader:
         """
         role, content, blocks = message.role, message.content, self._blocks
         if role not in _ROLES:
-            raise wire.WireError(f"messages.{index}.role: Input should be 'user', 'assistant' or 'system'")
+            raise strict_json.JsonError(f"messages.{index}.role: Input should be 'user', 'assistant' or 'system'")
         path = f"messages.{index}.content"
         if type(content) is list and len(content) > STEP:
             return self._read_part(message, content, path)
@@ -131,7 +131,7 @@ class ConversationReader:
         message.content = ""
         return True
 
-    def _read_part(self, message: InputMessage, content: list[wire.Raw], path: str) -> bool:
+    def _read_part(self, message: InputMessage, content: list[strict_json.Raw], path: str) -> bool:
         assistant, media = message.role == "assistant", len(self._blocks.media)
         first, self._next = self._next, self._next + STEP
         self._pieces += self._blocks.read(content[first : self._next], path, assistant, first)

@@ -19,7 +19,7 @@ from typing import Final
 
 from attrs import define, evolve, field
 
-from claude_bridge.core import sizes, sse, wire
+from claude_bridge.core import sizes, sse, strict_json
 from claude_bridge.core.errors import BridgeError, UpstreamProtocolError
 from claude_bridge.core.events import (
     Event,
@@ -109,7 +109,7 @@ class StreamWriter:
             return b""
         self.started = True
         start = rendering.envelope(self.message_id, self.model, rendering.usage_fields(self._prompt(0)))
-        return sse.encode(b"message_start", wire.encode({"type": "message_start", "message": start})) + PING
+        return sse.encode(b"message_start", strict_json.encode({"type": "message_start", "message": start})) + PING
 
     def forget(self) -> None:
         """Drop what an attempt without content left: the next one takes over the open stream and nothing else."""
@@ -129,7 +129,7 @@ class StreamWriter:
             return b""
         self.ended = True
         self._open = _NONE
-        return sse.encode(b"error", wire.encode(rendering.error_fields(error, request_id)))
+        return sse.encode(b"error", strict_json.encode(rendering.error_fields(error, request_id)))
 
     def write(self, events: Iterable[Event]) -> bytes:
         """Return the bytes for what one upstream read yielded, to go out in one write.
@@ -142,7 +142,7 @@ class StreamWriter:
                 text = event.text
                 if self._open == _TEXT:
                     self._size += len(text)
-                    out += (self._prefix, wire.encode(text), _DELTA_END)
+                    out += (self._prefix, strict_json.encode(text), _DELTA_END)
                 else:
                     self._prose(_TEXT, text, out)
             elif not self.ended:
@@ -317,12 +317,12 @@ class StreamWriter:
         self._index += 1
         self._open = kind
         start = {"type": "content_block_start", "index": self._index, "content_block": block}
-        out.append(sse.encode(b"content_block_start", wire.encode(start)))
+        out.append(sse.encode(b"content_block_start", strict_json.encode(start)))
         self._prefix = _DELTA % (self._index, _DELTA_KINDS.get(kind, _TOOL_DELTA))
 
     def _delta(self, text: str, out: list[bytes]) -> None:
         self._size += len(text)
-        out += (self._prefix, wire.encode(text), _DELTA_END)
+        out += (self._prefix, strict_json.encode(text), _DELTA_END)
 
     def _stop(self, out: list[bytes]) -> None:
         if self._open == _NONE:
@@ -331,9 +331,9 @@ class StreamWriter:
             signature = {"type": "signature_delta", "signature": self._signature}
             self._signature = ""
             delta = {"type": "content_block_delta", "index": self._index, "delta": signature}
-            out.append(sse.encode(b"content_block_delta", wire.encode(delta)))
+            out.append(sse.encode(b"content_block_delta", strict_json.encode(delta)))
         stop = {"type": "content_block_stop", "index": self._index}
-        out.append(sse.encode(b"content_block_stop", wire.encode(stop)))
+        out.append(sse.encode(b"content_block_stop", strict_json.encode(stop)))
         self._open = _NONE
 
     def _finish(self, finished: Finished, out: list[bytes]) -> None:
@@ -351,7 +351,7 @@ class StreamWriter:
             "delta": rendering.stop_fields(finished, called=self._called, hidden_only=hidden_only),
             "usage": rendering.delta_usage_fields(self._usage),
         }
-        out.append(sse.encode(b"message_delta", wire.encode(end)))
+        out.append(sse.encode(b"message_delta", strict_json.encode(end)))
         out.append(sse.encode(b"message_stop", b'{"type":"message_stop"}'))
         self.ended = True
 

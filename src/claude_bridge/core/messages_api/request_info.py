@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 
 MARK: Final = "@claude-bridge"
@@ -68,8 +68,8 @@ def _session(request: MessagesRequest) -> str:
     if not user or not user.startswith("{") or len(user) > _LONGEST_USER:
         return ""
     try:
-        value = wire.decode(user.encode())
-    except wire.WireError:
+        value = strict_json.decode(user.encode())
+    except strict_json.JsonError:
         return ""
     session = value.get("session_id") if isinstance(value, dict) else None
     return session if isinstance(session, str) else ""

@@ -8,7 +8,7 @@ from io import StringIO
 
 from attrs import define, evolve, field
 
-from claude_bridge.core import sse, wire
+from claude_bridge.core import sse, strict_json
 from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import (
     Event,
@@ -114,7 +114,7 @@ class Accumulator:
             called=bool(self._calls),
             hidden_only=self._reasoned and not self.show_reasoning and not self._blocks,
         )
-        return wire.encode(whole)
+        return strict_json.encode(whole)
 
     def content(self) -> list[dict[str, object]]:
         """Return the blocks so far."""
@@ -199,6 +199,6 @@ def _rendered(block: _Block) -> dict[str, object]:
 
 def _input(text: str) -> object:
     """Return tool input as JSON where it is an object; else in the form in which Claude Code keeps such input."""
-    if wire.is_object(text or "{}"):
-        return wire.Raw((text or "{}").encode())
+    if strict_json.is_object(text or "{}"):
+        return strict_json.Raw((text or "{}").encode())
     return {"__unparsedToolInput": {"raw": text, "len": len(text)}}

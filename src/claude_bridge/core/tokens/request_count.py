@@ -10,7 +10,7 @@ from typing import Final
 
 from attrs import define, field
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions import tools
 from claude_bridge.core.chat_completions.messages.media import NO_DOCUMENTS, document_text, taken_apart
 from claude_bridge.core.conversation import Document, Image, Piece, Text, ToolCall, ToolResult, text_of
@@ -58,7 +58,7 @@ class Count:
         return self._tally.total()
 
     def step(self) -> bool:
-        """Count some more and return whether that was all; raises `WireError` for what is malformed."""
+        """Count some more and return whether that was all; raises `JsonError` for what is malformed."""
         weight = 0
         for part in self._parts:
             weight += part
@@ -71,7 +71,7 @@ class Count:
         try:
             while not self.step():
                 pass
-        except wire.WireError as error:
+        except strict_json.JsonError as error:
             raise InvalidRequest(str(error)) from None
         return self.tokens
 
@@ -98,7 +98,7 @@ class Count:
         for tool in offered.definitions:
             tally.add_tool()
             tally.add_text(f"{tool.function.name} {tool.function.description or ''}")
-            schema = wire.compact(tool.function.parameters)
+            schema = strict_json.compact(tool.function.parameters)
             tally.add_json(schema)
             yield len(schema) + _PIECE
 

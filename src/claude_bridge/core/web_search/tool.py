@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.tools import WEB_SEARCH
 from claude_bridge.core.messages_api.anthropic_types import Tool
 
@@ -35,7 +35,7 @@ _TOLD_DOMAINS: Final = 20
 _LARGEST: Final = 1 << 16
 """Bytes of JSON that are taken apart for one of the tool's fields."""
 
-_SCHEMA: Final = wire.Raw(
+_SCHEMA: Final = strict_json.Raw(
     b'{"type":"object","properties":{"query":{"type":"string","description":"What to search for."}},'
     b'"required":["query"],"additionalProperties":false}'
 )
@@ -127,16 +127,16 @@ def search_tool(tools: Sequence[Tool] | None) -> SearchTool | None:
     )
 
 
-def _value(raw: wire.Raw) -> Any:  # noqa: ANN401 - decoded JSON
-    if not wire.present(raw) or len(raw) > _LARGEST:
+def _value(raw: strict_json.Raw) -> Any:  # noqa: ANN401 - decoded JSON
+    if not strict_json.present(raw) or len(raw) > _LARGEST:
         return None
     try:
-        return wire.decode(raw)
-    except wire.WireError:
+        return strict_json.decode(raw)
+    except strict_json.JsonError:
         return None
 
 
-def _domains(raw: wire.Raw) -> tuple[str, ...]:
+def _domains(raw: strict_json.Raw) -> tuple[str, ...]:
     value = _value(raw)
     names = [_bare(name) for name in value if isinstance(name, str)] if isinstance(value, list) else []
     kept = [name for name in names if name and len(name) <= _LONGEST_DOMAIN and name.isprintable() and " " not in name]

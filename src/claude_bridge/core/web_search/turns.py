@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from attrs import define, evolve, field, frozen
 
-from claude_bridge.core import sse, wire
+from claude_bridge.core import sse, strict_json
 from claude_bridge.core.events import (
     Event,
     Finished,
@@ -216,7 +216,7 @@ class Searching:
         elif len(query) > LONGEST_QUERY:
             problem = "query_too_long"
         self._uses += 1
-        shown = wire.encode({"query": query[:LONGEST_QUERY]}).decode()
+        shown = strict_json.encode({"query": query[:LONGEST_QUERY]}).decode()
         own = f"srvtoolu_{token(24, self._random_bytes)}"
         return SearchCall(own, identifier, shown, self.tool.question(query), problem)
 
@@ -262,16 +262,16 @@ def _entry(number: int, hit: SearchHit) -> str:
 
 def _query(tool_input: object) -> str:
     """Return the query of a call's input, on one line; "" where there is none."""
-    if not isinstance(tool_input, wire.Raw) or len(tool_input) > _LARGEST_INPUT:
+    if not isinstance(tool_input, strict_json.Raw) or len(tool_input) > _LARGEST_INPUT:
         return ""
     try:
-        query: Any = wire.decode(tool_input).get("query")
-    except wire.WireError:  # nested deeper than Python goes
+        query: Any = strict_json.decode(tool_input).get("query")
+    except strict_json.JsonError:  # nested deeper than Python goes
         return ""
     if not isinstance(query, str):
         return ""
     return " ".join("".join(character if character.isprintable() else " " for character in query).split())
 
 
-def _raw(blocks: Iterable[dict[str, object]]) -> list[wire.Raw]:
-    return [wire.Raw(wire.encode(block)) for block in blocks]
+def _raw(blocks: Iterable[dict[str, object]]) -> list[strict_json.Raw]:
+    return [strict_json.Raw(strict_json.encode(block)) for block in blocks]

@@ -14,7 +14,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.services.documents.limits import ExtractionLimits
 from claude_bridge.services.documents.reports import Extracted, Reason
 
@@ -127,8 +127,8 @@ class Reading(ProcessProtocol):
         if self._over:
             return
         try:
-            report = wire.decode(line)
-        except wire.WireError:
+            report = strict_json.decode(line)
+        except strict_json.JsonError:
             report = None
         match report:
             case ["ready", None]:

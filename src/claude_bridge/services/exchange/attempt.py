@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from attrs import define, field
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.answer.reader import Reader
 from claude_bridge.core.chat_completions.dialect import Clues
 from claude_bridge.core.chat_completions.errors import classification
@@ -84,8 +84,8 @@ class Attempt:
         """Return what the answer says of the backend that gave it."""
         error: object = None
         if self._error_body:
-            with contextlib.suppress(wire.WireError):
-                error = wire.decode(b"".join(self._error_body))
+            with contextlib.suppress(strict_json.JsonError):
+                error = strict_json.decode(b"".join(self._error_body))
         headers = self._head.headers if self._head is not None else {}
         return Clues(fingerprint=self._reader.fingerprint, headers=headers, error=error)
 
@@ -93,7 +93,7 @@ class Attempt:
     def late_failure(self) -> UpstreamFailure | None:
         """Return the error that the backend reported after the answer's finish reason, or None."""
         late = self._reader.late_failure
-        return None if late is None else classification.from_error(late, decode=wire.decode)
+        return None if late is None else classification.from_error(late, decode=strict_json.decode)
 
     def start(self, client: UpstreamClient, request: UpstreamRequest) -> None:
         """Send the request."""
@@ -151,7 +151,9 @@ class Attempt:
 
     def _refusal(self, head: ResponseHead) -> UpstreamFailure:
         body = b"".join(self._error_body)
-        return classification.from_response(head.status, head.headers, body, decode=wire.decode, now=self._unix_time())
+        return classification.from_response(
+            head.status, head.headers, body, decode=strict_json.decode, now=self._unix_time()
+        )
 
     def _report(self, events: list[Event]) -> None:
         reader = self._reader
@@ -167,7 +169,7 @@ class Attempt:
             self._owner = NOBODY
             return
         if reader.failure is not None:
-            self._fail(classification.from_error(reader.failure, decode=wire.decode))
+            self._fail(classification.from_error(reader.failure, decode=strict_json.decode))
         elif reader.error is not None:
             self._fail(reader.error)
 

@@ -11,7 +11,7 @@ from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
-from claude_bridge.core.wire import Raw
+from claude_bridge.core.strict_json import Raw
 from claude_bridge.services.exchange.resolver import Candidate
 from claude_bridge.services.interfaces import UpstreamRequest
 from claude_bridge.services.keys.credentials import UpstreamCredential

@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from claude_bridge.config.schema import Backend
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.merging import merged
 from claude_bridge.services.knowledge.profiles import ModelProfiles
@@ -99,7 +99,7 @@ class StateFile:
             return None
 
         def changed(content: bytes) -> bytes:
-            return wire.encode(merged(known, base, _decoded(content), now))
+            return strict_json.encode(merged(known, base, _decoded(content), now))
 
         writing = self._in_thread(lambda: change(self.path, changed))
         return writing.addCallbacks(lambda _: self._wrote(known), self._failed)
@@ -138,10 +138,10 @@ class StateFile:
             self._complain(error)
             return
         try:
-            self.kept.restore(wire.decode(content))
+            self.kept.restore(strict_json.decode(content))
         except OtherVersion:
             _log.info("{path} is of another version, and not read", event="state", path=str(self.path))
-        except (NotOurs, wire.WireError):
+        except (NotOurs, strict_json.JsonError):
             self._put_aside()
 
     def _sweep(self) -> None:
@@ -167,14 +167,14 @@ def found_out(directory: str | None, backends: Mapping[str, Backend]) -> Dialect
     detection = DialectDetection()
     kept = KnowledgeSnapshot(backends=backends, learned=ModelProfiles(), detection=detection, unix_time=time.time)
     if directory is not None:
-        with contextlib.suppress(OSError, OtherVersion, NotOurs, wire.WireError):
-            kept.restore(wire.decode(read(Path(directory, NAME))))
+        with contextlib.suppress(OSError, OtherVersion, NotOurs, strict_json.JsonError):
+            kept.restore(strict_json.decode(read(Path(directory, NAME))))
     return detection
 
 
 def _decoded(content: bytes) -> object:
     """Return the values of a file; None where it makes no sense, and then nothing of it can be kept."""
     try:
-        return wire.decode(content)
-    except wire.WireError:
+        return strict_json.decode(content)
+    except strict_json.JsonError:
         return None

@@ -30,7 +30,7 @@ from twisted.web.http import OK
 from twisted.web.http_headers import Headers
 
 from claude_bridge.config.schema import WebSearch
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.events import SearchHit
 from claude_bridge.core.web_search.tool import SearchQuestion
 from claude_bridge.services.interfaces import SearchFailed
@@ -122,7 +122,7 @@ class ConfiguredSearch:
         if response.code != OK:
             dropped(response)
             raise _refusal(response.code)
-        return wire.decode(await collected(response))
+        return strict_json.decode(await collected(response))
 
     def _payload(self, body: bytes) -> FileBodyProducer | None:
         if not body:
@@ -142,7 +142,7 @@ class ConfiguredSearch:
             failed = SearchFailed("unavailable", _reason(error))
         elif isinstance(error, (SearchUnavailable, TooLarge)):
             failed = SearchFailed("unavailable", str(error))
-        elif isinstance(error, wire.WireError):
+        elif isinstance(error, strict_json.JsonError):
             failed = SearchFailed("unavailable", "its answer is not JSON")
         else:
             return failure

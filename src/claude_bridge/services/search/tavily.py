@@ -8,7 +8,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from claude_bridge.config.secret import Secret
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.events import SearchHit
 from claude_bridge.core.web_search.tool import SearchQuestion
 from claude_bridge.services.search.engine_protocol import Engine, EngineRequest, SearchUnavailable, entries, text
@@ -32,7 +32,7 @@ class Tavily:
             fields["exclude_domains"] = _hosts(blocked)
         bearer = (("Authorization", f"Bearer {key.reveal()}"),) if key is not None else ()
         headers = (("Content-Type", "application/json"), *bearer)
-        return EngineRequest(url=f"{url}/search", method="POST", headers=headers, body=wire.encode(fields))
+        return EngineRequest(url=f"{url}/search", method="POST", headers=headers, body=strict_json.encode(fields))
 
     def read(self, answer: Any) -> Iterator[SearchHit]:  # noqa: ANN401 - decoded JSON
         """Read ``results``."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions import weight
 from claude_bridge.core.chat_completions.answer.reader import MAX_JUNK, MAX_PLAIN, Reader
 from claude_bridge.core.chat_completions.answer.tool_calls import MAX_CALLS
@@ -196,7 +196,7 @@ class ReaderTests:
     )
     def test_thinking_in_objects(self, delta: dict[str, Any]) -> None:
         """Thinking may be an object (Envoy's AI gateway), or only in ``thinking_blocks`` (that and LiteLLM)."""
-        whole = wire.encode({"choices": [{"index": 0, "message": delta, "finish_reason": "stop"}]})
+        whole = strict_json.encode({"choices": [{"index": 0, "message": delta, "finish_reason": "stop"}]})
         for body in (stream(delta, {"content": "x"}), whole):
             found, _ = read(body)
             assert "".join(one.text for one in found if isinstance(one, ReasoningDelta)) == "Hm"
@@ -469,7 +469,7 @@ class ReaderFailureTests:
         """Return what a person would be told."""
         assert reader.failure is not None
         assert reader.error is None
-        return classification.from_error(reader.failure, decode=wire.decode).message
+        return classification.from_error(reader.failure, decode=strict_json.decode).message
 
     @pytest.mark.parametrize("body", ERRORS.values(), ids=list(ERRORS))
     @pytest.mark.parametrize("size", [1, 4096])

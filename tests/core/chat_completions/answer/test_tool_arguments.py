@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.answer.tool_arguments import PIECE, ArgumentsFilter, repaired
 from claude_bridge.core.chat_completions.answer.work import Work
 from tests.core.strategies import TEXT, cut, cuts, in_steps, json_text
@@ -111,7 +111,7 @@ class ArgumentsFilterTests:
         assert passed([text]) == passed(in_steps(text, 1))
         work = Work()
         before = work.left
-        if wire.is_object(text):
+        if strict_json.is_object(text):
             assert ArgumentsFilter(work).feed(text) == text
             assert work.left == before
         assert passed([text + junk]) == passed(in_steps(text + junk, 1))

@@ -6,7 +6,7 @@ from claude_bridge.core.chat_completions.answer.reader import Reader
 from claude_bridge.core.chat_completions.answer.tool_calls import ToolCalls
 from claude_bridge.core.chat_completions.answer.work import MOST_WORK, Work
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
-from claude_bridge.core.wire import Raw
+from claude_bridge.core.strict_json import Raw
 
 
 class WorkTests:

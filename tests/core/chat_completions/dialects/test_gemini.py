@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.dialect import Clues
 from claude_bridge.core.chat_completions.dialects.gemini import LARGEST, UNSIGNED, Gemini, SignatureCollector
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, Delta, FunctionCall, ToolCall, ToolCallDelta
@@ -21,7 +21,7 @@ PRO = "gemini-3.1-pro-preview"
 
 def call(extra: object) -> ToolCallDelta:
     """Make a call as it arrives."""
-    return ToolCallDelta(id="c", extra_content=wire.Raw(wire.encode(extra)))
+    return ToolCallDelta(id="c", extra_content=strict_json.Raw(strict_json.encode(extra)))
 
 
 def kept(model: str, state: object) -> dict[str, object]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.dialects.openrouter import LARGEST, MOST, DetailsCollector, OpenRouter
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, Delta, ToolCallDelta
 from claude_bridge.core.events import Usage
@@ -23,7 +23,7 @@ def kept(*chunks: list[object]) -> list[dict[str, Any]] | None:
     """Return what a keeper has after these chunks' details."""
     keeper = DetailsCollector()
     for details in chunks:
-        keeper.delta(Delta(reasoning_details=[wire.Raw(wire.encode(each)) for each in details]))
+        keeper.delta(Delta(reasoning_details=[strict_json.Raw(strict_json.encode(each)) for each in details]))
     return keeper.flush()
 
 
@@ -68,7 +68,7 @@ class KeeperTests:
         """What was given once is not given again."""
         keeper = DetailsCollector()
         assert keeper.flush() is None
-        keeper.delta(Delta(reasoning_details=[wire.Raw(wire.encode(said("a")))]))
+        keeper.delta(Delta(reasoning_details=[strict_json.Raw(strict_json.encode(said("a")))]))
         assert keeper.flush() == [said("a")]
         assert keeper.flush() is None
         assert keeper.before_call(ToolCallDelta(id="c")) is None  # type: ignore[func-returns-value]

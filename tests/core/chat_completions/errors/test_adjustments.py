@@ -16,7 +16,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions import translation
 from claude_bridge.core.chat_completions.dialects.azure import Azure
 from claude_bridge.core.chat_completions.dialects.openrouter import OpenRouter
@@ -59,7 +59,7 @@ def sent(target: Target = TARGET, **fields: Any) -> Translation:
 def refused(message: object, status: int = 400) -> UpstreamFailure:
     """Read a refusal: a sentence in OpenAI's shape, or a whole body."""
     body = {"error": {"message": message, "type": "invalid_request_error"}} if isinstance(message, str) else message
-    return classification.from_response(status, {}, json.dumps(body).encode(), decode=wire.decode, now=0.0)
+    return classification.from_response(status, {}, json.dumps(body).encode(), decode=strict_json.decode, now=0.0)
 
 
 def learned(message: object, status: int = 400, **fields: Any) -> object:

@@ -25,7 +25,7 @@ from claude_bridge.core.chat_completions.json_schema.sanitising import (
     sanitised,
 )
 from claude_bridge.core.chat_completions.traits import SchemaLevel
-from claude_bridge.core.wire import Raw
+from claude_bridge.core.strict_json import Raw
 
 LEVELS = [level for level in get_args(SchemaLevel) if level != "none"]
 ANY_LEVEL = st.sampled_from(LEVELS)

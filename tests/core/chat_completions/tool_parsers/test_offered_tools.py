@@ -7,7 +7,7 @@ import json
 import pytest
 
 from claude_bridge.core.chat_completions.tool_parsers.offered_tools import MAX_BRANCHES, Tools, read_as
-from claude_bridge.core.wire import Raw
+from claude_bridge.core.strict_json import Raw
 
 
 def typed(schema: object, text: str) -> object:

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from claude_bridge.core import opaque_state, wire
-from claude_bridge.core.chat_completions import weight
+from claude_bridge.core import opaque_state, strict_json
+from claude_bridge.core.chat_completions import codec, weight
 from claude_bridge.core.chat_completions.answer import finish_and_usage
 from claude_bridge.core.chat_completions.answer.text import AnswerText
 from claude_bridge.core.chat_completions.answer.think_tags import ThinkSplitter
@@ -75,7 +75,7 @@ class Reader:
     tool_names: Mapping[str, str] = field(factory=dict)
     stop_sequences: tuple[str, ...] = ()
     context_window: int | None = None
-    recoverable: Mapping[str, wire.Raw] = field(factory=dict)
+    recoverable: Mapping[str, strict_json.Raw] = field(factory=dict)
     thinking_opened: bool = False
     max_event: int = MAX_EVENT
     max_held: int = DEFAULT_LIMIT
@@ -101,10 +101,10 @@ class Reader:
     _finish: str | None = field(default=None, init=False)
     _matched: str | int | None = field(default=None, init=False)
     _refused: bool = field(default=False, init=False)
-    _usage: wire.Raw | None = field(default=None, init=False)
+    _usage: strict_json.Raw | None = field(default=None, init=False)
     _content_seen: bool = field(default=False, init=False)
     _ends_with_usage: bool = field(default=False, init=False)
-    _timings: wire.Raw | None = field(default=None, init=False)
+    _timings: strict_json.Raw | None = field(default=None, init=False)
     _junk: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -129,7 +129,7 @@ class Reader:
             return events
         try:
             self._frames(self._decoder.feed(data), events)
-        except (wire.WireError, UpstreamProtocolError) as problem:
+        except (strict_json.JsonError, UpstreamProtocolError) as problem:
             self._give_up(problem)
         if not self.data_event_seen and len(self._plain) < MAX_PLAIN:
             self._plain = (self._plain + data)[:MAX_PLAIN]
@@ -148,7 +148,7 @@ class Reader:
                 self._read_rest(events)
             if not self._over:
                 self._end_without_mark(events)
-        except (wire.WireError, UpstreamProtocolError) as problem:
+        except (strict_json.JsonError, UpstreamProtocolError) as problem:
             self._give_up(problem)
         return events
 
@@ -156,9 +156,9 @@ class Reader:
     def _over(self) -> bool:
         return self.done or self.failure is not None or self.error is not None
 
-    def _give_up(self, problem: wire.WireError | UpstreamProtocolError) -> None:
+    def _give_up(self, problem: strict_json.JsonError | UpstreamProtocolError) -> None:
         """Turn what the parts raise into `error`, so that the events before it are not lost."""
-        if isinstance(problem, wire.WireError):
+        if isinstance(problem, strict_json.JsonError):
             problem = UpstreamProtocolError(f"the backend sent broken JSON: {problem}")
         self.error = problem
 
@@ -167,7 +167,7 @@ class Reader:
         finished = self.finish_seen
         try:
             self._frames(self._decoder.close(), events)
-        except wire.WireError:
+        except strict_json.JsonError:
             if not finished:
                 raise
 
@@ -214,7 +214,7 @@ class Reader:
             return
         if len(data) > weight.SMALL:
             _weigh(data)
-        chunk = wire.decode_chunk(data)
+        chunk = codec.decode_chunk(data)
         if chunk.choices is None or chunk.error or name == b"error":
             failure = _reported_failure(chunk, name, data)
             if failure is not None:
@@ -242,9 +242,9 @@ class Reader:
     def _read_whole(self, body: bytes, events: list[Event]) -> None:
         body = body.strip(_BEFORE_JSON)
         _weigh(body)
-        chunk = wire.decode_chunk(body)
+        chunk = codec.decode_chunk(body)
         self.data_event_seen = True
-        self.failure = _reported_failure(chunk, b"", body) if chunk.choices else wire.decode(body)
+        self.failure = _reported_failure(chunk, b"", body) if chunk.choices else strict_json.decode(body)
         if self.failure is None:
             self._chunk(chunk, events)
         if self.failure is None:
@@ -279,23 +279,23 @@ class Reader:
         if chunk.x_groq and _counts(chunk.x_groq):
             self._read_groq(chunk.x_groq)
 
-    def _prompt_counted(self, raw: wire.Raw, events: list[Event]) -> None:
+    def _prompt_counted(self, raw: strict_json.Raw, events: list[Event]) -> None:
         """Tell the prompt's length where the first chunk has it (vLLM's ``continuous_usage_stats``)."""
-        value = wire.decode(raw)
+        value = strict_json.decode(raw)
         usage = self.dialect.usage(value) if isinstance(value, dict) else None
         if usage is not None and usage.prompt_tokens:
             events.append(PromptSizeReported(usage))
 
-    def _progress(self, raw: wire.Raw, events: list[Event]) -> None:
+    def _progress(self, raw: strict_json.Raw, events: list[Event]) -> None:
         """Read llama.cpp's ``prompt_progress``: tokens of the prompt, of which so many were cached."""
-        usage = finish_and_usage.usage_of_progress(wire.decode(raw))
+        usage = finish_and_usage.usage_of_progress(strict_json.decode(raw))
         if usage is not None:
             events.append(PromptSizeReported(usage))
 
-    def _read_groq(self, raw: wire.Raw) -> None:
-        value = wire.decode(raw)
+    def _read_groq(self, raw: strict_json.Raw) -> None:
+        value = strict_json.decode(raw)
         if isinstance(value, dict) and isinstance(value.get("usage"), dict):
-            self._usage = wire.Raw(wire.encode(value["usage"]))
+            self._usage = strict_json.Raw(strict_json.encode(value["usage"]))
 
     def _choice(self, choice: Choice, events: list[Event]) -> None:
         delta = choice.delta if choice.delta is not None else choice.message
@@ -376,11 +376,11 @@ class Reader:
         self._prose.feed(text, events)
         self._plain_text = self._prose.plain
 
-    def _parts(self, parts: list[wire.Raw], events: list[Event]) -> None:
+    def _parts(self, parts: list[strict_json.Raw], events: list[Event]) -> None:
         """Read content that is a list of parts: Mistral's thinking among text."""
         weight.limit(parts, weight.MOST_PARTS, "parts")
         for raw in parts:
-            part = wire.decode(raw)
+            part = strict_json.decode(raw)
             if isinstance(part, str):
                 self._text(part, events)
             elif isinstance(part, dict):
@@ -413,12 +413,12 @@ class Reader:
 
     def _final_usage(self) -> Usage | None:
         if self._usage is not None:
-            raw = wire.decode(self._usage)
+            raw = strict_json.decode(self._usage)
             found = self.dialect.usage(raw) if isinstance(raw, dict) else None
             if found is not None:
                 return found
         if self._timings is not None:
-            raw = wire.decode(self._timings)
+            raw = strict_json.decode(self._timings)
             return finish_and_usage.usage_of_timings(raw) if isinstance(raw, dict) else None
         return None
 
@@ -429,9 +429,9 @@ def _weigh(data: bytes) -> None:
         raise UpstreamProtocolError(f"the backend sent more than {weight.MOST_VALUES} values in one event")
 
 
-def _counts(raw: wire.Raw) -> bool:
+def _counts(raw: strict_json.Raw) -> bool:
     """Return whether there may be counts in a field."""
-    return len(raw) <= weight.MOST_COUNTS and wire.present(raw)
+    return len(raw) <= weight.MOST_COUNTS and strict_json.present(raw)
 
 
 def _like_events(body: bytes) -> bool:
@@ -452,8 +452,8 @@ def _joined(thinking: Any) -> str:  # noqa: ANN401 - decoded JSON
 
 def _reported_failure(chunk: Chunk, name: bytes, data: bytes) -> object:
     """Return the error that an event carries in one of its many shapes, decoded, or None for an ordinary chunk."""
-    if chunk.choices is None or wire.present(chunk.error) or name == b"error":
-        value = wire.decode(data)
+    if chunk.choices is None or strict_json.present(chunk.error) or name == b"error":
+        value = strict_json.decode(data)
         told = name == b"error" or chunk.object == "error"
         if isinstance(value, dict) and (told or any(value.get(key) for key in _ERROR_KEYS)):
             return value

@@ -15,7 +15,7 @@ from typing import Final
 
 from attrs import define, field
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.answer.work import Work
 from claude_bridge.core.sizes import size
 
@@ -96,7 +96,7 @@ class ArgumentsFilter:
             text = text.lstrip()
             if text.startswith("{"):
                 self._begun = True
-                if text.endswith("}") and wire.is_object(text):  # it came whole, and there is nothing to mend
+                if text.endswith("}") and strict_json.is_object(text):  # it came whole, and there is nothing to mend
                     self.complete = True
                     return text
                 return self._scan(text)
@@ -240,7 +240,7 @@ def _unwrapped(text: str) -> str:
     if not text.startswith('"'):
         return text
     try:
-        inner = wire.decode(text.encode())
-    except wire.WireError:
+        inner = strict_json.decode(text.encode())
+    except strict_json.JsonError:
         return text
     return inner.strip() if isinstance(inner, str) else text

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 from attrs import define, evolve, frozen
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.answer import finish_and_usage
 from claude_bridge.core.chat_completions.dialect import Clues, StateCollector
 from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted
@@ -85,7 +85,7 @@ class Gemini(Hosted):
 
 
 def _signed(call: ToolCall, maker: str, signature: str) -> SignedToolCall:
-    extra = wire.Raw(wire.encode({maker: {"thought_signature": signature}}))
+    extra = strict_json.Raw(strict_json.encode({maker: {"thought_signature": signature}}))
     return SignedToolCall(call.id, call.function, call.type, extra)
 
 
@@ -100,7 +100,7 @@ class SignatureCollector:
         """Return the call's signature and under which name it came."""
         if not call.extra_content or len(call.extra_content) > LARGEST:
             return None
-        content = wire.decode(call.extra_content)
+        content = strict_json.decode(call.extra_content)
         for maker in _MAKERS:
             signature = _signature(content, maker)
             if signature:

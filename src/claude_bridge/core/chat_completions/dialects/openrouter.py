@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 from attrs import define, evolve, field, frozen
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.dialect import StateCollector
 from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, Delta, ToolCallDelta
@@ -92,7 +92,7 @@ class DetailsCollector:
         """Add a chunk's details."""
         for raw in delta.reasoning_details or ():
             self._size += len(raw)
-            value = wire.decode(raw) if self._fits else None
+            value = strict_json.decode(raw) if self._fits else None
             if isinstance(value, dict):
                 self._add(value)
 

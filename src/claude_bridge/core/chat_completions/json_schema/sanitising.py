@@ -14,11 +14,11 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.json_schema.levels import SHAPES
 from claude_bridge.core.chat_completions.json_schema.walk import VOCABULARY, TooMuch, Walk
 from claude_bridge.core.chat_completions.traits import SchemaLevel
-from claude_bridge.core.wire import Raw
+from claude_bridge.core.strict_json import Raw
 
 OTHERS: Final = "others"
 """Stands for keys that are no keywords: clients make them up, and logs and memory have no place for all of them."""
@@ -90,14 +90,14 @@ class SchemaCache:
 def sanitised(raw: Raw, level: SchemaLevel) -> Sanitised:
     """Return a schema at a level other than ``none``, always the same for the same bytes."""
     try:
-        root = wire.decode(raw)
-    except wire.WireError:
+        root = strict_json.decode(raw)
+    except strict_json.JsonError:
         return Sanitised(raw)
     if not isinstance(root, dict):
         return Sanitised(raw)
     walk = Walk(root, SHAPES[level])
     try:
-        shaped = Raw(wire.encode(walk.schema(root, 0)))
+        shaped = Raw(strict_json.encode(walk.schema(root, 0)))
     except (TooMuch, RecursionError):
         return Sanitised(raw, walked=walk.nodes)
     known = walk.removed & VOCABULARY
@@ -113,8 +113,8 @@ def is_strict(schema: Raw) -> bool:
     if len(schema) > LARGEST_STRICT:
         return False
     try:
-        nodes = [wire.decode(schema)]
-    except wire.WireError:
+        nodes = [strict_json.decode(schema)]
+    except strict_json.JsonError:
         return False
     while nodes:
         node = nodes.pop()

@@ -80,7 +80,7 @@ class Written:
 def write(request: MessagesRequest, target: Target, documents: Mapping[str, str]) -> Written:
     """Write a request's system prompt and messages for ``target``.
 
-    ``documents``: base64 text of a PDF -> its text (`media.pdfs`). Raises `WireError` with
+    ``documents``: base64 text of a PDF -> its text (`media.pdfs`). Raises `JsonError` with
     the path of a malformed block, `InvalidRequest` for what the target cannot do.
     """
     # A template that insists on turns knows no system message but the first.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.web_search.snippets import opened
 
 NOISE: Final = frozenset(
@@ -60,4 +60,4 @@ def _inline(value: Any, depth: int) -> str:  # noqa: ANN401 - decoded JSON
 
 
 def _json(value: Any) -> str:  # noqa: ANN401 - decoded JSON
-    return wire.encode(value).decode()
+    return strict_json.encode(value).decode()

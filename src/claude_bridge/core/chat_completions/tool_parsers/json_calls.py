@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.answer.tool_arguments import ArgumentsFilter
 from claude_bridge.core.chat_completions.tool_parsers.cursor import ParsedCall
 
@@ -11,8 +11,8 @@ def decoded(text: str) -> object:
     """Read a JSON object or array; None if it is none. Raw line breaks inside strings are what models write."""
     for candidate in (text, _escaped(text)):
         try:
-            value: object = wire.decode(candidate.encode("utf-8", "replace"))
-        except wire.WireError:
+            value: object = strict_json.decode(candidate.encode("utf-8", "replace"))
+        except strict_json.JsonError:
             continue
         return value
     return None

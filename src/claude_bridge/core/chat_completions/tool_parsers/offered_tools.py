@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 
 MAX_BRANCHES: Final = 64
 """References and alternatives that are looked at for a property's type; real schemas have a handful."""
@@ -21,7 +21,7 @@ class Tools:
     """Names, and their JSON schemas as far as they are known, read when first needed."""
 
     names: Collection[str]
-    schemas: Mapping[str, wire.Raw] = field(factory=dict)
+    schemas: Mapping[str, strict_json.Raw] = field(factory=dict)
     _read: dict[str, dict[str, Any]] = field(factory=dict, init=False)
 
     def typed(self, tool: str, key: str, text: str) -> object:
@@ -41,8 +41,8 @@ class Tools:
     def _schema(self, tool: str) -> dict[str, Any]:
         if tool not in self._read:
             try:
-                schema = wire.decode(self.schemas.get(tool, wire.Raw(b"{}")))
-            except wire.WireError:
+                schema = strict_json.decode(self.schemas.get(tool, strict_json.Raw(b"{}")))
+            except strict_json.JsonError:
                 schema = None
             self._read[tool] = schema if isinstance(schema, dict) else {}
         return self._read[tool]
@@ -55,8 +55,8 @@ def read_as(types: Collection[str], text: str) -> object:
         value: object = _PYTHON_WORDS[word]
     else:
         try:
-            value = wire.decode(word.encode("utf-8", "replace"))
-        except wire.WireError:
+            value = strict_json.decode(word.encode("utf-8", "replace"))
+        except strict_json.JsonError:
             return text
     return value if not types or not _kinds(value).isdisjoint(types) else text
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from attrs import define, field
 
-from claude_bridge.core import wire
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.answer.work import Work
 from claude_bridge.core.chat_completions.openai_types import FunctionDelta, ToolCallDelta
 from claude_bridge.core.chat_completions.tool_parsers import bare_json, pythonic
@@ -63,7 +63,7 @@ class ToolCallScanner:
 
     names: Collection[str]
     _call: Receiver
-    schemas: Mapping[str, wire.Raw] = field(factory=dict)
+    schemas: Mapping[str, strict_json.Raw] = field(factory=dict)
     _work: Work = field(factory=Work)
     _tools: Tools = field(init=False)
     _prose: MarkdownState = field(factory=MarkdownState, init=False)
@@ -236,7 +236,7 @@ class ToolCallScanner:
         if call.name not in self._tools.names or not isinstance(call.arguments, dict):
             return None
         try:
-            arguments = wire.encode(call.arguments).decode()
+            arguments = strict_json.encode(call.arguments).decode()
         except (ValueError, RecursionError):
             return None  # half a character, or nesting that only its reader could follow
         return ToolCallDelta(None, "", FunctionDelta(call.name, arguments))

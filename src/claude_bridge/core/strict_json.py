@@ -1,0 +1,124 @@
+"""JSON as the bridge reads and writes it: stricter than the standard library, and bounded.
+
+NaN is refused, numbers and nesting that Python cannot hold are an error and not a crash, and lone surrogates are
+mended. msgspec raises ValueError in several forms, and RecursionError for deep nesting: `JsonError` stands for all of
+them. Raw parts are not checked for UTF-8, so bodies are, first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import Any, Final
+
+import msgspec
+from attrs import frozen
+from msgspec import Raw
+
+from claude_bridge.core import surrogates
+
+__all__ = [
+    "ERRORS",
+    "JsonError",
+    "Raw",
+    "compact",
+    "decode",
+    "decode_fields",
+    "encode",
+    "explain",
+    "is_object",
+    "present",
+]
+
+MEND_LIMIT: Final = 4 * 1024 * 1024
+"""Largest value in which `decode` mends broken escapes, all at once: of nothing but escapes a MB takes 60 ms."""
+
+MOST_COMPACTED: Final = 1 << 20
+"""Bytes of JSON from which white space is taken; of nothing but brackets that takes 12 ms a MB."""
+
+_MISSING: Final = re.compile(r"^Object missing required field `([^`]+)`(?: - at `\$\.?(.*)`)?$")
+_AT: Final = re.compile(r"^(.*?)(?: - at `\$\.?(.*)`)$", re.DOTALL)
+
+ERRORS: Final = (ValueError, RecursionError)
+
+_encoder: Final = msgspec.json.Encoder()
+encode: Final = _encoder.encode
+_any: Final = msgspec.json.Decoder()
+_object: Final = msgspec.json.Decoder(dict[str, Raw])
+
+
+@frozen
+class JsonError(ValueError):
+    """Bytes that are not the JSON they should be. ``str()`` is fit for a client."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        """Return the reason."""
+        return self.reason
+
+
+def decode(data: bytes | Raw, *, mend_limit: int = MEND_LIMIT) -> Any:  # noqa: ANN401 - decoded JSON is what it is
+    """Decode to plain Python values, with U+FFFD for what is not UTF-8 and for lone surrogates.
+
+    For small things only: a hostile body of 40 MB would take 1 GB.
+    """
+    try:
+        return _any.decode(data)
+    except ERRORS as error:
+        problem = error
+    text = bytes(data).decode("utf-8", "replace").encode()
+    mended = surrogates.mend(text) if len(text) <= mend_limit and surrogates.are_in(text) else text
+    if mended != data:
+        with contextlib.suppress(*ERRORS):
+            return _any.decode(mended)
+    raise JsonError(explain(problem))
+
+
+def decode_fields(data: bytes) -> dict[str, Raw]:
+    """Decode an object's names and leave its values as they are: cheap however much is in them."""
+    try:
+        return _object.decode(data)
+    except ERRORS as error:
+        raise JsonError(explain(error)) from None
+
+
+def is_object(text: str) -> bool:
+    """Return whether a text is one JSON object, without building what is in it."""
+    try:
+        _object.decode(text)
+    except (*ERRORS, UnicodeEncodeError):
+        return False
+    return True
+
+
+def compact(raw: Raw) -> str:
+    """Return raw JSON as text, without superfluous white space unless it is very large, keys in the order given."""
+    text = bytes(raw)
+    if len(text) <= MOST_COMPACTED and (b"\n" in text or b": " in text or b", " in text):
+        with contextlib.suppress(*ERRORS):
+            text = msgspec.json.format(text, indent=-1)
+    return text.decode("utf-8", "replace")
+
+
+def explain(error: Exception, path: str = "") -> str:
+    """Word a msgspec error as the Anthropic API does: the field's path first."""
+    text = str(error)
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    missing = _MISSING.match(text)
+    if missing:
+        field = ".".join(part for part in (path, _dotted(missing.group(2) or ""), missing.group(1)) if part)
+        return f"{field}: Field required"
+    at = _AT.match(text)
+    where = ".".join(part for part in (path, _dotted(at.group(2)) if at else "") if part)
+    return f"{where}: {at.group(1) if at else text}" if where else text
+
+
+def _dotted(path: str) -> str:
+    return re.sub(r"\[(\d+|\.\.\.)\]", r".\1", path).replace("[...]", "").strip(".")
+
+
+def present(raw: Raw) -> bool:
+    """Return whether a Raw field held something other than null."""
+    return bool(raw) and bytes(raw) != b"null"
