@@ -11,11 +11,12 @@ from claude_bridge.config.load import parse
 from claude_bridge.config.schema import Backend, BreakerConfig, Config, Limits, Log, Model, Route, Server, WebSearch
 from claude_bridge.config.sections import KINDS
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, DialectDecision
-from claude_bridge.core.chat_completions.traits import Level, RequestField
+from claude_bridge.core.chat_completions.traits import RequestField
+from claude_bridge.core.conversation import ReasoningLevel
 from tests.config.files import config_of, mistakes, reading
 
 SECONDS = st.floats(0.001, 86_400, allow_nan=False)
-LEVELS: list[tuple[Level, ...] | None] = [None, (), ("none",), ("low", "high")]
+LEVELS: list[tuple[ReasoningLevel, ...] | None] = [None, (), ("none",), ("low", "high")]
 DROPPED: list[tuple[RequestField, ...] | None] = [None, (), ("stop",), ("temperature", "top_p")]
 NAME = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True)
 WORD = st.text(st.characters(categories=("L", "N", "P", "S")), min_size=1, max_size=12).filter(

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core.chat_completions import translation
 from claude_bridge.core.chat_completions.target import Target
-from claude_bridge.core.chat_completions.traits import ReasoningEcho, SystemMessages
+from claude_bridge.core.chat_completions.traits import ReasoningEcho
 from claude_bridge.core.events import Finished, FinishReason, Started, TextDelta, Usage
-from claude_bridge.core.messages_api.conversation import ATTRIBUTION
+from claude_bridge.core.messages_api import parsing
+from claude_bridge.core.messages_api.conversation import conversation_of
 from claude_bridge.core.tokens import request_count
+from claude_bridge.core.turns import ATTRIBUTION, SystemMessages
 from tests.contract.chat_completion import check, said, spoken
+from tests.core.asking import translate
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "claude_code"
 RECORDED = {path.stem: json.loads(path.read_bytes()) for path in sorted(FOLDER.glob("*.json"))}
@@ -32,9 +34,7 @@ def sent(asked: Any, **options: Any) -> Any:
 
 def raw(asked: Any, **options: Any) -> bytes:
     """Return what the backend gets, as bytes."""
-    return translation.translate(
-        translation.decode(json.dumps(asked).encode()), Target(model="backend", **options)
-    ).body
+    return translate(parsing.decode(json.dumps(asked).encode()), Target(model="backend", **options)).body
 
 
 def head(whole: bytes) -> bytes:
@@ -153,9 +153,7 @@ class ClaudeCodeRequestTests:
 
     def test_web_search_is_answered_here(self) -> None:
         """The web search side request gets a short text instead of a backend's invention; no other one does."""
-        answers = {
-            name: translation.local_answer(translation.decode(json.dumps(one).encode())) for name, one in ASKED.items()
-        }
+        answers = {name: parsing.local_answer(parsing.decode(json.dumps(one).encode())) for name, one in ASKED.items()}
         assert [name for name, answer in answers.items() if answer is not None] == [WEB_SEARCH]
         assert answers[WEB_SEARCH] == [
             Started(""),
@@ -166,7 +164,7 @@ class ClaudeCodeRequestTests:
     def test_counting(self) -> None:
         """The recorded count request is counted without ``max_tokens``, about as tokenizers would count it."""
         asked = RECORDED[COUNTED]["body"]
-        counted = request_count.count(translation.decode(json.dumps(asked).encode(), counting=True))
+        counted = request_count.count(conversation_of(parsing.decode(json.dumps(asked).encode(), counting=True)))
         assert 0.5 < counted / (30160 / 4.15) < 1.5
 
 

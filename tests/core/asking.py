@@ -11,14 +11,22 @@ import pytest
 from claude_bridge.core.chat_completions import translation
 from claude_bridge.core.chat_completions.messages.media import NO_DOCUMENTS
 from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+from claude_bridge.core.messages_api.conversation import conversation_of
 from claude_bridge.testing.requests import problems
 
 TARGET = Target(model="backend-model")
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
 IMAGE_PART = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}}
+
+
+def translate(request: MessagesRequest, target: Target, **more: Any) -> Translation:
+    """Translate a request; ``more``: as `claude_bridge.core.chat_completions.translation.translate` has it."""
+    return translation.translate(conversation_of(request), target, **more)
 
 
 def text(said: str, **more: object) -> dict[str, object]:
@@ -68,19 +76,19 @@ def body(*messages: object, **fields: object) -> bytes:
 
 def asked(*messages: object, **fields: object) -> MessagesRequest:
     """Decode a request."""
-    return translation.decode(body(*messages, **fields))
+    return parsing.decode(body(*messages, **fields))
 
 
 def chat(*messages: object, target: Target = TARGET, **fields: object) -> Any:
     """Return the decoded request that the backend would get; a strict server must find nothing wrong with it."""
-    sent = json.loads(translation.translate(asked(*messages, **fields), target).body)
+    sent = json.loads(translate(asked(*messages, **fields), target).body)
     assert problems(sent) == ()
     return sent
 
 
 def sent(*messages: object, target: Target, documents: Mapping[str, str] = NO_DOCUMENTS, **fields: object) -> Any:
     """Return the decoded request for a server that wants what OpenAI does not know."""
-    return json.loads(translation.translate(asked(*messages, **fields), target, documents=documents).body)
+    return json.loads(translate(asked(*messages, **fields), target, documents=documents).body)
 
 
 def told(*messages: object, target: Target = TARGET, **fields: object) -> Any:
@@ -96,6 +104,6 @@ def refusal(*messages: object, **fields: object) -> str:
 def refusal_of(raw: bytes) -> str:
     """Return the words in which a body is refused."""
     with pytest.raises(InvalidRequest) as caught:
-        translation.translate(translation.decode(raw), TARGET)
+        translate(parsing.decode(raw), TARGET)
     assert caught.value.status == 400
     return str(caught.value)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 
@@ -89,3 +91,19 @@ class ErrorTests:
 
         assert caught.value.__cause__ is cause
         assert caught.value.__traceback__ is not None
+
+
+class CapabilityRejectedTests:
+    """Refusals that Claude Code mends by itself."""
+
+    def test_words(self) -> None:
+        """A 400 has the name that makes Claude Code take the thing out, and words for anybody else."""
+        refusal = errors.capability_rejected("image_block", "this model cannot see images")
+        assert (refusal.status, refusal.kind) == (400, "invalid_request_error")
+        assert str(refusal) == "capability_rejected: image_block (this model cannot see images)"
+
+    @pytest.mark.parametrize("capability", get_args(errors.Capability))
+    def test_name_ends(self, capability: errors.Capability) -> None:
+        """The name ends where Claude Code looks for its end: it takes ``image_block:`` for another name."""
+        name = re.compile(rf"capability_rejected: {capability}(?![A-Za-z0-9_:.-])")
+        assert name.search(str(errors.capability_rejected(capability, "why")))

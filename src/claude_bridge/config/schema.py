@@ -23,7 +23,6 @@ from claude_bridge.config.secret import Secret
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.traits import (
     CallContent,
-    Level,
     MaxTokensField,
     Media,
     Pdf,
@@ -35,13 +34,14 @@ from claude_bridge.core.chat_completions.traits import (
     SchemaLevel,
     StreamUsage,
     StructuredOutput,
-    SystemMessages,
     SystemRole,
     ToolChoices,
     ToolIds,
     Traits,
 )
+from claude_bridge.core.conversation import ReasoningLevel
 from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
+from claude_bridge.core.turns import SystemMessages
 
 CredentialsPolicy = Literal["forward", "keys", "none"]
 ShowReasoning = Literal["auto", "always", "never"]
@@ -188,7 +188,7 @@ class Model:
         "first and `thinking_budget_tokens`); `top_level` (`enable_thinking`, `thinking_budget`); `reasoning` "
         "(OpenRouter's object)."
     )
-    reasoning_levels: tuple[Level, ...] | None = override(
+    reasoning_levels: tuple[ReasoningLevel, ...] | None = override(
         "The words that `reasoning_effort` may have, one a line or with commas (`low, high, max`); the nearest above "
         "the wanted one is taken."
     )

@@ -8,9 +8,14 @@ hundreds of them.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Literal
 
-from msgspec import Struct
+from attrs import define, frozen
+from msgspec import Raw, Struct
+
+ReasoningLevel = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+"""How much to think, from nothing to all that the model can."""
 
 
 class Text(Struct, gc=False):
@@ -61,10 +66,17 @@ class State(Struct, gc=False):
     carrier: str
 
 
-Content = Text | Image | Document
-"""What a person or a tool can say."""
+class ToolNotice(Struct, gc=False):
+    """The client's word that a tool can be called from now on, or no more. ``name``: the client's."""
 
-CONTENT: Final = (Text, Image, Document)
+    name: str
+    available: bool
+
+
+Content = Text | Image | Document | ToolNotice
+"""What a person, a tool or the client can say."""
+
+CONTENT: Final = (Text, Image, Document, ToolNotice)
 """The members of `Content`: looking a class up in a tuple takes a tenth of the time that a union takes."""
 
 
@@ -80,6 +92,79 @@ Piece = Content | ToolCall | ToolResult | Thinking | Summary | State
 """A part of a turn."""
 
 
+@define
+class Turn:
+    """What one role says: ``user``, ``assistant`` or ``system``."""
+
+    role: str
+    pieces: list[Piece]
+
+
+class ToolDefinition(Struct):
+    """A tool that the model may call.
+
+    ``parameters``: its JSON schema, an object. ``strict``: whether calls must keep to it, None where the client does
+    not say.
+    """
+
+    name: str
+    description: str | None
+    parameters: Raw
+    strict: bool | None = None
+
+
+@frozen(kw_only=True)
+class ToolChoice:
+    """Which tools the model may or must call.
+
+    :ivar kind: ``any``: it must call one; ``tool``: it must call the one that is named.
+    :ivar parallel: whether it may call several at once.
+    """
+
+    kind: Literal["auto", "any", "tool", "none"]
+    name: str = ""
+    parallel: bool = True
+
+
+@frozen(kw_only=True)
+class Reasoning:
+    """How much thinking is asked for. ``budget``: the client's own number of tokens, where it gave one."""
+
+    level: ReasoningLevel
+    budget: int | None = None
+
+
+@frozen(kw_only=True)
+class Conversation:
+    """A whole request in neutral words.
+
+    :ivar system: texts of the system prompt.
+    :ivar turns: one for each message, in order; system messages among them stay in their place.
+    :ivar tools: those that can be offered, in the client's order; two may have one name.
+    :ivar output_schema: the JSON schema that the answer must keep to, empty for any JSON object, else None.
+    :ivar caches_prefix: the client asks for prefixes to be cached.
+    :ivar changes_tools: there are `ToolNotice` pieces.
+    :ivar state_characters: characters of all `State` together.
+    :ivar media: images and documents that others than the assistant brought, in order, nested ones included.
+    """
+
+    system: Sequence[str]
+    turns: Sequence[Turn]
+    tools: Sequence[ToolDefinition] = ()
+    tool_choice: ToolChoice | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    stop_sequences: Sequence[str] = ()
+    reasoning: Reasoning | None = None
+    output_schema: Raw | None = None
+    caches_prefix: bool = False
+    changes_tools: bool = False
+    state_characters: int = 0
+    media: Sequence[Image | Document] = ()
+
+
 def text_of(piece: Piece) -> str:
     """Return a piece as text, for places that take nothing else."""
     match piece:
@@ -93,5 +178,7 @@ def text_of(piece: Piece) -> str:
             return f"[call of {piece.name}] {piece.arguments}"
         case ToolResult():
             return "\n".join((f"[result of call {piece.call_id}]", *map(text_of, piece.content)))
+        case ToolNotice():
+            return f"Tool {piece.name} is {'available now' if piece.available else 'no longer available'}."
         case _:
             return ""

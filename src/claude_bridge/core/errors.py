@@ -8,7 +8,7 @@ shown to a client: it becomes a plain 500. Statuses and types: wire-contract 1.8
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from attrs import field, frozen
 
@@ -190,3 +190,18 @@ class CircuitOpen(BridgeFault):
 
 class InternalFault(BridgeFault):
     """Something that should not happen did (500)."""
+
+
+Capability = Literal["mid_conv_system", "image_block", "document_block"]
+"""What a model may lack, in names that Claude Code 2.1.330 knows and that the bridge has a use for."""
+
+
+def capability_rejected(capability: Capability, why: str) -> InvalidRequest:
+    """Return the error on which Claude Code takes out what the model lacks and asks again.
+
+    It knows a 400 whose message has ``capability_rejected: NAME``, drops what NAME stands for, once, and remembers that
+    for the session (wire-contract 1.11). NAME ends where no letter, digit, ``_``, ``:``, ``.`` or ``-`` follows: with
+    a colon behind it, it is no name, and the session never recovers. ``why``: a plain sentence for the person at a
+    client that knows no such names.
+    """
+    return InvalidRequest(f"capability_rejected: {capability} ({why})")

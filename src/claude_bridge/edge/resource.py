@@ -18,8 +18,8 @@ from twisted.web.server import Request
 
 from claude_bridge.config.schema import Config
 from claude_bridge.core import ids, strict_json
-from claude_bridge.core.chat_completions import translation as messages
 from claude_bridge.core.errors import NotFound
+from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.limits import RequestLimits
 from claude_bridge.core.messages_api.request_info import facts, session
@@ -92,7 +92,7 @@ class Routes:
         """``POST /v1/messages``."""
         runtime = self._current()
         body = request.take_body()
-        decoding = messages.Decoding(body, bounds=runtime.bounds)
+        decoding = parsing.Decoding(body, bounds=runtime.bounds)
         if decoding.step():
             return self._answer(runtime, request, decoding.request, len(body))
         decoded = Deferred.fromCoroutine(_decoded(runtime, request, decoding, "messages"))
@@ -129,7 +129,7 @@ class Routes:
     async def count_tokens(self, request: BridgeRequest) -> None:
         """``POST /v1/messages/count_tokens``."""
         runtime = self._current()
-        decoding = messages.Decoding(request.take_body(), counting=True, bounds=runtime.bounds)
+        decoding = parsing.Decoding(request.take_body(), counting=True, bounds=runtime.bounds)
         asked = decoding.request if decoding.step() else await _decoded(runtime, request, decoding, "count_tokens")
         request.weigh_by(weakref.ref(asked))
         with _leaving_booked(runtime, request, "count_tokens"):
@@ -174,7 +174,7 @@ class Routes:
 
 
 async def _decoded(
-    runtime: EdgeRuntime, request: BridgeRequest, decoding: messages.Decoding, kind: str
+    runtime: EdgeRuntime, request: BridgeRequest, decoding: parsing.Decoding, kind: str
 ) -> MessagesRequest:
     """Decode on, in turns of the reactor."""
     with _leaving_booked(runtime, request, kind):

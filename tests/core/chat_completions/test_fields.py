@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core.chat_completions import translation
 from claude_bridge.core.chat_completions.openai_types import ChatMessage
 from claude_bridge.core.chat_completions.structured_output import repair_messages
 from claude_bridge.core.chat_completions.target import Target
@@ -18,7 +17,7 @@ from claude_bridge.core.chat_completions.traits import (
     RequestField,
     StructuredOutput,
 )
-from tests.core.asking import asked, assistant, text, tool, user
+from tests.core.asking import asked, assistant, text, tool, translate, user
 from tests.core.asking import sent as sent_to
 
 SAMPLING: dict[str, Any] = {"temperature": 0.5, "top_p": 0.9, "top_k": 40, "stop_sequences": ["END"]}
@@ -88,10 +87,8 @@ class StructuredTests:
     def test_told(self, trait: StructuredOutput, checked: bool) -> None:
         """The translation says whether the answer must be checked here."""
         target = Target(model="m", structured_output=trait)
-        assert (
-            translation.translate(asked(user("hi"), output_config=FORMAT), target).structured is not None
-        ) is checked
-        assert translation.translate(asked(user("hi")), target).structured is None
+        assert (translate(asked(user("hi"), output_config=FORMAT), target).structured is not None) is checked
+        assert translate(asked(user("hi")), target).structured is None
 
 
 class MoreTests:
@@ -100,8 +97,8 @@ class MoreTests:
     def test_appended(self) -> None:
         """A repair turn stands behind everything, so that the prefix stays as it was."""
         asked_ = asked(user("hi"), assistant("so"), user("go on"))
-        plain = translation.translate(asked_, Target(model="m")).body
-        more = translation.translate(asked_, Target(model="m"), more=repair_messages("{", "it is not valid JSON")).body
+        plain = translate(asked_, Target(model="m")).body
+        more = translate(asked_, Target(model="m"), more=repair_messages("{", "it is not valid JSON")).body
         assert more.startswith(plain[:-2])
         assert more.endswith(b'Write it once more, as JSON only."}]}')
 
@@ -117,6 +114,6 @@ class MoreTests:
     def test_thought(self, echo: ReasoningEcho, where: ReasoningField, expected: dict[str, str]) -> None:
         """A server that insists on thinking in every answer finds it in the bridge's own as well."""
         target = Target(model="m", reasoning_echo=echo, reasoning_field=where)
-        translated = translation.translate(asked(user("hi")), target, more=[ChatMessage("assistant", "so")])
+        translated = translate(asked(user("hi")), target, more=[ChatMessage("assistant", "so")])
         message = json.loads(translated.body)["messages"][-1]
         assert message == {"role": "assistant", "content": "so", **expected}

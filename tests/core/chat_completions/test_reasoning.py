@@ -13,72 +13,14 @@ from hypothesis import strategies as st
 
 from claude_bridge.core.chat_completions import reasoning
 from claude_bridge.core.chat_completions.target import Target
-from claude_bridge.core.chat_completions.traits import Level, ReasoningControl
+from claude_bridge.core.chat_completions.traits import ReasoningControl
+from claude_bridge.core.conversation import Reasoning, ReasoningLevel
+from claude_bridge.core.messages_api.conversation import conversation_of
 from tests.core.asking import asked, user
 from tests.core.asking import sent as sent_to
 
-LEVELS = [
-    ({}, None),
-    ({"thinking": None, "output_config": None}, None),
-    ({"thinking": {"type": "disabled"}}, "none"),
-    ({"thinking": {"type": "disabled"}, "output_config": {"effort": "max"}}, "none"),
-    ({"thinking": {"type": "between_tools"}}, "none"),
-    ({"thinking": {"type": "adaptive", "display": "updates"}}, "medium"),
-    ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "low"),
-    ({"thinking": {"type": "enabled", "budget_tokens": 2047}}, "low"),
-    ({"thinking": {"type": "enabled", "budget_tokens": 2048}}, "medium"),
-    ({"thinking": {"type": "enabled", "budget_tokens": 8192}}, "high"),
-    ({"thinking": {"type": "enabled", "budget_tokens": 24575}}, "high"),
-    ({"thinking": {"type": "enabled", "budget_tokens": 31999}}, "xhigh"),
-    ({"thinking": {"type": "enabled", "budget_tokens": None}}, "medium"),
-    ({"thinking": {"type": "novel"}}, "medium"),
-    *[({"output_config": {"effort": effort}}, effort) for effort in ("low", "medium", "high", "xhigh", "max")],
-    ({"output_config": {"effort": "high"}, "thinking": {"type": "enabled", "budget_tokens": 1024}}, "high"),
-    ({"output_config": {"effort": "novel"}}, None),
-    ({"output_config": {"effort": None, "task_budget": {"type": "tokens", "total": 5}}}, None),
-]
-
-
-class LevelTests:
-    """The level that a request asks for."""
-
-    @pytest.mark.parametrize(("fields", "expected"), LEVELS)
-    def test_level(self, fields: dict[str, Any], expected: str | None) -> None:
-        """The effort decides, else the thinking budget; thinking switched off is off."""
-        assert reasoning.level(asked(user("hi"), **fields)) == expected
-
-    @pytest.mark.parametrize(
-        ("kind", "expected"),
-        [("enabled", True), ("adaptive", True), ("between_tools", True), ("disabled", False), ("novel", False)],
-    )
-    def test_wanted(self, kind: str, expected: bool) -> None:
-        """Thinking is shown to a client that asked for it in any form."""
-        assert reasoning.wanted(asked(user("hi"), thinking={"type": kind}).thinking) is expected
-        assert not reasoning.wanted(None)
-
-
-BUDGETS = [
-    ({}, None),
-    ({"thinking": {"type": "enabled", "budget_tokens": 5000}}, 5000),
-    ({"thinking": {"type": "adaptive"}}, None),
-    ({"thinking": {"type": "disabled", "budget_tokens": 5000}}, None),
-    ({"thinking": {"type": "between_tools", "budget_tokens": 5000}}, None),
-    ({"thinking": {"type": "enabled", "budget_tokens": 5000}, "output_config": {"effort": "low"}}, None),
-    ({"thinking": {"type": "enabled", "budget_tokens": 5000}, "output_config": {"effort": "novel"}}, 5000),
-]
-
-
-class BudgetTests:
-    """The client's own budget."""
-
-    @pytest.mark.parametrize(("fields", "expected"), BUDGETS)
-    def test_budget(self, fields: dict[str, Any], expected: int | None) -> None:
-        """A client's budget counts where it decides the level, not beside an effort or with thinking switched off."""
-        assert reasoning.budget(asked(user("hi"), **fields)) == expected
-
-
-DEEPSEEK: tuple[Level, ...] = ("low", "high", "max")
-MISTRAL: tuple[Level, ...] = ("none", "high")
+DEEPSEEK: tuple[ReasoningLevel, ...] = ("low", "high", "max")
+MISTRAL: tuple[ReasoningLevel, ...] = ("none", "high")
 
 
 class NearestTests:
@@ -87,7 +29,7 @@ class NearestTests:
     @pytest.mark.parametrize(
         ("levels", "wanted", "expected"),
         [
-            (get_args(Level), "medium", "medium"),
+            (get_args(ReasoningLevel), "medium", "medium"),
             (DEEPSEEK, "low", "low"),
             (DEEPSEEK, "medium", "high"),
             (DEEPSEEK, "xhigh", "max"),
@@ -99,12 +41,17 @@ class NearestTests:
             ((), "high", None),
         ],
     )
-    def test_nearest(self, levels: tuple[Level, ...], wanted: Level, expected: Level | None) -> None:
+    def test_nearest(
+        self, levels: tuple[ReasoningLevel, ...], wanted: ReasoningLevel, expected: ReasoningLevel | None
+    ) -> None:
         """The nearest level at or above the wanted one is taken, else the highest; none may not be there to take."""
         assert reasoning.nearest(wanted, levels) == expected
 
-    @given(wanted=st.sampled_from(get_args(Level)), levels=st.lists(st.sampled_from(get_args(Level)), min_size=1))
-    def test_never_below_what_is_there(self, wanted: Level, levels: list[Level]) -> None:
+    @given(
+        wanted=st.sampled_from(get_args(ReasoningLevel)),
+        levels=st.lists(st.sampled_from(get_args(ReasoningLevel)), min_size=1),
+    )
+    def test_never_below_what_is_there(self, wanted: ReasoningLevel, levels: list[ReasoningLevel]) -> None:
         """A server gets one of its own words, and none only if the client wants that or nothing else is there."""
         found = reasoning.nearest(wanted, levels)
         assert found in levels
@@ -115,7 +62,7 @@ class NearestTests:
         for level, tokens in reasoning.TOKENS.items():
             if level in {"low", "medium", "high", "xhigh"}:
                 asked_ = asked(user("hi"), thinking={"type": "enabled", "budget_tokens": tokens})
-                assert reasoning.level(asked_) == level
+                assert conversation_of(asked_).reasoning == Reasoning(level=level, budget=tokens)
 
 
 CONTROLS: list[tuple[ReasoningControl, str | None, dict[str, Any]]] = [

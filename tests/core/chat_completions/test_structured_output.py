@@ -24,6 +24,7 @@ from claude_bridge.core.chat_completions.structured_output import (
     repair_messages,
 )
 from claude_bridge.core.chat_completions.traits import StructuredOutput, Traits
+from claude_bridge.core.messages_api.conversation import conversation_of
 from claude_bridge.core.strict_json import Raw
 from tests.core.asking import asked, user
 
@@ -261,5 +262,5 @@ class FormatTests:
 
     def test_nothing_wanted(self) -> None:
         """Nothing is asked for where the client wants nothing."""
-        assert structured_output.wanted(asked(user("hi"))) is None
+        assert conversation_of(asked(user("hi"))).output_schema is None
         assert structured_output.response_format(None, Traits()) == (None, None)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions import tools, translation
+from claude_bridge.core.chat_completions import tools
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.tools import upstream_name
 from claude_bridge.core.chat_completions.traits import ToolChoices
-from claude_bridge.core.messages_api.anthropic_types import ToolChoice
-from tests.core.asking import TARGET, asked, assistant, chat, refusal, result, system, text, tool, use, user
+from claude_bridge.core.conversation import ToolChoice
+from claude_bridge.core.messages_api import parsing
+from claude_bridge.core.messages_api import tools as messages_tools
+from tests.core.asking import TARGET, asked, assistant, chat, refusal, result, system, text, tool, translate, use, user
 from tests.core.asking import sent as sent_to
 
 LONG = "mcp__" + "very_long_server_name_" * 4 + "search"
@@ -69,7 +71,7 @@ class DefinitionTests:
         schema = b'{ "type":"object", "properties" : {"n":{"maximum":1.50}} }'
         raw = b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x"}],"tools":[{"name":"a",'
         body = raw + b'"input_schema":' + schema + b"}]}"
-        assert schema in translation.translate(translation.decode(body), TARGET).body
+        assert schema in translate(parsing.decode(body), TARGET).body
 
     @pytest.mark.parametrize("more", [{}, {"input_schema": None}, {"input_schema": {}}, {"description": None}])
     def test_little_said(self, more: dict[str, Any]) -> None:
@@ -242,8 +244,9 @@ class ChoiceTests:
 
     def test_nothing_to_choose(self) -> None:
         """Without tools there is no choice."""
-        for kind in ("any", "auto", "none", "tool"):
-            chosen = tools.chosen(ToolChoice(kind), tools.OfferedTools([], {}), "named")
+        kinds: tuple[Literal["any", "auto", "none", "tool"], ...] = ("any", "auto", "none", "tool")
+        for kind in kinds:
+            chosen = tools.chosen(ToolChoice(kind=kind), tools.OfferedTools([], {}), "named")
             assert chosen == tools.ResolvedToolChoice(definitions=[])
 
     @pytest.mark.parametrize(("value", "expected"), [(True, False), (False, None), (None, None)])
@@ -347,7 +350,7 @@ class FormTests:
         choice = {"type": "none", "disable_parallel_tool_use": True}
         sent = sent_to(user("hi"), target=Target(model="m", tool_choice="auto"), tools=[tool("a")], tool_choice=choice)
         assert not {"tools", "tool_choice", "parallel_tool_calls"} & sent.keys()
-        translated = translation.translate(
+        translated = translate(
             asked(user("hi"), tools=[tool("a")], tool_choice=choice), Target(model="m", tool_choice="none")
         )
         assert not translated.with_tools
@@ -365,7 +368,7 @@ class LevelTests:
         first, second = functions(chat(user("hi"), target=target, tools=given))
         assert first["parameters"] == {"type": "object", "properties": {"a": {"type": "string"}}}
         assert second["parameters"] == {"type": "object", "properties": {}}
-        translated = translation.translate(asked(user("hi"), tools=given), target)
+        translated = translate(asked(user("hi"), tools=given), target)
         assert translated.slimmed == {"$schema", "pattern"}
 
     CLOSED: ClassVar = {**SCHEMA, "required": ["a"], "additionalProperties": False}
@@ -402,7 +405,7 @@ class NameTests:
         sent = chat(*messages, tools=given, tool_choice={"type": "tool", "name": name})
         legal = sent["messages"][1]["tool_calls"][0]["function"]["name"]
         assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", legal)
-        assert translation.translate(request_, TARGET).tool_names == {legal: name}
+        assert translate(request_, TARGET).tool_names == {legal: name}
         if given:
             assert functions(sent)[0]["name"] == legal
             assert sent["tool_choice"]["function"]["name"] == legal
@@ -415,7 +418,7 @@ class NameTests:
 
     def test_legal_names_stay(self) -> None:
         """A legal name is not touched, and nothing is to be mapped back."""
-        translated = translation.translate(asked(user("hi"), tools=[tool("Read-me_2"), tool("x" * 64)]), TARGET)
+        translated = translate(asked(user("hi"), tools=[tool("Read-me_2"), tool("x" * 64)]), TARGET)
         assert translated.tool_names == {}
         assert names(user("hi"), tools=[tool("Read-me_2"), tool("x" * 64)]) == ["Read-me_2", "x" * 64]
 
@@ -457,11 +460,13 @@ class OnlyWebSearchTests:
             raise AssertionError
 
         for list_ in ([tool("a"), tool("b", defer_loading=True)], [self.SEARCH], [self.SEARCH, tool("a")]):
-            tools.only_web_search(asked(user("hi"), tools=list_).tools or (), referenced=unread)
+            messages_tools.only_web_search(asked(user("hi"), tools=list_).tools or (), referenced=unread)
 
     @staticmethod
     def _only(given: list[Any], loaded: set[str] | None = None) -> bool:
-        return tools.only_web_search(asked(user("hi"), tools=given).tools or (), referenced=lambda: loaded or set())
+        return messages_tools.only_web_search(
+            asked(user("hi"), tools=given).tools or (), referenced=lambda: loaded or set()
+        )
 
 
 class SchemaTests:
@@ -469,7 +474,7 @@ class SchemaTests:
 
     def test_valid(self) -> None:
         """Each is JSON for an object's schema whose required properties exist."""
-        for name, description, schema in tools._CLIENT_TOOLS.values():
+        for name, description, schema in messages_tools._CLIENT_TOOLS.values():
             value = json.loads(schema)
             assert name
             assert description

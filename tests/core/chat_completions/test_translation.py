@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions import translation
 from claude_bridge.core.chat_completions.target import Target
-from claude_bridge.core.chat_completions.traits import ReasoningEcho, SystemMessages
-from claude_bridge.core.chat_completions.translation import UNSUPPORTED, clamped, local_answer, margin
+from claude_bridge.core.chat_completions.traits import ReasoningEcho
+from claude_bridge.core.chat_completions.translation import clamped, margin
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.events import Finished, FinishReason, Started, TextDelta, Usage
+from claude_bridge.core.messages_api import parsing
+from claude_bridge.core.messages_api.parsing import UNSUPPORTED, local_answer
+from claude_bridge.core.turns import SystemMessages
 from claude_bridge.testing.requests import problems
 from tests.contract.chat_completion import check, spoken
 from tests.core.asking import (
@@ -33,6 +35,7 @@ from tests.core.asking import (
     text,
     told,
     tool,
+    translate,
     use,
     user,
 )
@@ -121,13 +124,13 @@ class FieldTests:
         """What would change the answer and cannot be done is refused by name; counting goes on."""
         (name,) = fields
         assert refusal(user("hi"), **fields) == f"{name}: Extra inputs are not permitted (this gateway cannot do that)"
-        assert translation.decode(body(user("hi"), **fields), counting=True).model
+        assert parsing.decode(body(user("hi"), **fields), counting=True).model
 
     @pytest.mark.parametrize("kind", ["create", "continue"])
     def test_thread(self, kind: str) -> None:
         """A thread is refused with the details on which the official tool runners go on without one."""
         with pytest.raises(InvalidRequest) as refused:
-            translation.decode(body(user("hi"), thread={"type": kind}))
+            parsing.decode(body(user("hi"), thread={"type": kind}))
 
         assert refused.value.details == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
 
@@ -213,10 +216,10 @@ class TranslationTests:
 
     def test_told(self) -> None:
         """Whoever sends it learns the limit, whether tools went along, and whether thinking went back."""
-        plain = translation.translate(asked(user("hi")), TARGET)
+        plain = translate(asked(user("hi")), TARGET)
         assert (plain.max_tokens, plain.with_tools, plain.echoed, plain.tool_names) == (32000, False, False, {})
         thought = assistant({"type": "thinking", "thinking": "t"}, use("a"))
-        full = translation.translate(asked(user("hi"), thought, user(result("a")), tools=[tool()]), TARGET)
+        full = translate(asked(user("hi"), thought, user(result("a")), tools=[tool()]), TARGET)
         assert (full.with_tools, full.echoed) == (True, True)
 
     @pytest.mark.parametrize("echo", ["never", "tool_turns", "all_turns", "after_last_user"])
@@ -224,22 +227,22 @@ class TranslationTests:
         """Reasoning that goes back because the owner says so is not for us to give up."""
         thought = assistant({"type": "thinking", "thinking": "t"}, use("a"))
         target = Target(model="m", reasoning_echo=echo)
-        assert not translation.translate(asked(user("hi"), thought, user(result("a"))), target).echoed
+        assert not translate(asked(user("hi"), thought, user(result("a"))), target).echoed
 
     def test_override(self) -> None:
         """The one retry after an overflow asks for what is left."""
-        assert translation.translate(asked(user("hi")), TARGET, max_tokens=77).max_tokens == 77
-        assert json.loads(translation.translate(asked(user("hi")), TARGET, max_tokens=77).body)["max_tokens"] == 77
+        assert translate(asked(user("hi")), TARGET, max_tokens=77).max_tokens == 77
+        assert json.loads(translate(asked(user("hi")), TARGET, max_tokens=77).body)["max_tokens"] == 77
 
     def test_no_limit(self) -> None:
         """Where a count request is translated there is no limit."""
-        counting = translation.decode(b'{"model":"m","messages":[{"role":"user","content":"x"}]}', counting=True)
-        assert "max_tokens" not in json.loads(translation.translate(counting, TARGET).body)
+        counting = parsing.decode(b'{"model":"m","messages":[{"role":"user","content":"x"}]}', counting=True)
+        assert "max_tokens" not in json.loads(translate(counting, TARGET).body)
 
     def test_twice(self) -> None:
         """A request can be translated for one backend after another."""
         decoded = asked(user("hi"), assistant(use("a", "s.f")), user(result("a")), tools=[tool("s.f")])
-        assert translation.translate(decoded, TARGET).body == translation.translate(decoded, TARGET).body
+        assert translate(decoded, TARGET).body == translate(decoded, TARGET).body
 
 
 class ClampTests:
@@ -262,7 +265,7 @@ class ClampTests:
     def test_clamped(self, wanted: int, window: int | None, most: int | None, estimate: int, expected: int) -> None:
         """Never more than the model gives or its window leaves, never so little that the answer is of no use."""
         target = Target(model="m", context_window=window, max_output_tokens=most)
-        assert clamped(asked(user("hi"), max_tokens=wanted), target, estimate) == expected
+        assert clamped(wanted, target, estimate) == expected
 
     def test_margin(self) -> None:
         """A part of each window stays free."""
@@ -409,7 +412,7 @@ class RefusalTests:
     def test_surrogates_are_mended(self) -> None:
         """A broken escape, which Claude Code really sends, costs one character and not the conversation."""
         broken = body(user(text("a@b")), assistant(use("t", x="a@b"))).replace(b"@", b"\\ud83d")
-        first, call, _ = json.loads(translation.translate(translation.decode(broken), TARGET).body)["messages"]
+        first, call, _ = json.loads(translate(parsing.decode(broken), TARGET).body)["messages"]
         assert first["content"] == "a\ufffdb"
         assert json.loads(call["tool_calls"][0]["function"]["arguments"]) == {"x": "a\ufffdb"}
 
@@ -445,13 +448,13 @@ class DecodingTests:
 
 def told_of(raw: bytes) -> Any:
     """Return the content of the only message of a translated body."""
-    (message,) = json.loads(translation.translate(translation.decode(raw), TARGET).body)["messages"]
+    (message,) = json.loads(translate(parsing.decode(raw), TARGET).body)["messages"]
     return message["content"]
 
 
 def prefix(messages: list[Any], target: Target) -> bytes:
     """Return a translated request without the end of its list of messages."""
-    whole = translation.translate(asked(*messages, system="s", tools=TOOLS), target).body
+    whole = translate(asked(*messages, system="s", tools=TOOLS), target).body
     assert whole.endswith(b"]}")
     return whole[:-2]
 
@@ -491,7 +494,7 @@ class AnyConversationTests:
         """Blocks of any shape are refused by their path or become a valid request; nothing else happens."""
         messages = [user("a"), assistant(use("a")), {"role": role, "content": blocks}]
         try:
-            sent = json.loads(translation.translate(asked(*messages, tools=TOOLS), TARGET).body)
+            sent = json.loads(translate(asked(*messages, tools=TOOLS), TARGET).body)
         except InvalidRequest as error:
             found: tuple[str, ...] = (str(error),)
         else:
@@ -502,7 +505,7 @@ class AnyConversationTests:
     def test_any_bytes(self, raw: bytes) -> None:
         """Any bytes are refused in words."""
         with pytest.raises(InvalidRequest):
-            translation.decode(raw)
+            parsing.decode(raw)
 
     def test_told_helper_checks(self) -> None:
         """The check that all these tests rest on does refuse what is wrong."""

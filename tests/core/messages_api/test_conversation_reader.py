@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.core.chat_completions import translation
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.conversation import Image, Text
+from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.anthropic_types import InputMessage
 from claude_bridge.core.messages_api.conversation_reader import STEP, ConversationReader, reading_of, with_more
 from claude_bridge.core.strict_json import JsonError
-from tests.core.asking import IMAGE, asked, assistant, body, refusal, result, text, use, user
+from tests.core.asking import IMAGE, asked, assistant, body, refusal, result, text, translate, use, user
 
 
 def texts(reading: ConversationReader) -> list[list[str]]:
@@ -47,9 +47,7 @@ class ReadingTests:
 
         assert reading_of(whole) is reading.whole()
         assert [message.content for message in whole.messages] == [""]
-        assert (
-            translation.translate(whole, Target(model="m")).body == translation.translate(whole, Target(model="m")).body
-        )
+        assert translate(whole, Target(model="m")).body == translate(whole, Target(model="m")).body
 
     def test_path_in_a_later_part(self) -> None:
         """What is malformed far behind in a long message is named by its true place."""
@@ -85,4 +83,4 @@ class ReadingTests:
 
     def test_decode_prepares(self) -> None:
         """A request is decoded with its bounds; nothing is read before somebody asks."""
-        assert reading_of(translation.decode(body(user("a")))).entries == []
+        assert reading_of(parsing.decode(body(user("a")))).entries == []

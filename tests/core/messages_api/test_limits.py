@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core.chat_completions import translation
 from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.conversation_reader import reading_of
 from claude_bridge.core.messages_api.limits import RequestLimits
 from tests.core.asking import IMAGE, assistant, body, result, text, tool, use, user
@@ -40,9 +40,9 @@ class BoundsTests:
     def test_each(self, key: str, least: int, messages: list[Any], fields: dict[str, Any]) -> None:
         """What just fits is read; one more is refused with the limit and the name of its option."""
         whole = body(*messages, **fields)
-        reading_of(translation.decode(whole, bounds=RequestLimits(**{key: least}))).whole()
+        reading_of(parsing.decode(whole, bounds=RequestLimits(**{key: least}))).whole()
         with pytest.raises(InvalidRequest) as refused:
-            reading_of(translation.decode(whole, bounds=RequestLimits(**{key: least - 1}))).whole()
+            reading_of(parsing.decode(whole, bounds=RequestLimits(**{key: least - 1}))).whole()
 
         assert refused.value.status == 400
         assert f"at most {least - 1} " in str(refused.value)
@@ -51,16 +51,14 @@ class BoundsTests:
     def test_small_body_is_not_searched(self) -> None:
         """A body too small for so many nodes is not looked through: braces in a description are no nodes then."""
         whole = body(user("a"), tools=[tool("f", description="{" * 50)])
-        assert translation.decode(whole, bounds=RequestLimits(max_schema_nodes=len(whole)))
+        assert parsing.decode(whole, bounds=RequestLimits(max_schema_nodes=len(whole)))
 
     def test_far_above_a_real_session(self) -> None:
         """A conversation of a thousand turns with a hundred tools is within the defaults."""
         turns = [
             message for number in range(1000) for message in (assistant(use(f"t{number}")), user(result(f"t{number}")))
         ]
-        assert reading_of(
-            translation.decode(body(user("a"), *turns, tools=[tool(f"f{n}") for n in range(100)]))
-        ).whole()
+        assert reading_of(parsing.decode(body(user("a"), *turns, tools=[tool(f"f{n}") for n in range(100)]))).whole()
 
     def test_one_request_is_small_work(self) -> None:
         """The defaults bound the work: what they let through is far less than a body of the largest size could hold."""

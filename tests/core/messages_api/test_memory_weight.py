@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions import translation
+from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.conversation_reader import reading_of
 from claude_bridge.core.messages_api.memory_weight import weight, widest
 
@@ -53,7 +53,7 @@ class WeightTests:
         data = CASES[name]
         tracemalloc.start()
         try:
-            asked = translation.decode(data)
+            asked = parsing.decode(data)
             reading_of(asked).whole()
             taken = tracemalloc.get_traced_memory()[0]
         finally:
@@ -64,7 +64,7 @@ class WeightTests:
 
     def test_sent(self) -> None:
         """What encoding leaves behind in a wide text is counted before and after."""
-        asked = translation.decode(CASES["one emoji"])
+        asked = parsing.decode(CASES["one emoji"])
         ((_, pieces),) = reading_of(asked).whole().entries
         before = weight(asked)
         strict_json.encode(pieces)
@@ -75,7 +75,7 @@ class WeightTests:
     @pytest.mark.parametrize("name", CASES)
     def test_no_more_than_the_widest(self, name: str) -> None:
         """What is set aside before decoding is enough for any text, and nothing where there is no need."""
-        asked = translation.decode(CASES[name])
+        asked = parsing.decode(CASES[name])
         reading_of(asked).whole()
         found, size = weight(asked), len(CASES[name])
         assert found is not None
@@ -101,11 +101,11 @@ class WeightTests:
 
     def test_not_read_yet(self) -> None:
         """Before the messages are read nobody knows."""
-        assert weight(translation.decode(CASES["text"])) is None
+        assert weight(parsing.decode(CASES["text"])) is None
 
     def test_raw_is_the_bodys(self) -> None:
         """What is carried as it is has no weight of its own."""
-        asked = translation.decode(body(tools=[{"name": "t", "input_schema": {"description": LONG}}]))
+        asked = parsing.decode(body(tools=[{"name": "t", "input_schema": {"description": LONG}}]))
         reading_of(asked).whole()
         found = weight(asked)
         assert found is not None

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from claude_bridge.core.conversation import Conversation
 from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.messages_api.conversation import conversation_of
 from claude_bridge.core.opaque_state import OpaqueState, pack
 from claude_bridge.core.tokens.estimator import (
     MESSAGE_TOKENS,
@@ -28,9 +30,14 @@ PDF = {"type": "document", "source": {"type": "base64", "media_type": "applicati
 BIG_IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "A" * 400_000}}
 
 
+def neutral(*messages: object, **fields: object) -> Conversation:
+    """Return a request in neutral words."""
+    return conversation_of(asked(*messages, **fields))
+
+
 def counted(*messages: object, **fields: object) -> int:
     """Count a request."""
-    return count(asked(*messages, **fields))
+    return count(neutral(*messages, **fields))
 
 
 class StepTests:
@@ -39,17 +46,17 @@ class StepTests:
     def test_same_as_at_once(self) -> None:
         """A large request takes several steps and comes to the same number."""
         whole = asked(user(*[text(f"{SAID} {number}") for number in range(2000)]), tools=[tool("f"), tool("g")])
-        stepwise = Count(whole)
+        stepwise = Count(conversation_of(whole))
         steps = 1
         while not stepwise.step():
             steps += 1
 
         assert steps > 2
-        assert stepwise.tokens == count(whole)
+        assert stepwise.tokens == count(conversation_of(whole))
 
     def test_small(self) -> None:
         """A small one takes one step."""
-        assert Count(asked(user("a"))).step()
+        assert Count(neutral(user("a"))).step()
 
 
 class CountTests:
@@ -65,7 +72,7 @@ class CountTests:
         line = "x-anthropic-billing-header: cc_version=2; cc_entrypoint=cli;"
         blocks = [text(line), text(SAID)]
         assert counted(user(SAID), system=blocks) == EMPTY + MESSAGE_TOKENS + 2 * WORDS
-        kept = count(asked(user(SAID), system=blocks), strip_attribution=False)
+        kept = count(neutral(user(SAID), system=blocks), strip_attribution=False)
         assert kept > counted(user(SAID), system=blocks)
 
     def test_thinking(self) -> None:
@@ -114,11 +121,11 @@ class CountTests:
         """A PDF whose text is sent in its place costs that text under its title; in results too."""
         documents = {PDF["source"]["data"]: SAID}  # type: ignore[index]  # it is a dictionary
         words = estimate_text(f"Document: document.pdf\n{SAID}")
-        assert count(asked(user(PDF)), documents=documents) == EMPTY + words
+        assert count(neutral(user(PDF)), documents=documents) == EMPTY + words
         inside = [user(SAID), assistant(use("a")), user(result("a", [PDF]))]
         bare = [user(SAID), assistant(use("a")), user(result("a", []))]
-        assert count(asked(*inside), documents=documents) - counted(*bare) == words
-        assert count(asked(user(PDF)), documents={"another": SAID}) == EMPTY + PDF_PAGE_TOKENS
+        assert count(neutral(*inside), documents=documents) - counted(*bare) == words
+        assert count(neutral(user(PDF)), documents={"another": SAID}) == EMPTY + PDF_PAGE_TOKENS
 
     def test_state(self) -> None:
         """What a backend wants back and cannot be read costs nothing here: nobody knows what it will cost there."""
@@ -136,25 +143,25 @@ class QuickTests:
 
     def test_text(self) -> None:
         """Text costs by its bytes."""
-        assert quick(asked(user(SAID)), 36_000) == rough(36_000) + REPLY_TOKENS
-        assert quick(asked(user(text(SAID * 200))), 36_000) == rough(36_000) + REPLY_TOKENS
+        assert quick(neutral(user(SAID)), 36_000) == rough(36_000) + REPLY_TOKENS
+        assert quick(neutral(user(text(SAID * 200))), 36_000) == rough(36_000) + REPLY_TOKENS
 
     @pytest.mark.parametrize("inside", [False, True])
     def test_media(self, inside: bool) -> None:
         """A picture counts as one, wherever it stands, and does not shrink the answer's share of the window."""
         block = result("a", [BIG_IMAGE]) if inside else BIG_IMAGE
-        assert quick(asked(user(block)), 400_360) == rough(360) + REPLY_TOKENS + UNKNOWN_IMAGE_TOKENS
+        assert quick(neutral(user(block)), 400_360) == rough(360) + REPLY_TOKENS + UNKNOWN_IMAGE_TOKENS
         document = {"type": "document", "source": {"type": "base64", "data": "A" * 400_000}}
-        assert quick(asked(user(document)), 400_360) == rough(360) + REPLY_TOKENS + PDF_PAGE_TOKENS
+        assert quick(neutral(user(document)), 400_360) == rough(360) + REPLY_TOKENS + PDF_PAGE_TOKENS
 
     def test_beside_text(self) -> None:
         """Text beside a picture costs by its bytes."""
         both = asked(user(result("a", [text(SAID), BIG_IMAGE])))
-        assert quick(both, 400_360) == rough(360) + REPLY_TOKENS + UNKNOWN_IMAGE_TOKENS
+        assert quick(conversation_of(both), 400_360) == rough(360) + REPLY_TOKENS + UNKNOWN_IMAGE_TOKENS
 
     def test_talk_of_pictures(self) -> None:
         """A text that talks of base64 is text."""
-        assert quick(asked(user(text('"base64"' * 400))), 3600) == rough(3600) + REPLY_TOKENS
+        assert quick(neutral(user(text('"base64"' * 400))), 3600) == rough(3600) + REPLY_TOKENS
 
 
 class AsTextsTests:
@@ -167,8 +174,8 @@ class AsTextsTests:
         source = {"type": "base64", "media_type": "application/pdf", "data": data}
         request = asked(user({"type": "document", "source": source}, text(SAID * 50)))
         documents = {data: SAID * pages}
-        guessed = quick(request, len(data) + 50 * len(SAID) + 200) + as_texts(documents)
-        assert 0.6 < guessed / count(request, documents=documents) < 1.6
+        guessed = quick(conversation_of(request), len(data) + 50 * len(SAID) + 200) + as_texts(documents)
+        assert 0.6 < guessed / count(conversation_of(request), documents=documents) < 1.6
 
     def test_none(self) -> None:
         """Without documents nothing changes."""

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions import translation
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import (
@@ -33,6 +32,7 @@ from claude_bridge.core.events import (
     Usage,
 )
 from claude_bridge.core.ids import downstream_id
+from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.event_stream import StreamWriter
 from claude_bridge.core.web_search.tool import LONGEST_QUERY, search_tool
 from claude_bridge.core.web_search.turns import (
@@ -46,7 +46,7 @@ from claude_bridge.core.web_search.turns import (
 )
 from claude_bridge.testing.requests import problems
 from tests.contract.stream_rules import check_stream
-from tests.core.asking import asked, tool, user
+from tests.core.asking import asked, tool, translate, user
 from tests.core.strategies import event_sequences
 
 END = Finished(FinishReason.STOPPED, None, Usage(100, 7, raw={"a": 1}))
@@ -89,7 +89,7 @@ def answered(searching: Searching, *hits: SearchHit) -> list[Event]:
 
 def sent(searching: Searching) -> Any:
     """Return what the backend gets in the turn that begins now; a strict server must find nothing wrong with it."""
-    whole = json.loads(translation.translate(searching.begin(), Target(model="m")).body)
+    whole = json.loads(translate(searching.begin(), Target(model="m")).body)
     assert problems(whole) == ()
     return whole
 
@@ -108,7 +108,7 @@ class FirstTurnTests:
         whole = sent(make())
         assert [each["function"]["name"] for each in whole["tools"]] == ["web_search"]
         assert whole["tool_choice"] == {"type": "function", "function": {"name": "web_search"}}
-        assert translation.local_answer(make().begin()) is None
+        assert parsing.local_answer(make().begin()) is None
 
     def test_beside_others(self) -> None:
         """Other tools stay in their places, and the client's request is not touched."""

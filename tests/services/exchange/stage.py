@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from claude_bridge.config.load import parse
 from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.chat_completions import translation as messages
+from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.request_info import facts
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.services.exchange.admission import AdmissionControl
@@ -172,7 +172,7 @@ class Stage:
         """Start a request with a new downstream; ``more`` are fields of its body."""
         self.downstream = FakeClientResponse()
         body = json.dumps(asking(**more)).encode()
-        asked = messages.decode(body)
+        asked = parsing.decode(body)
         run = self.dispatcher.run(
             asked,
             facts(asked, {}, len(body)),

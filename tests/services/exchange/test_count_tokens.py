@@ -9,8 +9,8 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from claude_bridge.core.chat_completions import translation as messages
 from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.messages_api import parsing
 from claude_bridge.services.interfaces import TokenCount
 from claude_bridge.testing.chat import chat_stream, token_usage
 from tests.services.exchange.stage import ONE, Stage, asking, configured
@@ -36,7 +36,7 @@ class LocalTests:
 
     def counted(self, stage: Stage, model: str = "glm") -> int:
         """Count a long question."""
-        asked = messages.decode(json.dumps(asking(model=model, messages=self.long())).encode(), counting=True)
+        asked = parsing.decode(json.dumps(asking(model=model, messages=self.long())).encode(), counting=True)
         return succeeded(Deferred.fromCoroutine(stage.dispatcher.counts.count(asked, None)))
 
     def long(self) -> list[dict[str, str]]:
@@ -69,7 +69,7 @@ class CounterTests:
 
     def counted(self, stage: Stage, **more: Any) -> int:
         """Count a small question."""
-        asked = messages.decode(json.dumps(asking(**more)).encode(), counting=True)
+        asked = parsing.decode(json.dumps(asking(**more)).encode(), counting=True)
         return succeeded(Deferred.fromCoroutine(stage.dispatcher.counts.count(asked, None)))
 
     def test_its_count_counts(self) -> None:
@@ -113,7 +113,7 @@ class CounterTests:
         stage = self.stage(None)
         source = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}
         question = [{"role": "user", "content": [{"type": "document", "source": source}]}]
-        asked = messages.decode(json.dumps(asking(messages=question)).encode(), counting=True)
+        asked = parsing.decode(json.dumps(asking(messages=question)).encode(), counting=True)
         counting: Deferred[int] = Deferred.fromCoroutine(stage.dispatcher.counts.count(asked, None))
         stage.documents.give("word " * 500)
         assert 400 < succeeded(counting) < 700

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from claude_bridge.core.chat_completions.translation import decode
 from claude_bridge.core.events import Finished, SearchHit, SearchResulted, ServerToolCalled
+from claude_bridge.core.messages_api.parsing import decode
 from claude_bridge.services.exchange.extra_turns import detours
 from claude_bridge.services.interfaces import SearchFailed
 from claude_bridge.testing.chat import ToolCall, chat_stream, token_usage

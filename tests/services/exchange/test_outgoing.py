@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.chat_completions import translation as messages
 from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.messages_api import parsing
 from claude_bridge.services.exchange.outgoing import IDLE, IDLE_WITH_TOOLS, reader, upstream_request
 from claude_bridge.services.exchange.resolver import Candidate
 from claude_bridge.services.interfaces import UpstreamRequest
 from claude_bridge.services.keys.credentials import UpstreamCredential
+from tests.core.asking import translate
 from tests.services.exchange.stage import configured
 
 BODY = (
@@ -22,7 +23,7 @@ def sent(more: str = "", credential: UpstreamCredential = NONE, body: bytes = BO
     """Address a request to a backend configured with ``more``."""
     backend = configured(f"[backend:box]\nurl = http://box/v1\n{more}").backends["box"]
     choice = Candidate(backend=backend, target=Target(model="m"), shown="m")
-    translation = messages.translate(messages.decode(body), choice.target)
+    translation = translate(parsing.decode(body), choice.target)
     return upstream_request(choice, translation, credential, "claude-bridge/1")
 
 
@@ -57,9 +58,9 @@ class ReaderTests:
 
     def test_knows_the_request(self) -> None:
         """Changed names come back as the client wrote them; limits are the configured ones."""
-        asked = messages.decode(BODY)
+        asked = parsing.decode(BODY)
         target = Target(model="m", context_window=4096)
-        translation = messages.translate(asked, target)
+        translation = translate(asked, target)
         limits = configured("[limits]\nmax_event = 2048\n").limits
         made = reader(asked, target, translation, limits, bytes)
         assert list(made.tool_names.values()) == ["a tool"]

@@ -9,9 +9,9 @@ import pytest
 from twisted.internet.task import Clock
 
 from claude_bridge.core.chat_completions.target import Target
-from claude_bridge.core.chat_completions.translation import decode
 from claude_bridge.core.errors import ContextOverflow
 from claude_bridge.core.events import Usage
+from claude_bridge.core.messages_api.parsing import decode
 from claude_bridge.core.messages_api.request_info import facts
 from claude_bridge.core.tokens.request_count import AT_ONCE
 from claude_bridge.services.exchange.prompt_size import PromptSize

@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from claude_bridge.core.chat_completions import translation
 from claude_bridge.core.chat_completions.errors.adjustments import Lesson
 from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.services.exchange.remedy import MOST_RETRIES, AskAgain, RetryBudget, missing_capability, remedy
 from claude_bridge.services.knowledge.profiles import ModelProfile
-from tests.core.asking import IMAGE, asked, tool, user
+from tests.core.asking import IMAGE, asked, tool, translate, user
 
 TOO_LONG = (
     "This model's maximum context length is 8192 tokens. However, you requested {} tokens "
@@ -30,7 +29,7 @@ ECHO = AskAgain(why="echo", refuses_reasoning=True)
 def sent(max_tokens: int | None = 4000, *, echoed: bool = False, **fields: Any) -> Translation:
     """Make what was sent."""
     target = Target(model="m", alternate=True)
-    return evolve(translation.translate(asked(user("hi"), **fields), target), max_tokens=max_tokens, echoed=echoed)
+    return evolve(translate(asked(user("hi"), **fields), target), max_tokens=max_tokens, echoed=echoed)
 
 
 def refused(message: str, status: int = 400) -> UpstreamFailure:
@@ -138,7 +137,7 @@ class RemedyTests:
         failure = refused("reasoning_effort must be one of low, high")
         target = Target(model="m", reasoning_control="effort")
         asking = asked(user("hi"), output_config={"effort": "max"})
-        retry = remedy(failure, translation.translate(asking, target), ModelProfile(), estimate=1, window=None)
+        retry = remedy(failure, translate(asking, target), ModelProfile(), estimate=1, window=None)
         assert retry is not None
         assert (retry.why, retry.lesson) == (
             "reasoning_levels",
@@ -235,7 +234,7 @@ class CapabilityTests:
     def test_images(self) -> None:
         """A client whose images are refused is told so in the way that makes it leave them out."""
         failure = refused("this model does not support image input")
-        with_image = translation.translate(asked(user(IMAGE)), Target(model="m"))
+        with_image = translate(asked(user(IMAGE)), Target(model="m"))
         error = missing_capability(failure, with_image)
         assert error is not None
         assert error.status == 400
@@ -243,6 +242,6 @@ class CapabilityTests:
 
     def test_others(self) -> None:
         """Any other refusal is about something else."""
-        with_image = translation.translate(asked(user(IMAGE)), Target(model="m"))
+        with_image = translate(asked(user(IMAGE)), Target(model="m"))
         assert missing_capability(refused("image is too large"), with_image) is None
         assert missing_capability(refused("this model does not support image input"), sent()) is None

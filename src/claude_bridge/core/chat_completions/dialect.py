@@ -22,7 +22,8 @@ from claude_bridge.core.chat_completions.openai_types import (
     StreamOptions,
     ToolCallDelta,
 )
-from claude_bridge.core.chat_completions.traits import Level, Traits
+from claude_bridge.core.chat_completions.traits import Traits
+from claude_bridge.core.conversation import ReasoningLevel
 from claude_bridge.core.events import Usage
 
 __all__ = ["Clues", "Counter", "Dialect", "Generic", "Shaping", "StateCollector"]
@@ -57,7 +58,7 @@ class Shaping:
 
     model: str
     traits: Traits
-    level: Level | None = None
+    level: ReasoningLevel | None = None
     with_tools: bool = False
     session: str = ""
 

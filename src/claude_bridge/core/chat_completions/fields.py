@@ -11,7 +11,7 @@ from claude_bridge.core.chat_completions.dialect import Shaping
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
 from claude_bridge.core.chat_completions.structured_output import Structured
 from claude_bridge.core.chat_completions.target import Target
-from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+from claude_bridge.core.conversation import Conversation
 
 MAX_STOP: Final = 4
 """Stop sequences that OpenAI's API takes."""
@@ -32,44 +32,45 @@ class ChatFields:
     instruction: str
 
 
-def build(request: MessagesRequest, target: Target, offered: tools.OfferedTools, limit: int | None) -> ChatFields:
+def build(asked: Conversation, target: Target, offered: tools.OfferedTools, limit: int | None) -> ChatFields:
     """Build the fields; ``limit``: of the answer, in tokens. Raises `InvalidRequest`."""
-    form, shape = structured_output.response_format(structured_output.wanted(request), target)
+    form, shape = structured_output.response_format(asked.output_schema, target)
     fields = ChatRequest(
         model=target.model,
         stream=True,
-        temperature=request.temperature,
-        top_p=request.top_p,
-        top_k=request.top_k if target.top_k else None,
-        stop=_stops(request),
+        temperature=asked.temperature,
+        top_p=asked.top_p,
+        top_k=asked.top_k if target.top_k else None,
+        stop=_stops(asked),
         response_format=form,
     )
     setattr(fields, target.max_tokens_field, limit)
     for name in target.drop:
         setattr(fields, name, None)
-    choice = tools.chosen(request.tool_choice, offered, target.tool_choice)
-    _offer(request, target, choice, fields)
+    choice = tools.chosen(asked.tool_choice, offered, target.tool_choice)
+    _offer(asked, target, choice, fields)
     extra: dict[str, object] = {}
-    level = reasoning.level(request)
-    if level is not None:
-        ask = reasoning.ReasoningRequest(level=level, budget=reasoning.budget(request), limit=limit)
+    thinking = asked.reasoning
+    if thinking is not None:
+        ask = reasoning.ReasoningRequest(level=thinking.level, budget=thinking.budget, limit=limit)
         reasoning.control(target, ask, fields, extra)
+    level = thinking.level if thinking is not None else None
     shaping = Shaping(model=target.model, traits=target, level=level, with_tools=bool(choice.definitions))
     target.dialect.shape(fields, extra, shaping)
     return ChatFields(fields=fields, extra=extra, structured=shape, instruction=choice.instruction)
 
 
-def _stops(request: MessagesRequest) -> list[str] | None:
-    stops = [sequence for sequence in request.stop_sequences or () if sequence]
+def _stops(asked: Conversation) -> list[str] | None:
+    stops = [sequence for sequence in asked.stop_sequences if sequence]
     return stops[:MAX_STOP] or None
 
 
-def _offer(request: MessagesRequest, target: Target, choice: tools.ResolvedToolChoice, fields: ChatRequest) -> None:
+def _offer(asked: Conversation, target: Target, choice: tools.ResolvedToolChoice, fields: ChatRequest) -> None:
     """Send tools, and what is said about them, only together: servers refuse the one without the other."""
     if not choice.definitions:
         return
     fields.tools = choice.definitions
     fields.tool_choice = choice.tool_choice
-    one_at_a_time = request.tool_choice is not None and request.tool_choice.disable_parallel_tool_use
+    one_at_a_time = asked.tool_choice is not None and not asked.tool_choice.parallel
     if one_at_a_time and target.parallel_tool_calls:
         fields.parallel_tool_calls = False

@@ -8,18 +8,11 @@ from typing import Final, get_args
 from attrs import frozen
 
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
-from claude_bridge.core.chat_completions.traits import Level, Traits
-from claude_bridge.core.messages_api.anthropic_types import MessagesRequest, ThinkingConfig
+from claude_bridge.core.chat_completions.traits import Traits
+from claude_bridge.core.conversation import ReasoningLevel
 
-_EFFORTS: Final[Mapping[str, Level]] = {
-    "low": "low",
-    "medium": "medium",
-    "high": "high",
-    "xhigh": "xhigh",
-    "max": "max",
-}
-_ORDER: Final[tuple[Level, ...]] = get_args(Level)
-TOKENS: Final[Mapping[Level, int]] = {
+_ORDER: Final[tuple[ReasoningLevel, ...]] = get_args(ReasoningLevel)
+TOKENS: Final[Mapping[ReasoningLevel, int]] = {
     "none": 0,
     "minimal": 512,
     "low": 1024,
@@ -30,46 +23,8 @@ TOKENS: Final[Mapping[Level, int]] = {
 }
 """What a level is in tokens, for servers that only know a budget: inside the steps by which `level` reads budgets."""
 
-_BUDGETS: Final[tuple[tuple[int, Level], ...]] = ((2048, "low"), (8192, "medium"), (24576, "high"))
 
-
-def wanted(thinking: ThinkingConfig | None) -> bool:
-    """Return whether the client asked to see thinking, in any form."""
-    return thinking is not None and thinking.type in {"enabled", "adaptive", "between_tools"}
-
-
-def level(request: MessagesRequest) -> Level | None:
-    """Return the level that the client wants, or None where it says nothing at all.
-
-    ``thinking: disabled`` is none whatever the effort says: the effort then speaks of the answer.
-    """
-    thinking, config = request.thinking, request.output_config
-    if thinking is not None and thinking.type == "disabled":
-        return "none"
-    effort = _EFFORTS.get(config.effort or "") if config is not None else None
-    if effort is not None:
-        return effort
-    if thinking is None:
-        return None
-    if thinking.type == "between_tools":
-        return "none"
-    if thinking.budget_tokens is None:
-        return "medium"
-    budget = thinking.budget_tokens
-    return next((name for limit, name in _BUDGETS if budget < limit), "xhigh")
-
-
-def budget(request: MessagesRequest) -> int | None:
-    """Return the client's own number of tokens to think with, or None where its level came from elsewhere."""
-    thinking, config = request.thinking, request.output_config
-    if thinking is None or thinking.type in {"disabled", "between_tools"}:
-        return None
-    if config is not None and config.effort in _EFFORTS:
-        return None
-    return thinking.budget_tokens
-
-
-def nearest(wanted_level: Level, levels: Sequence[Level]) -> Level | None:
+def nearest(wanted_level: ReasoningLevel, levels: Sequence[ReasoningLevel]) -> ReasoningLevel | None:
     """Return the nearest level at or above the wanted one, else the highest; None where there are no levels.
 
     A server whose levels contain no ``none`` cannot switch off: it gets the lowest it has.
@@ -87,7 +42,7 @@ class ReasoningRequest:
     :ivar limit: what the whole answer may have, where that is known: a budget must be below it.
     """
 
-    level: Level
+    level: ReasoningLevel
     budget: int | None = None
     limit: int | None = None
 

@@ -19,8 +19,6 @@ from claude_bridge.core.chat_completions.json_schema.sanitising import REMEMBERE
 from claude_bridge.core.chat_completions.json_schema.walk import pointed
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, JsonSchema, ResponseFormat
 from claude_bridge.core.chat_completions.traits import Traits
-from claude_bridge.core.errors import InvalidRequest
-from claude_bridge.core.messages_api.anthropic_types import EMPTY, MessagesRequest
 from claude_bridge.core.strict_json import Raw
 
 if TYPE_CHECKING:
@@ -121,23 +119,6 @@ def repair_messages(text: str, mistake: str) -> list[ChatMessage]:
         ChatMessage("assistant", text or "(nothing)"),
         ChatMessage("user", f"That answer cannot be used: {mistake}. Write it once more, as JSON only."),
     ]
-
-
-def wanted(request: MessagesRequest) -> Raw | None:
-    """Return the schema that a client wants its answer to have, an empty one for just any JSON object, or None.
-
-    Raises `InvalidRequest`.
-    """
-    asked, path = request.output_format, "output_format"
-    if request.output_config is not None and request.output_config.format is not None:
-        asked, path = request.output_config.format, "output_config.format"
-    if asked is None:
-        return None
-    if asked.type == "json_schema" and strict_json.present(asked.schema):
-        if not bytes(asked.schema).startswith(b"{"):
-            raise InvalidRequest(f"{path}.schema: Input should be an object")
-        return asked.schema
-    return EMPTY if asked.type.startswith("json") else None
 
 
 def response_format(schema: Raw | None, traits: Traits) -> tuple[ResponseFormat | None, Structured | None]:

@@ -10,7 +10,9 @@ from typing import Literal
 
 from attrs import frozen
 
-Level = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+from claude_bridge.core.conversation import ReasoningLevel
+from claude_bridge.core.turns import SystemMessages
+
 """How much to think, from nothing to the most."""
 
 ReasoningControl = Literal[
@@ -27,7 +29,7 @@ ReasoningControl = Literal[
 ]
 ReasoningEcho = Literal["current_turn", "never", "tool_turns", "all_turns", "after_last_user"]
 ReasoningField = Literal["reasoning_content", "reasoning", "reasoning_details", "content"]
-SystemMessages = Literal["fold", "inline", "leading", "reject"]
+
 SystemRole = Literal["system", "developer"]
 ToolChoices = Literal["named", "required", "any", "auto", "none"]
 SchemaLevel = Literal["none", "basic", "moonshot", "mistral", "gemini", "bare"]
@@ -85,7 +87,7 @@ class Traits:
     """
 
     reasoning_control: ReasoningControl = "none"
-    reasoning_levels: tuple[Level, ...] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+    reasoning_levels: tuple[ReasoningLevel, ...] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
     reasoning_field: ReasoningField = "reasoning_content"
     reasoning_echo: ReasoningEcho = "current_turn"
     thinking_opened: bool = False

@@ -13,8 +13,6 @@ from typing import Any, Final
 from attrs import define, field
 
 from claude_bridge.core import opaque_state, strict_json
-from claude_bridge.core.chat_completions.messages.said import said
-from claude_bridge.core.chat_completions.tools import upstream_name
 from claude_bridge.core.conversation import (
     CONTENT,
     Content,
@@ -26,6 +24,7 @@ from claude_bridge.core.conversation import (
     Text,
     Thinking,
     ToolCall,
+    ToolNotice,
     ToolResult,
     text_of,
 )
@@ -46,6 +45,7 @@ from claude_bridge.core.messages_api.anthropic_types import (
     ToolUseBlock,
     UnknownBlock,
 )
+from claude_bridge.core.messages_api.readable_json import readable
 
 DEEPEST: Final = 40
 """Dots in the path of a content field; real ones have eight at most (a document in a tool result)."""
@@ -182,15 +182,15 @@ class BlockReader:
 
     def _flattened(self, kind: str, value: dict[str, Any]) -> list[Piece]:
         if kind == "compaction":
-            text = said(value.get("content"))
+            text = readable(value.get("content"))
             return [Summary(text)] if text else []
         if kind in {"tool_addition", "tool_removal"}:
             return [*self._change(kind, value.get("tool"))]
         if kind == "tool_search_tool_result":
-            return [*map(self._loaded, _references(value)), _labelled(kind, said(value))]
+            return [*map(self._loaded, _references(value)), _labelled(kind, readable(value))]
         if kind in {"server_tool_use", "mcp_tool_use"} and isinstance(value.get("name"), str):
-            return [_labelled(value["name"], said(value.get("input")))]
-        return [_labelled(kind, said(value))]
+            return [_labelled(value["name"], readable(value.get("input")))]
+        return [_labelled(kind, readable(value))]
 
     def _change(self, kind: str, tool: object) -> list[Content]:
         """Note that a tool comes or goes. Tools of MCP servers that Anthropic would ask are not ours to offer."""
@@ -202,15 +202,15 @@ class BlockReader:
             return []
         if kind == "tool_removal":
             self.removed.add(name)
-            return [Text(f"Tool {upstream_name(name)} is no longer available.")]
+            return [ToolNotice(name, available=False)]
         if isinstance(definition, dict):
             self.defined.append(_defined(name, definition))
         return [self._loaded(name)]
 
-    def _loaded(self, name: str) -> Text:
+    def _loaded(self, name: str) -> ToolNotice:
         self.loaded.add(name)
         self.removed.discard(name)
-        return Text(f"Tool {upstream_name(name)} is available now.")
+        return ToolNotice(name, available=True)
 
 
 def _plain_text(source: DocumentSource) -> str | None:

@@ -1,152 +1,128 @@
-"""The messages of a conversation as turns (wire-contract 5.2, first two steps).
-
-System messages inside the conversation never move forward past an answer, since that would change
-the bytes of an earlier turn and spoil the backend's prefix cache (design 6). Only a server that takes a system
-message nowhere but first gets them there, on its owner's word (``system_messages = leading``).
-"""
+"""A Messages request as a neutral conversation."""
 
 from __future__ import annotations
 
-from typing import Final
-
-from attrs import define, field
+from collections.abc import Mapping
+from typing import Final, Literal, cast
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions.traits import SystemMessages
-from claude_bridge.core.conversation import Document, Image, Piece, Text, ToolResult, text_of
-from claude_bridge.core.messages_api.anthropic_types import MessagesRequest, Tool
-from claude_bridge.core.messages_api.capabilities import rejected
+from claude_bridge.core.conversation import Conversation, Reasoning, ReasoningLevel, ToolChoice, Turn, text_of
+from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.messages_api import anthropic_types, tools
+from claude_bridge.core.messages_api.anthropic_types import EMPTY, MessagesRequest, ThinkingConfig
 from claude_bridge.core.messages_api.content_blocks import BlockReader
 from claude_bridge.core.messages_api.conversation_reader import reading_of
+from claude_bridge.core.strict_json import Raw
 
-ATTRIBUTION: Final = "x-anthropic-billing-header"
-"""How Claude Code's first system block begins; the line differs from request to request."""
+_EFFORTS: Final[Mapping[str, ReasoningLevel]] = {
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "xhigh",
+    "max": "max",
+}
+_BUDGETS: Final[tuple[tuple[int, ReasoningLevel], ...]] = ((2048, "low"), (8192, "medium"), (24576, "high"))
+"""Below so many tokens a budget is a level; the steps stand between what the levels are in tokens."""
 
-REMINDER: Final = "<system-reminder>"
-"""How Claude Code marks what the client says in a user's message."""
-
-
-@define
-class Turn:
-    """Successive messages of one role."""
-
-    role: str
-    pieces: list[Piece] = field(factory=list)
-
-    @property
-    def is_question(self) -> bool:
-        """Return whether a person speaks here: a user turn without tool results that is not all reminders.
-
-        Text beside tool results is no question: Claude Code puts notes there in the middle of its work, and what
-        counts as the last question must not change while a turn goes on (wire-contract 6, vector 11).
-        """
-        if self.role != "user":
-            return False
-        said = False
-        for piece in self.pieces:
-            if isinstance(piece, ToolResult):
-                return False
-            said = said or not (isinstance(piece, Text) and piece.text.startswith(REMINDER))
-        return said
+_CHOICES: Final = frozenset({"any", "tool", "none"})
 
 
-@define
-class Conversation:
-    """A decoded conversation.
-
-    :ivar loaded: names of tools that tool search or a tool addition made available.
-    :ivar removed: names of tools that were taken away again.
-    :ivar defined: tools that were defined inside the conversation.
-    :ivar leading: texts of system messages that are to join the system prompt.
-    :ivar carried: characters of all states together.
-    """
-
-    turns: list[Turn]
-    loaded: frozenset[str]
-    removed: frozenset[str]
-    defined: list[Tool]
-    leading: list[str]
-    carried: int
+def conversation_of(request: MessagesRequest) -> Conversation:
+    """Return a request in neutral words, the same each time; raises `InvalidRequest` naming what is malformed."""
+    made = request.made.get("conversation")
+    if not isinstance(made, Conversation):
+        try:
+            made = request.made["conversation"] = _made(request)
+        except strict_json.JsonError as error:
+            raise InvalidRequest(str(error)) from None
+    return made
 
 
-def read(request: MessagesRequest, policy: SystemMessages, *, strip_attribution: bool = False) -> Conversation:
-    """Merge a request's messages to turns; system messages go where the policy says.
-
-    Folded: into the user turn that they directly follow, else in front of the next user turn's text, else a user
-    turn of their own. Raises `JsonError` with the path of what is wrong, `InvalidRequest` for a system message where
-    the policy is to refuse it: the client folds them itself then (claude-code-client 6).
-    """
+def _made(request: MessagesRequest) -> Conversation:
     reading = reading_of(request).whole()
-    merging = _Merging(policy)
-    for index, (role, pieces) in enumerate(reading.entries):
-        if role != "system":
-            merging.add(role, pieces)
-        elif policy == "reject":
-            raise rejected("mid_conv_system", f"messages.{index}.role: Input should be 'user' or 'assistant'")
-        else:
-            merging.add_system(_without_attribution(pieces) if strip_attribution else pieces)
-    turns = merging.settled()
-    return Conversation(turns, reading.loaded, reading.removed, reading.defined, merging.leading, reading.carried)
+    offered = tools.definitions(
+        [*(request.tools or ()), *reading.defined], referenced=reading.loaded, removed=reading.removed
+    )
+    return Conversation(
+        system=[text_of(piece) for piece in BlockReader().read(request.system, "system")],
+        turns=[Turn(role, pieces) for role, pieces in reading.entries],
+        tools=[*offered],
+        tool_choice=_tool_choice(request.tool_choice),
+        max_tokens=request.max_tokens,
+        temperature=request.temperature,
+        top_p=request.top_p,
+        top_k=request.top_k,
+        stop_sequences=request.stop_sequences or (),
+        reasoning=_reasoning(request),
+        output_schema=output_schema(request),
+        caches_prefix=reading.marked,
+        changes_tools=bool(reading.loaded or reading.removed or reading.defined),
+        state_characters=reading.carried,
+        media=reading.media,
+    )
 
 
-@define
-class _Merging:
-    """Turns that are still growing, and what waits for the next one."""
-
-    policy: SystemMessages
-    leading: list[str] = field(factory=list, init=False)
-    _turns: list[Turn] = field(factory=list, init=False)
-    _waiting: list[Piece] = field(factory=list, init=False)
-
-    def add(self, role: str, pieces: list[Piece]) -> None:
-        if self._waiting and role == "user":
-            pieces = self._waiting + pieces
-        elif self._waiting:
-            self._turns.append(Turn("user", self._waiting))
-        self._waiting = []
-        if not self._turns or self._turns[-1].role != role:
-            self._turns.append(Turn(role))
-        self._turns[-1].pieces += pieces
-
-    def add_system(self, pieces: list[Piece]) -> None:
-        if self.policy == "leading":
-            self.leading += filter(None, map(text_of, pieces))
-        elif self.policy == "inline":
-            self.add("system", pieces)
-        elif self._turns and self._turns[-1].role == "user":
-            self._turns[-1].pieces += _reminder(pieces)
-        else:
-            self._waiting += _reminder(pieces)
-
-    def settled(self) -> list[Turn]:
-        if self._waiting:
-            self._turns.append(Turn("user", self._waiting))
-        return self._turns
+def shows_thinking(thinking: ThinkingConfig | None) -> bool:
+    """Return whether the client asked to see thinking, in any form."""
+    return thinking is not None and thinking.type in {"enabled", "adaptive", "between_tools"}
 
 
-def system_text(system: str | list[strict_json.Raw] | None, *, strip_attribution: bool) -> str:
-    """Return the system prompt as one text, without the attribution line."""
-    texts = [text_of(piece) for piece in BlockReader().read(system, "system")]
-    if strip_attribution:
-        texts = list(map(_stripped, texts))
-    return "\n\n".join(filter(None, texts))
+def output_schema(request: MessagesRequest) -> Raw | None:
+    """Return the schema that a client wants its answer to have, an empty one for just any JSON object, or None.
+
+    Raises `InvalidRequest`.
+    """
+    asked, path = request.output_format, "output_format"
+    if request.output_config is not None and request.output_config.format is not None:
+        asked, path = request.output_config.format, "output_config.format"
+    if asked is None:
+        return None
+    if asked.type == "json_schema" and strict_json.present(asked.schema):
+        if not bytes(asked.schema).startswith(b"{"):
+            raise InvalidRequest(f"{path}.schema: Input should be an object")
+        return asked.schema
+    return EMPTY if asked.type.startswith("json") else None
 
 
-def _without_attribution(pieces: list[Piece]) -> list[Piece]:
-    stripped = (Text(_stripped(piece.text)) if isinstance(piece, Text) else piece for piece in pieces)
-    return [piece for piece in stripped if not isinstance(piece, Text) or piece.text]
+def _tool_choice(choice: anthropic_types.ToolChoice | None) -> ToolChoice | None:
+    """Convert the choice; one of a type that is not known here leaves it to the model."""
+    if choice is None:
+        return None
+    kind = cast(Literal["any", "tool", "none"], choice.type) if choice.type in _CHOICES else "auto"
+    return ToolChoice(kind=kind, name=choice.name or "", parallel=not choice.disable_parallel_tool_use)
 
 
-def _stripped(text: str) -> str:
-    return text.partition("\n")[2] if text.startswith(ATTRIBUTION) else text
+def _reasoning(request: MessagesRequest) -> Reasoning | None:
+    level = _level(request)
+    return None if level is None else Reasoning(level=level, budget=_budget(request))
 
 
-def _reminder(pieces: list[Piece]) -> list[Piece]:
-    """Wrap a system message's text as Claude Code itself does when a server refuses the role."""
-    media = [piece for piece in pieces if isinstance(piece, Image | Document)]
-    text = "\n\n".join(text_of(piece) for piece in pieces if not isinstance(piece, Image | Document))
-    if not text:
-        return [*media]
-    if not text.startswith(REMINDER):
-        text = f"{REMINDER}\n{text}\n</system-reminder>"
-    return [Text(text), *media]
+def _level(request: MessagesRequest) -> ReasoningLevel | None:
+    """Return the level that the client wants, or None where it says nothing at all.
+
+    ``thinking: disabled`` is none whatever the effort says: the effort then speaks of the answer.
+    """
+    thinking, config = request.thinking, request.output_config
+    if thinking is not None and thinking.type == "disabled":
+        return "none"
+    effort = _EFFORTS.get(config.effort or "") if config is not None else None
+    if effort is not None:
+        return effort
+    if thinking is None:
+        return None
+    if thinking.type == "between_tools":
+        return "none"
+    if thinking.budget_tokens is None:
+        return "medium"
+    budget = thinking.budget_tokens
+    return next((name for limit, name in _BUDGETS if budget < limit), "xhigh")
+
+
+def _budget(request: MessagesRequest) -> int | None:
+    """Return the client's own number of tokens to think with, or None where its level came from elsewhere."""
+    thinking, config = request.thinking, request.output_config
+    if thinking is None or thinking.type in {"disabled", "between_tools"}:
+        return None
+    if config is not None and config.effort in _EFFORTS:
+        return None
+    return thinking.budget_tokens

@@ -22,6 +22,12 @@ from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
 STEP: Final = 1000
 """Blocks of one step: 15 ms at worst, for those of unknown types."""
 
+_MARK: Final = b'"cache_control"'
+"""As a key of a block; inside a text the quotes would be escaped."""
+
+_LOOKED: Final = 16
+"""Bytes behind a key in which its colon stands."""
+
 _ROLES: Final = frozenset({"user", "assistant", "system"})
 
 
@@ -142,6 +148,17 @@ class ConversationReader:
         self.entries.append((message.role, self._pieces))
         self._pieces, self._next, message.content = [], 0, ""
         return True
+
+
+def marked(body: bytes) -> bool:
+    """Return whether a request's JSON has a mark anywhere; a text may talk of them."""
+    at = body.find(_MARK)
+    while at >= 0:
+        at += len(_MARK)
+        if body[at : at + _LOOKED].lstrip().startswith(b":"):
+            return True
+        at = body.find(_MARK, at)
+    return False
 
 
 def begin(request: MessagesRequest, bounds: RequestLimits, *, marked: bool) -> None:

@@ -11,15 +11,11 @@ from typing import Final
 from attrs import define, field
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions import tools
 from claude_bridge.core.chat_completions.messages.media import NO_DOCUMENTS, document_text, taken_apart
-from claude_bridge.core.conversation import Document, Image, Piece, Text, ToolCall, ToolResult, text_of
-from claude_bridge.core.errors import InvalidRequest
-from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
-from claude_bridge.core.messages_api.conversation import read, system_text
-from claude_bridge.core.messages_api.conversation_reader import reading_of
+from claude_bridge.core.conversation import Conversation, Document, Image, Piece, Text, ToolCall, ToolResult, text_of
 from claude_bridge.core.tokens.estimator import Tally, rough, text_tokens
 from claude_bridge.core.tokens.media import PDF_PAGE_TOKENS, pdf_pages
+from claude_bridge.core.turns import merged, system_text
 
 _MEDIA_BYTES: Final = 2048
 """Blocks below this are not searched for pictures: one so small counts about as many tokens as its size says."""
@@ -37,12 +33,12 @@ AT_ONCE: Final = 1 << 20
 
 @define
 class Count:
-    """The careful count of one request, a part at a time; its messages must have been read.
+    """The careful count of one conversation, a part at a time.
 
     ``documents``: base64 text of a PDF -> its text, where that is sent in its place.
     """
 
-    _request: MessagesRequest
+    _conversation: Conversation
     _documents: Mapping[str, str] = NO_DOCUMENTS
     _strip_attribution: bool = True
     _tally: Tally = field(factory=Tally, init=False)
@@ -58,7 +54,7 @@ class Count:
         return self._tally.total()
 
     def step(self) -> bool:
-        """Count some more and return whether that was all; raises `JsonError` for what is malformed."""
+        """Count some more and return whether that was all."""
         weight = 0
         for part in self._parts:
             weight += part
@@ -67,57 +63,47 @@ class Count:
         return True
 
     def whole(self) -> int:
-        """Count what is left and return the tokens; raises `InvalidRequest` with the path of a malformed block."""
-        try:
-            while not self.step():
-                pass
-        except strict_json.JsonError as error:
-            raise InvalidRequest(str(error)) from None
+        """Count what is left and return the tokens."""
+        while not self.step():
+            pass
         return self.tokens
 
     def _walk(self) -> Iterator[int]:
         """Count part after part and yield the weight of each."""
-        tally, request = self._tally, self._request
-        system = system_text(request.system, strip_attribution=self._strip_attribution)
+        tally, asked = self._tally, self._conversation
+        system = system_text(asked.system, strip_attribution=self._strip_attribution)
         if system:
             tally.add_message()
             tally.add_text(system)
-        conversation = read(request, "fold", strip_attribution=self._strip_attribution)
+        turns = merged(asked.turns, "fold", strip_attribution=self._strip_attribution).turns
         yield len(system)
-        for turn in conversation.turns:
+        for turn in turns:
             tally.add_message()
             for piece in turn.pieces:
                 before = tally.characters
                 _add(tally, piece, self._documents)
                 yield tally.characters - before + _PIECE
-        offered = tools.offered(
-            [*(request.tools or ()), *conversation.defined],
-            referenced=conversation.loaded,
-            removed=conversation.removed,
-        )
-        for tool in offered.definitions:
+        for tool in asked.tools:
             tally.add_tool()
-            tally.add_text(f"{tool.function.name} {tool.function.description or ''}")
-            schema = strict_json.compact(tool.function.parameters)
+            tally.add_text(f"{tool.name} {tool.description or ''}")
+            schema = strict_json.compact(tool.parameters)
             tally.add_json(schema)
             yield len(schema) + _PIECE
 
 
-def count(
-    request: MessagesRequest, *, strip_attribution: bool = True, documents: Mapping[str, str] = NO_DOCUMENTS
-) -> int:
+def count(asked: Conversation, *, strip_attribution: bool = True, documents: Mapping[str, str] = NO_DOCUMENTS) -> int:
     """Estimate the input tokens of a request at once; see `Count`."""
-    return Count(request, documents, strip_attribution).whole()
+    return Count(asked, documents, strip_attribution).whole()
 
 
-def quick(request: MessagesRequest, body_bytes: int) -> int:
+def quick(asked: Conversation, body_bytes: int) -> int:
     """Guess the input tokens from the body's size; only pictures and documents are looked at.
 
     Their base64 text would make a screenshot pass for half a million tokens.
     """
     tally = Tally()
     rest = body_bytes
-    for part in reading_of(request).whole().media:
+    for part in asked.media:
         if len(part.url) > _MEDIA_BYTES:
             rest -= _add_medium(tally, part)
     return rough(rest) + tally.total()

@@ -15,6 +15,7 @@ from claude_bridge.core.chat_completions.messages import media
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.errors import AuthenticationFailed, InvalidRequest, NotFound
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+from claude_bridge.core.messages_api.conversation import conversation_of
 from claude_bridge.core.tokens.request_count import Count
 from claude_bridge.services.exchange.resolver import Candidate, CandidateResolver
 from claude_bridge.services.interfaces import Documents, RemoteTokenizer, TurnOwner
@@ -48,14 +49,14 @@ class TokenCounting:
         try:
             choice = (await self._planner.plan(asked.model, credential))[0]
         except NotFound:
-            return await self._carefully(Count(asked))
+            return await self._carefully(Count(conversation_of(asked)))
         backend = choice.backend.name
         target = self._learned.applied(backend, choice.target)
         texts = await self._texts(asked, target, client)
         counted = await self._counted(choice, target, asked, texts, credential)
         if counted is not None:
             return counted
-        carefully = await self._carefully(Count(asked, texts, target.strip_attribution))
+        carefully = await self._carefully(Count(conversation_of(asked), texts, target.strip_attribution))
         return self._learned.counted(backend, target.model, carefully)
 
     async def _carefully(self, count: Count) -> int:
@@ -64,7 +65,7 @@ class TokenCounting:
 
     async def _texts(self, asked: MessagesRequest, target: Target, client: TurnOwner) -> Mapping[str, str]:
         """Return the text of each document that would be sent as text."""
-        found = media.pdfs(asked) if target.pdf == "text" else []
+        found = media.pdfs(conversation_of(asked)) if target.pdf == "text" else []
         try:
             reading = [self._documents.text(each, client) for each in found]
             texts: list[str] = await gatherResults(reading, consumeErrors=True)
@@ -86,7 +87,7 @@ class TokenCounting:
             return None
         try:
             key = for_backend(choice.backend, self._config.server.credentials, credential)
-            sent = translation.translate(asked, target, documents=texts)
+            sent = translation.translate(conversation_of(asked), target, documents=texts)
         except (AuthenticationFailed, InvalidRequest):
             return None  # a malformed request is told by who counts locally
         counted = await self._counters.count(choice.backend, counter, key.secret, sent.body)

@@ -9,7 +9,6 @@ of one answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Final, TypeVar
 
 from attrs import define, field, frozen
@@ -24,14 +23,15 @@ from claude_bridge.core.chat_completions.errors import classification, overflow
 from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
 from claude_bridge.core.chat_completions.errors.quotations import Quotations
 from claude_bridge.core.chat_completions.json_schema.sanitising import Shaping
-from claude_bridge.core.chat_completions.reasoning import wanted
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.traits import SchemaLevel
 from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.errors import BridgeError, BridgeFault, CircuitOpen, InternalFault, UpstreamError
 from claude_bridge.core.events import Event, Finished, FinishReason, ReasoningDelta, TextDelta, ToolCallStarted, Usage
 from claude_bridge.core.ids import RandomBytes
+from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+from claude_bridge.core.messages_api.conversation import conversation_of, shows_thinking
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.services.accounting.recorder import RequestRecorder
@@ -165,7 +165,7 @@ class Exchange:
         services = self._services
         try:
             self._detours = detours(self._request, services.search, services.config.limits, services.random_bytes)
-            local = translation.local_answer(self._request, searches=services.search is not None)
+            local = parsing.local_answer(self._request, searches=services.search is not None)
         except BridgeError as error:
             self._fail(error)
             return
@@ -337,7 +337,7 @@ class Exchange:
         if level == "none" or level in self._shaped:
             return False
         self._shaped.add(level)
-        shaping = Shaping([tool.input_schema for tool in self._request.tools or ()], level)
+        shaping = Shaping([tool.parameters for tool in conversation_of(self._request).tools], level)
         shaped = Deferred.fromCoroutine(self._services.pace.finish(shaping.step))
         if shaped.called:
             return False
@@ -390,15 +390,15 @@ class Exchange:
         asked = self._request
         for detour in self._detours:
             asked = detour.begin(asked, estimate)
-        return asked, partial(
-            translation.translate,
-            asked,
-            target,
-            estimate=estimate,
-            max_tokens=self._limit(target),
-            documents=self._prompt.texts,
-            more=[message for detour in self._detours for message in detour.more],
-        )
+        limit, documents = self._limit(target), self._prompt.texts
+        more = [message for detour in self._detours for message in detour.more]
+
+        def translated() -> Translation:
+            return translation.translate(
+                conversation_of(asked), target, estimate=estimate, max_tokens=limit, documents=documents, more=more
+            )
+
+        return asked, translated
 
     def _note_slimmed(self, backend: str, sent: Translation) -> None:
         """Log what tools' schemas lost on the way, once for each set of keys: nobody should wonder where they went."""
@@ -593,5 +593,5 @@ def _kind(failure: UpstreamFailure, quotations: Quotations) -> str:
 
 def _shows(choice: Candidate, asked: MessagesRequest) -> bool:
     if choice.show_reasoning == "auto":
-        return wanted(asked.thinking)
+        return shows_thinking(asked.thinking)
     return choice.show_reasoning == "always"

@@ -15,7 +15,6 @@ from attrs import define, evolve, field
 from twisted.internet.defer import Deferred, succeed
 
 from claude_bridge.config.schema import Limits
-from claude_bridge.core.chat_completions import structured_output
 from claude_bridge.core.chat_completions.openai_types import ChatMessage
 from claude_bridge.core.chat_completions.structured_output import Structured, cleaned, repair_messages
 from claude_bridge.core.chat_completions.translation import Translation
@@ -23,6 +22,7 @@ from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import Event, Finished, FinishReason, TextDelta, ToolCallStarted, Usage
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+from claude_bridge.core.messages_api.conversation import output_schema
 from claude_bridge.core.sizes import size
 from claude_bridge.core.web_search.tool import search_tool
 from claude_bridge.core.web_search.turns import SearchCall, Searching
@@ -196,6 +196,6 @@ def detours(
     if engine is not None and tool is not None:
         searching = Searching(tool=tool, request=asked, random_bytes=random_bytes, max_size=limits.max_answer)
         found.append(SearchTurn(searching, engine))
-    if structured_output.wanted(asked) is not None:
+    if output_schema(asked) is not None:
         found.append(RepairTurn(limits.max_answer, adds_up=not found))
     return tuple(found)

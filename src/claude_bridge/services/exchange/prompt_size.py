@@ -11,6 +11,7 @@ from claude_bridge.core.chat_completions.messages import media
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+from claude_bridge.core.messages_api.conversation import conversation_of
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.core.tokens import preflight, request_count
 from claude_bridge.core.tokens.request_count import Count
@@ -39,7 +40,7 @@ class PromptSize:
         """Return the documents, in base64, that ``target`` wants as text and that were not read yet."""
         if target.pdf != "text":
             return []
-        return [data for data in media.pdfs(self._request) if data not in self.texts]
+        return [data for data in media.pdfs(conversation_of(self._request)) if data not in self.texts]
 
     def read(self, texts: Mapping[str, str]) -> None:
         """Take the texts of documents."""
@@ -74,16 +75,18 @@ class PromptSize:
     def _rough(self, target: Target) -> int:
         """Guess it from its size, with documents as ``target`` gets them."""
         if self._guessed is None:
-            self._guessed = request_count.quick(self._request, self._facts.body_bytes)
+            self._guessed = request_count.quick(conversation_of(self._request), self._facts.body_bytes)
         return max(0, self._guessed + self._as_texts) if target.pdf == "text" else self._guessed
 
     def _counted(self, target: Target) -> Deferred[int]:
         """Count it with care, in turns."""
-        count = Count(self._request, self.texts, target.strip_attribution)
+        count = Count(conversation_of(self._request), self.texts, target.strip_attribution)
         return Deferred.fromCoroutine(self._pace.finish(count.step)).addCallback(lambda _: count.tokens)
 
     def _count(self, known: ModelProfile, target: Target) -> int:
         """Count it with care now: about 10 ms for a large conversation; a huge one is guessed from its size."""
         if self._facts.body_bytes > request_count.AT_ONCE:
             return round(self._rough(target) * known.ratio / known.count_ratio)
-        return request_count.count(self._request, strip_attribution=target.strip_attribution, documents=self.texts)
+        return request_count.count(
+            conversation_of(self._request), strip_attribution=target.strip_attribution, documents=self.texts
+        )

@@ -12,8 +12,7 @@ from claude_bridge.core.chat_completions.errors.adjustments import Lesson
 from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.translation import Translation
-from claude_bridge.core.errors import InvalidRequest
-from claude_bridge.core.messages_api import capabilities
+from claude_bridge.core.errors import InvalidRequest, capability_rejected
 from claude_bridge.services.knowledge.profiles import ModelProfile
 
 MOST_RETRIES: Final = 4
@@ -126,7 +125,7 @@ def missing_capability(failure: UpstreamFailure, sent: Translation) -> InvalidRe
     """Return the error that makes the client leave images out, where the refusal is for sure about these."""
     if not adjustments.refuses_images(failure, sent):
         return None
-    return capabilities.rejected("image_block", f"the backend's model {sent.target.model} takes no images")
+    return capability_rejected("image_block", f"the backend's model {sent.target.model} takes no images")
 
 
 def _learned(failure: UpstreamFailure, sent: Translation) -> AskAgain | None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from claude_bridge.config.schema import Backend
-from claude_bridge.core.chat_completions.translation import MAX_MODEL
+from claude_bridge.core.messages_api.parsing import MAX_MODEL
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.profiles import MOST_MODELS, ModelProfile, ModelProfiles
 

@@ -9,10 +9,10 @@ import msgspec
 from claude_bridge.core.chat_completions import reasoning
 from claude_bridge.core.chat_completions.dialect import Dialect, Shaping
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
-from claude_bridge.core.chat_completions.traits import Level
+from claude_bridge.core.conversation import ReasoningLevel
 
 
-def asked(dialect: Dialect, model: str, level: Level | None, *, stream: bool = True) -> dict[str, Any]:
+def asked(dialect: Dialect, model: str, level: ReasoningLevel | None, *, stream: bool = True) -> dict[str, Any]:
     """Return the fields of a request to ``model``, but for its name and messages."""
     traits, chat, extra = dialect.traits(model), ChatRequest(model=model, stream=stream), dict[str, object]()
     reasoning.control(traits, reasoning.ReasoningRequest(level=level) if level is not None else None, chat, extra)

@@ -7,7 +7,7 @@ import pytest
 from claude_bridge.core.chat_completions.dialect import Clues
 from claude_bridge.core.chat_completions.dialects.ollama import Ollama
 from claude_bridge.core.chat_completions.openai_types import Delta
-from claude_bridge.core.chat_completions.traits import Level
+from claude_bridge.core.conversation import ReasoningLevel
 from tests.core.chat_completions.dialects.shaping import asked
 
 THINKERS = [
@@ -55,7 +55,7 @@ class OllamaTests:
     @pytest.mark.parametrize(
         ("level", "word"), [("none", "none"), ("minimal", "low"), ("xhigh", "max"), ("max", "max")]
     )
-    def test_levels(self, level: Level, word: str) -> None:
+    def test_levels(self, level: ReasoningLevel, word: str) -> None:
         """Levels have the words of its own scale (openai.go, thinkFromReasoningEffort)."""
         assert asked(Ollama(), "qwen3:8b", level) == {"reasoning_effort": word}
 

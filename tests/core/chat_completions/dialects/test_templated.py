@@ -8,7 +8,8 @@ from claude_bridge.core.chat_completions.dialect import Shaping
 from claude_bridge.core.chat_completions.dialects.templated import Templated
 from claude_bridge.core.chat_completions.dialects.vllm import Vllm
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
-from claude_bridge.core.chat_completions.traits import Level, Traits
+from claude_bridge.core.chat_completions.traits import Traits
+from claude_bridge.core.conversation import ReasoningLevel
 from tests.core.asking import assistant, result, text, use, user
 from tests.core.chat_completions.dialects.shaping import asked
 from tests.core.chat_completions.dialects.translated import request
@@ -21,7 +22,7 @@ class TemplatedTests:
         ("level", "effort"),
         [("minimal", "low"), ("low", "low"), ("medium", "medium"), ("high", "high"), ("max", "high")],
     )
-    def test_level(self, level: Level, effort: str) -> None:
+    def test_level(self, level: ReasoningLevel, effort: str) -> None:
         """Thinking is switched on, and the level goes along in a word that every version takes."""
         assert asked(Templated(), "Qwen/Qwen3-32B", level) == {
             "chat_template_kwargs": {"enable_thinking": True},

@@ -17,16 +17,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions import translation
 from claude_bridge.core.chat_completions.dialects.azure import Azure
 from claude_bridge.core.chat_completions.dialects.openrouter import OpenRouter
 from claude_bridge.core.chat_completions.errors import classification, overflow
 from claude_bridge.core.chat_completions.errors.adjustments import Lesson, lesson, refuses_images
 from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
 from claude_bridge.core.chat_completions.target import Target, as_fields
-from claude_bridge.core.chat_completions.traits import Level, ReasoningEcho
+from claude_bridge.core.chat_completions.traits import ReasoningEcho
 from claude_bridge.core.chat_completions.translation import Translation
-from tests.core.asking import IMAGE, asked, assistant, result, system, text, tool, use, user
+from claude_bridge.core.conversation import ReasoningLevel
+from claude_bridge.core.messages_api import parsing
+from tests.core.asking import IMAGE, asked, assistant, result, system, text, tool, translate, use, user
 
 CHOICE = {"type": "tool", "name": "a", "disable_parallel_tool_use": True}
 FORMAT = {"format": {"type": "json_schema", "schema": {"type": "object", "properties": {}}}, "effort": "xhigh"}
@@ -51,9 +52,7 @@ TARGET = Target(
 def sent(target: Target = TARGET, **fields: Any) -> Translation:
     """Make a request that has all that can be refused, or just these fields."""
     messages = [user(text("hi"), IMAGE), system("note")]
-    return translation.translate(
-        asked(*messages, **(fields or {**EVERYTHING, "output_config": {"effort": "xhigh"}})), target
-    )
+    return translate(asked(*messages, **(fields or {**EVERYTHING, "output_config": {"effort": "xhigh"}})), target)
 
 
 def refused(message: object, status: int = 400) -> UpstreamFailure:
@@ -219,7 +218,7 @@ class LessonTests:
     def test_only_what_was_sent(self, message: object) -> None:
         """A refusal that speaks of what the request had not teaches nothing."""
         plain = Target(model="m", stream_options="none", alternate=True)
-        nothing = translation.translate(_without_limit(), plain)
+        nothing = translate(_without_limit(), plain)
         assert lesson(refused(message), nothing) is None
 
     @pytest.mark.parametrize(
@@ -264,7 +263,7 @@ class LessonTests:
 def _without_limit() -> Any:
     """Make a request with nothing in it."""
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
-    return translation.decode(json.dumps(body).encode(), counting=True)
+    return parsing.decode(json.dumps(body).encode(), counting=True)
 
 
 MISSED_WORDS = [
@@ -286,9 +285,9 @@ class EchoTests:
     @pytest.mark.parametrize(("expected", "message"), MISSED_WORDS)
     def test_missed(self, expected: ReasoningEcho, message: str) -> None:
         """A server that misses the thinking of past turns gets it from then on."""
-        again = translation.translate(asked(*self.ASKED_AGAIN), Target(model="m"))
+        again = translate(asked(*self.ASKED_AGAIN), Target(model="m"))
         assert lesson(refused(message), again) == Lesson(trait="reasoning_echo", value=expected)
-        taught = translation.translate(asked(*self.ASKED_AGAIN), Target(model="m", reasoning_echo=expected))
+        taught = translate(asked(*self.ASKED_AGAIN), Target(model="m", reasoning_echo=expected))
         assert lesson(refused(message), taught) == (
             None if expected == "all_turns" else Lesson(trait="reasoning_echo", value="all_turns")
         )
@@ -296,16 +295,16 @@ class EchoTests:
     def test_both(self) -> None:
         """A template that takes either text or thinking beside a call gets no thinking (lmstudio 842, llama.cpp 19702)."""
         message = 'Error rendering prompt with jinja template: "Cannot pass both content and thinking in an assistant message with tool calls!"'
-        again = translation.translate(asked(*self.ASKED_AGAIN), Target(model="m"))
+        again = translate(asked(*self.ASKED_AGAIN), Target(model="m"))
         for status in (400, 500):
             assert lesson(refused(message, status), again) == Lesson(trait="reasoning_echo", value="never")
-        taught = translation.translate(asked(*self.ASKED_AGAIN), Target(model="m", reasoning_echo="never"))
+        taught = translate(asked(*self.ASKED_AGAIN), Target(model="m", reasoning_echo="never"))
         assert lesson(refused(message), taught) is None
 
     @pytest.mark.parametrize(("expected", "message"), MISSED_WORDS)
     def test_nothing_answered_yet(self, expected: str, message: str) -> None:
         """Where nothing was answered yet nothing can be missed."""
-        first = translation.translate(asked(user('{"role":"assistant"}')), Target(model="m"))
+        first = translate(asked(user('{"role":"assistant"}')), Target(model="m"))
         assert lesson(refused(message), first) is None, expected
 
     @pytest.mark.parametrize(
@@ -319,7 +318,7 @@ class EchoTests:
     )
     def test_near_misses(self, message: str) -> None:
         """A server that refuses the field is not sent more of it."""
-        again = translation.translate(asked(*self.ASKED_AGAIN), Target(model="m"))
+        again = translate(asked(*self.ASKED_AGAIN), Target(model="m"))
         assert lesson(refused(message), again) is None
 
 
@@ -340,10 +339,10 @@ class MandatoryTests:
     def test_levels(self, message: str) -> None:
         """Where thinking has levels the lowest stands for none from then on, and the others stay."""
         router = Target(**as_fields(OpenRouter().traits("stepfun/step-3.5-flash")), model="m", dialect=OpenRouter())
-        levels: tuple[Level, ...] = ("minimal", "low", "medium", "high", "xhigh")
+        levels: tuple[ReasoningLevel, ...] = ("minimal", "low", "medium", "high", "xhigh")
         assert learned(message, target=router, **self.OFF) == ("reasoning_levels", levels)
         taught = evolve(router, reasoning_levels=levels)
-        body = json.loads(translation.translate(asked(user("hi"), **self.OFF), taught).body)
+        body = json.loads(translate(asked(user("hi"), **self.OFF), taught).body)
         assert body["reasoning"] == {"effort": "minimal"}
         effort = Target(model="m", reasoning_control="effort", reasoning_levels=("none", "high"))
         assert learned(message, target=effort, **self.OFF) == ("reasoning_levels", ("high",))
@@ -421,15 +420,15 @@ class NullTests:
     @pytest.mark.parametrize("message", NULL_WORDS)
     def test_refused(self, message: str) -> None:
         """A server that wants a string there gets an empty one, and there is nothing more to learn of it."""
-        null = translation.translate(asked(*self.CALLED), Target(model="m"))
+        null = translate(asked(*self.CALLED), Target(model="m"))
         assert lesson(refused(message), null) == Lesson(trait="call_content", value="empty")
-        empty = translation.translate(asked(*self.CALLED), Target(model="m", call_content="empty"))
+        empty = translate(asked(*self.CALLED), Target(model="m", call_content="empty"))
         assert lesson(refused(message), empty) is None
 
     @pytest.mark.parametrize("message", NULL_WORDS)
     def test_no_calls(self, message: str) -> None:
         """Where no content was null it is about something else, even if the user speaks of the very bytes."""
-        plain = translation.translate(asked(user('{"content":null}')), Target(model="m"))
+        plain = translate(asked(user('{"content":null}')), Target(model="m"))
         assert lesson(refused(message), plain) is None
 
     @pytest.mark.parametrize(
@@ -437,7 +436,7 @@ class NullTests:
     )
     def test_near_misses(self, message: str) -> None:
         """Other complaints about content teach nothing."""
-        null = translation.translate(asked(*self.CALLED), Target(model="m"))
+        null = translate(asked(*self.CALLED), Target(model="m"))
         assert lesson(refused(message), null) is None
 
 
@@ -522,7 +521,7 @@ class ImageTests:
     @pytest.mark.parametrize(("status", "message"), IMAGE_WORDS)
     def test_without_images(self, status: int, message: str) -> None:
         """Where no image was sent, it is about something else, even if the user speaks of the very bytes."""
-        told = translation.translate(asked(user('{"type":"image_url"}'), **EVERYTHING), TARGET)
+        told = translate(asked(user('{"type":"image_url"}'), **EVERYTHING), TARGET)
         assert not refuses_images(refused(message, status), told)
 
     @pytest.mark.parametrize(

@@ -15,13 +15,12 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions import translation
 from claude_bridge.core.chat_completions.errors import adjustments, overflow, quotations
 from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
 from claude_bridge.core.chat_completions.errors.quotations import MOST_LOOKED_THROUGH, Quotations, uncut
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.translation import Translation
-from tests.core.asking import IMAGE, asked, assistant, result, text, tool, use, user
+from tests.core.asking import IMAGE, asked, assistant, result, text, tool, translate, use, user
 
 TOO_LONG = (
     "This model's maximum context length is {} tokens. However, you requested {} tokens ({} in the messages, 4000 in "
@@ -72,7 +71,7 @@ def sent(words: str) -> Translation:
     """Make a request with ``words`` in its prompt and everything in it that can be refused."""
     messages = [user("hi"), assistant(use("u1", "t")), user(result("u1", "done"), text(words), IMAGE)]
     fields = {**EVERYTHING, "output_config": {"effort": "high"}}
-    made = translation.translate(
+    made = translate(
         asked(*messages, **fields),
         Target(model="m", system_role="developer", reasoning_control="effort"),
     )

@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions import translation
 from claude_bridge.core.chat_completions.messages.alternation import ACKNOWLEDGED, OPENING, alternated
 from claude_bridge.core.chat_completions.openai_types import ChatMessage
 from claude_bridge.core.chat_completions.target import Target
-from claude_bridge.core.chat_completions.traits import SystemMessages
+from claude_bridge.core.turns import SystemMessages
 from tests.contract.chat_completion import spoken
-from tests.core.asking import IMAGE, IMAGE_PART, asked, assistant, result, system, text, told, use, user
+from tests.core.asking import IMAGE, IMAGE_PART, asked, assistant, result, system, text, told, translate, use, user
 from tests.core.conversations import CONVERSATIONS, TOOLS, spoken_words
 
 STRICT = Target(model="m", alternate=True)
@@ -158,7 +157,7 @@ class AlternatedTests:
 
 def prefix(messages: list[Any]) -> str:
     """Return the request's messages as they are written, without the bracket at their end."""
-    raw = translation.translate(asked(*messages), STRICT).body
+    raw = translate(asked(*messages), STRICT).body
     return json.dumps(json.loads(raw)["messages"])[:-1]
 
 

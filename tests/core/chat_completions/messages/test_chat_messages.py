@@ -25,13 +25,14 @@ from claude_bridge.core.chat_completions.traits import (
     Prefill,
     ReasoningEcho,
     ReasoningField,
-    SystemMessages,
     SystemRole,
     ToolIds,
 )
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.ids import downstream_id
+from claude_bridge.core.messages_api.conversation import conversation_of
 from claude_bridge.core.opaque_state import OpaqueState, pack
+from claude_bridge.core.turns import SystemMessages
 from tests.core.asking import IMAGE, IMAGE_PART, asked, assistant, result, system, text, told, use, user
 from tests.core.asking import sent as unchecked
 from tests.core.conversations import CONVERSATIONS
@@ -177,7 +178,7 @@ class OtherMessagesTests:
 
     def test_names(self) -> None:
         """A called tool whose name is illegal has a legal one, and the way back is kept."""
-        written = write(asked(user("a"), assistant(use("t", "s.f"))), Target(model="m"), {})
+        written = write(conversation_of(asked(user("a"), assistant(use("t", "s.f")))), Target(model="m"), {})
         calls_ = written.messages[1].tool_calls
         assert calls_ is not None
         assert written.names == {calls_[0].function.name: "s.f"}

@@ -13,6 +13,7 @@ from hypothesis import given
 from claude_bridge.core.chat_completions.messages.media import NO_IMAGE, pdfs
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.messages_api.conversation import conversation_of
 from tests.core.asking import IMAGE, IMAGE_PART, asked, assistant, result, sent, system, text, use, user
 from tests.core.conversations import CONVERSATIONS
 
@@ -158,11 +159,13 @@ class PdfsTests:
             user(result("t", [text("see"), nested, pdf("a")])),
             system(pdf("d")),
         )
-        assert pdfs(asked_) == ["a", "b", "c", "d"]
+        assert pdfs(conversation_of(asked_)) == ["a", "b", "c", "d"]
 
     def test_default_type(self) -> None:
         """A document that does not say its type is taken for a PDF, as everywhere."""
-        assert pdfs(asked(user({"type": "document", "source": {"type": "base64", "data": "a"}}))) == ["a"]
+        assert pdfs(conversation_of(asked(user({"type": "document", "source": {"type": "base64", "data": "a"}})))) == [
+            "a"
+        ]
 
     @pytest.mark.parametrize(
         "message",
@@ -178,12 +181,12 @@ class PdfsTests:
     )
     def test_others(self, message: dict[str, Any]) -> None:
         """Nothing else is a PDF that the model would see."""
-        assert pdfs(asked(message)) == []
+        assert pdfs(conversation_of(asked(message))) == []
 
     @given(CONVERSATIONS)
     def test_complete(self, messages: list[Any]) -> None:
         """With the texts of these there is no PDF left without one."""
-        texts = dict.fromkeys(pdfs(asked(*messages)), "found it")
+        texts = dict.fromkeys(pdfs(conversation_of(asked(*messages))), "found it")
         whole = sent(user("a"), *messages, target=Target(model="m"), documents=texts)
         spoken = [one["content"] for one in whole["messages"] if one["role"] != "assistant"]
         assert "[document omitted: document.pdf]" not in str(spoken)

@@ -9,11 +9,10 @@ from typing import Any, get_args
 
 import pytest
 
-from claude_bridge.core.chat_completions import translation
 from claude_bridge.core.chat_completions.messages.reasoning_history import echoes, requires
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.traits import ReasoningEcho, ReasoningField
-from tests.core.asking import asked, assistant, result, sent, text, use, user
+from tests.core.asking import asked, assistant, result, sent, text, translate, use, user
 
 THOUGHT = {"type": "thinking", "thinking": "t", "signature": ""}
 FIELDS = get_args(ReasoningField)
@@ -58,10 +57,10 @@ class FieldTests:
     def test_echoed(self, field: ReasoningField) -> None:
         """Whatever the field, it is known that thinking went back unasked, so that a refusal can be mended."""
         history = [user("a"), assistant(THOUGHT, use("t")), user(result("t"))]
-        assert translation.translate(asked(*history), Target(model="m", reasoning_field=field)).echoed
+        assert translate(asked(*history), Target(model="m", reasoning_field=field)).echoed
         never = Target(model="m", reasoning_field=field, reasoning_echo="never")
-        assert not translation.translate(asked(*history), never).echoed
-        assert not translation.translate(asked(user("a")), Target(model="m", reasoning_field=field)).echoed
+        assert not translate(asked(*history), never).echoed
+        assert not translate(asked(user("a")), Target(model="m", reasoning_field=field)).echoed
 
 
 class PolicyTests:

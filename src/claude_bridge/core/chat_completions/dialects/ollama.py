@@ -9,9 +9,10 @@ from attrs import evolve, frozen
 
 from claude_bridge.core.chat_completions.dialect import Clues, Generic
 from claude_bridge.core.chat_completions.dialects import open_models
-from claude_bridge.core.chat_completions.traits import Level, ReasoningControl, Traits
+from claude_bridge.core.chat_completions.traits import ReasoningControl, Traits
+from claude_bridge.core.conversation import ReasoningLevel
 
-_LEVELS: Final[tuple[Level, ...]] = ("none", "low", "medium", "high", "max")
+_LEVELS: Final[tuple[ReasoningLevel, ...]] = ("none", "low", "medium", "high", "max")
 _STRANGERS: Final = frozenset({"anthropic", "llamacpp", "openai", "organization_owner", "sglang", "system", "vllm"})
 """Owners that no list of Ollama's has: there they are name spaces of its library."""
 

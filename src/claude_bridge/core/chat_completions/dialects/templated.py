@@ -15,13 +15,14 @@ from claude_bridge.core.chat_completions.dialect import Generic, Shaping
 from claude_bridge.core.chat_completions.dialects import open_models
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
 from claude_bridge.core.chat_completions.reasoning import nearest
-from claude_bridge.core.chat_completions.traits import Level, ReasoningControl, Traits
+from claude_bridge.core.chat_completions.traits import ReasoningControl, Traits
+from claude_bridge.core.conversation import ReasoningLevel
 
-LEVELS: Final[tuple[Level, ...]] = ("low", "medium", "high")
+LEVELS: Final[tuple[ReasoningLevel, ...]] = ("low", "medium", "high")
 """The words that all versions take."""
 
 
-def effort(level: Level | None, levels: tuple[Level, ...]) -> Level | None:
+def effort(level: ReasoningLevel | None, levels: tuple[ReasoningLevel, ...]) -> ReasoningLevel | None:
     """Return the word that goes along with a switch that is on: templates refuse words that they do not know."""
     return None if level is None or level == "none" else nearest(level, [each for each in levels if each != "none"])
 

@@ -16,8 +16,9 @@ from attrs import frozen
 from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
 from claude_bridge.core.chat_completions.errors.quotations import Quotations, uncut
 from claude_bridge.core.chat_completions.openai_types import NamedToolChoice
-from claude_bridge.core.chat_completions.traits import Level, RequestField
+from claude_bridge.core.chat_completions.traits import RequestField
 from claude_bridge.core.chat_completions.translation import Translation
+from claude_bridge.core.conversation import ReasoningLevel
 
 STATUSES: Final = frozenset({400, 404, 415, 422, 500, 501, 502})
 """OpenRouter says 404 for what no provider can do, llama.cpp 500 for images, llama-cpp-python 500 for anything; what
@@ -205,10 +206,10 @@ def _weaker(sent: Translation, text: str) -> str | None:
 _LISTED: Final = re.compile(r"supported values|one of|should be|must be|expected|\bvalid|available", re.IGNORECASE)
 
 
-def _levels(sent: Translation, text: str) -> tuple[Level, ...] | None:
+def _levels(sent: Translation, text: str) -> tuple[ReasoningLevel, ...] | None:
     """Take the levels that a refusal lists, unless the refused one is among them."""
     listed = _LISTED.split(text, maxsplit=1)[-1]
-    found = tuple(level for level in get_args(Level) if re.search(rf"\b{level}\b", listed, re.IGNORECASE))
+    found = tuple(level for level in get_args(ReasoningLevel) if re.search(rf"\b{level}\b", listed, re.IGNORECASE))
     return found if found and sent.fields.reasoning_effort not in found else None
 
 
@@ -217,7 +218,7 @@ _MANDATORY: Final = _any(r"reasoning is mandatory|\b(?:thinking|reasoning)\b.{0,
 _LEVELED: Final = frozenset({"effort", "reasoning"})
 
 
-def _not_none(sent: Translation, _text: str) -> tuple[Level, ...] | None:
+def _not_none(sent: Translation, _text: str) -> tuple[ReasoningLevel, ...] | None:
     """Return the levels without the one that switches off, so that the lowest stands for it."""
     levels = sent.target.reasoning_levels
     return tuple(level for level in levels if level != "none") if "none" in levels else None
@@ -227,7 +228,7 @@ def _not_none(sent: Translation, _text: str) -> tuple[Level, ...] | None:
 _TOOLS_OR_EFFORT: Final = _any(r"tools with reasoning_effort are not supported")
 
 
-def _silent(sent: Translation, _text: str) -> tuple[Level, ...] | None:
+def _silent(sent: Translation, _text: str) -> tuple[ReasoningLevel, ...] | None:
     """Return the one level that may stand beside tools, unless it was that which was refused."""
     return None if sent.fields.reasoning_effort == "none" else ("none",)
 

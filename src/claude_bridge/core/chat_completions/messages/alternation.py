@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Final
 
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, Part, TextPart
-from claude_bridge.core.messages_api.conversation import REMINDER
+from claude_bridge.core.turns import REMINDER
 
 OPENING: Final = "."
 """What the user says where the conversation has nothing of his (wire-contract 5.2, step 9)."""

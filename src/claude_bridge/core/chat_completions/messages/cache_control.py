@@ -10,34 +10,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, MarkedTextPart, TextPart
-from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
-from claude_bridge.core.messages_api.conversation_reader import reading_of
-
-_MARK: Final = b'"cache_control"'
-"""As a key of a block; inside a text the quotes would be escaped."""
-
-_LOOKED: Final = 16
-"""Bytes behind a key in which its colon stands."""
 
 _RECENT: Final = 2
 """Ends of what was said to the model: the last is to be remembered, the one before was, by the request before. With
 the system prompt's that is one mark fewer than the four that Anthropic and DashScope take."""
-
-
-def marked(body: bytes) -> bool:
-    """Return whether a request's JSON has a mark anywhere; a text may talk of them."""
-    at = body.find(_MARK)
-    while at >= 0:
-        at += len(_MARK)
-        if body[at : at + _LOOKED].lstrip().startswith(b":"):
-            return True
-        at = body.find(_MARK, at)
-    return False
-
-
-def asked(request: MessagesRequest) -> bool:
-    """Return whether the client marks anything."""
-    return reading_of(request).marked
 
 
 def put(messages: list[ChatMessage]) -> None:

@@ -31,9 +31,9 @@ from claude_bridge.core.chat_completions.openai_types import (
 )
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.tools import upstream_name
-from claude_bridge.core.chat_completions.traits import SystemMessages
 from claude_bridge.core.conversation import (
     Content,
+    Conversation,
     Document,
     Image,
     Piece,
@@ -42,11 +42,12 @@ from claude_bridge.core.conversation import (
     Text,
     Thinking,
     ToolCall,
+    ToolNotice,
     ToolResult,
+    Turn,
     text_of,
 )
-from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
-from claude_bridge.core.messages_api.conversation import Conversation, Turn, read, system_text
+from claude_bridge.core.turns import SystemMessages, is_question, merged, system_text
 
 NO_OUTPUT: Final = "(no output)"
 NO_RESULT: Final = "[no result]"
@@ -64,39 +65,37 @@ _ERROR_MARKS: Final = ("[tool error]", "<tool_use_error>", "<error>")
 class Written:
     """A conversation as the backend gets it.
 
-    :ivar conversation: what it was made of.
     :ivar names: the backend's name of a called tool -> the client's, where they differ.
     :ivar extra: fields of the request that belong to the messages and that OpenAI does not have.
     :ivar echoed: whether past reasoning goes back because nothing was configured (its refusal can be mended).
     """
 
-    conversation: Conversation
     messages: list[ChatMessage]
     names: Mapping[str, str]
     extra: dict[str, object]
     echoed: bool
 
 
-def write(request: MessagesRequest, target: Target, documents: Mapping[str, str]) -> Written:
-    """Write a request's system prompt and messages for ``target``.
+def write(asked: Conversation, target: Target, documents: Mapping[str, str]) -> Written:
+    """Write a conversation's system prompt and messages for ``target``.
 
-    ``documents``: base64 text of a PDF -> its text (`media.pdfs`). Raises `JsonError` with
-    the path of a malformed block, `InvalidRequest` for what the target cannot do.
+    ``documents``: base64 text of a PDF -> its text (`media.pdfs`). Raises `InvalidRequest`
+    for what the target cannot do.
     """
     # A template that insists on turns knows no system message but the first.
     inline = target.system_messages == "inline"
     policy: SystemMessages = "fold" if inline and target.alternate else target.system_messages
-    conversation = read(request, policy, strip_attribution=target.strip_attribution)
-    system = system_text(request.system, strip_attribution=target.strip_attribution)
-    chat = ChatMessages(target, documents, conversation.carried - MOST_STATE)
+    turns = map(_worded, asked.turns) if asked.changes_tools else asked.turns
+    conversation = merged(turns, policy, strip_attribution=target.strip_attribution)
+    system = system_text(asked.system, strip_attribution=target.strip_attribution)
+    chat = ChatMessages(target, documents, asked.state_characters - MOST_STATE)
     messages = chat.build(conversation.turns, "\n\n".join(filter(None, (system, *conversation.leading))))
     if target.alternate:
         messages = alternated(messages)
     extra = prefill.mark(messages, target.prefill)
-    if target.cache_control and cache_control.asked(request):
+    if target.cache_control and asked.caches_prefix:
         cache_control.put(messages)
     return Written(
-        conversation=conversation,
         messages=messages,
         names=chat.names,
         extra=extra,
@@ -144,7 +143,7 @@ class ChatMessages:
         """Convert the whole conversation; ``system`` comes first if there is any."""
         if system:
             self._messages.append(ChatMessage(self.target.system_role, system))
-        question = next((at for at in range(len(turns) - 1, -1, -1) if turns[at].is_question), -1)
+        question = next((at for at in range(len(turns) - 1, -1, -1) if is_question(turns[at])), -1)
         for at, turn in enumerate(turns):
             if turn.role == "assistant":
                 self._settle()
@@ -326,3 +325,22 @@ def _part(content: Content) -> Part:
             return ImagePart(ImageUrl(content.url))
         case Document():
             return FilePart(FileData(content.filename, content.url))
+        case ToolNotice():
+            return TextPart(text_of(content))
+
+
+def _worded(turn: Turn) -> Turn:
+    """Return a turn whose notices of tools are text, with the names that the backend knows."""
+    return Turn(turn.role, [*map(_worded_piece, turn.pieces)])
+
+
+def _worded_piece(piece: Piece) -> Piece:
+    if isinstance(piece, ToolResult):
+        return ToolResult(piece.call_id, [*map(_worded_content, piece.content)], piece.is_error)
+    return _worded_content(piece) if isinstance(piece, ToolNotice) else piece
+
+
+def _worded_content(content: Content) -> Content:
+    if isinstance(content, ToolNotice):
+        return Text(text_of(ToolNotice(upstream_name(content.name), content.available)))
+    return content

@@ -8,10 +8,8 @@ from typing import Final
 from attrs import frozen
 
 from claude_bridge.core.chat_completions.traits import Traits
-from claude_bridge.core.conversation import Content, Document, Image, Text
-from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
-from claude_bridge.core.messages_api.capabilities import rejected
-from claude_bridge.core.messages_api.conversation_reader import reading_of
+from claude_bridge.core.conversation import Content, Conversation, Document, Image, Text
+from claude_bridge.core.errors import capability_rejected
 
 NO_IMAGE: Final = "[image omitted: this model cannot see images]"
 PDF: Final = "application/pdf"
@@ -37,7 +35,7 @@ class Media:
     def _image(self, part: Image) -> Content:
         match self.traits.images:
             case "refuse":
-                raise rejected("image_block", "this model cannot see images")
+                raise capability_rejected("image_block", "this model cannot see images")
             case "omit":
                 return Text(NO_IMAGE)
             case _:
@@ -46,7 +44,7 @@ class Media:
     def _file(self, part: Document) -> Content:
         match self.traits.pdf:
             case "refuse":
-                raise rejected("document_block", "this model cannot read PDF documents")
+                raise capability_rejected("document_block", "this model cannot read PDF documents")
             case "text":
                 return Text(document_text(part, self.documents) or f"[document omitted: {part.filename}]")
             case _:
@@ -59,9 +57,9 @@ def document_text(part: Document, documents: Mapping[str, str]) -> str:
     return "" if text is None else f"Document: {part.filename}\n{text}"
 
 
-def pdfs(request: MessagesRequest) -> list[str]:
+def pdfs(conversation: Conversation) -> list[str]:
     """Return the base64 texts of all PDF documents that the model would see, each once, in their order."""
-    files = [part for part in reading_of(request).whole().media if isinstance(part, Document)]
+    files = [part for part in conversation.media if isinstance(part, Document)]
     taken = [taken_apart(part.url) for part in files]
     return list(dict.fromkeys(data for media_type, data in taken if media_type == PDF))
 

@@ -34,7 +34,7 @@ DEEPEST: Final = 32
 _SILENT: Final[tuple[object, ...]] = (None, "", [], {})
 
 
-def said(value: Any, depth: int = 0) -> str:  # noqa: ANN401 - decoded JSON
+def readable(value: Any, depth: int = 0) -> str:  # noqa: ANN401 - decoded JSON
     """Return ``value`` as text: a lone ``text`` or ``content`` bare, other keys as ``key: value; key: value``."""
     if value is None:
         return ""
@@ -43,19 +43,19 @@ def said(value: Any, depth: int = 0) -> str:  # noqa: ANN401 - decoded JSON
     if depth > DEEPEST:
         return _json(value)
     if isinstance(value, list):
-        return "\n".join(text for text in (said(item, depth + 1) for item in value) if text)
+        return "\n".join(text for text in (readable(item, depth + 1) for item in value) if text)
     if isinstance(value, dict):
         kept = {key: item for key, item in value.items() if key not in NOISE and item not in _SILENT}
         if found := opened(value.get("encrypted_content")):
             kept["content"] = found  # of our own web search
         if kept.keys() <= {"text"} or kept.keys() <= {"content"}:
-            return "\n".join(said(item, depth + 1) for item in kept.values())
+            return "\n".join(readable(item, depth + 1) for item in kept.values())
         return "; ".join(f"{key}: {_inline(item, depth + 1)}" for key, item in kept.items())
     return _json(value)
 
 
 def _inline(value: Any, depth: int) -> str:  # noqa: ANN401 - decoded JSON
-    text = said(value, depth)
+    text = readable(value, depth)
     return f"{{{text}}}" if isinstance(value, dict) else text
 
 

@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.chat_completions.messages.said`: any JSON becomes readable text."""
+"""Tests for `claude_bridge.core.messages_api.readable_json`: any JSON becomes readable text."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.messages.said import DEEPEST, NOISE, said
 from claude_bridge.core.events import SearchHit, SearchResulted
 from claude_bridge.core.messages_api import rendering
+from claude_bridge.core.messages_api.readable_json import DEEPEST, NOISE, readable
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -48,27 +48,27 @@ class SaidTests:
     )
     def test_forms(self, value: object, expected: str) -> None:
         """A lone text stands bare, other keys are named, empty and technical ones left out."""
-        assert said(value) == expected
+        assert readable(value) == expected
 
     def test_no_noise_at_any_depth(self) -> None:
         """Markers, ids and encrypted blobs fill no context, however deep they stand."""
         noisy = dict.fromkeys(NOISE, "noise")
-        assert said({"a": [{"b": {"c": "word", **noisy}, **noisy}], **noisy}) == "a: b: {c: word}"
+        assert readable({"a": [{"b": {"c": "word", **noisy}, **noisy}], **noisy}) == "a: b: {c: word}"
 
     def test_own_search(self) -> None:
         """What the bridge's own search had found can be read by the model in a later turn, foreign blobs cannot."""
         block = rendering.search_result(SearchResulted("srvtoolu_1", (SearchHit("T", "https://e.org/", "Rain; 9 °C"),)))
-        assert said(block) == "url: https://e.org/; title: T; content: Rain; 9 °C"
+        assert readable(block) == "url: https://e.org/; title: T; content: Rain; 9 °C"
 
     def test_deep(self) -> None:
         """Below a certain depth JSON is given as it is."""
         value: Any = "bottom"
         for _ in range(200):
             value = [value]
-        assert said(value) == "[" * (200 - DEEPEST - 1) + '"bottom"' + "]" * (200 - DEEPEST - 1)
+        assert readable(value) == "[" * (200 - DEEPEST - 1) + '"bottom"' + "]" * (200 - DEEPEST - 1)
 
     @given(JSON)
     def test_no_string_is_lost(self, value: Any) -> None:
         """Every string in it can be read in the text, unescaped."""
-        text = said(value)
+        text = readable(value)
         assert all(one in text for one in strings(value))

@@ -1,0 +1,139 @@
+"""The body of a Messages request: decoded, checked, and answered here where no backend need see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import define, field
+
+from claude_bridge.core import strict_json
+from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta, Usage
+from claude_bridge.core.messages_api import codec, tools
+from claude_bridge.core.messages_api.anthropic_types import MessagesRequest, Tool
+from claude_bridge.core.messages_api.conversation_reader import ConversationReader, begin, marked, reading_of
+from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
+from claude_bridge.core.surrogates import Mending
+
+MAX_MODEL: Final = 256
+"""Characters of a model's name, which goes into a header, every log line and what is learned of models."""
+
+UNSUPPORTED: Final = ("compaction", "fallbacks", "mcp_servers", "thread")
+"""Fields that no chat completion can stand for, and that would change the answer (wire-contract 5.1)."""
+
+UNSUPPORTED_DETAILS: Final[Mapping[str, Mapping[str, object]]] = {
+    "thread": {"error_code": "thread_unsupported_request", "unsupported": ["thread"]},
+}
+"""``error.details`` on which the official SDKs' tool runners leave the field out and send the whole conversation."""
+
+NO_WEB_SEARCH: Final = "Web search is not available through this gateway."
+
+
+@define
+class Decoding:
+    """A request's body being decoded: in one step, or in some more where broken escapes have to be mended first.
+
+    Content blocks are read later (`claude_bridge.core.messages_api.conversation_reader`), or by who needs them first.
+    """
+
+    _body: bytes
+    _counting: bool = False
+    _bounds: RequestLimits = BOUNDS
+    _mending: Mending | None = field(default=None, init=False)
+    _request: MessagesRequest | None = field(default=None, init=False)
+
+    @property
+    def request(self) -> MessagesRequest:
+        """Return the request, once `step` has returned True."""
+        assert self._request is not None  # noqa: S101 - for the type checker
+        return self._request
+
+    def step(self) -> bool:
+        """Do some more and return whether that was all; raises `InvalidRequest` naming the field, as the API does."""
+        if self._mending is not None:
+            if not self._mending.step():
+                return False
+            self._body = self._mending.body
+        try:
+            self._request = codec.decode_request(self._body)
+        except codec.LoneSurrogates as error:
+            if self._mending is not None:
+                raise InvalidRequest(str(error)) from None
+            self._mending = Mending(self._body)
+            return False
+        except strict_json.JsonError as error:
+            raise InvalidRequest(str(error)) from None
+        _check(self._request, self._body, self._bounds, counting=self._counting)
+        self._body, self._mending = b"", None  # who holds this while an answer is awaited holds no body with it
+        return True
+
+
+def decode(body: bytes, *, counting: bool = False, bounds: RequestLimits = BOUNDS) -> MessagesRequest:
+    """Decode and check a request's body at once; see `Decoding`.
+
+    ``counting``: the body of ``count_tokens``, which has no ``max_tokens`` and runs nothing.
+    """
+    decoding = Decoding(body, counting, bounds)
+    while not decoding.step():
+        pass
+    return decoding.request
+
+
+def _check(request: MessagesRequest, body: bytes, bounds: RequestLimits, *, counting: bool) -> None:
+    if not request.model:
+        raise InvalidRequest("model: String should have at least 1 character")
+    if len(request.model) > MAX_MODEL:
+        raise InvalidRequest(f"model: String should have at most {MAX_MODEL} characters")
+    if not request.messages:
+        raise InvalidRequest("messages: at least one message is required")
+    bounds.check_request(request, len(body))
+    for index, tool in enumerate(request.tools or ()):
+        _check_tool(tool, f"tools.{index}")
+    if not counting:
+        _check_run(request)
+    begin(request, bounds, marked=marked(body))
+
+
+def _check_tool(tool: Tool, path: str) -> None:
+    if not tool.name and tool.type in {None, "custom"}:
+        raise InvalidRequest(f"{path}.name: Field required")
+    if strict_json.present(tool.input_schema) and not bytes(tool.input_schema).startswith(b"{"):
+        raise InvalidRequest(f"{path}.input_schema: Input should be an object")
+
+
+def _check_run(request: MessagesRequest) -> None:
+    """Refuse what cannot be run: fields without which the answer would be one to another question."""
+    if request.max_tokens is None:
+        raise InvalidRequest("max_tokens: Field required")
+    if request.max_tokens < 0:
+        raise InvalidRequest("max_tokens: Input should be greater than or equal to 0")
+    for name in UNSUPPORTED:
+        value = getattr(request, name)
+        if strict_json.present(value) and bytes(value) not in {b"{}", b"[]"}:
+            raise InvalidRequest(
+                f"{name}: Extra inputs are not permitted (this gateway cannot do that)",
+                details=UNSUPPORTED_DETAILS.get(name),
+            )
+
+
+def local_answer(request: MessagesRequest, *, searches: bool = False) -> list[Event] | None:
+    """Return the answer to a request that no backend need see, or None for all others.
+
+    ``max_tokens: 0`` only warms a cache that is not there. A request whose only tools are web search that Anthropic
+    would run is Claude Code's WebSearch: it takes a short text for an answer (claude-code-client 4), unless the bridge
+    ``searches`` the web itself.
+    """
+    if request.max_tokens == 0:
+        return [Started(""), Finished(FinishReason.LENGTH, usage=Usage())]
+    searching = request.tools and tools.only_web_search(request.tools, referenced=lambda: _read(request).loaded)
+    if searching and not searches:
+        return [Started(""), TextDelta(NO_WEB_SEARCH), Finished(FinishReason.STOPPED, usage=Usage())]
+    return None
+
+
+def _read(request: MessagesRequest) -> ConversationReader:
+    try:
+        return reading_of(request).whole()
+    except strict_json.JsonError as error:
+        raise InvalidRequest(str(error)) from None

@@ -1,0 +1,133 @@
+"""The messages of a conversation as turns (wire-contract 5.2, first two steps).
+
+System messages inside the conversation never move forward past an answer, since that would change
+the bytes of an earlier turn and spoil the backend's prefix cache (design 6). Only a server that takes a system
+message nowhere but first gets them there, on its owner's word (``system_messages = leading``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal
+
+from attrs import define, field, frozen
+
+from claude_bridge.core.conversation import Document, Image, Piece, Text, ToolResult, Turn, text_of
+from claude_bridge.core.errors import capability_rejected
+
+SystemMessages = Literal["fold", "inline", "leading", "reject"]
+"""Where system messages inside the conversation go; ``reject``: back to the client, which folds them itself."""
+
+ATTRIBUTION: Final = "x-anthropic-billing-header"
+"""How Claude Code's first system block begins; the line differs from request to request."""
+
+REMINDER: Final = "<system-reminder>"
+"""How Claude Code marks what the client says in a user's message."""
+
+
+def is_question(turn: Turn) -> bool:
+    """Return whether a person speaks here: a user turn without tool results that is not all reminders.
+
+    Text beside tool results is no question: Claude Code puts notes there in the middle of its work, and what
+    counts as the last question must not change while a turn goes on (wire-contract 6, vector 11).
+    """
+    if turn.role != "user":
+        return False
+    said = False
+    for piece in turn.pieces:
+        if isinstance(piece, ToolResult):
+            return False
+        said = said or not (isinstance(piece, Text) and piece.text.startswith(REMINDER))
+    return said
+
+
+@frozen
+class Merged:
+    """A conversation in which roles alternate.
+
+    :ivar leading: texts of system messages that are to join the system prompt.
+    """
+
+    turns: list[Turn]
+    leading: list[str]
+
+
+def merged(turns: Iterable[Turn], policy: SystemMessages, *, strip_attribution: bool = False) -> Merged:
+    """Merge successive messages of one role; system messages go where the policy says.
+
+    Folded: into the user turn that they directly follow, else in front of the next user turn's text, else a user
+    turn of their own. Raises `InvalidRequest` for a system message where the policy is to refuse it: the client folds
+    them itself then (claude-code-client 6).
+    """
+    merging = _Merging(policy)
+    for index, turn in enumerate(turns):
+        if turn.role != "system":
+            merging.add(turn.role, turn.pieces)
+        elif policy == "reject":
+            raise capability_rejected(
+                "mid_conv_system", f"messages.{index}.role: Input should be 'user' or 'assistant'"
+            )
+        else:
+            merging.add_system(_without_attribution(turn.pieces) if strip_attribution else turn.pieces)
+    return Merged(merging.settled(), merging.leading)
+
+
+@define
+class _Merging:
+    """Turns that are still growing, and what waits for the next one."""
+
+    policy: SystemMessages
+    leading: list[str] = field(factory=list, init=False)
+    _turns: list[Turn] = field(factory=list, init=False)
+    _waiting: list[Piece] = field(factory=list, init=False)
+
+    def add(self, role: str, pieces: list[Piece]) -> None:
+        if self._waiting and role == "user":
+            pieces = self._waiting + pieces
+        elif self._waiting:
+            self._turns.append(Turn("user", self._waiting))
+        self._waiting = []
+        if not self._turns or self._turns[-1].role != role:
+            self._turns.append(Turn(role, []))
+        self._turns[-1].pieces += pieces
+
+    def add_system(self, pieces: list[Piece]) -> None:
+        if self.policy == "leading":
+            self.leading += filter(None, map(text_of, pieces))
+        elif self.policy == "inline":
+            self.add("system", pieces)
+        elif self._turns and self._turns[-1].role == "user":
+            self._turns[-1].pieces += _reminder(pieces)
+        else:
+            self._waiting += _reminder(pieces)
+
+    def settled(self) -> list[Turn]:
+        if self._waiting:
+            self._turns.append(Turn("user", self._waiting))
+        return self._turns
+
+
+def system_text(system: Sequence[str], *, strip_attribution: bool) -> str:
+    """Return the system prompt as one text, without the attribution line."""
+    texts = map(_stripped, system) if strip_attribution else system
+    return "\n\n".join(filter(None, texts))
+
+
+def _without_attribution(pieces: list[Piece]) -> list[Piece]:
+    stripped = (Text(_stripped(piece.text)) if isinstance(piece, Text) else piece for piece in pieces)
+    return [piece for piece in stripped if not isinstance(piece, Text) or piece.text]
+
+
+def _stripped(text: str) -> str:
+    return text.partition("\n")[2] if text.startswith(ATTRIBUTION) else text
+
+
+def _reminder(pieces: list[Piece]) -> list[Piece]:
+    """Wrap a system message's text as Claude Code itself does when a server refuses the role."""
+    media = [piece for piece in pieces if isinstance(piece, Image | Document)]
+    text = "\n\n".join(text_of(piece) for piece in pieces if not isinstance(piece, Image | Document))
+    if not text:
+        return [*media]
+    if not text.startswith(REMINDER):
+        text = f"{REMINDER}\n{text}\n</system-reminder>"
+    return [Text(text), *media]
