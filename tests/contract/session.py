@@ -133,7 +133,7 @@ STEPS: Final = (
         "The file has been updated.",
     ),
     Step("WebFetch", {"url": "https://docs.example.cn", "prompt": "Summarise"}, CHINESE * 12 + RUSSIAN * 8),
-    Step("Bash", {"command": "pytest -q", "description": "Exchange the tests"}, failures(40)),
+    Step("Bash", {"command": "pytest -q", "description": "Run the tests"}, failures(40)),
     Step("Read", {"file_path": "/home/dev/app/reader.py"}, code("core/reader.py")),
 )
 

@@ -1,6 +1,7 @@
 """Every server's words for an overflow, in every shape of error body, end as one of the two texts clients act on.
 
-What a client reads is made as dispatch makes it: the body becomes an `UpstreamFailure`, `overflow.detect` looks at it,
+What a client reads is made as dispatch makes it: the body becomes an `UpstreamFailure`, `overflow_detection.detect`
+looks at it,
 `overflow.canonical` words it.
 """
 
@@ -14,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions.errors import classification, overflow
+from claude_bridge.core.chat_completions.errors import classification, overflow_detection
 from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
+from claude_bridge.core.tokens import overflow
 from tests.core.overflows import NEAR_MISSES, WORDINGS, Wording, is_true
 
 Shape = Callable[[str], object]
@@ -66,7 +68,7 @@ def answered(status: int, body: object) -> UpstreamFailure:
 
 def told(failure: UpstreamFailure) -> str | None:
     """Return what the client is told, or None where it is no overflow."""
-    found = overflow.detect(failure)
+    found = overflow_detection.detect(failure)
     if found is None:
         return None
     return overflow.canonical(found, estimate=150_000, window=None, max_tokens=32_000).message

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from claude_bridge.core import errors, strict_json
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
-from claude_bridge.core.chat_completions.errors import classification, overflow
+from claude_bridge.core.chat_completions.errors import classification, overflow_detection
 from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
 from tests.contract.answers import says
 from tests.contract.test_irregularities import SIZES, sse
@@ -625,7 +625,7 @@ REFUSALS = (
 
 def told(failure: UpstreamFailure) -> errors.BridgeError:
     """Return a client of a failure of the bridge's own credential's backend."""
-    assert overflow.detect(failure) is None
+    assert overflow_detection.detect(failure) is None
     return classification.to_client(failure, backend="b", model="m", forwarded=False, scrub=str)
 
 

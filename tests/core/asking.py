@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from claude_bridge.core.chat_completions import translation
-from claude_bridge.core.chat_completions.messages.media import NO_DOCUMENTS
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.translation import Translation
+from claude_bridge.core.documents import NO_DOCUMENTS
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest

@@ -205,7 +205,7 @@ WORDINGS = [
     Wording("moonshot, old", "Input token length too long"),
     Wording("moonshot, spaced", "Your request exceeded model token limit : 131072", window=131072),
     Wording("z.ai 1210", "tokens in request more than max tokens allowed"),
-    Wording("z.ai 1261", "PromptSize exceeds max length"),
+    Wording("z.ai 1261", "Prompt exceeds max length"),
     Wording("minimax", "invalid params, context window exceeds limit (2013)"),
     Wording(
         "dashscope",
@@ -287,7 +287,7 @@ WORDINGS = [
         2133,
         window=2048,
     ),
-    Wording("mlx-serve", "PromptSize exceeds maximum context length"),
+    Wording("mlx-serve", "Prompt exceeds maximum context length"),
     Wording(
         "ollama, cloud",
         "The prompt is too long: 450028, model maximum context length: 262144",

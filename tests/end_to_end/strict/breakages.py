@@ -182,7 +182,7 @@ BREAKAGES = (
     Breakage("mistral", "effort", "is not supported for this model", asking(reasoning_effort="low")),
     Breakage("mistral", "order", "Unexpected role 'user' after role 'tool'", with_message("user", "Stop.")),
     Breakage(
-        "mistral", "system", "Unexpected role 'system' after role 'tool'", with_message("system", "ModelProfile.")
+        "mistral", "system", "Unexpected role 'system' after role 'tool'", with_message("system", "Note.")
     ),
     Breakage("mistral", "last", "Expected last role User or Tool", with_message("assistant", "Well")),
     Breakage("mistral", "empty answer", "must have either content or tool_calls", with_message("assistant", "")),

@@ -10,11 +10,11 @@ from attrs import frozen
 from claude_bridge.core.chat_completions import codec, fields, tools
 from claude_bridge.core.chat_completions.messages import instructions, reasoning_history
 from claude_bridge.core.chat_completions.messages.chat_messages import Written, write
-from claude_bridge.core.chat_completions.messages.media import NO_DOCUMENTS
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, ChatRequest
 from claude_bridge.core.chat_completions.structured_output import Structured
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.conversation import Conversation
+from claude_bridge.core.documents import NO_DOCUMENTS
 from claude_bridge.core.errors import InvalidRequest
 
 LEAST_OUTPUT: Final = 1024

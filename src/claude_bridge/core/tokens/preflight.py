@@ -13,9 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from claude_bridge.core.chat_completions.errors.overflow import LEAST_ANSWER, Overflow, canonical
-from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.errors import ContextOverflow
+from claude_bridge.core.tokens.overflow import LEAST_ANSWER, Overflow, canonical
 
 NEAR: Final = 0.8
 """Part of the window that a rough estimate must fill before the prompt is counted with care, which takes time."""
@@ -25,6 +24,22 @@ BEYOND: Final = 1.05
 
 CUT: Final = 0.5
 """A true count below this part of the rough estimate, which errs upwards by a quarter: the prompt was cut."""
+
+
+class Windowed(Protocol):
+    """A model, as far as the length of its prompts goes.
+
+    :ivar context_window: tokens, prompt and answer together, where known.
+    :ivar truncates: the backend cuts what is too long and does not say so.
+    """
+
+    @property
+    def context_window(self) -> int | None:
+        """Return the window."""
+
+    @property
+    def truncates(self) -> bool:
+        """Return whether prompts are cut."""
 
 
 class Calibration(Protocol):
@@ -41,7 +56,7 @@ class Calibration(Protocol):
 
 
 def refusal(
-    target: Target, *, rough: int, max_tokens: int | None, known: Calibration, count: Callable[[], int]
+    target: Windowed, *, rough: int, max_tokens: int | None, known: Calibration, count: Callable[[], int]
 ) -> ContextOverflow | None:
     """Return the refusal of a prompt that is too long for ``target``, or None where it is to be sent.
 
@@ -68,12 +83,12 @@ def refusal(
     return canonical(told, estimate=counted, window=longest, max_tokens=max_tokens or 0)
 
 
-def teaches(target: Target, *, rough: int, true: int) -> bool:
+def teaches(target: Windowed, *, rough: int, true: int) -> bool:
     """Return whether a true count is that of the whole prompt, so that ratios may be learned from it."""
     return not target.truncates or (target.context_window is not None and true >= CUT * rough)
 
 
-def _longest(target: Target, window: int, max_tokens: int | None) -> int:
+def _longest(target: Windowed, window: int, max_tokens: int | None) -> int:
     """Return the tokens that a prompt may have."""
     if not target.truncates:
         return window

@@ -10,8 +10,8 @@ from twisted.internet.defer import FirstError, gatherResults
 
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
+from claude_bridge.core import documents
 from claude_bridge.core.chat_completions import translation
-from claude_bridge.core.chat_completions.messages import media
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.errors import AuthenticationFailed, InvalidRequest, NotFound
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
@@ -65,7 +65,7 @@ class TokenCounting:
 
     async def _texts(self, asked: MessagesRequest, target: Target, client: TurnOwner) -> Mapping[str, str]:
         """Return the text of each document that would be sent as text."""
-        found = media.pdfs(conversation_of(asked)) if target.pdf == "text" else []
+        found = documents.pdfs(conversation_of(asked)) if target.pdf == "text" else []
         try:
             reading = [self._documents.text(each, client) for each in found]
             texts: list[str] = await gatherResults(reading, consumeErrors=True)

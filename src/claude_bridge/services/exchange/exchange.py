@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.chat_completions import translation
-from claude_bridge.core.chat_completions.errors import classification, overflow
+from claude_bridge.core.chat_completions.errors import classification, overflow_detection
 from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
 from claude_bridge.core.chat_completions.errors.quotations import Quotations
 from claude_bridge.core.chat_completions.json_schema.sanitising import Shaping
@@ -34,6 +34,7 @@ from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.conversation import conversation_of, shows_thinking
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.core.redaction import Redactor
+from claude_bridge.core.tokens import overflow
 from claude_bridge.services.accounting.recorder import RequestRecorder
 from claude_bridge.services.exchange.attempt import Attempt
 from claude_bridge.services.exchange.extra_turns import ExtraTurn, detours
@@ -446,7 +447,7 @@ class Exchange:
             self._try()
             return None
         self._reason = self._told(failure, target, sent)
-        over = overflow.detect(failure, sent.body)
+        over = overflow_detection.detect(failure, sent.body)
         if over is not None:
             self._reason, window = "", target.context_window
             return overflow.canonical(over, estimate=estimate, window=window, max_tokens=sent.max_tokens or 0)

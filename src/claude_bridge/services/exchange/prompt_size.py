@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from attrs import define, field
 from twisted.internet.defer import Deferred
 
-from claude_bridge.core.chat_completions.messages import media
+from claude_bridge.core import documents
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
@@ -40,7 +40,7 @@ class PromptSize:
         """Return the documents, in base64, that ``target`` wants as text and that were not read yet."""
         if target.pdf != "text":
             return []
-        return [data for data in media.pdfs(conversation_of(self._request)) if data not in self.texts]
+        return [data for data in documents.pdfs(conversation_of(self._request)) if data not in self.texts]
 
     def read(self, texts: Mapping[str, str]) -> None:
         """Take the texts of documents."""

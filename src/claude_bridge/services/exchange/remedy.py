@@ -7,12 +7,13 @@ from typing import Final
 from attrs import define, field, frozen
 
 from claude_bridge.core.chat_completions import translation
-from claude_bridge.core.chat_completions.errors import adjustments, overflow
+from claude_bridge.core.chat_completions.errors import adjustments, overflow_detection
 from claude_bridge.core.chat_completions.errors.adjustments import Lesson
 from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.errors import InvalidRequest, capability_rejected
+from claude_bridge.core.tokens import overflow
 from claude_bridge.services.knowledge.profiles import ModelProfile
 
 MOST_RETRIES: Final = 4
@@ -109,9 +110,9 @@ def remedy(
     if sent.echoed and adjustments.refuses_reasoning(failure, sent):
         return AskAgain(why="echo", refuses_reasoning=True)
     asked = sent.max_tokens or 0
-    over = overflow.detect(failure, sent.body)
+    over = overflow_detection.detect(failure, sent.body)
     if over is None:
-        most = overflow.max_output_limit(failure, sent.body)
+        most = overflow_detection.max_output_limit(failure, sent.body)
         return _learned(failure, sent) if most is None or most >= asked else AskAgain(why="limit", limit=most)
     if over.window is not None and over.window >= overflow.LEAST_ANSWER:
         note.saw_window(over.window)

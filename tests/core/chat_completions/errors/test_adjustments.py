@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.dialects.azure import Azure
 from claude_bridge.core.chat_completions.dialects.openrouter import OpenRouter
-from claude_bridge.core.chat_completions.errors import classification, overflow
+from claude_bridge.core.chat_completions.errors import classification, overflow_detection
 from claude_bridge.core.chat_completions.errors.adjustments import Lesson, lesson, refuses_images
 from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
 from claude_bridge.core.chat_completions.target import Target, as_fields
@@ -212,7 +212,7 @@ class LessonTests:
     def test_overflows_are_told_apart(self) -> None:
         """No wording here is taken for an overflow of the context window."""
         words = [message for _, message in SCHEMA_WORDS] + [message for *_, message in RULES]
-        assert [message for message in words if overflow.detect(refused(message)) is not None] == []
+        assert [message for message in words if overflow_detection.detect(refused(message)) is not None] == []
 
     @pytest.mark.parametrize("message", [message for *_, message in RULES] + [message for _, message in SCHEMA_WORDS])
     def test_only_what_was_sent(self, message: object) -> None:

@@ -15,7 +15,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.errors import adjustments, overflow, quotations
+from claude_bridge.core.chat_completions.errors import adjustments, overflow_detection, quotations
 from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
 from claude_bridge.core.chat_completions.errors.quotations import MOST_LOOKED_THROUGH, Quotations, uncut
 from claude_bridge.core.chat_completions.target import Target
@@ -129,28 +129,30 @@ class OverflowTests:
     def test_prompt_is_no_overflow(self, words: str, quote: Callable[[str], str]) -> None:
         """A quoted overflow neither makes the client compact nor tells a window; a quoted limit shrinks no answer."""
         failure, body = refused(quote(words)), sent(words).body
-        assert overflow.detect(failure, body) is None
-        assert overflow.max_output_limit(failure, body) is None
+        assert overflow_detection.detect(failure, body) is None
+        assert overflow_detection.max_output_limit(failure, body) is None
 
     def test_overflow_while_talking_of_one(self) -> None:
         """A conversation about overflows overflows as any other: its length was never told before."""
         body = sent("the log says: " + TOO_LONG.format(8192, 9000, 5000)).body
-        found = overflow.detect(refused(TOO_LONG.format(8192, 9107, 5107)), body)
+        found = overflow_detection.detect(refused(TOO_LONG.format(8192, 9107, 5107)), body)
         assert found is not None
         assert (found.window, found.total_tokens) == (8192, 9107)
 
     def test_overflow_without_numbers_while_talking_of_one(self) -> None:
         """A server that says no more than that the prompt is too long is believed: nobody said so before it."""
-        assert overflow.detect(refused("Prompt is too long"), sent("what does 'prompt is too long' mean?").body)
+        assert overflow_detection.detect(
+            refused("Prompt is too long"), sent("what does 'prompt is too long' mean?").body
+        )
 
     def test_code_is_no_quotation(self) -> None:
         """A server that has a code for an overflow means one, whatever the prompt says."""
         failure = evolve(refused("the log says: prompt is too long"), code="context_length_exceeded")
-        assert overflow.detect(failure, sent("the log says: prompt is too long").body)
+        assert overflow_detection.detect(failure, sent("the log says: prompt is too long").body)
 
     def test_limit_of_a_server(self) -> None:
         """A limit that the prompt does not speak of is one."""
-        assert overflow.max_output_limit(refused(LIMIT), sent("hi").body) == 2048
+        assert overflow_detection.max_output_limit(refused(LIMIT), sent("hi").body) == 2048
 
 
 class BoundTests:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from claude_bridge.core.chat_completions.messages.media import NO_IMAGE, pdfs
+from claude_bridge.core.chat_completions.messages.media import NO_IMAGE
 from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.documents import pdfs
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages_api.conversation import conversation_of
 from tests.core.asking import IMAGE, IMAGE_PART, asked, assistant, result, sent, system, text, use, user

@@ -79,7 +79,7 @@ class Written:
 def write(asked: Conversation, target: Target, documents: Mapping[str, str]) -> Written:
     """Write a conversation's system prompt and messages for ``target``.
 
-    ``documents``: base64 text of a PDF -> its text (`media.pdfs`). Raises `InvalidRequest`
+    ``documents``: base64 text of a PDF -> its text (`documents.pdfs`). Raises `InvalidRequest`
     for what the target cannot do.
     """
     # A template that insists on turns knows no system message but the first.

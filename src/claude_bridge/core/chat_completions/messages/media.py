@@ -8,12 +8,11 @@ from typing import Final
 from attrs import frozen
 
 from claude_bridge.core.chat_completions.traits import Traits
-from claude_bridge.core.conversation import Content, Conversation, Document, Image, Text
+from claude_bridge.core.conversation import Content, Document, Image, Text
+from claude_bridge.core.documents import document_text
 from claude_bridge.core.errors import capability_rejected
 
 NO_IMAGE: Final = "[image omitted: this model cannot see images]"
-PDF: Final = "application/pdf"
-NO_DOCUMENTS: Final[Mapping[str, str]] = {}
 
 
 @frozen
@@ -49,22 +48,3 @@ class Media:
                 return Text(document_text(part, self.documents) or f"[document omitted: {part.filename}]")
             case _:
                 return part
-
-
-def document_text(part: Document, documents: Mapping[str, str]) -> str:
-    """Return a document's text under its title, or "" where nobody took it out."""
-    text = documents.get(taken_apart(part.url)[1]) if documents else None
-    return "" if text is None else f"Document: {part.filename}\n{text}"
-
-
-def pdfs(conversation: Conversation) -> list[str]:
-    """Return the base64 texts of all PDF documents that the model would see, each once, in their order."""
-    files = [part for part in conversation.media if isinstance(part, Document)]
-    taken = [taken_apart(part.url) for part in files]
-    return list(dict.fromkeys(data for media_type, data in taken if media_type == PDF))
-
-
-def taken_apart(url: str) -> tuple[str, str]:
-    """Return a data URL's media type and base64 text; an address has neither."""
-    head, comma, data = url.partition(",")
-    return (head.removeprefix("data:").removesuffix(";base64"), data) if comma else ("", "")

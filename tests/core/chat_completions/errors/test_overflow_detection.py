@@ -7,13 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
-from claude_bridge.core.chat_completions.errors.overflow import (
-    Overflow,
-    canonical,
-    detect,
-    max_output_limit,
-    shrunk_max_tokens,
-)
+from claude_bridge.core.chat_completions.errors.overflow_detection import detect, max_output_limit
+from claude_bridge.core.tokens.overflow import Overflow, canonical, shrunk_max_tokens
 from tests.core.overflows import BOTH, NEAR_MISSES, PROMPT, WORDINGS, Wording, is_true
 
 
