@@ -16,12 +16,14 @@ from claude_bridge.config.schema import Backend, ClientKey, Config, Model, Route
 from claude_bridge.config.secret import Secret
 from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.errors.classification import from_error, from_response, to_client
-from claude_bridge.core.redaction import SHORTEST, Redactor
+from claude_bridge.core.redaction import MIN_CREDENTIAL_CHARACTERS, Redactor
 from claude_bridge.daemon.logs.render import json_line, text_line
 from tests.core.test_spellings import LAYER, LAYERS
 from tests.daemon.logs.test_render import failure
 
-CREDENTIAL = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=SHORTEST, max_size=60)
+CREDENTIAL = st.text(
+    st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=MIN_CREDENTIAL_CHARACTERS, max_size=60
+)
 BESIDE = st.text(st.sampled_from(" \n\t.,:;!?()[]{}<>\"'`/=|@#*~^"), max_size=4)
 """What may stand right beside a credential: no letter and no digit, they would make another word of it."""
 
@@ -149,7 +151,11 @@ class NothingElseTests:
         redact = hidden.redactor(configuration(*(credentials or ["a-key-that-is-nowhere"])))
         for each in credentials:
             redact.learn(each)
-            assume(len(each) < SHORTEST or redact.is_word(each) or each.lower() not in text.lower().split())
+            assume(
+                len(each) < MIN_CREDENTIAL_CHARACTERS
+                or redact.is_word(each)
+                or each.lower() not in text.lower().split()
+            )
         assume(not re.search(r"(?i)(?:bearer|basic) (?:100%|50%af)", text))  # there nothing but a credential stands
         assert redact(text) == text
         line = json.JSONDecoder().decode(json_line({"log_format": "{t}", "t": text, "input_tokens": 7}, redact))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.config.dump import dump
-from claude_bridge.config.load import LARGEST_FILE, load, parse, read_file, search_path
+from claude_bridge.config.load import MAX_FILE_BYTES, load, parse, read_file, search_path
 from claude_bridge.config.problems import ConfigErrors
 from claude_bridge.config.schema import Config
 from claude_bridge.config.sections import KINDS
@@ -130,8 +130,8 @@ class ReadFileTests:
         """A file without end is refused instead of being read for ever."""
         with pytest.raises(OSError, match="too large"):
             read_file("/dev/zero")
-        (tmp_path / "large").write_bytes(bytes(LARGEST_FILE))
-        assert len(read_file(str(tmp_path / "large"))) == LARGEST_FILE
+        (tmp_path / "large").write_bytes(bytes(MAX_FILE_BYTES))
+        assert len(read_file(str(tmp_path / "large"))) == MAX_FILE_BYTES
 
     def test_folder(self, tmp_path: Path) -> None:
         """A folder where a file should be is told as such."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from claude_bridge.config.secrets import LONGEST, SecretSource
+from claude_bridge.config.secrets import MAX_SECRET_CHARACTERS, SecretSource
 from tests.config.files import reading
 
 FILES: Mapping[str, bytes | OSError] = {
@@ -57,7 +57,7 @@ class LoadTests:
             ("credential:", "plain name"),
             ("two words", "holds a space"),
             ("schlüssel", "no HTTP header"),
-            ("x" * (LONGEST + 1), "longer than 8,192"),
+            ("x" * (MAX_SECRET_CHARACTERS + 1), "longer than 8,192"),
         ],
     )
     def test_mistakes(self, text: str, message: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.opaque_state import DEEPEST, LARGEST, PREFIX, OpaqueState, pack, unpack
+from claude_bridge.core.opaque_state import MAX_DEPTH, MAX_STATE_BYTES, PREFIX, OpaqueState, pack, unpack
 from tests.core.strategies import JSON, TEXT
 
 
@@ -40,13 +40,13 @@ class RoundTripTests:
 
     def test_large(self) -> None:
         """A state that is too large does not travel at all, rather than half."""
-        assert pack(OpaqueState("d", "m", "x" * LARGEST)) == ""
-        assert unpack(packed(strict_json.encode({"d": "d", "m": "m", "x": "x" * LARGEST}))) is None
+        assert pack(OpaqueState("d", "m", "x" * MAX_STATE_BYTES)) == ""
+        assert unpack(packed(strict_json.encode({"d": "d", "m": "m", "x": "x" * MAX_STATE_BYTES}))) is None
 
     def test_deep(self) -> None:
         """Nor does one that could not be written again inside a request."""
-        assert unpack(pack(OpaqueState("d", "m", nested(DEEPEST)))) is not None
-        assert pack(OpaqueState("d", "m", nested(DEEPEST + 1))) == ""
+        assert unpack(pack(OpaqueState("d", "m", nested(MAX_DEPTH)))) is not None
+        assert pack(OpaqueState("d", "m", nested(MAX_DEPTH + 1))) == ""
         assert unpack(packed(b'{"d":"d","m":"m","x":' + b"[" * 900 + b"]" * 900 + b"}")) is None
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.redaction import (
-    MOST_FORWARDED,
+    MAX_FORWARDED_CREDENTIALS,
+    MIN_CREDENTIAL_CHARACTERS,
     REMEMBERED,
-    SHORTEST,
     Redactor,
     carries_credential,
     redact,
@@ -162,7 +162,7 @@ class RedactorTests:
 
     def test_short_ones(self) -> None:
         """What is shorter than twelve characters is left: it stands in ordinary words."""
-        short = "k" * (SHORTEST - 1)
+        short = "k" * (MIN_CREDENTIAL_CHARACTERS - 1)
         redactor = Redactor([short])
         redactor.learn("ollama")
         assert redactor(f"{short} ollama") == f"{short} ollama"
@@ -200,7 +200,7 @@ class RedactorTests:
     def test_those_that_came_last(self) -> None:
         """So many are remembered; one that comes again is no old one."""
         redactor = Redactor(["the-owners-key"])
-        keys = [f"key-of-client-{number}" for number in range(MOST_FORWARDED + 1)]
+        keys = [f"key-of-client-{number}" for number in range(MAX_FORWARDED_CREDENTIALS + 1)]
         for key in keys[:-1]:
             redactor.learn(key)
         redactor.learn(keys[0])

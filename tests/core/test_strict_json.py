@@ -52,7 +52,7 @@ class EncodeTests:
             (b'{"b":"x: y, z"}', '{"b":"x: y, z"}'),
             (b'{"b":1}', '{"b":1}'),
             (b'{"b": broken', '{"b": broken'),
-            (b"[ " + b" " * strict_json.MOST_COMPACTED + b"]", "[ " + " " * strict_json.MOST_COMPACTED + "]"),
+            (b"[ " + b" " * strict_json.MAX_COMPACTED_BYTES + b"]", "[ " + " " * strict_json.MAX_COMPACTED_BYTES + "]"),
         ],
     )
     def test_compact(self, raw: bytes, text: str) -> None:

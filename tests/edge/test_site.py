@@ -102,7 +102,7 @@ class HeadFirstTests:
 
     def test_refused_client_cannot_send_for_ever(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What is thrown away has an end too."""
-        monkeypatch.setattr(site, "MAX_DISCARDED", 100_000)
+        monkeypatch.setattr(site, "MAX_DISCARDED_BYTES", 100_000)
         line = Edge(configured(SMALL)).line()
         line.ask("POST", "/v1/messages", transfer_encoding="chunked")
         for _ in range(6):

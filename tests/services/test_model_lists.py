@@ -24,8 +24,8 @@ from claude_bridge.services.interfaces import (
     UpstreamRequest,
 )
 from claude_bridge.services.model_lists import (
-    MAX_BODY,
-    MOST_MODELS,
+    MAX_BODY_BYTES,
+    MAX_MODELS,
     CachedModelLists,
     Listed,
     find,
@@ -292,7 +292,7 @@ class CachedModelListsTests:
         got = scene.fetch()
         asked = scene.client.asked[0]
         asked.receiver.head_received(ResponseHead(status=200, headers={}), asked)
-        asked.receiver.data_received(b" " * MAX_BODY)
+        asked.receiver.data_received(b" " * MAX_BODY_BYTES)
         assert not asked.cancelled
         asked.receiver.data_received(b" ")
         assert asked.cancelled
@@ -661,9 +661,9 @@ class BoundsTests:
 
     def test_models(self) -> None:
         """Of a list without end the first thousands are known."""
-        many = read_models(json.dumps(listing(*map(str, range(MOST_MODELS + 1)))).encode(), loads)
+        many = read_models(json.dumps(listing(*map(str, range(MAX_MODELS + 1)))).encode(), loads)
         assert many is not None
-        assert (len(many), many[-1].id) == (MOST_MODELS, str(MOST_MODELS - 1))
+        assert (len(many), many[-1].id) == (MAX_MODELS, str(MAX_MODELS - 1))
 
     def test_values(self) -> None:
         """What is full of something else is no list, and is not even decoded."""

@@ -19,7 +19,7 @@ from claude_bridge.core.chat_completions.dialects.sglang import Sglang
 from claude_bridge.core.chat_completions.dialects.vllm import Vllm
 from claude_bridge.core.errors import UpstreamUnreachable
 from claude_bridge.services.interfaces import TokenCount
-from claude_bridge.services.remote_tokenizers import MOST, MOST_ABSENT, RemoteTokenizers
+from claude_bridge.services.remote_tokenizers import MAX_ABSENT, MAX_BODY_BYTES, RemoteTokenizers
 from claude_bridge.testing.fakes import FakeCall, FakeUpstreamClient
 
 BACKEND = Backend(name="b", url="http://backend.test/llm/v1")
@@ -124,7 +124,7 @@ class CounterTests:
         """An answer without end is cut off."""
         told = self.count()
         self.client.last.head()
-        self.client.last.data(b" " * (MOST + 1))
+        self.client.last.data(b" " * (MAX_BODY_BYTES + 1))
         assert self.client.last.cancelled
         assert told == [None]
 
@@ -161,13 +161,13 @@ class CounterTests:
 
     def test_absent_is_bounded(self) -> None:
         """However many names clients make up, only the latest are remembered."""
-        for number in range(MOST_ABSENT + 1):
+        for number in range(MAX_ABSENT + 1):
             self.count(chat=b'{"model":"%d"}' % number)
             self.client.last.head(404)
         self.count(chat=b'{"model":"1"}')
-        assert len(self.client.calls) == MOST_ABSENT + 1
+        assert len(self.client.calls) == MAX_ABSENT + 1
         self.count(chat=b'{"model":"0"}')
-        assert len(self.client.calls) == MOST_ABSENT + 2
+        assert len(self.client.calls) == MAX_ABSENT + 2
 
     @pytest.mark.parametrize("status", [400, 401, 429, 500, 503])
     def test_passing_failure(self, status: int) -> None:

@@ -15,7 +15,7 @@ from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.sections import KINDS
 from claude_bridge.core.chat_completions import openai_types
 from claude_bridge.core.messages_api import anthropic_types
-from claude_bridge.core.redaction import SHORTEST, Redactor, carries_credential
+from claude_bridge.core.redaction import MIN_CREDENTIAL_CHARACTERS, Redactor, carries_credential
 
 OURS: Final = ("claude-bridge", "claude_bridge")
 
@@ -119,12 +119,13 @@ def _doubt(value: str, known: Redactor, *, guards: bool) -> str:
     shown = "so it can be seen in the log and in errors"
     if known.is_word(value):
         return f"is a name in this file too, {shown}"
-    short = len(value) < SHORTEST
+    short = len(value) < MIN_CREDENTIAL_CHARACTERS
     if _PLACEHOLDER.fullmatch(value.lower().replace("_", "-")):
         return f"looks like a placeholder{f', and is short, {shown}' if short else ''}: it is used as it is"
     if short and guards:
-        return f"has less than {SHORTEST} characters, which can be guessed; and it is not hidden in the log"
-    return f"has less than {SHORTEST} characters, {shown}" if short else ""
+        least = MIN_CREDENTIAL_CHARACTERS
+        return f"has less than {least} characters, which can be guessed; and it is not hidden in the log"
+    return f"has less than {MIN_CREDENTIAL_CHARACTERS} characters, {shown}" if short else ""
 
 
 def from_variables(sections: Mapping[str, Mapping[str, Lines]]) -> frozenset[tuple[str, str]]:

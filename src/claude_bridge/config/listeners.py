@@ -14,7 +14,7 @@ from attrs import frozen
 
 from claude_bridge.config.problems import suggestion
 
-LARGEST_PORT = 65_535
+MAX_PORT = 65_535
 
 BACKLOG = 1024
 """Connections that may wait to be taken. Twisted's own 50 make clients that come all at once wait for a second and
@@ -199,8 +199,8 @@ def _check_systemd(parameters: Mapping[str, str]) -> None:
 
 def port_number(text: str) -> int:
     """Return the TCP port; 0 lets the system choose a free one. Raises `ValueError`."""
-    if not (text.isascii() and text.isdecimal() and int(text) <= LARGEST_PORT):
-        raise ValueError(f"the port must be a number from 0 to {LARGEST_PORT}")
+    if not (text.isascii() and text.isdecimal() and int(text) <= MAX_PORT):
+        raise ValueError(f"the port must be a number from 0 to {MAX_PORT}")
     return int(text)
 
 

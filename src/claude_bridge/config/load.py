@@ -23,7 +23,7 @@ from claude_bridge.config.secrets import Read, SecretSource
 from claude_bridge.config.structure import structure
 
 FILE_NAME = "claude-bridge.ini"
-LARGEST_FILE = 1024 * 1024
+MAX_FILE_BYTES = 1024 * 1024
 """Bytes read of any file: far more than a configuration or a bundle of certificates holds, so that a path
 such as ``/dev/zero`` ends in an error instead of in swap."""
 
@@ -31,8 +31,8 @@ such as ``/dev/zero`` ends in an error instead of in swap."""
 def read_file(path: str) -> bytes:
     """Read a whole small file. Raises `OSError`, also for one that is too large."""
     with Path(path).open("rb") as file:
-        content = file.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
         raise OSError(27, "file too large")
     return content
 

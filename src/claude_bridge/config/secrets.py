@@ -14,7 +14,7 @@ from claude_bridge.config.secret import Secret
 Read: TypeAlias = Callable[[str], bytes]
 """Gives the bytes of the file at a path; raises `OSError`."""
 
-LONGEST = 8192
+MAX_SECRET_CHARACTERS = 8192
 """Bytes of a secret: HTTP servers commonly refuse a header line beyond this."""
 
 HIDDEN = "***"
@@ -65,8 +65,8 @@ def _checked(found: str) -> Secret:
         raise ValueError("the secret is empty")
     if found == HIDDEN:
         raise ValueError(f"{HIDDEN} is what a dump shows instead of the secret: put the secret back")
-    if len(found) > LONGEST:
-        raise ValueError(f"the secret is longer than {LONGEST:,} characters")
+    if len(found) > MAX_SECRET_CHARACTERS:
+        raise ValueError(f"the secret is longer than {MAX_SECRET_CHARACTERS:,} characters")
     if not _SENDABLE.fullmatch(found):
         raise ValueError("the secret holds a space or a character that no HTTP header can carry")
     return Secret(found)

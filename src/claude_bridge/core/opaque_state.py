@@ -16,10 +16,10 @@ from attrs import frozen
 from claude_bridge.core import strict_json
 
 PREFIX: Final = "cb1."
-LARGEST: Final = 1 << 20
+MAX_STATE_BYTES: Final = 1 << 20
 """Characters; encrypted reasoning of a long answer has tens of thousands, and hostile JSON takes much memory."""
 
-DEEPEST: Final = 32
+MAX_DEPTH: Final = 32
 """Levels of a state; real ones have five. It is written again inside a request, where deeper JSON could not be."""
 
 
@@ -38,12 +38,12 @@ def pack(carried: OpaqueState) -> str:
         return ""
     raw = strict_json.encode({"d": carried.dialect, "m": carried.model, "x": carried.state})
     text = PREFIX + urlsafe_b64encode(raw).rstrip(b"=").decode()
-    return text if len(text) <= LARGEST else ""
+    return text if len(text) <= MAX_STATE_BYTES else ""
 
 
 def unpack(text: str) -> OpaqueState | None:
     """Return what a carrier holds; None for any other text, Anthropic's own signatures among them."""
-    if not text.startswith(PREFIX) or len(text) > LARGEST:
+    if not text.startswith(PREFIX) or len(text) > MAX_STATE_BYTES:
         return None
     encoded = text.removeprefix(PREFIX)
     try:
@@ -58,7 +58,7 @@ def unpack(text: str) -> OpaqueState | None:
 
 def _is_shallow(state: object) -> bool:
     level = [state]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         inner: list[object] = []
         for value in level:
             if isinstance(value, dict):

@@ -17,11 +17,11 @@ from attrs import define, field
 
 from claude_bridge.core import spellings
 
-SHORTEST: Final = 12
+MIN_CREDENTIAL_CHARACTERS: Final = 12
 """Characters of a credential that is hidden: what is shorter stands in ordinary words and names, and guessing it is no
 work. Keys of vendors have 20 and more."""
 
-MOST_FORWARDED: Final = 64
+MAX_FORWARDED_CREDENTIALS: Final = 64
 """Credentials of clients that are remembered: each costs some 0.2 us for a line of the log. The request under way adds
 its own again before an error is told."""
 
@@ -108,7 +108,7 @@ def _folded_words(texts: Iterable[str]) -> frozenset[str]:
 
 @define(eq=False)
 class Redactor:
-    """Hides known credentials of `SHORTEST` characters and more wherever they stand as a token of their own.
+    """Hides known credentials of `MIN_CREDENTIAL_CHARACTERS` and more, wherever they stand as tokens of their own.
 
     Every spelling that `spellings` knows is hidden. A credential that is also one of ``words``, the names in the
     configuration, is not: a log without its names is of no use, and a name is no secret.
@@ -128,7 +128,7 @@ class Redactor:
     def __call__(self, text: str) -> str:
         """Return ``text`` without credentials."""
         size = len(text)
-        if size < SHORTEST:
+        if size < MIN_CREDENTIAL_CHARACTERS:
             return text
         return self._remembered(text) if size <= SHORT_WORD else self._hide(text)
 
@@ -138,8 +138,8 @@ class Redactor:
         return any(folded in word and any(spellings.spans(word, [folded])) for word in self.words)
 
     def learn(self, credential: str) -> None:
-        """Hide a client's credential too. Those that came last are known, `MOST_FORWARDED` of them."""
-        if len(credential) < SHORTEST:
+        """Hide a client's credential too. Those that came last are known, `MAX_FORWARDED_CREDENTIALS` of them."""
+        if len(credential) < MIN_CREDENTIAL_CHARACTERS:
             return
         folded = spellings.folded(credential)
         if folded in self._forwarded:
@@ -147,12 +147,12 @@ class Redactor:
             self._forwarded[folded] = None
         elif folded not in self._configured and self._is_hideable(folded):
             self._forwarded[folded] = None
-            if len(self._forwarded) > MOST_FORWARDED:
+            if len(self._forwarded) > MAX_FORWARDED_CREDENTIALS:
                 del self._forwarded[next(iter(self._forwarded))]
             self._look_for_all()
 
     def _is_hideable(self, folded: str) -> bool:
-        return len(folded) >= SHORTEST and not self.is_word(folded)
+        return len(folded) >= MIN_CREDENTIAL_CHARACTERS and not self.is_word(folded)
 
     def _look_for_all(self) -> None:
         self._sought = (*self._configured, *self._forwarded)

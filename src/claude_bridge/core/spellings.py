@@ -14,7 +14,7 @@ from typing import Final
 
 from attrs import frozen
 
-MOST_LAYERS: Final = 3
+MAX_LAYERS: Final = 3
 """Escapes on top of each other that are undone: a URL inside JSON inside the JSON of a gateway has three."""
 
 _IN_STRING: Final = r"\\(?:[uU](?P<u>[0-9A-Fa-f]{4})|[xX](?P<x>[0-9A-Fa-f]{2})|(?P<sign>[\"'/\\abfnrtv0]))"
@@ -93,7 +93,7 @@ def _readings(text: str) -> Iterator[_Reading]:
     seen = {text}
     for escape in _ESCAPES:
         reading = _Reading(text).undone(escape)
-        for _ in range(MOST_LAYERS):
+        for _ in range(MAX_LAYERS):
             if reading is None or reading.text in seen:
                 break
             seen.add(reading.text)

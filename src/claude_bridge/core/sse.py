@@ -16,7 +16,7 @@ from claude_bridge.core.errors import UpstreamProtocolError
 Frame = tuple[bytes, bytes]
 """An event: its name (mostly empty) and its data."""
 
-MAX_EVENT: Final = 4 * 1024 * 1024
+MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
 """Bytes one event may have. The largest are whole tool calls, 0.5 MB for all that a model may write; what has come is
 read in one turn, and without a limit a backend that never ends its line fills the memory."""
 
@@ -33,7 +33,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 class Decoder:
     """Bytes in, events out. Time is linear in the bytes, however they are cut."""
 
-    limit: int = MAX_EVENT
+    limit: int = MAX_EVENT_BYTES
     _partial: bytearray = field(factory=bytearray, init=False)
     _data: list[bytes] = field(factory=list, init=False)
     _name: bytes = field(default=b"", init=False)

@@ -33,7 +33,7 @@ __all__ = [
 MEND_LIMIT: Final = 4 * 1024 * 1024
 """Largest value in which `decode` mends broken escapes, all at once: of nothing but escapes a MB takes 60 ms."""
 
-MOST_COMPACTED: Final = 1 << 20
+MAX_COMPACTED_BYTES: Final = 1 << 20
 """Bytes of JSON from which white space is taken; of nothing but brackets that takes 12 ms a MB."""
 
 _MISSING: Final = re.compile(r"^Object missing required field `([^`]+)`(?: - at `\$\.?(.*)`)?$")
@@ -95,7 +95,7 @@ def is_object(text: str) -> bool:
 def compact(raw: Raw) -> str:
     """Return raw JSON as text, without superfluous white space unless it is very large, keys in the order given."""
     text = bytes(raw)
-    if len(text) <= MOST_COMPACTED and (b"\n" in text or b": " in text or b", " in text):
+    if len(text) <= MAX_COMPACTED_BYTES and (b"\n" in text or b": " in text or b", " in text):
         with contextlib.suppress(*ERRORS):
             text = msgspec.json.format(text, indent=-1)
     return text.decode("utf-8", "replace")

@@ -21,7 +21,7 @@ from claude_bridge.config.listeners import Listener
 PATIENCE_SECONDS: Final = 1.0
 """For the whole question: a bridge on this machine answers within milliseconds."""
 
-LONGEST_ANSWER: Final = 4096
+MAX_ANSWER_BYTES: Final = 4096
 """Bytes read of the answer: the head and body of ``/health`` together are some 300."""
 
 EVERYWHERE: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -52,9 +52,9 @@ def ask_health(where: Listener) -> bytes:
     with closing(_secured(plain) if where.scheme == "https" else plain) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         answer = b""
-        while len(answer) < LONGEST_ANSWER and (left := deadline - time.monotonic()) > 0:
+        while len(answer) < MAX_ANSWER_BYTES and (left := deadline - time.monotonic()) > 0:
             connection.settimeout(left)
-            part = connection.recv(LONGEST_ANSWER)
+            part = connection.recv(MAX_ANSWER_BYTES)
             if not part:
                 break
             answer += part

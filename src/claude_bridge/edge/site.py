@@ -33,7 +33,7 @@ from claude_bridge.edge.replies import begin_error, write_error
 from claude_bridge.edge.unpacking import Unpacking
 from claude_bridge.services.interfaces import Sweep
 
-MAX_DISCARDED: Final = 64 * 1024 * 1024
+MAX_DISCARDED_BYTES: Final = 64 * 1024 * 1024
 """Bytes of a refused body that are read and thrown away. A client that is still sending must be read from, or the
 reset that follows would swallow the answer that says why; but not for ever."""
 
@@ -339,7 +339,7 @@ class BridgeRequest(Request):
 
     def _discard(self, size: int) -> None:
         self._discarded += size
-        if self._discarded > MAX_DISCARDED:
+        if self._discarded > MAX_DISCARDED_BYTES:
             self.channel.abort()
 
 

@@ -39,12 +39,12 @@ MEMORY_SECONDS = 5.0
 # One key a credential and backend: more clients than this take turns. The largest public list known (OpenRouter's)
 # has some 400 models in less than 1 MiB.
 MAX_KEYS = 256
-MAX_BODY = 2 * 1024 * 1024
+MAX_BODY_BYTES = 2 * 1024 * 1024
 
-MOST_MODELS: Final = 5000
+MAX_MODELS: Final = 5000
 """Models of a list that are known by name; each costs ten microseconds when the list comes, and 300 bytes."""
 
-MOST_OWNERS: Final = 16
+MAX_OWNERS: Final = 16
 """Different owners that are passed on: a list with more is a market's and tells of no server."""
 
 
@@ -112,7 +112,7 @@ class CachedModelLists:
         ttl: float = TTL_SECONDS,
         max_keys: int = MAX_KEYS,
     ) -> None:
-        self._asker = Fetcher(client=client, clock=clock, seconds=FETCH_SECONDS, most=MAX_BODY)
+        self._asker = Fetcher(client=client, clock=clock, seconds=FETCH_SECONDS, most=MAX_BODY_BYTES)
         self._clock = clock
         self._decode = decode
         self._revealed = revealed
@@ -282,7 +282,7 @@ def read_models(body: bytes, decode: Decode) -> Models | None:
     entries = _entries(value)
     if entries is None:
         return None
-    return Listed(model for model in map(_model, islice(entries, MOST_MODELS)) if model is not None)
+    return Listed(model for model in map(_model, islice(entries, MAX_MODELS)) if model is not None)
 
 
 def _entries(value: object) -> Iterable[object] | None:
@@ -338,7 +338,7 @@ def _count(value: object) -> int | None:
 
 def _clues(models: Models, reply: Response) -> Clues:
     owners = dict.fromkeys(model.owner for model in models if model.owner)
-    return Clues(owners=tuple(owners)[:MOST_OWNERS], headers=reply.headers)
+    return Clues(owners=tuple(owners)[:MAX_OWNERS], headers=reply.headers)
 
 
 def _key(backend: Backend, credential: Secret | None) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions.answer.finish_and_usage import LARGEST_COUNT
+from claude_bridge.core.chat_completions.answer.finish_and_usage import MAX_TOKEN_COUNT
 from claude_bridge.core.chat_completions.dialect import Counter
 from claude_bridge.services.fetch import Fetcher, FetchRequest, Response
 from claude_bridge.services.interfaces import TokenCount, UpstreamClient
@@ -23,10 +23,10 @@ SECONDS: Final = 3.0
 MEMORY_SECONDS: Final = 600.0
 """A backend without a counter is not asked again for so long: it may be replaced by one that has one."""
 
-MOST_ABSENT: Final = 1000
+MAX_ABSENT: Final = 1000
 """Models remembered for having no counter; the one found out first is forgotten first. Names may come from clients."""
 
-MOST: Final = 8 * 1024 * 1024
+MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 """Bytes of an answer: vLLM and SGLang always add the list of tokens, with up to eight bytes for each of a million."""
 
 ABSENT: Final = frozenset({404, 405, 501})
@@ -43,7 +43,7 @@ class RemoteTokenizers:
     _absent: dict[tuple[str, str, bytes], float] = field(factory=dict)  # backend, path, model -> when to ask again
 
     def __init__(self, client: UpstreamClient, clock: IReactorTime) -> None:
-        asker = Fetcher(client=client, clock=clock, seconds=SECONDS, most=MOST)
+        asker = Fetcher(client=client, clock=clock, seconds=SECONDS, most=MAX_BODY_BYTES)
         self.__attrs_init__(asker, clock)
 
     def count(
@@ -72,7 +72,7 @@ class RemoteTokenizers:
         """Remember who has no counter, as the one found out last."""
         self._absent.pop(place, None)
         self._absent[place] = self._clock.seconds() + MEMORY_SECONDS
-        if len(self._absent) > MOST_ABSENT:
+        if len(self._absent) > MAX_ABSENT:
             del self._absent[next(iter(self._absent))]
 
 
@@ -96,9 +96,9 @@ def _read(reply: Response, counter: Counter) -> TokenCount | None:
 def _number(fields: dict[str, strict_json.Raw], name: str) -> int | None:
     """Return a whole number that can be one of tokens; a list of counts, or of anything, is none."""
     raw = fields.get(name)
-    if raw is None or len(raw) > len(str(LARGEST_COUNT)):
+    if raw is None or len(raw) > len(str(MAX_TOKEN_COUNT)):
         return None
     value = strict_json.decode(raw)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_COUNT:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TOKEN_COUNT:
         return None
     return value

@@ -17,7 +17,7 @@ from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 from claude_bridge.services.fetch import Fetcher, Response, address, shown
 from claude_bridge.services.interfaces import UpstreamClient
-from claude_bridge.services.model_lists import MAX_BODY, Decode, read_models
+from claude_bridge.services.model_lists import MAX_BODY_BYTES, Decode, read_models
 
 MEMORY_SECONDS: Final = 60.0
 """A backend is asked no more often: its url is set right by hand."""
@@ -93,7 +93,7 @@ class Signposts:
 
     def _ask(self, look: _Look, backend: Backend, credential: Secret | None) -> None:
         """Ask all places at once."""
-        asker = Fetcher(client=self._client, clock=self._clock, seconds=WAIT_SECONDS, most=MAX_BODY)
+        asker = Fetcher(client=self._client, clock=self._clock, seconds=WAIT_SECONDS, most=MAX_BODY_BYTES)
         places = {shown(address(backend.url, path)): path for path in reversed(PLACES)}
         urls = list(dict.fromkeys(shown(address(backend.url, path)) for path in PLACES))
         found: dict[str, Found] = {}

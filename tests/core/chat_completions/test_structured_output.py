@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from claude_bridge.core.chat_completions import structured_output
 from claude_bridge.core.chat_completions.structured_output import (
-    LARGEST_ANSWER,
+    MAX_ANSWER_CHARACTERS,
     Structured,
     cleaned,
     instruction,
@@ -197,7 +197,7 @@ class CheckTests:
 
     def test_huge_answer(self) -> None:
         """An answer longer than any model writes is not looked into."""
-        assert of(PERSON).check("[" * (LARGEST_ANSWER + 1)) is None
+        assert of(PERSON).check("[" * (MAX_ANSWER_CHARACTERS + 1)) is None
 
     @pytest.mark.parametrize("text", ["\ud800", '{"name":"\ud800"}', '{"name":"\\ud800"}', "[" * 5000 + "]" * 5000])
     def test_odd_text(self, text: str) -> None:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from claude_bridge.core.chat_completions.weight import MOST_VALUES, SMALL, too_much
+from claude_bridge.core.chat_completions.weight import MAX_VALUES, SMALL, too_much
 
 
 class TooMuchTests:
@@ -20,8 +20,8 @@ class TooMuchTests:
             {"a": '"' * 200_000 + ",[{" * 200_000},
             {"a": '\\"' * 100_000 + "," * 200_000 + "\\"},
             [{"a": '{"b": [1, 2, 3]}' * 100_000}] * 2,
-            list(range(MOST_VALUES - 10)),
-            ["x" * 10] * (MOST_VALUES - 10),
+            list(range(MAX_VALUES - 10)),
+            ["x" * 10] * (MAX_VALUES - 10),
             {"a": "x" * 10_000_000},
             ["," * 10] * 40_000,
         ],
@@ -34,12 +34,12 @@ class TooMuchTests:
     @pytest.mark.parametrize(
         "data",
         [
-            b"[" + b"{}," * MOST_VALUES + b"1]",
-            b"[" + b'"",' * MOST_VALUES + b"1]",
-            b"[" * (MOST_VALUES + 1),
-            b'{"a":' * (MOST_VALUES + 1),
-            b'{"a":["x\\\\",' + b'"\\",",' * MOST_VALUES + b"1]}",
-            b"[" + b",".join(b"%d" % n for n in range(MOST_VALUES + 10)) + b"]",
+            b"[" + b"{}," * MAX_VALUES + b"1]",
+            b"[" + b'"",' * MAX_VALUES + b"1]",
+            b"[" * (MAX_VALUES + 1),
+            b'{"a":' * (MAX_VALUES + 1),
+            b'{"a":["x\\\\",' + b'"\\",",' * MAX_VALUES + b"1]}",
+            b"[" + b",".join(b"%d" % n for n in range(MAX_VALUES + 10)) + b"]",
         ],
         ids=["objects", "strings", "levels", "keys", "escapes", "numbers"],
     )
@@ -49,7 +49,7 @@ class TooMuchTests:
 
     def test_small(self) -> None:
         """A small piece is not looked at: it cannot hold many."""
-        assert SMALL < MOST_VALUES
+        assert SMALL < MAX_VALUES
         assert not too_much(b"," * SMALL)
 
     @pytest.mark.parametrize("piece", [b",", b'"', b'"",', b'\\"', b"\\\\", b"{}", b"x"])

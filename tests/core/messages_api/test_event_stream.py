@@ -29,7 +29,7 @@ from claude_bridge.core.events import (
     Usage,
 )
 from claude_bridge.core.messages_api.event_stream import PING, StreamWriter
-from claude_bridge.core.messages_api.rendering import MAX_BLANK
+from claude_bridge.core.messages_api.rendering import MAX_BLANK_CHARACTERS
 from claude_bridge.core.sizes import BLOCK
 from tests.contract.stream_rules import check_stream
 from tests.core.strategies import cut, cuts, event_sequences
@@ -448,7 +448,7 @@ class OrderTests:
             {"T0": {}},
         ]
         assert content(TextDelta("\n"), TextDelta(" "), TextDelta("a"), TextDelta("\n")) == ["\n a\n"]
-        assert content(TextDelta("\n" * (MAX_BLANK + 1))) == ["\n" * (MAX_BLANK + 1)]
+        assert content(TextDelta("\n" * (MAX_BLANK_CHARACTERS + 1))) == ["\n" * (MAX_BLANK_CHARACTERS + 1)]
 
     def test_blank_reasoning(self) -> None:
         """White space is no thinking block either, is not lost where thinking follows it, and is no reasoning."""

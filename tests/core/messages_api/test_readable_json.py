@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from claude_bridge.core.events import SearchHit, SearchResulted
 from claude_bridge.core.messages_api import rendering
-from claude_bridge.core.messages_api.readable_json import DEEPEST, NOISE, readable
+from claude_bridge.core.messages_api.readable_json import MAX_DEPTH, NOISE, readable
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -65,7 +65,7 @@ class SaidTests:
         value: Any = "bottom"
         for _ in range(200):
             value = [value]
-        assert readable(value) == "[" * (200 - DEEPEST - 1) + '"bottom"' + "]" * (200 - DEEPEST - 1)
+        assert readable(value) == "[" * (200 - MAX_DEPTH - 1) + '"bottom"' + "]" * (200 - MAX_DEPTH - 1)
 
     @given(JSON)
     def test_no_string_is_lost(self, value: Any) -> None:

@@ -25,7 +25,7 @@ from claude_bridge.core.events import (
     Usage,
 )
 from claude_bridge.core.messages_api.event_stream import StreamWriter
-from claude_bridge.core.messages_api.rendering import MAX_BLANK
+from claude_bridge.core.messages_api.rendering import MAX_BLANK_CHARACTERS
 from claude_bridge.core.messages_api.whole_message import Accumulator
 from claude_bridge.core.sizes import BLOCK
 from tests.contract.stream_rules import check_stream
@@ -134,7 +134,7 @@ class AccumulatorTests:
         assert [block["type"] for block in content] == ["thinking", "tool_use", "text"]
         assert (content[0]["thinking"], content[2]["text"]) == ("ab", " x")
         assert whole(TextDelta("\n"), END)["content"] == []
-        assert len(whole(TextDelta("\n" * (MAX_BLANK + 1)), END)["content"]) == 1
+        assert len(whole(TextDelta("\n" * (MAX_BLANK_CHARACTERS + 1)), END)["content"]) == 1
 
     def test_blank_reasoning(self) -> None:
         """White space is no thinking block either."""

@@ -137,7 +137,7 @@ class ImageTokensTests:
     @given(st.integers(1, 10**9), st.integers(1, 10**9))
     def test_bounds(self, width: int, height: int) -> None:
         """No picture is free and none costs more than the most."""
-        assert 1 <= media.image_tokens((width, height)) <= media.MOST_IMAGE_TOKENS
+        assert 1 <= media.image_tokens((width, height)) <= media.MAX_IMAGE_TOKENS
 
 
 class HostileJpegTests:

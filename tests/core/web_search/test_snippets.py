@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.web_search.snippets import LARGEST, PREFIX, opened, sealed
+from claude_bridge.core.web_search.snippets import MAX_SNIPPET_BYTES, PREFIX, opened, sealed
 
 
 class SnippetTests:
@@ -27,7 +27,7 @@ class SnippetTests:
             f"{PREFIX}*",
             f"{PREFIX}é",
             f"{PREFIX}_w",
-            PREFIX + "A" * LARGEST,
+            PREFIX + "A" * MAX_SNIPPET_BYTES,
             None,
             7,
             ["x"],

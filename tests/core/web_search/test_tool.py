@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from claude_bridge.core.messages_api.anthropic_types import Tool
 from claude_bridge.core.web_search.tool import (
     DEFAULT_USES,
-    LONGEST_QUERY,
-    MOST_USES,
+    MAX_QUERY_CHARACTERS,
+    MAX_USES,
     SearchQuestion,
     SearchTool,
     is_search,
@@ -66,8 +66,8 @@ class FindTests:
         [
             (1, 1),
             (10, 10),
-            (11, MOST_USES),
-            (10**30, MOST_USES),
+            (11, MAX_USES),
+            (10**30, MAX_USES),
             (0, 5),
             (-1, 5),
             (None, 5),
@@ -95,7 +95,7 @@ class FindTests:
     def test_anything(self, value: object) -> None:
         """Fields of any type do no harm."""
         search = typed(max_uses=value, allowed_domains=value, blocked_domains=value, user_location=value)
-        assert 1 <= search.max_uses <= MOST_USES
+        assert 1 <= search.max_uses <= MAX_USES
 
     def test_bounded(self) -> None:
         """Neither many domains nor a huge field takes more than a little."""
@@ -169,4 +169,4 @@ class QuestionTests:
         assert SearchQuestion("q", (), ("c.example", "d.example")).with_sites() == "q -site:c.example -site:d.example"
         many = SearchQuestion("q", tuple(f"domain-{number}.example" for number in range(50)))
         assert many.with_sites() == "q"
-        assert len(SearchQuestion("q" * LONGEST_QUERY, ("a.example",)).with_sites()) == LONGEST_QUERY
+        assert len(SearchQuestion("q" * MAX_QUERY_CHARACTERS, ("a.example",)).with_sites()) == MAX_QUERY_CHARACTERS

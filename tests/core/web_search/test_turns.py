@@ -34,10 +34,10 @@ from claude_bridge.core.events import (
 from claude_bridge.core.ids import downstream_id
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.event_stream import StreamWriter
-from claude_bridge.core.web_search.tool import LONGEST_QUERY, search_tool
+from claude_bridge.core.web_search.tool import MAX_QUERY_CHARACTERS, search_tool
 from claude_bridge.core.web_search.turns import (
-    LONGEST_TEXT,
-    MOST_HITS,
+    MAX_HITS,
+    MAX_TEXT_CHARACTERS,
     NOTHING,
     UNTRUSTED,
     SearchCall,
@@ -261,8 +261,8 @@ class FailureTests:
             ('{"query": "cut', "invalid_tool_input"),
             ('["query"]', "invalid_tool_input"),
             (json.dumps({"query": "a", "pad": "x" * (1 << 14)}), "invalid_tool_input"),
-            (json.dumps({"query": "x" * (LONGEST_QUERY + 1)}), "query_too_long"),
-            (json.dumps({"query": "x" * LONGEST_QUERY}), None),
+            (json.dumps({"query": "x" * (MAX_QUERY_CHARACTERS + 1)}), "query_too_long"),
+            (json.dumps({"query": "x" * MAX_QUERY_CHARACTERS}), None),
         ],
     )
     def test_arguments(self, arguments: str, problem: SearchErrorCode | None) -> None:
@@ -273,7 +273,7 @@ class FailureTests:
         if problem:
             (called, resulted) = answered(searching)
             assert isinstance(called, ServerToolCalled)
-            assert len(json.loads(called.input_json)["query"]) <= LONGEST_QUERY
+            assert len(json.loads(called.input_json)["query"]) <= MAX_QUERY_CHARACTERS
             assert resulted == SearchResulted(called.id, (), problem)
             assert searching.conclude() is None
             assert sent(searching)["messages"][-1]["content"].startswith("[tool error] ")
@@ -407,5 +407,5 @@ class ResultsTextTests:
     def test_bounded(self) -> None:
         """Neither many results nor long ones fill the context."""
         text = results_text([SearchHit("T", "https://e.org/", "x" * 10_000)] * 50)
-        assert text.count("https://e.org/") == MOST_HITS
-        assert len(text) < MOST_HITS * (LONGEST_TEXT + 2) + len(UNTRUSTED) + 2
+        assert text.count("https://e.org/") == MAX_HITS
+        assert len(text) < MAX_HITS * (MAX_TEXT_CHARACTERS + 2) + len(UNTRUSTED) + 2

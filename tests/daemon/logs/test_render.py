@@ -17,7 +17,14 @@ from twisted.python.log import LogPublisher as LegacyLogPublisher
 
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.redaction import Redactor
-from claude_bridge.daemon.logs.render import MAX_LINE, MAX_TEXT, MAX_TRACEBACK, Redact, json_line, text_line
+from claude_bridge.daemon.logs.render import (
+    MAX_LINE_BYTES,
+    MAX_TEXT_CHARACTERS,
+    MAX_TRACEBACK_CHARACTERS,
+    Redact,
+    json_line,
+    text_line,
+)
 
 read = json.JSONDecoder().decode
 
@@ -127,7 +134,7 @@ class JsonLineTests:
     def test_traceback_keeps_its_end(self) -> None:
         """Of a very long traceback the end is kept, where the cause is."""
         found = rendered(lambda log: log.failure("x", failure("a" * 20_000 + "the cause")))
-        assert len(found["traceback"]) <= MAX_TRACEBACK
+        assert len(found["traceback"]) <= MAX_TRACEBACK_CHARACTERS
         assert found["traceback"].rstrip().endswith("the cause")
 
     @given(
@@ -146,7 +153,7 @@ class JsonLineTests:
         line = json_line(event, unchanged)
         assert line.isascii()
         assert line.isprintable()
-        assert len(line) <= MAX_LINE
+        assert len(line) <= MAX_LINE_BYTES
         strict = json.JSONDecoder(parse_constant=pytest.fail)
         assert strict.decode(line)["level"] == "info"
 
@@ -174,7 +181,7 @@ class RedactionTests:
     def test_nothing_is_left_of_a_credential_at_the_cut(self) -> None:
         """A text that is cut for its length is not cut inside a credential."""
         key = "the-owners-key-" + "x" * 2000
-        text = "a" * (MAX_TEXT - 1000) + " " + key + " " + "b" * 20_000
+        text = "a" * (MAX_TEXT_CHARACTERS - 1000) + " " + key + " " + "b" * 20_000
         found = rendered(lambda log: log.info("x", event="e", text=text), Redactor([key]))
         assert "the-owners" not in found["text"]
         assert "***" in found["text"]

@@ -181,9 +181,7 @@ BREAKAGES = (
     Breakage("mistral", "named tool", "Input should be 'auto', 'none' or 'any'", asking(tool_choice=NAMED), 422),
     Breakage("mistral", "effort", "is not supported for this model", asking(reasoning_effort="low")),
     Breakage("mistral", "order", "Unexpected role 'user' after role 'tool'", with_message("user", "Stop.")),
-    Breakage(
-        "mistral", "system", "Unexpected role 'system' after role 'tool'", with_message("system", "Note.")
-    ),
+    Breakage("mistral", "system", "Unexpected role 'system' after role 'tool'", with_message("system", "Note.")),
     Breakage("mistral", "last", "Expected last role User or Tool", with_message("assistant", "Well")),
     Breakage("mistral", "empty answer", "must have either content or tool_calls", with_message("assistant", "")),
     Breakage("mistral", "open call", "Not the same number of function calls and responses", without_result),

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, capturedLogs
 
 from claude_bridge.services.documents.limits import ExtractionLimits
-from claude_bridge.services.documents.reading import LAST_WORDS, MOST_TOTAL, Reading, command
+from claude_bridge.services.documents.reading import LAST_WORDS, MAX_TOTAL_CHARACTERS, Reading, command
 from claude_bridge.services.documents.reports import Extracted, Reason
 from tests.services.documents import pdfs
 from tests.services.documents.processes import FakeProcess, FakeProcesses
@@ -175,7 +175,7 @@ class TroubleTests:
             b'["page"]\n',
             b'["total","7"]\n',
             b'["total",-1]\n',
-            b'["total",%d]\n' % (MOST_TOTAL + 1),
+            b'["total",%d]\n' % (MAX_TOTAL_CHARACTERS + 1),
             b'["end","of story"]\n',
             b'["end",7]\n',
         ],

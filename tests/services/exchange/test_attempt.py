@@ -16,7 +16,7 @@ from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
 from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamTimeout, UpstreamUnreachable
 from claude_bridge.core.events import Event, Finished, TextDelta
-from claude_bridge.services.exchange.attempt import MAX_ERROR_BODY, Attempt
+from claude_bridge.services.exchange.attempt import MAX_ERROR_BODY_BYTES, Attempt
 from claude_bridge.services.interfaces import PushProducer, UpstreamRequest
 from claude_bridge.testing.chat import chat_stream, chunk, events
 from claude_bridge.testing.fakes import FakeCall, FakeUpstreamClient
@@ -191,7 +191,7 @@ class FailureTests:
         """A refusal that goes on and on is read no further than its beginning."""
         bench = Bench()
         bench.call.head(500)
-        bench.call.data(b"x" * MAX_ERROR_BODY, b"x")
+        bench.call.data(b"x" * MAX_ERROR_BODY_BYTES, b"x")
         assert isinstance(bench.outcome, UpstreamFailure)
         assert bench.call.cancelled
 

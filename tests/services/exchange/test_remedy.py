@@ -11,7 +11,7 @@ from claude_bridge.core.chat_completions.errors.adjustments import Lesson
 from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.translation import Translation
-from claude_bridge.services.exchange.remedy import MOST_RETRIES, AskAgain, RetryBudget, missing_capability, remedy
+from claude_bridge.services.exchange.remedy import MAX_RETRIES, AskAgain, RetryBudget, missing_capability, remedy
 from claude_bridge.services.knowledge.profiles import ModelProfile
 from tests.core.asking import IMAGE, asked, tool, translate, user
 
@@ -171,7 +171,7 @@ class TriesTests:
     def test_retries_are_bounded(self) -> None:
         """A server that finds something else to refuse each time gets no more than four more requests."""
         tries = RetryBudget()
-        assert [tries.again(str(number)) for number in range(MOST_RETRIES + 2)] == [True] * MOST_RETRIES + [False] * 2
+        assert [tries.again(str(number)) for number in range(MAX_RETRIES + 2)] == [True] * MAX_RETRIES + [False] * 2
         assert not tries.take(SCHEMA)
         assert tries.applied(TARGET) == TARGET
 

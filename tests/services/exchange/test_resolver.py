@@ -248,7 +248,7 @@ class SpellingTests:
 
     def test_names_of_clients(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Names that clients make up do not fill the memory."""
-        monkeypatch.setattr("claude_bridge.services.exchange.resolver.MOST_TARGETS", 10)
+        monkeypatch.setattr("claude_bridge.services.exchange.resolver.MAX_TARGETS", 10)
         planner = CandidateResolver(configured(self.TEXT), FixedLists({"default": self.LISTED}))
         for number in range(25):
             planned(planner, f"default/m{number}")

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core import strict_json
-from claude_bridge.services.knowledge.merging import MOST_BACKENDS, merged
-from claude_bridge.services.knowledge.profiles import MOST_MODELS
+from claude_bridge.services.knowledge.merging import MAX_BACKENDS, merged
+from claude_bridge.services.knowledge.profiles import MAX_MODELS
 from claude_bridge.services.knowledge.snapshot import DAY, KEPT_SECONDS
 
 NOW = 100 * DAY
@@ -138,14 +138,14 @@ class ForgottenTests:
         """Of too many backends and models of others those used last stay."""
         entries = [
             {**backend({**model(**LIMIT), "used": NOW - number}, name=f"b{number}"), "used": NOW - number}
-            for number in range(MOST_BACKENDS + 5)
+            for number in range(MAX_BACKENDS + 5)
         ]
         kept = merged(NOTHING, NOTHING, file(*entries), NOW)["backends"]
-        assert [entry["name"] for entry in kept] == [f"b{number}" for number in range(MOST_BACKENDS)]
-        many = [{**model(f"m{number}", **LIMIT), "used": NOW - number} for number in range(MOST_MODELS + 5)]
+        assert [entry["name"] for entry in kept] == [f"b{number}" for number in range(MAX_BACKENDS)]
+        many = [{**model(f"m{number}", **LIMIT), "used": NOW - number} for number in range(MAX_MODELS + 5)]
         (entry,) = merged(NOTHING, NOTHING, file(backend(*many)), NOW)["backends"]
-        assert len(entry["models"]) == MOST_MODELS
-        assert entry["models"][-1]["model"] == f"m{MOST_MODELS - 1}"
+        assert len(entry["models"]) == MAX_MODELS
+        assert entry["models"][-1]["model"] == f"m{MAX_MODELS - 1}"
 
 
 JSON = st.recursive(

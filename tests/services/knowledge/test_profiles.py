@@ -16,7 +16,7 @@ from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.traits import ReasoningEcho
 from claude_bridge.core.events import Usage
 from claude_bridge.services.knowledge.profiles import (
-    MOST_MODELS,
+    MAX_MODELS,
     UNPROVED_SECONDS,
     WINDOW_SECONDS,
     ModelProfile,
@@ -42,7 +42,7 @@ class NoteTests:
         learned = ModelProfiles()
         learned.note("b", "used").context_window = 5
         learned.note("b", "unused").context_window = 5
-        for number in range(MOST_MODELS - 1):
+        for number in range(MAX_MODELS - 1):
             learned.note("b", str(number))
             learned.note("b", "used")
         assert learned.note("b", "used").context_window == 5

@@ -15,7 +15,7 @@ from claude_bridge.core.chat_completions.dialect import Clues
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.events import Usage
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
-from claude_bridge.services.knowledge.profiles import MOST_MODELS, ModelProfiles
+from claude_bridge.services.knowledge.profiles import MAX_MODELS, ModelProfiles
 from claude_bridge.services.knowledge.snapshot import KEPT_SECONDS, KnowledgeSnapshot, NotOurs, OtherVersion
 
 BOX = Backend(name="box", url="http://user.box.test/v1")
@@ -122,10 +122,10 @@ class RestartTests:
         """Of too many notes in a file those used last are taken, in their order."""
         clock = Clock()
         first, second = kept(clock), kept(clock)
-        for number in range(MOST_MODELS):
+        for number in range(MAX_MODELS):
             clock.advance(DAY / 100)
             first.learned.note("box", f"a{number}").max_output_tokens = 900
-        for number in range(MOST_MODELS):
+        for number in range(MAX_MODELS):
             clock.advance(DAY / 100)
             second.learned.note("box", f"b{number}").max_output_tokens = 900
         both = first.export()
@@ -133,7 +133,7 @@ class RestartTests:
         new = kept(clock)
         new.restore(both)
         models = [model for _, model, _ in new.learned.notes()]
-        assert models == [f"b{number}" for number in range(MOST_MODELS)]
+        assert models == [f"b{number}" for number in range(MAX_MODELS)]
 
 
 class ExportTests:

@@ -24,7 +24,7 @@ from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.dialect import Clues
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.profiles import ModelProfiles
-from claude_bridge.services.knowledge.shared_file import LARGEST, STALE_SECONDS
+from claude_bridge.services.knowledge.shared_file import MAX_FILE_BYTES, STALE_SECONDS
 from claude_bridge.services.knowledge.snapshot import KnowledgeSnapshot, digest
 from claude_bridge.services.knowledge.store import NAME, SAVE_SECONDS, STOP_SECONDS, StateFile, found_out
 
@@ -203,7 +203,7 @@ class TroubleTests:
     """Nothing about the file can keep a daemon from its work."""
 
     @pytest.mark.parametrize(
-        "content", [b"", b"{", b"\xff\xfe", b"[]", b'{"version": 1}', b'{"a":' * 5000, b" " * (LARGEST + 1)]
+        "content", [b"", b"{", b"\xff\xfe", b"[]", b'{"version": 1}', b'{"a":' * 5000, b" " * (MAX_FILE_BYTES + 1)]
     )
     def test_bad_file(self, tmp_path: Path, content: bytes) -> None:
         """A file that makes no sense is put aside with one warning, and what is learned then is kept."""

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from claude_bridge.core.chat_completions.target import Target
-from claude_bridge.services.knowledge.window_warnings import MOST_TOLD, PATIENCE_SECONDS, WindowWarnings
+from claude_bridge.services.knowledge.window_warnings import MAX_WARNED_MODELS, PATIENCE_SECONDS, WindowWarnings
 
 CUTS = Target(model="m", truncates=True)
 KNOWN = evolve(CUTS, context_window=4096)
@@ -52,5 +52,5 @@ class WindowWarningsTests:
 
     def test_bounded(self) -> None:
         """Made-up model names do not fill the log."""
-        checks = [(0.0, "a", evolve(CUTS, model=str(number))) for number in range(2 * MOST_TOLD)]
-        assert len(told(*checks, (PATIENCE_SECONDS, "b", CUTS), *checks)) == MOST_TOLD
+        checks = [(0.0, "a", evolve(CUTS, model=str(number))) for number in range(2 * MAX_WARNED_MODELS)]
+        assert len(told(*checks, (PATIENCE_SECONDS, "b", CUTS), *checks)) == MAX_WARNED_MODELS

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.events import SearchHit
-from claude_bridge.services.search.hits import LONGEST_SNIPPET, cleaned, plain
+from claude_bridge.services.search.hits import MAX_SNIPPET_CHARACTERS, cleaned, plain
 
 
 class CleanedTests:
@@ -102,11 +102,11 @@ class PlainTests:
     def test_bounded(self) -> None:
         """Texts are cut."""
         assert plain("word " * 10_000, 9) == "word word"
-        assert len(plain("x" * 10_000, LONGEST_SNIPPET)) == LONGEST_SNIPPET
+        assert len(plain("x" * 10_000, MAX_SNIPPET_CHARACTERS)) == MAX_SNIPPET_CHARACTERS
 
     @pytest.mark.parametrize("text", ["<" * 10**6, "<a" * 10**6, "<a " + "x" * 10**6, "&" * 10**6, "&#" * 10**6])
     def test_hostile(self, text: str) -> None:
         """Texts made to take long do not."""
         before = time.process_time()
-        plain(text, LONGEST_SNIPPET)
+        plain(text, MAX_SNIPPET_CHARACTERS)
         assert time.process_time() - before < 1

@@ -14,7 +14,12 @@ from twisted.web import _newclient
 from twisted.web._newclient import HTTPClientParser
 
 from claude_bridge.core.errors import UpstreamProtocolError
-from claude_bridge.services.upstream.response_head import MOST_BYTES, MOST_INTERIM, MOST_LINES, BoundedParser
+from claude_bridge.services.upstream.response_head import (
+    MAX_HEAD_BYTES,
+    MAX_HEAD_LINES,
+    MAX_INTERIM_RESPONSES,
+    BoundedParser,
+)
 from tests.services.upstream.loopback import SHORT, Bench, Conversation, Notes
 from tests.services.upstream.test_agent import self_signed
 
@@ -131,7 +136,7 @@ class OrdinaryTests:
         """A connection that is used again begins with nothing."""
 
         def script(conversation: Conversation, _: int) -> None:
-            conversation.transport.write(INTERIM * (MOST_INTERIM - 1) + SHORT)
+            conversation.transport.write(INTERIM * (MAX_INTERIM_RESPONSES - 1) + SHORT)
 
         raw, backend = bench.serve(script)
         for _ in range(3):
@@ -144,7 +149,7 @@ class OrdinaryTests:
     @pytest_twisted.ensureDeferred
     async def test_body_is_no_head(self, bench: Bench) -> None:
         """A body of many lines counts nothing."""
-        body = b"a\n" * (MOST_LINES + MOST_BYTES)
+        body = b"a\n" * (MAX_HEAD_LINES + MAX_HEAD_BYTES)
         head = STATUS + b"Content-Length: %d\r\n\r\n" % len(body)
         _, backend = bench.serve(lambda c, _: c.transport.write(head + body))
         notes = Notes()

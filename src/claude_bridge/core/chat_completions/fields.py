@@ -13,7 +13,7 @@ from claude_bridge.core.chat_completions.structured_output import Structured
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.conversation import Conversation
 
-MAX_STOP: Final = 4
+MAX_STOP_SEQUENCES: Final = 4
 """Stop sequences that OpenAI's API takes."""
 
 
@@ -62,7 +62,7 @@ def build(asked: Conversation, target: Target, offered: tools.OfferedTools, limi
 
 def _stops(asked: Conversation) -> list[str] | None:
     stops = [sequence for sequence in asked.stop_sequences if sequence]
-    return stops[:MAX_STOP] or None
+    return stops[:MAX_STOP_SEQUENCES] or None
 
 
 def _offer(asked: Conversation, target: Target, choice: tools.ResolvedToolChoice, fields: ChatRequest) -> None:

@@ -24,28 +24,28 @@ from claude_bridge.core.strict_json import Raw
 if TYPE_CHECKING:
     from jsonschema_rs import Validator
 
-LARGEST_SCHEMA: Final = 1 << 16
+MAX_SCHEMA_BYTES: Final = 1 << 16
 """Bytes of a schema that answers are checked against; real ones have a few thousand."""
 
-LARGEST_ANSWER: Final = 1 << 20
+MAX_ANSWER_CHARACTERS: Final = 1 << 20
 """Characters of an answer that is looked into: more than any model writes, and at worst 20 MB of Python values."""
 
-MOST_WORK: Final = 20_000_000
+MAX_STEPS: Final = 20_000_000
 """Steps of checking, at worst: half a second in which the daemon does nothing else."""
 
-MOST_EXPLAINED: Final = 200_000
+MAX_EXPLAINED_STEPS: Final = 200_000
 """Steps up to which a mistake is told in detail: that keeps a copy of the answer for each alternative."""
 
-MOST_MATCHED: Final = 50_000
+MAX_MATCHED_CHARACTERS: Final = 50_000
 """Characters of an answer times patterns in its schema: a pattern takes 6 microseconds a character at worst."""
 
-MOST_PATTERN: Final = 1 << 16
+MAX_PATTERN_BYTES: Final = 1 << 16
 """Bytes of a compiled pattern; matching takes linear time, and this is the factor."""
 
 _STARTS: Final = re.compile(r"[{\[]")
 _ATTEMPTS: Final = 16
 _FENCE: Final = "```"
-_LONGEST_MISTAKE: Final = 300
+_MAX_MISTAKE_CHARACTERS: Final = 300
 _UNTOLD: Final = "it does not keep to the JSON Schema"
 _ELSEWHERE: Final = frozenset({"$dynamicRef", "$recursiveRef", "$anchor", "$dynamicAnchor", "$recursiveAnchor"})
 
@@ -84,7 +84,7 @@ class Structured:
 
     def check(self, text: str) -> str | None:
         """Return the mistake in an answer, as a part of a sentence, or None where none is found."""
-        if len(text) > LARGEST_ANSWER:
+        if len(text) > MAX_ANSWER_CHARACTERS:
             return None
         try:
             value = strict_json.decode(cleaned(text).encode())
@@ -101,7 +101,7 @@ def cleaned(text: str) -> str:
     Where there is a code fence it is looked for behind that.
     """
     stripped = text.strip()
-    if len(text) > LARGEST_ANSWER or strict_json.is_object(stripped):
+    if len(text) > MAX_ANSWER_CHARACTERS or strict_json.is_object(stripped):
         return stripped
     fence = max(0, text.find(_FENCE))
     for match in islice(_STARTS.finditer(text, fence), _ATTEMPTS):
@@ -139,20 +139,20 @@ def response_format(schema: Raw | None, traits: Traits) -> tuple[ResponseFormat 
 
 def _mistake(raw: Raw, value: Any, length: int) -> str | None:  # noqa: ANN401 - decoded JSON
     """Check a value against a schema; None also where the schema cannot be built or would take too long."""
-    if len(raw) > LARGEST_SCHEMA:
+    if len(raw) > MAX_SCHEMA_BYTES:
         return None
     try:
         schema = strict_json.decode(raw)
         weight = _Weight(schema)
         work = weight.work(value, length)
-        if work > MOST_WORK or weight.patterns * length > MOST_MATCHED:
+        if work > MAX_STEPS or weight.patterns * length > MAX_MATCHED_CHARACTERS:
             return None
         validator = _validator(schema)
         if validator.is_valid(value):
             return None
     except (ValueError, RecursionError):
         return None  # not a schema that can be checked: the answer is JSON, and that is all that is known
-    return _told(validator, value) if work <= MOST_EXPLAINED else _UNTOLD
+    return _told(validator, value) if work <= MAX_EXPLAINED_STEPS else _UNTOLD
 
 
 def _told(validator: Validator, value: Any) -> str:  # noqa: ANN401 - decoded JSON
@@ -162,7 +162,7 @@ def _told(validator: Validator, value: Any) -> str:  # noqa: ANN401 - decoded JS
     except (ValueError, RecursionError, StopIteration):
         return _UNTOLD  # nested more deeply than the checker can copy, which it does for the details alone
     place = "/".join(map(str, error.instance_path))
-    return f"at {place or 'the top'}: {error.message}"[:_LONGEST_MISTAKE]
+    return f"at {place or 'the top'}: {error.message}"[:_MAX_MISTAKE_CHARACTERS]
 
 
 def _validator(schema: Any) -> Validator:  # noqa: ANN401 - decoded JSON
@@ -171,7 +171,7 @@ def _validator(schema: Any) -> Validator:  # noqa: ANN401 - decoded JSON
 
     return jsonschema_rs.validator_for(
         schema,
-        pattern_options=jsonschema_rs.RegexOptions(size_limit=MOST_PATTERN),
+        pattern_options=jsonschema_rs.RegexOptions(size_limit=MAX_PATTERN_BYTES),
         validate_formats=False,
         offline=True,
     )
@@ -194,11 +194,11 @@ class _Weight:
     def work(self, value: Any, length: int) -> int:  # noqa: ANN401 - decoded JSON
         """Estimate the steps of checking a value, at worst: each part against all of the schema, again and again."""
         steps = self._weigh(self.root) * (_parts(value) + length // 8)
-        return steps if self.loops < 2 else min(steps * self.loops ** min(_depth(value), 64), MOST_WORK + 1)  # noqa: PLR2004
+        return steps if self.loops < 2 else min(steps * self.loops ** min(_depth(value), 64), MAX_STEPS + 1)  # noqa: PLR2004
 
     def _weigh(self, node: Any) -> int:  # noqa: ANN401 - decoded JSON
         if isinstance(node, list):
-            return min(1 + sum(map(self._weigh, node)), MOST_WORK + 1)
+            return min(1 + sum(map(self._weigh, node)), MAX_STEPS + 1)
         if not isinstance(node, dict):
             return 1
         if _ELSEWHERE & node.keys():
@@ -207,7 +207,7 @@ class _Weight:
         self.patterns += ("pattern" in node) + (len(patterns) if isinstance(patterns, dict) else 0)
         total = 1 + sum(map(self._weigh, node.values()))
         reference = node.get("$ref")
-        return min(total + (self._behind(reference) if isinstance(reference, str) else 0), MOST_WORK + 1)
+        return min(total + (self._behind(reference) if isinstance(reference, str) else 0), MAX_STEPS + 1)
 
     def _behind(self, reference: str) -> int:
         if reference in self._open:

@@ -19,7 +19,7 @@ from claude_bridge.core.chat_completions.openai_types import (
 from claude_bridge.core.chat_completions.traits import ToolChoices, Traits
 from claude_bridge.core.conversation import ToolChoice, ToolDefinition
 
-MAX_NAME: Final = 64
+MAX_NAME_CHARACTERS: Final = 64
 """Longest function name that OpenAI's API takes."""
 
 _LEGAL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -82,7 +82,7 @@ def upstream_name(name: str) -> str:
     if _LEGAL.fullmatch(name):
         return name
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{_ILLEGAL.sub('_', name)[: MAX_NAME - 9]}_{digest}"
+    return f"{_ILLEGAL.sub('_', name)[: MAX_NAME_CHARACTERS - 9]}_{digest}"
 
 
 def chosen(choice: ToolChoice | None, tools: OfferedTools, form: ToolChoices) -> ResolvedToolChoice:

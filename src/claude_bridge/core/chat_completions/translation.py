@@ -17,7 +17,7 @@ from claude_bridge.core.conversation import Conversation
 from claude_bridge.core.documents import NO_DOCUMENTS
 from claude_bridge.core.errors import InvalidRequest
 
-LEAST_OUTPUT: Final = 1024
+MIN_OUTPUT_TOKENS: Final = 1024
 """Never ask for fewer tokens than this because of the window: an answer cut shorter helps nobody, and the backend
 says better than our estimate whether the prompt fits."""
 
@@ -120,7 +120,7 @@ def clamped(max_tokens: int | None, target: Target, estimate: int) -> int | None
         limit = min(limit, target.max_output_tokens)
     if target.context_window is not None:
         left = target.context_window - estimate - margin(target.context_window)
-        limit = min(limit, max(LEAST_OUTPUT, left - left % LEAST_OUTPUT))
+        limit = min(limit, max(MIN_OUTPUT_TOKENS, left - left % MIN_OUTPUT_TOKENS))
     return limit
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from claude_bridge.core.errors import UpstreamProtocolError
 
-MOST_VALUES: Final = 100_000
+MAX_VALUES: Final = 100_000
 """Values in one piece. Real ones have a few dozens, the longest lists of models some 30,000; tool arguments that come
 as an object instead of a text may have a thousand. So many are decoded in 20 to 40 ms."""
 
@@ -19,22 +19,22 @@ SMALL: Final = 64 * 1024
 """Bytes that are not looked at: the values in them are no more than 32,768."""
 
 
-MOST_CHOICES: Final = 8
+MAX_CHOICES: Final = 8
 """Choices in one piece: we ask for one, and only the first is read. Each takes some microseconds, as all below."""
 
-MOST_PARTS: Final = 1000
+MAX_PARTS: Final = 1000
 """Parts of a content or of a reasoning, or fragments of calls, in one piece: one or two are usual."""
 
-MOST_COUNTS: Final = 16 * 1024
+MAX_USAGE_BYTES: Final = 16 * 1024
 """Bytes of a usage or the like, which have a few hundred. What is larger tells no counts."""
 
 
 def too_much(data: bytes) -> bool:
     """Return whether JSON holds more values than are read at once. What is no JSON may be called either."""
-    if len(data) <= SMALL or _values(data) <= MOST_VALUES:
+    if len(data) <= SMALL or _values(data) <= MAX_VALUES:
         return False
-    parts = data.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"', 2 * MOST_VALUES)
-    return len(parts) > 2 * MOST_VALUES or _values(b"".join(parts[::2])) > MOST_VALUES
+    parts = data.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"', 2 * MAX_VALUES)
+    return len(parts) > 2 * MAX_VALUES or _values(b"".join(parts[::2])) > MAX_VALUES
 
 
 def limit(values: Sized, most: int, what: str) -> None:

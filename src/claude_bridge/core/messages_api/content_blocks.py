@@ -47,10 +47,10 @@ from claude_bridge.core.messages_api.anthropic_types import (
 )
 from claude_bridge.core.messages_api.readable_json import readable
 
-DEEPEST: Final = 40
+MAX_PATH_DOTS: Final = 40
 """Dots in the path of a content field; real ones have eight at most (a document in a tool result)."""
 
-LARGEST: Final = 1 << 20
+MAX_FLATTENED_BYTES: Final = 1 << 20
 """Bytes of JSON that are taken apart to be made readable; hostile JSON takes thirty times its size in memory."""
 
 UNKNOWN: Final = 4
@@ -116,7 +116,7 @@ class BlockReader:
 
     def _parts(self, content: str | list[strict_json.Raw] | None, path: str) -> list[Content]:
         """Read a content field inside a block: what is no part of a user message becomes text."""
-        if path.count(".") > DEEPEST:
+        if path.count(".") > MAX_PATH_DOTS:
             raise strict_json.JsonError(f"{path}: content is nested too deeply")
         pieces = self.read(content, path)
         return [piece if isinstance(piece, CONTENT) else Text(text_of(piece)) for piece in pieces]
@@ -174,7 +174,7 @@ class BlockReader:
         self.count += UNKNOWN - 1
         if block.kind in UNSAID:
             return []
-        if len(block.raw) <= LARGEST:
+        if len(block.raw) <= MAX_FLATTENED_BYTES:
             # Python may have no such number, or may not walk so deep.
             with contextlib.suppress(strict_json.JsonError, RecursionError):
                 return self._flattened(block.kind, strict_json.decode(block.raw))
@@ -232,7 +232,7 @@ def _arguments(block: ToolUseBlock, path: str) -> str:
     text = strict_json.compact(block.input)
     if not text.startswith("{"):
         raise strict_json.JsonError(f"{path}.input: Input should be an object")
-    if _UNPARSED in text and len(text) <= LARGEST:
+    if _UNPARSED in text and len(text) <= MAX_FLATTENED_BYTES:
         inner = strict_json.decode(block.input).get(_UNPARSED)
         raw = inner.get("raw") if isinstance(inner, dict) else None
         if isinstance(raw, str) and strict_json.is_object(raw):

@@ -187,7 +187,7 @@ class StreamWriter:
             return
         if self._open != kind:
             text = self._blank.get(kind, "") + text
-            if len(text) <= rendering.MAX_BLANK and not text.strip():
+            if len(text) <= rendering.MAX_BLANK_CHARACTERS and not text.strip():
                 self._blank[kind] = text
                 return
             self._start(kind, None, out)

@@ -16,7 +16,7 @@ from claude_bridge.core.messages_api.conversation_reader import ConversationRead
 from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
 from claude_bridge.core.surrogates import Mending
 
-MAX_MODEL: Final = 256
+MAX_MODEL_CHARACTERS: Final = 256
 """Characters of a model's name, which goes into a header, every log line and what is learned of models."""
 
 UNSUPPORTED: Final = ("compaction", "fallbacks", "mcp_servers", "thread")
@@ -83,8 +83,8 @@ def decode(body: bytes, *, counting: bool = False, bounds: RequestLimits = BOUND
 def _check(request: MessagesRequest, body: bytes, bounds: RequestLimits, *, counting: bool) -> None:
     if not request.model:
         raise InvalidRequest("model: String should have at least 1 character")
-    if len(request.model) > MAX_MODEL:
-        raise InvalidRequest(f"model: String should have at most {MAX_MODEL} characters")
+    if len(request.model) > MAX_MODEL_CHARACTERS:
+        raise InvalidRequest(f"model: String should have at most {MAX_MODEL_CHARACTERS} characters")
     if not request.messages:
         raise InvalidRequest("messages: at least one message is required")
     bounds.check_request(request, len(body))

@@ -28,7 +28,7 @@ NOISE: Final = frozenset(
 )
 """Keys that say nothing to a reader: markers, ids, and what only Anthropic can decrypt."""
 
-DEEPEST: Final = 32
+MAX_DEPTH: Final = 32
 """Levels that are told apart; below them the JSON is given as it is. Keeps Python's own stack small."""
 
 _SILENT: Final[tuple[object, ...]] = (None, "", [], {})
@@ -40,7 +40,7 @@ def readable(value: Any, depth: int = 0) -> str:  # noqa: ANN401 - decoded JSON
         return ""
     if isinstance(value, str):
         return value
-    if depth > DEEPEST:
+    if depth > MAX_DEPTH:
         return _json(value)
     if isinstance(value, list):
         return "\n".join(text for text in (readable(item, depth + 1) for item in value) if text)

@@ -22,7 +22,7 @@ from claude_bridge.core.events import (
 )
 from claude_bridge.core.web_search.snippets import sealed
 
-MAX_BLANK: Final = 1000
+MAX_BLANK_CHARACTERS: Final = 1000
 """Characters of white space that may wait for text before they are a block of their own: what separates two
 blocks is shorter, and a model that writes nothing else must not fill the memory."""
 

@@ -14,10 +14,10 @@ MARK: Final = "@claude-bridge"
 """Ends the model ids that clients see: Claude Code's discovery keeps only ids that contain ``claude``. It is stripped
 from what clients send, so no configured name may end in it."""
 
-_LONGEST: Final = 128
+_MAX_ID_CHARACTERS: Final = 128
 """Characters of a client-supplied id that are kept: they go into every log line."""
 
-_LONGEST_USER: Final = 4096
+_MAX_USER_ID_CHARACTERS: Final = 4096
 """Characters of a ``user_id`` that is looked into; Claude Code's has some 200."""
 
 
@@ -65,7 +65,7 @@ def plain_model(model: str) -> str:
 def _session(request: MessagesRequest) -> str:
     """Read the session id out of ``metadata.user_id``, which Claude Code fills with JSON."""
     user = request.metadata.user_id if request.metadata is not None else None
-    if not user or not user.startswith("{") or len(user) > _LONGEST_USER:
+    if not user or not user.startswith("{") or len(user) > _MAX_USER_ID_CHARACTERS:
         return ""
     try:
         value = strict_json.decode(user.encode())
@@ -76,4 +76,4 @@ def _session(request: MessagesRequest) -> str:
 
 
 def _cut(text: str) -> str:
-    return "".join(character for character in text[:_LONGEST] if character.isprintable())
+    return "".join(character for character in text[:_MAX_ID_CHARACTERS] if character.isprintable())

@@ -139,7 +139,7 @@ class Accumulator:
         """Take text or thinking; blank text waits as it does in the stream, and goes where nothing follows it."""
         if not self._blocks or self._blocks[-1].kind != kind:
             text = self._blank.get(kind, "") + text
-            if len(text) <= rendering.MAX_BLANK and not text.strip():
+            if len(text) <= rendering.MAX_BLANK_CHARACTERS and not text.strip():
                 self._blank[kind] = text
                 return
             if kind != "text":

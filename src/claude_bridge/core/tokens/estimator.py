@@ -48,7 +48,7 @@ _TENTHS_OFF_PER_FOREIGN_CHARACTER = 7
 # The pieces of one slice are alive at once; slices keep a large text from making a list of millions.
 _SLICE = 65_536
 
-MOST_SLICES: Final = 4
+MAX_SLICES: Final = 4
 """Of a longer text (256 KiB) so many slices are counted, evenly spread: a slice takes 12 ms at worst, and all of a text
 of 30 MB would take over a second, during which nobody is answered."""
 
@@ -74,11 +74,11 @@ def estimate_json(raw: str) -> int:
 
 def _summed(text: str, count: Callable[[str], int]) -> int:
     """Add up the slices of a text; of a very long one only some, from its beginning to its end."""
-    if len(text) <= MOST_SLICES * _SLICE:
+    if len(text) <= MAX_SLICES * _SLICE:
         return sum(count(text[at : at + _SLICE]) for at in range(0, len(text), _SLICE))
-    apart = (len(text) - _SLICE) // (MOST_SLICES - 1)
-    counted = sum(count(text[part * apart : part * apart + _SLICE]) for part in range(MOST_SLICES))
-    return ceil(counted * len(text) / (MOST_SLICES * _SLICE))
+    apart = (len(text) - _SLICE) // (MAX_SLICES - 1)
+    counted = sum(count(text[part * apart : part * apart + _SLICE]) for part in range(MAX_SLICES))
+    return ceil(counted * len(text) / (MAX_SLICES * _SLICE))
 
 
 def _text_tokens(text: str) -> int:

@@ -18,7 +18,7 @@ PATCH = 28
 LONG_EDGE = 1568
 """Pixels; larger pictures are shrunk to it before they are counted."""
 
-MOST_IMAGE_TOKENS = 1568
+MAX_IMAGE_TOKENS = 1568
 """A picture is shrunk further until it costs no more than this."""
 
 UNKNOWN_IMAGE_TOKENS = 1600
@@ -33,11 +33,11 @@ _HEAD_CHARACTERS = 64
 # profiles some more. 256 KiB of base64 hold nearly all of them and decode in under a millisecond.
 _JPEG_CHARACTERS = 256 * 1024
 # Real files have some dozens before the size. 256 KiB can hold a hundred thousand, and a request a hundred such files.
-_MOST_SEGMENTS = 1000
+_MAX_SEGMENTS = 1000
 # The reactor waits while pages are counted; 8 MiB of base64 take some 20 ms. The rest is extrapolated.
 _PDF_CHARACTERS = 8 * 1024 * 1024
 # No API takes longer documents; it also bounds what a forged page count can claim.
-_MOST_PDF_PAGES = 1000
+_MAX_PDF_PAGES = 1000
 
 _PAGE_OBJECT = re.compile(rb"/Type\s{0,8}/Page(?![A-Za-z])")
 # A linearized file tells its page count in the clear within its first object, even when page objects are compressed.
@@ -76,18 +76,18 @@ def image_tokens(size: tuple[int, int] | None) -> int:
         return UNKNOWN_IMAGE_TOKENS
     shrink = min(1.0, LONG_EDGE / max(size))
     across, down = (ceil(max(1, round(edge * shrink)) / PATCH) for edge in size)
-    return min(across * down, MOST_IMAGE_TOKENS)
+    return min(across * down, MAX_IMAGE_TOKENS)
 
 
 def pdf_pages(data: str) -> int:
     """Count the pages of a base64 PDF, at least one; where the page objects are compressed this is a guess."""
     content = decode_prefix(data, _PDF_CHARACTERS)
-    found = sum(1 for _ in islice(_PAGE_OBJECT.finditer(content), _MOST_PDF_PAGES))
+    found = sum(1 for _ in islice(_PAGE_OBJECT.finditer(content), _MAX_PDF_PAGES))
     if len(data) > _PDF_CHARACTERS:
         found = found * len(data) // _PDF_CHARACTERS
     if told := _LINEARIZED_PAGES.search(content, 0, 2048):
         found = max(found, int(told[1]))
-    return min(max(found, 1), _MOST_PDF_PAGES)
+    return min(max(found, 1), _MAX_PDF_PAGES)
 
 
 def _header_size(head: bytes) -> tuple[int, int] | None:
@@ -122,7 +122,7 @@ def _webp_size(head: bytes) -> tuple[int, int] | None:
 def _jpeg_size(content: bytes) -> tuple[int, int] | None:
     """Walk the segments of a JPEG up to the one with the size; every step goes forward."""
     at = 2
-    for _ in range(_MOST_SEGMENTS):
+    for _ in range(_MAX_SEGMENTS):
         if at + 9 > len(content) or content[at] != 0xFF:  # noqa: PLR2004 - each marker begins with this byte
             return None
         marker = content[at + 1]

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from claude_bridge.core.errors import ContextOverflow
 
-LEAST_ANSWER: Final = 1024
+MIN_ANSWER_TOKENS: Final = 1024
 """Tokens; a retry that leaves less for the answer is not worth its prompt (wire-contract 5.11)."""
 
 CLIENT_MARGIN: Final = 1000
@@ -60,7 +60,7 @@ def canonical(overflow: Overflow, *, estimate: int, window: int | None, max_toke
     if prompt is None and limit is not None and (overflow.completion_tokens or 0) >= limit:
         prompt = max(estimate, overflow.prompt_tokens or 0, 1)
     if limit is not None and prompt is not None and prompt < limit:
-        longest = limit - LEAST_ANSWER - CLIENT_MARGIN
+        longest = limit - MIN_ANSWER_TOKENS - CLIENT_MARGIN
         completion = max(overflow.completion_tokens or max_tokens, limit - prompt + 1)
         if prompt <= longest:
             return _both_too_long(prompt, completion, limit)
@@ -84,7 +84,7 @@ def shrunk_max_tokens(
     if prompt is None:
         prompt = max(estimate, overflow.prompt_tokens or 0)
     room = limit - prompt - margin
-    return room if LEAST_ANSWER <= room < max_tokens else None
+    return room if MIN_ANSWER_TOKENS <= room < max_tokens else None
 
 
 def _both_too_long(prompt: int, completion: int, limit: int) -> ContextOverflow:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from claude_bridge.core.errors import ContextOverflow
-from claude_bridge.core.tokens.overflow import LEAST_ANSWER, Overflow, canonical
+from claude_bridge.core.tokens.overflow import MIN_ANSWER_TOKENS, Overflow, canonical
 
 NEAR: Final = 0.8
 """Part of the window that a rough estimate must fill before the prompt is counted with care, which takes time."""
@@ -92,5 +92,5 @@ def _longest(target: Windowed, window: int, max_tokens: int | None) -> int:
     """Return the tokens that a prompt may have."""
     if not target.truncates:
         return window
-    answer = LEAST_ANSWER if max_tokens is None else min(max_tokens, LEAST_ANSWER)
+    answer = MIN_ANSWER_TOKENS if max_tokens is None else min(max_tokens, MIN_ANSWER_TOKENS)
     return max(window - answer, 1)

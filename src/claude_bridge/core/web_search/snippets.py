@@ -11,7 +11,7 @@ from typing import Final
 
 PREFIX: Final = "cbs1."
 
-LARGEST: Final = 1 << 16
+MAX_SNIPPET_BYTES: Final = 1 << 16
 """Characters that are opened: ours have a few thousand."""
 
 
@@ -22,7 +22,7 @@ def sealed(text: str) -> str:
 
 def opened(content: object) -> str:
     """Return back the text that `sealed` got; "" for anything else, Anthropic's own among it."""
-    if not isinstance(content, str) or not content.startswith(PREFIX) or len(content) > LARGEST:
+    if not isinstance(content, str) or not content.startswith(PREFIX) or len(content) > MAX_SNIPPET_BYTES:
         return ""
     encoded = content.removeprefix(PREFIX)
     try:

@@ -21,18 +21,18 @@ NAME: Final = "web_search"
 """The only name that the API takes for the tool."""
 
 DEFAULT_USES: Final = 5
-MOST_USES: Final = 10
+MAX_USES: Final = 10
 """Searches of one request, each of which is one more question to the model with all that went before."""
 
-LONGEST_QUERY: Final = 400
+MAX_QUERY_CHARACTERS: Final = 400
 """Characters: Brave and Tavily take no more, and no useful question is longer."""
 
-MOST_DOMAINS: Final = 100
+MAX_DOMAINS: Final = 100
 """Domains that are looked at, and characters of each: a name has 253 at most, and a path may follow."""
-_LONGEST_DOMAIN: Final = 512
+_MAX_DOMAIN_CHARACTERS: Final = 512
 _TOLD_DOMAINS: Final = 20
 
-_LARGEST: Final = 1 << 16
+_MAX_FILTER_BYTES: Final = 1 << 16
 """Bytes of JSON that are taken apart for one of the tool's fields."""
 
 _SCHEMA: Final = strict_json.Raw(
@@ -45,7 +45,7 @@ _SCHEMA: Final = strict_json.Raw(
 class SearchQuestion:
     """What a search engine is asked.
 
-    :ivar text: one line, never empty, of `LONGEST_QUERY` characters at most.
+    :ivar text: one line, never empty, of `MAX_QUERY_CHARACTERS` characters at most.
     :ivar allowed_domains: pages of these alone, if there are any; ``example.com`` or ``example.com/path``.
     """
 
@@ -69,7 +69,7 @@ class SearchQuestion:
         wanted = [f"site:{domain}" for domain in self.allowed_domains]
         unwanted = [f"-site:{domain}" for domain in self.blocked_domains]
         whole = " ".join((self.text, " OR ".join(wanted), *unwanted)).rstrip()
-        return " ".join(whole.split()) if len(whole) <= LONGEST_QUERY else self.text
+        return " ".join(whole.split()) if len(whole) <= MAX_QUERY_CHARACTERS else self.text
 
 
 @frozen(kw_only=True)
@@ -120,7 +120,7 @@ def search_tool(tools: Sequence[Tool] | None) -> SearchTool | None:
     (tool,) = found
     uses = _value(tool.max_uses)
     return SearchTool(
-        max_uses=min(uses, MOST_USES) if type(uses) is int and uses > 0 else DEFAULT_USES,
+        max_uses=min(uses, MAX_USES) if type(uses) is int and uses > 0 else DEFAULT_USES,
         allowed_domains=_domains(tool.allowed_domains),
         blocked_domains=_domains(tool.blocked_domains),
         place=_place(_value(tool.user_location)),
@@ -128,7 +128,7 @@ def search_tool(tools: Sequence[Tool] | None) -> SearchTool | None:
 
 
 def _value(raw: strict_json.Raw) -> Any:  # noqa: ANN401 - decoded JSON
-    if not strict_json.present(raw) or len(raw) > _LARGEST:
+    if not strict_json.present(raw) or len(raw) > _MAX_FILTER_BYTES:
         return None
     try:
         return strict_json.decode(raw)
@@ -139,8 +139,12 @@ def _value(raw: strict_json.Raw) -> Any:  # noqa: ANN401 - decoded JSON
 def _domains(raw: strict_json.Raw) -> tuple[str, ...]:
     value = _value(raw)
     names = [_bare(name) for name in value if isinstance(name, str)] if isinstance(value, list) else []
-    kept = [name for name in names if name and len(name) <= _LONGEST_DOMAIN and name.isprintable() and " " not in name]
-    return tuple(kept[:MOST_DOMAINS])
+    kept = [
+        name
+        for name in names
+        if name and len(name) <= _MAX_DOMAIN_CHARACTERS and name.isprintable() and " " not in name
+    ]
+    return tuple(kept[:MAX_DOMAINS])
 
 
 def _bare(domain: str) -> str:

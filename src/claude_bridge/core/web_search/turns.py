@@ -39,13 +39,13 @@ from claude_bridge.core.messages_api.anthropic_types import InputMessage, Messag
 from claude_bridge.core.messages_api.conversation_reader import with_more
 from claude_bridge.core.messages_api.whole_message import Accumulator
 from claude_bridge.core.tokens.estimator import rough
-from claude_bridge.core.web_search.tool import LONGEST_QUERY, NAME, SearchQuestion, SearchTool, is_search
+from claude_bridge.core.web_search.tool import MAX_QUERY_CHARACTERS, NAME, SearchQuestion, SearchTool, is_search
 
-MOST_HITS: Final = 10
-LONGEST_TEXT: Final = 2000
+MAX_HITS: Final = 10
+MAX_TEXT_CHARACTERS: Final = 2000
 """Results of one search, and characters of each, that the model gets to read."""
 
-_LARGEST_INPUT: Final = 1 << 14
+_MAX_INPUT_CHARACTERS: Final = 1 << 14
 """Bytes of a call's arguments that are looked into: a query of 400 characters has a tenth of that, fully escaped."""
 
 UNTRUSTED: Final = (
@@ -58,7 +58,7 @@ _FAILURES: Final[dict[SearchErrorCode, str]] = {
     "unavailable": "The search engine cannot be reached now. Answer without it, and say so.",
     "max_uses_exceeded": "No more searches are made for this answer. Answer with what you have.",
     "too_many_requests": "The search engine takes no more requests now. Answer without it, and say so.",
-    "query_too_long": f"The query is too long: at most {LONGEST_QUERY} characters.",
+    "query_too_long": f"The query is too long: at most {MAX_QUERY_CHARACTERS} characters.",
     "request_too_large": "The search engine found the request too large. Ask in fewer words.",
 }
 
@@ -161,7 +161,7 @@ class Searching:
 
     def found(self, call: SearchCall, hits: Iterable[SearchHit]) -> list[Event]:
         """Take the results of a search; return what tells the client."""
-        kept = tuple(hits)[:MOST_HITS]
+        kept = tuple(hits)[:MAX_HITS]
         self._searched += 1
         self._answer(call, results_text(kept))
         return [SearchResulted(call.id, kept)]
@@ -213,10 +213,10 @@ class Searching:
             problem = "max_uses_exceeded"
         elif not query:
             problem = "invalid_tool_input"
-        elif len(query) > LONGEST_QUERY:
+        elif len(query) > MAX_QUERY_CHARACTERS:
             problem = "query_too_long"
         self._uses += 1
-        shown = strict_json.encode({"query": query[:LONGEST_QUERY]}).decode()
+        shown = strict_json.encode({"query": query[:MAX_QUERY_CHARACTERS]}).decode()
         own = f"srvtoolu_{token(24, self._random_bytes)}"
         return SearchCall(own, identifier, shown, self.tool.question(query), problem)
 
@@ -252,17 +252,17 @@ def results_text(hits: Sequence[SearchHit]) -> str:
     """Put results in words for the model."""
     if not hits:
         return NOTHING
-    return "\n\n".join((UNTRUSTED, *(_entry(number, hit) for number, hit in enumerate(hits[:MOST_HITS], start=1))))
+    return "\n\n".join((UNTRUSTED, *(_entry(number, hit) for number, hit in enumerate(hits[:MAX_HITS], start=1))))
 
 
 def _entry(number: int, hit: SearchHit) -> str:
     lines = (f"{number}. {hit.title}", hit.url, f"Age: {hit.age}" if hit.age else "", hit.snippet)
-    return "\n".join(filter(None, lines))[:LONGEST_TEXT]
+    return "\n".join(filter(None, lines))[:MAX_TEXT_CHARACTERS]
 
 
 def _query(tool_input: object) -> str:
     """Return the query of a call's input, on one line; "" where there is none."""
-    if not isinstance(tool_input, strict_json.Raw) or len(tool_input) > _LARGEST_INPUT:
+    if not isinstance(tool_input, strict_json.Raw) or len(tool_input) > _MAX_INPUT_CHARACTERS:
         return ""
     try:
         query: Any = strict_json.decode(tool_input).get("query")

@@ -20,16 +20,16 @@ from typing import Final
 from twisted.logger import LogEvent, LogLevel, formatEvent
 from twisted.python.failure import Failure
 
-from claude_bridge.config.secrets import LONGEST
+from claude_bridge.config.secrets import MAX_SECRET_CHARACTERS
 from claude_bridge.core.redaction import shorten
 
 Redact = Callable[[str], str]
 # journald cuts lines at 48 KiB (LineMax=), which would leave half an object in each part.
-MAX_LINE: Final = 40 * 1024
+MAX_LINE_BYTES: Final = 40 * 1024
 # A traceback's last frames say most; this many characters are some eighty frames.
-MAX_TRACEBACK: Final = 8_000
+MAX_TRACEBACK_CHARACTERS: Final = 8_000
 # Longer strings are payload, not a message.
-MAX_TEXT: Final = 4_000
+MAX_TEXT_CHARACTERS: Final = 4_000
 # A line that would still be too long shows this much of each text; escaped to ASCII that is at most twelve times as
 # many bytes.
 SHORT_TEXT: Final = 800
@@ -67,20 +67,20 @@ def event_of(event: LogEvent) -> str | None:
 
 
 def json_line(event: LogEvent, redact: Redact) -> str:
-    """Render ``event`` as one JSON object in ASCII, never longer than `MAX_LINE`."""
+    """Render ``event`` as one JSON object in ASCII, never longer than `MAX_LINE_BYTES`."""
     name = event_of(event)
     fields: dict[str, object] = {
         "time": _timestamp(event.get("log_time")),
         "level": level_of(event),
-        "event": _clean(name or "log", redact, MAX_TEXT),
-        "message": _clean(message_of(event), redact, MAX_TEXT),
+        "event": _clean(name or "log", redact, MAX_TEXT_CHARACTERS),
+        "message": _clean(message_of(event), redact, MAX_TEXT_CHARACTERS),
     }
     if name is None:
-        fields["logger"] = _clean(str(event.get("log_namespace", "")), redact, MAX_TEXT)
+        fields["logger"] = _clean(str(event.get("log_namespace", "")), redact, MAX_TEXT_CHARACTERS)
     fields.update(_keywords(event, redact))
     fields.update(_failure(event, redact))
     line = _encode(fields)
-    if len(line) <= MAX_LINE:
+    if len(line) <= MAX_LINE_BYTES:
         return line
     core = ("time", "level", "event", "message", "logger", "error", "traceback")
     short = {key: str(fields[key])[:SHORT_TEXT] for key in core if key in fields}
@@ -96,7 +96,7 @@ def _timestamp(seconds: object) -> str:
 def _clean(text: str, redact: Redact, limit: int) -> str:
     """Blank secrets, then bound the length, then replace what UTF-8 cannot carry."""
     if len(text) > limit:
-        text = redact(shorten(text, limit + LONGEST))  # what is cut off anyway need not be searched
+        text = redact(shorten(text, limit + MAX_SECRET_CHARACTERS))  # what is cut off anyway need not be searched
         text = text if len(text) <= limit else text[: limit - 1] + "\u2026"
     else:
         text = redact(text)
@@ -108,7 +108,7 @@ def _keywords(event: LogEvent, redact: Redact) -> Iterator[tuple[str, object]]:
     for key, value in list(event.items())[:MAX_ITEMS]:
         if not key.startswith("log_") and key not in _OURS and key not in _LEGACY:
             if type(value) is str:
-                yield key, _clean(value, redact, MAX_TEXT)
+                yield key, _clean(value, redact, MAX_TEXT_CHARACTERS)
                 continue
             for plain in _plain(value, redact, MAX_DEPTH):
                 yield key, plain
@@ -124,9 +124,11 @@ def _plain(value: object, redact: Redact, depth: int) -> Iterator[object]:
         case float():
             yield float(value) if math.isfinite(value) else str(value)
         case str():
-            yield _clean(str(value), redact, MAX_TEXT)
+            yield _clean(str(value), redact, MAX_TEXT_CHARACTERS)
         case Mapping() if depth:
-            pairs = ((_clean(str(key), redact, MAX_TEXT), item) for key, item in list(value.items())[:MAX_ITEMS])
+            pairs = (
+                (_clean(str(key), redact, MAX_TEXT_CHARACTERS), item) for key, item in list(value.items())[:MAX_ITEMS]
+            )
             yield {key: plain for key, item in pairs for plain in _plain(item, redact, depth - 1)}
         case list() | tuple() | set() | frozenset() if depth:
             yield [plain for item in list(value)[:MAX_ITEMS] for plain in _plain(item, redact, depth - 1)]
@@ -142,8 +144,8 @@ def _failure(event: LogEvent, redact: Redact) -> dict[str, str]:
     kind = getattr(failure.type, "__name__", str(failure.type))
     trace = redact(failure.getTraceback())
     return {
-        "error": _clean(f"{kind}: {failure.getErrorMessage()}", redact, MAX_TEXT),
-        "traceback": _clean(trace[-MAX_TRACEBACK:], redact, MAX_TRACEBACK),
+        "error": _clean(f"{kind}: {failure.getErrorMessage()}", redact, MAX_TEXT_CHARACTERS),
+        "traceback": _clean(trace[-MAX_TRACEBACK_CHARACTERS:], redact, MAX_TRACEBACK_CHARACTERS),
     }
 
 
@@ -162,8 +164,8 @@ def text_line(event: LogEvent, redact: Redact, *, colour: bool) -> str:
     moment = datetime.fromtimestamp(seconds if isinstance(seconds, int | float) else 0, tz=UTC).astimezone()
     level = level_of(event)
     shown = f"\x1b[{_colour(level, event)}m{level:<8}\x1b[0m" if colour else f"{level:<8}"
-    name = _visible(_clean(event_of(event) or "log", redact, MAX_TEXT))
-    message = _visible(_clean(message_of(event), redact, MAX_TEXT))
+    name = _visible(_clean(event_of(event) or "log", redact, MAX_TEXT_CHARACTERS))
+    message = _visible(_clean(message_of(event), redact, MAX_TEXT_CHARACTERS))
     lines = [f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d} {shown} {name:<16} {message}"]
     failure = _failure(event, redact)
     if failure:

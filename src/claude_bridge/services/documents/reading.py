@@ -21,7 +21,7 @@ from claude_bridge.services.documents.reports import Extracted, Reason
 LAST_WORDS: Final = 2000
 """Bytes kept of what a child says that does not even start: the end of a traceback."""
 
-MOST_TOTAL: Final = 1_000_000
+MAX_TOTAL_CHARACTERS: Final = 1_000_000
 """Pages that a child may speak of: pypdf itself gives up above 100,000."""
 
 _REASONS: Final = frozenset[str](Reason)
@@ -133,7 +133,7 @@ class Reading(ProcessProtocol):
         match report:
             case ["ready", None]:
                 self._ready = True
-            case ["total", int(total)] if 0 <= total <= MOST_TOTAL:
+            case ["total", int(total)] if 0 <= total <= MAX_TOTAL_CHARACTERS:
                 self._total = total
             case ["page", str() | None as text]:
                 self._pages.append(text)

@@ -23,7 +23,7 @@ from claude_bridge.services.interfaces import (
     UpstreamRequest,
 )
 
-MAX_ERROR_BODY: Final = 64 * 1024
+MAX_ERROR_BODY_BYTES: Final = 64 * 1024
 """Bytes of an error answer that are read; what says why it failed stands at the beginning."""
 
 _OK: Final = 200
@@ -144,9 +144,9 @@ class Attempt:
 
     def _keep_error(self, data: bytes) -> None:
         """Keep the beginning; a refusal without end is closed there."""
-        self._error_body.append(data[: MAX_ERROR_BODY - self._error_size])
+        self._error_body.append(data[: MAX_ERROR_BODY_BYTES - self._error_size])
         self._error_size += len(data)
-        if self._error_size > MAX_ERROR_BODY and self._head is not None:
+        if self._error_size > MAX_ERROR_BODY_BYTES and self._head is not None:
             self._fail(self._refusal(self._head))
 
     def _refusal(self, head: ResponseHead) -> UpstreamFailure:

@@ -16,7 +16,7 @@ from claude_bridge.core.errors import InvalidRequest, capability_rejected
 from claude_bridge.core.tokens import overflow
 from claude_bridge.services.knowledge.profiles import ModelProfile
 
-MOST_RETRIES: Final = 4
+MAX_RETRIES: Final = 4
 """Tries after the first at one choice: a server that refuses four shapes of one request refuses it."""
 
 
@@ -64,7 +64,7 @@ class RetryBudget:
 
     def again(self, why: str) -> bool:
         """Return whether one more try is allowed for this reason, and use it up."""
-        if why in self._used or len(self._used) >= MOST_RETRIES:
+        if why in self._used or len(self._used) >= MAX_RETRIES:
             return False
         self._used.add(why)
         return True
@@ -114,7 +114,7 @@ def remedy(
     if over is None:
         most = overflow_detection.max_output_limit(failure, sent.body)
         return _learned(failure, sent) if most is None or most >= asked else AskAgain(why="limit", limit=most)
-    if over.window is not None and over.window >= overflow.LEAST_ANSWER:
+    if over.window is not None and over.window >= overflow.MIN_ANSWER_TOKENS:
         note.saw_window(over.window)
     shrunk = overflow.shrunk_max_tokens(
         over, estimate=estimate, window=window, max_tokens=asked, margin=translation.margin(over.window or window or 0)

@@ -24,7 +24,7 @@ from claude_bridge.services.keys.credentials import HOME, for_list
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.model_lists import find, spelled
 
-MOST_TARGETS: Final = 1000
+MAX_TARGETS: Final = 1000
 """Models whose traits are kept put together, and names whose spelling is kept: both may come from clients."""
 
 
@@ -154,7 +154,7 @@ class CandidateResolver:
         looked_in, found = self._spellings.get((backend.name, name), (None, name))
         if looked_in is listed:
             return found
-        if len(self._spellings) >= MOST_TARGETS:
+        if len(self._spellings) >= MAX_TARGETS:
             self._spellings.clear()
         found = spelled(listed, name)
         self._spellings[backend.name, name] = (listed, found)
@@ -219,7 +219,7 @@ class CandidateResolver:
         key = (backend.name, model.alias, model.name, dialect.name, window)
         target = self._targets.get(key)
         if target is None:
-            if len(self._targets) >= MOST_TARGETS:
+            if len(self._targets) >= MAX_TARGETS:
                 self._targets.clear()
             target = self._targets[key] = self._target(backend, model, dialect, window)
         return Candidate(backend=backend, target=target, shown=shown, show_reasoning=model.show_reasoning)

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
-from claude_bridge.services.knowledge.profiles import MOST_MODELS
+from claude_bridge.services.knowledge.profiles import MAX_MODELS
 from claude_bridge.services.knowledge.snapshot import (
     DAY,
     KEPT_SECONDS,
-    MOST_WHY,
+    MAX_REASON_CHARACTERS,
     VERSION,
     NotOurs,
     OtherVersion,
@@ -22,10 +22,10 @@ from claude_bridge.services.knowledge.snapshot import (
     notes,
 )
 
-MOST_BACKENDS: Final = 200
+MAX_BACKENDS: Final = 200
 """Backends of other daemons that are kept: more than anybody configures."""
 
-MOST_NAME: Final = 200
+MAX_NAME_CHARACTERS: Final = 200
 """Characters that the name of another daemon's backend may have, and the digest of its URL."""
 
 _DIALECT: Final = (("dialect", "why"),)
@@ -67,7 +67,7 @@ def _checked(values: object, now: float) -> Iterator[Values]:
         return
     for entry in entries:
         match entry:
-            case {"name": str(name), "url": str(url), **more} if max(len(name), len(url)) <= MOST_NAME:
+            case {"name": str(name), "url": str(url), **more} if max(len(name), len(url)) <= MAX_NAME_CHARACTERS:
                 yield {
                     "name": name,
                     "url": url,
@@ -84,20 +84,20 @@ def _day(used: object, now: float) -> float:
 
 def _dialect(entry: Mapping[Any, object]) -> dict[str, str]:
     dialect, why = entry.get("dialect"), entry.get("why")
-    if not isinstance(dialect, str) or len(dialect) > MOST_NAME:
+    if not isinstance(dialect, str) or len(dialect) > MAX_NAME_CHARACTERS:
         return {}
-    return {"dialect": dialect, "why": why[:MOST_WHY] if isinstance(why, str) else ""}
+    return {"dialect": dialect, "why": why[:MAX_REASON_CHARACTERS] if isinstance(why, str) else ""}
 
 
 def _bounded(entries: list[Values], known: Mapping[tuple[str, str], Values], now: float) -> Iterator[Values]:
     """Yield what was used of late, the newest of it where there is too much, in its order."""
     others = [one["used"] for one in entries if (one["name"], one["url"]) not in known]
-    since = max(now - KEPT_SECONDS, _nth_newest(others, MOST_BACKENDS))
+    since = max(now - KEPT_SECONDS, _nth_newest(others, MAX_BACKENDS))
     since_model = max(
         now - KEPT_SECONDS,
-        _nth_newest([model.get("used", 0.0) for one in entries for model in one["models"]], MOST_MODELS),
+        _nth_newest([model.get("used", 0.0) for one in entries for model in one["models"]], MAX_MODELS),
     )
-    room, room_models = MOST_BACKENDS, MOST_MODELS
+    room, room_models = MAX_BACKENDS, MAX_MODELS
     for entry in entries:
         models = [model for model in entry["models"] if model.get("used", 0.0) >= since_model][:room_models]
         room_models -= len(models)

@@ -15,12 +15,12 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from claude_bridge.core.chat_completions.answer.finish_and_usage import LARGEST_COUNT
+from claude_bridge.core.chat_completions.answer.finish_and_usage import MAX_TOKEN_COUNT
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.events import Usage
 from claude_bridge.core.tokens.estimator import rough
 
-MOST_MODELS: Final = 1000
+MAX_MODELS: Final = 1000
 """Models remembered; the longest unused is forgotten first. A thousand notes are 0.3 MB."""
 
 SAMPLED: Final = 50
@@ -50,7 +50,7 @@ _FAR_FUTURE: Final = 1e11
 
 
 def _is_count(value: object) -> bool:
-    return type(value) is int and 0 < value <= LARGEST_COUNT
+    return type(value) is int and 0 < value <= MAX_TOKEN_COUNT
 
 
 def _is_time(value: object) -> bool:
@@ -208,7 +208,7 @@ class ModelProfiles:
         key = (backend, model)
         self._notes[key] = note
         self._notes.move_to_end(key)
-        if len(self._notes) > MOST_MODELS:
+        if len(self._notes) > MAX_MODELS:
             self._notes.popitem(last=False)
 
     def notes(self) -> Iterator[tuple[str, str, ModelProfile]]:
@@ -278,7 +278,7 @@ def _grown(before: int, now: int) -> bool:
 def _averaged(ratio: float, true: int, guessed: int, weight: float) -> float:
     """Move the average towards what was just seen; all the way for the first."""
     low, high = _BOUNDS
-    seen = min(true, LARGEST_COUNT) / max(1, guessed)
+    seen = min(true, MAX_TOKEN_COUNT) / max(1, guessed)
     return min(high, max(low, ratio + weight * (seen - ratio)))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-LARGEST: Final = 2 * 1024 * 1024
+MAX_FILE_BYTES: Final = 2 * 1024 * 1024
 """Bytes read: several times what a thousand models take."""
 
 LOCK_SECONDS: Final = 2.0
@@ -35,11 +35,11 @@ def prepare(directory: Path) -> None:
 
 
 def read(path: Path) -> bytes:
-    """Read a file of ours up to `LARGEST`: what is cut makes no sense. Raises `OSError`, also for what is no file."""
+    """Read a file of ours up to `MAX_FILE_BYTES`: cut, it makes no sense. Raises `OSError`, also for no file."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(22, "not a file")  # a pipe would hold the start up
     with path.open("rb") as file:
-        return file.read(LARGEST)
+        return file.read(MAX_FILE_BYTES)
 
 
 def change(path: Path, changed: Callable[[bytes], bytes], patience: float = LOCK_SECONDS) -> None:

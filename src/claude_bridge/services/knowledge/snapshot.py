@@ -13,9 +13,9 @@ from typing import Any, Final
 from attrs import frozen
 
 from claude_bridge.config.schema import Backend
-from claude_bridge.core.messages_api.parsing import MAX_MODEL
+from claude_bridge.core.messages_api.parsing import MAX_MODEL_CHARACTERS
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
-from claude_bridge.services.knowledge.profiles import MOST_MODELS, ModelProfile, ModelProfiles
+from claude_bridge.services.knowledge.profiles import MAX_MODELS, ModelProfile, ModelProfiles
 
 VERSION: Final = 1
 """Of the form; a file of another version is not read."""
@@ -26,7 +26,7 @@ KEPT_SECONDS: Final = 30 * 86_400.0
 DAY: Final = 86_400.0
 """Times of use are told to the day, so that use alone does not change the file."""
 
-MOST_WHY: Final = 200
+MAX_REASON_CHARACTERS: Final = 200
 """Characters kept of why a dialect is the one."""
 
 _TELLS_NOTHING: Final = frozenset(("used", "listed"))
@@ -58,7 +58,7 @@ class KnowledgeSnapshot:
         models: dict[str, list[dict[str, Any]]] = {name: [] for name in self.backends}
         for backend, model, note in filter(self._is_recent, self.learned.notes()):
             values = note.kept()
-            if backend in models and len(model) <= MAX_MODEL and not values.keys() <= _TELLS_NOTHING:
+            if backend in models and len(model) <= MAX_MODEL_CHARACTERS and not values.keys() <= _TELLS_NOTHING:
                 models[backend].append({"model": model, **values})
         entries = [self._entry(backend, models[backend.name]) for backend in self.backends.values()]
         return {"version": VERSION, "backends": [entry for entry in entries if entry.keys() & {"dialect", "models"}]}
@@ -70,16 +70,18 @@ class KnowledgeSnapshot:
         for entry, backend in self._matching(entries):
             if isinstance(entry.get("dialect"), str):
                 why = entry.get("why")
-                self.detection.recall(backend, entry["dialect"], why[:MOST_WHY] if isinstance(why, str) else "")
+                self.detection.recall(
+                    backend, entry["dialect"], why[:MAX_REASON_CHARACTERS] if isinstance(why, str) else ""
+                )
             found += ((backend.name, model, note) for model, note in notes(entry.get("models")))
-        for name, model, note in sorted(filter(self._is_recent, found), key=lambda one: one[2].used)[-MOST_MODELS:]:
+        for name, model, note in sorted(filter(self._is_recent, found), key=lambda one: one[2].used)[-MAX_MODELS:]:
             self.learned.remember(name, model, note)
 
     def _entry(self, backend: Backend, models: list[dict[str, Any]]) -> dict[str, Any]:
         entry: dict[str, Any] = {"name": backend.name, "url": digest(backend.url)}
         found = self.detection.found(backend)
         if found is not None:
-            entry |= {"dialect": found.dialect.name, "why": found.why[:MOST_WHY]}
+            entry |= {"dialect": found.dialect.name, "why": found.why[:MAX_REASON_CHARACTERS]}
         entry["used"] = self.unix_time() // DAY * DAY
         return entry | ({"models": models} if models else {})
 
@@ -115,5 +117,5 @@ def notes(values: object) -> Iterator[tuple[str, ModelProfile]]:
     """Yield the models of a backend's entry and what is known of them; what is not of our form is left out."""
     for value in values if isinstance(values, list) else ():
         match value:
-            case {"model": str(model)} if len(model) <= MAX_MODEL:
+            case {"model": str(model)} if len(model) <= MAX_MODEL_CHARACTERS:
                 yield model, ModelProfile.restored(value)

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from claude_bridge.core.chat_completions.target import Target
 
-MOST_TOLD: Final = 100
+MAX_WARNED_MODELS: Final = 100
 """Models watched and warned of: names may come from clients, and must not fill the log."""
 
 PATIENCE_SECONDS: Final = 60.0
@@ -38,7 +38,7 @@ class WindowWarnings:
         if not target.truncates:
             return
         key = (backend, target.model)
-        if key not in self._since and len(self._since) >= MOST_TOLD:
+        if key not in self._since and len(self._since) >= MAX_WARNED_MODELS:
             return
         if target.context_window is not None:
             self._since[key] = None

@@ -12,7 +12,7 @@ from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import IResponse
 
-MAX_BODY: Final = 2 * 1024 * 1024
+MAX_BODY_BYTES: Final = 2 * 1024 * 1024
 """Bytes: twenty results have some 50,000, and SearXNG's pages of many engines some 200,000."""
 
 
@@ -47,7 +47,7 @@ class _Collected(Protocol):
         cast(ITCPTransport, self.transport).stopProducing()  # type: ignore[attr-defined]  # a push producer too
 
 
-def collected(response: IResponse, most: int = MAX_BODY) -> Deferred[bytes]:
+def collected(response: IResponse, most: int = MAX_BODY_BYTES) -> Deferred[bytes]:
     """Return the whole body; fails with `TooLarge`, or with what broke it. Cancelling closes the connection."""
     body = _Collected(most)
     response.deliverBody(body)

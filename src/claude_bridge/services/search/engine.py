@@ -44,7 +44,7 @@ from claude_bridge.services.search.tavily import TAVILY
 
 ENGINES: Final[dict[str, Engine]] = {engine.name: engine for engine in (SEARXNG, BRAVE, TAVILY)}
 
-MOST_ASKED: Final = 20
+MAX_SEARCHES: Final = 20
 """Results asked for where domains are restricted, as some will be left out; Brave and Tavily give no more."""
 
 _UNREACHABLE: Final = (
@@ -104,7 +104,7 @@ class ConfiguredSearch:
     async def _search(self, question: SearchQuestion) -> tuple[SearchHit, ...]:
         settings, engine = self._settings, self._engine
         restricted = question.allowed_domains or question.blocked_domains
-        count = MOST_ASKED if restricted else settings.max_results
+        count = MAX_SEARCHES if restricted else settings.max_results
         asked = engine.ask(settings.url or engine.default_url, settings.api_key, question, count)
         answer = await self._answer(asked)
         hits = [hit for hit in cleaned(engine.read(answer)) if question.allows(hit.url)]

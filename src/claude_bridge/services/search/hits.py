@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 from claude_bridge.core.events import SearchHit
 
-LONGEST_TITLE: Final = 300
-LONGEST_URL: Final = 2048
-LONGEST_SNIPPET: Final = 2000
-LONGEST_AGE: Final = 64
+MAX_TITLE_CHARACTERS: Final = 300
+MAX_URL_CHARACTERS: Final = 2048
+MAX_SNIPPET_CHARACTERS: Final = 2000
+MAX_AGE_CHARACTERS: Final = 64
 """Characters that are kept; pages have long titles by mistake only, and more than 2,000 characters is no excerpt."""
 
 _READ: Final = 8
@@ -38,9 +38,9 @@ def cleaned(hits: Iterable[SearchHit]) -> Iterator[SearchHit]:
         if url in seen or not _is_plain(url):
             continue
         seen.add(url)
-        title = plain(hit.title, LONGEST_TITLE) or url[:LONGEST_TITLE]
-        age = plain(hit.age, LONGEST_AGE) if hit.age is not None else ""
-        yield SearchHit(title, url, plain(hit.snippet, LONGEST_SNIPPET), age or None)
+        title = plain(hit.title, MAX_TITLE_CHARACTERS) or url[:MAX_TITLE_CHARACTERS]
+        age = plain(hit.age, MAX_AGE_CHARACTERS) if hit.age is not None else ""
+        yield SearchHit(title, url, plain(hit.snippet, MAX_SNIPPET_CHARACTERS), age or None)
 
 
 def plain(text: str, longest: int) -> str:
@@ -60,7 +60,7 @@ def _shown(character: str) -> str:
 
 def _is_plain(url: str) -> bool:
     """Return whether an address is an ordinary one of a page: nothing but http, no user in it, nothing to trip over."""
-    if len(url) > LONGEST_URL or not url.isprintable() or re.search(r'[\s\\<>"]', url):
+    if len(url) > MAX_URL_CHARACTERS or not url.isprintable() or re.search(r'[\s\\<>"]', url):
         return False
     try:
         parts = urlsplit(url)

@@ -11,13 +11,13 @@ from twisted.python.failure import Failure
 from twisted.web import _newclient
 from twisted.web._newclient import HTTPClientParser
 
-MOST_BYTES: Final = 256 * 1024
+MAX_HEAD_BYTES: Final = 256 * 1024
 """Bytes before a body, interim answers among them. A few kilobytes are usual; servers take 8 to 64 KiB themselves."""
 
-MOST_LINES: Final = 2000
+MAX_HEAD_LINES: Final = 2000
 """Lines of them. Each takes some ten microseconds, and a head is read in one turn; real ones have below a hundred."""
 
-MOST_INTERIM: Final = 100
+MAX_INTERIM_RESPONSES: Final = 100
 """Interim answers (1xx): a proxy that says ``102 Processing`` every twenty seconds does so for half an hour."""
 
 
@@ -46,8 +46,8 @@ class BoundedParser(HTTPClientParser):
             raise SpeaksTLS
         self._bytes += len(line) + 1
         self._lines += 1
-        if self._bytes > MOST_BYTES or self._lines > MOST_LINES:
-            raise HeadTooLong(f"a head of more than {MOST_BYTES // 1024} KiB or {MOST_LINES} lines")
+        if self._bytes > MAX_HEAD_BYTES or self._lines > MAX_HEAD_LINES:
+            raise HeadTooLong(f"a head of more than {MAX_HEAD_BYTES // 1024} KiB or {MAX_HEAD_LINES} lines")
         super().lineReceived(line)  # type: ignore[no-untyped-call]  # Twisted's is untyped
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002, N802 - Twisted's signature
@@ -66,7 +66,7 @@ class BoundedParser(HTTPClientParser):
             super().allHeadersReceived()  # type: ignore[no-untyped-call]  # the same
             return
         self._interim += 1
-        if self._interim > MOST_INTERIM:
-            raise HeadTooLong(f"more than {MOST_INTERIM} interim answers (HTTP 1xx)")
+        if self._interim > MAX_INTERIM_RESPONSES:
+            raise HeadTooLong(f"more than {MAX_INTERIM_RESPONSES} interim answers (HTTP 1xx)")
         self.connectionMade()  # type: ignore[no-untyped-call]  # the same
         del self.response

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions import weight
-from claude_bridge.core.chat_completions.answer.reader import MAX_JUNK, MAX_PLAIN, Reader
+from claude_bridge.core.chat_completions.answer.reader import MAX_JUNK_EVENTS, MAX_PLAIN_BYTES, Reader
 from claude_bridge.core.chat_completions.answer.tool_calls import MAX_CALLS
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.errors import classification
@@ -29,7 +29,7 @@ from claude_bridge.core.events import (
     ToolCallStarted,
     Usage,
 )
-from claude_bridge.core.sse import MAX_EVENT
+from claude_bridge.core.sse import MAX_EVENT_BYTES
 from claude_bridge.testing.answers import Send
 from claude_bridge.testing.chat import ToolCall, chat_json, chat_stream, chunk, events, token_usage
 from tests.core.strategies import cut, cuts, in_steps, upstream_streams
@@ -501,9 +501,9 @@ class ReaderFailureTests:
 
     def test_page_is_bounded(self) -> None:
         """Only the head of such a page is kept."""
-        _, reader = read(b"<p>boom" + b"x" * 3 * MAX_PLAIN)
+        _, reader = read(b"<p>boom" + b"x" * 3 * MAX_PLAIN_BYTES)
         assert isinstance(reader.failure, dict)
-        assert len(reader.failure["error"]) == MAX_PLAIN
+        assert len(reader.failure["error"]) == MAX_PLAIN_BYTES
 
     @pytest.mark.parametrize("word", ["error", "network_error", "insufficient_system_resource", "abort", "cancelled"])
     def test_finish_reasons(self, word: str) -> None:
@@ -534,9 +534,9 @@ class ReaderJunkTests:
 
     def test_keep_alive_texts(self) -> None:
         """A few texts that are no JSON are skipped; a backend that sends nothing else is given up."""
-        found, reader = read(b"data: ping\n\n" * MAX_JUNK + stream({"content": "a"}))
+        found, reader = read(b"data: ping\n\n" * MAX_JUNK_EVENTS + stream({"content": "a"}))
         assert text_of(found) == "a"
-        _, reader = read(b"data: ping\n\n" * (MAX_JUNK + 1))
+        _, reader = read(b"data: ping\n\n" * (MAX_JUNK_EVENTS + 1))
         assert isinstance(reader.error, UpstreamProtocolError)
 
     def test_blank_keep_alives(self) -> None:
@@ -577,7 +577,7 @@ def called_with(arguments: bytes) -> bytes:
     return b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":%b}]}}]}\n\n' % function
 
 
-def filled(before: str, fill: str, size: int = MAX_EVENT - 4096) -> bytes:
+def filled(before: str, fill: str, size: int = MAX_EVENT_BYTES - 4096) -> bytes:
     """Write a JSON text of about so many bytes, full of one thing."""
     return json.dumps(before + fill * (size // (len(json.dumps(fill)) - 2))).encode()
 
@@ -599,9 +599,9 @@ class ReaderBoundsTests:
             (delta_of("tool_calls", b'{"function":{}}', 1001), "more than 1000 fragments of calls"),
             (delta_of("tool_calls", b'{"index":"0"}', 1001), "more than 1000 fragments of calls"),
             (b'{"choices":[{"message":{"content":"x"}}],"a":[' + b"[]," * 60_000 + b"1]}", "more than 100000 values"),
-            (b'{"choices":[' + b" " * MAX_EVENT, f"an answer of more than {MAX_EVENT} bytes in one piece"),
-            (b'data: {"choices":[' + b" " * MAX_EVENT, f"a single event of more than {MAX_EVENT} bytes"),
-            (called_with(filled('"', "x", MAX_EVENT - 4096)) * 2, "had to be held back"),
+            (b'{"choices":[' + b" " * MAX_EVENT_BYTES, f"an answer of more than {MAX_EVENT_BYTES} bytes in one piece"),
+            (b'data: {"choices":[' + b" " * MAX_EVENT_BYTES, f"a single event of more than {MAX_EVENT_BYTES} bytes"),
+            (called_with(filled('"', "x", MAX_EVENT_BYTES - 4096)) * 2, "had to be held back"),
         ],
         ids=[
             *("arguments", "values", "choices", "odd choices", "parts", "odd parts", "thinking", "fragments"),
@@ -629,9 +629,9 @@ class ReaderBoundsTests:
             passed = "".join(event.json for event in found if isinstance(event, ToolArgumentsDelta))
             assert json.loads(passed) == json.loads(arguments)
             assert reader.error is None
-        parts = delta_of("content", b'{"text":"x"}', weight.MOST_PARTS)
-        assert text_of(read(parts + DONE, size)[0]) == "x" * weight.MOST_PARTS
-        assert weight.MOST_PARTS >= MAX_CALLS
+        parts = delta_of("content", b'{"text":"x"}', weight.MAX_PARTS)
+        assert text_of(read(parts + DONE, size)[0]) == "x" * weight.MAX_PARTS
+        assert weight.MAX_PARTS >= MAX_CALLS
 
     @pytest.mark.parametrize("field", ["usage", "timings", "x_groq", "prompt_progress"])
     def test_huge_counts(self, size: int, field: str) -> None:

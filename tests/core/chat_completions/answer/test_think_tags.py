@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.answer.think_tags import MAX_BLANK, TAGS, ThinkSplitter
+from claude_bridge.core.chat_completions.answer.think_tags import MAX_BLANK_CHARACTERS, TAGS, ThinkSplitter
 from claude_bridge.core.events import Event, ReasoningDelta, TextDelta
 from tests.core.strategies import cut, cuts, in_steps
 
@@ -89,9 +89,9 @@ class ThinkSplitterTests:
         """A model that writes nothing but white space does not fill the memory."""
         splitter = ThinkSplitter()
         events: list[Event] = []
-        for _ in range(MAX_BLANK + 1):
+        for _ in range(MAX_BLANK_CHARACTERS + 1):
             splitter.feed("\n", events)
-        assert events == [TextDelta("\n" * (MAX_BLANK + 1))]
+        assert events == [TextDelta("\n" * (MAX_BLANK_CHARACTERS + 1))]
         assert splitter.idle
 
 
@@ -170,7 +170,7 @@ class OpenedTests:
         """A model that writes nothing but white space does not fill the memory."""
         splitter = ThinkSplitter(opened=True)
         events: list[Event] = []
-        for _ in range(MAX_BLANK + 1):
+        for _ in range(MAX_BLANK_CHARACTERS + 1):
             splitter.feed("\n", events)
         splitter.feed("a", events)
         assert events == [ReasoningDelta("a")]

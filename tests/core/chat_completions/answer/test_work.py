@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from claude_bridge.core.chat_completions.answer.reader import Reader
 from claude_bridge.core.chat_completions.answer.tool_calls import ToolCalls
-from claude_bridge.core.chat_completions.answer.work import MOST_WORK, Work
+from claude_bridge.core.chat_completions.answer.work import MAX_WORK_UNITS, Work
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.strict_json import Raw
 
@@ -14,16 +14,16 @@ class WorkTests:
 
     def test_full(self) -> None:
         """A budget begins full."""
-        assert Work().left == MOST_WORK == ToolCalls({}, bytes).work.left
+        assert Work().left == MAX_WORK_UNITS == ToolCalls({}, bytes).work.left
 
     def test_filled_up_with_each_read(self) -> None:
         """What one read of an answer used up does not stop the repair of what the next one brings."""
         reader = Reader(dialect=DIALECTS["generic"], random_bytes=bytes, recoverable={"f": Raw(b"{}")})
         reader._calls.work.left = 0
         reader.feed(b"data: ")
-        assert reader._calls.work.left == MOST_WORK
+        assert reader._calls.work.left == MAX_WORK_UNITS
         assert reader._prose._scanner is not None
         assert reader._prose._scanner._work is reader._calls.work
         reader._calls.work.left = 0
         reader.close()
-        assert reader._calls.work.left == MOST_WORK
+        assert reader._calls.work.left == MAX_WORK_UNITS

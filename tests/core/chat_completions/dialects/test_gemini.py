@@ -9,7 +9,12 @@ from hypothesis import given
 
 from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.dialect import Clues
-from claude_bridge.core.chat_completions.dialects.gemini import LARGEST, UNSIGNED, Gemini, SignatureCollector
+from claude_bridge.core.chat_completions.dialects.gemini import (
+    MAX_STATE_CHARACTERS,
+    UNSIGNED,
+    Gemini,
+    SignatureCollector,
+)
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, Delta, FunctionCall, ToolCall, ToolCallDelta
 from claude_bridge.core.events import Usage
 from tests.core.asking import assistant, result, use, user
@@ -49,7 +54,7 @@ class KeeperTests:
             ({"google": {"thought": True}}, None),
             ("S==", None),
             (None, None),
-            ({"google": {"thought_signature": "S" * LARGEST}}, None),
+            ({"google": {"thought_signature": "S" * MAX_STATE_CHARACTERS}}, None),
         ],
     )
     def test_before_call(self, extra: object, state: object) -> None:

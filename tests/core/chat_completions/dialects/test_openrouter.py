@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions.dialects.openrouter import LARGEST, MOST, DetailsCollector, OpenRouter
+from claude_bridge.core.chat_completions.dialects.openrouter import (
+    MAX_DETAILS,
+    MAX_DETAILS_BYTES,
+    DetailsCollector,
+    OpenRouter,
+)
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, Delta, ToolCallDelta
 from claude_bridge.core.events import Usage
 from tests.core.asking import assistant, result, text, use, user
@@ -75,8 +80,8 @@ class KeeperTests:
 
     def test_too_much(self) -> None:
         """Too much is kept not at all: half of a reasoning is refused."""
-        assert kept([said("x" * (LARGEST // 2))], [said("y" * (LARGEST // 2))]) is None
-        assert kept([said("x", index=index) for index in range(MOST + 2)]) is None
+        assert kept([said("x" * (MAX_DETAILS_BYTES // 2))], [said("y" * (MAX_DETAILS_BYTES // 2))]) is None
+        assert kept([said("x", index=index) for index in range(MAX_DETAILS + 2)]) is None
 
     @given(st.lists(st.lists(JSON, max_size=4), max_size=6))
     def test_anything(self, chunks: list[list[object]]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.errors.bodies import MOST_MESSAGE, ErrorBody, read, read_bytes
+from claude_bridge.core.chat_completions.errors.bodies import MAX_MESSAGE_CHARACTERS, ErrorBody, read, read_bytes
 
 
 def decode(data: bytes) -> object:
@@ -175,7 +175,7 @@ class ReadTests:
     def test_long_message(self) -> None:
         """A message of a megabyte is cut, between words."""
         said = read({"error": {"message": "word " * 200_000}}, decode)
-        assert len(said.message) <= MOST_MESSAGE + 2
+        assert len(said.message) <= MAX_MESSAGE_CHARACTERS + 2
         assert said.message.endswith("word …")
 
     def test_nested_without_end(self) -> None:

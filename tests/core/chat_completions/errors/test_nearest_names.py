@@ -7,7 +7,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.errors.nearest_names import LONGEST, MOST_NAMES, listed, nearest
+from claude_bridge.core.chat_completions.errors.nearest_names import MAX_NAME_CHARACTERS, MAX_NAMES, listed, nearest
 
 NAMES = ("zai-org/GLM-4.5-Air", "qwen3-coder", "qwen3-coder:30b", "llama-3.3-70b", "gpt-oss-120b", "deepseek-v3.2")
 
@@ -31,13 +31,13 @@ class NearestTests:
         begun = time.thread_time()
         near = nearest("model-77", (f"organisation/model-{n}-instruct" for n in range(5_000)))
         assert time.thread_time() - begun < 1
-        assert len(near) == MOST_NAMES
+        assert len(near) == MAX_NAMES
         assert "organisation/model-77-instruct" in near
 
     @given(st.text(max_size=300), st.lists(st.text(max_size=300), max_size=9))
     def test_any_names(self, name: str, names: list[str]) -> None:
         """No name makes it fail, and none is told at length."""
-        assert all(len(one) <= LONGEST for one in nearest(name, names))
+        assert all(len(one) <= MAX_NAME_CHARACTERS for one in nearest(name, names))
 
 
 class ListedTests:

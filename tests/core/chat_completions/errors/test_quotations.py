@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from claude_bridge.core.chat_completions.errors import adjustments, overflow_detection, quotations
 from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
-from claude_bridge.core.chat_completions.errors.quotations import MOST_LOOKED_THROUGH, Quotations, uncut
+from claude_bridge.core.chat_completions.errors.quotations import MAX_COMPARED_BYTES, Quotations, uncut
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.translation import Translation
 from tests.core.asking import IMAGE, asked, assistant, result, text, tool, translate, use, user
@@ -160,7 +160,7 @@ class BoundTests:
 
     def test_looking_is_bounded(self) -> None:
         """Of a request that is too large to be compared everything counts as quoted, and nothing is learned."""
-        told = Quotations(b"x" * (MOST_LOOKED_THROUGH // 2))
+        told = Quotations(b"x" * (MAX_COMPARED_BYTES // 2))
         words = re.compile("tool_choice is bad")
         assert told.own(words, "tool_choice is bad") is not None
         assert told.own(words, "tool_choice is bad") is None
@@ -241,7 +241,7 @@ class QuotesTests:
 
     def test_what_is_not_looked_through(self) -> None:
         """Of a request that is too large to be compared everything counts as quoted."""
-        quotations = Quotations(b" " * (MOST_LOOKED_THROUGH + 1))
+        quotations = Quotations(b" " * (MAX_COMPARED_BYTES + 1))
         assert quotations.quotes("these words are nowhere")
 
     @given(st.text(), st.text())

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from claude_bridge.core.chat_completions.json_schema import sanitising
 from claude_bridge.core.chat_completions.json_schema.sanitising import (
-    LARGEST,
-    MOST_BYTES,
-    MOST_KEPT,
+    MAX_CACHED_BYTES,
+    MAX_CACHED_SCHEMAS,
+    MAX_SCHEMA_BYTES,
     REMEMBERED,
     STEP,
     SchemaCache,
@@ -254,7 +254,7 @@ class RememberedTests:
 
     def test_too_large(self) -> None:
         """A huge schema is not looked into."""
-        huge = Raw(b'{"$schema":"' + b"x" * LARGEST + b'"}')
+        huge = Raw(b'{"$schema":"' + b"x" * MAX_SCHEMA_BYTES + b'"}')
         assert SchemaCache().sanitised(huge, "basic").schema == huge
 
     def test_remembers(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,10 +270,10 @@ class RememberedTests:
         """Only so many results are kept; one in use is not forgotten."""
         remembered = SchemaCache()
         used = remembered.sanitised(self.SCHEMA, "basic")
-        for number in range(MOST_KEPT + 10):
+        for number in range(MAX_CACHED_SCHEMAS + 10):
             remembered.sanitised(raw({"title": number}), "basic")
             assert remembered.sanitised(self.SCHEMA, "basic") is used
-        assert len(remembered._results) == MOST_KEPT
+        assert len(remembered._results) == MAX_CACHED_SCHEMAS
 
     def test_memory_is_bounded(self) -> None:
         """However large the schemas are, what is kept of them is not."""
@@ -281,7 +281,7 @@ class RememberedTests:
         for number in range(200):
             remembered.sanitised(raw({"description": f"{number}" + "x" * 200_000}), "basic")
         sizes = [len(key[1]) + len(result.schema) for key, result in remembered._results.items()]
-        assert sum(sizes) == remembered._bytes <= MOST_BYTES
+        assert sum(sizes) == remembered._bytes <= MAX_CACHED_BYTES
         assert len(sizes) > 10
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from claude_bridge.core.chat_completions.dialect import GENERIC, Generic
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
-from claude_bridge.core.chat_completions.messages.chat_messages import MOST_STATE, write
+from claude_bridge.core.chat_completions.messages.chat_messages import MAX_STATE_CHARACTERS, write
 from claude_bridge.core.chat_completions.openai_types import ChatMessage
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.traits import (
@@ -368,7 +368,7 @@ class StateTests:
     def test_too_much(self) -> None:
         """Of more state than real conversations have, the newest comes back: memory has an end."""
         large = "x" * 600_000
-        count = 3 + MOST_STATE // len(signed([0, large]))
+        count = 3 + MAX_STATE_CHARACTERS // len(signed([0, large]))
         blocks = [one for number in range(count) for one in (redacted(signed([number, large])), use(str(number)))]
         kept = [state[0] for _, state in restored(*blocks)]
         assert kept == list(range(count - len(kept), count))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from claude_bridge.core.chat_completions.answer.tool_calls import ToolCalls
-from claude_bridge.core.chat_completions.answer.work import MOST_WORK
+from claude_bridge.core.chat_completions.answer.work import MAX_WORK_UNITS
 from claude_bridge.core.chat_completions.tool_parsers.scanner import ToolCallScanner
 from claude_bridge.core.events import Event, TextDelta, ToolArgumentsDelta, ToolCallStarted
 from claude_bridge.core.strict_json import Raw
@@ -41,7 +41,7 @@ def scanned(pieces: Iterable[str], names: Iterable[str] = NAMES, schemas: Mappin
     scanner = ToolCallScanner(tuple(names), calls.feed, raw, calls.work)
     events: list[Event] = []
     for piece in pieces:
-        calls.work.left = MOST_WORK  # as the reader does with each read
+        calls.work.left = MAX_WORK_UNITS  # as the reader does with each read
         scanner.feed(piece, events)
     scanner.end(events)
     calls.end(events)

@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from claude_bridge.core.chat_completions.tool_parsers.bare_json import MAX_JSON
+from claude_bridge.core.chat_completions.tool_parsers.bare_json import MAX_JSON_CHARACTERS
 from tests.core.chat_completions.tool_parsers.scanning import in_all_sizes, unchanged
 
 WEATHER = ("get_weather", {"city": "Paris"})
@@ -76,5 +76,5 @@ class BareTests:
 
     def test_too_long(self) -> None:
         """What is longer than any call is text."""
-        text = json.dumps({"name": "Write", "arguments": {"text": "x" * MAX_JSON}})
+        text = json.dumps({"name": "Write", "arguments": {"text": "x" * MAX_JSON_CHARACTERS}})
         assert unchanged(text)

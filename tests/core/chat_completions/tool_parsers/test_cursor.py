@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.tool_parsers.cursor import MAX_GAP, MAX_HEADER, Cursor, NotACall, Steps
+from claude_bridge.core.chat_completions.tool_parsers.cursor import (
+    MAX_GAP_CHARACTERS,
+    MAX_HEADER_CHARACTERS,
+    Cursor,
+    NotACall,
+    Steps,
+)
 from tests.core.strategies import JSON, cut, cuts, in_steps
 
 Reading = Callable[[Cursor], Steps[Any]]
@@ -67,7 +73,7 @@ class CursorTests:
         assert everyhow(lambda cursor: cursor.followed("<a>"), " \n<a>") == (True, " \n<a>")
         assert everyhow(lambda cursor: cursor.followed("<a>"), " x") == (False, " x")
         assert everyhow(lambda cursor: cursor.followed("<a>"), " <a") == (False, " <a")
-        most = " " * MAX_GAP
+        most = " " * MAX_GAP_CHARACTERS
         assert everyhow(lambda cursor: cursor.followed("<a>"), most + "<a>") == (True, most + "<a>")
         assert everyhow(lambda cursor: cursor.followed("<a>"), most + " <a>") == (False, most + " <a>")
 
@@ -83,7 +89,7 @@ class CursorTests:
         assert everyhow(lambda cursor: cursor.word(), "functions.f:0<") == ("functions.f:0", "<")
         assert everyhow(lambda cursor: cursor.word(), "f") == ("f", "")
         assert everyhow(lambda cursor: cursor.word(), " f") == ("", " f")
-        most = "x" * (MAX_HEADER - 1)
+        most = "x" * (MAX_HEADER_CHARACTERS - 1)
         assert everyhow(lambda cursor: cursor.word(), most + " ") == (most, " ")
         assert everyhow(lambda cursor: cursor.word(), most + "xx ") == (NotACall, most + "xx ")
 
@@ -93,7 +99,7 @@ class CursorTests:
         assert everyhow(lambda cursor: cursor.header(">"), "\n a\n>c") == ("a", "c")
         assert everyhow(lambda cursor: cursor.header(">"), "a\nb>c") == (NotACall, "c")
         assert everyhow(lambda cursor: cursor.header(">"), "ab") == (NotACall, "ab")
-        most = "x" * MAX_HEADER
+        most = "x" * MAX_HEADER_CHARACTERS
         assert everyhow(lambda cursor: cursor.header("|>"), most + "|>") == (most, "")
         assert everyhow(lambda cursor: cursor.header("|>"), most + "x|>") == (NotACall, most + "x|>")
 

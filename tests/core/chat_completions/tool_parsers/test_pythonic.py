@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.core.chat_completions.tool_parsers.pythonic import MAX_LIST
+from claude_bridge.core.chat_completions.tool_parsers.pythonic import MAX_LIST_CHARACTERS
 from tests.core.chat_completions.tool_parsers.scanning import in_all_sizes, unchanged
 
 
@@ -62,7 +62,7 @@ class PythonicTests:
             "[f(",
             "[f(a=" + "-" * 30_000 + "1)]",
             "[f(a=" + "[" * 1000 + "]" * 1000 + ")]",
-            "[f(a='" + "x" * MAX_LIST + "')]",
+            "[f(a='" + "x" * MAX_LIST_CHARACTERS + "')]",
         ],
     )
     def test_near_misses(self, text: str) -> None:

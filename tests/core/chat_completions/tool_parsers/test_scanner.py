@@ -7,11 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.chat_completions.answer.tool_calls import ToolCalls
-from claude_bridge.core.chat_completions.answer.work import MOST_WORK, Work
+from claude_bridge.core.chat_completions.answer.work import MAX_WORK_UNITS, Work
 from claude_bridge.core.chat_completions.openai_types import FunctionDelta, ToolCallDelta
-from claude_bridge.core.chat_completions.tool_parsers.cursor import MAX_GAP, MAX_HEADER
+from claude_bridge.core.chat_completions.tool_parsers.cursor import MAX_GAP_CHARACTERS, MAX_HEADER_CHARACTERS
 from claude_bridge.core.chat_completions.tool_parsers.registry import SYNTAXES
-from claude_bridge.core.chat_completions.tool_parsers.scanner import MAX_HELD, MOST_TRIED, PIECE, ToolCallScanner
+from claude_bridge.core.chat_completions.tool_parsers.scanner import (
+    MAX_ATTEMPTS,
+    MAX_HELD_CHARACTERS,
+    PIECE,
+    ToolCallScanner,
+)
 from claude_bridge.core.events import Event, TextDelta, ToolCallStarted
 from tests.core.chat_completions.tool_parsers.scanning import NAMES, Outcome, in_all_sizes, outcome, scanned, unchanged
 from tests.core.strategies import cut, cuts, in_steps
@@ -66,9 +71,9 @@ FRAGMENTS = (
         "</arg_value>",
         '{"name": "f"}',
         "<|call|>",
-        "x" * MAX_HEADER,
+        "x" * MAX_HEADER_CHARACTERS,
     ),
-    " " * MAX_GAP,
+    " " * MAX_GAP_CHARACTERS,
 )
 ANSWERS = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=3), max_size=12).map("".join)
 
@@ -174,10 +179,10 @@ class LeakScannerTests:
         """Line breaks around a call go, as many as a template writes; spaces in a line of text stay."""
         assert in_all_sizes(f"a \n \n{CALL} \n\n b") == ["a ", F, "b"]
         assert in_all_sizes(f" {CALL}") == [" ", F]
-        flood = "\n" * (MAX_GAP + 2)
+        flood = "\n" * (MAX_GAP_CHARACTERS + 2)
         assert in_all_sizes(f"a{flood}{CALL}{flood}b") == ["a\n\n", F, "\n\nb"]
         assert in_all_sizes(f"a{flood}{CALL}{flood}") == ["a\n\n", F, "\n\n"]
-        spaces = "\n" + " " * MAX_GAP
+        spaces = "\n" + " " * MAX_GAP_CHARACTERS
         assert in_all_sizes(f"a{spaces}\n {CALL}") == [f"a{spaces}", F]
 
     def test_lone_marker_before_call(self) -> None:
@@ -249,20 +254,20 @@ class LeakScannerTests:
     @pytest.mark.parametrize("filler", ["x", "\\", " ", "</parameter>", "</arg_value> ", "é日😀", "{", "}"])
     def test_bounded(self, opening: str, filler: str) -> None:
         """A call that never ends is held up to a limit, then it is text; it costs linear time and loses nothing."""
-        text = (opening + filler * (MAX_HELD // len(filler) + 1))[: MAX_HELD + 3 * PIECE] + CALL
+        text = (opening + filler * (MAX_HELD_CHARACTERS // len(filler) + 1))[: MAX_HELD_CHARACTERS + 3 * PIECE] + CALL
         one = scanner()
         events: list[Event] = []
         for piece in in_steps(text, 4093):
             one.feed(piece, events)
             given = sum(len(event.text) for event in events if isinstance(event, TextDelta))
-            assert one._cursor is None or one._cursor.held <= MAX_HELD
+            assert one._cursor is None or one._cursor.held <= MAX_HELD_CHARACTERS
         one.end(events)
-        assert text_of(outcome(events)).startswith(text[: MAX_HELD - len(CALL)])
+        assert text_of(outcome(events)).startswith(text[: MAX_HELD_CHARACTERS - len(CALL)])
         assert given >= 2 * PIECE
 
     def test_bound_is_exact(self) -> None:
         """The limit falls on the same character however the answer is cut."""
-        text = "<function=f><parameter=a>" + "x" * MAX_HELD + CALL
+        text = "<function=f><parameter=a>" + "x" * MAX_HELD_CHARACTERS + CALL
         assert scanned([text]) == scanned(in_steps(text, 4093)) == [text.removesuffix(CALL), F]
 
     def test_large_call(self) -> None:
@@ -275,7 +280,7 @@ class LeakScannerTests:
     @pytest.mark.parametrize("size", [11, 4093, 10**6])
     def test_tries_are_bounded(self, marker: str, size: int) -> None:
         """Who writes marker after marker and never a call is looked at no more, and no character is lost."""
-        text = marker * (3 * MOST_TRIED) + CALL
+        text = marker * (3 * MAX_ATTEMPTS) + CALL
         assert scanned(in_steps(text, size)) == [text]
 
     def test_explained(self) -> None:
@@ -302,7 +307,7 @@ class LeakScannerTests:
         one.feed(text, events)
         assert text_of(outcome(events)) == text
         assert one.idle
-        work.left = MOST_WORK
+        work.left = MAX_WORK_UNITS
         one.feed(CALL, events)
         one.end(events)
         assert text_of(outcome(events)) == text + CALL

@@ -25,7 +25,7 @@ WRITTEN: Final = (
 )
 """Names in ``prompt_tokens_details`` of the tokens that were written to a cache."""
 
-LARGEST_COUNT: Final = 2**53
+MAX_TOKEN_COUNT: Final = 2**53
 """Tokens; nobody counts more, and every number up to this one can be calculated with."""
 
 
@@ -125,7 +125,7 @@ def _part(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _count(raw: Mapping[str, Any], key: str) -> int | None:
     value = raw.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LARGEST_COUNT:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_TOKEN_COUNT:
         return None
     return int(value)
 

@@ -18,7 +18,7 @@ from claude_bridge.core.chat_completions.answer import finish_and_usage
 from claude_bridge.core.chat_completions.answer.text import AnswerText
 from claude_bridge.core.chat_completions.answer.think_tags import ThinkSplitter
 from claude_bridge.core.chat_completions.answer.tool_calls import ToolCalls
-from claude_bridge.core.chat_completions.answer.work import MOST_WORK
+from claude_bridge.core.chat_completions.answer.work import MAX_WORK_UNITS
 from claude_bridge.core.chat_completions.dialect import Dialect, StateCollector
 from claude_bridge.core.chat_completions.openai_types import Choice, Chunk, Delta
 from claude_bridge.core.chat_completions.tool_parsers.scanner import ToolCallScanner
@@ -36,17 +36,17 @@ from claude_bridge.core.events import (
 )
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.opaque_state import OpaqueState
-from claude_bridge.core.sse import DEFAULT_LIMIT, MAX_EVENT, Decoder, Frame
+from claude_bridge.core.sse import DEFAULT_LIMIT, MAX_EVENT_BYTES, Decoder, Frame
 
-MAX_JUNK: Final = 3
+MAX_JUNK_EVENTS: Final = 3
 """Data events that are no JSON object (a stray keep-alive text) before the stream is given up. An event that
 begins like an object and is broken is never skipped: its content would be missing without a trace."""
 
-MAX_PLAIN: Final = 32 * 1024
+MAX_PLAIN_BYTES: Final = 32 * 1024
 """Bytes that are kept of a body that is no event stream: room for the head of a proxy's error page."""
 
 _DONE: Final = b"[DONE]"
-_LONGEST_DONE: Final = 64
+_MAX_DONE_BYTES: Final = 64
 """Bytes of it with the white space around it: longer data need not be looked at twice."""
 
 _BEFORE_JSON: Final = b"\xef\xbb\xbf \t\r\n"
@@ -77,7 +77,7 @@ class Reader:
     context_window: int | None = None
     recoverable: Mapping[str, strict_json.Raw] = field(factory=dict)
     thinking_opened: bool = False
-    max_event: int = MAX_EVENT
+    max_event: int = MAX_EVENT_BYTES
     max_held: int = DEFAULT_LIMIT
     max_answer: int = 4 * DEFAULT_LIMIT
     data_event_seen: bool = field(default=False, init=False)
@@ -121,7 +121,7 @@ class Reader:
         events: list[Event] = []
         if self._over:
             return events
-        self._calls.work.left = MOST_WORK
+        self._calls.work.left = MAX_WORK_UNITS
         if not self._sniffed:
             self._sniff(data)
         if self._whole is not None:
@@ -131,8 +131,8 @@ class Reader:
             self._frames(self._decoder.feed(data), events)
         except (strict_json.JsonError, UpstreamProtocolError) as problem:
             self._give_up(problem)
-        if not self.data_event_seen and len(self._plain) < MAX_PLAIN:
-            self._plain = (self._plain + data)[:MAX_PLAIN]
+        if not self.data_event_seen and len(self._plain) < MAX_PLAIN_BYTES:
+            self._plain = (self._plain + data)[:MAX_PLAIN_BYTES]
         return events
 
     def close(self) -> list[Event]:
@@ -140,7 +140,7 @@ class Reader:
         events: list[Event] = []
         if self._over:
             return events
-        self._calls.work.left = MOST_WORK
+        self._calls.work.left = MAX_WORK_UNITS
         try:
             if self._whole is not None:
                 self._read_whole(b"".join(self._whole), events)
@@ -201,7 +201,7 @@ class Reader:
 
     def _frames(self, frames: list[Frame], events: list[Event]) -> None:
         for name, data in frames:
-            if len(data) <= _LONGEST_DONE and data.strip() == _DONE:
+            if len(data) <= _MAX_DONE_BYTES and data.strip() == _DONE:
                 self._end(events)
             else:
                 self._data(name, data, events)
@@ -236,7 +236,7 @@ class Reader:
             self._failed({"error": data.decode("utf-8", "replace")}, events)
             return
         self._junk += bool(data.strip())
-        if self._junk > MAX_JUNK:
+        if self._junk > MAX_JUNK_EVENTS:
             raise UpstreamProtocolError("the backend sends events that are not chat completion chunks")
 
     def _read_whole(self, body: bytes, events: list[Event]) -> None:
@@ -265,7 +265,7 @@ class Reader:
         if chunk.choices:
             self._ends_with_usage = False
             if len(chunk.choices) > 1:
-                weight.limit(chunk.choices, weight.MOST_CHOICES, "choices")
+                weight.limit(chunk.choices, weight.MAX_CHOICES, "choices")
             for choice in chunk.choices:
                 if not choice.index:
                     self._choice(choice, events)
@@ -321,7 +321,7 @@ class Reader:
             events.append(ReasoningDelta(reasoning))
         if self._keeper is not None:
             if delta.reasoning_details:
-                weight.limit(delta.reasoning_details, weight.MOST_PARTS, "details of reasoning")
+                weight.limit(delta.reasoning_details, weight.MAX_PARTS, "details of reasoning")
             self._keep(self._keeper, delta, events)
         content = delta.content
         if content:
@@ -357,7 +357,7 @@ class Reader:
         self._listed = self._listed or bool(delta.tool_calls)
         beside: set[int] | None = None
         if delta.tool_calls and len(delta.tool_calls) > 1:
-            weight.limit(delta.tool_calls, weight.MOST_PARTS, "fragments of calls")
+            weight.limit(delta.tool_calls, weight.MAX_PARTS, "fragments of calls")
             beside = set()
         for call in delta.tool_calls or ():
             if self._keeper is not None:
@@ -378,7 +378,7 @@ class Reader:
 
     def _parts(self, parts: list[strict_json.Raw], events: list[Event]) -> None:
         """Read content that is a list of parts: Mistral's thinking among text."""
-        weight.limit(parts, weight.MOST_PARTS, "parts")
+        weight.limit(parts, weight.MAX_PARTS, "parts")
         for raw in parts:
             part = strict_json.decode(raw)
             if isinstance(part, str):
@@ -426,12 +426,12 @@ class Reader:
 def _weigh(data: bytes) -> None:
     """Refuse an event that holds more than can be read in one turn."""
     if weight.too_much(data):
-        raise UpstreamProtocolError(f"the backend sent more than {weight.MOST_VALUES} values in one event")
+        raise UpstreamProtocolError(f"the backend sent more than {weight.MAX_VALUES} values in one event")
 
 
 def _counts(raw: strict_json.Raw) -> bool:
     """Return whether there may be counts in a field."""
-    return len(raw) <= weight.MOST_COUNTS and strict_json.present(raw)
+    return len(raw) <= weight.MAX_USAGE_BYTES and strict_json.present(raw)
 
 
 def _like_events(body: bytes) -> bool:

@@ -23,7 +23,7 @@ TAGS: Final = {
     "<seed:think>": "</seed:think>",
 }
 
-MAX_BLANK: Final = 1000
+MAX_BLANK_CHARACTERS: Final = 1000
 """Characters of white space that are waited through for a tag; more is no template's doing."""
 
 _any_closing: Final = re.compile("|".join(map(re.escape, TAGS.values()))).search
@@ -101,7 +101,7 @@ class ThinkSplitter:
             if start.startswith(opening):
                 self._at, self._closing = _At.OPENED, closing
                 return start[len(opening) :]
-        undecided = len(text) <= MAX_BLANK and any(opening.startswith(start) for opening in TAGS)
+        undecided = len(text) <= MAX_BLANK_CHARACTERS and any(opening.startswith(start) for opening in TAGS)
         if undecided:
             self._held = text
             return ""

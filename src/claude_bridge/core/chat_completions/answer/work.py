@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import define
 
-MOST_WORK: Final = 60_000
+MAX_WORK_UNITS: Final = 60_000
 """Work for one read, in halves of a microsecond. A whole call that is valid takes none; one of 0.5 MB, more than a
 model may write, some 45,000 where it has to be mended; 64 KiB of prose in which calls are looked for some 10,000."""
 
@@ -18,4 +18,4 @@ class Work:
     Where nothing is left, text passes as it is: only a backend gone mad comes so far, and what it sends is no JSON.
     """
 
-    left: int = MOST_WORK
+    left: int = MAX_WORK_UNITS

@@ -26,7 +26,7 @@ _HYBRID: Final = evolve(_CACHED, reasoning_control="top_level")
 _ALWAYS: Final = evolve(_CACHED, tool_choice="auto")
 _KEEPS: Final = evolve(_HYBRID, reasoning_echo="all_turns", images="yes")
 
-MOST_THINKING: Final = 32_768
+MAX_THINKING_TOKENS: Final = 32_768
 """Tokens to think with at most: a budget above what the model can is refused ("thinking_budget parameter must be a
 positive integer and not greater than ..."), and so is none at all (Qwen-Agent 941). Hybrid models can so many."""
 
@@ -83,6 +83,6 @@ class DashScope(Hosted):
             return
         budget = extra.get("thinking_budget")
         if isinstance(budget, int):
-            extra["thinking_budget"] = min(budget, MOST_THINKING)
+            extra["thinking_budget"] = min(budget, MAX_THINKING_TOKENS)
         if re.search(_KEEPING, shaping.model.lower()):
             extra["preserve_thinking"] = True

@@ -19,7 +19,7 @@ UNSIGNED: Final = "skip_thought_signature_validator"
 """What Google's documentation (thought signatures, FAQ) gives for calls that no Gemini made: a conversation that began
 with another model would be refused otherwise. Validated is the first call of each step."""
 
-LARGEST: Final = 1 << 18
+MAX_STATE_CHARACTERS: Final = 1 << 18
 """Characters of a signature that is kept; real ones have some thousands."""
 
 _MAKERS: Final = ("google", "vertex")
@@ -98,7 +98,7 @@ class SignatureCollector:
 
     def before_call(self, call: ToolCallDelta) -> dict[str, str] | None:
         """Return the call's signature and under which name it came."""
-        if not call.extra_content or len(call.extra_content) > LARGEST:
+        if not call.extra_content or len(call.extra_content) > MAX_STATE_CHARACTERS:
             return None
         content = strict_json.decode(call.extra_content)
         for maker in _MAKERS:

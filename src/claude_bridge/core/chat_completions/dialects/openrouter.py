@@ -13,10 +13,10 @@ from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, Delta, ToolCallDelta
 from claude_bridge.core.chat_completions.traits import Traits
 
-LARGEST: Final = 1 << 20
+MAX_DETAILS_BYTES: Final = 1 << 20
 """Characters of reasoning details that are kept of one answer: a larger carrier would not travel."""
 
-MOST: Final = 1000
+MAX_DETAILS: Final = 1000
 """Reasoning details that are kept of one answer; real ones have a handful, and each costs memory."""
 
 _TEXTS: Final = {"reasoning.text": "text", "reasoning.summary": "summary"}
@@ -106,7 +106,7 @@ class DetailsCollector:
 
     @property
     def _fits(self) -> bool:
-        return self._size <= LARGEST and self._count <= MOST
+        return self._size <= MAX_DETAILS_BYTES and self._count <= MAX_DETAILS
 
     def _add(self, value: dict[str, Any]) -> None:
         latest = self._details[-1] if self._details else None

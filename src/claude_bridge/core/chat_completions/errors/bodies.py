@@ -17,21 +17,21 @@ from claude_bridge.core.redaction import shorten
 Decode = Callable[[bytes], object]
 """Decodes JSON; raises ValueError for what is not JSON."""
 
-MOST_MESSAGE = 2000
+MAX_MESSAGE_CHARACTERS = 2000
 """Characters of an upstream message that are kept: a paragraph, not a dump."""
 
-MOST_PLAIN_MESSAGE = 200
+MAX_PLAIN_CHARACTERS = 200
 """The same for a text or HTML body, which mostly is a proxy's page (wire-contract 5.10)."""
 
-MOST_WORD = 200
+MAX_WORD_CHARACTERS = 200
 """Characters of a code, a type or a request id."""
 
 # Room for the head and the style sheet of an error page before its first words.
-_MOST_PLAIN_BODY = 32_768
+_MAX_PLAIN_BYTES = 32_768
 # An error is wrapped by a router, a proxy and a server; what is nested deeper is no error message.
-_MOST_DEPTH = 6
-_MOST_ITEMS = 5
-_LARGEST_NUMBER = 10**12
+_MAX_DEPTH = 6
+_MAX_ITEMS = 5
+_MAX_NUMBER = 10**12
 
 
 @frozen(kw_only=True)
@@ -82,17 +82,17 @@ def read_bytes(body: bytes, decode: Decode) -> ErrorBody:
 
 def of_text(body: str) -> ErrorBody:
     """Read a body that is no JSON."""
-    start = shorten(body, _MOST_PLAIN_BODY)
+    start = shorten(body, _MAX_PLAIN_BYTES)
     page = None
     if _PAGE.search(start):
         found = _TITLE.search(start)
-        page = line(found[1], MOST_PLAIN_MESSAGE) if found else ""
-    return ErrorBody(message=line(body, MOST_PLAIN_MESSAGE), page=page)
+        page = line(found[1], MAX_PLAIN_CHARACTERS) if found else ""
+    return ErrorBody(message=line(body, MAX_PLAIN_CHARACTERS), page=page)
 
 
 def _said(value: object, decode: Decode, depth: int = 0) -> ErrorBody:
     """Read any decoded value."""
-    if depth > _MOST_DEPTH:
+    if depth > _MAX_DEPTH:
         return _NOTHING
     match value:
         case str():
@@ -137,7 +137,7 @@ def _own(value: dict[object, object], decode: Decode, depth: int) -> ErrorBody:
 
 def _said_list(values: list[object], decode: Decode, depth: int) -> ErrorBody:
     """Read a list: of pydantic's complaints, or with the error object in it (Gemini)."""
-    values = values[:_MOST_ITEMS]
+    values = values[:_MAX_ITEMS]
     if complaints := [said for said in map(_complaint, values) if said]:
         return ErrorBody(message=line("; ".join(complaints)))
     every = (_said(value, decode, depth + 1) for value in values)
@@ -168,7 +168,7 @@ def _unpacked(raw: object, decode: Decode) -> object:
 def _word(value: object) -> str:
     """Take a code or a name, be it a string or a number."""
     if isinstance(value, str):
-        return line(value, MOST_WORD)
+        return line(value, MAX_WORD_CHARACTERS)
     return str(value) if _is_count(value) else ""
 
 
@@ -178,7 +178,7 @@ def _count(value: object) -> int | None:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < _LARGEST_NUMBER
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MAX_NUMBER
 
 
 def _with_parameter(message: str, parameter: object) -> str:
@@ -190,7 +190,7 @@ def _with_parameter(message: str, parameter: object) -> str:
 
 def _retry_delay(details: object) -> float | None:
     """Find Google's ``RetryInfo`` among the details."""
-    for item in details[:_MOST_ITEMS] if isinstance(details, list) else ():
+    for item in details[:_MAX_ITEMS] if isinstance(details, list) else ():
         match item:
             case {"retryDelay": str(delay)}:
                 return retry_after.duration(delay)
@@ -204,9 +204,9 @@ _TAG = re.compile(r"<[^<>]*>")
 _UNPRINTED = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
-def line(text: str, most: int = MOST_MESSAGE) -> str:
+def line(text: str, most: int = MAX_MESSAGE_CHARACTERS) -> str:
     """Make one short line of ``text``, without the tags of a page."""
-    text = shorten(text, _MOST_PLAIN_BODY)
+    text = shorten(text, _MAX_PLAIN_BYTES)
     if _PAGE.search(text):
         text = _TAG.sub(" ", _UNSEEN.sub(" ", text))
     return shorten(_UNPRINTED.sub(" ", text).strip(), most)

@@ -17,7 +17,7 @@ from attrs import field, frozen
 
 from claude_bridge.core import errors
 from claude_bridge.core.chat_completions.errors import bodies, retry_after
-from claude_bridge.core.chat_completions.errors.bodies import MOST_WORD, Decode, ErrorBody, line
+from claude_bridge.core.chat_completions.errors.bodies import MAX_WORD_CHARACTERS, Decode, ErrorBody, line
 from claude_bridge.core.redaction import redact
 
 Scrub = Callable[[str], str]
@@ -26,7 +26,7 @@ Scrub = Callable[[str], str]
 DEFAULT_RETRY_AFTER = 5.0
 """Seconds to wait where the backend does not say (wire-contract 5.10)."""
 
-MOST_RETRY_AFTER = 60.0
+MAX_RETRY_AFTER_SECONDS = 60.0
 """Seconds; a client that is told more gives up at once (measured with Claude Code: 90 s, one request)."""
 
 
@@ -87,7 +87,7 @@ def _failure(status: int, said: ErrorBody, headers: Mapping[str, str], now: floa
         type=said.type,
         message=said.message,
         retry_after=retry_after.in_words(said.message) if asked is None else asked,
-        request_id=line(next(filter(None, map(headers.get, _ID_HEADERS)), said.request_id), MOST_WORD),
+        request_id=line(next(filter(None, map(headers.get, _ID_HEADERS)), said.request_id), MAX_WORD_CHARACTERS),
         prompt_tokens=said.prompt_tokens,
         context_window=said.context_window,
         answered=answered,
@@ -180,7 +180,7 @@ class _Case:
     def wait(self, default: float | None = None) -> float | None:
         """Return the seconds to tell the client."""
         asked = default if self.failure.retry_after is None else self.failure.retry_after
-        return None if asked is None else min(asked, MOST_RETRY_AFTER)
+        return None if asked is None else min(asked, MAX_RETRY_AFTER_SECONDS)
 
 
 def to_client(

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from heapq import nlargest
 from typing import Final
 
-MOST_NAMES: Final = 5
+MAX_NAMES: Final = 5
 """Names that are told; where there are no more, all are."""
 
-LONGEST: Final = 200
+MAX_NAME_CHARACTERS: Final = 200
 """Characters of a name that are looked at, and told."""
 
 _PART: Final = 3
@@ -27,7 +27,7 @@ def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
         parts = _parts(other)
         return len(wanted & parts) / (len(wanted | parts) or 1)
 
-    return tuple(nlargest(MOST_NAMES, dict.fromkeys(other[:LONGEST] for other in names), key=likeness))
+    return tuple(nlargest(MAX_NAMES, dict.fromkeys(other[:MAX_NAME_CHARACTERS] for other in names), key=likeness))
 
 
 def listed(near: Sequence[str], many: int) -> str:
@@ -37,5 +37,5 @@ def listed(near: Sequence[str], many: int) -> str:
 
 
 def _parts(name: str) -> set[str]:
-    text = f" {name[:LONGEST].casefold()} "
+    text = f" {name[:MAX_NAME_CHARACTERS].casefold()} "
     return {text[at : at + _PART] for at in range(len(text) - _PART + 1)}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
 from claude_bridge.core.chat_completions.errors.quotations import Quotations, uncut
-from claude_bridge.core.tokens.overflow import LEAST_ANSWER, Overflow
+from claude_bridge.core.tokens.overflow import MIN_ANSWER_TOKENS, Overflow
 
 # 502 is what an error inside a stream becomes when its code tells no status.
 _STATUSES = frozenset((400, 413, 422, 500, 502))
@@ -174,7 +174,7 @@ def max_output_limit(failure: UpstreamFailure, sent: bytes = b"") -> int | None:
         for pattern in patterns:
             for found in pattern.finditer(text):
                 limit = _tokens(found) - beyond
-                if limit < LEAST_ANSWER or not _is_of_output(owners, found.start(1)):
+                if limit < MIN_ANSWER_TOKENS or not _is_of_output(owners, found.start(1)):
                     continue
                 if not quotations.quotes_number(text, *found.span(1)):
                     return limit

@@ -17,7 +17,7 @@ from typing import Final
 
 from attrs import define, field
 
-MOST_LOOKED_THROUGH: Final = 128 * 1024 * 1024
+MAX_COMPARED_BYTES: Final = 128 * 1024 * 1024
 """Bytes of the request that are compared for one refusal, about 40 ms. What is not compared counts as quoted."""
 
 _MARKS: Final = re.compile(r"['\"`]input['\"`]:|\binput_(?:value|type)=")
@@ -70,7 +70,7 @@ class Quotations:
 
     _body: bytes
     _lower: bytes | None = field(default=None, init=False)
-    _left: int = field(default=MOST_LOOKED_THROUGH, init=False)
+    _left: int = field(default=MAX_COMPARED_BYTES, init=False)
 
     def own(self, words: re.Pattern[str], text: str) -> re.Match[str] | None:
         """Find the first match of ``words`` in ``text`` that is the server's own."""

@@ -16,7 +16,7 @@ _PART = re.compile(rf"\s?({_NUMBER})\s?({_UNIT})(?![a-z])")
 _SECONDS_PER_UNIT = {"ms": 0.001, "mi": 60.0, "m": 60.0, "s": 1.0, "se": 1.0, "h": 3600.0, "ho": 3600.0}
 _SECONDS_PER_DAY = 86400.0
 # Days, hours, minutes, seconds.
-_MOST_PARTS = 4
+_MAX_PARTS = 4
 _ASKED_IN_WORDS = re.compile(r"(?:try again|retry|wait)(?: in| after| for)?(?: about)? (?=[0-9])")
 # RFC 9110's preferred form; the two obsolete ones have no sender left.
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
@@ -30,7 +30,7 @@ def duration(text: str) -> float | None:
     """Read "6m0s", "350ms" or "3.5 seconds" at the start of ``text``, or ``text`` that is a bare number of seconds."""
     text = text.strip().lower()
     total, at = 0.0, 0
-    for _ in range(_MOST_PARTS):
+    for _ in range(_MAX_PARTS):
         part = _PART.match(text, at)
         if part is None:
             break

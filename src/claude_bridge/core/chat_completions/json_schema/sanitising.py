@@ -23,19 +23,19 @@ from claude_bridge.core.strict_json import Raw
 OTHERS: Final = "others"
 """Stands for keys that are no keywords: clients make them up, and logs and memory have no place for all of them."""
 
-LARGEST: Final = 1 << 18
+MAX_SCHEMA_BYTES: Final = 1 << 18
 """Bytes of a schema that is looked into; a larger one goes as it is. Claude Code's own have up to 15 KB."""
 
-LARGEST_STRICT: Final = 1 << 16
+MAX_STRICT_BYTES: Final = 1 << 16
 """Bytes of a schema that is read, at each request anew, for whether it may be strict; OpenAI takes no larger ones."""
 
 STEP: Final = 1000
 """Subschemas of one step: 15 ms for most, 35 ms where one schema alone has 2,500."""
 
-MOST_KEPT: Final = 2000
+MAX_CACHED_SCHEMAS: Final = 2000
 """Results kept: the tools of a few dozen different clients, of which each has 30 to 100 and sends them every time."""
 
-MOST_BYTES: Final = 16 << 20
+MAX_CACHED_BYTES: Final = 16 << 20
 """Bytes of all schemas kept, before and after: two thousand of the common 2 to 4 KB."""
 
 
@@ -67,7 +67,7 @@ class SchemaCache:
 
     def sanitised(self, raw: Raw, level: SchemaLevel) -> Sanitised:
         """Return a schema at a level; one that cannot be read, or is too large or deep, as it is."""
-        if level == "none" or len(raw) > LARGEST:
+        if level == "none" or len(raw) > MAX_SCHEMA_BYTES:
             return Sanitised(raw)
         key = (level, bytes(raw))
         found = self._results.get(key)
@@ -82,7 +82,7 @@ class SchemaCache:
     def _keep(self, key: tuple[SchemaLevel, bytes], result: Sanitised) -> None:
         self._results[key] = result
         self._bytes += len(key[1]) + len(result.schema)
-        while len(self._results) > MOST_KEPT or self._bytes > MOST_BYTES:
+        while len(self._results) > MAX_CACHED_SCHEMAS or self._bytes > MAX_CACHED_BYTES:
             (_, source), oldest = self._results.popitem(last=False)
             self._bytes -= len(source) + len(oldest.schema)
 
@@ -110,7 +110,7 @@ def is_strict(schema: Raw) -> bool:
 
     Strictness is a promise worth having, and a 400 where the schema is another (wire-contract 5.1).
     """
-    if len(schema) > LARGEST_STRICT:
+    if len(schema) > MAX_STRICT_BYTES:
         return False
     try:
         nodes = [strict_json.decode(schema)]

@@ -13,10 +13,10 @@ from attrs import define, field
 
 Node = dict[str, Any]
 
-DEEPEST: Final = 64
+MAX_DEPTH: Final = 64
 """Levels of nesting; real schemas have up to a dozen. Keeps Python's own stack small."""
 
-MOST_NODES: Final = 2500
+MAX_NODES: Final = 2500
 """Subschemas that come out. Real tools have up to some hundreds; references that are written out could multiply."""
 
 MAPS: Final = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
@@ -69,7 +69,7 @@ class Walk:
         if not isinstance(value, dict):
             return value
         self.nodes += 1
-        if depth > DEEPEST or self.nodes > MOST_NODES:
+        if depth > MAX_DEPTH or self.nodes > MAX_NODES:
             raise TooMuch
         return self.shape(self, value, depth)
 
@@ -103,7 +103,7 @@ class Walk:
         A reference to what is being written out already, or to no place in this document, is replaced by the type
         that it leads to: nothing can be written out without end, and nothing is ever fetched.
         """
-        for _ in range(DEEPEST):
+        for _ in range(MAX_DEPTH):
             if isinstance(node.get("$ref"), str):
                 node = self._followed(node)
             elif isinstance(node.get("allOf"), list):
@@ -129,7 +129,7 @@ class Walk:
         for part in node["allOf"]:
             if isinstance(part, dict):
                 joined = both(joined, self.written_out(part))
-            if size(joined) > MOST_NODES:
+            if size(joined) > MAX_NODES:
                 raise TooMuch
         return joined
 

@@ -11,7 +11,7 @@ from attrs import define, field
 from claude_bridge.core.chat_completions.traits import ToolIds
 from claude_bridge.core.ids import token, upstream_id
 
-LONGEST: Final = 40
+MAX_ID_CHARACTERS: Final = 40
 """Characters that OpenAI takes ("string too long. Expected a string with maximum length 40"); clients bring longer ids
 from other gateways, ``call_`` and a UUID for one."""
 
@@ -28,7 +28,7 @@ class CallIds:
     def give(self, client_id: str) -> str:
         """Return the backend's own id for the client's; where that was there before or is illegal, another one."""
         identifier = upstream_id(client_id)
-        illegal = len(identifier) > LONGEST or (self.form == "nine" and not _NINE.fullmatch(identifier))
+        illegal = len(identifier) > MAX_ID_CHARACTERS or (self.form == "nine" and not _NINE.fullmatch(identifier))
         if illegal or not identifier or identifier in self._used:
             identifier = self._other(client_id)
         self._used.add(identifier)
@@ -47,7 +47,7 @@ class CallIds:
     def _formed(self, text: str) -> str:
         if self.form == "nine":
             return nine(text)
-        return text if len(text) <= LONGEST else f"call_{_hashed(24, text)}"
+        return text if len(text) <= MAX_ID_CHARACTERS else f"call_{_hashed(24, text)}"
 
 
 def nine(text: str) -> str:

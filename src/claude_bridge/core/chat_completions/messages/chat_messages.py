@@ -55,7 +55,7 @@ NOT_SAID: Final = "[no answer]"
 """The content of an answer that ended while the model still thought: servers refuse an empty one ("must not be empty",
 kimi-code issue 1985)."""
 SUMMARY: Final = "Summary of earlier conversation: "
-MOST_STATE: Final = 8 << 20
+MAX_STATE_CHARACTERS: Final = 8 << 20
 """Characters of state that a conversation gets back, the newest: real ones have a few thousand a turn, and hostile
 JSON takes twenty times its size in memory."""
 _ERROR_MARKS: Final = ("[tool error]", "<tool_use_error>", "<error>")
@@ -88,7 +88,7 @@ def write(asked: Conversation, target: Target, documents: Mapping[str, str]) -> 
     turns = map(_worded, asked.turns) if asked.changes_tools else asked.turns
     conversation = merged(turns, policy, strip_attribution=target.strip_attribution)
     system = system_text(asked.system, strip_attribution=target.strip_attribution)
-    chat = ChatMessages(target, documents, asked.state_characters - MOST_STATE)
+    chat = ChatMessages(target, documents, asked.state_characters - MAX_STATE_CHARACTERS)
     messages = chat.build(conversation.turns, "\n\n".join(filter(None, (system, *conversation.leading))))
     if target.alternate:
         messages = alternated(messages)

@@ -16,7 +16,7 @@ from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools
 
 OPENING = "{"
 
-MAX_JSON: Final = 512 * 1024
+MAX_JSON_CHARACTERS: Final = 512 * 1024
 """Characters of such an answer: a file that is written whole is far smaller."""
 
 _FORMS: Final = ({"name", "arguments"}, {"name", "parameters"})
@@ -36,7 +36,7 @@ def bare(cursor: Cursor, tools: Tools) -> Steps[None]:
     name = yield from cursor.word()
     if name not in tools.names:
         raise NotACall
-    text = yield from cursor.rest_within(MAX_JSON)
+    text = yield from cursor.rest_within(MAX_JSON_CHARACTERS)
     yield _calls(f'{{"name":"{name}{text}')
 
 

@@ -14,18 +14,18 @@ from typing import Final, TypeVar
 
 from attrs import define, field, frozen
 
-MAX_HEADER: Final = 256
+MAX_HEADER_CHARACTERS: Final = 256
 """Characters of a name or a tag's attributes: tool names have at most 128, so more is no call."""
 
-MAX_GAP: Final = 64
+MAX_GAP_CHARACTERS: Final = 64
 """White space that is looked through behind a closing tag to see what follows: no template writes more."""
 
 _VALUE: Final = 12
 """Work for a look at what follows a closing tag."""
 
 _blank: Final = re.compile(r"[ \t\r\n]*+").match
-_gap: Final = re.compile(rf"[ \t\r\n]{{0,{MAX_GAP}}}+").match
-_word: Final = re.compile(rf"[\w.:/-]{{0,{MAX_HEADER}}}+").match
+_gap: Final = re.compile(rf"[ \t\r\n]{{0,{MAX_GAP_CHARACTERS}}}+").match
+_word: Final = re.compile(rf"[\w.:/-]{{0,{MAX_HEADER_CHARACTERS}}}+").match
 _in_string: Final = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL).match
 _plain: Final = re.compile(r'[^"{}\[\]]*+').match
 
@@ -163,7 +163,7 @@ class Cursor:
         """Consume a name or the like, maybe an empty one."""
         while True:
             end = _word(self._window, self._at).end()  # type: ignore[union-attr]  # matches the empty string
-            if end - self._at >= MAX_HEADER:
+            if end - self._at >= MAX_HEADER_CHARACTERS:
                 raise NotACall
             if end < len(self._window) or self.ended:
                 word, self._at = self._window[self._at : end], end
@@ -173,11 +173,11 @@ class Cursor:
     def header(self, closing: str) -> Steps[str]:
         """Consume a short text on one line up to a marker and the marker; return the text."""
         while True:
-            end = self._window.find(closing, self._at, self._at + MAX_HEADER + len(closing))
+            end = self._window.find(closing, self._at, self._at + MAX_HEADER_CHARACTERS + len(closing))
             if end >= 0:
                 text, self._at = self._window[self._at : end], end + len(closing)
                 return text.strip() if "\n" not in text.strip() else _mismatch()
-            if len(self._window) - self._at >= MAX_HEADER + len(closing):
+            if len(self._window) - self._at >= MAX_HEADER_CHARACTERS + len(closing):
                 raise NotACall
             yield from self._wait()
 

@@ -15,7 +15,7 @@ from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools
 
 OPENING = "["
 
-MAX_LIST: Final = 64 * 1024
+MAX_LIST_CHARACTERS: Final = 64 * 1024
 """Characters given to Python's own parser, which needs memory and stack by the hundredfold."""
 
 _PLAIN: Final = (str, int, float, bool, type(None))
@@ -28,7 +28,7 @@ def pythonic(cursor: Cursor, tools: Tools) -> Steps[None]:
     if name not in tools.names:
         raise NotACall
     yield from cursor.demand("(")
-    text = yield from cursor.rest_within(MAX_LIST)
+    text = yield from cursor.rest_within(MAX_LIST_CHARACTERS)
     yield _calls(f"[{name}({text}")
 
 

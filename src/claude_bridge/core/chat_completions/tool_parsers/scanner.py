@@ -16,26 +16,32 @@ from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.answer.work import Work
 from claude_bridge.core.chat_completions.openai_types import FunctionDelta, ToolCallDelta
 from claude_bridge.core.chat_completions.tool_parsers import bare_json, pythonic
-from claude_bridge.core.chat_completions.tool_parsers.cursor import MAX_GAP, Cursor, NotACall, ParsedCall, Steps
+from claude_bridge.core.chat_completions.tool_parsers.cursor import (
+    MAX_GAP_CHARACTERS,
+    Cursor,
+    NotACall,
+    ParsedCall,
+    Steps,
+)
 from claude_bridge.core.chat_completions.tool_parsers.markdown import MarkdownState
 from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools
 from claude_bridge.core.chat_completions.tool_parsers.registry import SYNTAXES, Syntax
 from claude_bridge.core.events import Event, TextDelta
 
-MAX_HELD: Final = 1024 * 1024
+MAX_HELD_CHARACTERS: Final = 1024 * 1024
 """Characters of one call that are held: an answer of 128,000 tokens has about half as many."""
 
 PIECE: Final = 4096
 """Characters looked at at once, so that an answer that comes whole is not copied for each call in it."""
 
-MOST_TRIED: Final = 1000
+MAX_ATTEMPTS: Final = 1000
 """Markers of an answer that may turn out to open no call: one that explains this very thing has a few dozens."""
 
 _SIGN, _TRY = 1, 60
 """Work for a sign that may matter outside a call, and for a marker."""
 
 _BLANK: Final = " \t\r\n"
-_LONGEST: Final = max(map(len, SYNTAXES))
+_MAX_MARKER_CHARACTERS: Final = max(map(len, SYNTAXES))
 _BEGINNINGS: Final = frozenset(marker[:size] for marker in SYNTAXES for size in range(1, len(marker)))
 _markers: Final = re.compile("|".join(sorted(map(re.escape, SYNTAXES), key=len, reverse=True)))
 _FIRST: Final = "".join(sorted({re.escape(marker[0]) for marker in SYNTAXES}))
@@ -105,7 +111,7 @@ class ToolCallScanner:
             piece = text[start : start + PIECE]
             if self._cursor is None:
                 self._work.left -= _SIGN * len(_signs(piece))
-            if self._work.left < 0 or self._tried > MOST_TRIED:
+            if self._work.left < 0 or self._tried > MAX_ATTEMPTS:
                 self._off = True
                 self._flush(events)
                 self._give(text[start:], events)
@@ -172,7 +178,7 @@ class ToolCallScanner:
                 return read, match[0], SYNTAXES[match[0]]
             self._prose.read(match[0])
             read = match.end()
-        for match in _first_characters.finditer(text, max(read, len(text) - _LONGEST + 1)):
+        for match in _first_characters.finditer(text, max(read, len(text) - _MAX_MARKER_CHARACTERS + 1)):
             if text[match.start() :] in _BEGINNINGS:
                 self._prose.read(text[read : match.start()])
                 read = match.start()
@@ -190,11 +196,11 @@ class ToolCallScanner:
 
     def _hold(self, cursor: Cursor, text: str, events: list[Event]) -> str:
         """Let the syntax read on, and return what is behind the call, or behind what was none."""
-        room = MAX_HELD - cursor.held
+        room = MAX_HELD_CHARACTERS - cursor.held
         cursor.feed(text[:room])
         rest = self._run(cursor, events)
         if rest is None:
-            if cursor.held >= MAX_HELD:
+            if cursor.held >= MAX_HELD_CHARACTERS:
                 self._flush(events)
             return text[room:]
         return rest + text[room:]
@@ -212,7 +218,7 @@ class ToolCallScanner:
         finally:
             self._work.left -= cursor.work - before
         if self._recovered:
-            self._skip = MAX_GAP
+            self._skip = MAX_GAP_CHARACTERS
             cursor.drop()
         else:
             self._give_back(cursor.give_back(), events)
@@ -267,5 +273,5 @@ class ToolCallScanner:
 
 def _line_breaks(text: str) -> str:
     """Return the white space at the end of a text, as much as a template may write, from its first line break on."""
-    start = text.find("\n", max(len(text.rstrip(_BLANK)), len(text) - MAX_GAP))
+    start = text.find("\n", max(len(text.rstrip(_BLANK)), len(text) - MAX_GAP_CHARACTERS))
     return text[start:] if start >= 0 else ""
