@@ -121,7 +121,7 @@ def picture() -> list[Any]:
 
 
 STEPS: Final = (
-    Step("Read", {"file_path": "/home/dev/app/request.py"}, code("core/request.py")),
+    Step("Read", {"file_path": "/home/dev/app/request.py"}, code("core/chat_completions/translation.py")),
     Step("Bash", {"command": "ls -l dist", "description": "List build products"}, listing(60)),
     Step("Bash", {"command": "cat package-lock.json", "description": "Show the lock file"}, packages(25)),
     Step("Bash", {"command": "git log --stat -20", "description": "Show history"}, history(20)),
@@ -129,12 +129,12 @@ STEPS: Final = (
     Step("Read", {"file_path": "/home/dev/app/shot.png"}, picture()),
     Step(
         "Edit",
-        {"file_path": "/home/dev/app/a.py", "old_string": code("core/sse.py"), "new_string": code("core/wire.py")},
+        {"file_path": "/home/dev/app/a.py", "old_string": code("core/sse.py"), "new_string": code("core/strict_json.py")},
         "The file has been updated.",
     ),
     Step("WebFetch", {"url": "https://docs.example.cn", "prompt": "Summarise"}, CHINESE * 12 + RUSSIAN * 8),
     Step("Bash", {"command": "pytest -q", "description": "Run the tests"}, failures(40)),
-    Step("Read", {"file_path": "/home/dev/app/reader.py"}, code("core/reader.py")),
+    Step("Read", {"file_path": "/home/dev/app/reader.py"}, code("core/chat_completions/answer/reader.py")),
 )
 
 

@@ -58,7 +58,7 @@ class ServeTests:
         options._getPlugins = None
         assert [name for name, *_ in options.subCommands] == ["claude-bridge"]
         found: dict[str, Any] = {}
-        plugin = Path(__file__).resolve().parents[1] / "twisted" / "plugins" / "claude_bridge_plugin.py"
+        plugin = Path(__file__).resolve().parents[2] / "twisted" / "plugins" / "claude_bridge_plugin.py"
         exec(plugin.read_text(), found)  # noqa: S102 - our own file, which no package has
         ours, theirs = options.loadedPlugins["claude-bridge"], found["claude_bridge"]
         assert isinstance(ours, ServiceMaker)
