@@ -129,7 +129,11 @@ STEPS: Final = (
     Step("Read", {"file_path": "/home/dev/app/shot.png"}, picture()),
     Step(
         "Edit",
-        {"file_path": "/home/dev/app/a.py", "old_string": code("core/sse.py"), "new_string": code("core/strict_json.py")},
+        {
+            "file_path": "/home/dev/app/a.py",
+            "old_string": code("core/sse.py"),
+            "new_string": code("core/strict_json.py"),
+        },
         "The file has been updated.",
     ),
     Step("WebFetch", {"url": "https://docs.example.cn", "prompt": "Summarise"}, CHINESE * 12 + RUSSIAN * 8),

@@ -13,15 +13,10 @@ import pytest
 
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.conversation import (
-    Content,
-    Piece,
     State,
-    Summary,
     Text,
     Thinking,
     ToolCall,
-    ToolResult,
-    text_of,
 )
 from claude_bridge.core.messages_api.anthropic_types import Tool
 from claude_bridge.core.messages_api.content_blocks import BlockReader
@@ -476,14 +471,3 @@ class UnknownBlockTests:
     def test_no_type(self, block: object) -> None:
         """What is no block at all is refused, its place named."""
         assert refusal(user(text("a"), block)).startswith("messages.0.content.1")
-
-
-class TextOfTests:
-    """Pieces as text."""
-
-    def test_total(self) -> None:
-        """Every piece can be said as text."""
-        part: Content = Text("a")
-        pieces: list[Piece] = [part, Summary("b"), ToolResult("c", [part], is_error=False), ToolCall("d", "e", "{}")]
-        assert [text_of(piece) for piece in pieces] == ["a", "b", "[result of call c]\na", "[call of e] {}"]
-        assert text_of(State("cb1.x")) == ""
