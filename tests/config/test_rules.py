@@ -218,8 +218,8 @@ class WebSearchTests:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("url = http://x", "engine: is missing: url and api_key are of no use without it"),
-            ("engine = none\napi_key = k", "engine: is missing: url and api_key are of no use without it"),
+            ("url = http://x", "engine: is missing: url and api_key have no effect without it"),
+            ("engine = none\napi_key = k", "engine: is missing: url and api_key have no effect without it"),
             ("engine = searxng", "url: is missing: searxng needs the address of your server"),
             ("engine = brave", "api_key: is missing: brave needs ${VAR}, file:/path or credential:NAME"),
             ("engine = tavily", "api_key: is missing: tavily needs ${VAR}, file:/path or credential:NAME"),

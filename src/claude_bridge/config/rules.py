@@ -169,7 +169,7 @@ class Rules:
             return
         if search.engine == "none":
             if search.url is not None or search.api_key is not None:
-                yield Problem(section, "engine", "is missing: url and api_key are of no use without it")
+                yield Problem(section, "engine", "is missing: url and api_key have no effect without it")
             return
         if search.engine == "searxng":
             if search.url is None and not self._is_broken(section, "url"):

@@ -239,7 +239,7 @@ class Model:
     )
     cache_control: bool | None = override("Pass on marks of cached prefixes.")
     truncates: bool | None = override(
-        "The backend cuts too long a prompt without a word: prompts that do not fit are refused here."
+        "The backend silently truncates prompts that are too long, so the bridge refuses them."
     )
 
     def over(self, traits: Traits) -> Traits:

@@ -111,7 +111,7 @@ class Redactor:
     """Hides known credentials of `MIN_CREDENTIAL_CHARACTERS` and more, wherever they stand as tokens of their own.
 
     Every spelling that `spellings` knows is hidden. A credential that is also one of ``words``, the names in the
-    configuration, is not: a log without its names is of no use, and a name is no secret.
+    configuration, is not: a log without its names is useless, and a name is no secret.
     """
 
     _configured: tuple[str, ...] = field(converter=_folded_once)

@@ -279,7 +279,7 @@ class JsonResponse:
         )
 
     def attempt_producing(self, producer: PushProducer | None) -> None:
-        """Take no notice: the answer is bounded, and read as fast as it comes."""
+        """Do nothing: the answer is bounded, and read as fast as it comes."""
 
     def emit(self, events: Sequence[Event]) -> None:
         """Put the answer together, and send it when it is finished."""

@@ -62,7 +62,7 @@ class FetchRequest:
     _size: int = 0
 
     def head_received(self, head: ResponseHead, producer: PushProducer) -> None:  # noqa: ARG002 - the seam's shape
-        """Be content with the status unless the answer is a good one."""
+        """Read the body of a good answer only; of another the status is enough."""
         self._head = head
         if head.status != 200:  # noqa: PLR2004 - HTTP's OK
             self.abandon()

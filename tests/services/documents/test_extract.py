@@ -237,8 +237,8 @@ class ChildTests:
         script = """
 import resource, sys
 from claude_bridge.services.documents.extract import restrict
-from claude_bridge.services.documents.limits import Limits
-restrict(Limits(seconds=2.5, memory=1 << 30))
+from claude_bridge.services.documents.limits import ExtractionLimits
+restrict(ExtractionLimits(seconds=2.5, memory=1 << 30))
 for name in ("AS", "CPU", "NOFILE", "CORE", "FSIZE", "NPROC"):
     print(name, *resource.getrlimit(getattr(resource, "RLIMIT_" + name)))
 try:
@@ -262,9 +262,9 @@ except OSError as error:
         script = """
 import resource
 from claude_bridge.services.documents.extract import restrict
-from claude_bridge.services.documents.limits import Limits
+from claude_bridge.services.documents.limits import ExtractionLimits
 resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29))
-restrict(Limits())
+restrict(ExtractionLimits())
 print(*resource.getrlimit(resource.RLIMIT_AS))
 """
         assert script_output(script).split() == [str(1 << 29)] * 2
@@ -277,8 +277,8 @@ def nice(_):
     raise PermissionError(1, "Operation not permitted")
 os.nice = nice
 from claude_bridge.services.documents.extract import restrict
-from claude_bridge.services.documents.limits import Limits
-restrict(Limits(memory=1 << 30))
+from claude_bridge.services.documents.limits import ExtractionLimits
+restrict(ExtractionLimits(memory=1 << 30))
 print(*resource.getrlimit(resource.RLIMIT_AS))
 """
         assert script_output(script).split() == [str(1 << 30)] * 2

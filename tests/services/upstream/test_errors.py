@@ -141,7 +141,7 @@ class EndTests:
             request = bench.request(backend)
             bench.client.send(evolve(request, url=url), notes)
             await bench.end_of(notes)
-            assert [str(error) for error in notes.ends] == ["cannot reach backend b: its url is no use"]
+            assert [str(error) for error in notes.ends] == ["cannot reach backend b: its url cannot be used"]
             assert isinstance(notes.ends[0], UpstreamUnreachable)
 
 
@@ -169,7 +169,7 @@ class BeforeHeadTests:
             (RequestTransmissionFailed([Failure(network.ConnectionLost())]), UpstreamCut, "without an answer"),
             (ResponseFailed([Failure(network.ConnectionLost())], None), UpstreamCut, "answer's head"),
             (ResponseFailed([Failure(ValueError())], None), UpstreamProtocolError, "did not answer in HTTP"),
-            (TrustUnusable("it is empty"), UpstreamUnreachable, "its ca_file is no use, it is empty"),
+            (TrustUnusable("it is empty"), UpstreamUnreachable, "its ca_file cannot be used: it is empty"),
         ],
         ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
     )

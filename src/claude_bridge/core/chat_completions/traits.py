@@ -83,7 +83,7 @@ class Traits:
     :ivar top_k: whether ``top_k`` may be sent.
     :ivar drop: fields that must not be sent.
     :ivar cache_control: marks of cached prefixes are passed on.
-    :ivar truncates: too long a prompt is cut without a word, so it must not be sent.
+    :ivar truncates: the server silently truncates a prompt that is too long, so none may be sent.
     """
 
     reasoning_control: ReasoningControl = "none"

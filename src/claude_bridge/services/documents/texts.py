@@ -147,7 +147,7 @@ class PdfTexts:
         return waiter
 
     def _left(self, job: Job, waiter: Deferred[str]) -> None:
-        """Forget somebody who waited; without anybody else there is no use in reading on."""
+        """Forget somebody who waited; if nobody else waits, stop reading."""
         if waiter not in job.waiting:
             return
         del job.waiting[waiter]

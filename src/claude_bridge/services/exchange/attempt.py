@@ -46,13 +46,13 @@ class Nobody:
     """The owner of an attempt that is over: the real one must not be kept alive by it."""
 
     def attempt_answers(self, producer: PushProducer) -> None:
-        """Take no notice."""
+        """Do nothing."""
 
     def attempt_yielded(self, events: Sequence[Event]) -> None:
-        """Take no notice."""
+        """Do nothing."""
 
     def attempt_failed(self, outcome: BridgeError | UpstreamFailure) -> None:
-        """Take no notice."""
+        """Do nothing."""
 
 
 NOBODY: Final = Nobody()

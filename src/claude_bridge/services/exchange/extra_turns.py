@@ -77,7 +77,7 @@ class SearchTurn:
         return self._searching.begin(estimate)
 
     def sent(self, sent: Translation) -> None:
-        """Take no notice."""
+        """Do nothing."""
 
     def take(self, events: Sequence[Event]) -> Sequence[Event]:
         """Keep the calls of the search tool back."""

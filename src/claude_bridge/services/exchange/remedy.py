@@ -53,7 +53,8 @@ def remember(note: ModelProfile, retry: AskAgain) -> None:
 class RetryBudget:
     """How one request was changed so far because it was refused. None of it is remembered before it helped.
 
-    Who only seems to refuse, or quotes the prompt, teaches nothing so: the changed request is refused as well.
+    A backend whose words only look like a refusal, or quote the prompt, refuses the changed request as well, and
+    nothing is learned from it.
 
     :ivar max_tokens: what an overflow left for the answer; it holds for all later tries.
     """

@@ -187,7 +187,7 @@ class CandidateResolver:
         """Return the window as configured, else as the backend's list tells, which also tells what a backend is.
 
         The list of a backend that is known is asked for and not waited for, with one exception: where too long a
-        prompt would be cut without a word (`Traits.truncates`: Ollama) and no window is known yet. There the list is
+        prompt would be silently truncated (`Traits.truncates`: Ollama) and no window is known yet. There the list is
         renewed before anything is sent, since a model may have been loaded meanwhile: a silent cut loses the user's
         conversation, and a wait is short (`claude_bridge.services.model_lists`: two seconds at most, and not by every
         request where the list hangs).
@@ -210,7 +210,7 @@ class CandidateResolver:
         return window
 
     def _cuts(self, backend: Backend, model: Model) -> bool:
-        """Return whether too long a prompt is cut without a word by a server that could tell what is too long."""
+        """Return whether a server silently truncates prompts although it could tell its window."""
         dialect = self._detection.of(backend).dialect
         return bool(dialect.lists) and model.over(dialect.traits(model.name)).truncates
 

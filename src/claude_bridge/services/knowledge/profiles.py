@@ -181,7 +181,7 @@ def _not_counted(failure: Failure) -> None:
 
 
 def _unheard() -> None:
-    """Nobody wants to know."""
+    """Do nothing."""
 
 
 @define

@@ -51,8 +51,8 @@ class WindowWarnings:
     @staticmethod
     def _warn(backend: str, target: Target) -> None:
         _log.warn(
-            "backend {backend} cuts prompts that are too long for model {model} without a word, and does not say what "
-            "is too long: set context_window in a [model:*] for it",
+            "backend {backend} silently truncates prompts that do not fit model {model}, whose context window is "
+            "unknown: set context_window in a [model:*] section",
             event="window-unknown",
             backend=backend,
             model=target.model,

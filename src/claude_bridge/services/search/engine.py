@@ -118,7 +118,7 @@ class ConfiguredSearch:
             address = _encoded(asked.url)
             response = await self._agent.request(asked.method.encode(), address, headers, self._payload(asked.body))
         except ValueError as error:  # of a host name that is none
-            raise SearchFailed("unavailable", f"its url is no use: {error}") from error
+            raise SearchFailed("unavailable", f"its url cannot be used: {error}") from error
         if response.code != OK:
             dropped(response)
             raise _refusal(response.code)

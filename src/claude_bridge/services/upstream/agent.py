@@ -174,7 +174,7 @@ class Endpoints:
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: N802 - Twisted's name
         """Return the endpoint for ``uri``.
 
-        :raises TrustUnusable: if the backend's ``ca_file`` is no use.
+        :raises TrustUnusable: if the backend's ``ca_file`` cannot be used.
         :raises SchemeNotSupported: if it is neither http nor https.
         """
         origin = (uri.scheme, uri.host, uri.port)

@@ -19,7 +19,7 @@ class ReceiverBroke(Exception):
 
 
 def _nobody(*_: object) -> None:
-    """Take no notice."""
+    """Do nothing."""
 
 
 class ResponseBody(Protocol):

@@ -153,7 +153,7 @@ class Call:
 
 
 def _ignored(_: object) -> None:
-    """Take no notice."""
+    """Do nothing."""
 
 
 def _head(response: IResponse) -> ResponseHead:

@@ -41,7 +41,7 @@ _log = Logger()
 def before_head(failure: Failure, backend: Backend) -> BridgeError:
     """Return why there is no answer at all.
 
-    What is none of the known faults is our own: it is logged with its traceback and shown as `InternalFault`.
+    Anything but a known fault is our own: it is logged with its traceback and shown as `InternalFault`.
     """
     error = cast(BaseException, failure.value)
     known = _unusable(error, backend) or _unconnected(error, backend) or _unanswered(error, backend)
@@ -83,9 +83,9 @@ def coded(backend: Backend, coding: str) -> UpstreamProtocolError:
 def _unusable(error: BaseException, backend: Backend) -> UpstreamError | None:
     """Faults of the configuration, found when the first request is made."""
     if isinstance(error, TrustUnusable):
-        return UpstreamUnreachable(f"cannot reach backend {backend.name}: its ca_file is no use, {error}")
+        return UpstreamUnreachable(f"cannot reach backend {backend.name}: its ca_file cannot be used: {error}")
     if isinstance(error, (SchemeNotSupported, ValueError)):
-        return UpstreamUnreachable(f"cannot reach backend {backend.name}: its url is no use")
+        return UpstreamUnreachable(f"cannot reach backend {backend.name}: its url cannot be used")
     return None
 
 

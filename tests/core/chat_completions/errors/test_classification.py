@@ -338,7 +338,7 @@ class InsideAnswerTests:
     def test_without_a_word(self) -> None:
         """An answer that is none is told as that."""
         message = told(from_error({"choices": [], "usage": {}}, decode=decode)).message
-        assert message == "backend 'chutes' sent something that is no chat completion, without a word of why"
+        assert message == "backend 'chutes' sent something that is not a chat completion, and no reason"
 
 
 class SecrecyTests:

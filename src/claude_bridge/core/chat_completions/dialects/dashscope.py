@@ -28,7 +28,7 @@ _KEEPS: Final = evolve(_HYBRID, reasoning_echo="all_turns", images="yes")
 
 MAX_THINKING_TOKENS: Final = 32_768
 """Tokens to think with at most: a budget above what the model can is refused ("thinking_budget parameter must be a
-positive integer and not greater than ..."), and so is none at all (Qwen-Agent 941). Hybrid models can so many."""
+positive integer and not greater than ..."), and so is none at all (Qwen-Agent 941). Hybrid models support that many."""
 
 _KEEPING: Final = r"qwen3\.[6-9]|qwen[4-9]"
 """Families with ``preserve_thinking``, which uses the thinking of all turns."""

@@ -17,7 +17,7 @@ from claude_bridge.core.events import Usage
 
 UNSIGNED: Final = "skip_thought_signature_validator"
 """What Google's documentation (thought signatures, FAQ) gives for calls that no Gemini made: a conversation that began
-with another model would be refused otherwise. Validated is the first call of each step."""
+with another model would be refused otherwise. Google validates the first call of each step."""
 
 MAX_STATE_CHARACTERS: Final = 1 << 18
 """Characters of a signature that is kept; real ones have some thousands."""

@@ -1,4 +1,4 @@
-"""Ollama: cuts what is too long without a word, ignores ``tool_choice``, refuses to let every model think."""
+"""Ollama: silently truncates what is too long, ignores ``tool_choice``, refuses to let every model think."""
 
 from __future__ import annotations
 

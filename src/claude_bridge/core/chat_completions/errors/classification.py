@@ -168,7 +168,7 @@ class _Case:
         """Name the backend and what it answered; of one that answered 200 nothing else is said."""
         if 0 < self.failure.answered < _FIRST_FAILED_STATUS:
             if self.said == _NO_MESSAGE:
-                return f"backend {self.backend!r} sent something that is no chat completion, without a word of why"
+                return f"backend {self.backend!r} sent something that is not a chat completion, and no reason"
             return f"backend {self.backend!r} reported an error inside its answer: {self.said}"
         return f"backend {self.backend!r} answered {self.failure.status}: {self.said}"
 
