@@ -209,7 +209,7 @@ def dump_config(options: argparse.Namespace, surroundings: Surroundings) -> int:
     config = load(_file(options), surroundings.environ)
     directory = state_directory(config.server.state_dir, surroundings.environ)
     known = found_out(directory, config.backends)
-    sys.stdout.write(dump(config, known.of, directory))
+    sys.stdout.write(dump(config, known.dialect_of, directory))
     return 0
 
 

@@ -81,7 +81,7 @@ class Options(usage.Options):
 
             directory = state_directory(config.server.state_dir, os.environ)
             known = found_out(directory, config.backends)
-            sys.stdout.write(dump(config, known.of, directory))
+            sys.stdout.write(dump(config, known.dialect_of, directory))
             raise SystemExit(0)
         if self["check-config"]:
             sys.stdout.write(f"{config.source}: valid\n")

@@ -170,8 +170,8 @@ def build(
         upstream,
         reactor,
         strict_json.decode,
-        revealed=detection.revealed,
-        more_lists=lambda backend: detection.of(backend).dialect.lists,
+        revealed=detection.observe,
+        more_lists=lambda backend: detection.dialect_of(backend).dialect.lists,
     )
     breaker = _breaker(config, seconds)
     records = RequestLog(detailed=config.log.level == "debug")
@@ -275,7 +275,7 @@ class Bridge(Service):
         for where, port in self._ports:
             self._announce(where.scheme, port.getHost())
         for backend in self.runtime.config.backends.values():
-            decided = self.runtime.detection.of(backend)
+            decided = self.runtime.detection.dialect_of(backend)
             _log.info(
                 "backend {backend}: {url}, dialect {dialect} ({why})",
                 event="backend",

@@ -58,7 +58,7 @@ class PromptTests:
         learned = ModelProfiles()
         before = prompt(WORDS * 1000, learned).estimate("b", SMALL)
         target = Target(model="m")
-        prompt(WORDS * 1000, learned).counted("b", target, Usage(before // 2 + 1000))
+        prompt(WORDS * 1000, learned).learn("b", target, Usage(before // 2 + 1000))
         assert prompt(WORDS * 1000, learned).estimate("b", target) < before
         assert prompt(WORDS * 1000, learned).estimate("other", target) == before
 
@@ -70,10 +70,10 @@ class PromptTests:
     def test_documents(self) -> None:
         """Documents are wanted as text once, and only where the model takes no files."""
         made = prompt([DOCUMENT])
-        assert made.unread(Target(model="m", pdf="file")) == []
-        (data,) = made.unread(Target(model="m"))
-        made.read({data: "text"})
-        assert made.unread(Target(model="m")) == []
+        assert made.pending_documents(Target(model="m", pdf="file")) == []
+        (data,) = made.pending_documents(Target(model="m"))
+        made.add_texts({data: "text"})
+        assert made.pending_documents(Target(model="m")) == []
 
 
 class DocumentTests:
@@ -85,10 +85,10 @@ class DocumentTests:
         source = {"type": "base64", "media_type": "application/pdf", "data": data}
         made = prompt([{"type": "document", "source": source}])
         reading, taking = Target(model="m"), Target(model="m", pdf="file")
-        assert made.unread(reading) == [data]
-        made.read({data: WORDS * 100})
-        assert made.unread(reading) == []
+        assert made.pending_documents(reading) == [data]
+        made.add_texts({data: WORDS * 100})
+        assert made.pending_documents(reading) == []
         assert 800 < made.estimate("b", reading) < 1300
         assert made.estimate("b", taking) > 300 * 1500
-        made.counted("b", reading, Usage(input_tokens=1100))
+        made.learn("b", reading, Usage(input_tokens=1100))
         assert made.estimate("b", reading) == pytest.approx(1100, rel=0.01)

@@ -163,53 +163,53 @@ class TriesTests:
     def test_each_reason_is_good_for_one_retry(self) -> None:
         """What was tried and refused is not tried again."""
         tries = RetryBudget()
-        assert tries.take(SCHEMA)
-        assert not tries.take(SCHEMA)
-        assert tries.again("empty")
-        assert not tries.again("empty")
+        assert tries.apply(SCHEMA)
+        assert not tries.apply(SCHEMA)
+        assert tries.allow("empty")
+        assert not tries.allow("empty")
 
     def test_retries_are_bounded(self) -> None:
         """A server that finds something else to refuse each time gets no more than four more requests."""
         tries = RetryBudget()
-        assert [tries.again(str(number)) for number in range(MAX_RETRIES + 2)] == [True] * MAX_RETRIES + [False] * 2
-        assert not tries.take(SCHEMA)
-        assert tries.applied(TARGET) == TARGET
+        assert [tries.allow(str(number)) for number in range(MAX_RETRIES + 2)] == [True] * MAX_RETRIES + [False] * 2
+        assert not tries.apply(SCHEMA)
+        assert tries.with_adjustments(TARGET) == TARGET
 
     def test_lessons_shape_this_request(self) -> None:
         """All that was taken together is what is tried next."""
         tries = RetryBudget()
         dropped = Lesson(trait="drop", value=("temperature",))
         for retry in (SCHEMA, AskAgain(why="drop", lesson=dropped), AskAgain(why="limit", limit=900), ECHO):
-            assert tries.take(retry)
+            assert tries.apply(retry)
         wanted = evolve(TARGET, schema="bare", drop=("temperature",), max_output_tokens=900, reasoning_echo="never")
-        assert tries.applied(TARGET) == wanted
+        assert tries.with_adjustments(TARGET) == wanted
 
     def test_later_lesson_on_one_trait_wins(self) -> None:
         """Where the first cure did not help, the second one is tried instead."""
         tries = RetryBudget()
-        assert tries.take(AskAgain(why="schema = moonshot", lesson=Lesson(trait="schema", value="moonshot")))
-        assert tries.take(SCHEMA)
-        assert tries.applied(TARGET).schema == "bare"
+        assert tries.apply(AskAgain(why="schema = moonshot", lesson=Lesson(trait="schema", value="moonshot")))
+        assert tries.apply(SCHEMA)
+        assert tries.with_adjustments(TARGET).schema == "bare"
 
     def test_limit_is_only_lowered(self) -> None:
         """A limit that is configured lower stays."""
         tries = RetryBudget()
-        assert tries.take(AskAgain(why="limit", limit=900))
-        assert tries.applied(evolve(TARGET, max_output_tokens=500)).max_output_tokens == 500
+        assert tries.apply(AskAgain(why="limit", limit=900))
+        assert tries.with_adjustments(evolve(TARGET, max_output_tokens=500)).max_output_tokens == 500
 
     def test_shrunk_answer_holds(self) -> None:
         """What an overflow left for the answer is asked for in all later tries, wherever they go."""
         tries = RetryBudget()
-        assert tries.take(AskAgain(why="shrink", max_tokens=2000))
-        assert tries.take(SCHEMA)
-        tries.elsewhere()
+        assert tries.apply(AskAgain(why="shrink", max_tokens=2000))
+        assert tries.apply(SCHEMA)
+        tries.reset()
         assert tries.max_tokens == 2000
 
     def test_nothing_is_remembered_before_it_helped(self) -> None:
         """A note is as it was until the request was answered, and then knows everything that was tried."""
         tries, note = RetryBudget(), ModelProfile(used=7.0, overrides={"alternate": True})
         for retry in (SCHEMA, AskAgain(why="limit", limit=900), ECHO):
-            assert tries.take(retry)
+            assert tries.apply(retry)
         assert note == ModelProfile(used=7.0, overrides={"alternate": True})
         tries.remember(note)
         overrides = {"alternate": True, "schema": "bare"}
@@ -220,12 +220,12 @@ class TriesTests:
     def test_another_choice_begins_anew(self) -> None:
         """What one model refused is neither tried with the next one nor remembered of it."""
         tries, note = RetryBudget(), ModelProfile()
-        assert tries.take(SCHEMA)
-        tries.elsewhere()
-        assert tries.applied(TARGET) == TARGET
+        assert tries.apply(SCHEMA)
+        tries.reset()
+        assert tries.with_adjustments(TARGET) == TARGET
         tries.remember(note)
         assert note == ModelProfile()
-        assert tries.take(SCHEMA)
+        assert tries.apply(SCHEMA)
 
 
 class CapabilityTests:

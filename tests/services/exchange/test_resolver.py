@@ -372,7 +372,7 @@ class UnknownBackendTests:
         config, lists, detection = configured(BARE + ALIAS), HeldLists(), DialectDetection()
         plans, _ = planning(CandidateResolver(config, lists, detection), "m")
         assert plans == []
-        detection.revealed(config.backends["default"], Clues(owners=("library",)))
+        detection.observe(config.backends["default"], Clues(owners=("library",)))
         lists.come(ModelInfo(id="M", context_window=4096))
         ((choice,),) = plans
         assert (choice.target.dialect.name, choice.target.context_window) == ("ollama", 4096)
@@ -381,7 +381,7 @@ class UnknownBackendTests:
     def test_found_out_earlier(self) -> None:
         """What an earlier run found out is made sure of in the same way."""
         config, lists, detection = configured(BARE + ALIAS), HeldLists(), DialectDetection()
-        detection.recall(config.backends["default"], "ollama")
+        detection.restore(config.backends["default"], "ollama")
         planner = CandidateResolver(config, lists, detection)
         assert planning(planner, "m")[0] == []
         lists.come(ModelInfo(id="M", context_window=4096))

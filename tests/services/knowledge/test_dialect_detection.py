@@ -48,61 +48,64 @@ class DetectionTests:
 
     def test_unknown(self) -> None:
         """A server of one's own is the plain one until it says more."""
-        assert DialectDetection().of(HOME) is UNKNOWN
-        assert DialectDetection().wonders(HOME)
+        assert DialectDetection().dialect_of(HOME) is UNKNOWN
+        assert DialectDetection().is_undecided(HOME)
 
     def test_host(self, told: Told) -> None:
         """A hosted service is known by its name, and no answer changes that."""
         detection = DialectDetection()
-        detection.revealed(HOSTED, VLLM)
-        decided = detection.of(HOSTED)
+        detection.observe(HOSTED, VLLM)
+        decided = detection.dialect_of(HOSTED)
         assert (decided.dialect.name, decided.why) == ("deepseek", "host api.deepseek.com")
         assert not told.events
 
     def test_named(self) -> None:
         """What is configured holds, whatever the backend reveals."""
         detection = DialectDetection()
-        detection.revealed(NAMED, VLLM)
-        assert (detection.of(NAMED).dialect.name, detection.of(NAMED).why) == ("sglang", "configured")
-        assert not detection.wonders(NAMED)
+        detection.observe(NAMED, VLLM)
+        assert (detection.dialect_of(NAMED).dialect.name, detection.dialect_of(NAMED).why) == ("sglang", "configured")
+        assert not detection.is_undecided(NAMED)
 
     def test_revealed(self, told: Told) -> None:
         """The first clue decides, is said in the log with its reason, and is not undone by another."""
         detection = DialectDetection()
-        detection.revealed(HOME, Clues(fingerprint="fp_whatever"))
-        assert detection.of(HOME) is UNKNOWN
-        detection.revealed(HOME, VLLM)
-        detection.revealed(HOME, OLLAMA)
-        assert detection.of(HOME).dialect.name == "vllm"
+        detection.observe(HOME, Clues(fingerprint="fp_whatever"))
+        assert detection.dialect_of(HOME) is UNKNOWN
+        detection.observe(HOME, VLLM)
+        detection.observe(HOME, OLLAMA)
+        assert detection.dialect_of(HOME).dialect.name == "vllm"
         ((event),) = told.events
         assert (event["backend"], event["dialect"], bool(event["why"])) == ("home", "vllm", True)
 
     def test_recalled(self, told: Told) -> None:
         """What an earlier run found out counts at once, until the backend says otherwise."""
         detection = DialectDetection()
-        detection.recall(HOME, "vllm", "owned_by vllm")
-        assert (detection.of(HOME).dialect.name, detection.of(HOME).why) == ("vllm", "owned_by vllm, found out earlier")
-        detection.revealed(HOME, VLLM)
+        detection.restore(HOME, "vllm", "owned_by vllm")
+        assert (detection.dialect_of(HOME).dialect.name, detection.dialect_of(HOME).why) == (
+            "vllm",
+            "owned_by vllm, found out earlier",
+        )
+        detection.observe(HOME, VLLM)
         assert not told.events
-        detection.recall(HOME, "sglang")
-        detection.revealed(HOME, OLLAMA)
-        assert detection.of(HOME).dialect.name == "vllm"
+        detection.restore(HOME, "sglang")
+        detection.observe(HOME, OLLAMA)
+        assert detection.dialect_of(HOME).dialect.name == "vllm"
 
     def test_another_server_at_the_address(self, told: Told) -> None:
         """Where an earlier run knew another server, a clue decides anew."""
         detection = DialectDetection()
-        detection.recall(HOME, "vllm")
-        detection.revealed(HOME, OLLAMA)
-        assert detection.of(HOME).dialect.name == "ollama"
+        detection.restore(HOME, "vllm")
+        detection.observe(HOME, OLLAMA)
+        assert detection.dialect_of(HOME).dialect.name == "ollama"
         assert len(told.events) == 1
 
     def test_recalled_nonsense(self) -> None:
         """A name that is no dialect any more is forgotten; a configured one wins over what is recalled."""
         detection = DialectDetection()
-        detection.recall(HOME, "no-such")
-        detection.recall(HOSTED, "vllm")
-        assert detection.of(HOME) is UNKNOWN
-        assert detection.of(HOSTED).dialect.name == "deepseek"
+        detection.restore(HOME, "no-such")
+        detection.restore(HOSTED, "vllm")
+        assert detection.dialect_of(HOME) is UNKNOWN
+        assert detection.dialect_of(HOSTED).dialect.name == "deepseek"
 
 
 class DoubtTests:
@@ -113,8 +116,8 @@ class DoubtTests:
         detection, backend = DialectDetection(), evolve(NAMED, dialect=dialect)
         with capturedLogs() as logged:
             for each in clues:
-                detection.revealed(backend, each)
-        assert detection.of(backend).dialect.name == dialect
+                detection.observe(backend, each)
+        assert detection.dialect_of(backend).dialect.name == dialect
         told = [event for event in logged if event.get("event") == "dialect-doubted"]
         assert all(event["log_level"].name == "warn" and event["why"] for event in told)
         return [(event["backend"], event["dialect"], event["found"]) for event in told]

@@ -32,21 +32,21 @@ class NoteTests:
     def test_backends_and_models_are_told_apart(self) -> None:
         """What one model at one backend taught says nothing of another."""
         learned = ModelProfiles()
-        learned.note("b", "m").context_window = 5
-        assert learned.note("b", "m").context_window == 5
-        assert learned.note("b", "other").context_window is None
-        assert learned.note("other", "m").context_window is None
+        learned.profile("b", "m").context_window = 5
+        assert learned.profile("b", "m").context_window == 5
+        assert learned.profile("b", "other").context_window is None
+        assert learned.profile("other", "m").context_window is None
 
     def test_memory_is_bounded(self) -> None:
         """Names may come from clients: of too many the longest unused is forgotten, never one in use."""
         learned = ModelProfiles()
-        learned.note("b", "used").context_window = 5
-        learned.note("b", "unused").context_window = 5
+        learned.profile("b", "used").context_window = 5
+        learned.profile("b", "unused").context_window = 5
         for number in range(MAX_MODELS - 1):
-            learned.note("b", str(number))
-            learned.note("b", "used")
-        assert learned.note("b", "used").context_window == 5
-        assert learned.note("b", "unused").context_window is None
+            learned.profile("b", str(number))
+            learned.profile("b", "used")
+        assert learned.profile("b", "used").context_window == 5
+        assert learned.profile("b", "unused").context_window is None
 
 
 class KeptTests:
@@ -85,15 +85,15 @@ class KeptTests:
         told: list[bool] = []
         learned = ModelProfiles()
         learned.changed = lambda: told.append(True)
-        learned.note("b", "m")
+        learned.profile("b", "m")
         assert told == [True]
 
     def test_in_the_order_of_use(self) -> None:
         """Notes come with the one used last at the end, so that a later daemon forgets in the same order."""
         learned = ModelProfiles()
         for model in ("a", "b", "a"):
-            learned.note("x", model)
-        assert [model for _, model, _ in learned.notes()] == ["b", "a"]
+            learned.profile("x", model)
+        assert [model for _, model, _ in learned.profiles()] == ["b", "a"]
 
 
 class AppliedTests:
@@ -101,136 +101,136 @@ class AppliedTests:
 
     def test_nothing_learned_changes_nothing(self) -> None:
         """A target stays as configured until something is known."""
-        assert ModelProfiles().applied("b", TARGET) == TARGET
+        assert ModelProfiles().with_overrides("b", TARGET) == TARGET
 
     @pytest.mark.parametrize(("told", "applied"), [(400, 400), (900, 500)])
     def test_smaller_limit_wins(self, told: int, applied: int) -> None:
         """The backend's own limit counts where it is stricter than the configuration, and never widens it."""
         learned = ModelProfiles()
-        learned.note("b", "m").saw_limit(told)
-        assert learned.applied("b", TARGET).max_output_tokens == applied
+        learned.profile("b", "m").saw_limit(told)
+        assert learned.with_overrides("b", TARGET).max_output_tokens == applied
 
     @pytest.mark.parametrize("told", [4000, 16000])
     def test_configured_window_stays(self, told: int) -> None:
         """One refusal with a smaller window does not shrink all later answers against the configuration."""
         learned = ModelProfiles()
-        learned.note("b", "m").saw_window(told)
-        assert learned.applied("b", evolve(TARGET, window_configured=True)).context_window == 8000
+        learned.profile("b", "m").saw_window(told)
+        assert learned.with_overrides("b", evolve(TARGET, window_configured=True)).context_window == 8000
 
     @pytest.mark.parametrize(("told", "applied"), [(4000, 4000), (16000, 8000)])
     def test_lower_window_wins_over_a_list(self, told: int, applied: int) -> None:
         """A list may tell what a model can do while its server runs with less; an error tells the truth."""
         learned = ModelProfiles()
-        learned.note("b", "m").saw_window(told)
-        assert learned.applied("b", TARGET).context_window == applied
+        learned.profile("b", "m").saw_window(told)
+        assert learned.with_overrides("b", TARGET).context_window == applied
 
     def test_window_is_believed_for_a_day(self) -> None:
         """A window from an error is asked about again: the server may have got a larger one."""
         clock = Clock()
         learned = ModelProfiles(clock.seconds)
-        learned.note("b", "m").saw_window(4000)
+        learned.profile("b", "m").saw_window(4000)
         clock.advance(UNPROVED_SECONDS + 1)
-        learned.note("b", "m").saw_window(4000)
+        learned.profile("b", "m").saw_window(4000)
         clock.advance(WINDOW_SECONDS)
-        assert learned.applied("b", Target(model="m")).context_window == 4000
+        assert learned.with_overrides("b", Target(model="m")).context_window == 4000
         clock.advance(1)
-        assert learned.applied("b", Target(model="m")).context_window is None
-        learned.note("b", "m").saw_window(4000)
+        assert learned.with_overrides("b", Target(model="m")).context_window is None
+        learned.profile("b", "m").saw_window(4000)
         clock.advance(UNPROVED_SECONDS + 1)
-        assert learned.applied("b", Target(model="m")).context_window is None
+        assert learned.with_overrides("b", Target(model="m")).context_window is None
 
     def test_window_that_was_named_once_is_put_to_the_proof(self) -> None:
         """A window that nobody confirmed stands in nobody's way after an hour."""
         clock = Clock()
         learned = ModelProfiles(clock.seconds)
-        learned.note("b", "m").saw_window(4000)
+        learned.profile("b", "m").saw_window(4000)
         clock.advance(UNPROVED_SECONDS)
-        assert learned.applied("b", Target(model="m")).context_window == 4000
-        learned.note("b", "m").saw_window(2000)
+        assert learned.with_overrides("b", Target(model="m")).context_window == 4000
+        learned.profile("b", "m").saw_window(2000)
         clock.advance(UNPROVED_SECONDS + 1)
-        assert learned.applied("b", Target(model="m")).context_window is None
-        learned.note("b", "m").saw_window(4000)
+        assert learned.with_overrides("b", Target(model="m")).context_window is None
+        learned.profile("b", "m").saw_window(4000)
         clock.advance(UNPROVED_SECONDS + 1)
-        assert learned.applied("b", Target(model="m")).context_window is None
+        assert learned.with_overrides("b", Target(model="m")).context_window is None
 
     def test_window_named_twice_at_once_is_no_proof(self) -> None:
         """Two refusals of one conversation have one cause."""
         clock = Clock()
         learned = ModelProfiles(clock.seconds)
-        learned.note("b", "m").saw_window(4000)
+        learned.profile("b", "m").saw_window(4000)
         clock.advance(5)
-        learned.note("b", "m").saw_window(4000)
+        learned.profile("b", "m").saw_window(4000)
         clock.advance(UNPROVED_SECONDS + 1)
-        assert learned.applied("b", Target(model="m")).context_window is None
+        assert learned.with_overrides("b", Target(model="m")).context_window is None
 
     def test_limit_is_believed_for_a_day(self) -> None:
         """A limit from an error is asked about again, too: it may have been raised, or never have been one."""
         clock = Clock()
         learned = ModelProfiles(clock.seconds)
-        learned.note("b", "m").saw_limit(400)
+        learned.profile("b", "m").saw_limit(400)
         clock.advance(WINDOW_SECONDS)
-        assert learned.applied("b", Target(model="m")).max_output_tokens == 400
+        assert learned.with_overrides("b", Target(model="m")).max_output_tokens == 400
         clock.advance(1)
-        assert learned.applied("b", Target(model="m")).max_output_tokens is None
+        assert learned.with_overrides("b", Target(model="m")).max_output_tokens is None
 
     def test_new_list_unmakes_a_window(self) -> None:
         """A server that is started anew with another window is believed at once; a list that is late is not news."""
         learned = ModelProfiles()
-        assert learned.applied("b", TARGET).context_window == 8000
-        learned.note("b", "m").saw_window(4000)
-        assert learned.applied("b", evolve(TARGET, context_window=None)).context_window == 4000
-        assert learned.applied("b", TARGET).context_window == 4000
-        assert learned.applied("b", evolve(TARGET, context_window=9000)).context_window == 9000
-        assert learned.applied("b", TARGET).context_window == 8000
+        assert learned.with_overrides("b", TARGET).context_window == 8000
+        learned.profile("b", "m").saw_window(4000)
+        assert learned.with_overrides("b", evolve(TARGET, context_window=None)).context_window == 4000
+        assert learned.with_overrides("b", TARGET).context_window == 4000
+        assert learned.with_overrides("b", evolve(TARGET, context_window=9000)).context_window == 9000
+        assert learned.with_overrides("b", TARGET).context_window == 8000
 
     def test_longer_prompt_unmakes_a_window(self) -> None:
         """A prompt that was answered is proof that its length fits."""
         learned = ModelProfiles()
-        learned.note("b", "m").saw_window(4000)
+        learned.profile("b", "m").saw_window(4000)
         learned.prompt_counted("b", "m", 4000, Usage(input_tokens=4000), at(4000))
-        assert learned.applied("b", Target(model="m")).context_window == 4000
+        assert learned.with_overrides("b", Target(model="m")).context_window == 4000
         learned.prompt_counted("b", "m", 4000, Usage(input_tokens=3000, cache_read_tokens=1001), at(4000))
-        assert learned.applied("b", Target(model="m")).context_window is None
+        assert learned.with_overrides("b", Target(model="m")).context_window is None
 
     def test_numbers_fill_gaps(self) -> None:
         """What is not configured is what was learned."""
         learned = ModelProfiles()
-        note = learned.note("b", "m")
+        note = learned.profile("b", "m")
         note.saw_window(4000)
         note.saw_limit(900)
-        applied = learned.applied("b", Target(model="m"))
+        applied = learned.with_overrides("b", Target(model="m"))
         assert (applied.context_window, applied.max_output_tokens) == (4000, 900)
 
     def test_refused_reasoning_is_left_out(self) -> None:
         """After a refusal no past reasoning is sent."""
         learned = ModelProfiles()
-        learned.note("b", "m").refuses_reasoning = True
-        assert learned.applied("b", Target(model="m")).reasoning_echo == "never"
+        learned.profile("b", "m").refuses_reasoning = True
+        assert learned.with_overrides("b", Target(model="m")).reasoning_echo == "never"
 
     @pytest.mark.parametrize("echo", ["never", "tool_turns", "all_turns", "after_last_user"])
     def test_configured_echo_stays(self, echo: ReasoningEcho) -> None:
         """What the owner configured is done, whatever the backend said."""
         learned = ModelProfiles()
-        learned.note("b", "m").refuses_reasoning = True
-        assert learned.applied("b", Target(model="m", reasoning_echo=echo)).reasoning_echo == echo
+        learned.profile("b", "m").refuses_reasoning = True
+        assert learned.with_overrides("b", Target(model="m", reasoning_echo=echo)).reasoning_echo == echo
 
     @pytest.mark.parametrize("refused", [True, False])
     def test_missed_reasoning_goes_back(self, refused: bool) -> None:
         """A policy that a refusal taught holds, also where an earlier one had it left out."""
         learned = ModelProfiles()
-        note = learned.note("b", "m")
+        note = learned.profile("b", "m")
         note.refuses_reasoning = refused
         note.overrides["reasoning_echo"] = "all_turns"
-        assert learned.applied("b", Target(model="m")).reasoning_echo == "all_turns"
+        assert learned.with_overrides("b", Target(model="m")).reasoning_echo == "all_turns"
 
     def test_refused_traits_are_other(self) -> None:
         """What a refusal taught holds from then on, for that model at that backend, even against the configuration."""
         learned = ModelProfiles()
-        learned.note("b", "m").overrides |= {"schema": "bare", "drop": ("temperature",)}
-        applied = learned.applied("b", Target(model="m", schema="basic"))
+        learned.profile("b", "m").overrides |= {"schema": "bare", "drop": ("temperature",)}
+        applied = learned.with_overrides("b", Target(model="m", schema="basic"))
         assert (applied.schema, applied.drop) == ("bare", ("temperature",))
-        assert learned.applied("b", Target(model="n")).schema == "none"
-        assert learned.applied("c", Target(model="m")).schema == "none"
+        assert learned.with_overrides("b", Target(model="n")).schema == "none"
+        assert learned.with_overrides("c", Target(model="m")).schema == "none"
 
     def test_traits_are_not_kept(self) -> None:
         """A server that was mended is asked anew after a restart."""

@@ -47,10 +47,10 @@ class RestartTests:
         """What refusals taught is not asked for again."""
         clock = Clock()
         old = kept(clock)
-        note = old.learned.note("box", "m")
+        note = old.learned.profile("box", "m")
         note.saw_window(4000)
         note.max_output_tokens, note.refuses_reasoning = 900, True
-        applied = passed_on(old, kept(clock)).learned.applied("box", Target(model="m"))
+        applied = passed_on(old, kept(clock)).learned.with_overrides("box", Target(model="m"))
         assert (applied.context_window, applied.max_output_tokens, applied.reasoning_echo) == (4000, 900, "never")
 
     def test_ratios(self) -> None:
@@ -60,61 +60,61 @@ class RestartTests:
         new = passed_on(old, kept()).learned
         assert new.estimate("box", "m", 1000) == 1200
         assert new.counted("box", "m", 1000) == 1091
-        assert new.note("box", "m").answers == 1
+        assert new.profile("box", "m").answers == 1
 
     def test_dialect(self) -> None:
         """What a backend revealed of itself is known before it is asked again, and why."""
         old = kept()
-        old.detection.revealed(BOX, VLLM)
-        why = old.detection.of(BOX).why
-        new = passed_on(passed_on(old, kept()), kept()).detection.of(BOX)
+        old.detection.observe(BOX, VLLM)
+        why = old.detection.dialect_of(BOX).why
+        new = passed_on(passed_on(old, kept()), kept()).detection.dialect_of(BOX)
         assert (new.dialect.name, new.why) == ("vllm", f"{why}, found out earlier")
 
     def test_dialect_is_found_out_anew(self) -> None:
         """A server that took another's place is believed, and then no more doubted."""
         old = kept()
-        old.detection.revealed(BOX, VLLM)
+        old.detection.observe(BOX, VLLM)
         detection = passed_on(old, kept()).detection
-        detection.revealed(BOX, Clues())
-        assert detection.of(BOX).dialect.name == "vllm"
-        detection.revealed(BOX, Clues(owners=("llamacpp",)))
-        assert detection.of(BOX).dialect.name == "llamacpp"
-        detection.revealed(BOX, VLLM)
-        assert detection.of(BOX).dialect.name == "llamacpp"
+        detection.observe(BOX, Clues())
+        assert detection.dialect_of(BOX).dialect.name == "vllm"
+        detection.observe(BOX, Clues(owners=("llamacpp",)))
+        assert detection.dialect_of(BOX).dialect.name == "llamacpp"
+        detection.observe(BOX, VLLM)
+        assert detection.dialect_of(BOX).dialect.name == "llamacpp"
 
     def test_configured_dialect_stays(self) -> None:
         """What is configured since wins over what was found out, and is not kept."""
         old = kept()
-        old.detection.revealed(BOX, VLLM)
+        old.detection.observe(BOX, VLLM)
         new = passed_on(old, kept(None, evolve(BOX, dialect="generic")))
-        assert new.detection.of(new.backends["box"]).dialect.name == "generic"
+        assert new.detection.dialect_of(new.backends["box"]).dialect.name == "generic"
         assert new.export()["backends"] == []
 
     def test_another_url(self) -> None:
         """Behind another URL is another server, of which nothing is known."""
         old = kept()
-        old.learned.note("box", "m").max_output_tokens = 900
-        old.detection.revealed(BOX, VLLM)
+        old.learned.profile("box", "m").max_output_tokens = 900
+        old.detection.observe(BOX, VLLM)
         moved = evolve(BOX, url="http://other.test/v1")
         new = passed_on(old, kept(None, moved))
-        assert new.learned.note("box", "m").max_output_tokens is None
-        assert new.detection.of(moved).dialect.name == "generic"
+        assert new.learned.profile("box", "m").max_output_tokens is None
+        assert new.detection.dialect_of(moved).dialect.name == "generic"
 
     @pytest.mark.parametrize(("days", "limit"), [(30, 900), (31, None)])
     def test_long_unused(self, days: int, limit: int | None) -> None:
         """What nobody used for a month is forgotten."""
         clock = Clock()
         old = kept(clock)
-        old.learned.note("box", "m").max_output_tokens = 900
+        old.learned.profile("box", "m").max_output_tokens = 900
         new = Clock()
         new.advance(days * DAY)
-        assert passed_on(old, kept(new)).learned.note("box", "m").max_output_tokens == limit
+        assert passed_on(old, kept(new)).learned.profile("box", "m").max_output_tokens == limit
 
     def test_long_unused_is_not_written(self) -> None:
         """A daemon that runs for months does not keep what nobody uses either."""
         clock = Clock()
         running = kept(clock)
-        running.learned.note("box", "m").max_output_tokens = 900
+        running.learned.profile("box", "m").max_output_tokens = 900
         clock.advance(KEPT_SECONDS + 1)
         assert running.export()["backends"] == []
 
@@ -124,15 +124,15 @@ class RestartTests:
         first, second = kept(clock), kept(clock)
         for number in range(MAX_MODELS):
             clock.advance(DAY / 100)
-            first.learned.note("box", f"a{number}").max_output_tokens = 900
+            first.learned.profile("box", f"a{number}").max_output_tokens = 900
         for number in range(MAX_MODELS):
             clock.advance(DAY / 100)
-            second.learned.note("box", f"b{number}").max_output_tokens = 900
+            second.learned.profile("box", f"b{number}").max_output_tokens = 900
         both = first.export()
         both["backends"] += second.export()["backends"]
         new = kept(clock)
         new.restore(both)
-        models = [model for _, model, _ in new.learned.notes()]
+        models = [model for _, model, _ in new.learned.profiles()]
         assert models == [f"b{number}" for number in range(MAX_MODELS)]
 
 
@@ -143,25 +143,25 @@ class ExportTests:
         """No URL, no key, and of a model nobody refused anything of only that it exists: not even that."""
         secretive = evolve(BOX, url="http://box.test/tenant-7f3a/v1")
         old = kept(None, secretive)
-        old.learned.applied("box", Target(model="m", context_window=8000))
+        old.learned.with_overrides("box", Target(model="m", context_window=8000))
         assert old.export() == {"version": 1, "backends": []}
-        old.learned.note("box", "m").max_output_tokens = 900
+        old.learned.profile("box", "m").max_output_tokens = 900
         assert b"tenant" not in strict_json.encode(old.export())
 
     def test_same_knowledge_same_values(self) -> None:
         """Use alone changes nothing for the rest of the day, so that the disk is left alone."""
         clock = Clock()
         old = kept(clock)
-        old.learned.note("box", "m").max_output_tokens = 900
+        old.learned.profile("box", "m").max_output_tokens = 900
         before = old.export()
         clock.advance(3600)
-        old.learned.note("box", "m")
+        old.learned.profile("box", "m")
         assert old.export() == before
 
     def test_unknown_backends(self) -> None:
         """Notes of a backend that the configuration does not have are not written."""
         old = kept()
-        old.learned.note("gone", "m").max_output_tokens = 900
+        old.learned.profile("gone", "m").max_output_tokens = 900
         assert old.export()["backends"] == []
 
 
@@ -196,8 +196,8 @@ class RestoreTests:
         try:
             new.restore(value)
         except (NotOurs, OtherVersion):
-            assert list(new.learned.notes()) == []
-        new.learned.applied("box", Target(model="m"))
+            assert list(new.learned.profiles()) == []
+        new.learned.with_overrides("box", Target(model="m"))
         new.export()
 
     @given(st.lists(JSON, max_size=3), JSON, JSON)
@@ -205,11 +205,11 @@ class RestoreTests:
         """The same inside a file of the right form."""
         ours = {"name": "box", "url": "0f7c0c9f2f8d7d3c", "models": models, "dialect": dialect, "why": models}
         again = kept()
-        again.learned.note("box", "x").max_output_tokens = 900
+        again.learned.profile("box", "x").max_output_tokens = 900
         ours["url"] = again.export()["backends"][0]["url"]
         new = kept()
         new.restore({"version": 1, "backends": [*entries, ours]})
-        new.learned.applied("box", Target(model="m"))
+        new.learned.with_overrides("box", Target(model="m"))
         new.export()
 
     @pytest.mark.parametrize(

@@ -80,13 +80,13 @@ def state(
 def learn(of: StateFile, limit: int, model: str = "m") -> None:
     """Let a daemon learn something."""
     (backend,) = of.kept.backends
-    of.kept.learned.note(backend, model).saw_limit(limit)
+    of.kept.learned.profile(backend, model).saw_limit(limit)
 
 
 def known(of: StateFile, model: str = "m") -> int | None:
     """Ask a daemon what it knows."""
     (backend,) = of.kept.backends
-    return of.kept.learned.note(backend, model).max_output_tokens
+    return of.kept.learned.profile(backend, model).max_output_tokens
 
 
 def warnings(logged: Sequence[dict[str, Any]]) -> list[str]:
@@ -284,7 +284,7 @@ class SharedTests:
         """What one daemon has found out of its backend stays when another writes about its own."""
         clock = Clock()
         one, two = state(tmp_path, clock), state(tmp_path, clock, backend=CLOUD)
-        one.kept.detection.revealed(BOX, Clues(owners=("vllm",)))
+        one.kept.detection.observe(BOX, Clues(owners=("vllm",)))
         learn(one, 900)
         learn(two, 700)
         clock.advance(SAVE_SECONDS)
@@ -292,7 +292,7 @@ class SharedTests:
         clock.advance(SAVE_SECONDS)
         again = state(tmp_path, clock)
         assert known(again) == 900
-        assert again.kept.detection.of(BOX).dialect.name == "vllm"
+        assert again.kept.detection.dialect_of(BOX).dialect.name == "vllm"
         assert known(state(tmp_path, clock, backend=CLOUD)) == 600
 
     def test_same_name(self, tmp_path: Path) -> None:
@@ -311,12 +311,12 @@ class SharedTests:
         one, two = state(tmp_path, clock), state(tmp_path, clock)
         learn(one, 900, "a")
         learn(two, 700, "b")
-        two.kept.learned.note("box", "a").saw_window(5000)
+        two.kept.learned.profile("box", "a").saw_window(5000)
         one.stop()
         two.stop()
         new = state(tmp_path, clock)
         assert (known(new, "a"), known(new, "b")) == (900, 700)
-        assert new.kept.learned.note("box", "a").context_window == 5000
+        assert new.kept.learned.profile("box", "a").context_window == 5000
 
     def test_told_by_the_old_one(self, tmp_path: Path) -> None:
         """A file of version 0.1.0, which has no dates of backends, is read, and stays as another daemon writes."""
@@ -331,7 +331,7 @@ class SharedTests:
         other.stop()
         new = state(tmp_path, clock)
         assert known(new) == 900
-        assert new.kept.detection.of(BOX).why == "it said so, found out earlier"
+        assert new.kept.detection.dialect_of(BOX).why == "it said so, found out earlier"
 
     def test_deleted(self, tmp_path: Path) -> None:
         """Who deletes the file while a daemon runs gets it again, with what that daemon knows, and with no more."""
@@ -363,11 +363,11 @@ class FoundOutTests:
     def test_dialect(self, tmp_path: Path) -> None:
         """What an earlier run found out of a backend is told with its reason, and the file stays as it is."""
         running = state(tmp_path, Clock())
-        running.kept.detection.revealed(BOX, Clues(owners=("vllm",)))
+        running.kept.detection.observe(BOX, Clues(owners=("vllm",)))
         learn(running, 5)
         running.stop()
         before = (tmp_path / NAME).read_bytes()
-        decided = found_out(str(tmp_path), {"box": BOX}).of(BOX)
+        decided = found_out(str(tmp_path), {"box": BOX}).dialect_of(BOX)
         assert decided.dialect.name == "vllm"
         assert "found out earlier" in decided.why
         assert (tmp_path / NAME).read_bytes() == before
@@ -377,6 +377,6 @@ class FoundOutTests:
         """Without a file that makes sense nothing is known, and nothing is changed."""
         if content is not None:
             (tmp_path / NAME).write_bytes(content)
-        assert found_out(str(tmp_path), {"box": BOX}).of(BOX) is UNKNOWN
-        assert found_out(None, {"box": BOX}).of(BOX) is UNKNOWN
+        assert found_out(str(tmp_path), {"box": BOX}).dialect_of(BOX) is UNKNOWN
+        assert found_out(None, {"box": BOX}).dialect_of(BOX) is UNKNOWN
         assert [path.name for path in tmp_path.iterdir()] == ([] if content is None else [NAME])

@@ -51,7 +51,7 @@ class TokenCounting:
         except NotFound:
             return await self._carefully(Count(conversation_of(asked)))
         backend = choice.backend.name
-        target = self._learned.applied(backend, choice.target)
+        target = self._learned.with_overrides(backend, choice.target)
         texts = await self._texts(asked, target, client)
         counted = await self._counted(choice, target, asked, texts, credential)
         if counted is not None:
@@ -94,5 +94,5 @@ class TokenCounting:
         if counted is None:
             return None
         if counted.window is not None and target.context_window is None:
-            self._learned.note(choice.backend.name, target.model).saw_window(counted.window)
+            self._learned.profile(choice.backend.name, target.model).saw_window(counted.window)
         return counted.tokens

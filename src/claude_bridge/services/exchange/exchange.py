@@ -238,7 +238,7 @@ class Exchange:
         """Try once more after an answer with nothing in it, for which nobody gave a reason."""
         if finished.reason is not FinishReason.STOPPED or self._choice is None or self._begun:
             return False
-        if not self._tries.again("empty"):
+        if not self._tries.allow("empty"):
             return False
         self._attempt_over("empty", finished.usage)
         self._downstream.attempt_producing(None)
@@ -305,7 +305,7 @@ class Exchange:
         elsewhere = isinstance(error, UpstreamError | CircuitOpen) and not self._turn
         if elsewhere and self._choices and not self._downstream.content_started:
             self._choice = self._choices.pop(0)
-            self._tries.elsewhere()
+            self._tries.reset()
             self._try()
             return
         rescued = [event for each in self._detours for event in each.fallback()] if not self._said else []
@@ -317,14 +317,14 @@ class Exchange:
 
     def _reads_documents(self, choice: Candidate) -> bool:
         """Begin to read the documents that this choice needs as text, and return whether they must be waited for."""
-        unread = self._prompt.unread(choice.target)
+        unread = self._prompt.pending_documents(choice.target)
         if not unread:
             return False
 
         self._announce(choice, self._prompt.estimate(choice.backend.name, choice.target))
 
         def read(texts: list[str]) -> None:
-            self._prompt.read(dict(zip(unread, texts, strict=True)))
+            self._prompt.add_texts(dict(zip(unread, texts, strict=True)))
             self._try()
 
         client = TurnOwner(self.client_name or self.peer, self._facts.session)
@@ -348,7 +348,7 @@ class Exchange:
 
     def _applied(self, choice: Candidate) -> Target:
         """Return the choice's target with all that was learned, in this request and before."""
-        return self._tries.applied(self._services.learned.applied(choice.backend.name, choice.target))
+        return self._tries.with_adjustments(self._services.learned.with_overrides(choice.backend.name, choice.target))
 
     def _attempt_at(self, choice: Candidate, target: Target) -> None:
         self._reason, self._target = "", target
@@ -405,7 +405,7 @@ class Exchange:
         """Log what tools' schemas lost on the way, once for each set of keys: nobody should wonder where they went."""
         if not sent.slimmed:
             return
-        note = self._services.learned.note(backend, sent.target.model)
+        note = self._services.learned.profile(backend, sent.target.model)
         if not sent.slimmed <= note.slimmed:
             note.slimmed |= sent.slimmed
             _log.info(
@@ -432,9 +432,9 @@ class Exchange:
         """Try once more in another way and return None, or give what the client is told."""
         services, backend = self._services, choice.backend.name
         estimate = self._prompt.estimate(backend, target)
-        note = services.learned.note(backend, target.model)
+        note = services.learned.profile(backend, target.model)
         retry = remedy(failure, sent, note, estimate=estimate, window=target.context_window)
-        if retry is not None and not self._begun and self._tries.take(retry):
+        if retry is not None and not self._begun and self._tries.apply(retry):
             _log.info(
                 "backend {backend} refused a request for {model}; asked once more: {why}",
                 event="retried",
@@ -483,7 +483,7 @@ class Exchange:
         self._reveal()
         self._note_late_failure()
         if self._choice is not None and self._target is not None:
-            self._tries.remember(self._services.learned.note(self._choice.backend.name, self._target.model))
+            self._tries.remember(self._services.learned.profile(self._choice.backend.name, self._target.model))
         self._attempt_over("ok", finished.usage if self._detours else self._downstream.usage)
         self._downstream.attempt_producing(None)
         if detour is None:
@@ -532,14 +532,14 @@ class Exchange:
     def _reveal(self) -> None:
         """Look at what the answer says of a backend that is not known yet."""
         choice, detection = self._choice, self._services.detection
-        if choice is not None and self._attempt is not None and detection.wonders(choice.backend):
-            detection.revealed(choice.backend, self._attempt.clues())
+        if choice is not None and self._attempt is not None and detection.is_undecided(choice.backend):
+            detection.observe(choice.backend, self._attempt.clues())
 
     def _learn(self, finished: Finished) -> None:
         """Compare the prompt's true length with ours; a later turn's is not the client's prompt."""
         choice, target = self._choice, self._target
         if choice is not None and target is not None and finished.usage is not None and not self._turn:
-            self._prompt.counted(choice.backend.name, target, finished.usage)
+            self._prompt.learn(choice.backend.name, target, finished.usage)
 
     def _attempt_over(self, outcome: str, usage: Usage | None, error: BridgeError | None = None) -> None:
         """Book the current attempt, which is over, and tell the breaker how it went."""

@@ -36,13 +36,13 @@ class PromptSize:
     _as_texts: int = field(default=0, init=False)
     _guessed: int | None = field(default=None, init=False)
 
-    def unread(self, target: Target) -> list[str]:
+    def pending_documents(self, target: Target) -> list[str]:
         """Return the documents, in base64, that ``target`` wants as text and that were not read yet."""
         if target.pdf != "text":
             return []
         return [data for data in documents.pdfs(conversation_of(self._request)) if data not in self.texts]
 
-    def read(self, texts: Mapping[str, str]) -> None:
+    def add_texts(self, texts: Mapping[str, str]) -> None:
         """Take the texts of documents."""
         self.texts.update(texts)
         self._as_texts += request_count.as_texts(texts)
@@ -54,7 +54,7 @@ class PromptSize:
     def check(self, backend: str, target: Target) -> None:
         """Raise `ContextOverflow` if it surely does not fit; warn once where nobody would say that it does not."""
         self._windows.check(backend, target)
-        known = self._learned.note(backend, target.model)
+        known = self._learned.profile(backend, target.model)
         refused = preflight.refusal(
             target,
             rough=self._rough(target),
@@ -65,7 +65,7 @@ class PromptSize:
         if refused is not None:
             raise refused
 
-    def counted(self, backend: str, target: Target, usage: Usage) -> None:
+    def learn(self, backend: str, target: Target, usage: Usage) -> None:
         """Learn from its true length."""
         roughly = self._rough(target)
         true = usage.prompt_tokens

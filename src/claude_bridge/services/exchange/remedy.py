@@ -63,22 +63,22 @@ class RetryBudget:
     _used: set[str] = field(factory=set, init=False)
     _pending: list[AskAgain] = field(factory=list, init=False)
 
-    def again(self, why: str) -> bool:
+    def allow(self, why: str) -> bool:
         """Return whether one more try is allowed for this reason, and use it up."""
         if why in self._used or len(self._used) >= MAX_RETRIES:
             return False
         self._used.add(why)
         return True
 
-    def take(self, retry: AskAgain) -> bool:
+    def apply(self, retry: AskAgain) -> bool:
         """Return whether a retry is allowed; if it is, it counts and shapes the request from now on."""
-        if not self.again(retry.why):
+        if not self.allow(retry.why):
             return False
         self._pending.append(retry)
         self.max_tokens = retry.max_tokens or self.max_tokens
         return True
 
-    def applied(self, target: Target) -> Target:
+    def with_adjustments(self, target: Target) -> Target:
         """Return ``target`` with what is to be tried."""
         if not self._pending:
             return target
@@ -93,7 +93,7 @@ class RetryBudget:
             remember(note, retry)
         self._pending.clear()
 
-    def elsewhere(self) -> None:
+    def reset(self) -> None:
         """Begin anew at another choice: what one model refuses says nothing of the next one."""
         self._pending.clear()
         self._used.clear()

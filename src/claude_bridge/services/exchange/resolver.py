@@ -144,7 +144,7 @@ class CandidateResolver:
         window = await self._window(backend, model, credential)
         own = for_list(self._config, backend, credential, answers=True)
         listed = self._lists.known(backend, own)
-        if not listed and model.context_window is not None and not self._detection.wonders(backend):
+        if not listed and model.context_window is not None and not self._detection.is_undecided(backend):
             self._lists.fetch(backend, own)  # which `_window` had no need to do; the next request gets the spelling
         name = self._spelled(backend, model.name, listed)
         return self._choice(backend, model if name == model.name else evolve(model, name=name), shown, window)
@@ -195,10 +195,10 @@ class CandidateResolver:
         The first request for a backend that nothing is known of waits too, once in the daemon's life: it may be one
         that cuts.
         """
-        if model.context_window is not None and not self._detection.wonders(backend):
+        if model.context_window is not None and not self._detection.is_undecided(backend):
             return model.context_window
         shown = for_list(self._config, backend, credential, answers=True)
-        is_new = backend.name not in self._met and self._detection.wonders(backend)
+        is_new = backend.name not in self._met and self._detection.is_undecided(backend)
         if is_new:
             await self._lists.fetch(backend, shown)
             self._met.add(backend.name)
@@ -211,11 +211,11 @@ class CandidateResolver:
 
     def _cuts(self, backend: Backend, model: Model) -> bool:
         """Return whether a server silently truncates prompts although it could tell its window."""
-        dialect = self._detection.of(backend).dialect
+        dialect = self._detection.dialect_of(backend).dialect
         return bool(dialect.lists) and model.over(dialect.traits(model.name)).truncates
 
     def _choice(self, backend: Backend, model: Model, shown: str, window: int | None) -> Candidate:
-        dialect = self._detection.of(backend).dialect
+        dialect = self._detection.dialect_of(backend).dialect
         key = (backend.name, model.alias, model.name, dialect.name, window)
         target = self._targets.get(key)
         if target is None:

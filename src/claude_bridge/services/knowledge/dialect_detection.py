@@ -36,44 +36,44 @@ class DialectDetection:
     _doubted: set[str] = field(factory=set, init=False)
     _silent: dict[str, frozenset[str]] = field(factory=dict, init=False)
 
-    def of(self, backend: Backend) -> DialectDecision:
+    def dialect_of(self, backend: Backend) -> DialectDecision:
         """Return a backend's dialect and why it is the one."""
         known = self._decided.get(backend.name)
         if known is None:
             known = self._decided[backend.name] = configured(backend)
         return known
 
-    def wonders(self, backend: Backend) -> bool:
+    def is_undecided(self, backend: Backend) -> bool:
         """Return whether a clue would count: where nothing is known yet, or only from an earlier run."""
-        return self.of(backend) is UNKNOWN or backend.name in self._recalled
+        return self.dialect_of(backend) is UNKNOWN or backend.name in self._recalled
 
-    def revealed(self, backend: Backend, clues: Clues) -> None:
+    def observe(self, backend: Backend, clues: Clues) -> None:
         """Take what a backend says of itself, where that counts; doubt aloud what is configured otherwise."""
         answer = frozenset((clues.fingerprint, clues.headers.get("server", ""), *clues.headers))
         if clues.error is None and not clues.owners:
             if self._silent.get(backend.name) == answer:
                 return  # as the answer before it, which said nothing: to look takes 15 us
             self._silent[backend.name] = answer
-        known = self.of(backend)
+        known = self.dialect_of(backend)
         if backend.dialect in SPEAK_FOR_THEMSELVES:
             self._doubt(backend, known.dialect, clues)
-        found = decide(clues) if self.wonders(backend) else None
+        found = decide(clues) if self.is_undecided(backend) else None
         if found is not None:
             self._recalled.discard(backend.name)
             self._decided[backend.name] = found
             if found.dialect is not known.dialect:
                 self._tell(backend, found)
 
-    def recall(self, backend: Backend, name: str, why: str = "") -> None:
+    def restore(self, backend: Backend, name: str, why: str = "") -> None:
         """Take up what an earlier run of the daemon found out, and why."""
         dialect: Dialect | None = DIALECTS.get(name)
-        if dialect is not None and self.of(backend) is UNKNOWN:
+        if dialect is not None and self.dialect_of(backend) is UNKNOWN:
             self._recalled.add(backend.name)
             self._decided[backend.name] = DialectDecision(dialect, f"{why.removesuffix(EARLIER)}{EARLIER}".lstrip(", "))
 
-    def found(self, backend: Backend) -> DialectDecision | None:
+    def discovered(self, backend: Backend) -> DialectDecision | None:
         """Return what the backend itself has revealed, now or earlier, or None where the configuration decides."""
-        known = self.of(backend)
+        known = self.dialect_of(backend)
         return None if known is UNKNOWN or configured(backend) is not UNKNOWN else known
 
     def _doubt(self, backend: Backend, dialect: Dialect, clues: Clues) -> None:

@@ -195,7 +195,7 @@ class ModelProfiles:
     changed: Callable[[], None] = field(default=_unheard, init=False)
     _notes: OrderedDict[tuple[str, str], ModelProfile] = field(factory=OrderedDict, init=False)
 
-    def note(self, backend: str, model: str) -> ModelProfile:
+    def profile(self, backend: str, model: str) -> ModelProfile:
         """Return the note on a model, a new one if there is none."""
         note = self._notes.get((backend, model)) or ModelProfile()
         self.remember(backend, model, note)
@@ -211,11 +211,11 @@ class ModelProfiles:
         if len(self._notes) > MAX_MODELS:
             self._notes.popitem(last=False)
 
-    def notes(self) -> Iterator[tuple[str, str, ModelProfile]]:
+    def profiles(self) -> Iterator[tuple[str, str, ModelProfile]]:
         """Return every backend, model and note, the longest unused first."""
         return ((backend, model, note) for (backend, model), note in self._notes.items())
 
-    def applied(self, backend: str, target: Target) -> Target:
+    def with_overrides(self, backend: str, target: Target) -> Target:
         """Return ``target`` with what was learned.
 
         A configured window stays. A listed one gives way to a lower one that an error named: lists often tell the
@@ -230,7 +230,7 @@ class ModelProfiles:
         refusal taught, even if it is configured: it was remembered because a request got through with it and none
         did without.
         """
-        note = self.note(backend, target.model)
+        note = self.profile(backend, target.model)
         note.forget_what_is_old()
         window = target.context_window if target.window_configured else _window(note, target.context_window)
         mended = note.mended(target)
@@ -238,11 +238,11 @@ class ModelProfiles:
 
     def estimate(self, backend: str, model: str, roughly: int) -> int:
         """Correct a rough estimate by what the model's prompts turned out to be."""
-        return int(roughly * self.note(backend, model).ratio)
+        return int(roughly * self.profile(backend, model).ratio)
 
     def counted(self, backend: str, model: str, carefully: int) -> int:
         """Correct a careful count by what the model's prompts turned out to be."""
-        return max(1, round(carefully * self.note(backend, model).count_ratio))
+        return max(1, round(carefully * self.profile(backend, model).count_ratio))
 
     def prompt_counted(
         self, backend: str, model: str, roughly: int, usage: Usage, carefully: Callable[[], Deferred[int]]
@@ -251,7 +251,7 @@ class ModelProfiles:
         true = usage.prompt_tokens
         if usage.estimated or not true or roughly < rough(1000):
             return
-        note = self.note(backend, model)
+        note = self.profile(backend, model)
         if note.context_window is not None and true > note.context_window:
             note.forget_window()
         weight = max(_WEIGHT, 1 / (note.answers + 1))

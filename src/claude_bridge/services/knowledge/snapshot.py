@@ -56,7 +56,7 @@ class KnowledgeSnapshot:
         "why"?, "used", "models"?: [{"model", ...}]}``. Version 0.1.0 wrote no ``used`` for a backend, and ignores it.
         """
         models: dict[str, list[dict[str, Any]]] = {name: [] for name in self.backends}
-        for backend, model, note in filter(self._is_recent, self.learned.notes()):
+        for backend, model, note in filter(self._is_recent, self.learned.profiles()):
             values = note.kept()
             if backend in models and len(model) <= MAX_MODEL_CHARACTERS and not values.keys() <= _TELLS_NOTHING:
                 models[backend].append({"model": model, **values})
@@ -70,7 +70,7 @@ class KnowledgeSnapshot:
         for entry, backend in self._matching(entries):
             if isinstance(entry.get("dialect"), str):
                 why = entry.get("why")
-                self.detection.recall(
+                self.detection.restore(
                     backend, entry["dialect"], why[:MAX_REASON_CHARACTERS] if isinstance(why, str) else ""
                 )
             found += ((backend.name, model, note) for model, note in notes(entry.get("models")))
@@ -79,7 +79,7 @@ class KnowledgeSnapshot:
 
     def _entry(self, backend: Backend, models: list[dict[str, Any]]) -> dict[str, Any]:
         entry: dict[str, Any] = {"name": backend.name, "url": digest(backend.url)}
-        found = self.detection.found(backend)
+        found = self.detection.discovered(backend)
         if found is not None:
             entry |= {"dialect": found.dialect.name, "why": found.why[:MAX_REASON_CHARACTERS]}
         entry["used"] = self.unix_time() // DAY * DAY
