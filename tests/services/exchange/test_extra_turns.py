@@ -11,7 +11,7 @@ import pytest
 
 from claude_bridge.core.events import Finished, SearchHit, SearchResulted, ServerToolCalled
 from claude_bridge.core.messages_api.parsing import decode
-from claude_bridge.services.exchange.extra_turns import detours
+from claude_bridge.services.exchange.extra_turns import extra_turns
 from claude_bridge.services.interfaces import SearchFailed
 from claude_bridge.testing.chat import ToolCall, chat_stream, token_usage
 from claude_bridge.testing.fakes import HeldSearch
@@ -126,7 +126,7 @@ class SearchTests:
 
     def test_no_search_in_the_request(self) -> None:
         """Other requests take no detour."""
-        assert detours(decode(json.dumps(asking()).encode()), HeldSearch(), configured(ONE).limits, bytes) == ()
+        assert extra_turns(decode(json.dumps(asking()).encode()), HeldSearch(), configured(ONE).limits, bytes) == ()
 
     def test_second_turn_refused_in_a_way_that_helps(self) -> None:
         """What the second turn's refusal teaches is tried at once: that turn has shown the client nothing."""

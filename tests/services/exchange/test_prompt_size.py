@@ -30,7 +30,7 @@ def prompt(text: object, learned: ModelProfiles | None = None, **more: object) -
     asked = decode(body)
     return PromptSize(
         request=asked,
-        facts=facts(asked, {}, len(body)),
+        info=facts(asked, {}, len(body)),
         learned=learned or ModelProfiles(),
         windows=WindowWarnings(),
         pace=Pace(Clock()),

@@ -35,7 +35,7 @@ class AdmissionControl:
     def run(
         self,
         request: MessagesRequest,
-        facts: RequestInfo,
+        info: RequestInfo,
         downstream: ClientResponse,
         *,
         credential: Secret | None,
@@ -53,7 +53,7 @@ class AdmissionControl:
         run = Exchange(
             services=self.services,
             request=request,
-            facts=facts,
+            info=info,
             credential=credential,
             downstream=downstream,
             request_id=request_id,

@@ -47,13 +47,13 @@ class TokenCounting:
         if reading is not None:
             await reading
         try:
-            choice = (await self._planner.plan(asked.model, credential))[0]
+            candidate = (await self._planner.plan(asked.model, credential))[0]
         except NotFound:
             return await self._carefully(Count(conversation_of(asked)))
-        backend = choice.backend.name
-        target = self._learned.with_overrides(backend, choice.target)
+        backend = candidate.backend.name
+        target = self._learned.with_overrides(backend, candidate.target)
         texts = await self._texts(asked, target, client)
-        counted = await self._counted(choice, target, asked, texts, credential)
+        counted = await self._counted(candidate, target, asked, texts, credential)
         if counted is not None:
             return counted
         carefully = await self._carefully(Count(conversation_of(asked), texts, target.strip_attribution))
@@ -75,7 +75,7 @@ class TokenCounting:
 
     async def _counted(
         self,
-        choice: Candidate,
+        candidate: Candidate,
         target: Target,
         asked: MessagesRequest,
         texts: Mapping[str, str],
@@ -86,13 +86,13 @@ class TokenCounting:
         if counter is None:
             return None
         try:
-            key = for_backend(choice.backend, self._config.server.credentials, credential)
+            key = for_backend(candidate.backend, self._config.server.credentials, credential)
             sent = translation.translate(conversation_of(asked), target, documents=texts)
         except (AuthenticationFailed, InvalidRequest):
             return None  # a malformed request is told by who counts locally
-        counted = await self._counters.count(choice.backend, counter, key.secret, sent.body)
+        counted = await self._counters.count(candidate.backend, counter, key.secret, sent.body)
         if counted is None:
             return None
         if counted.window is not None and target.context_window is None:
-            self._learned.profile(choice.backend.name, target.model).saw_window(counted.window)
+            self._learned.profile(candidate.backend.name, target.model).saw_window(counted.window)
         return counted.tokens

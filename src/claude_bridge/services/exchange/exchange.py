@@ -2,8 +2,8 @@
 
 What may live here: the decision what an attempt's outcome means, and what must be there before one can begin.
 Retries happen only while the turn has shown the client nothing, a few at most (`remedy.MOST_RETRIES`): in another way
-after a refusal that says how, once more after an empty answer. A detour (a web search) is no retry: it is the next turn
-of one answer.
+after a refusal that says how, once more after an empty answer. An extra turn (a web search) is no retry:
+it is the next turn of one answer.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from claude_bridge.core.redaction import Redactor
 from claude_bridge.core.tokens import overflow
 from claude_bridge.services.accounting.recorder import RequestRecorder
 from claude_bridge.services.exchange.attempt import Attempt
-from claude_bridge.services.exchange.extra_turns import ExtraTurn, detours
+from claude_bridge.services.exchange.extra_turns import ExtraTurn, extra_turns
 from claude_bridge.services.exchange.hints import Hints
 from claude_bridge.services.exchange.outgoing import completions_url, reader, upstream_request
 from claude_bridge.services.exchange.prompt_size import PromptSize
@@ -101,20 +101,20 @@ class Exchange:
 
     _services: Services
     _request: MessagesRequest
-    _facts: RequestInfo
+    _info: RequestInfo
     _credential: Secret | None
     _downstream: ClientResponse
     request_id: str
     client_name: str = ""
     peer: str = ""
     on_end: Callable[[], None] = field(default=_nothing)
-    _books: RequestRecorder = field(init=False)
-    _choices: list[Candidate] = field(factory=list, init=False)
-    _detours: tuple[ExtraTurn, ...] = field(default=(), init=False)
+    _recorder: RequestRecorder = field(init=False)
+    _candidates: list[Candidate] = field(factory=list, init=False)
+    _extra_turns: tuple[ExtraTurn, ...] = field(default=(), init=False)
     _turn: int = field(default=0, init=False)
     _prompt: PromptSize = field(init=False)
     _awaited: Deferred[Any] | None = field(default=None, init=False)
-    _choice: Candidate | None = field(default=None, init=False)
+    _candidate: Candidate | None = field(default=None, init=False)
     _target: Target | None = field(default=None, init=False)
     _resend: Callable[[], Translation] | None = field(default=None, init=False)
     _upstream: UpstreamCredential | None = field(default=None, init=False)
@@ -126,7 +126,7 @@ class Exchange:
     _reason: str = field(default="", init=False)
     _ended: bool = field(default=False, init=False)
 
-    @_books.default
+    @_recorder.default
     def _opened(self) -> RequestRecorder:
         services = self._services
         return RequestRecorder(
@@ -143,7 +143,7 @@ class Exchange:
         services = self._services
         return PromptSize(
             request=self._request,
-            facts=self._facts,
+            info=self._info,
             learned=services.learned,
             windows=services.windows,
             pace=services.pace,
@@ -152,7 +152,7 @@ class Exchange:
     def start(self) -> None:
         """Begin; everything else reaches the client through the downstream."""
         try:
-            reading = self._services.pace.read(self._request, self._facts.body_bytes)
+            reading = self._services.pace.read(self._request, self._info.body_bytes)
         except BridgeError as error:
             self._fail(error)
             return
@@ -165,7 +165,9 @@ class Exchange:
         """Go on once the request is read."""
         services = self._services
         try:
-            self._detours = detours(self._request, services.search, services.config.limits, services.random_bytes)
+            self._extra_turns = extra_turns(
+                self._request, services.search, services.config.limits, services.random_bytes
+            )
             local = parsing.local_answer(self._request, searches=services.search is not None)
         except BridgeError as error:
             self._fail(error)
@@ -173,7 +175,7 @@ class Exchange:
         if local is not None:
             self._answer_locally(local)
             return
-        planning = Deferred.fromCoroutine(services.planner.plan(self._facts.model, self._credential))
+        planning = Deferred.fromCoroutine(services.planner.plan(self._info.model, self._credential))
         self._wait_for(planning, self._planned)
 
     def cancel(self) -> None:
@@ -200,8 +202,8 @@ class Exchange:
             if not self._said and type(last) is Finished and self._is_worth_asking_again(last):
                 return
         try:
-            for detour in self._detours:
-                events = detour.take(events)
+            for extra_turn in self._extra_turns:
+                events = extra_turn.filter(events)
             if events:
                 self._downstream.emit(events)
         except UpstreamError as error:
@@ -213,22 +215,22 @@ class Exchange:
             self._answered(last)
 
     def attempt_failed(self, outcome: BridgeError | UpstreamFailure) -> None:
-        """Decide: once more in another way, at the next choice, or the error to the client."""
-        choice, target, resend = self._choice, self._target, self._resend
-        if self._ended or choice is None or target is None or resend is None:
+        """Decide: once more in another way, at the next candidate, or the error to the client."""
+        candidate, target, resend = self._candidate, self._target, self._resend
+        if self._ended or candidate is None or target is None or resend is None:
             return
         self._downstream.attempt_producing(None)
         self._reveal()
         if isinstance(outcome, BridgeError):
             error: BridgeError | None = outcome
         else:
-            error = self._mend_or_translate(outcome, choice, target, resend())
+            error = self._mend_or_translate(outcome, candidate, target, resend())
         if error is None:
             return
         self._attempt_over(error.outcome, self._downstream.usage, error)
         hint = None
-        if isinstance(outcome, UpstreamFailure) and not (self._choices and isinstance(error, UpstreamError)):
-            hint = self._services.hints.of(error, choice, self._credential)
+        if isinstance(outcome, UpstreamFailure) and not (self._candidates and isinstance(error, UpstreamError)):
+            hint = self._services.hints.of(error, candidate, self._credential)
         if hint is None:
             self._fail_over(error)
         else:
@@ -236,7 +238,7 @@ class Exchange:
 
     def _is_worth_asking_again(self, finished: Finished) -> bool:
         """Try once more after an answer with nothing in it, for which nobody gave a reason."""
-        if finished.reason is not FinishReason.STOPPED or self._choice is None or self._begun:
+        if finished.reason is not FinishReason.STOPPED or self._candidate is None or self._begun:
             return False
         if not self._tries.allow("empty"):
             return False
@@ -257,7 +259,7 @@ class Exchange:
         awaited.addCallbacks(came, self._did_not_come).addErrback(self._broke)
 
     def _planned(self, plan: Plan) -> None:
-        self._choice, *self._choices = plan
+        self._candidate, *self._candidates = plan
         self._try()
 
     def _did_not_come(self, failure: Failure) -> None:
@@ -281,19 +283,19 @@ class Exchange:
 
     def _answer_locally(self, events: list[Event]) -> None:
         self._downstream.attempt_started(
-            answers="claude-bridge/local", model=self._facts.model, show_reasoning=False, input_tokens=0
+            answers="claude-bridge/local", model=self._info.model, show_reasoning=False, input_tokens=0
         )
         self._downstream.emit(events)
         self._end("ok")
 
     def _try(self) -> None:
-        """Start an attempt at the current choice. This is a top of the request: nothing escapes it."""
+        """Start an attempt at the current candidate. This is a top of the request: nothing escapes it."""
         try:
-            choice = self._choice
-            if choice is not None and not self._reads_documents(choice):
-                target = self._applied(choice)
-                if not self._shapes_schemas(choice, target):
-                    self._attempt_at(choice, target)
+            candidate = self._candidate
+            if candidate is not None and not self._reads_documents(candidate):
+                target = self._applied(candidate)
+                if not self._shapes_schemas(candidate, target):
+                    self._attempt_at(candidate, target)
         except BridgeError as error:
             self._attempt_over(error.outcome, None, error)
             self._fail_over(error)
@@ -301,38 +303,38 @@ class Exchange:
             self._broke(Failure())
 
     def _fail_over(self, error: BridgeError) -> None:
-        """Go on with the next choice where another backend may do better and the client has nothing yet."""
+        """Go on with the next candidate where another backend may do better and the client has nothing yet."""
         elsewhere = isinstance(error, UpstreamError | CircuitOpen) and not self._turn
-        if elsewhere and self._choices and not self._downstream.content_started:
-            self._choice = self._choices.pop(0)
+        if elsewhere and self._candidates and not self._downstream.content_started:
+            self._candidate = self._candidates.pop(0)
             self._tries.reset()
             self._try()
             return
-        rescued = [event for each in self._detours for event in each.fallback()] if not self._said else []
+        rescued = [event for each in self._extra_turns for event in each.fallback()] if not self._said else []
         if rescued:
             self._downstream.emit(rescued)
             self._end("ok")
         else:
             self._fail(error)
 
-    def _reads_documents(self, choice: Candidate) -> bool:
-        """Begin to read the documents that this choice needs as text, and return whether they must be waited for."""
-        unread = self._prompt.pending_documents(choice.target)
+    def _reads_documents(self, candidate: Candidate) -> bool:
+        """Begin to read the documents that this candidate needs as text, and return whether they must be waited for."""
+        unread = self._prompt.pending_documents(candidate.target)
         if not unread:
             return False
 
-        self._announce(choice, self._prompt.estimate(choice.backend.name, choice.target))
+        self._announce(candidate, self._prompt.estimate(candidate.backend.name, candidate.target))
 
         def read(texts: list[str]) -> None:
             self._prompt.add_texts(dict(zip(unread, texts, strict=True)))
             self._try()
 
-        client = TurnOwner(self.client_name or self.peer, self._facts.session)
+        client = TurnOwner(self.client_name or self.peer, self._info.session)
         texts = [self._services.documents.text(each, client) for each in unread]
         self._wait_for(gatherResults(texts, consumeErrors=True), read)
         return True
 
-    def _shapes_schemas(self, choice: Candidate, target: Target) -> bool:
+    def _shapes_schemas(self, candidate: Candidate, target: Target) -> bool:
         """Begin to shape the schemas of the tools, and return whether that takes more than a moment."""
         level = target.schema
         if level == "none" or level in self._shaped:
@@ -342,44 +344,46 @@ class Exchange:
         shaped = Deferred.fromCoroutine(self._services.pace.finish(shaping.step))
         if shaped.called:
             return False
-        self._announce(choice, self._prompt.estimate(choice.backend.name, choice.target))
+        self._announce(candidate, self._prompt.estimate(candidate.backend.name, candidate.target))
         self._wait_for(shaped, lambda _: self._try())
         return True
 
-    def _applied(self, choice: Candidate) -> Target:
-        """Return the choice's target with all that was learned, in this request and before."""
-        return self._tries.with_adjustments(self._services.learned.with_overrides(choice.backend.name, choice.target))
+    def _applied(self, candidate: Candidate) -> Target:
+        """Return the candidate's target with all that was learned, in this request and before."""
+        return self._tries.with_adjustments(
+            self._services.learned.with_overrides(candidate.backend.name, candidate.target)
+        )
 
-    def _attempt_at(self, choice: Candidate, target: Target) -> None:
+    def _attempt_at(self, candidate: Candidate, target: Target) -> None:
         self._reason, self._target = "", target
-        services, backend = self._services, choice.backend.name
+        services, backend = self._services, candidate.backend.name
         self._prompt.check(backend, target)
-        credential = for_backend(choice.backend, services.config.server.credentials, self._credential)
+        credential = for_backend(candidate.backend, services.config.server.credentials, self._credential)
         estimate = self._prompt.estimate(backend, target)
         asked, self._resend = self._translation(target, estimate)
         sent = self._resend()
-        for detour in self._detours:
-            detour.sent(sent)
+        for extra_turn in self._extra_turns:
+            extra_turn.sent(sent)
         self._upstream = credential
         self._note_slimmed(backend, sent)
         self._admission = services.breaker.admit(backend)  # last: whoever is admitted must report
-        self._books.attempt_started()
+        self._recorder.attempt_started()
         self._attempt = Attempt(
             reader(asked, target, sent, services.config.limits, services.random_bytes),
             self,
             services.seconds,
             services.unix_time,
         )
-        self._announce(choice, estimate)
-        self._attempt.start(services.client, upstream_request(choice, sent, credential, services.user_agent))
+        self._announce(candidate, estimate)
+        self._attempt.start(services.client, upstream_request(candidate, sent, credential, services.user_agent))
 
-    def _announce(self, choice: Candidate, estimate: int) -> None:
+    def _announce(self, candidate: Candidate, estimate: int) -> None:
         """Tell the client's side who will answer, so that it need not wait for ever for a sign of life."""
         if not self._turn:
             self._downstream.attempt_started(
-                answers=choice.label,
-                model=choice.shown,
-                show_reasoning=_shows(choice, self._request),
+                answers=candidate.label,
+                model=candidate.shown,
+                show_reasoning=_shows(candidate, self._request),
                 input_tokens=estimate,
             )
 
@@ -389,10 +393,10 @@ class Exchange:
         The backend's is not kept: it is as large as the client's, and only a refusal needs it a second time.
         """
         asked = self._request
-        for detour in self._detours:
-            asked = detour.begin(asked, estimate)
+        for extra_turn in self._extra_turns:
+            asked = extra_turn.request(asked, estimate)
         limit, documents = self._limit(target), self._prompt.texts
-        more = [message for detour in self._detours for message in detour.more]
+        more = [message for extra_turn in self._extra_turns for message in extra_turn.more]
 
         def translated() -> Translation:
             return translation.translate(
@@ -427,10 +431,10 @@ class Exchange:
         return self._said if self._turn else self._downstream.content_started
 
     def _mend_or_translate(
-        self, failure: UpstreamFailure, choice: Candidate, target: Target, sent: Translation
+        self, failure: UpstreamFailure, candidate: Candidate, target: Target, sent: Translation
     ) -> BridgeError | None:
         """Try once more in another way and return None, or give what the client is told."""
-        services, backend = self._services, choice.backend.name
+        services, backend = self._services, candidate.backend.name
         estimate = self._prompt.estimate(backend, target)
         note = services.learned.profile(backend, target.model)
         retry = remedy(failure, sent, note, estimate=estimate, window=target.context_window)
@@ -462,13 +466,13 @@ class Exchange:
             forwarded=self._upstream is not None and self._upstream.forwarded,
             scrub=self._scrub,
             names=services.redactor.words,
-            url=shown(completions_url(choice.backend)),
+            url=shown(completions_url(candidate.backend)),
         )
 
     def _told(self, failure: UpstreamFailure, target: Target, sent: Translation) -> str:
         """Return the kind of a refusal whose words quote the prompt; "" where the log may have its words."""
         quotations = Quotations(sent.body)
-        quoted = quotations.quotes(failure.message or _words(failure), (target.model, self._facts.model))
+        quoted = quotations.quotes(failure.message or _words(failure), (target.model, self._info.model))
         return _kind(failure, quotations) if quoted else ""
 
     def _scrub(self, text: str) -> str:
@@ -478,36 +482,36 @@ class Exchange:
         return self._services.redactor(text)
 
     def _answered(self, finished: Finished) -> None:
-        """End well, unless a detour wants another turn before the client gets the end of its answer."""
-        detour = next((each for each in self._detours if each.wanted), None)
+        """End well, unless an extra turn wants another turn before the client gets the end of its answer."""
+        extra_turn = next((each for each in self._extra_turns if each.pending), None)
         self._reveal()
         self._note_late_failure()
-        if self._choice is not None and self._target is not None:
-            self._tries.remember(self._services.learned.profile(self._choice.backend.name, self._target.model))
-        self._attempt_over("ok", finished.usage if self._detours else self._downstream.usage)
+        if self._candidate is not None and self._target is not None:
+            self._tries.remember(self._services.learned.profile(self._candidate.backend.name, self._target.model))
+        self._attempt_over("ok", finished.usage if self._extra_turns else self._downstream.usage)
         self._downstream.attempt_producing(None)
-        if detour is None:
+        if extra_turn is None:
             self._end("ok")
             self._learn(finished)
         else:
-            self._settle(detour)
+            self._settle(extra_turn)
 
     def _note_late_failure(self) -> None:
         """Log an error that came after the finish reason, by its kind: its words may quote the prompt."""
         failure = self._attempt.late_failure if self._attempt is not None else None
         resend = self._resend
-        if failure is not None and self._choice is not None and resend is not None:
+        if failure is not None and self._candidate is not None and resend is not None:
             _log.warn(
                 "{model} at backend {backend}: an error after the end of an answer, which is given as it stood: {why}",
                 event="late_failure",
                 request_id=self.request_id,
-                backend=self._choice.backend.name,
-                model=self._choice.target.model,
+                backend=self._candidate.backend.name,
+                model=self._candidate.target.model,
                 why=_kind(failure, Quotations(resend().body)),
             )
 
-    def _settle(self, detour: ExtraTurn) -> None:
-        """Let a detour do what it kept the end back for; then ask the model again, or let that end pass on."""
+    def _settle(self, extra_turn: ExtraTurn) -> None:
+        """Let an extra turn do what it kept the end back for; then ask the model again, or let that end pass on."""
 
         def settled(finished: Finished | None) -> None:
             if finished is None:
@@ -516,30 +520,30 @@ class Exchange:
                 self._try()
                 return
             events: Sequence[Event] = [finished]
-            later = self._detours[self._detours.index(detour) + 1 :]
+            later = self._extra_turns[self._extra_turns.index(extra_turn) + 1 :]
             for each in later:
-                events = each.take(events)
+                events = each.filter(events)
             if events:
                 self._downstream.emit(events)
-            wanted = next((each for each in later if each.wanted), None)
+            wanted = next((each for each in later if each.pending), None)
             if wanted is None:
                 self._end("ok")
             else:
                 self._settle(wanted)
 
-        self._wait_for(detour.settle(self._downstream.emit), settled)
+        self._wait_for(extra_turn.resolve(self._downstream.emit), settled)
 
     def _reveal(self) -> None:
         """Look at what the answer says of a backend that is not known yet."""
-        choice, detection = self._choice, self._services.detection
-        if choice is not None and self._attempt is not None and detection.is_undecided(choice.backend):
-            detection.observe(choice.backend, self._attempt.clues())
+        candidate, detection = self._candidate, self._services.detection
+        if candidate is not None and self._attempt is not None and detection.is_undecided(candidate.backend):
+            detection.observe(candidate.backend, self._attempt.clues())
 
     def _learn(self, finished: Finished) -> None:
         """Compare the prompt's true length with ours; a later turn's is not the client's prompt."""
-        choice, target = self._choice, self._target
-        if choice is not None and target is not None and finished.usage is not None and not self._turn:
-            self._prompt.learn(choice.backend.name, target, finished.usage)
+        candidate, target = self._candidate, self._target
+        if candidate is not None and target is not None and finished.usage is not None and not self._turn:
+            self._prompt.learn(candidate.backend.name, target, finished.usage)
 
     def _attempt_over(self, outcome: str, usage: Usage | None, error: BridgeError | None = None) -> None:
         """Book the current attempt, which is over, and tell the breaker how it went."""
@@ -552,9 +556,9 @@ class Exchange:
             else:
                 admission.failed(error)
         attempt, self._attempt = self._attempt, None
-        if attempt is not None and self._choice is not None:
+        if attempt is not None and self._candidate is not None:
             credential = self._upstream.name if self._upstream is not None else "none"
-            self._books.attempt_ended(attempt, self._choice, credential, outcome, usage)
+            self._recorder.attempt_ended(attempt, self._candidate, credential, outcome, usage)
 
     def _fail(self, error: BridgeError) -> None:
         if self._ended:
@@ -569,7 +573,7 @@ class Exchange:
         self._ended = True
         on_end, self.on_end = self.on_end, _nothing
         self._resend = None
-        self._books.request_ended(self._facts, self._downstream, outcome, reason)
+        self._recorder.request_ended(self._info, self._downstream, outcome, reason)
         on_end()
 
 
@@ -592,7 +596,7 @@ def _kind(failure: UpstreamFailure, quotations: Quotations) -> str:
     return f"the backend {said} {'' if quotations.quotes(words) else words}".rstrip()
 
 
-def _shows(choice: Candidate, asked: MessagesRequest) -> bool:
-    if choice.show_reasoning == "auto":
+def _shows(candidate: Candidate, asked: MessagesRequest) -> bool:
+    if candidate.show_reasoning == "auto":
         return shows_thinking(asked.thinking)
-    return choice.show_reasoning == "always"
+    return candidate.show_reasoning == "always"

@@ -1,6 +1,6 @@
 """What may stand between an attempt's events and the client: turns of the model that the client does not ask for.
 
-A detour sees each attempt's events first. It may keep some back, the end of the answer among them; then it has
+An extra turn sees each attempt's events first. It may keep some back, the end of the answer among them; then it has
 something to do, and says whether the model is to be asked once more, with what it adds to the conversation, or
 how the answer ends.
 """
@@ -35,23 +35,23 @@ class ExtraTurn(Protocol):
     """One reason to ask the model more than once for one answer."""
 
     @property
-    def wanted(self) -> bool:
-        """Whether the end of the answer was kept back, so that `settle` must be called."""
+    def pending(self) -> bool:
+        """Whether the end of the answer was kept back, so that `resolve` must be called."""
 
     @property
     def more(self) -> Sequence[ChatMessage]:
         """Messages for the end of the conversation."""
 
-    def begin(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
+    def request(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
         """Return the request of the attempt that begins now, and forget what a failed one at the same turn left."""
 
     def sent(self, sent: Translation) -> None:
         """Learn what the backend was really asked."""
 
-    def take(self, events: Sequence[Event]) -> Sequence[Event]:
+    def filter(self, events: Sequence[Event]) -> Sequence[Event]:
         """Take what one read of the backend's answer gave, and return what the client is to get of it now."""
 
-    def settle(self, emit: Emit) -> Deferred[Finished | None]:
+    def resolve(self, emit: Emit) -> Deferred[Finished | None]:
         """Do what is to be done; fires with the end of the answer, or with None where another turn is wanted."""
 
     def fallback(self) -> Sequence[Event]:
@@ -67,11 +67,11 @@ class SearchTurn:
     more: Sequence[ChatMessage] = ()
 
     @property
-    def wanted(self) -> bool:
+    def pending(self) -> bool:
         """Whether the model asked for searches."""
         return bool(self._searching.pending)
 
-    def begin(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
+    def request(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
         """Return the request with the searches so far."""
         del asked  # it is the one that `Searching` was made with
         return self._searching.begin(estimate)
@@ -79,11 +79,11 @@ class SearchTurn:
     def sent(self, sent: Translation) -> None:
         """Do nothing."""
 
-    def take(self, events: Sequence[Event]) -> Sequence[Event]:
+    def filter(self, events: Sequence[Event]) -> Sequence[Event]:
         """Keep the calls of the search tool back."""
         return self._searching.take(events)
 
-    def settle(self, emit: Emit) -> Deferred[Finished | None]:
+    def resolve(self, emit: Emit) -> Deferred[Finished | None]:
         """Make the searches; one that fails tells the model so."""
         return Deferred.fromCoroutine(self._search_all(emit))
 
@@ -112,13 +112,13 @@ class RepairTurn:
 
     The answer is kept back until it is there, since a client cannot take back the beginning of a wrong one.
 
-    :ivar wanted: a wrong answer was kept back.
+    :ivar pending: a wrong answer was kept back.
     :ivar more: that answer, and what is wrong with it.
     """
 
     _max_size: int
     _adds_up: bool = True  # unless somebody before it adds up what the turns cost
-    wanted: bool = field(default=False, init=False)
+    pending: bool = field(default=False, init=False)
     more: Sequence[ChatMessage] = field(default=(), init=False)
     _shape: Structured | None = field(default=None, init=False)
     _text: StringIO = field(factory=StringIO, init=False)
@@ -126,7 +126,7 @@ class RepairTurn:
     _called: bool = field(default=False, init=False)
     _first: tuple[str, Finished] | None = field(default=None, init=False)
 
-    def begin(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
+    def request(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
         """Begin with nothing."""
         del estimate
         self._text, self._size, self._called = StringIO(), 0, False
@@ -136,7 +136,7 @@ class RepairTurn:
         """Learn whether the server sees to the shape itself."""
         self._shape = sent.structured
 
-    def take(self, events: Sequence[Event]) -> Sequence[Event]:
+    def filter(self, events: Sequence[Event]) -> Sequence[Event]:
         """Keep text back, and look at it at the end."""
         if self._shape is None and self._first is None:
             return events
@@ -152,10 +152,10 @@ class RepairTurn:
                     passed.append(event)
         return passed
 
-    def settle(self, emit: Emit) -> Deferred[Finished | None]:
+    def resolve(self, emit: Emit) -> Deferred[Finished | None]:
         """Ask once more."""
         del emit
-        self.wanted = False
+        self.pending = False
         return succeed(None)
 
     def fallback(self) -> Sequence[Event]:
@@ -176,7 +176,7 @@ class RepairTurn:
         complete = self._shape is not None and not self._called and finished.reason is FinishReason.STOPPED
         mistake = self._shape.check(text) if self._shape is not None and complete else None
         if mistake is not None and self._first is None:
-            self.more, self.wanted, self._first = repair_messages(text, mistake), True, (text, finished)
+            self.more, self.pending, self._first = repair_messages(text, mistake), True, (text, finished)
             return []
         if self._first is not None:
             first, before = self._first
@@ -187,10 +187,10 @@ class RepairTurn:
         return [TextDelta(said), finished] if said else [finished]
 
 
-def detours(
+def extra_turns(
     asked: MessagesRequest, engine: SearchEngine | None, limits: Limits, random_bytes: RandomBytes
 ) -> tuple[ExtraTurn, ...]:
-    """Make the detours that a request may need; raises `InvalidRequest` for a shape that is none."""
+    """Make the extra turns that a request may need; raises `InvalidRequest` for a shape that is none."""
     found: list[ExtraTurn] = []
     tool = search_tool(asked.tools) if engine is not None and asked.tools else None
     if engine is not None and tool is not None:

@@ -27,18 +27,18 @@ class Hints:
     lists: ModelLists
     signposts: Signposts
 
-    def of(self, error: BridgeError, choice: Candidate, credential: Secret | None) -> Deferred[BridgeError] | None:
+    def of(self, error: BridgeError, candidate: Candidate, credential: Secret | None) -> Deferred[BridgeError] | None:
         """Return ``error`` with what helps against it, after two seconds at most, or None where nothing would.
 
         It never fails but by being cancelled.
         """
         if not isinstance(error, NotFound | UpstreamMisaddressed):
             return None
-        backend = choice.backend
+        backend = candidate.backend
         own = for_list(self.config, backend, credential, answers=True)
 
         def named(models: Sequence[ModelInfo]) -> BridgeError:
-            name, names = choice.target.model, [model.id for model in models]
+            name, names = candidate.target.model, [model.id for model in models]
             known = listed(nearest(name, names), len(set(names)))
             _log.warn(
                 "model {model} is unknown to backend {backend}" + ("; it has {known}" if known else ""),

@@ -27,10 +27,10 @@ def completions_url(backend: Backend) -> str:
 
 
 def upstream_request(
-    choice: Candidate, sent: Translation, credential: UpstreamCredential, user_agent: str
+    candidate: Candidate, sent: Translation, credential: UpstreamCredential, user_agent: str
 ) -> UpstreamRequest:
     """Address a translated request to its backend; configured headers replace ours of the same name."""
-    backend = choice.backend
+    backend = candidate.backend
     headers = {
         "content-type": ("Content-Type", "application/json"),
         "accept": ("Accept", "text/event-stream"),

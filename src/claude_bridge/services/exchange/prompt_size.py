@@ -28,7 +28,7 @@ class PromptSize:
     """
 
     _request: MessagesRequest
-    _facts: RequestInfo
+    _info: RequestInfo
     _learned: ModelProfiles
     _windows: WindowWarnings
     _pace: Pace
@@ -75,7 +75,7 @@ class PromptSize:
     def _rough(self, target: Target) -> int:
         """Guess it from its size, with documents as ``target`` gets them."""
         if self._guessed is None:
-            self._guessed = request_count.quick(conversation_of(self._request), self._facts.body_bytes)
+            self._guessed = request_count.quick(conversation_of(self._request), self._info.body_bytes)
         return max(0, self._guessed + self._as_texts) if target.pdf == "text" else self._guessed
 
     def _counted(self, target: Target) -> Deferred[int]:
@@ -85,7 +85,7 @@ class PromptSize:
 
     def _count(self, known: ModelProfile, target: Target) -> int:
         """Count it with care now: about 10 ms for a large conversation; a huge one is guessed from its size."""
-        if self._facts.body_bytes > request_count.AT_ONCE:
+        if self._info.body_bytes > request_count.AT_ONCE:
             return round(self._rough(target) * known.ratio / known.count_ratio)
         return request_count.count(
             conversation_of(self._request), strip_attribution=target.strip_attribution, documents=self.texts

@@ -17,7 +17,7 @@ from claude_bridge.core.tokens import overflow
 from claude_bridge.services.knowledge.profiles import ModelProfile
 
 MAX_RETRIES: Final = 4
-"""Tries after the first at one choice: a server that refuses four shapes of one request refuses it."""
+"""Tries after the first at one candidate: a server that refuses four shapes of one request refuses it."""
 
 
 @frozen(kw_only=True)
@@ -94,7 +94,7 @@ class RetryBudget:
         self._pending.clear()
 
     def reset(self) -> None:
-        """Begin anew at another choice: what one model refuses says nothing of the next one."""
+        """Begin anew at another candidate: what one model refuses says nothing of the next one."""
         self._pending.clear()
         self._used.clear()
 

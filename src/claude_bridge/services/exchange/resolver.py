@@ -1,6 +1,6 @@
-"""Which model answers: a model name -> the ordered choices (design 3, "Which model").
+"""Which model answers: a model name -> the ordered candidates (design 3, "Which model").
 
-Today a plan has one choice. Everything that runs a plan already walks a list.
+Today a plan has one candidate. Everything that runs a plan already walks a list.
 """
 
 from __future__ import annotations
@@ -62,21 +62,21 @@ class CandidateResolver:
     _spellings: dict[tuple[str, str], tuple[tuple[ModelInfo, ...], str]] = field(factory=dict, init=False)
 
     async def plan(self, model: str, credential: Secret | None) -> Plan:
-        """Return the choices for ``model``, best first; raises `NotFound` if nothing can serve it.
+        """Return the candidates for ``model``, best first; raises `NotFound` if nothing can serve it.
 
         A configured name is not looked up at a backend. Neither is a ``claude-*`` name where there is a default
         route: it is one of Claude Code's own, and no such list has it. What may be waited for is a window, see
         `_window`.
         """
         name = plain_model(model)
-        choice = await self._configured(name, model, credential) or await self._addressed(name, model, credential)
-        if choice is not None:
-            return (choice,)
+        candidate = await self._configured(name, model, credential) or await self._addressed(name, model, credential)
+        if candidate is not None:
+            return (candidate,)
         route = self._config.routes.get("default")
         if route is None or not name.startswith("claude-"):
-            choice = await self._listed(name, model, credential)
-            if choice is not None:
-                return (choice,)
+            candidate = await self._listed(name, model, credential)
+            if candidate is not None:
+                return (candidate,)
         if route is not None and route.models:
             return await self._routed(route.models, model, credential)
         return (await self._home(name, model, credential),)
@@ -89,10 +89,10 @@ class CandidateResolver:
         """Take a route's models all at once, so that backends that hang cost their wait once."""
         making = [Deferred.fromCoroutine(self._of(self._config.models[alias], shown, credential)) for alias in aliases]
         try:
-            choices: list[Candidate] = await gatherResults(making, consumeErrors=True)
+            candidates: list[Candidate] = await gatherResults(making, consumeErrors=True)
         except FirstError as error:  # the client left, and all of them were cancelled
             error.subFailure.raiseException()
-        return tuple(choices)
+        return tuple(candidates)
 
     async def _addressed(self, name: str, shown: str, credential: Secret | None) -> Candidate | None:
         """Read ``backend/model``."""
@@ -147,7 +147,7 @@ class CandidateResolver:
         if not listed and model.context_window is not None and not self._detection.is_undecided(backend):
             self._lists.fetch(backend, own)  # which `_window` had no need to do; the next request gets the spelling
         name = self._spelled(backend, model.name, listed)
-        return self._choice(backend, model if name == model.name else evolve(model, name=name), shown, window)
+        return self._candidate(backend, model if name == model.name else evolve(model, name=name), shown, window)
 
     def _spelled(self, backend: Backend, name: str, listed: tuple[ModelInfo, ...]) -> str:
         """Return ``name`` as ``listed`` has it; looked up once for each list."""
@@ -171,7 +171,7 @@ class CandidateResolver:
         if window is None and self._cuts(backend, model):
             own = for_list(self._config, backend, credential, answers=True)
             window = _window_in(await self._lists.renewed(backend, own), model)
-        return self._choice(backend, model, shown, window)
+        return self._candidate(backend, model, shown, window)
 
     def _section(self, backend: Backend, name: str) -> Model:
         """Return the settings of a backend's model: those of its section if it has one, in whatever case."""
@@ -214,7 +214,7 @@ class CandidateResolver:
         dialect = self._detection.dialect_of(backend).dialect
         return bool(dialect.lists) and model.over(dialect.traits(model.name)).truncates
 
-    def _choice(self, backend: Backend, model: Model, shown: str, window: int | None) -> Candidate:
+    def _candidate(self, backend: Backend, model: Model, shown: str, window: int | None) -> Candidate:
         dialect = self._detection.dialect_of(backend).dialect
         key = (backend.name, model.alias, model.name, dialect.name, window)
         target = self._targets.get(key)
