@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core.chat_completions.openai_types import ChatMessage
-from claude_bridge.core.chat_completions.structured_output import repair_messages
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.traits import (
     MaxTokensField,
@@ -17,6 +15,8 @@ from claude_bridge.core.chat_completions.traits import (
     RequestField,
     StructuredOutput,
 )
+from claude_bridge.core.messages_api.anthropic_types import InputMessage
+from claude_bridge.core.messages_api.conversation_reader import with_more
 from tests.core.asking import asked, assistant, text, tool, translate, user
 from tests.core.asking import sent as sent_to
 
@@ -98,9 +98,10 @@ class MoreTests:
         """A repair turn stands behind everything, so that the prefix stays as it was."""
         asked_ = asked(user("hi"), assistant("so"), user("go on"))
         plain = translate(asked_, Target(model="m")).body
-        more = translate(asked_, Target(model="m"), more=repair_messages("{", "it is not valid JSON")).body
+        longer = with_more(asked_, [InputMessage("assistant", "{"), InputMessage("user", "Write it once more.")])
+        more = translate(longer, Target(model="m")).body
         assert more.startswith(plain[:-2])
-        assert more.endswith(b'Write it once more, as JSON only."}]}')
+        assert more.endswith(b'Write it once more."}]}')
 
     @pytest.mark.parametrize(
         ("echo", "where", "expected"),
@@ -114,6 +115,6 @@ class MoreTests:
     def test_thought(self, echo: ReasoningEcho, where: ReasoningField, expected: dict[str, str]) -> None:
         """A server that insists on thinking in every answer finds it in the bridge's own as well."""
         target = Target(model="m", reasoning_echo=echo, reasoning_field=where)
-        translated = translate(asked(user("hi")), target, more=[ChatMessage("assistant", "so")])
+        translated = translate(with_more(asked(user("hi")), [InputMessage("assistant", "so")]), target)
         message = json.loads(translated.body)["messages"][-1]
         assert message == {"role": "assistant", "content": "so", **expected}

@@ -20,8 +20,8 @@ from claude_bridge.core.chat_completions.structured_output import (
     MAX_ANSWER_CHARACTERS,
     Structured,
     cleaned,
+    correction,
     instruction,
-    repair_messages,
 )
 from claude_bridge.core.chat_completions.traits import StructuredOutput, Traits
 from claude_bridge.core.messages_api.conversation import conversation_of
@@ -211,19 +211,12 @@ class CheckTests:
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-class RepairTests:
+class CorrectionTests:
     """The turn that asks once more."""
 
-    def test_messages(self) -> None:
-        """The model sees its answer and what is wrong with it."""
-        answer, question = repair_messages("{}", "at the top: it is empty")
-        assert (answer.role, answer.content) == ("assistant", "{}")
-        assert question.role == "user"
-        assert "at the top: it is empty" in str(question.content)
-
-    def test_empty_answer(self) -> None:
-        """An empty answer stands as one: servers refuse an assistant message without content."""
-        assert repair_messages("", "it is not valid JSON")[0].content
+    def test_words(self) -> None:
+        """The model is told what is wrong with its answer."""
+        assert "at the top: it is empty" in correction("at the top: it is empty")
 
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string", "$id": "x"}}}

@@ -17,7 +17,7 @@ from attrs import define, field, frozen
 from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.json_schema.sanitising import REMEMBERED, is_strict
 from claude_bridge.core.chat_completions.json_schema.walk import pointed
-from claude_bridge.core.chat_completions.openai_types import ChatMessage, JsonSchema, ResponseFormat
+from claude_bridge.core.chat_completions.openai_types import JsonSchema, ResponseFormat
 from claude_bridge.core.chat_completions.traits import Traits
 from claude_bridge.core.strict_json import Raw
 
@@ -113,12 +113,9 @@ def cleaned(text: str) -> str:
     return stripped
 
 
-def repair_messages(text: str, mistake: str) -> list[ChatMessage]:
-    """Return the messages that ask for a wrong answer once more."""
-    return [
-        ChatMessage("assistant", text or "(nothing)"),
-        ChatMessage("user", f"That answer cannot be used: {mistake}. Write it once more, as JSON only."),
-    ]
+def correction(mistake: str) -> str:
+    """Return what the user says to a wrong answer; ``mistake``: as `Structured.check` returns it."""
+    return f"That answer cannot be used: {mistake}. Write it once more, as JSON only."
 
 
 def response_format(schema: Raw | None, traits: Traits) -> tuple[ResponseFormat | None, Structured | None]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from attrs import frozen
 
 from claude_bridge.core.chat_completions import codec, fields, tools
-from claude_bridge.core.chat_completions.messages import instructions, reasoning_history
+from claude_bridge.core.chat_completions.messages import instructions
 from claude_bridge.core.chat_completions.messages.chat_messages import Written, write
-from claude_bridge.core.chat_completions.openai_types import ChatMessage, ChatRequest
+from claude_bridge.core.chat_completions.openai_types import ChatRequest
 from claude_bridge.core.chat_completions.structured_output import Structured
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.conversation import Conversation
@@ -57,23 +57,20 @@ def translate(
     estimate: int = 0,
     max_tokens: int | None = None,
     documents: Mapping[str, str] = NO_DOCUMENTS,
-    more: Sequence[ChatMessage] = (),
 ) -> Translation:
     """Build the chat request for ``target``.
 
     ``estimate``: the prompt's tokens, roughly, for the clamp to the window. ``max_tokens``: overrides the client's,
     for the one retry after an overflow. ``documents``: base64 text of a PDF -> its text, for where the backend takes no
-    files. ``more``: messages for the end of the conversation (a repair turn). Raises `InvalidRequest` for what
+    files. Raises `InvalidRequest` for what
     the target cannot do.
     """
     written = write(asked, target, documents)
     limit = max_tokens if max_tokens is not None else clamped(asked.max_tokens, target, estimate)
-    return _translate(asked, target, written, limit, more)
+    return _translate(asked, target, written, limit)
 
 
-def _translate(
-    asked: Conversation, target: Target, chat: Written, limit: int | None, more: Sequence[ChatMessage]
-) -> Translation:
+def _translate(asked: Conversation, target: Target, chat: Written, limit: int | None) -> Translation:
     messages = chat.messages
     if not messages:
         raise InvalidRequest("messages: at least one message must have content")
@@ -83,7 +80,6 @@ def _translate(
         instructions.add_to_system(messages, built.structured.instruction, target.system_role)
     if built.instruction:
         instructions.add_last(messages, built.instruction)
-    messages += [_with_thought(message, target) for message in more]
     return Translation(
         body=codec.encode_chat(built.fields, {**built.extra, **chat.extra}, messages),
         tool_names={**chat.names, **offered.downstream_names()},
@@ -96,15 +92,6 @@ def _translate(
         slimmed=offered.removed,
         structured=built.structured,
     )
-
-
-def _with_thought(message: ChatMessage, target: Target) -> ChatMessage:
-    """Return a message of our own the thinking without which the server would refuse it."""
-    if message.role == "assistant" and reasoning_history.requires(
-        target.reasoning_echo, called=False, after_question=True
-    ):
-        reasoning_history.put(message, reasoning_history.NO_THOUGHT, target.reasoning_field)
-    return message
 
 
 def clamped(max_tokens: int | None, target: Target, estimate: int) -> int | None:

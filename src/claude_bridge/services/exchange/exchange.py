@@ -396,11 +396,10 @@ class Exchange:
         for extra_turn in self._extra_turns:
             asked = extra_turn.request(asked, estimate)
         limit, documents = self._limit(target), self._prompt.texts
-        more = [message for extra_turn in self._extra_turns for message in extra_turn.more]
 
         def translated() -> Translation:
             return translation.translate(
-                conversation_of(asked), target, estimate=estimate, max_tokens=limit, documents=documents, more=more
+                conversation_of(asked), target, estimate=estimate, max_tokens=limit, documents=documents
             )
 
         return asked, translated

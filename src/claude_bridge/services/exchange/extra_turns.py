@@ -15,14 +15,14 @@ from attrs import define, evolve, field
 from twisted.internet.defer import Deferred, succeed
 
 from claude_bridge.config.schema import Limits
-from claude_bridge.core.chat_completions.openai_types import ChatMessage
-from claude_bridge.core.chat_completions.structured_output import Structured, cleaned, repair_messages
+from claude_bridge.core.chat_completions.structured_output import Structured, cleaned, correction
 from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import Event, Finished, FinishReason, TextDelta, ToolCallStarted, Usage
 from claude_bridge.core.ids import RandomBytes
-from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+from claude_bridge.core.messages_api.anthropic_types import InputMessage, MessagesRequest
 from claude_bridge.core.messages_api.conversation import output_schema
+from claude_bridge.core.messages_api.conversation_reader import with_more
 from claude_bridge.core.sizes import size
 from claude_bridge.core.web_search.tool import search_tool
 from claude_bridge.core.web_search.turns import SearchCall, Searching
@@ -37,10 +37,6 @@ class ExtraTurn(Protocol):
     @property
     def pending(self) -> bool:
         """Whether the end of the answer was kept back, so that `resolve` must be called."""
-
-    @property
-    def more(self) -> Sequence[ChatMessage]:
-        """Messages for the end of the conversation."""
 
     def request(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
         """Return the request of the attempt that begins now, and forget what a failed one at the same turn left."""
@@ -64,7 +60,6 @@ class SearchTurn:
 
     _searching: Searching
     _engine: SearchEngine
-    more: Sequence[ChatMessage] = ()
 
     @property
     def pending(self) -> bool:
@@ -113,24 +108,26 @@ class RepairTurn:
     The answer is kept back until it is there, since a client cannot take back the beginning of a wrong one.
 
     :ivar pending: a wrong answer was kept back.
-    :ivar more: that answer, and what is wrong with it.
     """
 
     _max_size: int
     _adds_up: bool = True  # unless somebody before it adds up what the turns cost
     pending: bool = field(default=False, init=False)
-    more: Sequence[ChatMessage] = field(default=(), init=False)
     _shape: Structured | None = field(default=None, init=False)
     _text: StringIO = field(factory=StringIO, init=False)
     _size: int = field(default=0, init=False)
     _called: bool = field(default=False, init=False)
     _first: tuple[str, Finished] | None = field(default=None, init=False)
+    _correction: str = field(default="", init=False)
 
     def request(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
-        """Begin with nothing."""
+        """Begin with nothing; after a wrong answer, with that and what is wrong with it at the conversation's end."""
         del estimate
         self._text, self._size, self._called = StringIO(), 0, False
-        return asked
+        if self._first is None:
+            return asked
+        answer = InputMessage("assistant", self._first[0] or "(nothing)")
+        return with_more(asked, [answer, InputMessage("user", self._correction)])
 
     def sent(self, sent: Translation) -> None:
         """Learn whether the server sees to the shape itself."""
@@ -176,7 +173,7 @@ class RepairTurn:
         complete = self._shape is not None and not self._called and finished.reason is FinishReason.STOPPED
         mistake = self._shape.check(text) if self._shape is not None and complete else None
         if mistake is not None and self._first is None:
-            self.more, self.pending, self._first = repair_messages(text, mistake), True, (text, finished)
+            self._correction, self.pending, self._first = correction(mistake), True, (text, finished)
             return []
         if self._first is not None:
             first, before = self._first
