@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Literal
+from typing import Final, Literal
 
 from attrs import define, field, frozen
 
@@ -123,6 +123,10 @@ class SearchResulted:
     call_id: str
     hits: tuple[SearchHit, ...] = ()
     error_code: SearchErrorCode | None = None
+
+
+MAX_TOKEN_COUNT: Final = 2**53
+"""Tokens; nobody counts more, and every number up to this one can be calculated with."""
 
 
 @define

@@ -21,8 +21,8 @@ from twisted.logger import Logger
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.chat_completions.dialect import Clues
-from claude_bridge.core.chat_completions.weight import too_much
 from claude_bridge.core.errors import BridgeError
+from claude_bridge.core.json_weight import too_much
 from claude_bridge.services.fetch import Fetcher, FetchRequest, Response
 from claude_bridge.services.interfaces import ModelInfo, UpstreamClient
 

@@ -12,8 +12,8 @@ from twisted.internet.interfaces import IReactorTime
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions.answer.finish_and_usage import MAX_TOKEN_COUNT
 from claude_bridge.core.chat_completions.dialect import Counter
+from claude_bridge.core.events import MAX_TOKEN_COUNT
 from claude_bridge.services.fetch import Fetcher, FetchRequest, Response
 from claude_bridge.services.interfaces import TokenCount, UpstreamClient
 

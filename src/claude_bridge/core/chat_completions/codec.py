@@ -8,7 +8,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Raw
 
-from claude_bridge.core.chat_completions import openai_types, weight
+from claude_bridge.core import json_weight
+from claude_bridge.core.chat_completions import openai_types
 from claude_bridge.core.strict_json import ERRORS, JsonError, decode, encode
 
 MEND_EVENT_LIMIT: Final = 1024 * 1024
@@ -56,7 +57,7 @@ def _lenient_chunk(value: object) -> openai_types.Chunk:
     choices = value.get("choices")
     if isinstance(choices, list):
         chunk.choices = [
-            _lenient_choice(choice) for choice in choices[: weight.MAX_CHOICES + 1] if isinstance(choice, dict)
+            _lenient_choice(choice) for choice in choices[: json_weight.MAX_CHOICES + 1] if isinstance(choice, dict)
         ]
     return chunk
 
@@ -89,7 +90,7 @@ def _lenient_delta(value: object) -> openai_types.Delta | None:
         thinking=_thinking(value.get("thinking")),
         reasoning_details=_raws(details) if isinstance(details, list) else None,
         thinking_blocks=_raws(blocks) if isinstance(blocks, list) else None,
-        tool_calls=[_lenient_call(call) for call in calls[: weight.MAX_PARTS + 1] if isinstance(call, dict)]
+        tool_calls=[_lenient_call(call) for call in calls[: json_weight.MAX_PARTS + 1] if isinstance(call, dict)]
         if isinstance(calls, list)
         else None,
         function_call=_lenient_function(value.get("function_call")),
@@ -135,7 +136,7 @@ def _text(value: object) -> str | None:
 
 def _raws(values: list[object]) -> list[Raw]:
     """Keep so many that whoever reads them sees that there are too many."""
-    return [_raw(value) for value in values[: weight.MAX_PARTS + 1]]
+    return [_raw(value) for value in values[: json_weight.MAX_PARTS + 1]]
 
 
 def _raw(value: object) -> Raw:

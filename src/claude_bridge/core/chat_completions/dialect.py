@@ -12,8 +12,7 @@ from typing import Any, ClassVar, Final, Protocol
 
 from attrs import field, frozen
 
-from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions import weight
+from claude_bridge.core import json_weight, strict_json
 from claude_bridge.core.chat_completions.answer import finish_and_usage
 from claude_bridge.core.chat_completions.openai_types import (
     ChatMessage,
@@ -179,10 +178,10 @@ class Generic:
         """Take the first field that has something: two that carry the same text count once."""
         text = delta.reasoning_content or delta.reasoning or delta.reasoning_text or delta.thinking
         if not text and delta.reasoning_details:
-            weight.limit(delta.reasoning_details, weight.MAX_PARTS, "details of reasoning")
+            json_weight.limit(delta.reasoning_details, json_weight.MAX_PARTS, "details of reasoning")
             return "".join(_detail(raw) for raw in delta.reasoning_details)
         if not text and delta.thinking_blocks:
-            weight.limit(delta.thinking_blocks, weight.MAX_PARTS, "blocks of thinking")
+            json_weight.limit(delta.thinking_blocks, json_weight.MAX_PARTS, "blocks of thinking")
             return "".join(_thinking(raw) for raw in delta.thinking_blocks)
         return text or ""
 

@@ -6,10 +6,10 @@ from typing import Final
 
 from attrs import frozen
 
+from claude_bridge.core.answer_shape import AnswerShape
 from claude_bridge.core.chat_completions import reasoning, structured_output, tools
 from claude_bridge.core.chat_completions.dialect import Shaping
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
-from claude_bridge.core.chat_completions.structured_output import Structured
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.conversation import Conversation
 
@@ -28,7 +28,7 @@ class ChatFields:
 
     fields: ChatRequest
     extra: dict[str, object]
-    structured: Structured | None
+    structured: AnswerShape | None
     instruction: str
 
 

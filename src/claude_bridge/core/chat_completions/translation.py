@@ -7,11 +7,11 @@ from typing import Final
 
 from attrs import frozen
 
+from claude_bridge.core.answer_shape import AnswerShape
 from claude_bridge.core.chat_completions import codec, fields, tools
 from claude_bridge.core.chat_completions.messages import instructions
 from claude_bridge.core.chat_completions.messages.chat_messages import Written, write
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
-from claude_bridge.core.chat_completions.structured_output import Structured
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.conversation import Conversation
 from claude_bridge.core.documents import NO_DOCUMENTS
@@ -47,7 +47,7 @@ class Translation:
     extra: frozenset[str]
     target: Target
     slimmed: frozenset[str]
-    structured: Structured | None
+    structured: AnswerShape | None
 
 
 def translate(

@@ -15,7 +15,7 @@ from attrs import define, evolve, field
 from twisted.internet.defer import Deferred, succeed
 
 from claude_bridge.config.schema import Limits
-from claude_bridge.core.chat_completions.structured_output import Structured, cleaned, correction
+from claude_bridge.core.answer_shape import AnswerShape, cleaned, correction
 from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import Event, Finished, FinishReason, TextDelta, ToolCallStarted, Usage
@@ -113,7 +113,7 @@ class RepairTurn:
     _max_size: int
     _adds_up: bool = True  # unless somebody before it adds up what the turns cost
     pending: bool = field(default=False, init=False)
-    _shape: Structured | None = field(default=None, init=False)
+    _shape: AnswerShape | None = field(default=None, init=False)
     _text: StringIO = field(factory=StringIO, init=False)
     _size: int = field(default=0, init=False)
     _called: bool = field(default=False, init=False)

@@ -10,8 +10,8 @@ from twisted.logger import Logger
 
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.chat_completions.errors.nearest_names import listed, nearest
 from claude_bridge.core.errors import BridgeError, NotFound, UpstreamMisaddressed
+from claude_bridge.core.nearest_names import listed, nearest
 from claude_bridge.services.exchange.resolver import Candidate
 from claude_bridge.services.interfaces import ModelInfo, ModelLists, Signposts
 from claude_bridge.services.keys.credentials import for_list

@@ -14,10 +14,10 @@ from twisted.internet.defer import Deferred, FirstError, gatherResults
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.chat_completions.dialect import Dialect
-from claude_bridge.core.chat_completions.errors.nearest_names import listed, nearest
 from claude_bridge.core.chat_completions.target import Target, as_fields
 from claude_bridge.core.errors import NotFound
 from claude_bridge.core.messages_api.request_info import plain_model
+from claude_bridge.core.nearest_names import listed, nearest
 from claude_bridge.services.exchange.lists import all_lists
 from claude_bridge.services.interfaces import ModelInfo, ModelLists
 from claude_bridge.services.keys.credentials import HOME, for_list

@@ -15,9 +15,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from claude_bridge.core.chat_completions.answer.finish_and_usage import MAX_TOKEN_COUNT
 from claude_bridge.core.chat_completions.target import Target
-from claude_bridge.core.events import Usage
+from claude_bridge.core.events import MAX_TOKEN_COUNT, Usage
 from claude_bridge.core.tokens.estimator import rough
 
 MAX_MODELS: Final = 1000

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions import weight
+from claude_bridge.core import json_weight, strict_json
 from claude_bridge.core.chat_completions.answer.reader import MAX_JUNK_EVENTS, MAX_PLAIN_BYTES, Reader
 from claude_bridge.core.chat_completions.answer.tool_calls import MAX_CALLS
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
@@ -629,9 +628,9 @@ class ReaderBoundsTests:
             passed = "".join(event.json for event in found if isinstance(event, ToolArgumentsDelta))
             assert json.loads(passed) == json.loads(arguments)
             assert reader.error is None
-        parts = delta_of("content", b'{"text":"x"}', weight.MAX_PARTS)
-        assert text_of(read(parts + DONE, size)[0]) == "x" * weight.MAX_PARTS
-        assert weight.MAX_PARTS >= MAX_CALLS
+        parts = delta_of("content", b'{"text":"x"}', json_weight.MAX_PARTS)
+        assert text_of(read(parts + DONE, size)[0]) == "x" * json_weight.MAX_PARTS
+        assert json_weight.MAX_PARTS >= MAX_CALLS
 
     @pytest.mark.parametrize("field", ["usage", "timings", "x_groq", "prompt_progress"])
     def test_huge_counts(self, size: int, field: str) -> None:

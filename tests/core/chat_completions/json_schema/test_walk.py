@@ -6,12 +6,7 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core.chat_completions.json_schema.walk import Node, TooMuch, Walk, both, either, pointed
-
-ROOT: Node = {
-    "$defs": {"a": {"type": "string"}, "b/c~d": {"type": "integer"}, "text": "no schema"},
-    "anyOf": [{"type": "null"}, {"type": "array"}],
-}
+from claude_bridge.core.chat_completions.json_schema.walk import Node, TooMuch, Walk, both, either
 
 
 def seen(schema: Node) -> list[Any]:
@@ -59,30 +54,6 @@ class WalkTests:
             schema = {"items": schema}
         with pytest.raises(TooMuch):
             seen(schema)
-
-
-class PointerTests:
-    """Where references lead."""
-
-    @pytest.mark.parametrize(
-        ("reference", "expected"),
-        [
-            ("#", ROOT),
-            ("#/$defs/a", {"type": "string"}),
-            ("#/$defs/b~1c~0d", {"type": "integer"}),
-            ("#/anyOf/1", {"type": "array"}),
-            ("#/anyOf/2", None),
-            ("#/anyOf/x", None),
-            ("#/$defs/text", None),
-            ("#/$defs/none", None),
-            ("#anchor", None),
-            ("https://example.com/schema.json", None),
-            ("", None),
-        ],
-    )
-    def test_pointed(self, reference: str, expected: object) -> None:
-        """A pointer into the document is followed; nothing else leads anywhere."""
-        assert pointed(ROOT, reference) == expected
 
 
 class JoinTests:

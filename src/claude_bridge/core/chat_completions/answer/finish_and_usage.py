@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from claude_bridge.core.events import FinishReason, Usage
+from claude_bridge.core.events import MAX_TOKEN_COUNT, FinishReason, Usage
 
 LENGTH: Final = frozenset({"length", "max_tokens", "model_length"})
 REFUSED: Final = frozenset({"content_filter", "sensitive", "refusal"})
@@ -24,9 +24,6 @@ WRITTEN: Final = (
     "created_cache_tokens",  # vLLM
 )
 """Names in ``prompt_tokens_details`` of the tokens that were written to a cache."""
-
-MAX_TOKEN_COUNT: Final = 2**53
-"""Tokens; nobody counts more, and every number up to this one can be calculated with."""
 
 
 def finish_reason(word: str | None, matched: str | int | None, stop_sequences: tuple[str, ...]) -> FinishReason:

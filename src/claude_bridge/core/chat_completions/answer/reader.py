@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from claude_bridge.core import opaque_state, strict_json
-from claude_bridge.core.chat_completions import codec, weight
+from claude_bridge.core import json_weight, opaque_state, strict_json
+from claude_bridge.core.chat_completions import codec
 from claude_bridge.core.chat_completions.answer import finish_and_usage
 from claude_bridge.core.chat_completions.answer.text import AnswerText
 from claude_bridge.core.chat_completions.answer.think_tags import ThinkSplitter
@@ -212,7 +212,7 @@ class Reader:
         if data[:1] != b"{" and data.lstrip()[:1] not in (b"{", b"["):
             self._skip(name, data, events)
             return
-        if len(data) > weight.SMALL:
+        if len(data) > json_weight.SMALL:
             _weigh(data)
         chunk = codec.decode_chunk(data)
         if chunk.choices is None or chunk.error or name == b"error":
@@ -265,7 +265,7 @@ class Reader:
         if chunk.choices:
             self._ends_with_usage = False
             if len(chunk.choices) > 1:
-                weight.limit(chunk.choices, weight.MAX_CHOICES, "choices")
+                json_weight.limit(chunk.choices, json_weight.MAX_CHOICES, "choices")
             for choice in chunk.choices:
                 if not choice.index:
                     self._choice(choice, events)
@@ -321,7 +321,7 @@ class Reader:
             events.append(ReasoningDelta(reasoning))
         if self._keeper is not None:
             if delta.reasoning_details:
-                weight.limit(delta.reasoning_details, weight.MAX_PARTS, "details of reasoning")
+                json_weight.limit(delta.reasoning_details, json_weight.MAX_PARTS, "details of reasoning")
             self._keep(self._keeper, delta, events)
         content = delta.content
         if content:
@@ -357,7 +357,7 @@ class Reader:
         self._listed = self._listed or bool(delta.tool_calls)
         beside: set[int] | None = None
         if delta.tool_calls and len(delta.tool_calls) > 1:
-            weight.limit(delta.tool_calls, weight.MAX_PARTS, "fragments of calls")
+            json_weight.limit(delta.tool_calls, json_weight.MAX_PARTS, "fragments of calls")
             beside = set()
         for call in delta.tool_calls or ():
             if self._keeper is not None:
@@ -378,7 +378,7 @@ class Reader:
 
     def _parts(self, parts: list[strict_json.Raw], events: list[Event]) -> None:
         """Read content that is a list of parts: Mistral's thinking among text."""
-        weight.limit(parts, weight.MAX_PARTS, "parts")
+        json_weight.limit(parts, json_weight.MAX_PARTS, "parts")
         for raw in parts:
             part = strict_json.decode(raw)
             if isinstance(part, str):
@@ -425,13 +425,13 @@ class Reader:
 
 def _weigh(data: bytes) -> None:
     """Refuse an event that holds more than can be read in one turn."""
-    if weight.too_much(data):
-        raise UpstreamProtocolError(f"the backend sent more than {weight.MAX_VALUES} values in one event")
+    if json_weight.too_much(data):
+        raise UpstreamProtocolError(f"the backend sent more than {json_weight.MAX_VALUES} values in one event")
 
 
 def _counts(raw: strict_json.Raw) -> bool:
     """Return whether there may be counts in a field."""
-    return len(raw) <= weight.MAX_USAGE_BYTES and strict_json.present(raw)
+    return len(raw) <= json_weight.MAX_USAGE_BYTES and strict_json.present(raw)
 
 
 def _like_events(body: bytes) -> bool:

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from attrs import define, field
 
+from claude_bridge.core.json_pointer import pointed
+
 Node = dict[str, Any]
 
 MAX_DEPTH: Final = 64
@@ -182,17 +184,3 @@ def either(nodes: list[Node]) -> Node:
     if common:
         joined["required"] = [name for name in named if name in common]
     return joined
-
-
-def pointed(root: Node, reference: str) -> Node | None:
-    """Follow a JSON pointer inside the document; None where it leads to no schema."""
-    if not reference.startswith("#") or (len(reference) > 1 and reference[1] != "/"):
-        return None
-    found: Any = root
-    for part in reference.split("/")[1:]:
-        name = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, list) and name.isascii() and name.isdigit():
-            found = dict(enumerate(found)).get(int(name[:6]))
-        else:
-            found = found.get(name) if isinstance(found, dict) else None
-    return found if isinstance(found, dict) else None

@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.chat_completions.errors.nearest_names`."""
+"""Tests for `claude_bridge.core.nearest_names`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.errors.nearest_names import MAX_NAME_CHARACTERS, MAX_NAMES, listed, nearest
+from claude_bridge.core.nearest_names import MAX_NAME_CHARACTERS, MAX_NAMES, listed, nearest
 
 NAMES = ("zai-org/GLM-4.5-Air", "qwen3-coder", "qwen3-coder:30b", "llama-3.3-70b", "gpt-oss-120b", "deepseek-v3.2")
 

@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.chat_completions.weight`."""
+"""Tests for `claude_bridge.core.json_weight`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from claude_bridge.core.chat_completions.weight import MAX_VALUES, SMALL, too_much
+from claude_bridge.core.json_weight import MAX_VALUES, SMALL, too_much
 
 
 class TooMuchTests:

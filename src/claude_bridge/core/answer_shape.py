@@ -1,0 +1,227 @@
+"""The shape that an answer must have, checked here where a server does not promise to keep to it (wire-contract 5.1).
+
+The schema goes to the model as an instruction, the answer is checked here, and a wrong one can be asked for once more
+(the repair turn). Schemas come from clients and answers from backends: both are bounded before they are looked into,
+and nothing that a schema refers to is ever fetched.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from json import JSONDecoder
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import define, field, frozen
+
+from claude_bridge.core import strict_json
+from claude_bridge.core.json_pointer import pointed
+from claude_bridge.core.strict_json import Raw
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Validator
+
+MAX_SCHEMA_BYTES: Final = 1 << 16
+"""Bytes of a schema that answers are checked against; real ones have a few thousand."""
+
+MAX_ANSWER_CHARACTERS: Final = 1 << 20
+"""Characters of an answer that is looked into: more than any model writes, and at worst 20 MB of Python values."""
+
+MAX_STEPS: Final = 20_000_000
+"""Steps of checking, at worst: half a second in which the daemon does nothing else."""
+
+MAX_EXPLAINED_STEPS: Final = 200_000
+"""Steps up to which a mistake is told in detail: that keeps a copy of the answer for each alternative."""
+
+MAX_MATCHED_CHARACTERS: Final = 50_000
+"""Characters of an answer times patterns in its schema: a pattern takes 6 microseconds a character at worst."""
+
+MAX_PATTERN_BYTES: Final = 1 << 16
+"""Bytes of a compiled pattern; matching takes linear time, and this is the factor."""
+
+_STARTS: Final = re.compile(r"[{\[]")
+_ATTEMPTS: Final = 16
+_FENCE: Final = "```"
+_MAX_MISTAKE_CHARACTERS: Final = 300
+_UNTOLD: Final = "it does not keep to the JSON Schema"
+_ELSEWHERE: Final = frozenset({"$dynamicRef", "$recursiveRef", "$anchor", "$dynamicAnchor", "$recursiveAnchor"})
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(name)
+
+
+_decoder: Final = JSONDecoder(parse_constant=_no_constant)
+
+
+def instruction(schema: Raw) -> str:
+    """Return what tells the model what to write."""
+    told = (
+        "Answer with JSON only: one JSON value that keeps to the JSON Schema below. Write no text before or after it, "
+        "and no code fence.\n\n"
+    )
+    if not strict_json.present(schema):
+        return "Answer with JSON only: one JSON object. Write no text before or after it, and no code fence."
+    return told + strict_json.compact(schema)
+
+
+@frozen
+class AnswerShape:
+    """What an answer must be, where the server does not see to it.
+
+    :ivar schema: as the client gave it; empty where any JSON object will do.
+    """
+
+    schema: Raw
+
+    @property
+    def instruction(self) -> str:
+        """Return what tells the model what to write."""
+        return instruction(self.schema)
+
+    def check(self, text: str) -> str | None:
+        """Return the mistake in an answer, as a part of a sentence, or None where none is found."""
+        if len(text) > MAX_ANSWER_CHARACTERS:
+            return None
+        try:
+            value = strict_json.decode(cleaned(text).encode())
+        except (strict_json.JsonError, UnicodeEncodeError):
+            return "it is not valid JSON"
+        if strict_json.present(self.schema):
+            return _mistake(self.schema, value, len(text))
+        return None if isinstance(value, dict) else "it is not a JSON object"
+
+
+def cleaned(text: str) -> str:
+    """Return the JSON in an answer: all of it, else the first complete object or list, else the text as it is.
+
+    Where there is a code fence it is looked for behind that.
+    """
+    stripped = text.strip()
+    if len(text) > MAX_ANSWER_CHARACTERS or strict_json.is_object(stripped):
+        return stripped
+    fence = max(0, text.find(_FENCE))
+    for match in islice(_STARTS.finditer(text, fence), _ATTEMPTS):
+        try:
+            _, end = _decoder.raw_decode(text, match.start())
+        except (ValueError, RecursionError):
+            continue
+        return text[match.start() : end]
+    return stripped
+
+
+def correction(mistake: str) -> str:
+    """Return what the user says to a wrong answer; ``mistake``: as `AnswerShape.check` returns it."""
+    return f"That answer cannot be used: {mistake}. Write it once more, as JSON only."
+
+
+def _mistake(raw: Raw, value: Any, length: int) -> str | None:  # noqa: ANN401 - decoded JSON
+    """Check a value against a schema; None also where the schema cannot be built or would take too long."""
+    if len(raw) > MAX_SCHEMA_BYTES:
+        return None
+    try:
+        schema = strict_json.decode(raw)
+        weight = _Weight(schema)
+        work = weight.work(value, length)
+        if work > MAX_STEPS or weight.patterns * length > MAX_MATCHED_CHARACTERS:
+            return None
+        validator = _validator(schema)
+        if validator.is_valid(value):
+            return None
+    except (ValueError, RecursionError):
+        return None  # not a schema that can be checked: the answer is JSON, and that is all that is known
+    return _told(validator, value) if work <= MAX_EXPLAINED_STEPS else _UNTOLD
+
+
+def _told(validator: Validator, value: Any) -> str:  # noqa: ANN401 - decoded JSON
+    """Return what is wrong with a value that is known to be wrong, in detail where the checker can."""
+    try:
+        error = next(validator.iter_errors(value))
+    except (ValueError, RecursionError, StopIteration):
+        return _UNTOLD  # nested more deeply than the checker can copy, which it does for the details alone
+    place = "/".join(map(str, error.instance_path))
+    return f"at {place or 'the top'}: {error.message}"[:_MAX_MISTAKE_CHARACTERS]
+
+
+def _validator(schema: Any) -> Validator:  # noqa: ANN401 - decoded JSON
+    """Build a checker that fetches nothing and matches patterns in linear time; raises ValueError."""
+    import jsonschema_rs  # noqa: PLC0415 - 8 MB of memory that most daemons never have a use for
+
+    return jsonschema_rs.validator_for(
+        schema,
+        pattern_options=jsonschema_rs.RegexOptions(size_limit=MAX_PATTERN_BYTES),
+        validate_formats=False,
+        offline=True,
+    )
+
+
+@define
+class _Weight:
+    """How much work a schema can make, with its references followed. Raises ValueError for one that cannot be told.
+
+    :ivar patterns: how many patterns there are.
+    :ivar loops: how many references lead back into what they are in.
+    """
+
+    root: Any
+    patterns: int = field(default=0, init=False)
+    loops: int = field(default=0, init=False)
+    _known: dict[str, int] = field(factory=dict, init=False)
+    _open: set[str] = field(factory=lambda: {"#"}, init=False)
+
+    def work(self, value: Any, length: int) -> int:  # noqa: ANN401 - decoded JSON
+        """Estimate the steps of checking a value, at worst: each part against all of the schema, again and again."""
+        steps = self._weigh(self.root) * (_parts(value) + length // 8)
+        return steps if self.loops < 2 else min(steps * self.loops ** min(_depth(value), 64), MAX_STEPS + 1)  # noqa: PLR2004
+
+    def _weigh(self, node: Any) -> int:  # noqa: ANN401 - decoded JSON
+        if isinstance(node, list):
+            return min(1 + sum(map(self._weigh, node)), MAX_STEPS + 1)
+        if not isinstance(node, dict):
+            return 1
+        if _ELSEWHERE & node.keys():
+            raise ValueError("references that only show while checking")
+        patterns = node.get("patternProperties")
+        self.patterns += ("pattern" in node) + (len(patterns) if isinstance(patterns, dict) else 0)
+        total = 1 + sum(map(self._weigh, node.values()))
+        reference = node.get("$ref")
+        return min(total + (self._behind(reference) if isinstance(reference, str) else 0), MAX_STEPS + 1)
+
+    def _behind(self, reference: str) -> int:
+        if reference in self._open:
+            self.loops += 1
+            return 1
+        if reference not in self._known:
+            target = pointed(self.root, reference)
+            if target is None:
+                raise ValueError("a reference to another document or to an anchor")
+            self._open.add(reference)
+            self._known[reference] = self._weigh(target)
+            self._open.discard(reference)
+        return self._known[reference]
+
+
+def _parts(value: Any) -> int:  # noqa: ANN401 - decoded JSON
+    """Count the values in a value."""
+    count, rest = 0, [value]
+    while rest:
+        found = rest.pop()
+        count += 1
+        if isinstance(found, dict):
+            rest += found.values()
+        elif isinstance(found, list):
+            rest += found
+    return count
+
+
+def _depth(value: Any) -> int:  # noqa: ANN401 - decoded JSON
+    """Count the levels of a value."""
+    depth, level = 0, [value]
+    while level := [
+        inner
+        for each in level
+        if isinstance(each, dict | list)
+        for inner in (each.values() if isinstance(each, dict) else each)
+    ]:
+        depth += 1
+    return depth
