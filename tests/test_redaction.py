@@ -14,7 +14,6 @@ from claude_bridge.config import hidden
 from claude_bridge.config.dump import dump
 from claude_bridge.config.schema import Backend, ClientKey, Config, Model, Route, Server, WebSearch
 from claude_bridge.config.secret import Secret
-from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.errors.classification import from_error, from_response, to_client
 from claude_bridge.core.redaction import MIN_CREDENTIAL_CHARACTERS, Redactor
 from claude_bridge.daemon.logs.render import json_line, text_line
@@ -92,14 +91,14 @@ def client_errors(text: str, redact: Redactor) -> Iterator[str]:
     """Let a backend say ``text`` in every way that fails, and return what a client is told."""
     body = json.dumps({"error": {"message": text}}).encode()
     for status in STATUSES:
-        refused = from_response(status, {}, body, decode=strict_json.decode, now=0.0)
+        refused = from_response(status, {}, body, now=0.0)
         for forwarded in (True, False):
             yield to_client(
                 refused, backend=NAMES[0], model=NAMES[2], forwarded=forwarded, scrub=redact, names=redact.words
             ).message
-    refused = from_error({"message": text, "code": text[:100]}, decode=strict_json.decode)
+    refused = from_error({"message": text, "code": text[:100]})
     yield to_client(refused, backend=NAMES[0], model=NAMES[2], forwarded=True, scrub=redact, names=redact.words).message
-    plain = from_response(500, {}, text.encode(), decode=strict_json.decode, now=0.0)
+    plain = from_response(500, {}, text.encode(), now=0.0)
     yield to_client(plain, backend=NAMES[0], model=NAMES[2], forwarded=True, scrub=redact, names=redact.words).message
 
 

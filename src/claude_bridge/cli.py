@@ -16,6 +16,7 @@ from claude_bridge.config.load import load
 from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors, nearest
 from claude_bridge.config.schema import LogFormat
 from claude_bridge.config.state import state_directory
+from claude_bridge.core.kinds import KINDS
 from claude_bridge.daemon.standard_streams import open_closed
 from claude_bridge.release import product
 
@@ -208,7 +209,7 @@ def dump_config(options: argparse.Namespace, surroundings: Surroundings) -> int:
 
     config = load(_file(options), surroundings.environ)
     directory = state_directory(config.server.state_dir, surroundings.environ)
-    known = found_out(directory, config.backends)
+    known = found_out(directory, config.backends, KINDS)
     sys.stdout.write(dump(config, known.dialect_of, directory))
     return 0
 

@@ -17,6 +17,7 @@ from claude_bridge.config.load import load
 from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors
 from claude_bridge.config.schema import Config, Log, LogFormat
 from claude_bridge.config.state import state_directory
+from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.daemon.framework_lines import Demoting
 from claude_bridge.daemon.logs.observer import for_a_person, observer
@@ -80,7 +81,7 @@ class Options(usage.Options):
             from claude_bridge.services.knowledge.store import found_out  # noqa: PLC0415 - nothing else needs it so early
 
             directory = state_directory(config.server.state_dir, os.environ)
-            known = found_out(directory, config.backends)
+            known = found_out(directory, config.backends, KINDS)
             sys.stdout.write(dump(config, known.dialect_of, directory))
             raise SystemExit(0)
         if self["check-config"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.config.dialects import UNKNOWN, configured, key_header
+from claude_bridge.config.dialects import configured, key_header
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 
@@ -28,7 +28,7 @@ class ConfiguredTests:
     @pytest.mark.parametrize("url", ["http://localhost:11434/v1", "http://192.168.1.5:1234/v1", "http://[::1]:8000/v1"])
     def test_unknown(self, url: str) -> None:
         """A server of one's own is not known by where it stands, not even by its usual port."""
-        assert configured(Backend(name="b", url=url)) is UNKNOWN
+        assert not configured(Backend(name="b", url=url)).known
 
     def test_key(self) -> None:
         """The key goes as a bearer, but to Azure in the header that it documents."""

@@ -10,7 +10,8 @@ from claude_bridge.config.dump import dump
 from claude_bridge.config.load import parse
 from claude_bridge.config.schema import Backend, BreakerConfig, Config, Limits, Log, Model, Route, Server, WebSearch
 from claude_bridge.config.sections import KINDS
-from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, DialectDecision
+from claude_bridge.core.backend_api import DialectDecision
+from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.traits import RequestField
 from claude_bridge.core.conversation import ReasoningLevel
 from tests.config.files import config_of, mistakes, reading

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.sections import KINDS
 from claude_bridge.core.chat_completions.traits import Traits
@@ -29,8 +31,8 @@ class SchemaTests:
         """A list that is set to nothing wins over the dialect's; one that is not set leaves it as it is."""
         plain = Traits(drop=("stop",))
 
-        assert Model(alias="m", drop=()).over(plain).drop == ()
-        assert Model(alias="m").over(plain).drop == ("stop",)
+        assert evolve(plain, **Model(alias="m", drop=()).overrides).drop == ()
+        assert evolve(plain, **Model(alias="m").overrides).drop == ("stop",)
 
     def test_headers_do_not_show_their_values(self) -> None:
         """A key in a request header stays out of tracebacks and logs."""

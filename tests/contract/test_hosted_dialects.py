@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from claude_bridge.core import opaque_state, strict_json
+from claude_bridge.core import opaque_state
 from claude_bridge.core.chat_completions.dialects.gemini import UNSIGNED
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.errors import classification
@@ -566,7 +566,7 @@ class FailureTests:
         for body in (streamed, json.dumps(whole(reason, COUNTED, content="Hi"))):
             found = carried(in_steps(body.encode(), size), dialect=DIALECTS[name])
             assert found.message is None
-            failure = classification.from_error(found.failure, decode=strict_json.decode)
+            failure = classification.from_error(found.failure)
             assert reason in failure.message
 
     def test_openrouter(self, size: int) -> None:
@@ -578,7 +578,7 @@ class FailureTests:
         }
         chunk = {**says("error", content=""), "error": error, "provider": "X"}
         found = carried(in_steps(f"data: {json.dumps(chunk)}\n\n".encode(), size), dialect=DIALECTS["openrouter"])
-        failure = classification.from_error(found.failure, decode=strict_json.decode)
+        failure = classification.from_error(found.failure)
         assert (failure.code, failure.message) == ("oom", "out of memory")
 
     def test_groq(self, size: int) -> None:
@@ -590,7 +590,7 @@ class FailureTests:
             "failed_generation": "<function=Read{",
         }
         found = carried(in_steps(f"data: {json.dumps({'error': error})}\n\n".encode(), size), dialect=DIALECTS["groq"])
-        failure = classification.from_error(found.failure, decode=strict_json.decode)
+        failure = classification.from_error(found.failure)
         told = classification.to_client(failure, backend="groq", model="m", forwarded=False, scrub=str)
         assert (failure.status, told.status, told.should_retry) == (400, 502, None)
 
@@ -598,5 +598,5 @@ class FailureTests:
         """An error in a list is an error (wire-contract 4.2)."""
         error = {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}
         found = carried(in_steps(json.dumps([{"error": error}]).encode(), size), dialect=DIALECTS["gemini"])
-        failure = classification.from_error(found.failure, decode=strict_json.decode)
+        failure = classification.from_error(found.failure)
         assert (failure.status, failure.type) == (503, "UNAVAILABLE")

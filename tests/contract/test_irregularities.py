@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.errors import classification
 from claude_bridge.core.errors import UpstreamCut, UpstreamProtocolError
 from claude_bridge.core.ids import upstream_id
@@ -471,14 +470,14 @@ class EndTests:
         """An error is one in each shape: in the stream after content, or alone in an answer with status 200."""
         for upstream in (sse(says(content="Hi")) + b"data: " + body + b"\n\n" + DONE, body, b"data: " + body):
             failed = carried(in_steps(upstream, size))
-            assert classification.from_error(failed.failure, decode=strict_json.decode).message == "boom"
+            assert classification.from_error(failed.failure).message == "boom"
             assert failed.message is None
             assert b"message_stop" not in failed.stream
 
     def test_page(self, size: int) -> None:
         """So is a page of HTML where an answer should be."""
         failed = carried(in_steps(b"<html><body><h1>502 boom</h1></body></html>", size))
-        assert classification.from_error(failed.failure, decode=strict_json.decode).message == "502 boom"
+        assert classification.from_error(failed.failure).message == "502 boom"
         assert failed.stream == b""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core import strict_json
+from claude_bridge.core.backend_api import UpstreamFailure
 from claude_bridge.core.chat_completions.dialect import Dialect
 from claude_bridge.core.chat_completions.dialects.chutes import Chutes
 from claude_bridge.core.chat_completions.dialects.llamacpp import LlamaCpp
@@ -527,12 +527,12 @@ class StreamTests:
         assert message["content"][0]["input"]["__unparsedToolInput"]["raw"] == '{"a": '
 
 
-def failed(body: bytes, size: int, dialect: Dialect) -> classification.UpstreamFailure:
+def failed(body: bytes, size: int, dialect: Dialect) -> UpstreamFailure:
     """Carry a failing answer, and return what the backend said."""
     carried_over = carried(in_steps(body, size), dialect=dialect)
     assert carried_over.message is None
     assert b"message_stop" not in carried_over.stream
-    return classification.from_error(carried_over.failure, decode=strict_json.decode)
+    return classification.from_error(carried_over.failure)
 
 
 @pytest.mark.parametrize("size", SIZES)

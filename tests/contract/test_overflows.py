@@ -14,9 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core import strict_json
+from claude_bridge.core.backend_api import UpstreamFailure
 from claude_bridge.core.chat_completions.errors import classification, overflow_detection
-from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
 from claude_bridge.core.tokens import overflow
 from tests.core.overflows import NEAR_MISSES, WORDINGS, Wording, is_true
 
@@ -63,7 +62,7 @@ STATUSES = (400, 413, 422, 500)
 
 def answered(status: int, body: object) -> UpstreamFailure:
     """Read a refusal as it comes over the wire."""
-    return classification.from_response(status, {}, json.dumps(body).encode(), decode=strict_json.decode, now=0.0)
+    return classification.from_response(status, {}, json.dumps(body).encode(), now=0.0)
 
 
 def told(failure: UpstreamFailure) -> str | None:
@@ -98,13 +97,13 @@ class WordingTests:
         for shape, wrapped in SHAPES.items():
             body = wrapped(wording.message)
             whole = told(answered(200, body))
-            chunk = told(classification.from_error(body, decode=strict_json.decode))
+            chunk = told(classification.from_error(body))
             assert whole is not None, shape
             assert whole == chunk == told(answered(400, body)), shape
 
     def test_plain(self, wording: Wording) -> None:
         """Words that come as plain text, of which only the beginning is read, or in a proxy's page, are recognised."""
-        text = told(classification.from_response(400, {}, wording.message.encode(), decode=strict_json.decode, now=0.0))
+        text = told(classification.from_response(400, {}, wording.message.encode(), now=0.0))
         assert text is not None
         assert is_true(text), text
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from claude_bridge.core import errors, strict_json
+from claude_bridge.core import errors
+from claude_bridge.core.backend_api import UpstreamFailure
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.errors import classification, overflow_detection
-from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
 from tests.contract.answers import says
 from tests.contract.test_irregularities import SIZES, sse
 from tests.core.strategies import in_steps
@@ -635,11 +635,7 @@ class RefusalTests:
 
     def test_response(self, refusal: Refusal) -> None:
         """Its status and its words give the error that the client can act on."""
-        found = told(
-            classification.from_response(
-                refusal.status, dict(refusal.headers), refusal.bytes, decode=strict_json.decode, now=0.0
-            )
-        )
+        found = told(classification.from_response(refusal.status, dict(refusal.headers), refusal.bytes, now=0.0))
         assert type(found) is refusal.kind
         assert refusal.says in found.message
         assert found.retry_after == refusal.wait
@@ -665,6 +661,6 @@ class RefusalTests:
     @staticmethod
     def check(refusal: Refusal, reported: object) -> None:
         """Compare what the client gets with what it must get, as far as it can be told without a status."""
-        found = told(classification.from_error(reported, decode=strict_json.decode))
+        found = told(classification.from_error(reported))
         assert type(found) is refusal.alone
         assert refusal.says in found.message

@@ -58,6 +58,52 @@ class TreeTests:
             BridgeError("nobody's fault")
 
 
+# class -> its word in logs and records, whether it counts against a backend, whether another one is asked
+FOLLOWING = {
+    "ClientError": ("client_error", False, False),
+    "InvalidRequest": ("invalid_request", False, False),
+    "ContextOverflow": ("context_overflow", False, False),
+    "AuthenticationFailed": ("authentication_failed", False, False),
+    "BillingRefused": ("billing_refused", False, False),
+    "PermissionDenied": ("permission_denied", False, False),
+    "NotFound": ("not_found", False, False),
+    "MethodNotAllowed": ("method_not_allowed", False, False),
+    "RequestTooSlow": ("request_too_slow", False, False),
+    "RequestTooLarge": ("request_too_large", False, False),
+    "UpstreamRefused": ("upstream_refused", False, False),
+    "UpstreamError": ("upstream_error", False, True),
+    "UpstreamUnreachable": ("upstream_unreachable", True, True),
+    "UpstreamCut": ("upstream_cut", True, True),
+    "UpstreamProtocolError": ("upstream_protocol_error", True, True),
+    "UpstreamTimeout": ("upstream_timeout", True, True),
+    "UpstreamServerError": ("upstream_server_error", True, True),
+    "UpstreamUnavailable": ("upstream_unavailable", True, True),
+    "UpstreamOverloaded": ("upstream_overloaded", True, True),
+    "UpstreamRateLimited": ("upstream_rate_limited", False, True),
+    "UpstreamMisaddressed": ("upstream_misaddressed", False, True),
+    "UpstreamCredentialRefused": ("upstream_credential_refused", False, True),
+    "BridgeFault": ("bridge_fault", False, False),
+    "BridgeOverloaded": ("bridge_overloaded", False, False),
+    "CircuitOpen": ("circuit_open", False, True),
+    "InternalFault": ("internal_fault", False, False),
+}
+
+
+class FollowingTests:
+    """What follows from an error is data on its class."""
+
+    def test_words_stay(self) -> None:
+        """Words of logs and records are part of the interface: people search and count by them."""
+        told = {kind.__name__: (kind.outcome, kind.counts_against_backend, kind.try_next) for kind in classes()}
+        assert told == FOLLOWING
+
+    @pytest.mark.parametrize("kind", sorted(set(classes()), key=repr))
+    def test_fault(self, kind: type[BridgeError]) -> None:
+        """The side that is at fault is the branch of the tree."""
+        sides = {errors.ClientError: "client", errors.UpstreamError: "upstream", errors.BridgeFault: "bridge"}
+        assert [fault for side, fault in sides.items() if issubclass(kind, side)] == [kind.fault]
+
+
 class ErrorTests:
     """One error."""
 
@@ -70,18 +116,6 @@ class ErrorTests:
         error = errors.NotFound("model: x")
 
         assert (error.retry_after, error.should_retry) == (None, None)
-
-    @pytest.mark.parametrize(
-        ("error", "outcome"),
-        [
-            (errors.UpstreamTimeout("x"), "upstream_timeout"),
-            (errors.ContextOverflow("x"), "context_overflow"),
-            (errors.NotFound("x"), "not_found"),
-        ],
-    )
-    def test_outcome_is_named_after_the_class(self, error: BridgeError, outcome: str) -> None:
-        """Records and logs name an error in words that can be searched for."""
-        assert error.outcome == outcome
 
     def test_survives_being_raised_and_chained(self) -> None:
         """An error keeps its traceback and cause although it is frozen."""

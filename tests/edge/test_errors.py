@@ -10,7 +10,7 @@ from twisted.logger import LogEvent
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
-from claude_bridge.services.interfaces import ModelInfo
+from claude_bridge.core.model_list import ModelInfo
 from tests.edge.stage import Edge
 from tests.services.exchange.stage import BrokenLists, HangingLists, asking, configured
 

@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import pytest
 from attrs import evolve
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import UpstreamUnreachable
-from claude_bridge.services.fetch import Fetcher, FetchRequest, Response, address, shown
+from claude_bridge.services.fetch import Fetcher, Response, address, shown
 from claude_bridge.testing.fakes import FakeUpstreamClient
 
 BACKEND = Backend(name="b", url="http://backend.test/v1")
 
 
-class QuestionTests:
+def cancelled(failure: Failure) -> None:
+    """Take the end of a wait that was cancelled; any other failure stays one."""
+    failure.trap(CancelledError)
+
+
+class FetchTests:
     """One question."""
 
     def setup_method(self) -> None:
-        """Make an asker of a clock and a backend of our own."""
+        """Make a fetcher of a clock and a backend of our own."""
         self.clock = Clock()
         self.client = FakeUpstreamClient()
-        self.asker = Fetcher(client=self.client, clock=self.clock, seconds=3.0, most=10)
-        self.replies: list[Response] = []
+        self.fetcher = Fetcher(client=self.client, clock=self.clock, seconds=3.0, max_bytes=10)
+        self.replies: list[Response | None] = []
 
-    def ask(self, backend: Backend = BACKEND, key: Secret | None = None, body: bytes = b"") -> FetchRequest:
-        """Ask; the reply is noted."""
-        return self.asker.ask(backend, key, "things", self.replies.append, body)
+    def ask(
+        self, backend: Backend = BACKEND, key: Secret | None = None, body: bytes = b""
+    ) -> Deferred[Response | None]:
+        """Ask; the response is noted, None for a wait that is cancelled."""
+        return self.fetcher.fetch(backend, key, "things", body).addErrback(cancelled).addCallback(self.replies.append)
 
     def test_get(self) -> None:
         """A question without a body is a GET, with the credential that is given."""
@@ -43,17 +52,17 @@ class QuestionTests:
         assert (request.method, request.body) == ("POST", b"{}")
         assert ("Content-Type", "application/json") in request.headers
 
-    def test_own_key_and_headers(self) -> None:
-        """The backend's own key goes before the client's, its configured headers before both."""
-        backend = evolve(BACKEND, api_key=Secret("own"), headers=(("accept", "x"), ("X-Y", "z")))
-        self.ask(backend, Secret("client"))
-        assert self.client.last.request.headers == (("accept", "x"), ("Authorization", "Bearer own"), ("X-Y", "z"))
+    def test_headers(self) -> None:
+        """Configured headers replace ours of the same name."""
+        self.ask(evolve(BACKEND, headers=(("accept", "x"), ("X-Y", "z"))), Secret("key"))
+        assert self.client.last.request.headers == (("accept", "x"), ("Authorization", "Bearer key"), ("X-Y", "z"))
 
     def test_answered(self) -> None:
         """A good answer comes whole, with its headers; no timer is left."""
         self.ask()
         self.client.last.answer(b"ab", b"c", headers={"server": "x"})
         assert self.replies == [Response(200, {"server": "x"}, b"abc")]
+        assert self.replies[0] is not None
         assert self.replies[0].good
         assert self.clock.getDelayedCalls() == []
 
@@ -63,6 +72,7 @@ class QuestionTests:
         self.ask()
         self.client.last.head(status)
         assert self.replies == [Response(status)]
+        assert self.replies[0] is not None
         assert not self.replies[0].good
         assert self.client.last.cancelled
         assert self.clock.getDelayedCalls() == []
@@ -98,10 +108,10 @@ class QuestionTests:
         assert self.clock.getDelayedCalls() == []
 
     def test_abandoned(self) -> None:
-        """Who does not want to know any more hears nothing."""
-        self.ask().abandon()
+        """Who does not want to know any more hears no more than that."""
+        self.ask().cancel()
         assert self.client.last.cancelled
-        assert self.replies == []
+        assert self.replies == [None]
         assert self.clock.getDelayedCalls() == []
 
 

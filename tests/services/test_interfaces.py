@@ -8,12 +8,11 @@ import pytest
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.edge.answers import JsonResponse, StreamResponse
-from claude_bridge.services import interfaces
+from claude_bridge.services import fetch, interfaces
 from claude_bridge.services.accounting.request_log import RequestLog
 from claude_bridge.services.breaker import CircuitAdmission, CircuitBreakers, NoAdmission, NoBreaker
 from claude_bridge.services.documents.texts import PdfTexts
 from claude_bridge.services.exchange.attempt import Attempt
-from claude_bridge.services.fetch import FetchRequest
 from claude_bridge.services.model_lists import CachedModelLists
 from claude_bridge.services.remote_tokenizers import RemoteTokenizers
 from claude_bridge.services.sweep import PeriodicSweep
@@ -27,7 +26,7 @@ SIDES = [
     (interfaces.PushProducer, ResponseBody),
     (interfaces.PushProducer, fakes.FakeCall),
     (interfaces.UpstreamReceiver, Attempt),
-    (interfaces.UpstreamReceiver, FetchRequest),
+    (interfaces.UpstreamReceiver, fetch.Receiver),
     (interfaces.UpstreamCall, Call),
     (interfaces.UpstreamCall, fakes.FakeCall),
     (interfaces.UpstreamClient, TreqUpstream),

@@ -7,39 +7,20 @@ from typing import Any, ClassVar
 
 import pytest
 from attrs import define, evolve, field
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.chat_completions.dialect import Clues
-from claude_bridge.core.errors import InvalidRequest, UpstreamUnreachable
-from claude_bridge.services.interfaces import (
-    ModelInfo,
-    ModelLists,
-    ResponseHead,
-    UpstreamReceiver,
-    UpstreamRequest,
-)
-from claude_bridge.services.model_lists import (
-    MAX_BODY_BYTES,
-    MAX_MODELS,
-    CachedModelLists,
-    Listed,
-    find,
-    read_models,
-    spelled,
-)
+from claude_bridge.core.backend_api import Clues
+from claude_bridge.core.errors import UpstreamUnreachable
+from claude_bridge.core.kinds import KINDS
+from claude_bridge.core.model_list import ModelInfo, find
+from claude_bridge.services.interfaces import ModelLists, ResponseHead, UpstreamReceiver, UpstreamRequest
+from claude_bridge.services.model_lists import MAX_BODY_BYTES, CachedModelLists
 
 BACKEND = Backend(name="b", url="http://backend.test/v1")
 KEY = Secret("sk-client")
-
-
-def loads(data: bytes) -> object:
-    """Decode as the standard library does."""
-    return json.JSONDecoder().decode(data.decode())
 
 
 @define(eq=False)
@@ -113,7 +94,7 @@ class Scene:
         self.lists = CachedModelLists(
             self.client,
             self.clock,
-            loads,
+            KINDS,
             revealed=lambda backend, clues: self.revealed.append((backend.name, clues)),
             more_lists=lambda _: self.more if self.revealed else (),
             max_keys=self.max_keys,
@@ -153,12 +134,6 @@ class CachedModelListsTests:
         assert dict(asked.request.headers)["Authorization"] == "Bearer sk-client"
         asked.answer(listing("x", "y"))
         assert got == [("x", "y")]
-
-    def test_backends_own_key_wins(self) -> None:
-        """Where the backend has its own key, no client's key is sent."""
-        scene = Scene()
-        scene.fetch(evolve(BACKEND, api_key=Secret("sk-own")))
-        assert dict(scene.client.asked[0].request.headers)["Authorization"] == "Bearer sk-own"
 
     def test_no_credential_no_header(self) -> None:
         """Without any credential none is made up."""
@@ -562,168 +537,3 @@ class MoreListsTests:
         scene.lists.close()
         assert got == [("x",)]
         assert scene.clock.getDelayedCalls() == []
-
-
-class ReadModelsTests:
-    """Lists come in several shapes."""
-
-    def read(self, value: object) -> tuple[ModelInfo, ...] | None:
-        """Read ``value`` as JSON."""
-        return read_models(json.dumps(value).encode(), loads)
-
-    def test_openai_shape_with_windows(self) -> None:
-        """The context window is found under each server's name for it."""
-        assert self.read(
-            {
-                "data": [
-                    {"id": "vllm", "created": 5, "max_model_len": 4096},
-                    {"id": "llama", "meta": {"n_ctx": 8192, "n_ctx_train": 131072}},
-                    {"id": "router", "context_length": 200000.0},
-                    {"id": "groq", "context_window": 131072, "owned_by": "Meta"},
-                    {"id": "mistral", "max_context_length": 262144},
-                    {"id": "studio", "max_context_length": 131072, "loaded_context_length": 4096, "state": "loaded"},
-                    {"id": "idle", "max_context_length": 131072, "state": "not-loaded"},
-                    {"id": "plain", "meta": None, "max_model_len": None, "owned_by": None},
-                ]
-            }
-        ) == (
-            ModelInfo(id="vllm", created=5, context_window=4096),
-            ModelInfo(id="llama", context_window=8192),
-            ModelInfo(id="router", context_window=200000),
-            ModelInfo(id="groq", context_window=131072, owner="Meta"),
-            ModelInfo(id="mistral", context_window=262144),
-            ModelInfo(id="studio", context_window=4096),
-            ModelInfo(id="idle"),
-            ModelInfo(id="plain"),
-        )
-
-    def test_bare_list(self) -> None:
-        """A list without an envelope is a list, of objects or of names."""
-        assert self.read([{"id": "x"}, "y"]) == (ModelInfo(id="x"), ModelInfo(id="y"))
-
-    def test_ollama_shape(self) -> None:
-        """Ollama's own list is understood."""
-        assert self.read({"models": [{"name": "a:latest", "model": "a:latest"}, {"model": "b"}]}) == (
-            ModelInfo(id="a:latest"),
-            ModelInfo(id="b"),
-        )
-
-    def test_junk_entries_are_left_out(self) -> None:
-        """One broken entry does not spoil the list."""
-        entries: list[object] = [
-            None,
-            7,
-            {},
-            {"id": 7},
-            {"id": ""},
-            "",
-            [],
-            {"id": "x", "created": True, "max_model_len": "many"},
-        ]
-        assert self.read({"data": entries}) == (ModelInfo(id="x"),)
-
-    @pytest.mark.parametrize("value", [None, 7, "x", {}, {"data": {"id": "x"}}, {"error": {"message": "no"}}])
-    def test_other_shapes_are_no_list(self, value: object) -> None:
-        """What is no list is not taken for one."""
-        assert self.read(value) is None
-
-    @pytest.mark.parametrize("error", [ValueError("bad"), RecursionError("deep"), InvalidRequest("bad")])
-    def test_undecodable_is_no_list(self, error: Exception) -> None:
-        """Bytes that are not JSON are no list, however the decoder says it."""
-
-        def decode(_: bytes) -> object:
-            raise error
-
-        assert read_models(b"[", decode) is None
-
-    @given(
-        st.recursive(
-            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-            lambda inner: (
-                st.lists(inner, max_size=4)
-                | st.dictionaries(
-                    st.sampled_from(["data", "models", "id", "name", "meta", "n_ctx", "created", "context_length"]),
-                    inner,
-                    max_size=4,
-                )
-            ),
-            max_leaves=20,
-        )
-    )
-    def test_never_raises(self, value: object) -> None:
-        """Whatever JSON a backend sends, it is a list of named models or none."""
-        models = self.read(value)
-        assert models is None or all(model.id for model in models)
-
-
-class BoundsTests:
-    """A list costs a moment, whoever sends it."""
-
-    def test_models(self) -> None:
-        """Of a list without end the first thousands are known."""
-        many = read_models(json.dumps(listing(*map(str, range(MAX_MODELS + 1)))).encode(), loads)
-        assert many is not None
-        assert (len(many), many[-1].id) == (MAX_MODELS, str(MAX_MODELS - 1))
-
-    def test_values(self) -> None:
-        """What is full of something else is no list, and is not even decoded."""
-        assert read_models(b'{"data":[' + b"[]," * 500_000 + b"1]}", loads) is None
-
-    def test_largest_real_list(self) -> None:
-        """A market with a thousand models and their prices is a list."""
-        entry = {"id": "a/model", "pricing": {f"p{n}": "0.000001" for n in range(20)}, "parameters": ["x"] * 20}
-        models = read_models(json.dumps({"data": [entry] * 1_000}).encode(), loads)
-        assert models is not None
-        assert len(models) == 1_000
-
-
-class FindTests:
-    """Names are found in a list."""
-
-    def test_looks_at_no_model_twice(self) -> None:
-        """A name is found without a walk through the list, which is done once a list."""
-        listed = Listed(ModelInfo(id=f"Model-{n}") for n in range(100))
-        assert find(listed, "model-7") == ModelInfo(id="Model-7")
-        assert listed.by_folded_name is listed.by_folded_name
-        assert isinstance(read_models(json.dumps(listing("x")).encode(), loads), Listed)
-
-    MODELS = (ModelInfo(id="Qwen/Qwen3"), ModelInfo(id="qwen/qwen3"), ModelInfo(id="GLM"))
-
-    def test_exact_first(self) -> None:
-        """A name written exactly is that model."""
-        assert find(self.MODELS, "qwen/qwen3") == ModelInfo(id="qwen/qwen3")
-
-    def test_then_without_case(self) -> None:
-        """A name in the wrong case is found all the same."""
-        assert find(self.MODELS, "glm") == ModelInfo(id="GLM")
-
-    def test_bare_name(self) -> None:
-        """A name without Ollama's tag is that of the latest."""
-        models = (ModelInfo(id="Gemma4:latest"), ModelInfo(id="gemma4:2b"))
-        assert find(models, "gemma4") == ModelInfo(id="Gemma4:latest")
-        assert find((*models, ModelInfo(id="GEMMA4")), "gemma4") == ModelInfo(id="GEMMA4")
-
-    def test_unknown(self) -> None:
-        """What is not there is not found."""
-        assert find(self.MODELS, "gpt") is None
-
-
-class SpelledTests:
-    """A name in the spelling of a list."""
-
-    MODELS = (ModelInfo(id="GLM-4.5"), ModelInfo(id="qwen3"), ModelInfo(id="Qwen3"), ModelInfo(id="gemma:latest"))
-
-    @pytest.mark.parametrize(
-        ("name", "told"),
-        [
-            ("glm-4.5", "GLM-4.5"),
-            ("qwen3", "qwen3"),
-            ("Qwen3", "Qwen3"),
-            ("QWEN3", "qwen3"),
-            ("gemma", "gemma"),
-            ("gpt", "gpt"),
-        ],
-    )
-    def test_case_only(self, name: str, told: str) -> None:
-        """Nothing but the case of a name changes, and only where the list has it in no other way."""
-        assert spelled(self.MODELS, name) == told

@@ -8,12 +8,12 @@ import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.chat_completions.dialect import Counter
+from claude_bridge.core.backend_api import TokenizerEndpoint
 from claude_bridge.core.chat_completions.dialects.llamacpp import LlamaCpp
 from claude_bridge.core.chat_completions.dialects.sglang import Sglang
 from claude_bridge.core.chat_completions.dialects.vllm import Vllm
@@ -23,7 +23,7 @@ from claude_bridge.services.remote_tokenizers import MAX_ABSENT, MAX_BODY_BYTES,
 from claude_bridge.testing.fakes import FakeCall, FakeUpstreamClient
 
 BACKEND = Backend(name="b", url="http://backend.test/llm/v1")
-COUNTER = Counter(path="/tokenize", key="count", window="max_model_len", fields=("model", "messages"))
+COUNTER = TokenizerEndpoint(path="/tokenize", key="count", window="max_model_len", fields=("model", "messages"))
 CHAT = b'{"model":"m","stream":true,"max_tokens":5,"messages":[{"role":"user","content":"h\\u00e4"}]}'
 
 
@@ -36,11 +36,13 @@ class CounterTests:
         self.client = FakeUpstreamClient()
         self.counters = RemoteTokenizers(self.client, self.clock)
 
-    def count(self, counter: Counter | None = COUNTER, backend: Backend = BACKEND, chat: bytes = CHAT) -> list[object]:
+    def count(
+        self, tokenizer: TokenizerEndpoint | None = COUNTER, backend: Backend = BACKEND, chat: bytes = CHAT
+    ) -> list[object]:
         """Count; the list gets what comes out."""
-        assert counter is not None
+        assert tokenizer is not None
         told: list[object] = []
-        self.counters.count(backend, counter, Secret("sk"), chat).addBoth(told.append)
+        Deferred.fromCoroutine(self.counters.count(backend, tokenizer, Secret("sk"), chat)).addBoth(told.append)
         return told
 
     def answer(self, value: object) -> FakeCall:
@@ -58,19 +60,19 @@ class CounterTests:
 
     def test_vllm(self) -> None:
         """VLLM tells the count, its window and all the tokens (serve/tokenize/protocol.py)."""
-        told = self.count(Vllm().counter)
+        told = self.count(Vllm().tokenizer)
         self.answer({"count": 3, "max_model_len": 4096, "tokens": [1, 2, 3], "token_strs": None})
         assert told == [TokenCount(tokens=3, window=4096)]
 
     def test_sglang(self) -> None:
         """SGLang tells the same, but its window is not what is served (serving_tokenize.py)."""
-        told = self.count(Sglang().counter)
+        told = self.count(Sglang().tokenizer)
         self.answer({"tokens": [1, 2, 3], "count": 3, "max_model_len": 131072})
         assert told == [TokenCount(tokens=3)]
 
     def test_llamacpp(self) -> None:
         """llama.cpp's counter is behind the base URL (recorded from build 11549)."""
-        told = self.count(LlamaCpp().counter)
+        told = self.count(LlamaCpp().tokenizer)
         assert self.client.last.request.url == "http://backend.test/llm/v1/chat/completions/input_tokens"
         self.answer({"input_tokens": 339, "object": "response.input_tokens"})
         assert told == [TokenCount(tokens=339)]
@@ -155,7 +157,7 @@ class CounterTests:
         self.count()
         self.client.last.head(404)
         self.count(backend=evolve(BACKEND, name="other"))
-        self.count(LlamaCpp().counter)
+        self.count(LlamaCpp().tokenizer)
         self.count(chat=CHAT.replace(b'"m"', b'"another"'))
         assert len(self.client.calls) == 4
 
@@ -188,7 +190,7 @@ class CounterTests:
 
     def test_cancelled(self) -> None:
         """Who leaves takes the question along."""
-        waiting = self.counters.count(BACKEND, COUNTER, None, CHAT)
+        waiting = Deferred.fromCoroutine(self.counters.count(BACKEND, COUNTER, None, CHAT))
         gone: list[object] = []
         waiting.addErrback(lambda failure: gone.append(failure.check(CancelledError)))
         waiting.cancel()

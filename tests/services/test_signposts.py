@@ -12,8 +12,8 @@ from twisted.internet.task import Clock
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
-from claude_bridge.core import strict_json
 from claude_bridge.core.errors import UpstreamUnreachable
+from claude_bridge.core.kinds import KINDS
 from claude_bridge.services.interfaces import Signposts as Seam
 from claude_bridge.services.signposts import MEMORY_SECONDS, WAIT_SECONDS, Signposts
 from claude_bridge.testing.fakes import FakeUpstreamClient
@@ -31,7 +31,7 @@ class SignpostsTests:
         """Make a look with a clock and a server of our own."""
         self.clock = Clock()
         self.client = FakeUpstreamClient()
-        self.signposts = Signposts(self.client, self.clock, strict_json.decode)
+        self.signposts = Signposts(self.client, self.clock, KINDS)
 
     def look(self, backend: Backend = BACKEND, key: str | None = None) -> list[str]:
         """Look; the sentence is noted once it is there."""

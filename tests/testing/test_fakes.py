@@ -14,11 +14,11 @@ from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import InvalidRequest, UpstreamCut
 from claude_bridge.core.events import Finished, FinishReason, TextDelta
+from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.services.breaker import CircuitBreakers
 from claude_bridge.services.interfaces import (
     Breaker,
     ClientResponse,
-    ModelInfo,
     ModelLists,
     Records,
     Signposts,

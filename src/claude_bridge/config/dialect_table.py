@@ -72,7 +72,7 @@ main: Final = GENERATED.main
 
 
 def _row(dialect: Dialect) -> str:
-    counter = f"`{dialect.counter.path}`" if dialect.counter is not None else ""
+    counter = f"`{dialect.tokenizer.path}`" if dialect.tokenizer is not None else ""
     differences, deeds = "; ".join(_differences(dialect)), "; ".join(_deeds(dialect))
     return _cells(f"`{dialect.name}`", _said(type(dialect)), _known_by(dialect), counter, differences, deeds)
 

@@ -8,21 +8,19 @@ from urllib.parse import urlsplit
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.chat_completions.dialect import GENERIC, Clues
-from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, DialectDecision, decide
+from claude_bridge.core.backend_api import Clues, DialectDecision
+from claude_bridge.core.kinds import KINDS
 
 AUTO: Final = "auto"
 
 BEARER: Final = "Authorization"
 
-UNKNOWN: Final = DialectDecision(GENERIC, "nothing is known of it yet")
-
 
 def configured(backend: Backend) -> DialectDecision:
-    """Return the dialect and why it is the one; `UNKNOWN` until the backend itself reveals more."""
+    """Return the dialect and why it is the one, or that nothing is known until the backend itself reveals more."""
     if backend.dialect != AUTO:
-        return DialectDecision(DIALECTS[backend.dialect], "configured")
-    return _by_host(backend.url)
+        return DialectDecision(KINDS[backend.kind].dialects[backend.dialect], "configured")
+    return _by_host(backend.kind, backend.url)
 
 
 def key_header(backend: Backend, key: Secret) -> tuple[str, str]:
@@ -32,5 +30,6 @@ def key_header(backend: Backend, key: Secret) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=256)  # as many as anybody has backends
-def _by_host(url: str) -> DialectDecision:
-    return decide(Clues(host=(urlsplit(url).hostname or "").lower())) or UNKNOWN
+def _by_host(kind: str, url: str) -> DialectDecision:
+    clues = Clues(host=(urlsplit(url).hostname or "").lower())
+    return KINDS[kind].recognise(clues) or KINDS[kind].undecided

@@ -8,14 +8,15 @@ from typing import Any, Final
 
 from attrs import Attribute, evolve, fields
 
-from claude_bridge.config.dialects import AUTO, UNKNOWN, configured
+from claude_bridge.config.dialects import AUTO, configured
 from claude_bridge.config.fields import NOTHING, is_list
 from claude_bridge.config.hidden import redactor
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Secret
 from claude_bridge.config.secrets import HIDDEN
 from claude_bridge.config.sections import KINDS, Kind
-from claude_bridge.core.chat_completions.dialects.registry import DialectDecision
+from claude_bridge.core.backend_api import DialectDecision
+from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.traits import Traits
 from claude_bridge.core.redaction import carries_credential
 
@@ -133,9 +134,9 @@ _MODEL: Final = {
 
 def _traits(model: Model, decided: DialectDecision) -> dict[str, str]:
     """Return what the dialect decides of a model, where it is known which that is."""
-    if decided is UNKNOWN:
+    if not decided.known:
         return dict.fromkeys(_TRAITS, "as the dialect has it")
-    traits = decided.dialect.traits(model.name)
+    traits = DIALECTS[decided.dialect.name].traits(model.name)
     return {name: f"{written(getattr(traits, name))}, as {decided.dialect.name} has it" for name in _TRAITS}
 
 
@@ -148,7 +149,7 @@ def _directory(path: str | None) -> str:
 
 def _detected(decided: DialectDecision) -> str:
     """Return what ``auto`` stands for."""
-    if decided is UNKNOWN:
+    if not decided.known:
         return "# auto is generic here, until the backend reveals what it is"
     return f"# auto is {decided.dialect.name} here: {decided.why}"
 

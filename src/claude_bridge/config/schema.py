@@ -10,10 +10,10 @@ they hold the NAME of the section.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal
 
-from attrs import Factory, evolve, field, fields, frozen
+from attrs import Factory, field, fields, frozen
 from attrs.validators import optional
 
 from claude_bridge.config.bounds import PAUSE, RATE, SIZE, TOKENS, TOTAL, WAIT, Between, OneOf
@@ -110,6 +110,9 @@ class Server:
     )
 
 
+_TRAITS: Final = tuple(each.name for each in fields(Traits))
+
+
 @frozen(kw_only=True)
 class Backend:
     """``[backend:NAME]``: one upstream base URL with its credential and its dialect."""
@@ -156,6 +159,12 @@ class Backend:
         repr=_header_names,
     )
     strip_attribution: bool = option(True, "Drop Claude Code's billing line, which spoils prefix caches.")
+
+    def with_headers(self, ours: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+        """Return the headers of a request: ``ours``, and the configured ones, which replace ours of the same name."""
+        merged = {name.lower(): (name, value) for name, value in ours}
+        merged.update((name.lower(), (name, value)) for name, value in self.headers)
+        return tuple(merged.values())
 
 
 @frozen(kw_only=True)
@@ -242,11 +251,11 @@ class Model:
         "The backend silently truncates prompts that are too long, so the bridge refuses them."
     )
 
-    def over(self, traits: Traits) -> Traits:
-        """Return ``traits`` with what this section says instead: nothing for None, and for an empty tuple just that."""
-        names = [each.name for each in fields(Traits)]
-        said = {name: getattr(self, name) for name in names}
-        return evolve(traits, **{name: value for name, value in said.items() if value is not None})
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """Return the traits that this section says: none for None, and for an empty tuple just that."""
+        said = {name: getattr(self, name) for name in _TRAITS}
+        return {name: value for name, value in said.items() if value is not None}
 
 
 @frozen(kw_only=True)

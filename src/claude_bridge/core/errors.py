@@ -1,8 +1,8 @@
 """The one tree of exceptions that may reach a client.
 
-A class says whose fault it is and carries what the Anthropic API would answer: status, error
-type, and the headers ``retry-after`` and ``x-should-retry``. Nothing outside this tree is ever
-shown to a client: it becomes a plain 500. Statuses and types: wire-contract 1.8.
+A class says whose fault it is and what follows from it, as data: what the Anthropic API would answer (status, error
+type; wire-contract 1.8), whether it counts against the backend, whether another backend may do better, and its word in
+logs and records. Nothing outside this tree is ever shown to a client: it becomes a plain 500.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from attrs import field, frozen
+
+Fault = Literal["client", "upstream", "bridge"]
 
 
 @frozen
@@ -21,6 +23,10 @@ class BridgeError(Exception):
     :ivar retry_after: seconds for the ``retry-after`` header, or None.
     :ivar should_retry: value of ``x-should-retry``, or None to leave the header out.
     :ivar details: ``error.details`` of the body, by whose ``error_code`` the official SDKs choose what to do; or None.
+    :cvar fault: whose it is.
+    :cvar counts_against_backend: whether it is a failure by which a circuit breaker judges a backend.
+    :cvar try_next: whether another backend may do better with the same request.
+    :cvar outcome: its word in logs and records; it stays the same whatever the class is called.
     """
 
     message: str
@@ -30,6 +36,10 @@ class BridgeError(Exception):
 
     status: ClassVar[int] = 500
     kind: ClassVar[str] = "api_error"
+    fault: ClassVar[Fault]
+    counts_against_backend: ClassVar[bool] = False
+    try_next: ClassVar[bool] = False
+    outcome: ClassVar[str]
 
     def __attrs_post_init__(self) -> None:
         """Refuse to be the base class itself."""
@@ -41,25 +51,26 @@ class BridgeError(Exception):
         """Return the message."""
         return self.message
 
-    @property
-    def outcome(self) -> str:
-        """Name the class as records and logs do: ``upstream_timeout`` and so on."""
-        return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in type(self).__name__)[1:]
-
 
 class ClientError(BridgeError):
     """The client's request cannot be served as it is; sending it again changes nothing."""
 
     status = 400
     kind = "invalid_request_error"
+    fault = "client"
+    outcome = "client_error"
 
 
 class InvalidRequest(ClientError):
     """The body is not a valid Messages request (400)."""
 
+    outcome = "invalid_request"
+
 
 class ContextOverflow(ClientError):
     """The conversation does not fit the model's window; the message is one of the two canonical texts (400)."""
+
+    outcome = "context_overflow"
 
 
 class AuthenticationFailed(ClientError):
@@ -67,6 +78,7 @@ class AuthenticationFailed(ClientError):
 
     status = 401
     kind = "authentication_error"
+    outcome = "authentication_failed"
 
 
 class BillingRefused(ClientError):
@@ -74,6 +86,7 @@ class BillingRefused(ClientError):
 
     status = 402
     kind = "billing_error"
+    outcome = "billing_refused"
 
 
 class PermissionDenied(ClientError):
@@ -81,6 +94,7 @@ class PermissionDenied(ClientError):
 
     status = 403
     kind = "permission_error"
+    outcome = "permission_denied"
 
 
 class NotFound(ClientError):
@@ -88,12 +102,14 @@ class NotFound(ClientError):
 
     status = 404
     kind = "not_found_error"
+    outcome = "not_found"
 
 
 class MethodNotAllowed(ClientError):
     """The path exists, the method does not (405)."""
 
     status = 405
+    outcome = "method_not_allowed"
 
 
 class RequestTooSlow(ClientError):
@@ -101,6 +117,7 @@ class RequestTooSlow(ClientError):
 
     status = 408
     kind = "timeout_error"
+    outcome = "request_too_slow"
 
 
 class RequestTooLarge(ClientError):
@@ -108,24 +125,37 @@ class RequestTooLarge(ClientError):
 
     status = 413
     kind = "request_too_large"
+    outcome = "request_too_large"
 
 
 class UpstreamError(BridgeError):
     """The backend failed or could not be asked. These, and only these, may count against a backend."""
 
     status = 502
+    fault = "upstream"
+    try_next = True
+    outcome = "upstream_error"
 
 
 class UpstreamUnreachable(UpstreamError):
     """No connection to the backend (502)."""
 
+    counts_against_backend = True
+    outcome = "upstream_unreachable"
+
 
 class UpstreamCut(UpstreamError):
     """The backend's answer ended before it was finished (502)."""
 
+    counts_against_backend = True
+    outcome = "upstream_cut"
+
 
 class UpstreamProtocolError(UpstreamError):
     """The backend sent something that is not a chat completion (502)."""
+
+    counts_against_backend = True
+    outcome = "upstream_protocol_error"
 
 
 class UpstreamTimeout(UpstreamError):
@@ -133,16 +163,23 @@ class UpstreamTimeout(UpstreamError):
 
     status = 504
     kind = "timeout_error"
+    counts_against_backend = True
+    outcome = "upstream_timeout"
 
 
 class UpstreamServerError(UpstreamError):
     """The backend answered 5xx, or said so inside its stream (502)."""
+
+    counts_against_backend = True
+    outcome = "upstream_server_error"
 
 
 class UpstreamUnavailable(UpstreamError):
     """The backend is loading or down for now (503)."""
 
     status = 503
+    counts_against_backend = True
+    outcome = "upstream_unavailable"
 
 
 class UpstreamOverloaded(UpstreamError):
@@ -150,6 +187,8 @@ class UpstreamOverloaded(UpstreamError):
 
     status = 529
     kind = "overloaded_error"
+    counts_against_backend = True
+    outcome = "upstream_overloaded"
 
 
 class UpstreamRateLimited(UpstreamError):
@@ -157,22 +196,32 @@ class UpstreamRateLimited(UpstreamError):
 
     status = 429
     kind = "rate_limit_error"
+    outcome = "upstream_rate_limited"
 
 
 class UpstreamMisaddressed(UpstreamError):
     """There is no chat completions endpoint at the backend's url, but something else (502)."""
 
+    outcome = "upstream_misaddressed"
+
 
 class UpstreamCredentialRefused(UpstreamError):
     """The backend refused the bridge's own credential (502): not the client's doing."""
+
+    outcome = "upstream_credential_refused"
 
 
 class UpstreamRefused(ClientError):
     """The backend called the request itself invalid (400)."""
 
+    outcome = "upstream_refused"
+
 
 class BridgeFault(BridgeError):
     """The bridge's own state prevents an answer."""
+
+    fault = "bridge"
+    outcome = "bridge_fault"
 
 
 class BridgeOverloaded(BridgeFault):
@@ -180,16 +229,21 @@ class BridgeOverloaded(BridgeFault):
 
     status = 529
     kind = "overloaded_error"
+    outcome = "bridge_overloaded"
 
 
 class CircuitOpen(BridgeFault):
     """The backend's circuit breaker is open (503)."""
 
     status = 503
+    try_next = True
+    outcome = "circuit_open"
 
 
 class InternalFault(BridgeFault):
     """Something that should not happen did (500)."""
+
+    outcome = "internal_fault"
 
 
 Capability = Literal["mid_conv_system", "image_block", "document_block"]

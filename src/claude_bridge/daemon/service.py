@@ -20,9 +20,9 @@ from twisted.python.failure import Failure
 
 from claude_bridge.config.listeners import Listener, http_url, listener
 from claude_bridge.config.schema import Config, Limits
-from claude_bridge.core import strict_json
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.ids import RandomBytes
+from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.messages_api.limits import RequestLimits
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.daemon.allocator import give_back_large_blocks
@@ -41,6 +41,7 @@ from claude_bridge.services.exchange.exchange import Services
 from claude_bridge.services.exchange.hints import Hints
 from claude_bridge.services.exchange.resolver import CandidateResolver
 from claude_bridge.services.interfaces import Records, RequestRecord
+from claude_bridge.services.keys.key_ring import KeyRing
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.services.knowledge.snapshot import KnowledgeSnapshot
@@ -165,30 +166,31 @@ def build(
     """
     sweep = PeriodicSweep(reactor, seconds=seconds)
     upstream = TreqUpstream(reactor, sweep)
-    detection, learned = DialectDetection(), ModelProfiles()
+    detection, learned = DialectDetection(KINDS), ModelProfiles()
     lists = CachedModelLists(
         upstream,
         reactor,
-        strict_json.decode,
+        KINDS,
         revealed=detection.observe,
         more_lists=lambda backend: detection.dialect_of(backend).dialect.lists,
     )
     breaker = _breaker(config, seconds)
     records = RequestLog(detailed=config.log.level == "debug")
     documents = PdfTexts(reactor, reactor)
-    planner = CandidateResolver(config, lists, detection)
+    keys = KeyRing(config, breaker)
+    resolver = CandidateResolver(config, lists, keys, detection, KINDS)
     pace = Pace(reactor)
     services = Services(
         config=config,
         client=upstream,
-        planner=planner,
-        breaker=breaker,
-        learned=learned,
+        resolver=resolver,
+        keys=keys,
+        profiles=learned,
         records=records,
         detection=detection,
         documents=documents,
         windows=WindowWarnings(),
-        hints=Hints(config=config, lists=lists, signposts=Signposts(upstream, reactor, strict_json.decode)),
+        hints=Hints(keys=keys, lists=lists, signposts=Signposts(upstream, reactor, KINDS)),
         pace=pace,
         search=configured_search(reactor, config.web_search, product("/")),
         seconds=seconds,
@@ -198,17 +200,17 @@ def build(
         user_agent=product("/"),
     )
     counts = TokenCounting(
-        config=config,
-        planner=planner,
-        learned=learned,
-        counters=RemoteTokenizers(upstream, reactor),
+        resolver=resolver,
+        keys=keys,
+        profiles=learned,
+        tokenizers=RemoteTokenizers(upstream, reactor),
         documents=documents,
         pace=pace,
     )
     kept = KnowledgeSnapshot(backends=config.backends, learned=learned, detection=detection, unix_time=time.time)
     return Runtime(
         config=config,
-        dispatcher=AdmissionControl(services, Catalogue(config, lists), counts),
+        dispatcher=AdmissionControl(services, Catalogue(config, resolver), counts),
         gatekeeper=Gatekeeper(config, redactor.learn),
         sweep=sweep,
         clock=reactor,

@@ -140,7 +140,7 @@ class StreamResponse:
         """The counts of the answer, estimated while it is not finished; None while it has said nothing."""
         return self._writer.usage if self._writer is not None else None
 
-    def attempt_started(self, *, answers: str, model: str, show_reasoning: bool, input_tokens: int) -> None:
+    def attempt_started(self, *, served_by: str, model: str, show_reasoning: bool, input_tokens: int) -> None:
         """Prepare the stream for who answers; after the commit the first choice's name stays."""
         settings = self._settings
         if self._writer is None:
@@ -148,7 +148,7 @@ class StreamResponse:
         if self.status and self._writer is not None:
             self._writer.forget()
         else:
-            self._label = _printable(answers)
+            self._label = _printable(served_by)
             self._writer = StreamWriter(
                 message_id=settings.message_id,
                 model=model,
@@ -267,9 +267,9 @@ class JsonResponse:
         """The counts of the answer, estimated while it is not finished; None while it has said nothing."""
         return self._accumulator.usage if self._accumulator is not None else None
 
-    def attempt_started(self, *, answers: str, model: str, show_reasoning: bool, input_tokens: int) -> None:
+    def attempt_started(self, *, served_by: str, model: str, show_reasoning: bool, input_tokens: int) -> None:
         """Begin again with nothing: another attempt may say something else."""
-        self._label = _printable(answers)
+        self._label = _printable(served_by)
         self._accumulator = Accumulator(
             message_id=self._settings.message_id,
             model=model,

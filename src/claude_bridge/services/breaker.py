@@ -29,30 +29,7 @@ from attrs import define, field
 from twisted.application.service import Service
 from twisted.logger import Logger
 
-from claude_bridge.core.errors import (
-    BridgeError,
-    CircuitOpen,
-    ClientError,
-    UpstreamCut,
-    UpstreamError,
-    UpstreamOverloaded,
-    UpstreamProtocolError,
-    UpstreamServerError,
-    UpstreamTimeout,
-    UpstreamUnavailable,
-    UpstreamUnreachable,
-)
-
-# Design 6, "breaker": connect errors, 5xx, 529, timeouts and cuts; no 4xx, so neither 429 nor a refused credential.
-COUNTED = (
-    UpstreamUnreachable,
-    UpstreamServerError,
-    UpstreamUnavailable,
-    UpstreamOverloaded,
-    UpstreamTimeout,
-    UpstreamCut,
-    UpstreamProtocolError,
-)
+from claude_bridge.core.errors import BridgeError, CircuitOpen
 
 # How long a client should wait while the probe is out: its end cannot be known, and a few seconds are what a
 # first token usually takes.
@@ -148,14 +125,14 @@ class CircuitAdmission:
 
     def failed(self, error: BridgeError) -> None:
         """Note a failure; one that is an answer after all is `succeeded`, one that is our own says nothing."""
-        if isinstance(error, COUNTED):
+        if error.counts_against_backend:
             circuit = self._report()
             if circuit is not None:
                 circuit.failed()
-        elif isinstance(error, (UpstreamError, ClientError)):
-            self.succeeded()
-        else:
+        elif error.fault == "bridge":
             self.abandoned()
+        else:
+            self.succeeded()
 
     def abandoned(self) -> None:
         """Note that the client left before the backend could show anything."""

@@ -1,16 +1,17 @@
 """A small question to a backend beside its answers: a list of models, a count of tokens.
 
-Bounded in time and size, asked with the backend's own key or the client's, and dropped when nobody wants to know.
+Bounded in time and size, and dropped when nobody wants to know.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from attrs import define, field, frozen
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from claude_bridge.config.dialects import key_header
@@ -47,58 +48,61 @@ class Response:
 
 
 @define(eq=False, repr=False)
-class FetchRequest:
-    """One question under way; an `UpstreamReceiver`.
+class Receiver:
+    """Collects one answer; an `UpstreamReceiver`.
 
-    :ivar done: called once, unless the question is abandoned.
+    :ivar result: fires with the `Response`, unless it is cancelled.
     """
 
-    _most: int
-    _done: Callable[[Response], None]
+    _max_bytes: int
+    result: Deferred[Response] = field(init=False)
     call: UpstreamCall | None = None
-    limit: IDelayedCall | None = None
+    time_limit: IDelayedCall | None = None
     _head: ResponseHead | None = None
     _parts: list[bytes] = field(factory=list)
     _size: int = 0
+
+    @result.default
+    def _waiting(self) -> Deferred[Response]:
+        return Deferred(lambda _: self._close())
 
     def head_received(self, head: ResponseHead, producer: PushProducer) -> None:  # noqa: ARG002 - the seam's shape
         """Read the body of a good answer only; of another the status is enough."""
         self._head = head
         if head.status != 200:  # noqa: PLR2004 - HTTP's OK
-            self.abandon()
-            self._done(Response(head.status, head.headers))
+            self._finish(Response(head.status, head.headers))
 
     def data_received(self, data: bytes) -> None:
         """Collect, up to the limit."""
         self._size += len(data)
         self._parts.append(data)
-        if self._size > self._most:
+        if self._size > self._max_bytes:
             self.give_up()
 
     def ended(self, error: BridgeError | None) -> None:
         """Hand over what was collected."""
-        body = b"".join(self._parts)
-        self._clear()
+        self.call = None
         if error is not None or self._head is None:
-            self._done(Response())
+            self._finish(Response())
         else:
-            self._done(Response(self._head.status, self._head.headers, body))
+            self._finish(Response(self._head.status, self._head.headers, b"".join(self._parts)))
 
     def give_up(self) -> None:
         """Close the connection; there is no answer."""
-        self.abandon()
-        self._done(Response())
+        self._finish(Response())
 
-    def abandon(self) -> None:
-        """Close the connection and say nothing: nobody wants the answer any more, which is no failure."""
-        if self.call is not None:
-            self.call.cancel()
-        self._clear()
+    def _finish(self, response: Response) -> None:
+        self._close()
+        self.result.callback(response)
 
-    def _clear(self) -> None:
+    def _close(self) -> None:
+        """Close the connection, whatever it is doing, and let go of everything."""
+        call, self.call = self.call, None
+        if call is not None:
+            call.cancel()
         self._parts.clear()
-        if self.limit is not None and self.limit.active():
-            self.limit.cancel()
+        if self.time_limit is not None and self.time_limit.active():
+            self.time_limit.cancel()
 
 
 @frozen(kw_only=True)
@@ -106,25 +110,21 @@ class Fetcher:
     """Asks backends.
 
     :ivar seconds: which a question may take.
-    :ivar most: bytes of an answer that are read.
+    :ivar max_bytes: bytes of an answer that are read.
     """
 
     client: UpstreamClient
     clock: IReactorTime
     seconds: float
-    most: int
+    max_bytes: int
 
-    def ask(
-        self,
-        backend: Backend,
-        credential: Secret | None,
-        path: str,
-        done: Callable[[Response], None],
-        body: bytes = b"",
-    ) -> FetchRequest:
-        """Ask with POST where there is a body, else with GET; ``done`` is not called before this returns."""
-        question = FetchRequest(self.most, done)
-        question.limit = self.clock.callLater(self.seconds, question.give_up)
+    def fetch(self, backend: Backend, credential: Secret | None, path: str, body: bytes = b"") -> Deferred[Response]:
+        """Ask with POST where there is a body, else with GET.
+
+        Fires later than it returns, and never fails but by being cancelled, which closes the connection.
+        """
+        receiver = Receiver(self.max_bytes)
+        receiver.time_limit = self.clock.callLater(self.seconds, receiver.give_up)
         request = UpstreamRequest(
             backend=backend,
             url=address(backend.url, path),
@@ -134,8 +134,8 @@ class Fetcher:
             first_byte_timeout=self.seconds,
             idle_timeout=self.seconds,
         )
-        question.call = self.client.send(request, question)
-        return question
+        receiver.call = self.client.send(request, receiver)
+        return receiver.result
 
 
 def address(url: str, path: str) -> str:
@@ -158,13 +158,10 @@ def shown(url: str) -> str:
 
 
 def _headers(backend: Backend, credential: Secret | None, *, with_body: bool) -> tuple[tuple[str, str], ...]:
-    """Return the headers, with the backend's own key if it has one; configured ones replace ours of the same name."""
-    headers = {"accept": ("Accept", "application/json")}
+    """Return the headers, the credential's among them; configured ones replace ours of the same name."""
+    ours = [("Accept", "application/json")]
     if with_body:
-        headers["content-type"] = ("Content-Type", "application/json")
-    used = backend.api_key or credential
-    if used:
-        name, value = key_header(backend, used)
-        headers[name.lower()] = (name, value)
-    headers.update((name.lower(), (name, value)) for name, value in backend.headers)
-    return tuple(headers.values())
+        ours.append(("Content-Type", "application/json"))
+    if credential:
+        ours.append(key_header(backend, credential))
+    return backend.with_headers(ours)

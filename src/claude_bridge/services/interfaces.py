@@ -10,9 +10,10 @@ from twisted.internet.defer import Deferred
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.chat_completions.dialect import Counter
+from claude_bridge.core.backend_api import TokenizerEndpoint
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.events import Event, SearchErrorCode, SearchHit, Usage
+from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.core.web_search.tool import SearchQuestion
 
 
@@ -132,20 +133,6 @@ class Breaker(Protocol):
         """Let ``backend`` be asked; raises `CircuitOpen` if it must not be now."""
 
 
-@frozen(kw_only=True)
-class ModelInfo:
-    """One model of a backend's list.
-
-    :ivar context_window: tokens, where the list tells (``max_model_len``, ``meta.n_ctx``, ``context_length``).
-    :ivar owner: ``owned_by``, or "".
-    """
-
-    id: str
-    created: int | None = None
-    context_window: int | None = None
-    owner: str = ""
-
-
 class ModelLists(Protocol):
     """The backends' own model lists, cached per backend and credential."""
 
@@ -202,10 +189,10 @@ class TokenCount:
 class RemoteTokenizer(Protocol):
     """The backends' own counters of prompt tokens."""
 
-    def count(
-        self, backend: Backend, counter: Counter, credential: Secret | None, chat_body: bytes
-    ) -> Deferred[TokenCount | None]:
-        """Count the prompt of a chat request; fires with None where the backend cannot tell. May be cancelled."""
+    async def count(
+        self, backend: Backend, tokenizer: TokenizerEndpoint, credential: Secret | None, request_body: bytes
+    ) -> TokenCount | None:
+        """Count the prompt of a request; None where the backend cannot tell."""
 
 
 @frozen(kw_only=True)
@@ -295,8 +282,8 @@ class ClientResponse(Protocol):
     def usage(self) -> Usage | None:
         """The counts of the answer, estimated while it is not finished; None while it has said nothing."""
 
-    def attempt_started(self, *, answers: str, model: str, show_reasoning: bool, input_tokens: int) -> None:
-        """Learn who will answer: ``answers`` as ``backend/model`` and ``model`` as the client is to see it."""
+    def attempt_started(self, *, served_by: str, model: str, show_reasoning: bool, input_tokens: int) -> None:
+        """Learn who will answer: ``served_by`` as ``backend/model`` and ``model`` as the client is to see it."""
 
     def attempt_producing(self, producer: PushProducer | None) -> None:
         """Switch back-pressure to this attempt's body; None: there is no body to hold back any more."""

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions.dialect import Counter
+from claude_bridge.core.backend_api import TokenizerEndpoint
 from claude_bridge.core.events import MAX_TOKEN_COUNT
-from claude_bridge.services.fetch import Fetcher, FetchRequest, Response
+from claude_bridge.services.fetch import Fetcher, Response
 from claude_bridge.services.interfaces import TokenCount, UpstreamClient
 
 SECONDS: Final = 3.0
@@ -38,56 +37,47 @@ do not know, which says nothing of the others. A 400 may be the prompt's fault, 
 class RemoteTokenizers:
     """Implements `claude_bridge.services.interfaces.RemoteTokenizer`."""
 
-    _asker: Fetcher
+    _fetcher: Fetcher
     _clock: IReactorTime
     _absent: dict[tuple[str, str, bytes], float] = field(factory=dict)  # backend, path, model -> when to ask again
 
     def __init__(self, client: UpstreamClient, clock: IReactorTime) -> None:
-        asker = Fetcher(client=client, clock=clock, seconds=SECONDS, most=MAX_BODY_BYTES)
-        self.__attrs_init__(asker, clock)
+        fetcher = Fetcher(client=client, clock=clock, seconds=SECONDS, max_bytes=MAX_BODY_BYTES)
+        self.__attrs_init__(fetcher, clock)
 
-    def count(
-        self, backend: Backend, counter: Counter, credential: Secret | None, chat_body: bytes
-    ) -> Deferred[TokenCount | None]:
-        """Count the prompt of a chat request; fires with None where the backend cannot tell."""
-        fields = strict_json.decode_fields(chat_body)
-        place = (backend.name, counter.path, bytes(fields.get("model", b"")))
+    async def count(
+        self, backend: Backend, tokenizer: TokenizerEndpoint, credential: Secret | None, request_body: bytes
+    ) -> TokenCount | None:
+        """Count the prompt of a request; None where the backend cannot tell."""
+        fields = strict_json.decode_fields(request_body)
+        place = (backend.name, tokenizer.path, bytes(fields.get("model", b"")))
         if self._clock.seconds() < self._absent.get(place, 0.0):
-            return succeed(None)
-
-        def answered(reply: Response) -> None:
-            if reply.status in ABSENT:
-                self._note_absent(place)
-            waiter.callback(_read(reply, counter))
-
-        def left(_: object) -> None:
-            question.abandon()
-
-        waiter: Deferred[TokenCount | None] = Deferred(left)
-        body = _asked(fields, counter)
-        question: FetchRequest = self._asker.ask(backend, credential, counter.path, answered, body)
-        return waiter
+            return None
+        response = await self._fetcher.fetch(backend, credential, tokenizer.path, _asked(fields, tokenizer))
+        if response.status in ABSENT:
+            self._note_absent(place)
+        return _read(response, tokenizer)
 
     def _note_absent(self, place: tuple[str, str, bytes]) -> None:
-        """Remember who has no counter, as the one found out last."""
+        """Remember who has no tokenizer, as the one found out last."""
         self._absent.pop(place, None)
         self._absent[place] = self._clock.seconds() + MEMORY_SECONDS
         if len(self._absent) > MAX_ABSENT:
             del self._absent[next(iter(self._absent))]
 
 
-def _asked(given: Mapping[str, strict_json.Raw], counter: Counter) -> bytes:
+def _asked(given: Mapping[str, strict_json.Raw], tokenizer: TokenizerEndpoint) -> bytes:
     """Leave of a chat request what the counter takes."""
-    return strict_json.encode({name: given[name] for name in counter.fields if name in given})
+    return strict_json.encode({name: given[name] for name in tokenizer.fields if name in given})
 
 
-def _read(reply: Response, counter: Counter) -> TokenCount | None:
-    if not reply.good:
+def _read(response: Response, tokenizer: TokenizerEndpoint) -> TokenCount | None:
+    if not response.good:
         return None
     try:
-        fields = strict_json.decode_fields(reply.body)
-        tokens = _number(fields, counter.key)
-        window = _number(fields, counter.window) if counter.window else None
+        fields = strict_json.decode_fields(response.body)
+        tokens = _number(fields, tokenizer.key)
+        window = _number(fields, tokenizer.window) if tokenizer.window else None
     except strict_json.JsonError:
         return None
     return TokenCount(tokens=tokens, window=window or None) if tokens is not None else None

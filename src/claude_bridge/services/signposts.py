@@ -6,18 +6,19 @@ server, so that whoever set the url wrong can be told the right one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Final
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
+from claude_bridge.core.backend_api import BackendKind
 from claude_bridge.services.fetch import Fetcher, Response, address, shown
 from claude_bridge.services.interfaces import UpstreamClient
-from claude_bridge.services.model_lists import MAX_BODY_BYTES, Decode, read_models
+from claude_bridge.services.model_lists import MAX_BODY_BYTES
 
 MEMORY_SECONDS: Final = 60.0
 """A backend is asked no more often: its url is set right by hand."""
@@ -61,11 +62,11 @@ class _Look:
     """One look at all places of a backend.
 
     :ivar at: clock seconds of its beginning.
-    :ivar told: what came of it, None before.
+    :ivar sentence: what came of it, None before.
     """
 
     at: float
-    told: str | None = None
+    sentence: str | None = None
     waiting: list[Deferred[str]] = field(factory=list)
 
 
@@ -75,7 +76,7 @@ class Signposts:
 
     _client: UpstreamClient
     _clock: IReactorTime
-    _decode: Decode
+    _kinds: Mapping[str, BackendKind]
     _looks: dict[str, _Look] = field(factory=dict, init=False)
 
     def look(self, backend: Backend, credential: Secret | None) -> Deferred[str]:
@@ -84,34 +85,28 @@ class Signposts:
         look = self._looks.get(backend.name)
         if look is None or now - look.at >= MEMORY_SECONDS:
             look = self._looks[backend.name] = _Look(now)
-            self._ask(look, backend, credential)
-        if look.told is not None:
-            return succeed(look.told)
+            Deferred.fromCoroutine(self._ask(look, backend, credential))
+        if look.sentence is not None:
+            return succeed(look.sentence)
         waiter: Deferred[str] = Deferred(look.waiting.remove)
         look.waiting.append(waiter)
         return waiter
 
-    def _ask(self, look: _Look, backend: Backend, credential: Secret | None) -> None:
+    async def _ask(self, look: _Look, backend: Backend, credential: Secret | None) -> None:
         """Ask all places at once."""
-        asker = Fetcher(client=self._client, clock=self._clock, seconds=WAIT_SECONDS, most=MAX_BODY_BYTES)
+        fetcher = Fetcher(client=self._client, clock=self._clock, seconds=WAIT_SECONDS, max_bytes=MAX_BODY_BYTES)
         places = {shown(address(backend.url, path)): path for path in reversed(PLACES)}
         urls = list(dict.fromkeys(shown(address(backend.url, path)) for path in PLACES))
-        found: dict[str, Found] = {}
-
-        def asked(url: str) -> Callable[[Response], None]:
-            def replied(reply: Response) -> None:
-                models = read_models(reply.body, self._decode) if reply.good else None
-                found[url] = Found(url, reply, len(models or ()))
-                if len(found) == len(urls):
-                    look.told = _sentence([found[each] for each in urls])
-                    waiting, look.waiting = look.waiting, []
-                    for waiter in waiting:
-                        waiter.callback(look.told)
-
-            return replied
-
-        for url in urls:
-            asker.ask(backend, credential, places[url], asked(url))
+        asked = [fetcher.fetch(backend, credential, places[url]) for url in urls]
+        kind = self._kinds[backend.kind]
+        found = []
+        for url, response in zip(urls, await gatherResults(asked), strict=True):
+            models = kind.read_models(response.body) if response.good else None
+            found.append(Found(url, response, len(models or ())))
+        look.sentence = _sentence(found)
+        waiting, look.waiting = look.waiting, []
+        for waiter in waiting:
+            waiter.callback(look.sentence)
 
 
 def _sentence(found: list[Found]) -> str:

@@ -14,13 +14,13 @@ from twisted.internet.defer import Deferred, succeed
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.chat_completions.dialect import Counter
+from claude_bridge.core.backend_api import TokenizerEndpoint
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.events import Event, Finished, SearchHit, TextDelta, Usage
+from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.core.web_search.tool import SearchQuestion
 from claude_bridge.services.interfaces import (
     AttemptRecord,
-    ModelInfo,
     PushProducer,
     RequestRecord,
     ResponseHead,
@@ -165,10 +165,10 @@ class FakeClientResponse:
     errors: list[BridgeError] = field(factory=list)
     refusal: BridgeError | None = None
 
-    def attempt_started(self, *, answers: str, model: str, show_reasoning: bool, input_tokens: int) -> None:
+    def attempt_started(self, *, served_by: str, model: str, show_reasoning: bool, input_tokens: int) -> None:
         """Note who will answer."""
         self.started.append(
-            {"answers": answers, "model": model, "show_reasoning": show_reasoning, "input_tokens": input_tokens}
+            {"served_by": served_by, "model": model, "show_reasoning": show_reasoning, "input_tokens": input_tokens}
         )
 
     def attempt_producing(self, producer: PushProducer | None) -> None:
@@ -331,16 +331,16 @@ class FixedCounters:
     counted: TokenCount | None = None
     asked: list[tuple[str, bytes]] = field(factory=list)
 
-    def count(
+    async def count(
         self,
         backend: Backend,
-        counter: Counter,  # noqa: ARG002 - the seam's shape
+        tokenizer: TokenizerEndpoint,  # noqa: ARG002 - the seam's shape
         credential: Secret | None,  # noqa: ARG002 - the same
-        chat_body: bytes,
-    ) -> Deferred[TokenCount | None]:
+        request_body: bytes,
+    ) -> TokenCount | None:
         """Note the question and return the count."""
-        self.asked.append((backend.name, chat_body))
-        return succeed(self.counted)
+        self.asked.append((backend.name, request_body))
+        return self.counted
 
 
 @define

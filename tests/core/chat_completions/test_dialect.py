@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions.dialect import Clues, Generic, Shaping
+from claude_bridge.core.backend_api import Clues
+from claude_bridge.core.chat_completions.dialect import Generic, Shaping
 from claude_bridge.core.chat_completions.openai_types import ChatRequest, Delta
 from claude_bridge.core.chat_completions.traits import Traits
 from claude_bridge.core.events import Usage

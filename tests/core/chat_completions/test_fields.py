@@ -87,8 +87,8 @@ class StructuredTests:
     def test_told(self, trait: StructuredOutput, checked: bool) -> None:
         """The translation says whether the answer must be checked here."""
         target = Target(model="m", structured_output=trait)
-        assert (translate(asked(user("hi"), output_config=FORMAT), target).structured is not None) is checked
-        assert translate(asked(user("hi")), target).structured is None
+        assert (translate(asked(user("hi"), output_config=FORMAT), target).answer_shape is not None) is checked
+        assert translate(asked(user("hi")), target).answer_shape is None
 
 
 class MoreTests:

@@ -297,7 +297,7 @@ class LevelTests:
         assert first["parameters"] == {"type": "object", "properties": {"a": {"type": "string"}}}
         assert second["parameters"] == {"type": "object", "properties": {}}
         translated = translate(asked(user("hi"), tools=given), target)
-        assert translated.slimmed == {"$schema", "pattern"}
+        assert translated.dropped_keywords == {"$schema", "pattern"}
 
     CLOSED: ClassVar = {**SCHEMA, "required": ["a"], "additionalProperties": False}
 

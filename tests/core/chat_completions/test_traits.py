@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
-from attrs import fields
+from attrs import evolve, fields
 
 from claude_bridge.config.schema import Model
 from claude_bridge.core.chat_completions.traits import Traits
@@ -28,14 +28,14 @@ class TraitsTests:
         assert option == trait | None
         model = Model(alias="m", backend="b", name="m")
         assert getattr(model, name) is None
-        assert getattr(model.over(Traits()), name) == getattr(Traits(), name)
+        assert getattr(evolve(Traits(), **model.overrides), name) == getattr(Traits(), name)
 
     @pytest.mark.parametrize("name", NAMES)
     def test_every_word(self, name: str) -> None:
         """Whatever a section says is what holds."""
         for value in _values(get_type_hints(Traits)[name]):
             told: dict[str, Any] = {name: value}
-            assert getattr(Model(alias="m", backend="b", name="m", **told).over(Traits()), name) == value
+            assert getattr(evolve(Traits(), **Model(alias="m", backend="b", name="m", **told).overrides), name) == value
 
 
 def _values(kind: Any) -> list[Any]:

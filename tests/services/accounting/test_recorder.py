@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from attrs import define
 
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions.backend import CHAT_COMPLETIONS, ChatTarget
 from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.services.accounting.recorder import RequestRecorder
@@ -29,7 +29,7 @@ class Tried:
 def choice() -> Candidate:
     """Make a choice."""
     backend = configured("[backend:box]\nurl = http://box/v1\n").backends["box"]
-    return Candidate(backend=backend, target=Target(model="glm"), shown="m")
+    return Candidate(backend=backend, kind=CHAT_COMPLETIONS, target=ChatTarget(model="glm"), shown="m")
 
 
 class BooksTests:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import define, field
@@ -12,16 +13,21 @@ from twisted.internet.task import Clock
 from claude_bridge.config.load import parse
 from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.secret import Secret
+from claude_bridge.core.backend_api import BackendKind
+from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.request_info import facts
+from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.core.redaction import Redactor
+from claude_bridge.services.breaker import NoBreaker
 from claude_bridge.services.exchange.admission import AdmissionControl
 from claude_bridge.services.exchange.catalogue import Catalogue
 from claude_bridge.services.exchange.count_tokens import TokenCounting
 from claude_bridge.services.exchange.exchange import Exchange, Services
 from claude_bridge.services.exchange.hints import Hints
 from claude_bridge.services.exchange.resolver import CandidateResolver
-from claude_bridge.services.interfaces import ModelInfo, ModelLists
+from claude_bridge.services.interfaces import ModelLists
+from claude_bridge.services.keys.key_ring import KeyRing
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.services.knowledge.window_warnings import WindowWarnings
@@ -86,6 +92,14 @@ def refusal(message: str, **more: Any) -> bytes:
     return json.dumps({"error": {"message": message, "type": "invalid_request_error", "code": None, **more}}).encode()
 
 
+def resolving(
+    config: Config, lists: ModelLists | None = None, detection: DialectDetection | None = None
+) -> CandidateResolver:
+    """Make a resolver of names."""
+    keys = KeyRing(config, NoBreaker())
+    return CandidateResolver(config, lists or FixedLists(), keys, detection or DialectDetection(KINDS), KINDS)
+
+
 @define
 class HangingLists:
     """Lists that never come.
@@ -129,28 +143,32 @@ class Stage:
     breaker: Any = field(factory=NotedBreaker)
     learned: ModelProfiles = field(factory=ModelProfiles)
     records: KeptRecords = field(factory=KeptRecords)
-    detection: DialectDetection = field(factory=DialectDetection)
+    kinds: Mapping[str, BackendKind] = KINDS
+    detection: DialectDetection = field(init=False)
     documents: HeldDocuments = field(factory=HeldDocuments)
     signposts: FixedSignposts = field(factory=FixedSignposts)
     search: HeldSearch | None = None
     counters: FixedCounters = field(factory=FixedCounters)
     downstream: FakeClientResponse = field(factory=FakeClientResponse)
+    new_downstream: Callable[[], FakeClientResponse] = FakeClientResponse
     dispatcher: AdmissionControl = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Build the dispatcher."""
+        self.detection = DialectDetection(self.kinds)
+        keys = KeyRing(self.config, self.breaker)
         services = Services(
             config=self.config,
             client=self.client,
-            planner=CandidateResolver(self.config, self.lists, self.detection),
-            breaker=self.breaker,
-            learned=self.learned,
+            resolver=CandidateResolver(self.config, self.lists, keys, self.detection, self.kinds),
+            keys=keys,
+            profiles=self.learned,
             records=self.records,
             detection=self.detection,
             documents=self.documents,
             windows=WindowWarnings(),
             pace=Pace(self.clock),
-            hints=Hints(config=self.config, lists=self.lists, signposts=self.signposts),
+            hints=Hints(keys=keys, lists=self.lists, signposts=self.signposts),
             search=self.search,
             seconds=self.clock.seconds,
             unix_time=lambda: 1_700_000_000.0 + self.clock.seconds(),
@@ -159,18 +177,18 @@ class Stage:
             user_agent="claude-bridge/test",
         )
         counts = TokenCounting(
-            config=self.config,
-            planner=services.planner,
-            learned=self.learned,
-            counters=self.counters,
+            resolver=services.resolver,
+            keys=keys,
+            profiles=self.learned,
+            tokenizers=self.counters,
             documents=self.documents,
             pace=services.pace,
         )
-        self.dispatcher = AdmissionControl(services, Catalogue(self.config, self.lists), counts)
+        self.dispatcher = AdmissionControl(services, Catalogue(self.config, services.resolver), counts)
 
     def run(self, credential: str | None = None, **more: Any) -> Exchange:
         """Start a request with a new downstream; ``more`` are fields of its body."""
-        self.downstream = FakeClientResponse()
+        self.downstream = self.new_downstream()
         body = json.dumps(asking(**more)).encode()
         asked = parsing.decode(body)
         run = self.dispatcher.run(

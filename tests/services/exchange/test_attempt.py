@@ -8,15 +8,25 @@ import pytest
 from attrs import define, field
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from claude_bridge.config.schema import Backend
+from claude_bridge.core.backend_api import UpstreamFailure
 from claude_bridge.core.chat_completions.answer.reader import Reader
+from claude_bridge.core.chat_completions.backend import CHAT_COMPLETIONS
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
-from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
-from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamTimeout, UpstreamUnreachable
+from claude_bridge.core.errors import (
+    BridgeError,
+    InternalFault,
+    UpstreamCut,
+    UpstreamProtocolError,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 from claude_bridge.core.events import Event, Finished, TextDelta
-from claude_bridge.services.exchange.attempt import MAX_ERROR_BODY_BYTES, Attempt
+from claude_bridge.services.exchange.attempt import MAX_ERROR_BODY_BYTES, Attempt, Outcome
 from claude_bridge.services.interfaces import PushProducer, UpstreamRequest
 from claude_bridge.testing.chat import chat_stream, chunk, events
 from claude_bridge.testing.fakes import FakeCall, FakeUpstreamClient
@@ -26,31 +36,28 @@ TIMED_OUT = UpstreamTimeout("silent")
 
 
 @define
-class Owner:
-    """Keeps what an attempt reports, and insists on one end."""
+class Sink:
+    """Keeps what an attempt gives, and takes nothing after its end."""
 
     producers: list[PushProducer] = field(factory=list)
     events: list[Event] = field(factory=list)
-    outcomes: list[BridgeError | UpstreamFailure] = field(factory=list)
+    refusal: Exception | None = None
 
-    def attempt_answers(self, producer: PushProducer) -> None:
+    def producing(self, producer: PushProducer) -> None:
         """Keep it."""
         self.producers.append(producer)
 
-    def attempt_yielded(self, events: Sequence[Event]) -> None:
-        """Keep them."""
+    def deliver(self, events: Sequence[Event]) -> None:
+        """Keep them; raises `refusal` if there is one."""
+        if self.refusal is not None:
+            raise self.refusal
         assert not self.ended
         self.events += events
 
-    def attempt_failed(self, outcome: BridgeError | UpstreamFailure) -> None:
-        """Keep it."""
-        assert not self.ended
-        self.outcomes.append(outcome)
-
     @property
     def ended(self) -> bool:
-        """Whether an end was reported."""
-        return bool(self.outcomes) or bool(self.events and isinstance(self.events[-1], Finished))
+        """Whether the end of an answer came."""
+        return bool(self.events and isinstance(self.events[-1], Finished))
 
     @property
     def text(self) -> str:
@@ -60,26 +67,38 @@ class Owner:
 
 @define
 class Bench:
-    """One attempt under way."""
+    """One attempt under way.
+
+    :ivar outcomes: how it ended; None for a wait that was cancelled.
+    """
 
     clock: Clock = field(factory=Clock)
-    owner: Owner = field(factory=Owner)
+    sink: Sink = field(factory=Sink)
+    outcomes: list[Outcome | None] = field(factory=list)
     attempt: Attempt = field(init=False)
     call: FakeCall = field(init=False)
+    waiting: Deferred[None] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Send it."""
         reader = Reader(dialect=DIALECTS["generic"], random_bytes=bytes)
-        self.attempt = Attempt(reader, self.owner, self.clock.seconds, lambda: 1_700_000_000.0)
+        self.attempt = Attempt(CHAT_COMPLETIONS, reader, self.sink, self.clock.seconds, lambda: 1_700_000_000.0)
         client = FakeUpstreamClient()
-        self.attempt.start(client, UpstreamRequest(backend=Backend(name="b"), url="http://b/v1/chat/completions"))
+        request = UpstreamRequest(backend=Backend(name="b"), url="http://b/v1/chat/completions")
+        outcome: Deferred[Outcome | None] = self.attempt.start(client, request).addErrback(cancelled)
+        self.waiting = outcome.addCallback(self.outcomes.append)
         self.call = client.last
 
     @property
-    def outcome(self) -> BridgeError | UpstreamFailure:
-        """Return the one failure."""
-        (outcome,) = self.owner.outcomes
+    def outcome(self) -> Outcome | None:
+        """Return the one outcome."""
+        (outcome,) = self.outcomes
         return outcome
+
+
+def cancelled(failure: Failure) -> None:
+    """Take the end of a wait that was cancelled; any other failure stays one."""
+    failure.trap(CancelledError)
 
 
 class AnswerTests:
@@ -89,8 +108,8 @@ class AnswerTests:
         """Text and end come through; the connection is not cut, so that it can be used again."""
         bench = Bench()
         bench.call.answer(*STREAM)
-        assert (bench.owner.text, bench.owner.ended, bench.owner.outcomes) == ("Hello there, what a day", True, [])
-        assert bench.owner.producers == [bench.call]
+        assert (bench.sink.text, bench.outcome) == ("Hello there, what a day", bench.sink.events[-1])
+        assert bench.sink.producers == [bench.call]
         assert not bench.call.cancelled
 
     @given(at=st.integers(min_value=1, max_value=len(b"".join(STREAM)) - 1))
@@ -99,7 +118,7 @@ class AnswerTests:
         whole = b"".join(STREAM)
         bench = Bench()
         bench.call.answer(whole[:at], whole[at:])
-        assert (bench.owner.text, bench.owner.outcomes) == ("Hello there, what a day", [])
+        assert (bench.sink.text, bench.outcome) == ("Hello there, what a day", bench.sink.events[-1])
 
     def test_timers_are_told(self) -> None:
         """The first data event and the finish reason are told to the timers, once each; comments are neither."""
@@ -116,7 +135,7 @@ class AnswerTests:
         bench = Bench()
         bench.call.head()
         bench.call.data(*events([chunk({"content": "hi"})]))
-        assert bench.owner.ended
+        assert bench.sink.ended
         assert "finish_seen" in bench.call.told
 
     @pytest.mark.parametrize("error", [None, UpstreamCut("reset"), TIMED_OUT])
@@ -126,17 +145,17 @@ class AnswerTests:
         bench.call.head()
         bench.call.data(*STREAM[:-2])
         bench.call.end(error)
-        assert (bench.owner.text, bench.owner.ended, bench.owner.outcomes) == ("Hello there, what a day", True, [])
+        assert (bench.sink.text, bench.outcome) == ("Hello there, what a day", bench.sink.events[-1])
 
     def test_what_follows_the_end_is_ignored(self) -> None:
         """Bytes and errors after the end change nothing."""
         bench = Bench()
         bench.call.head()
         bench.call.data(*STREAM)
-        seen = len(bench.owner.events)
+        seen = len(bench.sink.events)
         bench.call.data(*STREAM)
         bench.call.end(UpstreamCut("reset"))
-        assert (len(bench.owner.events), bench.owner.outcomes) == (seen, [])
+        assert (len(bench.sink.events), bench.outcome) == (seen, bench.sink.events[-1])
 
 
 class FailureTests:
@@ -147,7 +166,7 @@ class FailureTests:
         bench = Bench()
         bench.call.answer(*STREAM[:3])
         assert isinstance(bench.outcome, UpstreamCut)
-        assert bench.owner.text
+        assert bench.sink.text
 
     def test_own_observation_is_reported_as_it_is(self) -> None:
         """What the client of the backend saw is the outcome: no connection, a limit, a reset."""
@@ -168,7 +187,7 @@ class FailureTests:
         bench.call.data(STREAM[0] + STREAM[1] + b'data: {"error": {"message": "boom", "code": 503}}\n\n')
         assert isinstance(bench.outcome, UpstreamFailure)
         assert (bench.outcome.status, bench.outcome.message) == (503, "boom")
-        assert bench.owner.text
+        assert bench.sink.text
         assert bench.call.cancelled
 
     def test_refusal_by_status(self) -> None:
@@ -177,7 +196,7 @@ class FailureTests:
         bench.call.answer(b'{"error": {"mess', b'age": "slow down"}}', status=429, headers={"retry-after": "7"})
         assert isinstance(bench.outcome, UpstreamFailure)
         assert (bench.outcome.status, bench.outcome.message, bench.outcome.retry_after) == (429, "slow down", 7.0)
-        assert (bench.attempt.status, bench.owner.producers) == (429, [])
+        assert (bench.attempt.status, bench.sink.producers) == (429, [])
 
     def test_refusal_that_is_cut_keeps_its_status(self) -> None:
         """A refusal whose body breaks off is still that refusal."""
@@ -206,7 +225,28 @@ class FailureTests:
         bench = Bench()
         bench.call.head()
         bench.call.data(*STREAM[:2])
-        bench.attempt.cancel()
+        bench.waiting.cancel()
         assert bench.call.cancelled
         bench.call.data(*STREAM[2:])
-        assert not bench.owner.ended
+        assert not bench.sink.ended
+        assert bench.outcomes == [None]
+
+    def test_events_that_cannot_be_held(self) -> None:
+        """Where the client's side takes no more, the attempt ends with its words, and the connection is closed."""
+        bench = Bench()
+        bench.sink.refusal = UpstreamProtocolError("too much")
+        bench.call.head()
+        bench.call.data(*STREAM)
+        assert bench.outcomes == [bench.sink.refusal]
+        assert bench.call.cancelled
+
+    def test_own_code_breaks_over_the_end(self) -> None:
+        """A fault of ours while the end of an answer is given out is the outcome."""
+        bench = Bench()
+        bench.sink.refusal = RuntimeError("bug")
+        bench.call.head()
+        with pytest.raises(RuntimeError):
+            bench.call.data(*STREAM)
+        fault = InternalFault("the bridge failed over the body")
+        bench.call.end(fault)
+        assert bench.outcome is fault

@@ -5,27 +5,36 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from claude_bridge.config.secret import Secret
+from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.services.exchange.catalogue import Catalogue, PublishedModel
-from claude_bridge.services.interfaces import ModelInfo
 from claude_bridge.testing.fakes import FixedLists
-from tests.services.exchange.stage import ONE, configured, models
+from tests.services.exchange.stage import ONE, configured, models, resolving
 
 SHOWING = ONE.replace("[server]", "[server]\nlist_backend_models = yes")
 BARE = "[backend:default]\nurl = http://box/v1\n"
+
+
+def catalogue(text: str, lists: FixedLists) -> Catalogue:
+    """Make the catalogue of a configuration."""
+    return Catalogue(configured(text), resolving(configured(text), lists))
 
 
 def published(text: str, lists: FixedLists, credential: str | None = None) -> tuple[PublishedModel, ...]:
     """Return the catalogue, which must be there at once."""
     shown = None if credential is None else Secret(credential)
     found: list[tuple[PublishedModel, ...]] = []
-    Deferred.fromCoroutine(Catalogue(configured(text), lists).models(shown)).addCallback(found.append)
+    Deferred.fromCoroutine(Catalogue(configured(text), resolving(configured(text), lists)).models(shown)).addCallback(
+        found.append
+    )
     return found[0]
 
 
 def one(text: str, lists: FixedLists, name: str) -> PublishedModel | None:
     """Look one entry up."""
     found: list[PublishedModel | None] = []
-    Deferred.fromCoroutine(Catalogue(configured(text), lists).model(name, None)).addCallback(found.append)
+    Deferred.fromCoroutine(
+        Catalogue(configured(text), resolving(configured(text), lists)).model(name, None)
+    ).addCallback(found.append)
     return found[0]
 
 

@@ -26,7 +26,7 @@ from claude_bridge.core.errors import (
 )
 from claude_bridge.core.events import Event, Usage
 from claude_bridge.services.breaker import CircuitBreakers, CircuitState
-from claude_bridge.services.exchange.resolver import CandidateResolver, Plan
+from claude_bridge.services.exchange.resolver import CandidateResolver, Candidates
 from claude_bridge.services.interfaces import UpstreamReceiver, UpstreamRequest
 from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.testing.chat import chat_stream, chunk, events, token_usage
@@ -183,7 +183,7 @@ class AnsweredTests:
         stage = Stage()
         stage.run(model="claude-opus-5-5")
         (started,) = stage.downstream.started
-        assert (started["model"], started["answers"]) == ("claude-opus-5-5", "box/zai/GLM")
+        assert (started["model"], started["served_by"]) == ("claude-opus-5-5", "box/zai/GLM")
 
     @pytest.mark.parametrize(
         ("setting", "thinking", "shown"),
@@ -727,26 +727,26 @@ class AbandonedUsageTests:
         assert record.attempts[-1].usage == Usage(7, 3, estimated=True)
 
 
-class TwoChoices:
-    """A planner whose plans have a second choice, as routes over several models will give."""
+class TwoCandidates:
+    """A resolver that has a second candidate for each name, as routes over several models will give."""
 
-    def __init__(self, planner: CandidateResolver) -> None:
-        self._planner = planner
+    def __init__(self, resolver: CandidateResolver) -> None:
+        self._resolver = resolver
 
-    async def plan(self, model: str, credential: Secret | None) -> Plan:
-        """Plan the choice twice, the second under another name."""
-        (choice,) = await self._planner.plan(model, credential)
-        return (choice, evolve(choice, shown="second"))
+    async def candidates(self, model: str, credential: Secret | None) -> Candidates:
+        """Return the candidate twice, the second under another name."""
+        (candidate,) = await self._resolver.candidates(model, credential)
+        return (candidate, evolve(candidate, shown="second"))
 
 
 class FailOverTests:
-    """Plans with more than one choice."""
+    """Names with more than one candidate."""
 
     def stage(self) -> Stage:
-        """Build a stage whose plans have two choices."""
+        """Build a stage whose names have two candidates."""
         stage = Stage()
-        planner = cast(CandidateResolver, TwoChoices(stage.dispatcher.services.planner))
-        stage.dispatcher.services = evolve(stage.dispatcher.services, planner=planner)
+        resolver = cast(CandidateResolver, TwoCandidates(stage.dispatcher.services.resolver))
+        stage.dispatcher.services = evolve(stage.dispatcher.services, resolver=resolver)
         return stage
 
     def test_next_choice_takes_over_before_content(self) -> None:
@@ -857,9 +857,8 @@ class EndTests:
 
     def test_fault_while_answering_is_booked(self) -> None:
         """When our own code breaks over the end of an answer, the request ends with it."""
-        stage = Stage()
-        run = stage.run()
-        run._downstream = BrokenDownstream()
+        stage = Stage(new_downstream=BrokenDownstream)
+        stage.run()
         stage.call.head()
         with contextlib.suppress(RuntimeError):
             stage.call.data(*HELLO)

@@ -188,7 +188,7 @@ class DocumentTests:
         """The client's side knows who will answer while documents are read, so that pings can flow."""
         stage = Stage()
         self.ask(stage)
-        assert [started["answers"] for started in stage.downstream.started] == ["box/zai/GLM"]
+        assert [started["served_by"] for started in stage.downstream.started] == ["box/zai/GLM"]
 
     def test_once_a_request(self) -> None:
         """What was read is kept for the retries of the same request."""

@@ -6,11 +6,13 @@ from twisted.internet.defer import Deferred
 
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import BridgeError, NotFound, UpstreamMisaddressed, UpstreamServerError
+from claude_bridge.core.model_list import ModelInfo
+from claude_bridge.services.breaker import NoBreaker
 from claude_bridge.services.exchange.hints import Hints
-from claude_bridge.services.exchange.resolver import Candidate, CandidateResolver
-from claude_bridge.services.interfaces import ModelInfo
+from claude_bridge.services.exchange.resolver import Candidate
+from claude_bridge.services.keys.key_ring import KeyRing
 from claude_bridge.testing.fakes import FixedLists, FixedSignposts
-from tests.services.exchange.stage import ONE, configured, models
+from tests.services.exchange.stage import ONE, configured, models, resolving
 
 FORWARDING = ONE.replace("credentials = none", "credentials = forward")
 
@@ -23,14 +25,12 @@ class HintsTests:
         self.config = configured(FORWARDING)
         self.lists = FixedLists({"box": models("zai/GLM-Air", "llama")})
         self.signposts = FixedSignposts()
-        self.hints = Hints(config=self.config, lists=self.lists, signposts=self.signposts)
+        self.hints = Hints(keys=KeyRing(self.config, NoBreaker()), lists=self.lists, signposts=self.signposts)
 
     def told(self, error: BridgeError, key: str = "client-key") -> BridgeError | None:
         """Return the error with what helps."""
         choices: list[tuple[Candidate, ...]] = []
-        Deferred.fromCoroutine(CandidateResolver(self.config, FixedLists()).plan("glm", None)).addCallback(
-            choices.append
-        )
+        Deferred.fromCoroutine(resolving(self.config).candidates("glm", None)).addCallback(choices.append)
         ((choice,),) = choices
         found: list[BridgeError] = []
         hint = self.hints.of(error, choice, Secret(key))

@@ -8,7 +8,7 @@ from base64 import b64encode
 import pytest
 from twisted.internet.task import Clock
 
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions.backend import ChatTarget
 from claude_bridge.core.errors import ContextOverflow
 from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api.parsing import decode
@@ -20,7 +20,7 @@ from claude_bridge.services.knowledge.window_warnings import WindowWarnings
 from claude_bridge.services.pace import Pace
 from tests.services.exchange.stage import DOCUMENT, asking
 
-SMALL = Target(model="m", context_window=2000, truncates=True)
+SMALL = ChatTarget(model="m", context_window=2000, truncates=True)
 WORDS = "The quick brown fox jumps over the lazy dog. "
 
 
@@ -31,7 +31,7 @@ def prompt(text: object, learned: ModelProfiles | None = None, **more: object) -
     return PromptSize(
         request=asked,
         info=facts(asked, {}, len(body)),
-        learned=learned or ModelProfiles(),
+        profiles=learned or ModelProfiles(),
         windows=WindowWarnings(),
         pace=Pace(Clock()),
     )
@@ -51,13 +51,13 @@ class PromptTests:
 
     def test_server_says_so_itself(self) -> None:
         """Where nothing is known but an estimate, a server that can refuse is left to do it."""
-        prompt(WORDS * 1000).check("b", Target(model="m", context_window=2000))
+        prompt(WORDS * 1000).check("b", ChatTarget(model="m", context_window=2000))
 
     def test_learns(self) -> None:
         """The true length corrects the next estimate for the same model, and for no other."""
         learned = ModelProfiles()
         before = prompt(WORDS * 1000, learned).estimate("b", SMALL)
-        target = Target(model="m")
+        target = ChatTarget(model="m")
         prompt(WORDS * 1000, learned).learn("b", target, Usage(before // 2 + 1000))
         assert prompt(WORDS * 1000, learned).estimate("b", target) < before
         assert prompt(WORDS * 1000, learned).estimate("other", target) == before
@@ -70,10 +70,10 @@ class PromptTests:
     def test_documents(self) -> None:
         """Documents are wanted as text once, and only where the model takes no files."""
         made = prompt([DOCUMENT])
-        assert made.pending_documents(Target(model="m", pdf="file")) == []
-        (data,) = made.pending_documents(Target(model="m"))
+        assert made.pending_documents(ChatTarget(model="m", pdf="file")) == []
+        (data,) = made.pending_documents(ChatTarget(model="m"))
         made.add_texts({data: "text"})
-        assert made.pending_documents(Target(model="m")) == []
+        assert made.pending_documents(ChatTarget(model="m")) == []
 
 
 class DocumentTests:
@@ -84,7 +84,7 @@ class DocumentTests:
         data = b64encode(b"%PDF-1.7" + b"/Type/Page " * 300).decode()
         source = {"type": "base64", "media_type": "application/pdf", "data": data}
         made = prompt([{"type": "document", "source": source}])
-        reading, taking = Target(model="m"), Target(model="m", pdf="file")
+        reading, taking = ChatTarget(model="m"), ChatTarget(model="m", pdf="file")
         assert made.pending_documents(reading) == [data]
         made.add_texts({data: WORDS * 100})
         assert made.pending_documents(reading) == []

@@ -1,20 +1,24 @@
-"""Promises of the planner: which model answers a name."""
+"""Promises of the resolver: which model answers a name."""
 
 from __future__ import annotations
 
 import pytest
 from attrs import define, evolve, field
 from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.python.failure import Failure
 
 from claude_bridge.config.schema import Backend, Route
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.chat_completions.dialect import Clues
+from claude_bridge.core.backend_api import Clues
+from claude_bridge.core.chat_completions.backend import ChatTarget
 from claude_bridge.core.errors import NotFound
+from claude_bridge.core.kinds import KINDS
+from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.services.exchange.resolver import Candidate, CandidateResolver
-from claude_bridge.services.interfaces import ModelInfo, ModelLists
+from claude_bridge.services.interfaces import ModelLists
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.testing.fakes import FixedLists
-from tests.services.exchange.stage import ONE, HangingLists, configured, models
+from tests.services.exchange.stage import ONE, HangingLists, configured, models, resolving
 
 TWO = """
 [server]
@@ -38,28 +42,34 @@ def known(text: str) -> str:
 
 
 def chosen(text: str, name: str, lists: ModelLists | None = None, credential: str | None = None) -> Candidate:
-    """Plan at once and return the only choice."""
-    return planned(CandidateResolver(configured(text), lists or FixedLists()), name, credential)
+    """Resolve at once and return the only candidate."""
+    return resolved(resolving(configured(text), lists), name, credential)
 
 
-def planned(planner: CandidateResolver, name: str, credential: str | None = None) -> Candidate:
-    """Plan at once with this planner and return the only choice."""
-    plans, failures = planning(planner, name, credential)
+def chat_target(candidate: Candidate) -> ChatTarget:
+    """Return the target of a candidate that is asked for chat completions."""
+    assert isinstance(candidate.target, ChatTarget)
+    return candidate.target
+
+
+def resolved(resolver: CandidateResolver, name: str, credential: str | None = None) -> Candidate:
+    """Resolve at once with this resolver and return the only candidate."""
+    found, failures = resolving_of(resolver, name, credential)
     if failures:
         raise failures[0]
-    ((choice,),) = plans
-    return choice
+    ((candidate,),) = found
+    return candidate
 
 
-def planning(
-    planner: CandidateResolver, name: str, credential: str | None = None
+def resolving_of(
+    resolver: CandidateResolver, name: str, credential: str | None = None
 ) -> tuple[list[tuple[Candidate, ...]], list[BaseException]]:
-    """Begin to plan; the lists get the plan or the failure once it is there."""
-    made = Deferred.fromCoroutine(planner.plan(name, None if credential is None else Secret(credential)))
-    plans: list[tuple[Candidate, ...]] = []
+    """Begin to resolve; the lists get the candidates or the failure once they are there."""
+    made = Deferred.fromCoroutine(resolver.candidates(name, None if credential is None else Secret(credential)))
+    found: list[tuple[Candidate, ...]] = []
     failures: list[BaseException] = []
-    made.addCallbacks(plans.append, lambda failure: failures.append(failure.value))
-    return plans, failures
+    made.addCallbacks(found.append, lambda failure: failures.append(failure.value))
+    return found, failures
 
 
 @define
@@ -105,8 +115,8 @@ class WhichModelTests:
     @pytest.mark.parametrize("name", ["glm", "glm@claude-bridge", "claude-opus-5-5", "claude-opus-5-5@claude-bridge"])
     def test_configured_name_never_waits(self, name: str) -> None:
         """A configured name, or one of the client's own with a default route, is served while the list hangs."""
-        choice = chosen(known(ONE), name, HangingLists())
-        assert (choice.label, choice.shown) == ("box/zai/GLM", name)
+        candidate = chosen(known(ONE), name, HangingLists())
+        assert (candidate.label, candidate.shown) == ("box/zai/GLM", name)
 
     @pytest.mark.parametrize("mark", ["", "@claude-bridge"])
     def test_alias_before_anything_else(self, mark: str) -> None:
@@ -121,8 +131,8 @@ class WhichModelTests:
 
     def test_addressed_model_keeps_its_settings(self) -> None:
         """Addressed by the backend's own name, a model still has the settings of its section."""
-        choice = chosen(known(ONE), "box/zai/GLM", HangingLists())
-        assert choice.target.context_window == 100_000
+        candidate = chosen(known(ONE), "box/zai/GLM", HangingLists())
+        assert candidate.target.context_window == 100_000
 
     def test_unknown_prefix_is_part_of_the_name(self) -> None:
         """A slash alone makes no backend."""
@@ -138,8 +148,8 @@ class WhichModelTests:
     def test_case_follows_the_list(self, name: str) -> None:
         """A name that differs from a listed one only in case is that one, and the client sees its own spelling."""
         lists = FixedLists({"box": models("other", "Qwen3-Coder")})
-        choice = chosen(ONE, name, lists)
-        assert (choice.target.model, choice.shown) == ("Qwen3-Coder", name)
+        candidate = chosen(ONE, name, lists)
+        assert (candidate.target.model, candidate.shown) == ("Qwen3-Coder", name)
 
     def test_exact_name_wins_over_case(self) -> None:
         """Of two names that differ in case the exact one is meant, wherever it is."""
@@ -150,7 +160,7 @@ class WhichModelTests:
     def test_all_lists_are_asked_at_once(self) -> None:
         """Backends that hang cost their wait once, not one after the other."""
         lists = HangingLists()
-        made = Deferred.fromCoroutine(CandidateResolver(configured(TWO), lists).plan("m", None))
+        made = Deferred.fromCoroutine(resolving(configured(TWO), lists).candidates("m", None))
         made.addErrback(lambda _: None)
         assert lists.asked == ["one", "two"]
         made.cancel()
@@ -170,8 +180,8 @@ class WhichModelTests:
     def test_only_model(self, name: str) -> None:
         """A backend with one model answers every name with it, and the client sees the name it asked for."""
         lists = FixedLists({"default": (ModelInfo(id="the-one", context_window=4096),)})
-        choice = chosen(BARE, name, lists)
-        assert (choice.target.model, choice.shown, choice.target.context_window) == ("the-one", name, 4096)
+        candidate = chosen(BARE, name, lists)
+        assert (candidate.target.model, candidate.shown, candidate.target.context_window) == ("the-one", name, 4096)
 
     @pytest.mark.parametrize("listed", [(), ("a", "b")])
     def test_else_as_it_is(self, listed: tuple[str, ...]) -> None:
@@ -213,9 +223,9 @@ class SpellingTests:
     @pytest.mark.parametrize("more", ["", "context_window = 9000\n"])
     def test_corrected(self, name: str, more: str) -> None:
         """However the model is named, the backend gets its own spelling, with the settings of the section."""
-        choice = chosen(self.TEXT + more, name, FixedLists({"default": self.LISTED}))
-        assert (choice.target.model, choice.shown) == ("glm-4.5-air", name)
-        assert choice.target.max_output_tokens == 500
+        candidate = chosen(self.TEXT + more, name, FixedLists({"default": self.LISTED}))
+        assert (candidate.target.model, candidate.shown) == ("glm-4.5-air", name)
+        assert candidate.target.max_output_tokens == 500
 
     def test_route(self) -> None:
         """So does every name that the default route takes."""
@@ -232,27 +242,27 @@ class SpellingTests:
     def test_nobody_waits(self) -> None:
         """Where nothing else has to be known, the list is asked for once and the next request has the spelling."""
         lists = HeldLists()
-        planner = CandidateResolver(configured(known(self.TEXT) + "context_window = 9000\n"), lists)
-        assert planned(planner, "x").target.model == "GLM-4.5-Air"
+        resolver = resolving(configured(known(self.TEXT) + "context_window = 9000\n"), lists)
+        assert resolved(resolver, "x").target.model == "GLM-4.5-Air"
         lists.come(*self.LISTED)
-        assert [planned(planner, "x").target.model for _ in range(3)] == ["glm-4.5-air"] * 3
+        assert [resolved(resolver, "x").target.model for _ in range(3)] == ["glm-4.5-air"] * 3
         assert lists.asked == ["fetch"]
 
     def test_new_list(self) -> None:
         """A list that changes is looked at anew."""
         lists = FixedLists({"default": self.LISTED})
-        planner = CandidateResolver(configured(self.TEXT), lists)
-        assert planned(planner, "x").target.model == "glm-4.5-air"
+        resolver = resolving(configured(self.TEXT), lists)
+        assert resolved(resolver, "x").target.model == "glm-4.5-air"
         lists.lists["default"] = models("GLM-4.5-AIR", "b")
-        assert planned(planner, "x").target.model == "GLM-4.5-AIR"
+        assert resolved(resolver, "x").target.model == "GLM-4.5-AIR"
 
     def test_names_of_clients(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Names that clients make up do not fill the memory."""
         monkeypatch.setattr("claude_bridge.services.exchange.resolver.MAX_TARGETS", 10)
-        planner = CandidateResolver(configured(self.TEXT), FixedLists({"default": self.LISTED}))
+        resolver = resolving(configured(self.TEXT), FixedLists({"default": self.LISTED}))
         for number in range(25):
-            planned(planner, f"default/m{number}")
-        assert len(planner._spellings) <= 10
+            resolved(resolver, f"default/m{number}")
+        assert len(resolver._spellings) <= 10
 
 
 class TargetTests:
@@ -264,12 +274,12 @@ class TargetTests:
             "strip_attribution = no\n[model:m]\nname = M\ncontext_window = 9000\nmax_output_tokens = 500\n"
             "reasoning_control = effort\nreasoning_echo = never\nsystem_messages = inline\nshow_reasoning = always\n"
         )
-        choice = chosen(text, "m")
-        target = choice.target
+        candidate = chosen(text, "m")
+        target = chat_target(candidate)
         assert (target.model, target.context_window, target.max_output_tokens) == ("M", 9000, 500)
         assert (target.reasoning_control, target.reasoning_echo) == ("effort", "never")
         assert (target.system_messages, target.strip_attribution) == ("inline", False)
-        assert choice.show_reasoning == "always"
+        assert candidate.show_reasoning == "always"
 
     def test_window_comes_from_the_list_where_not_configured(self) -> None:
         """What the backend's list tells of a configured model's window counts as soon as it is known."""
@@ -295,36 +305,36 @@ class CutTests:
     def test_first_request_knows_the_window(self, name: str) -> None:
         """The first long prompt after a start is not cut: it waits for the list that tells what is too long."""
         lists = HeldLists()
-        plans, _ = planning(CandidateResolver(configured(OLLAMA), lists), name)
-        assert plans == []
+        found, _ = resolving_of(resolving(configured(OLLAMA), lists), name)
+        assert found == []
         lists.come(self.LOADED)
-        ((choice,),) = plans
-        assert choice.target.context_window == 4096
+        ((candidate,),) = found
+        assert candidate.target.context_window == 4096
 
     @pytest.mark.parametrize("name", ["m", "default/M", "M"])
     def test_loaded_meanwhile(self, name: str) -> None:
         """A model that was not loaded when the list came is looked up anew by the next request."""
         lists = HeldLists((ModelInfo(id="M"), ModelInfo(id="other")))
-        plans, _ = planning(CandidateResolver(configured(OLLAMA), lists), name)
-        assert (plans, lists.asked[-1]) == ([], "renewed")
+        found, _ = resolving_of(resolving(configured(OLLAMA), lists), name)
+        assert (found, lists.asked[-1]) == ([], "renewed")
         lists.come(self.LOADED, ModelInfo(id="other"))
-        ((choice,),) = plans
-        assert choice.target.context_window == 4096
+        ((candidate,),) = found
+        assert candidate.target.context_window == 4096
 
     @pytest.mark.parametrize("name", ["m", "default/M", "M"])
     def test_not_loaded(self, name: str) -> None:
         """A model that nobody has loaded yet is served, whatever its window will be."""
         lists = HeldLists((ModelInfo(id="M"), ModelInfo(id="other")))
-        plans, _ = planning(CandidateResolver(configured(OLLAMA), lists), name)
+        found, _ = resolving_of(resolving(configured(OLLAMA), lists), name)
         lists.come(ModelInfo(id="M"), ModelInfo(id="other"))
-        ((choice,),) = plans
-        assert choice.target.context_window is None
+        ((candidate,),) = found
+        assert candidate.target.context_window is None
 
     @pytest.mark.parametrize("name", ["m", "default/M", "M"])
     def test_known_window_is_not_waited_for(self, name: str) -> None:
         """As long as the list tells the window nobody waits, fresh or not."""
         lists = HeldLists((self.LOADED,))
-        assert planned(CandidateResolver(configured(OLLAMA), lists), name).target.context_window == 4096
+        assert resolved(resolving(configured(OLLAMA), lists), name).target.context_window == 4096
         assert lists.asked == ["fetch"]
 
     @pytest.mark.parametrize(
@@ -347,17 +357,20 @@ class CutTests:
         config = configured(known(TWO).replace("vllm", "ollama") + text)
         config = evolve(config, routes={"default": Route(name="default", models=("a", "b"))})
         lists = HeldLists()
-        plans, _ = planning(CandidateResolver(config, lists), "claude-opus-5-5")
-        assert (plans, lists.asked) == ([], ["renewed", "renewed"])
+        found, _ = resolving_of(resolving(config, lists), "claude-opus-5-5")
+        assert (found, lists.asked) == ([], ["renewed", "renewed"])
         lists.come(self.LOADED, ModelInfo(id="N", context_window=8192))
-        (plan,) = plans
-        assert [(choice.label, choice.target.context_window) for choice in plan] == [("one/M", 4096), ("two/N", 8192)]
+        (candidates,) = found
+        assert [(candidate.label, candidate.target.context_window) for candidate in candidates] == [
+            ("one/M", 4096),
+            ("two/N", 8192),
+        ]
 
     @pytest.mark.parametrize("name", ["m", "claude-opus-5-5"])
     def test_client_leaves(self, name: str) -> None:
         """A client that leaves while its plan waits ends the wait, and nothing else fails."""
-        planner = CandidateResolver(configured(OLLAMA + "[route:default]\nmodels = m\n"), HangingLists())
-        made = Deferred.fromCoroutine(planner.plan(name, None))
+        resolver = resolving(configured(OLLAMA + "[route:default]\nmodels = m\n"), HangingLists())
+        made = Deferred.fromCoroutine(resolver.candidates(name, None))
         failures: list[type[BaseException] | None] = []
         made.addErrback(lambda failure: failures.append(failure.type))
         made.cancel()
@@ -369,43 +382,43 @@ class UnknownBackendTests:
 
     def test_first_request_gets_the_right_dialect(self) -> None:
         """What the list reveals counts for the request that waited for it."""
-        config, lists, detection = configured(BARE + ALIAS), HeldLists(), DialectDetection()
-        plans, _ = planning(CandidateResolver(config, lists, detection), "m")
-        assert plans == []
+        config, lists, detection = configured(BARE + ALIAS), HeldLists(), DialectDetection(KINDS)
+        found, _ = resolving_of(resolving(config, lists, detection), "m")
+        assert found == []
         detection.observe(config.backends["default"], Clues(owners=("library",)))
         lists.come(ModelInfo(id="M", context_window=4096))
-        ((choice,),) = plans
-        assert (choice.target.dialect.name, choice.target.context_window) == ("ollama", 4096)
+        ((candidate,),) = found
+        assert (chat_target(candidate).dialect.name, candidate.target.context_window) == ("ollama", 4096)
         assert lists.asked == ["fetch"]
 
     def test_found_out_earlier(self) -> None:
         """What an earlier run found out is made sure of in the same way."""
-        config, lists, detection = configured(BARE + ALIAS), HeldLists(), DialectDetection()
+        config, lists, detection = configured(BARE + ALIAS), HeldLists(), DialectDetection(KINDS)
         detection.restore(config.backends["default"], "ollama")
-        planner = CandidateResolver(config, lists, detection)
-        assert planning(planner, "m")[0] == []
+        resolver = resolving(config, lists, detection)
+        assert resolving_of(resolver, "m")[0] == []
         lists.come(ModelInfo(id="M", context_window=4096))
-        assert planned(planner, "m").target.context_window == 4096
+        assert resolved(resolver, "m").target.context_window == 4096
 
     @pytest.mark.parametrize("more", ["", "context_window = 9000\n"])
     def test_waits_once(self, more: str) -> None:
         """A backend that reveals nothing, or has no list, is not waited for again."""
         lists = HeldLists()
-        planner = CandidateResolver(configured(BARE + ALIAS + more), lists)
-        plans, _ = planning(planner, "m")
-        assert plans == []
+        resolver = resolving(configured(BARE + ALIAS + more), lists)
+        found, _ = resolving_of(resolver, "m")
+        assert found == []
         lists.come()
-        assert len(plans) == 1
-        assert planned(planner, "m").target.model == "M"
+        assert len(found) == 1
+        assert resolved(resolver, "m").target.model == "M"
         assert lists.asked == ["fetch", "fetch"]
 
     def test_who_left_has_not_waited(self) -> None:
         """A client that left before the list came does not make the next one go on blindly."""
-        planner = CandidateResolver(configured(BARE + ALIAS), HangingLists())
-        made = Deferred.fromCoroutine(planner.plan("m", None))
+        resolver = resolving(configured(BARE + ALIAS), HangingLists())
+        made = Deferred.fromCoroutine(resolver.candidates("m", None))
         made.addErrback(lambda _: None)
         made.cancel()
-        assert planning(planner, "m")[0] == []
+        assert resolving_of(resolver, "m")[0] == []
 
 
 class ListCredentialTests:
@@ -434,3 +447,30 @@ class ListCredentialTests:
         lists = FixedLists({"two": (ModelInfo(id="m", context_window=4096),)})
         assert chosen(TWO, "two/m", lists, credential="mine").target.context_window == 4096
         assert lists.asked == [("two", "mine")]
+
+
+TWO_BACKENDS = "[backend:default]\nurl = http://one/v1\n[backend:two]\nurl = http://two/v1\n"
+
+
+class AllListsTests:
+    """Every backend's list, asked for at once."""
+
+    def test_each_with_its_backend(self) -> None:
+        """The lists come in the order of the configuration, and only the home backend sees the client's key."""
+        lists = FixedLists({"two": models("b")})
+        found: list[list[tuple[Backend, tuple[ModelInfo, ...]]]] = []
+        Deferred.fromCoroutine(resolving(configured(TWO_BACKENDS), lists).lists(Secret("mine"))).addCallback(
+            found.append
+        )
+        assert [(backend.name, infos) for backend, infos in found[0]] == [("default", ()), ("two", models("b"))]
+        assert lists.asked == [("default", "mine"), ("two", None)]
+
+    def test_client_that_leaves(self) -> None:
+        """Backends that hang are asked at once; a wait that is given up is given up, and is no fault."""
+        lists = HangingLists()
+        failures: list[Failure] = []
+        asking = Deferred.fromCoroutine(resolving(configured(TWO_BACKENDS), lists).lists(None))
+        asking.addErrback(failures.append)
+        assert lists.asked == ["default", "two"]
+        asking.cancel()
+        assert [failure.type for failure in failures] == [CancelledError]

@@ -9,9 +9,9 @@ from attrs import define, evolve, field
 from twisted.logger import ILogObserver, LogEvent, capturedLogs, globalLogPublisher
 from zope.interface import implementer
 
-from claude_bridge.config.dialects import UNKNOWN
 from claude_bridge.config.schema import Backend
-from claude_bridge.core.chat_completions.dialect import Clues
+from claude_bridge.core.backend_api import Clues
+from claude_bridge.core.kinds import KINDS
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 
 HOME = Backend(name="home", url="http://127.0.0.1:8000/v1")
@@ -48,12 +48,12 @@ class DetectionTests:
 
     def test_unknown(self) -> None:
         """A server of one's own is the plain one until it says more."""
-        assert DialectDetection().dialect_of(HOME) is UNKNOWN
-        assert DialectDetection().is_undecided(HOME)
+        assert not DialectDetection(KINDS).dialect_of(HOME).known
+        assert DialectDetection(KINDS).is_undecided(HOME)
 
     def test_host(self, told: Told) -> None:
         """A hosted service is known by its name, and no answer changes that."""
-        detection = DialectDetection()
+        detection = DialectDetection(KINDS)
         detection.observe(HOSTED, VLLM)
         decided = detection.dialect_of(HOSTED)
         assert (decided.dialect.name, decided.why) == ("deepseek", "host api.deepseek.com")
@@ -61,16 +61,16 @@ class DetectionTests:
 
     def test_named(self) -> None:
         """What is configured holds, whatever the backend reveals."""
-        detection = DialectDetection()
+        detection = DialectDetection(KINDS)
         detection.observe(NAMED, VLLM)
         assert (detection.dialect_of(NAMED).dialect.name, detection.dialect_of(NAMED).why) == ("sglang", "configured")
         assert not detection.is_undecided(NAMED)
 
     def test_revealed(self, told: Told) -> None:
         """The first clue decides, is said in the log with its reason, and is not undone by another."""
-        detection = DialectDetection()
+        detection = DialectDetection(KINDS)
         detection.observe(HOME, Clues(fingerprint="fp_whatever"))
-        assert detection.dialect_of(HOME) is UNKNOWN
+        assert not detection.dialect_of(HOME).known
         detection.observe(HOME, VLLM)
         detection.observe(HOME, OLLAMA)
         assert detection.dialect_of(HOME).dialect.name == "vllm"
@@ -79,7 +79,7 @@ class DetectionTests:
 
     def test_recalled(self, told: Told) -> None:
         """What an earlier run found out counts at once, until the backend says otherwise."""
-        detection = DialectDetection()
+        detection = DialectDetection(KINDS)
         detection.restore(HOME, "vllm", "owned_by vllm")
         assert (detection.dialect_of(HOME).dialect.name, detection.dialect_of(HOME).why) == (
             "vllm",
@@ -93,7 +93,7 @@ class DetectionTests:
 
     def test_another_server_at_the_address(self, told: Told) -> None:
         """Where an earlier run knew another server, a clue decides anew."""
-        detection = DialectDetection()
+        detection = DialectDetection(KINDS)
         detection.restore(HOME, "vllm")
         detection.observe(HOME, OLLAMA)
         assert detection.dialect_of(HOME).dialect.name == "ollama"
@@ -101,10 +101,10 @@ class DetectionTests:
 
     def test_recalled_nonsense(self) -> None:
         """A name that is no dialect any more is forgotten; a configured one wins over what is recalled."""
-        detection = DialectDetection()
+        detection = DialectDetection(KINDS)
         detection.restore(HOME, "no-such")
         detection.restore(HOSTED, "vllm")
-        assert detection.dialect_of(HOME) is UNKNOWN
+        assert not detection.dialect_of(HOME).known
         assert detection.dialect_of(HOSTED).dialect.name == "deepseek"
 
 
@@ -113,7 +113,7 @@ class DoubtTests:
 
     def doubts(self, dialect: str, *clues: Clues) -> list[tuple[str, str, str]]:
         """Reveal the clues of a backend that is configured so, and return what each warning names."""
-        detection, backend = DialectDetection(), evolve(NAMED, dialect=dialect)
+        detection, backend = DialectDetection(KINDS), evolve(NAMED, dialect=dialect)
         with capturedLogs() as logged:
             for each in clues:
                 detection.observe(backend, each)

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions.backend import ChatTarget
 from claude_bridge.core.chat_completions.traits import ReasoningEcho
 from claude_bridge.core.events import Usage
 from claude_bridge.services.knowledge.profiles import (
@@ -23,7 +23,7 @@ from claude_bridge.services.knowledge.profiles import (
     ModelProfiles,
 )
 
-TARGET = Target(model="m", context_window=8000, max_output_tokens=500, reasoning_echo="all_turns")
+TARGET = ChatTarget(model="m", context_window=8000, max_output_tokens=500, reasoning_echo="all_turns")
 
 
 class NoteTests:
@@ -132,12 +132,12 @@ class AppliedTests:
         clock.advance(UNPROVED_SECONDS + 1)
         learned.profile("b", "m").saw_window(4000)
         clock.advance(WINDOW_SECONDS)
-        assert learned.with_overrides("b", Target(model="m")).context_window == 4000
+        assert learned.with_overrides("b", ChatTarget(model="m")).context_window == 4000
         clock.advance(1)
-        assert learned.with_overrides("b", Target(model="m")).context_window is None
+        assert learned.with_overrides("b", ChatTarget(model="m")).context_window is None
         learned.profile("b", "m").saw_window(4000)
         clock.advance(UNPROVED_SECONDS + 1)
-        assert learned.with_overrides("b", Target(model="m")).context_window is None
+        assert learned.with_overrides("b", ChatTarget(model="m")).context_window is None
 
     def test_window_that_was_named_once_is_put_to_the_proof(self) -> None:
         """A window that nobody confirmed stands in nobody's way after an hour."""
@@ -145,13 +145,13 @@ class AppliedTests:
         learned = ModelProfiles(clock.seconds)
         learned.profile("b", "m").saw_window(4000)
         clock.advance(UNPROVED_SECONDS)
-        assert learned.with_overrides("b", Target(model="m")).context_window == 4000
+        assert learned.with_overrides("b", ChatTarget(model="m")).context_window == 4000
         learned.profile("b", "m").saw_window(2000)
         clock.advance(UNPROVED_SECONDS + 1)
-        assert learned.with_overrides("b", Target(model="m")).context_window is None
+        assert learned.with_overrides("b", ChatTarget(model="m")).context_window is None
         learned.profile("b", "m").saw_window(4000)
         clock.advance(UNPROVED_SECONDS + 1)
-        assert learned.with_overrides("b", Target(model="m")).context_window is None
+        assert learned.with_overrides("b", ChatTarget(model="m")).context_window is None
 
     def test_window_named_twice_at_once_is_no_proof(self) -> None:
         """Two refusals of one conversation have one cause."""
@@ -161,7 +161,7 @@ class AppliedTests:
         clock.advance(5)
         learned.profile("b", "m").saw_window(4000)
         clock.advance(UNPROVED_SECONDS + 1)
-        assert learned.with_overrides("b", Target(model="m")).context_window is None
+        assert learned.with_overrides("b", ChatTarget(model="m")).context_window is None
 
     def test_limit_is_believed_for_a_day(self) -> None:
         """A limit from an error is asked about again, too: it may have been raised, or never have been one."""
@@ -169,9 +169,9 @@ class AppliedTests:
         learned = ModelProfiles(clock.seconds)
         learned.profile("b", "m").saw_limit(400)
         clock.advance(WINDOW_SECONDS)
-        assert learned.with_overrides("b", Target(model="m")).max_output_tokens == 400
+        assert learned.with_overrides("b", ChatTarget(model="m")).max_output_tokens == 400
         clock.advance(1)
-        assert learned.with_overrides("b", Target(model="m")).max_output_tokens is None
+        assert learned.with_overrides("b", ChatTarget(model="m")).max_output_tokens is None
 
     def test_new_list_unmakes_a_window(self) -> None:
         """A server that is started anew with another window is believed at once; a list that is late is not news."""
@@ -188,9 +188,9 @@ class AppliedTests:
         learned = ModelProfiles()
         learned.profile("b", "m").saw_window(4000)
         learned.prompt_counted("b", "m", 4000, Usage(input_tokens=4000), at(4000))
-        assert learned.with_overrides("b", Target(model="m")).context_window == 4000
+        assert learned.with_overrides("b", ChatTarget(model="m")).context_window == 4000
         learned.prompt_counted("b", "m", 4000, Usage(input_tokens=3000, cache_read_tokens=1001), at(4000))
-        assert learned.with_overrides("b", Target(model="m")).context_window is None
+        assert learned.with_overrides("b", ChatTarget(model="m")).context_window is None
 
     def test_numbers_fill_gaps(self) -> None:
         """What is not configured is what was learned."""
@@ -198,21 +198,21 @@ class AppliedTests:
         note = learned.profile("b", "m")
         note.saw_window(4000)
         note.saw_limit(900)
-        applied = learned.with_overrides("b", Target(model="m"))
+        applied = learned.with_overrides("b", ChatTarget(model="m"))
         assert (applied.context_window, applied.max_output_tokens) == (4000, 900)
 
     def test_refused_reasoning_is_left_out(self) -> None:
         """After a refusal no past reasoning is sent."""
         learned = ModelProfiles()
         learned.profile("b", "m").refuses_reasoning = True
-        assert learned.with_overrides("b", Target(model="m")).reasoning_echo == "never"
+        assert learned.with_overrides("b", ChatTarget(model="m")).reasoning_echo == "never"
 
     @pytest.mark.parametrize("echo", ["never", "tool_turns", "all_turns", "after_last_user"])
     def test_configured_echo_stays(self, echo: ReasoningEcho) -> None:
         """What the owner configured is done, whatever the backend said."""
         learned = ModelProfiles()
         learned.profile("b", "m").refuses_reasoning = True
-        assert learned.with_overrides("b", Target(model="m", reasoning_echo=echo)).reasoning_echo == echo
+        assert learned.with_overrides("b", ChatTarget(model="m", reasoning_echo=echo)).reasoning_echo == echo
 
     @pytest.mark.parametrize("refused", [True, False])
     def test_missed_reasoning_goes_back(self, refused: bool) -> None:
@@ -221,20 +221,20 @@ class AppliedTests:
         note = learned.profile("b", "m")
         note.refuses_reasoning = refused
         note.overrides["reasoning_echo"] = "all_turns"
-        assert learned.with_overrides("b", Target(model="m")).reasoning_echo == "all_turns"
+        assert learned.with_overrides("b", ChatTarget(model="m")).reasoning_echo == "all_turns"
 
     def test_refused_traits_are_other(self) -> None:
         """What a refusal taught holds from then on, for that model at that backend, even against the configuration."""
         learned = ModelProfiles()
         learned.profile("b", "m").overrides |= {"schema": "bare", "drop": ("temperature",)}
-        applied = learned.with_overrides("b", Target(model="m", schema="basic"))
+        applied = learned.with_overrides("b", ChatTarget(model="m", schema="basic"))
         assert (applied.schema, applied.drop) == ("bare", ("temperature",))
-        assert learned.with_overrides("b", Target(model="n")).schema == "none"
-        assert learned.with_overrides("c", Target(model="m")).schema == "none"
+        assert learned.with_overrides("b", ChatTarget(model="n")).schema == "none"
+        assert learned.with_overrides("c", ChatTarget(model="m")).schema == "none"
 
     def test_traits_are_not_kept(self) -> None:
         """A server that was mended is asked anew after a restart."""
-        assert ModelProfile(overrides={"schema": "bare"}, slimmed=frozenset({"$id"})).kept() == {}
+        assert ModelProfile(overrides={"schema": "bare"}, dropped_keywords=frozenset({"$id"})).kept() == {}
 
 
 def at(tokens: int) -> Callable[[], Deferred[int]]:

@@ -11,9 +11,10 @@ from twisted.internet.task import Clock
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions.dialect import Clues
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.backend_api import Clues
+from claude_bridge.core.chat_completions.backend import ChatTarget
 from claude_bridge.core.events import Usage
+from claude_bridge.core.kinds import KINDS
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.profiles import MAX_MODELS, ModelProfiles
 from claude_bridge.services.knowledge.snapshot import KEPT_SECONDS, KnowledgeSnapshot, NotOurs, OtherVersion
@@ -29,7 +30,7 @@ def kept(clock: Clock | None = None, *backends: Backend) -> KnowledgeSnapshot:
     return KnowledgeSnapshot(
         backends={backend.name: backend for backend in backends or (BOX,)},
         learned=ModelProfiles(clock.seconds),
-        detection=DialectDetection(),
+        detection=DialectDetection(KINDS),
         unix_time=clock.seconds,
     )
 
@@ -50,7 +51,7 @@ class RestartTests:
         note = old.learned.profile("box", "m")
         note.saw_window(4000)
         note.max_output_tokens, note.refuses_reasoning = 900, True
-        applied = passed_on(old, kept(clock)).learned.with_overrides("box", Target(model="m"))
+        applied = passed_on(old, kept(clock)).learned.with_overrides("box", ChatTarget(model="m"))
         assert (applied.context_window, applied.max_output_tokens, applied.reasoning_echo) == (4000, 900, "never")
 
     def test_ratios(self) -> None:
@@ -143,7 +144,7 @@ class ExportTests:
         """No URL, no key, and of a model nobody refused anything of only that it exists: not even that."""
         secretive = evolve(BOX, url="http://box.test/tenant-7f3a/v1")
         old = kept(None, secretive)
-        old.learned.with_overrides("box", Target(model="m", context_window=8000))
+        old.learned.with_overrides("box", ChatTarget(model="m", context_window=8000))
         assert old.export() == {"version": 1, "backends": []}
         old.learned.profile("box", "m").max_output_tokens = 900
         assert b"tenant" not in strict_json.encode(old.export())
@@ -197,7 +198,7 @@ class RestoreTests:
             new.restore(value)
         except (NotOurs, OtherVersion):
             assert list(new.learned.profiles()) == []
-        new.learned.with_overrides("box", Target(model="m"))
+        new.learned.with_overrides("box", ChatTarget(model="m"))
         new.export()
 
     @given(st.lists(JSON, max_size=3), JSON, JSON)
@@ -209,7 +210,7 @@ class RestoreTests:
         ours["url"] = again.export()["backends"][0]["url"]
         new = kept()
         new.restore({"version": 1, "backends": [*entries, ours]})
-        new.learned.with_overrides("box", Target(model="m"))
+        new.learned.with_overrides("box", ChatTarget(model="m"))
         new.export()
 
     @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 from twisted.logger import LogLevel, capturedLogs
 
-from claude_bridge.config.dialects import UNKNOWN
 from claude_bridge.config.schema import Backend
 from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions.dialect import Clues
+from claude_bridge.core.backend_api import Clues
+from claude_bridge.core.kinds import KINDS
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.services.knowledge.shared_file import MAX_FILE_BYTES, STALE_SECONDS
@@ -67,7 +67,7 @@ def state(
         kept=KnowledgeSnapshot(
             backends={backend.name: backend},
             learned=ModelProfiles(clock.seconds),
-            detection=DialectDetection(),
+            detection=DialectDetection(KINDS),
             unix_time=clock.seconds,
         ),
         clock=clock,
@@ -367,7 +367,7 @@ class FoundOutTests:
         learn(running, 5)
         running.stop()
         before = (tmp_path / NAME).read_bytes()
-        decided = found_out(str(tmp_path), {"box": BOX}).dialect_of(BOX)
+        decided = found_out(str(tmp_path), {"box": BOX}, KINDS).dialect_of(BOX)
         assert decided.dialect.name == "vllm"
         assert "found out earlier" in decided.why
         assert (tmp_path / NAME).read_bytes() == before
@@ -377,6 +377,6 @@ class FoundOutTests:
         """Without a file that makes sense nothing is known, and nothing is changed."""
         if content is not None:
             (tmp_path / NAME).write_bytes(content)
-        assert found_out(str(tmp_path), {"box": BOX}).dialect_of(BOX) is UNKNOWN
-        assert found_out(None, {"box": BOX}).dialect_of(BOX) is UNKNOWN
+        assert not found_out(str(tmp_path), {"box": BOX}, KINDS).dialect_of(BOX).known
+        assert not found_out(None, {"box": BOX}, KINDS).dialect_of(BOX).known
         assert [path.name for path in tmp_path.iterdir()] == ([] if content is None else [NAME])

@@ -7,14 +7,14 @@ from attrs import evolve
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions.backend import ChatTarget
 from claude_bridge.services.knowledge.window_warnings import MAX_WARNED_MODELS, PATIENCE_SECONDS, WindowWarnings
 
-CUTS = Target(model="m", truncates=True)
+CUTS = ChatTarget(model="m", truncates=True)
 KNOWN = evolve(CUTS, context_window=4096)
 
 
-def told(*checks: tuple[float, str, Target]) -> list[tuple[str, str]]:
+def told(*checks: tuple[float, str, ChatTarget]) -> list[tuple[str, str]]:
     """Let targets be checked, each after so many seconds, and give backend and model of each warning."""
     clock = Clock()
     warnings = WindowWarnings(clock.seconds)
@@ -40,13 +40,13 @@ class WindowWarningsTests:
         assert told((0, "a", CUTS), (1, "a", CUTS), (PATIENCE_SECONDS - 1.1, "a", CUTS)) == []
 
     @pytest.mark.parametrize("before", [[], [(0.0, "a", CUTS)]], ids=["at once", "after the first request"])
-    def test_known_before(self, before: list[tuple[float, str, Target]]) -> None:
+    def test_known_before(self, before: list[tuple[float, str, ChatTarget]]) -> None:
         """A model whose window was known is unloaded after a while, and that is no cause."""
         later = [(PATIENCE_SECONDS, "a", CUTS)] * 2
         assert told(*before, (1.0, "a", KNOWN), *later) == []
 
     @pytest.mark.parametrize("target", [evolve(CUTS, truncates=False), KNOWN])
-    def test_no_cause(self, target: Target) -> None:
+    def test_no_cause(self, target: ChatTarget) -> None:
         """A backend that refuses by itself, or a known window, is no cause."""
         assert told((0, "a", target), (PATIENCE_SECONDS, "a", target)) == []
 

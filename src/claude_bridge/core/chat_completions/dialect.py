@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final, Protocol
 
-from attrs import field, frozen
+from attrs import frozen
 
 from claude_bridge.core import json_weight, strict_json
+from claude_bridge.core.backend_api import Clues, TokenizerEndpoint
 from claude_bridge.core.chat_completions.answer import finish_and_usage
 from claude_bridge.core.chat_completions.openai_types import (
     ChatMessage,
@@ -25,25 +26,7 @@ from claude_bridge.core.chat_completions.traits import Traits
 from claude_bridge.core.conversation import ReasoningLevel
 from claude_bridge.core.events import Usage
 
-__all__ = ["Clues", "Counter", "Dialect", "Generic", "Shaping", "StateCollector"]
-
-
-@frozen(kw_only=True)
-class Clues:
-    """What a backend reveals of itself, as far as it is known.
-
-    :ivar host: of its URL, in lower case, without port.
-    :ivar owners: ``owned_by`` of its models.
-    :ivar fingerprint: ``system_fingerprint`` of an answer.
-    :ivar error: the decoded body of a refusal.
-    :ivar headers: names and values of an answer's headers, names in lower case.
-    """
-
-    host: str = ""
-    owners: tuple[str, ...] = ()
-    fingerprint: str = ""
-    error: object = None
-    headers: Mapping[str, str] = field(factory=dict)
+__all__ = ["Dialect", "Generic", "Shaping", "StateCollector"]
 
 
 @frozen(kw_only=True)
@@ -60,22 +43,6 @@ class Shaping:
     level: ReasoningLevel | None = None
     with_tools: bool = False
     session: str = ""
-
-
-@frozen(kw_only=True)
-class Counter:
-    """A backend's own counter of prompt tokens.
-
-    :ivar path: where it is; from the server's root if it begins with a slash, else behind the base URL.
-    :ivar key: the field of the answer that has the number.
-    :ivar window: the field that has the context window, or "".
-    :ivar fields: the fields of a chat request that it takes; the rest is left out.
-    """
-
-    path: str
-    key: str
-    window: str = ""
-    fields: tuple[str, ...] = ("model", "messages", "tools", "chat_template_kwargs")
 
 
 class StateCollector(Protocol):
@@ -99,7 +66,7 @@ class Dialect(Protocol):
         """Name it as in ``dialect = NAME``."""
 
     @property
-    def counter(self) -> Counter | None:
+    def tokenizer(self) -> TokenizerEndpoint | None:
         """Return where prompts can be counted, if anywhere."""
 
     @property
@@ -150,7 +117,7 @@ class Generic:
 
     name: ClassVar[str] = "generic"
     hosts: ClassVar[tuple[str, ...]] = ()
-    counter: ClassVar[Counter | None] = None
+    tokenizer: ClassVar[TokenizerEndpoint | None] = None
     key_header: ClassVar[str] = "Authorization"
     lists: ClassVar[tuple[str, ...]] = ()
     stateful: ClassVar[bool] = False

@@ -22,13 +22,13 @@ class ChatFields:
     """The fields of one request.
 
     :ivar extra: fields that OpenAI does not have.
-    :ivar structured: the shape that the answer must have and that the server does not see to.
+    :ivar answer_shape: the shape that the answer must have and that the server does not see to.
     :ivar instruction: what the model must be told because no field says it, else "".
     """
 
     fields: ChatRequest
     extra: dict[str, object]
-    structured: AnswerShape | None
+    answer_shape: AnswerShape | None
     instruction: str
 
 
@@ -57,7 +57,7 @@ def build(asked: Conversation, target: Target, offered: tools.OfferedTools, limi
     level = thinking.level if thinking is not None else None
     shaping = Shaping(model=target.model, traits=target, level=level, with_tools=bool(choice.definitions))
     target.dialect.shape(fields, extra, shaping)
-    return ChatFields(fields=fields, extra=extra, structured=shape, instruction=choice.instruction)
+    return ChatFields(fields=fields, extra=extra, answer_shape=shape, instruction=choice.instruction)
 
 
 def _stops(asked: Conversation) -> list[str] | None:

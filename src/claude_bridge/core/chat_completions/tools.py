@@ -63,18 +63,18 @@ def offered(tools: Iterable[ToolDefinition], traits: Traits = _PLAIN) -> Offered
     """Convert the tools. Of two with one name the first stays: servers refuse the second."""
     definitions: dict[str, FunctionTool] = {}
     names: dict[str, str] = {}
-    slimmed: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
     for tool in tools:
         legal = upstream_name(tool.name)
         if legal != tool.name:
             names[tool.name] = legal
         definition = FunctionDefinition(legal, tool.description, tool.parameters)
         if traits.schema != "none":
-            slimmed |= _slim(definition, traits)
+            removed |= _sanitised(definition, traits)
         if traits.strict:
             definition.strict = _strict(tool, definition)
         definitions.setdefault(legal, FunctionTool(definition))
-    return OfferedTools(list(definitions.values()), names, slimmed)
+    return OfferedTools(list(definitions.values()), names, removed)
 
 
 def upstream_name(name: str) -> str:
@@ -129,7 +129,7 @@ _FORCES: Final[Mapping[ToolChoices, str | None]] = {
 """How the server is told that some tool must be called, as far as it can be."""
 
 
-def _slim(definition: FunctionDefinition, traits: Traits) -> frozenset[str]:
+def _sanitised(definition: FunctionDefinition, traits: Traits) -> frozenset[str]:
     """Bring a definition's schema down to the server's level; return the keys that went."""
     slim = REMEMBERED.sanitised(definition.parameters, traits.schema)
     definition.parameters = slim.schema

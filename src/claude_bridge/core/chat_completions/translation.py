@@ -34,8 +34,8 @@ class Translation:
     :ivar fields: everything but the messages, as it was sent; what a refusal can be about.
     :ivar extra: names of the fields that OpenAI does not have.
     :ivar target: what it was made for.
-    :ivar slimmed: keys that were taken out of tools' schemas or replaced there.
-    :ivar structured: the shape that the answer must have and that the server does not see to.
+    :ivar dropped_keywords: keys that were taken out of tools' schemas or replaced there.
+    :ivar answer_shape: the shape that the answer must have and that the server does not see to.
     """
 
     body: bytes
@@ -46,8 +46,8 @@ class Translation:
     fields: ChatRequest
     extra: frozenset[str]
     target: Target
-    slimmed: frozenset[str]
-    structured: AnswerShape | None
+    dropped_keywords: frozenset[str]
+    answer_shape: AnswerShape | None
 
 
 def translate(
@@ -76,8 +76,8 @@ def _translate(asked: Conversation, target: Target, chat: Written, limit: int | 
         raise InvalidRequest("messages: at least one message must have content")
     offered = tools.offered(asked.tools, target)
     built = fields.build(asked, target, offered, limit)
-    if built.structured is not None:
-        instructions.add_to_system(messages, built.structured.instruction, target.system_role)
+    if built.answer_shape is not None:
+        instructions.add_to_system(messages, built.answer_shape.instruction, target.system_role)
     if built.instruction:
         instructions.add_last(messages, built.instruction)
     return Translation(
@@ -89,8 +89,8 @@ def _translate(asked: Conversation, target: Target, chat: Written, limit: int | 
         fields=built.fields,
         extra=frozenset(built.extra),
         target=target,
-        slimmed=offered.removed,
-        structured=built.structured,
+        dropped_keywords=offered.removed,
+        answer_shape=built.answer_shape,
     )
 
 

@@ -1,4 +1,4 @@
-"""The books of one request: its attempts' records and, at its end, its own."""
+"""The records of one request: one for each attempt and, at its end, its own."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class RequestRecorder:
     def attempt_ended(
         self, attempt: Attempt, choice: Candidate, credential: str, outcome: str, usage: Usage | None
     ) -> None:
-        """Book an attempt that is over; ``credential`` is its name, never a part of it."""
+        """Record an attempt that is over; ``credential`` is its name, never a part of it."""
         seconds, first = self.seconds() - self._attempt_started, attempt.first_event
         record = AttemptRecord(
             backend=choice.backend.name,
@@ -60,26 +60,26 @@ class RequestRecorder:
         self._attempts.append(record)
         self.records.attempt_ended(self.request_id, record)
 
-    def request_ended(self, facts: RequestInfo, downstream: ClientResponse, outcome: str, reason: str = "") -> None:
-        """Book the request; ``reason`` says why it failed."""
+    def request_ended(self, info: RequestInfo, downstream: ClientResponse, outcome: str, reason: str = "") -> None:
+        """Record the request; ``reason`` says why it failed."""
         seconds, first = self.seconds() - self._started, downstream.first_byte
         self.records.request_ended(
             RequestRecord(
                 request_id=self.request_id,
-                kind=facts.kind,
-                model=facts.model,
-                session=facts.session,
-                agent=facts.agent,
+                kind=info.kind,
+                model=info.model,
+                session=info.session,
+                agent=info.agent,
                 client=self.client,
                 peer=self.peer,
                 reason=reason,
-                streamed=facts.streamed,
+                streamed=info.streamed,
                 started=self.unix_time() - seconds,
                 seconds=seconds,
                 first_byte_seconds=None if first is None else first - self._started,
                 status=downstream.status,
                 outcome=outcome,
-                body_bytes=facts.body_bytes,
+                body_bytes=info.body_bytes,
                 attempts=tuple(self._attempts),
             )
         )

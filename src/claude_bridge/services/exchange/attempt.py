@@ -7,13 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from attrs import define, field
+from twisted.internet.defer import Deferred
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions.answer.reader import Reader
-from claude_bridge.core.chat_completions.dialect import Clues
-from claude_bridge.core.chat_completions.errors import classification
-from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
-from claude_bridge.core.errors import BridgeError, InternalFault
+from claude_bridge.core.backend_api import AnswerReader, BackendKind, Clues, UpstreamFailure
+from claude_bridge.core.errors import BridgeError, InternalFault, UpstreamError
 from claude_bridge.core.events import Event, Finished
 from claude_bridge.services.interfaces import (
     PushProducer,
@@ -28,34 +26,31 @@ MAX_ERROR_BODY_BYTES: Final = 64 * 1024
 
 _OK: Final = 200
 
+Outcome = Finished | UpstreamFailure | BridgeError
+"""How an attempt ends: with a finished answer, by a failure that the backend reports, or by one that we observe."""
 
-class AttemptOwner(Protocol):
-    """Who decides what an attempt's outcome means."""
 
-    def attempt_answers(self, producer: PushProducer) -> None:
+class EventSink(Protocol):
+    """Who gets an attempt's events."""
+
+    def producing(self, producer: PushProducer) -> None:
         """A body begins that may have to be held back."""
 
-    def attempt_yielded(self, events: Sequence[Event]) -> None:
-        """One read's events, `Finished` possibly the last."""
-
-    def attempt_failed(self, outcome: BridgeError | UpstreamFailure) -> None:
-        """It ended without a finished answer: by our own observation, or as the backend says."""
+    def deliver(self, events: Sequence[Event]) -> None:
+        """Take one read's events, `Finished` possibly the last; raises `UpstreamError` if they cannot be held."""
 
 
-class Nobody:
-    """The owner of an attempt that is over: the real one must not be kept alive by it."""
+class Discarded:
+    """The sink of an attempt that is over: the real one must not be kept alive by it."""
 
-    def attempt_answers(self, producer: PushProducer) -> None:
+    def producing(self, producer: PushProducer) -> None:
         """Do nothing."""
 
-    def attempt_yielded(self, events: Sequence[Event]) -> None:
-        """Do nothing."""
-
-    def attempt_failed(self, outcome: BridgeError | UpstreamFailure) -> None:
+    def deliver(self, events: Sequence[Event]) -> None:
         """Do nothing."""
 
 
-NOBODY: Final = Nobody()
+DISCARDED: Final = Discarded()
 
 
 @define(eq=False)
@@ -64,16 +59,18 @@ class Attempt:
 
     :ivar status: of the upstream answer, once its head is there.
     :ivar first_event: when the first data event came (seconds, monotonic).
-    :ivar over: the outcome was reported, or the attempt was cancelled.
+    :ivar over: the outcome is known, or the attempt was closed.
     """
 
-    _reader: Reader
-    _owner: AttemptOwner
+    _kind: BackendKind
+    _reader: AnswerReader
+    _sink: EventSink
     _seconds: Callable[[], float]
     _unix_time: Callable[[], float]
     status: int | None = field(default=None, init=False)
     first_event: float | None = field(default=None, init=False)
     over: bool = field(default=False, init=False)
+    _outcome: Deferred[Outcome] | None = field(default=None, init=False)
     _head: ResponseHead | None = field(default=None, init=False)
     _error_body: list[bytes] = field(factory=list, init=False)
     _error_size: int = field(default=0, init=False)
@@ -93,15 +90,18 @@ class Attempt:
     def late_failure(self) -> UpstreamFailure | None:
         """Return the error that the backend reported after the answer's finish reason, or None."""
         late = self._reader.late_failure
-        return None if late is None else classification.from_error(late, decode=strict_json.decode)
+        return None if late is None else self._kind.read_error(late)
 
-    def start(self, client: UpstreamClient, request: UpstreamRequest) -> None:
-        """Send the request."""
+    def start(self, client: UpstreamClient, request: UpstreamRequest) -> Deferred[Outcome]:
+        """Send the request; fires with the outcome. Whoever cancels that closes the upstream connection."""
         self._call = client.send(request, self)
+        # the Deferred's canceller leads back to here: it is let go when it fires, so that nothing waits for a collector
+        self._outcome = Deferred(lambda _: self.close())
+        return self._outcome
 
-    def cancel(self) -> None:
+    def close(self) -> None:
         """Close the upstream connection, whatever it is doing, and report nothing more."""
-        self.over, self._owner = True, NOBODY
+        self.over, self._sink, self._outcome = True, DISCARDED, None
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
@@ -113,7 +113,7 @@ class Attempt:
         if self.over:
             return
         if head.status == _OK:
-            self._owner.attempt_answers(producer)
+            self._sink.producing(producer)
         elif self._call is not None:
             self._call.finish_seen()  # the rest of a refusal is not worth a long wait
 
@@ -131,7 +131,7 @@ class Attempt:
         self._call = None
         if self.over:
             if isinstance(error, InternalFault):
-                self._owner.attempt_failed(error)  # our own code broke over the end of the answer
+                self._end(error)  # our own code broke over the end of the answer
             return
         if self._head is not None and self.status != _OK:
             self._fail(self._refusal(self._head))
@@ -151,25 +151,30 @@ class Attempt:
 
     def _refusal(self, head: ResponseHead) -> UpstreamFailure:
         body = b"".join(self._error_body)
-        return classification.from_response(
-            head.status, head.headers, body, decode=strict_json.decode, now=self._unix_time()
-        )
+        return self._kind.read_refusal(head.status, head.headers, body, now=self._unix_time())
 
     def _report(self, events: list[Event]) -> None:
+        """Pass on what one read gave, and end with the answer or with what is wrong with it."""
         reader = self._reader
         if not self._finish_told:
             self._tell_timers()
         elif events and self._call is not None:
             self._call.finish_seen()  # content after the finish reason: the grace begins anew, nothing is cut off
         if events:
-            if type(events[-1]) is Finished:
-                self.over = True
-            self._owner.attempt_yielded(events)
+            last = events[-1]
+            self.over = isinstance(last, Finished)
+            try:
+                self._sink.deliver(events)
+            except UpstreamError as error:
+                self.over = False
+                self._fail(error)
+                return
+            if isinstance(last, Finished):
+                self._end(last)
         if self.over:
-            self._owner = NOBODY
             return
         if reader.failure is not None:
-            self._fail(classification.from_error(reader.failure, decode=strict_json.decode))
+            self._fail(self._kind.read_error(reader.failure))
         elif reader.error is not None:
             self._fail(reader.error)
 
@@ -187,6 +192,13 @@ class Attempt:
         """Report a failure once, with the connection closed: what it still had to say counts no more."""
         if self.over or outcome is None:
             return
-        owner = self._owner
-        self.cancel()
-        owner.attempt_failed(outcome)
+        waiting = self._outcome
+        self.close()
+        self._outcome = waiting
+        self._end(outcome)
+
+    def _end(self, outcome: Outcome) -> None:
+        """Say how it ended, once."""
+        waiting, self._outcome, self._sink = self._outcome, None, DISCARDED
+        if waiting is not None:
+            waiting.callback(outcome)

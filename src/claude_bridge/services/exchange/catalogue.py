@@ -7,8 +7,8 @@ from attrs import define, frozen
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.messages_api.request_info import MARK, plain_model
-from claude_bridge.services.exchange.lists import all_lists
-from claude_bridge.services.interfaces import ModelInfo, ModelLists
+from claude_bridge.core.model_list import ModelInfo
+from claude_bridge.services.exchange.resolver import CandidateResolver
 
 
 @frozen(kw_only=True)
@@ -31,7 +31,7 @@ class Catalogue:
     """Configured names, and the backends' own models where they are to be shown."""
 
     _config: Config
-    _lists: ModelLists
+    _resolver: CandidateResolver
 
     async def models(self, credential: Secret | None) -> tuple[PublishedModel, ...]:
         """Return all entries, configured names first; a backend that does not answer in time shows what was known."""
@@ -63,5 +63,5 @@ class Catalogue:
         show = self._config.server.list_backend_models
         if show is False or (show is None and self._config.models):
             return []
-        lists = await all_lists(self._config, self._lists, credential)
+        lists = await self._resolver.lists(credential)
         return [info for _, models in lists for info in models]

@@ -8,18 +8,16 @@ from typing import Final
 from attrs import define
 from twisted.internet.defer import FirstError, gatherResults
 
-from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.core import documents
-from claude_bridge.core.chat_completions import translation
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.backend_api import Target
 from claude_bridge.core.errors import AuthenticationFailed, InvalidRequest, NotFound
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.conversation import conversation_of
 from claude_bridge.core.tokens.request_count import Count
 from claude_bridge.services.exchange.resolver import Candidate, CandidateResolver
 from claude_bridge.services.interfaces import Documents, RemoteTokenizer, TurnOwner
-from claude_bridge.services.keys.credentials import for_backend
+from claude_bridge.services.keys.key_ring import KeyRing
 from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.services.pace import Pace
 
@@ -30,10 +28,10 @@ NOBODY: Final = TurnOwner()
 class TokenCounting:
     """Counts prompts as the model that would answer them sees them."""
 
-    _config: Config
-    _planner: CandidateResolver
-    _learned: ModelProfiles
-    _counters: RemoteTokenizer
+    _resolver: CandidateResolver
+    _keys: KeyRing
+    _profiles: ModelProfiles
+    _tokenizers: RemoteTokenizer
     _documents: Documents
     _pace: Pace
 
@@ -47,17 +45,17 @@ class TokenCounting:
         if reading is not None:
             await reading
         try:
-            candidate = (await self._planner.plan(asked.model, credential))[0]
+            candidate = (await self._resolver.candidates(asked.model, credential))[0]
         except NotFound:
             return await self._carefully(Count(conversation_of(asked)))
         backend = candidate.backend.name
-        target = self._learned.with_overrides(backend, candidate.target)
+        target = self._profiles.with_overrides(backend, candidate.target)
         texts = await self._texts(asked, target, client)
         counted = await self._counted(candidate, target, asked, texts, credential)
         if counted is not None:
             return counted
         carefully = await self._carefully(Count(conversation_of(asked), texts, target.strip_attribution))
-        return self._learned.counted(backend, target.model, carefully)
+        return self._profiles.counted(backend, target.model, carefully)
 
     async def _carefully(self, count: Count) -> int:
         await self._pace.finish(count.step)
@@ -65,7 +63,7 @@ class TokenCounting:
 
     async def _texts(self, asked: MessagesRequest, target: Target, client: TurnOwner) -> Mapping[str, str]:
         """Return the text of each document that would be sent as text."""
-        found = documents.pdfs(conversation_of(asked)) if target.pdf == "text" else []
+        found = documents.pdfs(conversation_of(asked)) if target.documents_as_text else []
         try:
             reading = [self._documents.text(each, client) for each in found]
             texts: list[str] = await gatherResults(reading, consumeErrors=True)
@@ -82,17 +80,16 @@ class TokenCounting:
         credential: Secret | None,
     ) -> int | None:
         """Ask the backend to count what it would be sent; None where it cannot, or where nothing could be sent."""
-        counter = target.dialect.counter
-        if counter is None:
+        if target.tokenizer is None:
             return None
         try:
-            key = for_backend(candidate.backend, self._config.server.credentials, credential)
-            sent = translation.translate(conversation_of(asked), target, documents=texts)
+            key = self._keys.lease(candidate.backend, credential).secret
+            body = target.prepare(conversation_of(asked), documents=texts).body
         except (AuthenticationFailed, InvalidRequest):
             return None  # a malformed request is told by who counts locally
-        counted = await self._counters.count(candidate.backend, counter, key.secret, sent.body)
+        counted = await self._tokenizers.count(candidate.backend, target.tokenizer, key, body)
         if counted is None:
             return None
         if counted.window is not None and target.context_window is None:
-            self._learned.profile(candidate.backend.name, target.model).saw_window(counted.window)
+            self._profiles.profile(candidate.backend.name, target.model).saw_window(counted.window)
         return counted.tokens

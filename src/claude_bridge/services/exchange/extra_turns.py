@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from claude_bridge.config.schema import Limits
 from claude_bridge.core.answer_shape import AnswerShape, cleaned, correction
-from claude_bridge.core.chat_completions.translation import Translation
+from claude_bridge.core.backend_api import Prepared
 from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import Event, Finished, FinishReason, TextDelta, ToolCallStarted, Usage
 from claude_bridge.core.ids import RandomBytes
@@ -41,7 +41,7 @@ class ExtraTurn(Protocol):
     def request(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
         """Return the request of the attempt that begins now, and forget what a failed one at the same turn left."""
 
-    def sent(self, sent: Translation) -> None:
+    def sent(self, sent: Prepared) -> None:
         """Learn what the backend was really asked."""
 
     def filter(self, events: Sequence[Event]) -> Sequence[Event]:
@@ -71,7 +71,7 @@ class SearchTurn:
         del asked  # it is the one that `Searching` was made with
         return self._searching.begin(estimate)
 
-    def sent(self, sent: Translation) -> None:
+    def sent(self, sent: Prepared) -> None:
         """Do nothing."""
 
     def filter(self, events: Sequence[Event]) -> Sequence[Event]:
@@ -129,9 +129,9 @@ class RepairTurn:
         answer = InputMessage("assistant", self._first[0] or "(nothing)")
         return with_more(asked, [answer, InputMessage("user", self._correction)])
 
-    def sent(self, sent: Translation) -> None:
+    def sent(self, sent: Prepared) -> None:
         """Learn whether the server sees to the shape itself."""
-        self._shape = sent.structured
+        self._shape = sent.answer_shape
 
     def filter(self, events: Sequence[Event]) -> Sequence[Event]:
         """Keep text back, and look at it at the end."""

@@ -8,13 +8,13 @@ from attrs import evolve, frozen
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import BridgeError, NotFound, UpstreamMisaddressed
+from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.core.nearest_names import listed, nearest
 from claude_bridge.services.exchange.resolver import Candidate
-from claude_bridge.services.interfaces import ModelInfo, ModelLists, Signposts
-from claude_bridge.services.keys.credentials import for_list
+from claude_bridge.services.interfaces import ModelLists, Signposts
+from claude_bridge.services.keys.key_ring import KeyRing
 
 _log = Logger()
 
@@ -23,7 +23,7 @@ _log = Logger()
 class Hints:
     """Finds out what helps, and says it in the log too: a client may hide the words."""
 
-    config: Config
+    keys: KeyRing
     lists: ModelLists
     signposts: Signposts
 
@@ -35,7 +35,7 @@ class Hints:
         if not isinstance(error, NotFound | UpstreamMisaddressed):
             return None
         backend = candidate.backend
-        own = for_list(self.config, backend, credential, answers=True)
+        own = self.keys.for_list(backend, credential, answers=True)
 
         def named(models: Sequence[ModelInfo]) -> BridgeError:
             name, names = candidate.target.model, [model.id for model in models]

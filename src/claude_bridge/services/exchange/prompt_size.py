@@ -8,7 +8,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 
 from claude_bridge.core import documents
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.backend_api import Target
 from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.conversation import conversation_of
@@ -29,7 +29,7 @@ class PromptSize:
 
     _request: MessagesRequest
     _info: RequestInfo
-    _learned: ModelProfiles
+    _profiles: ModelProfiles
     _windows: WindowWarnings
     _pace: Pace
     texts: dict[str, str] = field(factory=dict, init=False)
@@ -38,7 +38,7 @@ class PromptSize:
 
     def pending_documents(self, target: Target) -> list[str]:
         """Return the documents, in base64, that ``target`` wants as text and that were not read yet."""
-        if target.pdf != "text":
+        if not target.documents_as_text:
             return []
         return [data for data in documents.pdfs(conversation_of(self._request)) if data not in self.texts]
 
@@ -49,12 +49,12 @@ class PromptSize:
 
     def estimate(self, backend: str, target: Target) -> int:
         """Return its tokens, roughly, corrected by what the model's prompts turned out to be."""
-        return self._learned.estimate(backend, target.model, self._rough(target))
+        return self._profiles.estimate(backend, target.model, self._rough(target))
 
     def check(self, backend: str, target: Target) -> None:
         """Raise `ContextOverflow` if it surely does not fit; warn once where nobody would say that it does not."""
         self._windows.check(backend, target)
-        known = self._learned.profile(backend, target.model)
+        known = self._profiles.profile(backend, target.model)
         refused = preflight.refusal(
             target,
             rough=self._rough(target),
@@ -70,13 +70,13 @@ class PromptSize:
         roughly = self._rough(target)
         true = usage.prompt_tokens
         if preflight.teaches(target, rough=roughly, true=true):
-            self._learned.prompt_counted(backend, target.model, roughly, usage, lambda: self._counted(target))
+            self._profiles.prompt_counted(backend, target.model, roughly, usage, lambda: self._counted(target))
 
     def _rough(self, target: Target) -> int:
         """Guess it from its size, with documents as ``target`` gets them."""
         if self._guessed is None:
             self._guessed = request_count.quick(conversation_of(self._request), self._info.body_bytes)
-        return max(0, self._guessed + self._as_texts) if target.pdf == "text" else self._guessed
+        return max(0, self._guessed + self._as_texts) if target.documents_as_text else self._guessed
 
     def _counted(self, target: Target) -> Deferred[int]:
         """Count it with care, in turns."""

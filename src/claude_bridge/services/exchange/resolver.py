@@ -1,28 +1,27 @@
 """Which model answers: a model name -> the ordered candidates (design 3, "Which model").
 
-Today a plan has one candidate. Everything that runs a plan already walks a list.
+Today there is one candidate for a name. Whoever asks them already walks a list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from attrs import define, evolve, field, frozen
-from twisted.internet.defer import Deferred, FirstError, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
 
+from claude_bridge.config.environment import DEFAULT_BACKEND
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.chat_completions.dialect import Dialect
-from claude_bridge.core.chat_completions.target import Target, as_fields
+from claude_bridge.core.backend_api import BackendKind, Target
 from claude_bridge.core.errors import NotFound
 from claude_bridge.core.messages_api.request_info import plain_model
+from claude_bridge.core.model_list import ModelInfo, find, spelled
 from claude_bridge.core.nearest_names import listed, nearest
-from claude_bridge.services.exchange.lists import all_lists
-from claude_bridge.services.interfaces import ModelInfo, ModelLists
-from claude_bridge.services.keys.credentials import HOME, for_list
+from claude_bridge.services.interfaces import ModelLists
+from claude_bridge.services.keys.key_ring import KeyRing
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
-from claude_bridge.services.model_lists import find, spelled
 
 MAX_TARGETS: Final = 1000
 """Models whose traits are kept put together, and names whose spelling is kept: both may come from clients."""
@@ -32,11 +31,13 @@ MAX_TARGETS: Final = 1000
 class Candidate:
     """One model at one backend.
 
+    :ivar kind: the kind of backend that it is.
     :ivar shown: the model's name in the answer.
     :ivar show_reasoning: ``auto``, ``always`` or ``never``.
     """
 
     backend: Backend
+    kind: BackendKind
     target: Target
     shown: str
     show_reasoning: str = "auto"
@@ -47,21 +48,23 @@ class Candidate:
         return f"{self.backend.name}/{self.target.model}"
 
 
-Plan = tuple[Candidate, ...]
+Candidates = tuple[Candidate, ...]
 
 
 @define
 class CandidateResolver:
-    """Makes plans from the configuration and from the backends' own lists."""
+    """Resolves model names by the configuration and the backends' own lists."""
 
     _config: Config
     _lists: ModelLists
-    _detection: DialectDetection = field(factory=DialectDetection)
+    _keys: KeyRing
+    _detection: DialectDetection
+    _kinds: Mapping[str, BackendKind]
     _targets: dict[tuple[str, str, str, str, int | None], Target] = field(factory=dict, init=False)
-    _met: set[str] = field(factory=set, init=False)
+    _asked_once: set[str] = field(factory=set, init=False)
     _spellings: dict[tuple[str, str], tuple[tuple[ModelInfo, ...], str]] = field(factory=dict, init=False)
 
-    async def plan(self, model: str, credential: Secret | None) -> Plan:
+    async def candidates(self, model: str, credential: Secret | None) -> Candidates:
         """Return the candidates for ``model``, best first; raises `NotFound` if nothing can serve it.
 
         A configured name is not looked up at a backend. Neither is a ``claude-*`` name where there is a default
@@ -69,53 +72,68 @@ class CandidateResolver:
         `_window`.
         """
         name = plain_model(model)
-        candidate = await self._configured(name, model, credential) or await self._addressed(name, model, credential)
+        candidate = await self._resolve_alias(name, model, credential) or await self._resolve_address(
+            name, model, credential
+        )
         if candidate is not None:
             return (candidate,)
         route = self._config.routes.get("default")
         if route is None or not name.startswith("claude-"):
-            candidate = await self._listed(name, model, credential)
+            candidate = await self._resolve_listed(name, model, credential)
             if candidate is not None:
                 return (candidate,)
         if route is not None and route.models:
-            return await self._routed(route.models, model, credential)
-        return (await self._home(name, model, credential),)
+            return await self._resolve_route(route.models, model, credential)
+        return (await self._resolve_unknown(name, model, credential),)
 
-    async def _configured(self, name: str, shown: str, credential: Secret | None) -> Candidate | None:
+    async def lists(self, credential: Secret | None) -> list[tuple[Backend, tuple[ModelInfo, ...]]]:
+        """Return each backend with its models, in the order of the configuration; raises `CancelledError`."""
+        backends = tuple(self._config.backends.values())
+        asked = [self._lists.fetch(backend, self._keys.for_list(backend, credential)) for backend in backends]
+        try:
+            found = await gatherResults(asked, consumeErrors=True)
+        except FirstError as error:  # lists fail only by being cancelled, all together, when their client leaves
+            raise CancelledError from error
+        return list(zip(backends, found, strict=True))
+
+    async def _resolve_alias(self, name: str, shown: str, credential: Secret | None) -> Candidate | None:
         model = self._config.models.get(name)
-        return await self._of(model, shown, credential) if model is not None else None
+        return await self._resolve_model(model, shown, credential) if model is not None else None
 
-    async def _routed(self, aliases: Sequence[str], shown: str, credential: Secret | None) -> Plan:
+    async def _resolve_route(self, aliases: Sequence[str], shown: str, credential: Secret | None) -> Candidates:
         """Take a route's models all at once, so that backends that hang cost their wait once."""
-        making = [Deferred.fromCoroutine(self._of(self._config.models[alias], shown, credential)) for alias in aliases]
+        making = [
+            Deferred.fromCoroutine(self._resolve_model(self._config.models[alias], shown, credential))
+            for alias in aliases
+        ]
         try:
             candidates: list[Candidate] = await gatherResults(making, consumeErrors=True)
         except FirstError as error:  # the client left, and all of them were cancelled
             error.subFailure.raiseException()
         return tuple(candidates)
 
-    async def _addressed(self, name: str, shown: str, credential: Secret | None) -> Candidate | None:
+    async def _resolve_address(self, name: str, shown: str, credential: Secret | None) -> Candidate | None:
         """Read ``backend/model``."""
         prefix, slash, rest = name.partition("/")
         backend = self._config.backends.get(prefix) if slash and rest else None
         if backend is None:
             return None
-        return await self._sent(backend, self._section(backend, rest), shown, credential)
+        return await self._resolve_named(backend, self._section(backend, rest), shown, credential)
 
-    async def _listed(self, name: str, shown: str, credential: Secret | None) -> Candidate | None:
+    async def _resolve_listed(self, name: str, shown: str, credential: Secret | None) -> Candidate | None:
         """Look the name up in all backends' lists, exactly, else but for its case."""
-        lists = await all_lists(self._config, self._lists, credential)
+        lists = await self.lists(credential)
         found = [(backend, find(models, name)) for backend, models in lists]
         known = [(backend, info) for backend, info in found if info is not None]
         if not known:
             return None
         backend, info = min(known, key=lambda one: one[1].id != name)
-        return await self._at(backend, info.id, shown, info, credential)
+        return await self._listed_candidate(backend, info.id, shown, info, credential)
 
-    async def _home(self, name: str, shown: str, credential: Secret | None) -> Candidate:
+    async def _resolve_unknown(self, name: str, shown: str, credential: Secret | None) -> Candidate:
         """Take a name that nobody knows: to the only model there is, else upstream as it is."""
         backends = self._config.backends
-        backend = backends.get(HOME) or (next(iter(backends.values())) if len(backends) == 1 else None)
+        backend = backends.get(DEFAULT_BACKEND) or (next(iter(backends.values())) if len(backends) == 1 else None)
         if backend is None:
             near = self._near(name, credential)
             raise NotFound(
@@ -123,26 +141,26 @@ class CandidateResolver:
                 f"the configured models in ANTHROPIC_MODEL, or give `[route:default]` a model{near}",
                 should_retry=False,
             )
-        # `_listed` has just asked, and waited as long as anybody should
-        models = self._lists.known(backend, for_list(self._config, backend, credential))
+        # `_resolve_listed` has just asked, and waited as long as anybody should
+        models = self._lists.known(backend, self._keys.for_list(backend, credential))
         only = models[0] if len(models) == 1 else None
-        return await self._at(backend, only.id if only is not None else name, shown, only, credential)
+        return await self._listed_candidate(backend, only.id if only is not None else name, shown, only, credential)
 
     def _near(self, name: str, credential: Secret | None) -> str:
         """Return which names there are that are like one that nobody knows."""
         names = dict.fromkeys(self._config.models)
         for backend in self._config.backends.values():
-            known = self._lists.known(backend, for_list(self._config, backend, credential))
+            known = self._lists.known(backend, self._keys.for_list(backend, credential))
             names.update(dict.fromkeys(f"{backend.name}/{model.id}" for model in known))
         return f". There are {listed(nearest(name, names), len(names))}" if names else ""
 
-    async def _of(self, model: Model, shown: str, credential: Secret | None) -> Candidate:
-        return await self._sent(self._config.backends[model.backend], model, shown, credential)
+    async def _resolve_model(self, model: Model, shown: str, credential: Secret | None) -> Candidate:
+        return await self._resolve_named(self._config.backends[model.backend], model, shown, credential)
 
-    async def _sent(self, backend: Backend, model: Model, shown: str, credential: Secret | None) -> Candidate:
+    async def _resolve_named(self, backend: Backend, model: Model, shown: str, credential: Secret | None) -> Candidate:
         """Choose a model whose name is given, in the spelling of the backend's list as far as that is known."""
         window = await self._window(backend, model, credential)
-        own = for_list(self._config, backend, credential, answers=True)
+        own = self._keys.for_list(backend, credential, answers=True)
         listed = self._lists.known(backend, own)
         if not listed and model.context_window is not None and not self._detection.is_undecided(backend):
             self._lists.fetch(backend, own)  # which `_window` had no need to do; the next request gets the spelling
@@ -160,7 +178,7 @@ class CandidateResolver:
         self._spellings[backend.name, name] = (listed, found)
         return found
 
-    async def _at(
+    async def _listed_candidate(
         self, backend: Backend, name: str, shown: str, info: ModelInfo | None, credential: Secret | None
     ) -> Candidate:
         """Address a listed model by its own name."""
@@ -168,8 +186,8 @@ class CandidateResolver:
         window = model.context_window
         if window is None and info is not None:
             window = info.context_window
-        if window is None and self._cuts(backend, model):
-            own = for_list(self._config, backend, credential, answers=True)
+        if window is None and self._truncates_silently(backend, model):
+            own = self._keys.for_list(backend, credential, answers=True)
             window = _window_in(await self._lists.renewed(backend, own), model)
         return self._candidate(backend, model, shown, window)
 
@@ -197,44 +215,49 @@ class CandidateResolver:
         """
         if model.context_window is not None and not self._detection.is_undecided(backend):
             return model.context_window
-        shown = for_list(self._config, backend, credential, answers=True)
-        is_new = backend.name not in self._met and self._detection.is_undecided(backend)
+        shown = self._keys.for_list(backend, credential, answers=True)
+        is_new = backend.name not in self._asked_once and self._detection.is_undecided(backend)
         if is_new:
             await self._lists.fetch(backend, shown)
-            self._met.add(backend.name)
+            self._asked_once.add(backend.name)
         window = model.context_window or _window_in(self._lists.known(backend, shown), model)
-        if window is None and self._cuts(backend, model):
+        if window is None and self._truncates_silently(backend, model):
             return _window_in(await self._lists.renewed(backend, shown), model)
         if not is_new:
             self._lists.fetch(backend, shown)
         return window
 
-    def _cuts(self, backend: Backend, model: Model) -> bool:
+    def _truncates_silently(self, backend: Backend, model: Model) -> bool:
         """Return whether a server silently truncates prompts although it could tell its window."""
         dialect = self._detection.dialect_of(backend).dialect
-        return bool(dialect.lists) and model.over(dialect.traits(model.name)).truncates
+        return bool(dialect.lists) and self._target(backend, model, dialect.name, None).truncates
 
     def _candidate(self, backend: Backend, model: Model, shown: str, window: int | None) -> Candidate:
-        dialect = self._detection.dialect_of(backend).dialect
-        key = (backend.name, model.alias, model.name, dialect.name, window)
+        return Candidate(
+            backend=backend,
+            kind=self._kinds[backend.kind],
+            target=self._target(backend, model, self._detection.dialect_of(backend).dialect.name, window),
+            shown=shown,
+            show_reasoning=model.show_reasoning,
+        )
+
+    def _target(self, backend: Backend, model: Model, dialect: str, window: int | None) -> Target:
+        """Return the target for a model, from the cache where it is there."""
+        key = (backend.name, model.alias, model.name, dialect, window)
         target = self._targets.get(key)
         if target is None:
             if len(self._targets) >= MAX_TARGETS:
                 self._targets.clear()
-            target = self._targets[key] = self._target(backend, model, dialect, window)
-        return Candidate(backend=backend, target=target, shown=shown, show_reasoning=model.show_reasoning)
-
-    @staticmethod
-    def _target(backend: Backend, model: Model, dialect: Dialect, window: int | None) -> Target:
-        return Target(
-            **as_fields(model.over(dialect.traits(model.name))),
-            model=model.name,
-            dialect=dialect,
-            context_window=window,
-            window_configured=model.context_window is not None,
-            max_output_tokens=model.max_output_tokens,
-            strip_attribution=backend.strip_attribution,
-        )
+            target = self._targets[key] = self._kinds[backend.kind].target(
+                dialect,
+                model.name,
+                model.overrides,
+                context_window=window,
+                window_configured=model.context_window is not None,
+                max_output_tokens=model.max_output_tokens,
+                strip_attribution=backend.strip_attribution,
+            )
+        return target
 
 
 def _window_in(models: Sequence[ModelInfo], model: Model) -> int | None:

@@ -8,15 +8,15 @@ backend looks like something else.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from attrs import define, field
 from twisted.logger import Logger
 
-from claude_bridge.config.dialects import UNKNOWN, configured
+from claude_bridge.config.dialects import configured
 from claude_bridge.config.schema import Backend
-from claude_bridge.core.chat_completions.dialect import Clues, Dialect
-from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, DialectDecision, decide
+from claude_bridge.core.backend_api import BackendKind, Clues, DialectDecision, ServerDialect
 
 EARLIER: Final = ", found out earlier"
 
@@ -29,9 +29,13 @@ _log = Logger()
 
 @define(eq=False)
 class DialectDetection:
-    """The dialects of all backends, as far as they are known."""
+    """The dialects of all backends, as far as they are known.
 
-    _decided: dict[str, DialectDecision] = field(factory=dict)
+    :param kinds: the kinds of backends by name.
+    """
+
+    _kinds: Mapping[str, BackendKind]
+    _decided: dict[str, DialectDecision] = field(factory=dict, init=False)
     _recalled: set[str] = field(factory=set, init=False)
     _doubted: set[str] = field(factory=set, init=False)
     _silent: dict[str, frozenset[str]] = field(factory=dict, init=False)
@@ -45,7 +49,7 @@ class DialectDetection:
 
     def is_undecided(self, backend: Backend) -> bool:
         """Return whether a clue would count: where nothing is known yet, or only from an earlier run."""
-        return self.dialect_of(backend) is UNKNOWN or backend.name in self._recalled
+        return not self.dialect_of(backend).known or backend.name in self._recalled
 
     def observe(self, backend: Backend, clues: Clues) -> None:
         """Take what a backend says of itself, where that counts; doubt aloud what is configured otherwise."""
@@ -57,7 +61,7 @@ class DialectDetection:
         known = self.dialect_of(backend)
         if backend.dialect in SPEAK_FOR_THEMSELVES:
             self._doubt(backend, known.dialect, clues)
-        found = decide(clues) if self.is_undecided(backend) else None
+        found = self._recognise(backend, clues) if self.is_undecided(backend) else None
         if found is not None:
             self._recalled.discard(backend.name)
             self._decided[backend.name] = found
@@ -66,21 +70,21 @@ class DialectDetection:
 
     def restore(self, backend: Backend, name: str, why: str = "") -> None:
         """Take up what an earlier run of the daemon found out, and why."""
-        dialect: Dialect | None = DIALECTS.get(name)
-        if dialect is not None and self.dialect_of(backend) is UNKNOWN:
+        dialect = self._kinds[backend.kind].dialects.get(name)
+        if dialect is not None and not self.dialect_of(backend).known:
             self._recalled.add(backend.name)
             self._decided[backend.name] = DialectDecision(dialect, f"{why.removesuffix(EARLIER)}{EARLIER}".lstrip(", "))
 
     def discovered(self, backend: Backend) -> DialectDecision | None:
         """Return what the backend itself has revealed, now or earlier, or None where the configuration decides."""
         known = self.dialect_of(backend)
-        return None if known is UNKNOWN or configured(backend) is not UNKNOWN else known
+        return known if known.known and not configured(backend).known else None
 
-    def _doubt(self, backend: Backend, dialect: Dialect, clues: Clues) -> None:
+    def _doubt(self, backend: Backend, dialect: ServerDialect, clues: Clues) -> None:
         """Warn once if a backend looks like another server than the configured one."""
         if backend.name in self._doubted or dialect.recognised(clues):
             return
-        found = decide(clues)
+        found = self._recognise(backend, clues)
         if found is not None and found.dialect is not dialect:
             self._doubted.add(backend.name)
             _log.warn(
@@ -91,6 +95,9 @@ class DialectDetection:
                 found=found.dialect.name,
                 why=found.why,
             )
+
+    def _recognise(self, backend: Backend, clues: Clues) -> DialectDecision | None:
+        return self._kinds[backend.kind].recognise(clues)
 
     @staticmethod
     def _tell(backend: Backend, found: DialectDecision) -> None:

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.backend_api import Adjustment, TargetT
 from claude_bridge.core.events import MAX_TOKEN_COUNT, Usage
 from claude_bridge.core.tokens.estimator import rough
 
@@ -88,7 +88,7 @@ class ModelProfile:
     :ivar listed: the window in the backend's list, when that last had one.
     :ivar overrides: traits that refusals showed to be other than was thought, by name. They are not kept: a server
         that was mended meanwhile is asked anew, at the price of one refusal.
-    :ivar slimmed: keys that schemas lost on the way, as they were last logged.
+    :ivar dropped_keywords: what schemas lost on the way, as it was last logged.
     :ivar used: when somebody last asked for the note, in Unix seconds.
     :ivar ratio: true prompt tokens / our rough estimate, a moving average within 0.5 and 2.
     :ivar count_ratio: true prompt tokens / our careful count, likewise.
@@ -109,7 +109,7 @@ class ModelProfile:
     listed: int | None = None
     used: float = 0.0
     overrides: dict[str, Any] = field(factory=dict)
-    slimmed: frozenset[str] = frozenset()
+    dropped_keywords: frozenset[str] = frozenset()
 
     def saw_window(self, tokens: int) -> None:
         """Take a window that an error of the backend's, or its counter, named just now."""
@@ -144,15 +144,20 @@ class ModelProfile:
         """Take our careful count of a prompt of which the backend told the true length."""
         self.count_ratio = _averaged(self.count_ratio, true, carefully, weight)
 
-    def mended(self, target: Target) -> Target:
-        """Return ``target`` with the traits and the limit that refusals taught; see `ModelProfiles.applied`."""
-        changes: dict[str, Any] = dict(self.overrides)
-        if self.refuses_reasoning and target.reasoning_echo == "current_turn":
-            changes.setdefault("reasoning_echo", "never")
-        limit = _least(target.max_output_tokens, self.max_output_tokens)
-        if limit != target.max_output_tokens:
-            changes["max_output_tokens"] = limit
-        return evolve(target, **changes) if changes else target
+    def learn(self, adjustment: Adjustment) -> None:
+        """Take what a refusal taught, once a request was answered that was changed so."""
+        self.overrides.update(adjustment.overrides)
+        self.refuses_reasoning = self.refuses_reasoning or adjustment.refuses_reasoning
+        if adjustment.max_output_tokens is not None:
+            self.saw_limit(adjustment.max_output_tokens)
+
+    def with_overrides(self, target: TargetT) -> TargetT:
+        """Return ``target`` with the traits and the limit that refusals taught; see `ModelProfiles.with_overrides`."""
+        if not (self.overrides or self.refuses_reasoning or self.max_output_tokens):
+            return target
+        return target.adjusted(
+            self.overrides, refuses_reasoning=self.refuses_reasoning, max_output_tokens=self.max_output_tokens
+        )
 
     def kept(self) -> dict[str, Any]:
         """Return what differs from a new note as plain values; times to the day or second, ratios to the per mille.
@@ -214,7 +219,7 @@ class ModelProfiles:
         """Return every backend, model and note, the longest unused first."""
         return ((backend, model, note) for (backend, model), note in self._notes.items())
 
-    def with_overrides(self, backend: str, target: Target) -> Target:
+    def with_overrides(self, backend: str, target: TargetT) -> TargetT:
         """Return ``target`` with what was learned.
 
         A configured window stays. A listed one gives way to a lower one that an error named: lists often tell the
@@ -232,8 +237,8 @@ class ModelProfiles:
         note = self.profile(backend, target.model)
         note.forget_what_is_old()
         window = target.context_window if target.window_configured else _window(note, target.context_window)
-        mended = note.mended(target)
-        return mended if window == target.context_window else evolve(mended, context_window=window)
+        adjusted = note.with_overrides(target)
+        return adjusted if window == target.context_window else adjusted.with_window(window)
 
     def estimate(self, backend: str, model: str, roughly: int) -> int:
         """Correct a rough estimate by what the model's prompts turned out to be."""

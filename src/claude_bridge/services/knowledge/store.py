@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.core import strict_json
+from claude_bridge.core.backend_api import BackendKind
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.merging import merged
 from claude_bridge.services.knowledge.profiles import ModelProfiles
@@ -162,9 +163,11 @@ class StateFile:
         _log.warn("{path} makes no sense; it is {aside} now", event="state", path=str(self.path), aside=aside.name)
 
 
-def found_out(directory: str | None, backends: Mapping[str, Backend]) -> DialectDetection:
+def found_out(
+    directory: str | None, backends: Mapping[str, Backend], kinds: Mapping[str, BackendKind]
+) -> DialectDetection:
     """Return what earlier runs found out of ``backends``; reads and changes nothing else, and never fails."""
-    detection = DialectDetection()
+    detection = DialectDetection(kinds)
     kept = KnowledgeSnapshot(backends=backends, learned=ModelProfiles(), detection=detection, unix_time=time.time)
     if directory is not None:
         with contextlib.suppress(OSError, OtherVersion, NotOurs, strict_json.JsonError):

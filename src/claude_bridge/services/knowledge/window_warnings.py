@@ -14,7 +14,7 @@ from typing import Final
 from attrs import define, field
 from twisted.logger import Logger
 
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.backend_api import Target
 
 MAX_WARNED_MODELS: Final = 100
 """Models watched and warned of: names may come from clients, and must not fill the log."""

@@ -468,7 +468,7 @@ class ReaderFailureTests:
         """Return what a person would be told."""
         assert reader.failure is not None
         assert reader.error is None
-        return classification.from_error(reader.failure, decode=strict_json.decode).message
+        return classification.from_error(reader.failure).message
 
     @pytest.mark.parametrize("body", ERRORS.values(), ids=list(ERRORS))
     @pytest.mark.parametrize("size", [1, 4096])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.core.chat_completions.dialect import Clues
+from claude_bridge.core.backend_api import Clues
 from claude_bridge.core.chat_completions.dialects.chutes import Chutes
 from tests.core.chat_completions.dialects.shaping import asked
 
@@ -39,4 +39,4 @@ class ChutesTests:
     def test_nothing_of_one_engine_only(self) -> None:
         """It asks for nothing that the other engine, or the proxy, does not have."""
         traits = Chutes().traits("m")
-        assert (traits.stream_options, traits.tool_images, Chutes().counter) == ("usage", False, None)
+        assert (traits.stream_options, traits.tool_images, Chutes().tokenizer) == ("usage", False, None)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions.dialect import Clues
+from claude_bridge.core.backend_api import Clues
 from claude_bridge.core.chat_completions.dialects.gemini import (
     MAX_STATE_CHARACTERS,
     UNSIGNED,

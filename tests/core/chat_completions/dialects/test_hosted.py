@@ -9,7 +9,8 @@ from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.dialect import Clues, Dialect
+from claude_bridge.core.backend_api import Clues
+from claude_bridge.core.chat_completions.dialect import Dialect
 from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted, forces_a_tool
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, decide
 from claude_bridge.core.chat_completions.openai_types import ChatRequest, FunctionName, NamedToolChoice

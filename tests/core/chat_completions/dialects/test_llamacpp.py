@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.core.chat_completions.dialect import Clues
+from claude_bridge.core.backend_api import Clues
 from claude_bridge.core.chat_completions.dialects.llamacpp import LlamaCpp
 from tests.core.chat_completions.dialects.shaping import asked
 
@@ -49,9 +49,9 @@ class LlamaCppTests:
 
     def test_counter(self) -> None:
         """Prompts are counted behind the base URL, ``{"input_tokens": 339, "object": ...}`` (recorded)."""
-        counter = LlamaCpp().counter
-        assert counter is not None
-        assert (counter.path, counter.key) == ("chat/completions/input_tokens", "input_tokens")
+        tokenizer = LlamaCpp().tokenizer
+        assert tokenizer is not None
+        assert (tokenizer.path, tokenizer.key) == ("chat/completions/input_tokens", "input_tokens")
 
     @pytest.mark.parametrize(
         ("clues", "why"),

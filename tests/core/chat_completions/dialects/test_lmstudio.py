@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from claude_bridge.core.chat_completions.dialect import Clues
+from claude_bridge.core.backend_api import Clues
 from claude_bridge.core.chat_completions.dialects.lmstudio import LmStudio
 from tests.core.chat_completions.dialects.shaping import asked
 

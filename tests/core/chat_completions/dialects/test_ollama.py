@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.core.chat_completions.dialect import Clues
+from claude_bridge.core.backend_api import Clues
 from claude_bridge.core.chat_completions.dialects.ollama import Ollama
 from claude_bridge.core.chat_completions.openai_types import Delta
 from claude_bridge.core.conversation import ReasoningLevel
@@ -72,7 +72,7 @@ class OllamaTests:
     def test_lists(self) -> None:
         """With which window a model is loaded is told by /api/ps alone (server/routes.go, PsHandler)."""
         assert Ollama().lists == ("/api/ps",)
-        assert Ollama().counter is None
+        assert Ollama().tokenizer is None
 
     @pytest.mark.parametrize(
         ("clues", "why"),

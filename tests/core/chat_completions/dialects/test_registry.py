@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.core.chat_completions.dialect import GENERIC, Clues, Dialect
+from claude_bridge.core.backend_api import Clues
+from claude_bridge.core.chat_completions.dialect import GENERIC, Dialect
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, decide
 
 

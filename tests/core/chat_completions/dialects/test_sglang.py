@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.core.chat_completions.dialect import Clues
+from claude_bridge.core.backend_api import Clues
 from claude_bridge.core.chat_completions.dialects.sglang import Sglang
 from claude_bridge.core.chat_completions.openai_types import Delta
 
@@ -55,9 +55,9 @@ class SglangTests:
         The window is not among it: this ``max_model_len`` is the tokenizer's own, not what is served
         (serving_tokenize.py). Older versions take only ``prompt`` and answer 400.
         """
-        counter = Sglang().counter
-        assert counter is not None
-        assert (counter.path, counter.key, counter.window) == ("/tokenize", "count", "")
+        tokenizer = Sglang().tokenizer
+        assert tokenizer is not None
+        assert (tokenizer.path, tokenizer.key, tokenizer.window) == ("/tokenize", "count", "")
 
     def test_traits(self) -> None:
         """Usage is asked for in every chunk; tool messages are text."""

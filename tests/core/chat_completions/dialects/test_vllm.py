@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.core.chat_completions.dialect import Clues, Shaping
+from claude_bridge.core.backend_api import Clues
+from claude_bridge.core.chat_completions.dialect import Shaping
 from claude_bridge.core.chat_completions.dialects.vllm import Vllm
 from claude_bridge.core.chat_completions.openai_types import ChatRequest, Delta
 
@@ -72,10 +73,10 @@ class VllmTests:
 
         It tells ``{count, max_model_len, tokens}`` (serve/tokenize/protocol.py).
         """
-        counter = Vllm().counter
-        assert counter is not None
-        assert (counter.path, counter.key, counter.window) == ("/tokenize", "count", "max_model_len")
-        assert {"messages", "tools", "chat_template_kwargs"} <= set(counter.fields)
+        tokenizer = Vllm().tokenizer
+        assert tokenizer is not None
+        assert (tokenizer.path, tokenizer.key, tokenizer.window) == ("/tokenize", "count", "max_model_len")
+        assert {"messages", "tools", "chat_template_kwargs"} <= set(tokenizer.fields)
 
     def test_traits(self) -> None:
         """It takes ``top_k``, images in tool results, any choice of tool, and continues an answer if told so."""

@@ -16,12 +16,11 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core import strict_json
+from claude_bridge.core.backend_api import UpstreamFailure
 from claude_bridge.core.chat_completions.dialects.azure import Azure
 from claude_bridge.core.chat_completions.dialects.openrouter import OpenRouter
 from claude_bridge.core.chat_completions.errors import classification, overflow_detection
 from claude_bridge.core.chat_completions.errors.adjustments import Lesson, lesson, refuses_images
-from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
 from claude_bridge.core.chat_completions.target import Target, as_fields
 from claude_bridge.core.chat_completions.traits import ReasoningEcho
 from claude_bridge.core.chat_completions.translation import Translation
@@ -58,7 +57,7 @@ def sent(target: Target = TARGET, **fields: Any) -> Translation:
 def refused(message: object, status: int = 400) -> UpstreamFailure:
     """Read a refusal: a sentence in OpenAI's shape, or a whole body."""
     body = {"error": {"message": message, "type": "invalid_request_error"}} if isinstance(message, str) else message
-    return classification.from_response(status, {}, json.dumps(body).encode(), decode=strict_json.decode, now=0.0)
+    return classification.from_response(status, {}, json.dumps(body).encode(), now=0.0)
 
 
 def learned(message: object, status: int = 400, **fields: Any) -> object:

@@ -9,12 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core import errors
-from claude_bridge.core.chat_completions.errors.classification import (
-    UpstreamFailure,
-    from_error,
-    from_response,
-    to_client,
-)
+from claude_bridge.core.backend_api import UpstreamFailure
+from claude_bridge.core.chat_completions.errors.classification import from_error, from_response, to_client
 from tests.core.chat_completions.errors.test_bodies import JSON
 
 NOON = 1_764_590_400.0
@@ -36,7 +32,7 @@ def scrub(text: str) -> str:
 def response(status: int, body: object = None, **headers: str) -> UpstreamFailure:
     """Read a response with this JSON body."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return from_response(status, named, json.dumps(body).encode(), decode=decode, now=NOON)
+    return from_response(status, named, json.dumps(body).encode(), now=NOON)
 
 
 def told(failure: UpstreamFailure, *, forwarded: bool = True) -> errors.BridgeError:
@@ -103,7 +99,7 @@ class FromResponseTests:
     @given(st.integers(100, 999), st.dictionaries(st.text(), st.text()), st.binary(), st.floats(0, 1e10))
     def test_any_bytes(self, status: int, headers: dict[str, str], body: bytes, now: float) -> None:
         """No response makes the reading or the telling fail."""
-        failure = from_response(status, headers, body, decode=decode, now=now)
+        failure = from_response(status, headers, body, now=now)
         assert isinstance(told(failure), errors.BridgeError)
 
 
@@ -114,18 +110,18 @@ class FromErrorTests:
         """The chunk around the error and the error alone read the same."""
         error = {"message": "Upstream idle", "code": 504, "type": "x"}
         chunk = {"id": "gen-1", "object": "chat.completion.chunk", "error": error, "choices": []}
-        assert from_error(chunk, decode=decode) == from_error(error, decode=decode)
-        assert from_error(error, decode=decode).status == 504
+        assert from_error(chunk) == from_error(error)
+        assert from_error(error).status == 504
 
     def test_text(self) -> None:
         """An error that is only a string is its message."""
-        failure = from_error({"error": "out of memory"}, decode=decode)
+        failure = from_error({"error": "out of memory"})
         assert (failure.status, failure.message) == (502, "out of memory")
 
     @given(JSON)
     def test_any_value(self, value: object) -> None:
         """No value makes the reading or the telling fail."""
-        assert isinstance(told(from_error(value, decode=decode)), errors.BridgeError)
+        assert isinstance(told(from_error(value)), errors.BridgeError)
 
 
 class ToClientTests:
@@ -271,7 +267,7 @@ class MisaddressedTests:
     )
     def test_wrong_url(self, status: int, body: bytes) -> None:
         """The address that was asked is named, and no retry asked for."""
-        failure = from_response(status, {}, body, decode=decode, now=NOON)
+        failure = from_response(status, {}, body, now=NOON)
         error = to_client(failure, backend="ui", model="m", forwarded=True, scrub=scrub, url="http://h:3000/chat")
         assert isinstance(error, errors.UpstreamMisaddressed)
         assert (error.status, error.should_retry) == (502, False)
@@ -282,13 +278,13 @@ class MisaddressedTests:
     def test_page(self) -> None:
         """What the page is called tells what is there."""
         for failure in (
-            from_response(200, {}, PAGE, decode=decode, now=NOON),
-            from_error({"error": PAGE.decode()}, decode=decode),
+            from_response(200, {}, PAGE, now=NOON),
+            from_error({"error": PAGE.decode()}),
         ):
             assert "answered with a web page (Open WebUI), not with JSON" in told(failure).message
-        told_so = told(from_response(404, {}, PAGE, decode=decode, now=NOON)).message
+        told_so = told(from_response(404, {}, PAGE, now=NOON)).message
         assert "answered 404 with a web page (Open WebUI)" in told_so
-        assert "web page, not" in told(from_response(404, {}, b"<html><p>x", decode=decode, now=NOON)).message
+        assert "web page, not" in told(from_response(404, {}, b"<html><p>x", now=NOON)).message
 
     @pytest.mark.parametrize(
         "body",
@@ -303,13 +299,13 @@ class MisaddressedTests:
     )
     def test_unknown_model_stays(self, body: bytes) -> None:
         """Where a name is what is not there, the answer is the API's 404."""
-        assert isinstance(told(from_response(404, {}, body, decode=decode, now=NOON)), errors.NotFound)
+        assert isinstance(told(from_response(404, {}, body, now=NOON)), errors.NotFound)
 
     @pytest.mark.parametrize("status", [200, 500, 502, 503])
     def test_proxy_of_a_server_that_is_down(self, status: int) -> None:
         """A proxy's page says nothing of the url: the server is down, and may be asked again."""
         page = b"<html><head><title>502 Bad Gateway</title></head></html>"
-        error = told(from_response(status, {}, page, decode=decode, now=NOON))
+        error = told(from_response(status, {}, page, now=NOON))
         assert not isinstance(error, errors.UpstreamMisaddressed)
         assert error.should_retry is None
 
@@ -322,7 +318,7 @@ class MisaddressedTests:
     )
     def test_server_behind_tls(self, body: bytes) -> None:
         """A server that waits for TLS says so, and the sentence says what to write."""
-        error = told(from_response(400, {}, body, decode=decode, now=NOON))
+        error = told(from_response(400, {}, body, now=NOON))
         assert isinstance(error, errors.UpstreamMisaddressed)
         assert "has to begin with https://" in error.message
 
@@ -332,12 +328,12 @@ class InsideAnswerTests:
 
     def test_error(self) -> None:
         """An error inside an answer is told as one, and not as a status that nobody sent."""
-        message = told(from_error({"error": {"message": "out of memory"}}, decode=decode)).message
+        message = told(from_error({"error": {"message": "out of memory"}})).message
         assert message == "backend 'chutes' reported an error inside its answer: out of memory"
 
     def test_without_a_word(self) -> None:
         """An answer that is none is told as that."""
-        message = told(from_error({"choices": [], "usage": {}}, decode=decode)).message
+        message = told(from_error({"choices": [], "usage": {}})).message
         assert message == "backend 'chutes' sent something that is not a chat completion, and no reason"
 
 
@@ -371,7 +367,7 @@ class SecrecyTests:
         """A known secret is never told, in whatever shape, status, place or length of message it is quoted."""
         quoted = json.dumps(" ".join(["word"] * padding) + before + secret + after)
         failure = from_response(
-            status, {"x-request-id": secret}, shape.format(quoted).encode("utf-8", "replace"), decode=decode, now=NOON
+            status, {"x-request-id": secret}, shape.format(quoted).encode("utf-8", "replace"), now=NOON
         )
         assert secret not in told(failure, forwarded=forwarded).message
 
@@ -380,7 +376,7 @@ class SecrecyTests:
         """A message that is cut is never cut inside a secret, which would pass the scrubbing."""
         secret = "S" * length + "E"
         page = b"<html>" + b"a " * (70 + before // 2) + b"b" * (before % 2) + b" " + secret.encode() + b" tail" * 50
-        failure = from_response(502, {}, page, decode=decode, now=NOON)
+        failure = from_response(502, {}, page, now=NOON)
         error = to_client(failure, backend="b", model="m", forwarded=True, scrub=lambda text: text.replace(secret, "*"))
         assert "S" not in error.message
 

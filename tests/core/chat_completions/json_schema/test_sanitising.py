@@ -19,8 +19,8 @@ from claude_bridge.core.chat_completions.json_schema.sanitising import (
     MAX_SCHEMA_BYTES,
     REMEMBERED,
     STEP,
+    SanitisingWork,
     SchemaCache,
-    Shaping,
     is_strict,
     sanitised,
 )
@@ -291,13 +291,13 @@ class ShapingTests:
     def test_in_steps(self) -> None:
         """Large schemas take a step each, so that nobody waits for all of them; then they are remembered."""
         many = [raw({"properties": {f"{name}{part}": {"type": "string"} for part in range(STEP)}}) for name in "abc"]
-        shaping, before = Shaping(many, "gemini"), REMEMBERED.walked
+        shaping, before = SanitisingWork(many, "gemini"), REMEMBERED.walked
         steps = [shaping.step() for _ in range(3)]
         walked = REMEMBERED.walked - before
 
         assert steps == [False, False, True]
         assert walked == 3 * (STEP + 1)
-        assert Shaping(many, "gemini").step()
+        assert SanitisingWork(many, "gemini").step()
         assert REMEMBERED.walked - before == walked
 
     def test_given_up_counts(self) -> None:
@@ -305,12 +305,12 @@ class ShapingTests:
         bomb = {"$defs": {"a": {"properties": {str(n): {} for n in range(100)}}}, "properties": {
             str(n): {"$ref": "#/$defs/a"} for n in range(200)
         }}  # fmt: skip
-        assert not Shaping([raw(bomb), raw({"type": "object"})], "bare").step()
+        assert not SanitisingWork([raw(bomb), raw({"type": "object"})], "bare").step()
 
     @pytest.mark.parametrize("schemas_", [[], [Raw(b"{}")], [Raw(b"not json")]])
     def test_little(self, schemas_: list[Raw]) -> None:
         """Few or no sanitising, and what is none, take one step."""
-        assert Shaping(schemas_, "basic").step()
+        assert SanitisingWork(schemas_, "basic").step()
 
 
 class StrictTests:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from claude_bridge.core.chat_completions.dialect import Clues
+from claude_bridge.core.backend_api import Clues
 from claude_bridge.core.chat_completions.dialects.templated import Templated
 
 

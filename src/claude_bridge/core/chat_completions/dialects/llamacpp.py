@@ -7,7 +7,8 @@ from typing import ClassVar, Final
 
 from attrs import evolve, frozen
 
-from claude_bridge.core.chat_completions.dialect import Clues, Counter, Generic, Shaping
+from claude_bridge.core.backend_api import Clues, TokenizerEndpoint
+from claude_bridge.core.chat_completions.dialect import Generic, Shaping
 from claude_bridge.core.chat_completions.dialects import open_models
 from claude_bridge.core.chat_completions.dialects.clues import only_owner
 from claude_bridge.core.chat_completions.dialects.templated import LEVELS, effort
@@ -27,7 +28,7 @@ class LlamaCpp(Generic):
     """
 
     name: ClassVar[str] = "llamacpp"
-    counter: ClassVar[Counter | None] = Counter(
+    tokenizer: ClassVar[TokenizerEndpoint | None] = TokenizerEndpoint(
         path="chat/completions/input_tokens", key="input_tokens", fields=_COUNTED
     )
     plain: ClassVar[Traits] = Traits(

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from attrs import evolve, frozen
 
-from claude_bridge.core.chat_completions.dialect import Clues, Generic
+from claude_bridge.core.backend_api import Clues
+from claude_bridge.core.chat_completions.dialect import Generic
 from claude_bridge.core.chat_completions.dialects import open_models
 from claude_bridge.core.chat_completions.dialects.clues import only_owner
 from claude_bridge.core.chat_completions.dialects.templated import LEVELS

@@ -7,7 +7,8 @@ from typing import ClassVar, Final
 
 from attrs import evolve, frozen
 
-from claude_bridge.core.chat_completions.dialect import Clues, Generic
+from claude_bridge.core.backend_api import Clues
+from claude_bridge.core.chat_completions.dialect import Generic
 from claude_bridge.core.chat_completions.dialects import open_models
 from claude_bridge.core.chat_completions.traits import ReasoningControl, Traits
 from claude_bridge.core.conversation import ReasoningLevel

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from attrs import frozen
-
-from claude_bridge.core.chat_completions.dialect import GENERIC, Clues, Dialect
+from claude_bridge.core.backend_api import Clues, DialectDecision
+from claude_bridge.core.chat_completions.dialect import GENERIC, Dialect
 from claude_bridge.core.chat_completions.dialects.azure import Azure
 from claude_bridge.core.chat_completions.dialects.chutes import Chutes
 from claude_bridge.core.chat_completions.dialects.dashscope import DashScope
@@ -52,14 +51,6 @@ _ALL: Final[tuple[Dialect, ...]] = (
 )
 
 DIALECTS: Final[Mapping[str, Dialect]] = {dialect.name: dialect for dialect in (GENERIC, *_ALL)}
-
-
-@frozen
-class DialectDecision:
-    """A dialect and why it is the one."""
-
-    dialect: Dialect
-    why: str
 
 
 def decide(clues: Clues) -> DialectDecision | None:

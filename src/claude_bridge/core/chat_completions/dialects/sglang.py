@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from attrs import evolve, frozen
 
-from claude_bridge.core.chat_completions.dialect import Clues, Counter
+from claude_bridge.core.backend_api import Clues, TokenizerEndpoint
 from claude_bridge.core.chat_completions.dialects.clues import only_owner
 from claude_bridge.core.chat_completions.dialects.templated import Templated
 from claude_bridge.core.chat_completions.traits import Traits
@@ -26,7 +26,7 @@ class Sglang(Templated):
     """
 
     name: ClassVar[str] = "sglang"
-    counter: ClassVar[Counter | None] = Counter(
+    tokenizer: ClassVar[TokenizerEndpoint | None] = TokenizerEndpoint(
         path="/tokenize",
         key="count",
         fields=("model", "messages", "tools", "chat_template_kwargs", "continue_final_message"),

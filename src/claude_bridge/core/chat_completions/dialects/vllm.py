@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 
 from attrs import evolve, frozen
 
-from claude_bridge.core.chat_completions.dialect import Clues, Counter
+from claude_bridge.core.backend_api import Clues, TokenizerEndpoint
 from claude_bridge.core.chat_completions.dialects.clues import only_owner
 from claude_bridge.core.chat_completions.dialects.templated import Templated
 from claude_bridge.core.chat_completions.traits import Traits
@@ -30,7 +30,9 @@ class Vllm(Templated):
     """
 
     name: ClassVar[str] = "vllm"
-    counter: ClassVar[Counter | None] = Counter(path="/tokenize", key="count", window="max_model_len", fields=_COUNTED)
+    tokenizer: ClassVar[TokenizerEndpoint | None] = TokenizerEndpoint(
+        path="/tokenize", key="count", window="max_model_len", fields=_COUNTED
+    )
     plain: ClassVar[Traits] = evolve(Templated.plain, stream_options="continuous", tool_images=True)
 
     def recognised(self, clues: Clues) -> str:

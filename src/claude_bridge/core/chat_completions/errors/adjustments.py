@@ -13,7 +13,7 @@ from typing import Any, Final, get_args
 
 from attrs import frozen
 
-from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
+from claude_bridge.core.backend_api import UpstreamFailure
 from claude_bridge.core.chat_completions.errors.quotations import Quotations, uncut
 from claude_bridge.core.chat_completions.openai_types import NamedToolChoice
 from claude_bridge.core.chat_completions.traits import RequestField

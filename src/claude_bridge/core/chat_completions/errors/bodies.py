@@ -7,15 +7,12 @@ pydantic's lists, causes packed as JSON into strings, plain text and HTML. Nothi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from attrs import frozen
 
+from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.errors import retry_after
 from claude_bridge.core.redaction import shorten
-
-Decode = Callable[[bytes], object]
-"""Decodes JSON; raises ValueError for what is not JSON."""
 
 MAX_MESSAGE_CHARACTERS = 2000
 """Characters of an upstream message that are kept: a paragraph, not a dump."""
@@ -66,18 +63,18 @@ class ErrorBody:
 _NOTHING = ErrorBody()
 
 
-def read(value: object, decode: Decode) -> ErrorBody:
+def read(value: object) -> ErrorBody:
     """Read a decoded error, or the chunk or body around it."""
-    return _said(value, decode)
+    return _said(value)
 
 
-def read_bytes(body: bytes, decode: Decode) -> ErrorBody:
+def read_bytes(body: bytes) -> ErrorBody:
     """Read a body that may be JSON, text or HTML."""
     try:
-        value = decode(body)
+        value = strict_json.decode(body)
     except ValueError:
         return of_text(body.decode("utf-8", "replace"))
-    return _said(value, decode)
+    return _said(value)
 
 
 def of_text(body: str) -> ErrorBody:
@@ -90,7 +87,7 @@ def of_text(body: str) -> ErrorBody:
     return ErrorBody(message=line(body, MAX_PLAIN_CHARACTERS), page=page)
 
 
-def _said(value: object, decode: Decode, depth: int = 0) -> ErrorBody:
+def _said(value: object, depth: int = 0) -> ErrorBody:
     """Read any decoded value."""
     if depth > _MAX_DEPTH:
         return _NOTHING
@@ -98,31 +95,31 @@ def _said(value: object, decode: Decode, depth: int = 0) -> ErrorBody:
         case str():
             return ErrorBody(message=line(value))
         case dict():
-            return _said_object(value, decode, depth)
+            return _said_object(value, depth)
         case list():
-            return _said_list(value, decode, depth)
+            return _said_list(value, depth)
         case _:
             return _NOTHING
 
 
-def _said_object(value: dict[object, object], decode: Decode, depth: int) -> ErrorBody:
+def _said_object(value: dict[object, object], depth: int) -> ErrorBody:
     """Read an object: the error in it, else its own fields. The raw cause that a router passes on precedes both."""
-    said = _own(value, decode, depth)
+    said = _own(value, depth)
     for key in ("error", "detail", "errors"):
         if isinstance(value.get(key), str | dict | list):
-            said = _said(value[key], decode, depth + 1).over(said)
+            said = _said(value[key], depth + 1).over(said)
             break
     match value.get("metadata"):
         case {"raw": raw}:
-            return _said(_unpacked(raw, decode), decode, depth + 1).over(said)
+            return _said(_unpacked(raw), depth + 1).over(said)
         case _:
             return said
 
 
-def _own(value: dict[object, object], decode: Decode, depth: int) -> ErrorBody:
+def _own(value: dict[object, object], depth: int) -> ErrorBody:
     """Read an error object's own fields."""
     message = next((value[key] for key in ("message", "msg", "error_message", "error_msg") if value.get(key)), None)
-    said = _said(message, decode, depth + 1)  # an object at times: Mistral wraps pydantic's list in it
+    said = _said(message, depth + 1)  # an object at times: Mistral wraps pydantic's list in it
     kind = _word(value.get("type"))
     return ErrorBody(
         code=_word(value.get("code")),
@@ -135,12 +132,12 @@ def _own(value: dict[object, object], decode: Decode, depth: int) -> ErrorBody:
     )
 
 
-def _said_list(values: list[object], decode: Decode, depth: int) -> ErrorBody:
+def _said_list(values: list[object], depth: int) -> ErrorBody:
     """Read a list: of pydantic's complaints, or with the error object in it (Gemini)."""
     values = values[:_MAX_ITEMS]
     if complaints := [said for said in map(_complaint, values) if said]:
         return ErrorBody(message=line("; ".join(complaints)))
-    every = (_said(value, decode, depth + 1) for value in values)
+    every = (_said(value, depth + 1) for value in values)
     return next((said for said in every if said != _NOTHING), _NOTHING)
 
 
@@ -154,12 +151,12 @@ def _complaint(item: object) -> str:
             return ""
 
 
-def _unpacked(raw: object, decode: Decode) -> object:
+def _unpacked(raw: object) -> object:
     """Decode a cause that is JSON inside a string, as OpenRouter gives it."""
     if not isinstance(raw, str):
         return raw
     try:
-        value = decode(raw.encode("utf-8", "replace"))
+        value = strict_json.decode(raw.encode("utf-8", "replace"))
     except ValueError:
         return raw
     return value if isinstance(value, dict | list) else raw

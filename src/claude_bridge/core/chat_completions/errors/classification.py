@@ -13,11 +13,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 
-from attrs import field, frozen
+from attrs import frozen
 
 from claude_bridge.core import errors
+from claude_bridge.core.backend_api import UpstreamFailure
 from claude_bridge.core.chat_completions.errors import bodies, retry_after
-from claude_bridge.core.chat_completions.errors.bodies import MAX_WORD_CHARACTERS, Decode, ErrorBody, line
+from claude_bridge.core.chat_completions.errors.bodies import MAX_WORD_CHARACTERS, ErrorBody, line
 from claude_bridge.core.redaction import redact
 
 Scrub = Callable[[str], str]
@@ -30,50 +31,21 @@ MAX_RETRY_AFTER_SECONDS = 60.0
 """Seconds; a client that is told more gives up at once (measured with Claude Code: 90 s, one request)."""
 
 
-@frozen(kw_only=True)
-class UpstreamFailure:
-    """One failure of a backend.
-
-    :ivar status: of the response; for an error inside a stream or a 200 body what its code means, else 502.
-    :ivar code: the server's own code, a number as its digits.
-    :ivar type: the server's own class of error.
-    :ivar message: one line, not yet redacted, hence not in the repr.
-    :ivar retry_after: seconds, as the backend said, not capped.
-    :ivar prompt_tokens: where the backend told the prompt's size as a number of its own (llama.cpp).
-    :ivar context_window: likewise the window, in tokens.
-    :ivar answered: the status of the response, whatever its body meant; 0 where that is not known.
-    :ivar page: the title of the web page that the body was, maybe empty; None where it was none.
-    """
-
-    status: int
-    code: str = ""
-    type: str = ""
-    message: str = field(default="", repr=False)
-    retry_after: float | None = None
-    request_id: str = ""
-    prompt_tokens: int | None = None
-    context_window: int | None = None
-    answered: int = 0
-    page: str | None = None
-
-
-def from_response(
-    status: int, headers: Mapping[str, str], body: bytes, *, decode: Decode, now: float
-) -> UpstreamFailure:
+def from_response(status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> UpstreamFailure:
     """Read a response that failed by its status, or a 200 whose body is an error.
 
     ``headers`` have lower-case names; ``now`` is in Unix seconds, for dates in headers. Never raises.
     """
-    return _failure(status, bodies.read_bytes(body, decode), headers, now)
+    return _failure(status, bodies.read_bytes(body), headers, now)
 
 
-def from_error(value: object, *, decode: Decode, status: int = 200) -> UpstreamFailure:
+def from_error(value: object, *, status: int = 200) -> UpstreamFailure:
     """Read a decoded error object, or the chunk or body around it. Never raises."""
     match value:
         case {"error": str(text), **rest} if not rest:
             return _failure(status, bodies.of_text(text), {}, 0.0)
         case _:
-            return _failure(status, bodies.read(value, decode), {}, 0.0)
+            return _failure(status, bodies.read(value), {}, 0.0)
 
 
 def _failure(status: int, said: ErrorBody, headers: Mapping[str, str], now: float) -> UpstreamFailure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from claude_bridge.core.chat_completions.errors.classification import UpstreamFailure
+from claude_bridge.core.backend_api import UpstreamFailure
 from claude_bridge.core.chat_completions.errors.quotations import Quotations, uncut
 from claude_bridge.core.tokens.overflow import MIN_ANSWER_TOKENS, Overflow
 

@@ -140,17 +140,20 @@ REMEMBERED: Final = SchemaCache()
 
 
 @define
-class Shaping:
-    """Brings many schemas to a level a few at a time, before somebody wants them all at once."""
+class SanitisingWork:
+    """Brings many schemas to a level a few at a time, before somebody wants them all at once.
+
+    Implements `claude_bridge.core.backend_api.SchemaWork`.
+    """
 
     _schemas: Sequence[Raw]
-    _level: SchemaLevel
+    level: SchemaLevel
     _done: int = field(default=0, init=False)
 
     def step(self) -> bool:
         """Shape some more, until `STEP` subschemas were gone through, and return whether those were the last."""
         before = REMEMBERED.walked
         while self._done < len(self._schemas) and REMEMBERED.walked - before < STEP:
-            REMEMBERED.sanitised(self._schemas[self._done], self._level)
+            REMEMBERED.sanitised(self._schemas[self._done], self.level)
             self._done += 1
         return self._done == len(self._schemas)

@@ -1,0 +1,214 @@
+"""OpenAI's chat completions as a kind of backend; see `claude_bridge.core.backend_api`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from typing import Any, Final, Self
+
+from attrs import evolve, frozen
+
+from claude_bridge.core.answer_shape import AnswerShape
+from claude_bridge.core.backend_api import (
+    Advice,
+    AnswerLimits,
+    Circumstances,
+    Clues,
+    DialectDecision,
+    Explanation,
+    TokenizerEndpoint,
+    UpstreamFailure,
+)
+from claude_bridge.core.chat_completions import models_endpoint, translation
+from claude_bridge.core.chat_completions.answer.reader import Reader
+from claude_bridge.core.chat_completions.dialect import GENERIC, Dialect
+from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, decide
+from claude_bridge.core.chat_completions.errors import advice, classification
+from claude_bridge.core.chat_completions.json_schema.sanitising import SanitisingWork
+from claude_bridge.core.chat_completions.target import Target, as_fields
+from claude_bridge.core.chat_completions.translation import Translation
+from claude_bridge.core.conversation import Conversation
+from claude_bridge.core.documents import NO_DOCUMENTS
+from claude_bridge.core.ids import RandomBytes
+from claude_bridge.core.model_list import ModelList
+from claude_bridge.core.strict_json import Raw
+
+UNDECIDED: Final = DialectDecision(GENERIC, "nothing is known of it yet", known=False)
+
+_HEADERS: Final = (("Content-Type", "application/json"), ("Accept", "text/event-stream"))
+
+
+@frozen
+class PreparedCompletion:
+    """A chat request, ready to be sent; implements `claude_bridge.core.backend_api.Prepared`."""
+
+    _sent: Translation
+    _stop_sequences: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        """Return the path behind the backend's url."""
+        return "chat/completions"
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Return what the body is and what is to come back."""
+        return _HEADERS
+
+    @property
+    def body(self) -> bytes:
+        """Return the JSON to send."""
+        return self._sent.body
+
+    @property
+    def with_tools(self) -> bool:
+        """Return whether tools are offered."""
+        return self._sent.with_tools
+
+    @property
+    def dropped_keywords(self) -> frozenset[str]:
+        """Return the keywords that schemas of tools lost on the way."""
+        return self._sent.dropped_keywords
+
+    @property
+    def answer_shape(self) -> AnswerShape | None:
+        """Return the shape that the answer must have and that the server does not see to."""
+        return self._sent.answer_shape
+
+    def reader(self, limits: AnswerLimits, random_bytes: RandomBytes) -> Reader:
+        """Make the reader for the answer."""
+        target = self._sent.target
+        return Reader(
+            dialect=target.dialect,
+            random_bytes=random_bytes,
+            model=target.model,
+            tool_names=self._sent.tool_names,
+            stop_sequences=self._stop_sequences,
+            context_window=target.context_window,
+            thinking_opened=target.thinking_opened,
+            recoverable=self._recoverable(),
+            max_event=limits.max_event,
+            max_held=limits.max_held_arguments,
+            max_answer=limits.max_answer,
+        )
+
+    def adjust(self, failure: UpstreamFailure, *, estimate: int) -> Advice:
+        """Return how to ask differently after a refusal."""
+        return advice.advise(failure, self._sent, estimate=estimate)
+
+    def explain(self, failure: UpstreamFailure, circumstances: Circumstances) -> Explanation:
+        """Return what a failure means to the client."""
+        return advice.explain(failure, self._sent, circumstances)
+
+    def describe(self, failure: UpstreamFailure) -> str:
+        """Return a failure for the log, without words that may quote the prompt."""
+        return advice.describe(failure, self._sent)
+
+    def _recoverable(self) -> dict[str, Raw]:
+        """Return the tools whose calls are to be looked for in the text, with their schemas."""
+        if not self._sent.target.recover_tool_calls:
+            return {}
+        return {tool.function.name: tool.function.parameters for tool in self._sent.fields.tools or ()}
+
+
+@frozen(kw_only=True)
+class ChatTarget(Target):
+    """A model that is asked for chat completions; implements `claude_bridge.core.backend_api.Target`."""
+
+    @property
+    def documents_as_text(self) -> bool:
+        """Return whether PDF goes as text taken out here."""
+        return self.pdf == "text"
+
+    @property
+    def tokenizer(self) -> TokenizerEndpoint | None:
+        """Return where its prompts can be counted, if anywhere."""
+        return self.dialect.tokenizer
+
+    def prepare(
+        self,
+        conversation: Conversation,
+        *,
+        estimate: int = 0,
+        max_tokens: int | None = None,
+        documents: Mapping[str, str] = NO_DOCUMENTS,
+    ) -> PreparedCompletion:
+        """Translate a conversation; see `translation.translate`."""
+        sent = translation.translate(conversation, self, estimate=estimate, max_tokens=max_tokens, documents=documents)
+        return PreparedCompletion(sent, tuple(conversation.stop_sequences))
+
+    def schema_work(self, conversation: Conversation) -> SanitisingWork | None:
+        """Return what is to be done to the schemas of tools, or None where they are sent as they are."""
+        if self.schema == "none":
+            return None
+        return SanitisingWork([tool.parameters for tool in conversation.tools], self.schema)
+
+    def adjusted(self, overrides: Mapping[str, Any], *, refuses_reasoning: bool, max_output_tokens: int | None) -> Self:
+        """Return it with what refusals taught."""
+        changes = dict(overrides)
+        if refuses_reasoning and self.reasoning_echo == "current_turn":
+            changes.setdefault("reasoning_echo", "never")
+        if max_output_tokens is not None and max_output_tokens < (self.max_output_tokens or inf):
+            changes["max_output_tokens"] = max_output_tokens
+        return evolve(self, **changes) if changes else self
+
+    def with_window(self, context_window: int | None) -> Self:
+        """Return it with another window."""
+        return evolve(self, context_window=context_window)
+
+
+@frozen
+class ChatCompletions:
+    """Implements `claude_bridge.core.backend_api.BackendKind`."""
+
+    @property
+    def dialects(self) -> Mapping[str, Dialect]:
+        """Return all dialects by name."""
+        return DIALECTS
+
+    @property
+    def undecided(self) -> DialectDecision:
+        """Return the plain OpenAI-compatible server."""
+        return UNDECIDED
+
+    def recognise(self, clues: Clues) -> DialectDecision | None:
+        """Return the dialect that recognises the clues, or None."""
+        return decide(clues)
+
+    def target(
+        self,
+        dialect: str,
+        model: str,
+        overrides: Mapping[str, Any],
+        *,
+        context_window: int | None,
+        window_configured: bool,
+        max_output_tokens: int | None,
+        strip_attribution: bool,
+    ) -> ChatTarget:
+        """Make the target for a model: the dialect's traits, but for what is configured otherwise."""
+        server = DIALECTS[dialect]
+        return ChatTarget(
+            **{**as_fields(server.traits(model)), **overrides},
+            model=model,
+            dialect=server,
+            context_window=context_window,
+            window_configured=window_configured,
+            max_output_tokens=max_output_tokens,
+            strip_attribution=strip_attribution,
+        )
+
+    def read_models(self, body: bytes) -> ModelList | None:
+        """Read a list of models; None if it is none."""
+        return models_endpoint.read_models(body)
+
+    def read_refusal(self, status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> UpstreamFailure:
+        """Read a response that failed by its status."""
+        return classification.from_response(status, headers, body, now=now)
+
+    def read_error(self, value: object) -> UpstreamFailure:
+        """Read a decoded error that came inside an answer."""
+        return classification.from_error(value)
+
+
+CHAT_COMPLETIONS: Final = ChatCompletions()

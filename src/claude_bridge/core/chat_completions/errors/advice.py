@@ -1,0 +1,96 @@
+"""What a refusal of a chat completion is good for: another way of asking, and what the client and the log are told."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from claude_bridge.core.backend_api import Adjustment, Advice, Circumstances, Explanation, UpstreamFailure
+from claude_bridge.core.chat_completions import translation
+from claude_bridge.core.chat_completions.errors import adjustments, classification, overflow_detection
+from claude_bridge.core.chat_completions.errors.quotations import Quotations
+from claude_bridge.core.chat_completions.translation import Translation
+from claude_bridge.core.errors import InvalidRequest, capability_rejected
+from claude_bridge.core.tokens import overflow
+
+_OK: Final = 200
+
+
+def advise(failure: UpstreamFailure, sent: Translation, *, estimate: int) -> Advice:
+    """Return how to ask differently after a refusal, if that can help, and the window that it names.
+
+    Past reasoning that a server refuses is left out where no policy is configured; a smaller ``max_tokens`` is asked
+    for where the prompt itself fits (wire-contract 5.11); another refusal may teach that a trait is other than was
+    thought (`adjustments`).
+    """
+    if sent.echoed and adjustments.refuses_reasoning(failure, sent):
+        return Advice(adjustment=Adjustment(why="echo", refuses_reasoning=True))
+    asked, window = sent.max_tokens or 0, sent.target.context_window
+    over = overflow_detection.detect(failure, sent.body)
+    if over is None:
+        limit = overflow_detection.max_output_limit(failure, sent.body)
+        if limit is None or limit >= asked:
+            return Advice(adjustment=_other_trait(failure, sent))
+        return Advice(adjustment=Adjustment(why="limit", max_output_tokens=limit))
+    shrunk = overflow.shrunk_max_tokens(
+        over, estimate=estimate, window=window, max_tokens=asked, margin=translation.margin(over.window or window or 0)
+    )
+    return Advice(
+        adjustment=None if shrunk is None else Adjustment(why="shrink", max_tokens=shrunk),
+        # a window that leaves no room for an answer was said of something else
+        context_window=over.window if over.window is not None and over.window >= overflow.MIN_ANSWER_TOKENS else None,
+    )
+
+
+def explain(failure: UpstreamFailure, sent: Translation, circumstances: Circumstances) -> Explanation:
+    """Return what the client is told, and what the log says where the backend's words quote the prompt."""
+    over = overflow_detection.detect(failure, sent.body)
+    if over is not None:
+        window, asked = sent.target.context_window, sent.max_tokens or 0
+        told = overflow.canonical(over, estimate=circumstances.estimate, window=window, max_tokens=asked)
+        return Explanation(error=told)
+    missing = missing_capability(failure, sent)
+    if missing is not None:
+        return Explanation(error=missing)
+    error = classification.to_client(
+        failure,
+        backend=circumstances.backend,
+        model=sent.target.model,
+        forwarded=circumstances.forwarded,
+        scrub=circumstances.scrub,
+        names=circumstances.names,
+        url=circumstances.url,
+    )
+    quotations = Quotations(sent.body)
+    quoted = quotations.quotes(failure.message or _words(failure), (sent.target.model, circumstances.model))
+    return Explanation(error=error, log_reason=_without_words(failure, quotations) if quoted else "")
+
+
+def describe(failure: UpstreamFailure, sent: Translation) -> str:
+    """Return what a failure was, without its sentence: by status, and by type and code if these quote nothing."""
+    return _without_words(failure, Quotations(sent.body))
+
+
+def missing_capability(failure: UpstreamFailure, sent: Translation) -> InvalidRequest | None:
+    """Return the error that makes the client leave images out, where the refusal is for sure about these."""
+    if not adjustments.refuses_images(failure, sent):
+        return None
+    return capability_rejected("image_block", f"the backend's model {sent.target.model} takes no images")
+
+
+def _other_trait(failure: UpstreamFailure, sent: Translation) -> Adjustment | None:
+    lesson = adjustments.lesson(failure, sent)
+    if lesson is None:
+        return None
+    why = lesson.trait if lesson.trait == "reasoning_levels" else str(lesson)
+    return Adjustment(why=why, overrides={lesson.trait: lesson.value})
+
+
+def _words(failure: UpstreamFailure) -> str:
+    return " ".join(filter(None, (failure.type, failure.code)))
+
+
+def _without_words(failure: UpstreamFailure, quotations: Quotations) -> str:
+    words = _words(failure)
+    inside = failure.answered == _OK
+    said = "reported an error inside its answer" if inside else f"said {failure.status}"
+    return f"the backend {said} {'' if quotations.quotes(words) else words}".rstrip()

@@ -1,0 +1,83 @@
+"""What ``GET /models`` answers at the servers of this world: a list of models, in one of several shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Final
+
+from claude_bridge.core import strict_json
+from claude_bridge.core.json_weight import too_much
+from claude_bridge.core.model_list import ModelInfo, ModelList
+
+MAX_MODELS: Final = 5000
+"""Models of a list that are known by name; each costs ten microseconds when the list comes, and 300 bytes."""
+
+
+def read_models(body: bytes) -> ModelList | None:
+    """Read a list in any of the known shapes; None if it is none of them.
+
+    ``{"data": [...]}`` is OpenAI's, a bare list some gateways', ``{"models": [...]}`` Ollama's. Entries that are
+    not models are left out, and so is what is too much.
+    """
+    if too_much(body):
+        return None
+    try:
+        value = strict_json.decode(body)
+    except strict_json.JsonError:
+        return None
+    entries = _entries(value)
+    if entries is None:
+        return None
+    return ModelList(model for model in map(_model, islice(entries, MAX_MODELS)) if model is not None)
+
+
+def _entries(value: object) -> Iterable[object] | None:
+    if isinstance(value, Mapping):
+        found = (value.get(name) for name in ("data", "models"))
+        value = next((entry for entry in found if isinstance(entry, list)), None)
+    return value if isinstance(value, list) else None
+
+
+def _model(entry: object) -> ModelInfo | None:
+    if isinstance(entry, str) and entry:
+        return ModelInfo(id=entry)
+    if not isinstance(entry, Mapping):
+        return None
+    names = (entry.get(name) for name in ("id", "name", "model"))
+    name = next((name for name in names if isinstance(name, str) and name), None)
+    if name is None:
+        return None
+    owner = entry.get("owned_by")
+    return ModelInfo(
+        id=name,
+        created=_count(entry.get("created")),
+        context_window=_window(entry),
+        owner=owner if isinstance(owner, str) else "",
+    )
+
+
+def _window(entry: Mapping[object, object]) -> int | None:
+    """Find the window under its names, the most certain first.
+
+    LM Studio's for a loaded model; vLLM's and SGLang's; llama.cpp's; OpenRouter's and many others', Ollama's for a
+    loaded model; Groq's; Mistral's. What a model was made for is not what it is served with: neither llama.cpp's
+    ``n_ctx_train`` is used nor LM Studio's ``max_context_length``, which stands beside a ``state``.
+    """
+    meta = entry.get("meta")
+    candidates = (
+        entry.get("loaded_context_length"),
+        entry.get("max_model_len"),
+        meta.get("n_ctx") if isinstance(meta, Mapping) else None,
+        entry.get("context_length"),
+        entry.get("context_window"),
+        entry.get("max_context_length") if "state" not in entry else None,
+    )
+    return next((count for count in map(_count, candidates) if count), None)
+
+
+def _count(value: object) -> int | None:
+    """Return a whole number that is not negative; True is none, and 1.7e9 is one."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return int(value) if 0 <= value < 2**53 else None

@@ -1,0 +1,109 @@
+"""Which credential goes to a backend, and which must not (design 3, "Credentials"). Nobody else chooses one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import define, field
+
+from claude_bridge.config.environment import DEFAULT_BACKEND
+from claude_bridge.config.schema import Backend, Config
+from claude_bridge.config.secret import Secret
+from claude_bridge.core.errors import AuthenticationFailed, BridgeError
+from claude_bridge.services.interfaces import Admission, Breaker
+
+ANTHROPIC_KEY: Final = "sk-ant-"
+"""How Anthropic's own keys begin."""
+
+
+@define(eq=False, kw_only=True)
+class Lease:
+    """The right to ask one backend with one key, for one attempt.
+
+    :ivar secret: what to send, None for nothing.
+    :ivar name: what records call it: ``client``, ``backend`` or ``none``; never a part of the secret.
+    :ivar forwarded: it is the client's own, so its refusal is the client's business.
+    """
+
+    secret: Secret | None
+    name: str
+    forwarded: bool = False
+    _backend: str
+    _breaker: Breaker
+    _admission: Admission | None = field(default=None, init=False)
+
+    def begin(self) -> None:
+        """Have the backend asked from now on; raises `CircuitOpen`. Whoever begins reports once how it went."""
+        self._admission = self._breaker.admit(self._backend)
+
+    def succeeded(self) -> None:
+        """Report an answer. A second report is ignored, and so is one before `begin`."""
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            admission.succeeded()
+
+    def failed(self, error: BridgeError) -> None:
+        """Report what the client is told instead of an answer; an error of the bridge's own says nothing."""
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            if error.fault == "bridge":
+                admission.abandoned()
+            else:
+                admission.failed(error)
+
+    def abandoned(self) -> None:
+        """Report that the client left before the backend could show anything."""
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            admission.abandoned()
+
+
+@define(eq=False)
+class KeyRing:
+    """The keys of all backends and what clients bring."""
+
+    _config: Config
+    _breaker: Breaker
+
+    def lease(self, backend: Backend, client: Secret | None) -> Lease:
+        """Choose the credential for ``backend``: its own, else the client's where that is the policy.
+
+        Raises `AuthenticationFailed` where one would have to be forwarded and there is none, or where it is a key of
+        Anthropic's: such a key must not leave for anybody else.
+        """
+        if backend.api_key is not None:
+            return self._lease(backend, backend.api_key, "backend")
+        if self._config.server.credentials != "forward":
+            return self._lease(backend, None, "none")
+        if client is None:
+            raise AuthenticationFailed(
+                f"no API key in the request and none configured for backend {backend.name}: set ANTHROPIC_AUTH_TOKEN "
+                "(any text will do for a backend that asks for none)",
+                should_retry=False,
+            )
+        if client.reveal().startswith(ANTHROPIC_KEY):
+            raise AuthenticationFailed(
+                f"this is an Anthropic key (sk-ant-...), and backend {backend.name} is not Anthropic: it was not sent "
+                "on. Set ANTHROPIC_AUTH_TOKEN to the backend's own key and unset ANTHROPIC_API_KEY",
+                should_retry=False,
+            )
+        return self._lease(backend, client, "client", forwarded=True)
+
+    def for_list(self, backend: Backend, client: Secret | None, *, answers: bool = False) -> Secret | None:
+        """Choose what ``backend`` is shown when its model list is asked for: its own key, else perhaps the client's.
+
+        A client has one key, and it is somebody's: with several backends that have none of their own nothing says
+        whose. So it is shown where a name that nobody knows would go, to the only such backend or to the one called
+        ``default``, and to the one that ``answers`` the very request and gets the key with it.
+        """
+        if backend.api_key is not None:
+            return backend.api_key
+        if self._config.server.credentials != "forward" or client is None:
+            return None
+        if client.reveal().startswith(ANTHROPIC_KEY):
+            return None
+        keyless = [one.name for one in self._config.backends.values() if one.api_key is None]
+        return client if answers or backend.name == DEFAULT_BACKEND or keyless == [backend.name] else None
+
+    def _lease(self, backend: Backend, secret: Secret | None, name: str, *, forwarded: bool = False) -> Lease:
+        return Lease(secret=secret, name=name, forwarded=forwarded, backend=backend.name, breaker=self._breaker)

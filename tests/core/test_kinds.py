@@ -1,0 +1,52 @@
+"""Tests for `claude_bridge.core.kinds`: the registry of kinds of backends."""
+
+from __future__ import annotations
+
+import inspect
+from typing import get_args, get_type_hints
+
+import pytest
+
+from claude_bridge.config.schema import Backend
+from claude_bridge.core import backend_api
+from claude_bridge.core.backend_api import BackendKind
+from claude_bridge.core.chat_completions import backend
+from claude_bridge.core.chat_completions.answer.reader import Reader
+from claude_bridge.core.chat_completions.dialect import Generic
+from claude_bridge.core.chat_completions.json_schema.sanitising import SanitisingWork
+from claude_bridge.core.kinds import KINDS
+
+SIDES = [
+    (backend_api.BackendKind, backend.ChatCompletions),
+    (backend_api.Target, backend.ChatTarget),
+    (backend_api.Prepared, backend.PreparedCompletion),
+    (backend_api.AnswerReader, Reader),
+    (backend_api.SchemaWork, SanitisingWork),
+    (backend_api.ServerDialect, Generic),
+]
+
+
+class RegistryTests:
+    """Kinds by their names."""
+
+    def test_configured(self) -> None:
+        """Each name that the configuration takes is a kind, and the other way round."""
+        assert set(get_args(get_type_hints(Backend)["kind"])) == set(KINDS)
+
+    @pytest.mark.parametrize("kind", KINDS.values())
+    def test_unknown_server(self, kind: BackendKind) -> None:
+        """Each kind has a guess for a server that nothing is known of, which is one of its dialects."""
+        assert not kind.undecided.known
+        assert kind.dialects[kind.undecided.dialect.name] is kind.undecided.dialect
+
+
+class ProtocolTests:
+    """What implements a Protocol fits it."""
+
+    @pytest.mark.parametrize(("seam", "side"), SIDES)
+    def test_methods_take_what_is_given(self, seam: type, side: type) -> None:
+        """Every method of a seam is there, with the same parameters in the same order."""
+        methods = [name for name, value in vars(seam).items() if inspect.isfunction(value) and name[0] != "_"]
+        for name in methods:
+            wanted, given = (list(inspect.signature(getattr(one, name)).parameters) for one in (seam, side))
+            assert (name, given) == (name, wanted)

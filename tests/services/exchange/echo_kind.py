@@ -1,0 +1,155 @@
+"""A second kind of backend, as small as one can be: it sends the last user text as it is, and reads it back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Self
+
+from attrs import define, evolve, frozen
+
+from claude_bridge.core import backend_api as api
+from claude_bridge.core.conversation import Conversation, text_of
+from claude_bridge.core.documents import NO_DOCUMENTS
+from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamServerError
+from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta
+from claude_bridge.core.ids import RandomBytes
+from claude_bridge.core.model_list import ModelList
+
+
+@define
+class EchoReader:
+    """Reads plain text; a full stop ends the answer."""
+
+    data_event_seen: bool = False
+    finish_seen: bool = False
+    done: bool = False
+    failure: object = None
+    late_failure: object = None
+    error: BridgeError | None = None
+    fingerprint: str = ""
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Return the text, and the end behind a full stop."""
+        started: list[Event] = [] if self.data_event_seen else [Started("")]
+        self.data_event_seen, self.done = True, data.endswith(b".")
+        end: list[Event] = [Finished(FinishReason.STOPPED)] if self.done else []
+        return [*started, TextDelta(data.decode()), *end]
+
+    def close(self) -> list[Event]:
+        """Find an answer without a full stop cut."""
+        self.error = UpstreamCut("no full stop")
+        return []
+
+
+@frozen
+class EchoRequest:
+    """A request that is nothing but a text."""
+
+    body: bytes
+    path: str = "echo"
+    headers: tuple[tuple[str, str], ...] = (("Content-Type", "text/plain"),)
+    with_tools: bool = False
+    dropped_keywords: frozenset[str] = frozenset()
+    answer_shape: None = None
+
+    def reader(self, limits: api.AnswerLimits, random_bytes: RandomBytes) -> EchoReader:  # noqa: ARG002 - the seam's
+        """Make the reader."""
+        return EchoReader()
+
+    def adjust(self, failure: api.UpstreamFailure, *, estimate: int) -> api.Advice:  # noqa: ARG002 - the seam's shape
+        """Ask more softly, once, after a 406."""
+        softer = api.Adjustment(why="softer", overrides={"loud": False})
+        return api.Advice(adjustment=softer if failure.status == 406 else None)
+
+    def explain(self, failure: api.UpstreamFailure, circumstances: api.Circumstances) -> api.Explanation:
+        """Name the backend and the status."""
+        return api.Explanation(error=UpstreamServerError(f"{circumstances.backend} said {failure.status}"))
+
+    def describe(self, failure: api.UpstreamFailure) -> str:
+        """Name the status."""
+        return str(failure.status)
+
+
+@frozen(kw_only=True)
+class EchoTarget:
+    """A model that shouts unless it was told not to."""
+
+    model: str
+    loud: bool = True
+    context_window: int | None = None
+    window_configured: bool = False
+    max_output_tokens: int | None = None
+    strip_attribution: bool = True
+    truncates: bool = False
+    documents_as_text: bool = False
+    tokenizer: None = None
+
+    def prepare(
+        self,
+        conversation: Conversation,
+        *,
+        estimate: int = 0,  # noqa: ARG002 - the seam's shape
+        max_tokens: int | None = None,  # noqa: ARG002 - the same
+        documents: Mapping[str, str] = NO_DOCUMENTS,  # noqa: ARG002 - the same
+    ) -> EchoRequest:
+        """Take the last text."""
+        text = "".join(map(text_of, conversation.turns[-1].pieces))
+        return EchoRequest((text.upper() if self.loud else text).encode())
+
+    def schema_work(self, conversation: Conversation) -> None:
+        """Return none."""
+
+    def adjusted(self, overrides: Mapping[str, Any], *, refuses_reasoning: bool, max_output_tokens: int | None) -> Self:
+        """Return it softer, or as it is."""
+        del refuses_reasoning, max_output_tokens
+        return evolve(self, **overrides)
+
+    def with_window(self, context_window: int | None) -> Self:
+        """Return it with another window."""
+        return evolve(self, context_window=context_window)
+
+
+@frozen
+class EchoServer:
+    """The only server of this kind."""
+
+    name: str = "echo"
+    key_header: str = "X-Echo-Key"
+    lists: tuple[str, ...] = ()
+
+    def recognised(self, clues: api.Clues) -> str:
+        """Recognise nothing."""
+        del clues
+        return ""
+
+
+ECHO: Final = EchoServer()
+
+
+class EchoKind:
+    """Implements `claude_bridge.core.backend_api.BackendKind`."""
+
+    dialects: Mapping[str, api.ServerDialect] = {"echo": ECHO}
+    undecided = api.DialectDecision(ECHO, "there is no other", known=False)
+
+    def recognise(self, clues: api.Clues) -> None:
+        """Recognise nothing."""
+
+    def target(self, dialect: str, model: str, overrides: Mapping[str, Any], **limits: Any) -> EchoTarget:
+        """Make the target."""
+        del dialect, overrides
+        return EchoTarget(model=model, **limits)
+
+    def read_models(self, body: bytes) -> ModelList | None:
+        """Have no list."""
+        del body
+        return None
+
+    def read_refusal(self, status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> api.UpstreamFailure:
+        """Keep the status."""
+        del headers, now
+        return api.UpstreamFailure(status=status, message=body.decode())
+
+    def read_error(self, value: object) -> api.UpstreamFailure:
+        """Keep the words."""
+        return api.UpstreamFailure(status=502, message=str(value))
