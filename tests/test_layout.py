@@ -12,12 +12,14 @@ class LayoutTests:
     """Where things are."""
 
     def test_every_module_has_its_twin(self) -> None:
-        """``src/claude_bridge/a/b.py`` is tested by ``tests/a/test_b.py``."""
+        """``src/claude_bridge/a/b.py`` is tested by ``tests/a/test_b.py``, a tool by ``tests/tools/test_b.py``."""
+        modules = [path.relative_to(SOURCES) for path in SOURCES.rglob("*.py")]
+        modules += [path.relative_to(ROOT) for path in (ROOT / "tools").rglob("*.py")]
         missing = [
             str(twin.relative_to(ROOT))
-            for source in SOURCES.rglob("*.py")
-            if not source.name.startswith("__")
-            for twin in [ROOT / "tests" / source.relative_to(SOURCES).parent / f"test_{source.name}"]
+            for module in modules
+            if not module.name.startswith("__")
+            for twin in [ROOT / "tests" / module.parent / f"test_{module.name}"]
             if not twin.exists()
         ]
 

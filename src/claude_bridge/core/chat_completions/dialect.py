@@ -66,6 +66,18 @@ class Dialect(Protocol):
         """Name it as in ``dialect = NAME``."""
 
     @property
+    def server(self) -> str:
+        """Describe the server in a few words, for the documents (Markdown)."""
+
+    @property
+    def known_by(self) -> str:
+        """Describe by what it is recognised besides its hosts, for the documents, or ""."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Describe what is done for this server that no trait says: verbs whose subject is the bridge."""
+
+    @property
     def tokenizer(self) -> TokenizerEndpoint | None:
         """Return where prompts can be counted, if anywhere."""
 
@@ -116,6 +128,9 @@ class Generic:
     """
 
     name: ClassVar[str] = "generic"
+    server: ClassVar[str] = "A server that does what the OpenAI SDK's types say, read as forgivingly as possible"
+    known_by: ClassVar[str] = ""
+    notes: ClassVar[tuple[str, ...]] = ()
     hosts: ClassVar[tuple[str, ...]] = ()
     tokenizer: ClassVar[TokenizerEndpoint | None] = None
     key_header: ClassVar[str] = "Authorization"

@@ -19,6 +19,8 @@ class Chutes(Templated):
     """
 
     name: ClassVar[str] = "chutes"
+    server: ClassVar[str] = "Chutes: what both engines take, and nothing that only one of them has"
+    known_by: ClassVar[str] = "its own headers `x-chutes-*` behind another name"
     hosts: ClassVar[tuple[str, ...]] = (".chutes.ai",)
 
     def recognised(self, clues: Clues) -> str:

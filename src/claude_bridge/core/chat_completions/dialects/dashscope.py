@@ -43,6 +43,8 @@ class DashScope(Hosted):
     """
 
     name: ClassVar[str] = "dashscope"
+    server: ClassVar[str] = "Alibaba's Model Studio, the OpenAI path"
+    notes: ClassVar[tuple[str, ...]] = ("turns thinking off where a tool or a shape of answer is forced",)
     hosts: ClassVar[tuple[str, ...]] = (
         "dashscope.aliyuncs.com",
         "dashscope-intl.aliyuncs.com",

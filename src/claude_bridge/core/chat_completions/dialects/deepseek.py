@@ -40,6 +40,10 @@ class DeepSeek(Hosted):
     """
 
     name: ClassVar[str] = "deepseek"
+    server: ClassVar[str] = "DeepSeek's own API, V4 and what went before"
+    notes: ClassVar[tuple[str, ...]] = (
+        'turns thinking off where a tool is forced: "Thinking mode does not support this tool_choice"',
+    )
     hosts: ClassVar[tuple[str, ...]] = ("api.deepseek.com",)
     plain: ClassVar[Traits] = _V4
     families: ClassVar[Families] = (

@@ -34,6 +34,9 @@ class Fireworks(Hosted):
     """
 
     name: ClassVar[str] = "fireworks"
+    server: ClassVar[str] = (
+        "Fireworks' serverless models, whose names have `p` for the point: `accounts/fireworks/models/kimi-k2p6`"
+    )
     hosts: ClassVar[tuple[str, ...]] = ("api.fireworks.ai", ".fireworks.ai")
     plain: ClassVar[Traits] = _PLAIN
     families: ClassVar[Families] = (

@@ -47,6 +47,12 @@ class Gemini(Hosted):
     """The Gemini API's and Vertex AI's paths for OpenAI clients."""
 
     name: ClassVar[str] = "gemini"
+    server: ClassVar[str] = "The Gemini API's and Vertex AI's paths for OpenAI clients"
+    known_by: ClassVar[str] = "the host of Vertex AI in each region, such as `us-central1-aiplatform.googleapis.com`"
+    notes: ClassVar[tuple[str, ...]] = (
+        "counts thoughts as output: they are in the total and in no other count",
+        "keeps the signatures of calls and sends them back; the first call of a step gets a stand-in if it has none",
+    )
     stateful: ClassVar[bool] = True
     hosts: ClassVar[tuple[str, ...]] = ("generativelanguage.googleapis.com", "aiplatform.googleapis.com")
     plain: ClassVar[Traits] = _PLAIN

@@ -25,6 +25,8 @@ class Groq(Hosted):
     """
 
     name: ClassVar[str] = "groq"
+    server: ClassVar[str] = "GroqCloud"
+    notes: ClassVar[tuple[str, ...]] = ("asks for reasoning in its own field, which is the only way beside tools",)
     hosts: ClassVar[tuple[str, ...]] = ("api.groq.com",)
     plain: ClassVar[Traits] = _PLAIN
     families: ClassVar[Families] = (

@@ -28,6 +28,12 @@ class LlamaCpp(Generic):
     """
 
     name: ClassVar[str] = "llamacpp"
+    server: ClassVar[str] = "llama.cpp's own server, build 11549"
+    known_by: ClassVar[str] = "the owner of its models, its `Server` header, its build number or its errors"
+    notes: ClassVar[tuple[str, ...]] = (
+        "asks for progress while the prompt is read",
+        "sends the level beside the switch, for templates that know levels (gpt-oss)",
+    )
     tokenizer: ClassVar[TokenizerEndpoint | None] = TokenizerEndpoint(
         path="chat/completions/input_tokens", key="input_tokens", fields=_COUNTED
     )

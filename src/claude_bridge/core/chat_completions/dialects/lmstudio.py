@@ -23,6 +23,8 @@ class LmStudio(Generic):
     """
 
     name: ClassVar[str] = "lmstudio"
+    server: ClassVar[str] = "LM Studio's local server"
+    known_by: ClassVar[str] = "the words that stand for the owner of each model"
     lists: ClassVar[tuple[str, ...]] = ("/api/v0/models",)
     plain: ClassVar[Traits] = Traits(tool_choice="required", top_k=True)
 

@@ -36,6 +36,7 @@ class Mistral(Hosted):
     """
 
     name: ClassVar[str] = "mistral"
+    server: ClassVar[str] = "Mistral's own API"
     hosts: ClassVar[tuple[str, ...]] = ("api.mistral.ai", ".mistral.ai")
     plain: ClassVar[Traits] = _PLAIN
     families: ClassVar[Families] = (

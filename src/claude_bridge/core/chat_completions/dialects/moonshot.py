@@ -40,6 +40,11 @@ class Moonshot(Hosted):
     """
 
     name: ClassVar[str] = "moonshot"
+    server: ClassVar[str] = "Moonshot's own API, and that of its plan for coding"
+    notes: ClassVar[tuple[str, ...]] = (
+        "keeps past thinking where it can be kept",
+        "turns thinking off where a tool is forced: both together are refused",
+    )
     hosts: ClassVar[tuple[str, ...]] = ("api.moonshot.ai", "api.moonshot.cn", "api.kimi.com")
     plain: ClassVar[Traits] = _THINKS
     families: ClassVar[Families] = (

@@ -34,6 +34,8 @@ class Ollama(Generic):
     """
 
     name: ClassVar[str] = "ollama"
+    server: ClassVar[str] = "Ollama, source of August 2026"
+    known_by: ClassVar[str] = "its fingerprint, or its library as the owner of models"
     hosts: ClassVar[tuple[str, ...]] = ("ollama.com",)
     lists: ClassVar[tuple[str, ...]] = ("/api/ps",)
     plain: ClassVar[Traits] = Traits(

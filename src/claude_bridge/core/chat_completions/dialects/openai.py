@@ -65,6 +65,8 @@ class OpenAI(Hosted):
     """OpenAI's chat completions."""
 
     name: ClassVar[str] = "openai"
+    server: ClassVar[str] = "OpenAI's chat completions"
+    notes: ClassVar[tuple[str, ...]] = ("turns reasoning off beside tools for models that refuse both together",)
     hosts: ClassVar[tuple[str, ...]] = ("api.openai.com", ".api.openai.com")
     plain: ClassVar[Traits] = CHATS
     families: ClassVar[Families] = FAMILIES

@@ -43,6 +43,10 @@ class OpenRouter(Hosted):
     """
 
     name: ClassVar[str] = "openrouter"
+    server: ClassVar[str] = "OpenRouter's chat completions"
+    notes: ClassVar[tuple[str, ...]] = (
+        "keeps reasoning details (signatures, encrypted parts, summaries) and sends them back instead of their text",
+    )
     stateful: ClassVar[bool] = True
     hosts: ClassVar[tuple[str, ...]] = ("openrouter.ai", ".openrouter.ai")
     plain: ClassVar[Traits] = _PLAIN

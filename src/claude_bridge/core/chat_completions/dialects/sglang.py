@@ -26,6 +26,8 @@ class Sglang(Templated):
     """
 
     name: ClassVar[str] = "sglang"
+    server: ClassVar[str] = "SGLang 0.5.23"
+    known_by: ClassVar[str] = "the owner of its models, or its words for an overflow"
     tokenizer: ClassVar[TokenizerEndpoint | None] = TokenizerEndpoint(
         path="/tokenize",
         key="count",

@@ -31,6 +31,7 @@ def effort(level: ReasoningLevel | None, levels: tuple[ReasoningLevel, ...]) -> 
 class Templated(Generic):
     """Differs by the family of the model."""
 
+    notes: ClassVar[tuple[str, ...]] = ("sends the level beside the switch",)
     plain: ClassVar[Traits] = Traits(reasoning_levels=LEVELS, top_k=True, prefill="continue")
 
     def traits(self, model: str) -> Traits:

@@ -29,6 +29,8 @@ class Together(Hosted):
     """Together's chat completions: open models behind parsers of its own."""
 
     name: ClassVar[str] = "together"
+    server: ClassVar[str] = "Together's chat completions: open models behind parsers of its own"
+    notes: ClassVar[tuple[str, ...]] = ("switches thinking by `reasoning: {enabled}`, without a level where it is off",)
     hosts: ClassVar[tuple[str, ...]] = ("api.together.xyz", "api.together.ai")
     plain: ClassVar[Traits] = _PLAIN
     families: ClassVar[Families] = (

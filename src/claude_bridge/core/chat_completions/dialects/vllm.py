@@ -30,6 +30,8 @@ class Vllm(Templated):
     """
 
     name: ClassVar[str] = "vllm"
+    server: ClassVar[str] = "vLLM 0.33"
+    known_by: ClassVar[str] = "the owner of its models, or its errors"
     tokenizer: ClassVar[TokenizerEndpoint | None] = TokenizerEndpoint(
         path="/tokenize", key="count", window="max_model_len", fields=_COUNTED
     )

@@ -26,6 +26,10 @@ class Xai(Hosted):
     """
 
     name: ClassVar[str] = "xai"
+    server: ClassVar[str] = "xAI's chat completions"
+    notes: ClassVar[tuple[str, ...]] = (
+        "counts reasoning as output and what came from the cache as input, as everybody else does",
+    )
     hosts: ClassVar[tuple[str, ...]] = ("api.x.ai", ".api.x.ai")
     plain: ClassVar[Traits] = _PLAIN
     families: ClassVar[Families] = (

@@ -40,6 +40,11 @@ class Zai(Hosted):
     """
 
     name: ClassVar[str] = "zai"
+    server: ClassVar[str] = "Z.ai and bigmodel.cn"
+    notes: ClassVar[tuple[str, ...]] = (
+        "asks for calls to be streamed as they are written: a long one comes after minutes of silence otherwise",
+        "keeps thinking between calls",
+    )
     hosts: ClassVar[tuple[str, ...]] = ("api.z.ai", "open.bigmodel.cn")
     plain: ClassVar[Traits] = _THINKS
     families: ClassVar[Families] = (

@@ -1,10 +1,10 @@
-"""Tests for `claude_bridge.config.generated`; both tables' own tests go through it as well."""
+"""Tests for `tools.generated`; both tables' own tests go through it as well."""
 
 from __future__ import annotations
 
 import pytest
 
-from claude_bridge.config.generated import Generated
+from tools.generated import Generated
 
 TABLE = Generated(module="some.module", begin="<begin>", end="<end>", markdown=lambda: "new\n")
 

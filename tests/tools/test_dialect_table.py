@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from attrs import fields
 
-from claude_bridge.config.dialect_table import BEGIN, END, insert, main, markdown
 from claude_bridge.config.dump import written
+from claude_bridge.core.chat_completions.dialect import Generic
 from claude_bridge.core.chat_completions.dialects.hosted import Hosted
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.traits import Traits
 from tests.config.files import config_of
+from tools.dialect_table import BEGIN, END, insert, main, markdown
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "dialects.md"
 
@@ -57,23 +58,32 @@ class MarkdownTests:
             ("openrouter", 4, "`reasoning_levels = none, minimal, low, medium, high, xhigh`"),
             ("openai", 4, "`strict = yes`"),
             ("azure", 4, "key in the header `api-key`"),
-            ("gemini", 2, "`aiplatform.googleapis.com`, Vertex AI in all its regions"),
-            ("gemini", 5, "gives each call its signature back"),
-            ("openai", 5, "lets it reason or call tools"),
-            ("llamacpp", 5, "asks how far the prompt is, and gives templates that know levels (gpt-oss) the level"),
+            ("gemini", 2, "`aiplatform.googleapis.com`, the host of Vertex AI in each region"),
+            ("gemini", 5, "keeps the signatures of calls and sends them back"),
+            ("openai", 5, "turns reasoning off beside tools"),
+            ("llamacpp", 5, "asks for progress while the prompt is read; sends the level"),
         ],
     )
     def test_cells(self, name: str, column: int, words: str) -> None:
-        """Hosts, clues, counters, traits as a file would have them, and what the code says of the rest."""
+        """Hosts, clues, counters, traits as a file would have them, and the notes on the rest."""
         assert words in rows(f"`{name}`")[0][column]
 
-    @pytest.mark.parametrize("name", DIALECTS)
-    def test_no_orders(self, name: str) -> None:
-        """What the bridge does reads as that, not as an order to the reader."""
-        row = rows(f"`{name}`")[0]
-        assert not re.search(r"\b(?:Know|Recognise)\b", row[2])
-        if row[5]:
-            assert row[5].split()[0] in {"asks", "counts", "gives", "keeps", "lets", "sends", "streams", "switches"}
+    @pytest.mark.parametrize("name", [name for name in DIALECTS if name != "generic"])
+    def test_points_without_a_trait(self, name: str) -> None:
+        """Whatever a dialect does beyond its traits is noted, and so is every clue but the host."""
+        dialect = DIALECTS[name]
+        points = [getattr(type(dialect), point) for point in ("shape", "reasoning", "usage", "keeper", "restore")]
+        own = {point.__qualname__.split(".")[0] for point in points} - {"Generic"}
+
+        assert bool(own) == bool(dialect.notes)
+        assert (type(dialect).recognised is not Generic.recognised) == bool(dialect.known_by)
+        assert dialect.server != Generic.server
+
+    def test_notes(self) -> None:
+        """A note says what the bridge does: it begins with a verb of that form, and ends without a full stop."""
+        for note in (note for dialect in DIALECTS.values() for note in dialect.notes):
+            assert note.split()[0].endswith("s")
+            assert not note.endswith(".")
 
     def test_families(self) -> None:
         """A family's row tells what is different for it."""
@@ -86,7 +96,7 @@ class DocumentTests:
     """The document holds exactly these tables."""
 
     def test_is_current(self) -> None:
-        """The tables are the code's (`python -m claude_bridge.config.dialect_table --write docs/dialects.md`)."""
+        """The tables are the code's (`python -m tools.dialect_table --write docs/dialects.md`)."""
         text = DOCUMENT.read_text("utf-8")
 
         assert insert(text) == text

@@ -1,12 +1,10 @@
-"""The tables of dialects for the documents: ``python -m claude_bridge.config.dialect_table --write docs/dialects.md``.
+"""The tables of dialects for the documents: ``python -m tools.dialect_table --write docs/dialects.md``.
 
-All of it comes from the code: a dialect's traits where they differ, and the first lines of what it says of itself.
+All of it comes from the code: a dialect's traits where they differ, and the notes that it declares.
 """
 
 from __future__ import annotations
 
-import inspect
-import re
 import sys
 from collections.abc import Iterator
 from typing import Final
@@ -14,11 +12,11 @@ from typing import Final
 from attrs import fields
 
 from claude_bridge.config.dump import written
-from claude_bridge.config.generated import Generated
-from claude_bridge.core.chat_completions.dialect import GENERIC, Dialect, Generic
+from claude_bridge.core.chat_completions.dialect import GENERIC, Dialect
 from claude_bridge.core.chat_completions.dialects.hosted import Hosted
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.traits import Traits
+from tools.generated import Generated
 
 BEGIN: Final = "<!-- dialects:begin -->"
 END: Final = "<!-- dialects:end -->"
@@ -34,25 +32,6 @@ EXAMPLES: Final = (
 )
 """Models to show what a dialect makes of a name that it does not look up in a table."""
 
-# Notes for developers: where a fact is from.
-_SOURCE: Final = re.compile(r" \((?:wire-contract|operations)[^()]*\)")
-_POINTS: Final = ("shape", "reasoning", "usage", "keeper", "restore")
-_ORDER: Final = re.compile(r"^(?:Know it by|Recognise) ")
-_DOES: Final = {
-    "ask": "asks",
-    "count": "counts",
-    "force": "forces",
-    "give": "gives",
-    "keep": "keeps",
-    "reason": "lets it reason",
-    "send": "sends",
-    "stream": "streams",
-    "switch": "switches",
-    "think": "lets it think",
-}
-"""The verbs of what code says that it is to do -> what a table says that it does."""
-_VERB: Final = re.compile(rf"(?:(?<=^)|(?<=; )|(?<=\band )|(?<=\bor ))(?:{'|'.join(_DOES)})\b", re.IGNORECASE)
-
 
 def markdown() -> str:
     """Return both tables, with a line break at the end."""
@@ -66,22 +45,21 @@ def markdown() -> str:
     return "\n".join([*first, "", "### By model", "", *second]) + "\n"
 
 
-GENERATED: Final = Generated(module="claude_bridge.config.dialect_table", begin=BEGIN, end=END, markdown=markdown)
+GENERATED: Final = Generated(module="tools.dialect_table", begin=BEGIN, end=END, markdown=markdown)
 insert: Final = GENERATED.insert
 main: Final = GENERATED.main
 
 
 def _row(dialect: Dialect) -> str:
     counter = f"`{dialect.tokenizer.path}`" if dialect.tokenizer is not None else ""
-    differences, deeds = "; ".join(_differences(dialect)), "; ".join(_deeds(dialect))
-    return _cells(f"`{dialect.name}`", _said(type(dialect)), _known_by(dialect), counter, differences, deeds)
+    differences, notes = "; ".join(_differences(dialect)), "; ".join(dialect.notes)
+    return _cells(f"`{dialect.name}`", dialect.server, _known_by(dialect), counter, differences, notes)
 
 
 def _known_by(dialect: Dialect) -> str:
-    """Return how a server is recognised: its hosts, and what the dialect says of other clues."""
+    """Return how a server is recognised: its hosts, and other clues."""
     hosts = [f"`*{host}`" if host.startswith(".") else f"`{host}`" for host in getattr(dialect, "hosts", ())]
-    more = _ORDER.sub("", _own(dialect, "recognised"))
-    return ", ".join([*hosts, more] if more else hosts)
+    return ", ".join([*hosts, dialect.known_by] if dialect.known_by else hosts)
 
 
 def _differences(dialect: Dialect) -> list[str]:
@@ -92,13 +70,6 @@ def _differences(dialect: Dialect) -> list[str]:
     if dialect.key_header != GENERIC.key_header:
         found.append(f"key in the header `{dialect.key_header}`")
     return found
-
-
-def _deeds(dialect: Dialect) -> Iterator[str]:
-    """Yield what is done for a server that no trait says, by what the points of the dialect say of themselves."""
-    for point in _POINTS:
-        if said := _own(dialect, point):
-            yield _VERB.sub(lambda match: _DOES[match[0].lower()], said)
 
 
 def _family_rows(dialect: Dialect) -> Iterator[str]:
@@ -125,17 +96,6 @@ def _changed(plain: Traits, traits: Traits) -> Iterator[str]:
 
 def _said_of(name: str, value: object) -> str:
     return f"`{name} = {written(value)}`"
-
-
-def _own(dialect: Dialect, point: str) -> str:
-    """Return the first line of what a dialect says of one of its points, or "" where it has it from `Generic`."""
-    method = getattr(type(dialect), point)
-    return _said(method) if method is not getattr(Generic, point) else ""
-
-
-def _said(thing: object) -> str:
-    line = (inspect.getdoc(thing) or "").partition("\n")[0]
-    return _SOURCE.sub("", line).replace("``", "`").rstrip(".")
 
 
 def _cells(*cells: str) -> str:

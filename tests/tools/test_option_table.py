@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from claude_bridge.config.sections import KINDS
-from claude_bridge.config.table import BEGIN, END, insert, main, markdown
+from tools.option_table import BEGIN, END, insert, main, markdown
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -44,7 +44,7 @@ class ReadmeTests:
     """The README holds exactly this table."""
 
     def test_is_current(self) -> None:
-        """The table of the README is what the code gives (`python -m claude_bridge.config.table --write README.md`)."""
+        """The table of the README is what the code gives (`python -m tools.option_table --write README.md`)."""
         text = README.read_text("utf-8")
 
         assert insert(text) == text

@@ -1,4 +1,4 @@
-"""The table of every key for the README: ``python -m claude_bridge.config.table --write README.md``."""
+"""The table of every key for the README: ``python -m tools.option_table --write README.md``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from attrs import NOTHING, Attribute, Factory
 
 from claude_bridge.config.dump import show
 from claude_bridge.config.fields import is_list
-from claude_bridge.config.generated import Generated
 from claude_bridge.config.sections import KINDS
+from tools.generated import Generated
 
 BEGIN = "<!-- options:begin -->"
 END = "<!-- options:end -->"
@@ -25,7 +25,7 @@ def markdown() -> str:
     return "\n".join([*head, *_rows()]) + "\n"
 
 
-GENERATED: Final = Generated(module="claude_bridge.config.table", begin=BEGIN, end=END, markdown=markdown)
+GENERATED: Final = Generated(module="tools.option_table", begin=BEGIN, end=END, markdown=markdown)
 insert: Final = GENERATED.insert
 main: Final = GENERATED.main
 

@@ -1,0 +1,1 @@
+"""Programs for work on the repository, run as ``python -m tools.NAME``; no part of what is installed."""
