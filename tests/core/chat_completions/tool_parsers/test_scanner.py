@@ -10,13 +10,13 @@ from claude_bridge.core.chat_completions.answer.tool_calls import ToolCalls
 from claude_bridge.core.chat_completions.answer.work import MAX_WORK_UNITS, Work
 from claude_bridge.core.chat_completions.openai_types import FunctionDelta, ToolCallDelta
 from claude_bridge.core.chat_completions.tool_parsers.cursor import MAX_GAP_CHARACTERS, MAX_HEADER_CHARACTERS
-from claude_bridge.core.chat_completions.tool_parsers.registry import SYNTAXES
 from claude_bridge.core.chat_completions.tool_parsers.scanner import (
     MAX_ATTEMPTS,
     MAX_HELD_CHARACTERS,
     PIECE,
     ToolCallScanner,
 )
+from claude_bridge.core.chat_completions.tool_parsers.syntaxes import SYNTAXES
 from claude_bridge.core.events import Event, TextDelta, ToolCallStarted
 from tests.core.chat_completions.tool_parsers.scanning import NAMES, Outcome, in_all_sizes, outcome, scanned, unchanged
 from tests.core.strategies import cut, cuts, in_steps

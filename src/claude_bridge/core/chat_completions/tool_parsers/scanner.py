@@ -15,7 +15,7 @@ from attrs import define, field
 from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.answer.work import Work
 from claude_bridge.core.chat_completions.openai_types import FunctionDelta, ToolCallDelta
-from claude_bridge.core.chat_completions.tool_parsers import bare_json, pythonic
+from claude_bridge.core.chat_completions.tool_parsers import bare_json, llama
 from claude_bridge.core.chat_completions.tool_parsers.cursor import (
     MAX_GAP_CHARACTERS,
     Cursor,
@@ -25,7 +25,7 @@ from claude_bridge.core.chat_completions.tool_parsers.cursor import (
 )
 from claude_bridge.core.chat_completions.tool_parsers.markdown import MarkdownState
 from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools
-from claude_bridge.core.chat_completions.tool_parsers.registry import SYNTAXES, Syntax
+from claude_bridge.core.chat_completions.tool_parsers.syntaxes import SYNTAXES, Syntax
 from claude_bridge.core.events import Event, TextDelta
 
 MAX_HELD_CHARACTERS: Final = 1024 * 1024
@@ -46,7 +46,7 @@ _BEGINNINGS: Final = frozenset(marker[:size] for marker in SYNTAXES for size in 
 _markers: Final = re.compile("|".join(sorted(map(re.escape, SYNTAXES), key=len, reverse=True)))
 _FIRST: Final = "".join(sorted({re.escape(marker[0]) for marker in SYNTAXES}))
 _first_characters: Final = re.compile(f"[{_FIRST}]")
-_WHOLE: Final[Mapping[str, Syntax]] = {pythonic.OPENING: pythonic.pythonic, bare_json.OPENING: bare_json.bare}
+_WHOLE: Final[Mapping[str, Syntax]] = {llama.PYTHON_LIST: llama.pythonic, bare_json.OPENING: bare_json.bare}
 """By their first character, what must be the whole answer."""
 _signs: Final = re.compile(f"[{_FIRST}`\n]").findall
 _eventful: Final = re.compile(f"[{_FIRST}`\n]").search

@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.chat_completions.tool_parsers.registry`."""
+"""Tests for `claude_bridge.core.chat_completions.tool_parsers.syntaxes`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import permutations
 
 import pytest
 
-from claude_bridge.core.chat_completions.tool_parsers.registry import SYNTAXES
+from claude_bridge.core.chat_completions.tool_parsers.syntaxes import SYNTAXES
 from tests.core.chat_completions.tool_parsers.scanning import unchanged
 
 

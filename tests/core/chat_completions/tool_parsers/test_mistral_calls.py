@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.chat_completions.tool_parsers.mistral`.
+"""Tests for `claude_bridge.core.chat_completions.tool_parsers.mistral_calls`.
 
 Shapes from mistral-common's tokenizers and vLLM's parser.
 """

@@ -1,10 +1,4 @@
-"""Kimi K3's XTML.
-
-``<|open|>tools<|sep|><|open|>call tool="NAME" index="1"<|sep|><|open|>argument key="k" type="string"<|sep|>v
-<|close|>argument<|sep|><|close|>call<|sep|><|close|>tools<|sep|>``, from SGLang's ``kimik3_detector`` and the grammar
-that XGrammar has of it. The type is on the wire: strings are raw, everything else is JSON. In attributes only ``&``
-and ``"`` are escaped. All arguments at once may stand in ``<|open|>json type="object"<|sep|>{…}<|close|>json<|sep|>``.
-"""
+"""Kimi: the sections of K2, and K3's markup language, XTML."""
 
 from __future__ import annotations
 
@@ -15,7 +9,37 @@ from claude_bridge.core.chat_completions.tool_parsers import json_calls
 from claude_bridge.core.chat_completions.tool_parsers.cursor import Cursor, NotACall, ParsedCall, Steps
 from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools, read_as
 
-SECTION = "<|open|>tools<|sep|>"
+K2_SECTIONS = ("<|tool_calls_section_begin|>", "<|tool_call_section_begin|>")
+K2_CALL = "<|tool_call_begin|>"
+
+_identifier: Final = re.compile(r"(?:functions\.)?(.*?)(?::\d+)?", re.DOTALL).fullmatch
+
+
+def kimi_k2(cursor: Cursor, _tools: Tools) -> Steps[None]:
+    """Read a section of K2, or calls whose section marker was lost.
+
+    ``<|tool_calls_section_begin|><|tool_call_begin|>functions.NAME:0<|tool_call_argument_begin|>{…}<|tool_call_end|>…
+    <|tool_calls_section_end|>``, from Moonshot's tool call guidance beside the model and SGLang's ``kimik2_detector``;
+    the section's marker in the singular and the name without ``functions.`` are in vLLM's parser and llama.cpp's.
+    """
+    begun = cursor.opening == K2_CALL
+    while begun or (yield from _next(cursor)):
+        begun = False
+        identifier = yield from cursor.header("<|tool_call_argument_begin|>")
+        yield from cursor.blank()
+        arguments = yield from cursor.json()
+        if not (yield from cursor.closed("<|tool_call_end|>")):
+            raise NotACall
+        yield (ParsedCall(_identifier(identifier)[1], json_calls.decoded(arguments)),)  # type: ignore[index]  # matches all
+    yield from cursor.closed("<|tool_calls_section_end|>", "<|tool_call_section_end|>")
+
+
+def _next(cursor: Cursor) -> Steps[str]:
+    yield from cursor.blank()
+    return (yield from cursor.take(K2_CALL))
+
+
+K3_SECTION = "<|open|>tools<|sep|>"
 CALL = "<|open|>call "
 CALL_END = "<|close|>call<|sep|>"
 ARGUMENT = "<|open|>argument "
@@ -26,7 +50,14 @@ _attributes: Final = re.compile(r'(\w+)="([^"]*)"').findall
 
 
 def kimi_k3(cursor: Cursor, _tools: Tools) -> Steps[None]:
-    """Read a section, and the end of the message that may follow it."""
+    """Read a section of K3, and the end of the message that may follow it.
+
+    ``<|open|>tools<|sep|><|open|>call tool="NAME" index="1"<|sep|><|open|>argument key="k" type="string"<|sep|>v
+    <|close|>argument<|sep|><|close|>call<|sep|><|close|>tools<|sep|>``, from SGLang's ``kimik3_detector`` and the
+    grammar that XGrammar has of it. The type is on the wire: strings are raw, everything else is JSON. In attributes
+    only ``&`` and ``"`` are escaped. All arguments at once may stand in
+    ``<|open|>json type="object"<|sep|>{…}<|close|>json<|sep|>``.
+    """
     while True:
         yield from cursor.blank()
         if not (yield from cursor.take(CALL)):

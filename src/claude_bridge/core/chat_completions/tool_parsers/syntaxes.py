@@ -6,35 +6,32 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from claude_bridge.core.chat_completions.tool_parsers import (
-    deepseek_v3,
-    dsml,
+    deepseek,
     harmony,
-    hermes,
-    kimi_k2,
-    kimi_k3,
+    kimi,
     llama,
     minimax,
-    mistral,
+    mistral_calls,
+    tool_call_tag,
 )
 from claude_bridge.core.chat_completions.tool_parsers import qwen3_coder as qwen3
 from claude_bridge.core.chat_completions.tool_parsers.cursor import Cursor, Steps
 from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools
-from claude_bridge.core.chat_completions.tool_parsers.tool_call import tool_call
 
 Syntax = Callable[[Cursor, Tools], Steps[None]]
 """Reads what is behind an opening marker."""
 
 SYNTAXES: Final[Mapping[str, Syntax]] = {
-    hermes.OPENING: tool_call,
+    tool_call_tag.OPENING: tool_call_tag.tool_call,
     qwen3.FUNCTION: qwen3.qwen3_coder,
-    **dict.fromkeys((*kimi_k2.SECTIONS, kimi_k2.CALL), kimi_k2.kimi_k2),
-    kimi_k3.SECTION: kimi_k3.kimi_k3,
-    **dict.fromkeys((deepseek_v3.SECTION, deepseek_v3.CALL), deepseek_v3.deepseek_v3),
-    **dict.fromkeys(dsml.PREFIXES, dsml.dsml),
+    **dict.fromkeys((*kimi.K2_SECTIONS, kimi.K2_CALL), kimi.kimi_k2),
+    kimi.K3_SECTION: kimi.kimi_k3,
+    **dict.fromkeys((deepseek.SECTION, deepseek.CALL), deepseek.deepseek_v3),
+    **dict.fromkeys(deepseek.PREFIXES, deepseek.dsml),
     minimax.M2: minimax.minimax_m2,
     minimax.M1: minimax.minimax_m1,
-    mistral.OPENING: mistral.mistral,
-    llama.OPENING: llama.llama,
+    mistral_calls.OPENING: mistral_calls.mistral,
+    llama.PYTHON_TAG: llama.llama,
     **dict.fromkeys((harmony.START, *harmony.CHANNELS), harmony.harmony),
 }
 """By opening marker. The pythonic list has none: it must be the whole answer, and the scanner sees to it."""
