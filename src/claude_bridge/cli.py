@@ -11,11 +11,11 @@ from typing import Any, Final, NoReturn, get_args
 from attrs import frozen
 
 from claude_bridge.client import environment
+from claude_bridge.config.directories import state_directory
 from claude_bridge.config.dump import dump
 from claude_bridge.config.load import load
 from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors, nearest
 from claude_bridge.config.schema import LogFormat
-from claude_bridge.config.state import state_directory
 from claude_bridge.core.kinds import KINDS
 from claude_bridge.daemon.standard_streams import open_closed
 from claude_bridge.release import product

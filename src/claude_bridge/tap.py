@@ -12,11 +12,11 @@ from twisted.logger import Logger
 from twisted.python import usage
 
 from claude_bridge.config import hidden
+from claude_bridge.config.directories import state_directory
 from claude_bridge.config.dump import dump
 from claude_bridge.config.load import load
 from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors
 from claude_bridge.config.schema import Config, Log, LogFormat
-from claude_bridge.config.state import state_directory
 from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.daemon.framework_lines import Demoting

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from claude_bridge.config.load import parse
 from claude_bridge.config.problems import ConfigErrors
 from claude_bridge.config.schema import Config
-from claude_bridge.config.secrets import Read
+from claude_bridge.config.secret import Read
 
 PEM = b"-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n"
 

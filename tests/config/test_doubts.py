@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_bridge.config.expand import OFF
 from claude_bridge.config.load import load
-from claude_bridge.config.quotes import OFF
 from tests.config.files import reading
 
 URL = "url = http://127.0.0.1:8000/v1\n"

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.config.expand import expand, has_variable
+from claude_bridge.config.expand import OFF, expand, has_variable, quoted
+from tests.config.files import mistakes
 
 ENVIRON = {"HOME": "/home/me", "EMPTY": "", "NESTED": "${HOME} $$ $", "PADDED": " x \n"}
 
 
-def mistakes(line: str) -> tuple[object, ...]:
+def mistakes_of(line: str) -> tuple[object, ...]:
     """Return what is wrong with ``line``."""
     with pytest.raises(ValueError, match=r"\S") as raised:
         expand(line, ENVIRON)
@@ -42,7 +43,7 @@ class ExpandTests:
 
     def test_unset(self) -> None:
         """A variable that is not set is named."""
-        assert mistakes("${NOPE}${HOME}${ALSO}") == (
+        assert mistakes_of("${NOPE}${HOME}${ALSO}") == (
             "the environment variable NOPE is not set; ${NOPE:-default} would give a default",
             "the environment variable ALSO is not set; ${ALSO:-default} would give a default",
         )
@@ -50,13 +51,13 @@ class ExpandTests:
     @pytest.mark.parametrize("line", ["$", "$HOME", "${", "${HOME", "${}", "${1A}", "$(id)", "a$", "${A:-${HOME}}"])
     def test_lone_dollar(self, line: str) -> None:
         """A dollar sign that is neither is told, once, and what follows it is not repeated."""
-        (message,) = mistakes(line)
+        (message,) = mistakes_of(line)
         assert "a lone $" in str(message)
 
     @pytest.mark.parametrize("line", ["10 # ten", "10 ;ten", "# ten", "${MISSING:- #}"])
     def test_comment_behind_a_value(self, line: str) -> None:
         """A comment behind a value would become part of it, so it is reported."""
-        assert mistakes(line) == ("holds ` #` or ` ;`: a comment stands on a line of its own",)
+        assert mistakes_of(line) == ("holds ` #` or ` ;`: a comment stands on a line of its own",)
 
     def test_marks_inside_words(self) -> None:
         """# and ; inside a word are no comment."""
@@ -85,3 +86,60 @@ class HasVariableTests:
     def test_variables(self, line: str, expected: bool) -> None:
         """A variable is told from a dollar sign that is meant."""
         assert has_variable(line) is expected
+
+
+class QuotedTests:
+    """What counts as a value in quotes."""
+
+    @pytest.mark.parametrize("text", ['"a"', "'a b'", "`a`", "\u201ca\u201d", "\u2018a\u2019", '""'])
+    def test_quoted(self, text: str) -> None:
+        """Every kind of quotes is known, also those that a web page makes of straight ones."""
+        assert quoted(text)
+
+    @pytest.mark.parametrize("text", ["", "a", '"', "\"a'", '"a" b', 'a "b"', '"a", "b"', '"a"b"'])
+    def test_not_quoted(self, text: str) -> None:
+        """Quotes that stand for themselves, or around parts, are no quotes around the value."""
+        assert not quoted(text)
+
+
+class MistakeTests:
+    """A value that is wrong because of its quotes."""
+
+    @pytest.mark.parametrize(
+        ("section", "line"),
+        [
+            ("backend:b", 'url = "http://127.0.0.1:8000/v1"'),
+            ("backend:b", "dialect = 'vllm'"),
+            ("backend:b", 'headers = "X-Title: mine"'),
+            ("backend:b", 'api_key = "two words"'),
+            ("server", 'listen = "tcp:8080:interface=127.0.0.1"'),
+            ("server", 'list_backend_models = "yes"'),
+            ("server", 'allowed_hosts = "bridge"'),
+            ("limits", 'max_body = "32M"'),
+            ("log", "level = `info`"),
+            ("model:m", 'context_window = "131072"'),
+            ("model:m", 'reasoning_levels = "low"'),
+        ],
+    )
+    def test_every_kind_of_value(self, section: str, line: str) -> None:
+        """Whatever the key, the quotes are blamed and nothing that only follows from them."""
+        key = line.partition(" ")[0]
+        assert mistakes(f"[{section}]\n{line}\n") == [f"[{section}] {key}: {OFF}"]
+
+    def test_each_entry(self) -> None:
+        """In a list the entry is told by its number, and a word of several in one line is found too."""
+        assert mistakes('[server]\nallowed_hosts =\n  a\n  "b"\n') == [f"[server] allowed_hosts: entry 2: {OFF}"]
+        assert mistakes('[model:m]\nreasoning_levels = "low", "high"\n') == [f"[model:m] reasoning_levels: {OFF}"]
+
+    def test_variables(self) -> None:
+        """Variables too: a container's env file keeps quotes as they are."""
+        assert mistakes("", {"BACKEND_URL": '"http://x/v1"', "LOG_LEVEL": "'info'"}) == [
+            f"[environment] BACKEND_URL: {OFF}",
+            f"[environment] LOG_LEVEL: {OFF}",
+        ]
+        assert mistakes("[backend:b]\nurl = ${U}\n", {"U": '"http://x/v1"'}) == [f"[backend:b] url: {OFF}"]
+
+    def test_other_mistakes_stay(self) -> None:
+        """A mistake inside the quotes that has nothing to do with them is still told."""
+        (line,) = mistakes('[backend:b]\nurl = "${NOPE}"\n')
+        assert "NOPE is not set" in line

@@ -19,7 +19,7 @@ from claude_bridge.config.fields import (
     size,
     tokens,
 )
-from claude_bridge.config.secrets import SecretSource
+from claude_bridge.config.secret import SecretSource
 from claude_bridge.config.sections import KINDS
 from tests.config.files import reading
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.config.dump import dump
-from claude_bridge.config.load import MAX_FILE_BYTES, load, parse, read_file, search_path
+from claude_bridge.config.load import MAX_FILE_BYTES, load, parse, read_file
 from claude_bridge.config.problems import ConfigErrors
 from claude_bridge.config.schema import Config
 from claude_bridge.config.sections import KINDS
@@ -33,26 +33,6 @@ class SearchTests:
         "XDG_CONFIG_HOME": "/xdg",
         "HOME": "/home/me",
     }
-
-    def test_order(self) -> None:
-        """Systemd's folders come before the user's, the user's before the machine's."""
-        assert list(search_path(self.ENVIRON)) == [
-            "/conf/a/claude-bridge.ini",
-            "/conf/b/claude-bridge.ini",
-            "/xdg/claude-bridge/claude-bridge.ini",
-            "/etc/claude-bridge/claude-bridge.ini",
-        ]
-
-    @pytest.mark.parametrize("settings", ["", "relative/path"])
-    def test_home(self, settings: str) -> None:
-        """Without a usable $XDG_CONFIG_HOME it is ~/.config."""
-        assert next(search_path({"HOME": "/home/me", "XDG_CONFIG_HOME": settings})) == (
-            "/home/me/.config/claude-bridge/claude-bridge.ini"
-        )
-
-    def test_no_home(self) -> None:
-        """A daemon without a home looks into /etc."""
-        assert list(search_path({})) == ["/etc/claude-bridge/claude-bridge.ini"]
 
     def test_first_that_exists(self) -> None:
         """Files that do not exist are passed over."""

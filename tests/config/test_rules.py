@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from tests.config.files import PEM, config_of, mistakes
-from tests.config.test_inherited import pass_on
+from tests.config.test_listeners import pass_on
 
 OPEN = "[server]\nlisten = tcp:8080\n"
 ASKED = "[server]\ncredentials = keys\n"

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from claude_bridge.config.secret import Secret
+from collections.abc import Mapping
+
+import pytest
+
+from claude_bridge.config.secret import MAX_SECRET_CHARACTERS, Secret, SecretSource
+from tests.config.files import reading
 
 
 class SecretTests:
@@ -42,3 +47,65 @@ class SecretTests:
         """An empty secret counts as none."""
         assert Secret("a")
         assert not Secret("")
+
+
+FILES: Mapping[str, bytes | OSError] = {
+    "/etc/key": b"sk-file\n",
+    "/etc/dos": b"sk-dos\r\n",
+    "/etc/stars": b"***\n",
+    "/etc/empty": b"\n",
+    "/etc/two": b"one\ntwo\n",
+    "/etc/utf16": "sk".encode("utf-16"),
+    "/etc/denied": PermissionError(13, "Permission denied"),
+    "/run/credentials/chutes-key": b"sk-credential\n",
+}
+SOURCE = SecretSource({"CREDENTIALS_DIRECTORY": "/run/credentials"}, reading(FILES))
+
+
+class LoadTests:
+    """A secret is given, in a file, or a systemd credential."""
+
+    @pytest.mark.parametrize(
+        ("text", "secret"),
+        [
+            ("sk-plain", "sk-plain"),
+            ("file:/etc/key", "sk-file"),
+            ("file:/etc/dos", "sk-dos"),
+            ("credential:chutes-key", "sk-credential"),
+        ],
+    )
+    def test_sources(self, text: str, secret: str) -> None:
+        """Each source gives its secret, without the line break at a file's end."""
+        assert SOURCE.load(text).reveal() == secret
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("", "the secret is empty"),
+            ("***", "put the secret back"),
+            ("file:/etc/stars", "put the secret back"),
+            ("file:/etc/empty", "the secret is empty"),
+            ("file:/etc/two", "holds a space"),
+            ("file:/etc/utf16", "does not hold a key: not plain ASCII"),
+            ("file:/etc/denied", "cannot read /etc/denied: Permission denied"),
+            ("file:/etc/nope", "cannot read /etc/nope: No such file"),
+            ("file:etc/key", "absolute path"),
+            ("file:", "absolute path"),
+            ("credential:nope", "cannot read /run/credentials/nope"),
+            ("credential:../key", "plain name"),
+            ("credential:..", "plain name"),
+            ("credential:", "plain name"),
+            ("two words", "holds a space"),
+            ("schlüssel", "no HTTP header"),
+            ("x" * (MAX_SECRET_CHARACTERS + 1), "longer than 8,192"),
+        ],
+    )
+    def test_mistakes(self, text: str, message: str) -> None:
+        """What cannot be a key is refused, and the message says why."""
+        with pytest.raises(ValueError, match=message):
+            SOURCE.load(text)
+
+    def test_no_systemd(self) -> None:
+        """Without systemd's folder a credential cannot be found."""
+        with pytest.raises(ValueError, match="LoadCredential="):
+            SecretSource({}, reading()).load("credential:x")

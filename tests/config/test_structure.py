@@ -6,8 +6,7 @@ import pytest
 
 from claude_bridge.config.ini import read_ini
 from claude_bridge.config.schema import Backend, Config, Log, Model
-from claude_bridge.config.secret import Secret
-from claude_bridge.config.secrets import SecretSource
+from claude_bridge.config.secret import Secret, SecretSource
 from claude_bridge.config.structure import Draft, structure
 from tests.config.files import reading
 

@@ -13,8 +13,17 @@ from pathlib import Path
 import pytest
 
 from claude_bridge.demo import children
-from claude_bridge.demo.children import Child
-from claude_bridge.demo.failed import DemoFailed
+from claude_bridge.demo.children import Child, DemoFailed
+
+
+class DemoFailedTests:
+    """The text that a user sees."""
+
+    def test_text(self) -> None:
+        """The message comes first, the last lines of whoever failed below it, indented."""
+        assert str(DemoFailed("it broke:", ["one", "two"])) == "it broke:\n    one\n    two"
+        assert str(DemoFailed("it broke")) == "it broke"
+
 
 SERVING = "import sys; print('noise'); print('at http://x', flush=True); sys.stdin.read()"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from claude_bridge.demo import packages
-from claude_bridge.demo.failed import DemoFailed
+from claude_bridge.demo.children import DemoFailed
 from claude_bridge.demo.packages import Terminal, find_or_install, is_complete, target_folder
 from tests.demo.standin import build_wheels, unpack_wheels
 

@@ -14,7 +14,7 @@ import pytest
 
 from claude_bridge.core import strict_json
 from claude_bridge.demo import question
-from claude_bridge.demo.failed import DemoFailed
+from claude_bridge.demo.children import DemoFailed
 
 START = {"type": "message_start", "message": {"usage": {"input_tokens": 30, "output_tokens": 1}}}
 TEXTS = [

@@ -11,9 +11,9 @@ from typing import Final
 
 from claude_bridge.config.backend_urls import misdirected
 from claude_bridge.config.environment import ALONE, DEFAULT_BACKEND, SECTION, set_variables
+from claude_bridge.config.expand import OFF, quoted
 from claude_bridge.config.ini import Lines
 from claude_bridge.config.problems import Problem
-from claude_bridge.config.quotes import OFF, quoted
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.config.sections import find_kind

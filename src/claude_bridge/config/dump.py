@@ -12,8 +12,7 @@ from claude_bridge.config.dialects import AUTO, configured
 from claude_bridge.config.fields import NOTHING, is_list
 from claude_bridge.config.hidden import redactor
 from claude_bridge.config.schema import Backend, Config, Model
-from claude_bridge.config.secret import Secret
-from claude_bridge.config.secrets import HIDDEN
+from claude_bridge.config.secret import HIDDEN, Secret
 from claude_bridge.config.sections import KINDS, Kind
 from claude_bridge.core.backend_api import DialectDecision
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS

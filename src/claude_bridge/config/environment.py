@@ -12,14 +12,12 @@ from typing import Any, Final, TypeAlias, TypeVar, cast, get_args
 
 from attrs import evolve, frozen
 
-from claude_bridge.config.bounds import DAY
+from claude_bridge.config.expand import OFF, quoted
 from claude_bridge.config.fields import base_url, boolean, choice, duration, host_name
 from claude_bridge.config.listeners import PARAMETERS, WRAPPERS, endpoint, port_number, tcp
 from claude_bridge.config.problems import Problem
-from claude_bridge.config.quotes import OFF, quoted
-from claude_bridge.config.schema import Backend, Config, LogLevel, Model, Route
-from claude_bridge.config.secret import Secret
-from claude_bridge.config.secrets import SecretSource
+from claude_bridge.config.schema import DAY, Backend, Config, LogLevel, Model, Route
+from claude_bridge.config.secret import Secret, SecretSource
 from claude_bridge.config.sections import KINDS
 
 SECTION = "environment"

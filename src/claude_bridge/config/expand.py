@@ -1,9 +1,13 @@
-"""``${VAR}``, ``${VAR:-default}`` and ``$$`` in values, and what no value may hold."""
+"""``${VAR}``, ``${VAR:-default}`` and ``$$`` in values, and what no value may hold.
+
+INI files have no quotes: what people bring along from YAML, TOML or a shell becomes part of the value.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Final
 
 _DOLLAR = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}$]*))?\})?")
 _COMMENT = re.compile(r"(?:^|\s)[#;]")
@@ -43,3 +47,15 @@ def expand(line: str, environ: Mapping[str, str]) -> str:
     if mistakes:
         raise ValueError(*dict.fromkeys(mistakes))
     return text
+
+
+OFF: Final = "is in quotes, which are a part of the value here: take the quotes off"
+
+_CLOSING: Final = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u2018": "\u2019"}
+"""Opening quote -> closing quote; word processors and web pages turn straight ones into the last two."""
+
+
+def quoted(text: str) -> bool:
+    """Return whether one pair of quotes stands around all of ``text``: not around each of several words in it."""
+    closing = _CLOSING.get(text[:1])
+    return closing is not None and len(text) > 1 and text.find(closing, 1) == len(text) - 1

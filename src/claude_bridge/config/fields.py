@@ -13,13 +13,11 @@ from urllib.parse import urlsplit
 
 from attrs import Attribute
 
-from claude_bridge.config.expand import expand
+from claude_bridge.config.expand import OFF, expand, quoted
 from claude_bridge.config.ini import Lines
 from claude_bridge.config.listeners import endpoint
 from claude_bridge.config.problems import not_allowed
-from claude_bridge.config.quotes import OFF, quoted
-from claude_bridge.config.secret import Secret
-from claude_bridge.config.secrets import HIDDEN, SecretSource
+from claude_bridge.config.secret import HIDDEN, Secret, SecretSource
 
 Parse: TypeAlias = Callable[[str], Any]
 

@@ -1,12 +1,16 @@
 r"""Twisted server endpoint strings, checked without Twisted, and whether they reach beyond this machine.
 
+Sockets that systemd hands over may be bound anywhere, which their endpoint string does not tell: these are looked at.
+
 The grammar is ``twisted.internet.endpoints._parse``: parts are divided by ``:``, a part with ``=`` is
 named, a backslash takes the next character as it is (``interface=\:\:1``).
 """
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address
 
@@ -63,7 +67,7 @@ class Listener:
         """Whether nobody but programs on this machine can connect, as far as the string tells.
 
         A socket of a plugin may be bound to anything, so it counts as open; so does one from systemd, where
-        `claude_bridge.config.inherited` can see more.
+        `claude_bridge.config.listeners` can see more.
         """
         if self.kind == "unix":
             return True
@@ -213,3 +217,35 @@ def _check_plugin(kind: str) -> None:
     if kind not in installed - {"stdio"}:  # standard output is not a place to serve clients from
         kinds = ({*PARAMETERS, *WRAPPERS} | installed) - {"stdio"}
         raise ValueError(f"not a kind of Twisted server endpoint, {suggestion(kind, kinds)}")
+
+
+def is_local(listener: Listener) -> bool | None:
+    """Return whether nobody but programs on this machine can connect to a socket of the kind ``systemd``.
+
+    None where no such socket was passed to this process: then nothing can be reached either, and a start fails.
+    """
+    descriptor = _descriptor(listener.parameters)
+    return None if descriptor is None else _is_local(descriptor)
+
+
+def _descriptor(parameters: Mapping[str, str]) -> int | None:
+    """Find the descriptor where Twisted's endpoint will: it takes what is told of it out of the environment."""
+    from twisted.internet.endpoints import _SystemdParser  # noqa: PLC0415 - only who has such an endpoint needs it
+
+    passed = _SystemdParser._sddaemon  # noqa: SLF001 - guarded by a test
+    if "name" in parameters:
+        return passed.inheritedNamedDescriptors().get(parameters["name"])
+    descriptors, index = passed.inheritedDescriptors(), int(parameters["index"])
+    return descriptors[index] if index < len(descriptors) else None
+
+
+def _is_local(descriptor: int) -> bool:
+    """Look where a socket is bound. What is no socket, or of a kind that we do not know, may be reached by anybody."""
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as passed:
+            family, address = passed.family, passed.getsockname()
+    except OSError:
+        return False
+    if family == socket.AF_UNIX:
+        return True
+    return family in {socket.AF_INET, socket.AF_INET6} and is_loopback(address[0])

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from attrs import evolve
 
+from claude_bridge.config.directories import config_files
 from claude_bridge.config.doubts import doubts, empty, nothing_found, unused
 from claude_bridge.config.environment import LISTEN_OPTION, Overrides, describe_source, read_environment
 from claude_bridge.config.environment import SECTION as ENVIRONMENT
@@ -19,10 +20,9 @@ from claude_bridge.config.ini import read_ini
 from claude_bridge.config.problems import ConfigErrors, Problem
 from claude_bridge.config.rules import Rules, complete
 from claude_bridge.config.schema import Config
-from claude_bridge.config.secrets import Read, SecretSource
+from claude_bridge.config.secret import Read, SecretSource
 from claude_bridge.config.structure import structure
 
-FILE_NAME = "claude-bridge.ini"
 MAX_FILE_BYTES = 1024 * 1024
 """Bytes read of any file: far more than a configuration or a bundle of certificates holds, so that a path
 such as ``/dev/zero`` ends in an error instead of in swap."""
@@ -60,7 +60,7 @@ def load(
     doubted = {(each.section, each.key) for each in warnings}  # what is no key at all need not be hidden either
     warnings += [each for each in not_hidden(config, sections) if (each.section, each.key) not in doubted]
     if found is None:
-        warnings += [] if environ.get("BACKEND_URL", "").strip() else [nothing_found(search_path(environ), config)]
+        warnings += [] if environ.get("BACKEND_URL", "").strip() else [nothing_found(config_files(environ), config)]
     else:
         warnings += [*exposed(sections, found, mode), *unused(found, environ), *empty(found, sections, config)]
     return evolve(config, warnings=_in_file_order(warnings, list(sections)))
@@ -70,7 +70,7 @@ def _found(required: str | None, environ: Mapping[str, str], read: Read) -> tupl
     """Return path and content of the file that counts."""
     if required:
         return required, _read(required, read)
-    for candidate in search_path(environ):
+    for candidate in config_files(environ):
         try:
             return candidate, read(candidate)
         except (FileNotFoundError, NotADirectoryError):
@@ -78,19 +78,6 @@ def _found(required: str | None, environ: Mapping[str, str], read: Read) -> tupl
         except OSError as error:
             raise _unreadable(candidate, error) from error
     return None, b""
-
-
-def search_path(environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield the places of the file that need not exist, first come first."""
-    folders = [folder for folder in environ.get("CONFIGURATION_DIRECTORY", "").split(":") if folder]
-    home = environ.get("HOME")
-    settings = PurePosixPath(environ.get("XDG_CONFIG_HOME", ""))
-    if settings.is_absolute():  # a relative one is to be ignored, says the XDG specification
-        folders.append(str(settings / "claude-bridge"))
-    elif home:
-        folders.append(str(PurePosixPath(home) / ".config" / "claude-bridge"))
-    folders.append("/etc/claude-bridge")
-    yield from (str(PurePosixPath(folder) / FILE_NAME) for folder in folders)
 
 
 def parse(

@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterator
 
 from attrs import evolve, frozen
 
-from claude_bridge.config import inherited
+from claude_bridge.config import listeners
 from claude_bridge.config.listeners import listener
 from claude_bridge.config.problems import Problem, suggestion
 from claude_bridge.config.schema import Backend, Config, Model
-from claude_bridge.config.secrets import Read
+from claude_bridge.config.secret import Read
 
 KEY_HEADERS = frozenset({"api-key", "x-api-key", "x-goog-api-key"})
 """Headers that carry a key of the owner's, as `Backend.api_key` does."""
@@ -73,7 +73,7 @@ class Rules:
     def _is_local(self, text: str) -> bool | None:
         """Return whether only this machine can reach an endpoint, or None where that is not known yet."""
         where = listener(text)
-        return inherited.is_local(where) if where.kind == "systemd" else where.local
+        return listeners.is_local(where) if where.kind == "systemd" else where.local
 
     def _spends(self) -> bool:
         """Return whether whoever connects can use a backend without a credential of their own."""

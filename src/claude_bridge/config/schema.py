@@ -3,7 +3,7 @@
 Every field is one INI key of the same name. ``metadata`` carries what the README table and
 ``etc/claude-bridge.ini`` say of it, so that code and documentation cannot drift apart.
 Times are seconds, sizes are bytes unless a name says otherwise. Fields without a ``help`` are not keys:
-they hold the NAME of the section.
+they hold the NAME of the section. The validators are called by attrs, and by `fields`, which reports all mistakes.
 """
 
 # ruff: noqa: RUF009 - `option` is `attrs.field`, which the rule would know by name
@@ -13,12 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
-from attrs import Factory, field, fields, frozen
+from attrs import Attribute, Factory, field, fields, fields_dict, frozen
 from attrs.validators import optional
 
-from claude_bridge.config.bounds import PAUSE, RATE, SIZE, TOKENS, TOTAL, WAIT, Between, OneOf
 from claude_bridge.config.listeners import tcp
-from claude_bridge.config.problems import Problem
+from claude_bridge.config.problems import Problem, not_allowed
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.traits import (
@@ -42,6 +41,48 @@ from claude_bridge.core.chat_completions.traits import (
 from claude_bridge.core.conversation import ReasoningLevel
 from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
 from claude_bridge.core.turns import SystemMessages
+
+
+@frozen
+class Between:
+    """A number from ``low`` to ``high``, both allowed."""
+
+    low: float
+    high: float
+
+    def __call__(self, _instance: object, attribute: Attribute[Any], value: float) -> None:
+        """Raise `ValueError` for a number outside."""
+        if not self.low <= value <= self.high:
+            unit = attribute.metadata.get("unit", "")
+            raise ValueError(f"must be from {self.low:,} to {self.high:,} {unit}".rstrip())
+
+
+@frozen
+class OneOf:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def __call__(self, _instance: object, _attribute: Attribute[Any], value: str) -> None:
+        """Raise `ValueError` with the nearest word and all of them."""
+        if value not in self.words:
+            raise ValueError(not_allowed(value, self.words))
+
+
+DAY = 86_400
+WAIT = Between(0.001, DAY)
+"""A time limit: 0 would fail every request, and nobody watches for more than a day."""
+PAUSE = Between(0, DAY)
+"""A time that may be nothing."""
+SIZE = Between(1, 1024**3)
+"""A size held in memory: 1 GiB, beyond which a daemon on a home server is killed anyway."""
+TOTAL = Between(1, 1024**4)
+"""A size held by all requests together: 1 TiB, as large servers have."""
+RATE = Between(0, 1024**2)
+"""Bytes a second, or no limit: a client that sends a megabyte a second is not slow."""
+TOKENS = Between(1, 1_000_000_000)
+"""A count of tokens: far above any window, below any overflow."""
+
 
 CredentialsPolicy = Literal["forward", "keys", "none"]
 ShowReasoning = Literal["auto", "always", "never"]

@@ -1,10 +1,16 @@
-"""A secret string that cannot be printed by accident."""
+"""A secret that cannot be printed by accident, and where it comes from.
+
+That is the value itself, ``file:/path`` or ``credential:NAME``.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import final
+import re
+from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
+from typing import TypeAlias, final
 
 from attrs import field, frozen
 
@@ -43,3 +49,64 @@ class Secret:
     def __repr__(self) -> str:
         """Show nothing."""
         return ""
+
+
+Read: TypeAlias = Callable[[str], bytes]
+"""Gives the bytes of the file at a path; raises `OSError`."""
+
+MAX_SECRET_CHARACTERS = 8192
+"""Bytes of a secret: HTTP servers commonly refuse a header line beyond this."""
+
+HIDDEN = "***"
+"""What stands in dumps instead of a secret."""
+
+_SENDABLE = re.compile(r"[\x21-\x7e]+")
+_NAME = re.compile(r"[A-Za-z0-9_.@:-]+")
+
+
+@frozen
+class SecretSource:
+    """Turns what the file says into a `Secret`. ``credential:`` looks into ``$CREDENTIALS_DIRECTORY`` (systemd)."""
+
+    environ: Mapping[str, str]
+    read: Read
+
+    def load(self, text: str) -> Secret:
+        """Return the secret that ``text`` is or names. Raises `ValueError`, never with the secret in it."""
+        if text.startswith("file:"):
+            found = self._from_file(text.removeprefix("file:"))
+        elif text.startswith("credential:"):
+            found = self._from_credential(text.removeprefix("credential:"))
+        else:
+            found = text
+        return _checked(found)
+
+    def _from_file(self, path: str) -> str:
+        if not PurePosixPath(path).is_absolute():
+            raise ValueError("file: needs an absolute path")
+        try:
+            return self.read(path).decode("ascii").rstrip("\r\n")
+        except OSError as error:
+            raise ValueError(f"cannot read {path}: {error.strerror or type(error).__name__}") from error
+        except UnicodeDecodeError:
+            raise ValueError(f"{path} does not hold a key: not plain ASCII") from None
+
+    def _from_credential(self, name: str) -> str:
+        folder = self.environ.get("CREDENTIALS_DIRECTORY")
+        if not folder:
+            raise ValueError("credential: needs $CREDENTIALS_DIRECTORY, which systemd sets with LoadCredential=")
+        if not _NAME.fullmatch(name) or name in {".", ".."}:
+            raise ValueError("credential: needs the plain name that LoadCredential= gives")
+        return self._from_file(str(PurePosixPath(folder) / name))
+
+
+def _checked(found: str) -> Secret:
+    if not found:
+        raise ValueError("the secret is empty")
+    if found == HIDDEN:
+        raise ValueError(f"{HIDDEN} is what a dump shows instead of the secret: put the secret back")
+    if len(found) > MAX_SECRET_CHARACTERS:
+        raise ValueError(f"the secret is longer than {MAX_SECRET_CHARACTERS:,} characters")
+    if not _SENDABLE.fullmatch(found):
+        raise ValueError("the secret holds a space or a character that no HTTP header can carry")
+    return Secret(found)

@@ -18,7 +18,7 @@ from claude_bridge.config.fields import read_field
 from claude_bridge.config.ini import Lines
 from claude_bridge.config.problems import Problem
 from claude_bridge.config.schema import Config
-from claude_bridge.config.secrets import SecretSource
+from claude_bridge.config.secret import SecretSource
 from claude_bridge.config.sections import KINDS, Kind, find_kind, unknown_key
 
 _NAME = ":name"

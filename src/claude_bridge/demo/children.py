@@ -10,12 +10,26 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO, Final
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-from claude_bridge.demo.failed import DemoFailed
+
+@frozen
+class DemoFailed(Exception):
+    """Something that may well happen did: no network, no disk, a child that died. ``str()`` is for the user.
+
+    :ivar tail: the last lines of whoever failed.
+    """
+
+    message: str
+    tail: Iterable[str] = ()
+
+    def __str__(self) -> str:
+        """Return the message, and the lines below it."""
+        return "\n".join([self.message, *(f"    {line}" for line in self.tail)])
+
 
 Recognise = Callable[[str], str | None]
 

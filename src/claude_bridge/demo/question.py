@@ -13,7 +13,7 @@ from attrs import define, frozen
 
 from claude_bridge.core import strict_json
 from claude_bridge.core.sse import Decoder
-from claude_bridge.demo.failed import DemoFailed
+from claude_bridge.demo.children import DemoFailed
 
 # Longer than the slowest machine needs for a prompt of forty tokens; silence beyond it is a fault.
 SILENCE_SECONDS: Final = 120.0

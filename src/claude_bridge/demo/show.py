@@ -20,8 +20,7 @@ from claude_bridge.client import environment
 from claude_bridge.config.load import parse, read_file
 from claude_bridge.core import strict_json
 from claude_bridge.demo import children, model_server, question
-from claude_bridge.demo.children import Child
-from claude_bridge.demo.failed import DemoFailed
+from claude_bridge.demo.children import Child, DemoFailed
 from claude_bridge.demo.packages import Terminal, find_or_install
 
 QUESTION: Final = "What is the capital of France? Answer in one short sentence."

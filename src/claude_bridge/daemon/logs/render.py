@@ -20,7 +20,7 @@ from typing import Final
 from twisted.logger import LogEvent, LogLevel, formatEvent
 from twisted.python.failure import Failure
 
-from claude_bridge.config.secrets import MAX_SECRET_CHARACTERS
+from claude_bridge.config.secret import MAX_SECRET_CHARACTERS
 from claude_bridge.core.redaction import shorten
 
 Redact = Callable[[str], str]

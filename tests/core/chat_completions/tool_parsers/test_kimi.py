@@ -37,7 +37,7 @@ class KimiK2Tests:
         assert in_all_sizes(opening + k2_call(identifier) + closing) == [TOKYO]
 
     def test_one_of_them_unknown(self) -> None:
-        """An unknown tool's k2_call stays text and costs its neighbours nothing."""
+        """An unknown tool's call stays text and costs its neighbours nothing."""
         unknown = k2_call("functions.search:1")
         text = f"{SECTION}{k2_call('functions.f:0', '{}')}\n{unknown}{k2_call('functions.f:2', '{}')}{SECTION_END}"
         assert in_all_sizes(text) == [("f", {}), f"\n{unknown}", ("f", {})]
@@ -61,7 +61,7 @@ class KimiK2Tests:
         assert unchanged(f"So\n{text}\n")
 
     def test_cut_end(self) -> None:
-        """A k2_call whose last marker is cut off at the end of the answer is complete."""
+        """A call whose last marker is cut off at the end of the answer is complete."""
         assert in_all_sizes(SECTION + k2_call("functions.get_weather:0").removesuffix("end|>")) == [TOKYO]
 
 

@@ -1,10 +1,12 @@
-"""Where state is kept."""
+"""Where files are looked for and kept."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
-from claude_bridge.config.state import state_directory
+from claude_bridge.config.directories import cache_directory, config_files, state_directory
 from tests.config.files import config_of, mistakes
 
 HOME = {"HOME": "/home/a"}
@@ -46,3 +48,43 @@ class StateDirectoryTests:
         assert mistakes(f"[server]\nstate_dir = {text}\n") == [
             "[server] state_dir: must be the absolute path of a directory, or none"
         ]
+
+
+class ConfigFilesTests:
+    """The places of the configuration file."""
+
+    ENVIRON: Mapping[str, str] = {
+        "CONFIGURATION_DIRECTORY": "/conf/a:/conf/b",
+        "XDG_CONFIG_HOME": "/xdg",
+        "HOME": "/home/me",
+    }
+
+    def test_order(self) -> None:
+        """Systemd's folders come before the user's, the user's before the machine's."""
+        assert list(config_files(self.ENVIRON)) == [
+            "/conf/a/claude-bridge.ini",
+            "/conf/b/claude-bridge.ini",
+            "/xdg/claude-bridge/claude-bridge.ini",
+            "/etc/claude-bridge/claude-bridge.ini",
+        ]
+
+    @pytest.mark.parametrize("settings", ["", "relative/path"])
+    def test_home(self, settings: str) -> None:
+        """Without a usable $XDG_CONFIG_HOME it is ~/.config."""
+        assert next(config_files({"HOME": "/home/me", "XDG_CONFIG_HOME": settings})) == (
+            "/home/me/.config/claude-bridge/claude-bridge.ini"
+        )
+
+    def test_no_home(self) -> None:
+        """A daemon without a home looks into /etc."""
+        assert list(config_files({})) == ["/etc/claude-bridge/claude-bridge.ini"]
+
+
+class CacheDirectoryTests:
+    """The place of what can be fetched again."""
+
+    def test_places(self) -> None:
+        """The XDG folder wins, the home's `.cache` is the default, and without either there is none."""
+        assert cache_directory({"XDG_CACHE_HOME": "/c", **HOME}) == "/c/claude-bridge"
+        assert cache_directory({"XDG_CACHE_HOME": "c", **HOME}) == "/home/a/.cache/claude-bridge"
+        assert cache_directory({"HOME": ""}) is None

@@ -1,0 +1,47 @@
+"""Where files are looked for and kept: as configured, else where systemd and the XDG specification say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Final
+
+from claude_bridge.config.fields import NO_DIRECTORY
+
+CONFIG_FILE: Final = "claude-bridge.ini"
+_NAME: Final = "claude-bridge"
+
+
+def config_files(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield the places of the configuration file that need not exist, first come first."""
+    folders = [folder for folder in environ.get("CONFIGURATION_DIRECTORY", "").split(":") if folder]
+    own = _of_user(environ, "XDG_CONFIG_HOME", ".config")
+    if own is not None:
+        folders.append(own)
+    folders.append(f"/etc/{_NAME}")
+    yield from (str(PurePosixPath(folder) / CONFIG_FILE) for folder in folders)
+
+
+def state_directory(configured: str | None, environ: Mapping[str, str]) -> str | None:
+    """Return the directory of what outlives the daemon, or None where nothing is kept or nothing says where.
+
+    ``configured``: ``[server] state_dir``. systemd names the directories of a unit's ``StateDirectory=`` in
+    ``$STATE_DIRECTORY``, separated by colons, the first one is ours.
+    """
+    if configured is not None:
+        return None if configured == NO_DIRECTORY else configured
+    given = next((path for path in environ.get("STATE_DIRECTORY", "").split(":") if path.startswith("/")), None)
+    return _of_user(environ, "XDG_STATE_HOME", ".local/state") if given is None else given
+
+
+def cache_directory(environ: Mapping[str, str]) -> str | None:
+    """Return the directory of what can be fetched again, or None where nothing says where."""
+    return _of_user(environ, "XDG_CACHE_HOME", ".cache")
+
+
+def _of_user(environ: Mapping[str, str], variable: str, below_home: str) -> str | None:
+    """Return our directory in one of XDG's, or None without a home. A relative one is ignored, as XDG says."""
+    given, home = PurePosixPath(environ.get(variable, "")), PurePosixPath(environ.get("HOME", ""))
+    if given.is_absolute():
+        return str(given / _NAME)
+    return str(home / below_home / _NAME) if home.is_absolute() else None
