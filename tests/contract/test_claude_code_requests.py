@@ -13,7 +13,7 @@ from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.traits import ReasoningEcho
 from claude_bridge.core.events import Finished, FinishReason, Started, TextDelta, Usage
 from claude_bridge.core.messages_api import parsing
-from claude_bridge.core.messages_api.conversation import conversation_of
+from claude_bridge.core.messages_api.to_conversation import conversation_of
 from claude_bridge.core.tokens import request_count
 from claude_bridge.core.turns import ATTRIBUTION, SystemMessages
 from tests.contract.chat_completion import check, said, spoken

@@ -518,7 +518,7 @@ class NextRequestTests:
             assert all("extra_content" not in each for each in told["tool_calls"][1:])
         if answer.dialect in {"deepseek", "moonshot", "zai"}:
             assert told["reasoning_content"] == "Hm"
-        assert opaque_state.PREFIX not in json.dumps(sent)
+        assert opaque_state.STATE_PREFIX not in json.dumps(sent)
         ids = [each["id"] for each in told["tool_calls"]]
         assert ids == [block[2] for block in answer.content if block[0] == "tool_use"]
 
@@ -544,7 +544,7 @@ class MoveTests:
         assert extra == ([{"google": {"thought_signature": UNSIGNED}}] if name == "gemini" else [])
         answered = [each["tool_call_id"] for each in sent["messages"] if each["role"] == "tool"]
         assert answered == [each["id"] for each in told["tool_calls"]]
-        assert opaque_state.PREFIX not in json.dumps(sent)
+        assert opaque_state.STATE_PREFIX not in json.dumps(sent)
 
 
 @pytest.mark.parametrize("size", SIZES)

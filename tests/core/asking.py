@@ -11,11 +11,11 @@ import pytest
 from claude_bridge.core.chat_completions import translation
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.translation import Translation
-from claude_bridge.core.documents import NO_DOCUMENTS
+from claude_bridge.core.conversation import NO_DOCUMENTS
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
-from claude_bridge.core.messages_api.conversation import conversation_of
+from claude_bridge.core.messages_api.to_conversation import conversation_of
 from claude_bridge.testing.requests import problems
 
 TARGET = Target(model="backend-model")

@@ -1,8 +1,8 @@
-"""Tests for `claude_bridge.core.opaque_state`: a backend's state on its way through the client."""
+"""Tests for `claude_bridge.core.opaque_state`: what clients return as it is."""
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
+import re
 from typing import Any
 
 import pytest
@@ -10,13 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.opaque_state import MAX_DEPTH, MAX_STATE_BYTES, PREFIX, OpaqueState, pack, unpack
+from claude_bridge.core.opaque_state import (
+    MAX_DEPTH,
+    MAX_SNIPPET_BYTES,
+    MAX_STATE_BYTES,
+    SNIPPET_PREFIX,
+    STATE_PREFIX,
+    OpaqueState,
+    base64url,
+    from_base64url,
+    opened,
+    pack,
+    sealed,
+    unpack,
+)
 from tests.core.strategies import JSON, TEXT
 
 
 def packed(raw: bytes) -> str:
     """Return a carrier of these bytes, whatever they are."""
-    return PREFIX + urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return STATE_PREFIX + base64url(raw)
 
 
 def nested(levels: int) -> Any:
@@ -80,10 +93,60 @@ class ForeignTests:
     @given(st.text(max_size=40), st.binary(max_size=40))
     def test_any_text(self, text: str, raw: bytes) -> None:
         """Nothing that a client can send does any harm."""
-        for one in (text, PREFIX + text, packed(raw)):
+        for one in (text, STATE_PREFIX + text, packed(raw)):
             assert isinstance(unpack(one), OpaqueState | None)
 
     @given(JSON)
     def test_any_json(self, value: object) -> None:
         """Nor does any JSON."""
         assert isinstance(unpack(packed(strict_json.encode(value))), OpaqueState | None)
+
+
+class SnippetTests:
+    """What a search found, on its way to the client and back."""
+
+    @given(st.text(st.characters(codec="utf-8")))
+    def test_round_trip(self, text: str) -> None:
+        """A client gets an opaque ASCII string, and the same text is there again when it comes back."""
+        assert opened(sealed(text)) == text
+        assert sealed(text).isascii()
+
+    @pytest.mark.parametrize(
+        "foreign",
+        [
+            "",
+            "EqgfCioIARgBIiQ",
+            SNIPPET_PREFIX,
+            f"{SNIPPET_PREFIX}*",
+            f"{SNIPPET_PREFIX}é",
+            f"{SNIPPET_PREFIX}_w",
+            SNIPPET_PREFIX + "A" * MAX_SNIPPET_BYTES,
+            None,
+            7,
+            ["x"],
+        ],
+    )
+    def test_foreign(self, foreign: object) -> None:
+        """What is not ours is nothing, never an error."""
+        assert opened(foreign) == ""
+
+    def test_half_a_character(self) -> None:
+        """Text that UTF-8 cannot carry does no harm."""
+        assert opened(sealed("a\ud800")) == "a?"
+
+
+class Base64Tests:
+    """The encoding of both, and of ids."""
+
+    @given(st.binary(max_size=40))
+    def test_round_trip(self, data: bytes) -> None:
+        """Any bytes come back, from letters that are legal in an id."""
+        text = base64url(data)
+        assert from_base64url(text) == data
+        assert re.fullmatch(r"[0-9A-Za-z_-]*", text)
+
+    @pytest.mark.parametrize("text", ["a", "abcde"])
+    def test_cut(self, text: str) -> None:
+        """Letters that no bytes make are a `ValueError`."""
+        with pytest.raises(ValueError, match="base64"):
+            from_base64url(text)

@@ -8,7 +8,7 @@ import pytest
 
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.errors import InvalidRequest
-from claude_bridge.core.messages_api.conversation import conversation_of
+from claude_bridge.core.messages_api.to_conversation import conversation_of
 from claude_bridge.core.turns import ATTRIBUTION, SystemMessages, is_question, merged, system_text
 from tests.core.asking import IMAGE, IMAGE_PART, asked, assistant, refusal, result, system, text, told, use, user
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from claude_bridge.config import environment, load
+from claude_bridge.config import load, variables
 from claude_bridge.config.schema import Config
 from claude_bridge.demo import question, show
 from claude_bridge.demo.packages import target_folder
@@ -157,7 +157,7 @@ class TextTests:
 
     def test_variables_that_win(self) -> None:
         """Every variable that wins over a file is kept from the demonstration's bridge."""
-        assert set(environment._VARIABLES) == show.OVERRIDES
+        assert set(variables._VARIABLES) == show.OVERRIDES
 
     @pytest.mark.parametrize(
         ("line", "url"),

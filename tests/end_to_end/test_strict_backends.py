@@ -129,7 +129,7 @@ def check_all_is_there(talk: Conversation, service: Service, *, notes: bool = Tr
         found = texts.find(said, at)
         assert found >= 0, f"{said!r} is not there, or not in its place"
         at = found + len(said)
-    assert opaque_state.PREFIX not in json.dumps(request)
+    assert opaque_state.STATE_PREFIX not in json.dumps(request)
 
 
 def check_thoughts(talk: Conversation, service: Service) -> int:

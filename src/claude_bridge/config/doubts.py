@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from claude_bridge.config.backend_urls import misdirected
-from claude_bridge.config.environment import ALONE, DEFAULT_BACKEND, SECTION, set_variables
 from claude_bridge.config.expand import OFF, quoted
 from claude_bridge.config.ini import Lines
 from claude_bridge.config.problems import Problem
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.config.sections import find_kind
+from claude_bridge.config.variables import ALONE, DEFAULT_BACKEND, SECTION, set_variables
 
 _PATH: Final = re.compile(r"(?:~|\.{1,2})/.*|/(?:[a-z][a-z_.-]*/)+[A-Za-z0-9_.-]+")
 """The path of a file. A key in base64 may begin with a slash, but hardly with a folder in lower case."""

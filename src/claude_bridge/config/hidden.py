@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from claude_bridge.config.environment import SECTION as ENVIRONMENT
 from claude_bridge.config.expand import has_variable
 from claude_bridge.config.ini import Lines
 from claude_bridge.config.problems import Problem
 from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.sections import KINDS
+from claude_bridge.config.variables import SECTION as ENVIRONMENT
 from claude_bridge.core.chat_completions import openai_types
 from claude_bridge.core.messages_api import anthropic_types
 from claude_bridge.core.redaction import MIN_CREDENTIAL_CHARACTERS, Redactor, carries_credential

@@ -12,8 +12,6 @@ from attrs import evolve
 
 from claude_bridge.config.directories import config_files
 from claude_bridge.config.doubts import doubts, empty, nothing_found, unused
-from claude_bridge.config.environment import LISTEN_OPTION, Overrides, describe_source, read_environment
-from claude_bridge.config.environment import SECTION as ENVIRONMENT
 from claude_bridge.config.exposed import Mode, exposed, file_mode
 from claude_bridge.config.hidden import from_variables, not_hidden
 from claude_bridge.config.ini import read_ini
@@ -22,6 +20,8 @@ from claude_bridge.config.rules import Rules, complete
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Read, SecretSource
 from claude_bridge.config.structure import structure
+from claude_bridge.config.variables import LISTEN_OPTION, Overrides, describe_source, read_environment
+from claude_bridge.config.variables import SECTION as ENVIRONMENT
 
 MAX_FILE_BYTES = 1024 * 1024
 """Bytes read of any file: far more than a configuration or a bundle of certificates holds, so that a path

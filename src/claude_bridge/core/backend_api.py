@@ -12,8 +12,7 @@ from typing import Any, Protocol, Self, TypeVar
 from attrs import field, frozen
 
 from claude_bridge.core.answer_shape import AnswerShape
-from claude_bridge.core.conversation import Conversation
-from claude_bridge.core.documents import NO_DOCUMENTS
+from claude_bridge.core.conversation import NO_DOCUMENTS, Conversation
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.events import Event
 from claude_bridge.core.ids import RandomBytes

@@ -8,7 +8,7 @@ hundreds of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from attrs import define, frozen
@@ -182,3 +182,26 @@ def text_of(piece: Piece) -> str:
             return f"Tool {piece.name} is {'available now' if piece.available else 'no longer available'}."
         case _:
             return ""
+
+
+PDF: Final = "application/pdf"
+NO_DOCUMENTS: Final[Mapping[str, str]] = {}
+
+
+def document_text(part: Document, documents: Mapping[str, str]) -> str:
+    """Return a document's text under its title, or "" where nobody took it out."""
+    text = documents.get(taken_apart(part.url)[1]) if documents else None
+    return "" if text is None else f"Document: {part.filename}\n{text}"
+
+
+def pdfs(conversation: Conversation) -> list[str]:
+    """Return the base64 texts of all PDF documents that the model would see, each once, in their order."""
+    files = [part for part in conversation.media if isinstance(part, Document)]
+    taken = [taken_apart(part.url) for part in files]
+    return list(dict.fromkeys(data for media_type, data in taken if media_type == PDF))
+
+
+def taken_apart(url: str) -> tuple[str, str]:
+    """Return a data URL's media type and base64 text; an address has neither."""
+    head, comma, data = url.partition(",")
+    return (head.removeprefix("data:").removesuffix(";base64"), data) if comma else ("", "")

@@ -8,9 +8,10 @@ repeat ids (``functions.f:0``) in every answer, so a random part makes each of o
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from typing import Final
+
+from claude_bridge.core.opaque_state import base64url, from_base64url
 
 MAX_LENGTH: Final = 64
 """Longest tool-use id that the Anthropic API's own pattern is known to take."""
@@ -37,17 +38,17 @@ def downstream_id(upstream_id: str, random_bytes: RandomBytes) -> str:
 
 
 def upstream_id(identifier: str) -> str:
-    """Return back what `downstream_id` wrapped; any other id is given back unchanged."""
+    """Return what `downstream_id` wrapped; any other id is given back unchanged."""
     match = _OURS.fullmatch(identifier)
     if not match:
         return identifier
     carried = match.group(1)
     try:
-        original = urlsafe_b64decode(carried + "=" * (-len(carried) % 4)).decode()
+        original = from_base64url(carried).decode()
     except ValueError:
         return identifier
     return original if _carried(original) == carried else identifier
 
 
 def _carried(upstream_id: str) -> str:
-    return urlsafe_b64encode(upstream_id.encode("utf-8", "replace")).rstrip(b"=").decode()
+    return base64url(upstream_id.encode("utf-8", "replace"))

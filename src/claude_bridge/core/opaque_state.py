@@ -1,13 +1,16 @@
-"""What a backend wants back and text cannot carry, inside strings that clients return as they are.
+"""Strings that clients return as they are, so that nothing has to be remembered: base64url behind a prefix.
 
-``cb1.`` and base64url of JSON ``{"d": dialect, "m": model, "x": state}`` travels in the signature of a thinking
-block, or in the data of a redacted one (wire-contract 5.5, findings 17). So nothing has to be remembered: a restarted
-bridge, or another one behind the same balancer, knows it again.
+``cb1.`` carries what a backend wants back and text cannot carry, as JSON ``{"d": dialect, "m": model, "x": state}``, in
+the signature of a thinking block or in the data of a redacted one. A restarted bridge, or another one behind the same
+balancer, knows it again.
+
+``cbs1.`` carries the text of a search result in its ``encrypted_content``, so that a later turn still has what was
+found. It is nobody's secret, only opaque enough that no client shows it to a person. Anthropic's own strings in these
+places are for its servers alone.
 """
 
 from __future__ import annotations
 
-import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Final
 
@@ -15,12 +18,26 @@ from attrs import frozen
 
 from claude_bridge.core import strict_json
 
-PREFIX: Final = "cb1."
+STATE_PREFIX: Final = "cb1."
 MAX_STATE_BYTES: Final = 1 << 20
 """Characters; encrypted reasoning of a long answer has tens of thousands, and hostile JSON takes much memory."""
 
 MAX_DEPTH: Final = 32
 """Levels of a state; real ones have five. It is written again inside a request, where deeper JSON could not be."""
+
+SNIPPET_PREFIX: Final = "cbs1."
+MAX_SNIPPET_BYTES: Final = 1 << 16
+"""Characters that are opened: ours have a few thousand."""
+
+
+def base64url(data: bytes) -> str:
+    """Return base64url without padding, which is legal in ids and URLs."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def from_base64url(text: str) -> bytes:
+    """Return what `base64url` was given. Raises `ValueError` for some of what it cannot have made."""
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 @frozen
@@ -37,18 +54,17 @@ def pack(carried: OpaqueState) -> str:
     if not _is_shallow(carried.state):
         return ""
     raw = strict_json.encode({"d": carried.dialect, "m": carried.model, "x": carried.state})
-    text = PREFIX + urlsafe_b64encode(raw).rstrip(b"=").decode()
+    text = STATE_PREFIX + base64url(raw)
     return text if len(text) <= MAX_STATE_BYTES else ""
 
 
 def unpack(text: str) -> OpaqueState | None:
     """Return what a carrier holds; None for any other text, Anthropic's own signatures among them."""
-    if not text.startswith(PREFIX) or len(text) > MAX_STATE_BYTES:
+    if not text.startswith(STATE_PREFIX) or len(text) > MAX_STATE_BYTES:
         return None
-    encoded = text.removeprefix(PREFIX)
     try:
-        value = strict_json.decode(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
-    except (binascii.Error, ValueError, strict_json.JsonError):
+        value = strict_json.decode(from_base64url(text.removeprefix(STATE_PREFIX)))
+    except (ValueError, strict_json.JsonError):
         return None
     if not isinstance(value, dict) or not isinstance(value.get("d"), str) or not isinstance(value.get("m"), str):
         return None
@@ -69,3 +85,18 @@ def _is_shallow(state: object) -> bool:
             return True
         level = inner
     return False
+
+
+def sealed(text: str) -> str:
+    """Return the text as a client gets it; lone surrogates become question marks."""
+    return SNIPPET_PREFIX + base64url(text.encode("utf-8", "replace"))
+
+
+def opened(content: object) -> str:
+    """Return the text that `sealed` got; "" for anything else, Anthropic's own among it."""
+    if not isinstance(content, str) or not content.startswith(SNIPPET_PREFIX) or len(content) > MAX_SNIPPET_BYTES:
+        return ""
+    try:
+        return from_base64url(content.removeprefix(SNIPPET_PREFIX)).decode()
+    except ValueError:
+        return ""

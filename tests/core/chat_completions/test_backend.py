@@ -12,7 +12,7 @@ from claude_bridge.core.backend_api import AnswerLimits, Clues
 from claude_bridge.core.chat_completions.backend import CHAT_COMPLETIONS, ChatTarget
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages_api import parsing
-from claude_bridge.core.messages_api.conversation import conversation_of
+from claude_bridge.core.messages_api.to_conversation import conversation_of
 from tests.core.asking import asked, tool, user
 
 BODY = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from claude_bridge.core.chat_completions import codec
+from claude_bridge.core.chat_completions import chat_codec
 from claude_bridge.core.chat_completions.openai_types import (
     ChatMessage,
     ChatRequest,
@@ -61,18 +61,18 @@ class ChatRequestTests:
 
     def test_official(self) -> None:
         """The official package knows every field that can be written."""
-        check(json.loads(codec.encode_chat(EVERYTHING, {}, MESSAGES)))
+        check(json.loads(chat_codec.encode_chat(EVERYTHING, {}, MESSAGES)))
 
     def test_messages_last(self) -> None:
         """The messages come last, after everything that stays the same from turn to turn."""
         extra: dict[str, object] = {"chat_template_kwargs": {"enable_thinking": False}}
-        keys = list(json.loads(codec.encode_chat(EVERYTHING, extra, MESSAGES)))
+        keys = list(json.loads(chat_codec.encode_chat(EVERYTHING, extra, MESSAGES)))
         assert keys[:2] == ["model", "stream"]
         assert keys[-3:] == ["tools", "chat_template_kwargs", "messages"]
 
     def test_only_what_is_set(self) -> None:
         """A server sees no key that nobody asked for; content alone is always written, null beside calls."""
-        whole = json.loads(codec.encode_chat(ChatRequest("m"), {}, MESSAGES))
+        whole = json.loads(chat_codec.encode_chat(ChatRequest("m"), {}, MESSAGES))
         assert list(whole) == ["model", "messages"]
         assert list(whole["messages"][0]) == ["role", "content"]
         assert whole["messages"][2]["content"] is None

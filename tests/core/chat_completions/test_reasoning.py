@@ -15,7 +15,7 @@ from claude_bridge.core.chat_completions import reasoning
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.traits import ReasoningControl
 from claude_bridge.core.conversation import Reasoning, ReasoningLevel
-from claude_bridge.core.messages_api.conversation import conversation_of
+from claude_bridge.core.messages_api.to_conversation import conversation_of
 from tests.core.asking import asked, user
 from tests.core.asking import sent as sent_to
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from claude_bridge.core.answer_shape import AnswerShape
 from claude_bridge.core.chat_completions import structured_output
 from claude_bridge.core.chat_completions.traits import StructuredOutput, Traits
-from claude_bridge.core.messages_api.conversation import conversation_of
+from claude_bridge.core.messages_api.to_conversation import conversation_of
 from claude_bridge.core.strict_json import Raw
 from tests.core.asking import asked, user
 

@@ -9,7 +9,7 @@ import pytest
 
 from claude_bridge.core.conversation import Conversation
 from claude_bridge.core.errors import InvalidRequest
-from claude_bridge.core.messages_api.conversation import conversation_of
+from claude_bridge.core.messages_api.to_conversation import conversation_of
 from claude_bridge.core.opaque_state import OpaqueState, pack
 from claude_bridge.core.tokens.estimator import (
     MESSAGE_TOKENS,

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claude_bridge.services.documents import extract as child
+from claude_bridge.services.documents.child import ExtractionLimits
 from claude_bridge.services.documents.extract import clean, decode
-from claude_bridge.services.documents.limits import ExtractionLimits
 from claude_bridge.services.documents.reading import command
 from tests.services.documents import pdfs
 
@@ -237,7 +237,7 @@ class ChildTests:
         script = """
 import resource, sys
 from claude_bridge.services.documents.extract import restrict
-from claude_bridge.services.documents.limits import ExtractionLimits
+from claude_bridge.services.documents.child import ExtractionLimits
 restrict(ExtractionLimits(seconds=2.5, memory=1 << 30))
 for name in ("AS", "CPU", "NOFILE", "CORE", "FSIZE", "NPROC"):
     print(name, *resource.getrlimit(getattr(resource, "RLIMIT_" + name)))
@@ -262,7 +262,7 @@ except OSError as error:
         script = """
 import resource
 from claude_bridge.services.documents.extract import restrict
-from claude_bridge.services.documents.limits import ExtractionLimits
+from claude_bridge.services.documents.child import ExtractionLimits
 resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29))
 restrict(ExtractionLimits())
 print(*resource.getrlimit(resource.RLIMIT_AS))
@@ -277,7 +277,7 @@ def nice(_):
     raise PermissionError(1, "Operation not permitted")
 os.nice = nice
 from claude_bridge.services.documents.extract import restrict
-from claude_bridge.services.documents.limits import ExtractionLimits
+from claude_bridge.services.documents.child import ExtractionLimits
 restrict(ExtractionLimits(memory=1 << 30))
 print(*resource.getrlimit(resource.RLIMIT_AS))
 """

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.services.documents.limits import ExtractionLimits
+from claude_bridge.services.documents.child import Extracted, ExtractionLimits, Reason
 from claude_bridge.services.documents.notes import shown, unread
-from claude_bridge.services.documents.reports import Extracted, Reason
 
 LIMITS = ExtractionLimits(max_pages=2, max_characters=400_000, seconds=20)
 

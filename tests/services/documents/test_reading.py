@@ -12,9 +12,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, capturedLogs
 
-from claude_bridge.services.documents.limits import ExtractionLimits
+from claude_bridge.services.documents.child import Extracted, ExtractionLimits, Reason
 from claude_bridge.services.documents.reading import LAST_WORDS, MAX_TOTAL_CHARACTERS, Reading, command
-from claude_bridge.services.documents.reports import Extracted, Reason
 from tests.services.documents import pdfs
 from tests.services.documents.processes import FakeProcess, FakeProcesses
 

@@ -11,8 +11,8 @@ from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
+from claude_bridge.services.documents.child import ExtractionLimits
 from claude_bridge.services.documents.kept import TextCache
-from claude_bridge.services.documents.limits import ExtractionLimits
 from claude_bridge.services.documents.texts import TROUBLE_SECONDS, PdfTexts
 from claude_bridge.services.interfaces import TurnOwner
 from tests.services.documents import pdfs

@@ -8,8 +8,7 @@ from typing import Any, Final, Self
 from attrs import define, evolve, frozen
 
 from claude_bridge.core import backend_api as api
-from claude_bridge.core.conversation import Conversation, text_of
-from claude_bridge.core.documents import NO_DOCUMENTS
+from claude_bridge.core.conversation import NO_DOCUMENTS, Conversation, text_of
 from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamServerError
 from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta
 from claude_bridge.core.ids import RandomBytes

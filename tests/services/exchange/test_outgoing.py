@@ -5,7 +5,7 @@ from __future__ import annotations
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.chat_completions.backend import ChatTarget
 from claude_bridge.core.messages_api import parsing
-from claude_bridge.core.messages_api.conversation import conversation_of
+from claude_bridge.core.messages_api.to_conversation import conversation_of
 from claude_bridge.services.exchange.outgoing import IDLE, IDLE_WITH_TOOLS, upstream_request
 from claude_bridge.services.interfaces import UpstreamRequest
 from tests.services.exchange.stage import configured

@@ -27,8 +27,7 @@ from claude_bridge.core.chat_completions.errors import advice, classification
 from claude_bridge.core.chat_completions.json_schema.sanitising import SanitisingWork
 from claude_bridge.core.chat_completions.target import Target, as_fields
 from claude_bridge.core.chat_completions.translation import Translation
-from claude_bridge.core.conversation import Conversation
-from claude_bridge.core.documents import NO_DOCUMENTS
+from claude_bridge.core.conversation import NO_DOCUMENTS, Conversation
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.model_list import ModelList
 from claude_bridge.core.strict_json import Raw

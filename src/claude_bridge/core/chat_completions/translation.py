@@ -8,13 +8,12 @@ from typing import Final
 from attrs import frozen
 
 from claude_bridge.core.answer_shape import AnswerShape
-from claude_bridge.core.chat_completions import codec, fields, tools
+from claude_bridge.core.chat_completions import chat_codec, chat_fields, chat_tools
 from claude_bridge.core.chat_completions.messages import instructions
 from claude_bridge.core.chat_completions.messages.chat_messages import Written, write
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
 from claude_bridge.core.chat_completions.target import Target
-from claude_bridge.core.conversation import Conversation
-from claude_bridge.core.documents import NO_DOCUMENTS
+from claude_bridge.core.conversation import NO_DOCUMENTS, Conversation
 from claude_bridge.core.errors import InvalidRequest
 
 MIN_OUTPUT_TOKENS: Final = 1024
@@ -74,14 +73,14 @@ def _translate(asked: Conversation, target: Target, chat: Written, limit: int | 
     messages = chat.messages
     if not messages:
         raise InvalidRequest("messages: at least one message must have content")
-    offered = tools.offered(asked.tools, target)
-    built = fields.build(asked, target, offered, limit)
+    offered = chat_tools.offered(asked.tools, target)
+    built = chat_fields.build(asked, target, offered, limit)
     if built.answer_shape is not None:
         instructions.add_to_system(messages, built.answer_shape.instruction, target.system_role)
     if built.instruction:
         instructions.add_last(messages, built.instruction)
     return Translation(
-        body=codec.encode_chat(built.fields, {**built.extra, **chat.extra}, messages),
+        body=chat_codec.encode_chat(built.fields, {**built.extra, **chat.extra}, messages),
         tool_names={**chat.names, **offered.downstream_names()},
         max_tokens=limit,
         with_tools=bool(built.fields.tools),

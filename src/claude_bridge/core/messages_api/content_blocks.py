@@ -141,7 +141,7 @@ class BlockReader:
         return part
 
     def _state(self, text: str) -> list[Piece]:
-        if not text.startswith(opaque_state.PREFIX):
+        if not text.startswith(opaque_state.STATE_PREFIX):
             return []  # Anthropic's own, which nobody else can read
         self.carried += len(text)
         return [State(text)]

@@ -10,7 +10,7 @@ from attrs import define, field
 from claude_bridge.core import strict_json
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta, Usage
-from claude_bridge.core.messages_api import codec, tools
+from claude_bridge.core.messages_api import codec, tool_definitions
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest, Tool
 from claude_bridge.core.messages_api.conversation_reader import ConversationReader, begin, marked, reading_of
 from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
@@ -126,7 +126,9 @@ def local_answer(request: MessagesRequest, *, searches: bool = False) -> list[Ev
     """
     if request.max_tokens == 0:
         return [Started(""), Finished(FinishReason.LENGTH, usage=Usage())]
-    searching = request.tools and tools.only_web_search(request.tools, referenced=lambda: _read(request).loaded)
+    searching = request.tools and tool_definitions.only_web_search(
+        request.tools, referenced=lambda: _read(request).loaded
+    )
     if searching and not searches:
         return [Started(""), TextDelta(NO_WEB_SEARCH), Finished(FinishReason.STOPPED, usage=Usage())]
     return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.web_search.snippets import opened
+from claude_bridge.core.opaque_state import opened
 
 NOISE: Final = frozenset(
     {

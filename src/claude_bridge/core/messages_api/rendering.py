@@ -20,7 +20,7 @@ from claude_bridge.core.events import (
     ToolCallStarted,
     Usage,
 )
-from claude_bridge.core.web_search.snippets import sealed
+from claude_bridge.core.opaque_state import sealed
 
 MAX_BLANK_CHARACTERS: Final = 1000
 """Characters of white space that may wait for text before they are a block of their own: what separates two

@@ -11,8 +11,19 @@ from typing import Final
 from attrs import define, field
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.conversation import Conversation, Document, Image, Piece, Text, ToolCall, ToolResult, text_of
-from claude_bridge.core.documents import NO_DOCUMENTS, document_text, taken_apart
+from claude_bridge.core.conversation import (
+    NO_DOCUMENTS,
+    Conversation,
+    Document,
+    Image,
+    Piece,
+    Text,
+    ToolCall,
+    ToolResult,
+    document_text,
+    taken_apart,
+    text_of,
+)
 from claude_bridge.core.tokens.estimator import Tally, rough, text_tokens
 from claude_bridge.core.tokens.media import PDF_PAGE_TOKENS, pdf_pages
 from claude_bridge.core.turns import merged, system_text

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from claude_bridge.core import strict_json
 from claude_bridge.core.messages_api.anthropic_types import Tool
-from claude_bridge.core.messages_api.tools import WEB_SEARCH
+from claude_bridge.core.messages_api.tool_definitions import WEB_SEARCH
 
 NAME: Final = "web_search"
 """The only name that the API takes for the tool."""

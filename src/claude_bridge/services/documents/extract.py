@@ -24,8 +24,7 @@ from typing import Final
 from pypdf import PdfReader
 from pypdf.errors import FileNotDecryptedError
 
-from claude_bridge.services.documents.limits import ExtractionLimits
-from claude_bridge.services.documents.reports import Reason, Report
+from claude_bridge.services.documents.child import ExtractionLimits, Reason, Report
 
 HEADER: Final = b"%PDF-"
 HEADER_WITHIN: Final = 1024

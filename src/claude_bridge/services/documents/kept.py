@@ -13,7 +13,7 @@ MAX_DOCUMENTS: Final = 64
 """Enough for a few dozen conversations with some documents each."""
 
 MAX_BYTES: Final = 32 * 1024 * 1024
-"""Of text in all: eighty documents of `limits.MAX_CHARACTERS` characters of ASCII."""
+"""Of text in all: eighty documents of `child.MAX_CHARACTERS` characters of ASCII."""
 
 
 @frozen

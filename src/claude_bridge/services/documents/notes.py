@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
 
-from claude_bridge.services.documents.limits import ExtractionLimits
-from claude_bridge.services.documents.reports import Extracted, Reason
+from claude_bridge.services.documents.child import Extracted, ExtractionLimits, Reason
 
 _REASONS: Final = {
     Reason.NOT_BASE64: "it is not valid base64",

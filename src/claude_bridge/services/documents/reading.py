@@ -15,8 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from claude_bridge.core import strict_json
-from claude_bridge.services.documents.limits import ExtractionLimits
-from claude_bridge.services.documents.reports import Extracted, Reason
+from claude_bridge.services.documents.child import Extracted, ExtractionLimits, Reason
 
 LAST_WORDS: Final = 2000
 """Bytes kept of what a child says that does not even start: the end of a traceback."""

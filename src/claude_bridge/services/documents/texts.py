@@ -14,16 +14,15 @@ from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorProcess, IReactorTime
 
+from claude_bridge.services.documents.child import Extracted, ExtractionLimits, Reason
 from claude_bridge.services.documents.kept import TextCache
-from claude_bridge.services.documents.limits import ExtractionLimits
 from claude_bridge.services.documents.notes import shown, unread
 from claude_bridge.services.documents.reading import Reading
-from claude_bridge.services.documents.reports import Extracted, Reason
-from claude_bridge.services.documents.turns import MAX_OF_ONE, Turns, to_displace
+from claude_bridge.services.documents.reading_turns import MAX_OF_ONE, Turns, to_displace
 from claude_bridge.services.interfaces import TurnOwner
 
 MAX_CHILDREN: Final = MAX_OF_ONE + 1
-"""A document keeps one processor busy, and with `limits.MEMORY` three may take 2.3 GB at worst; bombs were seen to take
+"""A document keeps one processor busy, and with `child.MEMORY` three may take 2.3 GB at worst; bombs were seen to take
 a third of that. The last one is never the same client's as the others."""
 
 MAX_QUEUED: Final = 64

@@ -9,11 +9,11 @@ from attrs import define
 from twisted.internet.defer import FirstError, gatherResults
 
 from claude_bridge.config.secret import Secret
-from claude_bridge.core import documents
+from claude_bridge.core import conversation
 from claude_bridge.core.backend_api import Target
 from claude_bridge.core.errors import AuthenticationFailed, InvalidRequest, NotFound
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
-from claude_bridge.core.messages_api.conversation import conversation_of
+from claude_bridge.core.messages_api.to_conversation import conversation_of
 from claude_bridge.core.tokens.request_count import Count
 from claude_bridge.services.exchange.resolver import Candidate, CandidateResolver
 from claude_bridge.services.interfaces import Documents, RemoteTokenizer, TurnOwner
@@ -63,7 +63,7 @@ class TokenCounting:
 
     async def _texts(self, asked: MessagesRequest, target: Target, client: TurnOwner) -> Mapping[str, str]:
         """Return the text of each document that would be sent as text."""
-        found = documents.pdfs(conversation_of(asked)) if target.documents_as_text else []
+        found = conversation.pdfs(conversation_of(asked)) if target.documents_as_text else []
         try:
             reading = [self._documents.text(each, client) for each in found]
             texts: list[str] = await gatherResults(reading, consumeErrors=True)

@@ -26,8 +26,8 @@ from claude_bridge.core.events import Event, Finished, Usage
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
-from claude_bridge.core.messages_api.conversation import conversation_of, shows_thinking
 from claude_bridge.core.messages_api.request_info import RequestInfo
+from claude_bridge.core.messages_api.to_conversation import conversation_of, shows_thinking
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.core.retry import RetryBudget
 from claude_bridge.services.accounting.recorder import RequestRecorder

@@ -21,11 +21,11 @@ from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import Event, Finished, FinishReason, TextDelta, ToolCallStarted, Usage
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.messages_api.anthropic_types import InputMessage, MessagesRequest
-from claude_bridge.core.messages_api.conversation import output_schema
 from claude_bridge.core.messages_api.conversation_reader import with_more
+from claude_bridge.core.messages_api.to_conversation import output_schema
 from claude_bridge.core.sizes import size
+from claude_bridge.core.web_search.search_turns import SearchCall, Searching
 from claude_bridge.core.web_search.tool import search_tool
-from claude_bridge.core.web_search.turns import SearchCall, Searching
 from claude_bridge.services.interfaces import SearchEngine, SearchFailed
 
 Emit = Callable[[Sequence[Event]], None]

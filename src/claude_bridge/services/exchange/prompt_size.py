@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from attrs import define, field
 from twisted.internet.defer import Deferred
 
-from claude_bridge.core import documents
+from claude_bridge.core import conversation
 from claude_bridge.core.backend_api import Target
 from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
-from claude_bridge.core.messages_api.conversation import conversation_of
 from claude_bridge.core.messages_api.request_info import RequestInfo
+from claude_bridge.core.messages_api.to_conversation import conversation_of
 from claude_bridge.core.tokens import preflight, request_count
 from claude_bridge.core.tokens.request_count import Count
 from claude_bridge.services.knowledge.profiles import ModelProfile, ModelProfiles
@@ -40,7 +40,7 @@ class PromptSize:
         """Return the documents, in base64, that ``target`` wants as text and that were not read yet."""
         if not target.documents_as_text:
             return []
-        return [data for data in documents.pdfs(conversation_of(self._request)) if data not in self.texts]
+        return [data for data in conversation.pdfs(conversation_of(self._request)) if data not in self.texts]
 
     def add_texts(self, texts: Mapping[str, str]) -> None:
         """Take the texts of documents."""

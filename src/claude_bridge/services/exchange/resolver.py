@@ -11,9 +11,9 @@ from typing import Final
 from attrs import define, evolve, field, frozen
 from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
 
-from claude_bridge.config.environment import DEFAULT_BACKEND
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Secret
+from claude_bridge.config.variables import DEFAULT_BACKEND
 from claude_bridge.core.backend_api import BackendKind, Target
 from claude_bridge.core.errors import NotFound
 from claude_bridge.core.messages_api.request_info import plain_model

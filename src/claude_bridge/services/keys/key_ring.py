@@ -6,9 +6,9 @@ from typing import Final
 
 from attrs import define, field
 
-from claude_bridge.config.environment import DEFAULT_BACKEND
 from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.secret import Secret
+from claude_bridge.config.variables import DEFAULT_BACKEND
 from claude_bridge.core.errors import AuthenticationFailed, BridgeError
 from claude_bridge.services.interfaces import Admission, Breaker
 

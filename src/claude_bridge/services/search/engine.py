@@ -35,7 +35,7 @@ from claude_bridge.core.events import SearchHit
 from claude_bridge.core.web_search.tool import SearchQuestion
 from claude_bridge.services.interfaces import SearchFailed
 from claude_bridge.services.search.addresses import GuardedReactor, no_metadata, public_only
-from claude_bridge.services.search.body import TooLarge, collected, dropped
+from claude_bridge.services.search.answer_body import TooLarge, collected, dropped
 from claude_bridge.services.search.brave import BRAVE
 from claude_bridge.services.search.engine_protocol import Engine, EngineRequest, SearchUnavailable
 from claude_bridge.services.search.hits import cleaned

@@ -13,8 +13,7 @@ from claude_bridge.core.errors import BridgeError, InternalFault, UpstreamError
 from claude_bridge.services.interfaces import ResponseHead, Sweep, UpstreamReceiver, UpstreamRequest
 from claude_bridge.services.upstream import errors
 from claude_bridge.services.upstream.body import ResponseBody, UnwantedBody
-from claude_bridge.services.upstream.payload import BytesBody
-from claude_bridge.services.upstream.pool import Reads
+from claude_bridge.services.upstream.pool import BytesBody, Reads
 from claude_bridge.services.upstream.silence import Silence
 
 _log = Logger()

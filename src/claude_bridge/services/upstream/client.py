@@ -17,8 +17,7 @@ from claude_bridge.config.schema import Backend
 from claude_bridge.services.interfaces import Sweep, UpstreamReceiver, UpstreamRequest
 from claude_bridge.services.upstream.agent import agent_for
 from claude_bridge.services.upstream.call import Call
-from claude_bridge.services.upstream.payload import BytesBody
-from claude_bridge.services.upstream.pool import ReplayPool
+from claude_bridge.services.upstream.pool import BytesBody, ReplayPool
 
 
 class NoCookies(CookieJar):

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any, Protocol, cast
 
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled, ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
+    IConsumer,
     IHandshakeListener,
     IReactorTime,
     IStreamClientEndpoint,
@@ -20,14 +22,64 @@ from twisted.internet.interfaces import (
     ITransport,
 )
 from twisted.internet.protocol import Factory, connectionDone
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from twisted.web._newclient import HTTP11ClientProtocol, Request, RequestNotSent
 from twisted.web.client import HTTPConnectionPool, RequestTransmissionFailed, ResponseNeverReceived
-from twisted.web.iweb import IResponse
+from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
-from claude_bridge.services.upstream.payload import BytesBody, forget_unsent
 from claude_bridge.services.upstream.response_head import BoundedParser
+
+
+@implementer(IBodyProducer)
+class BytesBody:
+    """Gives all bytes in one synchronous write, as often as it is asked.
+
+    treq's own choice, ``FileBodyProducer``, copies through the global reactor's cooperator; this one needs no
+    reactor, and can be sent a second time when a reused connection turns out to be dead.
+
+    :ivar length: bytes.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.length = len(data)
+        self._data = data
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:  # noqa: N802 - Twisted's name
+        """Write everything."""
+        consumer.write(self._data)
+        return succeed(None)
+
+    def release(self) -> None:
+        """Let go of the bytes: nobody will ask for them again. An answer has begun or will not come, or they are sent.
+
+        Twisted keeps a request's producer in a cycle of its own until the garbage collector looks, which is rare.
+        """
+        self._data = b""
+
+    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Do nothing: all was written at once."""
+
+    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Do nothing: all was written at once."""
+
+    def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Do nothing: all was written at once."""
+
+
+def forget_unsent(transport: object) -> None:
+    """Drop what a lost connection had still to send.
+
+    Twisted keeps the transport of a client in a cycle of its own until the garbage collector looks, which is rare; a
+    conversation that a backend did not take would wait with it. The names used are guarded by a test.
+    """
+    while isinstance(transport, ProtocolWrapper):  # TLS
+        transport = transport.transport
+    if isinstance(transport, FileDescriptor):
+        transport.dataBuffer, transport.offset = b"", 0
+        transport._tempDataBuffer, transport._tempDataLen = [], 0  # noqa: SLF001 - as above
+
 
 # Servers and middle boxes that close idle connections after a minute (nginx 75 s, common load balancers 60 s) never
 # see ours that long, so none is dropped behind our back. Those that close after 5 s (uvicorn, Node, llama.cpp) do it

@@ -13,7 +13,7 @@ from typing import Any, Final
 from attrs import define, field
 
 from claude_bridge.core import json_weight, opaque_state, strict_json
-from claude_bridge.core.chat_completions import codec
+from claude_bridge.core.chat_completions import chat_codec
 from claude_bridge.core.chat_completions.answer import finish_and_usage
 from claude_bridge.core.chat_completions.answer.text import AnswerText
 from claude_bridge.core.chat_completions.answer.think_tags import ThinkSplitter
@@ -214,7 +214,7 @@ class Reader:
             return
         if len(data) > json_weight.SMALL:
             _weigh(data)
-        chunk = codec.decode_chunk(data)
+        chunk = chat_codec.decode_chunk(data)
         if chunk.choices is None or chunk.error or name == b"error":
             failure = _reported_failure(chunk, name, data)
             if failure is not None:
@@ -242,7 +242,7 @@ class Reader:
     def _read_whole(self, body: bytes, events: list[Event]) -> None:
         body = body.strip(_BEFORE_JSON)
         _weigh(body)
-        chunk = codec.decode_chunk(body)
+        chunk = chat_codec.decode_chunk(body)
         self.data_event_seen = True
         self.failure = _reported_failure(chunk, b"", body) if chunk.choices else strict_json.decode(body)
         if self.failure is None:

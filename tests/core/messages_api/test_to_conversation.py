@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.messages_api.conversation`: a request in neutral words."""
+"""Tests for `claude_bridge.core.messages_api.to_conversation`: a request in neutral words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core.messages_api.conversation import conversation_of, shows_thinking
+from claude_bridge.core.messages_api.to_conversation import conversation_of, shows_thinking
 from tests.core.asking import asked, user
 
 

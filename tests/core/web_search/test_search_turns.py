@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.web_search.turns`."""
+"""Tests for `claude_bridge.core.web_search.search_turns`."""
 
 from __future__ import annotations
 
@@ -34,8 +34,7 @@ from claude_bridge.core.events import (
 from claude_bridge.core.ids import downstream_id
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.event_stream import StreamWriter
-from claude_bridge.core.web_search.tool import MAX_QUERY_CHARACTERS, search_tool
-from claude_bridge.core.web_search.turns import (
+from claude_bridge.core.web_search.search_turns import (
     MAX_HITS,
     MAX_TEXT_CHARACTERS,
     NOTHING,
@@ -44,6 +43,7 @@ from claude_bridge.core.web_search.turns import (
     Searching,
     results_text,
 )
+from claude_bridge.core.web_search.tool import MAX_QUERY_CHARACTERS, search_tool
 from claude_bridge.testing.requests import problems
 from tests.contract.stream_rules import check_stream
 from tests.core.asking import asked, tool, translate, user

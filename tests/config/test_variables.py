@@ -8,11 +8,11 @@ import pytest
 from attrs import evolve
 
 from claude_bridge.config.dump import dump
-from claude_bridge.config.environment import Overrides, describe_source, read_environment
 from claude_bridge.config.load import parse
 from claude_bridge.config.problems import ConfigErrors
 from claude_bridge.config.schema import Backend, Config, Model, Route
 from claude_bridge.config.secret import Secret
+from claude_bridge.config.variables import Overrides, describe_source, read_environment
 from tests.config.files import config_of, mistakes, reading
 
 FILE = """

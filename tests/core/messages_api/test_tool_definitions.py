@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.messages_api.tools`."""
+"""Tests for `claude_bridge.core.messages_api.tool_definitions`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core.messages_api import tools as messages_tools
+from claude_bridge.core.messages_api import tool_definitions as messages_tools
 from tests.core.asking import asked, assistant, chat, result, system, text, tool, use, user
 
 DOTTED = "server.search"

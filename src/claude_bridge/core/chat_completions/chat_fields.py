@@ -7,7 +7,7 @@ from typing import Final
 from attrs import frozen
 
 from claude_bridge.core.answer_shape import AnswerShape
-from claude_bridge.core.chat_completions import reasoning, structured_output, tools
+from claude_bridge.core.chat_completions import chat_tools, reasoning, structured_output
 from claude_bridge.core.chat_completions.dialect import Shaping
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
 from claude_bridge.core.chat_completions.target import Target
@@ -32,7 +32,7 @@ class ChatFields:
     instruction: str
 
 
-def build(asked: Conversation, target: Target, offered: tools.OfferedTools, limit: int | None) -> ChatFields:
+def build(asked: Conversation, target: Target, offered: chat_tools.OfferedTools, limit: int | None) -> ChatFields:
     """Build the fields; ``limit``: of the answer, in tokens. Raises `InvalidRequest`."""
     form, shape = structured_output.response_format(asked.output_schema, target)
     fields = ChatRequest(
@@ -47,7 +47,7 @@ def build(asked: Conversation, target: Target, offered: tools.OfferedTools, limi
     setattr(fields, target.max_tokens_field, limit)
     for name in target.drop:
         setattr(fields, name, None)
-    choice = tools.chosen(asked.tool_choice, offered, target.tool_choice)
+    choice = chat_tools.chosen(asked.tool_choice, offered, target.tool_choice)
     _offer(asked, target, choice, fields)
     extra: dict[str, object] = {}
     thinking = asked.reasoning
@@ -65,7 +65,7 @@ def _stops(asked: Conversation) -> list[str] | None:
     return stops[:MAX_STOP_SEQUENCES] or None
 
 
-def _offer(asked: Conversation, target: Target, choice: tools.ResolvedToolChoice, fields: ChatRequest) -> None:
+def _offer(asked: Conversation, target: Target, choice: chat_tools.ResolvedToolChoice, fields: ChatRequest) -> None:
     """Send tools, and what is said about them, only together: servers refuse the one without the other."""
     if not choice.definitions:
         return

@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.chat_completions.codec`."""
+"""Tests for `claude_bridge.core.chat_completions.chat_codec`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions import codec, openai_types
+from claude_bridge.core.chat_completions import chat_codec, openai_types
 from claude_bridge.core.strict_json import JsonError, Raw
 from tests.core.strategies import JSON, OBJECTS
 
@@ -18,7 +18,7 @@ LONE = r'{"a": "x\ud800y"}'
 
 def chunk(**fields: Any) -> openai_types.Chunk:
     """Decode a chunk with these fields."""
-    return codec.decode_chunk(json.dumps(fields).encode())
+    return chat_codec.decode_chunk(json.dumps(fields).encode())
 
 
 def choice(**fields: Any) -> openai_types.Choice:
@@ -42,7 +42,7 @@ class ChunkTests:
     @given(OBJECTS)
     def test_any_object(self, value: dict[str, Any]) -> None:
         """No object whatever stops the reading."""
-        assert isinstance(codec.decode_chunk(json.dumps(value).encode()), openai_types.Chunk)
+        assert isinstance(chat_codec.decode_chunk(json.dumps(value).encode()), openai_types.Chunk)
 
     @given(JSON, st.sampled_from(["choices", "model", "usage", "error", "timings", "x_groq", "object"]))
     def test_any_field(self, value: Any, field: str) -> None:
@@ -71,16 +71,16 @@ class ChunkTests:
     def test_no_object(self, data: bytes) -> None:
         """What is no JSON object is an error."""
         with pytest.raises(JsonError):
-            codec.decode_chunk(data)
+            chat_codec.decode_chunk(data)
 
     def test_in_a_list(self) -> None:
         """An object that was wrapped into a list is taken out of it."""
-        assert codec.decode_chunk(b'[{"model": "m"}]').model == "m"
+        assert chat_codec.decode_chunk(b'[{"model": "m"}]').model == "m"
 
     def test_broken_characters(self) -> None:
         """Half a character costs that character and not the answer."""
         for data in (rb'{"choices":[{"delta":{"content":"a\ud83d"}}]}', b'{"choices":[{"delta":{"content":"a\xff"}}]}'):
-            choices = codec.decode_chunk(data).choices
+            choices = chat_codec.decode_chunk(data).choices
             assert choices is not None
             assert choices[0].delta is not None
             assert choices[0].delta.content == "a\ufffd"
@@ -132,7 +132,7 @@ class EncodeTests:
         """Fields come in their order, what OpenAI does not know after them, messages last."""
         chat = openai_types.ChatRequest(model="m", stream=True, max_tokens=5)
         message = openai_types.ChatMessage("user", "hi")
-        plain = codec.encode_chat(chat, {}, [message])
+        plain = chat_codec.encode_chat(chat, {}, [message])
         assert plain == b'{"model":"m","stream":true,"max_tokens":5,"messages":[{"role":"user","content":"hi"}]}'
-        more = codec.encode_chat(chat, {"top_k": 1}, iter([message]))
+        more = chat_codec.encode_chat(chat, {"top_k": 1}, iter([message]))
         assert list(json.loads(more)) == ["model", "stream", "max_tokens", "top_k", "messages"]

@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.chat_completions.fields`: the fields of a request, trait by trait."""
+"""Tests for `claude_bridge.core.chat_completions.chat_fields`: the fields of a request, trait by trait."""
 
 from __future__ import annotations
 

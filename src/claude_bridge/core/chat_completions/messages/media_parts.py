@@ -8,8 +8,7 @@ from typing import Final
 from attrs import frozen
 
 from claude_bridge.core.chat_completions.traits import Traits
-from claude_bridge.core.conversation import Content, Document, Image, Text
-from claude_bridge.core.documents import document_text
+from claude_bridge.core.conversation import Content, Document, Image, Text, document_text
 from claude_bridge.core.errors import capability_rejected
 
 NO_IMAGE: Final = "[image omitted: this model cannot see images]"

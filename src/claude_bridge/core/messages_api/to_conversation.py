@@ -8,7 +8,7 @@ from typing import Final, Literal, cast
 from claude_bridge.core import strict_json
 from claude_bridge.core.conversation import Conversation, Reasoning, ReasoningLevel, ToolChoice, Turn, text_of
 from claude_bridge.core.errors import InvalidRequest
-from claude_bridge.core.messages_api import anthropic_types, tools
+from claude_bridge.core.messages_api import anthropic_types, tool_definitions
 from claude_bridge.core.messages_api.anthropic_types import EMPTY, MessagesRequest, ThinkingConfig
 from claude_bridge.core.messages_api.content_blocks import BlockReader
 from claude_bridge.core.messages_api.conversation_reader import reading_of
@@ -40,7 +40,7 @@ def conversation_of(request: MessagesRequest) -> Conversation:
 
 def _made(request: MessagesRequest) -> Conversation:
     reading = reading_of(request).whole()
-    offered = tools.definitions(
+    offered = tool_definitions.definitions(
         [*(request.tools or ()), *reading.defined], referenced=reading.loaded, removed=reading.removed
     )
     return Conversation(

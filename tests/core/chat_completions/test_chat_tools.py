@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.chat_completions.tools`: which tools a backend is offered, under which names."""
+"""Tests for `claude_bridge.core.chat_completions.chat_tools`: which tools a backend is offered, under which names."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions import tools
+from claude_bridge.core.chat_completions import chat_tools
+from claude_bridge.core.chat_completions.chat_tools import upstream_name
 from claude_bridge.core.chat_completions.target import Target
-from claude_bridge.core.chat_completions.tools import upstream_name
 from claude_bridge.core.chat_completions.traits import ToolChoices
 from claude_bridge.core.conversation import ToolChoice
 from claude_bridge.core.messages_api import parsing
@@ -174,8 +174,8 @@ class ChoiceTests:
         """Without tools there is no choice."""
         kinds: tuple[Literal["any", "auto", "none", "tool"], ...] = ("any", "auto", "none", "tool")
         for kind in kinds:
-            chosen = tools.chosen(ToolChoice(kind=kind), tools.OfferedTools([], {}), "named")
-            assert chosen == tools.ResolvedToolChoice(definitions=[])
+            chosen = chat_tools.chosen(ToolChoice(kind=kind), chat_tools.OfferedTools([], {}), "named")
+            assert chosen == chat_tools.ResolvedToolChoice(definitions=[])
 
     @pytest.mark.parametrize(("value", "expected"), [(True, False), (False, None), (None, None)])
     @pytest.mark.parametrize("kind", ["auto", "any", "tool"])

@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.chat_completions.messages.media`.
+"""Tests for `claude_bridge.core.chat_completions.messages.media_parts`.
 
 Images and documents for models that take some of them or none.
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core.chat_completions.messages.media import NO_IMAGE
+from claude_bridge.core.chat_completions.messages.media_parts import NO_IMAGE
 from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.errors import InvalidRequest
 from tests.core.asking import IMAGE, IMAGE_PART, assistant, result, sent, system, text, use, user

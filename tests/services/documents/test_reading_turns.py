@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from claude_bridge.services.documents.turns import MAX_OF_ONE, MAX_REMEMBERED, LastTurns, Turns, to_displace
+from claude_bridge.services.documents.reading_turns import MAX_OF_ONE, MAX_REMEMBERED, LastTurns, Turns, to_displace
 from claude_bridge.services.interfaces import TurnOwner
 
 ANNA, BEN, CARL = (TurnOwner(name, "1") for name in ("anna", "ben", "carl"))

@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.services.search.body`."""
+"""Tests for `claude_bridge.services.search.answer_body`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone, ResponseFailed
 from twisted.web.http import PotentialDataLoss
 
-from claude_bridge.services.search.body import TooLarge, collected, dropped
+from claude_bridge.services.search.answer_body import TooLarge, collected, dropped
 
 
 @define(eq=False)
