@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from claude_bridge.core.backend_api import UpstreamFailure
+import pytest
+
+from claude_bridge.core.backend_api import Clues, UpstreamFailure
 
 
 class UpstreamFailureTests:
@@ -11,3 +13,16 @@ class UpstreamFailureTests:
     def test_words_do_not_show(self) -> None:
         """A message may quote a credential or the prompt: what a log or a traceback shows has none of it."""
         assert "topsecret" not in repr(UpstreamFailure(status=401, message="bad key topsecret"))
+
+
+class CluesTests:
+    """What a backend reveals of itself."""
+
+    def test_all_are_the_engines(self) -> None:
+        """A server whose models all belong to one engine is that engine, and the log can say why."""
+        assert Clues(owners=("vllm",)).only_owner("vllm") == "owned_by vllm in its model list"
+
+    @pytest.mark.parametrize("owners", [(), ("openai",), ("vllm", "openai"), ("vllm", "sglang"), ("VLLM",), ("vllm2",)])
+    def test_any_other(self, owners: tuple[str, ...]) -> None:
+        """A gateway before several servers, and a server that tells nothing, are not taken for it."""
+        assert Clues(owners=owners).only_owner("vllm") == ""

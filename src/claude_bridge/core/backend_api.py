@@ -36,6 +36,14 @@ class Clues:
     error: object = None
     headers: Mapping[str, str] = field(factory=dict)
 
+    def only_owner(self, owner: str) -> str:
+        """Return the reason to recognise a server whose models all belong to ``owner``, an engine's own name, or "".
+
+        A gateway that passes on the lists of several servers has several owners, and is none of these: a clue that also
+        fits another server counts for nothing.
+        """
+        return f"owned_by {owner} in its model list" if set(self.owners) == {owner} else ""
+
 
 @frozen(kw_only=True)
 class TokenizerEndpoint:

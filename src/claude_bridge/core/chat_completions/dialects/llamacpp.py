@@ -10,7 +10,6 @@ from attrs import evolve, frozen
 from claude_bridge.core.backend_api import Clues, TokenizerEndpoint
 from claude_bridge.core.chat_completions.dialect import Generic, Shaping
 from claude_bridge.core.chat_completions.dialects import open_models
-from claude_bridge.core.chat_completions.dialects.clues import only_owner
 from claude_bridge.core.chat_completions.dialects.templated import LEVELS, effort
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
 from claude_bridge.core.chat_completions.traits import Traits
@@ -47,7 +46,7 @@ class LlamaCpp(Generic):
             return "header Server: llama.cpp"
         if _BUILD.fullmatch(clues.fingerprint):
             return f"system_fingerprint {clues.fingerprint}"
-        return only_owner(clues, "llamacpp") or _known_error(clues.error) or super().recognised(clues)
+        return clues.only_owner("llamacpp") or _known_error(clues.error) or super().recognised(clues)
 
     def traits(self, model: str) -> Traits:
         """Look for leaked calls where the model's family is known for them."""

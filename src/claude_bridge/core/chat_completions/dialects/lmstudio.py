@@ -9,7 +9,6 @@ from attrs import evolve, frozen
 from claude_bridge.core.backend_api import Clues
 from claude_bridge.core.chat_completions.dialect import Generic
 from claude_bridge.core.chat_completions.dialects import open_models
-from claude_bridge.core.chat_completions.dialects.clues import only_owner
 from claude_bridge.core.chat_completions.dialects.templated import LEVELS
 from claude_bridge.core.chat_completions.traits import Traits
 
@@ -30,7 +29,7 @@ class LmStudio(Generic):
 
     def recognised(self, clues: Clues) -> str:
         """Know it by the words that stand for the owner of each model."""
-        return only_owner(clues, "organization_owner") or super().recognised(clues)
+        return clues.only_owner("organization_owner") or super().recognised(clues)
 
     def traits(self, model: str) -> Traits:
         """Set how much gpt-oss thinks, the only model whose levels it documents; look for leaked calls by family."""

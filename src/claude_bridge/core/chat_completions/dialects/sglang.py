@@ -8,7 +8,6 @@ from typing import ClassVar, Final
 from attrs import evolve, frozen
 
 from claude_bridge.core.backend_api import Clues, TokenizerEndpoint
-from claude_bridge.core.chat_completions.dialects.clues import only_owner
 from claude_bridge.core.chat_completions.dialects.templated import Templated
 from claude_bridge.core.chat_completions.traits import Traits
 
@@ -40,7 +39,7 @@ class Sglang(Templated):
 
         Its flat errors alone tell nothing: Mistral and old versions of vLLM have the same.
         """
-        return only_owner(clues, "sglang") or _known_error(clues.error) or super().recognised(clues)
+        return clues.only_owner("sglang") or _known_error(clues.error) or super().recognised(clues)
 
 
 def _known_error(body: object) -> str:

@@ -7,7 +7,6 @@ from typing import ClassVar, Final
 from attrs import evolve, frozen
 
 from claude_bridge.core.backend_api import Clues, TokenizerEndpoint
-from claude_bridge.core.chat_completions.dialects.clues import only_owner
 from claude_bridge.core.chat_completions.dialects.templated import Templated
 from claude_bridge.core.chat_completions.traits import Traits
 
@@ -42,7 +41,7 @@ class Vllm(Templated):
 
         Not by ``system_fingerprint`` ("vllm-0.28.0-..."): routers pass it on from the servers behind them.
         """
-        return only_owner(clues, "vllm") or _known_error(clues.error) or super().recognised(clues)
+        return clues.only_owner("vllm") or _known_error(clues.error) or super().recognised(clues)
 
 
 def _known_error(body: object) -> str:

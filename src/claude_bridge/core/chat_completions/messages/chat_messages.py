@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 from claude_bridge.core import opaque_state
 from claude_bridge.core.chat_completions import openai_types
 from claude_bridge.core.chat_completions.chat_tools import upstream_name
-from claude_bridge.core.chat_completions.messages import cache_control, prefill, reasoning_history
+from claude_bridge.core.chat_completions.messages import cache_control, instructions, reasoning_history
 from claude_bridge.core.chat_completions.messages.alternation import alternated
 from claude_bridge.core.chat_completions.messages.call_ids import CallIds
 from claude_bridge.core.chat_completions.messages.media_parts import Media
@@ -92,7 +92,7 @@ def write(asked: Conversation, target: Target, documents: Mapping[str, str]) -> 
     messages = chat.build(conversation.turns, "\n\n".join(filter(None, (system, *conversation.leading))))
     if target.alternate:
         messages = alternated(messages)
-    extra = prefill.mark(messages, target.prefill)
+    extra = instructions.mark_prefill(messages, target.prefill)
     if target.cache_control and asked.caches_prefix:
         cache_control.put(messages)
     return Written(

@@ -1,9 +1,12 @@
-"""What the bridge says to the model itself, and where in the conversation it stands."""
+"""What the bridge says to the model itself, and how it marks the beginning of an answer that the client gives."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, TextPart
-from claude_bridge.core.chat_completions.traits import SystemRole
+from claude_bridge.core.chat_completions.traits import Prefill, SystemRole
+from claude_bridge.core.errors import InvalidRequest
 
 
 def add_to_system(messages: list[ChatMessage], text: str, role: SystemRole) -> None:
@@ -34,3 +37,28 @@ def _add(message: ChatMessage, text: str) -> None:
         message.content = [*message.content, TextPart(text)]
     else:
         message.content = f"{message.content}\n\n{text}" if message.content else text
+
+
+REFUSAL: Final = "This model does not support assistant message prefill. The conversation must end with a user message."
+"""Anthropic's own wording."""
+
+
+def mark_prefill(messages: list[ChatMessage], how: Prefill) -> dict[str, object]:
+    """Mark a trailing assistant message as the server wants it; return the request's fields that belong to it.
+
+    Raises `InvalidRequest` where the model can only begin anew.
+    """
+    if not messages or messages[-1].role != "assistant":
+        return {}
+    match how:
+        case "refuse":
+            raise InvalidRequest(REFUSAL)
+        case "prefix":
+            messages[-1].prefix = True
+        case "partial":
+            messages[-1].partial = True
+        case "continue":
+            return {"continue_final_message": True, "add_generation_prompt": False}
+        case _:
+            pass
+    return {}
