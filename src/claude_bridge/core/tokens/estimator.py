@@ -9,13 +9,13 @@ code, JSON, Chinese and Russian; what is left, the caller's learned ratio per mo
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Callable
 from math import ceil
 from typing import Final
 
 from attrs import define, field
 
+from claude_bridge.core.bounded import BoundedMap
 from claude_bridge.core.tokens import media
 
 MESSAGE_TOKENS = 4
@@ -116,17 +116,21 @@ class CountCache:
     """
 
     _most: int = REMEMBERED
-    _counts: OrderedDict[tuple[Callable[[str], int], int, int], int] = field(factory=OrderedDict, init=False)
+    _counts: BoundedMap[tuple[Callable[[str], int], int, int], int] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Make room."""
+        self._counts = BoundedMap(self._most)
 
     def count(self, counted: Callable[[str], int], text: str) -> int:
         """Return what ``counted`` says of ``text``."""
         if len(text) < WORTH_REMEMBERING:
             return counted(text)
         key = (counted, hash(text), len(text))
-        known = self._counts.pop(key, None)
-        tokens = self._counts[key] = counted(text) if known is None else known
-        if len(self._counts) > self._most:
-            self._counts.popitem(last=False)
+        tokens = self._counts.get(key)
+        if tokens is None:
+            tokens = counted(text)
+            self._counts.put(key, tokens)
         return tokens
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Final, Protocol, TypeVar
 
 from attrs import define, field
 
+from claude_bridge.core.bounded import BoundedMap
 from claude_bridge.services.interfaces import TurnOwner
 
 MAX_OF_ONE: Final = 2
@@ -33,20 +34,17 @@ Document = TypeVar("Document", bound=Waiting)
 class LastTurns:
     """When somebody's turn was, as a number that grows; 0 for who had none, or none for long."""
 
-    _turns: OrderedDict[Hashable, int] = field(factory=OrderedDict)
+    _turns: BoundedMap[Hashable, int] = field(factory=lambda: BoundedMap(MAX_REMEMBERED))
     _now: int = 0
 
     def of(self, who: Hashable) -> int:
         """Return it."""
-        return self._turns.get(who, 0)
+        return self._turns.peek(who) or 0
 
     def take(self, who: Hashable) -> None:
         """Note that it is somebody's turn now."""
         self._now += 1
-        self._turns[who] = self._now
-        self._turns.move_to_end(who)
-        if len(self._turns) > MAX_REMEMBERED:
-            self._turns.popitem(last=False)
+        self._turns.put(who, self._now)
 
 
 @define

@@ -10,12 +10,13 @@ from collections.abc import Collection
 from hashlib import sha256
 from typing import Final
 
-from attrs import define, field
+from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorProcess, IReactorTime
 
+from claude_bridge.core.bounded import BoundedMap
+from claude_bridge.core.sizes import size
 from claude_bridge.services.documents.child import Extracted, ExtractionLimits, Reason
-from claude_bridge.services.documents.kept import TextCache
 from claude_bridge.services.documents.notes import shown, unread
 from claude_bridge.services.documents.reading import Reading
 from claude_bridge.services.documents.reading_turns import MAX_OF_ONE, Turns, to_displace
@@ -34,8 +35,42 @@ TROUBLE_SECONDS: Final = 300.0
 _SLICE: Final = 1 << 20
 """Characters that are hashed at a time, so that no copy of a large document is made."""
 
+MAX_DOCUMENTS: Final = 64
+"""Enough for a few dozen conversations with some documents each."""
+
+MAX_BYTES: Final = 32 * 1024 * 1024
+"""Of text in all: eighty documents of `child.MAX_CHARACTERS` characters of ASCII."""
+
 _FLEETING: Final = (Reason.FAILED, Reason.STOPPED, Reason.CROWDED)
 """What says nothing of the document."""
+
+
+@frozen
+class Text:
+    """A text that is kept, its size in bytes, and until when (seconds of the clock; None: for good)."""
+
+    text: str = field(repr=False)
+    size: int
+    until: float | None
+
+
+class TextCache:
+    """Texts by a document's digest: a client sends the same document again with every turn of a conversation."""
+
+    def __init__(self, max_documents: int = MAX_DOCUMENTS, max_bytes: int = MAX_BYTES) -> None:
+        self._texts: BoundedMap[bytes, Text] = BoundedMap(max_documents, max_bytes, lambda _, text: text.size)
+
+    def get(self, digest: bytes, now: float) -> str | None:
+        """Return the text of a document, None if it is not there or no longer good."""
+        kept = self._texts.get(digest)
+        if kept is not None and kept.until is not None and now >= kept.until:
+            self._texts.discard(digest)
+            return None
+        return None if kept is None else kept.text
+
+    def put(self, digest: bytes, text: str, until: float | None = None) -> None:
+        """Keep a text; one that is too large for itself is not kept."""
+        self._texts.put(digest, Text(text, size(text), until))
 
 
 @define(eq=False)

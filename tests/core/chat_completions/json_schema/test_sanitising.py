@@ -281,7 +281,7 @@ class RememberedTests:
         for number in range(200):
             remembered.sanitised(raw({"description": f"{number}" + "x" * 200_000}), "basic")
         sizes = [len(key[1]) + len(result.schema) for key, result in remembered._results.items()]
-        assert sum(sizes) == remembered._bytes <= MAX_CACHED_BYTES
+        assert sum(sizes) == remembered._results.weight <= MAX_CACHED_BYTES
         assert len(sizes) > 10
 
 

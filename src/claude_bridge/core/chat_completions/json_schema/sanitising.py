@@ -8,13 +8,13 @@ grammar of every schema).
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final
 
 from attrs import define, field, frozen
 
 from claude_bridge.core import strict_json
+from claude_bridge.core.bounded import BoundedMap
 from claude_bridge.core.chat_completions.json_schema.levels import SHAPES
 from claude_bridge.core.chat_completions.json_schema.walk import VOCABULARY, TooMuch, Walk
 from claude_bridge.core.chat_completions.traits import SchemaLevel
@@ -62,8 +62,9 @@ class SchemaCache:
     """
 
     walked: int = field(default=0, init=False)
-    _results: OrderedDict[tuple[SchemaLevel, bytes], Sanitised] = field(factory=OrderedDict, init=False)
-    _bytes: int = field(default=0, init=False)
+    _results: BoundedMap[tuple[SchemaLevel, bytes], Sanitised] = field(
+        factory=lambda: BoundedMap(MAX_CACHED_SCHEMAS, MAX_CACHED_BYTES, _weight), init=False
+    )
 
     def sanitised(self, raw: Raw, level: SchemaLevel) -> Sanitised:
         """Return a schema at a level; one that cannot be read, or is too large or deep, as it is."""
@@ -74,17 +75,12 @@ class SchemaCache:
         if found is None:
             found = sanitised(raw, level)
             self.walked += found.walked
-            self._keep(key, found)
-        else:
-            self._results.move_to_end(key)
+            self._results.put(key, found)
         return found
 
-    def _keep(self, key: tuple[SchemaLevel, bytes], result: Sanitised) -> None:
-        self._results[key] = result
-        self._bytes += len(key[1]) + len(result.schema)
-        while len(self._results) > MAX_CACHED_SCHEMAS or self._bytes > MAX_CACHED_BYTES:
-            (_, source), oldest = self._results.popitem(last=False)
-            self._bytes -= len(source) + len(oldest.schema)
+
+def _weight(key: tuple[SchemaLevel, bytes], result: Sanitised) -> int:
+    return len(key[1]) + len(result.schema)
 
 
 def sanitised(raw: Raw, level: SchemaLevel) -> Sanitised:
