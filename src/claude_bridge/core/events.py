@@ -129,6 +129,13 @@ MAX_TOKEN_COUNT: Final = 2**53
 """Tokens; nobody counts more, and every number up to this one can be calculated with."""
 
 
+def token_count(value: object) -> int | None:
+    """Return what a backend gives as a number of tokens, or None where it cannot be one; 1.7e3 is one, True is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_TOKEN_COUNT:
+        return None
+    return int(value)
+
+
 @define
 class Usage:
     """Token counts of an answer, in Anthropic's division: the three input counts add up to the prompt.

@@ -12,7 +12,8 @@ from claude_bridge.core.strict_json import Raw
 
 def typed(schema: object, text: str) -> object:
     """Type a value by a property's schema."""
-    whole = {"properties": {"key": schema}, "$defs": {"List": {"type": "array"}, "Loop": {"$ref": "#/$defs/Loop"}}}
+    others = {"List": {"type": "array"}, "Loop": {"$ref": "#/$defs/Loop"}, "a/b": {"type": "integer"}}
+    whole = {"properties": {"key": schema}, "$defs": others}
     return Tools(("f",), {"f": Raw(json.dumps(whole).encode())}).typed("f", "key", text)
 
 
@@ -44,6 +45,7 @@ class ToolsTests:
             ({"oneOf": [{"type": "integer"}, {"type": "string"}]}, "5", "5"),
             ({"allOf": [{"$ref": "#/$defs/List"}]}, "[1]", [1]),
             ({"$ref": "#/$defs/Nothing"}, "5", "5"),
+            ({"$ref": "#/$defs/a~1b"}, "5", 5),
             ({"$ref": "#/$defs/Loop"}, "5", "5"),
             ({"enum": [5]}, "5", "5"),
             ({}, "5", "5"),

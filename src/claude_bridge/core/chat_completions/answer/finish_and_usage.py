@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from claude_bridge.core.events import MAX_TOKEN_COUNT, FinishReason, Usage
+from claude_bridge.core.events import FinishReason, Usage, token_count
 
 LENGTH: Final = frozenset({"length", "max_tokens", "model_length"})
 REFUSED: Final = frozenset({"content_filter", "sensitive", "refusal"})
@@ -121,10 +121,7 @@ def _part(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _count(raw: Mapping[str, Any], key: str) -> int | None:
-    value = raw.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_TOKEN_COUNT:
-        return None
-    return int(value)
+    return token_count(raw.get(key))
 
 
 def _first(*counts: int | None) -> int:

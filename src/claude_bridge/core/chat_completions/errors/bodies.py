@@ -12,6 +12,7 @@ from attrs import frozen
 
 from claude_bridge.core import strict_json
 from claude_bridge.core.chat_completions.errors import retry_after
+from claude_bridge.core.events import token_count
 from claude_bridge.core.redaction import shorten
 
 MAX_MESSAGE_CHARACTERS = 2000
@@ -28,7 +29,6 @@ _MAX_PLAIN_BYTES = 32_768
 # An error is wrapped by a router, a proxy and a server; what is nested deeper is no error message.
 _MAX_DEPTH = 6
 _MAX_ITEMS = 5
-_MAX_NUMBER = 10**12
 
 
 @frozen(kw_only=True)
@@ -166,16 +166,12 @@ def _word(value: object) -> str:
     """Take a code or a name, be it a string or a number."""
     if isinstance(value, str):
         return line(value, MAX_WORD_CHARACTERS)
-    return str(value) if _is_count(value) else ""
+    return str(value) if isinstance(value, int) and token_count(value) else ""
 
 
 def _count(value: object) -> int | None:
     """Take a number of tokens."""
-    return value if isinstance(value, int) and _is_count(value) else None
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MAX_NUMBER
+    return (token_count(value) or None) if isinstance(value, int) else None
 
 
 def _with_parameter(message: str, parameter: object) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from attrs import define, field
 
 from claude_bridge.core import strict_json
+from claude_bridge.core.json_pointer import pointed
 
 MAX_BRANCHES: Final = 64
 """References and alternatives that are looked at for a property's type; real schemas have a handful."""
@@ -85,13 +86,5 @@ def _types(schema: object, root: dict[str, Any]) -> set[str]:
                 options = branch.get(word)
                 waiting += options[:MAX_BRANCHES] if isinstance(options, list) else []
             if isinstance(branch.get("$ref"), str):
-                waiting.append(_referred(branch["$ref"], root))
-    return found
-
-
-def _referred(reference: str, root: dict[str, Any]) -> object:
-    """Follow ``#/$defs/Name``."""
-    found: object = root
-    for part in reference.removeprefix("#/").split("/"):
-        found = found.get(part) if isinstance(found, dict) else None
+                waiting.append(pointed(root, branch["$ref"]))
     return found
