@@ -14,6 +14,7 @@ from claude_bridge.config.listeners import listener
 from claude_bridge.config.problems import Problem, suggestion
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Read
+from claude_bridge.core.web_search.engines import ENGINES
 
 KEY_HEADERS = frozenset({"api-key", "x-api-key", "x-goog-api-key"})
 """Headers that carry a key of the owner's, as `Backend.api_key` does."""
@@ -171,9 +172,9 @@ class Rules:
             if search.url is not None or search.api_key is not None:
                 yield Problem(section, "engine", "is missing: url and api_key have no effect without it")
             return
-        if search.engine == "searxng":
+        if not ENGINES[search.engine].hosted:
             if search.url is None and not self._is_broken(section, "url"):
-                yield Problem(section, "url", "is missing: searxng needs the address of your server")
+                yield Problem(section, "url", f"is missing: {search.engine} needs the address of your server")
             return
         if search.api_key is None and not self._is_broken(section, "api_key"):
             yield Problem(

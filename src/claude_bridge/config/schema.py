@@ -41,6 +41,7 @@ from claude_bridge.core.chat_completions.traits import (
 from claude_bridge.core.conversation import ReasoningLevel
 from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
 from claude_bridge.core.turns import SystemMessages
+from claude_bridge.core.web_search.engines import ENGINES, Engine
 
 
 @frozen
@@ -86,7 +87,6 @@ TOKENS = Between(1, 1_000_000_000)
 
 CredentialsPolicy = Literal["forward", "keys", "none"]
 ShowReasoning = Literal["auto", "always", "never"]
-SearchEngineName = Literal["none", "searxng", "brave", "tavily"]
 LogFormat = Literal["auto", "json", "text"]
 LogLevel = Literal["debug", "info", "warn", "error"]
 
@@ -327,13 +327,20 @@ class BreakerConfig:
     open_seconds: float = option(30.0, "How long it stays open before one request may try.", unit="s", validator=WAIT)
 
 
+def _named(engines: Iterable[Engine]) -> str:
+    return ", ".join(
+        f"`{engine.name}`" if engine.hosted else f"`{engine.name}` (a server of yours)" for engine in engines
+    )
+
+
 @frozen(kw_only=True)
 class WebSearch:
     """``[web_search]``: what answers the web search that Anthropic's own servers would run."""
 
-    engine: SearchEngineName = option(
+    engine: str = option(
         "none",
-        "`searxng` (a server of yours), `brave`, `tavily`, or `none`: web search is then refused with a short text.",
+        f"{_named(ENGINES.values())}, or `none`: web search is then refused with a short text.",
+        validator=OneOf(("none", *ENGINES)),
     )
     url: str | None = option(
         None,
@@ -342,8 +349,8 @@ class WebSearch:
     )
     api_key: Secret | None = option(
         None,
-        "Key for `brave` or `tavily`, or a bearer for `searxng`: `${VAR}`, `file:/path` or `credential:NAME`. "
-        "Default: none.",
+        f"Key for {' or '.join(f'`{engine.name}`' for engine in ENGINES.values() if engine.hosted)}, or a bearer for "
+        "`searxng`: `${VAR}`, `file:/path` or `credential:NAME`. Default: none.",
     )
     timeout: float = option(10.0, "Limit for one search, from connecting to its last byte.", unit="s", validator=WAIT)
     max_results: int = option(8, "Results that the model and the client get of one search.", validator=Between(1, 10))

@@ -76,6 +76,13 @@ class ServerDialect(Protocol):
     def lists(self) -> tuple[str, ...]:
         """Name the lists, besides that of its models, that tell the windows of those that are loaded."""
 
+    @property
+    def speaks_for_itself(self) -> bool:
+        """Return whether such a server never shows what another one is.
+
+        Services and gateways pass on what the engine behind them says, and a plain server is nobody's.
+        """
+
     def recognised(self, clues: Clues) -> str:
         """Return by what this server is recognised ("host api.deepseek.com"), or "" if it is not."""
 

@@ -115,6 +115,7 @@ class EchoServer:
     name: str = "echo"
     key_header: str = "X-Echo-Key"
     lists: tuple[str, ...] = ()
+    speaks_for_itself: bool = True
 
     def recognised(self, clues: api.Clues) -> str:
         """Recognise nothing."""

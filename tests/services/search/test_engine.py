@@ -15,9 +15,10 @@ from twisted.logger import capturedLogs
 from claude_bridge.config.schema import WebSearch
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.events import SearchHit
+from claude_bridge.core.web_search.engines import ENGINES
 from claude_bridge.core.web_search.tool import SearchQuestion
 from claude_bridge.services.interfaces import SearchFailed
-from claude_bridge.services.search.engine import ENGINES, ConfiguredSearch, configured_search
+from claude_bridge.services.search.engine import ConfiguredSearch, configured_search
 from claude_bridge.testing.answers import Answer
 from claude_bridge.testing.searxng import BEHAVIOURS, FakeSearXNG, found, page
 

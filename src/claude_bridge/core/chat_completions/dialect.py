@@ -90,6 +90,13 @@ class Dialect(Protocol):
         """Name the lists, besides that of its models, that tell the windows of those that are loaded."""
 
     @property
+    def speaks_for_itself(self) -> bool:
+        """Return whether such a server never shows what another one is.
+
+        Services and gateways pass on what the engine behind them says, and ``generic`` is nobody's.
+        """
+
+    @property
     def stateful(self) -> bool:
         """Return whether `restore` does anything; it is not even called otherwise."""
 
@@ -135,6 +142,7 @@ class Generic:
     tokenizer: ClassVar[TokenizerEndpoint | None] = None
     key_header: ClassVar[str] = "Authorization"
     lists: ClassVar[tuple[str, ...]] = ()
+    speaks_for_itself: ClassVar[bool] = False
     stateful: ClassVar[bool] = False
     plain: ClassVar[Traits] = Traits()
 

@@ -14,15 +14,11 @@ from typing import Final
 from attrs import define, field
 from twisted.logger import Logger
 
-from claude_bridge.config.dialects import configured
+from claude_bridge.config.dialects import AUTO, configured
 from claude_bridge.config.schema import Backend
 from claude_bridge.core.backend_api import BackendKind, Clues, DialectDecision, ServerDialect
 
 EARLIER: Final = ", found out earlier"
-
-SPEAK_FOR_THEMSELVES: Final = frozenset({"llamacpp", "lmstudio", "ollama", "openai", "sglang", "vllm"})
-"""Dialects of servers that never show what another one is: engines, and OpenAI, whose name is mistaken for that of the
-format. Services and gateways pass on what the engine behind them says, and ``generic`` is nobody's."""
 
 _log = Logger()
 
@@ -59,7 +55,7 @@ class DialectDetection:
                 return  # as the answer before it, which said nothing: to look takes 15 us
             self._silent[backend.name] = answer
         known = self.dialect_of(backend)
-        if backend.dialect in SPEAK_FOR_THEMSELVES:
+        if backend.dialect != AUTO and known.dialect.speaks_for_itself:
             self._doubt(backend, known.dialect, clues)
         found = self._recognise(backend, clues) if self.is_undecided(backend) else None
         if found is not None:

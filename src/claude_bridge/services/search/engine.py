@@ -32,17 +32,12 @@ from twisted.web.http_headers import Headers
 from claude_bridge.config.schema import WebSearch
 from claude_bridge.core import strict_json
 from claude_bridge.core.events import SearchHit
+from claude_bridge.core.web_search.engines import ENGINES, EngineRequest, SearchUnavailable
 from claude_bridge.core.web_search.tool import SearchQuestion
 from claude_bridge.services.interfaces import SearchFailed
 from claude_bridge.services.search.addresses import GuardedReactor, no_metadata, public_only
 from claude_bridge.services.search.answer_body import TooLarge, collected, dropped
-from claude_bridge.services.search.brave import BRAVE
-from claude_bridge.services.search.engine_protocol import Engine, EngineRequest, SearchUnavailable
 from claude_bridge.services.search.hits import cleaned
-from claude_bridge.services.search.searxng import SEARXNG
-from claude_bridge.services.search.tavily import TAVILY
-
-ENGINES: Final[dict[str, Engine]] = {engine.name: engine for engine in (SEARXNG, BRAVE, TAVILY)}
 
 MAX_SEARCHES: Final = 20
 """Results asked for where domains are restricted, as some will be left out; Brave and Tavily give no more."""
@@ -105,7 +100,8 @@ class ConfiguredSearch:
         settings, engine = self._settings, self._engine
         restricted = question.allowed_domains or question.blocked_domains
         count = MAX_SEARCHES if restricted else settings.max_results
-        asked = engine.ask(settings.url or engine.default_url, settings.api_key, question, count)
+        key = None if settings.api_key is None else settings.api_key.reveal()
+        asked = engine.ask(settings.url or engine.default_url, key, question, count)
         answer = await self._answer(asked)
         hits = [hit for hit in cleaned(engine.read(answer)) if question.allows(hit.url)]
         return tuple(hits[: settings.max_results])

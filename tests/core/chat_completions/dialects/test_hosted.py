@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from claude_bridge.core.backend_api import Clues
 from claude_bridge.core.chat_completions.dialect import Dialect
 from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted, forces_a_tool
+from claude_bridge.core.chat_completions.dialects.open_models import writes_calls
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, decide
 from claude_bridge.core.chat_completions.openai_types import ChatRequest, FunctionName, NamedToolChoice
 from claude_bridge.core.chat_completions.traits import Traits
@@ -43,6 +44,12 @@ class HostedTests:
         assert Two().traits("Qwen/Qwen3-Coder") == Traits(top_k=True, recover_tool_calls=True)
         assert Two().traits("deepseek-v3") == Traits(recover_tool_calls=True)
         assert not Two().traits("gemma-3").recover_tool_calls
+
+    @pytest.mark.parametrize("name", ["codestral-2508", "openai/gpt_oss-20b", "gptoss:20b", "openai/gpt-oss-120b"])
+    def test_leaks_as_at_home(self, name: str) -> None:
+        """A service that hosts open models looks in the same families as an engine of the owner's does."""
+        assert writes_calls(name)
+        assert Two().traits(name).recover_tool_calls
 
     @pytest.mark.parametrize(
         ("choice", "forced"),

@@ -48,3 +48,8 @@ class RegistryTests:
     def test_generic_is_first(self) -> None:
         """The plain server is the one that everything else only differs from."""
         assert next(iter(DIALECTS.values())) is GENERIC
+
+    def test_speak_for_themselves(self) -> None:
+        """Engines never show what another server is, nor does OpenAI; services and gateways pass on what theirs says."""
+        found = {name for name, dialect in DIALECTS.items() if dialect.speaks_for_itself}
+        assert found == {"llamacpp", "lmstudio", "ollama", "openai", "sglang", "vllm"}

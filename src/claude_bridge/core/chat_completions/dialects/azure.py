@@ -25,6 +25,7 @@ class Azure(OpenAI):
     """
 
     name: ClassVar[str] = "azure"
+    speaks_for_itself: ClassVar[bool] = False
     server: ClassVar[str] = "Azure OpenAI and Foundry, on the path that ends in `/openai/v1`"
     hosts: ClassVar[tuple[str, ...]] = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
     key_header: ClassVar[str] = "api-key"

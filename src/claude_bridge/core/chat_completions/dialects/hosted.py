@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from attrs import evolve, frozen
 
 from claude_bridge.core.chat_completions.dialect import Generic
+from claude_bridge.core.chat_completions.dialects.open_models import writes_calls
 from claude_bridge.core.chat_completions.openai_types import ChatRequest, NamedToolChoice
 from claude_bridge.core.chat_completions.traits import Traits
 
-__all__ = ["LEAKING", "Families", "Hosted", "forces_a_tool"]
+__all__ = ["Families", "Hosted", "forces_a_tool"]
 
 Families = tuple[tuple[str, Traits], ...]
 """Pairs of a pattern, to be found in a model's name in lower case, and of the traits of such models."""
-
-LEAKING: Final = r"qwen|qwq|glm|kimi|deepseek|minimax|hermes|llama|mistral|mixtral|ministral|magistral|devstral|gpt-oss"
-"""Open models that are known to write calls into their text where a server's parser misses them: Hermes' and Qwen's
-tags, GLM's, Kimi's sections, DeepSeek's DSML, MiniMax', Mistral's and Llama's tokens, harmony (wire-contract 4.3)."""
 
 
 @frozen
@@ -26,8 +23,8 @@ class Hosted(Generic):
     """A server with models of several families.
 
     :cvar families: the first pattern that is found decides; `plain` is for all other models.
-    :cvar open_models: other makers' open models are served, with parsers of the server's own: for those in `LEAKING`
-        calls that leak as text are looked for.
+    :cvar open_models: other makers' open models are served, with parsers of the server's own: calls of
+        those that write them as text (`open_models.writes_calls`) are looked for there.
     """
 
     families: ClassVar[Families] = ()
@@ -37,7 +34,7 @@ class Hosted(Generic):
         """Look the family up by the model's name."""
         name = model.lower()
         traits = next((traits for pattern, traits in self.families if re.search(pattern, name)), self.plain)
-        if self.open_models and re.search(LEAKING, name):
+        if self.open_models and writes_calls(name):
             return evolve(traits, recover_tool_calls=True)
         return traits
 

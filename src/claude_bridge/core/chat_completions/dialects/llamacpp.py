@@ -27,6 +27,7 @@ class LlamaCpp(Generic):
     """
 
     name: ClassVar[str] = "llamacpp"
+    speaks_for_itself: ClassVar[bool] = True
     server: ClassVar[str] = "llama.cpp's own server, build 11549"
     known_by: ClassVar[str] = "the owner of its models, its `Server` header, its build number or its errors"
     notes: ClassVar[tuple[str, ...]] = (

@@ -22,6 +22,7 @@ class LmStudio(Generic):
     """
 
     name: ClassVar[str] = "lmstudio"
+    speaks_for_itself: ClassVar[bool] = True
     server: ClassVar[str] = "LM Studio's local server"
     known_by: ClassVar[str] = "the words that stand for the owner of each model"
     lists: ClassVar[tuple[str, ...]] = ("/api/v0/models",)

@@ -34,6 +34,7 @@ class Ollama(Generic):
     """
 
     name: ClassVar[str] = "ollama"
+    speaks_for_itself: ClassVar[bool] = True
     server: ClassVar[str] = "Ollama, source of August 2026"
     known_by: ClassVar[str] = "its fingerprint, or its library as the owner of models"
     hosts: ClassVar[tuple[str, ...]] = ("ollama.com",)

@@ -16,6 +16,7 @@ _CALLS_IN_TEXT: Final = re.compile(
     r"qwen|qwq|glm|kimi|deepseek|minimax|hermes|llama|mistral|mixtral|ministral|magistral|devstral|codestral"
     r"|gpt[-_]?oss"
 )
+"""Hermes' and Qwen's tags, GLM's, Kimi's sections, DeepSeek's DSML, MiniMax', Mistral's and Llama's tokens, harmony."""
 
 
 def is_gpt_oss(model: str) -> bool:
@@ -37,8 +38,8 @@ def switched_by_thinking(model: str) -> bool:
 
 
 def writes_calls(model: str) -> bool:
-    """Return whether the model writes its calls in one of the forms that leak as text (wire-contract 4.3).
+    """Return whether the model writes its calls in one of the forms that leak as text.
 
-    They do where the server was started without the fitting parser, or its parser stumbles.
+    They do where the server, the owner's or a service, has no fitting parser, or its parser stumbles.
     """
     return _CALLS_IN_TEXT.search(model.lower()) is not None

@@ -65,6 +65,7 @@ class OpenAI(Hosted):
     """OpenAI's chat completions."""
 
     name: ClassVar[str] = "openai"
+    speaks_for_itself: ClassVar[bool] = True
     server: ClassVar[str] = "OpenAI's chat completions"
     notes: ClassVar[tuple[str, ...]] = ("turns reasoning off beside tools for models that refuse both together",)
     hosts: ClassVar[tuple[str, ...]] = ("api.openai.com", ".api.openai.com")

@@ -25,6 +25,7 @@ class Sglang(Templated):
     """
 
     name: ClassVar[str] = "sglang"
+    speaks_for_itself: ClassVar[bool] = True
     server: ClassVar[str] = "SGLang 0.5.23"
     known_by: ClassVar[str] = "the owner of its models, or its words for an overflow"
     tokenizer: ClassVar[TokenizerEndpoint | None] = TokenizerEndpoint(

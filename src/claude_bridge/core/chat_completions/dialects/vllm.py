@@ -29,6 +29,7 @@ class Vllm(Templated):
     """
 
     name: ClassVar[str] = "vllm"
+    speaks_for_itself: ClassVar[bool] = True
     server: ClassVar[str] = "vLLM 0.33"
     known_by: ClassVar[str] = "the owner of its models, or its errors"
     tokenizer: ClassVar[TokenizerEndpoint | None] = TokenizerEndpoint(
