@@ -96,9 +96,9 @@ def option(default: Any, help: str, *, unit: str = "", shape: str = "", **more: 
     return field(default=default, metadata={"help": help, "unit": unit, "shape": shape}, **more)
 
 
-def override(help: str) -> Any:  # noqa: A002, ANN401 - as attrs.field
-    """One INI key that overrides what the dialect says of a model."""
-    return option(None, f"{help} Default: the dialect's.")
+def override(trait: str) -> Any:  # noqa: ANN401 - as attrs.field
+    """One INI key that overrides what the dialect says of a model; the trait documents itself."""
+    return option(None, f"{fields_dict(Traits)[trait].metadata['help']} Default: the dialect's.")
 
 
 def _header_names(headers: tuple[tuple[str, str], ...]) -> str:
@@ -231,66 +231,32 @@ class Model:
         "auto",
         "Give thinking to the client: `auto` (when it asked), `always`, `never`.",
     )
-    reasoning_control: ReasoningControl | None = override(
-        "How to ask for more or less thinking: `none`; `effort` (`reasoning_effort`); `thinking_type` (`thinking: "
-        "{type}`); `thinking_effort` (both); `thinking_budget` (`thinking: {type, budget_tokens}`); `enable_thinking` "
-        "or `template_thinking` (`enable_thinking` or `thinking` in `chat_template_kwargs`); `template_budget` (the "
-        "first and `thinking_budget_tokens`); `top_level` (`enable_thinking`, `thinking_budget`); `reasoning` "
-        "(OpenRouter's object)."
-    )
-    reasoning_levels: tuple[ReasoningLevel, ...] | None = override(
-        "The words that `reasoning_effort` may have, one a line or with commas (`low, high, max`); the nearest above "
-        "the wanted one is taken."
-    )
-    reasoning_field: ReasoningField | None = override("The field in which past thinking goes back.")
-    reasoning_echo: ReasoningEcho | None = override(
-        "Which past thinking goes back: `current_turn` (with tool calls after the last user text; off after the "
-        "backend refuses it), `never`, `tool_turns`, `all_turns`, `after_last_user`. With the last three a "
-        "space stands for thinking that is not there and that such a server insists on."
-    )
-    thinking_opened: bool | None = override("The chat template has opened `<think>` itself: answers begin inside it.")
-    system_messages: SystemMessages | None = override(
-        "System messages inside the conversation: `fold` into the user turn, leave `inline`, join to the `leading` "
-        "one, or `reject` so that the client folds them."
-    )
-    system_role: SystemRole | None = override("The role of the system prompt: `system` or `developer`.")
-    alternate: bool | None = override("User and assistant must take turns, the user first.")
-    tool_choice: ToolChoices | None = override(
-        "The most that the backend takes: `named`, `required`, `any` (Mistral's word for required), `auto`, `none`."
-    )
-    parallel_tool_calls: bool | None = override("Send `parallel_tool_calls`.")
-    schema: SchemaLevel | None = override(
-        "How much of JSON Schema the backend takes in tools: `none` (all is sent as it is), `basic`, `moonshot`, "
-        "`mistral`, `gemini`, `bare`."
-    )
-    strict: bool | None = override("Pass on `strict` of tools.")
-    tool_ids: ToolIds | None = override("Ids of tool calls: `any`, or `nine` letters and digits (Mistral).")
-    call_content: CallContent | None = override("`content` beside calls without text: `null` or `empty`.")
-    tool_images: bool | None = override("Send images inside tool messages, not in a user message after them.")
-    images: Media | None = override(
-        "Images: `yes`, `refuse` (Claude Code then takes them out and goes on), `omit` (a note instead)."
-    )
-    pdf: Pdf | None = override("PDF: sent as a `file` part, as `text` taken out here, or `refuse`.")
-    prefill: Prefill | None = override(
-        "A conversation that ends with the assistant: `pass` it as it is, mark it (`prefix`, `partial`, `continue`), "
-        "or `refuse`."
-    )
-    max_tokens_field: MaxTokensField | None = override("The field that limits the answer.")
-    stream_options: StreamUsage | None = override(
-        "How usage is asked for: `usage`, `continuous` (in every chunk), `none`."
-    )
-    structured_output: StructuredOutput | None = override(
-        "The most that the backend takes for `output_config.format`: `json_schema`, `json_object`, `instruction`."
-    )
-    recover_tool_calls: bool | None = override("Make real calls of tool calls that the model writes as text.")
-    top_k: bool | None = override("Send `top_k`.")
-    drop: tuple[RequestField, ...] | None = override(
-        "Fields never to send, one a line or with commas: `temperature`, `top_p`, `stop`; or `none` of them."
-    )
-    cache_control: bool | None = override("Pass on marks of cached prefixes.")
-    truncates: bool | None = override(
-        "The backend silently truncates prompts that are too long, so the bridge refuses them."
-    )
+    reasoning_control: ReasoningControl | None = override("reasoning_control")
+    reasoning_levels: tuple[ReasoningLevel, ...] | None = override("reasoning_levels")
+    reasoning_field: ReasoningField | None = override("reasoning_field")
+    reasoning_echo: ReasoningEcho | None = override("reasoning_echo")
+    thinking_opened: bool | None = override("thinking_opened")
+    system_messages: SystemMessages | None = override("system_messages")
+    system_role: SystemRole | None = override("system_role")
+    alternate: bool | None = override("alternate")
+    tool_choice: ToolChoices | None = override("tool_choice")
+    parallel_tool_calls: bool | None = override("parallel_tool_calls")
+    schema: SchemaLevel | None = override("schema")
+    strict: bool | None = override("strict")
+    tool_ids: ToolIds | None = override("tool_ids")
+    call_content: CallContent | None = override("call_content")
+    tool_images: bool | None = override("tool_images")
+    images: Media | None = override("images")
+    pdf: Pdf | None = override("pdf")
+    prefill: Prefill | None = override("prefill")
+    max_tokens_field: MaxTokensField | None = override("max_tokens_field")
+    stream_options: StreamUsage | None = override("stream_options")
+    structured_output: StructuredOutput | None = override("structured_output")
+    recover_tool_calls: bool | None = override("recover_tool_calls")
+    top_k: bool | None = override("top_k")
+    drop: tuple[RequestField, ...] | None = override("drop")
+    cache_control: bool | None = override("cache_control")
+    truncates: bool | None = override("truncates")
 
     @property
     def overrides(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
-from attrs import evolve, fields
+from attrs import evolve, fields, fields_dict
 
 from claude_bridge.config.schema import Model
 from claude_bridge.core.chat_completions.traits import Traits
@@ -18,8 +18,10 @@ class TraitsTests:
 
     @pytest.mark.parametrize("name", NAMES)
     def test_documented(self, name: str) -> None:
-        """Each trait has its sentence."""
-        assert f":ivar {name}: " in (Traits.__doc__ or "")
+        """Each trait has its sentence, and the option of that name says the same."""
+        said = fields_dict(Traits)[name].metadata["help"]
+        assert said.endswith(".")
+        assert fields_dict(Model)[name].metadata["help"] == f"{said} Default: the dialect's."
 
     @pytest.mark.parametrize("name", NAMES)
     def test_overridden(self, name: str) -> None:

@@ -1,19 +1,19 @@
 """What differs from backend to backend and can be said as data; a dialect decides it, ``[model:*]`` overrides it.
 
 Each field has the default of the plain OpenAI-compatible server, chosen so that a server which nobody knows
-refuses nothing and loses nothing. The sentence beside each is its documentation everywhere.
+refuses nothing and loses nothing. The sentence beside each is its documentation, here and for the option of that name.
 """
+
+# ruff: noqa: RUF009 - `trait` is `attrs.field`, which the rule would know by name
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from claude_bridge.core.conversation import ReasoningLevel
 from claude_bridge.core.turns import SystemMessages
-
-"""How much to think, from nothing to the most."""
 
 ReasoningControl = Literal[
     "none",
@@ -44,71 +44,83 @@ ToolIds = Literal["any", "nine"]
 RequestField = Literal["temperature", "top_p", "stop"]
 
 
+def trait(default: object, help: str) -> Any:  # noqa: A002, ANN401 - as attrs.field
+    """One difference: the plain server's value, and the sentence that documents it, in Markdown."""
+    return field(default=default, metadata={"help": help})
+
+
 @frozen(kw_only=True)
 class Traits:
-    """The differences of one model at one kind of server.
+    """The differences of one model at one kind of server."""
 
-    :ivar reasoning_control: how a level of thinking is asked for. ``none``: not at all; ``effort``:
-        ``reasoning_effort``; ``thinking_type``: ``thinking: {type}``; ``thinking_effort``: both; ``thinking_budget``:
-        ``thinking: {type, budget_tokens}``; ``enable_thinking`` and ``template_thinking``: ``enable_thinking`` or
-        ``thinking`` in ``chat_template_kwargs``; ``template_budget``: the first of these and llama.cpp's
-        ``thinking_budget_tokens``; ``top_level``: DashScope's ``enable_thinking`` and ``thinking_budget``;
-        ``reasoning``: OpenRouter's object.
-    :ivar reasoning_levels: the words that ``reasoning_effort`` may have here; the nearest one above is taken.
-    :ivar reasoning_field: in which field past thinking goes back.
-    :ivar reasoning_echo: which past thinking goes back. ``current_turn``: on turns with tool calls after the last user
-        text, and no more after a refusal. With ``all_turns`` a space stands for what is not there, with
-        ``tool_turns`` and ``after_last_user`` where there are calls.
-    :ivar thinking_opened: the chat template has already opened ``<think>``, so an answer begins inside it.
-    :ivar system_messages: what becomes of system messages inside the conversation: folded into the user turn, left
-        inline, joined to the leading one, or refused so that the client folds them.
-    :ivar system_role: the role of the system prompt.
-    :ivar alternate: user and assistant messages must take turns, the user first.
-    :ivar tool_choice: the most that the server takes. ``named``: all forms; ``required``: no single tool by its name;
-        ``any``: likewise, but ``any`` for required; ``auto``: no force; ``none``: not the field at all.
-    :ivar parallel_tool_calls: whether ``parallel_tool_calls`` may be sent.
-    :ivar schema: how much of JSON Schema the server takes in tools, see `json_schema.sanitising`.
-    :ivar strict: pass on a tool's ``strict``.
-    :ivar tool_ids: ``nine``: ids of calls are nine letters and digits.
-    :ivar call_content: what ``content`` is beside calls without text.
-    :ivar tool_images: tool messages may hold images.
-    :ivar images: ``refuse`` with the words that make the client take them out, or ``omit`` with a visible note.
-    :ivar pdf: PDF as a ``file`` part, as text taken out here, or refused.
-    :ivar prefill: a conversation that ends with an assistant message: passed as it is, marked with ``prefix`` or
-        ``partial`` or ``continue_final_message``, or refused.
-    :ivar max_tokens_field: which field limits the answer.
-    :ivar stream_options: how usage is asked for; ``continuous`` also asks for it in every chunk.
-    :ivar structured_output: the most that the server takes for a required shape of answer.
-    :ivar recover_tool_calls: look for calls that the model wrote as text.
-    :ivar top_k: whether ``top_k`` may be sent.
-    :ivar drop: fields that must not be sent.
-    :ivar cache_control: marks of cached prefixes are passed on.
-    :ivar truncates: the server silently truncates a prompt that is too long, so none may be sent.
-    """
-
-    reasoning_control: ReasoningControl = "none"
-    reasoning_levels: tuple[ReasoningLevel, ...] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-    reasoning_field: ReasoningField = "reasoning_content"
-    reasoning_echo: ReasoningEcho = "current_turn"
-    thinking_opened: bool = False
-    system_messages: SystemMessages = "fold"
-    system_role: SystemRole = "system"
-    alternate: bool = False
-    tool_choice: ToolChoices = "named"
-    parallel_tool_calls: bool = True
-    schema: SchemaLevel = "none"
-    strict: bool = False
-    tool_ids: ToolIds = "any"
-    call_content: CallContent = "null"
-    tool_images: bool = False
-    images: Media = "yes"
-    pdf: Pdf = "text"
-    prefill: Prefill = "pass"
-    max_tokens_field: MaxTokensField = "max_tokens"
-    stream_options: StreamUsage = "usage"
-    structured_output: StructuredOutput = "json_schema"
-    recover_tool_calls: bool = False
-    top_k: bool = False
-    drop: tuple[RequestField, ...] = ()
-    cache_control: bool = False
-    truncates: bool = False
+    reasoning_control: ReasoningControl = trait(
+        "none",
+        "How to ask for more or less thinking: `none`; `effort` (`reasoning_effort`); `thinking_type` (`thinking: "
+        "{type}`); `thinking_effort` (both); `thinking_budget` (`thinking: {type, budget_tokens}`); `enable_thinking` "
+        "or `template_thinking` (`enable_thinking` or `thinking` in `chat_template_kwargs`); `template_budget` (the "
+        "first and `thinking_budget_tokens`); `top_level` (`enable_thinking`, `thinking_budget`); `reasoning` "
+        "(OpenRouter's object).",
+    )
+    reasoning_levels: tuple[ReasoningLevel, ...] = trait(
+        ("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+        "The words that `reasoning_effort` may have, one a line or with commas (`low, high, max`); the nearest above "
+        "the wanted one is taken.",
+    )
+    reasoning_field: ReasoningField = trait("reasoning_content", "The field in which past thinking goes back.")
+    reasoning_echo: ReasoningEcho = trait(
+        "current_turn",
+        "Which past thinking goes back: `current_turn` (with tool calls after the last user text; off after the "
+        "backend refuses it), `never`, `tool_turns`, `all_turns`, `after_last_user`. With the last three a "
+        "space stands for thinking that is not there and that such a server insists on.",
+    )
+    # a space stands on every turn for "all_turns", on turns with calls for the other two
+    thinking_opened: bool = trait(False, "The chat template has opened `<think>` itself: answers begin inside it.")
+    system_messages: SystemMessages = trait(
+        "fold",
+        "System messages inside the conversation: `fold` into the user turn, leave `inline`, join to the `leading` "
+        "one, or `reject` so that the client folds them.",
+    )
+    system_role: SystemRole = trait("system", "The role of the system prompt: `system` or `developer`.")
+    alternate: bool = trait(False, "User and assistant must take turns, the user first.")
+    tool_choice: ToolChoices = trait(
+        "named",
+        "The most that the backend takes: `named`, `required`, `any` (Mistral's word for required), `auto`, `none`.",
+    )
+    # "required": no single tool by its name; "any" likewise; "auto": nothing is forced; "none": not the field at all
+    parallel_tool_calls: bool = trait(True, "Send `parallel_tool_calls`.")
+    schema: SchemaLevel = trait(
+        "none",
+        "How much of JSON Schema the backend takes in tools: `none` (all is sent as it is), `basic`, `moonshot`, "
+        "`mistral`, `gemini`, `bare`.",
+    )
+    # what each level takes is in `json_schema.levels`
+    strict: bool = trait(False, "Pass on `strict` of tools.")
+    tool_ids: ToolIds = trait("any", "Ids of tool calls: `any`, or `nine` letters and digits (Mistral).")
+    call_content: CallContent = trait("null", "`content` beside calls without text: `null` or `empty`.")
+    tool_images: bool = trait(False, "Send images inside tool messages, not in a user message after them.")
+    images: Media = trait(
+        "yes", "Images: `yes`, `refuse` (Claude Code then takes them out and goes on), `omit` (a note instead)."
+    )
+    pdf: Pdf = trait("text", "PDF: sent as a `file` part, as `text` taken out here, or `refuse`.")
+    prefill: Prefill = trait(
+        "pass",
+        "A conversation that ends with the assistant: `pass` it as it is, mark it (`prefix`, `partial`, `continue`), "
+        "or `refuse`.",
+    )
+    max_tokens_field: MaxTokensField = trait("max_tokens", "The field that limits the answer.")
+    stream_options: StreamUsage = trait(
+        "usage", "How usage is asked for: `usage`, `continuous` (in every chunk), `none`."
+    )
+    structured_output: StructuredOutput = trait(
+        "json_schema",
+        "The most that the backend takes for `output_config.format`: `json_schema`, `json_object`, `instruction`.",
+    )
+    recover_tool_calls: bool = trait(False, "Make real calls of tool calls that the model writes as text.")
+    top_k: bool = trait(False, "Send `top_k`.")
+    drop: tuple[RequestField, ...] = trait(
+        (), "Fields never to send, one a line or with commas: `temperature`, `top_p`, `stop`; or `none` of them."
+    )
+    cache_control: bool = trait(False, "Pass on marks of cached prefixes.")
+    truncates: bool = trait(
+        False, "The backend silently truncates prompts that are too long, so the bridge refuses them."
+    )
