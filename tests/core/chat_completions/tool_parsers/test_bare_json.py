@@ -10,7 +10,8 @@ import json
 import pytest
 
 from claude_bridge.core.chat_completions.tool_parsers.bare_json import MAX_JSON_CHARACTERS
-from tests.core.chat_completions.tool_parsers.scanning import in_all_sizes, unchanged
+from tests.core.chat_completions.tool_parsers.scanning import in_all_sizes, scanned, unchanged
+from tests.core.strategies import in_steps
 
 WEATHER = ("get_weather", {"city": "Paris"})
 
@@ -75,6 +76,7 @@ class BareTests:
         assert unchanged(text)
 
     def test_too_long(self) -> None:
-        """What is longer than any call is text."""
+        """What is longer than any call is text, wherever the pieces end at which it becomes too long."""
         text = json.dumps({"name": "Write", "arguments": {"text": "x" * MAX_JSON_CHARACTERS}})
-        assert unchanged(text)
+        for pieces in ([text], in_steps(text, 4096), [*in_steps(text[:-99], 4096), *text[-99:]]):
+            assert scanned(pieces) == [text]

@@ -116,6 +116,19 @@ class CursorTests:
         assert everyhow(lambda cursor: cursor.rest_within(3), "abc") == ("abc", "")
         assert everyhow(lambda cursor: cursor.rest_within(3), "abcde") == (NotACall, "de")
 
+    def test_rest_is_looked_at_once(self) -> None:
+        """What came before is not carried along with each further piece: a long answer costs as much as its pieces."""
+        cursor = Cursor("{")
+        steps = cursor.rest_within(10_000)
+        for _ in range(100):
+            cursor.feed("12345")
+            assert next(steps) is None
+            assert cursor.rest == ""
+        cursor.ended = True
+        with pytest.raises(StopIteration) as done:
+            next(steps)
+        assert done.value.value == "12345" * 100
+
     @given(st.dictionaries(st.text(max_size=3), JSON, max_size=3), st.booleans(), st.text(max_size=5), st.data())
     def test_json(self, value: dict[str, Any], listed: bool, behind: str, data: st.DataObject) -> None:
         """An object or an array is found whole, whatever its strings hold and wherever it is cut."""

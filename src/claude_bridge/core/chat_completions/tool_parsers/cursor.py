@@ -211,14 +211,17 @@ class Cursor:
 
     def rest_within(self, most: int) -> Steps[str]:
         """Consume and return all that is left of the answer."""
-        while len(self.rest) <= most:
+        taken, left = StringIO(), most
+        while True:
+            piece = self._window[self._at : self._at + left]
+            taken.write(piece)
+            self._at += len(piece)
+            left -= len(piece)
+            if self._at < len(self._window):
+                raise NotACall
             if self.ended:
-                rest = self.rest
-                self._at = len(self._window)
-                return rest
+                return taken.getvalue()
             yield None
-        self._at += most
-        raise NotACall
 
     def json(self) -> Steps[str]:
         """Consume and return a JSON object, or an array of objects, known by its brackets and strings alone."""
