@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -21,8 +22,10 @@ Need = TypeVar("Need")
 # Folders whose tests ask the outside judges, or hold answers against the schema that one of them carries.
 JUDGED = ("contract", "end_to_end", "testing")
 
-# For a second run on another Python: the same promises, fewer examples of each.
+# At the desk, and for a second run on another Python: the same promises, fewer examples of each.
 settings.register_profile("quick", max_examples=15)
+if profile := os.environ.get("HYPOTHESIS_PROFILE"):
+    settings.load_profile(profile)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

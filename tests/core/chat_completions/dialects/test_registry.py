@@ -50,6 +50,6 @@ class RegistryTests:
         assert next(iter(DIALECTS.values())) is GENERIC
 
     def test_speak_for_themselves(self) -> None:
-        """Engines never show what another server is, nor does OpenAI; services and gateways pass on what theirs says."""
+        """Engines and OpenAI never show what another server is; services and gateways pass on what theirs says."""
         found = {name for name, dialect in DIALECTS.items() if dialect.speaks_for_itself}
         assert found == {"llamacpp", "lmstudio", "ollama", "openai", "sglang", "vllm"}
