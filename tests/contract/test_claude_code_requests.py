@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.chat_completions.traits import ReasoningEcho
 from claude_bridge.core.events import Finished, FinishReason, Started, TextDelta, Usage
 from claude_bridge.core.messages_api import parsing

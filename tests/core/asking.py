@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from claude_bridge.core.chat_completions import translation
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.conversation import NO_DOCUMENTS
 from claude_bridge.core.errors import InvalidRequest

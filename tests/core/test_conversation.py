@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.conversation import (
     Content,
     Piece,

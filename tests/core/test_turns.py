@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages_api.to_conversation import conversation_of
 from claude_bridge.core.turns import ATTRIBUTION, SystemMessages, is_question, merged, system_text

@@ -1,22 +1,28 @@
 """What is valid and probably not what was meant: worth a warning, never a reason not to start.
 
-As in `problems`, no message quotes a value that could be a key.
+Among it are keys written out in a file that others can read. As in `problems`, no message quotes a value that could be
+a key.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from attrs import Attribute
 
 from claude_bridge.config.backend_urls import misdirected
-from claude_bridge.config.expand import OFF, quoted
+from claude_bridge.config.expand import OFF, has_variable, quoted
+from claude_bridge.config.fields import plain_type
 from claude_bridge.config.ini import Lines
 from claude_bridge.config.problems import Problem
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
-from claude_bridge.config.sections import find_kind
+from claude_bridge.config.sections import KINDS, find_kind
 from claude_bridge.config.variables import ALONE, DEFAULT_BACKEND, SECTION, set_variables
+from claude_bridge.core.redaction import carries_credential
 
 _PATH: Final = re.compile(r"(?:~|\.{1,2})/.*|/(?:[a-z][a-z_.-]*/)+[A-Za-z0-9_.-]+")
 """The path of a file. A key in base64 may begin with a slash, but hardly with a folder in lower case."""
@@ -99,3 +105,52 @@ def _key(text: str) -> Iterator[str]:
         yield f"is taken as the key itself: did you mean ${{{named[1]}}}?"
     elif _VARIABLE.fullmatch(text):
         yield "looks like the name of a variable and is taken as the key itself: did you mean ${NAME}?"
+
+
+Mode: TypeAlias = Callable[[str], int]
+"""Gives the permission bits of the file at a path; raises `OSError`."""
+
+OTHERS: Final = 0o077
+"""The bits that let group and others in; ssh asks the same of a private key."""
+
+_NAMED_PLACES: Final = ("file:", "credential:")
+
+
+def file_mode(path: str) -> int:
+    """Return the permission bits of a real file. Raises `OSError`."""
+    return Path(path).stat().st_mode & 0o777
+
+
+def exposed(sections: Mapping[str, Mapping[str, Lines]], path: str, mode: Mode) -> tuple[Problem, ...]:
+    """Return a warning for each key that ``path`` has written out, if others can read that file.
+
+    ``sections``: of a configuration that is valid.
+    """
+    found = tuple(_written_out(sections))
+    if not found or not _open_to_others(path, mode):
+        return ()
+    message = f"is written out in a file that others can read: chmod 600 {path}"
+    return tuple(Problem(section, key, message) for section, key in found)
+
+
+def _open_to_others(path: str, mode: Mode) -> bool:
+    try:
+        return bool(mode(path) & OTHERS)
+    except OSError:  # it was read a moment ago; whatever became of it is no fault of the configuration
+        return False
+
+
+def _written_out(sections: Mapping[str, Mapping[str, Lines]]) -> Iterator[tuple[str, str]]:
+    for section, entries in sections.items():
+        known = {key.name: key for key in KINDS[section.partition(":")[0]].keys}
+        for name, lines in entries.items():
+            if any(_holds_key(known[name], line) for line in lines):
+                yield section, name
+
+
+def _holds_key(attribute: Attribute[Any], line: str) -> bool:
+    """Return whether a line is a key itself, not the place where it is."""
+    if attribute.metadata["shape"] == "header":
+        name, _, value = (part.strip() for part in line.partition(":"))
+        return carries_credential(name) and bool(value) and not has_variable(value)
+    return plain_type(attribute) is Secret and not has_variable(line) and not line.startswith(_NAMED_PLACES)

@@ -11,8 +11,7 @@ from pathlib import Path
 from attrs import evolve
 
 from claude_bridge.config.directories import config_files
-from claude_bridge.config.doubts import doubts, empty, nothing_found, unused
-from claude_bridge.config.exposed import Mode, exposed, file_mode
+from claude_bridge.config.doubts import Mode, doubts, empty, exposed, file_mode, nothing_found, unused
 from claude_bridge.config.hidden import from_variables, not_hidden
 from claude_bridge.config.ini import read_ini
 from claude_bridge.config.problems import ConfigErrors, Problem

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from claude_bridge.core.chat_completions import chat_tools
 from claude_bridge.core.chat_completions.chat_tools import upstream_name
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.chat_completions.traits import ToolChoices
 from claude_bridge.core.conversation import ToolChoice
 from claude_bridge.core.messages_api import parsing

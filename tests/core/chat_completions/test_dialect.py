@@ -6,7 +6,8 @@ import pytest
 
 from claude_bridge.core import strict_json
 from claude_bridge.core.backend_api import Clues
-from claude_bridge.core.chat_completions.dialect import Generic, Shaping
+from claude_bridge.core.chat_completions.dialect import Generic, Shaping, Target
+from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.openai_types import ChatRequest, Delta
 from claude_bridge.core.chat_completions.traits import Traits
 from claude_bridge.core.events import Usage
@@ -63,3 +64,16 @@ class GenericTests:
     def test_state(self) -> None:
         """It keeps nothing besides text."""
         assert Generic().keeper() is None
+
+
+class TargetTests:
+    """What a model needs to be known as."""
+
+    def test_defaults(self) -> None:
+        """A model that only has a name is treated as a local one with an unknown chat template."""
+        target = Target(model="m")
+        assert target.dialect is DIALECTS["generic"]
+        assert (target.context_window, target.max_output_tokens) == (None, None)
+        assert (target.reasoning_control, target.reasoning_echo) == ("none", "current_turn")
+        assert target.system_messages == "fold"
+        assert target.strip_attribution

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.chat_completions import reasoning
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.chat_completions.traits import ReasoningControl
 from claude_bridge.core.conversation import Reasoning, ReasoningLevel
 from claude_bridge.core.messages_api.to_conversation import conversation_of

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.conversation import (
     State,
     Text,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.conversation import Image, Text
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.anthropic_types import InputMessage

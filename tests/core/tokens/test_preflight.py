@@ -7,7 +7,7 @@ from attrs import define, evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.tokens.preflight import refusal, teaches
 from tests.core.overflows import is_true
 

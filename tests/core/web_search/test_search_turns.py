@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import (
     Event,

@@ -21,11 +21,10 @@ from claude_bridge.core.backend_api import (
 )
 from claude_bridge.core.chat_completions import models_endpoint, translation
 from claude_bridge.core.chat_completions.answer.reader import Reader
-from claude_bridge.core.chat_completions.dialect import GENERIC, Dialect
+from claude_bridge.core.chat_completions.dialect import GENERIC, Dialect, Target, as_fields
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, decide
 from claude_bridge.core.chat_completions.errors import advice, classification
 from claude_bridge.core.chat_completions.json_schema.sanitising import SanitisingWork
-from claude_bridge.core.chat_completions.target import Target, as_fields
 from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.conversation import NO_DOCUMENTS, Conversation
 from claude_bridge.core.ids import RandomBytes

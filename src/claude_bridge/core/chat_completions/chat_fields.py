@@ -6,12 +6,15 @@ from typing import Final
 
 from attrs import frozen
 
+from claude_bridge.core import strict_json
 from claude_bridge.core.answer_shape import AnswerShape
-from claude_bridge.core.chat_completions import chat_tools, reasoning, structured_output
-from claude_bridge.core.chat_completions.dialect import Shaping
-from claude_bridge.core.chat_completions.openai_types import ChatRequest
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions import chat_tools, reasoning
+from claude_bridge.core.chat_completions.dialect import Shaping, Target
+from claude_bridge.core.chat_completions.json_schema.sanitising import REMEMBERED, is_strict
+from claude_bridge.core.chat_completions.openai_types import ChatRequest, JsonSchema, ResponseFormat
+from claude_bridge.core.chat_completions.traits import Traits
 from claude_bridge.core.conversation import Conversation
+from claude_bridge.core.strict_json import Raw
 
 MAX_STOP_SEQUENCES: Final = 4
 """Stop sequences that OpenAI's API takes."""
@@ -34,7 +37,7 @@ class ChatFields:
 
 def build(asked: Conversation, target: Target, offered: chat_tools.OfferedTools, limit: int | None) -> ChatFields:
     """Build the fields; ``limit``: of the answer, in tokens. Raises `InvalidRequest`."""
-    form, shape = structured_output.response_format(asked.output_schema, target)
+    form, shape = response_format(asked.output_schema, target)
     fields = ChatRequest(
         model=target.model,
         stream=True,
@@ -74,3 +77,19 @@ def _offer(asked: Conversation, target: Target, choice: chat_tools.ResolvedToolC
     one_at_a_time = asked.tool_choice is not None and not asked.tool_choice.parallel
     if one_at_a_time and target.parallel_tool_calls:
         fields.parallel_tool_calls = False
+
+
+def response_format(schema: Raw | None, traits: Traits) -> tuple[ResponseFormat | None, AnswerShape | None]:
+    """Return how a server is asked for a schema, and what is left to do here: nothing where the server takes schemas.
+
+    A strict promise is asked for wherever it can be had, as Anthropic gives it (wire-contract 5.1).
+    """
+    if schema is None:
+        return None, None
+    if traits.structured_output == "json_schema" and strict_json.present(schema):
+        sent = REMEMBERED.sanitised(schema, traits.schema).schema
+        return ResponseFormat("json_schema", JsonSchema("response", sent, is_strict(sent) or None)), None
+    if traits.structured_output == "json_schema":
+        return ResponseFormat("json_object"), None
+    form = ResponseFormat("json_object") if traits.structured_output == "json_object" else None
+    return form, AnswerShape(schema)

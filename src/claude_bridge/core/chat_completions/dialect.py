@@ -2,7 +2,8 @@
 
 A dialect only ever says how it differs: as data in its `Traits`, else at the few points below. It owns no
 translation: the request is built and the answer is read by the same code for all. The dialects that differ from
-`Generic` are in `claude_bridge.core.chat_completions.dialects`, one small file each.
+`Generic` are in `claude_bridge.core.chat_completions.dialects`, one small file each. A `Target` is one model at one of
+these servers.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final, Protocol
 
-from attrs import frozen
+from attrs import fields, frozen
 
 from claude_bridge.core import json_weight, strict_json
 from claude_bridge.core.backend_api import Clues, TokenizerEndpoint
@@ -204,3 +205,26 @@ def _detail(raw: strict_json.Raw) -> str:
 
 
 GENERIC: Final = Generic()
+
+
+@frozen(kw_only=True)
+class Target(Traits):
+    """One model at one backend, as far as a request's shape depends on it: its traits, its name and its limits.
+
+    :ivar model: the backend's own name for it.
+    :ivar context_window: tokens, prompt and answer together, where known.
+    :ivar window_configured: the owner said so; nothing that a backend says is believed against it.
+    :ivar max_output_tokens: largest ``max_tokens`` to ask for, where known.
+    """
+
+    model: str
+    dialect: Dialect = GENERIC
+    context_window: int | None = None
+    window_configured: bool = False
+    max_output_tokens: int | None = None
+    strip_attribution: bool = True
+
+
+def as_fields(traits: Traits) -> dict[str, Any]:
+    """Return traits by name, to make a target of."""
+    return {each.name: getattr(traits, each.name) for each in fields(Traits)}

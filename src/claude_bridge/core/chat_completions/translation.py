@@ -9,10 +9,10 @@ from attrs import frozen
 
 from claude_bridge.core.answer_shape import AnswerShape
 from claude_bridge.core.chat_completions import chat_codec, chat_fields, chat_tools
+from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.chat_completions.messages import instructions
 from claude_bridge.core.chat_completions.messages.chat_messages import Written, write
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
-from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.conversation import NO_DOCUMENTS, Conversation
 from claude_bridge.core.errors import InvalidRequest
 

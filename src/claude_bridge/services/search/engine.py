@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from functools import partial
 from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from hyperlink import EncodedURL
 from twisted.internet import error as network
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as TimedOut
+from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import Cooperator
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -22,12 +24,14 @@ from twisted.web.client import (
     FileBodyProducer,
     HTTPConnectionPool,
     RequestTransmissionFailed,
+    ResponseDone,
     ResponseFailed,
     ResponseNeverReceived,
     _HTTP11ClientFactory,
 )
-from twisted.web.http import OK
+from twisted.web.http import OK, PotentialDataLoss
 from twisted.web.http_headers import Headers
+from twisted.web.iweb import IResponse
 
 from claude_bridge.config.schema import WebSearch
 from claude_bridge.core import strict_json
@@ -36,8 +40,57 @@ from claude_bridge.core.web_search.engines import ENGINES, EngineRequest, Search
 from claude_bridge.core.web_search.tool import SearchQuestion
 from claude_bridge.services.interfaces import SearchFailed
 from claude_bridge.services.search.addresses import GuardedReactor, no_metadata, public_only
-from claude_bridge.services.search.answer_body import TooLarge, collected, dropped
 from claude_bridge.services.search.hits import cleaned
+
+MAX_BODY_BYTES: Final = 2 * 1024 * 1024
+"""Bytes: twenty results have some 50,000, and SearXNG's pages of many engines some 200,000."""
+
+
+class TooLarge(Exception):
+    """The body is larger than anybody's results."""
+
+
+class _Collected(Protocol):
+    def __init__(self, most: int) -> None:
+        self.done: Deferred[bytes] = Deferred(lambda _: self._close())
+        self._most = most
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+        self._size += len(data)
+        self._parts.append(data)
+        if self._size > self._most and not self.done.called:
+            self._parts.clear()
+            self.done.errback(TooLarge(f"its answer is larger than {self._most:,} bytes"))
+            self._close()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802 - Twisted's name
+        if self.done.called:
+            return
+        if reason.check(ResponseDone, PotentialDataLoss):
+            self.done.callback(b"".join(self._parts))
+        else:
+            self.done.errback(reason)
+
+    def _close(self) -> None:
+        cast(ITCPTransport, self.transport).stopProducing()  # type: ignore[attr-defined]  # a push producer too
+
+
+def collected(response: IResponse, most: int = MAX_BODY_BYTES) -> Deferred[bytes]:
+    """Return the whole body; fails with `TooLarge`, or with what broke it. Cancelling closes the connection."""
+    body = _Collected(most)
+    response.deliverBody(body)
+    return body.done
+
+
+def dropped(response: IResponse) -> None:
+    """Close the connection without reading the body."""
+    body = _Collected(0)
+    body.done.addErrback(lambda _: None)
+    response.deliverBody(body)
+    body.done.cancel()
+
 
 MAX_SEARCHES: Final = 20
 """Results asked for where domains are restricted, as some will be left out; Brave and Tavily give no more."""

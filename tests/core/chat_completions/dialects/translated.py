@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from claude_bridge.core import opaque_state
-from claude_bridge.core.chat_completions.dialect import Dialect
-from claude_bridge.core.chat_completions.target import Target, as_fields
+from claude_bridge.core.chat_completions.dialect import Dialect, Target, as_fields
 from tests.core.asking import assistant, result, sent, text, tool, use, user
 
 LEVELS: dict[str, dict[str, object]] = {

@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.backend_api import UpstreamFailure
+from claude_bridge.core.chat_completions.dialect import Target, as_fields
 from claude_bridge.core.chat_completions.dialects.azure import Azure
 from claude_bridge.core.chat_completions.dialects.openrouter import OpenRouter
 from claude_bridge.core.chat_completions.errors import classification, overflow_detection
 from claude_bridge.core.chat_completions.errors.adjustments import Lesson, lesson, refuses_images
-from claude_bridge.core.chat_completions.target import Target, as_fields
 from claude_bridge.core.chat_completions.traits import ReasoningEcho
 from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.conversation import ReasoningLevel

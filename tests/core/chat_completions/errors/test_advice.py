@@ -8,8 +8,8 @@ import pytest
 from attrs import evolve
 
 from claude_bridge.core.backend_api import Adjustment, Advice, Circumstances, UpstreamFailure
+from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.chat_completions.errors.advice import advise, describe, explain, missing_capability
-from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.errors import ContextOverflow, UpstreamServerError
 from tests.core.asking import IMAGE, asked, tool, translate, user

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.backend_api import UpstreamFailure
+from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.chat_completions.errors import adjustments, overflow_detection, quotations
 from claude_bridge.core.chat_completions.errors.quotations import MAX_COMPARED_BYTES, Quotations, uncut
-from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.translation import Translation
 from tests.core.asking import IMAGE, asked, assistant, result, text, tool, translate, use, user
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.chat_completions.messages.alternation import ACKNOWLEDGED, OPENING, alternated
 from claude_bridge.core.chat_completions.openai_types import ChatMessage
-from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.turns import SystemMessages
 from tests.contract.chat_completion import spoken
 from tests.core.asking import IMAGE, IMAGE_PART, asked, assistant, result, system, text, told, translate, use, user

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from claude_bridge.core.chat_completions.target import Target
+from claude_bridge.core.chat_completions.dialect import Target
 from tests.core.asking import IMAGE, IMAGE_PART, assistant, result, sent, text, use, user
 from tests.core.conversations import CONVERSATIONS
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.chat_completions.messages.call_ids import CallIds, nine
-from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.traits import ToolIds
 from claude_bridge.core.ids import downstream_id
 from tests.core.asking import assistant, result, sent, use, user

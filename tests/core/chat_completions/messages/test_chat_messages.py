@@ -13,11 +13,10 @@ from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.dialect import GENERIC, Generic
+from claude_bridge.core.chat_completions.dialect import GENERIC, Generic, Target
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.messages.chat_messages import MAX_STATE_CHARACTERS, write
 from claude_bridge.core.chat_completions.openai_types import ChatMessage
-from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.traits import (
     CallContent,
     Media,

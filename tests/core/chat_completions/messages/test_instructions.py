@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.chat_completions.messages.instructions import add_last, add_to_system
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, Part, TextPart
-from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.traits import Prefill, SystemRole
 from claude_bridge.core.errors import InvalidRequest
 from tests.core.asking import assistant, result, sent, text, use, user

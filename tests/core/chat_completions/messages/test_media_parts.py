@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.chat_completions.messages.media_parts import NO_IMAGE
-from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.errors import InvalidRequest
 from tests.core.asking import IMAGE, IMAGE_PART, assistant, result, sent, system, text, use, user
 

@@ -9,8 +9,8 @@ from typing import Any, get_args
 
 import pytest
 
+from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.chat_completions.messages.reasoning_history import echoes, requires
-from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.chat_completions.traits import ReasoningEcho, ReasoningField
 from tests.core.asking import asked, assistant, result, sent, text, translate, use, user
 

@@ -16,6 +16,7 @@ from attrs import define, field, frozen
 from claude_bridge.core import opaque_state
 from claude_bridge.core.chat_completions import openai_types
 from claude_bridge.core.chat_completions.chat_tools import upstream_name
+from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.chat_completions.messages import cache_control, instructions, reasoning_history
 from claude_bridge.core.chat_completions.messages.alternation import alternated
 from claude_bridge.core.chat_completions.messages.call_ids import CallIds
@@ -30,7 +31,6 @@ from claude_bridge.core.chat_completions.openai_types import (
     Part,
     TextPart,
 )
-from claude_bridge.core.chat_completions.target import Target
 from claude_bridge.core.conversation import (
     Content,
     Conversation,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from claude_bridge.core.chat_completions.tool_parsers import (
-    deepseek,
+    deepseek_calls,
     harmony,
     kimi,
     llama,
@@ -26,8 +26,8 @@ SYNTAXES: Final[Mapping[str, Syntax]] = {
     qwen3.FUNCTION: qwen3.qwen3_coder,
     **dict.fromkeys((*kimi.K2_SECTIONS, kimi.K2_CALL), kimi.kimi_k2),
     kimi.K3_SECTION: kimi.kimi_k3,
-    **dict.fromkeys((deepseek.SECTION, deepseek.CALL), deepseek.deepseek_v3),
-    **dict.fromkeys(deepseek.PREFIXES, deepseek.dsml),
+    **dict.fromkeys((deepseek_calls.SECTION, deepseek_calls.CALL), deepseek_calls.deepseek_v3),
+    **dict.fromkeys(deepseek_calls.PREFIXES, deepseek_calls.dsml),
     minimax.M2: minimax.minimax_m2,
     minimax.M1: minimax.minimax_m1,
     mistral_calls.OPENING: mistral_calls.mistral,

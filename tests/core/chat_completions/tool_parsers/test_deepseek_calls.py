@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.chat_completions.tool_parsers.deepseek`.
+"""Tests for `claude_bridge.core.chat_completions.tool_parsers.deepseek_calls`.
 
 The shapes are in SGLang's detectors and llama.cpp's tests.
 Shapes from SGLang's detectors and the encoding beside DeepSeek V4.
@@ -9,7 +9,7 @@ from __future__ import annotations
 # ruff: noqa: RUF001 - the markers are written with full-width bars
 import pytest
 
-from claude_bridge.core.chat_completions.tool_parsers.deepseek import PREFIXES
+from claude_bridge.core.chat_completions.tool_parsers.deepseek_calls import PREFIXES
 from tests.core.chat_completions.tool_parsers.scanning import in_all_sizes, unchanged
 
 SECTION, SECTION_END = "<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"
