@@ -203,6 +203,8 @@ class Backend:
 
     def with_headers(self, ours: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
         """Return the headers of a request: ``ours``, and the configured ones, which replace ours of the same name."""
+        if not self.headers:
+            return tuple(ours)
         merged = {name.lower(): (name, value) for name, value in ours}
         merged.update((name.lower(), (name, value)) for name, value in self.headers)
         return tuple(merged.values())

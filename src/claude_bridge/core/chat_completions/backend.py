@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import inf
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from attrs import evolve, frozen
 
@@ -33,45 +33,19 @@ from claude_bridge.core.strict_json import Raw
 
 UNDECIDED: Final = DialectDecision(GENERIC, "nothing is known of it yet", known=False)
 
-_HEADERS: Final = (("Content-Type", "application/json"), ("Accept", "text/event-stream"))
-
 
 @frozen
 class PreparedCompletion:
     """A chat request, ready to be sent; implements `claude_bridge.core.backend_api.Prepared`."""
 
+    path: ClassVar[str] = "chat/completions"
+    headers: ClassVar = (("Content-Type", "application/json"), ("Accept", "text/event-stream"))
     _sent: Translation
     _stop_sequences: tuple[str, ...]
-
-    @property
-    def path(self) -> str:
-        """Return the path behind the backend's url."""
-        return "chat/completions"
-
-    @property
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        """Return what the body is and what is to come back."""
-        return _HEADERS
-
-    @property
-    def body(self) -> bytes:
-        """Return the JSON to send."""
-        return self._sent.body
-
-    @property
-    def with_tools(self) -> bool:
-        """Return whether tools are offered."""
-        return self._sent.with_tools
-
-    @property
-    def dropped_keywords(self) -> frozenset[str]:
-        """Return the keywords that schemas of tools lost on the way."""
-        return self._sent.dropped_keywords
-
-    @property
-    def answer_shape(self) -> AnswerShape | None:
-        """Return the shape that the answer must have and that the server does not see to."""
-        return self._sent.answer_shape
+    body: bytes
+    with_tools: bool
+    dropped_keywords: frozenset[str]
+    answer_shape: AnswerShape | None
 
     def reader(self, limits: AnswerLimits, random_bytes: RandomBytes) -> Reader:
         """Make the reader for the answer."""
@@ -133,7 +107,14 @@ class ChatTarget(Target):
     ) -> PreparedCompletion:
         """Translate a conversation; see `translation.translate`."""
         sent = translation.translate(conversation, self, estimate=estimate, max_tokens=max_tokens, documents=documents)
-        return PreparedCompletion(sent, tuple(conversation.stop_sequences))
+        return PreparedCompletion(
+            sent,
+            tuple(conversation.stop_sequences),
+            sent.body,
+            sent.with_tools,
+            sent.dropped_keywords,
+            sent.answer_shape,
+        )
 
     def schema_work(self, conversation: Conversation) -> SanitisingWork | None:
         """Return what is to be done to the schemas of tools, or None where they are sent as they are."""

@@ -162,14 +162,14 @@ class Attempt:
             self._call.finish_seen()  # content after the finish reason: the grace begins anew, nothing is cut off
         if events:
             last = events[-1]
-            self.over = isinstance(last, Finished)
+            self.over = type(last) is Finished
             try:
                 self._sink.deliver(events)
             except UpstreamError as error:
                 self.over = False
                 self._fail(error)
                 return
-            if isinstance(last, Finished):
+            if type(last) is Finished:
                 self._end(last)
         if self.over:
             return

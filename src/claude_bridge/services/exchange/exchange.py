@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, TypeVar
 
 from attrs import define, field, frozen
-from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -53,8 +52,6 @@ from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.services.knowledge.window_warnings import WindowWarnings
 from claude_bridge.services.pace import Pace
 
-T = TypeVar("T")
-
 _log = Logger()
 
 
@@ -79,10 +76,10 @@ class Services:
     random_bytes: RandomBytes
     redactor: Redactor
     user_agent: str
+    answer_limits: AnswerLimits = field(init=False)
 
-    @property
-    def answer_limits(self) -> AnswerLimits:
-        """Return the bounds on one answer."""
+    @answer_limits.default
+    def _take_limits(self) -> AnswerLimits:
         limits = self.config.limits
         return AnswerLimits(
             max_event=limits.max_event, max_held_arguments=limits.max_held_arguments, max_answer=limits.max_answer
@@ -141,7 +138,7 @@ class Exchange:
     _turn: int = field(default=0, init=False)
     _delivery: Delivery = field(init=False)
     _levels_ready: set[Hashable] = field(factory=set, init=False)
-    _awaited: Deferred[Any] | None = field(default=None, init=False)
+    _running: Deferred[None] | None = field(default=None, init=False)
     _log_reason: str = field(default="", init=False)
     _client_left: bool = field(default=False, init=False)
     _ended: bool = field(default=False, init=False)
@@ -169,19 +166,17 @@ class Exchange:
             pace=services.pace,
         )
 
-    @_delivery.default
-    def _deliver_turn(self) -> Delivery:
-        return Delivery(self._downstream, self._extra_turns, is_first_turn=not self._turn)
-
     def start(self) -> None:
         """Begin; everything else reaches the client through the downstream."""
-        Deferred.fromCoroutine(self._run())
+        self._running = Deferred.fromCoroutine(self._run())
+        if self._client_left:
+            self.cancel()  # it left while the first steps were made
 
     def cancel(self) -> None:
         """The client left: close everything; nobody is to blame."""
         self._client_left = True
-        if self._awaited is not None and not self._ended:
-            self._awaited.cancel()
+        if self._running is not None and not self._ended:
+            self._running.cancel()  # what is awaited, whatever it is, fails with `CancelledError`
 
     async def _run(self) -> None:
         """Answer, and end in any case. This is a top of the request: nothing escapes it."""
@@ -202,17 +197,15 @@ class Exchange:
         services = self._services
         reading = services.pace.read(self._request, self._info.body_bytes)
         if reading is not None:
-            await self._wait(reading)
+            await reading
         self._extra_turns = extra_turns(self._request, services.search, services.config.limits, services.random_bytes)
         local = parsing.local_answer(self._request, searches=services.search is not None)
         if local is not None:
             self._answer_locally(local)
             return None
-        resolving = Deferred.fromCoroutine(services.resolver.candidates(self._info.model, self._credential))
-        resolved = await self._wait(resolving)
-        candidates = deque(resolved)
+        candidates = deque(await services.resolver.candidates(self._info.model, self._credential))
         while True:
-            self._delivery = self._deliver_turn()
+            self._delivery = Delivery(self._downstream, self._extra_turns, is_first_turn=not self._turn)
             try:
                 answered = await self._take_turn(candidates)
             except BridgeError:
@@ -246,7 +239,7 @@ class Exchange:
             attempt = await self._open(candidate)
             outcome: Outcome | None = None
             try:
-                outcome = await self._wait(attempt.outcome)
+                outcome = await attempt.outcome
                 finished = self._conclude(attempt, outcome)
             except BridgeError as failure:
                 error = failure
@@ -260,7 +253,7 @@ class Exchange:
                 return Answered(candidate, attempt.target, finished)
             if isinstance(outcome, UpstreamFailure) and (is_last or not error.try_next):
                 hint = self._services.hints.of(error, candidate, self._credential)
-                error = error if hint is None else await self._wait(hint)
+                error = error if hint is None else await hint
             raise error
 
     async def _open(self, candidate: Candidate) -> OpenAttempt:
@@ -301,7 +294,7 @@ class Exchange:
             self._announce(candidate, self._prompt.estimate(candidate.backend.name, candidate.target))
             client = TurnOwner(self.client_name or self.peer, self._info.session)
             reading = [self._services.documents.text(each, client) for each in unread]
-            texts: list[str] = await self._wait(gatherResults(reading, consumeErrors=True))
+            texts: list[str] = await gatherResults(reading, consumeErrors=True)
             self._prompt.add_texts(dict(zip(unread, texts, strict=True)))
 
     async def _prepare_schemas(self, candidate: Candidate, target: Target) -> None:
@@ -313,7 +306,7 @@ class Exchange:
         ready = Deferred.fromCoroutine(self._services.pace.finish(work.step))
         if not ready.called:
             self._announce(candidate, self._prompt.estimate(candidate.backend.name, target))
-        await self._wait(ready)
+        await ready
 
     def _adjusted(self, candidate: Candidate) -> Target:
         """Return the candidate's target with all that was learned, in this request and before."""
@@ -344,11 +337,11 @@ class Exchange:
         """Return the end of a good answer, or None where the candidate is to be asked once more; raises an error."""
         self._downstream.attempt_producing(None)
         self._observe(attempt)
-        if isinstance(outcome, BridgeError):
-            raise outcome
         if isinstance(outcome, UpstreamFailure):
             self._adjust_or_raise(attempt, outcome)
             return None
+        if isinstance(outcome, BridgeError):
+            raise outcome
         if self._delivery.holds_empty_answer and self._retries.allow("empty"):
             self._delivery.discard()
             self._close(attempt, "empty", outcome.usage)
@@ -415,7 +408,7 @@ class Exchange:
             pending = next((each for each in behind if each.pending), None)
             if pending is None:
                 return False
-            finished = await self._wait(pending.resolve(self._downstream.emit))
+            finished = await pending.resolve(self._downstream.emit)
             if finished is None:
                 return True
             behind = behind[behind.index(pending) + 1 :]
@@ -439,15 +432,6 @@ class Exchange:
             served_by="claude-bridge/local", model=self._info.model, show_reasoning=False, input_tokens=0
         )
         self._downstream.emit(events)
-
-    def _wait(self, awaited: Deferred[T]) -> Deferred[T]:
-        """Make ``awaited`` what a client that leaves cancels; raises `CancelledError` where it has left already."""
-        if self._client_left:
-            awaited.addErrback(lambda _: None)
-            awaited.cancel()
-            raise CancelledError
-        self._awaited = awaited
-        return awaited
 
     def _learn(self, answered: Answered) -> None:
         """Compare the prompt's true length with ours."""
@@ -526,7 +510,7 @@ class Exchange:
         if self._ended:
             return
         self._ended = True
-        on_end, self.on_end, self._awaited = self.on_end, _nothing, None
+        on_end, self.on_end, self._running = self.on_end, _nothing, None
         self._recorder.request_ended(self._info, self._downstream, outcome, reason)
         on_end()
 
