@@ -184,7 +184,7 @@ class MakeServiceTests:
         assert isinstance(signals, Signals)
         assert isinstance(bridge, Bridge)
         assert not bridge.running
-        assert bridge.runtime.config.source == str(file)
+        assert bridge.generation.config.source == str(file)
 
     def test_warnings(self, file: Path) -> None:
         """What is valid and should be different is in the log of every start, a line each."""

@@ -95,7 +95,7 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
     """Build the daemon's service from its options."""
     from twisted.internet import reactor  # noqa: PLC0415, TID251 - the one place
 
-    from claude_bridge.daemon.service import Bridge, build  # noqa: PLC0415 - --check-config needs none of it
+    from claude_bridge.daemon.service import build  # noqa: PLC0415 - --check-config needs none of it
     from claude_bridge.daemon.signals import Signals  # noqa: PLC0415 - as little as that
 
     config = options.configuration
@@ -105,7 +105,7 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
     for warning in config.warnings:
         _log.warn("{warning}", event="config-warning", warning=str(warning))
     directory = state_directory(config.server.state_dir, os.environ)
-    bridge = Bridge(build(config, reactor, redactor, state_directory=directory), reactor)
+    bridge = build(config, reactor, redactor, state_directory=directory)
     Signals(reactor, bridge.give_up).setServiceParent(top)
     bridge.setServiceParent(top)
     return top

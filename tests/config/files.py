@@ -25,18 +25,24 @@ def reading(files: Mapping[str, bytes | OSError] | None = None) -> Read:
 
 
 def config_of(
-    text: str, environ: Mapping[str, str] | None = None, files: Mapping[str, bytes | OSError] | None = None
+    text: str,
+    environ: Mapping[str, str] | None = None,
+    files: Mapping[str, bytes | OSError] | None = None,
+    bound: Mapping[str, bool] | None = None,
 ) -> Config:
     """Parse a configuration that must be valid."""
-    return parse(text, environ or {}, reading(files))
+    return parse(text, environ or {}, reading(files), bound=bound)
 
 
 def mistakes(
-    text: str, environ: Mapping[str, str] | None = None, files: Mapping[str, bytes | OSError] | None = None
+    text: str,
+    environ: Mapping[str, str] | None = None,
+    files: Mapping[str, bytes | OSError] | None = None,
+    bound: Mapping[str, bool] | None = None,
 ) -> list[str]:
     """Return the lines of what is wrong with a configuration; none if it is valid."""
     try:
-        parse(text, environ or {}, reading(files))
+        parse(text, environ or {}, reading(files), bound=bound)
     except ConfigErrors as errors:
         return str(errors).splitlines()
     return []

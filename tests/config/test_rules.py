@@ -52,6 +52,19 @@ class RelayTests:
         """Where everybody brings a credential, or only this machine can connect, it is allowed."""
         assert mistakes(text) == []
 
+    @pytest.mark.parametrize(("is_local", "refused"), [(True, 0), (False, 1)])
+    def test_bound(self, is_local: bool, refused: int) -> None:
+        """A daemon keeps its sockets: what a new file says of others does not let strangers in by those that are."""
+        bound = {"systemd:domain=INET:name=http": is_local}
+        told = mistakes(KEYED, bound=bound)
+        assert len(told) == refused
+        assert all("systemd:domain=INET:name=http can be reached" in each for each in told)
+
+    def test_new_inherited(self) -> None:
+        """A socket of systemd's that the daemon was not started with cannot be judged by its number any more."""
+        config = config_of(INHERITED + KEYED, bound={"tcp:1:interface=127.0.0.1": True})
+        assert any("passed by systemd at the start" in str(each) for each in config.warnings)
+
     @pytest.mark.parametrize(("address", "refused"), [("127.0.0.1", 0), ("0.0.0.0", 1)])
     def test_inherited(self, monkeypatch: pytest.MonkeyPatch, address: str, refused: int) -> None:
         """A socket that systemd has passed is looked at: one that only this machine reaches is allowed."""

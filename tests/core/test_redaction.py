@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.redaction import (
+    MAX_FORMER_CREDENTIALS,
     MAX_FORWARDED_CREDENTIALS,
     MIN_CREDENTIAL_CHARACTERS,
     REMEMBERED,
@@ -208,6 +209,24 @@ class RedactorTests:
         assert [redactor(key) for key in ("the-owners-key", keys[0], keys[1], keys[2], keys[-1])] == [
             *("***", "***", keys[1], "***", "***"),
         ]
+
+    def test_another_configuration(self) -> None:
+        """Credentials of the configuration before are hidden on, the new ones too, and names are the new one's."""
+        redact = Redactor(["the-old-credential"], ["the-old-backend-name"])
+        redact.learn("a-clients-credential")
+        redact.renew(["the-new-credential"], ["the-new-backend-name"])
+        said = "the-old-credential the-new-credential a-clients-credential the-new-backend-name"
+        assert redact(said) == "*** *** *** the-new-backend-name"
+        redact.renew(["the-old-credential"], ["the-new-credential"])
+        assert redact(said) == "*** the-new-credential *** the-new-backend-name"
+
+    def test_many_configurations(self) -> None:
+        """Credentials that change with each of many reloads do not pile up; the newest former ones are hidden."""
+        redact = Redactor(["credential-number-0"])
+        for number in range(1, MAX_FORMER_CREDENTIALS + 2):
+            redact.renew([f"credential-number-{number}"], ())
+        assert redact("credential-number-1 and") == "*** and"
+        assert redact("credential-number-0 and") == "credential-number-0 and"
 
     def test_short_words_are_remembered(self) -> None:
         """The few words of most lines are looked at once, and not for ever more of them are kept."""

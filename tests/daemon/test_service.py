@@ -1,4 +1,4 @@
-"""Promises of the object graph and of the daemon's life: bind, serve, drain."""
+"""Promises of the daemon's life: bind, serve, change over, drain."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gc
 import json
 import subprocess
 import sys
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -24,15 +25,11 @@ from twisted.web.client import Agent
 from zope.interface import provider
 
 from claude_bridge.config.schema import Config
-from claude_bridge.core.errors import NotFound
 from claude_bridge.core.redaction import Redactor
-from claude_bridge.daemon.service import GC_THRESHOLDS, Bridge, Runtime, build
-from claude_bridge.services.breaker import CircuitBreakers, NoBreaker
+from claude_bridge.daemon.service import GC_THRESHOLDS, Bridge, build
 from claude_bridge.testing.answers import Pause
 from claude_bridge.testing.backend import ScriptedBackend
 from claude_bridge.testing.chat import chat_stream, sse
-from claude_bridge.testing.fakes import KeptRecords
-from tests.edge.stage import Edge
 from tests.services.exchange.stage import ONE, asking, configured
 
 PLAIN = "[server]\nlisten = tcp:0:interface=127.0.0.1\ncredentials = none\n{more}\n[backend:default]\nurl = {url}\n"
@@ -72,7 +69,7 @@ class Daemon:
     @classmethod
     def started(cls, reactor: Any, config: Config) -> Daemon:
         """Start one as twistd does."""
-        bridge = Bridge(build(config, reactor, Redactor(())), reactor)
+        bridge = build(config, reactor, Redactor(()))
         bridge.privilegedStartService()
         bridge.startService()
         return cls(reactor, bridge)
@@ -114,78 +111,6 @@ async def daemon(reactor: Any, backend: ScriptedBackend) -> AsyncIterator[Daemon
     await started.stop()
 
 
-class BuildTests:
-    """The object graph."""
-
-    def test_starts_nothing(self) -> None:
-        """Building opens no port and starts no timer, so that a configuration can be tried out."""
-        reactor = MemoryReactorClock()
-        runtime = build(configured(ONE), reactor, Redactor(()))
-        assert (reactor.tcpServers, reactor.tcpClients, reactor.getDelayedCalls()) == ([], [], [])
-        assert not runtime.ready
-
-    def test_breaker_is_optional(self) -> None:
-        """Without `enabled = yes` no circuit breaker stands between."""
-        assert isinstance(build(configured(ONE), MemoryReactorClock(), Redactor(())).breaker, NoBreaker)
-        text = ONE + "[breaker]\nenabled = yes\n"
-        assert isinstance(build(configured(text), MemoryReactorClock(), Redactor(())).breaker, CircuitBreakers)
-
-    @pytest.mark.parametrize("more", ["", "[breaker]\nenabled = yes\n"])
-    def test_start_and_stop(self, more: str) -> None:
-        """What was started is stopped, with nothing left that ticks."""
-        reactor = MemoryReactorClock()
-        runtime = build(configured(ONE + more), reactor, Redactor(()))
-        runtime.start()
-        assert runtime.ready
-        done: list[object] = []
-        runtime.stop().addCallback(done.append)
-        reactor.advance(10)
-        assert len(done) == 1
-        assert reactor.getDelayedCalls() == []
-
-
-class BooksTests:
-    """Requests that dispatch never saw."""
-
-    def booked(self, act: Callable[[Runtime, Any], None]) -> Any:
-        """Return the record of a request."""
-        records = KeptRecords()
-        runtime = build(configured(ONE), MemoryReactorClock(), Redactor(()))
-        runtime.records = records
-        line = Edge().line()
-        line.ask("POST", "/v1/messages?secret=1", b"", content_length="9", x_api_key="k")
-        line.say(b"12345")
-        (request,) = line.channel.requests
-        request.arrived = runtime.sweep.seconds() - 2
-        runtime.unix_time = lambda: 1002.0
-        act(runtime, request)
-        (record,) = records.requests
-        assert (round(record.started), round(record.seconds), record.body_bytes) == (1000, 2, 5)
-        assert record.request_id == request.request_id
-        assert "secret" not in record.kind
-        return record
-
-    def test_refused(self) -> None:
-        """A refused request is booked by its path, without the query, under its status."""
-        record = self.booked(lambda runtime, request: runtime.refused(request, NotFound("no")))
-        assert (record.kind, record.status, record.outcome, record.attempts) == ("/v1/messages", 404, "not_found", ())
-
-    def test_answered(self) -> None:
-        """One that was answered without a backend is booked by its kind."""
-        record = self.booked(lambda runtime, request: runtime.answered(request, "models"))
-        assert (record.kind, record.status, record.outcome) == ("models", 200, "ok")
-
-    def test_left(self) -> None:
-        """One whose client left has no status."""
-
-        def leave(runtime: Runtime, request: Any) -> None:
-            request.channel.transport.leave()
-            runtime.left(request, "models")
-
-        record = self.booked(leave)
-        assert (record.kind, record.status, record.outcome) == ("models", 0, "client_left")
-
-
 class StartTests:
     """From nothing to serving."""
 
@@ -220,24 +145,24 @@ class StartTests:
     @pytest_twisted.ensureDeferred
     async def test_not_ready_before_the_start(self, reactor: Any) -> None:
         """Between binding and starting nobody is told that the daemon is ready."""
-        bridge = Bridge(build(configured(PLAIN.format(url="http://box/v1", more="")), reactor, Redactor(())), reactor)
+        bridge = build(configured(PLAIN.format(url="http://box/v1", more="")), reactor, Redactor(()))
         bridge.privilegedStartService()
-        assert not bridge.runtime.ready
+        assert not bridge.process.ready
         await bridge.stopService()
 
     @pytest_twisted.ensureDeferred
     async def test_taken_port(self, reactor: Any, daemon: Daemon) -> None:
         """A port that somebody has ends the start with an exception, instead of a daemon that serves nobody."""
         host, port = daemon.bridge.addresses[0]
-        config = daemon.bridge.runtime.config
+        config = daemon.bridge.generation.config
         taken = evolve(config, server=evolve(config.server, listen=(f"tcp:{port}:interface={host}",)))
         with pytest.raises(error.CannotListenError):
-            Bridge(build(taken, reactor, Redactor(())), reactor).privilegedStartService()
+            build(taken, reactor, Redactor(())).privilegedStartService()
 
     def test_rare_collections(self) -> None:
         """Once the reactor runs, the garbage collector looks rarely."""
         reactor = MemoryReactorClock()
-        bridge = Bridge(build(configured(ONE), reactor, Redactor(())), reactor)
+        bridge = build(configured(ONE), reactor, Redactor(()))
         bridge.startService()
         assert gc.get_threshold() != GC_THRESHOLDS
         reactor.run()
@@ -258,14 +183,14 @@ class StopTests:
         await daemon.until(lambda: backend.chats)
         done: list[object] = []
         stopped = daemon.stop().addCallback(done.append)
-        assert not daemon.bridge.runtime.ready
+        assert not daemon.bridge.process.ready
         with pytest.raises(error.ConnectionRefusedError):
             await TCP4ClientEndpoint(daemon.reactor, *daemon.bridge.addresses[0]).connect(Factory.forProtocol(Protocol))
         assert done == []
         status, body = await asking_still
         assert (status, b"message_stop" in body) == (200, True)
         await stopped
-        assert daemon.bridge.runtime.dispatcher.active == 0
+        assert daemon.bridge.generation.dispatcher.active == 0
         await daemon.until(lambda: not backend.connections)
         (stopping,) = [event for event in told if event.get("event") == "stopping"]
         assert stopping["active"] == 1
@@ -280,7 +205,91 @@ class StopTests:
         await daemon.until(lambda: backend.chats)
         await daemon.stop()
         await daemon.until(lambda: failures and not backend.connections)
-        assert daemon.bridge.runtime.dispatcher.active == 0
+        assert daemon.bridge.generation.dispatcher.active == 0
+
+
+class ChangeOverTests:
+    """From one configuration to another, with requests under way."""
+
+    def text(self, backend: ScriptedBackend, more: str = "") -> str:
+        """Write a configuration of the scripted backend with a client's key."""
+        keys = PLAIN.replace("credentials = none", "credentials = keys") + "[key:alice]\nsecret = alices-secret-key\n"
+        return keys.format(url=backend.url, more=more)
+
+    @pytest_twisted.ensureDeferred
+    async def test_requests_end_as_they_began(self, reactor: Any, backend: ScriptedBackend) -> None:
+        """An answer under way is finished by the configuration that it began under, and counted as long as it is."""
+        daemon = Daemon.started(reactor, configured(PLAIN.format(url=backend.url, more="")))
+        answer = sse(chat_stream(text="Hello"))
+        backend.enqueue(evolve(answer, steps=(answer.steps[0], answer.steps[1], Pause(0.3), *answer.steps[2:])))
+        asking_still = Deferred.fromCoroutine(daemon.ask("/v1/messages", asking(model="test-model")))
+        await daemon.until(lambda: backend.chats)
+        old = daemon.bridge.generation
+        daemon.bridge.change_over(configured(self.text(backend)))
+        assert daemon.bridge.generation is not old
+        assert (old.dispatcher.active, daemon.bridge.generation.dispatcher.active) == (1, 0)
+        assert json.loads((await daemon.ask("/health"))[1])["active_requests"] == 1
+        assert (await daemon.ask("/v1/messages", asking(model="test-model")))[0] == 401
+        status, body = await asking_still
+        assert (status, b"message_stop" in body) == (200, True)
+        assert daemon.bridge._retiring == set()
+        await daemon.stop()
+
+    @pytest_twisted.ensureDeferred
+    async def test_limit_holds_for_all_together(self, reactor: Any, backend: ScriptedBackend) -> None:
+        """Exchanges of the configuration before count where the new one limits their number."""
+        daemon = Daemon.started(reactor, configured(PLAIN.format(url=backend.url, more="drain_timeout = 0.1")))
+        backend.enqueue(evolve(sse(()), steps=(Pause(60),)))
+        Deferred.fromCoroutine(daemon.ask("/v1/messages", asking(model="test-model"))).addErrback(lambda _: None)
+        await daemon.until(lambda: backend.chats)
+        less = PLAIN.format(url=backend.url, more="drain_timeout = 0.1") + "[limits]\nmax_streams = 1\n"
+        daemon.bridge.change_over(configured(less))
+        assert (await daemon.ask("/v1/messages", asking(model="test-model")))[0] == 529
+        await daemon.stop()
+
+    @pytest_twisted.ensureDeferred
+    async def test_unused_connections_are_closed(self, reactor: Any, backend: ScriptedBackend) -> None:
+        """Connections to a backend that no configuration has any more are closed; to one that stays they stay."""
+        daemon = Daemon.started(reactor, configured(PLAIN.format(url=backend.url, more="")))
+        backend.enqueue(sse(chat_stream(text="Hello")))
+        await daemon.ask("/v1/messages", asking(model="test-model"))
+        assert backend.connections == 1
+        daemon.bridge.change_over(configured(PLAIN.format(url=backend.url, more="ping_interval = 3")))
+        await deferLater(reactor, 0.1, lambda: None)
+        assert backend.connections == 1
+        daemon.bridge.change_over(configured(PLAIN.format(url="http://127.0.0.1:1/v1", more="")))
+        await daemon.until(lambda: not backend.connections)
+        await daemon.stop()
+
+    def test_nothing_keeps_the_old_one(self) -> None:
+        """What was replaced is gone at once: no cycle waits for the garbage collector, which looks rarely."""
+        reactor = MemoryReactorClock()
+        bridge = build(configured(ONE + "[breaker]\nenabled = yes\n"), reactor, Redactor(()))
+        bridge.process.start()
+        gone = weakref.ref(bridge.generation)
+        gc.collect()
+        gc.disable()
+        try:
+            bridge.change_over(configured(ONE))
+            assert gone() is None
+        finally:
+            gc.enable()
+        bridge.stopService()
+        reactor.advance(10)
+
+    def test_failure_changes_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where the new one cannot be made the old one goes on."""
+        bridge = build(configured(ONE), MemoryReactorClock(), Redactor(()))
+        old = bridge.generation
+
+        def broken(*_: Any) -> None:
+            raise OSError("no")
+
+        monkeypatch.setattr("claude_bridge.daemon.service.make_generation", broken)
+        with pytest.raises(OSError, match="no"):
+            bridge.change_over(configured(ONE))
+        assert bridge.generation is old
+        assert bridge._retiring == set()
 
 
 class FileLimitTests:

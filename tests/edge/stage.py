@@ -180,7 +180,7 @@ class Edge:
         self.gatekeeper = Gatekeeper(self.config)
         self.pace = Pace(self.clock)
         resource = Routes(lambda: self).app().resource()
-        self.site = BridgeSite(resource, lambda: self, self.clock, self.limits.keep_alive)
+        self.site = BridgeSite(resource, lambda: self, self.clock)
 
     @property
     def bounds(self) -> RequestLimits:

@@ -14,6 +14,7 @@ from twisted.web.http import HTTPChannel
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.edge import site
 from claude_bridge.edge.budget import FORMS
+from claude_bridge.edge.gate import Gatekeeper
 from claude_bridge.edge.site import BridgeRequest
 from tests.edge.stage import Answered, Edge, Line
 from tests.services.exchange.stage import HELLO, ONE, asking, configured
@@ -732,3 +733,41 @@ class FaultTests:
         (request,) = line.channel.requests
         assert isinstance(request.refusal, BridgeError)
         assert Answered.read(line.value()).json["request_id"] == request.request_id
+
+
+class ReloadTests:
+    """A configuration that comes into force while a body is on its way."""
+
+    def test_key_is_gone(self) -> None:
+        """A key that is no more is refused, although it was one when the head came."""
+        keyed = ONE.replace("= none", "= keys") + "[key:alice]\nsecret = alices-secret-key\n"
+        edge = Edge(configured(keyed))
+        line = edge.line()
+        line.ask("POST", "/v1/messages", BODY[:-5], x_api_key="alices-secret-key", content_length=str(len(BODY)))
+        edge.gatekeeper = Gatekeeper(configured(keyed.replace("alices", "somebodys")))
+        line.say(BODY[-5:])
+        answer = line.answer()
+        assert (answer.status, answer.error["type"]) == (401, "authentication_error")
+        assert edge.refusals == ["authentication_failed"]
+        assert edge.client.calls == []
+
+    def test_key_stays(self) -> None:
+        """One that is still there is known by what it is called now."""
+        keyed = ONE.replace("= none", "= keys") + "[key:alice]\nsecret = alices-secret-key\n"
+        edge = Edge(configured(keyed))
+        line = edge.line()
+        line.ask("POST", "/v1/messages", BODY[:-5], x_api_key="alices-secret-key", content_length=str(len(BODY)))
+        edge.gatekeeper = Gatekeeper(configured(keyed.replace("[key:alice]", "[key:bob]")))
+        line.say(BODY[-5:])
+        edge.client.last.answer(*HELLO)
+        assert line.answer().status == 200
+        assert edge.records.requests[0].client == "bob"
+
+    def test_keep_alive(self) -> None:
+        """Connections made from now on are kept for as long as the new configuration says."""
+        edge = Edge(configured(ONE + "[limits]\nkeep_alive = 5\n"))
+        old = edge.line()
+        edge.config = configured(ONE + "[limits]\nkeep_alive = 50\n")
+        new = edge.line()
+        edge.advance(20)
+        assert (old.how, new.how) == ("closed", "")

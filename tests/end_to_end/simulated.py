@@ -75,7 +75,7 @@ async def scene(reactor: Any) -> AsyncIterator[Scene]:
     backend = ScriptedBackend(time, monotonic=time.seconds)
     backend.start()
     config = Config(server=Server(listen=(LISTEN,)), backends={"scripted": Backend(name="scripted", url=backend.url)})
-    bridge = Bridge(build(config, time, Redactor(()), time.seconds), time)
+    bridge = build(config, time, Redactor(()), time.seconds)
     bridge.privilegedStartService()
     bridge.startService()
     yield Scene(time=time, backend=backend, bridge=bridge)

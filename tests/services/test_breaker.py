@@ -328,3 +328,40 @@ class NoBreakerTests:
         breaker.admit("a").succeeded()
         breaker.admit("a").abandoned()
         breaker.admit("a")
+
+
+class ResetTests:
+    """Somebody knows that the backend is well again."""
+
+    def test_open(self) -> None:
+        """An open circuit is closed at once, and begins to count anew."""
+        breaker = breakers(Clock())
+        fail(breaker, 3)
+        breaker.reset("a")
+        assert breaker.state("a") is CircuitState.CLOSED
+        fail(breaker, 2)
+        assert breaker.state("a") is CircuitState.CLOSED
+
+    def test_closed(self) -> None:
+        """Failures of a closed one are forgotten; of another backend's they are not."""
+        breaker = breakers(Clock())
+        fail(breaker, 2)
+        fail(breaker, 2, backend="b")
+        breaker.reset("a")
+        fail(breaker, 1)
+        fail(breaker, 1, backend="b")
+        assert (breaker.state("a"), breaker.state("b")) == (CircuitState.CLOSED, CircuitState.OPEN)
+
+
+class ShareTests:
+    """Two configurations with one backend."""
+
+    def test_shared(self) -> None:
+        """What one is told the other knows, of that backend alone, also when the first has stopped."""
+        clock = Clock()
+        old, new = breakers(clock), breakers(clock)
+        new.share("a", old)
+        fail(old, 3)
+        fail(old, 3, backend="b")
+        old.stopService()
+        assert (new.state("a"), new.state("b")) == (CircuitState.OPEN, CircuitState.CLOSED)

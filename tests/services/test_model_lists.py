@@ -330,6 +330,19 @@ class CachedModelListsTests:
         assert scene.clock.getDelayedCalls() == []
 
 
+class ReloadTests:
+    """Another configuration."""
+
+    def test_another_address(self) -> None:
+        """The list of a backend that is at another address now is another one; the old one is still there."""
+        scene = Scene()
+        scene.fetch()
+        scene.client.asked[0].answer(listing("old"))
+        moved = evolve(BACKEND, url="http://moved.test/v1")
+        assert scene.lists.known(moved, KEY) == ()
+        assert scene.lists.known(BACKEND, KEY)
+
+
 class RenewedTests:
     """Who must know what is true now waits for it, shortly, also where something older is known."""
 

@@ -47,6 +47,11 @@ def redactor(config: Config) -> Redactor:
     return Redactor((each for _, _, each in credentials(config)), words(config))
 
 
+def renew(known: Redactor, config: Config) -> None:
+    """Have ``known`` hide the credentials of ``config`` too, beside those of the configurations before it."""
+    known.renew((each for _, _, each in credentials(config)), words(config))
+
+
 def credentials(config: Config) -> Iterator[tuple[str, str, str]]:
     """Yield each credential with the section and the key that hold it; for a header the key is its name."""
     for backend in config.backends.values():

@@ -43,17 +43,19 @@ def load(
     mode: Mode = file_mode,
     *,
     listen: str | None = None,
+    bound: Mapping[str, bool] | None = None,
 ) -> Config:
     """Return the configuration of the file at ``path``, or of the first file of the search order.
 
     ``$CLAUDE_BRIDGE_CONFIG`` must exist if it is set; then come ``claude-bridge.ini`` in
     ``$CONFIGURATION_DIRECTORY``, ``$XDG_CONFIG_HOME/claude-bridge`` and ``/etc/claude-bridge``. Without any, the
-    environment alone is the configuration. ``listen``, the value of ``--listen``, wins over all of them. Raises
-    `ConfigErrors` with every mistake.
+    environment alone is the configuration. ``listen``, the value of ``--listen``, wins over all of them. ``bound``: the
+    endpoints that the daemon has bound already, and whether only this machine reaches them. Raises `ConfigErrors` with
+    every mistake.
     """
     found, content = _found(path or environ.get("CLAUDE_BRIDGE_CONFIG"), environ, read)
     text = "" if found is None else _text(found, content)
-    config = parse(text, environ, read, path=found, listen=listen)
+    config = parse(text, environ, read, path=found, listen=listen, bound=bound)
     sections = read_ini(text).sections
     warnings = [*config.warnings, *doubts(config, sections)]
     doubted = {(each.section, each.key) for each in warnings}  # what is no key at all need not be hidden either
@@ -80,11 +82,17 @@ def _found(required: str | None, environ: Mapping[str, str], read: Read) -> tupl
 
 
 def parse(
-    text: str, environ: Mapping[str, str], read: Read, *, path: str | None = None, listen: str | None = None
+    text: str,
+    environ: Mapping[str, str],
+    read: Read,
+    *,
+    path: str | None = None,
+    listen: str | None = None,
+    bound: Mapping[str, bool] | None = None,
 ) -> Config:
     """Return the configuration that ``text`` and ``environ`` describe. Raises `ConfigErrors` with every mistake.
 
-    ``path``: where ``text`` was read; None: there is no file. ``listen``: the value of ``--listen``.
+    ``path``: where ``text`` was read; None: there is no file. ``listen`` and ``bound``: as in `load`.
     """
     ini = read_ini(text)
     secrets = SecretSource(environ, read)
@@ -98,6 +106,7 @@ def parse(
         listen_at=_listen_at(overrides, listen),
         written=draft.config.backends,
         alone=path is None and not text,
+        bound=bound or {},
     )
     problems = (*ini.problems, *draft.problems, *rules.problems(), *wrong)
     if problems:

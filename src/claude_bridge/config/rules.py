@@ -5,9 +5,9 @@ They run on a `Draft`, so a key that could not be read is not blamed a second ti
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
-from attrs import evolve, frozen
+from attrs import Factory, evolve, frozen
 
 from claude_bridge.config import listeners
 from claude_bridge.config.listeners import listener
@@ -28,6 +28,8 @@ class Rules:
     :ivar listen_at: section and key where the listeners come from.
     :ivar written: the backends that have a section; None: as many as there are.
     :ivar alone: there is no file, so a person has variables to change and nothing else.
+    :ivar bound: the endpoints that a daemon has bound already, and keeps, with whether only this machine reaches them;
+        empty before the start.
     """
 
     config: Config
@@ -36,6 +38,7 @@ class Rules:
     listen_at: tuple[str, str] = ("server", "listen")
     written: Collection[str] | None = None
     alone: bool = False
+    bound: Mapping[str, bool] = Factory(dict)
 
     def problems(self) -> Iterator[Problem]:
         """Yield everything that breaks a rule."""
@@ -69,11 +72,15 @@ class Rules:
         server = self.config.server
         if self._is_broken("server", "credentials", "allow_open") or server.allow_open or not self._spends():
             return ()
-        return server.listen
+        return tuple(dict.fromkeys((*server.listen, *self.bound)))
 
     def _is_local(self, text: str) -> bool | None:
         """Return whether only this machine can reach an endpoint, or None where that is not known yet."""
+        if text in self.bound:
+            return self.bound[text]
         where = listener(text)
+        if self.bound and where.kind == "systemd":  # the descriptors that were passed are others by now
+            return None
         return listeners.is_local(where) if where.kind == "systemd" else where.local
 
     def _spends(self) -> bool:
@@ -185,6 +192,12 @@ class Rules:
 
     def _is_broken(self, section: str, *keys: str) -> bool:
         return any((section, key) in self.broken for key in keys)
+
+
+def is_local(text: str) -> bool | None:
+    """Return whether only this machine can reach an endpoint, or None where systemd has not passed its socket."""
+    where = listener(text)
+    return inherited.is_local(where) if where.kind == "systemd" else where.local
 
 
 def complete(config: Config) -> Config:

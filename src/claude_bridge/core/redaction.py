@@ -21,6 +21,10 @@ MIN_CREDENTIAL_CHARACTERS: Final = 12
 """Characters of a credential that is hidden: what is shorter stands in ordinary words and names, and guessing it is no
 work. Keys of vendors have 20 and more."""
 
+MAX_FORMER_CREDENTIALS: Final = 256
+"""Credentials of earlier configurations that are hidden on: a backend that was asked with one may quote it yet. More
+than this is a key that changes with each of many reloads."""
+
 MAX_FORWARDED_CREDENTIALS: Final = 64
 """Credentials of clients that are remembered: each costs some 0.2 us for a line of the log. The request under way adds
 its own again before an error is told."""
@@ -116,6 +120,7 @@ class Redactor:
 
     _configured: tuple[str, ...] = field(converter=_folded_once)
     words: frozenset[str] = field(default=(), converter=_folded_words)
+    _former: tuple[str, ...] = field(default=(), init=False, repr=False)
     _forwarded: dict[str, None] = field(factory=dict, init=False, repr=False)
     _sought: tuple[str, ...] = field(default=(), init=False, repr=False)
     _remembered: Callable[[str], str] = field(init=False, repr=False)
@@ -123,6 +128,19 @@ class Redactor:
     def __attrs_post_init__(self) -> None:
         """Leave out what is not to be hidden."""
         self._configured = tuple(each for each in self._configured if self._is_hideable(each))
+        self._look_for_all()
+
+    def renew(self, configured: Iterable[str], words: Iterable[str]) -> None:
+        """Take the credentials and the names of a new configuration; what was hidden so far is hidden on.
+
+        Of credentials of earlier configurations the newest `MAX_FORMER_CREDENTIALS` are.
+        """
+        self.words = _folded_words(words)
+        former = (*self._former, *self._configured)
+        new = _folded_once(configured)
+        self._configured = tuple(each for each in new if self._is_hideable(each))
+        kept = [each for each in dict.fromkeys(reversed(former)) if each not in new and self._is_hideable(each)]
+        self._former = tuple(reversed(kept[:MAX_FORMER_CREDENTIALS]))
         self._look_for_all()
 
     def __call__(self, text: str) -> str:
@@ -145,7 +163,7 @@ class Redactor:
         if folded in self._forwarded:
             del self._forwarded[folded]  # to be the last again
             self._forwarded[folded] = None
-        elif folded not in self._configured and self._is_hideable(folded):
+        elif folded not in self._configured and folded not in self._former and self._is_hideable(folded):
             self._forwarded[folded] = None
             if len(self._forwarded) > MAX_FORWARDED_CREDENTIALS:
                 del self._forwarded[next(iter(self._forwarded))]
@@ -155,7 +173,7 @@ class Redactor:
         return len(folded) >= MIN_CREDENTIAL_CHARACTERS and not self.is_word(folded)
 
     def _look_for_all(self) -> None:
-        self._sought = (*self._configured, *self._forwarded)
+        self._sought = (*self._configured, *self._former, *self._forwarded)
         self._remembered = lru_cache(REMEMBERED)(self._hide)
 
     def _hide(self, text: str) -> str:

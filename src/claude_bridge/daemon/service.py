@@ -1,59 +1,24 @@
-"""The object graph, built in one place, and the order in which it starts and stops."""
+"""The daemon as a service: binds, serves, changes over to other configurations, drains."""
 
 from __future__ import annotations
 
 import gc
-import os
 import resource
 import time
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from attrs import define, field
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort, IReactorTime
-from twisted.internet.threads import deferToThreadPool
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from claude_bridge.config.listeners import Listener, http_url, listener
-from claude_bridge.config.schema import Config, Limits
-from claude_bridge.core.errors import BridgeError
-from claude_bridge.core.ids import RandomBytes
-from claude_bridge.core.kinds import KINDS
-from claude_bridge.core.messages_api.limits import RequestLimits
+from claude_bridge.config.schema import Config
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.daemon.allocator import give_back_large_blocks
-from claude_bridge.daemon.taken_ports import explained
-from claude_bridge.edge.gate import Gatekeeper
+from claude_bridge.daemon.generation import Generation, make_generation
+from claude_bridge.daemon.process import Process, keep_level, make_process
 from claude_bridge.edge.resource import Routes
-from claude_bridge.edge.site import BridgeRequest, BridgeSite
-from claude_bridge.release import product
-from claude_bridge.services.accounting.request_log import RequestLog
-from claude_bridge.services.breaker import CircuitBreakers, NoBreaker
-from claude_bridge.services.documents.texts import PdfTexts
-from claude_bridge.services.exchange.admission import AdmissionControl
-from claude_bridge.services.exchange.catalogue import Catalogue
-from claude_bridge.services.exchange.count_tokens import TokenCounting
-from claude_bridge.services.exchange.exchange import Services
-from claude_bridge.services.exchange.hints import Hints
-from claude_bridge.services.exchange.resolver import CandidateResolver
-from claude_bridge.services.interfaces import Records, RequestRecord
-from claude_bridge.services.keys.key_ring import KeyRing
-from claude_bridge.services.knowledge.dialect_detection import DialectDetection
-from claude_bridge.services.knowledge.profiles import ModelProfiles
-from claude_bridge.services.knowledge.snapshot import KnowledgeSnapshot
-from claude_bridge.services.knowledge.store import StateFile
-from claude_bridge.services.knowledge.window_warnings import WindowWarnings
-from claude_bridge.services.model_lists import CachedModelLists
-from claude_bridge.services.pace import Pace
-from claude_bridge.services.remote_tokenizers import RemoteTokenizers
-from claude_bridge.services.search.engine import configured_search
-from claude_bridge.services.signposts import Signposts
-from claude_bridge.services.sweep import PeriodicSweep
-from claude_bridge.services.upstream.client import TreqUpstream
+from claude_bridge.edge.site import BridgeSite
 
 GC_THRESHOLDS: Final = (50_000, 20, 100)
 """Rare collections: at 2,000 streams the default ones stopped the reactor for up to half a second."""
@@ -61,232 +26,59 @@ GC_THRESHOLDS: Final = (50_000, 20, 100)
 SPARE_FILES: Final = 256
 """Descriptors for everything but streams: idle connections to backends and of clients, the log, the reactor's own."""
 
+CLIENTS: Final = "clients"
+"""The name of the site that the clients' listeners serve."""
+
 _log = Logger()
 
 
-@define(eq=False, kw_only=True)
-class Runtime:
-    """Everything that runs for one configuration; the edge asks for the current one with each request.
+class Bridge(Service):
+    """The daemon: one process, and the generations that its configurations made.
 
-    :ivar bounds: on what is in one request.
+    :ivar process: what lives as long as the daemon.
+    :ivar generation: of the configuration in force.
     """
 
-    config: Config
-    dispatcher: AdmissionControl
-    gatekeeper: Gatekeeper
-    sweep: PeriodicSweep
-    clock: IReactorTime
-    pace: Pace
-    upstream: TreqUpstream
-    lists: CachedModelLists
-    detection: DialectDetection
-    documents: PdfTexts
-    state: StateFile
-    breaker: CircuitBreakers | NoBreaker
-    records: Records
-    random_bytes: RandomBytes = os.urandom
-    unix_time: Callable[[], float] = time.time
-    ready: bool = field(default=False, init=False)
-    bounds: RequestLimits = field(init=False)
-
-    @bounds.default
-    def _bounds(self) -> RequestLimits:
-        return self.config.limits.bounds
+    def __init__(self, process: Process, config: Config) -> None:
+        self.process = process
+        self.generation = make_generation(process, config)
+        self._retiring: set[Generation] = set()
+        routes = Routes(lambda: self.generation).app().resource()
+        self._site = BridgeSite(routes, lambda: self.generation, process.clock)
 
     @property
-    def limits(self) -> Limits:
-        """Bounds of the configuration in force."""
-        return self.config.limits
-
-    def refused(self, request: BridgeRequest, error: BridgeError) -> None:
-        """Book a request that was refused before dispatch."""
-        self._book(request, request.path.decode("latin-1")[:200], error.status, error.outcome, error.message)
-
-    def answered(self, request: BridgeRequest, kind: str) -> None:
-        """Book a request that was answered without dispatch."""
-        self._book(request, kind, 200, "ok")
-
-    def left(self, request: BridgeRequest, kind: str) -> None:
-        """Book a request whose client left before it was answered."""
-        self._book(request, kind, 0, "client_left")
-
-    def start(self) -> None:
-        """Start what has a clock, with what earlier runs learned."""
-        self.state.start()
-        self.sweep.startService()
-        if isinstance(self.breaker, CircuitBreakers):
-            self.breaker.startService()
-        self.ready = True
-
-    def stop(self) -> Deferred[object]:
-        """Stop it again, when no request is under way any more."""
-        self.lists.close()
-        self.documents.stop()
-        if isinstance(self.breaker, CircuitBreakers):
-            self.breaker.stopService()
-        closed: Deferred[Any] = self.upstream.close()
-        closed.addBoth(lambda _: self.sweep.stopService())
-        return closed.addBoth(lambda _: self.state.stop())
-
-    def _book(self, request: BridgeRequest, kind: str, status: int, outcome: str, reason: str = "") -> None:
-        seconds = self.sweep.seconds() - request.arrived
-        self.records.request_ended(
-            RequestRecord(
-                request_id=request.request_id,
-                kind=kind,
-                model="",
-                session="",
-                agent="",
-                client=request.known_as.name,
-                streamed=False,
-                started=self.unix_time() - seconds,
-                seconds=seconds,
-                first_byte_seconds=None,
-                status=status,
-                outcome=outcome,
-                body_bytes=request.body_bytes,
-                attempts=(),
-                peer=request.peer,
-                reason=reason,
-            )
-        )
-
-
-def build(
-    config: Config,
-    reactor: Any,  # noqa: ANN401 - a reactor is many interfaces
-    redactor: Redactor,
-    seconds: Callable[[], float] = time.monotonic,
-    state_directory: str | None = None,
-) -> Runtime:
-    """Build the object graph for ``config``; starts nothing and opens nothing.
-
-    ``redactor`` takes credentials out of a text, and learns those of clients. ``seconds`` tells the time, which nobody
-    may set. ``state_directory``: where to keep what is learned; None: nowhere.
-    """
-    sweep = PeriodicSweep(reactor, seconds=seconds)
-    upstream = TreqUpstream(reactor, sweep)
-    detection, learned = DialectDetection(KINDS), ModelProfiles()
-    lists = CachedModelLists(
-        upstream,
-        reactor,
-        KINDS,
-        revealed=detection.observe,
-        more_lists=lambda backend: detection.dialect_of(backend).dialect.lists,
-    )
-    breaker = _breaker(config, seconds)
-    records = RequestLog(detailed=config.log.level == "debug")
-    documents = PdfTexts(reactor, reactor)
-    keys = KeyRing(config, breaker)
-    resolver = CandidateResolver(config, lists, keys, detection, KINDS)
-    pace = Pace(reactor)
-    services = Services(
-        config=config,
-        client=upstream,
-        resolver=resolver,
-        keys=keys,
-        profiles=learned,
-        records=records,
-        detection=detection,
-        documents=documents,
-        windows=WindowWarnings(),
-        hints=Hints(keys=keys, lists=lists, signposts=Signposts(upstream, reactor, KINDS)),
-        pace=pace,
-        search=configured_search(reactor, config.web_search, product("/")),
-        seconds=seconds,
-        unix_time=time.time,
-        random_bytes=os.urandom,
-        redactor=redactor,
-        user_agent=product("/"),
-    )
-    counts = TokenCounting(
-        resolver=resolver,
-        keys=keys,
-        profiles=learned,
-        tokenizers=RemoteTokenizers(upstream, reactor),
-        documents=documents,
-        pace=pace,
-    )
-    kept = KnowledgeSnapshot(backends=config.backends, learned=learned, detection=detection, unix_time=time.time)
-    return Runtime(
-        config=config,
-        dispatcher=AdmissionControl(services, Catalogue(config, resolver), counts),
-        gatekeeper=Gatekeeper(config, redactor.learn),
-        sweep=sweep,
-        clock=reactor,
-        pace=pace,
-        upstream=upstream,
-        lists=lists,
-        detection=detection,
-        documents=documents,
-        state=_state(state_directory, kept, reactor),
-        breaker=breaker,
-        records=records,
-    )
-
-
-def _breaker(config: Config, seconds: Callable[[], float]) -> CircuitBreakers | NoBreaker:
-    settings = config.breaker
-    if not settings.enabled:
-        return NoBreaker()
-    return CircuitBreakers(seconds, failures=settings.failures, open_seconds=settings.open_seconds)
-
-
-def _state(directory: str | None, kept: KnowledgeSnapshot, reactor: Any) -> StateFile:  # noqa: ANN401 - as above
-    return StateFile(
-        directory=directory,
-        kept=kept,
-        clock=reactor,
-        in_thread=lambda call: deferToThreadPool(reactor, reactor.getThreadPool(), call),
-    )
-
-
-class Bridge(Service):
-    """The daemon as a service: binds, serves, drains.
-
-    :ivar runtime: the current one.
-    :ivar addresses: ``(host, port)`` of each TCP listener, once bound.
-    """
-
-    def __init__(self, runtime: Runtime, reactor: Any) -> None:  # noqa: ANN401 - a reactor is many interfaces
-        self.runtime = runtime
-        self.addresses: list[tuple[str, int]] = []
-        self._reactor = reactor
-        self._ports: list[tuple[Listener, IListeningPort]] = []
-        routes = Routes(lambda: self.runtime).app().resource()
-        self._site = BridgeSite(routes, lambda: self.runtime, reactor, runtime.limits.keep_alive)
+    def addresses(self) -> list[tuple[str, int]]:
+        """``(host, port)`` of each TCP listener, once bound."""
+        return self.process.listeners.addresses
 
     def privilegedStartService(self) -> None:  # noqa: N802 - Twisted's name
         """Bind, before privileges are dropped; raises what went wrong, so that twistd ends instead of running on."""
-        raise_file_limit(self.runtime.limits.max_streams)
-        for description in self.runtime.config.server.listen:
-            failed: list[Failure] = []
-            where = listener(description)
-            listening = serverFromString(self._reactor, description).listen(self._site)
-            listening.addCallback(lambda port, where=where: self._ports.append((where, port)))
-            listening.addErrback(failed.append)
-            if failed:
-                raise explained(cast(BaseException, failed[0].value), where)
+        config = self.generation.config
+        raise_file_limit(config.limits.max_streams)
+        self.process.listeners.bind(CLIENTS, self._site, config.server.listen)
 
     def startService(self) -> None:  # noqa: N802 - Twisted's name
         """Serve, and say where."""
         super().startService()
         give_back_large_blocks()
-        self.runtime.start()
-        _log.info("configuration: {source}", event="configuration", source=self.runtime.config.source)
-        for where, port in self._ports:
-            self._announce(where.scheme, port.getHost())
-        for backend in self.runtime.config.backends.values():
-            decided = self.runtime.detection.dialect_of(backend)
-            _log.info(
-                "backend {backend}: {url}, dialect {dialect} ({why})",
-                event="backend",
-                backend=backend.name,
-                url=backend.url,
-                dialect=decided.dialect.name,
-                why=decided.why,
-            )
-        self._reactor.callWhenRunning(rare_collections)
+        self.process.start()
+        _log.info("configuration: {source}", event="configuration", source=self.generation.config.source)
+        self.process.listeners.announce()
+        self._tell_backends()
+        self.process.clock.callWhenRunning(rare_collections)
+
+    def change_over(self, config: Config) -> None:
+        """Have ``config`` in force from the next request on; requests under way end as they began.
+
+        Nothing has changed where this raises.
+        """
+        old, new = self.generation, make_generation(self.process, config, self.generation)
+        self.process.follow(config, new.profiles)
+        raise_file_limit(config.limits.max_streams)
+        self.generation = new
+        self._retiring.add(old)
+        retired = old.retire().addCallback(lambda _: self._retired(old))
+        retired.addErrback(lambda failure: _log.failure("an old configuration stays", failure, event="fault"))
 
     def stopService(self) -> Deferred[object]:  # noqa: N802 - Twisted's name
         """Stop listening, let answers under way finish, then close what is left.
@@ -295,18 +87,41 @@ class Bridge(Service):
         way, and a reactor that stops then would cut them off.
         """
         super().stopService()
-        self.runtime.ready = False
-        self._tell_stopping(self.runtime.dispatcher.active, self.runtime.config.server.drain_timeout)
-        closed = DeferredList([_closed(port) for _, port in self._ports])
-        drained = closed.addCallback(lambda _: self._site.drain(self.runtime.config.server.drain_timeout))
-        stopped: Deferred[object] = drained.addCallback(lambda _: self.runtime.stop())
+        self.process.ready = False
+        self._tell_stopping(self.process.running.exchanges, self.generation.config.server.drain_timeout)
+        closed = self.process.listeners.close()
+        drained = closed.addCallback(lambda _: self._site.drain(self.generation.config.server.drain_timeout))
+        stopped: Deferred[object] = drained.addCallback(lambda _: self._stop_all())
         return stopped.addErrback(lambda failure: _log.failure("stopping failed", failure, event="fault"))
 
     def give_up(self) -> None:
         """Cut off what a stop still waits for."""
-        active = self.runtime.dispatcher.active
+        active = self.process.running.exchanges
         _log.warn("stopping at once; answers cut off: {active}", event="stopping-at-once", active=active)
         self._site.abort()
+
+    def _retired(self, old: Generation) -> None:
+        """Forget a generation, and what nobody but it has used."""
+        self._retiring.discard(old)
+        living = (self.generation, *self._retiring)
+        self.process.keep_only([backend for each in living for backend in each.backends])
+
+    def _stop_all(self) -> Deferred[object]:
+        for each in (self.generation, *self._retiring):
+            each.stop()
+        return self.process.stop()
+
+    def _tell_backends(self) -> None:
+        for backend in self.generation.backends:
+            decided = self.process.detection.dialect_of(backend)
+            _log.info(
+                "backend {backend}: {url}, dialect {dialect} ({why})",
+                event="backend",
+                backend=backend.name,
+                url=backend.url,
+                dialect=decided.dialect.name,
+                why=decided.why,
+            )
 
     def _tell_stopping(self, active: int, seconds: float) -> None:
         told = "stopping"
@@ -314,14 +129,21 @@ class Bridge(Service):
             told = "stopping; answers under way: {active}, given {seconds:g} s at most; a second signal cuts them off"
         _log.info(told, event="stopping", active=active, seconds=seconds)
 
-    def _announce(self, scheme: str, address: Any) -> None:  # noqa: ANN401 - of whatever kind the endpoint is
-        host, port = getattr(address, "host", None), getattr(address, "port", None)
-        if host is None or port is None:
-            _log.info("listening on {address}", event="listening", address=str(address))
-            return
-        self.addresses.append((host, port))
-        url = http_url(scheme, host, port)
-        _log.info("listening on {url}", event="listening", host=host, port=port, url=url)
+
+def build(
+    config: Config,
+    reactor: Any,  # noqa: ANN401 - a reactor is many interfaces
+    redactor: Redactor,
+    seconds: Callable[[], float] = time.monotonic,
+    *,
+    state_directory: str | None = None,
+    set_log_level: Callable[[str], None] = keep_level,
+) -> Bridge:
+    """Build the daemon that ``config`` asks for; starts nothing and opens nothing. See `make_process`."""
+    process = make_process(
+        config, reactor, redactor, seconds, state_directory=state_directory, set_log_level=set_log_level
+    )
+    return Bridge(process, config)
 
 
 def raise_file_limit(streams: int) -> None:
@@ -358,7 +180,3 @@ def rare_collections() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-
-
-def _closed(port: IListeningPort) -> Deferred[object]:
-    return maybeDeferred(port.stopListening)

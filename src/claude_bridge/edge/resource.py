@@ -95,8 +95,17 @@ class Routes:
         decoding = parsing.Decoding(body, bounds=runtime.bounds)
         if decoding.step():
             return self._answer(runtime, request, decoding.request, len(body))
-        decoded = Deferred.fromCoroutine(_decoded(runtime, request, decoding, "messages"))
-        return decoded.addCallback(lambda asked: self._answer(runtime, request, asked, len(body)))
+        return Deferred.fromCoroutine(self._decode_and_answer(runtime, request, decoding, len(body)))
+
+    async def _decode_and_answer(
+        self, runtime: EdgeRuntime, request: BridgeRequest, decoding: parsing.Decoding, body_bytes: int
+    ) -> None:
+        """Have a large request answered; from its first turn on it belongs to the configuration that it came under."""
+        with runtime.dispatcher.held():
+            asked = await _decoded(runtime, request, decoding, "messages")
+            answered = self._answer(runtime, request, asked, body_bytes)
+        del asked, decoding
+        await answered
 
     def _answer(
         self, runtime: EdgeRuntime, request: BridgeRequest, asked: MessagesRequest, body_bytes: int
@@ -161,7 +170,7 @@ class Routes:
         """``GET /health``: ready or not."""
         runtime = self._current()
         status = "ready" if runtime.ready else "stopping"
-        body = strict_json.encode({"status": status, "active_requests": runtime.dispatcher.active})
+        body = strict_json.encode({"status": status, "active_requests": runtime.dispatcher.running.exchanges})
         write_json(request, body, 200 if runtime.ready else 503)
 
     def live(self, request: Request) -> None:
@@ -185,8 +194,9 @@ async def _decoded(
 @contextmanager
 def _leaving_booked(runtime: EdgeRuntime, request: BridgeRequest, kind: str) -> Iterator[None]:
     """Book a client that leaves while something is awaited for it: Klein cancels the route then."""
-    try:
-        yield
-    except CancelledError:
-        runtime.left(request, kind)
-        raise
+    with runtime.dispatcher.held():
+        try:
+            yield
+        except CancelledError:
+            runtime.left(request, kind)
+            raise

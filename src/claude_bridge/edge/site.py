@@ -91,6 +91,7 @@ class BridgeRequest(Request):
     _paused: bool = False
     _complete: tuple[bytes, bytes, bytes] | None = None
     _discarded: int = 0
+    _gatekeeper: Gatekeeper | None = None
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
         """Check the head before a byte of the body is read."""
@@ -179,12 +180,31 @@ class BridgeRequest(Request):
 
     def process(self) -> None:
         """Send what Klein would answer with a page of its own to the envelope instead."""
-        error = self._odd_path()
+        runtime = self.channel.site.current()
+        error = self._odd_path() or self._no_more_welcome(runtime)
         if error is None:
             super().process()
             return
-        self.channel.site.current().refused(self, error)
+        runtime.refused(self, error)
         write_error(self, error, self.request_id)
+
+    def _no_more_welcome(self, runtime: SiteRuntime) -> BridgeError | None:
+        """Ask the configuration in force, where it is not the one that let the request's head in."""
+        if runtime.gatekeeper is self._gatekeeper:
+            return None
+        try:
+            self._pass(runtime.gatekeeper)
+        except BridgeError as error:
+            return error
+        return None
+
+    def _pass(self, gatekeeper: Gatekeeper) -> None:
+        """Let the client in, or raise why not."""
+        host = getattr(self.getHost(), "host", "")
+        self.known_as = gatekeeper.admit(
+            self.head(), self.path.decode("latin-1"), host, method=self.method.decode("latin-1")
+        )
+        self._gatekeeper = gatekeeper
 
     def _odd_path(self) -> BridgeError | None:
         try:
@@ -264,10 +284,7 @@ class BridgeRequest(Request):
         head = self.head()
         if len(head) != self.channel._receivedHeaderCount or "transfer-encoding" in head:  # noqa: SLF001 - guarded by a test
             self._check_framing()
-        host = getattr(self.getHost(), "host", "")
-        self.known_as = runtime.gatekeeper.admit(
-            head, self.path.decode("latin-1"), host, method=self.method.decode("latin-1")
-        )
+        self._pass(runtime.gatekeeper)
         self._body = IncomingBody(runtime.limits.max_body, head.get("content-encoding", ""))
         self._body.declared(length)
         if length != 0:
@@ -459,10 +476,8 @@ class BridgeSite(Site):
 
     noisy = False  # Twisted would log its start and end with the object's address
 
-    def __init__(
-        self, resource: IResource, current: Callable[[], SiteRuntime], clock: IReactorTime, keep_alive: float
-    ) -> None:
-        super().__init__(resource, timeout=keep_alive, parsePOSTFormSubmission=False, reactor=clock)
+    def __init__(self, resource: IResource, current: Callable[[], SiteRuntime], clock: IReactorTime) -> None:
+        super().__init__(resource, parsePOSTFormSubmission=False, reactor=clock)
         self.current = current
         self.clock = clock
         self.budget = Budget(lambda: current().limits)
@@ -477,7 +492,7 @@ class BridgeSite(Site):
         channel.factory = self
         channel.site = self
         channel.callLater = self.clock.callLater
-        channel.timeOut = self.timeOut
+        channel.timeOut = self.current().limits.keep_alive
         return channel
 
     def acceptableProtocols(self) -> list[bytes]:  # noqa: N802 - Twisted's name

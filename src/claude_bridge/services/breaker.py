@@ -93,6 +93,12 @@ class Circuit:
         if self.state is CircuitState.HALF_OPEN:
             self._open(0.0)
 
+    def reset(self) -> None:
+        """Close it, whatever has failed before: somebody knows that the backend is well again."""
+        self._failures = 0
+        if self.state is not CircuitState.CLOSED:
+            self._move(CircuitState.CLOSED)
+
     def _open(self, seconds: float) -> None:
         self._open_until = self._seconds() + seconds
         self._move(CircuitState.OPEN)
@@ -198,6 +204,14 @@ class CircuitBreakers(Service):
     def admit(self, backend: str) -> CircuitAdmission:
         """Let ``backend`` be asked; raises `CircuitOpen` if it must not be now."""
         return self._circuit(backend).admit()
+
+    def reset(self, backend: str) -> None:
+        """Close the circuit of ``backend``."""
+        self._circuit(backend).reset()
+
+    def share(self, backend: str, others: CircuitBreakers) -> None:
+        """Have the circuit that ``others`` have for ``backend``: what is reported to either, both know."""
+        self._circuits[backend] = others._circuit(backend)
 
     def _circuit(self, backend: str) -> Circuit:
         circuit = self._circuits.get(backend)

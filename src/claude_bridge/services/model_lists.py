@@ -42,6 +42,8 @@ MAX_OWNERS: Final = 16
 """Different owners that are passed on: a list with more is a market's and tells of no server."""
 
 Models = tuple[ModelInfo, ...]
+Key = tuple[str, str, str]
+"""Name and URL of a backend, and the fingerprint of a credential or ""."""
 Revealed = Callable[[Backend, Clues], None]
 MoreLists = Callable[[Backend], Sequence[str]]
 
@@ -96,7 +98,7 @@ class CachedModelLists:
         self._more_lists = more_lists
         self._ttl = ttl
         self._max_keys = max_keys
-        self._entries: OrderedDict[tuple[str, str], Entry] = OrderedDict()
+        self._entries: OrderedDict[Key, Entry] = OrderedDict()
 
     def known(self, backend: Backend, credential: Secret | None) -> Models:
         """Return what is cached, or nothing; never asks anybody."""
@@ -131,7 +133,7 @@ class CachedModelLists:
             if entry.fetch is not None:
                 entry.fetch.cancel()
 
-    def _entry(self, key: tuple[str, str]) -> Entry:
+    def _entry(self, key: Key) -> Entry:
         """Return the entry for ``key``; the one not used for longest makes room for a new one."""
         entry = self._entries.setdefault(key, Entry())
         self._entries.move_to_end(key)
@@ -222,5 +224,5 @@ def _clues(models: Models, response: Response) -> Clues:
     return Clues(owners=tuple(owners)[:MAX_OWNERS], headers=response.headers)
 
 
-def _key(backend: Backend, credential: Secret | None) -> tuple[str, str]:
-    return backend.name, credential.fingerprint() if credential else ""
+def _key(backend: Backend, credential: Secret | None) -> Key:
+    return backend.name, backend.url, credential.fingerprint() if credential else ""

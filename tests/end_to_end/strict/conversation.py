@@ -15,7 +15,7 @@ from typing import Any
 from attrs import define, field
 
 from claude_bridge.core.redaction import Redactor
-from claude_bridge.daemon.service import Bridge, build
+from claude_bridge.daemon.service import build
 from claude_bridge.testing.backend import ScriptedBackend
 from tests.contract.stream_rules import check_events
 from tests.end_to_end.client import Client, Reply
@@ -193,7 +193,7 @@ def whole(reply: Reply, *, stream: bool) -> dict[str, Any]:
 @asynccontextmanager
 async def bridge(reactor: Any, config: str) -> AsyncIterator[Client]:
     """Run a new bridge, and return a client of it: whatever a former one knew, this one does not."""
-    running = Bridge(build(configured(config), reactor, Redactor(())), reactor)
+    running = build(configured(config), reactor, Redactor(()))
     running.privilegedStartService()
     running.startService()
     host, port = running.addresses[0]

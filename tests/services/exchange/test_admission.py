@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from claude_bridge.core.errors import BridgeOverloaded
 from tests.services.exchange.stage import HELLO, ONE, Stage, configured
@@ -36,3 +37,52 @@ class DispatcherTests:
         stage.run(max_tokens=0)
         assert stage.dispatcher.active == 0
         assert len(stage.records.requests) == 5
+
+    def test_limit_of_all(self) -> None:
+        """Exchanges of other configurations count too, as long as they last."""
+        old = Stage()
+        old.run()
+        new = Stage(configured(ONE + "[limits]\nmax_streams = 1\n"))
+        new.dispatcher.running = old.dispatcher.running
+        with pytest.raises(BridgeOverloaded):
+            new.run()
+        old.call.answer(*HELLO)
+        new.run()
+        assert (old.dispatcher.active, new.dispatcher.active, new.dispatcher.running.exchanges) == (0, 1, 1)
+
+
+class DrainedTests:
+    """The last request."""
+
+    def test_nothing_under_way(self) -> None:
+        """Where there is none nothing is waited for."""
+        assert Stage().dispatcher.drained().called
+
+    def test_last_exchange(self) -> None:
+        """The last exchange is waited for, however it ends; everybody who waits is told."""
+        stage = Stage()
+        stage.run()
+        run = stage.run()
+        waiting = [stage.dispatcher.drained(), stage.dispatcher.drained()]
+        run.cancel()
+        assert [each.called for each in waiting] == [False, False]
+        stage.client.calls[0].answer(*HELLO)
+        assert [each.called for each in waiting] == [True, True]
+
+    def test_held(self) -> None:
+        """So is a request for which something else is awaited, also one that fails."""
+        stage = Stage()
+
+        def fail() -> None:
+            with stage.dispatcher.held():
+                waiting.append(stage.dispatcher.drained())
+                stage.run()
+                assert not waiting[0].called
+                raise ValueError("it fails")
+
+        waiting: list[Deferred[None]] = []
+        with pytest.raises(ValueError, match="it fails"):
+            fail()
+        assert not waiting[0].called
+        stage.call.answer(*HELLO)
+        assert waiting[0].called

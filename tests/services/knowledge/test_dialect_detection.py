@@ -136,3 +136,30 @@ class DoubtTests:
     def test_engine_behind(self, dialect: str) -> None:
         """A service shows the engine behind it, and plain is what the owner may want it to be."""
         assert self.doubts(dialect, VLLM) == []
+
+
+class ReloadTests:
+    """Another configuration."""
+
+    @pytest.mark.parametrize(
+        "changed",
+        [evolve(HOME, url="http://127.0.0.1:9/v1"), evolve(HOME, dialect="openai"), evolve(HOME, name="other")],
+    )
+    def test_another_backend(self, changed: Backend) -> None:
+        """At another address, or with another `dialect`, a backend is another one; back again it is known."""
+        detection = DialectDetection(KINDS)
+        detection.observe(HOME, VLLM)
+        assert detection.dialect_of(changed).dialect.name != "vllm"
+        assert detection.dialect_of(evolve(HOME, connect_timeout=3.0)).dialect.name == "vllm"
+
+    def test_keep_only(self) -> None:
+        """Backends that nobody has any more are forgotten, the others are not."""
+        detection = DialectDetection(KINDS)
+        other = evolve(HOME, name="other")
+        for backend in (HOME, other, NAMED):
+            detection.observe(backend, VLLM)
+        detection.restore(evolve(HOME, name="earlier"), "vllm")
+        detection.keep_only([other])
+        assert not detection.dialect_of(HOME).known
+        assert detection.dialect_of(other).dialect.name == "vllm"
+        assert [len(each) for each in (detection._decided, detection._recalled, detection._doubted)] == [2, 0, 0]

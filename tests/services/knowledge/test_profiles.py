@@ -325,3 +325,18 @@ class EstimateTests:
         for count in counts:
             learned.prompt_counted("b", "m", 10_000, Usage(input_tokens=count), at(10_000))
         assert 500 <= learned.estimate("b", "m", 1000) <= 2000
+
+
+class SharedTests:
+    """Two configurations with some of the backends in common."""
+
+    def test_shared(self) -> None:
+        """Notes on their models are the same for both; of other backends there are none, and new ones are apart."""
+        old = ModelProfiles()
+        old.profile("b", "m")
+        old.profile("other", "m").context_window = 5
+        new = old.shared({"b", "unknown"})
+        old.profile("b", "m").context_window = 7
+        old.profile("b", "later").context_window = 7
+        assert [(backend, model) for backend, model, _ in new.profiles()] == [("b", "m")]
+        assert new.profile("b", "m").context_window == 7

@@ -225,3 +225,21 @@ class RestoreTests:
         """A later daemon's file is no mistake."""
         with pytest.raises(OtherVersion):
             kept().restore({"version": 2, "notes": []})
+
+
+class ReloadTests:
+    """Another configuration of the same daemon."""
+
+    def test_moved(self) -> None:
+        """New backends, and those at another address, have moved; other settings move nothing."""
+        moved, new = evolve(BOX, url="http://moved.test/v1"), evolve(BOX, name="new")
+        assert kept(None, evolve(BOX, connect_timeout=3.0)).moved(kept()) == frozenset()
+        assert kept(None, moved, new).moved(kept()) == {"box", "new"}
+
+    def test_only(self) -> None:
+        """What is known of backends that have not moved is not replaced by what a file says."""
+        old = kept()
+        old.learned.profile("box", "m").max_output_tokens = 900
+        new = kept()
+        new.restore(old.export(), only=())
+        assert new.learned.profile("box", "m").max_output_tokens is None

@@ -380,3 +380,66 @@ class FoundOutTests:
         assert not found_out(str(tmp_path), {"box": BOX}, KINDS).dialect_of(BOX).known
         assert not found_out(None, {"box": BOX}, KINDS).dialect_of(BOX).known
         assert [path.name for path in tmp_path.iterdir()] == ([] if content is None else [NAME])
+
+
+class ReloadTests:
+    """A configuration that replaces another while the daemon runs."""
+
+    def turned(self, of: StateFile, backend: Backend) -> None:
+        """Change over."""
+        profiles = of.kept.learned.shared({backend.name} if backend in of.kept.backends.values() else ())
+        new = KnowledgeSnapshot(
+            backends={backend.name: backend},
+            learned=profiles,
+            detection=of.kept.detection,
+            unix_time=of.kept.unix_time,
+        )
+        of.turn_to(new)
+
+    def test_same_backends(self, tmp_path: Path) -> None:
+        """What was learned before and after is kept."""
+        clock = Clock()
+        daemon = state(tmp_path, clock)
+        learn(daemon, 900, "before")
+        self.turned(daemon, BOX)
+        learn(daemon, 800, "after")
+        clock.advance(SAVE_SECONDS)
+        again = state(tmp_path, clock)
+        assert (known(again, "before"), known(again, "after")) == (900, 800)
+
+    def test_there_and_back(self, tmp_path: Path) -> None:
+        """What was learned of an address stays in the file, and is known again when a configuration goes back to it."""
+        clock = Clock()
+        daemon = state(tmp_path, clock)
+        learn(daemon, 900)
+        self.turned(daemon, Backend(name="box", url="http://other.test/v1"))
+        assert known(daemon) is None
+        learn(daemon, 700)
+        clock.advance(SAVE_SECONDS)
+        self.turned(daemon, BOX)
+        assert known(daemon) == 900
+        daemon.stop()
+        assert known(state(tmp_path, clock)) == 900
+        assert known(state(tmp_path, clock, backend=Backend(name="box", url="http://other.test/v1"))) == 700
+
+    def test_waits_for_the_disk(self, tmp_path: Path) -> None:
+        """A write under way ends before the change; what is learned meanwhile is not lost."""
+        clock, disk = Clock(), SlowDisk()
+        daemon = state(tmp_path, clock, disk)
+        learn(daemon, 900)
+        clock.advance(SAVE_SECONDS)
+        self.turned(daemon, BOX)
+        learn(daemon, 800)
+        disk.write()
+        disk.write()
+        daemon.stop()
+        while disk.calls:
+            disk.write()
+        assert known(state(tmp_path, clock)) == 800
+
+    def test_without_a_directory(self) -> None:
+        """Where nothing is kept there is nothing to do."""
+        daemon = state(None, Clock())
+        self.turned(daemon, BOX)
+        learn(daemon, 900)
+        assert (known(daemon), daemon.file) == (900, None)

@@ -255,3 +255,42 @@ class SendTests:
         await bench.end_of(notes)
         await bench.client.close()
         await bench.until(lambda: raw.conversations[0].lost)
+
+
+class ReloadTests:
+    """Backends that come and go."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_keep_only(self, bench: Bench) -> None:
+        """Idle connections to backends that are not to be kept are closed, to the others they stay."""
+        kept_raw, kept = bench.serve(answer)
+        gone_raw, gone = bench.serve(answer)
+        for backend in (kept, gone):
+            notes = Notes()
+            bench.client.send(bench.request(backend), notes)
+            await bench.end_of(notes)
+        bench.client.keep_only([kept])
+        await bench.until(lambda: gone_raw.conversations[0].lost)
+        assert not kept_raw.conversations[0].lost
+
+    @pytest_twisted.ensureDeferred
+    async def test_under_way(self, bench: Bench) -> None:
+        """An answer under way is finished, and its connection not kept; who asks next gets a new one."""
+
+        def script(conversation: Conversation, number: int) -> None:
+            if number:
+                answer(conversation, number)
+            else:
+                bench.reactor.callLater(0.1, answer, conversation, number)
+
+        raw, backend = bench.serve(script)
+        first, second = Notes(), Notes()
+        bench.client.send(bench.request(backend), first)
+        await bench.until(lambda: raw.requests)
+        bench.client.renew(backend)
+        bench.client.send(bench.request(backend), second)
+        await bench.end_of(second)
+        await bench.end_of(first)
+        assert (first.body, second.body, len(raw.conversations)) == (b"ok", b"ok", 2)
+        await bench.until(lambda: raw.conversations[0].lost)
+        assert not raw.conversations[1].lost

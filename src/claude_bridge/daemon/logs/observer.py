@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from attrs import frozen
+from attrs import define, frozen
 from twisted.logger import ILogObserver, LogEvent, LogLevel
 from zope.interface import implementer
 
@@ -56,11 +56,11 @@ class Form:
 
 
 @implementer(ILogObserver)
-@frozen
+@define(eq=False)
 class LineObserver:
     """Writes every event that is important enough.
 
-    :ivar minimum: the least important level to write.
+    :ivar minimum: the least important level to write, which may be changed at any time.
     """
 
     writer: LineWriter

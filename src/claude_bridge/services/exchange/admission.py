@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
 from attrs import define, field
+from twisted.internet.defer import Deferred, succeed
 
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import BridgeOverloaded
@@ -15,21 +20,32 @@ from claude_bridge.services.interfaces import ClientResponse
 
 
 @define(eq=False)
+class RunningTotal:
+    """How many exchanges there are, of all configurations that still have some."""
+
+    exchanges: int = 0
+
+
+@define(eq=False)
 class AdmissionControl:
-    """Starts runs within the limit.
+    """Starts the exchanges of one configuration within the limit.
 
     :ivar catalogue: the models that clients may ask for.
     :ivar counts: counts prompts.
+    :ivar running: counts the exchanges of other configurations too.
     """
 
     services: Services
     catalogue: Catalogue
     counts: TokenCounting
+    running: RunningTotal = field(factory=RunningTotal)
     _active: set[Exchange] = field(factory=set, init=False)
+    _held: int = field(default=0, init=False)
+    _waiting: list[Deferred[None]] = field(factory=list, init=False)
 
     @property
     def active(self) -> int:
-        """Count the requests under way."""
+        """Count the exchanges under way."""
         return len(self._active)
 
     def run(
@@ -48,7 +64,7 @@ class AdmissionControl:
         Raises `BridgeOverloaded` if there are too many already.
         """
         limit = self.services.config.limits.max_streams
-        if len(self._active) >= limit:
+        if self.running.exchanges >= limit:
             raise BridgeOverloaded(f"the bridge already serves {limit} requests; try again shortly", retry_after=1.0)
         run = Exchange(
             services=self.services,
@@ -60,6 +76,38 @@ class AdmissionControl:
             client_name=client_name,
             peer=peer,
         )
-        run.on_end = lambda: self._active.discard(run)
+        run.on_end = partial(self._ended, run)
         self._active.add(run)
+        self.running.exchanges += 1
         return run
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Put off `drained` for a request that is no exchange, or not yet one, while something is awaited for it."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+            self._look_whether_drained()
+
+    def drained(self) -> Deferred[None]:
+        """Wait for the end of the last request; at once where there is none."""
+        if not self._active and not self._held:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        return waiting
+
+    def _ended(self, run: Exchange) -> None:
+        if run in self._active:
+            self._active.remove(run)
+            self.running.exchanges -= 1
+            self._look_whether_drained()
+
+    def _look_whether_drained(self) -> None:
+        if self._active or self._held:
+            return
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.callback(None)

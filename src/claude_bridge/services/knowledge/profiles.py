@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
 from attrs import asdict, define, evolve, field
@@ -214,6 +214,17 @@ class ModelProfiles:
         self._notes.move_to_end(key)
         if len(self._notes) > MAX_MODELS:
             self._notes.popitem(last=False)
+
+    def shared(self, backends: Collection[str]) -> ModelProfiles:
+        """Return profiles of their own that share the notes on the models of ``backends``, and have no others.
+
+        What is learned by way of either is known to both; a new note of one is not the other's.
+        """
+        shared = ModelProfiles(self._unix_time)
+        for backend, model, note in self.profiles():
+            if backend in backends:
+                shared.remember(backend, model, note)
+        return shared
 
     def profiles(self) -> Iterator[tuple[str, str, ModelProfile]]:
         """Return every backend, model and note, the longest unused first."""

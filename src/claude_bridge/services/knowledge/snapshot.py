@@ -7,7 +7,7 @@ server, of which nothing is known. What is read back may have been written by an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
 from attrs import frozen
@@ -63,11 +63,16 @@ class KnowledgeSnapshot:
         entries = [self._entry(backend, models[backend.name]) for backend in self.backends.values()]
         return {"version": VERSION, "backends": [entry for entry in entries if entry.keys() & {"dialect", "models"}]}
 
-    def restore(self, value: object) -> None:
-        """Take back what `export` gave. Raises `NotOurs` and `OtherVersion`, and then has changed nothing."""
+    def restore(self, value: object, only: Collection[str] | None = None) -> None:
+        """Take back what `export` gave, of the backends that ``only`` names, or of all.
+
+        Raises `NotOurs` and `OtherVersion`, and then has changed nothing.
+        """
         entries = entries_of(value)
         found: list[tuple[str, str, ModelProfile]] = []
         for entry, backend in self._matching(entries):
+            if only is not None and backend.name not in only:
+                continue
             if isinstance(entry.get("dialect"), str):
                 why = entry.get("why")
                 self.detection.restore(
@@ -76,6 +81,13 @@ class KnowledgeSnapshot:
             found += ((backend.name, model, note) for model, note in notes(entry.get("models")))
         for name, model, note in sorted(filter(self._is_recent, found), key=lambda one: one[2].used)[-MAX_MODELS:]:
             self.learned.remember(name, model, note)
+
+    def moved(self, earlier: KnowledgeSnapshot) -> frozenset[str]:
+        """Return the names of the backends that ``earlier`` has not, or has at another address."""
+        known = earlier.backends
+        return frozenset(
+            name for name, backend in self.backends.items() if name not in known or known[name].url != backend.url
+        )
 
     def _entry(self, backend: Backend, models: list[dict[str, Any]]) -> dict[str, Any]:
         entry: dict[str, Any] = {"name": backend.name, "url": digest(backend.url)}

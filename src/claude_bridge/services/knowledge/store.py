@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.merging import merged
 from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.services.knowledge.shared_file import change, prepare, read, sweep
-from claude_bridge.services.knowledge.snapshot import VERSION, KnowledgeSnapshot, NotOurs, OtherVersion
+from claude_bridge.services.knowledge.snapshot import VERSION, KnowledgeSnapshot, NotOurs, OtherVersion, digest
 
 NAME: Final = "learned.json"
 
@@ -45,7 +45,7 @@ class StateFile:
     """Reads at `start`, writes while it runs and at `stop`.
 
     :ivar directory: None where nothing is to be kept.
-    :ivar kept: the knowledge that the file is of.
+    :ivar kept: the knowledge that the file is of; `turn_to` changes it.
     :ivar in_thread: calls something in a thread; the Deferred fires with its end, in the reactor's thread.
     """
 
@@ -58,6 +58,11 @@ class StateFile:
     _base: dict[str, Any] = field(factory=lambda: {"version": VERSION, "backends": []}, init=False)
     _complained: bool = field(default=False, init=False)
     _stopped: bool = field(default=False, init=False)
+
+    @property
+    def file(self) -> str | None:
+        """Return the file's path, None where nothing is kept."""
+        return None if self._directory is None else str(self.path)
 
     @property
     def path(self) -> Path:
@@ -83,6 +88,32 @@ class StateFile:
             return succeed(None)
         saving: Deferred[Any] = self._lock.run(self._write)
         return saving.addTimeout(STOP_SECONDS, self._clock).addErrback(self._late)
+
+    def turn_to(self, kept: KnowledgeSnapshot) -> Deferred[None]:
+        """Keep other knowledge from now on, that of a new configuration, when the present one is written.
+
+        What the file tells of backends that are new, or at another address, is taken up. Never fails.
+        """
+        if self._directory is None:
+            self.kept = kept
+            return succeed(None)
+        kept.learned.changed = self._changed
+        return self._lock.run(self._turn, kept)
+
+    def _turn(self, kept: KnowledgeSnapshot) -> Deferred[None]:
+        written = self._write() or succeed(None)
+        return written.addCallback(lambda _: self._take_over(kept))
+
+    def _take_over(self, kept: KnowledgeSnapshot) -> None:
+        """Know what the file says of each backend, as far as this daemon has read or written it."""
+        moved = kept.moved(self.kept)
+        self.kept = kept
+        known = {(name, digest(backend.url)) for name, backend in kept.backends.items()}
+        base = [entry for entry in self._base["backends"] if (entry["name"], entry["url"]) in known]
+        if moved:
+            self._read(only=moved)
+            base += [entry for entry in kept.export()["backends"] if entry["name"] in moved]
+        self._base = {"version": VERSION, "backends": base}
 
     def _changed(self) -> None:
         """Note that there may be something to write; called with every request."""
@@ -128,7 +159,7 @@ class StateFile:
                 reason=reason,
             )
 
-    def _read(self) -> None:
+    def _read(self, only: Collection[str] | None = None) -> None:
         try:
             prepare(self.path.parent)
             self._sweep()
@@ -139,7 +170,7 @@ class StateFile:
             self._complain(error)
             return
         try:
-            self.kept.restore(strict_json.decode(content))
+            self.kept.restore(strict_json.decode(content), only)
         except OtherVersion:
             _log.info("{path} is of another version, and not read", event="state", path=str(self.path))
         except (NotOurs, strict_json.JsonError):

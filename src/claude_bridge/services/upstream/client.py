@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from http.cookiejar import CookieJar
 from typing import Any, Final, cast
 
@@ -102,6 +103,17 @@ class TreqUpstream:
         call = Call(evolve(request, body=b""), receiver, self._sweep, line.pool.reads, body)
         call.follow(maybeDeferred(self._ask, line, request, body), self._reactor)
         return call
+
+    def keep_only(self, backends: Collection[Backend]) -> None:
+        """Let go of the connections to all other backends: the idle ones now, the others when their answers end."""
+        for backend in self._lines.keys() - set(backends):
+            self.renew(backend)
+
+    def renew(self, backend: Backend) -> None:
+        """Let go of the connections to a backend likewise; who asks it next gets a new one, and trusts anew."""
+        line = self._lines.pop(backend, None)
+        if line is not None:
+            line.pool.close()
 
     def close(self) -> Deferred[None]:
         """Close all idle connections, and the others when their answers end; fires within a few seconds."""

@@ -1,0 +1,275 @@
+"""What one configuration made: who may come in, who answers, which backends are asked how often.
+
+A reload makes another one; the exchanges that this one has under way are finished by it, then it is stopped. It refers
+to the process, and nothing of the process refers to it, so that nothing keeps it alive after that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import define, field, frozen
+from twisted.internet.defer import Deferred
+
+from claude_bridge.config.schema import Backend, Config, Limits
+from claude_bridge.core.errors import BridgeError
+from claude_bridge.core.ids import RandomBytes
+from claude_bridge.core.kinds import KINDS
+from claude_bridge.core.messages_api.limits import RequestLimits
+from claude_bridge.daemon.process import Process
+from claude_bridge.edge.gate import Gatekeeper
+from claude_bridge.edge.site import BridgeRequest
+from claude_bridge.release import product
+from claude_bridge.services.breaker import CircuitBreakers, NoBreaker
+from claude_bridge.services.exchange.admission import AdmissionControl
+from claude_bridge.services.exchange.catalogue import Catalogue
+from claude_bridge.services.exchange.count_tokens import TokenCounting
+from claude_bridge.services.exchange.exchange import Services
+from claude_bridge.services.exchange.hints import Hints
+from claude_bridge.services.exchange.resolver import CandidateResolver
+from claude_bridge.services.interfaces import RequestRecord
+from claude_bridge.services.keys.key_ring import KeyRing
+from claude_bridge.services.knowledge.profiles import ModelProfiles
+from claude_bridge.services.knowledge.window_warnings import WindowWarnings
+from claude_bridge.services.pace import Pace
+from claude_bridge.services.remote_tokenizers import RemoteTokenizers
+from claude_bridge.services.search.engine import configured_search
+from claude_bridge.services.signposts import Signposts
+from claude_bridge.services.sweep import PeriodicSweep
+
+
+@frozen(kw_only=True)
+class BackendSnapshot:
+    """One backend at one moment.
+
+    :ivar why: why the dialect is the one.
+    :ivar circuit: the breaker's state; None where there is no breaker.
+    :ivar profiles: its models of which something was learned.
+    """
+
+    name: str
+    url: str
+    dialect: str
+    why: str
+    circuit: str | None
+    profiles: int
+
+
+@frozen(kw_only=True)
+class GenerationSnapshot:
+    """What there is to be seen of one configuration at one moment.
+
+    :ivar number: counts the configurations of this process from 1.
+    :ivar since: when it came into force, in Unix seconds.
+    :ivar exchanges: its requests under way.
+    :ivar models: the configured names.
+    :ivar keys: the names of the clients' keys.
+    """
+
+    number: int
+    since: float
+    source: str
+    credentials: str
+    exchanges: int
+    max_streams: int
+    backends: tuple[BackendSnapshot, ...]
+    models: tuple[str, ...]
+    routes: tuple[str, ...]
+    keys: tuple[str, ...]
+
+
+@define(eq=False, kw_only=True)
+class Generation:
+    """One configuration in force, or one that was; the edge asks for the current one with each request.
+
+    :ivar number: counts the configurations of this process from 1.
+    :ivar since: when it was made, in Unix seconds.
+    :ivar bounds: on what is in one request.
+    """
+
+    number: int
+    since: float
+    process: Process
+    config: Config
+    dispatcher: AdmissionControl
+    gatekeeper: Gatekeeper
+    breaker: CircuitBreakers | NoBreaker
+    profiles: ModelProfiles
+    bounds: RequestLimits = field(init=False)
+
+    @bounds.default
+    def _bounds(self) -> RequestLimits:
+        return self.config.limits.bounds
+
+    @property
+    def limits(self) -> Limits:
+        """Bounds of this configuration."""
+        return self.config.limits
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are welcome."""
+        return self.process.ready
+
+    @property
+    def sweep(self) -> PeriodicSweep:
+        """The process's clock."""
+        return self.process.sweep
+
+    @property
+    def clock(self) -> Any:  # noqa: ANN401 - a reactor is many interfaces
+        """The process's reactor."""
+        return self.process.clock
+
+    @property
+    def pace(self) -> Pace:
+        """The process's, for work that takes several turns of the reactor."""
+        return self.process.pace
+
+    @property
+    def random_bytes(self) -> RandomBytes:
+        """The process's source of ids."""
+        return self.process.random_bytes
+
+    @property
+    def backends(self) -> Sequence[Backend]:
+        """The backends that it may ask."""
+        return tuple(self.config.backends.values())
+
+    def refused(self, request: BridgeRequest, error: BridgeError) -> None:
+        """Record a request that was refused before it became an exchange."""
+        self._record(request, request.path.decode("latin-1")[:200], error.status, error.outcome, error.message)
+
+    def answered(self, request: BridgeRequest, kind: str) -> None:
+        """Record a request that was answered without becoming one."""
+        self._record(request, kind, 200, "ok")
+
+    def left(self, request: BridgeRequest, kind: str) -> None:
+        """Record a request whose client left before it was answered."""
+        self._record(request, kind, 0, "client_left")
+
+    def retire(self) -> Deferred[None]:
+        """Wait for the end of its last request, then stop; fires after that. No more requests may come here."""
+        return self.dispatcher.drained().addCallback(lambda _: self.stop())
+
+    def stop(self) -> None:
+        """Stop what it owns."""
+        if isinstance(self.breaker, CircuitBreakers):
+            self.breaker.stopService()
+
+    def snapshot(self) -> GenerationSnapshot:
+        """Return what there is to be seen."""
+        config = self.config
+        return GenerationSnapshot(
+            number=self.number,
+            since=self.since,
+            source=config.source,
+            credentials=config.server.credentials,
+            exchanges=self.dispatcher.active,
+            max_streams=config.limits.max_streams,
+            backends=tuple(self._backend(each) for each in self.backends),
+            models=tuple(config.models),
+            routes=tuple(config.routes),
+            keys=tuple(config.keys),
+        )
+
+    def _backend(self, backend: Backend) -> BackendSnapshot:
+        decided = self.process.detection.dialect_of(backend)
+        circuits = self.breaker if isinstance(self.breaker, CircuitBreakers) else None
+        return BackendSnapshot(
+            name=backend.name,
+            url=backend.url,
+            dialect=decided.dialect.name,
+            why=decided.why,
+            circuit=None if circuits is None else circuits.state(backend.name).value,
+            profiles=sum(name == backend.name for name, _, _ in self.profiles.profiles()),
+        )
+
+    def _record(self, request: BridgeRequest, kind: str, status: int, outcome: str, reason: str = "") -> None:
+        seconds = self.sweep.seconds() - request.arrived
+        self.process.records.request_ended(
+            RequestRecord(
+                request_id=request.request_id,
+                kind=kind,
+                model="",
+                session="",
+                agent="",
+                client=request.known_as.name,
+                streamed=False,
+                started=self.process.unix_time() - seconds,
+                seconds=seconds,
+                first_byte_seconds=None,
+                status=status,
+                outcome=outcome,
+                body_bytes=request.body_bytes,
+                attempts=(),
+                peer=request.peer,
+                reason=reason,
+            )
+        )
+
+
+def make_generation(process: Process, config: Config, earlier: Generation | None = None) -> Generation:
+    """Make what ``config`` asks for; starts nothing, and changes nothing of the process.
+
+    ``earlier`` is what was in force before: circuits, and what was learned, of backends that are still what they were
+    go on.
+    """
+    profiles = process.profiles if earlier is None else process.profiles_for(config)
+    breaker = _breaker(process, config, earlier)
+    services = _services(process, config, profiles, KeyRing(config, breaker))
+    counts = TokenCounting(
+        resolver=services.resolver,
+        keys=services.keys,
+        profiles=profiles,
+        tokenizers=RemoteTokenizers(process.upstream, process.clock),
+        documents=process.documents,
+        pace=process.pace,
+    )
+    return Generation(
+        number=1 if earlier is None else earlier.number + 1,
+        since=process.unix_time(),
+        process=process,
+        config=config,
+        dispatcher=AdmissionControl(services, Catalogue(config, services.resolver), counts, process.running),
+        gatekeeper=Gatekeeper(config, process.redactor.learn),
+        breaker=breaker,
+        profiles=profiles,
+    )
+
+
+def _services(process: Process, config: Config, profiles: ModelProfiles, keys: KeyRing) -> Services:
+    signposts = Signposts(process.upstream, process.clock, KINDS)
+    return Services(
+        config=config,
+        client=process.upstream,
+        resolver=CandidateResolver(config, process.lists, keys, process.detection, KINDS),
+        keys=keys,
+        profiles=profiles,
+        records=process.records,
+        detection=process.detection,
+        documents=process.documents,
+        windows=WindowWarnings(),
+        hints=Hints(keys=keys, lists=process.lists, signposts=signposts),
+        pace=process.pace,
+        search=configured_search(process.clock, config.web_search, product("/")),
+        seconds=process.seconds,
+        unix_time=process.unix_time,
+        random_bytes=process.random_bytes,
+        redactor=process.redactor,
+        user_agent=product("/"),
+    )
+
+
+def _breaker(process: Process, config: Config, earlier: Generation | None) -> CircuitBreakers | NoBreaker:
+    """Make the breaker; circuits of backends that have not changed go on where its settings have not either."""
+    settings = config.breaker
+    if not settings.enabled:
+        return NoBreaker()
+    breaker = CircuitBreakers(process.seconds, failures=settings.failures, open_seconds=settings.open_seconds)
+    if earlier is not None and isinstance(earlier.breaker, CircuitBreakers) and earlier.config.breaker == settings:
+        for backend in config.backends.values():
+            if earlier.config.backends.get(backend.name) == backend:
+                breaker.share(backend.name, earlier.breaker)
+    return breaker

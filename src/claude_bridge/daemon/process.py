@@ -1,0 +1,216 @@
+"""What lives from the start of the daemon to its exit, whatever its configuration becomes meanwhile.
+
+Time, connections, what was learned of backends, documents, the request log, the redactor, the listening sockets. What
+one configuration made is in `generation`, which uses all this and is replaced by a reload.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from attrs import define, field, frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from claude_bridge.config import hidden
+from claude_bridge.config.schema import Backend, Config
+from claude_bridge.core.ids import RandomBytes
+from claude_bridge.core.kinds import KINDS
+from claude_bridge.core.redaction import Redactor
+from claude_bridge.daemon.listeners import Listeners, ListenerSnapshot
+from claude_bridge.release import product
+from claude_bridge.services.accounting.request_log import RequestLog
+from claude_bridge.services.documents.texts import PdfTexts
+from claude_bridge.services.exchange.admission import RunningTotal
+from claude_bridge.services.interfaces import Records
+from claude_bridge.services.knowledge.dialect_detection import DialectDetection
+from claude_bridge.services.knowledge.profiles import ModelProfiles
+from claude_bridge.services.knowledge.snapshot import KnowledgeSnapshot
+from claude_bridge.services.knowledge.store import StateFile
+from claude_bridge.services.model_lists import CachedModelLists
+from claude_bridge.services.pace import Pace
+from claude_bridge.services.sweep import PeriodicSweep
+from claude_bridge.services.upstream.client import TreqUpstream
+
+_log = Logger()
+
+
+@frozen(kw_only=True)
+class ProcessSnapshot:
+    """What there is to be seen of the process at one moment.
+
+    :ivar started: Unix seconds.
+    :ivar exchanges: requests under way, of all configurations.
+    :ivar profiles: models of which something was learned.
+    :ivar state_file: where that is kept; None where it is not.
+    """
+
+    product: str
+    pid: int
+    ready: bool
+    started: float
+    uptime_seconds: float
+    exchanges: int
+    profiles: int
+    state_file: str | None
+    listeners: tuple[ListenerSnapshot, ...]
+
+
+@define(eq=False, kw_only=True)
+class Process:
+    """The services that outlive configurations.
+
+    :ivar clock: the reactor.
+    :ivar backends: those of the configuration in force.
+    :ivar profiles: what was learned of their models.
+    :ivar running: counts the exchanges of all configurations.
+    :ivar records: gets the record of each attempt and request; the request log.
+    :ivar set_log_level: makes the log write from this level on.
+    :ivar ready: whether requests are welcome.
+    """
+
+    clock: Any
+    seconds: Callable[[], float]
+    unix_time: Callable[[], float]
+    redactor: Redactor
+    sweep: PeriodicSweep
+    upstream: TreqUpstream
+    detection: DialectDetection
+    backends: Mapping[str, Backend]
+    profiles: ModelProfiles
+    lists: CachedModelLists
+    state: StateFile
+    documents: PdfTexts
+    pace: Pace
+    request_log: RequestLog
+    records: Records
+    listeners: Listeners
+    set_log_level: Callable[[str], None]
+    random_bytes: RandomBytes = os.urandom
+    running: RunningTotal = field(factory=RunningTotal, init=False)
+    ready: bool = field(default=False, init=False)
+    _started: float = field(default=0.0, init=False)
+    _started_unix: float = field(default=0.0, init=False)
+
+    def start(self) -> None:
+        """Start what has a clock, with what earlier runs learned."""
+        self._started, self._started_unix = self.seconds(), self.unix_time()
+        self.state.start()
+        self.sweep.startService()
+        self.ready = True
+
+    def stop(self) -> Deferred[object]:
+        """Stop it again, when no request is under way any more."""
+        self.lists.close()
+        self.documents.stop()
+        closed: Deferred[Any] = self.upstream.close()
+        closed.addBoth(lambda _: self.sweep.stopService())
+        return closed.addBoth(lambda _: self.state.stop())
+
+    def profiles_for(self, config: Config) -> ModelProfiles:
+        """Return what is known of the models of ``config``, whose backends may be at other addresses than before."""
+        return self.profiles.shared(
+            {name for name, backend in self.backends.items() if _address_in(config, name) == backend.url}
+        )
+
+    def follow(self, config: Config, profiles: ModelProfiles) -> None:
+        """Do as ``config`` says, which comes into force now: what is hidden and logged, learned and trusted."""
+        hidden.renew(self.redactor, config)
+        self.set_log_level(config.log.level)
+        self.request_log.detailed = config.log.level == "debug"
+        self.backends, self.profiles = config.backends, profiles
+        turned = self.state.turn_to(_knowledge(config, profiles, self.detection, self.unix_time))
+        turned.addErrback(lambda failure: _log.failure("the state file is not kept", failure, event="fault"))
+        for backend in config.backends.values():
+            if backend.ca_file is not None:  # whose content may have changed
+                self.upstream.renew(backend)
+
+    def keep_only(self, backends: Collection[Backend]) -> None:
+        """Let go of everything that belongs to other backends, which no configuration with exchanges has any more."""
+        self.upstream.keep_only(backends)
+        self.detection.keep_only(backends)
+
+    def snapshot(self) -> ProcessSnapshot:
+        """Return what there is to be seen."""
+        return ProcessSnapshot(
+            product=product(),
+            pid=os.getpid(),
+            ready=self.ready,
+            started=self._started_unix,
+            uptime_seconds=self.seconds() - self._started,
+            exchanges=self.running.exchanges,
+            profiles=sum(1 for _ in self.profiles.profiles()),
+            state_file=self.state.file,
+            listeners=self.listeners.snapshot(),
+        )
+
+
+def keep_level(_level: str) -> None:
+    """Write what is written already."""
+
+
+def make_process(
+    config: Config,
+    reactor: Any,  # noqa: ANN401 - a reactor is many interfaces
+    redactor: Redactor,
+    seconds: Callable[[], float] = time.monotonic,
+    *,
+    state_directory: str | None = None,
+    set_log_level: Callable[[str], None] = keep_level,
+) -> Process:
+    """Make what a daemon needs whose first configuration is ``config``; starts nothing and opens nothing.
+
+    ``redactor`` takes credentials out of a text, and learns those of clients. ``seconds`` tells the time, which nobody
+    may set. ``state_directory``: where to keep what is learned; None: nowhere.
+    """
+    sweep = PeriodicSweep(reactor, seconds=seconds)
+    upstream = TreqUpstream(reactor, sweep)
+    detection, profiles = DialectDetection(KINDS), ModelProfiles()
+    log = RequestLog(detailed=config.log.level == "debug")
+    lists = CachedModelLists(
+        upstream,
+        reactor,
+        KINDS,
+        revealed=detection.observe,
+        more_lists=lambda backend: detection.dialect_of(backend).dialect.lists,
+    )
+    state = StateFile(
+        directory=state_directory,
+        kept=_knowledge(config, profiles, detection, time.time),
+        clock=reactor,
+        in_thread=lambda call: deferToThreadPool(reactor, reactor.getThreadPool(), call),
+    )
+    return Process(
+        clock=reactor,
+        seconds=seconds,
+        unix_time=time.time,
+        redactor=redactor,
+        sweep=sweep,
+        upstream=upstream,
+        detection=detection,
+        backends=config.backends,
+        profiles=profiles,
+        lists=lists,
+        state=state,
+        documents=PdfTexts(reactor, reactor),
+        pace=Pace(reactor),
+        request_log=log,
+        records=log,
+        listeners=Listeners(reactor),
+        set_log_level=set_log_level,
+    )
+
+
+def _knowledge(
+    config: Config, profiles: ModelProfiles, detection: DialectDetection, unix_time: Callable[[], float]
+) -> KnowledgeSnapshot:
+    return KnowledgeSnapshot(backends=config.backends, learned=profiles, detection=detection, unix_time=unix_time)
+
+
+def _address_in(config: Config, name: str) -> str | None:
+    backend = config.backends.get(name)
+    return None if backend is None else backend.url

@@ -1,0 +1,175 @@
+"""Promises of what one configuration made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from twisted.internet.testing import MemoryReactorClock
+
+from claude_bridge.core.errors import NotFound, UpstreamUnreachable
+from claude_bridge.core.messages_api import parsing
+from claude_bridge.core.messages_api.request_info import facts
+from claude_bridge.core.redaction import Redactor
+from claude_bridge.daemon.generation import Generation, make_generation
+from claude_bridge.daemon.process import make_process
+from claude_bridge.services.breaker import CircuitBreakers, CircuitState, NoBreaker
+from claude_bridge.testing.fakes import FakeClientResponse, KeptRecords
+from tests.edge.stage import Edge
+from tests.services.exchange.stage import ONE, asking, configured
+
+BREAKER = "[breaker]\nenabled = yes\nfailures = 1\n"
+
+
+def made(text: str = ONE, earlier: Generation | None = None) -> Generation:
+    """Make one, after another or as the first of a process."""
+    config = configured(text)
+    if earlier is not None:
+        return make_generation(earlier.process, config, earlier)
+    return make_generation(make_process(config, MemoryReactorClock(), Redactor(())), config)
+
+
+def circuit(generation: Generation) -> CircuitState:
+    """Return the state of the circuit of the only backend."""
+    assert isinstance(generation.breaker, CircuitBreakers)
+    return generation.breaker.state("box")
+
+
+def exchange(generation: Generation) -> Any:
+    """Begin an exchange."""
+    body = json.dumps(asking()).encode()
+    asked = parsing.decode(body)
+    return generation.dispatcher.run(
+        asked, facts(asked, {}, len(body)), FakeClientResponse(), credential=None, client_name="", request_id="req_1"
+    )
+
+
+class BreakerTests:
+    """Circuits."""
+
+    def test_is_optional(self) -> None:
+        """Without `enabled = yes` no circuit breaker stands between."""
+        assert isinstance(made().breaker, NoBreaker)
+        assert isinstance(made(ONE + BREAKER).breaker, CircuitBreakers)
+
+    @pytest.mark.parametrize(
+        ("after", "state"),
+        [
+            (ONE + BREAKER, CircuitState.OPEN),
+            (ONE.replace("http://", "http://other.") + BREAKER, CircuitState.CLOSED),
+            (ONE + BREAKER.replace("= 1", "= 2"), CircuitState.CLOSED),
+        ],
+    )
+    def test_goes_on(self, after: str, state: CircuitState) -> None:
+        """An open circuit stays open over a reload, unless the backend or the breaker's settings changed."""
+        first = made(ONE + BREAKER)
+        first.breaker.admit("box").failed(UpstreamUnreachable("down"))
+        assert circuit(first) is CircuitState.OPEN
+        assert circuit(made(after, first)) is state
+
+    def test_is_shared(self) -> None:
+        """What exchanges of the old configuration report of a backend that stays counts for the new one."""
+        first = made(ONE + BREAKER)
+        admitted = first.breaker.admit("box")
+        second = made(ONE + BREAKER, first)
+        admitted.failed(UpstreamUnreachable("down"))
+        first.stop()
+        assert circuit(second) is CircuitState.OPEN
+
+
+class RetireTests:
+    """The end of a configuration."""
+
+    def test_without_requests(self) -> None:
+        """Where nothing is under way it ends at once."""
+        done: list[object] = []
+        made().retire().addCallback(done.append)
+        assert done == [None]
+
+    def test_last_exchange(self) -> None:
+        """It ends with the last of its exchanges; what others do does not matter."""
+        first = made(ONE + BREAKER)
+        first.breaker.admit("box").failed(UpstreamUnreachable("down"))
+        one, two = exchange(first), exchange(first)
+        second = made(ONE, first)
+        other = exchange(second)
+        done: list[object] = []
+        first.retire().addCallback(done.append)
+        one.on_end()
+        assert (done, circuit(first)) == ([], CircuitState.OPEN)
+        two.on_end()
+        assert (done, circuit(first)) == ([None], CircuitState.CLOSED)
+        assert second.process.running.exchanges == 1
+        other.on_end()
+
+    def test_held(self) -> None:
+        """A request that is being decoded, or asks for no backend, is waited for too."""
+        first = made()
+        done: list[object] = []
+        with first.dispatcher.held():
+            first.retire().addCallback(done.append)
+            assert done == []
+        assert done == [None]
+
+
+class RecordTests:
+    """Requests that became no exchange."""
+
+    def recorded(self, act: Callable[[Generation, Any], None]) -> Any:
+        """Return the record of a request."""
+        generation = made()
+        process = generation.process
+        process.records = records = KeptRecords()
+        line = Edge().line()
+        line.ask("POST", "/v1/messages?secret=1", b"", content_length="9", x_api_key="k")
+        line.say(b"12345")
+        (request,) = line.channel.requests
+        request.arrived = process.sweep.seconds() - 2
+        process.unix_time = lambda: 1002.0
+        act(generation, request)
+        (record,) = records.requests
+        assert (round(record.started), round(record.seconds), record.body_bytes) == (1000, 2, 5)
+        assert record.request_id == request.request_id
+        assert "secret" not in record.kind
+        return record
+
+    def test_refused(self) -> None:
+        """A refused request is recorded by its path, without the query, under its status."""
+        record = self.recorded(lambda generation, request: generation.refused(request, NotFound("no")))
+        assert (record.kind, record.status, record.outcome, record.attempts) == ("/v1/messages", 404, "not_found", ())
+
+    def test_answered(self) -> None:
+        """One that was answered without a backend is recorded by its kind."""
+        record = self.recorded(lambda generation, request: generation.answered(request, "models"))
+        assert (record.kind, record.status, record.outcome) == ("models", 200, "ok")
+
+    def test_left(self) -> None:
+        """One whose client left has no status."""
+
+        def leave(generation: Generation, request: Any) -> None:
+            request.channel.transport.leave()
+            generation.left(request, "models")
+
+        record = self.recorded(leave)
+        assert (record.kind, record.status, record.outcome) == ("models", 0, "client_left")
+
+
+class SnapshotTests:
+    """What there is to be seen."""
+
+    def test_values(self) -> None:
+        """Names, states and numbers, and no secret."""
+        text = ONE.replace("= none", "= keys") + "[key:alice]\nsecret = alices-secret-key\n" + BREAKER
+        first = made(text)
+        first.profiles.profile("box", "m")
+        running = exchange(first)
+        seen = first.snapshot()
+        (backend,) = seen.backends
+        assert (seen.number, seen.exchanges, seen.credentials, seen.keys) == (1, 1, "keys", ("alice",))
+        assert (seen.models, seen.max_streams) == (("glm",), 4000)
+        assert (backend.name, backend.circuit, backend.profiles) == ("box", "closed", 1)
+        assert "alices-secret-key" not in repr(seen)
+        running.on_end()
+        assert (made(ONE, first).snapshot().number, made().snapshot().backends[0].circuit) == (2, None)

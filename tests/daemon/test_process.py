@@ -1,0 +1,122 @@
+"""Promises of what lives as long as the daemon, whatever its configuration becomes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.testing import MemoryReactorClock
+
+from claude_bridge.config.schema import Config
+from claude_bridge.core.backend_api import Clues
+from claude_bridge.core.redaction import HIDDEN, Redactor
+from claude_bridge.daemon.process import Process, make_process
+from claude_bridge.release import product
+from tests.services.exchange.stage import ONE, configured
+
+MOVED = ONE.replace("http://", "http://other.")
+
+
+def made(config: Config, redactor: Redactor | None = None, **more: Any) -> Process:
+    """Make a process of which nothing is real."""
+    return make_process(config, MemoryReactorClock(), redactor or Redactor(()), **more)
+
+
+def follow(process: Process, text: str) -> Process:
+    """Let another configuration come into force."""
+    config = configured(text)
+    process.follow(config, process.profiles_for(config))
+    return process
+
+
+class LifeTests:
+    """From the start to the exit."""
+
+    def test_making_starts_nothing(self) -> None:
+        """Nothing opens a port or starts a timer before the start, so that a configuration can be tried out."""
+        process = made(configured(ONE))
+        assert (process.clock.tcpServers, process.clock.tcpClients, process.clock.getDelayedCalls()) == ([], [], [])
+        assert not process.ready
+
+    def test_start_and_stop(self) -> None:
+        """What was started is stopped, with nothing left that ticks."""
+        process = made(configured(ONE))
+        process.start()
+        assert process.ready
+        done: list[object] = []
+        process.stop().addCallback(done.append)
+        process.clock.advance(10)
+        assert len(done) == 1
+        assert process.clock.getDelayedCalls() == []
+
+    def test_snapshot(self, tmp_path: Path) -> None:
+        """It tells who and since when it is, and what goes on, in values that stay as they are."""
+        now = [5.0]
+        process = made(configured(ONE), seconds=lambda: now[0], state_directory=str(tmp_path))
+        process.unix_time = lambda: 1_700_000_000.0
+        process.start()
+        process.profiles.profile("box", "m")
+        process.running.exchanges = 3
+        now[0] = 7.5
+        seen = process.snapshot()
+        assert (seen.product, seen.ready, seen.exchanges, seen.profiles) == (product(), True, 3, 1)
+        assert (seen.started, seen.uptime_seconds) == (1_700_000_000.0, 2.5)
+        assert (seen.state_file, seen.listeners) == (str(tmp_path / "learned.json"), ())
+        process.state.stop()
+
+
+class FollowTests:
+    """Another configuration."""
+
+    def test_what_is_hidden(self) -> None:
+        """Keys of the new configuration are hidden from now on, and those of the old one still."""
+        redactor = Redactor(["the-old-secret-key"])
+        process = made(configured(ONE), redactor)
+        keyed = ONE.replace("= none", "= keys") + "[key:a]\nsecret = a-new-secret-key\n"
+        follow(process, keyed)
+        assert redactor("the-old-secret-key and a-new-secret-key") == f"{HIDDEN} and {HIDDEN}"
+
+    @pytest.mark.parametrize(("level", "detailed"), [("debug", True), ("warn", False)])
+    def test_what_is_logged(self, level: str, detailed: bool) -> None:
+        """The log's level is the new one's, and whether each attempt has a line of its own."""
+        levels: list[str] = []
+        process = made(configured(ONE), set_log_level=levels.append)
+        process.request_log.detailed = not detailed
+        follow(process, ONE + f"[log]\nlevel = {level}\n")
+        assert (levels, process.request_log.detailed) == ([level], detailed)
+
+    def test_what_was_learned(self) -> None:
+        """What was learned of models is known on, unless their backend is at another address now."""
+        process = made(configured(ONE))
+        process.profiles.profile("box", "m").context_window = 9
+        process = follow(process, ONE + "[limits]\nmax_streams = 3\n")
+        assert process.profiles.profile("box", "m").context_window == 9
+        process = follow(process, MOVED)
+        assert process.profiles.profile("box", "m").context_window is None
+
+    def test_old_exchanges_do_not_teach(self) -> None:
+        """What exchanges that are still with the old address learn is not believed of the new one."""
+        process = made(configured(ONE))
+        old = process.profiles
+        follow(process, MOVED)
+        old.profile("box", "m").context_window = 9
+        assert process.profiles.profile("box", "m").context_window is None
+
+    def test_what_was_found_out(self) -> None:
+        """A dialect that was found out is known on, unless the address or the key `dialect` changed."""
+        process = made(configured(ONE))
+        (backend,) = process.backends.values()
+        process.detection.observe(backend, Clues(owners=("vllm",)))
+        (same,) = follow(process, ONE + "[limits]\nmax_streams = 3\n").backends.values()
+        assert process.detection.dialect_of(same).dialect.name == "vllm"
+        (moved,) = follow(process, MOVED).backends.values()
+        assert process.detection.dialect_of(moved).dialect.name == "generic"
+
+    def test_unused_is_forgotten(self) -> None:
+        """Of backends that nobody has any more nothing is kept in memory."""
+        process = made(configured(ONE))
+        (backend,) = process.backends.values()
+        process.detection.observe(backend, Clues(owners=("vllm",)))
+        process.keep_only(())
+        assert process.detection.dialect_of(backend).dialect.name == "generic"
