@@ -13,6 +13,7 @@ import pytest
 
 from claude_bridge import tap
 from claude_bridge.cli import Surroundings, main
+from claude_bridge.client import running_bridge
 from claude_bridge.config.problems import EXIT_CONFIG
 
 VALID = """
@@ -216,6 +217,26 @@ class RunTests:
         assert hint in capsys.readouterr().err
 
 
+class ReloadTests:
+    """`claude-bridge reload`."""
+
+    def test_nobody(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Where no bridge runs the command says what to do, and fails."""
+        assert main(["reload", "--socket", str(tmp_path / "s")], Surroundings({}, lambda _: None)) == 69
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("claude-bridge reload: no bridge answers at ")
+
+    def test_found_by_the_environment(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Without `--socket` the environment says where the bridge is; output and errors come out apart."""
+        monkeypatch.setattr(running_bridge, "find", lambda environ: f"{environ['XDG_RUNTIME_DIR']}/s")
+        monkeypatch.setattr(running_bridge, "reload", lambda path: (78, [f"asked at {path}"], ["wrong"]))
+        assert main(["reload"], Surroundings({"XDG_RUNTIME_DIR": "/run/user/1"}, lambda _: None)) == 78
+        assert capsys.readouterr() == ("asked at /run/user/1/s\n", "wrong\n")
+
+
 class CommandTests:
     """The command line as a whole."""
 
@@ -237,6 +258,8 @@ class CommandTests:
             (["--config", "c.ini", "run"], "the command comes first"),
             (["check-config", "--confg", "x"], "did you mean --config?"),
             (["check-config", "--zzz"], "there is no option --zzz ("),
+            (["reload", "a.ini"], "a.ini is one word too many"),
+            (["hup"], "did you mean reload?"),
             (["run", "a.ini", "b.ini"], "one configuration file is enough: b.ini is one more"),
             (["env", "a.ini", "--config", "b.ini"], "give the configuration file once"),
             (["env", "--shell", "--json"], "not allowed with"),

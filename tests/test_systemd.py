@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from twisted.scripts._twistd_unix import ServerOptions
 
+from claude_bridge import cli
 from claude_bridge.config.problems import EXIT_CONFIG
 from claude_bridge.config.schema import Server
+from claude_bridge.config.directories import CONTROL_SOCKET, control_directories
 
 UNIT = Path(__file__).resolve().parents[1] / "systemd" / "claude-bridge.service"
 
@@ -48,6 +50,8 @@ class ServiceTests:
             "DynamicUser": "yes",
             "StateDirectory": "claude-bridge",
             "ConfigurationDirectory": "claude-bridge",
+            "RuntimeDirectory": "claude-bridge",
+            "RuntimeDirectoryMode": "0700",
         }
         assert {name: service.get(name) for name in expected} == expected
 
@@ -60,6 +64,16 @@ class ServiceTests:
         known.parseOptions(arguments[:command])
         assert known["nodaemon"]
         assert arguments[command + 1 :] == ["--config", "/etc/claude-bridge/claude-bridge.ini"]
+
+    def test_reload(self) -> None:
+        """A reload asks by the control socket where the daemon has it, so that mistakes fail the command."""
+        program, *arguments = shlex.split(unit()["Service"]["ExecReload"])
+        assert program.endswith("/claude-bridge")
+        parser, _ = cli._parsers()
+        known = parser.parse_args([argument.replace("%t", "/run") for argument in arguments])
+        (place,) = control_directories({"RUNTIME_DIRECTORY": "/run/claude-bridge"}, None)
+        assert known.command is cli.reload
+        assert known.socket == f"{place}/{CONTROL_SOCKET.format('')}"
 
     def test_stop_leaves_time_for_the_drain(self) -> None:
         """Systemd waits longer for a stop than the bridge waits for answers under way."""

@@ -16,6 +16,8 @@ from zope.interface.verify import verifyObject
 
 from claude_bridge import tap
 from claude_bridge.config.load import parse
+from claude_bridge.config.problems import ConfigErrors
+from claude_bridge.daemon.control_socket import ControlSocket
 from claude_bridge.daemon.logs.service import LoggedService
 from claude_bridge.daemon.service import Bridge
 from claude_bridge.daemon.signals import Signals
@@ -111,6 +113,24 @@ class OptionsTests:
         file.write_text(ONE + "[log]\nformat = text\n")
         assert parsed("--config", str(file)).configuration.log.format == "text"
 
+    def test_read_again(self, file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """A reload reads the file that the start did, from wherever twistd has gone; the options still win."""
+        monkeypatch.chdir(tmp_path)
+        options = parsed("--config", file.name, "--listen", "7070", "--log-format", "text")
+        monkeypatch.chdir("/")
+        file.write_text(ONE.replace("zai/GLM", "zai/GLM-2"))
+        config = options.read_again({})
+        assert (config.models["glm"].name, config.log.format) == ("zai/GLM-2", "text")
+        assert config.server.listen == options.configuration.server.listen
+
+    def test_read_again_with_mistakes(self, file: Path) -> None:
+        """Mistakes do not end the process here."""
+        options = parsed("--config", str(file))
+        file.write_text(WRONG)
+        with pytest.raises(ConfigErrors) as caught:
+            options.read_again({})
+        assert len(caught.value.problems) == 2
+
     def test_wrong_log_format(self) -> None:
         """Another format is a mistake in the command line, told as such."""
         with pytest.raises(usage.UsageError, match="xml"):
@@ -180,9 +200,10 @@ class MakeServiceTests:
         """The top service takes care of the log, the bridge is below it, and nothing is started yet."""
         top = tap.makeService(parsed("--config", str(file)))
         assert isinstance(top, LoggedService)
-        signals, bridge = list(top)
+        signals, bridge, control = list(top)
         assert isinstance(signals, Signals)
         assert isinstance(bridge, Bridge)
+        assert isinstance(control, ControlSocket)
         assert not bridge.running
         assert bridge.generation.config.source == str(file)
 

@@ -30,6 +30,7 @@ _OTHER_WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("check", "validate", "test", "configtest", "lint"), "check-config"),
     **dict.fromkeys(("dump", "show", "config", "show-config", "print-config"), "dump-config"),
     **dict.fromkeys(("settings", "environment"), "env"),
+    **dict.fromkeys(("refresh", "reread", "hup"), "reload"),
 }
 """What other daemons call these commands."""
 
@@ -97,10 +98,14 @@ def _no_command(given: Sequence[str], commands: Sequence[str]) -> str:
 
 def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
     """Return what to say of a word that nothing takes."""
-    if not word.startswith("-"):
-        return f"one configuration file is enough: {word} is one more"
     actions = parser._option_string_actions  # noqa: SLF001 - argparse has no other way to ask, and has had this one always
     valid = [option for option, action in actions.items() if action.help != argparse.SUPPRESS]
+    if not word.startswith("-"):
+        return (
+            f"one configuration file is enough: {word} is one more"
+            if "--config" in valid
+            else f"{word} is one word too many"
+        )
     meant = nearest(word.partition("=")[0], valid)
     return f"there is no option {word}" + (f", did you mean {meant}?" if meant else "")
 
@@ -135,6 +140,11 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         command=dump_config
     )
     _run_options(_with_config(commands, "run", "run the daemon here, in the foreground"))
+
+    told = "have the running bridge read its configuration again"
+    command = commands.add_parser("reload", help=told, description=told)
+    command.add_argument("--socket", metavar="PATH", help="its control socket; default: that of the bridge found here")
+    command.set_defaults(command=reload)
     return parser, commands.choices
 
 
@@ -221,6 +231,21 @@ def run(options: argparse.Namespace, surroundings: Surroundings) -> int:
     arguments += ["--check-config"] * options.check_config + ["--dump-config"] * options.dump_config
     surroundings.serve(arguments)
     return 0
+
+
+def reload(options: argparse.Namespace, surroundings: Surroundings) -> int:
+    """Have a running daemon read its configuration again, and tell what came of it."""
+    from claude_bridge.client import running_bridge  # noqa: PLC0415 - no other command needs it
+
+    try:
+        path = options.socket or running_bridge.find(surroundings.environ)
+        status, told, wrong = running_bridge.reload(path)
+    except running_bridge.NoBridge as error:
+        sys.stderr.write(f"claude-bridge reload: {error}\n")
+        return running_bridge.EXIT_UNAVAILABLE
+    sys.stdout.writelines(f"{line}\n" for line in told)
+    sys.stderr.writelines(f"{line}\n" for line in wrong)
+    return status
 
 
 if __name__ == "__main__":

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any, get_args
 
 from attrs import evolve
@@ -12,10 +15,11 @@ from twisted.logger import Logger
 from twisted.python import usage
 
 from claude_bridge.config import hidden
-from claude_bridge.config.directories import state_directory
+from claude_bridge.config.directories import control_directories, state_directory
 from claude_bridge.config.dump import dump
 from claude_bridge.config.load import load
 from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors
+from claude_bridge.config.rules import is_local
 from claude_bridge.config.schema import Config, Log, LogFormat
 from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.redaction import Redactor
@@ -48,11 +52,19 @@ class Options(usage.Options):
     ]
 
     configuration: Config
+    _path: str | None = None
 
     def __init__(self) -> None:
         """Be the first of ours that runs: what is opened from here on stays clear of the standard streams."""
         open_closed()
         super().__init__()
+
+    def read_again(self, bound: Mapping[str, bool]) -> Config:
+        """Read the configuration as it is by now, for a daemon that has ``bound`` its endpoints.
+
+        Raises `ConfigErrors`. May be called in a thread.
+        """
+        return self._with_format(load(self._path, os.environ, listen=self["listen"], bound=bound))
 
     def opt_version(self) -> None:
         """Print the version and exit."""
@@ -72,6 +84,8 @@ class Options(usage.Options):
         if chosen not in {None, *get_args(LogFormat)}:
             raise usage.UsageError(f"--log-format: auto, json or text, not {chosen}")
         person = self["check-config"] or self["dump-config"] or for_a_person(chosen or Log().format, 2)
+        if self["config"] is not None:
+            self._path = str(Path(self["config"]).absolute())  # twistd may change the working directory
         try:
             config = load(self["config"], os.environ, listen=self["listen"])
         except ConfigErrors as errors:
@@ -88,15 +102,23 @@ class Options(usage.Options):
             sys.stdout.write(f"{config.source}: valid\n")
             sys.stderr.writelines(f"warning: {warning}\n" for warning in config.warnings)
             raise SystemExit(0)
-        self.configuration = evolve(config, log=evolve(config.log, format=chosen)) if chosen else config
+        self.configuration = self._with_format(config)
+
+    def _with_format(self, config: Config) -> Config:
+        chosen = self["log-format"]
+        return evolve(config, log=evolve(config.log, format=chosen)) if chosen else config
 
 
 def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
     """Build the daemon's service from its options."""
     from twisted.internet import reactor  # noqa: PLC0415, TID251 - the one place
 
-    from claude_bridge.daemon.service import build  # noqa: PLC0415 - --check-config needs none of it
-    from claude_bridge.daemon.signals import Signals  # noqa: PLC0415 - as little as that
+    # --check-config needs none of these
+    from claude_bridge.daemon.control_socket import ControlRoutes, ControlSocket  # noqa: PLC0415
+    from claude_bridge.daemon.process import threads_of  # noqa: PLC0415
+    from claude_bridge.daemon.reload import Reloader  # noqa: PLC0415
+    from claude_bridge.daemon.service import build  # noqa: PLC0415
+    from claude_bridge.daemon.signals import Signals  # noqa: PLC0415
 
     config = options.configuration
     redactor = hidden.redactor(config)
@@ -105,9 +127,19 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
     for warning in config.warnings:
         _log.warn("{warning}", event="config-warning", warning=str(warning))
     directory = state_directory(config.server.state_dir, os.environ)
-    bridge = build(config, reactor, redactor, state_directory=directory)
-    Signals(reactor, bridge.give_up).setServiceParent(top)
-    bridge.setServiceParent(top)
+    bridge = build(
+        config, reactor, redactor, state_directory=directory, set_log_level=partial(setattr, lines, "minimum")
+    )
+    bound = {text: is_local(text) is True for text in config.server.listen}
+    reloader = Reloader(bridge, partial(options.read_again, bound), threads_of(reactor))
+    control = ControlSocket(
+        reactor,
+        ControlRoutes(bridge, reloader).app().resource(),
+        control_directories(os.environ, directory),
+        lambda: next((port for _, port in bridge.addresses), None),
+    )
+    for service in (Signals(reactor, bridge.give_up, reloader.on_signal), bridge, control):
+        service.setServiceParent(top)
     return top
 
 

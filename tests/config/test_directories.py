@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from claude_bridge.config.directories import cache_directory, config_files, state_directory
+from claude_bridge.config.directories import cache_directory, config_files, control_directories, state_directory
 from tests.config.files import config_of, mistakes
 
 HOME = {"HOME": "/home/a"}
@@ -88,3 +88,26 @@ class CacheDirectoryTests:
         assert cache_directory({"XDG_CACHE_HOME": "/c", **HOME}) == "/c/claude-bridge"
         assert cache_directory({"XDG_CACHE_HOME": "c", **HOME}) == "/home/a/.cache/claude-bridge"
         assert cache_directory({"HOME": ""}) is None
+
+
+class ControlTests:
+    """Where the control socket may be."""
+
+    @pytest.mark.parametrize(
+        ("environ", "state", "places"),
+        [
+            ({}, None, []),
+            ({}, "/state", ["/state"]),
+            ({"RUNTIME_DIRECTORY": "/run/claude-bridge:/run/other"}, "/state", ["/run/claude-bridge", "/state"]),
+            ({"RUNTIME_DIRECTORY": "relative"}, None, []),
+            (
+                {"RUNTIME_DIRECTORY": "/run/a", "XDG_RUNTIME_DIR": "/run/user/1"},
+                "/state",
+                ["/run/a", "/run/user/1/claude-bridge", "/state"],
+            ),
+            ({"XDG_RUNTIME_DIR": "relative"}, None, []),
+        ],
+    )
+    def test_places(self, environ: dict[str, str], state: str | None, places: list[str]) -> None:
+        """Systemd's comes first, then that of the person who is logged in, then the state directory."""
+        assert list(control_directories(environ, state)) == places

@@ -40,6 +40,7 @@ class Process:
         self.service = Signals(
             self.reactor,
             lambda: self.came.append("give up"),
+            lambda: self.came.append("reload"),
             lambda: self.in_terminal,
             self.install,
             lambda number: self.handlers.get(number, signal.SIG_DFL),
@@ -120,10 +121,17 @@ class StopTests:
 class HangUpTests:
     """SIGHUP."""
 
-    def test_is_told(self) -> None:
-        """It ends nothing; the log says what to do instead."""
+    def test_reloads(self) -> None:
+        """It ends nothing: each has the configuration read again."""
         process = Process().run()
-        assert [event["event"] for event in told_by(process, signal.SIGHUP)] == ["hang-up"]
+        process.send(signal.SIGHUP)
+        process.send(signal.SIGHUP)
+        assert process.came == ["reload", "reload"]
+
+    def test_in_the_reactor(self) -> None:
+        """Nothing is read inside the signal's handler, which runs between any two instructions."""
+        process = Process().run()
+        process.handlers[signal.SIGHUP](signal.SIGHUP, None)
         assert process.came == []
 
     def test_terminal(self) -> None:

@@ -43,6 +43,7 @@ class ServeTests:
             "configuration",
             "listening",
             "backend",
+            "control",
             "stopping",
         ]
 

@@ -9,6 +9,13 @@ from typing import Final
 from claude_bridge.config.fields import NO_DIRECTORY
 
 CONFIG_FILE: Final = "claude-bridge.ini"
+
+CONTROL_SOCKET: Final = "control{}.sock"
+"""Name of the control socket; ``-PORT`` stands between where another bridge has the plain name."""
+
+SYSTEM_RUNTIME: Final = "/run/claude-bridge"
+"""``RuntimeDirectory=`` of the system's service, where it has its control socket."""
+
 _NAME: Final = "claude-bridge"
 
 
@@ -32,6 +39,23 @@ def state_directory(configured: str | None, environ: Mapping[str, str]) -> str |
         return None if configured == NO_DIRECTORY else configured
     given = next((path for path in environ.get("STATE_DIRECTORY", "").split(":") if path.startswith("/")), None)
     return _of_user(environ, "XDG_STATE_HOME", ".local/state") if given is None else given
+
+
+def control_directories(environ: Mapping[str, str], state: str | None) -> Iterator[str]:
+    """Yield the places of the control socket, first come first.
+
+    systemd names the directories of a unit's ``RuntimeDirectory=`` in ``$RUNTIME_DIRECTORY``, separated by colons, the
+    first one is ours; a person who is logged in has ``$XDG_RUNTIME_DIR``. ``state``: the state directory, if there is
+    one.
+    """
+    given = next((path for path in environ.get("RUNTIME_DIRECTORY", "").split(":") if path.startswith("/")), None)
+    if given is not None:
+        yield given
+    runtime = PurePosixPath(environ.get("XDG_RUNTIME_DIR", ""))
+    if runtime.is_absolute():
+        yield str(runtime / _NAME)
+    if state is not None:
+        yield state
 
 
 def cache_directory(environ: Mapping[str, str]) -> str | None:

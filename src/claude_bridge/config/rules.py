@@ -78,10 +78,9 @@ class Rules:
         """Return whether only this machine can reach an endpoint, or None where that is not known yet."""
         if text in self.bound:
             return self.bound[text]
-        where = listener(text)
-        if self.bound and where.kind == "systemd":  # the descriptors that were passed are others by now
+        if self.bound and listener(text).kind == "systemd":  # the descriptors that were passed are others by now
             return None
-        return listeners.is_local(where) if where.kind == "systemd" else where.local
+        return is_local(text)
 
     def _spends(self) -> bool:
         """Return whether whoever connects can use a backend without a credential of their own."""
@@ -197,7 +196,7 @@ class Rules:
 def is_local(text: str) -> bool | None:
     """Return whether only this machine can reach an endpoint, or None where systemd has not passed its socket."""
     where = listener(text)
-    return inherited.is_local(where) if where.kind == "systemd" else where.local
+    return listeners.is_local(where) if where.kind == "systemd" else where.local
 
 
 def complete(config: Config) -> Config:

@@ -149,6 +149,11 @@ class Process:
         )
 
 
+def threads_of(reactor: Any) -> Callable[[Callable[[], Any]], Deferred[Any]]:  # noqa: ANN401 - as above
+    """Return what calls something in a thread of the reactor's; the Deferred fires in its own thread."""
+    return lambda call: deferToThreadPool(reactor, reactor.getThreadPool(), call)
+
+
 def keep_level(_level: str) -> None:
     """Write what is written already."""
 
@@ -182,7 +187,7 @@ def make_process(
         directory=state_directory,
         kept=_knowledge(config, profiles, detection, time.time),
         clock=reactor,
-        in_thread=lambda call: deferToThreadPool(reactor, reactor.getThreadPool(), call),
+        in_thread=threads_of(reactor),
     )
     return Process(
         clock=reactor,

@@ -1,9 +1,8 @@
 """What signals mean to the daemon: the first SIGTERM or SIGINT lets answers finish, the second does not.
 
 Twisted's own handlers do the first; for the second they would log a traceback and change nothing. SIGHUP, which ends
-a process that says nothing about it, is what many send to have a configuration read again: that it is not is said.
-Other signals end such a process too, or halt it, with all answers under way, although who sends them wants no such
-thing: those do nothing here.
+a process that says nothing about it, has the configuration read again. Other signals end such a process too, or halt
+it, with all answers under way, although who sends them wants no such thing: those do nothing here.
 """
 
 from __future__ import annotations
@@ -45,20 +44,22 @@ def on_terminal() -> bool:
 class Signals(Service):
     """Listens to signals while the reactor runs.
 
-    ``give_up`` is called in the reactor when the second signal comes. ``in_terminal`` tells whether SIGHUP has its
-    first meaning, that the terminal is gone; it keeps that then.
+    ``give_up`` is called in the reactor when the second of those that stop comes, ``reload`` when SIGHUP does.
+    ``in_terminal`` tells whether SIGHUP has its first meaning, that the terminal is gone; it keeps that then.
     """
 
     def __init__(
         self,
         reactor: Any,  # noqa: ANN401 - a reactor is many interfaces
         give_up: Callable[[], object],
+        reload: Callable[[], object],
         in_terminal: Callable[[], bool] = on_terminal,
         install: Install = signal.signal,
         current: Current = signal.getsignal,
     ) -> None:
         self._reactor = reactor
         self._give_up = give_up
+        self._reload = reload
         self._in_terminal = in_terminal
         self._install = install
         self._current = current
@@ -103,9 +104,7 @@ class Signals(Service):
         self._reactor.callFromThread(self._give_up)
 
     def _hang_up(self, _number: int, _frame: FrameType | None) -> None:
-        self._reactor.callFromThread(
-            _log.warn, "SIGHUP does not read the configuration again; restart the daemon for that", event="hang-up"
-        )
+        self._reactor.callFromThread(self._reload)
 
     def _ignored(self, number: int, _frame: FrameType | None) -> None:
         self._reactor.callFromThread(
