@@ -13,9 +13,9 @@ import pytest
 from twisted.scripts._twistd_unix import ServerOptions
 
 from claude_bridge import cli
+from claude_bridge.config.directories import CONTROL_SOCKET, control_directories
 from claude_bridge.config.problems import EXIT_CONFIG
 from claude_bridge.config.schema import Server
-from claude_bridge.config.directories import CONTROL_SOCKET, control_directories
 
 UNIT = Path(__file__).resolve().parents[1] / "systemd" / "claude-bridge.service"
 

@@ -233,6 +233,11 @@ class ChangeOverTests:
         status, body = await asking_still
         assert (status, b"message_stop" in body) == (200, True)
         assert daemon.bridge._retiring == set()
+        gone = weakref.ref(old)
+        del old
+        await deferLater(reactor, 0, lambda: None)
+        gc.collect()
+        assert gone() is None
         await daemon.stop()
 
     @pytest_twisted.ensureDeferred

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from claude_bridge.config.problems import EXIT_CONFIG
 from claude_bridge.config.directories import CONTROL_SOCKET, SYSTEM_RUNTIME, control_directories, state_directory
+from claude_bridge.config.problems import EXIT_CONFIG
 
 EXIT_UNAVAILABLE: Final = 69
 """``EX_UNAVAILABLE`` of sysexits.h: there is no bridge to ask."""

@@ -27,8 +27,8 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 from werkzeug.exceptions import HTTPException
 
-from claude_bridge.config.problems import ConfigErrors
 from claude_bridge.config.directories import CONTROL_SOCKET
+from claude_bridge.config.problems import ConfigErrors
 from claude_bridge.core import strict_json
 from claude_bridge.daemon.reload import Reloader, Stopping
 from claude_bridge.daemon.service import Bridge
