@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Final
 
 from claude_bridge.core import strict_json
+from claude_bridge.core.events import token_count
 from claude_bridge.core.json_weight import too_much
 from claude_bridge.core.model_list import ModelInfo, ModelList
 
@@ -51,7 +52,7 @@ def _model(entry: object) -> ModelInfo | None:
     owner = entry.get("owned_by")
     return ModelInfo(
         id=name,
-        created=_count(entry.get("created")),
+        created=token_count(entry.get("created")),  # seconds, in whatever way they are written
         context_window=_window(entry),
         owner=owner if isinstance(owner, str) else "",
     )
@@ -73,11 +74,4 @@ def _window(entry: Mapping[object, object]) -> int | None:
         entry.get("context_window"),
         entry.get("max_context_length") if "state" not in entry else None,
     )
-    return next((count for count in map(_count, candidates) if count), None)
-
-
-def _count(value: object) -> int | None:
-    """Return a whole number that is not negative; True is none, and 1.7e9 is one."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return int(value) if 0 <= value < 2**53 else None
+    return next((count for count in map(token_count, candidates) if count), None)
