@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -28,8 +29,8 @@ from claude_bridge.core.events import (
     ToolCallStarted,
     Usage,
 )
+from claude_bridge.core.messages_api.block_assembler import MAX_BLANK_CHARACTERS
 from claude_bridge.core.messages_api.event_stream import PING, StreamWriter
-from claude_bridge.core.messages_api.rendering import MAX_BLANK_CHARACTERS
 from claude_bridge.core.sizes import BLOCK
 from tests.contract.stream_rules import check_stream
 from tests.core.strategies import cut, cuts, event_sequences
@@ -484,14 +485,16 @@ class BoundTests:
             [start(0), start(1), more, ToolCallEnded(0), ToolCallEnded(1), start(2), start(3), TextDelta("xxxxx")]
         )
 
-    @pytest.mark.parametrize("round_of", [[TextDelta("a"), ReasoningDelta("b")], [start(1), TextDelta("c")]])
-    def test_many_small_blocks(self, round_of: list[Event]) -> None:
+    @pytest.mark.parametrize(
+        "round_of", [lambda _: [TextDelta("a"), ReasoningDelta("b")], lambda number: [start(number), TextDelta("c")]]
+    )
+    def test_many_small_blocks(self, round_of: Callable[[int], list[Event]]) -> None:
         """The bound is one of memory, however small the blocks are that wait."""
         writer = make(max_held=1_000_000)
         writer.write([start(0)])
         tracemalloc.start()
         with pytest.raises(UpstreamProtocolError):
-            writer.write(event for _ in range(100_000) for event in round_of)
+            writer.write(event for number in range(1, 100_000) for event in round_of(number))
         held = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
         assert 300_000 < held < 1_100_000

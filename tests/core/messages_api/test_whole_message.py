@@ -24,8 +24,8 @@ from claude_bridge.core.events import (
     ToolCallStarted,
     Usage,
 )
+from claude_bridge.core.messages_api.block_assembler import MAX_BLANK_CHARACTERS
 from claude_bridge.core.messages_api.event_stream import StreamWriter
-from claude_bridge.core.messages_api.rendering import MAX_BLANK_CHARACTERS
 from claude_bridge.core.messages_api.whole_message import Accumulator
 from claude_bridge.core.sizes import BLOCK
 from tests.contract.stream_rules import check_stream

@@ -7,8 +7,6 @@ either, and Anthropic's own API leaves the key out.
 
 from __future__ import annotations
 
-from typing import Final
-
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.events import (
     Finished,
@@ -21,10 +19,6 @@ from claude_bridge.core.events import (
     Usage,
 )
 from claude_bridge.core.opaque_state import sealed
-
-MAX_BLANK_CHARACTERS: Final = 1000
-"""Characters of white space that may wait for text before they are a block of their own: what separates two
-blocks is shorter, and a model that writes nothing else must not fill the memory."""
 
 
 def envelope(message_id: str, model: str, usage: dict[str, object]) -> dict[str, object]:
@@ -136,6 +130,11 @@ def search_result(event: SearchResulted) -> dict[str, object]:
         "content": content,
         "caller": {"type": "direct"},
     }
+
+
+def thinking_block(text: str, signature: str) -> dict[str, object]:
+    """Return a thinking block; a stream begins it with neither."""
+    return {"type": "thinking", "thinking": text, "signature": signature}
 
 
 def redacted(event: ReasoningState) -> dict[str, object]:
