@@ -204,8 +204,6 @@ class AnswerReader(Protocol):
     """Reads one answer: bytes in, neutral events out.
 
     :ivar data_event_seen: the backend has said something that is not a keep-alive.
-    :ivar finish_seen: the finish reason is there; only late usage may follow.
-    :ivar done: `Finished` was given; everything later is ignored.
     :ivar failure: an error that the backend reported inside its answer, decoded, else None.
     :ivar late_failure: one that it reported after the finish reason, which ends the answer as it stood.
     :ivar error: what is wrong with the answer itself, else None.
@@ -213,12 +211,18 @@ class AnswerReader(Protocol):
     """
 
     data_event_seen: bool
-    finish_seen: bool
-    done: bool
     failure: object
     late_failure: object
     error: BridgeError | None
     fingerprint: str
+
+    @property
+    def finish_seen(self) -> bool:
+        """Return whether the finish reason is there; only late usage may follow."""
+
+    @property
+    def done(self) -> bool:
+        """Return whether `Finished` was given; everything later is ignored."""
 
     def feed(self, data: bytes) -> list[Event]:
         """Take body bytes and return the events they complete; look at `failure` and `error` afterwards."""

@@ -11,11 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core import json_weight, strict_json
-from claude_bridge.core.chat_completions.answer.reader import MAX_JUNK_EVENTS, MAX_PLAIN_BYTES, Reader
+from claude_bridge.core.chat_completions.answer.answer_state import (
+    ANSWERING,
+    AWAITING_FIRST_EVENT,
+    DONE,
+    FAILED,
+    FINISHING,
+    UNDECIDED,
+    WHOLE_JSON,
+    AnswerState,
+)
+from claude_bridge.core.chat_completions.answer.reader import MAX_JUNK_EVENTS, MAX_PAGE_BYTES, Reader
 from claude_bridge.core.chat_completions.answer.tool_calls import MAX_CALLS
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.errors import classification
-from claude_bridge.core.errors import UpstreamCut, UpstreamProtocolError
+from claude_bridge.core.errors import InternalFault, UpstreamCut, UpstreamProtocolError
 from claude_bridge.core.events import (
     Event,
     Finished,
@@ -33,7 +43,7 @@ from claude_bridge.testing.answers import Send
 from claude_bridge.testing.chat import ToolCall, chat_json, chat_stream, chunk, events, token_usage
 from tests.core.strategies import cut, cuts, in_steps, upstream_streams
 
-DONE = b"data: [DONE]\n\n"
+DONE_MARK = b"data: [DONE]\n\n"
 LATE_ERROR = (
     b'data: {"error":{"code":400,"message":"Token limit reached"},'
     b'"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}]}\n\n'
@@ -127,7 +137,7 @@ class ReaderTests:
         assert (reader.data_event_seen, reader.finish_seen) == (True, False)
         reader.feed(events([chunk({}, finish="stop")], done=False)[0])
         assert (reader.finish_seen, reader.done) == (True, False)
-        assert isinstance(reader.feed(DONE)[-1], Finished)
+        assert isinstance(reader.feed(DONE_MARK)[-1], Finished)
         assert reader.done
 
     def test_other_choices(self) -> None:
@@ -205,6 +215,111 @@ class ReaderTests:
         body = b"".join(chat_stream(tool_calls=[ToolCall(id="a", name="f_1", arguments="{}")]))
         found, _ = read(body, tool_names={"f_1": "f.1"})
         assert [event.name for event in found if isinstance(event, ToolCallStarted)] == ["f.1"]
+
+
+SAID = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
+FINISH = b'data: {"choices":[{"finish_reason":"stop"}]}\n\n'
+USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2}}\n\n'
+REPORTED = b'data: {"error":"boom"}\n\n'
+REACHED: dict[AnswerState, bytes] = {
+    UNDECIDED: b"",
+    AWAITING_FIRST_EVENT: b": waiting\n\n",
+    ANSWERING: SAID,
+    FINISHING: SAID + FINISH,
+    WHOLE_JSON: b'{"choices":[{"message":{"content":"a"}}]}',
+    DONE: SAID + DONE_MARK,
+    FAILED: REPORTED,
+}
+"""How each state is reached."""
+
+END: Any = None
+"""The end of the body."""
+
+
+class ReaderStateTests:
+    """The picture of `claude_bridge.core.chat_completions.answer.answer_state`."""
+
+    @pytest.mark.parametrize(
+        ("state", "data", "follows"),
+        [
+            (UNDECIDED, b" \r\n", UNDECIDED),
+            (UNDECIDED, b"\xef\xbb\xbf", UNDECIDED),
+            (UNDECIDED, b"{", WHOLE_JSON),
+            (UNDECIDED, b"[", WHOLE_JSON),
+            (UNDECIDED, b":", AWAITING_FIRST_EVENT),
+            (UNDECIDED, b"<html>", AWAITING_FIRST_EVENT),
+            (UNDECIDED, SAID, ANSWERING),
+            (UNDECIDED, END, FAILED),
+            (AWAITING_FIRST_EVENT, b"data: {}\n\n", AWAITING_FIRST_EVENT),
+            (AWAITING_FIRST_EVENT, b'data: {"choices":[]}\n\n', ANSWERING),
+            (AWAITING_FIRST_EVENT, SAID + FINISH, FINISHING),
+            (AWAITING_FIRST_EVENT, DONE_MARK, DONE),
+            (AWAITING_FIRST_EVENT, REPORTED, FAILED),
+            (AWAITING_FIRST_EVENT, END, FAILED),
+            (ANSWERING, SAID, ANSWERING),
+            (ANSWERING, USAGE, ANSWERING),
+            (ANSWERING, FINISH, FINISHING),
+            (ANSWERING, DONE_MARK, DONE),
+            (ANSWERING, b"data: {broken\n\n", FAILED),
+            (ANSWERING, REPORTED, FAILED),
+            (ANSWERING, FINISH.replace(b"stop", b"error"), FAILED),
+            (ANSWERING, END, FAILED),
+            (FINISHING, SAID + USAGE + FINISH, FINISHING),
+            (FINISHING, DONE_MARK, DONE),
+            (FINISHING, REPORTED, DONE),
+            (FINISHING, b"data: {broken\n\n", FAILED),
+            (FINISHING, END, DONE),
+            (WHOLE_JSON, b" ", WHOLE_JSON),
+            (WHOLE_JSON, END, DONE),
+            (DONE, SAID + REPORTED, DONE),
+            (DONE, END, DONE),
+            (FAILED, SAID + FINISH + DONE_MARK, FAILED),
+            (FAILED, END, FAILED),
+        ],
+    )
+    def test_follows(self, state: AnswerState, data: bytes | None, follows: AnswerState) -> None:
+        """Each state is followed by the one that the picture shows."""
+        reader = make()
+        reader.feed(REACHED[state])
+        assert reader.state is state
+        found = reader.close() if data is None else reader.feed(data)
+        assert reader.state is follows
+        assert reader.done is (follows is DONE)
+        assert any(isinstance(event, Finished) for event in found) is (follows is DONE and state is not DONE)
+        assert (reader.failure is not None or reader.error is not None) is (follows is FAILED)
+
+    @pytest.mark.parametrize("more", [b"", b" "])
+    def test_usage_alone(self, more: bytes) -> None:
+        """The end of the body behind usage alone is an end, from the state of an answer that goes on."""
+        reader = make()
+        reader.feed(SAID + USAGE + more)
+        states = [reader.state]
+        reader.close()
+        assert [*states, reader.state] == [ANSWERING, DONE]
+
+    def test_wrong_whole_answers(self) -> None:
+        """A whole answer that is none fails when its body ends."""
+        for body in (b"{", b"{}", b"[]", b'{"error":"boom"}', b'{"choices":[]}'):
+            reader = make()
+            reader.feed(body)
+            states = [reader.state]
+            assert reader.close() == []
+            assert [*states, reader.state] == [WHOLE_JSON, FAILED]
+
+    def test_failed_twice(self) -> None:
+        """What is wrong behind a reported failure in the same chunk changes nothing about it."""
+        broken: dict[str, Any] = {"delta": {"content": [{}] * (json_weight.MAX_PARTS + 1)}}
+        failed = {"delta": {"content": "a"}, "finish_reason": "error"}
+        reader = make()
+        reader.feed(b"data: " + strict_json.encode({"choices": [failed, broken]}) + b"\n\n")
+        assert reader.state is FAILED
+        assert reader.failure is not None
+
+    def test_wrong_step(self) -> None:
+        """A step that the picture does not show is a fault of the bridge."""
+        reader = make()
+        with pytest.raises(InternalFault, match="cannot become DONE that is UNDECIDED"):
+            reader._move_to(DONE)
 
 
 class ReaderEndTests:
@@ -325,7 +440,7 @@ class ReaderEndTests:
 
     def test_several_events_in_one_read(self) -> None:
         """Nothing behind the mark is looked at, not even in the same read."""
-        found, reader = read(DONE + b"data: {broken\n\n")
+        found, reader = read(DONE_MARK + b"data: {broken\n\n")
         assert finished(found)
         assert reader.error is None
 
@@ -395,12 +510,12 @@ class ReaderContentTests:
     def test_nothing_in_it(self, choices: list[Any]) -> None:
         """Chunks without content do no harm, wherever they stand."""
         empty = events([chunk(None, choices=choices)], done=False)[0]
-        found, reader = read(empty + stream({"content": "a"}, done=False) + empty + DONE)
+        found, reader = read(empty + stream({"content": "a"}, done=False) + empty + DONE_MARK)
         assert (text_of(found), reader.error, reader.failure) == ("a", None, None)
 
     def test_message_in_a_stream(self) -> None:
         """A whole answer sent as a single event is the answer."""
-        found, _ = read(b"data: " + whole_answer(text="Hi", usage=token_usage(1, 2)) + b"\n\n" + DONE)
+        found, _ = read(b"data: " + whole_answer(text="Hi", usage=token_usage(1, 2)) + b"\n\n" + DONE_MARK)
         assert text_of(found) == "Hi"
         assert finished(found).usage == Usage(1, 2)
 
@@ -478,10 +593,10 @@ class ReaderFailureTests:
         assert alone == []
         assert "boom" in self.said(read(body, size)[1])
         for before in (b"", stream({"content": "a"}, finish=None, done=False)):
-            found, reader = read(before + b"data: " + body + b"\n\n" + DONE, size)
+            found, reader = read(before + b"data: " + body + b"\n\n" + DONE_MARK, size)
             assert "boom" in self.said(reader)
             assert not any(isinstance(event, Finished) for event in found)
-            assert reader.feed(DONE) == reader.close() == []
+            assert reader.feed(DONE_MARK) == reader.close() == []
 
     @pytest.mark.parametrize("data", [b'{"message": "boom"}', b"boom", b'"boom"', b'{"code": 1, "message": "boom"}'])
     def test_named_error(self, data: bytes) -> None:
@@ -500,9 +615,9 @@ class ReaderFailureTests:
 
     def test_page_is_bounded(self) -> None:
         """Only the head of such a page is kept."""
-        _, reader = read(b"<p>boom" + b"x" * 3 * MAX_PLAIN_BYTES)
+        _, reader = read(b"<p>boom" + b"x" * 3 * MAX_PAGE_BYTES)
         assert isinstance(reader.failure, dict)
-        assert len(reader.failure["error"]) == MAX_PLAIN_BYTES
+        assert len(reader.failure["error"]) == MAX_PAGE_BYTES
 
     @pytest.mark.parametrize("word", ["error", "network_error", "insufficient_system_resource", "abort", "cancelled"])
     def test_finish_reasons(self, word: str) -> None:
@@ -526,7 +641,7 @@ class ReaderJunkTests:
     )
     def test_broken_object(self, data: bytes) -> None:
         """A broken chunk ends the answer, since what was in it would be missing without a trace."""
-        found, reader = read(stream({"content": "a"}, finish=None, done=False) + b"data: " + data + b"\n\n" + DONE)
+        found, reader = read(stream({"content": "a"}, finish=None, done=False) + b"data: " + data + b"\n\n" + DONE_MARK)
         assert isinstance(reader.error, UpstreamProtocolError)
         assert text_of(found) == "a"
         assert not any(isinstance(event, Finished) for event in found)
@@ -624,12 +739,12 @@ class ReaderBoundsTests:
         """What a real backend may send is far below all bounds."""
         arguments = json.dumps({"rows": [{"id": n, "name": "a, [name]"} for n in range(10_000)]})
         for form in (arguments, json.loads(arguments)):
-            found, reader = read(called_with(json.dumps(form).encode()) + DONE, size)
+            found, reader = read(called_with(json.dumps(form).encode()) + DONE_MARK, size)
             passed = "".join(event.json for event in found if isinstance(event, ToolArgumentsDelta))
             assert json.loads(passed) == json.loads(arguments)
             assert reader.error is None
         parts = delta_of("content", b'{"text":"x"}', json_weight.MAX_PARTS)
-        assert text_of(read(parts + DONE, size)[0]) == "x" * json_weight.MAX_PARTS
+        assert text_of(read(parts + DONE_MARK, size)[0]) == "x" * json_weight.MAX_PARTS
         assert json_weight.MAX_PARTS >= MAX_CALLS
 
     @pytest.mark.parametrize("field", ["usage", "timings", "x_groq", "prompt_progress"])

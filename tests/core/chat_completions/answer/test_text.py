@@ -22,10 +22,10 @@ CALL = "<tool_call>\n" + json.dumps({"name": "Bash", "arguments": {"command": "l
 def told(text: str, step: int, *, names: tuple[str, ...] = ("Bash",), opened: bool = False) -> list[str]:
     """Pass a text in pieces, and give in short what came out: reasoning in brackets, calls as name and arguments."""
     calls = ToolCalls({}, bytes)
-    passing = AnswerText(ThinkSplitter(opened), ToolCallScanner(names, calls.feed) if names else None)
+    passing = AnswerText(ThinkSplitter(opened), ToolCallScanner(names, calls.add) if names else None)
     events: list[Event] = []
     for piece in in_steps(text, step):
-        passing.feed(piece, events)
+        passing.add(piece, events)
     passing.end(events)
     calls.end(events)
     return short(events)
@@ -71,30 +71,30 @@ class AnswerTextTests:
     def test_structured_call(self) -> None:
         """A backend that gives calls as calls has what looks like one left alone."""
         calls = ToolCalls({}, bytes)
-        passing = AnswerText(ThinkSplitter(), ToolCallScanner(("Bash",), calls.feed))
+        passing = AnswerText(ThinkSplitter(), ToolCallScanner(("Bash",), calls.add))
         events: list[Event] = []
-        passing.feed("<tool_", events)
+        passing.add("<tool_", events)
         passing.interrupt(events)
-        passing.feed(CALL, events)
+        passing.add(CALL, events)
         passing.end(events)
         assert short(events) == ["<tool_" + CALL]
 
     def test_beside_calls(self) -> None:
         """So has one whose calls come together with the text, before any of it was looked at."""
         calls = ToolCalls({}, bytes)
-        passing = AnswerText(ThinkSplitter(), ToolCallScanner(("Bash",), calls.feed))
+        passing = AnswerText(ThinkSplitter(), ToolCallScanner(("Bash",), calls.add))
         events: list[Event] = []
         passing.beside_calls()
-        passing.feed(f"<think>hm</think>{CALL}", events)
+        passing.add(f"<think>hm</think>{CALL}", events)
         passing.end(events)
         assert short(events) == ["hm", CALL]
 
-    def test_plain(self) -> None:
+    def test_transparent(self) -> None:
         """Once nothing can be found any more, text need not pass here."""
         passing = AnswerText(ThinkSplitter())
         events: list[Event] = []
-        passing.feed("<thin", events)
-        assert not passing.plain
-        passing.feed("g", events)
-        assert passing.plain
+        passing.add("<thin", events)
+        assert not passing.transparent
+        passing.add("g", events)
+        assert passing.transparent
         assert events == [TextDelta("<thing")]

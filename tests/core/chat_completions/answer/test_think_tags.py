@@ -18,7 +18,7 @@ def split(pieces: list[str], *, opened: bool = False) -> tuple[str, str]:
     splitter = ThinkSplitter(opened)
     events: list[Event] = []
     for piece in pieces:
-        splitter.feed(piece, events)
+        splitter.add(piece, events)
     splitter.end(events)
     assert splitter.idle
     assert all(event.text for event in events if isinstance(event, TextDelta | ReasoningDelta))
@@ -70,19 +70,19 @@ class ThinkSplitterTests:
         """As soon as the answer is plain text the splitter has nothing more to do."""
         splitter = ThinkSplitter()
         events: list[Event] = []
-        splitter.feed("<", events)
+        splitter.add("<", events)
         assert (events, splitter.idle) == ([], False)
-        splitter.feed("b", events)
+        splitter.add("b", events)
         assert (events, splitter.idle) == ([TextDelta("<b")], True)
 
     def test_interrupted(self) -> None:
         """What was held comes before the tool call that interrupts it; reasoning may go on after it."""
         splitter = ThinkSplitter()
         events: list[Event] = []
-        splitter.feed("<think>a </th", events)
+        splitter.add("<think>a </th", events)
         splitter.interrupt(events)
         splitter.interrupt(events)
-        splitter.feed("b</think>c", events)
+        splitter.add("b</think>c", events)
         assert events == [ReasoningDelta("a "), ReasoningDelta("</th"), ReasoningDelta("b"), TextDelta("c")]
 
     def test_blank_flood(self) -> None:
@@ -90,7 +90,7 @@ class ThinkSplitterTests:
         splitter = ThinkSplitter()
         events: list[Event] = []
         for _ in range(MAX_BLANK_CHARACTERS + 1):
-            splitter.feed("\n", events)
+            splitter.add("\n", events)
         assert events == [TextDelta("\n" * (MAX_BLANK_CHARACTERS + 1))]
         assert splitter.idle
 
@@ -123,8 +123,8 @@ class OpenedTests:
         """Reasoning is shown as it comes, but for what may be the beginning of a closing tag."""
         splitter = ThinkSplitter(opened=True)
         events: list[Event] = []
-        splitter.feed("Hm [/TH", events)
-        splitter.feed("x </thinking", events)
+        splitter.add("Hm [/TH", events)
+        splitter.add("x </thinking", events)
         assert events == [ReasoningDelta("Hm "), ReasoningDelta("[/THx ")]
 
     @pytest.mark.parametrize("text", ["</think>Hi", "\n</think>\n\nHi", " [/THINK] Hi"])
@@ -142,10 +142,10 @@ class OpenedTests:
         """A tool call ends reasoning even without a closing tag; text behind it is text."""
         splitter = ThinkSplitter(opened=True)
         events: list[Event] = []
-        splitter.feed("Hm </", events)
+        splitter.add("Hm </", events)
         splitter.interrupt(events)
         assert splitter.idle
-        splitter.feed("Hello", events)
+        splitter.add("Hello", events)
         splitter.end(events)
         assert events == [ReasoningDelta("Hm "), ReasoningDelta("</"), TextDelta("Hello")]
 
@@ -153,7 +153,7 @@ class OpenedTests:
         """So does a call before anything else."""
         splitter = ThinkSplitter(opened=True)
         events: list[Event] = []
-        splitter.feed("\n", events)
+        splitter.add("\n", events)
         splitter.interrupt(events)
         assert (events, splitter.idle) == ([], True)
 
@@ -161,9 +161,9 @@ class OpenedTests:
         """A call behind closed reasoning changes nothing."""
         splitter = ThinkSplitter(opened=True)
         events: list[Event] = []
-        splitter.feed("Hm</think>\n", events)
+        splitter.add("Hm</think>\n", events)
         splitter.interrupt(events)
-        splitter.feed("Hello", events)
+        splitter.add("Hello", events)
         assert events == [ReasoningDelta("Hm"), TextDelta("Hello")]
 
     def test_blank_flood(self) -> None:
@@ -171,6 +171,6 @@ class OpenedTests:
         splitter = ThinkSplitter(opened=True)
         events: list[Event] = []
         for _ in range(MAX_BLANK_CHARACTERS + 1):
-            splitter.feed("\n", events)
-        splitter.feed("a", events)
+            splitter.add("\n", events)
+        splitter.add("a", events)
         assert events == [ReasoningDelta("a")]

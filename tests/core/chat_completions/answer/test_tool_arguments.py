@@ -22,7 +22,7 @@ CONTROL = re.compile(r"[\x00-\x1f]")
 def passed(pieces: Sequence[str]) -> str:
     """Let pieces through to the end."""
     scan = ArgumentsFilter()
-    return "".join(scan.feed(piece) for piece in pieces) + scan.end()
+    return "".join(scan.add(piece) for piece in pieces) + scan.end()
 
 
 def raw_strings(text: str) -> str:
@@ -112,7 +112,7 @@ class ArgumentsFilterTests:
         work = Work()
         before = work.left
         if strict_json.is_object(text):
-            assert ArgumentsFilter(work).feed(text) == text
+            assert ArgumentsFilter(work).add(text) == text
             assert work.left == before
         assert passed([text + junk]) == passed(in_steps(text + junk, 1))
 
@@ -122,7 +122,7 @@ class ArgumentsFilterTests:
         text = '{"rows": [' + row * 8_000 + '"two\nlines"]} and more'
         work = Work()
         scan = ArgumentsFilter(work)
-        out = scan.feed(text)
+        out = scan.add(text)
         assert len(json.loads(out)["rows"]) == 8_001
         assert scan.complete
         assert work.left > 0
@@ -131,7 +131,7 @@ class ArgumentsFilterTests:
         """The raw line feeds of one string cost one step together."""
         work = Work(20)
         text = '{"content": "' + "line\n\x01" * 100_000 + '"}'
-        assert json.loads(ArgumentsFilter(work).feed(text)) == {"content": "line\n\x01" * 100_000}
+        assert json.loads(ArgumentsFilter(work).add(text)) == {"content": "line\n\x01" * 100_000}
 
     @pytest.mark.parametrize(
         "text",
@@ -148,10 +148,10 @@ class ArgumentsFilterTests:
         """What no model writes is not mended to its end: it passes as it is, and so does all that follows."""
         work = Work(500)
         scan = ArgumentsFilter(work)
-        out = scan.feed(text)
+        out = scan.add(text)
         assert work.left == 0
         assert out.endswith(text[-1_000:])
-        assert scan.feed('\n" }}}}') == '\n" }}}}'
+        assert scan.add('\n" }}}}') == '\n" }}}}'
         assert scan.end() == ""
 
     def test_work_is_shared(self) -> None:
@@ -159,18 +159,18 @@ class ArgumentsFilterTests:
         work = Work(20)
         first, second = ArgumentsFilter(work), ArgumentsFilter(work)
         raw = '{"a": ["\n", "\n", "\n", "\n", "\n", "\n"'
-        assert first.feed(raw) != raw
-        assert second.feed(raw) == raw
+        assert first.add(raw) != raw
+        assert second.add(raw) == raw
         work.left = 1_000
-        assert ArgumentsFilter(work).feed(raw) == raw.replace("\n", "\\n")
+        assert ArgumentsFilter(work).add(raw) == raw.replace("\n", "\\n")
 
     def test_given_up_inside_an_escape(self) -> None:
         """Not even then a character is lost."""
         work = Work(1_000)
         scan = ArgumentsFilter(work)
-        assert scan.feed('{"a": "x\\') == '{"a": "x'
+        assert scan.add('{"a": "x\\') == '{"a": "x'
         work.left = 0
-        assert scan.feed("\ny") == "\\\ny"
+        assert scan.add("\ny") == "\\\ny"
 
     def test_object_ends_in_a_long_text(self) -> None:
         """The end of the object is found in the middle of a piece, and what follows goes."""
@@ -230,26 +230,26 @@ class ArgumentsFilterTests:
     def test_held_only_where_it_must_be(self) -> None:
         """An object streams at once; only what does not begin with a brace waits, and is counted."""
         scan = ArgumentsFilter()
-        assert scan.feed(" ") == ""
-        assert (scan.feed('{"a'), scan.held) == ('{"a', 0)
+        assert scan.add(" ") == ""
+        assert (scan.add('{"a'), scan.held) == ('{"a', 0)
         wrapped = ArgumentsFilter()
-        assert [wrapped.feed(piece) for piece in ('"', '{\\"a\\"', ': 1}"')] == ["", "", ""]
+        assert [wrapped.add(piece) for piece in ('"', '{\\"a\\"', ': 1}"')] == ["", "", ""]
         assert wrapped.held == 12
         assert (wrapped.end(), wrapped.held) == ('{"a": 1}', 0)
 
     def test_complete(self) -> None:
         """It is known when a call is complete, and nothing comes out any more."""
         scan = ArgumentsFilter()
-        assert scan.feed('{"a": {}') == '{"a": {}'
+        assert scan.add('{"a": {}') == '{"a": {}'
         assert not scan.complete
-        assert (scan.feed("}}"), scan.complete) == ("}", True)
-        assert (scan.feed('{"b'), scan.feed('": 1}'), scan.end()) == ("", "", "")
+        assert (scan.add("}}"), scan.complete) == ("}", True)
+        assert (scan.add('{"b'), scan.add('": 1}'), scan.end()) == ("", "", "")
 
     def test_nothing_after_the_end(self) -> None:
         """After the end of a call that was cut inside a string nothing passes any more."""
         scan = ArgumentsFilter()
-        scan.feed('{"a": "b')
-        assert (scan.end(), scan.complete, scan.feed('c"}')) == ("", True, "")
+        scan.add('{"a": "b')
+        assert (scan.end(), scan.complete, scan.add('c"}')) == ("", True, "")
 
     @pytest.mark.parametrize(
         "begin",
@@ -261,8 +261,8 @@ class ArgumentsFilterTests:
         """The time for many fragments is that of their characters, whatever is in it."""
         scan = ArgumentsFilter()
         started = time.process_time()
-        scan.feed(begin)
+        scan.add(begin)
         for _ in range(4_000):
-            scan.feed(fill)
+            scan.add(fill)
         scan.end()
         assert time.process_time() - started < 5  # quadratic would be minutes

@@ -23,7 +23,7 @@ def fed(*parts: ToolCallDelta) -> list[Event]:
     calls = ToolCalls({}, bytes)
     events: list[Event] = []
     for one in parts:
-        calls.feed(one, events)
+        calls.add(one, events)
     calls.end(events)
     return events
 
@@ -129,7 +129,7 @@ class ToolCallsTests:
         """Entries of one list are calls of their own, whatever they share."""
         calls, events, beside = ToolCalls({}, bytes), list[Event](), set[int]()
         for arguments in (self.NEW_YORK, second):
-            calls.feed(part(0, identifier, "f", arguments), events, beside)
+            calls.add(part(0, identifier, "f", arguments), events, beside)
         calls.end(events)
 
         assert [one.json for one in events if isinstance(one, ToolArgumentsDelta)] == [self.NEW_YORK, second or "{}"]
@@ -138,7 +138,7 @@ class ToolCallsTests:
         """What continues a call in the same list is no call of its own."""
         calls, events, beside = ToolCalls({}, bytes), list[Event](), set[int]()
         for one in (part(0, "x", "f", '{"a":'), part(0, "x", "f", "1"), part(0, None, None, "}")):
-            calls.feed(one, events, beside)
+            calls.add(one, events, beside)
 
         assert [type(one) for one in events].count(ToolCallStarted) == 1
         assert events[-1] == ToolCallEnded(0)
@@ -168,10 +168,10 @@ class ToolCallsTests:
         """Arguments that come before the name wait for it; what waits is counted."""
         calls = ToolCalls({}, bytes)
         events: list[Event] = []
-        calls.feed(part(0, "a", "", '{"x":'), events)
-        calls.feed(part(0, None, None, "1"), events)
+        calls.add(part(0, "a", "", '{"x":'), events)
+        calls.add(part(0, None, None, "1"), events)
         assert (events, calls.held) == ([], 6)
-        calls.feed(part(0, None, "f", "}"), events)
+        calls.add(part(0, None, "f", "}"), events)
         assert calls.held == 0
         assert events[1:] == [ToolArgumentsDelta(0, '{"x":1}'), ToolCallEnded(0)]
 
@@ -213,8 +213,8 @@ class ToolCallsTests:
         """Arguments packed into a string once too often are unpacked at the end; until then they are counted."""
         calls = ToolCalls({}, bytes)
         events: list[Event] = []
-        calls.feed(part(0, "a", "f", '"{}'), events)
-        calls.feed(part(0, None, None, '"'), events)
+        calls.add(part(0, "a", "f", '"{}'), events)
+        calls.add(part(0, None, None, '"'), events)
         assert calls.held == 4
         calls.end(events)
         assert calls.held == 0
@@ -227,7 +227,7 @@ class ToolCallsTests:
     def test_names_given_back(self) -> None:
         """A name that had to be changed for the backend is the client's own again."""
         events: list[Event] = []
-        ToolCalls({"f_1": "f.1"}, bytes).feed(part(0, "a", "f_1"), events)
+        ToolCalls({"f_1": "f.1"}, bytes).add(part(0, "a", "f_1"), events)
         assert isinstance(events[0], ToolCallStarted)
         assert events[0].name == "f.1"
 
@@ -235,8 +235,8 @@ class ToolCallsTests:
         """The old form, with one function call and no list, is a call too."""
         calls = ToolCalls({}, bytes)
         events: list[Event] = []
-        calls.feed_whole(FunctionDelta("f", "{"), events)
-        calls.feed_whole(FunctionDelta(None, "}"), events)
+        calls.add_function_call(FunctionDelta("f", "{"), events)
+        calls.add_function_call(FunctionDelta(None, "}"), events)
         assert events[1:] == [ToolArgumentsDelta(0, "{"), ToolArgumentsDelta(0, "}"), ToolCallEnded(0)]
 
     def test_too_many(self) -> None:
@@ -244,6 +244,6 @@ class ToolCallsTests:
         calls = ToolCalls({}, bytes)
         events: list[Event] = []
         for index in range(MAX_CALLS):
-            calls.feed(part(index, None, "f", "{}"), events)
+            calls.add(part(index, None, "f", "{}"), events)
         with pytest.raises(UpstreamProtocolError):
-            calls.feed(part(MAX_CALLS, None, "f", "{}"), events)
+            calls.add(part(MAX_CALLS, None, "f", "{}"), events)

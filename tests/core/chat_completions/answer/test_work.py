@@ -19,11 +19,12 @@ class WorkTests:
     def test_filled_up_with_each_read(self) -> None:
         """What one read of an answer used up does not stop the repair of what the next one brings."""
         reader = Reader(dialect=DIALECTS["generic"], random_bytes=bytes, recoverable={"f": Raw(b"{}")})
-        reader._calls.work.left = 0
+        calls, text = reader._deltas.calls, reader._deltas.text
+        calls.work.left = 0
         reader.feed(b"data: ")
-        assert reader._calls.work.left == MAX_WORK_UNITS
-        assert reader._prose._scanner is not None
-        assert reader._prose._scanner._work is reader._calls.work
-        reader._calls.work.left = 0
+        assert calls.work.left == MAX_WORK_UNITS
+        assert text._scanner is not None
+        assert text._scanner._work is calls.work
+        calls.work.left = 0
         reader.close()
-        assert reader._calls.work.left == MAX_WORK_UNITS
+        assert calls.work.left == MAX_WORK_UNITS

@@ -38,7 +38,7 @@ def scanned(pieces: Iterable[str], names: Iterable[str] = NAMES, schemas: Mappin
     """Feed pieces to the end; joins what was cut."""
     calls = ToolCalls({}, bytes)
     raw = {name: Raw(json.dumps(schema).encode()) for name, schema in schemas.items()}
-    scanner = ToolCallScanner(tuple(names), calls.feed, raw, calls.work)
+    scanner = ToolCallScanner(tuple(names), calls.add, raw, calls.work)
     events: list[Event] = []
     for piece in pieces:
         calls.work.left = MAX_WORK_UNITS  # as the reader does with each read

@@ -80,7 +80,7 @@ ANSWERS = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=3), max_size=12
 
 def scanner(names: tuple[str, ...] = NAMES) -> ToolCallScanner:
     """Make a scanner with the real bookkeeping behind it."""
-    return ToolCallScanner(names, ToolCalls({}, bytes).feed)
+    return ToolCallScanner(names, ToolCalls({}, bytes).add)
 
 
 def fed(of: ToolCallScanner, *pieces: str) -> list[str | None]:
@@ -125,7 +125,7 @@ class LeakScannerTests:
         numbers = iter(range(256))
         events: list[Event] = []
         calls = ToolCalls({}, lambda size: bytes([next(numbers)] * size))
-        one = ToolCallScanner(("f",), calls.feed)
+        one = ToolCallScanner(("f",), calls.add)
         one.feed(CALL + CALL, events)
         one.end(events)
         ids = [event.id for event in events if isinstance(event, ToolCallStarted)]
@@ -302,7 +302,7 @@ class LeakScannerTests:
     def test_work_is_bounded(self, text: str) -> None:
         """What would take long in one read passes as it is, and so does all that follows it."""
         work = Work()
-        one = ToolCallScanner(NAMES, ToolCalls({}, bytes).feed, {}, work)
+        one = ToolCallScanner(NAMES, ToolCalls({}, bytes).add, {}, work)
         events: list[Event] = []
         one.feed(text, events)
         assert text_of(outcome(events)) == text

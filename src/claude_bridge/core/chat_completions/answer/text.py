@@ -15,27 +15,24 @@ from claude_bridge.core.events import Event, TextDelta
 
 @define
 class AnswerText:
-    """Text in; text, reasoning and calls out.
-
-    :ivar plain: all that comes is text and nothing else: it need not pass here any more.
-    """
+    """Text in; text, reasoning and calls out."""
 
     _splitter: ThinkSplitter | None
     _scanner: ToolCallScanner | None = None
 
     @property
-    def plain(self) -> bool:
-        """Return whether nothing is looked for any more."""
+    def transparent(self) -> bool:
+        """Return whether all that comes is text and nothing else, so that it need not pass here any more."""
         return self._splitter is None and self._scanner is None
 
-    def feed(self, text: str, events: list[Event]) -> None:
-        """Take more text."""
+    def add(self, text: str, events: list[Event]) -> None:
+        """Add the events that more text gives."""
         if self._splitter is None:
-            self._text(text, events)
+            self._scan(text, events)
             return
         parts: list[Event] = []
-        self._splitter.feed(text, parts)
-        self._pass(parts, events)
+        self._splitter.add(text, parts)
+        self._scan_parts(parts, events)
         if self._splitter.idle:
             self._splitter = None
 
@@ -44,7 +41,7 @@ class AnswerText:
         if self._splitter is not None:
             parts: list[Event] = []
             self._splitter.interrupt(parts)
-            self._pass(parts, events)
+            self._scan_parts(parts, events)
         if self._scanner is not None:
             self._scanner.interrupt(events)
             self._scanner.structured_seen()
@@ -59,19 +56,19 @@ class AnswerText:
         if self._splitter is not None:
             parts: list[Event] = []
             self._splitter.end(parts)
-            self._pass(parts, events)
+            self._scan_parts(parts, events)
             self._splitter = None
         if self._scanner is not None:
             self._scanner.end(events)
 
-    def _pass(self, parts: list[Event], events: list[Event]) -> None:
+    def _scan_parts(self, parts: list[Event], events: list[Event]) -> None:
         for part in parts:
             if type(part) is TextDelta:
-                self._text(part.text, events)
+                self._scan(part.text, events)
             else:
                 events.append(part)
 
-    def _text(self, text: str, events: list[Event]) -> None:
+    def _scan(self, text: str, events: list[Event]) -> None:
         if self._scanner is None:
             events.append(TextDelta(text))
         else:

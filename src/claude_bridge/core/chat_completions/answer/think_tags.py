@@ -29,7 +29,7 @@ MAX_BLANK_CHARACTERS: Final = 1000
 _any_closing: Final = re.compile("|".join(map(re.escape, TAGS.values()))).search
 
 
-class _At(Enum):
+class _Stage(Enum):
     START = "nothing but white space so far"
     OPENED = "white space after the opening tag"
     REASONING = "inside"
@@ -48,71 +48,71 @@ class ThinkSplitter:
     """
 
     opened: bool = False
-    _at: _At = field(default=_At.START, init=False)
+    _stage: _Stage = field(default=_Stage.START, init=False)
     _closing: str = field(default="", init=False)
     _held: str = field(default="", init=False)
 
     @property
     def idle(self) -> bool:
         """Return whether all that comes is text."""
-        return self._at is _At.TEXT
+        return self._stage is _Stage.TEXT
 
-    def feed(self, text: str, events: list[Event]) -> None:
-        """Take more text and add the events it gives."""
+    def add(self, text: str, events: list[Event]) -> None:
+        """Add the events that more text gives."""
         text, self._held = self._held + text, ""
-        if self._at is _At.START:
+        if self._stage is _Stage.START:
             text = self._start(text)
-        if self._at is _At.OPENED:
+        if self._stage is _Stage.OPENED:
             text = text.lstrip()
             if text:
-                self._at = _At.REASONING
-        if self._at is _At.REASONING:
+                self._stage = _Stage.REASONING
+        if self._stage is _Stage.REASONING:
             text = self._reasoning(text, events)
-        if self._at is _At.CLOSED:
+        if self._stage is _Stage.CLOSED:
             text = text.lstrip()
             if text:
-                self._at = _At.TEXT
-        if text and self._at is _At.TEXT:
+                self._stage = _Stage.TEXT
+        if text and self._stage is _Stage.TEXT:
             events.append(TextDelta(text))
 
     def interrupt(self, events: list[Event]) -> None:
         """Something else than text follows: what was held is what it looked like, no tag."""
         held, self._held = self._held, ""
-        if self.opened and self._at is not _At.TEXT:
-            held = held.lstrip() if self._at is _At.START else held
-            self._at = _At.TEXT
+        if self.opened and self._stage is not _Stage.TEXT:
+            held = held.lstrip() if self._stage is _Stage.START else held
+            self._stage = _Stage.TEXT
             if held:
                 events.append(ReasoningDelta(held))
-        elif held and self._at is _At.REASONING:
+        elif held and self._stage is _Stage.REASONING:
             events.append(ReasoningDelta(held))
         elif held:
-            self._at = _At.TEXT
+            self._stage = _Stage.TEXT
             events.append(TextDelta(held))
 
     def end(self, events: list[Event]) -> None:
         """No more text."""
         self.interrupt(events)
-        self._at = _At.TEXT
+        self._stage = _Stage.TEXT
 
     def _start(self, text: str) -> str:
         """Look for an opening tag; return what follows it, or all if there is none."""
         start = text.lstrip()
         for opening, closing in TAGS.items():
             if start.startswith(opening):
-                self._at, self._closing = _At.OPENED, closing
+                self._stage, self._closing = _Stage.OPENED, closing
                 return start[len(opening) :]
         undecided = len(text) <= MAX_BLANK_CHARACTERS and any(opening.startswith(start) for opening in TAGS)
         if undecided:
             self._held = text
             return ""
-        self._at = _At.OPENED if self.opened else _At.TEXT
+        self._stage = _Stage.OPENED if self.opened else _Stage.TEXT
         return text
 
     def _reasoning(self, text: str, events: list[Event]) -> str:
-        """Return out reasoning up to the closing tag, and return what follows that."""
+        """Give out reasoning up to the closing tag, and return what follows that."""
         reasoning, tag, rest = text.partition(self._closing) if self._closing else _partition(text)
         if tag:
-            self._at = _At.CLOSED
+            self._stage = _Stage.CLOSED
         else:
             keep = _overlap(reasoning, self._closing) if self._closing else _overlap_with_any(reasoning)
             self._held = reasoning[len(reasoning) - keep :]

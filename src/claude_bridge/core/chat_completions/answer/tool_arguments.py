@@ -69,8 +69,8 @@ class ArgumentsFilter:
     _escaped: bool = field(default=False, init=False)
     _broken: bool = field(default=False, init=False)
 
-    def feed(self, text: str) -> str:
-        """Take a fragment and return what can be passed on now, maybe nothing."""
+    def add(self, text: str) -> str:
+        """Add a fragment and return what can be passed on now, maybe nothing."""
         if self._in_string and not self._escaped and _string_run(text).end() == len(text):  # type: ignore[union-attr]
             return text  # most of a long text is the inside of a string
         if self.complete:
@@ -224,7 +224,7 @@ def repaired(text: str) -> str:
     if not inner.startswith("{"):
         return text
     scan = ArgumentsFilter()
-    out = scan.feed(inner)
+    out = scan.add(inner)
     return out if scan.complete else text
 
 

@@ -60,8 +60,8 @@ class ToolCalls:
     _by_index: dict[int, _Call] = field(factory=dict, init=False)
     _by_id: dict[str, _Call] = field(factory=dict, init=False)
 
-    def feed(self, delta: ToolCallDelta, events: list[Event], beside: set[int] | None = None) -> None:
-        """Take one fragment and add the events it gives.
+    def add(self, delta: ToolCallDelta, events: list[Event], beside: set[int] | None = None) -> None:
+        """Add the events that one fragment gives.
 
         ``beside``: numbers of the calls to which earlier entries of the same list belong; this one's is added. Entries
         of one list are calls of their own.
@@ -85,13 +85,13 @@ class ToolCalls:
             function = FunctionDelta(call.name, function.arguments)
             call = self._new(ToolCallDelta(delta.index, call.id))
         if not call.started:
-            self._feed_unstarted(call, function, events)
+            self._add_to_unstarted(call, function, events)
         elif function.arguments:
-            self._feed_arguments(call, function.arguments, events)
+            self._add_arguments(call, function.arguments, events)
 
-    def feed_whole(self, function: FunctionDelta, events: list[Event]) -> None:
-        """Take the old ``function_call`` form: there is only ever one."""
-        self.feed(ToolCallDelta(index=0, function=function), events)
+    def add_function_call(self, function: FunctionDelta, events: list[Event]) -> None:
+        """Add the events of a fragment in the old ``function_call`` form: there is only ever one such call."""
+        self.add(ToolCallDelta(index=0, function=function), events)
 
     def end(self, events: list[Event]) -> None:
         """No more fragments: end every call that has a name; the nameless cannot be called and are dropped."""
@@ -99,7 +99,7 @@ class ToolCalls:
             if call.started and not call.ended:
                 self._finish(call, events)
 
-    def _feed_unstarted(self, call: _Call, function: FunctionDelta, events: list[Event]) -> None:
+    def _add_to_unstarted(self, call: _Call, function: FunctionDelta, events: list[Event]) -> None:
         """Start the call if its name is known now; arguments that come before it wait."""
         arguments = function.arguments or ""
         if function.name:
@@ -109,7 +109,7 @@ class ToolCalls:
             self.held -= size(early)
             call.early = StringIO()
             if early or arguments:
-                self._feed_arguments(call, early + arguments, events)
+                self._add_arguments(call, early + arguments, events)
         else:
             call.early.write(arguments)
             self.held += size(arguments)
@@ -119,12 +119,12 @@ class ToolCalls:
         name = self._names.get(call.name, call.name)
         events.append(ToolCallStarted(call.number, downstream_id(call.id, self._random_bytes), name))
 
-    def _feed_arguments(self, call: _Call, arguments: str, events: list[Event]) -> None:
+    def _add_arguments(self, call: _Call, arguments: str, events: list[Event]) -> None:
         kept = call.filter
         if call.id:
             call.digest = _digest(arguments, call.digest)
         before = kept.held
-        text = kept.feed(arguments)
+        text = kept.add(arguments)
         if text:
             events.append(ToolArgumentsDelta(call.number, text))
         if kept.complete:

@@ -41,5 +41,5 @@ def _call(value: object) -> ParsedCall | None:
 def _escaped(text: str) -> str:
     """Escape raw control characters inside strings, without touching what they stand in."""
     wrapped = '{"":' + text + "}"
-    within = ArgumentsFilter().feed(wrapped)
+    within = ArgumentsFilter().add(wrapped)
     return within[len('{"":') : -1] if len(within) > len(wrapped) else text

@@ -52,7 +52,7 @@ _signs: Final = re.compile(f"[{_FIRST}`\n]").findall
 _eventful: Final = re.compile(f"[{_FIRST}`\n]").search
 
 Receiver = Callable[[ToolCallDelta, list[Event]], None]
-"""Takes a whole call as if the backend had sent it, as `ToolCalls.feed` does."""
+"""Takes a whole call as if the backend had sent it, as `ToolCalls.add` does."""
 
 
 @define

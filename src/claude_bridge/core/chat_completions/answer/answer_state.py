@@ -1,0 +1,66 @@
+"""How far an answer has come, and what may follow.
+
+``_FOLLOWERS`` is this picture as data; any other step raises `InternalFault`::
+
+      UNDECIDED ------------ "{" or "[" ------------> WHOLE_JSON
+          | any other byte                                |
+          v                                               | the end of the body
+      AWAITING_FIRST_EVENT --- a chunk's choices ---> ANSWERING ---- a finish reason ---> FINISHING
+          |                                               |                                   |
+          | [DONE]              [DONE], or the end of the | [DONE], the end of the body       |
+          |                    body behind usage alone (*)| or an error                       |
+          +--------------------------> DONE <-------------+-----------------------------------+
+
+      FAILED <--- from any state but DONE: the backend reports an error, sends what is no answer, or is cut off
+
+A whole answer takes all its steps when its body ends, and ends with or without a finish reason. An end of the body
+anywhere else is a cut. Usage alone, behind content, proves an end (*) because it is written when all is said.
+An error after the finish reason costs no answer (seen at OpenRouter): it is reported, and the answer ends as it stood.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from claude_bridge.core.errors import InternalFault
+
+
+class AnswerState(Enum):
+    """How far an answer has come."""
+
+    UNDECIDED = "no byte that tells a stream from a whole answer"
+    AWAITING_FIRST_EVENT = "a stream, and nothing of the answer yet"
+    ANSWERING = "the answer has begun"
+    FINISHING = "the finish reason is there; late usage may follow"
+    WHOLE_JSON = "the body is one JSON value, read when it is complete"
+    DONE = "the end was given; everything later is ignored"
+    FAILED = "there is no answer, or no end of it"
+
+    # A state is one object, and Enum's own hash is Python code that every look-up would run.
+    __hash__ = object.__hash__
+
+    def followed_by(self, state: AnswerState) -> AnswerState:
+        """Return the state that follows; raises `InternalFault` if the picture does not show this step."""
+        if state not in _FOLLOWERS[self]:
+            raise InternalFault(f"an answer cannot become {state.name} that is {self.name}")
+        return state
+
+
+UNDECIDED: Final = AnswerState.UNDECIDED
+AWAITING_FIRST_EVENT: Final = AnswerState.AWAITING_FIRST_EVENT
+ANSWERING: Final = AnswerState.ANSWERING
+FINISHING: Final = AnswerState.FINISHING
+WHOLE_JSON: Final = AnswerState.WHOLE_JSON
+DONE: Final = AnswerState.DONE
+FAILED: Final = AnswerState.FAILED
+
+_FOLLOWERS: Final = {
+    UNDECIDED: frozenset({AWAITING_FIRST_EVENT, WHOLE_JSON, FAILED}),
+    AWAITING_FIRST_EVENT: frozenset({ANSWERING, DONE, FAILED}),
+    ANSWERING: frozenset({FINISHING, DONE, FAILED}),
+    FINISHING: frozenset({DONE, FAILED}),
+    WHOLE_JSON: frozenset({ANSWERING, FAILED}),
+    DONE: frozenset(),
+    FAILED: frozenset({FAILED}),  # what follows in the same chunk may be wrong, too
+}

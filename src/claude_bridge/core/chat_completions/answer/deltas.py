@@ -1,0 +1,140 @@
+"""What a chunk's ``delta`` or a whole answer's ``message`` says: reasoning, then text, then tool calls.
+
+In this order, because a chunk that holds several of them was cut from an answer in which they stood so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import define, field
+
+from claude_bridge.core import json_weight, opaque_state, strict_json
+from claude_bridge.core.chat_completions.answer.text import AnswerText
+from claude_bridge.core.chat_completions.answer.tool_calls import ToolCalls
+from claude_bridge.core.chat_completions.dialect import Dialect, StateCollector
+from claude_bridge.core.chat_completions.openai_types import Delta
+from claude_bridge.core.errors import UpstreamProtocolError
+from claude_bridge.core.events import Event, ReasoningDelta, ReasoningState, TextDelta
+from claude_bridge.core.opaque_state import OpaqueState
+
+
+@define(kw_only=True)
+class DeltaReader:
+    """The content of one answer: deltas in, neutral events out.
+
+    :ivar model: whose opaque state it is.
+    :ivar text: what looks for reasoning and calls in the text.
+    :ivar calls: what knows which call a fragment belongs to.
+    :ivar max_held: bytes of arguments that may be held back.
+    :ivar content_seen: there was text or a call.
+    :ivar refused: there was a refusal in its own field.
+    """
+
+    dialect: Dialect
+    model: str
+    text: AnswerText
+    calls: ToolCalls
+    max_held: int
+    content_seen: bool = field(default=False, init=False)
+    refused: bool = field(default=False, init=False)
+    _text_passes: bool = field(default=False, init=False)
+    _calls_listed: bool = field(default=False, init=False)
+    _state_collector: StateCollector | None = field(init=False)
+
+    @_state_collector.default
+    def _new_collector(self) -> StateCollector | None:
+        return self.dialect.keeper()
+
+    def add(self, delta: Delta, events: list[Event]) -> None:
+        """Add the events of one delta."""
+        reasoning = self.dialect.reasoning(delta)
+        if reasoning:
+            events.append(ReasoningDelta(reasoning))
+        if self._state_collector is not None:
+            self._collect_state(self._state_collector, delta, events)
+        content = delta.content
+        if content:
+            self.content_seen = True
+            if delta.tool_calls:
+                self.text.beside_calls()
+            if isinstance(content, str):
+                self._add_text(content, events)
+            else:
+                self._add_parts(content, events)
+        if delta.refusal:
+            self.refused = True
+            self._add_text(delta.refusal, events)
+        if delta.tool_calls or delta.function_call is not None:
+            self._add_calls(delta, events)
+
+    def end(self, events: list[Event]) -> None:
+        """Add the events of what was held back; no more deltas come."""
+        self.text.end(events)
+        self.calls.end(events)
+        if self._state_collector is not None:
+            self._add_state(self._state_collector.flush(), events)
+
+    def _add_text(self, text: str, events: list[Event]) -> None:
+        # The common case: the look for reasoning and calls is over, or was never asked for.
+        if self._text_passes:
+            events.append(TextDelta(text))
+            return
+        self.text.add(text, events)
+        self._text_passes = self.text.transparent
+
+    def _add_parts(self, parts: list[strict_json.Raw], events: list[Event]) -> None:
+        """Read content that is a list of parts: Mistral's thinking among text."""
+        json_weight.limit(parts, json_weight.MAX_PARTS, "parts")
+        for raw in parts:
+            part = strict_json.decode(raw)
+            if isinstance(part, str):
+                self._add_text(part, events)
+            elif isinstance(part, dict):
+                thinking = _joined(part.get("thinking"))
+                if thinking:
+                    events.append(ReasoningDelta(thinking))
+                elif isinstance(part.get("text"), str) and part["text"]:
+                    self._add_text(part["text"], events)
+
+    def _add_calls(self, delta: Delta, events: list[Event]) -> None:
+        self.text.interrupt(events)
+        self.content_seen = True
+        self._calls_listed = self._calls_listed or bool(delta.tool_calls)
+        beside: set[int] | None = None
+        if delta.tool_calls and len(delta.tool_calls) > 1:
+            json_weight.limit(delta.tool_calls, json_weight.MAX_PARTS, "fragments of calls")
+            beside = set()
+        for call in delta.tool_calls or ():
+            if self._state_collector is not None:
+                self._add_state(self._state_collector.before_call(call), events)
+            self.calls.add(call, events, beside)
+        # The old field beside the new one says the same again (llama-cpp-python).
+        if delta.function_call is not None and not self._calls_listed:
+            self.calls.add_function_call(delta.function_call, events)
+        if self.calls.held > self.max_held:
+            raise UpstreamProtocolError(f"more than {self.max_held} bytes of tool arguments had to be held back")
+
+    def _collect_state(self, collector: StateCollector, delta: Delta, events: list[Event]) -> None:
+        """Show the collector a delta; what it has belongs to the reasoning, which ends where something else begins."""
+        if delta.reasoning_details:
+            json_weight.limit(delta.reasoning_details, json_weight.MAX_PARTS, "details of reasoning")
+        collector.delta(delta)
+        if delta.content or delta.tool_calls:
+            self._add_state(collector.flush(), events)
+
+    def _add_state(self, state: object | None, events: list[Event]) -> None:
+        if state is not None:
+            packed = opaque_state.pack(OpaqueState(self.dialect.name, self.model, state))
+            if packed:
+                events.append(ReasoningState(packed))
+
+
+def _joined(thinking: Any) -> str:  # noqa: ANN401 - decoded JSON
+    """Read a thinking part: a string, or a list of text parts."""
+    if isinstance(thinking, str):
+        return thinking
+    if isinstance(thinking, list):
+        texts = (part.get("text") for part in thinking if isinstance(part, dict))
+        return "".join(text for text in texts if isinstance(text, str))
+    return ""
