@@ -35,6 +35,14 @@ _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]*_(?:KEY|TOKEN|SECRET)")
 
 Sections = Mapping[str, Mapping[str, Lines]]
 
+Mode: TypeAlias = Callable[[str], int]
+"""Gives the permission bits of the file at a path; raises `OSError`."""
+
+OTHERS: Final = 0o077
+"""The bits that let group and others in; ssh asks the same of a private key."""
+
+_NAMED_PLACES: Final = ("file:", "credential:")
+
 
 def doubts(config: Config, sections: Sections) -> Iterator[Problem]:
     """Yield a warning for each value that is probably not what was meant.
@@ -105,15 +113,6 @@ def _key(text: str) -> Iterator[str]:
         yield f"is taken as the key itself: did you mean ${{{named[1]}}}?"
     elif _VARIABLE.fullmatch(text):
         yield "looks like the name of a variable and is taken as the key itself: did you mean ${NAME}?"
-
-
-Mode: TypeAlias = Callable[[str], int]
-"""Gives the permission bits of the file at a path; raises `OSError`."""
-
-OTHERS: Final = 0o077
-"""The bits that let group and others in; ssh asks the same of a private key."""
-
-_NAMED_PLACES: Final = ("file:", "credential:")
 
 
 def file_mode(path: str) -> int:

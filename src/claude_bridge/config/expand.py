@@ -12,6 +12,11 @@ from typing import Final
 _DOLLAR = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}$]*))?\})?")
 _COMMENT = re.compile(r"(?:^|\s)[#;]")
 
+OFF: Final = "is in quotes, which are a part of the value here: take the quotes off"
+
+_CLOSING: Final = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u2018": "\u2019"}
+"""Opening quote -> closing quote; word processors and web pages turn straight ones into the last two."""
+
 
 def has_variable(line: str) -> bool:
     """Return whether a line takes something out of a variable; ``$$`` is the sign itself."""
@@ -47,12 +52,6 @@ def expand(line: str, environ: Mapping[str, str]) -> str:
     if mistakes:
         raise ValueError(*dict.fromkeys(mistakes))
     return text
-
-
-OFF: Final = "is in quotes, which are a part of the value here: take the quotes off"
-
-_CLOSING: Final = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u2018": "\u2019"}
-"""Opening quote -> closing quote; word processors and web pages turn straight ones into the last two."""
 
 
 def quoted(text: str) -> bool:

@@ -14,6 +14,18 @@ from typing import TypeAlias, final
 
 from attrs import field, frozen
 
+Read: TypeAlias = Callable[[str], bytes]
+"""Gives the bytes of the file at a path; raises `OSError`."""
+
+MAX_SECRET_CHARACTERS = 8192
+"""Bytes of a secret: HTTP servers commonly refuse a header line beyond this."""
+
+HIDDEN = "***"
+"""What stands in dumps instead of a secret."""
+
+_SENDABLE = re.compile(r"[\x21-\x7e]+")
+_NAME = re.compile(r"[A-Za-z0-9_.@:-]+")
+
 
 @final
 @frozen(repr=False, eq=False)
@@ -49,19 +61,6 @@ class Secret:
     def __repr__(self) -> str:
         """Show nothing."""
         return ""
-
-
-Read: TypeAlias = Callable[[str], bytes]
-"""Gives the bytes of the file at a path; raises `OSError`."""
-
-MAX_SECRET_CHARACTERS = 8192
-"""Bytes of a secret: HTTP servers commonly refuse a header line beyond this."""
-
-HIDDEN = "***"
-"""What stands in dumps instead of a secret."""
-
-_SENDABLE = re.compile(r"[\x21-\x7e]+")
-_NAME = re.compile(r"[A-Za-z0-9_.@:-]+")
 
 
 @frozen

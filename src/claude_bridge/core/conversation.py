@@ -17,6 +17,9 @@ from msgspec import Raw, Struct
 ReasoningLevel = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 """How much to think, from nothing to all that the model can."""
 
+PDF: Final = "application/pdf"
+NO_DOCUMENTS: Final[Mapping[str, str]] = {}
+
 
 class Text(Struct, gc=False):
     """Plain text."""
@@ -182,10 +185,6 @@ def text_of(piece: Piece) -> str:
             return f"Tool {piece.name} is {'available now' if piece.available else 'no longer available'}."
         case _:
             return ""
-
-
-PDF: Final = "application/pdf"
-NO_DOCUMENTS: Final[Mapping[str, str]] = {}
 
 
 def document_text(part: Document, documents: Mapping[str, str]) -> str:

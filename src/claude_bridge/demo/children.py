@@ -15,6 +15,17 @@ from typing import IO, Final
 
 from attrs import define, field, frozen
 
+Recognise = Callable[[str], str | None]
+
+# What is shown of a child that failed: a traceback and some lines before it.
+TAIL_LINES: Final = 15
+# The longest line kept; longer ones are cut into several.
+LINE_LIMIT: Final = 2_000
+# A model of 100 MB is loaded in a second from a warm disk; a minute allows for a cold and busy one.
+START_SECONDS: Final = 60.0
+# The bridge waits `drain_timeout` (1 s in the demonstration) for answers under way, then it has to be gone.
+STOP_SECONDS: Final = 8.0
+
 
 @frozen
 class DemoFailed(Exception):
@@ -29,18 +40,6 @@ class DemoFailed(Exception):
     def __str__(self) -> str:
         """Return the message, and the lines below it."""
         return "\n".join([self.message, *(f"    {line}" for line in self.tail)])
-
-
-Recognise = Callable[[str], str | None]
-
-# What is shown of a child that failed: a traceback and some lines before it.
-TAIL_LINES: Final = 15
-# The longest line kept; longer ones are cut into several.
-LINE_LIMIT: Final = 2_000
-# A model of 100 MB is loaded in a second from a warm disk; a minute allows for a cold and busy one.
-START_SECONDS: Final = 60.0
-# The bridge waits `drain_timeout` (1 s in the demonstration) for answers under way, then it has to be gone.
-STOP_SECONDS: Final = 8.0
 
 
 @define

@@ -22,6 +22,20 @@ from attrs.validators import gt
 
 Report = tuple[Literal["ready", "total", "page", "end"], str | int | None]
 
+MAX_PAGES: Final = 100
+"""With MAX_CHARACTERS that is 4,000 characters a page: a hundred pages full of text are read whole."""
+
+MAX_CHARACTERS: Final = 400_000
+"""About 100,000 tokens: more than half of the usual context window would leave no room for the work itself."""
+
+SECONDS: Final = 20.0
+"""A hundred pages full of text take about a second; with tables and odd fonts ten times that. The client waits."""
+
+MEMORY: Final = 768 * 1024 * 1024
+"""Bytes of address space. Interpreter and pypdf take 0.1 GB, a document of 24 MB (the largest that fits a request of
+32 MiB) three times its size, and pypdf lets one stream unpack to 75 MB and then makes objects of its parts: bombs
+were seen to take 0.25 GB."""
+
 
 class Reason(StrEnum):
     """Why a document, or the rest of it, has not been read."""
@@ -51,21 +65,6 @@ class Extracted:
     pages: tuple[str | None, ...] = field(default=(), repr=False)
     total_pages: int = 0
     reason: Reason | None = None
-
-
-MAX_PAGES: Final = 100
-"""With MAX_CHARACTERS that is 4,000 characters a page: a hundred pages full of text are read whole."""
-
-MAX_CHARACTERS: Final = 400_000
-"""About 100,000 tokens: more than half of the usual context window would leave no room for the work itself."""
-
-SECONDS: Final = 20.0
-"""A hundred pages full of text take about a second; with tables and odd fonts ten times that. The client waits."""
-
-MEMORY: Final = 768 * 1024 * 1024
-"""Bytes of address space. Interpreter and pypdf take 0.1 GB, a document of 24 MB (the largest that fits a request of
-32 MiB) three times its size, and pypdf lets one stream unpack to 75 MB and then makes objects of its parts: bombs
-were seen to take 0.25 GB."""
 
 
 @frozen(kw_only=True)

@@ -45,6 +45,29 @@ from claude_bridge.services.search.hits import cleaned
 MAX_BODY_BYTES: Final = 2 * 1024 * 1024
 """Bytes: twenty results have some 50,000, and SearXNG's pages of many engines some 200,000."""
 
+MAX_SEARCHES: Final = 20
+"""Results asked for where domains are restricted, as some will be left out; Brave and Tavily give no more."""
+
+_UNREACHABLE: Final = (
+    network.ConnectError,
+    network.ConnectionClosed,
+    network.DNSLookupError,
+    network.ConnectingCancelledError,
+    RequestNotSent,
+    RequestTransmissionFailed,
+    ResponseNeverReceived,
+    ResponseFailed,
+)
+
+_BUSY: Final = frozenset({429, 432, 433})
+"""Too many requests; the last two are Tavily's words for a plan that is used up."""
+
+_REFUSED: Final = frozenset({401, 403})
+_MOVED: Final = range(300, 400)
+_TOO_LARGE: Final = frozenset({413, 414})
+
+_log = Logger()
+
 
 class TooLarge(Exception):
     """The body is larger than anybody's results."""
@@ -90,28 +113,6 @@ def dropped(response: IResponse) -> None:
     body.done.addErrback(lambda _: None)
     response.deliverBody(body)
     body.done.cancel()
-
-
-MAX_SEARCHES: Final = 20
-"""Results asked for where domains are restricted, as some will be left out; Brave and Tavily give no more."""
-
-_UNREACHABLE: Final = (
-    network.ConnectError,
-    network.ConnectionClosed,
-    network.DNSLookupError,
-    network.ConnectingCancelledError,
-    RequestNotSent,
-    RequestTransmissionFailed,
-    ResponseNeverReceived,
-    ResponseFailed,
-)
-_BUSY: Final = frozenset({429, 432, 433})
-"""Too many requests; the last two are Tavily's words for a plan that is used up."""
-_REFUSED: Final = frozenset({401, 403})
-_MOVED: Final = range(300, 400)
-_TOO_LARGE: Final = frozenset({413, 414})
-
-_log = Logger()
 
 
 class _QuietFactory(_HTTP11ClientFactory):

@@ -31,6 +31,15 @@ from zope.interface import implementer
 
 from claude_bridge.services.upstream.response_head import BoundedParser
 
+# Servers and middle boxes that close idle connections after a minute (nginx 75 s, common load balancers 60 s) never
+# see ours that long, so none is dropped behind our back. Those that close after 5 s (uvicorn, Node, llama.cpp) do it
+# visibly, and the race that is left is what `ReplayingConnection` repairs. Shorter would cost a TLS handshake after
+# every tool that a client runs.
+IDLE_SECONDS = 30
+
+# A peer that never answers our close must not hold up the daemon's stop.
+CLOSE_SECONDS = 2.0
+
 
 @implementer(IBodyProducer)
 class BytesBody:
@@ -79,16 +88,6 @@ def forget_unsent(transport: object) -> None:
     if isinstance(transport, FileDescriptor):
         transport.dataBuffer, transport.offset = b"", 0
         transport._tempDataBuffer, transport._tempDataLen = [], 0  # noqa: SLF001 - as above
-
-
-# Servers and middle boxes that close idle connections after a minute (nginx 75 s, common load balancers 60 s) never
-# see ours that long, so none is dropped behind our back. Those that close after 5 s (uvicorn, Node, llama.cpp) do it
-# visibly, and the race that is left is what `ReplayingConnection` repairs. Shorter would cost a TLS handshake after
-# every tool that a client runs.
-IDLE_SECONDS = 30
-
-# A peer that never answers our close must not hold up the daemon's stop.
-CLOSE_SECONDS = 2.0
 
 
 class Flushable(Protocol):

@@ -14,6 +14,16 @@ SECTION = "<｜tool▁calls▁begin｜>"
 CALL = "<｜tool▁call▁begin｜>"
 FENCE = "```"
 
+PREFIXES: Final = {
+    "<｜DSML｜function_calls>": "｜DSML｜",
+    "<｜DSML｜tool_calls>": "｜DSML｜",
+    "<｜DSML｜ calls>": "｜DSML｜ ",
+    "<｜｜DSML｜｜function_calls>": "｜｜DSML｜｜",
+    "<｜｜DSML｜｜tool_calls>": "｜｜DSML｜｜",
+    "<function_calls>": "",
+}
+"""What stands before each tag's word, by the opening tag."""
+
 
 def deepseek_v3(cursor: Cursor, _tools: Tools) -> Steps[None]:
     r"""Read a section of V3, R1 or V3.1, or calls whose section marker was lost.
@@ -46,17 +56,6 @@ def deepseek_v3(cursor: Cursor, _tools: Tools) -> Steps[None]:
 def _next(cursor: Cursor) -> Steps[str]:
     yield from cursor.blank()
     return (yield from cursor.take(CALL))
-
-
-PREFIXES: Final = {
-    "<｜DSML｜function_calls>": "｜DSML｜",
-    "<｜DSML｜tool_calls>": "｜DSML｜",
-    "<｜DSML｜ calls>": "｜DSML｜ ",
-    "<｜｜DSML｜｜function_calls>": "｜｜DSML｜｜",
-    "<｜｜DSML｜｜tool_calls>": "｜｜DSML｜｜",
-    "<function_calls>": "",
-}
-"""What stands before each tag's word, by the opening tag."""
 
 
 def dsml(cursor: Cursor, tools: Tools) -> Steps[None]:

@@ -14,6 +14,15 @@ K2_CALL = "<|tool_call_begin|>"
 
 _identifier: Final = re.compile(r"(?:functions\.)?(.*?)(?::\d+)?", re.DOTALL).fullmatch
 
+K3_SECTION = "<|open|>tools<|sep|>"
+CALL = "<|open|>call "
+CALL_END = "<|close|>call<|sep|>"
+ARGUMENT = "<|open|>argument "
+WHOLE = "<|open|>json"
+SEPARATOR = "<|sep|>"
+
+_attributes: Final = re.compile(r'(\w+)="([^"]*)"').findall
+
 
 def kimi_k2(cursor: Cursor, _tools: Tools) -> Steps[None]:
     """Read a section of K2, or calls whose section marker was lost.
@@ -37,16 +46,6 @@ def kimi_k2(cursor: Cursor, _tools: Tools) -> Steps[None]:
 def _next(cursor: Cursor) -> Steps[str]:
     yield from cursor.blank()
     return (yield from cursor.take(K2_CALL))
-
-
-K3_SECTION = "<|open|>tools<|sep|>"
-CALL = "<|open|>call "
-CALL_END = "<|close|>call<|sep|>"
-ARGUMENT = "<|open|>argument "
-WHOLE = "<|open|>json"
-SEPARATOR = "<|sep|>"
-
-_attributes: Final = re.compile(r'(\w+)="([^"]*)"').findall
 
 
 def kimi_k3(cursor: Cursor, _tools: Tools) -> Steps[None]:

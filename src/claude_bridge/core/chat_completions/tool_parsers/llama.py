@@ -11,6 +11,12 @@ from claude_bridge.core.chat_completions.tool_parsers.cursor import Cursor, NotA
 from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools
 
 PYTHON_TAG = "<|python_tag|>"
+PYTHON_LIST = "["
+
+MAX_LIST_CHARACTERS: Final = 64 * 1024
+"""Characters given to Python's own parser, which needs memory and stack by the hundredfold."""
+
+_PLAIN: Final = (str, int, float, bool, type(None))
 
 
 def llama(cursor: Cursor, _tools: Tools) -> Steps[None]:
@@ -27,14 +33,6 @@ def llama(cursor: Cursor, _tools: Tools) -> Steps[None]:
         if not (yield from cursor.take(";")):
             break
     yield from cursor.closed("<|eom_id|>", "<|eot_id|>")
-
-
-PYTHON_LIST = "["
-
-MAX_LIST_CHARACTERS: Final = 64 * 1024
-"""Characters given to Python's own parser, which needs memory and stack by the hundredfold."""
-
-_PLAIN: Final = (str, int, float, bool, type(None))
 
 
 def pythonic(cursor: Cursor, tools: Tools) -> Steps[None]:

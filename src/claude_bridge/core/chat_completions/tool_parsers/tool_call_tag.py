@@ -9,6 +9,7 @@ from claude_bridge.core.chat_completions.tool_parsers.qwen3_coder import FUNCTIO
 
 OPENING = "<tool_call>"
 CLOSING = "</tool_call>"
+KEY = "<arg_key>"
 
 
 def hermes(cursor: Cursor) -> Steps[None]:
@@ -22,9 +23,6 @@ def hermes(cursor: Cursor) -> Steps[None]:
     if not (yield from cursor.followed(OPENING)) and not (yield from cursor.closed(CLOSING)):
         raise NotACall
     yield json_calls.calls(text)
-
-
-KEY = "<arg_key>"
 
 
 def glm(cursor: Cursor, tools: Tools) -> Steps[None]:
