@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import struct
 from collections.abc import Callable
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -100,9 +100,9 @@ class EstimateTextTests:
     def test_very_long_text(self, count: Callable[[str], int]) -> None:
         """Of 30 MB not everything is looked at, so nobody waits for a second, and the count is still about right."""
         text = "word and number 123, " * 700_000 + '\\u4e2d\\n" ' * 1_500_000
-        start = perf_counter()
+        start = process_time()
         counted = count(text)
-        assert perf_counter() - start < 0.5
+        assert process_time() - start < 0.5
         parts = count(text[:1_000_000]) * 14.7 + count(text[-1_000_000:]) * 16.5
         assert counted == pytest.approx(parts, rel=0.1)
 
@@ -112,10 +112,10 @@ class EstimateTextTests:
     def test_linear(self, unit: str) -> None:
         """200,000 repeated characters take no longer than other text (it would be minutes, not a second, if not)."""
         text = (unit * 200_000)[:200_000]
-        start = perf_counter()
+        start = process_time()
         estimate_text(text)
         estimate_json(text)
-        assert perf_counter() - start < 5
+        assert process_time() - start < 5
 
 
 class EstimateJsonTests:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -145,11 +145,11 @@ class HostileJpegTests:
 
     @pytest.mark.parametrize("piece", [b"\xff", b"\xff\x01", b"\xff\xe0\x00\x00", b"\xff\xe0\x00\x02"])
     def test_walk_is_bounded(self, piece: bytes) -> None:
-        """As many of them as fit a request do not stop the bridge for seconds."""
+        """As many of them as fit a request do not stop the bridge for seconds of processor time."""
         data = encoded(b"\xff\xd8" + piece * (300_000 // len(piece)))
-        start = perf_counter()
+        start = process_time()
         assert [media.dimensions(data) for _ in range(96)] == [None] * 96
-        assert perf_counter() - start < 2
+        assert process_time() - start < 2
 
 
 class PdfPagesTests:
@@ -186,6 +186,6 @@ class PdfPagesTests:
     def test_linear(self) -> None:
         """A file made to be slow to search is not."""
         data = encoded((b"/Type" + b" " * 8) * 300_000 + b"/Linearized" * 1000)
-        start = perf_counter()
+        start = process_time()
         media.pdf_pages(data)
-        assert perf_counter() - start < 5
+        assert process_time() - start < 5
