@@ -84,7 +84,7 @@ class AnswerTextTests:
         calls = ToolCalls({}, bytes)
         passing = AnswerText(ThinkSplitter(), ToolCallScanner(("Bash",), calls.add))
         events: list[Event] = []
-        passing.beside_calls()
+        passing.calls_have_own_field()
         passing.add(f"<think>hm</think>{CALL}", events)
         passing.end(events)
         assert short(events) == ["hm", CALL]

@@ -57,7 +57,7 @@ class DeltaReader:
         if content:
             self.content_seen = True
             if delta.tool_calls:
-                self.text.beside_calls()
+                self.text.calls_have_own_field()
             if isinstance(content, str):
                 self._add_text(content, events)
             else:

@@ -15,7 +15,7 @@ from claude_bridge.core.events import Event, TextDelta
 
 @define
 class AnswerText:
-    """Text in; text, reasoning and calls out."""
+    """Text in; text, reasoning and calls out. Each of the two parts is dropped when it can find nothing more."""
 
     _splitter: ThinkSplitter | None
     _scanner: ToolCallScanner | None = None
@@ -37,7 +37,7 @@ class AnswerText:
             self._splitter = None
 
     def interrupt(self, events: list[Event]) -> None:
-        """Take note that a structured call follows: what was held is what it looked like, and all later text is."""
+        """Add what was held, because a call in its own field follows; later text is not searched for calls."""
         if self._splitter is not None:
             parts: list[Event] = []
             self._splitter.interrupt(parts)
@@ -46,13 +46,13 @@ class AnswerText:
             self._scanner.interrupt(events)
             self._scanner.structured_seen()
 
-    def beside_calls(self) -> None:
-        """Take note that the text that follows came together with structured calls: it holds none."""
+    def calls_have_own_field(self) -> None:
+        """Search the text for calls no more: the backend gives them in their own field."""
         if self._scanner is not None:
             self._scanner.structured_seen()
 
     def end(self, events: list[Event]) -> None:
-        """Take note that no more text comes."""
+        """Add what was held; no more text comes."""
         if self._splitter is not None:
             parts: list[Event] = []
             self._splitter.end(parts)

@@ -2,7 +2,14 @@
 
 Only at the very start of an answer, where templates put it; a tag anywhere else is prose
 (wire-contract 4.3). A tag may be cut anywhere, so a beginning that could still become one is held.
-White space behind either tag is the template's and goes.
+White space behind either tag is the template's and goes::
+
+    START --opening tag--> OPENED --text--> REASONING --closing tag--> CLOSED --text--> TEXT
+
+    START --anything else--> TEXT, or OPENED where the template itself has opened the tag
+    any --the end of the text, or a tool call where the template itself has opened the tag--> TEXT
+
+In START and REASONING the end of what has come is held while it could still become a tag.
 """
 
 from __future__ import annotations

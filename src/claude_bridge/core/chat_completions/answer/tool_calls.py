@@ -2,10 +2,18 @@
 
 Servers differ in all they could differ in: no index, always index 0, the id repeated or missing,
 the name late or repeated, the whole call at once, arguments as an object (wire-contract 4.3).
+
+A call has one of four states::
+
+    NAMELESS --a name--> OPEN --its object is closed, or the answer ends--> COMPLETE --its head again--> REOPENED
+
+Arguments that come before the name wait for it. What follows COMPLETE is dropped, as some servers repeat a call;
+behind REOPENED another object begins a call of its own.
 """
 
 from __future__ import annotations
 
+from enum import Enum
 from io import StringIO
 from typing import Final
 from zlib import crc32
@@ -24,24 +32,42 @@ MAX_CALLS: Final = 1000
 """Calls one answer may hold; more is a backend gone mad, and each costs memory."""
 
 
+class _CallState(Enum):
+    NAMELESS = "it cannot be called yet"
+    OPEN = "it has a name; arguments may come"
+    COMPLETE = "its arguments are complete"
+    REOPENED = "its id and name came again after that"
+
+
+_NAMELESS: Final = _CallState.NAMELESS
+_OPEN: Final = _CallState.OPEN
+_COMPLETE: Final = _CallState.COMPLETE
+_REOPENED: Final = _CallState.REOPENED
+
+
 @define
 class _Call:
     """One call.
 
-    :ivar reopened: its id and name came again after its arguments were complete.
+    :ivar arguments: what makes its arguments fit to pass on.
+    :ivar indexed: the backend has given it an index.
     :ivar digest: length and checksum of its arguments so far, where it has an id.
+    :ivar early_arguments: those that came before its name.
     """
 
     number: int
-    filter: ArgumentsFilter
+    arguments: ArgumentsFilter
+    state: _CallState = _NAMELESS
     indexed: bool = False
     id: str = ""
     name: str = ""
-    started: bool = False
-    ended: bool = False
-    reopened: bool = False
     digest: tuple[int, int] = (0, 0)
-    early: StringIO = field(factory=StringIO)
+    early_arguments: StringIO = field(factory=StringIO)
+
+    @property
+    def is_complete(self) -> bool:
+        """Return whether its arguments are complete."""
+        return self.state is _COMPLETE or self.state is _REOPENED
 
 
 @define
@@ -68,6 +94,7 @@ class ToolCalls:
         """
         function = delta.function
         call = None
+        # Most fragments have nothing but more arguments, and the index of a call that is known.
         if delta.index is not None and not delta.id and not (function is not None and function.name):
             call = self._by_index.get(delta.index)
         if call is None:
@@ -78,16 +105,13 @@ class ToolCalls:
             beside.add(call.number)
         if function is None:
             return
-        if call.ended:
-            if not (call.reopened and _begins_object(function.arguments)):
-                call.reopened = call.reopened or _repeats_head(call, delta)
-                return
-            function = FunctionDelta(call.name, function.arguments)
-            call = self._new(ToolCallDelta(delta.index, call.id))
-        if not call.started:
-            self._add_to_unstarted(call, function, events)
-        elif function.arguments:
-            self._add_arguments(call, function.arguments, events)
+        if call.state is _OPEN:
+            if function.arguments:
+                self._add_arguments(call, function.arguments, events)
+        elif call.state is _NAMELESS:
+            self._add_to_nameless(call, function, events)
+        else:
+            self._add_behind_complete(call, delta, function, events)
 
     def add_function_call(self, function: FunctionDelta, events: list[Event]) -> None:
         """Add the events of a fragment in the old ``function_call`` form: there is only ever one such call."""
@@ -96,49 +120,59 @@ class ToolCalls:
     def end(self, events: list[Event]) -> None:
         """No more fragments: end every call that has a name; the nameless cannot be called and are dropped."""
         for call in self._calls:
-            if call.started and not call.ended:
+            if call.state is _OPEN:
                 self._finish(call, events)
 
-    def _add_to_unstarted(self, call: _Call, function: FunctionDelta, events: list[Event]) -> None:
+    def _add_to_nameless(self, call: _Call, function: FunctionDelta, events: list[Event]) -> None:
         """Start the call if its name is known now; arguments that come before it wait."""
         arguments = function.arguments or ""
         if function.name:
             call.name = function.name
             self._start(call, events)
-            early = call.early.getvalue()
+            early = call.early_arguments.getvalue()
             self.held -= size(early)
-            call.early = StringIO()
+            call.early_arguments = StringIO()
             if early or arguments:
                 self._add_arguments(call, early + arguments, events)
         else:
-            call.early.write(arguments)
+            call.early_arguments.write(arguments)
             self.held += size(arguments)
 
+    def _add_behind_complete(
+        self, call: _Call, delta: ToolCallDelta, function: FunctionDelta, events: list[Event]
+    ) -> None:
+        """Drop a repetition, unless id and name came alone and now another object: a call under the same id."""
+        if call.state is _REOPENED and _begins_object(function.arguments):
+            another = self._new(ToolCallDelta(delta.index, call.id))
+            self._add_to_nameless(another, FunctionDelta(call.name, function.arguments), events)
+        elif _repeats_head(call, delta):
+            call.state = _REOPENED
+
     def _start(self, call: _Call, events: list[Event]) -> None:
-        call.started = True
+        call.state = _OPEN
         name = self._names.get(call.name, call.name)
         events.append(ToolCallStarted(call.number, downstream_id(call.id, self._random_bytes), name))
 
     def _add_arguments(self, call: _Call, arguments: str, events: list[Event]) -> None:
-        kept = call.filter
+        filtered = call.arguments
         if call.id:
             call.digest = _digest(arguments, call.digest)
-        before = kept.held
-        text = kept.add(arguments)
+        held_before = filtered.held
+        text = filtered.add(arguments)
         if text:
             events.append(ToolArgumentsDelta(call.number, text))
-        if kept.complete:
-            call.ended = True
+        if filtered.complete:
+            call.state = _COMPLETE
             events.append(ToolCallEnded(call.number))
-        elif kept.held:
-            self.held += kept.held - before
+        elif filtered.held:
+            self.held += filtered.held - held_before
 
     def _finish(self, call: _Call, events: list[Event]) -> None:
-        self.held -= call.filter.held
-        text = call.filter.end()
+        self.held -= call.arguments.held
+        text = call.arguments.end()
         if text:
             events.append(ToolArgumentsDelta(call.number, text))
-        call.ended = True
+        call.state = _COMPLETE
         events.append(ToolCallEnded(call.number))
 
     def _resolve(self, delta: ToolCallDelta) -> _Call:
@@ -190,10 +224,10 @@ def _is_another(call: _Call, delta: ToolCallDelta) -> bool:
         return True
     arguments = delta.function.arguments if delta.function is not None else None
     if delta.id and delta.id == call.id:
-        return call.ended and _begins_object(arguments) and _digest(arguments or "") != call.digest
+        return call.is_complete and _begins_object(arguments) and _digest(arguments or "") != call.digest
     if delta.id:
         return bool(call.id)
-    return call.ended and bool(arguments)
+    return call.is_complete and bool(arguments)
 
 
 def _is_entry(call: _Call, delta: ToolCallDelta) -> bool:
@@ -202,7 +236,7 @@ def _is_entry(call: _Call, delta: ToolCallDelta) -> bool:
     It is none where it has no name, or goes on with arguments that the earlier one left open.
     """
     arguments = delta.function.arguments if delta.function is not None else None
-    return bool(_name(delta)) and (call.ended or not arguments or _begins_object(arguments))
+    return bool(_name(delta)) and (call.is_complete or not arguments or _begins_object(arguments))
 
 
 def _repeats_head(call: _Call, delta: ToolCallDelta) -> bool:
@@ -228,4 +262,4 @@ def _opens(latest: _Call, delta: ToolCallDelta) -> bool:
     if delta.index is not None and latest.indexed:
         return True
     name = _name(delta)
-    return bool(name and latest.name) and (name != latest.name or latest.ended)
+    return bool(name and latest.name) and (name != latest.name or latest.is_complete)
