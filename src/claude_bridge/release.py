@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import version
 from typing import Final
 
@@ -11,4 +12,10 @@ DISTRIBUTION: Final = "twisted-claude-bridge"
 
 def product(separator: str = " ") -> str:
     """Return name and version, as ``claude-bridge 1.2.3`` for people and, with a slash, for ``User-Agent``."""
-    return f"claude-bridge{separator}{version(DISTRIBUTION)}"
+    return f"claude-bridge{separator}{_version()}"
+
+
+@cache
+def _version() -> str:
+    """Return the version that runs: an upgrade under a running daemon changes what is installed, not that."""
+    return version(DISTRIBUTION)

@@ -177,6 +177,15 @@ class SocketTests:
         await control.stopService()
 
     @pytest_twisted.ensureDeferred
+    async def test_somebodys_file(self, reactor: Any, short: Path) -> None:
+        """A file that is no socket is nobody's but the user's: it stays."""
+        control_of(short).touch()
+        control = listening(reactor, short)
+        assert control.path is None
+        assert control_of(short).exists()
+        await control.stopService()
+
+    @pytest_twisted.ensureDeferred
     async def test_second(self, reactor: Any, short: Path) -> None:
         """A second bridge takes the name with its port, and leaves the first one alone."""
         first, second = listening(reactor, short, port=1), listening(reactor, short, port=8081)

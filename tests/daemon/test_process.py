@@ -6,13 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
+from treq.client import HTTPClient
 from twisted.internet.testing import MemoryReactorClock
+from twisted.web.client import Agent
 
 from claude_bridge.config.schema import Config
 from claude_bridge.core.backend_api import Clues
 from claude_bridge.core.redaction import HIDDEN, Redactor
 from claude_bridge.daemon.process import Process, make_process
 from claude_bridge.release import product
+from claude_bridge.services.upstream.client import BackendConnections
+from claude_bridge.services.upstream.pool import ReplayPool
 from tests.services.exchange.stage import ONE, configured
 
 MOVED = ONE.replace("http://", "http://other.")
@@ -112,6 +117,19 @@ class FollowTests:
         assert process.detection.dialect_of(same).dialect.name == "vllm"
         (moved,) = follow(process, MOVED).backends.values()
         assert process.detection.dialect_of(moved).dialect.name == "generic"
+
+    def test_authority(self) -> None:
+        """Connections that trust a file of certificates are made anew: the file may have changed."""
+        plain = configured(ONE)
+        (backend,) = plain.backends.values()
+        trusting = evolve(backend, name="trusting", ca_file="/etc/ca.pem")
+        config = evolve(plain, backends={"box": backend, "trusting": trusting})
+        process = made(config)
+        pool = ReplayPool(process.clock, 1)
+        for each in (backend, trusting):
+            process.upstream._lines[each] = BackendConnections(pool=pool, client=HTTPClient(Agent(process.clock)))
+        process.follow(config, process.profiles_for(config))
+        assert list(process.upstream._lines) == [backend]
 
     def test_unused_is_forgotten(self) -> None:
         """Of backends that nobody has any more nothing is kept in memory."""

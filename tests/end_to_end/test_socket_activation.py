@@ -53,6 +53,17 @@ class SocketActivationTests:
         await daemon.finish()
 
     @pytest_twisted.ensureDeferred
+    async def test_reload(self, reactor: Any, backend: ScriptedBackend, tmp_path: Path) -> None:
+        """A reload knows where the socket is bound, though the descriptor that was passed is closed by then."""
+        daemon = activated(reactor, tmp_path, "127.0.0.1")
+        await daemon.start(ini(backend.url, KEYED))
+        daemon.process.signal("HUP")
+        reloaded = await daemon.wait_for("reloaded")
+        assert (reloaded["changed"], reloaded["needs_restart"]) == ("nothing", None)
+        assert (await client_of(reactor, daemon).get("/health")).status == 200
+        await daemon.finish()
+
+    @pytest_twisted.ensureDeferred
     async def test_open(self, reactor: Any, backend: ScriptedBackend, tmp_path: Path) -> None:
         """One that everybody can reach is refused at the start."""
         daemon = activated(reactor, tmp_path, "0.0.0.0")

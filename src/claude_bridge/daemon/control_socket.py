@@ -150,7 +150,7 @@ class ControlSocket(Service):
         if listening is None or path is None:
             return succeed(None)
         with contextlib.suppress(OSError):
-            path.touch(MODE)  # Twisted removes it, and stumbles where somebody has done so already
+            path.touch(MODE)  # Twisted is about to remove it, and stumbles where somebody has done so already
         closed: Deferred[Any] = maybeDeferred(listening.stopListening)
         return closed.addErrback(lambda failure: failure.trap(OSError))
 
@@ -173,7 +173,9 @@ class ControlSocket(Service):
         names = [CONTROL_SOCKET.format(""), *([CONTROL_SOCKET.format(f"-{port}")] if port else [])]
         for name in names:
             path = directory / name
-            if not path.is_socket() or not _is_alive(path):
+            if path.exists() and not path.is_socket():
+                raise OSError(errno.EEXIST, f"{path} is no socket")
+            if not _is_alive(path):
                 path.unlink(missing_ok=True)
                 return path
         raise OSError(errno.EADDRINUSE, f"{', '.join(names)}: other bridges have them")

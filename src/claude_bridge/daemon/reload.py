@@ -6,6 +6,7 @@ of it is told. One reload at a time; whoever asks while one goes on gets the nex
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 
 from attrs import define, field, frozen
@@ -103,6 +104,7 @@ class Reloader:
         self._is_busy = False
         for each in waiting:
             each.callback(result)
+        gc.collect(0)  # reading leaves cycles, and the collector looks rarely
         if self._waiting:
             self._begin()
 

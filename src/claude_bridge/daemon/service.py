@@ -74,7 +74,8 @@ class Bridge(Service):
         """
         old, new = self.generation, make_generation(self.process, config, self.generation)
         self.process.follow(config, new.profiles)
-        raise_file_limit(config.limits.max_streams)
+        if config.limits.max_streams > old.limits.max_streams:
+            raise_file_limit(config.limits.max_streams)
         self.generation = new
         self._retiring.add(old)
         retired = old.retire().addCallback(lambda _: self._retired(old))
