@@ -143,8 +143,11 @@ class DoubtfulTests:
         assert told("") == []
 
 
-def test_renewed() -> None:
-    """A redactor takes what is to be hidden of another configuration, and what is not."""
-    redact = hidden.redactor(config_of("[backend:b]\napi_key = key-of-backend-b\n"))
-    hidden.renew(redact, config_of("[backend:other-backend]\napi_key = key-of-another-one\n"))
-    assert redact("key-of-backend-b key-of-another-one other-backend") == "*** *** other-backend"
+class RenewTests:
+    """Another configuration."""
+
+    def test_renewed(self) -> None:
+        """A redactor takes what is to be hidden of another configuration, and what is not."""
+        redact = hidden.redactor(config_of("[backend:b]\napi_key = key-of-backend-b\n"))
+        hidden.renew(redact, config_of("[backend:other-backend]\napi_key = key-of-another-one\n"))
+        assert redact("key-of-backend-b key-of-another-one other-backend") == "*** *** other-backend"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import stat
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +27,6 @@ from claude_bridge.daemon.service import Bridge, build
 from tests.services.exchange.stage import ONE, configured
 
 BREAKER = ONE + "[breaker]\nenabled = yes\nfailures = 1\n"
-
-
-@pytest.fixture
-def short() -> Iterator[Path]:
-    """Yield a folder with a short name: the address of a UNIX socket has at most 107 bytes."""
-    folder = tempfile.mkdtemp(dir="/tmp")
-    yield Path(folder)
-    shutil.rmtree(folder)
 
 
 @define(eq=False)
@@ -71,9 +61,9 @@ class Scene:
 
 
 @pytest_twisted.async_yield_fixture()
-async def scene(reactor: Any, short: Path) -> AsyncIterator[Scene]:
+async def scene(reactor: Any, tmp_path: Path) -> AsyncIterator[Scene]:
     """Yield one, started."""
-    made = Scene(reactor, short)
+    made = Scene(reactor, tmp_path)
     made.control.startService()
     yield made
     await made.control.stopService()
@@ -153,14 +143,14 @@ class SocketTests:
     """Where it is, and for whom."""
 
     @pytest_twisted.ensureDeferred
-    async def test_private(self, reactor: Any, short: Path) -> None:
+    async def test_private(self, reactor: Any, tmp_path: Path) -> None:
         """Nobody but the daemon's user gets in, whatever the umask is; a folder that is made is as private."""
         before = os.umask(0)
         try:
-            control = listening(reactor, short / "made")
+            control = listening(reactor, tmp_path / "made")
         finally:
             assert os.umask(before) == 0
-        path = short / "made" / "control.sock"
+        path = tmp_path / "made" / "control.sock"
         assert control.path == path
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -168,29 +158,29 @@ class SocketTests:
         assert list(path.parent.iterdir()) == []
 
     @pytest_twisted.ensureDeferred
-    async def test_stale(self, reactor: Any, short: Path) -> None:
+    async def test_stale(self, reactor: Any, tmp_path: Path) -> None:
         """What a daemon that was killed has left is replaced."""
         with socket.socket(socket.AF_UNIX) as dead:
-            dead.bind(str(short / "control.sock"))
-        control = listening(reactor, short)
-        assert control.path == short / "control.sock"
+            dead.bind(str(tmp_path / "control.sock"))
+        control = listening(reactor, tmp_path)
+        assert control.path == tmp_path / "control.sock"
         await control.stopService()
 
     @pytest_twisted.ensureDeferred
-    async def test_somebodys_file(self, reactor: Any, short: Path) -> None:
+    async def test_somebodys_file(self, reactor: Any, tmp_path: Path) -> None:
         """A file that is no socket is nobody's but the user's: it stays."""
-        control_of(short).touch()
-        control = listening(reactor, short)
+        control_of(tmp_path).touch()
+        control = listening(reactor, tmp_path)
         assert control.path is None
-        assert control_of(short).exists()
+        assert control_of(tmp_path).exists()
         await control.stopService()
 
     @pytest_twisted.ensureDeferred
-    async def test_second(self, reactor: Any, short: Path) -> None:
+    async def test_second(self, reactor: Any, tmp_path: Path) -> None:
         """A second bridge takes the name with its port, and leaves the first one alone."""
-        first, second = listening(reactor, short, port=1), listening(reactor, short, port=8081)
+        first, second = listening(reactor, tmp_path, port=1), listening(reactor, tmp_path, port=8081)
         with capturedLogs() as logged:
-            third = listening(reactor, short, port=8081)
+            third = listening(reactor, tmp_path, port=8081)
         assert [each.path and each.path.name for each in (first, second, third)] == [
             "control.sock",
             "control-8081.sock",
@@ -199,22 +189,22 @@ class SocketTests:
         (told,) = [each for each in logged if each.get("event") == "control"]
         assert "other bridges" in told["reason"]
         await second.stopService()
-        assert not control_of(short, "-8081").exists()
-        assert control_of(short).exists()
+        assert not control_of(tmp_path, "-8081").exists()
+        assert control_of(tmp_path).exists()
         await first.stopService()
         await third.stopService()
 
     @pytest_twisted.ensureDeferred
-    async def test_first_that_can_be_used(self, reactor: Any, short: Path) -> None:
+    async def test_first_that_can_be_used(self, reactor: Any, tmp_path: Path) -> None:
         """A place that is not there, or cannot be written to, is passed over."""
-        file = short / "file"
+        file = tmp_path / "file"
         file.touch()
-        control = listening(reactor, short / "not" / "there", file, short)
-        assert control.path == short / "control.sock"
+        control = listening(reactor, tmp_path / "not" / "there", file, tmp_path)
+        assert control.path == tmp_path / "control.sock"
         await control.stopService()
 
     @pytest.mark.parametrize(
-        ("places", "level"), [((), "info"), ((Path("/dev/null"), Path("/tmp") / ("x" * 120)), "warn")]
+        ("places", "level"), [((), "info"), ((Path("/dev/null"), Path("/dev/null/below")), "warn")]
     )
     @pytest_twisted.ensureDeferred
     async def test_nowhere(self, reactor: Any, places: tuple[Path, ...], level: str) -> None:
@@ -225,13 +215,10 @@ class SocketTests:
         assert (control.path, told["log_level"].name) == (None, level)
         assert "SIGHUP" in told["log_format"]
         await control.stopService()
-        for place in places:
-            if place.is_dir():
-                place.rmdir()
 
     @pytest_twisted.ensureDeferred
-    async def test_removed(self, reactor: Any, short: Path) -> None:
+    async def test_removed(self, reactor: Any, tmp_path: Path) -> None:
         """A socket that somebody has removed does not spoil the stop."""
-        control = listening(reactor, short)
-        (short / "control.sock").unlink()
+        control = listening(reactor, tmp_path)
+        (tmp_path / "control.sock").unlink()
         await control.stopService()

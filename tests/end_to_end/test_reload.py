@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_twisted
 from attrs import define
 from twisted.internet.defer import gatherResults
@@ -93,7 +92,7 @@ class Scene:
 
 
 class Start:
-    """Starts daemons whose control socket has a short name: a UNIX socket's has at most 107 bytes."""
+    """Starts daemons that have their control socket where a person who is logged in has it."""
 
     def __init__(self, reactor: Any, backend: ScriptedBackend, start_daemon: StartDaemon, runtime: str) -> None:
         self._reactor = reactor
@@ -107,12 +106,12 @@ class Start:
         return Scene(self._reactor, self._backend, daemon, self._environment)
 
 
-@pytest_twisted.async_yield_fixture()
-async def start(reactor: Any, backend: ScriptedBackend, start_daemon: StartDaemon) -> AsyncIterator[Start]:
-    """Yield the means to start daemons."""
-    runtime = tempfile.mkdtemp(dir="/tmp")
-    yield Start(reactor, backend, start_daemon, runtime)
-    shutil.rmtree(runtime)
+@pytest.fixture
+def start(reactor: Any, backend: ScriptedBackend, start_daemon: StartDaemon, tmp_path: Path) -> Start:
+    """Return the means to start daemons."""
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+    return Start(reactor, backend, start_daemon, str(runtime))
 
 
 class EffectTests:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -13,6 +12,7 @@ from attrs import frozen
 
 from claude_bridge.config.directories import CONTROL_SOCKET, SYSTEM_RUNTIME, control_directories, state_directory
 from claude_bridge.config.problems import EXIT_CONFIG
+from claude_bridge.unix_sockets import connected, is_alive
 
 EXIT_UNAVAILABLE: Final = 69
 """``EX_UNAVAILABLE`` of sysexits.h: there is no bridge to ask."""
@@ -37,9 +37,7 @@ class UnixConnection(HTTPConnection):
 
     def connect(self) -> None:
         """Connect; raises `OSError`."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(SECONDS)
-        self.sock.connect(self._path)
+        self.sock = connected(Path(self._path), SECONDS)
 
 
 @frozen
@@ -112,18 +110,6 @@ def _sockets(directory: str) -> Iterator[str]:
     place = Path(directory)
     try:
         names = [place / CONTROL_SOCKET.format(""), *sorted(place.glob(CONTROL_SOCKET.format("-*")))]
-        yield from (str(path) for path in names if path.is_socket() and _listens(path))
+        yield from (str(path) for path in names if path.is_socket() and is_alive(path))
     except PermissionError:
         yield str(place / CONTROL_SOCKET.format(""))
-
-
-def _listens(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(SECONDS)
-        try:
-            probe.connect(str(path))
-        except PermissionError:
-            return True
-        except OSError:
-            return False
-    return True

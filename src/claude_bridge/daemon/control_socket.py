@@ -7,11 +7,10 @@ that the daemon runs as. A daemon without one does all else.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import socket
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,12 +32,7 @@ from claude_bridge.core import strict_json
 from claude_bridge.daemon.reload import Reloader, Stopping
 from claude_bridge.daemon.service import Bridge
 from claude_bridge.services.breaker import CircuitBreakers
-
-PROBE_SECONDS: Final = 1.0
-"""How long a socket that is there already may take to let us in: on one machine that is a matter of microseconds."""
-
-MAX_ADDRESS_BYTES: Final = 107
-"""What the system's structure of an address has room for."""
+from claude_bridge.unix_sockets import address_of, is_alive
 
 MODE: Final = 0o600
 _UMASK: Final = 0o177
@@ -123,6 +117,7 @@ class ControlSocket(Service):
         self._directories = tuple(directories)
         self._port = port
         self._listening: IListeningPort | None = None
+        self._address = ExitStack()
 
     def startService(self) -> None:  # noqa: N802 - Twisted's name
         """Make the socket, and say where; where it cannot be made, say why and do without."""
@@ -148,21 +143,22 @@ class ControlSocket(Service):
         listening, path = self._listening, self.path
         self._listening = self.path = None
         if listening is None or path is None:
+            self._address.close()
             return succeed(None)
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             path.touch(MODE)  # Twisted is about to remove it, and stumbles where somebody has done so already
         closed: Deferred[Any] = maybeDeferred(listening.stopListening)
-        return closed.addErrback(lambda failure: failure.trap(OSError))
+        closed.addErrback(lambda failure: failure.trap(OSError))
+        return closed.addBoth(lambda _: self._address.close())
 
     def _listen(self, directory: Path) -> None:
         """Listen in a directory; raises `OSError` or `CannotListenError`."""
         directory.mkdir(mode=_PRIVATE, exist_ok=True)
         path = self._free(directory)
-        if len(os.fsencode(path)) > MAX_ADDRESS_BYTES:
-            raise OSError(errno.ENAMETOOLONG, f"the path of a UNIX socket has at most {MAX_ADDRESS_BYTES} bytes")
+        address = self._address.enter_context(address_of(path))
         before = os.umask(_UMASK)  # so that there is no moment in which others could get in
         try:
-            self._listening = self._reactor.listenUNIX(str(path), self._site, mode=MODE)
+            self._listening = self._reactor.listenUNIX(address, self._site, mode=MODE)
         finally:
             os.umask(before)
         self.path = path
@@ -175,23 +171,10 @@ class ControlSocket(Service):
             path = directory / name
             if path.exists() and not path.is_socket():
                 raise OSError(errno.EEXIST, f"{path} is no socket")
-            if not _is_alive(path):
+            if not is_alive(path):
                 path.unlink(missing_ok=True)
                 return path
         raise OSError(errno.EADDRINUSE, f"{', '.join(names)}: other bridges have them")
-
-
-def _is_alive(path: Path) -> bool:
-    """Return whether somebody listens at a socket; also where nobody can tell."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(PROBE_SECONDS)
-        try:
-            probe.connect(str(path))
-        except (ConnectionRefusedError, FileNotFoundError):
-            return False
-        except OSError:
-            return True
-    return True
 
 
 def _json(request: Request, value: object, status: int = 200) -> bytes:
