@@ -189,21 +189,25 @@ class BlockAssembler:
             case TextDelta():
                 self._add_prose(TEXT, event, sink)
             case ReasoningDelta():
-                if self.show_reasoning:
+                if self.state is THINKING:
+                    self.characters += len(event.text)
+                    sink.block_delta(event.text)
+                elif self.show_reasoning:
                     self._add_prose(THINKING, event, sink)
                 else:
                     self._withhold(event.text, sink)
+            case _:
+                self._take_step(event, sink)
+
+    def _take_step(self, event: Event, sink: BlockSink) -> None:
+        """Take what comes once or twice an answer, and not with every delta."""
+        match event:
             case ToolCallStarted():
                 self._start_call(event, sink)
             case ToolCallEnded():
                 self._end_call(event.call, sink)
             case Finished():
                 self._finish(event, sink)
-            case _:
-                self._take_rare(event, sink)
-
-    def _take_rare(self, event: Event, sink: BlockSink) -> None:
-        match event:
             case ServerToolCalled() | SearchResulted():
                 self._add_complete(event, sink)
             case ReasoningState():

@@ -310,7 +310,7 @@ class Reader:
 
     def _read_chunk(self, chunk: Chunk, events: list[Event]) -> None:
         choices = chunk.choices
-        if choices is not None and (self.state is AWAITING_FIRST_EVENT or self.state is WHOLE_JSON):
+        if self.state is not ANSWERING and self.state is not FINISHING and choices is not None:
             self._begin(chunk, events)
         if chunk.usage and self._usage.add(chunk.usage):
             self._usage_came_last = self._deltas.content_seen and not choices
