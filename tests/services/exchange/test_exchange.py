@@ -804,8 +804,27 @@ class BrokenDownstream(FakeClientResponse):
         raise RuntimeError("bug")
 
 
+class DeafDownstream(FakeClientResponse):
+    """A downstream with a bug where it learns who answers."""
+
+    def attempt_started(self, *, served_by: str, model: str, show_reasoning: bool, input_tokens: int) -> None:
+        """Break."""
+        del served_by, model, show_reasoning, input_tokens
+        raise RuntimeError("bug")
+
+
 class EndTests:
     """What is left of a request when it is over."""
+
+    def test_fault_at_the_beginning_is_reported(self, logged_failures: list[LogEvent]) -> None:
+        """When our own code breaks once a backend was admitted, the breaker hears of it: a slot is free again."""
+        stage = Stage(new_downstream=DeafDownstream)
+        stage.run()
+        assert stage.breaker.told == ["admit", "abandoned"]
+        assert stage.outcomes == ("internal_fault", "internal_fault")
+        assert stage.error.status == 500
+        assert len(logged_failures) == 1
+        logged_failures.clear()
 
     @pytest.mark.parametrize("end", ["answer", "refusal", "cancel", "cut"])
     def test_nothing_keeps_it_alive(self, end: str) -> None:

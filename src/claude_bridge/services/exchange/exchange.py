@@ -45,6 +45,7 @@ from claude_bridge.services.interfaces import (
     SearchEngine,
     TurnOwner,
     UpstreamClient,
+    UpstreamRequest,
 )
 from claude_bridge.services.keys.key_ring import KeyRing, Lease
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
@@ -272,11 +273,9 @@ class Exchange:
             extra_turn.sent(prepared)
         self._log_dropped_keywords(candidate, prepared)
         reader = prepared.reader(services.answer_limits, services.random_bytes)
-        lease.begin()  # last: whoever begins must report
-        self._recorder.attempt_started()
         attempt = Attempt(candidate.kind, reader, self._delivery, services.seconds, services.unix_time)
-        self._announce(candidate, estimate)
         request = upstream_request(backend, prepared, lease.secret, services.user_agent)
+        lease.begin()  # last: whoever begins must report, whatever happens from here on
         return OpenAttempt(
             candidate=candidate,
             target=target,
@@ -284,8 +283,15 @@ class Exchange:
             estimate=estimate,
             prepare=prepare,
             attempt=attempt,
-            outcome=maybeDeferred(attempt.start, services.client, request),
+            outcome=maybeDeferred(self._send, attempt, request, candidate, estimate),
         )
+
+    def _send(
+        self, attempt: Attempt, request: UpstreamRequest, candidate: Candidate, estimate: int
+    ) -> Deferred[Outcome]:
+        self._recorder.attempt_started()
+        self._announce(candidate, estimate)
+        return attempt.start(self._services.client, request)
 
     async def _read_documents(self, candidate: Candidate) -> None:
         """Read the documents that this candidate needs as text."""
