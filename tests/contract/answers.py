@@ -105,7 +105,7 @@ def plainly(block: dict[str, Any]) -> tuple[Any, ...]:
 def states(message: dict[str, Any]) -> tuple[object, ...]:
     """Return what a message keeps for its server."""
     kept = (block.get("signature") or block.get("data") or "" for block in message["content"])
-    found = [opaque_state.unpack(text) for text in kept if text]
+    found = [opaque_state.unpack_state(text) for text in kept if text]
     return tuple(each.state for each in found if each is not None)
 
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.answer_shape import MAX_ANSWER_CHARACTERS, AnswerShape, cleaned, correction, instruction
+from claude_bridge.core.answer_shape import MAX_ANSWER_CHARACTERS, AnswerShape, correction, extract_json, instruction
 from claude_bridge.core.strict_json import Raw
 
 PERSON = {
@@ -71,20 +71,20 @@ class CleanedTests:
     )
     def test_cleaned(self, text: str, expected: str) -> None:
         """A client gets the first complete object or list without the words and fences around it."""
-        assert cleaned(text) == expected
+        assert extract_json(text) == expected
 
     @given(value=st.lists(JSON) | st.dictionaries(st.text(), JSON))
     def test_whole_json_stays(self, value: object) -> None:
         """An answer that is JSON and nothing else is not touched."""
         text = json.dumps(value)
-        assert cleaned(text) == text
-        assert json.loads(cleaned(f"Well:\n```json\n{text}\n```")) == value
+        assert extract_json(text) == text
+        assert json.loads(extract_json(f"Well:\n```json\n{text}\n```")) == value
 
     @pytest.mark.parametrize("text", ["[" * 300_000, '{"a":' * 200_000, '{"a"' * 200_000, "[1," * 300_000])
     def test_hostile(self, text: str) -> None:
         """An answer made to be hard to read is read in no time."""
         begun = time.process_time()
-        assert cleaned(text) == text
+        assert extract_json(text) == text
         assert time.process_time() - begun < 2
 
 

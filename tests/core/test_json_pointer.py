@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from claude_bridge.core.json_pointer import pointed
+from claude_bridge.core.json_pointer import resolve_pointer
 
 ROOT: Final = {
     "$defs": {"a": {"type": "string"}, "b/c~d": {"type": "integer"}, "text": "no schema"},
@@ -35,4 +35,4 @@ class PointerTests:
     )
     def test_pointed(self, reference: str, expected: object) -> None:
         """A pointer into the document is followed; nothing else leads anywhere."""
-        assert pointed(ROOT, reference) == expected
+        assert resolve_pointer(ROOT, reference) == expected

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from claude_bridge.core.json_weight import MAX_VALUES, SMALL, too_much
+from claude_bridge.core.json_weight import MAX_UNCHECKED_BYTES, MAX_VALUES, has_too_many_values
 
 
 class TooMuchTests:
@@ -29,7 +29,7 @@ class TooMuchTests:
     )
     def test_little(self, value: object) -> None:
         """Text is no values, whatever it looks like."""
-        assert not too_much(json.dumps(value).encode())
+        assert not has_too_many_values(json.dumps(value).encode())
 
     @pytest.mark.parametrize(
         "data",
@@ -45,17 +45,17 @@ class TooMuchTests:
     )
     def test_much(self, data: bytes) -> None:
         """More values than are read in one turn are told as such."""
-        assert too_much(data)
+        assert has_too_many_values(data)
 
     def test_small(self) -> None:
         """A small piece is not looked at: it cannot hold many."""
-        assert SMALL < MAX_VALUES
-        assert not too_much(b"," * SMALL)
+        assert MAX_UNCHECKED_BYTES < MAX_VALUES
+        assert not has_too_many_values(b"," * MAX_UNCHECKED_BYTES)
 
     @pytest.mark.parametrize("piece", [b",", b'"', b'"",', b'\\"', b"\\\\", b"{}", b"x"])
     def test_cheap(self, piece: bytes) -> None:
         """The look itself costs next to nothing, whatever it looks at."""
         data = piece * (4 * 1024 * 1024 // len(piece))
         begun = time.thread_time()
-        too_much(data)
+        has_too_many_values(data)
         assert time.thread_time() - begun < 1

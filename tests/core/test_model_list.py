@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.core.model_list import ModelInfo, ModelList, find, spelled, with_windows
+from claude_bridge.core.model_list import ModelInfo, ModelList, find, name_as_listed, with_windows
 
 
 class FindTests:
@@ -55,7 +55,7 @@ class SpelledTests:
     )
     def test_case_only(self, name: str, told: str) -> None:
         """Nothing but the case of a name changes, and only where the list has it in no other way."""
-        assert spelled(self.MODELS, name) == told
+        assert name_as_listed(self.MODELS, name) == told
 
 
 class WindowTests:

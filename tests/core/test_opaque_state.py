@@ -19,10 +19,10 @@ from claude_bridge.core.opaque_state import (
     OpaqueState,
     base64url,
     from_base64url,
-    opened,
-    pack,
-    sealed,
-    unpack,
+    pack_snippet,
+    pack_state,
+    unpack_snippet,
+    unpack_state,
 )
 from tests.core.strategies import JSON, TEXT
 
@@ -46,21 +46,21 @@ class RoundTripTests:
     @given(TEXT, TEXT, JSON)
     def test_any_state(self, dialect: str, model: str, state: object) -> None:
         """Any JSON comes back as it was, with who gave it, in characters that every client returns unchanged."""
-        text = pack(OpaqueState(dialect, model, state))
+        text = pack_state(OpaqueState(dialect, model, state))
         assert text.isascii()
         assert text.isprintable()
-        assert unpack(text) == OpaqueState(dialect, model, state)
+        assert unpack_state(text) == OpaqueState(dialect, model, state)
 
     def test_large(self) -> None:
         """A state that is too large does not travel at all, rather than half."""
-        assert pack(OpaqueState("d", "m", "x" * MAX_STATE_BYTES)) == ""
-        assert unpack(packed(strict_json.encode({"d": "d", "m": "m", "x": "x" * MAX_STATE_BYTES}))) is None
+        assert pack_state(OpaqueState("d", "m", "x" * MAX_STATE_BYTES)) == ""
+        assert unpack_state(packed(strict_json.encode({"d": "d", "m": "m", "x": "x" * MAX_STATE_BYTES}))) is None
 
     def test_deep(self) -> None:
         """Nor does one that could not be written again inside a request."""
-        assert unpack(pack(OpaqueState("d", "m", nested(MAX_DEPTH)))) is not None
-        assert pack(OpaqueState("d", "m", nested(MAX_DEPTH + 1))) == ""
-        assert unpack(packed(b'{"d":"d","m":"m","x":' + b"[" * 900 + b"]" * 900 + b"}")) is None
+        assert unpack_state(pack_state(OpaqueState("d", "m", nested(MAX_DEPTH)))) is not None
+        assert pack_state(OpaqueState("d", "m", nested(MAX_DEPTH + 1))) == ""
+        assert unpack_state(packed(b'{"d":"d","m":"m","x":' + b"[" * 900 + b"]" * 900 + b"}")) is None
 
 
 class ForeignTests:
@@ -83,23 +83,23 @@ class ForeignTests:
     )
     def test_no_carrier(self, raw: bytes) -> None:
         """What does not hold what it should is no carrier."""
-        assert unpack(packed(raw)) is None
+        assert unpack_state(packed(raw)) is None
 
     @pytest.mark.parametrize("text", ["", "cb1", "cb1.", "cb2.abc", "EqQBCkgIBBABGAIiQL8", "cb1.\u00e9", "cb1.\ud800"])
     def test_other_texts(self, text: str) -> None:
         """Anthropic's own signatures and broken text are no carriers."""
-        assert unpack(text) is None
+        assert unpack_state(text) is None
 
     @given(st.text(max_size=40), st.binary(max_size=40))
     def test_any_text(self, text: str, raw: bytes) -> None:
         """Nothing that a client can send does any harm."""
         for one in (text, STATE_PREFIX + text, packed(raw)):
-            assert isinstance(unpack(one), OpaqueState | None)
+            assert isinstance(unpack_state(one), OpaqueState | None)
 
     @given(JSON)
     def test_any_json(self, value: object) -> None:
         """Nor does any JSON."""
-        assert isinstance(unpack(packed(strict_json.encode(value))), OpaqueState | None)
+        assert isinstance(unpack_state(packed(strict_json.encode(value))), OpaqueState | None)
 
 
 class SnippetTests:
@@ -108,8 +108,8 @@ class SnippetTests:
     @given(st.text(st.characters(codec="utf-8")))
     def test_round_trip(self, text: str) -> None:
         """A client gets an opaque ASCII string, and the same text is there again when it comes back."""
-        assert opened(sealed(text)) == text
-        assert sealed(text).isascii()
+        assert unpack_snippet(pack_snippet(text)) == text
+        assert pack_snippet(text).isascii()
 
     @pytest.mark.parametrize(
         "foreign",
@@ -128,11 +128,11 @@ class SnippetTests:
     )
     def test_foreign(self, foreign: object) -> None:
         """What is not ours is nothing, never an error."""
-        assert opened(foreign) == ""
+        assert unpack_snippet(foreign) == ""
 
     def test_half_a_character(self) -> None:
         """Text that UTF-8 cannot carry does no harm."""
-        assert opened(sealed("a\ud800")) == "a?"
+        assert unpack_snippet(pack_snippet("a\ud800")) == "a?"
 
 
 class Base64Tests:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from claude_bridge.core.redaction import (
     MAX_FORMER_CREDENTIALS,
     MAX_FORWARDED_CREDENTIALS,
+    MAX_REMEMBERED_WORDS,
     MIN_CREDENTIAL_CHARACTERS,
-    REMEMBERED,
     Redactor,
     carries_credential,
     redact,
@@ -231,9 +231,9 @@ class RedactorTests:
     def test_short_words_are_remembered(self) -> None:
         """The few words of most lines are looked at once, and not for ever more of them are kept."""
         redactor = Redactor(["the-owners-key"])
-        for number in range(2 * REMEMBERED):
+        for number in range(2 * MAX_REMEMBERED_WORDS):
             redactor(f"a word like {number}")
-        assert redactor._remembered.cache_info().currsize == REMEMBERED  # type: ignore[attr-defined]
+        assert redactor._remembered.cache_info().currsize == MAX_REMEMBERED_WORDS  # type: ignore[attr-defined]
 
     @pytest.mark.parametrize(
         ("header", "carries"),

@@ -8,7 +8,7 @@ from attrs import evolve
 from claude_bridge.core.backend_api import Adjustment
 from claude_bridge.core.chat_completions.backend import ChatTarget
 from claude_bridge.core.errors import BridgeError, CircuitOpen, InternalFault, InvalidRequest, UpstreamTimeout
-from claude_bridge.core.retry import MAX_RETRIES, RetryBudget, elsewhere
+from claude_bridge.core.retry import MAX_RETRIES, RetryBudget, may_try_next
 
 TARGET = ChatTarget(model="m", reasoning_echo="current_turn")
 SCHEMA = Adjustment(why="schema = bare", overrides={"schema": "bare"})
@@ -110,12 +110,12 @@ class ElsewhereTests:
     )
     def test_by_error(self, error: BridgeError, expected: bool) -> None:
         """What a backend did may be done better by another; the request's own faults stay."""
-        assert elsewhere(error, others=1, begun=False) is expected
+        assert may_try_next(error, others=1, begun=False) is expected
 
     def test_nobody_left(self) -> None:
         """Somebody must be there to be asked."""
-        assert not elsewhere(UpstreamTimeout("x"), others=0, begun=False)
+        assert not may_try_next(UpstreamTimeout("x"), others=0, begun=False)
 
     def test_begun(self) -> None:
         """What the client has seen cannot be begun anew."""
-        assert not elsewhere(UpstreamTimeout("x"), others=1, begun=True)
+        assert not may_try_next(UpstreamTimeout("x"), others=1, begun=True)

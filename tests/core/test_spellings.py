@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.spellings import folded, spans
+from claude_bridge.core.spellings import lowered, spans
 
 KEY = "Ab\"9_x/'&<+%z-42"
 LAYERS: dict[str, Callable[[str], str]] = {
@@ -37,7 +37,7 @@ LAYER = st.sampled_from(sorted(LAYERS))
 
 def found(text: str, credential: str = KEY) -> list[str]:
     """Return the parts of ``text`` that are the credential."""
-    return [text[start:end] for start, end in sorted(set(spans(text, [folded(credential)])))]
+    return [text[start:end] for start, end in sorted(set(spans(text, [lowered(credential)])))]
 
 
 class SpansTests:
@@ -78,7 +78,7 @@ class SpansTests:
     @given(st.text(), st.text(min_size=1))
     def test_any_text(self, text: str, credential: str) -> None:
         """No text and no credential makes it fail, and what is found lies inside."""
-        assert all(0 <= start < end <= len(text) for start, end in spans(text, [folded(credential)]))
+        assert all(0 <= start < end <= len(text) for start, end in spans(text, [lowered(credential)]))
 
     @pytest.mark.parametrize(
         ("unit", "credential"),
@@ -90,5 +90,5 @@ class SpansTests:
     def test_linear(self, unit: str, credential: str) -> None:
         """A text made to be slow to search is not."""
         begun = thread_time()
-        list(spans(unit * (100_000 // len(unit)) + "x", [folded(credential)]))
+        list(spans(unit * (100_000 // len(unit)) + "x", [lowered(credential)]))
         assert thread_time() - begun < 2

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core import surrogates
-from claude_bridge.core.surrogates import STEP, Mending, are_in, mend
+from claude_bridge.core.surrogates import STEP, Mending, has_surrogates, mend
 
 ESCAPES = st.sampled_from([r"\ud83d", r"\ude00", r"\uD83D\uDE00", r"\\", r"\"", r"\n", r"\u00e9", "a", "ud800", "é"])
 
@@ -35,9 +35,9 @@ class MendTests:
 
     def test_are_in(self) -> None:
         """Only what may hold a surrogate is mended; what holds a zero byte is no JSON whatever is done."""
-        assert are_in(rb'"\ud800"')
-        assert not are_in(rb'"\x"')
-        assert not are_in(b'"\\ud800\0"')
+        assert has_surrogates(rb'"\ud800"')
+        assert not has_surrogates(rb'"\x"')
+        assert not has_surrogates(b'"\\ud800\0"')
 
     @given(st.lists(ESCAPES), st.integers(12, 40))
     def test_any_step(self, escapes: list[str], step: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages_api.to_conversation import conversation_of
-from claude_bridge.core.turns import ATTRIBUTION, SystemMessages, is_question, merged, system_text
+from claude_bridge.core.turns import ATTRIBUTION, SystemMessages, is_question, merge_turns, system_text
 from tests.core.asking import IMAGE, IMAGE_PART, asked, assistant, refusal, result, system, text, told, use, user
 
 INLINE = Target(model="m", system_messages="inline")
@@ -257,5 +257,5 @@ class QuestionTests:
     )
     def test_question(self, message: dict[str, object], expected: bool) -> None:
         """A person speaks in a user turn without tool results that is not all reminders."""
-        turns = merged(conversation_of(asked(message)).turns, "fold").turns
+        turns = merge_turns(conversation_of(asked(message)).turns, "fold").turns
         assert [*map(is_question, turns)] == [expected]

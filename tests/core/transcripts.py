@@ -59,7 +59,7 @@ def carried(
     out = []
     for events in (*map(reader.feed, pieces), reader.close()):
         out.append(writer.write(events))
-        accumulator.take(events)
+        accumulator.add(events)
     return Transcript(
         upstream=b"".join(pieces),
         stream=b"".join(out),

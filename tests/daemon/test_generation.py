@@ -11,7 +11,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from claude_bridge.core.errors import NotFound, UpstreamUnreachable
 from claude_bridge.core.messages_api import parsing
-from claude_bridge.core.messages_api.request_info import facts
+from claude_bridge.core.messages_api.request_info import request_info
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.daemon.generation import Generation, make_generation
 from claude_bridge.daemon.process import make_process
@@ -42,7 +42,12 @@ def exchange(generation: Generation) -> Any:
     body = json.dumps(asking()).encode()
     asked = parsing.decode(body)
     return generation.dispatcher.run(
-        asked, facts(asked, {}, len(body)), FakeClientResponse(), credential=None, client_name="", request_id="req_1"
+        asked,
+        request_info(asked, {}, len(body)),
+        FakeClientResponse(),
+        credential=None,
+        client_name="",
+        request_id="req_1",
     )
 
 

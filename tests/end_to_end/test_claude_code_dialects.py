@@ -96,7 +96,7 @@ class StateTests:
             user = new_user(daemon)
             turn = await user.turn("Go", "--model", gemini.model, *ALLOWED, environment=environment)
             assert turn.answer == "Done."
-            assert [opaque_state.unpack(block["data"]) is None for block in turn.blocks("redacted_thinking")] == [
+            assert [opaque_state.unpack_state(block["data"]) is None for block in turn.blocks("redacted_thinking")] == [
                 False
             ] * 2
             assert results(gemini) == [words, "first", "second"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import define, field, frozen
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.json_pointer import pointed
+from claude_bridge.core.json_pointer import resolve_pointer
 from claude_bridge.core.strict_json import Raw
 
 if TYPE_CHECKING:
@@ -39,19 +39,21 @@ MAX_MATCHED_CHARACTERS: Final = 50_000
 MAX_PATTERN_BYTES: Final = 1 << 16
 """Bytes of a compiled pattern; matching takes linear time, and this is the factor."""
 
-_STARTS: Final = re.compile(r"[{\[]")
-_ATTEMPTS: Final = 16
+_JSON_START: Final = re.compile(r"[{\[]")
+_MAX_CANDIDATES: Final = 16
 _FENCE: Final = "```"
 _MAX_MISTAKE_CHARACTERS: Final = 300
-_UNTOLD: Final = "it does not keep to the JSON Schema"
-_ELSEWHERE: Final = frozenset({"$dynamicRef", "$recursiveRef", "$anchor", "$dynamicAnchor", "$recursiveAnchor"})
+_UNSPECIFIED_MISTAKE: Final = "it does not keep to the JSON Schema"
+_UNSUPPORTED_REFERENCES: Final = frozenset(
+    {"$dynamicRef", "$recursiveRef", "$anchor", "$dynamicAnchor", "$recursiveAnchor"}
+)
 
 
-def _no_constant(name: str) -> object:
+def _refuse_constant(name: str) -> object:
     raise ValueError(name)
 
 
-_decoder: Final = JSONDecoder(parse_constant=_no_constant)
+_decoder: Final = JSONDecoder(parse_constant=_refuse_constant)
 
 
 def instruction(schema: Raw) -> str:
@@ -84,7 +86,7 @@ class AnswerShape:
         if len(text) > MAX_ANSWER_CHARACTERS:
             return None
         try:
-            value = strict_json.decode(cleaned(text).encode())
+            value = strict_json.decode(extract_json(text).encode())
         except (strict_json.JsonError, UnicodeEncodeError):
             return "it is not valid JSON"
         if strict_json.present(self.schema):
@@ -92,7 +94,7 @@ class AnswerShape:
         return None if isinstance(value, dict) else "it is not a JSON object"
 
 
-def cleaned(text: str) -> str:
+def extract_json(text: str) -> str:
     """Return the JSON in an answer: all of it, else the first complete object or list, else the text as it is.
 
     Where there is a code fence it is looked for behind that.
@@ -101,7 +103,7 @@ def cleaned(text: str) -> str:
     if len(text) > MAX_ANSWER_CHARACTERS or strict_json.is_object(stripped):
         return stripped
     fence = max(0, text.find(_FENCE))
-    for match in islice(_STARTS.finditer(text, fence), _ATTEMPTS):
+    for match in islice(_JSON_START.finditer(text, fence), _MAX_CANDIDATES):
         try:
             _, end = _decoder.raw_decode(text, match.start())
         except (ValueError, RecursionError):
@@ -130,15 +132,15 @@ def _mistake(raw: Raw, value: Any, length: int) -> str | None:  # noqa: ANN401 -
             return None
     except (ValueError, RecursionError):
         return None  # not a schema that can be checked: the answer is JSON, and that is all that is known
-    return _told(validator, value) if work <= MAX_EXPLAINED_STEPS else _UNTOLD
+    return _describe_mistake(validator, value) if work <= MAX_EXPLAINED_STEPS else _UNSPECIFIED_MISTAKE
 
 
-def _told(validator: Validator, value: Any) -> str:  # noqa: ANN401 - decoded JSON
+def _describe_mistake(validator: Validator, value: Any) -> str:  # noqa: ANN401 - decoded JSON
     """Return what is wrong with a value that is known to be wrong, in detail where the checker can."""
     try:
         error = next(validator.iter_errors(value))
     except (ValueError, RecursionError, StopIteration):
-        return _UNTOLD  # nested more deeply than the checker can copy, which it does for the details alone
+        return _UNSPECIFIED_MISTAKE  # nested more deeply than the checker can copy, which it does for the details alone
     place = "/".join(map(str, error.instance_path))
     return f"at {place or 'the top'}: {error.message}"[:_MAX_MISTAKE_CHARACTERS]
 
@@ -171,7 +173,7 @@ class _Weight:
 
     def work(self, value: Any, length: int) -> int:  # noqa: ANN401 - decoded JSON
         """Estimate the steps of checking a value, at worst: each part against all of the schema, again and again."""
-        steps = self._weigh(self.root) * (_parts(value) + length // 8)
+        steps = self._weigh(self.root) * (_count_values(value) + length // 8)
         return steps if self.loops < 2 else min(steps * self.loops ** min(_depth(value), 64), MAX_STEPS + 1)  # noqa: PLR2004
 
     def _weigh(self, node: Any) -> int:  # noqa: ANN401 - decoded JSON
@@ -179,7 +181,7 @@ class _Weight:
             return min(1 + sum(map(self._weigh, node)), MAX_STEPS + 1)
         if not isinstance(node, dict):
             return 1
-        if _ELSEWHERE & node.keys():
+        if _UNSUPPORTED_REFERENCES & node.keys():
             raise ValueError("references that only show while checking")
         patterns = node.get("patternProperties")
         self.patterns += ("pattern" in node) + (len(patterns) if isinstance(patterns, dict) else 0)
@@ -192,7 +194,7 @@ class _Weight:
             self.loops += 1
             return 1
         if reference not in self._known:
-            target = pointed(self.root, reference)
+            target = resolve_pointer(self.root, reference)
             if target is None:
                 raise ValueError("a reference to another document or to an anchor")
             self._open.add(reference)
@@ -201,7 +203,7 @@ class _Weight:
         return self._known[reference]
 
 
-def _parts(value: Any) -> int:  # noqa: ANN401 - decoded JSON
+def _count_values(value: Any) -> int:  # noqa: ANN401 - decoded JSON
     """Count the values in a value."""
     count, rest = 0, [value]
     while rest:

@@ -189,18 +189,18 @@ def text_of(piece: Piece) -> str:
 
 def document_text(part: Document, documents: Mapping[str, str]) -> str:
     """Return a document's text under its title, or "" where nobody took it out."""
-    text = documents.get(taken_apart(part.url)[1]) if documents else None
+    text = documents.get(split_data_url(part.url)[1]) if documents else None
     return "" if text is None else f"Document: {part.filename}\n{text}"
 
 
 def pdfs(conversation: Conversation) -> list[str]:
     """Return the base64 texts of all PDF documents that the model would see, each once, in their order."""
     files = [part for part in conversation.media if isinstance(part, Document)]
-    taken = [taken_apart(part.url) for part in files]
+    taken = [split_data_url(part.url) for part in files]
     return list(dict.fromkeys(data for media_type, data in taken if media_type == PDF))
 
 
-def taken_apart(url: str) -> tuple[str, str]:
+def split_data_url(url: str) -> tuple[str, str]:
     """Return a data URL's media type and base64 text; an address has neither."""
     head, comma, data = url.partition(",")
     return (head.removeprefix("data:").removesuffix(";base64"), data) if comma else ("", "")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def pointed(root: Mapping[str, Any], reference: str) -> dict[str, Any] | None:
+def resolve_pointer(root: Mapping[str, Any], reference: str) -> dict[str, Any] | None:
     """Return the object that ``reference`` leads to inside ``root``; None where it leads to no object."""
     if not reference.startswith("#") or (len(reference) > 1 and reference[1] != "/"):
         return None

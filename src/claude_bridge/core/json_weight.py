@@ -15,7 +15,7 @@ MAX_VALUES: Final = 100_000
 """Values in one piece. Real ones have a few dozens, the longest lists of models some 30,000; tool arguments that come
 as an object instead of a text may have a thousand. So many are decoded in 20 to 40 ms."""
 
-SMALL: Final = 64 * 1024
+MAX_UNCHECKED_BYTES: Final = 64 * 1024
 """Bytes that are not looked at: the values in them are no more than 32,768."""
 
 
@@ -29,20 +29,20 @@ MAX_USAGE_BYTES: Final = 16 * 1024
 """Bytes of a usage or the like, which have a few hundred. What is larger tells no counts."""
 
 
-def too_much(data: bytes) -> bool:
+def has_too_many_values(data: bytes) -> bool:
     """Return whether JSON holds more values than are read at once. What is no JSON may be called either."""
-    if len(data) <= SMALL or _values(data) <= MAX_VALUES:
+    if len(data) <= MAX_UNCHECKED_BYTES or _estimate_values(data) <= MAX_VALUES:
         return False
     parts = data.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"', 2 * MAX_VALUES)
-    return len(parts) > 2 * MAX_VALUES or _values(b"".join(parts[::2])) > MAX_VALUES
+    return len(parts) > 2 * MAX_VALUES or _estimate_values(b"".join(parts[::2])) > MAX_VALUES
 
 
-def limit(values: Sized, most: int, what: str) -> None:
+def check_length(values: Sized, most: int, what: str) -> None:
     """Raise `UpstreamProtocolError` for more than ``most`` of ``what`` (a plural noun) in one event."""
     if len(values) > most:
         raise UpstreamProtocolError(f"the backend sent more than {most} {what} in one event")
 
 
-def _values(data: bytes) -> int:
+def _estimate_values(data: bytes) -> int:
     """Count what opens a list or an object, or parts one value from the next."""
     return data.count(b",") + data.count(b"[") + data.count(b"{")

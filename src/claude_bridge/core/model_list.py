@@ -46,7 +46,7 @@ def find(models: Sequence[ModelInfo], name: str) -> ModelInfo | None:
     return listed.by_folded_name.get(folded) or listed.by_folded_name.get(f"{folded}:latest")
 
 
-def spelled(models: Sequence[ModelInfo], name: str) -> str:
+def name_as_listed(models: Sequence[ModelInfo], name: str) -> str:
     """Return ``name`` in the case in which the list has it, and as it is where the list does not have it."""
     found = find(models, name)
     return found.id if found is not None and found.id.casefold() == name.casefold() else name

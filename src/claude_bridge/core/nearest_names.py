@@ -12,30 +12,30 @@ MAX_NAMES: Final = 5
 MAX_NAME_CHARACTERS: Final = 200
 """Characters of a name that are looked at, and told."""
 
-_PART: Final = 3
+_TRIGRAM: Final = 3
 
 
-def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
+def nearest_names(name: str, names: Iterable[str]) -> tuple[str, ...]:
     """Return the names most like ``name``, best first, or any where none is like it.
 
     They are compared by the threes of letters that they share: the time for 5,000 names is some 30 ms, where a
     comparison letter by letter takes half a second.
     """
-    wanted = _parts(name)
+    wanted = _trigrams(name)
 
     def likeness(other: str) -> float:
-        parts = _parts(other)
+        parts = _trigrams(other)
         return len(wanted & parts) / (len(wanted | parts) or 1)
 
     return tuple(nlargest(MAX_NAMES, dict.fromkeys(other[:MAX_NAME_CHARACTERS] for other in names), key=likeness))
 
 
-def listed(near: Sequence[str], many: int) -> str:
+def name_list(near: Sequence[str], many: int) -> str:
     """Return a phrase that lists names, and how many more there are."""
     more = many - len(near)
     return ", ".join(near) + (f" and {more} more" if more > 0 else "")
 
 
-def _parts(name: str) -> set[str]:
+def _trigrams(name: str) -> set[str]:
     text = f" {name[:MAX_NAME_CHARACTERS].casefold()} "
-    return {text[at : at + _PART] for at in range(len(text) - _PART + 1)}
+    return {text[at : at + _TRIGRAM] for at in range(len(text) - _TRIGRAM + 1)}

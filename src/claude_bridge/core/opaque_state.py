@@ -49,7 +49,7 @@ class OpaqueState:
     state: object
 
 
-def pack(carried: OpaqueState) -> str:
+def pack_state(carried: OpaqueState) -> str:
     """Return the carrier, or "" for a state that is too large or too deep to travel."""
     if not _is_shallow(carried.state):
         return ""
@@ -58,7 +58,7 @@ def pack(carried: OpaqueState) -> str:
     return text if len(text) <= MAX_STATE_BYTES else ""
 
 
-def unpack(text: str) -> OpaqueState | None:
+def unpack_state(text: str) -> OpaqueState | None:
     """Return what a carrier holds; None for any other text, Anthropic's own signatures among them."""
     if not text.startswith(STATE_PREFIX) or len(text) > MAX_STATE_BYTES:
         return None
@@ -87,13 +87,13 @@ def _is_shallow(state: object) -> bool:
     return False
 
 
-def sealed(text: str) -> str:
+def pack_snippet(text: str) -> str:
     """Return the text as a client gets it; lone surrogates become question marks."""
     return SNIPPET_PREFIX + base64url(text.encode("utf-8", "replace"))
 
 
-def opened(content: object) -> str:
-    """Return the text that `sealed` got; "" for anything else, Anthropic's own among it."""
+def unpack_snippet(content: object) -> str:
+    """Return the text that `pack_snippet` got; "" for anything else, Anthropic's own among it."""
     if not isinstance(content, str) or not content.startswith(SNIPPET_PREFIX) or len(content) > MAX_SNIPPET_BYTES:
         return ""
     try:

@@ -32,10 +32,10 @@ its own again before an error is told."""
 HIDDEN: Final = "***"
 """What stands in place of a known credential."""
 
-SHORT_WORD: Final = 64
+MAX_WORD_CHARACTERS: Final = 64
 """Characters; most values of log lines are the same few words again and again, so what becomes of them is kept."""
 
-REMEMBERED: Final = 2_000
+MAX_REMEMBERED_WORDS: Final = 2_000
 """Short words that are kept: some 200 kB."""
 
 CREDENTIAL = "[credential]"
@@ -103,7 +103,7 @@ def carries_credential(header: str) -> bool:
 
 
 def _folded_once(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(spellings.folded(text.strip()) for text in texts))
+    return tuple(dict.fromkeys(spellings.lowered(text.strip()) for text in texts))
 
 
 def _folded_words(texts: Iterable[str]) -> frozenset[str]:
@@ -148,18 +148,18 @@ class Redactor:
         size = len(text)
         if size < MIN_CREDENTIAL_CHARACTERS:
             return text
-        return self._remembered(text) if size <= SHORT_WORD else self._hide(text)
+        return self._remembered(text) if size <= MAX_WORD_CHARACTERS else self._hide(text)
 
     def is_word(self, credential: str) -> bool:
         """Return whether a credential is one of the names in the configuration, or stands in one as a token."""
-        folded = spellings.folded(credential)
+        folded = spellings.lowered(credential)
         return any(folded in word and any(spellings.spans(word, [folded])) for word in self.words)
 
     def learn(self, credential: str) -> None:
         """Hide a client's credential too. Those that came last are known, `MAX_FORWARDED_CREDENTIALS` of them."""
         if len(credential) < MIN_CREDENTIAL_CHARACTERS:
             return
-        folded = spellings.folded(credential)
+        folded = spellings.lowered(credential)
         if folded in self._forwarded:
             del self._forwarded[folded]  # to be the last again
             self._forwarded[folded] = None
@@ -174,7 +174,7 @@ class Redactor:
 
     def _look_for_all(self) -> None:
         self._sought = (*self._configured, *self._former, *self._forwarded)
-        self._remembered = lru_cache(REMEMBERED)(self._hide)
+        self._remembered = lru_cache(MAX_REMEMBERED_WORDS)(self._hide)
 
     def _hide(self, text: str) -> str:
         if self._sought:
@@ -186,26 +186,26 @@ class Redactor:
 
     def _without_known(self, text: str) -> str:
         if not spellings.may_be_escaped(text):
-            folded = spellings.folded(text)
+            folded = spellings.lowered(text)
             if not any(each in folded for each in self._sought):
                 return text
-        return _blanked(text, spellings.spans(text, self._sought))
+        return _blank_spans(text, spellings.spans(text, self._sought))
 
     def _unless_word(self, found: re.Match[str]) -> str:
         return found[0] if self.is_word(found[0].split()[-1]) else HIDDEN
 
 
-def _blanked(text: str, spans: Iterable[tuple[int, int]]) -> str:
+def _blank_spans(text: str, spans: Iterable[tuple[int, int]]) -> str:
     """Put `HIDDEN` in place of each span; spans that overlap are one."""
     parts: list[str] = []
     at = 0
-    for start, end in _joined(spans):
+    for start, end in _merge_overlaps(spans):
         parts += (text[at:start], HIDDEN)
         at = end
     return "".join((*parts, text[at:]))
 
 
-def _joined(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _merge_overlaps(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     begun: tuple[int, int] | None = None
     for start, end in sorted(spans):
         if begun is not None and start < begun[1]:
@@ -226,8 +226,8 @@ def redact(text: str, names: Collection[str] = ()) -> str:
 
     def credential(found: re.Match[str]) -> str:
         scheme, _, looks = found[0].rpartition(" ")
-        looks = spellings.folded(looks.rstrip(".…*-"))
-        hidden = not any(looks in spellings.folded(name) for name in names)
+        looks = spellings.lowered(looks.rstrip(".…*-"))
+        hidden = not any(looks in spellings.lowered(name) for name in names)
         return f"{scheme} {CREDENTIAL}".lstrip() if hidden else found[0]
 
     text = _URL.sub(_url, text)

@@ -76,7 +76,7 @@ class RetryBudget:
         self._used.clear()
 
 
-def elsewhere(error: BridgeError, *, others: int, begun: bool) -> bool:
+def may_try_next(error: BridgeError, *, others: int, begun: bool) -> bool:
     """Return whether the next candidate is to be asked.
 
     :param others: how many there still are.

@@ -53,7 +53,7 @@ class _Reading:
         starts: list[int] = []
         at = 0
         for found in escape.finditer(self.text):
-            meant = _meant(found)
+            meant = _unescaped(found)
             parts += (self.text[at : found.start()], meant)
             starts += range(at, found.start())
             starts += [found.start()] * len(meant)
@@ -66,7 +66,7 @@ class _Reading:
         return _Reading("".join(parts), starts if before is None else [before[start] for start in starts])
 
 
-def folded(text: str) -> str:
+def lowered(text: str) -> str:
     """Return ``text`` in lower case, every character in its place."""
     lower = text.lower()
     return lower if len(lower) == len(text) else "".join(each.lower() if each.isascii() else each for each in text)
@@ -78,12 +78,12 @@ def may_be_escaped(text: str) -> bool:
 
 
 def spans(text: str, credentials: Iterable[str]) -> Iterator[tuple[int, int]]:
-    """Yield where any of ``credentials`` stands in ``text``, in no order. They must be `folded`."""
+    """Yield where any of ``credentials`` stands in ``text``, in no order. They must be `lowered`."""
     sought = tuple(credentials)
     for reading in _readings(text):
-        lower = folded(reading.text)
+        lower = lowered(reading.text)
         for each in sought:
-            for start in _whole(lower, each):
+            for start in _occurrences(lower, each):
                 yield reading.span(start, start + len(each))
 
 
@@ -101,7 +101,7 @@ def _readings(text: str) -> Iterator[_Reading]:
             reading = reading.undone(escape)
 
 
-def _whole(lower: str, credential: str) -> Iterator[int]:
+def _occurrences(lower: str, credential: str) -> Iterator[int]:
     """Yield where a credential begins that is no part of a longer token."""
     begins, ends = credential[0] in _INSIDE, credential[-1] in _INSIDE
     at = lower.find(credential)
@@ -118,7 +118,7 @@ def _whole(lower: str, credential: str) -> Iterator[int]:
         at = lower.find(credential, after)
 
 
-def _meant(found: re.Match[str]) -> str:
+def _unescaped(found: re.Match[str]) -> str:
     """Return the character that an escape stands for."""
     kind, said = found.lastgroup, found[found.lastgroup or 0]
     if kind == "sign":

@@ -37,7 +37,7 @@ MAX_COMPACTED_BYTES: Final = 1 << 20
 """Bytes of JSON from which white space is taken; of nothing but brackets that takes 12 ms a MB."""
 
 _MISSING: Final = re.compile(r"^Object missing required field `([^`]+)`(?: - at `\$\.?(.*)`)?$")
-_AT: Final = re.compile(r"^(.*?)(?: - at `\$\.?(.*)`)$", re.DOTALL)
+_ERROR_PATH: Final = re.compile(r"^(.*?)(?: - at `\$\.?(.*)`)$", re.DOTALL)
 
 ERRORS: Final = (ValueError, RecursionError)
 
@@ -68,7 +68,7 @@ def decode(data: bytes | Raw, *, mend_limit: int = MEND_LIMIT) -> Any:  # noqa: 
     except ERRORS as error:
         problem = error
     text = bytes(data).decode("utf-8", "replace").encode()
-    mended = surrogates.mend(text) if len(text) <= mend_limit and surrogates.are_in(text) else text
+    mended = surrogates.mend(text) if len(text) <= mend_limit and surrogates.has_surrogates(text) else text
     if mended != data:
         with contextlib.suppress(*ERRORS):
             return _any.decode(mended)
@@ -110,7 +110,7 @@ def explain(error: Exception, path: str = "") -> str:
     if missing:
         field = ".".join(part for part in (path, _dotted(missing.group(2) or ""), missing.group(1)) if part)
         return f"{field}: Field required"
-    at = _AT.match(text)
+    at = _ERROR_PATH.match(text)
     where = ".".join(part for part in (path, _dotted(at.group(2)) if at else "") if part)
     return f"{where}: {at.group(1) if at else text}" if where else text
 

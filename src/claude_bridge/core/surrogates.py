@@ -39,7 +39,7 @@ class Mending:
     def step(self) -> bool:
         """Mend `STEP` bytes more and return whether that was all."""
         begin, end = self._next, self._cut()
-        self._pieces.append(_mended(self.body[begin:end]))
+        self._pieces.append(_mend_part(self.body[begin:end]))
         self._next = end
         if end < len(self.body):
             return False
@@ -58,7 +58,7 @@ class Mending:
         return end + _ESCAPE_BYTES if _PAIR.match(body, end - _ESCAPE_BYTES) else end
 
 
-def are_in(body: bytes) -> bool:
+def has_surrogates(body: bytes) -> bool:
     """Return whether a body that is no JSON holds escapes of surrogates; a zero byte is in no JSON, mended or not."""
     return bool(_SURROGATE.search(body)) and b"\0" not in body
 
@@ -71,7 +71,7 @@ def mend(body: bytes) -> bytes:
     return mending.body
 
 
-def _mended(part: bytes) -> bytes:
+def _mend_part(part: bytes) -> bytes:
     r"""Put escaped backslashes aside first, so that ``\\ud800`` after one stays; what stands for them is in no JSON."""
     if not _SURROGATE.search(part):
         return part

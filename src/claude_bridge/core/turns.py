@@ -52,7 +52,7 @@ class Merged:
     leading: list[str]
 
 
-def merged(turns: Iterable[Turn], policy: SystemMessages, *, strip_attribution: bool = False) -> Merged:
+def merge_turns(turns: Iterable[Turn], policy: SystemMessages, *, strip_attribution: bool = False) -> Merged:
     """Merge successive messages of one role; system messages go where the policy says.
 
     Folded: into the user turn that they directly follow, else in front of the next user turn's text, else a user
@@ -97,9 +97,9 @@ class _Merging:
         elif self.policy == "inline":
             self.add("system", pieces)
         elif self._turns and self._turns[-1].role == "user":
-            self._turns[-1].pieces += _reminder(pieces)
+            self._turns[-1].pieces += _as_reminder(pieces)
         else:
-            self._waiting += _reminder(pieces)
+            self._waiting += _as_reminder(pieces)
 
     def settled(self) -> list[Turn]:
         if self._waiting:
@@ -109,20 +109,20 @@ class _Merging:
 
 def system_text(system: Sequence[str], *, strip_attribution: bool) -> str:
     """Return the system prompt as one text, without the attribution line."""
-    texts = map(_stripped, system) if strip_attribution else system
+    texts = map(_strip_attribution, system) if strip_attribution else system
     return "\n\n".join(filter(None, texts))
 
 
 def _without_attribution(pieces: list[Piece]) -> list[Piece]:
-    stripped = (Text(_stripped(piece.text)) if isinstance(piece, Text) else piece for piece in pieces)
+    stripped = (Text(_strip_attribution(piece.text)) if isinstance(piece, Text) else piece for piece in pieces)
     return [piece for piece in stripped if not isinstance(piece, Text) or piece.text]
 
 
-def _stripped(text: str) -> str:
+def _strip_attribution(text: str) -> str:
     return text.partition("\n")[2] if text.startswith(ATTRIBUTION) else text
 
 
-def _reminder(pieces: list[Piece]) -> list[Piece]:
+def _as_reminder(pieces: list[Piece]) -> list[Piece]:
     """Wrap a system message's text as Claude Code itself does when a server refuses the role."""
     media = [piece for piece in pieces if isinstance(piece, Image | Document)]
     text = "\n\n".join(text_of(piece) for piece in pieces if not isinstance(piece, Image | Document))

@@ -285,7 +285,7 @@ class JsonResponse:
         """Put the answer together, and send it when it is finished."""
         if self._over or self._accumulator is None:
             return
-        self._accumulator.take(events)
+        self._accumulator.add(events)
         if self._accumulator.finished is None:
             return
         self._over = True

@@ -10,7 +10,7 @@ from typing import Final
 from attrs import frozen
 
 from claude_bridge.core.errors import InvalidRequest
-from claude_bridge.core.messages_api.request_info import plain_model
+from claude_bridge.core.messages_api.request_info import strip_mark
 from claude_bridge.services.exchange.catalogue import PublishedModel
 
 DEFAULT_LIMIT: Final = 20
@@ -45,7 +45,7 @@ class Page:
 
 def render(models: Sequence[PublishedModel], page: Page) -> dict[str, object]:
     """Return one page of the list."""
-    names = [plain_model(model.id) for model in models]
+    names = [strip_mark(model.id) for model in models]
     start, end = 0, len(models)
     if page.after_id is not None:
         start = names.index(page.after_id) + 1 if page.after_id in names else end
@@ -83,7 +83,7 @@ def entry(model: PublishedModel) -> dict[str, object]:
 
 def _cursor(args: Mapping[bytes, Sequence[bytes]], name: bytes) -> str | None:
     value = _first(args, name)
-    return None if value is None else plain_model(value)
+    return None if value is None else strip_mark(value)
 
 
 def _first(args: Mapping[bytes, Sequence[bytes]], name: bytes) -> str | None:

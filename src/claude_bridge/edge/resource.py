@@ -22,7 +22,7 @@ from claude_bridge.core.errors import NotFound
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.limits import RequestLimits
-from claude_bridge.core.messages_api.request_info import facts, session
+from claude_bridge.core.messages_api.request_info import request_info, session
 from claude_bridge.edge import listing
 from claude_bridge.edge.answers import JsonResponse, ResponseSettings, StreamResponse
 from claude_bridge.edge.errors import register_errors
@@ -112,7 +112,7 @@ class Routes:
     ) -> Deferred[None]:
         """Have a request answered."""
         request.weigh_by(weakref.ref(asked))
-        known = facts(asked, request.head(), body_bytes)
+        known = request_info(asked, request.head(), body_bytes)
         settings = ResponseSettings(
             server=runtime.config.server,
             limits=runtime.limits,

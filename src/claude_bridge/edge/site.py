@@ -25,7 +25,7 @@ from claude_bridge.config.schema import Limits
 from claude_bridge.core import ids
 from claude_bridge.core.errors import BridgeError, InternalFault, InvalidRequest, NotFound
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
-from claude_bridge.core.messages_api.memory_weight import weight, widest
+from claude_bridge.core.messages_api.memory_weight import max_text_expansion, request_weight
 from claude_bridge.edge.body import IncomingBody
 from claude_bridge.edge.budget import FORMS, Budget, Share
 from claude_bridge.edge.gate import ClientIdentity, Gatekeeper
@@ -239,7 +239,7 @@ class BridgeRequest(Request):
         body = self._body.take() if self._body is not None else b""
         self.content = None
         if len(body) >= LARGE and self._share is not None:
-            self._share.set_aside(widest(body) * len(body))
+            self._share.set_aside(max_text_expansion(body) * len(body))
         return body
 
     def weigh_by(self, asked: ref[MessagesRequest]) -> None:
@@ -546,7 +546,7 @@ def _beyond(asked: ref[MessagesRequest], size: int) -> int | None:
     request = asked()
     if request is None:
         return 0
-    decoded = weight(request)
+    decoded = request_weight(request)
     return None if decoded is None else max(0, decoded - size)
 
 

@@ -20,7 +20,7 @@ from claude_bridge.core.chat_completions.traits import (
     Traits,
 )
 from claude_bridge.core.messages_api.anthropic_types import InputMessage
-from claude_bridge.core.messages_api.conversation_reader import with_more
+from claude_bridge.core.messages_api.conversation_reader import with_messages
 from claude_bridge.core.messages_api.to_conversation import conversation_of
 from claude_bridge.core.strict_json import Raw
 from tests.core.asking import asked, assistant, text, tool, translate, user
@@ -104,7 +104,7 @@ class MoreTests:
         """A repair turn stands behind everything, so that the prefix stays as it was."""
         asked_ = asked(user("hi"), assistant("so"), user("go on"))
         plain = translate(asked_, Target(model="m")).body
-        longer = with_more(asked_, [InputMessage("assistant", "{"), InputMessage("user", "Write it once more.")])
+        longer = with_messages(asked_, [InputMessage("assistant", "{"), InputMessage("user", "Write it once more.")])
         more = translate(longer, Target(model="m")).body
         assert more.startswith(plain[:-2])
         assert more.endswith(b'Write it once more."}]}')
@@ -121,7 +121,7 @@ class MoreTests:
     def test_thought(self, echo: ReasoningEcho, where: ReasoningField, expected: dict[str, str]) -> None:
         """A server that insists on thinking in every answer finds it in the bridge's own as well."""
         target = Target(model="m", reasoning_echo=echo, reasoning_field=where)
-        translated = translate(with_more(asked(user("hi")), [InputMessage("assistant", "so")]), target)
+        translated = translate(with_messages(asked(user("hi")), [InputMessage("assistant", "so")]), target)
         message = json.loads(translated.body)["messages"][-1]
         assert message == {"role": "assistant", "content": "so", **expected}
 

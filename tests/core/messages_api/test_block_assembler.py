@@ -115,7 +115,7 @@ def told(*events: Event, show: bool = True) -> list[tuple[Any, ...]]:
     """Return what a sink is told of an answer."""
     assembler, sink = make(show=show), Recorder()
     for event in events:
-        assembler.take(event, sink)
+        assembler.add(event, sink)
     return sink.told
 
 
@@ -176,9 +176,9 @@ class StateTests:
         """Each state is followed by the one that the picture shows."""
         assembler, sink = make(), Recorder()
         for before in REACHED[state]:
-            assembler.take(before, sink)
+            assembler.add(before, sink)
         assert assembler.state is state
-        assembler.take(event, sink)
+        assembler.add(event, sink)
         assert assembler.state is follows
 
     @pytest.mark.parametrize("state", REACHED)
@@ -187,21 +187,21 @@ class StateTests:
         """Arguments or the end of a call that is not open are a fault of the bridge, wherever they come."""
         assembler, sink = make(), Recorder()
         for before in REACHED[state]:
-            assembler.take(before, sink)
+            assembler.add(before, sink)
         if state is ENDED:
-            assembler.take(event, sink)
+            assembler.add(event, sink)
             return
         with pytest.raises(InternalFault, match="tool call 9 is not open"):
-            assembler.take(event, sink)
+            assembler.add(event, sink)
 
     @pytest.mark.parametrize("number", [0, 1])
     def test_started_twice(self, number: int) -> None:
         """So is a call that begins again before it has ended, whether it is open or waits."""
         assembler, sink = make(), Recorder()
-        assembler.take(start(0), sink)
-        assembler.take(start(1), sink)
+        assembler.add(start(0), sink)
+        assembler.add(start(1), sink)
         with pytest.raises(InternalFault, match=f"tool call {number} was started twice"):
-            assembler.take(start(number), sink)
+            assembler.add(start(number), sink)
 
     @pytest.mark.parametrize("state", [TEXT, THINKING, TOOL_CALL, COMPLETE_BLOCK])
     def test_wrong_step(self, state: BlockState) -> None:
@@ -216,11 +216,11 @@ class StateTests:
         """An answer can be broken off in any state, once, and tells nothing more."""
         assembler, sink = make(), Recorder()
         for before in REACHED[state]:
-            assembler.take(before, sink)
+            assembler.add(before, sink)
         before_end = list(sink.told)
         assembler.break_off()
         for event in (TextDelta("b"), ToolCallEnded(0), END):
-            assembler.take(event, sink)
+            assembler.add(event, sink)
         assert (assembler.state, sink.told) == (ENDED, before_end)
         with pytest.raises(InternalFault, match="the end cannot follow the end"):
             assembler.break_off()
@@ -283,10 +283,10 @@ class SinkTests:
     def test_withheld(self) -> None:
         """Reasoning that the client does not see opens nothing, and is counted."""
         assembler, sink = make(show=False), Recorder()
-        assembler.take(ReasoningDelta("hm"), sink)
+        assembler.add(ReasoningDelta("hm"), sink)
         assert sink.told == [("withheld", "hm")]
         assert (assembler.hidden_only, assembler.characters) == (True, 2)
-        assembler.take(TextDelta("a"), sink)
+        assembler.add(TextDelta("a"), sink)
         assert not assembler.hidden_only
 
 
@@ -297,35 +297,35 @@ class CountTests:
         """It is unknown, then estimated, then what the backend says."""
         assembler, sink = make(), Recorder()
         assert assembler.usage is None
-        assembler.take(PromptSizeReported(Usage(30, 1, 70)), sink)
-        assembler.take(TextDelta("four"), sink)
+        assembler.add(PromptSizeReported(Usage(30, 1, 70)), sink)
+        assembler.add(TextDelta("four"), sink)
         assert assembler.usage == Usage(30, 2, 70, estimated=True)
-        assembler.take(END, sink)
+        assembler.add(END, sink)
         assert assembler.usage == END.usage
 
     def test_deferred_state_is_charged(self) -> None:
         """State that waits counts as waiting until it has left."""
         assembler, sink = make(max_held=2 * BLOCK + 20), Recorder()
         for _ in range(9):
-            assembler.take(TextDelta("a"), sink)
-            assembler.take(ReasoningState("cb1.x"), sink)
+            assembler.add(TextDelta("a"), sink)
+            assembler.add(ReasoningState("cb1.x"), sink)
             assert assembler.held.size_bytes == BLOCK + 5
-            assembler.take(ReasoningDelta("b"), sink)
+            assembler.add(ReasoningDelta("b"), sink)
             assert assembler.held.size_bytes == 0
         for event in (TextDelta("a"), ReasoningState("cb1.x"), ReasoningState("cb1.y")):
-            assembler.take(event, sink)
+            assembler.add(event, sink)
         with pytest.raises(UpstreamProtocolError):
-            assembler.take(ReasoningState("cb1.z"), sink)
+            assembler.add(ReasoningState("cb1.z"), sink)
 
     def test_forget_attempt(self) -> None:
         """An attempt that showed nothing leaves nothing to the next one."""
         assembler, sink = make(show=False), Recorder()
         for event in (TextDelta("\n"), ReasoningDelta("hm"), ReasoningState("cb1.x"), PromptSizeReported(Usage(30))):
-            assembler.take(event, sink)
+            assembler.add(event, sink)
         assembler.forget_attempt()
         assert (assembler.usage, assembler.hidden_only, assembler.held.size_bytes) == (None, False, 0)
         sink.told.clear()
         for late in (TextDelta("a"), start(0), ToolCallEnded(0)):
-            assembler.take(late, sink)
+            assembler.add(late, sink)
         assert sink.told == [("open", "TEXT"), ("delta", "a"), ("close",), ("open", "TOOL_CALL", 0), ("close",)]
         assert assembler.prompt_usage(0).input_tokens == 5

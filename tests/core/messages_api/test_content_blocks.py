@@ -20,7 +20,7 @@ from claude_bridge.core.conversation import (
 )
 from claude_bridge.core.messages_api.anthropic_types import Tool
 from claude_bridge.core.messages_api.content_blocks import BlockReader
-from claude_bridge.core.opaque_state import OpaqueState, pack
+from claude_bridge.core.opaque_state import OpaqueState, pack_state
 from claude_bridge.core.strict_json import Raw
 from tests.core.asking import IMAGE, IMAGE_PART, PIXEL, assistant, refusal, result, text, told, use, user
 
@@ -305,7 +305,7 @@ class ThinkingTests:
 
     def test_state(self) -> None:
         """What a backend of ours wants back is kept apart from the thought, still packed; its size is known."""
-        carrier_ = pack(OpaqueState("d", "m", [1]))
+        carrier_ = pack_state(OpaqueState("d", "m", [1]))
         blocks = [
             {"type": "thinking", "thinking": "hm", "signature": carrier_},
             {"type": "thinking", "thinking": "so", "signature": "Anthropic's"},
@@ -321,7 +321,7 @@ class ThinkingTests:
 
     def test_state_of_nobody(self) -> None:
         """Where an assistant does not speak there is no state."""
-        block = {"type": "redacted_thinking", "data": pack(OpaqueState("d", "m", [1]))}
+        block = {"type": "redacted_thinking", "data": pack_state(OpaqueState("d", "m", [1]))}
         assert BlockReader().read([Raw(json.dumps(block).encode())], "p") == []
 
     def test_in_a_user_message(self) -> None:

@@ -8,7 +8,7 @@ from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.conversation import Image, Text
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.anthropic_types import InputMessage
-from claude_bridge.core.messages_api.conversation_reader import STEP, ConversationReader, reading_of, with_more
+from claude_bridge.core.messages_api.conversation_reader import STEP, ConversationReader, reading_of, with_messages
 from claude_bridge.core.strict_json import JsonError
 from tests.core.asking import IMAGE, asked, assistant, body, refusal, result, text, translate, use, user
 
@@ -38,14 +38,14 @@ class ReadingTests:
         reading = reading_of(asked(*[user("a"), assistant("b")] * STEP))
 
         assert not reading.step()
-        assert len(reading.whole().entries) == 2 * STEP
+        assert len(reading.read_all().entries) == 2 * STEP
 
     def test_once(self) -> None:
         """Everybody who asks gets the same reading, and the bytes that it was made of are let go of."""
         whole = asked(user(text("a"), IMAGE))
         reading = reading_of(whole)
 
-        assert reading_of(whole) is reading.whole()
+        assert reading_of(whole) is reading.read_all()
         assert [message.content for message in whole.messages] == [""]
         assert translate(whole, Target(model="m")).body == translate(whole, Target(model="m")).body
 
@@ -57,11 +57,11 @@ class ReadingTests:
     def test_role(self) -> None:
         """A role that nobody knows is named."""
         with pytest.raises(JsonError, match=r"^messages\.1\.role: "):
-            reading_of(asked(user("a"), {"role": "tool", "content": "b"})).whole()
+            reading_of(asked(user("a"), {"role": "tool", "content": "b"})).read_all()
 
     def test_media(self) -> None:
         """Pictures are found inside results as well; those of an assistant are none that a model could be given."""
-        reading = reading_of(asked(user(IMAGE), assistant(IMAGE, use("t")), user(result("t", [IMAGE])))).whole()
+        reading = reading_of(asked(user(IMAGE), assistant(IMAGE, use("t")), user(result("t", [IMAGE])))).read_all()
 
         assert [type(part) for part in reading.media] == [Image, Image]
 
@@ -73,10 +73,10 @@ class ReadingTests:
     def test_with_more(self) -> None:
         """A longer conversation begins with what was read already, and leaves the shorter one as it is."""
         whole = asked(user("a"), assistant({"type": "tool_addition", "tool": {"name": "x"}}))
-        longer = with_more(whole, [InputMessage("user", "b")])
-        longest = with_more(longer, [InputMessage("assistant", "c")])
+        longer = with_messages(whole, [InputMessage("user", "b")])
+        longest = with_messages(longer, [InputMessage("assistant", "c")])
 
-        assert [len(reading_of(each).whole().entries) for each in (whole, longer, longest)] == [2, 3, 4]
+        assert [len(reading_of(each).read_all().entries) for each in (whole, longer, longest)] == [2, 3, 4]
         assert texts(reading_of(longest))[2:] == [["b"], ["c"]]
         assert reading_of(longest).loaded == reading_of(whole).loaded == {"x"}
         assert (len(whole.messages), len(longer.messages)) == (2, 3)

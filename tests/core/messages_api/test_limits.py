@@ -40,9 +40,9 @@ class BoundsTests:
     def test_each(self, key: str, least: int, messages: list[Any], fields: dict[str, Any]) -> None:
         """What just fits is read; one more is refused with the limit and the name of its option."""
         whole = body(*messages, **fields)
-        reading_of(parsing.decode(whole, bounds=RequestLimits(**{key: least}))).whole()
+        reading_of(parsing.decode(whole, bounds=RequestLimits(**{key: least}))).read_all()
         with pytest.raises(InvalidRequest) as refused:
-            reading_of(parsing.decode(whole, bounds=RequestLimits(**{key: least - 1}))).whole()
+            reading_of(parsing.decode(whole, bounds=RequestLimits(**{key: least - 1}))).read_all()
 
         assert refused.value.status == 400
         assert f"at most {least - 1} " in str(refused.value)
@@ -58,7 +58,7 @@ class BoundsTests:
         turns = [
             message for number in range(1000) for message in (assistant(use(f"t{number}")), user(result(f"t{number}")))
         ]
-        assert reading_of(parsing.decode(body(user("a"), *turns, tools=[tool(f"f{n}") for n in range(100)]))).whole()
+        assert reading_of(parsing.decode(body(user("a"), *turns, tools=[tool(f"f{n}") for n in range(100)]))).read_all()
 
     def test_one_request_is_small_work(self) -> None:
         """The defaults bound the work: what they let through is far less than a body of the largest size could hold."""

@@ -11,7 +11,7 @@ import pytest
 from claude_bridge.core import strict_json
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.conversation_reader import reading_of
-from claude_bridge.core.messages_api.memory_weight import weight, widest
+from claude_bridge.core.messages_api.memory_weight import max_text_expansion, request_weight
 
 
 def body(**fields: Any) -> bytes:
@@ -54,33 +54,33 @@ class WeightTests:
         tracemalloc.start()
         try:
             asked = parsing.decode(data)
-            reading_of(asked).whole()
+            reading_of(asked).read_all()
             taken = tracemalloc.get_traced_memory()[0]
         finally:
             tracemalloc.stop()
-        found = weight(asked)
+        found = request_weight(asked)
         assert found is not None
         assert taken * 0.7 < found < taken * 1.7 + 5000
 
     def test_sent(self) -> None:
         """What encoding leaves behind in a wide text is counted before and after."""
         asked = parsing.decode(CASES["one emoji"])
-        ((_, pieces),) = reading_of(asked).whole().entries
-        before = weight(asked)
+        ((_, pieces),) = reading_of(asked).read_all().entries
+        before = request_weight(asked)
         strict_json.encode(pieces)
         assert before is not None
         assert 5_000_000 <= before <= 5_010_000
-        assert weight(asked) in range(before, before + 1000)
+        assert request_weight(asked) in range(before, before + 1000)
 
     @pytest.mark.parametrize("name", CASES)
     def test_no_more_than_the_widest(self, name: str) -> None:
         """What is set aside before decoding is enough for any text, and nothing where there is no need."""
         asked = parsing.decode(CASES[name])
-        reading_of(asked).whole()
-        found, size = weight(asked), len(CASES[name])
+        reading_of(asked).read_all()
+        found, size = request_weight(asked), len(CASES[name])
         assert found is not None
         if name not in {"messages", "blocks"}:  # these are objects, not texts
-            assert found <= size * (1 + widest(CASES[name])) + 10_000
+            assert found <= size * (1 + max_text_expansion(CASES[name])) + 10_000
 
     @pytest.mark.parametrize(
         ("data", "found"),
@@ -97,16 +97,16 @@ class WeightTests:
     )
     def test_widest(self, data: bytes, found: int) -> None:
         """One character decides, written as it is or escaped."""
-        assert widest(b"a" * 100 + data) == found
+        assert max_text_expansion(b"a" * 100 + data) == found
 
     def test_not_read_yet(self) -> None:
         """Before the messages are read nobody knows."""
-        assert weight(parsing.decode(CASES["text"])) is None
+        assert request_weight(parsing.decode(CASES["text"])) is None
 
     def test_raw_is_the_bodys(self) -> None:
         """What is carried as it is has no weight of its own."""
         asked = parsing.decode(body(tools=[{"name": "t", "input_schema": {"description": LONG}}]))
-        reading_of(asked).whole()
-        found = weight(asked)
+        reading_of(asked).read_all()
+        found = request_weight(asked)
         assert found is not None
         assert found < 5000

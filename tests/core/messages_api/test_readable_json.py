@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from claude_bridge.core.events import SearchHit, SearchResulted
 from claude_bridge.core.messages_api import rendering
-from claude_bridge.core.messages_api.readable_json import MAX_DEPTH, NOISE, readable
+from claude_bridge.core.messages_api.readable_json import MAX_DEPTH, SKIPPED_KEYS, readable
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -52,7 +52,7 @@ class SaidTests:
 
     def test_no_noise_at_any_depth(self) -> None:
         """Markers, ids and encrypted blobs fill no context, however deep they stand."""
-        noisy = dict.fromkeys(NOISE, "noise")
+        noisy = dict.fromkeys(SKIPPED_KEYS, "noise")
         assert readable({"a": [{"b": {"c": "word", **noisy}, **noisy}], **noisy}) == "a: b: {c: word}"
 
     def test_own_search(self) -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from claude_bridge.core.messages_api.request_info import MARK, RequestInfo, facts, plain_model
+from claude_bridge.core.messages_api.request_info import MARK, RequestInfo, request_info, strip_mark
 from tests.core.asking import asked, user
 
 USER_ID = json.dumps({"device_id": "d", "account_uuid": "", "session_id": "s-1"})
@@ -23,7 +23,7 @@ class FactsTests:
             "x-claude-code-request-class": "auxiliary",
         }
         request = asked(user("hi"), model="m@claude-bridge", stream=True, metadata={"user_id": USER_ID})
-        assert facts(request, headers, 3600) == RequestInfo(
+        assert request_info(request, headers, 3600) == RequestInfo(
             model="m@claude-bridge",
             session="s-2",
             agent="a-1",
@@ -34,9 +34,9 @@ class FactsTests:
 
     def test_without_headers(self) -> None:
         """The session stands in the metadata too; a subagent that says no kind is one."""
-        known = facts(asked(user("hi"), metadata={"user_id": USER_ID}), {"x-claude-code-agent-id": "a"}, 0)
+        known = request_info(asked(user("hi"), metadata={"user_id": USER_ID}), {"x-claude-code-agent-id": "a"}, 0)
         assert (known.session, known.kind, known.streamed) == ("s-1", "subagent", False)
-        assert facts(asked(user("hi")), {}, 0).kind == ""
+        assert request_info(asked(user("hi")), {}, 0).kind == ""
 
     @pytest.mark.parametrize(
         "metadata", [None, {}, {"user_id": None}, {"user_id": "someone"}, {"user_id": "{broken"}, {"user_id": "{}"},
@@ -44,11 +44,11 @@ class FactsTests:
     )  # fmt: skip
     def test_no_session(self, metadata: object) -> None:
         """A client that tells no session has none."""
-        assert facts(asked(user("hi"), metadata=metadata), {}, 0).session == ""
+        assert request_info(asked(user("hi"), metadata=metadata), {}, 0).session == ""
 
     def test_tame(self) -> None:
         """What a client says of itself is cut and cleaned: it goes into every log line."""
-        known = facts(asked(user("hi")), {"x-claude-code-session-id": "a\nb\x1b[31m" + "x" * 500}, 0)
+        known = request_info(asked(user("hi")), {"x-claude-code-session-id": "a\nb\x1b[31m" + "x" * 500}, 0)
         assert known.session.startswith("ab[31mxxx")
         assert len(known.session) <= 128
 
@@ -61,4 +61,4 @@ class PlainModelTests:
     )
     def test_mark(self, given: str, expected: str) -> None:
         """The mark that makes Claude Code list a model is taken off again."""
-        assert plain_model(given) == expected
+        assert strip_mark(given) == expected

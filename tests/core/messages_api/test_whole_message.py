@@ -47,7 +47,7 @@ def make(**options: Any) -> Accumulator:
 def whole(*events: Event, **options: Any) -> dict[str, Any]:
     """Accumulate a whole answer."""
     accumulator = make(**options)
-    accumulator.take(events)
+    accumulator.add(events)
     message: dict[str, Any] = json.loads(accumulator.body())
     return message
 
@@ -58,7 +58,7 @@ class PromptTests:
     def test_prompt_counted(self) -> None:
         """The backend's early count is booked for an answer that was broken off."""
         accumulator = make(input_tokens=5)
-        accumulator.take([PromptSizeReported(Usage(30)), TextDelta("four")])
+        accumulator.add([PromptSizeReported(Usage(30)), TextDelta("four")])
         assert accumulator.usage == Usage(30, 2, estimated=True)
 
 
@@ -76,7 +76,7 @@ class AccumulatorTests:
             ToolArgumentsDelta(0, '{"a":1.50}'),
         ]
         accumulator = make()
-        accumulator.take([*events, ToolCallEnded(0), END])
+        accumulator.add([*events, ToolCallEnded(0), END])
         assert accumulator.body().decode() == (
             '{"id":"msg_1","type":"message","role":"assistant","model":"m","content":['
             '{"type":"thinking","thinking":"Hm","signature":""},'
@@ -154,7 +154,7 @@ class AccumulatorTests:
         """Half an answer is never given out."""
         accumulator = make()
         assert (accumulator.finished, accumulator.usage) == (None, None)
-        accumulator.take([TextDelta("a")])
+        accumulator.add([TextDelta("a")])
         assert accumulator.usage == Usage(accumulator.input_tokens, 1, estimated=True)
         with pytest.raises(ValueError, match="not finished"):
             accumulator.body()
@@ -162,7 +162,7 @@ class AccumulatorTests:
     def test_no_usage(self) -> None:
         """Where the backend does not count, the bridge guesses and says so in its books."""
         accumulator = make(input_tokens=9, show_reasoning=False)
-        accumulator.take([TextDelta("a" * 400), ReasoningDelta("b" * 400), Finished(FinishReason.STOPPED)])
+        accumulator.add([TextDelta("a" * 400), ReasoningDelta("b" * 400), Finished(FinishReason.STOPPED)])
         assert accumulator.usage is not None
         assert (accumulator.usage.input_tokens, accumulator.usage.estimated) == (9, True)
         assert 100 < accumulator.usage.output_tokens < 800
@@ -180,16 +180,16 @@ class AccumulatorTests:
         """An answer that never ends does not fill the memory, whatever it is made of."""
         bound = 9 + blocks * BLOCK
         accumulator = make(max_size=bound, show_reasoning=show)
-        accumulator.take([start(0), event])
+        accumulator.add([start(0), event])
         with pytest.raises(UpstreamProtocolError, match=f"larger than {bound}"):
-            accumulator.take([event])
+            accumulator.add([event])
 
     def test_many_small_blocks(self) -> None:
         """The bound is one of memory, however small the blocks are."""
         accumulator = make(max_size=1_000_000)
         tracemalloc.start()
         with pytest.raises(UpstreamProtocolError):
-            accumulator.take(event for _ in range(100_000) for event in (TextDelta("a"), ReasoningDelta("b")))
+            accumulator.add(event for _ in range(100_000) for event in (TextDelta("a"), ReasoningDelta("b")))
         held = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
         assert 300_000 < held < 1_100_000
@@ -199,7 +199,7 @@ class AccumulatorTests:
         accumulator = make()
         tracemalloc.start()
         for _ in range(20_000):
-            accumulator.take([TextDelta("word ")])
+            accumulator.add([TextDelta("word ")])
         held = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
         assert held < 500_000

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.tokens.estimator import (
-    WORTH_REMEMBERING,
+    MIN_REMEMBERED_CHARACTERS,
     CountCache,
     Tally,
     estimate_json,
     estimate_text,
-    rough,
+    rough_tokens,
 )
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 200, 200) + b"\0" * 30).decode()
@@ -143,7 +143,7 @@ class RoughTests:
 
     def test_sizes(self) -> None:
         """A size in bytes becomes tokens, rounded up; no size gives less than nothing."""
-        assert [rough(count) for count in (0, 1, 36, 49_000, -5)] == [0, 1, 10, 13_612, 0]
+        assert [rough_tokens(count) for count in (0, 1, 36, 49_000, -5)] == [0, 1, 10, 13_612, 0]
 
 
 class RememberedTests:
@@ -161,9 +161,9 @@ class RememberedTests:
             return len(text)
 
         remembered = CountCache()
-        text = "a" * WORTH_REMEMBERING
+        text = "a" * MIN_REMEMBERED_CHARACTERS
         assert [remembered.count(count, text) for _ in range(3)] == [1, 1, 1]
-        assert remembered.count(other, text) == WORTH_REMEMBERING
+        assert remembered.count(other, text) == MIN_REMEMBERED_CHARACTERS
         assert counted == [text]
 
     def test_bounded(self) -> None:
@@ -176,7 +176,7 @@ class RememberedTests:
 
         remembered = CountCache(most=2)
         for name in "abacab":
-            remembered.count(count, name * WORTH_REMEMBERING)
+            remembered.count(count, name * MIN_REMEMBERED_CHARACTERS)
         assert counted == ["a", "b", "c", "b"]
 
     @given(TEXTS)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.chat_completions.dialect import Target
-from claude_bridge.core.tokens.preflight import refusal, teaches
+from claude_bridge.core.tokens.preflight import counted_whole_prompt, overflow_refusal
 from tests.core.overflows import is_true
 
 REFUSES = Target(model="m", context_window=100_000)
@@ -32,7 +32,7 @@ def told(
 ) -> str | None:
     """Return the refusal's text for a prompt of ``counted`` tokens by our count."""
     rough = counted if rough is None else rough
-    error = refusal(target, rough=rough, max_tokens=max_tokens, known=known, count=lambda: counted)
+    error = overflow_refusal(target, rough=rough, max_tokens=max_tokens, known=known, count=lambda: counted)
     return None if error is None else error.message
 
 
@@ -85,7 +85,7 @@ class RefusalTests:
         def never() -> int:
             raise AssertionError("counted")
 
-        assert refusal(target, rough=79_000, max_tokens=1, known=KNOWN, count=never) is None
+        assert overflow_refusal(target, rough=79_000, max_tokens=1, known=KNOWN, count=never) is None
 
     def test_low_ratio_of_cut_prompts(self) -> None:
         """A low ratio, which cut prompts may have taught, does not keep a long prompt from being counted."""
@@ -116,10 +116,10 @@ class TeachesTests:
 
     def test_whole_prompts(self) -> None:
         """Where nothing is cut, every count is that of the whole prompt."""
-        assert teaches(evolve(REFUSES, context_window=None), rough=100_000, true=2_000)
+        assert counted_whole_prompt(evolve(REFUSES, context_window=None), rough=100_000, true=2_000)
 
     def test_cut_prompts(self) -> None:
         """Where prompts are cut, half the expected tokens, or an unknown window, may mean that this one was."""
-        assert teaches(CUTS, rough=100_000, true=50_000)
-        assert not teaches(CUTS, rough=100_000, true=49_999)
-        assert not teaches(evolve(CUTS, context_window=None), rough=100_000, true=100_000)
+        assert counted_whole_prompt(CUTS, rough=100_000, true=50_000)
+        assert not counted_whole_prompt(CUTS, rough=100_000, true=49_999)
+        assert not counted_whole_prompt(evolve(CUTS, context_window=None), rough=100_000, true=100_000)

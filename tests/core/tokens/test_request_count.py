@@ -10,17 +10,17 @@ import pytest
 from claude_bridge.core.conversation import Conversation
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages_api.to_conversation import conversation_of
-from claude_bridge.core.opaque_state import OpaqueState, pack
+from claude_bridge.core.opaque_state import OpaqueState, pack_state
 from claude_bridge.core.tokens.estimator import (
     MESSAGE_TOKENS,
     REPLY_TOKENS,
     TOOL_TOKENS,
     estimate_json,
     estimate_text,
-    rough,
+    rough_tokens,
 )
 from claude_bridge.core.tokens.media import PDF_PAGE_TOKENS, UNKNOWN_IMAGE_TOKENS
-from claude_bridge.core.tokens.request_count import Count, as_texts, count, quick
+from claude_bridge.core.tokens.request_count import Count, count, quick_estimate, text_difference
 from tests.core.asking import IMAGE, asked, assistant, result, system, text, tool, use, user
 
 SAID = "Some words that are counted, and 12345 numbers."
@@ -129,7 +129,7 @@ class CountTests:
 
     def test_state(self) -> None:
         """What a backend wants back and cannot be read costs nothing here: nobody knows what it will cost there."""
-        state = {"type": "redacted_thinking", "data": pack(OpaqueState("d", "m", [SAID]))}
+        state = {"type": "redacted_thinking", "data": pack_state(OpaqueState("d", "m", [SAID]))}
         assert counted(user(SAID), assistant(state, text(SAID))) == counted(user(SAID), assistant(text(SAID)))
 
     def test_malformed(self) -> None:
@@ -143,25 +143,25 @@ class QuickTests:
 
     def test_text(self) -> None:
         """Text costs by its bytes."""
-        assert quick(neutral(user(SAID)), 36_000) == rough(36_000) + REPLY_TOKENS
-        assert quick(neutral(user(text(SAID * 200))), 36_000) == rough(36_000) + REPLY_TOKENS
+        assert quick_estimate(neutral(user(SAID)), 36_000) == rough_tokens(36_000) + REPLY_TOKENS
+        assert quick_estimate(neutral(user(text(SAID * 200))), 36_000) == rough_tokens(36_000) + REPLY_TOKENS
 
     @pytest.mark.parametrize("inside", [False, True])
     def test_media(self, inside: bool) -> None:
         """A picture counts as one, wherever it stands, and does not shrink the answer's share of the window."""
         block = result("a", [BIG_IMAGE]) if inside else BIG_IMAGE
-        assert quick(neutral(user(block)), 400_360) == rough(360) + REPLY_TOKENS + UNKNOWN_IMAGE_TOKENS
+        assert quick_estimate(neutral(user(block)), 400_360) == rough_tokens(360) + REPLY_TOKENS + UNKNOWN_IMAGE_TOKENS
         document = {"type": "document", "source": {"type": "base64", "data": "A" * 400_000}}
-        assert quick(neutral(user(document)), 400_360) == rough(360) + REPLY_TOKENS + PDF_PAGE_TOKENS
+        assert quick_estimate(neutral(user(document)), 400_360) == rough_tokens(360) + REPLY_TOKENS + PDF_PAGE_TOKENS
 
     def test_beside_text(self) -> None:
         """Text beside a picture costs by its bytes."""
         both = asked(user(result("a", [text(SAID), BIG_IMAGE])))
-        assert quick(conversation_of(both), 400_360) == rough(360) + REPLY_TOKENS + UNKNOWN_IMAGE_TOKENS
+        assert quick_estimate(conversation_of(both), 400_360) == rough_tokens(360) + REPLY_TOKENS + UNKNOWN_IMAGE_TOKENS
 
     def test_talk_of_pictures(self) -> None:
         """A text that talks of base64 is text."""
-        assert quick(neutral(user(text('"base64"' * 400))), 3600) == rough(3600) + REPLY_TOKENS
+        assert quick_estimate(neutral(user(text('"base64"' * 400))), 3600) == rough_tokens(3600) + REPLY_TOKENS
 
 
 class AsTextsTests:
@@ -174,9 +174,11 @@ class AsTextsTests:
         source = {"type": "base64", "media_type": "application/pdf", "data": data}
         request = asked(user({"type": "document", "source": source}, text(SAID * 50)))
         documents = {data: SAID * pages}
-        guessed = quick(conversation_of(request), len(data) + 50 * len(SAID) + 200) + as_texts(documents)
+        guessed = quick_estimate(conversation_of(request), len(data) + 50 * len(SAID) + 200) + text_difference(
+            documents
+        )
         assert 0.6 < guessed / count(conversation_of(request), documents=documents) < 1.6
 
     def test_none(self) -> None:
         """Without documents nothing changes."""
-        assert as_texts({}) == 0
+        assert text_difference({}) == 0

@@ -37,7 +37,7 @@ from claude_bridge.core.messages_api.event_stream import StreamWriter
 from claude_bridge.core.web_search.search_turns import (
     MAX_HITS,
     MAX_TEXT_CHARACTERS,
-    NOTHING,
+    NO_RESULTS,
     UNTRUSTED,
     SearchCall,
     Searching,
@@ -79,11 +79,13 @@ def search(query: str = "weather Paris", number: int = 0) -> list[Event]:
 
 
 def answered(searching: Searching, *hits: SearchHit) -> list[Event]:
-    """Do what was asked for: give what the client gets of it."""
+    """Answer the pending searches and return the events for the client."""
     events: list[Event] = []
     for pending in searching.pending:
-        events += searching.called(pending)
-        events += searching.failed(pending, pending.problem) if pending.problem else searching.found(pending, hits)
+        events += searching.announce(pending)
+        events += (
+            searching.add_failure(pending, pending.problem) if pending.problem else searching.add_results(pending, hits)
+        )
     return events
 
 
@@ -120,7 +122,7 @@ class FirstTurnTests:
     def test_no_search(self, events: list[Event]) -> None:
         """An answer without a search passes as it is, and its end tells its cost."""
         searching = make()
-        passed = searching.take([Started("m"), *events])
+        passed = searching.filter([Started("m"), *events])
         assert passed[:-1] == [Started("m"), *events[:-1]]
         assert isinstance(passed[-1], Finished)
         assert passed[-1].usage is not None
@@ -134,14 +136,14 @@ class SearchTests:
         """The client gets one message: what the model said, the search, its results, and the answer over them."""
         searching = make()
         writer = StreamWriter(message_id="msg_1", model="m")
-        out = writer.write(searching.take([Started("m"), TextDelta("Let me look."), *search(), END]))
+        out = writer.write(searching.filter([Started("m"), TextDelta("Let me look."), *search(), END]))
         pending = one(searching)
         assert pending.question.text == "weather Paris"
         assert re.fullmatch(r"srvtoolu_[a-zA-Z0-9]{24}", pending.id)
         out += writer.write(answered(searching, HIT))
         assert searching.conclude() is None
         searching.begin()
-        out += writer.write(searching.take([Started("m"), TextDelta("It rains."), END]))
+        out += writer.write(searching.filter([Started("m"), TextDelta("It rains."), END]))
         message = check_stream(out)
         assert [block["type"] for block in message["content"]] == [
             "text",
@@ -158,7 +160,7 @@ class SearchTests:
     def test_second_turn(self) -> None:
         """The model gets its own turn and the results as any tool loop has them, and is forced to nothing."""
         searching = make(max_tokens=1000)
-        searching.take([ReasoningDelta("Hm."), TextDelta("Let me look."), *search(), END])
+        searching.filter([ReasoningDelta("Hm."), TextDelta("Let me look."), *search(), END])
         answered(searching, HIT)
         searching.conclude()
         whole = sent(searching)
@@ -175,7 +177,7 @@ class SearchTests:
     def test_several_at_once(self) -> None:
         """Searches asked for in one turn are made one after the other and answered together."""
         searching = make()
-        assert searching.take([*search("a"), *search("b", 1), END]) == []
+        assert searching.filter([*search("a"), *search("b", 1), END]) == []
         assert [each.question.text for each in searching.pending] == ["a", "b"]
         events = answered(searching, HIT)
         assert [type(event) for event in events] == [ServerToolCalled, SearchResulted] * 2
@@ -186,15 +188,15 @@ class SearchTests:
         """How many events come at once makes no difference."""
         searching = make()
         for event in [*search(), END]:
-            assert searching.take([event]) == []
+            assert searching.filter([event]) == []
         assert one(searching).question.text == "weather Paris"
 
     def test_attempt_that_failed(self) -> None:
         """An attempt that broke off leaves nothing behind: the next one begins the turn anew."""
         searching = make()
-        searching.take([TextDelta("Half"), *search("lost")])
+        searching.filter([TextDelta("Half"), *search("lost")])
         searching.begin()
-        searching.take([*search("kept"), END])
+        searching.filter([*search("kept"), END])
         answered(searching)
         searching.conclude()
         assert one_said(sent(searching)) == [None]
@@ -202,25 +204,25 @@ class SearchTests:
     def test_told_once(self) -> None:
         """That an answer begins, and how long its prompt is, is said of the first turn alone."""
         searching = make()
-        assert searching.take([Started("m"), PromptSizeReported(Usage(5))]) == [
+        assert searching.filter([Started("m"), PromptSizeReported(Usage(5))]) == [
             Started("m"),
             PromptSizeReported(Usage(5)),
         ]
-        searching.take([*search(), END])
+        searching.filter([*search(), END])
         answered(searching)
         searching.conclude()
         searching.begin()
-        assert searching.take([Started("m"), PromptSizeReported(Usage(500)), TextDelta("a")]) == [TextDelta("a")]
+        assert searching.filter([Started("m"), PromptSizeReported(Usage(500)), TextDelta("a")]) == [TextDelta("a")]
 
     def test_uncounted(self) -> None:
         """Where the backend does not count, each turn is estimated and the sum says so."""
         searching = make()
         searching.begin(estimate=40)
-        searching.take([*search(), Finished(FinishReason.STOPPED)])
+        searching.filter([*search(), Finished(FinishReason.STOPPED)])
         answered(searching)
         searching.conclude()
         searching.begin(estimate=60)
-        (end,) = searching.take([Finished(FinishReason.STOPPED, usage=Usage(70, 3, thinking_tokens=2))])
+        (end,) = searching.filter([Finished(FinishReason.STOPPED, usage=Usage(70, 3, thinking_tokens=2))])
         assert isinstance(end, Finished)
         assert end.usage is not None
         assert (end.usage.input_tokens, end.usage.thinking_tokens, end.usage.estimated) == (110, 2, True)
@@ -230,7 +232,7 @@ class SearchTests:
     def test_free_choice(self, choice: object) -> None:
         """A choice that forces nothing holds for all turns."""
         searching = make(tool_choice=choice)
-        searching.take([*search(), END])
+        searching.filter([*search(), END])
         answered(searching)
         searching.conclude()
         asked_again = searching.begin().tool_choice
@@ -248,7 +250,7 @@ class FailureTests:
     def test_deep_arguments(self) -> None:
         """Arguments nested as deep as their size allows break nothing; how deep is too deep differs between Pythons."""
         searching = make()
-        searching.take([*call(0, '{"query": "a", "x": ' + "[" * 5000 + "]" * 5000 + "}"), END])
+        searching.filter([*call(0, '{"query": "a", "x": ' + "[" * 5000 + "]" * 5000 + "}"), END])
         assert one(searching).problem in {None, "invalid_tool_input"}
 
     @pytest.mark.parametrize(
@@ -268,7 +270,7 @@ class FailureTests:
     def test_arguments(self, arguments: str, problem: SearchErrorCode | None) -> None:
         """A call without a fit query is not made: the client and the model are told why, and the model may mend it."""
         searching = make()
-        searching.take([*call(0, arguments), END])
+        searching.filter([*call(0, arguments), END])
         assert one(searching).problem == problem
         if problem:
             (called, resulted) = answered(searching)
@@ -281,18 +283,20 @@ class FailureTests:
     def test_query_on_one_line(self) -> None:
         """Whatever the model writes, an engine is asked one line of printable text."""
         searching = make()
-        searching.take([*search("weather\n\tin\x00Paris\x1b[0m "), END])
+        searching.filter([*search("weather\n\tin\x00Paris\x1b[0m "), END])
         assert one(searching).question.text == "weather in Paris [0m"
 
     def test_engine_failed(self) -> None:
         """A search that failed is told in the API's words and not counted; the model goes on without it."""
         searching = make()
-        searching.take([*search(), END])
+        searching.filter([*search(), END])
         pending = one(searching)
-        assert searching.failed(pending, "too_many_requests") == [SearchResulted(pending.id, (), "too_many_requests")]
+        assert searching.add_failure(pending, "too_many_requests") == [
+            SearchResulted(pending.id, (), "too_many_requests")
+        ]
         assert searching.conclude() is None
         searching.begin()
-        (end,) = searching.take([END])
+        (end,) = searching.filter([END])
         assert isinstance(end, Finished)
         assert end.usage is not None
         assert end.usage.web_search_requests == 0
@@ -302,7 +306,7 @@ class FailureTests:
         searching = make()
         problems_ = []
         for turn in range(5):
-            searching.take([*search(f"q{turn}"), END])
+            searching.filter([*search(f"q{turn}"), END])
             problems_.append(one(searching).problem)
             answered(searching, HIT)
             end = searching.conclude()
@@ -319,7 +323,7 @@ class FailureTests:
         searching = make(tools=[TYPED, tool("Read")], tool_choice=None)
         writer = StreamWriter(message_id="msg_1", model="m")
         reading = call(1, "{}", "Read")
-        passed = searching.take([*search(), *reading, END])
+        passed = searching.filter([*search(), *reading, END])
         assert passed == reading
         out = writer.write([*passed, *answered(searching, HIT)])
         end = searching.conclude()
@@ -338,7 +342,7 @@ class FailureTests:
     def test_cut(self, reason: FinishReason) -> None:
         """An answer that was cut or refused ends as such: its searches may be cut too and are not made."""
         searching = make()
-        (end,) = searching.take([*search(), Finished(reason, usage=Usage(1, 2))])
+        (end,) = searching.filter([*search(), Finished(reason, usage=Usage(1, 2))])
         assert end == Finished(reason, usage=Usage(1, 2))
         assert searching.pending == ()
 
@@ -352,12 +356,12 @@ class FailureTests:
         searching = make()
         searching.max_size = 4000
         searching.begin()
-        searching.take([TextDelta("x" * 2000), *search(), END])
+        searching.filter([TextDelta("x" * 2000), *search(), END])
         answered(searching)
         searching.conclude()
         searching.begin()
         with pytest.raises(UpstreamProtocolError, match="larger than"):
-            searching.take([TextDelta("x" * 2000)])
+            searching.filter([TextDelta("x" * 2000)])
 
     @given(st.lists(event_sequences(), min_size=1, max_size=3), st.data())
     def test_any_turns(self, turns: Sequence[list[Event]], data: st.DataObject) -> None:
@@ -368,7 +372,7 @@ class FailureTests:
         for at, events in enumerate(turns):
             searching.begin()
             renamed = [_renamed(event, at, data.draw(st.booleans())) for event in events]
-            out += writer.write(searching.take(renamed))
+            out += writer.write(searching.filter(renamed))
             if writer.ended:
                 break
             out += writer.write(answered(searching, HIT))
@@ -402,7 +406,7 @@ class ResultsTextTests:
 
     def test_nothing(self) -> None:
         """Nothing found is said, so that the model does not make something up."""
-        assert results_text([]) == NOTHING
+        assert results_text([]) == NO_RESULTS
 
     def test_bounded(self) -> None:
         """Neither many results nor long ones fill the context."""

@@ -16,7 +16,7 @@ from claude_bridge.config.secret import Secret
 from claude_bridge.core.backend_api import BackendKind
 from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.messages_api import parsing
-from claude_bridge.core.messages_api.request_info import facts
+from claude_bridge.core.messages_api.request_info import request_info
 from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.services.breaker import NoBreaker
@@ -193,7 +193,7 @@ class Stage:
         asked = parsing.decode(body)
         run = self.dispatcher.run(
             asked,
-            facts(asked, {}, len(body)),
+            request_info(asked, {}, len(body)),
             self.downstream,
             credential=None if credential is None else Secret(credential),
             client_name="",

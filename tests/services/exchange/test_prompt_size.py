@@ -12,8 +12,8 @@ from claude_bridge.core.chat_completions.backend import ChatTarget
 from claude_bridge.core.errors import ContextOverflow
 from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api.parsing import decode
-from claude_bridge.core.messages_api.request_info import facts
-from claude_bridge.core.tokens.request_count import AT_ONCE
+from claude_bridge.core.messages_api.request_info import request_info
+from claude_bridge.core.tokens.request_count import MAX_BYTES_AT_ONCE
 from claude_bridge.services.exchange.prompt_size import PromptSize
 from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.services.knowledge.window_warnings import WindowWarnings
@@ -30,7 +30,7 @@ def prompt(text: object, learned: ModelProfiles | None = None, **more: object) -
     asked = decode(body)
     return PromptSize(
         request=asked,
-        info=facts(asked, {}, len(body)),
+        info=request_info(asked, {}, len(body)),
         profiles=learned or ModelProfiles(),
         windows=WindowWarnings(),
         pace=Pace(Clock()),
@@ -65,7 +65,7 @@ class PromptTests:
     def test_huge_prompt_is_guessed(self) -> None:
         """A prompt of many MB is not counted while its sender waits, but refused all the same."""
         with pytest.raises(ContextOverflow, match=r"prompt is too long: \d{6} tokens > \d+ maximum"):
-            prompt(WORDS * (AT_ONCE // len(WORDS) + 1)).check("b", SMALL)
+            prompt(WORDS * (MAX_BYTES_AT_ONCE // len(WORDS) + 1)).check("b", SMALL)
 
     def test_documents(self) -> None:
         """Documents are wanted as text once, and only where the model takes no files."""

@@ -169,10 +169,10 @@ class Generic:
         """Take the first field that has something: two that carry the same text count once."""
         text = delta.reasoning_content or delta.reasoning or delta.reasoning_text or delta.thinking
         if not text and delta.reasoning_details:
-            json_weight.limit(delta.reasoning_details, json_weight.MAX_PARTS, "details of reasoning")
+            json_weight.check_length(delta.reasoning_details, json_weight.MAX_PARTS, "details of reasoning")
             return "".join(_detail(raw) for raw in delta.reasoning_details)
         if not text and delta.thinking_blocks:
-            json_weight.limit(delta.thinking_blocks, json_weight.MAX_PARTS, "blocks of thinking")
+            json_weight.check_length(delta.thinking_blocks, json_weight.MAX_PARTS, "blocks of thinking")
             return "".join(_thinking(raw) for raw in delta.thinking_blocks)
         return text or ""
 

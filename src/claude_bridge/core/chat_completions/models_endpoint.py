@@ -8,7 +8,7 @@ from typing import Final
 
 from claude_bridge.core import strict_json
 from claude_bridge.core.events import token_count
-from claude_bridge.core.json_weight import too_much
+from claude_bridge.core.json_weight import has_too_many_values
 from claude_bridge.core.model_list import ModelInfo, ModelList
 
 MAX_MODELS: Final = 5000
@@ -21,7 +21,7 @@ def read_models(body: bytes) -> ModelList | None:
     ``{"data": [...]}`` is OpenAI's, a bare list some gateways', ``{"models": [...]}`` Ollama's. Entries that are
     not models are left out, and so is what is too much.
     """
-    if too_much(body):
+    if has_too_many_values(body):
         return None
     try:
         value = strict_json.decode(body)

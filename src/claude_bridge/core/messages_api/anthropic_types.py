@@ -1,10 +1,10 @@
 """Wire types of the Anthropic Messages API, request side (wire-contract 1.3 to 1.5).
 
 Only what the bridge looks at has a field. Unknown keys are skipped: the API grows faster than any
-gateway, and a client must not be refused for knowing more. What the bridge merely carries (tool
-schemas, tool inputs, content blocks until somebody needs one) stays raw JSON.
+gateway, and a client must not be refused for using a newer field. What the bridge merely passes on (tool
+schemas, tool inputs, content blocks that nobody has needed yet) stays raw JSON.
 
-``gc=False`` marks classes that hold nothing but text and numbers: they can be no part of a cycle,
+``gc=False`` marks classes that hold nothing but text and numbers: they cannot be part of a cycle,
 and a long conversation has hundreds of them.
 """
 
@@ -57,7 +57,7 @@ class Metadata(Struct):
 class Tool(Struct):
     """One entry of ``tools``: a custom tool, or a typed one known by its ``type``'s prefix.
 
-    The last four are those of web search. They are raw, as no other tool is to be refused for them.
+    The last four belong to web search. They are raw, so that no other tool is refused because of them.
     """
 
     name: str = ""
@@ -105,8 +105,8 @@ class MessagesRequest(Struct, dict=True, weakref=True):
     thread: Raw = EMPTY
 
     @cached_property
-    def made(self) -> dict[str, object]:
-        """What was made of this request by others who would else make it again; a copy begins with nothing."""
+    def derived(self) -> dict[str, object]:
+        """Return the cache of what was computed from this request; a copy of the request begins with an empty one."""
         return {}
 
 
@@ -152,7 +152,7 @@ class DocumentBlock(Struct, tag="document"):
 
 
 class SearchResultBlock(Struct, tag="search_result"):
-    """A search result that the client brings along."""
+    """A search result that the client supplies."""
 
     source: str | None = None
     title: str | None = None
@@ -168,7 +168,7 @@ class ToolUseBlock(Struct, tag="tool_use", gc=False):
 
 
 class ToolResultBlock(Struct, tag="tool_result"):
-    """What a tool said."""
+    """The result of a tool call."""
 
     tool_use_id: str
     content: str | list[Raw] | None = None
@@ -189,7 +189,7 @@ class ThinkingBlock(Struct, tag="thinking", gc=False):
 
 
 class RedactedThinkingBlock(Struct, tag="redacted_thinking", gc=False):
-    """Past reasoning that only its maker can read."""
+    """Past reasoning that only the server that wrote it can read."""
 
     data: str | None = None
 

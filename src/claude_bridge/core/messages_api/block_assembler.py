@@ -1,10 +1,10 @@
 """Neutral events -> content blocks: the one machine that decides which block follows which.
 
-Blocks follow one another and never overlap. What a block looks like is for the `BlockSink` to know:
+Blocks follow one another and never overlap. What a block looks like is decided by the `BlockSink`:
 `claude_bridge.core.messages_api.event_stream` writes it as server-sent events,
-`claude_bridge.core.messages_api.whole_message` collects it. So both kinds of client are told the same.
+`claude_bridge.core.messages_api.whole_message` collects it. So both kinds of client get the same blocks.
 
-The state is what is open now. ``_FOLLOWERS`` is this picture as data, and any other step raises `InternalFault`::
+The state is what is open now. ``_FOLLOWERS`` is this diagram as data, and any other step raises `InternalFault`::
 
                      text
                +-----------------> TEXT ------------+  any other block, or the end
@@ -20,14 +20,14 @@ The state is what is open now. ``_FOLLOWERS`` is this picture as data, and any o
       |      ENDED <--- broken off, from any state  |
       +---------------------------------------------+
 
-What the picture does not show:
+What the diagram does not show:
 
-- While TOOL_CALL is open, whatever belongs to another block waits in `HeldBlocks`, and follows in its order once the
-  call has ended.
-- Blank text opens no block; it waits for more of its kind, and is dropped when another block begins.
+- While TOOL_CALL is open, whatever belongs to another block waits in `HeldBlocks`, and follows in order once the call
+  has ended.
+- Blank text opens no block; it waits for more text of the same kind, and is dropped when another block begins.
 - Opaque state travels as the signature of the open THINKING, else as a COMPLETE_BLOCK, or it is deferred: see
   ``_carry_state``.
-- In ENDED everything is ignored: a backend may go on talking.
+- In ENDED everything is ignored: a backend may go on sending.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ from claude_bridge.core.events import (
     Usage,
 )
 from claude_bridge.core.messages_api.held_blocks import CompleteBlockEvent, HeldBlock, HeldBlocks, state_weight
-from claude_bridge.core.tokens.estimator import rough
+from claude_bridge.core.tokens.estimator import rough_tokens
 
 MAX_BLANK_CHARACTERS: Final = 1000
-"""Characters of white space that may wait for text before they are a block of their own: what separates two
-blocks is shorter, and a model that writes nothing else must not fill the memory."""
+"""Characters of white space that may wait for text before they become a block of their own: what separates two blocks
+is shorter, and a model that writes nothing else must not fill the memory."""
 
 
 class BlockState(Enum):
@@ -92,46 +92,47 @@ _FOLLOWERS: Final = {
 
 
 class BlockSink(Protocol):
-    """Who makes something of the blocks. The calls come in the order in which the parts stand in the message."""
+    """Receives the blocks, in the order in which they stand in the message."""
 
     def block_opened(self, state: BlockState, call: ToolCallStarted | None) -> None:
-        """A block of text, thinking or tool input begins; ``call`` is there for tool input."""
+        """Begin a block of text, thinking or tool input; ``call`` is set for tool input only."""
 
     def block_delta(self, text: str) -> None:
-        """More of the open block: text, thinking, or JSON of tool input."""
+        """Append to the open block: text, thinking, or JSON of tool input."""
 
     def block_closed(self, state: BlockState, signature: str) -> None:
-        """The open block is complete; ``signature`` is that of a thinking block, mostly empty."""
+        """End the open block; ``signature`` is that of a thinking block, mostly empty."""
 
     def complete_block(self, event: CompleteBlockEvent) -> None:
-        """A block that has no deltas."""
+        """Add a block that comes in one piece, without deltas."""
 
     def reasoning_withheld(self, text: str) -> None:
-        """The model reasons, and the client does not want to see it."""
+        """Note reasoning that the client did not ask to see."""
 
     def prompt_size_reported(self) -> None:
-        """The backend has said how long the prompt is; it may do so many times while it reads."""
+        """Note that the backend reported the prompt's size; it may do so many times while it processes the prompt."""
 
     def answer_finished(self, finished: Finished) -> None:
-        """The answer is complete; nothing follows."""
+        """End the answer; nothing follows."""
 
 
 @define(kw_only=True)
 class BlockAssembler:
     """The content blocks of one answer.
 
-    As long as `state` is TEXT, a caller may handle further text itself, which is quicker; it adds to `characters` then.
+    As long as `state` is TEXT, a caller may handle further text itself, which is quicker; it then adds the length to
+    `characters`.
 
-    The sink comes with each call instead of being kept: its owner keeps the assembler, and a cycle of the two would
-    leave every finished answer to the garbage collector.
+    The sink is passed with each call and not stored: its owner holds the assembler, and a reference cycle between the
+    two would leave every finished answer to the garbage collector.
 
-    :ivar show_reasoning: whether there are thinking blocks.
-    :ivar input_tokens: the estimate for the prompt, which counts until the backend has told the true size.
+    :ivar show_reasoning: whether the client gets thinking blocks.
+    :ivar input_tokens: the estimate for the prompt, used until the backend reports the true size.
     :ivar state: what is open now.
-    :ivar block_begun: a block has begun.
-    :ivar tool_called: a call of one of the client's tools has begun.
-    :ivar characters: how much the model has said, as far as it has been passed on.
-    :ivar held: what waits for an open call; opaque state that is deferred is charged to it, too.
+    :ivar block_begun: whether any block has begun.
+    :ivar tool_called: whether a call of one of the client's tools has begun.
+    :ivar characters: characters of the model's output that have been passed on so far.
+    :ivar held: what waits for an open call; deferred opaque state is charged to it, too.
     """
 
     input_tokens: int
@@ -156,26 +157,26 @@ class BlockAssembler:
 
     @property
     def usage(self) -> Usage | None:
-        """Return the counts of the answer, estimated while it is not finished; None while it has said nothing."""
+        """Return the counts of the answer, estimated until it is finished; None while it is empty."""
         return self._final_usage or (self._usage_so_far() if self.characters else None)
 
     @property
     def hidden_only(self) -> bool:
-        """Return whether the answer is reasoning that the client does not see, and nothing else."""
+        """Whether the answer consists of nothing but reasoning that the client does not see."""
         return self._reasoned_unseen and not self.block_begun
 
     def prompt_usage(self, output_tokens: int) -> Usage:
-        """Return the prompt's counts, the backend's own if it has told them already."""
+        """Return the prompt's counts: the backend's own if it has reported them, else the estimate."""
         reported = self._reported_prompt
         if reported is None:
             return Usage(self.input_tokens, output_tokens)
         return Usage(reported.input_tokens, output_tokens, reported.cache_read_tokens, reported.cache_write_tokens)
 
-    def take(self, event: Event, sink: BlockSink) -> None:
-        """Take the next event, and tell the sink what comes of it.
+    def add(self, event: Event, sink: BlockSink) -> None:
+        """Process the next event and pass the resulting blocks to the sink.
 
         Raises `UpstreamProtocolError` if more than ``max_held`` bytes would have to wait, and `InternalFault` for an
-        event that cannot stand here.
+        event that is not allowed in the current state.
         """
         if self.state is ENDED:
             return
@@ -219,18 +220,18 @@ class BlockAssembler:
                 pass
 
     def forget_attempt(self) -> None:
-        """Drop what an attempt left that has shown nothing: the next one takes over the message and nothing else."""
+        """Drop what a failed attempt left that showed the client nothing: the next attempt begins afresh."""
         self._blank.clear()
         self.characters = 0
         self._reasoned_unseen = False
         self._reported_prompt = None
-        self._take_deferred()
+        self._pop_deferred()
 
     def break_off(self) -> None:
-        """End the answer where it stands: an error follows instead of the rest."""
+        """End the answer early: an error follows instead of the rest."""
         self._move_to(ENDED)
 
-    # --- the steps of the picture ---------------------------------------------------------------------------
+    # --- the transitions of the diagram ---------------------------------------------------------------------------
 
     def _move_to(self, state: BlockState) -> None:
         if state not in _FOLLOWERS[self.state]:
@@ -238,7 +239,7 @@ class BlockAssembler:
         self.state = state
 
     def _open(self, state: BlockState, sink: BlockSink, call: ToolCallStarted | None = None) -> None:
-        """Begin a block, after the text or thinking before it. An open call is closed by nothing but its own end."""
+        """Begin a block, closing open text or thinking first. An open call is closed only by its own end."""
         if self.state is TEXT or self.state is THINKING:
             self._close(sink)
         self._move_to(state)
@@ -263,7 +264,7 @@ class BlockAssembler:
                 self.held.add_prose(event)
                 return
             text = self._blank.get(state, "") + text
-            # Blank text is only a block of its own where more of its kind shows that it belongs to something.
+            # Blank text waits until text that is not blank shows that it belongs to a block.
             if len(text) <= MAX_BLANK_CHARACTERS and not text.strip():
                 self._blank[state] = text
                 return
@@ -302,7 +303,7 @@ class BlockAssembler:
             self.held.end_call(call)
 
     def _release_held(self, sink: BlockSink) -> None:
-        """Let what waited follow, in order, up to the first call that is itself unfinished."""
+        """Pass on what waited, in order, up to the first call that is itself unfinished."""
         while self.held and self.state is not TOOL_CALL:
             self._release(self.held.pop(), sink)
 
@@ -310,15 +311,15 @@ class BlockAssembler:
         opened_by, text = held.opened_by, held.text.getvalue()
         match opened_by:
             case TextDelta() | ReasoningDelta():
-                self.take(type(opened_by)(text), sink)
+                self.add(type(opened_by)(text), sink)
             case ToolCallStarted():
                 self._open_tool_call(opened_by, sink)
                 if text:
-                    self.take(ToolArgumentsDelta(opened_by.call, text), sink)
+                    self.add(ToolArgumentsDelta(opened_by.call, text), sink)
                 if held.ended:
                     self._close(sink)
             case _:
-                self.take(opened_by, sink)
+                self.add(opened_by, sink)
 
     # --- blocks in one piece, and opaque state --------------------------------------------------------------
 
@@ -335,12 +336,12 @@ class BlockAssembler:
         self._move_to(NO_BLOCK)
 
     def _carry_state(self, event: ReasoningState, sink: BlockSink) -> None:
-        """Let state travel as the signature of the thinking that it belongs to, else in a block of its own.
+        """Send state as the signature of the thinking block that it belongs to, else in a block of its own.
 
-        Such a block must not end an answer: what ``claude -p`` prints is the last block (seen in 2.1.330). So behind
-        text it waits for something to stand in front of, and is given up without: servers insist on state in turns with
-        calls. Where the client did not ask for thinking, it always waits for a call: without one a simple client
-        expects text and nothing else.
+        Such a block must not be the last one of an answer: ``claude -p`` prints the last block (seen in 2.1.330). So
+        state that comes after text waits for another block to follow it, and is dropped if none does: servers insist on
+        state only in turns with calls. Where the client did not ask for thinking, state always waits for a call: a
+        simple client expects nothing but text in an answer without calls.
         """
         if self.state is THINKING and not self._signature:
             self._signature = event.carrier
@@ -351,11 +352,11 @@ class BlockAssembler:
             self._deferred_states.append(event)
 
     def _release_states(self, sink: BlockSink) -> None:
-        """Let deferred state stand in front of what follows now."""
-        for state in self._take_deferred():
+        """Add deferred state in front of the block that follows now."""
+        for state in self._pop_deferred():
             self._add_complete(state, sink)
 
-    def _take_deferred(self) -> list[ReasoningState]:
+    def _pop_deferred(self) -> list[ReasoningState]:
         states = self._deferred_states
         if states:
             self._deferred_states = []
@@ -376,4 +377,4 @@ class BlockAssembler:
         sink.answer_finished(finished)
 
     def _usage_so_far(self) -> Usage:
-        return evolve(self.prompt_usage(rough(self.characters)), estimated=True)
+        return evolve(self.prompt_usage(rough_tokens(self.characters)), estimated=True)

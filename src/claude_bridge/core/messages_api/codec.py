@@ -1,4 +1,4 @@
-"""Requests of the Messages API: bytes -> wire types."""
+"""Decoding of Messages API requests: bytes -> wire types. Checks of their content are in `parsing`."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from claude_bridge.core import surrogates
 from claude_bridge.core.messages_api import anthropic_types
 from claude_bridge.core.strict_json import ERRORS, JsonError, explain
 
-_request: Final = msgspec.json.Decoder(anthropic_types.MessagesRequest)
-_block: Final = msgspec.json.Decoder(anthropic_types.KnownBlock)
+_request_decoder: Final = msgspec.json.Decoder(anthropic_types.MessagesRequest)
+_block_decoder: Final = msgspec.json.Decoder(anthropic_types.KnownBlock)
 
 
 @frozen
 class LoneSurrogates(JsonError):
-    """A request whose only fault may be lone surrogates: `claude_bridge.core.surrogates` mends them."""
+    """A request that may be valid but for lone surrogates, which `claude_bridge.core.surrogates` replaces."""
 
 
-class _Peek(msgspec.Struct):
+class _TypeOnly(msgspec.Struct):
     type: str = ""
 
 
-_peek: Final = msgspec.json.Decoder(_Peek)
+_type_decoder: Final = msgspec.json.Decoder(_TypeOnly)
 
 
 def decode_request(body: bytes) -> anthropic_types.MessagesRequest:
     """Decode a Messages request; raises `JsonError` with the field's path, as the API words it.
 
-    Raises `LoneSurrogates` where it holds escapes of surrogates and is no JSON as it stands.
+    Raises `LoneSurrogates` where it contains escaped surrogates and is not valid JSON as it stands.
     """
     if not _is_text(body):
         raise JsonError("The request body is not valid JSON: it is not UTF-8 text")
     try:
-        return _request.decode(body)
+        return _request_decoder.decode(body)
     except msgspec.ValidationError as error:
         raise JsonError(explain(error)) from None
     except ERRORS as error:
         reason = f"The request body is not valid JSON: {explain(error)}"
-        raise LoneSurrogates(reason) if surrogates.are_in(body) else JsonError(reason) from None
+        raise LoneSurrogates(reason) if surrogates.has_surrogates(body) else JsonError(reason) from None
 
 
 def _is_text(body: bytes) -> bool:
     if body.isascii():
-        return True  # most are, and this takes a tenth of the time
+        return True  # most bodies are, and this check takes a tenth of the time
     try:
         body.decode()
     except UnicodeDecodeError:
@@ -55,12 +55,12 @@ def _is_text(body: bytes) -> bool:
 
 
 def decode_block(raw: Raw, path: str) -> anthropic_types.Block:
-    """Decode one content block; an unknown type is kept as it is. ``path`` is for the error."""
+    """Decode one content block; one of an unknown type is kept as raw JSON. ``path`` is for error messages."""
     try:
-        block: anthropic_types.Block = _block.decode(raw)
+        block: anthropic_types.Block = _block_decoder.decode(raw)
     except ERRORS as error:
         try:
-            kind = _peek.decode(raw).type
+            kind = _type_decoder.decode(raw).type
         except ERRORS:
             raise JsonError(f"{path}: a content block must be an object with a `type`") from None
         if kind in anthropic_types.KNOWN_TYPES or not kind:

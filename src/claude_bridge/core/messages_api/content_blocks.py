@@ -1,7 +1,7 @@
-"""Content blocks, Anthropic -> what chat messages are made of (wire-contract 5.3).
+"""Content blocks of the Messages API -> pieces of the neutral conversation (wire-contract 5.3).
 
-Nothing is dropped that a person or a tool said: what has no counterpart becomes text. A content
-field is read once, nested ones included, so that every error has its exact path.
+Nothing that a person or a tool wrote is dropped: what has no counterpart becomes text. A content
+field is decoded once, nested ones included, so that every error names its exact path.
 """
 
 from __future__ import annotations
@@ -51,27 +51,27 @@ MAX_PATH_DOTS: Final = 40
 """Dots in the path of a content field; real ones have eight at most (a document in a tool result)."""
 
 MAX_FLATTENED_BYTES: Final = 1 << 20
-"""Bytes of JSON that are taken apart to be made readable; hostile JSON takes thirty times its size in memory."""
+"""Bytes of JSON that are decoded to be made readable; hostile JSON takes thirty times its size in memory."""
 
-UNKNOWN: Final = 4
-"""What a block of a type that has no class counts for: taking it apart takes so many times as long."""
+UNKNOWN_BLOCK_COST: Final = 4
+"""How many blocks one of an unknown type counts as: decoding it takes that many times as long."""
 
-UNSAID: Final = frozenset({"fallback", "mcp_tool_listing"})
-"""Blocks in which nobody says anything: which model took over, and tools that only Anthropic's servers can call."""
+SILENT_BLOCKS: Final = frozenset({"fallback", "mcp_tool_listing"})
+"""Types of blocks without content for a model: which model took over, and tools that only Anthropic's servers call."""
 
 _UNPARSED: Final = "__unparsedToolInput"
 
 
 @define
 class BlockReader:
-    """Reads content fields, and learns by the way which tools the conversation brings and takes.
+    """Decodes content fields, and collects which tools the conversation adds and removes.
 
     :ivar loaded: names of tools that tool search or a tool addition made available.
-    :ivar removed: names of tools that were taken away again.
+    :ivar removed: names of tools that were removed again.
     :ivar defined: tools that were defined inside the conversation.
-    :ivar carried: characters of all states together.
-    :ivar media: pictures and files, in their order.
-    :ivar count: blocks that were read, nested ones included; one of an unknown type counts as `UNKNOWN`.
+    :ivar carried: characters of all opaque states together.
+    :ivar media: images and documents, in order.
+    :ivar count: blocks decoded so far, nested ones included; an unknown type counts as `UNKNOWN_BLOCK_COST`.
     """
 
     loaded: set[str] = field(factory=set)
@@ -84,10 +84,10 @@ class BlockReader:
     def read(
         self, content: str | list[strict_json.Raw] | None, path: str, states: bool = False, first: int = 0
     ) -> list[Piece]:
-        """Read a content field; empty text is left out. Raises `JsonError` with the path of what is wrong.
+        """Return the pieces of a content field; empty text is left out. Raises `JsonError` with the offending path.
 
-        ``states``: it is an assistant message's, the only place where a backend's state means something. ``first``: the
-        index of the first block, where these are not all.
+        :param states: whether to keep opaque state; it means something only in an assistant's message.
+        :param first: index of the first of these blocks, where they are only a part of the field.
         """
         if isinstance(content, str):
             return [Text(content)] if content else []
@@ -111,51 +111,51 @@ class BlockReader:
             elif isinstance(block, RedactedThinkingBlock):
                 pieces += self._state(block.data or "") if states else ()
             else:
-                pieces += self._rare(block, where)
+                pieces += self._other_block(block, where)
         return pieces
 
     def _parts(self, content: str | list[strict_json.Raw] | None, path: str) -> list[Content]:
-        """Read a content field inside a block: what is no part of a user message becomes text."""
+        """Return the content of a field inside a block: pieces that may not stand there become text."""
         if path.count(".") > MAX_PATH_DOTS:
             raise strict_json.JsonError(f"{path}: content is nested too deeply")
         pieces = self.read(content, path)
         return [piece if isinstance(piece, CONTENT) else Text(text_of(piece)) for piece in pieces]
 
-    def _rare(self, block: Block, path: str) -> list[Piece]:
+    def _other_block(self, block: Block, path: str) -> list[Piece]:
         match block:
             case ImageBlock():
-                return [self._noted(_image(block, path))]
+                return [self._with_media(_image(block, path))]
             case DocumentBlock():
                 return [*self._document(block, path)]
             case SearchResultBlock():
                 return [*self._search_result(block, path)]
             case ToolReferenceBlock():
-                return [self._loaded(block.tool_name)]
+                return [self._tool_loaded(block.tool_name)]
             case UnknownBlock():
                 return self._unknown(block)
         return []
 
-    def _noted(self, part: Content) -> Content:
+    def _with_media(self, part: Content) -> Content:
         if isinstance(part, Image | Document):
             self.media.append(part)
         return part
 
     def _state(self, text: str) -> list[Piece]:
         if not text.startswith(opaque_state.STATE_PREFIX):
-            return []  # Anthropic's own, which nobody else can read
+            return []  # Anthropic's own signature, which only its servers can read
         self.carried += len(text)
         return [State(text)]
 
     def _document(self, block: DocumentBlock, path: str) -> list[Content]:
-        """Read a document: PDF to a file part, text to text under its title, images in it to parts of their own."""
+        """Return a document's content: a PDF as a document, text under its title, images in it as images."""
         source = block.source
-        title, context = _titled("Document", block.title), _titled("Context", block.context)
-        plain = _plain_text(source)
+        title, context = _labelled_line("Document", block.title), _labelled_line("Context", block.context)
+        plain = _base64_text(source)
         if source.type == "base64" and plain is None:
             data = _required(source.data, f"{path}.source.data")
             name = block.title or "document.pdf"
             file = Document(name, f"data:{source.media_type or 'application/pdf'};base64,{data}")
-            self._noted(file)
+            self._with_media(file)
             return [Text(context), file] if context else [file]
         if source.type == "text" or plain is not None:
             inner: list[Content] = [Text((source.data or "") if plain is None else plain)]
@@ -164,18 +164,18 @@ class BlockReader:
         else:
             what = source.url or source.file_id or source.type
             inner = [Text(f"[document omitted: {what} is not fetched by this gateway]")]
-        return _headed("\n".join(filter(None, (title, context))), inner)
+        return _with_header("\n".join(filter(None, (title, context))), inner)
 
     def _search_result(self, block: SearchResultBlock, path: str) -> list[Content]:
         head = " - ".join(filter(None, (block.title, block.source)))
-        return _headed(f"[search result] {head}".rstrip(), self._parts(block.content, f"{path}.content"))
+        return _with_header(f"[search result] {head}".rstrip(), self._parts(block.content, f"{path}.content"))
 
     def _unknown(self, block: UnknownBlock) -> list[Piece]:
-        self.count += UNKNOWN - 1
-        if block.kind in UNSAID:
+        self.count += UNKNOWN_BLOCK_COST - 1
+        if block.kind in SILENT_BLOCKS:
             return []
         if len(block.raw) <= MAX_FLATTENED_BYTES:
-            # Python may have no such number, or may not walk so deep.
+            # The JSON may hold a number that Python cannot represent, or be nested too deeply.
             with contextlib.suppress(strict_json.JsonError, RecursionError):
                 return self._flattened(block.kind, strict_json.decode(block.raw))
         return [_labelled(block.kind, bytes(block.raw).decode())]
@@ -185,15 +185,15 @@ class BlockReader:
             text = readable(value.get("content"))
             return [Summary(text)] if text else []
         if kind in {"tool_addition", "tool_removal"}:
-            return [*self._change(kind, value.get("tool"))]
+            return [*self._tool_change(kind, value.get("tool"))]
         if kind == "tool_search_tool_result":
-            return [*map(self._loaded, _references(value)), _labelled(kind, readable(value))]
+            return [*map(self._tool_loaded, _found_tool_names(value)), _labelled(kind, readable(value))]
         if kind in {"server_tool_use", "mcp_tool_use"} and isinstance(value.get("name"), str):
             return [_labelled(value["name"], readable(value.get("input")))]
         return [_labelled(kind, readable(value))]
 
-    def _change(self, kind: str, tool: object) -> list[Content]:
-        """Note that a tool comes or goes. Tools of MCP servers that Anthropic would ask are not ours to offer."""
+    def _tool_change(self, kind: str, tool: object) -> list[Content]:
+        """Record that a tool is added or removed. Tools of MCP servers that Anthropic calls cannot be offered."""
         if not isinstance(tool, dict) or str(tool.get("type")).startswith("mcp_"):
             return []
         definition = tool.get("definition")
@@ -204,19 +204,19 @@ class BlockReader:
             self.removed.add(name)
             return [ToolNotice(name, available=False)]
         if isinstance(definition, dict):
-            self.defined.append(_defined(name, definition))
-        return [self._loaded(name)]
+            self.defined.append(_tool_from_definition(name, definition))
+        return [self._tool_loaded(name)]
 
-    def _loaded(self, name: str) -> ToolNotice:
+    def _tool_loaded(self, name: str) -> ToolNotice:
         self.loaded.add(name)
         self.removed.discard(name)
         return ToolNotice(name, available=True)
 
 
-def _plain_text(source: DocumentSource) -> str | None:
-    """Return the text of a base64 document that is plain text or a table of it, or None for any other.
+def _base64_text(source: DocumentSource) -> str | None:
+    """Return the text of a base64 document whose media type is text, or None for any other.
 
-    Anthropic's API takes no such source, but clients that do not know this lose nothing here.
+    Anthropic's API does not accept such a source, but some clients send it.
     """
     if source.type != "base64" or not (source.media_type or "").startswith("text/"):
         return None
@@ -226,7 +226,7 @@ def _plain_text(source: DocumentSource) -> str | None:
 
 
 def _arguments(block: ToolUseBlock, path: str) -> str:
-    """Return a past call's input as arguments; what Claude Code could not parse goes back as the model wrote it."""
+    """Return a past call's input as JSON text; input that Claude Code could not parse is as the model wrote it."""
     if not strict_json.present(block.input):
         return "{}"
     text = strict_json.compact(block.input)
@@ -252,8 +252,8 @@ def _image(block: ImageBlock, path: str) -> Content:
     return Text(f"[image omitted: {what} is not fetched by this gateway]")
 
 
-def _headed(header: str, inner: list[Content]) -> list[Content]:
-    """Put a header in front: on the first text's own first line where the content begins with text."""
+def _with_header(header: str, inner: list[Content]) -> list[Content]:
+    """Return the content with a header in front: joined to the first text where the content begins with one."""
     if not header:
         return inner
     if inner and isinstance(inner[0], Text):
@@ -261,8 +261,8 @@ def _headed(header: str, inner: list[Content]) -> list[Content]:
     return [Text(header), *inner]
 
 
-def _defined(name: str, definition: dict[str, Any]) -> Tool:
-    """Read a tool that stands inside a message."""
+def _tool_from_definition(name: str, definition: dict[str, Any]) -> Tool:
+    """Return the tool that a message defines; fields of wrong types are left out."""
     kind, description, schema = (definition.get(key) for key in ("type", "description", "input_schema"))
     return Tool(
         name,
@@ -276,11 +276,11 @@ def _labelled(label: str, text: str) -> Text:
     return Text(f"[{label}] {text}" if text else f"[{label}]")
 
 
-def _titled(label: str, value: str | None) -> str:
+def _labelled_line(label: str, value: str | None) -> str:
     return f"{label}: {value}" if value else ""
 
 
-def _references(value: Any) -> list[str]:  # noqa: ANN401 - decoded JSON
+def _found_tool_names(value: Any) -> list[str]:  # noqa: ANN401 - decoded JSON
     """Return the names of the tools that a tool search on Anthropic's side found."""
     content = value.get("content")
     found = content.get("tool_references") if isinstance(content, dict) else None

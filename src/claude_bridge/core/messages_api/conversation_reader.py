@@ -1,8 +1,8 @@
-"""The messages of a request, decoded once, a part at a time.
+"""Reader of a request's messages: decodes each once, in steps, and keeps the result with the request.
 
-Whoever needs them asks for `reading_of`, which is the same for one request. What was decoded is no longer kept as raw
-JSON. Decoding takes 5 to 15 microseconds a block, so that a caller with a reactor takes a large conversation in `step`s
-and lets others have their turn in between.
+`reading_of` returns the one reader of a request. A message that was decoded is no longer kept as raw JSON. Decoding
+takes 5 to 15 microseconds a block, so a caller with a reactor decodes a large conversation in `step`s and lets other
+requests run in between.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from claude_bridge.core.messages_api.content_blocks import BlockReader
 from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
 
 STEP: Final = 1000
-"""Blocks of one step: 15 ms at worst, for those of unknown types."""
+"""Blocks decoded in one step: 15 ms at worst, for blocks of unknown types."""
 
 _MARK: Final = b'"cache_control"'
-"""As a key of a block; inside a text the quotes would be escaped."""
+"""The key of a block; inside a text the quotes would be escaped."""
 
-_LOOKED: Final = 16
-"""Bytes behind a key in which its colon stands."""
+_COLON_WITHIN: Final = 16
+"""Bytes after a key within which its colon is looked for."""
 
 _ROLES: Final = frozenset({"user", "assistant", "system"})
 
 
 Entry = tuple[str, list[Piece]]
-"""One message: its role, and what it says."""
+"""One message: its role and its pieces."""
 
 
 @define
 class ConversationReader:
-    """What the messages say, as far as they have been read.
+    """The pieces of a request's messages, as far as they have been decoded.
 
-    :ivar entries: one for each message that has been read.
-    :ivar marked: the client marks prefixes to be cached.
+    :ivar entries: one for each message that has been decoded.
+    :ivar marked: whether the client marks prefixes to be cached.
     """
 
     _messages: Sequence[InputMessage]
@@ -52,7 +52,7 @@ class ConversationReader:
     _next: int = field(default=0, init=False)
 
     def step(self) -> bool:
-        """Read about `STEP` blocks and messages more and return whether that was all.
+        """Decode about `STEP` more blocks and messages, and return whether that was the rest.
 
         Raises `JsonError` with the path of what is malformed, `InvalidRequest` for more than the bounds allow.
         """
@@ -67,15 +67,15 @@ class ConversationReader:
             raise bounds.excess("messages", "images and documents", "max_images")
         return len(entries) == len(messages)
 
-    def whole(self) -> ConversationReader:
-        """Read what is left; raises what `step` does."""
+    def read_all(self) -> ConversationReader:
+        """Decode the rest and return this reader; raises what `step` does."""
         while len(self.entries) < len(self._messages):
             self.step()
         return self
 
     def extended(self, more: Sequence[InputMessage]) -> ConversationReader:
-        """Return a reading that has ``more`` messages at its end; this one stays as it is."""
-        self.whole()
+        """Return a reader with ``more`` messages at its end; this one stays unchanged."""
+        self.read_all()
         blocks = evolve(
             self._blocks, loaded={*self.loaded}, removed={*self.removed}, defined=[*self.defined], media=[*self.media]
         )
@@ -88,38 +88,38 @@ class ConversationReader:
 
     @property
     def loaded(self) -> frozenset[str]:
-        """Return names of tools that tool search or a tool addition made available."""
+        """Return the names of tools that tool search or a tool addition made available."""
         return frozenset(self._blocks.loaded)
 
     @property
     def removed(self) -> frozenset[str]:
-        """Return names of tools that were taken away again."""
+        """Return the names of tools that were removed again."""
         return frozenset(self._blocks.removed)
 
     @property
     def media(self) -> list[Image | Document]:
-        """Return the pictures and files that messages other than the assistant's hold, in their order."""
+        """Return the images and documents of all messages but the assistant's, in order."""
         return self._blocks.media
 
     @property
     def defined(self) -> list[Tool]:
-        """Return tools that were defined inside the conversation."""
+        """Return the tools that were defined inside the conversation."""
         return self._blocks.defined
 
     @property
     def carried(self) -> int:
-        """Return the number of characters of all states together."""
+        """Return the number of characters of all opaque states together."""
         return self._blocks.carried
 
     @property
     def count(self) -> int:
-        """Return the number of blocks so far."""
+        """Return the number of blocks decoded so far."""
         return self._blocks.count
 
     def _read(self, message: InputMessage, index: int) -> bool:
-        """Read a message, or of a long one the next part, and return whether that was all of it.
+        """Decode a message, or the next part of a long one, and return whether it is complete.
 
-        A message that was read lets go of its bytes.
+        The raw bytes of a complete message are released.
         """
         role, content, blocks = message.role, message.content, self._blocks
         if role not in _ROLES:
@@ -130,7 +130,7 @@ class ConversationReader:
         if role == "assistant":
             media = len(blocks.media)
             pieces = blocks.read(content, path, True)
-            del blocks.media[media:]  # no model can be given an assistant's pictures: a note stands for them
+            del blocks.media[media:]  # no backend takes an assistant's images: a note stands in for each
         else:
             pieces = blocks.read(content, path)
         self.entries.append((role, pieces))
@@ -150,33 +150,33 @@ class ConversationReader:
         return True
 
 
-def marked(body: bytes) -> bool:
-    """Return whether a request's JSON has a mark anywhere; a text may talk of them."""
+def has_cache_marks(body: bytes) -> bool:
+    """Return whether a request's JSON has a ``cache_control`` key anywhere, not counting text that mentions one."""
     at = body.find(_MARK)
     while at >= 0:
         at += len(_MARK)
-        if body[at : at + _LOOKED].lstrip().startswith(b":"):
+        if body[at : at + _COLON_WITHIN].lstrip().startswith(b":"):
             return True
         at = body.find(_MARK, at)
     return False
 
 
-def begin(request: MessagesRequest, bounds: RequestLimits, *, marked: bool) -> None:
-    """Prepare the reading of a request's messages."""
-    request.made["reading"] = ConversationReader(request.messages, bounds, marked)
+def prepare_reading(request: MessagesRequest, bounds: RequestLimits, *, marked: bool) -> None:
+    """Create the reader of a request's messages, so that `reading_of` finds it."""
+    request.derived["reading"] = ConversationReader(request.messages, bounds, marked)
 
 
 def reading_of(request: MessagesRequest) -> ConversationReader:
-    """Return the reading of a request's messages; nothing may have been read yet."""
-    reading = request.made.get("reading")
+    """Return the reader of a request's messages, which may not have decoded anything yet."""
+    reading = request.derived.get("reading")
     if not isinstance(reading, ConversationReader):
-        reading = request.made["reading"] = ConversationReader(request.messages)
+        reading = request.derived["reading"] = ConversationReader(request.messages)
     return reading
 
 
-def with_more(request: MessagesRequest, more: Sequence[InputMessage]) -> MessagesRequest:
+def with_messages(request: MessagesRequest, more: Sequence[InputMessage]) -> MessagesRequest:
     """Return a copy of a request with ``more`` messages at the end of its conversation."""
     longer = copy(request)
     longer.messages = [*request.messages, *more]
-    longer.made["reading"] = reading_of(request).extended(more)
+    longer.derived["reading"] = reading_of(request).extended(more)
     return longer

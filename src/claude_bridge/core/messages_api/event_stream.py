@@ -1,7 +1,7 @@
-"""Neutral events -> the Anthropic event stream, as bytes.
+"""The stream writer: neutral events -> the Anthropic event stream, as bytes.
 
 Which block follows which is decided by `claude_bridge.core.messages_api.block_assembler`; what is written for each of
-its steps is decided here::
+its calls is decided here::
 
     block_opened      content_block_start, and message_start with a ping before the first
     block_delta       content_block_delta
@@ -9,7 +9,7 @@ its steps is decided here::
     complete_block    start, input if it has any, and stop
     answer_finished   message_delta and message_stop
 
-Text deltas are formatted by byte templates and pass the assembler by: they are nearly all of a stream.
+Text deltas are nearly all of a stream, so they are formatted from byte templates and bypass the assembler.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ _encode: Final = strict_json.encode
 
 @define(kw_only=True)
 class StreamWriter:
-    """One client's event stream. Implements `BlockSink` for its own assembler.
+    """The event stream of one answer. Implements `BlockSink` for its own assembler.
 
     :ivar input_tokens: the estimate that ``message_start`` carries; the true count follows at the end.
     :ivar show_reasoning: whether the client gets thinking blocks.
-    :ivar max_held: bytes that may have to wait for an unfinished tool call.
-    :ivar started: ``message_start`` is out.
-    :ivar content_started: a block has been started, so the answer belongs to the attempt that started it.
-    :ivar ended: ``message_stop`` or an error is out; nothing may follow.
+    :ivar max_held: bytes that may wait for an unfinished tool call.
+    :ivar started: whether ``message_start`` was written.
+    :ivar content_started: whether a block was started, so that no other attempt can take over the answer.
+    :ivar ended: whether ``message_stop`` or an error was written; nothing may follow.
     """
 
     message_id: str
@@ -88,11 +88,11 @@ class StreamWriter:
 
     @property
     def usage(self) -> Usage | None:
-        """Return the counts of the answer, estimated while it is not finished; None while it has said nothing."""
+        """Return the counts of the answer, estimated until it is finished; None while it is empty."""
         return self._assembler.usage
 
     def open(self) -> bytes:
-        """Return ``message_start`` and a ping, once."""
+        """Return ``message_start`` and a ping the first time, nothing afterwards."""
         if self.started:
             return b""
         self.started = True
@@ -101,16 +101,16 @@ class StreamWriter:
         return _event(b"message_start", {"type": "message_start", "message": message}) + PING
 
     def forget(self) -> None:
-        """Drop what an attempt without content left: the next one takes over the open stream and nothing else."""
+        """Drop what a failed attempt without content left: the next attempt continues the open stream."""
         self._assembler.forget_attempt()
         self._unwritten.clear()
 
     def ping(self) -> bytes:
-        """Return a keep-alive, or nothing where none may stand."""
+        """Return a keep-alive, or nothing before the start and after the end."""
         return PING if self.started and not self.ended else b""
 
     def error(self, error: BridgeError, request_id: str) -> bytes:
-        """End the stream with an error event; no ``message_stop`` follows it."""
+        """Return an error event that ends the stream, or nothing after the end; no ``message_stop`` follows it."""
         if self.ended:
             return b""
         self.ended = True
@@ -119,24 +119,24 @@ class StreamWriter:
         return _event(b"error", rendering.error_fields(error, request_id))
 
     def write(self, events: Iterable[Event]) -> bytes:
-        """Return the bytes for what one upstream read yielded, to go out in one write.
+        """Return the bytes for the events of one upstream read, to be sent in one write.
 
         Raises `UpstreamProtocolError` if more than ``max_held`` bytes would have to wait.
         """
         assembler, out = self._assembler, self._unwritten
         for event in events:
             if type(event) is TextDelta and assembler.state is TEXT:
-                # More of the open text block changes no state.
+                # Text for the open text block does not change the assembler's state.
                 text = event.text
                 assembler.characters += len(text)
                 out += (self._delta_head, _encode(text), _DELTA_TAIL)
             else:
-                assembler.take(event, self)
+                assembler.add(event, self)
         data = b"".join(out)
         out.clear()
         return data
 
-    # What the assembler tells.
+    # Calls of the assembler (`BlockSink`).
 
     def block_opened(self, state: BlockState, call: ToolCallStarted | None) -> None:
         """Write the start of a block without content."""
@@ -160,7 +160,7 @@ class StreamWriter:
         self._stop()
 
     def complete_block(self, event: CompleteBlockEvent) -> None:
-        """Write a whole block; only a tool's input is told by a delta, as the API does."""
+        """Write a whole block; only a tool's input comes in a delta, as in Anthropic's API."""
         match event:
             case ServerToolCalled():
                 self._start(TOOL_CALL, rendering.server_call(event, {}))
@@ -175,11 +175,11 @@ class StreamWriter:
         """Write nothing."""
 
     def prompt_size_reported(self) -> None:
-        """Ping: a long prompt is being read, and that is life."""
+        """Write a ping: while a long prompt is processed, this keeps the client from timing out."""
         self._unwritten.append(self.ping())
 
     def answer_finished(self, finished: Finished) -> None:
-        """Write the end of the message, and its start if it has no content."""
+        """Write the end of the message, after its start if that is still missing."""
         assembler = self._assembler
         stop = rendering.stop_fields(finished, called=assembler.tool_called, hidden_only=assembler.hidden_only)
         usage = rendering.delta_usage_fields(assembler.usage or Usage())

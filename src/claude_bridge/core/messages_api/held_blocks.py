@@ -1,7 +1,7 @@
-"""What has to wait while a tool call is open, in the order in which it came, and bounded.
+"""A bounded queue of the blocks that wait while a tool call is open.
 
-A message's blocks follow one another, but a backend may stream several calls at once, or talk while it calls. The
-lowest unfinished call passes; everything else waits here until that call has ended.
+A message's blocks follow one another, but a backend may stream several calls at once, or text during a call. The
+first unfinished call is passed on as it comes; everything else waits here, in order, until that call has ended.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from claude_bridge.core.events import (
 )
 
 CompleteBlockEvent = ServerToolCalled | SearchResulted | ReasoningState
-"""What comes as a block in one piece: a call of a tool that the bridge runs, its result, or opaque state."""
+"""Events that become a block in one piece: a call of a tool that the bridge runs, its result, or opaque state."""
 
 ProseDelta = TextDelta | ReasoningDelta
 
@@ -33,9 +33,9 @@ ProseDelta = TextDelta | ReasoningDelta
 class HeldBlock:
     """A block that waits.
 
-    :ivar opened_by: the event that began it; of text and reasoning only the type counts.
+    :ivar opened_by: the event that began it; for text and reasoning only its type matters.
     :ivar text: its text or arguments so far.
-    :ivar ended: a call's arguments are complete.
+    :ivar ended: whether a call's arguments are complete.
     """
 
     opened_by: ToolCallStarted | CompleteBlockEvent | ProseDelta
@@ -47,8 +47,8 @@ class HeldBlock:
 class HeldBlocks:
     """A queue of blocks that may still grow.
 
-    :ivar max_bytes: how much may wait; beyond it `UpstreamProtocolError` is raised.
-    :ivar size_bytes: how much waits now, objects included.
+    :ivar max_bytes: bytes that may wait; beyond them `UpstreamProtocolError` is raised.
+    :ivar size_bytes: bytes that wait now, objects included.
     """
 
     max_bytes: int
@@ -69,7 +69,7 @@ class HeldBlocks:
         self._append(HeldBlock(event))
 
     def add_prose(self, event: ProseDelta) -> None:
-        """Queue text or reasoning; it joins the last block if that is of its kind."""
+        """Queue text or reasoning; it is appended to the last block if that is of the same kind."""
         self.charge(sizes.size(event.text))
         last = self._queue[-1] if self._queue else None
         if last is None or type(last.opened_by) is not type(event):
@@ -77,13 +77,13 @@ class HeldBlocks:
         last.text.write(event.text)
 
     def add_arguments(self, event: ToolArgumentsDelta) -> None:
-        """Add to the arguments of a call that waits."""
+        """Append to the arguments of a waiting call."""
         held = self._unfinished(event.call)
         self.charge(sizes.size(event.json))
         held.text.write(event.json)
 
     def end_call(self, call: int) -> None:
-        """Mark a call that waits as complete."""
+        """Mark a waiting call as complete."""
         self._unfinished(call).ended = True
 
     def end_all(self) -> None:
@@ -92,7 +92,7 @@ class HeldBlocks:
             held.ended = True
 
     def pop(self) -> HeldBlock:
-        """Take the first block out of the queue, and what it cost off the books."""
+        """Remove the first block from the queue, with its size, and return it."""
         held = self._queue.popleft()
         if isinstance(held.opened_by, ToolCallStarted):
             del self._calls[held.opened_by.call]
@@ -100,7 +100,7 @@ class HeldBlocks:
         return held
 
     def charge(self, cost: int) -> None:
-        """Count bytes that wait, here or with the caller."""
+        """Add bytes that wait here or with the caller to the size; raises `UpstreamProtocolError` beyond the bound."""
         self.size_bytes += cost
         if self.size_bytes > self.max_bytes:
             raise UpstreamProtocolError(f"more than {self.max_bytes} bytes had to wait for an unfinished tool call")
@@ -122,10 +122,10 @@ class HeldBlocks:
 
 
 def state_weight(state: ReasoningState) -> int:
-    """Return what opaque state costs while it waits."""
+    """Return the bytes that opaque state counts as while it waits."""
     return sizes.BLOCK + len(state.carrier)
 
 
 def _weight(held: HeldBlock) -> int:
-    """Return what a block costs besides its text; those of the bridge's own are few and small."""
+    """Return the bytes of a block besides its text; the bridge's own blocks are few and small."""
     return state_weight(held.opened_by) if isinstance(held.opened_by, ReasoningState) else sizes.BLOCK

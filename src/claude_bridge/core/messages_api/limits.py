@@ -1,6 +1,6 @@
-"""How much one request may hold: counts above those of any real client, below what would keep others waiting.
+"""Limits of one request: counts above those of any real client, and below what would delay other requests.
 
-`claude_bridge.config.schema.Limits` has them as options. Each is checked before the work that it bounds is done.
+`claude_bridge.config.schema.Limits` has them as options. Each is checked before the work that it bounds.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 
 @frozen(kw_only=True)
 class RequestLimits:
-    """The most that a request may have. The names are those of the options.
+    """The limits of one request. The names are those of the options.
 
-    :ivar max_blocks: content blocks, those inside tool results included; one of a type that is not known here counts
-        as `claude_bridge.core.messages_api.conversation_reader.UNKNOWN` blocks.
+    :ivar max_blocks: content blocks, those inside tool results included; one of an unknown type counts as
+        `claude_bridge.core.messages_api.content_blocks.UNKNOWN_BLOCK_COST` blocks.
     :ivar max_schema_nodes: JSON objects in the schemas of all tools together.
     """
 
@@ -29,7 +29,7 @@ class RequestLimits:
     max_images: int = 1_000
 
     def excess(self, field: str, what: str, key: str) -> InvalidRequest:
-        """Return the error for more than the option ``key`` allows."""
+        """Return the error for a request that exceeds the option ``key``."""
         return InvalidRequest(f"{field}: at most {getattr(self, key)} {what} are accepted here ({key} in [limits])")
 
     def check_request(self, request: MessagesRequest, body_bytes: int) -> None:
@@ -38,14 +38,14 @@ class RequestLimits:
             raise self.excess("messages", "messages", "max_messages")
         if request.tools and len(request.tools) > self.max_tools:
             raise self.excess("tools", "tools", "max_tools")
-        if body_bytes > SMALLEST_NODE * self.max_schema_nodes:  # a smaller body cannot hold so many
+        if body_bytes > MIN_NODE_BYTES * self.max_schema_nodes:  # a smaller body cannot hold so many
             nodes = sum(bytes(tool.input_schema).count(b"{") for tool in request.tools or ())
             if nodes > self.max_schema_nodes:
                 raise self.excess("tools", "JSON objects in their schemas", "max_schema_nodes")
 
 
-SMALLEST_NODE: Final = 2
-"""Bytes of ``{}``."""
+MIN_NODE_BYTES: Final = 2
+"""Bytes of ``{}``, the smallest JSON object."""
 
 BOUNDS: Final = RequestLimits()
-"""The default."""
+"""The default limits."""

@@ -1,4 +1,4 @@
-"""The body of a Messages request: decoded, checked, and answered here where no backend need see it."""
+"""Parsing of a Messages request's body: it is decoded and checked, and answered here where no backend is needed."""
 
 from __future__ import annotations
 
@@ -12,29 +12,34 @@ from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta, Usage
 from claude_bridge.core.messages_api import codec, tool_definitions
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest, Tool
-from claude_bridge.core.messages_api.conversation_reader import ConversationReader, begin, marked, reading_of
+from claude_bridge.core.messages_api.conversation_reader import (
+    ConversationReader,
+    has_cache_marks,
+    prepare_reading,
+    reading_of,
+)
 from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
 from claude_bridge.core.surrogates import Mending
 
 MAX_MODEL_CHARACTERS: Final = 256
-"""Characters of a model's name, which goes into a header, every log line and what is learned of models."""
+"""Characters of a model's name, which goes into a header, every log line and the model profiles."""
 
 UNSUPPORTED: Final = ("compaction", "fallbacks", "mcp_servers", "thread")
-"""Fields that no chat completion can stand for, and that would change the answer (wire-contract 5.1)."""
+"""Fields that chat completions cannot express and that would change the answer (wire-contract 5.1)."""
 
 UNSUPPORTED_DETAILS: Final[Mapping[str, Mapping[str, object]]] = {
     "thread": {"error_code": "thread_unsupported_request", "unsupported": ["thread"]},
 }
-"""``error.details`` on which the official SDKs' tool runners leave the field out and send the whole conversation."""
+"""``error.details`` that make the official SDKs' tool runners omit the field and send the whole conversation."""
 
 NO_WEB_SEARCH: Final = "Web search is not available through this gateway."
 
 
 @define
 class Decoding:
-    """A request's body being decoded: in one step, or in some more where broken escapes have to be mended first.
+    """The decoding of a request's body: one step, or several where lone surrogates have to be replaced first.
 
-    Content blocks are read later (`claude_bridge.core.messages_api.conversation_reader`), or by who needs them first.
+    Content blocks are decoded later, by `claude_bridge.core.messages_api.conversation_reader`.
     """
 
     _body: bytes
@@ -50,7 +55,7 @@ class Decoding:
         return self._request
 
     def step(self) -> bool:
-        """Do some more and return whether that was all; raises `InvalidRequest` naming the field, as the API does."""
+        """Do the next step and return whether it was the last; raises `InvalidRequest` naming the field."""
         if self._mending is not None:
             if not self._mending.step():
                 return False
@@ -65,14 +70,14 @@ class Decoding:
         except strict_json.JsonError as error:
             raise InvalidRequest(str(error)) from None
         _check(self._request, self._body, self._bounds, counting=self._counting)
-        self._body, self._mending = b"", None  # who holds this while an answer is awaited holds no body with it
+        self._body, self._mending = b"", None  # this object may live as long as the answer; the body need not
         return True
 
 
 def decode(body: bytes, *, counting: bool = False, bounds: RequestLimits = BOUNDS) -> MessagesRequest:
-    """Decode and check a request's body at once; see `Decoding`.
+    """Return the decoded and checked request of a body, without steps; see `Decoding`.
 
-    ``counting``: the body of ``count_tokens``, which has no ``max_tokens`` and runs nothing.
+    ``counting``: whether it is a body of ``count_tokens``, which has no ``max_tokens`` and runs no model.
     """
     decoding = Decoding(body, counting, bounds)
     while not decoding.step():
@@ -91,8 +96,8 @@ def _check(request: MessagesRequest, body: bytes, bounds: RequestLimits, *, coun
     for index, tool in enumerate(request.tools or ()):
         _check_tool(tool, f"tools.{index}")
     if not counting:
-        _check_run(request)
-    begin(request, bounds, marked=marked(body))
+        _check_runnable(request)
+    prepare_reading(request, bounds, marked=has_cache_marks(body))
 
 
 def _check_tool(tool: Tool, path: str) -> None:
@@ -102,8 +107,8 @@ def _check_tool(tool: Tool, path: str) -> None:
         raise InvalidRequest(f"{path}.input_schema: Input should be an object")
 
 
-def _check_run(request: MessagesRequest) -> None:
-    """Refuse what cannot be run: fields without which the answer would be one to another question."""
+def _check_runnable(request: MessagesRequest) -> None:
+    """Raise `InvalidRequest` for fields that cannot be honoured and without which the answer would be wrong."""
     if request.max_tokens is None:
         raise InvalidRequest("max_tokens: Field required")
     if request.max_tokens < 0:
@@ -118,24 +123,24 @@ def _check_run(request: MessagesRequest) -> None:
 
 
 def local_answer(request: MessagesRequest, *, searches: bool = False) -> list[Event] | None:
-    """Return the answer to a request that no backend need see, or None for all others.
+    """Return the answer to a request that needs no backend, or None for all others.
 
-    ``max_tokens: 0`` only warms a cache that is not there. A request whose only tools are web search that Anthropic
-    would run is Claude Code's WebSearch: it takes a short text for an answer (claude-code-client 4), unless the bridge
-    ``searches`` the web itself.
+    ``max_tokens: 0`` only warms Anthropic's prompt cache, which the bridge does not have. A request whose only tools
+    are web search that Anthropic would run is Claude Code's WebSearch. It gets a short text as its answer
+    (claude-code-client 4), unless the bridge ``searches`` the web itself.
     """
     if request.max_tokens == 0:
         return [Started(""), Finished(FinishReason.LENGTH, usage=Usage())]
     searching = request.tools and tool_definitions.only_web_search(
-        request.tools, referenced=lambda: _read(request).loaded
+        request.tools, referenced=lambda: _read_all(request).loaded
     )
     if searching and not searches:
         return [Started(""), TextDelta(NO_WEB_SEARCH), Finished(FinishReason.STOPPED, usage=Usage())]
     return None
 
 
-def _read(request: MessagesRequest) -> ConversationReader:
+def _read_all(request: MessagesRequest) -> ConversationReader:
     try:
-        return reading_of(request).whole()
+        return reading_of(request).read_all()
     except strict_json.JsonError as error:
         raise InvalidRequest(str(error)) from None

@@ -1,7 +1,7 @@
-"""What a JSON value of unknown shape says, as text for a model to read (wire-contract 5.3).
+"""A JSON value of unknown shape as text for a model to read (wire-contract 5.3).
 
 Used for blocks that have no counterpart in chat completions: results of tools that Anthropic's
-servers ran, and whatever the API grows next. Strings appear as they are, never escaped.
+servers ran, and whatever the API adds next. Strings appear as they are, never escaped.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.opaque_state import opened
+from claude_bridge.core.opaque_state import unpack_snippet
 
-NOISE: Final = frozenset(
+SKIPPED_KEYS: Final = frozenset(
     {
         "type",
         "cache_control",
@@ -26,16 +26,16 @@ NOISE: Final = frozenset(
         "toolset_name",
     }
 )
-"""Keys that say nothing to a reader: markers, ids, and what only Anthropic can decrypt."""
+"""Keys that mean nothing to a reader: markers, ids, and what only Anthropic can decrypt."""
 
 MAX_DEPTH: Final = 32
-"""Levels that are told apart; below them the JSON is given as it is. Keeps Python's own stack small."""
+"""Levels that are converted; deeper ones are returned as JSON. This keeps Python's own stack small."""
 
-_SILENT: Final[tuple[object, ...]] = (None, "", [], {})
+_EMPTY_VALUES: Final[tuple[object, ...]] = (None, "", [], {})
 
 
 def readable(value: Any, depth: int = 0) -> str:  # noqa: ANN401 - decoded JSON
-    """Return ``value`` as text: a lone ``text`` or ``content`` bare, other keys as ``key: value; key: value``."""
+    """Return ``value`` as text: a lone ``text`` or ``content`` without its key, else ``key: value; key: value``."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -45,9 +45,9 @@ def readable(value: Any, depth: int = 0) -> str:  # noqa: ANN401 - decoded JSON
     if isinstance(value, list):
         return "\n".join(text for text in (readable(item, depth + 1) for item in value) if text)
     if isinstance(value, dict):
-        kept = {key: item for key, item in value.items() if key not in NOISE and item not in _SILENT}
-        if found := opened(value.get("encrypted_content")):
-            kept["content"] = found  # of our own web search
+        kept = {key: item for key, item in value.items() if key not in SKIPPED_KEYS and item not in _EMPTY_VALUES}
+        if found := unpack_snippet(value.get("encrypted_content")):
+            kept["content"] = found  # a result of the bridge's own web search
         if kept.keys() <= {"text"} or kept.keys() <= {"content"}:
             return "\n".join(readable(item, depth + 1) for item in kept.values())
         return "; ".join(f"{key}: {_inline(item, depth + 1)}" for key, item in kept.items())

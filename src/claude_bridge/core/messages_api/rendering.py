@@ -1,8 +1,8 @@
-"""The Anthropic message as we write it: its envelope, usage and stop reason, for streams and whole answers alike.
+"""The JSON of an Anthropic message: envelope, usage, stop reason and blocks, for streams and whole messages alike.
 
-Every field that the API's OpenAPI document requires is written, null where there is nothing to say. One is not null:
-``citations`` of a text block is an empty list, because the AI SDK 5 and 6 refuse null there. The document takes
-either, and Anthropic's own API leaves the key out.
+Every field that the API's OpenAPI document requires is written, as null where there is no value. One is not null:
+``citations`` of a text block is an empty list, because the AI SDK 5 and 6 refuse null there. The document allows
+both, and Anthropic's own API leaves the key out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from claude_bridge.core.events import (
     ToolCallStarted,
     Usage,
 )
-from claude_bridge.core.opaque_state import sealed
+from claude_bridge.core.opaque_state import pack_snippet
 
 
 def envelope(message_id: str, model: str, usage: dict[str, object]) -> dict[str, object]:
@@ -65,11 +65,11 @@ def delta_usage_fields(usage: Usage) -> dict[str, object]:
 
 
 def stop_fields(finished: Finished, *, called: bool, hidden_only: bool) -> dict[str, object]:
-    """Reconcile why the backend stopped with what was emitted.
+    """Return the stop reason that fits both the backend's finish reason and the content that was sent.
 
     A tool block means ``tool_use`` unless the answer was cut by a limit: clients do not run tools otherwise, and
     ``tool_use`` without a block makes Claude Code ask again (wire-contract 1.11). ``hidden_only``: the answer was
-    reasoning that the client did not ask to see, so it must not look like an empty but complete one.
+    nothing but reasoning that the client did not ask to see, so it must not look like an empty but complete answer.
     """
     details: dict[str, object] | None = None
     reason = "end_turn"
@@ -93,12 +93,12 @@ def stop_fields(finished: Finished, *, called: bool, hidden_only: bool) -> dict[
 
 
 def text_block(text: str) -> dict[str, object]:
-    """Return a text block; a stream begins it with no text."""
+    """Return a text block; in a stream it begins with empty text."""
     return {"type": "text", "text": text, "citations": []}
 
 
 def tool_call(event: ToolCallStarted, tool_input: object) -> dict[str, object]:
-    """Return the block of a call that the client runs; a stream begins it with no input."""
+    """Return the block of a call that the client runs; in a stream it begins with empty input."""
     return {
         "type": "tool_use",
         "id": event.id,
@@ -109,7 +109,7 @@ def tool_call(event: ToolCallStarted, tool_input: object) -> dict[str, object]:
 
 
 def server_call(event: ServerToolCalled, tool_input: object) -> dict[str, object]:
-    """Return the block of a call that the bridge runs itself; a stream begins it with no input."""
+    """Return the block of a call that the bridge runs itself; in a stream it begins with empty input."""
     return {
         "type": "server_tool_use",
         "id": event.id,
@@ -120,7 +120,7 @@ def server_call(event: ServerToolCalled, tool_input: object) -> dict[str, object
 
 
 def search_result(event: SearchResulted) -> dict[str, object]:
-    """Return the block of a search's results, or of why there are none."""
+    """Return the block with a search's results, or with the reason why there are none."""
     content: object = [_hit(hit) for hit in event.hits]
     if event.error_code is not None:
         content = {"type": "web_search_tool_result_error", "error_code": event.error_code}
@@ -133,12 +133,12 @@ def search_result(event: SearchResulted) -> dict[str, object]:
 
 
 def thinking_block(text: str, signature: str) -> dict[str, object]:
-    """Return a thinking block; a stream begins it with neither."""
+    """Return a thinking block; in a stream it begins with both empty."""
     return {"type": "thinking", "thinking": text, "signature": signature}
 
 
 def redacted(event: ReasoningState) -> dict[str, object]:
-    """Return the block that clients return as it is, and in which nobody reads."""
+    """Return the block for opaque state, which clients send back unread."""
     return {"type": "redacted_thinking", "data": event.carrier}
 
 
@@ -164,6 +164,6 @@ def _hit(hit: SearchHit) -> dict[str, object]:
         "type": "web_search_result",
         "url": hit.url,
         "title": hit.title,
-        "encrypted_content": sealed(hit.snippet),
+        "encrypted_content": pack_snippet(hit.snippet),
         "page_age": hit.age,
     }

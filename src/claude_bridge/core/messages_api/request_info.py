@@ -1,4 +1,4 @@
-"""What is known of a request without looking at a backend: who asks, for what, how big."""
+"""What a request itself says, before any backend is chosen: the client's session, the model, the size."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from claude_bridge.core import strict_json
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 
 MARK: Final = "@claude-bridge"
-"""Ends the model ids that clients see: Claude Code's discovery keeps only ids that contain ``claude``. It is stripped
-from what clients send, so no configured name may end in it."""
+"""Suffix of the model ids that clients see: Claude Code's discovery keeps only ids that contain ``claude``. It is
+stripped from what clients send, so no configured name may end in it."""
 
 _MAX_ID_CHARACTERS: Final = 128
-"""Characters of a client-supplied id that are kept: they go into every log line."""
+"""Characters of a client-supplied id that are kept, as it goes into every log line."""
 
 _MAX_USER_ID_CHARACTERS: Final = 4096
-"""Characters of a ``user_id`` that is looked into; Claude Code's has some 200."""
+"""Characters of the longest ``user_id`` that is decoded; Claude Code's has some 200."""
 
 
 @frozen(kw_only=True)
 class RequestInfo:
-    """What routing, records and logs need to know.
+    """What routing, records and logs need to know of a request.
 
     :ivar model: the id that the client asked for, as it wrote it.
     :ivar session: Claude Code's session id, from its header or from ``metadata.user_id``; else "".
     :ivar agent: the subagent's id; "" for the main conversation.
-    :ivar kind: ``main``, ``subagent`` or ``auxiliary``, where the client tells; else "".
+    :ivar kind: ``main``, ``subagent`` or ``auxiliary``, where the client says so; else "".
     """
 
     model: str
@@ -39,31 +39,31 @@ class RequestInfo:
     body_bytes: int
 
 
-def facts(request: MessagesRequest, headers: Mapping[str, str], body_bytes: int) -> RequestInfo:
-    """Collect the facts; header names are in lower case."""
+def request_info(request: MessagesRequest, headers: Mapping[str, str], body_bytes: int) -> RequestInfo:
+    """Return the information; header names are in lower case."""
     agent = headers.get("x-claude-code-agent-id", "")
     return RequestInfo(
         model=request.model,
         session=session(request, headers),
-        agent=_cut(agent),
-        kind=_cut(headers.get("x-claude-code-request-class") or ("subagent" if agent else "")),
+        agent=_printable_prefix(agent),
+        kind=_printable_prefix(headers.get("x-claude-code-request-class") or ("subagent" if agent else "")),
         streamed=bool(request.stream),
         body_bytes=body_bytes,
     )
 
 
 def session(request: MessagesRequest, headers: Mapping[str, str]) -> str:
-    """Return the client's session, as it tells it, or ""; header names are in lower case."""
-    return _cut(headers.get("x-claude-code-session-id") or _session(request))
+    """Return the session id that the client sent, or ""; header names are in lower case."""
+    return _printable_prefix(headers.get("x-claude-code-session-id") or _session(request))
 
 
-def plain_model(model: str) -> str:
-    """Strip the mark of published ids."""
+def strip_mark(model: str) -> str:
+    """Return a model's name without the suffix of published ids."""
     return model.removesuffix(MARK)
 
 
 def _session(request: MessagesRequest) -> str:
-    """Read the session id out of ``metadata.user_id``, which Claude Code fills with JSON."""
+    """Return the session id in ``metadata.user_id``, which Claude Code fills with JSON."""
     user = request.metadata.user_id if request.metadata is not None else None
     if not user or not user.startswith("{") or len(user) > _MAX_USER_ID_CHARACTERS:
         return ""
@@ -75,5 +75,5 @@ def _session(request: MessagesRequest) -> str:
     return session if isinstance(session, str) else ""
 
 
-def _cut(text: str) -> str:
+def _printable_prefix(text: str) -> str:
     return "".join(character for character in text[:_MAX_ID_CHARACTERS] if character.isprintable())

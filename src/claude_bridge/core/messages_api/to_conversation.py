@@ -1,4 +1,4 @@
-"""A Messages request as a neutral conversation."""
+"""A Messages request -> the neutral conversation, made once per request."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ _EFFORTS: Final[Mapping[str, ReasoningLevel]] = {
     "max": "max",
 }
 _BUDGETS: Final[tuple[tuple[int, ReasoningLevel], ...]] = ((2048, "low"), (8192, "medium"), (24576, "high"))
-"""Below so many tokens a budget is a level; the steps stand between what the levels are in tokens."""
+"""Budgets below so many tokens belong to a level; each bound lies between two levels' sizes in tokens."""
 
 _CHOICES: Final = frozenset({"any", "tool", "none"})
 
 
 def conversation_of(request: MessagesRequest) -> Conversation:
-    """Return a request in neutral words, the same each time; raises `InvalidRequest` naming what is malformed."""
-    made = request.made.get("conversation")
+    """Return the neutral conversation of a request, cached; raises `InvalidRequest` naming what is malformed."""
+    made = request.derived.get("conversation")
     if not isinstance(made, Conversation):
         try:
-            made = request.made["conversation"] = _made(request)
+            made = request.derived["conversation"] = _to_conversation(request)
         except strict_json.JsonError as error:
             raise InvalidRequest(str(error)) from None
     return made
 
 
-def _made(request: MessagesRequest) -> Conversation:
-    reading = reading_of(request).whole()
+def _to_conversation(request: MessagesRequest) -> Conversation:
+    reading = reading_of(request).read_all()
     offered = tool_definitions.definitions(
         [*(request.tools or ()), *reading.defined], referenced=reading.loaded, removed=reading.removed
     )
@@ -63,12 +63,12 @@ def _made(request: MessagesRequest) -> Conversation:
 
 
 def shows_thinking(thinking: ThinkingConfig | None) -> bool:
-    """Return whether the client asked to see thinking, in any form."""
+    """Return whether the client asked to see thinking, in any of the forms."""
     return thinking is not None and thinking.type in {"enabled", "adaptive", "between_tools"}
 
 
 def output_schema(request: MessagesRequest) -> Raw | None:
-    """Return the schema that a client wants its answer to have, an empty one for just any JSON object, or None.
+    """Return the schema that the answer must follow, an empty one for any JSON object, or None for any text.
 
     Raises `InvalidRequest`.
     """
@@ -85,7 +85,7 @@ def output_schema(request: MessagesRequest) -> Raw | None:
 
 
 def _tool_choice(choice: anthropic_types.ToolChoice | None) -> ToolChoice | None:
-    """Convert the choice; one of a type that is not known here leaves it to the model."""
+    """Return the neutral tool choice; one of an unknown type becomes ``auto``."""
     if choice is None:
         return None
     kind = cast(Literal["any", "tool", "none"], choice.type) if choice.type in _CHOICES else "auto"
@@ -93,14 +93,14 @@ def _tool_choice(choice: anthropic_types.ToolChoice | None) -> ToolChoice | None
 
 
 def _reasoning(request: MessagesRequest) -> Reasoning | None:
-    level = _level(request)
+    level = _reasoning_level(request)
     return None if level is None else Reasoning(level=level, budget=_budget(request))
 
 
-def _level(request: MessagesRequest) -> ReasoningLevel | None:
-    """Return the level that the client wants, or None where it says nothing at all.
+def _reasoning_level(request: MessagesRequest) -> ReasoningLevel | None:
+    """Return the reasoning level that the client asks for, or None where it does not mention reasoning.
 
-    ``thinking: disabled`` is none whatever the effort says: the effort then speaks of the answer.
+    ``thinking: disabled`` is "none" whatever the effort says: the effort is then about the answer.
     """
     thinking, config = request.thinking, request.output_config
     if thinking is not None and thinking.type == "disabled":
@@ -119,7 +119,7 @@ def _level(request: MessagesRequest) -> ReasoningLevel | None:
 
 
 def _budget(request: MessagesRequest) -> int | None:
-    """Return the client's own number of tokens to think with, or None where its level came from elsewhere."""
+    """Return the client's own budget in tokens, or None where its level came from elsewhere."""
     thinking, config = request.thinking, request.output_config
     if thinking is None or thinking.type in {"disabled", "between_tools"}:
         return None

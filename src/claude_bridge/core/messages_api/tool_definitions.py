@@ -1,4 +1,4 @@
-"""The tools of a Messages request, as far as a model can be offered them (wire-contract 5.4)."""
+"""The tools of a Messages request -> neutral tool definitions, for those that can be offered (wire-contract 5.4)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ SERVER_TOOLS: Final = (
     "advisor_",
     "mcp_toolset",
 )
-"""Beginnings of the types that Anthropic's servers would run; new dates appear often, so dates do not count."""
+"""Prefixes of the types of tools that Anthropic's servers would run; the dates after them change often."""
 
 TOOLSETS: Final = ("computer_toolset_", "browser_toolset_")
-"""Families of tools whose members only Anthropic's models know: nothing is left to offer."""
+"""Prefixes of toolsets whose members only Anthropic's models know, so that there is nothing to offer."""
 
 _PATH: Final = b'"path":{"type":"string","description":"Absolute path."}'
 _CLIENT_TOOLS: Final[Mapping[str, tuple[str, str, bytes]]] = {
@@ -88,9 +88,9 @@ def definitions(
 
 
 def only_web_search(tools: Sequence[Tool], *, referenced: Callable[[], AbstractSet[str]]) -> bool:
-    """Return whether the only tools are web search and others that Anthropic would run: Claude Code's WebSearch.
+    """Return whether the only tools are web search and others that Anthropic would run, as in Claude Code's WebSearch.
 
-    ``referenced`` gives the names of loaded tools; it is asked only if that decides.
+    ``referenced`` returns the names of loaded tools; it is called only if the answer depends on them.
     """
     kinds = [tool.type or "custom" for tool in tools]
     if not any(kind.startswith(WEB_SEARCH) for kind in kinds):
@@ -102,32 +102,32 @@ def only_web_search(tools: Sequence[Tool], *, referenced: Callable[[], AbstractS
 
 
 def _definition(tool: Tool) -> ToolDefinition | None:
-    """Convert one tool; None for one that no backend can be offered."""
+    """Return the neutral definition of one tool, or None for one that cannot be offered."""
     kind = tool.type or "custom"
     if kind != "custom" and (tool.input_schema is EMPTY or kind.startswith(SERVER_TOOLS)):
-        return _typed(tool, kind)
+        return _known_typed_tool(tool, kind)
     schema = tool.input_schema
-    parameters = schema if _says_something(schema) else _NO_PARAMETERS
+    parameters = schema if _is_useful_schema(schema) else _NO_PARAMETERS
     return ToolDefinition(tool.name, tool.description, parameters, tool.strict)
 
 
-def _typed(tool: Tool, kind: str) -> ToolDefinition | None:
-    """Return a typed tool the schema that Anthropic's models know by heart; None for a type that is not known here."""
+def _known_typed_tool(tool: Tool, kind: str) -> ToolDefinition | None:
+    """Return a typed tool with the schema that Anthropic's models know by heart; None for an unknown type."""
     if kind.startswith(TOOLSETS):
         return None
     for prefix, (name, description, schema) in _CLIENT_TOOLS.items():
         if kind.startswith(prefix):
-            told = tool.description or f"{description}{_screen(tool)}"
-            return ToolDefinition(tool.name or name, told, Raw(schema), tool.strict)
+            full_description = tool.description or f"{description}{_screen_size(tool)}"
+            return ToolDefinition(tool.name or name, full_description, Raw(schema), tool.strict)
     return None
 
 
-def _screen(tool: Tool) -> str:
-    """Return how large the screen is: a model that does not know clicks beside it."""
+def _screen_size(tool: Tool) -> str:
+    """Return a sentence with the screen's size, without which a model clicks in the wrong places."""
     if tool.display_width_px is None or tool.display_height_px is None:
         return ""
     return f" The screen is {tool.display_width_px} pixels wide and {tool.display_height_px} high."
 
 
-def _says_something(schema: Raw) -> bool:
+def _is_useful_schema(schema: Raw) -> bool:
     return present(schema) and bytes(schema) != b"{}"

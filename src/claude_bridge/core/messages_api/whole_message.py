@@ -1,4 +1,4 @@
-"""Neutral events -> one whole message, for clients that do not stream."""
+"""The accumulator: neutral events -> one whole message, for clients that do not stream."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _UNBOUNDED: Final = sys.maxsize
 
 @define
 class _Block:
-    """A block of the message so far.
+    """One block of the message so far.
 
-    :ivar opened_by: the call that it holds, or all of it where it came in one piece; None for text and thinking.
+    :ivar opened_by: the call that it holds, or the event that is the whole block; None for text and thinking.
     """
 
     state: BlockState
@@ -44,10 +44,10 @@ class _Block:
 
 @define(kw_only=True)
 class Accumulator:
-    """One whole answer, put together. Implements `BlockSink` for its own assembler.
+    """One whole message under construction. Implements `BlockSink` for its own assembler.
 
     :ivar max_size: bytes that the answer may take in memory.
-    :ivar finished: the end of the answer; once it is there, `body` may be asked for.
+    :ivar finished: the end of the answer; `body` may be called once it is set.
     """
 
     message_id: str
@@ -62,29 +62,29 @@ class Accumulator:
 
     @_assembler.default
     def _new_assembler(self) -> BlockAssembler:
-        # What waits is bounded here, together with the rest of the answer.
+        # The bound here covers waiting blocks together with the rest of the answer.
         return BlockAssembler(input_tokens=self.input_tokens, show_reasoning=self.show_reasoning, max_held=_UNBOUNDED)
 
     @property
     def usage(self) -> Usage | None:
-        """Return the counts of the answer, estimated while it is not finished; None while it has said nothing."""
+        """Return the counts of the answer, estimated until it is finished; None while it is empty."""
         return self._assembler.usage
 
-    def take(self, events: Iterable[Event]) -> None:
-        """Take events; raises `UpstreamProtocolError` if the answer outgrows ``max_size`` bytes."""
+    def add(self, events: Iterable[Event]) -> None:
+        """Add events; raises `UpstreamProtocolError` if the answer outgrows ``max_size`` bytes."""
         assembler, held = self._assembler, self._assembler.held
         for event in events:
             if type(event) is TextDelta and assembler.state is TEXT:
-                # More of the open text block changes no state.
+                # Text for the open text block does not change the assembler's state.
                 assembler.characters += len(event.text)
                 self.block_delta(event.text)
             else:
-                assembler.take(event, self)
+                assembler.add(event, self)
             if self._size + held.size_bytes > self.max_size:
                 raise UpstreamProtocolError(f"the answer is larger than {self.max_size} bytes")
 
     def body(self) -> bytes:
-        """Return the message as JSON; only once `finished` is set."""
+        """Return the message as JSON; raises `ValueError` before `finished` is set."""
         if self.finished is None or self.usage is None:
             raise ValueError("the answer is not finished")
         assembler = self._assembler
@@ -97,14 +97,14 @@ class Accumulator:
         """Return the blocks so far."""
         return [_rendered(block) for block in self._blocks]
 
-    # What the assembler tells.
+    # Calls of the assembler (`BlockSink`).
 
     def block_opened(self, state: BlockState, call: ToolCallStarted | None) -> None:
         """Begin a block."""
         self._append(_Block(state, call))
 
     def block_delta(self, text: str) -> None:
-        """Add to the last block."""
+        """Append to the last block."""
         self._size += size(text)
         self._blocks[-1].text.write(text)
 
@@ -115,7 +115,7 @@ class Accumulator:
         self._blocks[-1].signature = signature
 
     def complete_block(self, event: CompleteBlockEvent) -> None:
-        """Add a block that came in one piece; results of the bridge's own are few and small, and cost a block."""
+        """Add a block that came in one piece; the bridge's own results are few and small, and count as one block."""
         self._append(_Block(BlockState.COMPLETE_BLOCK, event))
         match event:
             case ServerToolCalled():
@@ -126,14 +126,14 @@ class Accumulator:
                 pass
 
     def reasoning_withheld(self, text: str) -> None:
-        """Count it: an answer that never ends is given up, whatever it is made of."""
+        """Count it towards the bound, so that an answer that never ends fails whatever it consists of."""
         self._size += size(text)
 
     def prompt_size_reported(self) -> None:
-        """Do nothing: nobody waits for a sign of life."""
+        """Do nothing: there is no stream to keep alive."""
 
     def answer_finished(self, finished: Finished) -> None:
-        """Keep the end."""
+        """Store the end of the answer."""
         self.finished = finished
 
     def _append(self, block: _Block) -> None:
@@ -156,7 +156,7 @@ def _rendered(block: _Block) -> dict[str, object]:
 
 
 def _input(text: str) -> object:
-    """Return tool input as JSON where it is an object; else in the form in which Claude Code keeps such input."""
+    """Return tool input as JSON where it is an object, else wrapped as Claude Code wraps input that is not."""
     if strict_json.is_object(text or "{}"):
         return strict_json.Raw((text or "{}").encode())
     return {"__unparsedToolInput": {"raw": text, "len": len(text)}}

@@ -52,10 +52,10 @@ MAX_SLICES: Final = 4
 """Of a longer text (256 KiB) so many slices are counted, evenly spread: a slice takes 12 ms at worst, and all of a text
 of 30 MB would take over a second, during which nobody is answered."""
 
-REMEMBERED: Final = 4096
+MAX_REMEMBERED_TEXTS: Final = 4096
 """Texts whose count is remembered: a conversation repeats all of its texts with every turn. Each takes 200 bytes."""
 
-WORTH_REMEMBERING: Final = 256
+MIN_REMEMBERED_CHARACTERS: Final = 256
 """Characters; shorter texts are counted as quickly as they are looked up."""
 
 _UNICODE_ESCAPE = re.compile(r"\\u[0-9A-Fa-f]{4}")
@@ -93,7 +93,7 @@ def _json_tokens(raw: str) -> int:
     return _text_tokens(plain.replace("\\n", "\n").replace('\\"', '"').replace("\\t", "\t"))
 
 
-def rough(byte_count: int) -> int:
+def rough_tokens(byte_count: int) -> int:
     """Guess the tokens of a request from its size in bytes."""
     return ceil(max(0, byte_count) / BYTES_PER_TOKEN)
 
@@ -115,7 +115,7 @@ class CountCache:
     Two texts of one hash and length do not meet by chance, and Python's hash is seeded, so none can be made to.
     """
 
-    _most: int = REMEMBERED
+    _most: int = MAX_REMEMBERED_TEXTS
     _counts: BoundedMap[tuple[Callable[[str], int], int, int], int] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -124,7 +124,7 @@ class CountCache:
 
     def count(self, counted: Callable[[str], int], text: str) -> int:
         """Return what ``counted`` says of ``text``."""
-        if len(text) < WORTH_REMEMBERING:
+        if len(text) < MIN_REMEMBERED_CHARACTERS:
             return counted(text)
         key = (counted, hash(text), len(text))
         tokens = self._counts.get(key)
@@ -134,12 +134,12 @@ class CountCache:
         return tokens
 
 
-_REMEMBERED: Final = CountCache()
+_count_cache: Final = CountCache()
 
 
 def text_tokens(text: str) -> int:
     """Estimate the tokens of a text that comes again and again."""
-    return _REMEMBERED.count(estimate_text, text)
+    return _count_cache.count(estimate_text, text)
 
 
 @define
@@ -160,7 +160,7 @@ class Tally:
     def add_json(self, raw: str) -> None:
         """Count a raw JSON text: a tool's schema, a call's input."""
         self.characters += len(raw)
-        self._tokens += _REMEMBERED.count(estimate_json, raw)
+        self._tokens += _count_cache.count(estimate_json, raw)
 
     def add_image(self, media_type: str, data: str) -> None:
         """Count a picture from its base64 text or a prefix of it.
@@ -176,7 +176,7 @@ class Tally:
         if media_type == "application/pdf":
             self._tokens += media.pdf_pages(data) * media.PDF_PAGE_TOKENS
         else:
-            self._tokens += rough(len(data) * 3 // 4)
+            self._tokens += rough_tokens(len(data) * 3 // 4)
 
     def add_message(self) -> None:
         """Count what surrounds one message."""

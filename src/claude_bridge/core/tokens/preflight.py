@@ -16,13 +16,13 @@ from typing import Final, Protocol
 from claude_bridge.core.errors import ContextOverflow
 from claude_bridge.core.tokens.overflow import MIN_ANSWER_TOKENS, Overflow, canonical
 
-NEAR: Final = 0.8
+CAREFUL_COUNT_FROM: Final = 0.8
 """Part of the window that a rough estimate must fill before the prompt is counted with care, which takes time."""
 
-BEYOND: Final = 1.05
+REFUSAL_FACTOR: Final = 1.05
 """How far beyond the window a count must be where the backend would refuse by itself (wire-contract 5.11)."""
 
-CUT: Final = 0.5
+MIN_WHOLE_PROMPT_RATIO: Final = 0.5
 """A true count below this part of the rough estimate, which errs upwards by a quarter: the prompt was cut."""
 
 
@@ -55,7 +55,7 @@ class Calibration(Protocol):
     answers: int
 
 
-def refusal(
+def overflow_refusal(
     target: Windowed, *, rough: int, max_tokens: int | None, known: Calibration, count: Callable[[], int]
 ) -> ContextOverflow | None:
     """Return the refusal of a prompt that is too long for ``target``, or None where it is to be sent.
@@ -74,18 +74,18 @@ def refusal(
     longest = _longest(target, window, max_tokens)
     # Where prompts are cut, true counts may be of cut ones: a low ratio is no reason not to look.
     ratio = max(known.ratio, 1.0) if target.truncates else known.ratio
-    if rough * ratio <= NEAR * longest:
+    if rough * ratio <= CAREFUL_COUNT_FROM * longest:
         return None
     counted = round(count() * known.count_ratio)
-    if counted <= (longest if target.truncates else longest * BEYOND):
+    if counted <= (longest if target.truncates else longest * REFUSAL_FACTOR):
         return None
     told = Overflow(prompt_tokens=counted, window=longest)
     return canonical(told, estimate=counted, window=longest, max_tokens=max_tokens or 0)
 
 
-def teaches(target: Windowed, *, rough: int, true: int) -> bool:
+def counted_whole_prompt(target: Windowed, *, rough: int, true: int) -> bool:
     """Return whether a true count is that of the whole prompt, so that ratios may be learned from it."""
-    return not target.truncates or (target.context_window is not None and true >= CUT * rough)
+    return not target.truncates or (target.context_window is not None and true >= MIN_WHOLE_PROMPT_RATIO * rough)
 
 
 def _longest(target: Windowed, window: int, max_tokens: int | None) -> int:

@@ -21,24 +21,24 @@ from claude_bridge.core.conversation import (
     ToolCall,
     ToolResult,
     document_text,
-    taken_apart,
+    split_data_url,
     text_of,
 )
-from claude_bridge.core.tokens.estimator import Tally, rough, text_tokens
+from claude_bridge.core.tokens.estimator import Tally, rough_tokens, text_tokens
 from claude_bridge.core.tokens.media import PDF_PAGE_TOKENS, pdf_pages
-from claude_bridge.core.turns import merged, system_text
+from claude_bridge.core.turns import merge_turns, system_text
 
-_MEDIA_BYTES: Final = 2048
+_MIN_MEDIA_CHARACTERS: Final = 2048
 """Blocks below this are not searched for pictures: one so small counts about as many tokens as its size says."""
 
 
 STEP: Final = 1 << 18
 """Characters, or thousandths of this many pieces, of one step: 40 ms at worst, for a text that is all punctuation."""
 
-_PIECE: Final = STEP // 1000
+_PIECE_CHARACTERS: Final = STEP // 1000
 """Characters for which a piece counts beside its own."""
 
-AT_ONCE: Final = 1 << 20
+MAX_BYTES_AT_ONCE: Final = 1 << 20
 """Bytes of a request that is counted in one go where somebody waits for it."""
 
 
@@ -73,7 +73,7 @@ class Count:
                 return False
         return True
 
-    def whole(self) -> int:
+    def finish(self) -> int:
         """Count what is left and return the tokens."""
         while not self.step():
             pass
@@ -86,28 +86,28 @@ class Count:
         if system:
             tally.add_message()
             tally.add_text(system)
-        turns = merged(asked.turns, "fold", strip_attribution=self._strip_attribution).turns
+        turns = merge_turns(asked.turns, "fold", strip_attribution=self._strip_attribution).turns
         yield len(system)
         for turn in turns:
             tally.add_message()
             for piece in turn.pieces:
                 before = tally.characters
                 _add(tally, piece, self._documents)
-                yield tally.characters - before + _PIECE
+                yield tally.characters - before + _PIECE_CHARACTERS
         for tool in asked.tools:
             tally.add_tool()
             tally.add_text(f"{tool.name} {tool.description or ''}")
             schema = strict_json.compact(tool.parameters)
             tally.add_json(schema)
-            yield len(schema) + _PIECE
+            yield len(schema) + _PIECE_CHARACTERS
 
 
 def count(asked: Conversation, *, strip_attribution: bool = True, documents: Mapping[str, str] = NO_DOCUMENTS) -> int:
     """Estimate the input tokens of a request at once; see `Count`."""
-    return Count(asked, documents, strip_attribution).whole()
+    return Count(asked, documents, strip_attribution).finish()
 
 
-def quick(asked: Conversation, body_bytes: int) -> int:
+def quick_estimate(asked: Conversation, body_bytes: int) -> int:
     """Guess the input tokens from the body's size; only pictures and documents are looked at.
 
     Their base64 text would make a screenshot pass for half a million tokens.
@@ -115,23 +115,23 @@ def quick(asked: Conversation, body_bytes: int) -> int:
     tally = Tally()
     rest = body_bytes
     for part in asked.media:
-        if len(part.url) > _MEDIA_BYTES:
+        if len(part.url) > _MIN_MEDIA_CHARACTERS:
             rest -= _add_medium(tally, part)
-    return rough(rest) + tally.total()
+    return rough_tokens(rest) + tally.total()
 
 
-def as_texts(documents: Mapping[str, str]) -> int:
+def text_difference(documents: Mapping[str, str]) -> int:
     """Return by how much a quick guess changes (mostly down) when these documents are sent as text.
 
     A page that is a picture and text costs many times what its text alone does: sixty short pages would seem to fill a
     window, the answer would be cut short for want of room, and the ratio of true to guessed tokens be learned wrong.
     """
-    return sum(text_tokens(text) - _guessed(data) for data, text in documents.items())
+    return sum(text_tokens(text) - _quick_pdf_tokens(data) for data, text in documents.items())
 
 
-def _guessed(data: str) -> int:
-    """Return what `quick` takes a PDF for."""
-    return pdf_pages(data) * PDF_PAGE_TOKENS if len(data) > _MEDIA_BYTES else rough(len(data))
+def _quick_pdf_tokens(data: str) -> int:
+    """Return what `quick_estimate` takes a PDF for."""
+    return pdf_pages(data) * PDF_PAGE_TOKENS if len(data) > _MIN_MEDIA_CHARACTERS else rough_tokens(len(data))
 
 
 def _add(tally: Tally, piece: Piece, documents: Mapping[str, str]) -> None:
@@ -156,11 +156,11 @@ def _add(tally: Tally, piece: Piece, documents: Mapping[str, str]) -> None:
 def _add_medium(tally: Tally, piece: Piece) -> int:
     """Count a picture or a file; return the length of its base64 text, 0 for anything else."""
     if isinstance(piece, Image):
-        media_type, data = taken_apart(piece.url)
+        media_type, data = split_data_url(piece.url)
         tally.add_image(media_type, data)
         return len(data)
     if isinstance(piece, Document):
-        media_type, data = taken_apart(piece.url)
+        media_type, data = split_data_url(piece.url)
         tally.add_document(media_type, data)
         return len(data)
     return 0

@@ -6,7 +6,7 @@ from attrs import define, frozen
 
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.messages_api.request_info import MARK, plain_model
+from claude_bridge.core.messages_api.request_info import MARK, strip_mark
 from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.services.exchange.resolver import CandidateResolver
 
@@ -56,7 +56,7 @@ class Catalogue:
 
     async def model(self, name: str, credential: Secret | None) -> PublishedModel | None:
         """Return one entry by its plain or published id; None if there is no such model."""
-        plain = plain_model(name)
+        plain = strip_mark(name)
         return next((one for one in await self.models(credential) if one.display_name == plain), None)
 
     async def _backend_models(self, credential: Secret | None) -> list[ModelInfo]:

@@ -228,7 +228,7 @@ class Exchange:
                 return await self._ask(candidates[0], is_last=not others)
             except BridgeError as error:
                 begun = bool(self._turn) or self._downstream.content_started
-                if not retry.elsewhere(error, others=others, begun=begun):
+                if not retry.may_try_next(error, others=others, begun=begun):
                     raise
                 error.__traceback__ = None  # as in `_run`
             candidates.popleft()

@@ -15,13 +15,13 @@ from attrs import define, evolve, field
 from twisted.internet.defer import Deferred, succeed
 
 from claude_bridge.config.schema import Limits
-from claude_bridge.core.answer_shape import AnswerShape, cleaned, correction
+from claude_bridge.core.answer_shape import AnswerShape, correction, extract_json
 from claude_bridge.core.backend_api import Prepared
 from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import Event, Finished, FinishReason, TextDelta, ToolCallStarted, Usage
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.messages_api.anthropic_types import InputMessage, MessagesRequest
-from claude_bridge.core.messages_api.conversation_reader import with_more
+from claude_bridge.core.messages_api.conversation_reader import with_messages
 from claude_bridge.core.messages_api.to_conversation import output_schema
 from claude_bridge.core.sizes import size
 from claude_bridge.core.web_search.search_turns import SearchCall, Searching
@@ -76,7 +76,7 @@ class SearchTurn:
 
     def filter(self, events: Sequence[Event]) -> Sequence[Event]:
         """Keep the calls of the search tool back."""
-        return self._searching.take(events)
+        return self._searching.filter(events)
 
     def resolve(self, emit: Emit) -> Deferred[Finished | None]:
         """Make the searches; one that fails tells the model so."""
@@ -88,17 +88,17 @@ class SearchTurn:
 
     async def _search_all(self, emit: Emit) -> Finished | None:
         for call in self._searching.pending:
-            emit(self._searching.called(call))
+            emit(self._searching.announce(call))
             emit(await self._search(call))
         return self._searching.conclude()
 
     async def _search(self, call: SearchCall) -> list[Event]:
         if call.problem is not None:
-            return self._searching.failed(call, call.problem)
+            return self._searching.add_failure(call, call.problem)
         try:
-            return self._searching.found(call, await self._engine.search(call.question))
+            return self._searching.add_results(call, await self._engine.search(call.question))
         except SearchFailed as error:
-            return self._searching.failed(call, error.error_code)
+            return self._searching.add_failure(call, error.error_code)
 
 
 @define(eq=False)
@@ -127,7 +127,7 @@ class RepairTurn:
         if self._first is None:
             return asked
         answer = InputMessage("assistant", self._first[0] or "(nothing)")
-        return with_more(asked, [answer, InputMessage("user", self._correction)])
+        return with_messages(asked, [answer, InputMessage("user", self._correction)])
 
     def sent(self, sent: Prepared) -> None:
         """Learn whether the server sees to the shape itself."""
@@ -160,7 +160,7 @@ class RepairTurn:
         if self._first is None:
             return ()
         text, finished = self._first
-        return [TextDelta(cleaned(text)), finished] if text else [finished]
+        return [TextDelta(extract_json(text)), finished] if text else [finished]
 
     def _keep(self, text: str) -> None:
         self._size += size(text)
@@ -180,7 +180,7 @@ class RepairTurn:
             text = text if text.strip() else first
             if self._adds_up and finished.usage is not None:
                 finished = evolve(finished, usage=(before.usage or Usage()).plus(finished.usage))
-        said = cleaned(text) if complete else text
+        said = extract_json(text) if complete else text
         return [TextDelta(said), finished] if said else [finished]
 
 

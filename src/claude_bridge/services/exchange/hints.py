@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import BridgeError, NotFound, UpstreamMisaddressed
 from claude_bridge.core.model_list import ModelInfo
-from claude_bridge.core.nearest_names import listed, nearest
+from claude_bridge.core.nearest_names import name_list, nearest_names
 from claude_bridge.services.exchange.resolver import Candidate
 from claude_bridge.services.interfaces import ModelLists, Signposts
 from claude_bridge.services.keys.key_ring import KeyRing
@@ -39,7 +39,7 @@ class Hints:
 
         def named(models: Sequence[ModelInfo]) -> BridgeError:
             name, names = candidate.target.model, [model.id for model in models]
-            known = listed(nearest(name, names), len(set(names)))
+            known = name_list(nearest_names(name, names), len(set(names)))
             _log.warn(
                 "model {model} is unknown to backend {backend}" + ("; it has {known}" if known else ""),
                 event="unknown-model",

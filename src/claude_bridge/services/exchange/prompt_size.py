@@ -45,7 +45,7 @@ class PromptSize:
     def add_texts(self, texts: Mapping[str, str]) -> None:
         """Take the texts of documents."""
         self.texts.update(texts)
-        self._as_texts += request_count.as_texts(texts)
+        self._as_texts += request_count.text_difference(texts)
 
     def estimate(self, backend: str, target: Target) -> int:
         """Return its tokens, roughly, corrected by what the model's prompts turned out to be."""
@@ -55,7 +55,7 @@ class PromptSize:
         """Raise `ContextOverflow` if it surely does not fit; warn once where nobody would say that it does not."""
         self._windows.check(backend, target)
         known = self._profiles.profile(backend, target.model)
-        refused = preflight.refusal(
+        refused = preflight.overflow_refusal(
             target,
             rough=self._rough(target),
             max_tokens=self._request.max_tokens,
@@ -69,13 +69,13 @@ class PromptSize:
         """Learn from its true length."""
         roughly = self._rough(target)
         true = usage.prompt_tokens
-        if preflight.teaches(target, rough=roughly, true=true):
+        if preflight.counted_whole_prompt(target, rough=roughly, true=true):
             self._profiles.prompt_counted(backend, target.model, roughly, usage, lambda: self._counted(target))
 
     def _rough(self, target: Target) -> int:
         """Guess it from its size, with documents as ``target`` gets them."""
         if self._guessed is None:
-            self._guessed = request_count.quick(conversation_of(self._request), self._info.body_bytes)
+            self._guessed = request_count.quick_estimate(conversation_of(self._request), self._info.body_bytes)
         return max(0, self._guessed + self._as_texts) if target.documents_as_text else self._guessed
 
     def _counted(self, target: Target) -> Deferred[int]:
@@ -85,7 +85,7 @@ class PromptSize:
 
     def _count(self, known: ModelProfile, target: Target) -> int:
         """Count it with care now: about 10 ms for a large conversation; a huge one is guessed from its size."""
-        if self._info.body_bytes > request_count.AT_ONCE:
+        if self._info.body_bytes > request_count.MAX_BYTES_AT_ONCE:
             return round(self._rough(target) * known.ratio / known.count_ratio)
         return request_count.count(
             conversation_of(self._request), strip_attribution=target.strip_attribution, documents=self.texts

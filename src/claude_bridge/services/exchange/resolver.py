@@ -16,9 +16,9 @@ from claude_bridge.config.secret import Secret
 from claude_bridge.config.variables import DEFAULT_BACKEND
 from claude_bridge.core.backend_api import BackendKind, Target
 from claude_bridge.core.errors import NotFound
-from claude_bridge.core.messages_api.request_info import plain_model
-from claude_bridge.core.model_list import ModelInfo, find, spelled
-from claude_bridge.core.nearest_names import listed, nearest
+from claude_bridge.core.messages_api.request_info import strip_mark
+from claude_bridge.core.model_list import ModelInfo, find, name_as_listed
+from claude_bridge.core.nearest_names import name_list, nearest_names
 from claude_bridge.services.interfaces import ModelLists
 from claude_bridge.services.keys.key_ring import KeyRing
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
@@ -71,7 +71,7 @@ class CandidateResolver:
         route: it is one of Claude Code's own, and no such list has it. What may be waited for is a window, see
         `_window`.
         """
-        name = plain_model(model)
+        name = strip_mark(model)
         candidate = await self._resolve_alias(name, model, credential) or await self._resolve_address(
             name, model, credential
         )
@@ -152,7 +152,7 @@ class CandidateResolver:
         for backend in self._config.backends.values():
             known = self._lists.known(backend, self._keys.for_list(backend, credential))
             names.update(dict.fromkeys(f"{backend.name}/{model.id}" for model in known))
-        return f". There are {listed(nearest(name, names), len(names))}" if names else ""
+        return f". There are {name_list(nearest_names(name, names), len(names))}" if names else ""
 
     async def _resolve_model(self, model: Model, shown: str, credential: Secret | None) -> Candidate:
         return await self._resolve_named(self._config.backends[model.backend], model, shown, credential)
@@ -174,7 +174,7 @@ class CandidateResolver:
             return found
         if len(self._spellings) >= MAX_TARGETS:
             self._spellings.clear()
-        found = spelled(listed, name)
+        found = name_as_listed(listed, name)
         self._spellings[backend.name, name] = (listed, found)
         return found
 

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from claude_bridge.core.backend_api import Adjustment, TargetT
 from claude_bridge.core.events import MAX_TOKEN_COUNT, Usage
-from claude_bridge.core.tokens.estimator import rough
+from claude_bridge.core.tokens.estimator import rough_tokens
 
 MAX_MODELS: Final = 1000
 """Models remembered; the longest unused is forgotten first. A thousand notes are 0.3 MB."""
@@ -264,7 +264,7 @@ class ModelProfiles:
     ) -> None:
         """Learn from a true count; ``carefully`` counts the same prompt here, and is asked only now and then."""
         true = usage.prompt_tokens
-        if usage.estimated or not true or roughly < rough(1000):
+        if usage.estimated or not true or roughly < rough_tokens(1000):
             return
         note = self.profile(backend, model)
         if note.context_window is not None and true > note.context_window:

@@ -56,7 +56,7 @@ def thinking(said: str, signature: str = "") -> dict[str, object]:
 
 def carried(dialect: Dialect, model: str, state: object) -> str:
     """Pack state as the answer that it came with did."""
-    return opaque_state.pack(opaque_state.OpaqueState(dialect.name, model, state))
+    return opaque_state.pack_state(opaque_state.OpaqueState(dialect.name, model, state))
 
 
 def loop(*thoughts: str) -> list[dict[str, object]]:

@@ -30,7 +30,7 @@ from claude_bridge.core.chat_completions.traits import (
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.ids import downstream_id
 from claude_bridge.core.messages_api.to_conversation import conversation_of
-from claude_bridge.core.opaque_state import OpaqueState, pack
+from claude_bridge.core.opaque_state import OpaqueState, pack_state
 from claude_bridge.core.turns import SystemMessages
 from tests.core.asking import IMAGE, IMAGE_PART, asked, assistant, result, system, text, told, use, user
 from tests.core.asking import sent as unchecked
@@ -309,7 +309,7 @@ KEEPING = Target(model="m", dialect=Keeping())
 
 def signed(state: object, dialect: str = "keeping", model: str = "m") -> str:
     """Return a carrier."""
-    return pack(OpaqueState(dialect, model, state))
+    return pack_state(OpaqueState(dialect, model, state))
 
 
 def redacted(data: str) -> dict[str, object]:

@@ -85,7 +85,7 @@ class DeltaReader:
 
     def _add_parts(self, parts: list[strict_json.Raw], events: list[Event]) -> None:
         """Read content that is a list of parts: Mistral's thinking among text."""
-        json_weight.limit(parts, json_weight.MAX_PARTS, "parts")
+        json_weight.check_length(parts, json_weight.MAX_PARTS, "parts")
         for raw in parts:
             part = strict_json.decode(raw)
             if isinstance(part, str):
@@ -103,7 +103,7 @@ class DeltaReader:
         self._calls_listed = self._calls_listed or bool(delta.tool_calls)
         beside: set[int] | None = None
         if delta.tool_calls and len(delta.tool_calls) > 1:
-            json_weight.limit(delta.tool_calls, json_weight.MAX_PARTS, "fragments of calls")
+            json_weight.check_length(delta.tool_calls, json_weight.MAX_PARTS, "fragments of calls")
             beside = set()
         for call in delta.tool_calls or ():
             if self._state_collector is not None:
@@ -118,14 +118,14 @@ class DeltaReader:
     def _collect_state(self, collector: StateCollector, delta: Delta, events: list[Event]) -> None:
         """Show the collector a delta; what it has belongs to the reasoning, which ends where something else begins."""
         if delta.reasoning_details:
-            json_weight.limit(delta.reasoning_details, json_weight.MAX_PARTS, "details of reasoning")
+            json_weight.check_length(delta.reasoning_details, json_weight.MAX_PARTS, "details of reasoning")
         collector.delta(delta)
         if delta.content or delta.tool_calls:
             self._add_state(collector.flush(), events)
 
     def _add_state(self, state: object | None, events: list[Event]) -> None:
         if state is not None:
-            packed = opaque_state.pack(OpaqueState(self.dialect.name, self.model, state))
+            packed = opaque_state.pack_state(OpaqueState(self.dialect.name, self.model, state))
             if packed:
                 events.append(ReasoningState(packed))
 

@@ -238,7 +238,7 @@ class Reader:
         if data[:1] != b"{" and data.lstrip()[:1] not in (b"{", b"["):
             self._skip(name, data, events)
             return
-        if len(data) > json_weight.SMALL:
+        if len(data) > json_weight.MAX_UNCHECKED_BYTES:
             _refuse_too_much(data)
         chunk = chat_codec.decode_chunk(data)
         # Cheap signs first: nearly every chunk has choices and nothing that could be an error.
@@ -319,7 +319,7 @@ class Reader:
         if choices:
             self._usage_came_last = False
             if len(choices) > 1:
-                json_weight.limit(choices, json_weight.MAX_CHOICES, "choices")
+                json_weight.check_length(choices, json_weight.MAX_CHOICES, "choices")
             for choice in choices:
                 if not choice.index:
                     self._read_choice(choice, events)
@@ -341,7 +341,7 @@ def _report_prompt(usage: Usage | None, events: list[Event]) -> None:
 
 def _refuse_too_much(data: bytes) -> None:
     """Refuse an event that holds more than can be read in one turn."""
-    if json_weight.too_much(data):
+    if json_weight.has_too_many_values(data):
         raise UpstreamProtocolError(f"the backend sent more than {json_weight.MAX_VALUES} values in one event")
 
 

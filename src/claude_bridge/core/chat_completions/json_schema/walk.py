@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from claude_bridge.core.json_pointer import pointed
+from claude_bridge.core.json_pointer import resolve_pointer
 
 Node = dict[str, Any]
 
@@ -118,7 +118,7 @@ class Walk:
         self.removed.add("$ref")
         reference = node["$ref"]
         own = {key: value for key, value in node.items() if key != "$ref"}
-        target = pointed(self.root, reference)
+        target = resolve_pointer(self.root, reference)
         if reference in self._open or target is None:
             kind = (target or {}).get("type")
             return {**({"type": kind} if kind else {}), **own}

@@ -47,7 +47,7 @@ from claude_bridge.core.conversation import (
     Turn,
     text_of,
 )
-from claude_bridge.core.turns import SystemMessages, is_question, merged, system_text
+from claude_bridge.core.turns import SystemMessages, is_question, merge_turns, system_text
 
 NO_OUTPUT: Final = "(no output)"
 NO_RESULT: Final = "[no result]"
@@ -86,7 +86,7 @@ def write(asked: Conversation, target: Target, documents: Mapping[str, str]) -> 
     inline = target.system_messages == "inline"
     policy: SystemMessages = "fold" if inline and target.alternate else target.system_messages
     turns = map(_worded, asked.turns) if asked.changes_tools else asked.turns
-    conversation = merged(turns, policy, strip_attribution=target.strip_attribution)
+    conversation = merge_turns(turns, policy, strip_attribution=target.strip_attribution)
     system = system_text(asked.system, strip_attribution=target.strip_attribution)
     chat = ChatMessages(target, documents, asked.state_characters - MAX_STATE_CHARACTERS)
     messages = chat.build(conversation.turns, "\n\n".join(filter(None, (system, *conversation.leading))))
@@ -203,7 +203,7 @@ class ChatMessages:
             if self.excess > 0:
                 self.excess -= len(state.carrier)
                 continue
-            carried = opaque_state.unpack(state.carrier)
+            carried = opaque_state.unpack_state(state.carrier)
             if carried and (carried.dialect, carried.model) == (self.target.dialect.name, self.target.model):
                 restored.append((calls_before, carried.state))
         return restored

@@ -8,7 +8,7 @@ from typing import Any, Final
 from attrs import define, field
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.json_pointer import pointed
+from claude_bridge.core.json_pointer import resolve_pointer
 
 MAX_BRANCHES: Final = 64
 """References and alternatives that are looked at for a property's type; real schemas have a handful."""
@@ -86,5 +86,5 @@ def _types(schema: object, root: dict[str, Any]) -> set[str]:
                 options = branch.get(word)
                 waiting += options[:MAX_BRANCHES] if isinstance(options, list) else []
             if isinstance(branch.get("$ref"), str):
-                waiting.append(pointed(root, branch["$ref"]))
+                waiting.append(resolve_pointer(root, branch["$ref"]))
     return found
