@@ -1,7 +1,7 @@
-"""What the services know of a backend: the Protocols that each kind of backend implements, and the values they pass.
+"""The interface to backends: Protocols that each kind of backend implements, and the values that they exchange.
 
 A kind of backend (OpenAI's chat completions is one) turns a neutral conversation into a request, and the bytes of the
-answer into neutral events. The services know no kind by name: they are handed the registry `claude_bridge.core.kinds`.
+answer into neutral events. The services know no kind by name: they are passed the registry `claude_bridge.core.kinds`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from claude_bridge.core.model_list import ModelList
 
 @frozen(kw_only=True)
 class Clues:
-    """What a backend reveals of itself, as far as it is known.
+    """What is known so far about a server, by which its dialect may be recognised.
 
-    :ivar host: of its URL, in lower case, without port.
-    :ivar owners: ``owned_by`` of its models.
+    :ivar host: the host of its URL, in lower case, without port.
+    :ivar owners: the values of ``owned_by`` in its list of models.
     :ivar fingerprint: ``system_fingerprint`` of an answer.
-    :ivar error: the decoded body of a refusal.
+    :ivar error: the decoded body of an error response.
     :ivar headers: names and values of an answer's headers, names in lower case.
     """
 
@@ -37,10 +37,9 @@ class Clues:
     headers: Mapping[str, str] = field(factory=dict)
 
     def only_owner(self, owner: str) -> str:
-        """Return the reason to recognise a server whose models all belong to ``owner``, an engine's own name, or "".
+        """Return the reason to recognise an engine whose models all name ``owner`` as their owner, or "" if not all do.
 
-        A gateway that passes on the lists of several servers has several owners, and is none of these: a clue that also
-        fits another server counts for nothing.
+        A gateway that merges the lists of several servers has several owners and is none of these engines.
         """
         return f"owned_by {owner} in its model list" if set(self.owners) == {owner} else ""
 
@@ -49,10 +48,10 @@ class Clues:
 class TokenizerEndpoint:
     """Where a backend counts the tokens of a prompt.
 
-    :ivar path: where it is; from the server's root if it begins with a slash, else behind the base URL.
-    :ivar key: the field of the answer that has the number.
-    :ivar window: the field that has the context window, or "".
-    :ivar fields: the fields of a request that it takes; the rest is left out.
+    :ivar path: relative to the server's root if it begins with a slash, else to the base URL.
+    :ivar key: the field of the response that contains the number.
+    :ivar window: the field that contains the context window, or "".
+    :ivar fields: the fields of a request that it accepts; the others are left out.
     """
 
     path: str
@@ -62,36 +61,36 @@ class TokenizerEndpoint:
 
 
 class ServerDialect(Protocol):
-    """One of the servers that a kind of backend is spoken by, as far as the services know it."""
+    """One of the servers that speak a kind of backend's API, as far as the services know it."""
 
     @property
     def name(self) -> str:
-        """Name it as in ``dialect = NAME``."""
+        """Return its name as in ``dialect = NAME``."""
 
     @property
     def key_header(self) -> str:
-        """Name the header that takes the credential."""
+        """Return the name of the header for the credential."""
 
     @property
     def lists(self) -> tuple[str, ...]:
-        """Name the lists, besides that of its models, that tell the windows of those that are loaded."""
+        """Return the paths of further lists that contain the windows of loaded models."""
 
     @property
     def speaks_for_itself(self) -> bool:
-        """Return whether such a server never shows what another one is.
+        """Whether such a server never passes on clues of another one.
 
-        Services and gateways pass on what the engine behind them says, and a plain server is nobody's.
+        Services and gateways pass on what the engine behind them says, and so may an unknown server.
         """
 
     def recognised(self, clues: Clues) -> str:
-        """Return by what this server is recognised ("host api.deepseek.com"), or "" if it is not."""
+        """Return the clue by which this server is recognised ("host api.deepseek.com"), or "" if it is not."""
 
 
 @frozen
 class DialectDecision:
-    """A dialect and why it is the one.
+    """A dialect and why it was chosen.
 
-    :ivar known: whether that is more than the guess for a server that nothing is known of.
+    :ivar known: whether the server was recognised; False for the default.
     """
 
     dialect: ServerDialect
@@ -101,17 +100,17 @@ class DialectDecision:
 
 @frozen(kw_only=True)
 class UpstreamFailure:
-    """One failure of a backend, as its kind has read it.
+    """One failure of a backend, parsed.
 
-    :ivar status: of the response; for an error inside a stream or a 200 body what its code means, else 502.
+    :ivar status: of the response; for an error inside a stream or a 200 body what its code stands for, else 502.
     :ivar code: the server's own code, a number as its digits.
     :ivar type: the server's own class of error.
     :ivar message: one line, not yet redacted, hence not in the repr.
     :ivar retry_after: seconds, as the backend said, not capped.
-    :ivar prompt_tokens: where the backend told the prompt's size as a number of its own (llama.cpp).
+    :ivar prompt_tokens: the prompt's size where the backend reported it in a field of its own (llama.cpp).
     :ivar context_window: likewise the window, in tokens.
-    :ivar answered: the status of the response, whatever its body meant; 0 where that is not known.
-    :ivar page: the title of the web page that the body was, maybe empty; None where it was none.
+    :ivar answered: the status of the response, whatever its body meant; 0 if unknown.
+    :ivar page: the title of the web page if the body was one, maybe empty; else None.
     """
 
     status: int
@@ -128,11 +127,11 @@ class UpstreamFailure:
 
 @frozen(kw_only=True)
 class Adjustment:
-    """How to ask once more after a refusal, and what is to be remembered of the model once that helped.
+    """How to send the request again after a refusal, and what to remember about the model once that helped.
 
     :ivar why: each reason is good for one retry: ``echo``, ``limit``, ``shrink``, ``reasoning_levels``, or another
         trait and its new value, as ``schema = bare``. Lists of levels are too many to try them all.
-    :ivar overrides: the traits that are other than was thought, by name.
+    :ivar overrides: the traits that turned out to be different, by name.
     :ivar refuses_reasoning: whether past reasoning is to be left out.
     :ivar max_output_tokens: the largest answer, in tokens, as the refusal named it.
     :ivar max_tokens: what to ask for instead in this request, or None to leave that to the kind of backend.
@@ -147,9 +146,9 @@ class Adjustment:
 
 @frozen(kw_only=True)
 class Advice:
-    """What a refusal says.
+    """What follows from a refusal.
 
-    :ivar adjustment: how to ask differently, or None where that cannot help.
+    :ivar adjustment: how to send the request again, or None if that cannot help.
     :ivar context_window: the window that it names, in tokens, or None.
     """
 
@@ -159,15 +158,15 @@ class Advice:
 
 @frozen(kw_only=True)
 class Circumstances:
-    """What an explanation of a failure needs besides the failure.
+    """The context of a failure that its explanation needs.
 
     :ivar backend: its name in the configuration.
-    :ivar url: the address that was asked, without what is secret in it.
+    :ivar url: the address of the request, without secrets.
     :ivar model: the name that the client asked for.
-    :ivar forwarded: the credential was the client's own.
-    :ivar estimate: our estimate of the prompt's tokens.
-    :ivar scrub: takes every credential we know out of a text.
-    :ivar names: of the configuration, which are no credentials although they may look like some.
+    :ivar forwarded: whether the credential was the client's own.
+    :ivar estimate: the bridge's estimate of the prompt's tokens.
+    :ivar scrub: removes every known credential from a text.
+    :ivar names: names in the configuration, which may look like credentials but are none.
     """
 
     backend: str
@@ -181,10 +180,10 @@ class Circumstances:
 
 @frozen(kw_only=True)
 class Explanation:
-    """What a failure means.
+    """What a failure means to the client.
 
-    :ivar error: what the client is told.
-    :ivar log_reason: what the log says instead of the error's message, where that quotes the prompt; else "".
+    :ivar error: the error for the client.
+    :ivar log_reason: what to log instead of the error's message if that quotes the prompt; else "".
     """
 
     error: BridgeError
@@ -201,13 +200,13 @@ class AnswerLimits:
 
 
 class AnswerReader(Protocol):
-    """Reads one answer: bytes in, neutral events out.
+    """Reader of one answer: bytes in, neutral events out.
 
-    :ivar data_event_seen: the backend has said something that is not a keep-alive.
+    :ivar data_event_seen: whether the backend has sent anything that is not a keep-alive.
     :ivar failure: an error that the backend reported inside its answer, decoded, else None.
-    :ivar late_failure: one that it reported after the finish reason, which ends the answer as it stood.
+    :ivar late_failure: one that it reported after the finish reason, which ends the answer normally.
     :ivar error: what is wrong with the answer itself, else None.
-    :ivar fingerprint: what the backend calls its own state, or "".
+    :ivar fingerprint: the answer's ``system_fingerprint``, or "".
     """
 
     data_event_seen: bool
@@ -218,14 +217,14 @@ class AnswerReader(Protocol):
 
     @property
     def finish_seen(self) -> bool:
-        """Return whether the finish reason is there; only late usage may follow."""
+        """Whether the finish reason has come; only late usage may follow."""
 
     @property
     def done(self) -> bool:
-        """Return whether `Finished` was given; everything later is ignored."""
+        """Whether `Finished` was returned; everything later is ignored."""
 
     def feed(self, data: bytes) -> list[Event]:
-        """Take body bytes and return the events they complete; look at `failure` and `error` afterwards."""
+        """Decode body bytes and return the events they complete; check `failure` and `error` afterwards."""
 
     def close(self) -> list[Event]:
         """Return the last events, at the end of the body; sets `error` if the answer is not finished."""
@@ -236,11 +235,11 @@ class Prepared(Protocol):
 
     @property
     def path(self) -> str:
-        """Return the path behind the backend's url, without a leading slash."""
+        """Return the path relative to the backend's url, without a leading slash."""
 
     @property
     def headers(self) -> Sequence[tuple[str, str]]:
-        """Return the headers that this kind of backend wants; the credential is none of them."""
+        """Return the headers that this kind of backend needs, without the credential."""
 
     @property
     def body(self) -> bytes:
@@ -248,33 +247,33 @@ class Prepared(Protocol):
 
     @property
     def with_tools(self) -> bool:
-        """Return whether tools are offered: an answer may then be silent for longer."""
+        """Whether tools are offered, in which case the answer may be silent for longer."""
 
     @property
     def dropped_keywords(self) -> frozenset[str]:
-        """Return the keywords that schemas of tools lost on the way."""
+        """Return the keywords that were dropped from the schemas of tools."""
 
     @property
     def answer_shape(self) -> AnswerShape | None:
-        """Return the shape that the answer must have and that the server does not see to."""
+        """Return the shape that the answer must have and that the server does not guarantee."""
 
     def reader(self, limits: AnswerLimits, random_bytes: RandomBytes) -> AnswerReader:
-        """Make the reader for the answer."""
+        """Return a new reader for the answer."""
 
     def adjust(self, failure: UpstreamFailure, *, estimate: int) -> Advice:
-        """Return how to ask differently after a refusal. ``estimate``: our estimate of the prompt's tokens."""
+        """Return how to ask again after a refusal. ``estimate``: the bridge's estimate of the prompt's tokens."""
 
     def explain(self, failure: UpstreamFailure, circumstances: Circumstances) -> Explanation:
         """Return what a failure means to the client."""
 
     def describe(self, failure: UpstreamFailure) -> str:
-        """Return a failure for the log, without words of the backend's that may quote the prompt."""
+        """Return a description of a failure for the log, without words that may quote the prompt."""
 
 
 class SchemaWork(Protocol):
-    """Schemas of tools being made ready, a moment's work at a time.
+    """The sanitising of tools' schemas, in small steps.
 
-    :ivar level: what they are made ready for; the work at one level need be done only once in a request.
+    :ivar level: the level that they are reduced to; the work for one level is needed only once in a request.
     """
 
     @property
@@ -282,23 +281,23 @@ class SchemaWork(Protocol):
         """Return the level."""
 
     def step(self) -> bool:
-        """Do some more and return whether that was all."""
+        """Do the next step and return whether it was the last."""
 
 
 class Target(Protocol):
-    """One model at one backend, ready to be asked; a value."""
+    """One model at one backend, with everything that a request depends on; a value."""
 
     @property
     def model(self) -> str:
-        """Return the backend's own name for it."""
+        """Return the backend's own name of the model."""
 
     @property
     def context_window(self) -> int | None:
-        """Return the tokens that fit, prompt and answer together, where known."""
+        """Return the context window in tokens, prompt and answer together, where known."""
 
     @property
     def window_configured(self) -> bool:
-        """Return whether the owner said so; nothing that a backend says is believed against it."""
+        """Whether the context window was configured, so that it overrides what the backend reports."""
 
     @property
     def max_output_tokens(self) -> int | None:
@@ -306,19 +305,19 @@ class Target(Protocol):
 
     @property
     def strip_attribution(self) -> bool:
-        """Return whether the client's attribution block is left out."""
+        """Whether the client's attribution block is left out."""
 
     @property
     def truncates(self) -> bool:
-        """Return whether the server silently truncates a prompt that is too long."""
+        """Whether the server silently truncates a prompt that is too long."""
 
     @property
     def documents_as_text(self) -> bool:
-        """Return whether documents are sent as their text, which is then to be given to `prepare`."""
+        """Whether documents are sent as text, which must then be passed to `prepare`."""
 
     @property
     def tokenizer(self) -> TokenizerEndpoint | None:
-        """Return where its prompts can be counted, if anywhere."""
+        """Return where its prompts can be counted, or None."""
 
     def prepare(
         self,
@@ -328,26 +327,26 @@ class Target(Protocol):
         max_tokens: int | None = None,
         documents: Mapping[str, str] = NO_DOCUMENTS,
     ) -> Prepared:
-        """Make the request for a conversation.
+        """Return the request for a conversation.
 
-        :param estimate: the prompt's tokens, roughly, for the clamp to the window.
-        :param max_tokens: overrides the client's, for the one retry after an overflow.
+        :param estimate: the prompt's tokens, roughly, to limit the answer to what the window leaves.
+        :param max_tokens: overrides the client's, for the retry after an overflow.
         :param documents: base64 text of a PDF -> its text, where `documents_as_text`.
 
         Raises `InvalidRequest` for what the model cannot do.
         """
 
     def schema_work(self, conversation: Conversation) -> SchemaWork | None:
-        """Return what is to be done to the schemas of tools before `prepare`, or None where there is nothing to do."""
+        """Return the work to be done on the schemas of tools before `prepare`, or None if there is none."""
 
     def adjusted(self, overrides: Mapping[str, Any], *, refuses_reasoning: bool, max_output_tokens: int | None) -> Self:
-        """Return it with what refusals taught, itself where that is nothing.
+        """Return the target with what refusals taught, or itself if there is nothing.
 
-        Past reasoning is left out where it is refused and no policy is configured; an answer's limit is only lowered.
+        Past reasoning is left out if it is refused and no policy is configured; the answer's limit is only lowered.
         """
 
     def with_window(self, context_window: int | None) -> Self:
-        """Return it with another window."""
+        """Return the target with another window."""
 
 
 TargetT = TypeVar("TargetT", bound=Target)
@@ -358,11 +357,11 @@ class BackendKind(Protocol):
 
     @property
     def dialects(self) -> Mapping[str, ServerDialect]:
-        """Return the servers that are known to differ, by name."""
+        """Return the known dialects by name."""
 
     @property
     def undecided(self) -> DialectDecision:
-        """Return the decision for a server that nothing is known of yet."""
+        """Return the decision for a server about which nothing is known yet."""
 
     def recognise(self, clues: Clues) -> DialectDecision | None:
         """Return the dialect that recognises the clues, or None."""
@@ -378,13 +377,13 @@ class BackendKind(Protocol):
         max_output_tokens: int | None,
         strip_attribution: bool,
     ) -> Target:
-        """Make the target for a model; ``overrides``: traits of the dialect that are configured otherwise, by name."""
+        """Return the target for a model; ``overrides``: traits that are configured differently, by name."""
 
     def read_models(self, body: bytes) -> ModelList | None:
-        """Read a list of models; None if it is none."""
+        """Return the list of models in a response's body, or None if it contains none."""
 
     def read_refusal(self, status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> UpstreamFailure:
-        """Read a response that failed by its status. ``headers`` have lower-case names; ``now``: Unix seconds."""
+        """Return the failure that an error response reports; header names are in lower case, ``now`` is Unix time."""
 
     def read_error(self, value: object) -> UpstreamFailure:
-        """Read a decoded error that came inside an answer."""
+        """Return the failure that a decoded error inside an answer reports."""

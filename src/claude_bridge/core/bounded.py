@@ -1,4 +1,4 @@
-"""A mapping that forgets: of too many entries, or of too much in them, those not used for longest are let go."""
+"""A bounded mapping: it drops the least recently used entries when there are too many or they weigh too much."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-def _nothing(_key: Any, _value: Any) -> int:  # noqa: ANN401 - of any type
+def _weightless(_key: Any, _value: Any) -> int:  # noqa: ANN401 - of any type
     return 0
 
 
 @define(eq=False)
 class BoundedMap(Generic[K, V]):
-    """A mapping in which `get` and `put` are uses.
+    """A mapping with LRU eviction, in which `get` and `put` count as uses.
 
-    :ivar max_entries: entries that are kept.
-    :ivar max_weight: what all of them may weigh together.
-    :ivar weigh: weighs an entry, always alike; bytes in most cases.
-    :ivar weight: of all entries.
+    :ivar max_entries: how many entries are kept.
+    :ivar max_weight: what all entries may weigh together.
+    :ivar weigh: returns the weight of an entry, always the same for it; bytes in most cases.
+    :ivar weight: the weight of all entries.
     """
 
     max_entries: int
     max_weight: int = 0
-    weigh: Callable[[K, V], int] = _nothing
+    weigh: Callable[[K, V], int] = _weightless
     weight: int = field(default=0, init=False)
     _entries: OrderedDict[K, V] = field(factory=OrderedDict, init=False)
 
     def get(self, key: K) -> V | None:
-        """Return the value and count that as a use, or None."""
+        """Return the value, counting that as a use, or None."""
         value = self._entries.get(key)
         if value is not None:
             self._entries.move_to_end(key)
         return value
 
     def peek(self, key: K) -> V | None:
-        """Return the value, which is no use of it, or None."""
+        """Return the value, without counting that as a use, or None."""
         return self._entries.get(key)
 
     def put(self, key: K, value: V) -> None:
-        """Keep a value as the one used last; one that alone weighs too much is not kept."""
+        """Store a value as the most recently used; one that weighs too much by itself is not stored."""
         self.discard(key)
         weight = self.weigh(key, value)
         if weight > self.max_weight:
@@ -55,17 +55,17 @@ class BoundedMap(Generic[K, V]):
             self.discard(next(iter(self._entries)))
 
     def discard(self, key: K) -> None:
-        """Forget an entry, if it is there."""
+        """Remove an entry, if it is there."""
         if key in self._entries:
             self.weight -= self.weigh(key, self._entries.pop(key))
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all entries."""
         self._entries.clear()
         self.weight = 0
 
     def items(self) -> ItemsView[K, V]:
-        """Return keys and values, the longest unused first."""
+        """Return keys and values, the least recently used first."""
         return self._entries.items()
 
     def __iter__(self) -> Iterator[K]:

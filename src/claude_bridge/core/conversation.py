@@ -1,8 +1,8 @@
-"""The neutral conversation: what a client said, in the words of neither API.
+"""The neutral conversation: a client's request in terms that belong to neither API.
 
-`claude_bridge.core.messages_api` reads it out of a request, and each kind of backend writes it down in its own way.
+`claude_bridge.core.messages_api` builds it from a request, and each kind of backend translates it into its own API.
 
-``gc=False`` marks classes that hold nothing but text: they can be no part of a cycle, and a long conversation has
+``gc=False`` marks classes that hold nothing but text: they cannot be part of a cycle, and a long conversation has
 hundreds of them.
 """
 
@@ -15,7 +15,7 @@ from attrs import define, frozen
 from msgspec import Raw, Struct
 
 ReasoningLevel = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
-"""How much to think, from nothing to all that the model can."""
+"""How much the model reasons, from not at all to its maximum."""
 
 PDF: Final = "application/pdf"
 NO_DOCUMENTS: Final[Mapping[str, str]] = {}
@@ -55,36 +55,36 @@ class Thinking(Struct, gc=False):
 
 
 class Summary(Struct, gc=False):
-    """What is left of a part of the conversation that was compacted."""
+    """The summary of a part of the conversation that was compacted."""
 
     text: str
 
 
 class State(Struct, gc=False):
-    """What some backend wants back with this turn, still packed (`claude_bridge.core.opaque_state`).
+    """Opaque state that some backend needs back with this turn, still packed (`claude_bridge.core.opaque_state`).
 
-    A conversation may bring hundreds, and hostile JSON takes much memory: whoever needs one unpacks it.
+    A conversation may have hundreds, and hostile JSON takes much memory, so each is unpacked only where it is needed.
     """
 
     carrier: str
 
 
 class ToolNotice(Struct, gc=False):
-    """The client's word that a tool can be called from now on, or no more. ``name``: the client's."""
+    """The client's notice that a tool is available from now on, or no longer. ``name``: the client's name of it."""
 
     name: str
     available: bool
 
 
 Content = Text | Image | Document | ToolNotice
-"""What a person, a tool or the client can say."""
+"""The pieces that a user message or a tool result can contain."""
 
 CONTENT: Final = (Text, Image, Document, ToolNotice)
 """The members of `Content`: looking a class up in a tuple takes a tenth of the time that a union takes."""
 
 
 class ToolResult(Struct):
-    """What a tool answered. ``call_id``: the client's id of the call."""
+    """The result of a tool call. ``call_id``: the client's id of the call."""
 
     call_id: str
     content: list[Content]
@@ -97,7 +97,7 @@ Piece = Content | ToolCall | ToolResult | Thinking | Summary | State
 
 @define
 class Turn:
-    """What one role says: ``user``, ``assistant`` or ``system``."""
+    """A message of one role: ``user``, ``assistant`` or ``system``."""
 
     role: str
     pieces: list[Piece]
@@ -106,8 +106,8 @@ class Turn:
 class ToolDefinition(Struct):
     """A tool that the model may call.
 
-    ``parameters``: its JSON schema, an object. ``strict``: whether calls must keep to it, None where the client does
-    not say.
+    ``parameters``: its JSON schema, an object. ``strict``: whether calls must follow it; None if the client does not
+    say.
     """
 
     name: str
@@ -131,7 +131,7 @@ class ToolChoice:
 
 @frozen(kw_only=True)
 class Reasoning:
-    """How much thinking is asked for. ``budget``: the client's own number of tokens, where it gave one."""
+    """How much reasoning the client asks for. ``budget``: its own number of tokens, if it gave one."""
 
     level: ReasoningLevel
     budget: int | None = None
@@ -139,16 +139,16 @@ class Reasoning:
 
 @frozen(kw_only=True)
 class Conversation:
-    """A whole request in neutral words.
+    """A whole request in neutral terms.
 
     :ivar system: texts of the system prompt.
     :ivar turns: one for each message, in order; system messages among them stay in their place.
-    :ivar tools: those that can be offered, in the client's order; two may have one name.
-    :ivar output_schema: the JSON schema that the answer must keep to, empty for any JSON object, else None.
-    :ivar caches_prefix: the client asks for prefixes to be cached.
-    :ivar changes_tools: there are `ToolNotice` pieces.
-    :ivar state_characters: characters of all `State` together.
-    :ivar media: images and documents that others than the assistant brought, in order, nested ones included.
+    :ivar tools: those that can be offered, in the client's order; two may have the same name.
+    :ivar output_schema: the JSON schema that the answer must follow, empty for any JSON object, else None.
+    :ivar caches_prefix: whether the client asks for prefixes to be cached.
+    :ivar changes_tools: whether there are `ToolNotice` pieces.
+    :ivar state_characters: characters of all `State` pieces together.
+    :ivar media: images and documents of all messages but the assistant's, in order, nested ones included.
     """
 
     system: Sequence[str]
@@ -169,7 +169,7 @@ class Conversation:
 
 
 def text_of(piece: Piece) -> str:
-    """Return a piece as text, for places that take nothing else."""
+    """Return a piece as text, for places where nothing else is allowed."""
     match piece:
         case Text() | Summary() | Thinking():
             return piece.text
@@ -188,19 +188,19 @@ def text_of(piece: Piece) -> str:
 
 
 def document_text(part: Document, documents: Mapping[str, str]) -> str:
-    """Return a document's text under its title, or "" where nobody took it out."""
+    """Return a document's extracted text under its title, or "" if none was extracted."""
     text = documents.get(split_data_url(part.url)[1]) if documents else None
     return "" if text is None else f"Document: {part.filename}\n{text}"
 
 
 def pdfs(conversation: Conversation) -> list[str]:
-    """Return the base64 texts of all PDF documents that the model would see, each once, in their order."""
+    """Return the base64 texts of all PDF documents that the model would see, each once, in order."""
     files = [part for part in conversation.media if isinstance(part, Document)]
-    taken = [split_data_url(part.url) for part in files]
-    return list(dict.fromkeys(data for media_type, data in taken if media_type == PDF))
+    contents = [split_data_url(part.url) for part in files]
+    return list(dict.fromkeys(data for media_type, data in contents if media_type == PDF))
 
 
 def split_data_url(url: str) -> tuple[str, str]:
-    """Return a data URL's media type and base64 text; an address has neither."""
+    """Return a data URL's media type and base64 text, both "" for any other URL."""
     head, comma, data = url.partition(",")
     return (head.removeprefix("data:").removesuffix(";base64"), data) if comma else ("", "")

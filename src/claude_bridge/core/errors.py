@@ -1,8 +1,8 @@
-"""The one tree of exceptions that may reach a client.
+"""The one tree of exceptions whose messages may reach a client.
 
 A class says whose fault it is and what follows from it, as data: what the Anthropic API would answer (status, error
 type; wire-contract 1.8), whether it counts against the backend, whether another backend may do better, and its word in
-logs and records. Nothing outside this tree is ever shown to a client: it becomes a plain 500.
+logs and records. Nothing outside this tree is ever shown to a client: it becomes a generic 500.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Fault = Literal["client", "upstream", "bridge"]
 
 @frozen
 class BridgeError(Exception):
-    """Something that a client is told. Never raised itself; raise a child.
+    """An error that is reported to the client. Not raised itself: raise a subclass.
 
     :ivar message: one sentence for the person at the client; no secret, no traceback.
     :ivar retry_after: seconds for the ``retry-after`` header, or None.
     :ivar should_retry: value of ``x-should-retry``, or None to leave the header out.
-    :ivar details: ``error.details`` of the body, by whose ``error_code`` the official SDKs choose what to do; or None.
-    :cvar fault: whose it is.
-    :cvar counts_against_backend: whether it is a failure by which a circuit breaker judges a backend.
+    :ivar details: ``error.details`` of the body, whose ``error_code`` decides what the official SDKs do; or None.
+    :cvar fault: whose fault the error is.
+    :cvar counts_against_backend: whether a backend's circuit breaker counts it as a failure.
     :cvar try_next: whether another backend may do better with the same request.
     :cvar outcome: its word in logs and records; it stays the same whatever the class is called.
     """
@@ -42,7 +42,7 @@ class BridgeError(Exception):
     outcome: ClassVar[str]
 
     def __attrs_post_init__(self) -> None:
-        """Refuse to be the base class itself."""
+        """Raise `TypeError` for the base class itself."""
         if type(self) is BridgeError:
             msg = "raise a child of BridgeError"
             raise TypeError(msg)
@@ -129,7 +129,7 @@ class RequestTooLarge(ClientError):
 
 
 class UpstreamError(BridgeError):
-    """The backend failed or could not be asked. These, and only these, may count against a backend."""
+    """The backend failed or could not be reached. Only these errors may count against a backend."""
 
     status = 502
     fault = "upstream"
@@ -247,15 +247,15 @@ class InternalFault(BridgeFault):
 
 
 Capability = Literal["mid_conv_system", "image_block", "document_block"]
-"""What a model may lack, in names that Claude Code 2.1.330 knows and that the bridge has a use for."""
+"""What a model may lack: those names of Claude Code 2.1.330 that the bridge uses."""
 
 
 def capability_rejected(capability: Capability, why: str) -> InvalidRequest:
-    """Return the error on which Claude Code takes out what the model lacks and asks again.
+    """Return the error that makes Claude Code remove what the model lacks and send the request again.
 
-    It knows a 400 whose message has ``capability_rejected: NAME``, drops what NAME stands for, once, and remembers that
-    for the session (wire-contract 1.11). NAME ends where no letter, digit, ``_``, ``:``, ``.`` or ``-`` follows: with
-    a colon behind it, it is no name, and the session never recovers. ``why``: a plain sentence for the person at a
-    client that knows no such names.
+    It recognises a 400 whose message contains ``capability_rejected: NAME``, drops what NAME stands for, once, and
+    remembers that for the session (wire-contract 1.11). NAME extends over letters, digits, ``_``, ``:``, ``.`` and
+    ``-``: with a colon directly after it, it would not be recognised, and the session would never recover. ``why``: a
+    sentence for the person at a client that does not know these names.
     """
     return InvalidRequest(f"capability_rejected: {capability} ({why})")

@@ -1,6 +1,6 @@
-"""Neutral stream events: what an answer says, in neither side's words.
+"""Neutral stream events: the content of an answer in terms that belong to neither API.
 
-The reader makes them from upstream chunks, the writer and the accumulator consume them. They are
+The reader makes them from upstream chunks; the stream writer and the accumulator consume them. One is
 made for each delta of a stream, so they are slotted classes with one or two fields and no
 validation.
 """
@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 
 
 class FinishReason(Enum):
-    """Why the model stopped, before it is known what was emitted (wire-contract 5.9)."""
+    """Why the model stopped, as the backend reports it, whatever content it sent (wire-contract 5.9)."""
 
     STOPPED = "stopped"
     STOP_SEQUENCE = "stop_sequence"
@@ -26,7 +26,7 @@ class FinishReason(Enum):
 
 @define
 class Started:
-    """The backend began to answer; ``model`` is its own name for what answers, or empty."""
+    """The backend began to answer; ``model`` is its own name of the model that answers, or empty."""
 
     model: str
 
@@ -47,21 +47,21 @@ class ReasoningDelta:
 
 @define
 class ReasoningState:
-    """What the backend wants back and text cannot carry, packed by `claude_bridge.core.opaque_state`; never empty."""
+    """State that the backend needs back and text cannot express, packed by `claude_bridge.core.opaque_state`."""
 
     carrier: str
 
 
 @define
 class PromptSizeReported:
-    """The backend says how long the prompt is, before or while it answers."""
+    """The backend reported the prompt's size, before or while it answers."""
 
     usage: Usage
 
 
 @define
 class ToolCallStarted:
-    """A tool call with a name; ``call`` numbers the calls of an answer from 0 and ``id`` is unique."""
+    """A tool call began; ``call`` numbers the calls of an answer from 0 and ``id`` is unique."""
 
     call: int
     id: str
@@ -78,7 +78,7 @@ class ToolArgumentsDelta:
 
 @define
 class ToolCallEnded:
-    """No more arguments will come for this call."""
+    """The arguments of a call are complete."""
 
     call: int
 
@@ -96,9 +96,9 @@ SearchErrorCode = Literal[
 
 @frozen
 class SearchHit:
-    """One result of a web search: plain text, and an http or https address that nobody here ever asks.
+    """One result of a web search: plain text, and an http or https URL, which the bridge never requests.
 
-    :ivar age: when the page was made or how old it is, as the search engine words it; None where it does not say.
+    :ivar age: when the page was published or how old it is, as the search engine words it, or None.
     """
 
     title: str
@@ -109,7 +109,7 @@ class SearchHit:
 
 @define
 class ServerToolCalled:
-    """The bridge itself runs a tool that the model called; ``id`` begins with ``srvtoolu_``, the input is an object."""
+    """The model called a tool that the bridge runs; ``id`` begins with ``srvtoolu_``, the input is an object."""
 
     id: str
     name: str
@@ -118,7 +118,7 @@ class ServerToolCalled:
 
 @define
 class SearchResulted:
-    """What came of the web search with the id ``call_id``: hits, or why there are none."""
+    """The result of the web search with the id ``call_id``: hits, or why there are none."""
 
     call_id: str
     hits: tuple[SearchHit, ...] = ()
@@ -126,11 +126,11 @@ class SearchResulted:
 
 
 MAX_TOKEN_COUNT: Final = 2**53
-"""Tokens; nobody counts more, and every number up to this one can be calculated with."""
+"""Tokens; larger numbers are no counts, and floats are exact up to this one."""
 
 
 def token_count(value: object) -> int | None:
-    """Return what a backend gives as a number of tokens, or None where it cannot be one; 1.7e3 is one, True is none."""
+    """Return a backend's number of tokens as an int, or None if it cannot be one: 1.7e3 is valid, True is not."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_TOKEN_COUNT:
         return None
     return int(value)
@@ -138,11 +138,11 @@ def token_count(value: object) -> int | None:
 
 @define
 class Usage:
-    """Token counts of an answer, in Anthropic's division: the three input counts add up to the prompt.
+    """Token counts of an answer, divided as in Anthropic's API: the three input counts add up to the prompt.
 
-    :ivar estimated: True if the backend did not say and the counts are the bridge's own.
+    :ivar estimated: whether the backend reported nothing and the counts are the bridge's own.
     :ivar web_search_requests: searches that the bridge made for this answer.
-    :ivar raw: what the backend said, for the books.
+    :ivar raw: the backend's own object, for the usage records.
     """
 
     input_tokens: int = 0
@@ -156,11 +156,11 @@ class Usage:
 
     @property
     def prompt_tokens(self) -> int:
-        """Return the whole prompt: the three input counts together."""
+        """Return the tokens of the whole prompt: the three input counts together."""
         return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
 
     def plus(self, more: Usage) -> Usage:
-        """Add what another turn of the model cost for the same answer."""
+        """Return the sum with the counts of another turn of the model for the same answer."""
         thoughts = [count for count in (self.thinking_tokens, more.thinking_tokens) if count is not None]
         return Usage(
             input_tokens=self.input_tokens + more.input_tokens,
@@ -178,10 +178,10 @@ class Usage:
 class Finished:
     """The answer is complete.
 
-    :ivar reason: as the backend gave it, not yet reconciled with what was emitted.
-    :ivar stop_sequence: the matched sequence, where the backend told.
+    :ivar reason: as the backend gave it, not yet reconciled with the content that was sent.
+    :ivar stop_sequence: the matched sequence, where the backend reported it.
     :ivar usage: final counts, or None where the backend reported none.
-    :ivar explanation: a sentence for the person where the backend refused.
+    :ivar explanation: a sentence for the user where the backend refused.
     """
 
     reason: FinishReason

@@ -1,7 +1,7 @@
-"""Tool-call ids: unique and legal for the client, the backend's own again on the way back.
+"""Tool-call ids: unique and legal for the client, and turned back into the backend's own on the way upstream.
 
-An upstream id travels inside ours, so nothing has to be remembered and a restarted bridge still
-knows it (wire-contract 5.6). Claude Code drops the second of two calls with one id, and backends
+An upstream id is encoded inside ours, so nothing has to be stored and a restarted bridge can still
+decode it (wire-contract 5.6). Claude Code drops the second of two calls with one id, and backends
 repeat ids (``functions.f:0``) in every answer, so a random part makes each of ours unique.
 """
 
@@ -14,13 +14,13 @@ from typing import Final
 from claude_bridge.core.opaque_state import base64url, from_base64url
 
 MAX_LENGTH: Final = 64
-"""Longest tool-use id that the Anthropic API's own pattern is known to take."""
+"""Characters of the longest tool-use id that the Anthropic API's own pattern is known to accept."""
 
 _OURS: Final = re.compile(r"toolu_[0-9A-Za-z]{10}_([0-9A-Za-z_-]+)")
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 RandomBytes = Callable[[int], bytes]
-"""Gives that many random bytes, as ``os.urandom`` does."""
+"""Returns that many random bytes, as ``os.urandom`` does."""
 
 
 def token(length: int, random_bytes: RandomBytes) -> str:
@@ -29,26 +29,26 @@ def token(length: int, random_bytes: RandomBytes) -> str:
 
 
 def downstream_id(upstream_id: str, random_bytes: RandomBytes) -> str:
-    """Wrap an upstream call id; one that is absent or too long to travel is replaced by a random one."""
-    carried = _carried(upstream_id)
-    wrapped = f"toolu_{token(10, random_bytes)}_{carried}"
-    if carried and len(wrapped) <= MAX_LENGTH:
+    """Return an upstream call id wrapped for the client; an absent or too long one is replaced by a random id."""
+    encoded = _encoded(upstream_id)
+    wrapped = f"toolu_{token(10, random_bytes)}_{encoded}"
+    if encoded and len(wrapped) <= MAX_LENGTH:
         return wrapped
     return f"toolu_{token(24, random_bytes)}"
 
 
 def upstream_id(identifier: str) -> str:
-    """Return what `downstream_id` wrapped; any other id is given back unchanged."""
+    """Return the id that `downstream_id` wrapped, or any other id unchanged."""
     match = _OURS.fullmatch(identifier)
     if not match:
         return identifier
-    carried = match.group(1)
+    encoded = match.group(1)
     try:
-        original = from_base64url(carried).decode()
+        original = from_base64url(encoded).decode()
     except ValueError:
         return identifier
-    return original if _carried(original) == carried else identifier
+    return original if _encoded(original) == encoded else identifier
 
 
-def _carried(upstream_id: str) -> str:
+def _encoded(upstream_id: str) -> str:
     return base64url(upstream_id.encode("utf-8", "replace"))

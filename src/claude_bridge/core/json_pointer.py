@@ -1,4 +1,4 @@
-"""JSON pointers (RFC 6901) as they stand in the references of a JSON schema."""
+"""JSON pointers (RFC 6901), as used by the references of a JSON schema."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def resolve_pointer(root: Mapping[str, Any], reference: str) -> dict[str, Any] | None:
-    """Return the object that ``reference`` leads to inside ``root``; None where it leads to no object."""
+    """Return the object that ``reference`` points to inside ``root``, or None if it points to no object there."""
     if not reference.startswith("#") or (len(reference) > 1 and reference[1] != "/"):
         return None
     found: Any = root

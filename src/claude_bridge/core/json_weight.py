@@ -1,7 +1,8 @@
-"""How much is in a piece of JSON, told before anything is made of it.
+"""Bounds on the number of values in a piece of JSON, checked before it is decoded.
 
-What a backend sends in one piece is read in one turn of the reactor. Its bytes are bounded, but a value takes three of
-them and a tenth of a microsecond to a few: so the values are bounded too. Text is not counted, however long it is.
+What a backend sends in one piece is decoded in one turn of the reactor. Its bytes are bounded, but a value may be as
+short as three bytes and takes between a tenth of a microsecond and a few: so the values are bounded too. The length of
+text does not count.
 """
 
 from __future__ import annotations
@@ -12,25 +13,26 @@ from typing import Final
 from claude_bridge.core.errors import UpstreamProtocolError
 
 MAX_VALUES: Final = 100_000
-"""Values in one piece. Real ones have a few dozens, the longest lists of models some 30,000; tool arguments that come
-as an object instead of a text may have a thousand. So many are decoded in 20 to 40 ms."""
+"""Values in one piece. Real ones have a few dozen, the longest lists of models some 30,000; tool arguments that come
+as an object instead of a text may have a thousand. This many are decoded in 20 to 40 ms."""
 
 MAX_UNCHECKED_BYTES: Final = 64 * 1024
-"""Bytes that are not looked at: the values in them are no more than 32,768."""
+"""Bytes of the largest piece that needs no check: it cannot hold more than 32,768 values."""
 
 
 MAX_CHOICES: Final = 8
-"""Choices in one piece: we ask for one, and only the first is read. Each takes some microseconds, as all below."""
+"""Choices in one piece: the bridge asks for one, and only the first is used. Each takes some microseconds, like the
+parts below."""
 
 MAX_PARTS: Final = 1000
-"""Parts of a content or of a reasoning, or fragments of calls, in one piece: one or two are usual."""
+"""Parts of a content or of reasoning, or fragments of calls, in one piece: one or two are usual."""
 
 MAX_USAGE_BYTES: Final = 16 * 1024
-"""Bytes of a usage or the like, which have a few hundred. What is larger tells no counts."""
+"""Bytes of a usage object or the like, which have a few hundred. Larger ones are ignored."""
 
 
 def has_too_many_values(data: bytes) -> bool:
-    """Return whether JSON holds more values than are read at once. What is no JSON may be called either."""
+    """Return whether JSON holds more than `MAX_VALUES` values; for bytes that are not JSON the result is arbitrary."""
     if len(data) <= MAX_UNCHECKED_BYTES or _estimate_values(data) <= MAX_VALUES:
         return False
     parts = data.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"', 2 * MAX_VALUES)
@@ -44,5 +46,5 @@ def check_length(values: Sized, most: int, what: str) -> None:
 
 
 def _estimate_values(data: bytes) -> int:
-    """Count what opens a list or an object, or parts one value from the next."""
+    """Return an upper bound on the values: the number of brackets that open and of commas."""
     return data.count(b",") + data.count(b"[") + data.count(b"{")

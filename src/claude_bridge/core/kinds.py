@@ -1,4 +1,4 @@
-"""The kinds of backends that there are, by their names in ``kind = NAME``.
+"""Registry of the kinds of backends, by their names in ``kind = NAME``.
 
 A new kind is a package beside `claude_bridge.core.chat_completions` whose class implements
 `claude_bridge.core.backend_api.BackendKind`, and a line here.

@@ -1,4 +1,4 @@
-"""A backend's list of models, and how a name is found in it."""
+"""A backend's list of models, and how a name is looked up in it. Lists are decoded by each kind of backend."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from attrs import evolve, frozen
 
 @frozen(kw_only=True)
 class ModelInfo:
-    """One model of a backend's list.
+    """One model in a backend's list.
 
-    :ivar context_window: tokens, where the list tells (``max_model_len``, ``meta.n_ctx``, ``context_length``).
+    :ivar context_window: tokens, where the list says so (``max_model_len``, ``meta.n_ctx``, ``context_length``).
     :ivar owner: ``owned_by``, or "".
     """
 
@@ -23,21 +23,21 @@ class ModelInfo:
 
 
 class ModelList(tuple[ModelInfo, ...]):  # noqa: SLOT001 - it keeps what it works out
-    """A backend's models, with what finds one by its name: requests come more often than lists."""
+    """A backend's models, indexed by name, as requests come more often than lists."""
 
     @cached_property
     def by_name(self) -> Mapping[str, ModelInfo]:
-        """The models under their names as they are."""
+        """Return the models by their exact names."""
         return {model.id: model for model in reversed(self)}
 
     @cached_property
     def by_folded_name(self) -> Mapping[str, ModelInfo]:
-        """The models under their names without case."""
+        """Return the models by their case-folded names."""
         return {model.id.casefold(): model for model in reversed(self)}
 
 
 def find(models: Sequence[ModelInfo], name: str) -> ModelInfo | None:
-    """Find ``name`` exactly, else without regard to case, else with the tag that Ollama adds to a bare name."""
+    """Return the model called ``name``: exactly, else ignoring case, else with Ollama's default tag; or None."""
     listed = models if isinstance(models, ModelList) else ModelList(models)
     exactly = listed.by_name.get(name)
     if exactly is not None:
@@ -47,13 +47,13 @@ def find(models: Sequence[ModelInfo], name: str) -> ModelInfo | None:
 
 
 def name_as_listed(models: Sequence[ModelInfo], name: str) -> str:
-    """Return ``name`` in the case in which the list has it, and as it is where the list does not have it."""
+    """Return ``name`` in the case that the list uses, or unchanged if the list does not have it."""
     found = find(models, name)
     return found.id if found is not None and found.id.casefold() == name.casefold() else name
 
 
 def with_windows(models: ModelList, loaded: Sequence[ModelInfo]) -> ModelList:
-    """Return ``models`` with the windows that another list of the same server tells."""
+    """Return ``models`` with the context windows from another list of the same server."""
     windows = {model.id: model.context_window for model in loaded if model.context_window}
     return ModelList(
         evolve(model, context_window=windows[model.id]) if model.id in windows else model for model in models

@@ -1,4 +1,4 @@
-"""Names like the one that was asked for, out of those that there are."""
+"""Suggestions for a name that was not found: the most similar of the existing names."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from heapq import nlargest
 from typing import Final
 
 MAX_NAMES: Final = 5
-"""Names that are told; where there are no more, all are."""
+"""Names that are suggested; if there are no more, all are."""
 
 MAX_NAME_CHARACTERS: Final = 200
-"""Characters of a name that are looked at, and told."""
+"""Characters of a name that are compared and shown."""
 
 _TRIGRAM: Final = 3
 
 
 def nearest_names(name: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names most like ``name``, best first, or any where none is like it.
+    """Return the names most similar to ``name``, best first; any names if none is similar.
 
-    They are compared by the threes of letters that they share: the time for 5,000 names is some 30 ms, where a
-    comparison letter by letter takes half a second.
+    They are compared by the trigrams that they share: that takes some 30 ms for 5,000 names, where an edit distance
+    takes half a second.
     """
-    wanted = _trigrams(name)
+    sought = _trigrams(name)
 
-    def likeness(other: str) -> float:
-        parts = _trigrams(other)
-        return len(wanted & parts) / (len(wanted | parts) or 1)
+    def similarity(candidate: str) -> float:
+        trigrams = _trigrams(candidate)
+        return len(sought & trigrams) / (len(sought | trigrams) or 1)
 
-    return tuple(nlargest(MAX_NAMES, dict.fromkeys(other[:MAX_NAME_CHARACTERS] for other in names), key=likeness))
+    return tuple(nlargest(MAX_NAMES, dict.fromkeys(other[:MAX_NAME_CHARACTERS] for other in names), key=similarity))
 
 
 def name_list(near: Sequence[str], many: int) -> str:
-    """Return a phrase that lists names, and how many more there are."""
+    """Return a phrase that lists names and says how many more of ``many`` there are."""
     more = many - len(near)
     return ", ".join(near) + (f" and {more} more" if more > 0 else "")
 

@@ -1,12 +1,12 @@
-"""Strings that clients return as they are, so that nothing has to be remembered: base64url behind a prefix.
+"""Opaque strings that clients send back unchanged, so that the bridge stores nothing: base64url after a prefix.
 
-``cb1.`` carries what a backend wants back and text cannot carry, as JSON ``{"d": dialect, "m": model, "x": state}``, in
-the signature of a thinking block or in the data of a redacted one. A restarted bridge, or another one behind the same
-balancer, knows it again.
+``cb1.`` carries what a backend needs back and text cannot express, as JSON ``{"d": dialect, "m": model, "x": state}``,
+in the signature of a thinking block or in the data of a redacted one. A restarted bridge, or another one behind the
+same load balancer, can decode it.
 
-``cbs1.`` carries the text of a search result in its ``encrypted_content``, so that a later turn still has what was
-found. It is nobody's secret, only opaque enough that no client shows it to a person. Anthropic's own strings in these
-places are for its servers alone.
+``cbs1.`` carries the text of a search result in its ``encrypted_content``, so that a later turn still has the result.
+It is not secret, only opaque enough that no client shows it to a person. Anthropic's own strings in these fields can be
+read by its servers only.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from claude_bridge.core import strict_json
 
 STATE_PREFIX: Final = "cb1."
 MAX_STATE_BYTES: Final = 1 << 20
-"""Characters; encrypted reasoning of a long answer has tens of thousands, and hostile JSON takes much memory."""
+"""Characters; the encrypted reasoning of a long answer has tens of thousands, and hostile JSON takes much memory."""
 
 MAX_DEPTH: Final = 32
-"""Levels of a state; real ones have five. It is written again inside a request, where deeper JSON could not be."""
+"""Levels of nesting of a state; real ones have five. A state is encoded again inside a request, which adds levels."""
 
 SNIPPET_PREFIX: Final = "cbs1."
 MAX_SNIPPET_BYTES: Final = 1 << 16
-"""Characters that are opened: ours have a few thousand."""
+"""Characters of the longest string that is decoded: the bridge's own have a few thousand."""
 
 
 def base64url(data: bytes) -> str:
-    """Return base64url without padding, which is legal in ids and URLs."""
+    """Return base64url text without padding, which is legal in ids and URLs."""
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def from_base64url(text: str) -> bytes:
-    """Return what `base64url` was given. Raises `ValueError` for some of what it cannot have made."""
+    """Return the bytes that `base64url` encoded. Raises `ValueError` for most other texts."""
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 @frozen
 class OpaqueState:
-    """State of an answer that ``model`` gave in ``dialect``: plain JSON values."""
+    """The state of an answer by ``model`` in ``dialect``, as JSON values."""
 
     dialect: str
     model: str
@@ -50,7 +50,7 @@ class OpaqueState:
 
 
 def pack_state(carried: OpaqueState) -> str:
-    """Return the carrier, or "" for a state that is too large or too deep to travel."""
+    """Return the string for the client, or "" for a state that is too large or nested too deeply."""
     if not _is_shallow(carried.state):
         return ""
     raw = strict_json.encode({"d": carried.dialect, "m": carried.model, "x": carried.state})
@@ -59,7 +59,7 @@ def pack_state(carried: OpaqueState) -> str:
 
 
 def unpack_state(text: str) -> OpaqueState | None:
-    """Return what a carrier holds; None for any other text, Anthropic's own signatures among them."""
+    """Return the state in a string from a client; None for any other text, such as Anthropic's own signatures."""
     if not text.startswith(STATE_PREFIX) or len(text) > MAX_STATE_BYTES:
         return None
     try:
@@ -73,27 +73,27 @@ def unpack_state(text: str) -> OpaqueState | None:
 
 
 def _is_shallow(state: object) -> bool:
-    level = [state]
+    values = [state]
     for _ in range(MAX_DEPTH):
         inner: list[object] = []
-        for value in level:
+        for value in values:
             if isinstance(value, dict):
                 inner += value.values()
             elif isinstance(value, list):
                 inner += value
         if not inner:
             return True
-        level = inner
+        values = inner
     return False
 
 
 def pack_snippet(text: str) -> str:
-    """Return the text as a client gets it; lone surrogates become question marks."""
+    """Return a text as an opaque string for the client; lone surrogates become question marks."""
     return SNIPPET_PREFIX + base64url(text.encode("utf-8", "replace"))
 
 
 def unpack_snippet(content: object) -> str:
-    """Return the text that `pack_snippet` got; "" for anything else, Anthropic's own among it."""
+    """Return the text that `pack_snippet` encoded, or "" for anything else, such as Anthropic's own strings."""
     if not isinstance(content, str) or not content.startswith(SNIPPET_PREFIX) or len(content) > MAX_SNIPPET_BYTES:
         return ""
     try:

@@ -1,8 +1,8 @@
-"""Takes out of a text what its readers have no business to see: the one place that does.
+"""Redaction: removes credentials and internal addresses from texts. No other module does.
 
-`Redactor` hides the credentials that are known, by value, in everything that leaves the daemon. `redact` hides in a
-backend's words, for clients, what merely looks like a credential, an address or a host of somebody's own network.
-`shorten` cuts long texts without leaving half a word. All patterns are linear: each consumes bounded or possessive
+`Redactor` hides known credentials, by value, in everything that leaves the daemon. `redact` hides in a backend's words,
+for clients, what merely looks like a credential, an address or a host of a private network.
+`shorten` cuts long texts without leaving half a word. All patterns take linear time: each matches bounded or possessive
 runs.
 """
 
@@ -18,30 +18,30 @@ from attrs import define, field
 from claude_bridge.core import spellings
 
 MIN_CREDENTIAL_CHARACTERS: Final = 12
-"""Characters of a credential that is hidden: what is shorter stands in ordinary words and names, and guessing it is no
-work. Keys of vendors have 20 and more."""
+"""Characters of the shortest credential that is hidden: shorter ones occur in ordinary words and names, and are easily
+guessed anyway. Keys of vendors have 20 and more."""
 
 MAX_FORMER_CREDENTIALS: Final = 256
-"""Credentials of earlier configurations that are hidden on: a backend that was asked with one may quote it yet. More
-than this is a key that changes with each of many reloads."""
+"""Credentials of earlier configurations that stay hidden: a backend that was sent one may still quote it. There are
+more only if a key changes with each of many reloads."""
 
 MAX_FORWARDED_CREDENTIALS: Final = 64
-"""Credentials of clients that are remembered: each costs some 0.2 us for a line of the log. The request under way adds
-its own again before an error is told."""
+"""Credentials of clients that are remembered: each costs some 0.2 us for a line of the log. A request in progress adds
+its own again before an error is reported."""
 
 HIDDEN: Final = "***"
-"""What stands in place of a known credential."""
+"""Replaces a known credential."""
 
 MAX_WORD_CHARACTERS: Final = 64
-"""Characters; most values of log lines are the same few words again and again, so what becomes of them is kept."""
+"""Characters; most values of log lines are the same few words again and again, so their results are cached."""
 
 MAX_REMEMBERED_WORDS: Final = 2_000
-"""Short words that are kept: some 200 kB."""
+"""Short texts whose results are cached: some 200 kB."""
 
 CREDENTIAL = "[credential]"
 ADDRESS = "[address]"
 
-# Prefixes of credentials of the vendors that a bridge talks to, then the three forms that carry none: JSON web
+# Credentials with the prefixes of the vendors that a bridge talks to, then three other forms: JSON web
 # tokens, AWS key ids, and long runs of letters and digits mixed (a model's name has separators within 32).
 _KEY = re.compile(
     r"(?<![A-Za-z0-9])(?:"
@@ -52,7 +52,7 @@ _KEY = re.compile(
     r"|(?=[A-Za-z]{0,31}[0-9])(?=[0-9]{0,31}[A-Za-z])[A-Za-z0-9]{32,}+"
     r")"
 )
-# Without the sign in it "bearer authentication is required" would be one.
+# Without requiring a digit, "=", "+" or "/", "bearer authentication is required" would match.
 _AUTHORIZATION = re.compile(r"\b(bearer|basic)\s{1,4}(?=[^\s\"',;)\]}]{0,200}[0-9=+/])[^\s\"',;)\]}]++", re.IGNORECASE)
 _NAMED_SECRET = re.compile(
     r"\b((?:x-)?api[-_ ]?key|authorization|access[-_ ]token|auth[-_ ]token|password|passwd|secret)"
@@ -78,7 +78,7 @@ _HOST = re.compile(
     r")(?::[0-9]{1,5}(?!\w))?",
     re.IGNORECASE,
 )
-# What Python, Go and nginx say before the name of the host that they cannot reach.
+# Words of Python, Go and nginx before the name of a host that they cannot reach.
 _NAMED_HOST = re.compile(
     r"\b(host(?:name)?\s?=\s?[\"']?|(?:to|for) host:?\s|lookup\s|dial tcp:?\s(?!lookup))(?!\[)[\w.:-]++", re.IGNORECASE
 )
@@ -89,8 +89,8 @@ _KEY_CHARACTERS = "".join(map(chr, range(0x21, 0x7F)))
 _UNMISTAKABLE = re.compile(
     r"\b(?:[Bb]earer|BEARER)\s+(?=[A-Za-z._~+/=-]{0,200}[0-9])[A-Za-z0-9._~+/=-]{8,}|\bsk-[A-Za-z0-9_-]{12,}"
 )
-"""Credentials that nobody told us of, by shapes that nothing else has. Of the log's words no more may be guessed at: an
-id that is blanked there is missed."""
+"""Unknown credentials, by shapes that nothing else has. No more may be guessed in log lines: an id that is hidden by
+mistake would be missed there."""
 
 _CREDENTIAL_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
 _CREDENTIAL_WORDS = ("key", "token", "secret", "password")
@@ -112,7 +112,7 @@ def _folded_words(texts: Iterable[str]) -> frozenset[str]:
 
 @define(eq=False)
 class Redactor:
-    """Hides known credentials of `MIN_CREDENTIAL_CHARACTERS` and more, wherever they stand as tokens of their own.
+    """Hides known credentials of `MIN_CREDENTIAL_CHARACTERS` and more, wherever they stand as whole tokens.
 
     Every spelling that `spellings` knows is hidden. A credential that is also one of ``words``, the names in the
     configuration, is not: a log without its names is useless, and a name is no secret.
@@ -123,32 +123,32 @@ class Redactor:
     _former: tuple[str, ...] = field(default=(), init=False, repr=False)
     _forwarded: dict[str, None] = field(factory=dict, init=False, repr=False)
     _sought: tuple[str, ...] = field(default=(), init=False, repr=False)
-    _remembered: Callable[[str], str] = field(init=False, repr=False)
+    _cached_hide: Callable[[str], str] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Leave out what is not to be hidden."""
-        self._configured = tuple(each for each in self._configured if self._is_hideable(each))
-        self._look_for_all()
+        """Drop the credentials that must not be hidden."""
+        self._configured = tuple(each for each in self._configured if self._may_hide(each))
+        self._update_sought()
 
     def renew(self, configured: Iterable[str], words: Iterable[str]) -> None:
-        """Take the credentials and the names of a new configuration; what was hidden so far is hidden on.
+        """Switch to the credentials and names of a new configuration; what was hidden so far stays hidden.
 
-        Of credentials of earlier configurations the newest `MAX_FORMER_CREDENTIALS` are.
+        Of the credentials of earlier configurations, the newest `MAX_FORMER_CREDENTIALS` stay.
         """
         self.words = _folded_words(words)
         former = (*self._former, *self._configured)
         new = _folded_once(configured)
-        self._configured = tuple(each for each in new if self._is_hideable(each))
-        kept = [each for each in dict.fromkeys(reversed(former)) if each not in new and self._is_hideable(each)]
+        self._configured = tuple(each for each in new if self._may_hide(each))
+        kept = [each for each in dict.fromkeys(reversed(former)) if each not in new and self._may_hide(each)]
         self._former = tuple(reversed(kept[:MAX_FORMER_CREDENTIALS]))
-        self._look_for_all()
+        self._update_sought()
 
     def __call__(self, text: str) -> str:
         """Return ``text`` without credentials."""
         size = len(text)
         if size < MIN_CREDENTIAL_CHARACTERS:
             return text
-        return self._remembered(text) if size <= MAX_WORD_CHARACTERS else self._hide(text)
+        return self._cached_hide(text) if size <= MAX_WORD_CHARACTERS else self._hide(text)
 
     def is_word(self, credential: str) -> bool:
         """Return whether a credential is one of the names in the configuration, or stands in one as a token."""
@@ -156,35 +156,35 @@ class Redactor:
         return any(folded in word and any(spellings.spans(word, [folded])) for word in self.words)
 
     def learn(self, credential: str) -> None:
-        """Hide a client's credential too. Those that came last are known, `MAX_FORWARDED_CREDENTIALS` of them."""
+        """Hide a client's credential too. The `MAX_FORWARDED_CREDENTIALS` latest ones are remembered."""
         if len(credential) < MIN_CREDENTIAL_CHARACTERS:
             return
         folded = spellings.lowered(credential)
         if folded in self._forwarded:
             del self._forwarded[folded]  # to be the last again
             self._forwarded[folded] = None
-        elif folded not in self._configured and folded not in self._former and self._is_hideable(folded):
+        elif folded not in self._configured and folded not in self._former and self._may_hide(folded):
             self._forwarded[folded] = None
             if len(self._forwarded) > MAX_FORWARDED_CREDENTIALS:
                 del self._forwarded[next(iter(self._forwarded))]
-            self._look_for_all()
+            self._update_sought()
 
-    def _is_hideable(self, folded: str) -> bool:
+    def _may_hide(self, folded: str) -> bool:
         return len(folded) >= MIN_CREDENTIAL_CHARACTERS and not self.is_word(folded)
 
-    def _look_for_all(self) -> None:
+    def _update_sought(self) -> None:
         self._sought = (*self._configured, *self._former, *self._forwarded)
-        self._remembered = lru_cache(MAX_REMEMBERED_WORDS)(self._hide)
+        self._cached_hide = lru_cache(MAX_REMEMBERED_WORDS)(self._hide)
 
     def _hide(self, text: str) -> str:
         if self._sought:
-            text = self._without_known(text)
-        # looking for these first costs a tenth of what the pattern costs, and nearly every text has none of them
+            text = self._hide_known(text)
+        # these searches take a tenth of the time of the pattern, and nearly no text contains any of the words
         if "sk-" in text or "earer" in text or "EARER" in text:
             text = _UNMISTAKABLE.sub(self._unless_word, text)
         return text
 
-    def _without_known(self, text: str) -> str:
+    def _hide_known(self, text: str) -> str:
         if not spellings.may_be_escaped(text):
             folded = spellings.lowered(text)
             if not any(each in folded for each in self._sought):
@@ -196,7 +196,7 @@ class Redactor:
 
 
 def _blank_spans(text: str, spans: Iterable[tuple[int, int]]) -> str:
-    """Put `HIDDEN` in place of each span; spans that overlap are one."""
+    """Return the text with `HIDDEN` in place of each span; spans that overlap count as one."""
     parts: list[str] = []
     at = 0
     for start, end in _merge_overlaps(spans):
@@ -219,9 +219,9 @@ def _merge_overlaps(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int
 
 
 def redact(text: str, names: Collection[str] = ()) -> str:
-    """Replace what looks like a credential or an internal address.
+    """Return the text with whatever looks like a credential or an internal address replaced.
 
-    What is a part of one of ``names``, which are known to be none, only looks like a credential.
+    What is a part of one of ``names``, which are known not to be credentials, stays.
     """
 
     def credential(found: re.Match[str]) -> str:
@@ -239,14 +239,14 @@ def redact(text: str, names: Collection[str] = ()) -> str:
 
 
 def shorten(text: str, most: int) -> str:
-    """Cut ``text`` to about ``most`` characters, never inside a word: half a secret would pass every scrub."""
+    """Return about ``most`` characters of ``text``, not cut inside a word: half a secret would not be recognised."""
     if len(text) <= most:
         return text
     return text[:most].rstrip(_KEY_CHARACTERS).rstrip() + " …"
 
 
 def _url(found: re.Match[str]) -> str:
-    """Keep a public documentation page, hide every other address."""
+    """Return the address of a public documentation page unchanged, and a placeholder for any other."""
     url = found[0].rstrip(".,;:)]}")
     tail = found[0][len(url) :]
     return (url if _PUBLIC_URL.fullmatch(url) else ADDRESS) + tail

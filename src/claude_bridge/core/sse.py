@@ -1,8 +1,19 @@
-"""Server-sent events: an incremental decoder for what backends send, and the encoding of what we send.
+"""Server-sent events: an incremental decoder for what backends send, and the encoding of what the bridge sends.
 
-The decoder takes bytes cut anywhere and follows wire-contract 5.14: lines end with LF, CRLF or
+The decoder accepts bytes cut anywhere and follows wire-contract 5.14: lines end with LF, CRLF or
 CR; one byte-order mark is dropped; several ``data:`` lines are joined by LF; comments are skipped;
-an event ends with a blank line and, since servers forget it, with the stream.
+an event ends with a blank line and, as some servers omit that, with the stream.
+
+Its state is what is pending, from the outside in::
+
+    an event    `_name` and `_data`: the complete lines since the last blank line
+    a line      `_partial`: the bytes since the last line end
+    a line end  `_after_cr`: the last byte was CR, so that an LF that follows belongs to it
+
+    bytes --> end of line: the partial line becomes a field of the event --> blank line: the event is returned
+
+Nothing is pending (`_held` is 0) at the start and after each event. `_first` is set until the first line, which may
+begin with the byte-order mark.
 """
 
 from __future__ import annotations
@@ -17,21 +28,21 @@ Frame = tuple[bytes, bytes]
 """An event: its name (mostly empty) and its data."""
 
 MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
-"""Bytes one event may have. The largest are whole tool calls, 0.5 MB for all that a model may write; what has come is
-read in one turn, and without a limit a backend that never ends its line fills the memory."""
+"""Bytes that one event may have. The largest are whole tool calls, 0.5 MB if a model writes all that it may. An event
+is processed in one reactor turn, and without a limit a backend that never ends its line would fill the memory."""
 
 DEFAULT_LIMIT: Final = 16 * 1024 * 1024
-"""Bytes that may be held back of one answer."""
+"""Bytes of one answer that may be held back."""
 
 _LINE_COST: Final = 64
-"""Bytes that a line takes in memory beside its own, so that many short ones do not cheat the limit."""
+"""Bytes that a line takes in memory besides its content, so that many short lines do not evade the limit."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 
 
 @define
 class Decoder:
-    """Bytes in, events out. Time is linear in the bytes, however they are cut."""
+    """Decodes bytes into events. The time is linear in the bytes, however they are cut."""
 
     limit: int = MAX_EVENT_BYTES
     _partial: bytearray = field(factory=bytearray, init=False)
@@ -42,7 +53,7 @@ class Decoder:
     _after_cr: bool = field(default=False, init=False)
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Take more bytes and return the events they complete.
+        """Decode more bytes and return the events they complete.
 
         Raises `UpstreamProtocolError` if a single event outgrows the limit.
         """
@@ -51,22 +62,22 @@ class Decoder:
         if not self._held:
             return self._feed_whole_events(data)
         end = data.find(b"\n\n") + 2
-        if end < 2:  # noqa: PLR2004 - the blank line that ends the pending event is not there yet
+        if end < 2:  # noqa: PLR2004 - the blank line that ends the pending event has not come yet
             return self._feed_lines(data)
         return self._feed_lines(data[:end]) + self._feed_whole_events(data[end:])
 
     def close(self) -> list[Frame]:
-        """End of the stream: give the event that lacks its blank line, if there is one."""
+        """Return the last event, at the end of the stream, if it lacks only its blank line."""
         frames: list[Frame] = []
         last = bytes(self._partial)
         self._partial.clear()
         if last:
-            self._line(last, frames)
+            self._add_line(last, frames)
         self._dispatch(frames)
         return frames
 
     def _feed_whole_events(self, data: bytes) -> list[Frame]:
-        """Take the common case quickly: nothing is pending and each event is one line of data."""
+        """Decode the common case quickly: nothing is pending and each event is one line of data."""
         lines = data.split(b"\n")
         rest = lines.pop()
         frames = [(b"", line[6:]) for line in lines[::2] if line.startswith(b"data: ")]
@@ -90,15 +101,15 @@ class Decoder:
         for line in lines:
             if self._partial:
                 self._held -= len(self._partial)
-                line = bytes(self._partial) + line  # noqa: PLW2901 - the line as it really is
+                line = bytes(self._partial) + line  # noqa: PLW2901 - the complete line
                 self._partial.clear()
-            self._line(line, frames)
+            self._add_line(line, frames)
         if rest:
             self._partial += rest
             self._hold(len(rest))
         return frames
 
-    def _line(self, line: bytes, frames: list[Frame]) -> None:
+    def _add_line(self, line: bytes, frames: list[Frame]) -> None:
         if self._first:
             self._first = False
             line = line.removeprefix(_BOM)
@@ -129,5 +140,5 @@ class Decoder:
 
 
 def encode(name: bytes, data: bytes) -> bytes:
-    """Write one event with its name, as the Anthropic SDKs require (wire-contract 2)."""
+    """Return one encoded event with its name, as the Anthropic SDKs require (wire-contract 2)."""
     return b"event: %b\ndata: %b\n\n" % (name, data)

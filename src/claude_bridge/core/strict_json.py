@@ -1,8 +1,8 @@
-"""JSON as the bridge reads and writes it: stricter than the standard library, and bounded.
+"""JSON decoding and encoding, stricter than the standard library, and bounded.
 
-NaN is refused, numbers and nesting that Python cannot hold are an error and not a crash, and lone surrogates are
-mended. msgspec raises ValueError in several forms, and RecursionError for deep nesting: `JsonError` stands for all of
-them. Raw parts are not checked for UTF-8, so bodies are, first.
+NaN is refused, numbers and nesting that Python cannot represent are an error and not a crash, and lone surrogates are
+replaced. msgspec raises ValueError in several forms, and RecursionError for deep nesting; callers see `JsonError` for
+all of them. Raw parts are not checked for UTF-8, so whole bodies are checked first.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ __all__ = [
 ]
 
 MEND_LIMIT: Final = 4 * 1024 * 1024
-"""Largest value in which `decode` mends broken escapes, all at once: of nothing but escapes a MB takes 60 ms."""
+"""Bytes of the largest value in which `decode` replaces lone surrogates: a MB of nothing but escapes takes 60 ms."""
 
 MAX_COMPACTED_BYTES: Final = 1 << 20
-"""Bytes of JSON from which white space is taken; of nothing but brackets that takes 12 ms a MB."""
+"""Bytes of the largest JSON from which white space is removed; a MB of nothing but brackets takes 12 ms."""
 
 _MISSING: Final = re.compile(r"^Object missing required field `([^`]+)`(?: - at `\$\.?(.*)`)?$")
 _ERROR_PATH: Final = re.compile(r"^(.*?)(?: - at `\$\.?(.*)`)$", re.DOTALL)
@@ -59,9 +59,9 @@ class JsonError(ValueError):
 
 
 def decode(data: bytes | Raw, *, mend_limit: int = MEND_LIMIT) -> Any:  # noqa: ANN401 - decoded JSON is what it is
-    """Decode to plain Python values, with U+FFFD for what is not UTF-8 and for lone surrogates.
+    """Return the decoded Python value, with U+FFFD for bytes that are not UTF-8 and for lone surrogates.
 
-    For small things only: a hostile body of 40 MB would take 1 GB.
+    For small values only: a hostile body of 40 MB would take 1 GB.
     """
     try:
         return _any.decode(data)
@@ -76,7 +76,7 @@ def decode(data: bytes | Raw, *, mend_limit: int = MEND_LIMIT) -> Any:  # noqa: 
 
 
 def decode_fields(data: bytes) -> dict[str, Raw]:
-    """Decode an object's names and leave its values as they are: cheap however much is in them."""
+    """Return an object's fields with their values still raw, which is cheap however large these are."""
     try:
         return _object.decode(data)
     except ERRORS as error:
@@ -84,7 +84,7 @@ def decode_fields(data: bytes) -> dict[str, Raw]:
 
 
 def is_object(text: str) -> bool:
-    """Return whether a text is one JSON object, without building what is in it."""
+    """Return whether a text is one JSON object, without decoding its values."""
     try:
         _object.decode(text)
     except (*ERRORS, UnicodeEncodeError):
@@ -93,7 +93,7 @@ def is_object(text: str) -> bool:
 
 
 def compact(raw: Raw) -> str:
-    """Return raw JSON as text, without superfluous white space unless it is very large, keys in the order given."""
+    """Return raw JSON as text with its keys in order, without superfluous white space unless it is very large."""
     text = bytes(raw)
     if len(text) <= MAX_COMPACTED_BYTES and (b"\n" in text or b": " in text or b", " in text):
         with contextlib.suppress(*ERRORS):
@@ -102,7 +102,7 @@ def compact(raw: Raw) -> str:
 
 
 def explain(error: Exception, path: str = "") -> str:
-    """Word a msgspec error as the Anthropic API does: the field's path first."""
+    """Return the text of a msgspec error as the Anthropic API words it: the field's path first."""
     text = str(error)
     if isinstance(error, RecursionError):
         return "it is nested too deeply"

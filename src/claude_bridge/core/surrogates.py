@@ -1,7 +1,7 @@
-r"""Lone surrogate escapes (``\ud800``), which strict JSON decoders refuse, replaced by U+FFFD.
+r"""Replaces lone surrogate escapes (``\ud800``), which strict JSON decoders refuse, by U+FFFD.
 
-Claude Code really sends them (its tracker: 2108, 3277, 65155): JavaScript cuts a text inside a character. A
-conversation that holds one would be stuck for ever if it were refused.
+Claude Code does send them (its tracker: 2108, 3277, 65155): JavaScript may cut a text inside a character. A
+conversation that contains one would be stuck for ever if it were refused.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 from attrs import define, field
 
 STEP: Final = 256 * 1024
-"""Bytes of one step, at least two escapes: 15 ms for nothing but escapes, a tenth of one for ordinary text."""
+"""Bytes of one step, at least two escapes: 15 ms for nothing but escapes, 0.1 ms for ordinary text."""
 
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _HIGH: Final = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
@@ -27,9 +27,9 @@ _PLACEHOLDER: Final = b"\0\0"
 
 @define
 class Mending:
-    """Replaces lone surrogates in a body, a part at a time.
+    """Replaces lone surrogates in a body, in steps.
 
-    :ivar body: the mended body, once `step` has returned True.
+    :ivar body: the repaired body, once `step` has returned True.
     """
 
     body: bytes
@@ -37,7 +37,7 @@ class Mending:
     _next: int = field(default=0, init=False)
 
     def step(self) -> bool:
-        """Mend `STEP` bytes more and return whether that was all."""
+        """Process `STEP` more bytes and return whether they were the last."""
         begin, end = self._next, self._cut()
         self._pieces.append(_mend_part(self.body[begin:end]))
         self._next = end
@@ -47,24 +47,24 @@ class Mending:
         return True
 
     def _cut(self) -> int:
-        """Return where the next part ends: not inside an escape, nor between the two of a pair."""
-        body, wanted = self.body, self._next + STEP
-        if wanted >= len(body):
+        """Return where the next part ends: not inside an escape, nor between the two escapes of a pair."""
+        body, limit = self.body, self._next + STEP
+        if limit >= len(body):
             return len(body)
-        tokens = _TOKENS.match(body, self._next, wanted)
+        tokens = _TOKENS.match(body, self._next, limit)
         end = tokens.end() if tokens is not None else 0
-        if wanted - end >= _ESCAPE_BYTES:
-            return wanted  # an escape that is none: the body will be refused, wherever it is cut
+        if limit - end >= _ESCAPE_BYTES:
+            return limit  # an invalid escape: the body will be refused, wherever it is cut
         return end + _ESCAPE_BYTES if _PAIR.match(body, end - _ESCAPE_BYTES) else end
 
 
 def has_surrogates(body: bytes) -> bool:
-    """Return whether a body that is no JSON holds escapes of surrogates; a zero byte is in no JSON, mended or not."""
+    """Return whether a body that is not valid JSON has escaped surrogates and no zero byte, which no JSON may have."""
     return bool(_SURROGATE.search(body)) and b"\0" not in body
 
 
 def mend(body: bytes) -> bytes:
-    """Replace lone surrogates in a whole body at once."""
+    """Return a body with lone surrogates replaced, all at once."""
     mending = Mending(body)
     while not mending.step():
         pass
@@ -72,8 +72,8 @@ def mend(body: bytes) -> bytes:
 
 
 def _mend_part(part: bytes) -> bytes:
-    r"""Put escaped backslashes aside first, so that ``\\ud800`` after one stays; what stands for them is in no JSON."""
+    r"""Return a part with lone surrogates replaced; an escaped backslash before ``ud800`` is no part of an escape."""
     if not _SURROGATE.search(part):
         return part
-    aside = part.replace(_BACKSLASH, _PLACEHOLDER)
-    return _LONE.sub(rb"\\ufffd", aside).replace(_PLACEHOLDER, _BACKSLASH)
+    masked = part.replace(_BACKSLASH, _PLACEHOLDER)  # zero bytes, which no JSON contains
+    return _LONE.sub(rb"\\ufffd", masked).replace(_PLACEHOLDER, _BACKSLASH)

@@ -1,8 +1,8 @@
-"""The messages of a conversation as turns (wire-contract 5.2, first two steps).
+"""Merging of a conversation's messages into turns (wire-contract 5.2, first two steps), and its system prompt.
 
 System messages inside the conversation never move forward past an answer, since that would change
-the bytes of an earlier turn and spoil the backend's prefix cache (design 6). Only a server that takes a system
-message nowhere but first gets them there, on its owner's word (``system_messages = leading``).
+the bytes of an earlier turn and invalidate the backend's prefix cache (design 6). They are moved to the front only for
+a server that accepts system messages nowhere else, if it is so configured (``system_messages = leading``).
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from claude_bridge.core.conversation import Document, Image, Piece, Text, ToolRe
 from claude_bridge.core.errors import capability_rejected
 
 SystemMessages = Literal["fold", "inline", "leading", "reject"]
-"""Where system messages inside the conversation go; ``reject``: back to the client, which folds them itself."""
+"""Where system messages inside the conversation go; with ``reject`` the client is told to fold them itself."""
 
 ATTRIBUTION: Final = "x-anthropic-billing-header"
-"""How Claude Code's first system block begins; the line differs from request to request."""
+"""Prefix of Claude Code's first system block, a line that differs from request to request."""
 
 REMINDER: Final = "<system-reminder>"
-"""How Claude Code marks what the client says in a user's message."""
+"""Opening tag with which Claude Code marks the client's own words in a user message."""
 
 
 def is_question(turn: Turn) -> bool:
-    """Return whether a person speaks here: a user turn without tool results that is not all reminders.
+    """Return whether a turn contains words of a person: a user turn without tool results that is not all reminders.
 
-    Text beside tool results is no question: Claude Code puts notes there in the middle of its work, and what
+    Text beside tool results does not count: Claude Code puts notes there in the middle of its work, and what
     counts as the last question must not change while a turn goes on (wire-contract 6, vector 11).
     """
     if turn.role != "user":
         return False
-    said = False
+    has_words = False
     for piece in turn.pieces:
         if isinstance(piece, ToolResult):
             return False
-        said = said or not (isinstance(piece, Text) and piece.text.startswith(REMINDER))
-    return said
+        has_words = has_words or not (isinstance(piece, Text) and piece.text.startswith(REMINDER))
+    return has_words
 
 
 @frozen
 class Merged:
     """A conversation in which roles alternate.
 
-    :ivar leading: texts of system messages that are to join the system prompt.
+    :ivar leading: texts of system messages that are to be joined to the system prompt.
     """
 
     turns: list[Turn]
@@ -53,11 +53,11 @@ class Merged:
 
 
 def merge_turns(turns: Iterable[Turn], policy: SystemMessages, *, strip_attribution: bool = False) -> Merged:
-    """Merge successive messages of one role; system messages go where the policy says.
+    """Return the turns with successive messages of one role merged and system messages placed by the policy.
 
-    Folded: into the user turn that they directly follow, else in front of the next user turn's text, else a user
-    turn of their own. Raises `InvalidRequest` for a system message where the policy is to refuse it: the client folds
-    them itself then (claude-code-client 6).
+    ``fold``: into the user turn that they directly follow, else in front of the next user turn's text, else into a
+    user turn of their own. ``reject``: raises `InvalidRequest` for a system message, upon which the client folds them
+    itself (claude-code-client 6).
     """
     merging = _Merging(policy)
     for index, turn in enumerate(turns):
@@ -69,12 +69,12 @@ def merge_turns(turns: Iterable[Turn], policy: SystemMessages, *, strip_attribut
             )
         else:
             merging.add_system(_without_attribution(turn.pieces) if strip_attribution else turn.pieces)
-    return Merged(merging.settled(), merging.leading)
+    return Merged(merging.finish(), merging.leading)
 
 
 @define
 class _Merging:
-    """Turns that are still growing, and what waits for the next one."""
+    """The merged turns so far, and the pieces that wait for the next user turn."""
 
     policy: SystemMessages
     leading: list[str] = field(factory=list, init=False)
@@ -101,7 +101,7 @@ class _Merging:
         else:
             self._waiting += _as_reminder(pieces)
 
-    def settled(self) -> list[Turn]:
+    def finish(self) -> list[Turn]:
         if self._waiting:
             self._turns.append(Turn("user", self._waiting))
         return self._turns
@@ -123,7 +123,7 @@ def _strip_attribution(text: str) -> str:
 
 
 def _as_reminder(pieces: list[Piece]) -> list[Piece]:
-    """Wrap a system message's text as Claude Code itself does when a server refuses the role."""
+    """Return a system message's text wrapped as Claude Code itself does when a server refuses the role."""
     media = [piece for piece in pieces if isinstance(piece, Image | Document)]
     text = "\n\n".join(text_of(piece) for piece in pieces if not isinstance(piece, Image | Document))
     if not text:

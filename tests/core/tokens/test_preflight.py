@@ -32,7 +32,7 @@ def told(
 ) -> str | None:
     """Return the refusal's text for a prompt of ``counted`` tokens by our count."""
     rough = counted if rough is None else rough
-    error = overflow_refusal(target, rough=rough, max_tokens=max_tokens, known=known, count=lambda: counted)
+    error = overflow_refusal(target, rough=rough, max_tokens=max_tokens, calibration=known, count=lambda: counted)
     return None if error is None else error.message
 
 
@@ -85,7 +85,7 @@ class RefusalTests:
         def never() -> int:
             raise AssertionError("counted")
 
-        assert overflow_refusal(target, rough=79_000, max_tokens=1, known=KNOWN, count=never) is None
+        assert overflow_refusal(target, rough=79_000, max_tokens=1, calibration=KNOWN, count=never) is None
 
     def test_low_ratio_of_cut_prompts(self) -> None:
         """A low ratio, which cut prompts may have taught, does not keep a long prompt from being counted."""

@@ -89,13 +89,15 @@ class SearXNGAskTests:
 
     def test_plain(self) -> None:
         """The JSON form is asked for, with sites in the words of search engines."""
-        asked = SEARXNG.ask("http://127.0.0.1:8888/s", None, SearchQuestion("rain in May", ("a.example",)), 8)
+        asked = SEARXNG.build_request("http://127.0.0.1:8888/s", None, SearchQuestion("rain in May", ("a.example",)), 8)
         assert asked.url == "http://127.0.0.1:8888/s/search?q=rain%20in%20May%20site%3Aa.example&format=json"
         assert (asked.method, asked.headers, asked.body) == ("GET", (), b"")
 
     def test_bearer(self) -> None:
         """A key goes along for the proxy in front."""
-        assert SEARXNG.ask("http://x", "k", SearchQuestion("q"), 8).headers == (("Authorization", "Bearer k"),)
+        assert SEARXNG.build_request("http://x", "k", SearchQuestion("q"), 8).headers == (
+            ("Authorization", "Bearer k"),
+        )
 
     def test_home(self) -> None:
         """It is the owner's server: no address is known beforehand, and it may be private."""
@@ -107,14 +109,14 @@ class SearXNGReadTests:
 
     def test_results(self) -> None:
         """Title, address, excerpt and date of each result; an engine that did not answer does no harm."""
-        assert list(SEARXNG.read(SEARXNG_ANSWER)) == [
+        assert list(SEARXNG.parse_results(SEARXNG_ANSWER)) == [
             SearchHit("Rain", "https://weather.example/", "It rains.", "2026-05-03T00:00:00"),
             SearchHit("B", "https://b.example/"),
         ]
 
     def test_nothing_found(self) -> None:
         """Nothing found is an answer."""
-        assert list(SEARXNG.read({"results": [], "unresponsive_engines": []})) == []
+        assert list(SEARXNG.parse_results({"results": [], "unresponsive_engines": []})) == []
 
     @pytest.mark.parametrize(
         "answer", [{}, [], None, {"results": {}}, {"results": [], "unresponsive_engines": [["a", "b"]]}]
@@ -122,7 +124,7 @@ class SearXNGReadTests:
     def test_no_search(self, answer: Any) -> None:
         """No engine that answered, or no results at all, is not taken for nothing found."""
         with pytest.raises(SearchUnavailable):
-            list(SEARXNG.read(answer))
+            list(SEARXNG.parse_results(answer))
 
 
 BRAVE_ANSWER = {
@@ -158,7 +160,7 @@ class BraveAskTests:
 
     def test_headers(self) -> None:
         """The key goes into Brave's own header, the number of results and no marks into the query."""
-        asked = BRAVE.ask("https://api.search.brave.com", "k", SearchQuestion("rain", (), ("x.example",)), 8)
+        asked = BRAVE.build_request("https://api.search.brave.com", "k", SearchQuestion("rain", (), ("x.example",)), 8)
         assert asked.url == (
             "https://api.search.brave.com/res/v1/web/search?q=rain%20-site%3Ax.example&count=8&text_decorations=false"
         )
@@ -174,20 +176,20 @@ class BraveReadTests:
 
     def test_results(self) -> None:
         """Title, address, description and age of each page."""
-        assert list(BRAVE.read(BRAVE_ANSWER)) == [
+        assert list(BRAVE.parse_results(BRAVE_ANSWER)) == [
             SearchHit("Rain", "https://weather.example/", "It rains.", "2026-05-03T10:00:00"),
             SearchHit("B", "https://b.example/", "b", "2 days ago"),
         ]
 
     def test_nothing_found(self) -> None:
         """A search without pages is an answer."""
-        assert list(BRAVE.read({"type": "search", "query": {"original": "x"}})) == []
+        assert list(BRAVE.parse_results({"type": "search", "query": {"original": "x"}})) == []
 
     @pytest.mark.parametrize("answer", [{}, None, [], {"type": "ErrorResponse", "error": {"code": "X"}}])
     def test_no_search(self, answer: Any) -> None:
         """Another kind of answer is not taken for nothing found."""
         with pytest.raises(SearchUnavailable):
-            list(BRAVE.read(answer))
+            list(BRAVE.parse_results(answer))
 
 
 TAVILY_ANSWER = {
@@ -207,7 +209,7 @@ class TavilyAskTests:
 
     def test_body(self) -> None:
         """The question is posted as JSON with a bearer."""
-        asked = TAVILY.ask("https://api.tavily.com", "k", SearchQuestion("rain"), 8)
+        asked = TAVILY.build_request("https://api.tavily.com", "k", SearchQuestion("rain"), 8)
         assert (asked.method, asked.url) == ("POST", "https://api.tavily.com/search")
         assert asked.headers == (("Content-Type", "application/json"), ("Authorization", "Bearer k"))
         assert json.loads(asked.body) == {"query": "rain", "max_results": 8, "search_depth": "basic"}
@@ -215,7 +217,7 @@ class TavilyAskTests:
     def test_domains(self) -> None:
         """Domains have fields of their own; a blocked path does not block the whole site."""
         question = SearchQuestion("q", ("a.example/x", "a.example/y", "b.example"), ("c.example/z", "d.example"))
-        asked = json.loads(TAVILY.ask("https://x", None, question, 8).body)
+        asked = json.loads(TAVILY.build_request("https://x", None, question, 8).body)
         assert (asked["include_domains"], asked["exclude_domains"]) == (["a.example", "b.example"], ["d.example"])
 
     def test_home(self) -> None:
@@ -228,7 +230,7 @@ class TavilyReadTests:
 
     def test_results(self) -> None:
         """Title, address, content and date of each page."""
-        assert list(TAVILY.read(TAVILY_ANSWER)) == [
+        assert list(TAVILY.parse_results(TAVILY_ANSWER)) == [
             SearchHit("Rain", "https://weather.example/", "It rains."),
             SearchHit("B", "https://b.example/", "b", "Sun, 03 May 2026 10:00:00 GMT"),
         ]
@@ -237,4 +239,4 @@ class TavilyReadTests:
     def test_no_search(self, answer: Any) -> None:
         """Another kind of answer is not taken for nothing found."""
         with pytest.raises(SearchUnavailable):
-            list(TAVILY.read(answer))
+            list(TAVILY.parse_results(answer))

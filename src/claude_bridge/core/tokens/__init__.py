@@ -1,1 +1,1 @@
-"""How many tokens a prompt has, as far as that can be told here, and whether it fits."""
+"""Estimates of a prompt's tokens, and whether it fits its model's context window."""

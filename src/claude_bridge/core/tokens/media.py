@@ -1,7 +1,7 @@
-"""What a picture or a PDF costs in tokens, read from the first bytes of its base64 text.
+"""Tokens of an image or a PDF, determined from the first bytes of its base64 text.
 
-Nothing is decoded but the prefix that a format needs, and nothing here raises: what cannot be
-read is `None` and costs a flat sum. Rules and numbers: wire-contract 5.12.
+Only the prefix that a format needs is decoded, and nothing here raises: a size that cannot be
+determined is `None` and stands for a fixed number of tokens. Rules and numbers: wire-contract 5.12.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from itertools import islice
 from math import ceil
 
 PATCH = 28
-"""Edge in pixels of the square that counts as one token."""
+"""Edge, in pixels, of the square that counts as one token."""
 
 LONG_EDGE = 1568
-"""Pixels; larger pictures are shrunk to it before they are counted."""
+"""Pixels; larger images are scaled down to it before they are counted."""
 
 MAX_IMAGE_TOKENS = 1568
-"""A picture is shrunk further until it costs no more than this."""
+"""An image is scaled down further until it has no more tokens than this."""
 
 UNKNOWN_IMAGE_TOKENS = 1600
-"""For a picture whose size cannot be read: the most that a readable one costs, rounded up."""
+"""For an image whose size cannot be determined: the most that any other has, rounded up."""
 
 PDF_PAGE_TOKENS = 2000
-"""A page of a PDF, text and rendered picture together."""
+"""A page of a PDF, text and rendered image together."""
 
-# PNG, GIF and WebP say their size in the first 30 bytes; 64 characters are 48 bytes.
+# PNG, GIF and WebP have their size in the first 30 bytes; 64 characters are 48 bytes.
 _HEAD_CHARACTERS = 64
-# A JPEG says it after its metadata: EXIF with a thumbnail fills one segment of 64 KiB, colour
+# A JPEG has it after its metadata: EXIF with a thumbnail fills one segment of 64 KiB, colour
 # profiles some more. 256 KiB of base64 hold nearly all of them and decode in under a millisecond.
 _JPEG_CHARACTERS = 256 * 1024
 # Real files have some dozens before the size. 256 KiB can hold a hundred thousand, and a request a hundred such files.
 _MAX_SEGMENTS = 1000
-# The reactor waits while pages are counted; 8 MiB of base64 take some 20 ms. The rest is extrapolated.
+# The reactor is blocked while pages are counted; 8 MiB of base64 take some 20 ms. The rest is extrapolated.
 _PDF_CHARACTERS = 8 * 1024 * 1024
-# No API takes longer documents; it also bounds what a forged page count can claim.
+# No API accepts longer documents; it also bounds what a forged page count can claim.
 _MAX_PDF_PAGES = 1000
 
 _PAGE_OBJECT = re.compile(rb"/Type\s{0,8}/Page(?![A-Za-z])")
@@ -50,8 +50,8 @@ _JPEG_SCAN = 0xDA
 
 
 def decode_prefix(data: str, characters: int) -> bytes:
-    """Decode at most ``characters`` of base64 text; what is not base64 gives no bytes."""
-    # Wrapped lines add a character in 65 or so; an eighth more is plenty, and it bounds the work.
+    """Return the bytes of at most ``characters`` of base64 text; none if it is not base64."""
+    # Line breaks add a character in 65 or so; an eighth more is plenty, and it bounds the work.
     text = _WHITESPACE.sub("", data[: characters + characters // 8])[:characters]
     try:
         return a2b_base64(text[: len(text) & ~3])
@@ -71,7 +71,7 @@ def dimensions(data: str) -> tuple[int, int] | None:
 
 
 def image_tokens(size: tuple[int, int] | None) -> int:
-    """Count the tokens of a picture of this width and height in pixels."""
+    """Return the tokens of an image of this width and height in pixels."""
     if size is None:
         return UNKNOWN_IMAGE_TOKENS
     shrink = min(1.0, LONG_EDGE / max(size))
@@ -80,18 +80,18 @@ def image_tokens(size: tuple[int, int] | None) -> int:
 
 
 def pdf_pages(data: str) -> int:
-    """Count the pages of a base64 PDF, at least one; where the page objects are compressed this is a guess."""
+    """Return the pages of a base64 PDF, at least one; a guess if the page objects are compressed."""
     content = decode_prefix(data, _PDF_CHARACTERS)
     found = sum(1 for _ in islice(_PAGE_OBJECT.finditer(content), _MAX_PDF_PAGES))
     if len(data) > _PDF_CHARACTERS:
         found = found * len(data) // _PDF_CHARACTERS
-    if told := _LINEARIZED_PAGES.search(content, 0, 2048):
-        found = max(found, int(told[1]))
+    if stated := _LINEARIZED_PAGES.search(content, 0, 2048):
+        found = max(found, int(stated[1]))
     return min(max(found, 1), _MAX_PDF_PAGES)
 
 
 def _header_size(head: bytes) -> tuple[int, int] | None:
-    """Read the size from the fixed places of PNG, GIF and WebP."""
+    """Return the size from its fixed place in a PNG, GIF or WebP, or None."""
     try:
         if head.startswith(b"\x89PNG\r\n\x1a\n"):
             return struct.unpack_from(">II", head, 16)
@@ -105,7 +105,7 @@ def _header_size(head: bytes) -> tuple[int, int] | None:
 
 
 def _webp_size(head: bytes) -> tuple[int, int] | None:
-    """Read the size from one of the three kinds of first chunk; 14-bit fields in two of them, 24-bit in VP8X."""
+    """Return the size from the first chunk, of three kinds; its fields have 14 bits, or 24 in VP8X."""
     kind = head[12:16]
     if kind == b"VP8 " and head[23:26] == b"\x9d\x01\x2a":
         width, height = struct.unpack_from("<HH", head, 26)
@@ -120,7 +120,7 @@ def _webp_size(head: bytes) -> tuple[int, int] | None:
 
 
 def _jpeg_size(content: bytes) -> tuple[int, int] | None:
-    """Walk the segments of a JPEG up to the one with the size; every step goes forward."""
+    """Return the size from a JPEG's segments, walked up to the one that has it; every step goes forward."""
     at = 2
     for _ in range(_MAX_SEGMENTS):
         if at + 9 > len(content) or content[at] != 0xFF:  # noqa: PLR2004 - each marker begins with this byte

@@ -1,6 +1,6 @@
-"""A prompt that is too long for its model, in the words on which clients act.
+"""Errors for a prompt that is too long for its model, in the wording that clients act upon.
 
-Claude Code compacts its conversation, or asks for fewer tokens, only when it reads one of two canonical texts.
+Claude Code compacts its conversation, or asks for fewer tokens, only on one of two canonical texts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from attrs import frozen
 from claude_bridge.core.errors import ContextOverflow
 
 MIN_ANSWER_TOKENS: Final = 1024
-"""Tokens; a retry that leaves less for the answer is not worth its prompt (wire-contract 5.11)."""
+"""Tokens; a retry that leaves less for the answer is not worth sending (wire-contract 5.11)."""
 
 CLIENT_MARGIN: Final = 1000
 """Tokens that Claude Code keeps free when it lowers max_tokens after the second canonical text."""
@@ -20,12 +20,12 @@ CLIENT_MARGIN: Final = 1000
 
 @frozen(kw_only=True)
 class Overflow:
-    """What an overflow error says, in tokens; None where it does not say.
+    """The numbers in an overflow error, in tokens; None for those that it does not contain.
 
-    :ivar completion_tokens: what was asked for as the answer.
-    :ivar window: the limit named: of the context, or of the prompt alone where the server limits that.
-    :ivar total_tokens: prompt and completion together, where only their sum is told.
-    :ivar at_least: ``prompt_tokens`` is a lower bound (vLLM stops counting at the limit).
+    :ivar completion_tokens: the tokens that were requested for the answer.
+    :ivar window: the limit of the context, or of the prompt alone where the server limits that.
+    :ivar total_tokens: prompt and completion together, where only their sum is given.
+    :ivar at_least: whether ``prompt_tokens`` is a lower bound (vLLM stops counting at the limit).
     """
 
     prompt_tokens: int | None = None
@@ -35,25 +35,25 @@ class Overflow:
     at_least: bool = False
 
     def prompt(self, *, max_tokens: int) -> int | None:
-        """Return the exact size of the prompt, told or worked out of the sum, or None."""
+        """Return the exact size of the prompt, given or computed from the sum, or None."""
         completion = self.completion_tokens or max_tokens
-        told = None if self.at_least else self.prompt_tokens
+        exact = None if self.at_least else self.prompt_tokens
         if self.total_tokens is None or self.total_tokens <= completion:
-            return told
-        # What is "in the messages" leaves the tools out; the sum does not.
-        return max(told or 0, self.total_tokens - completion)
+            return exact
+        # The number "in the messages" leaves the tools out; the sum does not.
+        return max(exact or 0, self.total_tokens - completion)
 
 
 def canonical(overflow: Overflow, *, estimate: int, window: int | None, max_tokens: int) -> ContextOverflow:
-    """Return ``overflow`` in one of the two canonical texts.
+    """Return the error for ``overflow`` with one of the two canonical texts.
 
-    :param estimate: the bridge's own count of the prompt, used where the backend gave none.
+    :param estimate: the bridge's own count of the prompt, used if the backend gave none.
     :param window: the configured window, likewise.
     :param max_tokens: what the attempt asked for.
 
-    The text about ``max_tokens`` is given only when it is known for sure that asking for less helps, or that nothing
-    else can: it makes the client lower the number and not compact. A prompt that leaves fewer than 1,024 tokens for
-    the answer counts as too long, against the longest prompt that would not.
+    The text about ``max_tokens`` makes the client lower that number and not compact, so it is used only if asking for
+    less will certainly help, or nothing else can. A prompt that leaves fewer than 1,024 tokens for the answer counts as
+    too long, and the limit in the text is then the longest prompt that would leave enough.
     """
     limit = overflow.window or window
     prompt = overflow.prompt(max_tokens=max_tokens)
@@ -73,9 +73,9 @@ def canonical(overflow: Overflow, *, estimate: int, window: int | None, max_toke
 def shrunk_max_tokens(
     overflow: Overflow, *, estimate: int, window: int | None, max_tokens: int, margin: int
 ) -> int | None:
-    """Return the ``max_tokens`` for one more try, or None where asking for less cannot help.
+    """Return the ``max_tokens`` for one more try, or None if asking for less cannot help.
 
-    The arguments are those of `canonical`; ``margin`` is what to leave free beside prompt and answer.
+    The arguments are those of `canonical`; ``margin`` is what to leave free besides prompt and answer.
     """
     limit = overflow.window or window
     if limit is None:

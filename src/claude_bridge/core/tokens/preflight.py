@@ -1,11 +1,11 @@
-"""Refuses a prompt that cannot fit before a backend gets it, in the words that make the client compact.
+"""Refuses a prompt that cannot fit before it is sent, in the wording that makes the client compact.
 
-Most servers say so themselves, and better than an estimate can: they are only spared a prompt that is surely too long.
-Ollama says nothing (``Traits.truncates``). Its source, as of 0.32: the chat handler drops messages from the front, all
-but the system's and the last, until the prompt has no more than ``num_ctx`` tokens; what is still too long loses its
-middle, down to half of the window (or is a 400 where the model cannot shift its context). ``max_tokens`` is not looked
-at, but an answer that reaches the end of the window makes it forget half of the context and go on. So there a prompt
-must leave room for an answer too.
+Most servers refuse it themselves, and more exactly than an estimate can: they are only spared a prompt that is
+certainly too long. Ollama truncates silently (``Traits.truncates``). Its source, as of 0.32: the chat handler drops
+messages from the front, all but the system's and the last, until the prompt has no more than ``num_ctx`` tokens; what
+is still too long loses its middle, down to half of the window (or is a 400 if the model cannot shift its context). It
+ignores ``max_tokens``, but at the end of the window it drops half of the context and goes on with the answer. So there
+a prompt must leave room for an answer too.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from claude_bridge.core.errors import ContextOverflow
 from claude_bridge.core.tokens.overflow import MIN_ANSWER_TOKENS, Overflow, canonical
 
 CAREFUL_COUNT_FROM: Final = 0.8
-"""Part of the window that a rough estimate must fill before the prompt is counted with care, which takes time."""
+"""Part of the window above which a rough estimate is followed by a careful count, which takes time."""
 
 REFUSAL_FACTOR: Final = 1.05
-"""How far beyond the window a count must be where the backend would refuse by itself (wire-contract 5.11)."""
+"""Times the window that a count must exceed if the backend would refuse by itself (wire-contract 5.11)."""
 
 MIN_WHOLE_PROMPT_RATIO: Final = 0.5
-"""A true count below this part of the rough estimate, which errs upwards by a quarter: the prompt was cut."""
+"""Part of the rough estimate, which errs upwards by a quarter; a true count below it is that of a truncated prompt."""
 
 
 class Windowed(Protocol):
-    """A model, as far as the length of its prompts goes.
+    """A model, as far as the length of its prompts is concerned.
 
-    :ivar context_window: tokens, prompt and answer together, where known.
-    :ivar truncates: the backend cuts what is too long and does not say so.
+    :ivar context_window: tokens, prompt and answer together, where calibration.
+    :ivar truncates: whether the backend silently truncates a prompt that is too long.
     """
 
     @property
@@ -39,15 +39,15 @@ class Windowed(Protocol):
 
     @property
     def truncates(self) -> bool:
-        """Return whether prompts are cut."""
+        """Whether prompts are silently truncated."""
 
 
 class Calibration(Protocol):
-    """How our counts relate to true ones; a note of `claude_bridge.services.knowledge.profiles` is one.
+    """How the bridge's counts relate to true ones; a profile of `claude_bridge.services.knowledge.profiles` is one.
 
     :ivar ratio: true tokens / rough estimate.
     :ivar count_ratio: true tokens / careful count.
-    :ivar answers: with how many true counts they were compared; 0: with none, the ratios are 1.
+    :ivar answers: the number of true counts that they were compared with; if it is 0, the ratios are 1.
     """
 
     ratio: float
@@ -56,35 +56,35 @@ class Calibration(Protocol):
 
 
 def overflow_refusal(
-    target: Windowed, *, rough: int, max_tokens: int | None, known: Calibration, count: Callable[[], int]
+    target: Windowed, *, rough: int, max_tokens: int | None, calibration: Calibration, count: Callable[[], int]
 ) -> ContextOverflow | None:
-    """Return the refusal of a prompt that is too long for ``target``, or None where it is to be sent.
+    """Return the error for a prompt that is too long for ``target``, or None if it is to be sent.
 
-    :param rough: the estimate from the size, not yet corrected.
+    :param rough: the estimate from the size, not yet corrected by the ratio.
     :param max_tokens: what the client asks for.
-    :param count: counts the prompt with care, not corrected either. It is only called where the rough estimate comes
-        near the window, for it takes 10 ms for a large conversation; it may raise what is wrong with the request.
+    :param count: counts the prompt carefully, not corrected either. It is called only if the rough estimate comes near
+        the window, as it takes 10 ms for a large conversation; it may raise errors of the request.
 
-    Without any true count to compare with, only what would be cut is refused: a window is not overstepped by 40 %
-    because an estimator is wrong.
+    As long as there was no true count to compare with, only a prompt that would be truncated is refused: the estimator
+    may be wrong by 40 %.
     """
     window = target.context_window
-    if window is None or not (target.truncates or known.answers):
+    if window is None or not (target.truncates or calibration.answers):
         return None
     longest = _longest(target, window, max_tokens)
-    # Where prompts are cut, true counts may be of cut ones: a low ratio is no reason not to look.
-    ratio = max(known.ratio, 1.0) if target.truncates else known.ratio
+    # Where prompts are truncated, true counts may be those of truncated ones, so a low ratio is not trusted.
+    ratio = max(calibration.ratio, 1.0) if target.truncates else calibration.ratio
     if rough * ratio <= CAREFUL_COUNT_FROM * longest:
         return None
-    counted = round(count() * known.count_ratio)
+    counted = round(count() * calibration.count_ratio)
     if counted <= (longest if target.truncates else longest * REFUSAL_FACTOR):
         return None
-    told = Overflow(prompt_tokens=counted, window=longest)
-    return canonical(told, estimate=counted, window=longest, max_tokens=max_tokens or 0)
+    overflow = Overflow(prompt_tokens=counted, window=longest)
+    return canonical(overflow, estimate=counted, window=longest, max_tokens=max_tokens or 0)
 
 
 def counted_whole_prompt(target: Windowed, *, rough: int, true: int) -> bool:
-    """Return whether a true count is that of the whole prompt, so that ratios may be learned from it."""
+    """Return whether a true count is that of the whole prompt, so that ratios can be learned from it."""
     return not target.truncates or (target.context_window is not None and true >= MIN_WHOLE_PROMPT_RATIO * rough)
 
 

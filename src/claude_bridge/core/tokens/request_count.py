@@ -1,6 +1,6 @@
-"""``count_tokens`` without a backend: walk a request and add up the local estimates (wire-contract 5.12).
+"""The token count of a request without a backend: the sum of local estimates (wire-contract 5.12).
 
-Counts what would be sent: the attribution line and deferred tools that nobody loaded are left out.
+Counts what would be sent: the attribution line and deferred tools that were not loaded are left out.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from claude_bridge.core.tokens.media import PDF_PAGE_TOKENS, pdf_pages
 from claude_bridge.core.turns import merge_turns, system_text
 
 _MIN_MEDIA_CHARACTERS: Final = 2048
-"""Blocks below this are not searched for pictures: one so small counts about as many tokens as its size says."""
+"""Characters of the smallest image or document that is inspected; a smaller one counts by its size."""
 
 
 STEP: Final = 1 << 18
-"""Characters, or thousandths of this many pieces, of one step: 40 ms at worst, for a text that is all punctuation."""
+"""Characters of one step, a piece counting as a thousand: 40 ms at worst, for a text that is all punctuation."""
 
 _PIECE_CHARACTERS: Final = STEP // 1000
-"""Characters for which a piece counts beside its own."""
+"""Characters that each piece counts as, besides its own."""
 
 MAX_BYTES_AT_ONCE: Final = 1 << 20
-"""Bytes of a request that is counted in one go where somebody waits for it."""
+"""Bytes of the largest request that is counted in one go while a client waits for the count."""
 
 
 @define
 class Count:
-    """The careful count of one conversation, a part at a time.
+    """The careful count of one conversation, in steps.
 
-    ``documents``: base64 text of a PDF -> its text, where that is sent in its place.
+    ``documents``: base64 text of a PDF -> its text, for those that are sent as text.
     """
 
     _conversation: Conversation
@@ -61,11 +61,11 @@ class Count:
 
     @property
     def tokens(self) -> int:
-        """Return the tokens that were counted so far."""
+        """Return the tokens counted so far."""
         return self._tally.total()
 
     def step(self) -> bool:
-        """Count some more and return whether that was all."""
+        """Count the next parts and return whether they were the last."""
         weight = 0
         for part in self._parts:
             weight += part
@@ -74,19 +74,19 @@ class Count:
         return True
 
     def finish(self) -> int:
-        """Count what is left and return the tokens."""
+        """Count the rest and return the tokens."""
         while not self.step():
             pass
         return self.tokens
 
     def _walk(self) -> Iterator[int]:
-        """Count part after part and yield the weight of each."""
-        tally, asked = self._tally, self._conversation
-        system = system_text(asked.system, strip_attribution=self._strip_attribution)
+        """Count the parts one by one and yield the weight of each."""
+        tally, conversation = self._tally, self._conversation
+        system = system_text(conversation.system, strip_attribution=self._strip_attribution)
         if system:
             tally.add_message()
             tally.add_text(system)
-        turns = merge_turns(asked.turns, "fold", strip_attribution=self._strip_attribution).turns
+        turns = merge_turns(conversation.turns, "fold", strip_attribution=self._strip_attribution).turns
         yield len(system)
         for turn in turns:
             tally.add_message()
@@ -94,7 +94,7 @@ class Count:
                 before = tally.characters
                 _add(tally, piece, self._documents)
                 yield tally.characters - before + _PIECE_CHARACTERS
-        for tool in asked.tools:
+        for tool in conversation.tools:
             tally.add_tool()
             tally.add_text(f"{tool.name} {tool.description or ''}")
             schema = strict_json.compact(tool.parameters)
@@ -102,35 +102,37 @@ class Count:
             yield len(schema) + _PIECE_CHARACTERS
 
 
-def count(asked: Conversation, *, strip_attribution: bool = True, documents: Mapping[str, str] = NO_DOCUMENTS) -> int:
-    """Estimate the input tokens of a request at once; see `Count`."""
-    return Count(asked, documents, strip_attribution).finish()
+def count(
+    conversation: Conversation, *, strip_attribution: bool = True, documents: Mapping[str, str] = NO_DOCUMENTS
+) -> int:
+    """Return the estimated input tokens of a request, without steps; see `Count`."""
+    return Count(conversation, documents, strip_attribution).finish()
 
 
-def quick_estimate(asked: Conversation, body_bytes: int) -> int:
-    """Guess the input tokens from the body's size; only pictures and documents are looked at.
+def quick_estimate(conversation: Conversation, body_bytes: int) -> int:
+    """Return a rough estimate of the input tokens from the body's size; only images and documents are inspected.
 
-    Their base64 text would make a screenshot pass for half a million tokens.
+    By the size of its base64 text a screenshot would count as half a million tokens.
     """
     tally = Tally()
     rest = body_bytes
-    for part in asked.media:
+    for part in conversation.media:
         if len(part.url) > _MIN_MEDIA_CHARACTERS:
             rest -= _add_medium(tally, part)
     return rough_tokens(rest) + tally.total()
 
 
 def text_difference(documents: Mapping[str, str]) -> int:
-    """Return by how much a quick guess changes (mostly down) when these documents are sent as text.
+    """Return by how much the quick estimate changes (mostly down) if these documents are sent as text.
 
-    A page that is a picture and text costs many times what its text alone does: sixty short pages would seem to fill a
-    window, the answer would be cut short for want of room, and the ratio of true to guessed tokens be learned wrong.
+    A page as image and text has many times the tokens of its text alone: sixty short pages would seem to fill a
+    window, the answer would be cut short for lack of room, and the ratio of true to estimated tokens would be wrong.
     """
     return sum(text_tokens(text) - _quick_pdf_tokens(data) for data, text in documents.items())
 
 
 def _quick_pdf_tokens(data: str) -> int:
-    """Return what `quick_estimate` takes a PDF for."""
+    """Return the tokens that `quick_estimate` counts for a PDF."""
     return pdf_pages(data) * PDF_PAGE_TOKENS if len(data) > _MIN_MEDIA_CHARACTERS else rough_tokens(len(data))
 
 
@@ -154,7 +156,7 @@ def _add(tally: Tally, piece: Piece, documents: Mapping[str, str]) -> None:
 
 
 def _add_medium(tally: Tally, piece: Piece) -> int:
-    """Count a picture or a file; return the length of its base64 text, 0 for anything else."""
+    """Add an image or a document to the tally; return the length of its base64 text, 0 for anything else."""
     if isinstance(piece, Image):
         media_type, data = split_data_url(piece.url)
         tally.add_image(media_type, data)

@@ -1,1 +1,1 @@
-"""Web search that the bridge does itself: the tool, the turns, what clients get of the results."""
+"""Web search that the bridge does itself: the tool, the search engines, the turns of one answer."""

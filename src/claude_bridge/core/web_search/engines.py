@@ -1,6 +1,6 @@
-"""Search engines: how a question is put to each, and where its answer has the results.
+"""Search engines: how the request for each is built, and how its response is parsed. Nothing is sent here.
 
-All that is known of an engine is in its class here; each follows the engine's own documentation.
+All that is specific to an engine is in its class; each follows the engine's own documentation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from claude_bridge.core.web_search.tool import SearchQuestion
 
 
 class SearchUnavailable(Exception):
-    """The engine answered, but could not search; says why."""
+    """The engine responded, but could not search; its message says why."""
 
 
 @frozen(kw_only=True)
@@ -31,11 +31,11 @@ class EngineRequest:
 
 
 class Engine(Protocol):
-    """One kind of search engine; pure."""
+    """One kind of search engine, without I/O."""
 
     @property
     def name(self) -> str:
-        """Name it as in ``engine = NAME``."""
+        """Return its name as in ``engine = NAME``."""
 
     @property
     def hosted(self) -> bool:
@@ -43,37 +43,37 @@ class Engine(Protocol):
 
     @property
     def default_url(self) -> str:
-        """Its base URL, or "" where only the owner knows it."""
+        """Return its base URL, or "" if it is the owner's own server."""
 
-    def ask(self, url: str, key: str | None, question: SearchQuestion, count: int) -> EngineRequest:
-        """Put a question; ``url`` is the base."""
+    def build_request(self, url: str, key: str | None, question: SearchQuestion, count: int) -> EngineRequest:
+        """Return the request for a search; ``url`` is the base URL."""
 
-    def read(self, answer: Any) -> Iterator[SearchHit]:  # noqa: ANN401 - decoded JSON
-        """Return the results of a decoded answer, as raw as they are; what does not look like one is left out.
+    def parse_results(self, answer: Any) -> Iterator[SearchHit]:  # noqa: ANN401 - decoded JSON
+        """Yield the results in a decoded response, not yet cleaned; entries that are not results are left out.
 
-        Raises `SearchUnavailable` where the answer itself says that there was no search.
+        Raises `SearchUnavailable` if the response itself says that there was no search.
         """
 
 
 @frozen
 class SearXNG:
-    """A server of the owner's, that asks many engines: ``/search``.
+    """SearXNG, a server of the owner's that queries many engines: ``/search``.
 
-    ``settings.yml`` must have ``json`` among ``search.formats``, else it answers 403. It takes no number of results; a
-    bearer is for a proxy in front of it.
+    ``settings.yml`` must have ``json`` among ``search.formats``, else it answers 403. The number of results cannot be
+    chosen. A bearer token is for a proxy in front of it.
     """
 
     name: str = "searxng"
     hosted: bool = False
     default_url: str = ""
 
-    def ask(self, url: str, key: str | None, question: SearchQuestion, count: int) -> EngineRequest:  # noqa: ARG002 - the seam
-        """Put the question; sites are operators in it, which its engines mostly know."""
+    def build_request(self, url: str, key: str | None, question: SearchQuestion, count: int) -> EngineRequest:  # noqa: ARG002 - the seam
+        """Return the request for a search; sites are given as operators, which most of its engines know."""
         bearer = (("Authorization", f"Bearer {key}"),) if key is not None else ()
         return EngineRequest(url=with_query(url, "/search", q=question.with_sites(), format="json"), headers=bearer)
 
-    def read(self, answer: Any) -> Iterator[SearchHit]:  # noqa: ANN401 - decoded JSON
-        """Read ``results``. No results because its engines did not answer is not the same as nothing found."""
+    def parse_results(self, answer: Any) -> Iterator[SearchHit]:  # noqa: ANN401 - decoded JSON
+        """Yield ``results``. If there are none because its engines did not respond, that is an error."""
         if not isinstance(answer, dict) or not isinstance(answer.get("results"), list):
             raise SearchUnavailable("its answer has no results")
         if not answer["results"] and answer.get("unresponsive_engines"):
@@ -92,14 +92,14 @@ class Brave:
     hosted: bool = True
     default_url: str = "https://api.search.brave.com"
 
-    def ask(self, url: str, key: str | None, question: SearchQuestion, count: int) -> EngineRequest:
-        """Put the question, and ask for text without marks around the words that were found."""
+    def build_request(self, url: str, key: str | None, question: SearchQuestion, count: int) -> EngineRequest:
+        """Return the request for a search, for excerpts without highlighting of the words that were found."""
         fields = {"q": question.with_sites(), "count": str(count), "text_decorations": "false"}
         token = (("X-Subscription-Token", key),) if key is not None else ()
         return EngineRequest(url=with_query(url, "/res/v1/web/search", **fields), headers=token)
 
-    def read(self, answer: Any) -> Iterator[SearchHit]:  # noqa: ANN401 - decoded JSON
-        """Read ``web.results``; a search that found nothing has no ``web``."""
+    def parse_results(self, answer: Any) -> Iterator[SearchHit]:  # noqa: ANN401 - decoded JSON
+        """Yield ``web.results``; after a search without results there is no ``web``."""
         if not isinstance(answer, dict) or answer.get("type") != "search":
             raise SearchUnavailable("its answer is no search response")
         for entry in entries(answer, "web", "results"):
@@ -113,14 +113,14 @@ class Brave:
 
 @frozen
 class Tavily:
-    """Search made for models: ``/search``. Sites have fields of their own there; operators are not known."""
+    """Tavily, a search service for models: ``/search``. Sites have fields of their own; it knows no operators."""
 
     name: str = "tavily"
     hosted: bool = True
     default_url: str = "https://api.tavily.com"
 
-    def ask(self, url: str, key: str | None, question: SearchQuestion, count: int) -> EngineRequest:
-        """Put the question; hosts only, as paths are not known there."""
+    def build_request(self, url: str, key: str | None, question: SearchQuestion, count: int) -> EngineRequest:
+        """Return the request for a search; of sites only the hosts, as it does not know paths."""
         fields: dict[str, object] = {"query": question.text, "max_results": count, "search_depth": "basic"}
         if question.allowed_domains:
             fields["include_domains"] = _hosts(question.allowed_domains)
@@ -131,8 +131,8 @@ class Tavily:
         headers = (("Content-Type", "application/json"), *bearer)
         return EngineRequest(url=f"{url}/search", method="POST", headers=headers, body=strict_json.encode(fields))
 
-    def read(self, answer: Any) -> Iterator[SearchHit]:  # noqa: ANN401 - decoded JSON
-        """Read ``results``."""
+    def parse_results(self, answer: Any) -> Iterator[SearchHit]:  # noqa: ANN401 - decoded JSON
+        """Yield ``results``."""
         if not isinstance(answer, dict) or not isinstance(answer.get("results"), list):
             raise SearchUnavailable("its answer has no results")
         for entry in entries(answer, "results"):
@@ -153,17 +153,17 @@ ENGINES: Final[Mapping[str, Engine]] = {engine.name: engine for engine in (SEARX
 
 
 def with_query(url: str, path: str, **fields: str) -> str:
-    """Return a URL below ``url`` with a query."""
+    """Return the URL of ``path`` below ``url`` with a query."""
     return f"{url}{path}?{urlencode(fields, quote_via=quote)}"
 
 
 def entries(answer: Any, *path: str) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - decoded JSON
-    """Yield the objects of the list at ``path``; nothing where it is not there."""
+    """Yield the objects in the list at ``path``; none if there is no such list."""
     for key in path:
         answer = answer.get(key) if isinstance(answer, dict) else None
     yield from (entry for entry in answer if isinstance(entry, dict)) if isinstance(answer, list) else ()
 
 
 def text(entry: dict[str, Any], *keys: str) -> str:
-    """Return the first of the texts that is there."""
+    """Return the first non-empty text under one of ``keys``, or ""."""
     return next((value for key in keys if isinstance(value := entry.get(key), str) and value), "")

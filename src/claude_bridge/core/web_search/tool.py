@@ -1,8 +1,8 @@
-"""The typed tool ``web_search_*`` of a request: what the client says of it, and what the model is offered instead.
+"""The typed tool ``web_search_*`` of a request: its settings, and the function that the model is offered instead.
 
 Wire-contract 1.4 and 5.4. A backend knows no such tool, so it gets a function of the same name, and the bridge does
-the searching. Where that is may be restricted by domains, which is held to in the question (engines differ in
-what they make of it) and once more in what comes back.
+the searching. Filters by domain are applied in the query, where engines differ in how they honour them, and again to
+the results.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ NAME: Final = "web_search"
 
 DEFAULT_USES: Final = 5
 MAX_USES: Final = 10
-"""Searches of one request, each of which is one more question to the model with all that went before."""
+"""Searches of one request, each of which sends the whole conversation to the model once more."""
 
 MAX_QUERY_CHARACTERS: Final = 400
-"""Characters: Brave and Tavily take no more, and no useful question is longer."""
+"""Characters: Brave and Tavily accept no more, and no useful query is longer."""
 
 MAX_DOMAINS: Final = 100
-"""Domains that are looked at, and characters of each: a name has 253 at most, and a path may follow."""
+"""Domains of a filter that are used, and characters of each: a name has 253 at most, and a path may follow."""
 _MAX_DOMAIN_CHARACTERS: Final = 512
-_TOLD_DOMAINS: Final = 20
+_MAX_SHOWN_DOMAINS: Final = 20
 
 _MAX_FILTER_BYTES: Final = 1 << 16
-"""Bytes of JSON that are taken apart for one of the tool's fields."""
+"""Bytes of JSON that are decoded for one of the tool's fields."""
 
 _SCHEMA: Final = strict_json.Raw(
     b'{"type":"object","properties":{"query":{"type":"string","description":"What to search for."}},'
@@ -43,10 +43,10 @@ _SCHEMA: Final = strict_json.Raw(
 
 @frozen
 class SearchQuestion:
-    """What a search engine is asked.
+    """A query for a search engine.
 
     :ivar text: one line, never empty, of `MAX_QUERY_CHARACTERS` characters at most.
-    :ivar allowed_domains: pages of these alone, if there are any; ``example.com`` or ``example.com/path``.
+    :ivar allowed_domains: if not empty, only pages of these are allowed; ``example.com`` or ``example.com/path``.
     """
 
     text: str
@@ -65,16 +65,16 @@ class SearchQuestion:
         return bool(host) and not any(_covers(domain, host, path) for domain in self.blocked_domains)
 
     def with_sites(self) -> str:
-        """Return the text with ``site:`` operators, as far as there is room: the results are looked at anyway."""
-        wanted = [f"site:{domain}" for domain in self.allowed_domains]
-        unwanted = [f"-site:{domain}" for domain in self.blocked_domains]
-        whole = " ".join((self.text, " OR ".join(wanted), *unwanted)).rstrip()
-        return " ".join(whole.split()) if len(whole) <= MAX_QUERY_CHARACTERS else self.text
+        """Return the text with ``site:`` operators if there is room for them; the results are checked in any case."""
+        allowed = [f"site:{domain}" for domain in self.allowed_domains]
+        blocked = [f"-site:{domain}" for domain in self.blocked_domains]
+        query = " ".join((self.text, " OR ".join(allowed), *blocked)).rstrip()
+        return " ".join(query.split()) if len(query) <= MAX_QUERY_CHARACTERS else self.text
 
 
 @frozen(kw_only=True)
 class SearchTool:
-    """A request's web search.
+    """The web search tool of a request, as the client configured it.
 
     :ivar place: where the user is, in words, or "".
     """
@@ -85,7 +85,7 @@ class SearchTool:
     place: str = ""
 
     def question(self, query: str) -> SearchQuestion:
-        """Return what to ask a search engine."""
+        """Return the query for a search engine."""
         return SearchQuestion(query, self.allowed_domains, self.blocked_domains)
 
     def offered(self, tool: Tool) -> Tool:
@@ -105,14 +105,14 @@ class SearchTool:
 
 
 def is_search(tool: Tool) -> bool:
-    """Return whether this is web search that Anthropic would run."""
+    """Return whether a tool is the web search that Anthropic would run."""
     return (tool.type or "").startswith(WEB_SEARCH) and tool.name in {"", NAME}
 
 
 def search_tool(tools: Sequence[Tool] | None) -> SearchTool | None:
-    """Find the web search among a request's tools.
+    """Return the web search among a request's tools, or None.
 
-    None where there is none, and where another tool has its name: a call could then be meant for the client.
+    It is None, too, if another tool has the same name, as a call might then be meant for the client.
     """
     found = [tool for tool in tools or () if is_search(tool)]
     if len(found) != 1 or any(tool.name == NAME for tool in tools or () if tool is not found[0]):
@@ -138,7 +138,7 @@ def _value(raw: strict_json.Raw) -> Any:  # noqa: ANN401 - decoded JSON
 
 def _domains(raw: strict_json.Raw) -> tuple[str, ...]:
     value = _value(raw)
-    names = [_bare(name) for name in value if isinstance(name, str)] if isinstance(value, list) else []
+    names = [_without_scheme(name) for name in value if isinstance(name, str)] if isinstance(value, list) else []
     kept = [
         name
         for name in names
@@ -147,26 +147,26 @@ def _domains(raw: strict_json.Raw) -> tuple[str, ...]:
     return tuple(kept[:MAX_DOMAINS])
 
 
-def _bare(domain: str) -> str:
-    """Return a domain without the scheme that does not belong there."""
+def _without_scheme(domain: str) -> str:
+    """Return a domain in lower case, without a scheme, which some clients add."""
     return domain.strip().lower().removeprefix("https://").removeprefix("http://")
 
 
 def _place(value: object) -> str:
-    """Put a location in words."""
+    """Return a location in words."""
     if not isinstance(value, dict):
         return ""
-    said = [value.get(key) for key in ("city", "region", "country", "timezone")]
-    return ", ".join(" ".join(word.split())[:255] for word in said if isinstance(word, str) and word.strip())
+    names = [value.get(key) for key in ("city", "region", "country", "timezone")]
+    return ", ".join(" ".join(name.split())[:255] for name in names if isinstance(name, str) and name.strip())
 
 
 def _listed(domains: Sequence[str]) -> str:
-    more = len(domains) - _TOLD_DOMAINS
-    return ", ".join(domains[:_TOLD_DOMAINS]) + (f" and {more} more" if more > 0 else "")
+    more = len(domains) - _MAX_SHOWN_DOMAINS
+    return ", ".join(domains[:_MAX_SHOWN_DOMAINS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _covers(domain: str, host: str, path: str) -> bool:
-    """Return whether a page is of ``domain``: subdomains count, a path is a beginning and may have one ``*``."""
+    """Return whether a page belongs to ``domain``: subdomains count, a path is a prefix and may have one ``*``."""
     name, _, start = domain.partition("/")
     if host != name and not host.endswith(f".{name}"):
         return False

@@ -59,7 +59,7 @@ class PromptSize:
             target,
             rough=self._rough(target),
             max_tokens=self._request.max_tokens,
-            known=known,
+            calibration=known,
             count=lambda: self._count(known, target),
         )
         if refused is not None:

@@ -155,9 +155,9 @@ class ConfiguredSearch:
         restricted = question.allowed_domains or question.blocked_domains
         count = MAX_SEARCHES if restricted else settings.max_results
         key = None if settings.api_key is None else settings.api_key.reveal()
-        asked = engine.ask(settings.url or engine.default_url, key, question, count)
+        asked = engine.build_request(settings.url or engine.default_url, key, question, count)
         answer = await self._answer(asked)
-        hits = [hit for hit in cleaned(engine.read(answer)) if question.allows(hit.url)]
+        hits = [hit for hit in cleaned(engine.parse_results(answer)) if question.allows(hit.url)]
         return tuple(hits[: settings.max_results])
 
     async def _answer(self, asked: EngineRequest) -> Any:  # noqa: ANN401 - decoded JSON
