@@ -233,7 +233,7 @@ class RedactorTests:
         redactor = Redactor(["the-owners-key"])
         for number in range(2 * MAX_REMEMBERED_WORDS):
             redactor(f"a word like {number}")
-        assert redactor._remembered.cache_info().currsize == MAX_REMEMBERED_WORDS  # type: ignore[attr-defined]
+        assert redactor._cached_hide.cache_info().currsize == MAX_REMEMBERED_WORDS  # type: ignore[attr-defined]
 
     @pytest.mark.parametrize(
         ("header", "carries"),

@@ -72,7 +72,9 @@ class MarkdownTests:
     def test_points_without_a_trait(self, name: str) -> None:
         """Whatever a dialect does beyond its traits is noted, and so is every clue but the host."""
         dialect = DIALECTS[name]
-        points = [getattr(type(dialect), point) for point in ("shape", "reasoning", "usage", "keeper", "restore")]
+        points = [
+            getattr(type(dialect), point) for point in ("shape", "reasoning", "usage", "state_collector", "restore")
+        ]
         own = {point.__qualname__.split(".")[0] for point in points} - {"Generic"}
 
         assert bool(own) == bool(dialect.notes)

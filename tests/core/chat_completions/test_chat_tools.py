@@ -174,7 +174,7 @@ class ChoiceTests:
         """Without tools there is no choice."""
         kinds: tuple[Literal["any", "auto", "none", "tool"], ...] = ("any", "auto", "none", "tool")
         for kind in kinds:
-            chosen = chat_tools.chosen(ToolChoice(kind=kind), chat_tools.OfferedTools([], {}), "named")
+            chosen = chat_tools.resolve_choice(ToolChoice(kind=kind), chat_tools.OfferedTools([], {}), "named")
             assert chosen == chat_tools.ResolvedToolChoice(definitions=[])
 
     @pytest.mark.parametrize(("value", "expected"), [(True, False), (False, None), (None, None)])

@@ -63,7 +63,7 @@ class GenericTests:
 
     def test_state(self) -> None:
         """It keeps nothing besides text."""
-        assert Generic().keeper() is None
+        assert Generic().state_collector() is None
 
 
 class TargetTests:

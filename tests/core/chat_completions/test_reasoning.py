@@ -45,7 +45,7 @@ class NearestTests:
         self, levels: tuple[ReasoningLevel, ...], wanted: ReasoningLevel, expected: ReasoningLevel | None
     ) -> None:
         """The nearest level at or above the wanted one is taken, else the highest; none may not be there to take."""
-        assert reasoning.nearest(wanted, levels) == expected
+        assert reasoning.nearest_level(wanted, levels) == expected
 
     @given(
         wanted=st.sampled_from(get_args(ReasoningLevel)),
@@ -53,7 +53,7 @@ class NearestTests:
     )
     def test_never_below_what_is_there(self, wanted: ReasoningLevel, levels: list[ReasoningLevel]) -> None:
         """A server gets one of its own words, and none only if the client wants that or nothing else is there."""
-        found = reasoning.nearest(wanted, levels)
+        found = reasoning.nearest_level(wanted, levels)
         assert found in levels
         assert found != "none" or wanted == "none" or set(levels) == {"none"}
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.chat_completions.traits import ReasoningEcho
-from claude_bridge.core.chat_completions.translation import clamped, margin
+from claude_bridge.core.chat_completions.translation import clamp_max_tokens, margin
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.parsing import UNSUPPORTED
@@ -263,7 +263,7 @@ class ClampTests:
     def test_clamped(self, wanted: int, window: int | None, most: int | None, estimate: int, expected: int) -> None:
         """Never more than the model gives or its window leaves, never so little that the answer is of no use."""
         target = Target(model="m", context_window=window, max_output_tokens=most)
-        assert clamped(wanted, target, estimate) == expected
+        assert clamp_max_tokens(wanted, target, estimate) == expected
 
     def test_margin(self) -> None:
         """A part of each window stays free."""

@@ -10,7 +10,7 @@ from claude_bridge.core import strict_json
 from claude_bridge.core.answer_shape import AnswerShape
 from claude_bridge.core.chat_completions import chat_tools, reasoning
 from claude_bridge.core.chat_completions.dialect import Shaping, Target
-from claude_bridge.core.chat_completions.json_schema.sanitising import REMEMBERED, is_strict
+from claude_bridge.core.chat_completions.json_schema.sanitising import SCHEMA_CACHE, is_strict
 from claude_bridge.core.chat_completions.openai_types import ChatRequest, JsonSchema, ResponseFormat
 from claude_bridge.core.chat_completions.traits import Traits
 from claude_bridge.core.conversation import Conversation
@@ -50,7 +50,7 @@ def build(asked: Conversation, target: Target, offered: chat_tools.OfferedTools,
     setattr(fields, target.max_tokens_field, limit)
     for name in target.drop:
         setattr(fields, name, None)
-    choice = chat_tools.chosen(asked.tool_choice, offered, target.tool_choice)
+    choice = chat_tools.resolve_choice(asked.tool_choice, offered, target.tool_choice)
     _offer(asked, target, choice, fields)
     extra: dict[str, object] = {}
     thinking = asked.reasoning
@@ -87,7 +87,7 @@ def response_format(schema: Raw | None, traits: Traits) -> tuple[ResponseFormat 
     if schema is None:
         return None, None
     if traits.structured_output == "json_schema" and strict_json.present(schema):
-        sent = REMEMBERED.sanitised(schema, traits.schema).schema
+        sent = SCHEMA_CACHE.sanitised(schema, traits.schema).schema
         return ResponseFormat("json_schema", JsonSchema("response", sent, is_strict(sent) or None)), None
     if traits.structured_output == "json_schema":
         return ResponseFormat("json_object"), None

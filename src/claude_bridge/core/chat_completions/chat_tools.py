@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import frozen
 
-from claude_bridge.core.chat_completions.json_schema.sanitising import REMEMBERED, is_strict
+from claude_bridge.core.chat_completions.json_schema.sanitising import SCHEMA_CACHE, is_strict
 from claude_bridge.core.chat_completions.openai_types import (
     FunctionDefinition,
     FunctionName,
@@ -24,7 +24,7 @@ MAX_NAME_CHARACTERS: Final = 64
 
 _LEGAL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_-]")
-_PLAIN: Final = Traits()
+_DEFAULT_TRAITS: Final = Traits()
 
 
 @frozen
@@ -33,12 +33,12 @@ class OfferedTools:
 
     :ivar definitions: in the client's order.
     :ivar upstream_names: the client's name -> a legal one, only where they differ.
-    :ivar removed: the keys that were taken out of schemas or replaced there.
+    :ivar dropped_keywords: the keys that were taken out of schemas or replaced there.
     """
 
     definitions: list[FunctionTool]
     upstream_names: Mapping[str, str]
-    removed: frozenset[str] = frozenset()
+    dropped_keywords: frozenset[str] = frozenset()
 
     def downstream_names(self) -> dict[str, str]:
         """Return the way back, for the answer."""
@@ -59,22 +59,22 @@ class ResolvedToolChoice:
     instruction: str = ""
 
 
-def offered(tools: Iterable[ToolDefinition], traits: Traits = _PLAIN) -> OfferedTools:
+def offer_tools(tools: Iterable[ToolDefinition], traits: Traits = _DEFAULT_TRAITS) -> OfferedTools:
     """Convert the tools. Of two with one name the first stays: servers refuse the second."""
     definitions: dict[str, FunctionTool] = {}
     names: dict[str, str] = {}
-    removed: frozenset[str] = frozenset()
+    dropped_keywords: frozenset[str] = frozenset()
     for tool in tools:
         legal = upstream_name(tool.name)
         if legal != tool.name:
             names[tool.name] = legal
         definition = FunctionDefinition(legal, tool.description, tool.parameters)
         if traits.schema != "none":
-            removed |= _sanitised(definition, traits)
+            dropped_keywords |= _sanitise_schema(definition, traits)
         if traits.strict:
             definition.strict = _strict(tool, definition)
         definitions.setdefault(legal, FunctionTool(definition))
-    return OfferedTools(list(definitions.values()), names, removed)
+    return OfferedTools(list(definitions.values()), names, dropped_keywords)
 
 
 def upstream_name(name: str) -> str:
@@ -85,7 +85,7 @@ def upstream_name(name: str) -> str:
     return f"{_ILLEGAL.sub('_', name)[: MAX_NAME_CHARACTERS - 9]}_{digest}"
 
 
-def chosen(choice: ToolChoice | None, tools: OfferedTools, form: ToolChoices) -> ResolvedToolChoice:
+def resolve_choice(choice: ToolChoice | None, tools: OfferedTools, form: ToolChoices) -> ResolvedToolChoice:
     """Convert the tool choice to the most that the server takes (wire-contract 5.1).
 
     A choice of one tool goes with its tool: it is left out where it would point at nothing (claude-code-router and
@@ -106,7 +106,7 @@ def chosen(choice: ToolChoice | None, tools: OfferedTools, form: ToolChoices) ->
         )
     if choice.kind == "any":
         said = "You must call one of your tools now." if form in {"auto", "none"} else ""
-        return ResolvedToolChoice(definitions=everything, tool_choice=_FORCES[form], instruction=said)
+        return ResolvedToolChoice(definitions=everything, tool_choice=_FORCING_CHOICES[form], instruction=said)
     if choice.kind != "tool":
         return ResolvedToolChoice(definitions=everything, tool_choice=None if form == "none" else "auto")
     name = upstream_name(choice.name)
@@ -116,10 +116,10 @@ def chosen(choice: ToolChoice | None, tools: OfferedTools, form: ToolChoices) ->
     if form == "named":
         return ResolvedToolChoice(definitions=everything, tool_choice=NamedToolChoice(FunctionName(name)))
     said = f"You must call the tool {name} now." if form in {"auto", "none"} else ""
-    return ResolvedToolChoice(definitions=only, tool_choice=_FORCES[form], instruction=said)
+    return ResolvedToolChoice(definitions=only, tool_choice=_FORCING_CHOICES[form], instruction=said)
 
 
-_FORCES: Final[Mapping[ToolChoices, str | None]] = {
+_FORCING_CHOICES: Final[Mapping[ToolChoices, str | None]] = {
     "named": "required",
     "required": "required",
     "any": "any",
@@ -129,11 +129,11 @@ _FORCES: Final[Mapping[ToolChoices, str | None]] = {
 """How the server is told that some tool must be called, as far as it can be."""
 
 
-def _sanitised(definition: FunctionDefinition, traits: Traits) -> frozenset[str]:
+def _sanitise_schema(definition: FunctionDefinition, traits: Traits) -> frozenset[str]:
     """Bring a definition's schema down to the server's level; return the keys that went."""
-    slim = REMEMBERED.sanitised(definition.parameters, traits.schema)
-    definition.parameters = slim.schema
-    return slim.removed
+    sanitised = SCHEMA_CACHE.sanitised(definition.parameters, traits.schema)
+    definition.parameters = sanitised.schema
+    return sanitised.dropped_keywords
 
 
 def _strict(tool: ToolDefinition, definition: FunctionDefinition) -> bool | None:

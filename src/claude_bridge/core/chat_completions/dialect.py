@@ -116,7 +116,7 @@ class Dialect(Protocol):
     def usage(self, raw: Mapping[str, Any]) -> Usage | None:
         """Divide this server's usage as Anthropic does."""
 
-    def keeper(self) -> StateCollector | None:
+    def state_collector(self) -> StateCollector | None:
         """Make the collector of state for one answer, or None where text carries everything."""
 
     def restore(self, message: ChatMessage, states: Sequence[tuple[int, object]]) -> None:
@@ -145,7 +145,7 @@ class Generic:
     lists: ClassVar[tuple[str, ...]] = ()
     speaks_for_itself: ClassVar[bool] = False
     stateful: ClassVar[bool] = False
-    plain: ClassVar[Traits] = Traits()
+    default_traits: ClassVar[Traits] = Traits()
 
     def recognised(self, clues: Clues) -> str:
         """Recognise the host; subclasses may know more."""
@@ -155,7 +155,7 @@ class Generic:
     def traits(self, model: str) -> Traits:
         """Return the same for all models."""
         del model
-        return self.plain
+        return self.default_traits
 
     def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
         """Ask for usage as the traits say; all else is as it is."""
@@ -180,7 +180,7 @@ class Generic:
         """Read usage under all its common names."""
         return finish_and_usage.usage(raw)
 
-    def keeper(self) -> StateCollector | None:
+    def state_collector(self) -> StateCollector | None:
         """Keep nothing."""
         return None
 

@@ -24,7 +24,7 @@ TOKENS: Final[Mapping[ReasoningLevel, int]] = {
 """What a level is in tokens, for servers that only know a budget: inside the steps by which `level` reads budgets."""
 
 
-def nearest(wanted_level: ReasoningLevel, levels: Sequence[ReasoningLevel]) -> ReasoningLevel | None:
+def nearest_level(wanted_level: ReasoningLevel, levels: Sequence[ReasoningLevel]) -> ReasoningLevel | None:
     """Return the nearest level at or above the wanted one, else the highest; None where there are no levels.
 
     A server whose levels contain no ``none`` cannot switch off: it gets the lowest it has.
@@ -70,7 +70,7 @@ def control(traits: Traits, ask: ReasoningRequest | None, chat: ChatRequest, ext
         return
     match traits.reasoning_control:
         case "effort":
-            chat.reasoning_effort = nearest(ask.level, traits.reasoning_levels)
+            chat.reasoning_effort = nearest_level(ask.level, traits.reasoning_levels)
         case "thinking_type" | "thinking_effort" | "thinking_budget":
             _thinking(traits, ask, chat, extra)
         case "enable_thinking" | "template_budget":
@@ -97,7 +97,7 @@ def _thinking(traits: Traits, ask: ReasoningRequest, chat: ChatRequest, extra: d
         thinking["budget_tokens"] = ask.tokens
     elif traits.reasoning_control == "thinking_effort":
         levels = [each for each in traits.reasoning_levels if each != "none"]
-        chat.reasoning_effort = nearest(ask.level, levels)
+        chat.reasoning_effort = nearest_level(ask.level, levels)
 
 
 def _reasoning(traits: Traits, ask: ReasoningRequest, extra: dict[str, object]) -> None:
@@ -105,7 +105,7 @@ def _reasoning(traits: Traits, ask: ReasoningRequest, extra: dict[str, object]) 
     if ask.thinks and ask.budget is not None:
         extra["reasoning"] = {"max_tokens": ask.tokens}
         return
-    level_ = nearest(ask.level, traits.reasoning_levels)
+    level_ = nearest_level(ask.level, traits.reasoning_levels)
     if level_ == "none":
         extra["reasoning"] = {"enabled": False}
     elif level_ is not None:

@@ -65,7 +65,7 @@ def translate(
     the target cannot do.
     """
     written = write(asked, target, documents)
-    limit = max_tokens if max_tokens is not None else clamped(asked.max_tokens, target, estimate)
+    limit = max_tokens if max_tokens is not None else clamp_max_tokens(asked.max_tokens, target, estimate)
     return _translate(asked, target, written, limit)
 
 
@@ -73,7 +73,7 @@ def _translate(asked: Conversation, target: Target, chat: Written, limit: int | 
     messages = chat.messages
     if not messages:
         raise InvalidRequest("messages: at least one message must have content")
-    offered = chat_tools.offered(asked.tools, target)
+    offered = chat_tools.offer_tools(asked.tools, target)
     built = chat_fields.build(asked, target, offered, limit)
     if built.answer_shape is not None:
         instructions.add_to_system(messages, built.answer_shape.instruction, target.system_role)
@@ -88,12 +88,12 @@ def _translate(asked: Conversation, target: Target, chat: Written, limit: int | 
         fields=built.fields,
         extra=frozenset(built.extra),
         target=target,
-        dropped_keywords=offered.removed,
+        dropped_keywords=offered.dropped_keywords,
         answer_shape=built.answer_shape,
     )
 
 
-def clamped(max_tokens: int | None, target: Target, estimate: int) -> int | None:
+def clamp_max_tokens(max_tokens: int | None, target: Target, estimate: int) -> int | None:
     """Return the output limit to ask for: never more than the model gives or the window leaves.
 
     What the window leaves is rounded down to whole thousands, so that the request's first bytes do not change with

@@ -193,7 +193,7 @@ class IdentityTests:
         self, naming: Callable[[int, int, int], dict[str, Any]], parts: tuple[int, int, int], apart: bool
     ) -> None:
         """Input, read and written are the prompt; of an empty one nothing is said."""
-        used = finish_and_usage.usage(naming(*parts), apart=apart) or Usage()
+        used = finish_and_usage.usage(naming(*parts), counted_apart=apart) or Usage()
         assert used.input_tokens + used.cache_read_tokens + used.cache_write_tokens == sum(parts)
 
     @given(hit=COUNT, rest=COUNT, completion=COUNT, reasoning=COUNT)
@@ -206,5 +206,5 @@ class IdentityTests:
             "completion_tokens_details": {"reasoning_tokens": reasoning},
             "total_tokens": hit + rest + completion + reasoning,
         }
-        used = finish_and_usage.usage(raw, apart=True) or Usage(thinking_tokens=0)
+        used = finish_and_usage.usage(raw, counted_apart=True) or Usage(thinking_tokens=0)
         assert used == Usage(rest, completion + reasoning, hit, 0, reasoning)

@@ -79,7 +79,7 @@ class AnswerTextTests:
         passing.end(events)
         assert short(events) == ["<tool_" + CALL]
 
-    def test_beside_calls(self) -> None:
+    def test_note_structured_calls(self) -> None:
         """So has one whose calls come together with the text, before any of it was looked at."""
         calls = ToolCalls({}, bytes)
         passing = AnswerText(ThinkSplitter(), ToolCallScanner(("Bash",), calls.add))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions.answer.tool_arguments import PIECE, ArgumentsFilter, repaired
+from claude_bridge.core.chat_completions.answer.tool_arguments import MAX_PIECE_CHARACTERS, ArgumentsFilter, repair
 from claude_bridge.core.chat_completions.answer.work import Work
 from tests.core.strategies import TEXT, cut, cuts, in_steps, json_text
 
@@ -174,9 +174,9 @@ class ArgumentsFilterTests:
 
     def test_object_ends_in_a_long_text(self) -> None:
         """The end of the object is found in the middle of a piece, and what follows goes."""
-        text = '{"rows": [' + '{"a": []}, ' * PIECE + "1]}"
+        text = '{"rows": [' + '{"a": []}, ' * MAX_PIECE_CHARACTERS + "1]}"
         assert passed([text + ' and {"more": 1}']) == text
-        assert passed([text + "]" * PIECE]) == text
+        assert passed([text + "]" * MAX_PIECE_CHARACTERS]) == text
 
     def test_backslash_before_a_line_feed(self) -> None:
         """A backslash before a raw line feed is taken as itself: nothing else is valid there."""
@@ -225,7 +225,7 @@ class ArgumentsFilterTests:
     def test_safe_repairs(self, text: str, meant: str) -> None:
         """The few known wrappings come off, and nothing at all is the empty object."""
         assert passed([text]) == passed(in_steps(text, 1)) == meant
-        assert repaired(text) == meant
+        assert repair(text) == meant
 
     def test_held_only_where_it_must_be(self) -> None:
         """An object streams at once; only what does not begin with a brace waits, and is counted."""

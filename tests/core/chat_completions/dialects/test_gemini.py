@@ -63,10 +63,10 @@ class KeeperTests:
 
     def test_nothing_else(self) -> None:
         """There is nothing to collect beside calls."""
-        keeper = Gemini().keeper()
-        keeper.delta(Delta(content="x"))
-        assert keeper.flush() is None
-        assert keeper.before_call(ToolCallDelta(id="c")) is None
+        state_collector = Gemini().state_collector()
+        state_collector.delta(Delta(content="x"))
+        assert state_collector.flush() is None
+        assert state_collector.before_call(ToolCallDelta(id="c")) is None
 
 
 class RestoreTests:

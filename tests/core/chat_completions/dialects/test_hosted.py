@@ -94,7 +94,7 @@ class EveryHostedTests:
     @pytest.mark.parametrize("dialect", HOSTED, ids=lambda dialect: dialect.name)
     def test_levels_where_they_are_sent(self, dialect: Hosted) -> None:
         """No family has levels that nothing sends, and each that sends them has some."""
-        for traits in (dialect.plain, *(traits for _, traits in dialect.families)):
+        for traits in (dialect.default_traits, *(traits for _, traits in dialect.families)):
             leveled = traits.reasoning_control in {"effort", "thinking_effort", "reasoning"}
             assert traits.reasoning_levels
             assert leveled or traits.reasoning_levels == Traits().reasoning_levels

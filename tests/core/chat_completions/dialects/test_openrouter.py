@@ -25,11 +25,11 @@ CLAUDE = "anthropic/claude-sonnet-5"
 
 
 def kept(*chunks: list[object]) -> list[dict[str, Any]] | None:
-    """Return what a keeper has after these chunks' details."""
-    keeper = DetailsCollector()
+    """Return what a state_collector has after these chunks' details."""
+    state_collector = DetailsCollector()
     for details in chunks:
-        keeper.delta(Delta(reasoning_details=[strict_json.Raw(strict_json.encode(each)) for each in details]))
-    return keeper.flush()
+        state_collector.delta(Delta(reasoning_details=[strict_json.Raw(strict_json.encode(each)) for each in details]))
+    return state_collector.flush()
 
 
 def said(text: str | None, **more: object) -> dict[str, object]:
@@ -71,12 +71,12 @@ class KeeperTests:
 
     def test_flush_again(self) -> None:
         """What was given once is not given again."""
-        keeper = DetailsCollector()
-        assert keeper.flush() is None
-        keeper.delta(Delta(reasoning_details=[strict_json.Raw(strict_json.encode(said("a")))]))
-        assert keeper.flush() == [said("a")]
-        assert keeper.flush() is None
-        assert keeper.before_call(ToolCallDelta(id="c")) is None  # type: ignore[func-returns-value]
+        state_collector = DetailsCollector()
+        assert state_collector.flush() is None
+        state_collector.delta(Delta(reasoning_details=[strict_json.Raw(strict_json.encode(said("a")))]))
+        assert state_collector.flush() == [said("a")]
+        assert state_collector.flush() is None
+        assert state_collector.before_call(ToolCallDelta(id="c")) is None  # type: ignore[func-returns-value]
 
     def test_too_much(self) -> None:
         """Too much is kept not at all: half of a reasoning is refused."""

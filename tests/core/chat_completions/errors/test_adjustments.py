@@ -21,7 +21,7 @@ from claude_bridge.core.chat_completions.dialect import Target, as_fields
 from claude_bridge.core.chat_completions.dialects.azure import Azure
 from claude_bridge.core.chat_completions.dialects.openrouter import OpenRouter
 from claude_bridge.core.chat_completions.errors import classification, overflow_detection
-from claude_bridge.core.chat_completions.errors.adjustments import Lesson, lesson, refuses_images
+from claude_bridge.core.chat_completions.errors.adjustments import TraitChange, refuses_images, trait_change
 from claude_bridge.core.chat_completions.traits import ReasoningEcho
 from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.conversation import ReasoningLevel
@@ -62,7 +62,7 @@ def refused(message: object, status: int = 400) -> UpstreamFailure:
 
 def learned(message: object, status: int = 400, **fields: Any) -> object:
     """Return the trait and its new value that a refusal of a full request teaches."""
-    found = lesson(refused(message, status), sent(**fields))
+    found = trait_change(refused(message, status), sent(**fields))
     return None if found is None else (found.trait, found.value)
 
 
@@ -218,7 +218,7 @@ class LessonTests:
         """A refusal that speaks of what the request had not teaches nothing."""
         plain = Target(model="m", stream_options="none", alternate=True)
         nothing = translate(_without_limit(), plain)
-        assert lesson(refused(message), nothing) is None
+        assert trait_change(refused(message), nothing) is None
 
     @pytest.mark.parametrize(
         ("choice", "form", "message", "expected"),
@@ -246,7 +246,7 @@ class LessonTests:
 
     def test_says_itself(self) -> None:
         """A lesson can be read in a log."""
-        assert str(Lesson(trait="schema", value="bare")) == "schema = bare"
+        assert str(TraitChange(trait="schema", value="bare")) == "schema = bare"
 
     @given(
         st.text()
@@ -256,7 +256,7 @@ class LessonTests:
     )
     def test_any_words(self, message: str) -> None:
         """Whatever a server says, it can be asked for its meaning."""
-        lesson(UpstreamFailure(status=400, message=message), sent())
+        trait_change(UpstreamFailure(status=400, message=message), sent())
 
 
 def _without_limit() -> Any:
@@ -285,10 +285,10 @@ class EchoTests:
     def test_missed(self, expected: ReasoningEcho, message: str) -> None:
         """A server that misses the thinking of past turns gets it from then on."""
         again = translate(asked(*self.ASKED_AGAIN), Target(model="m"))
-        assert lesson(refused(message), again) == Lesson(trait="reasoning_echo", value=expected)
+        assert trait_change(refused(message), again) == TraitChange(trait="reasoning_echo", value=expected)
         taught = translate(asked(*self.ASKED_AGAIN), Target(model="m", reasoning_echo=expected))
-        assert lesson(refused(message), taught) == (
-            None if expected == "all_turns" else Lesson(trait="reasoning_echo", value="all_turns")
+        assert trait_change(refused(message), taught) == (
+            None if expected == "all_turns" else TraitChange(trait="reasoning_echo", value="all_turns")
         )
 
     def test_both(self) -> None:
@@ -296,15 +296,15 @@ class EchoTests:
         message = 'Error rendering prompt with jinja template: "Cannot pass both content and thinking in an assistant message with tool calls!"'
         again = translate(asked(*self.ASKED_AGAIN), Target(model="m"))
         for status in (400, 500):
-            assert lesson(refused(message, status), again) == Lesson(trait="reasoning_echo", value="never")
+            assert trait_change(refused(message, status), again) == TraitChange(trait="reasoning_echo", value="never")
         taught = translate(asked(*self.ASKED_AGAIN), Target(model="m", reasoning_echo="never"))
-        assert lesson(refused(message), taught) is None
+        assert trait_change(refused(message), taught) is None
 
     @pytest.mark.parametrize(("expected", "message"), MISSED_WORDS)
     def test_nothing_answered_yet(self, expected: str, message: str) -> None:
         """Where nothing was answered yet nothing can be missed."""
         first = translate(asked(user('{"role":"assistant"}')), Target(model="m"))
-        assert lesson(refused(message), first) is None, expected
+        assert trait_change(refused(message), first) is None, expected
 
     @pytest.mark.parametrize(
         "message",
@@ -318,7 +318,7 @@ class EchoTests:
     def test_near_misses(self, message: str) -> None:
         """A server that refuses the field is not sent more of it."""
         again = translate(asked(*self.ASKED_AGAIN), Target(model="m"))
-        assert lesson(refused(message), again) is None
+        assert trait_change(refused(message), again) is None
 
 
 MANDATORY_WORDS = [
@@ -391,7 +391,7 @@ class ToolsOrEffortTests:
         for first in (Target(model="m"), TARGET):
             target, found = first, list[str]()
             for _ in range(9):
-                one = lesson(refused(self.WORDS), sent(target, **self.FIELDS))
+                one = trait_change(refused(self.WORDS), sent(target, **self.FIELDS))
                 assert one is not None
                 found.append(str(one))
                 target = evolve(target, **{one.trait: one.value})
@@ -420,15 +420,15 @@ class NullTests:
     def test_refused(self, message: str) -> None:
         """A server that wants a string there gets an empty one, and there is nothing more to learn of it."""
         null = translate(asked(*self.CALLED), Target(model="m"))
-        assert lesson(refused(message), null) == Lesson(trait="call_content", value="empty")
+        assert trait_change(refused(message), null) == TraitChange(trait="call_content", value="empty")
         empty = translate(asked(*self.CALLED), Target(model="m", call_content="empty"))
-        assert lesson(refused(message), empty) is None
+        assert trait_change(refused(message), empty) is None
 
     @pytest.mark.parametrize("message", NULL_WORDS)
     def test_no_calls(self, message: str) -> None:
         """Where no content was null it is about something else, even if the user speaks of the very bytes."""
         plain = translate(asked(user('{"content":null}')), Target(model="m"))
-        assert lesson(refused(message), plain) is None
+        assert trait_change(refused(message), plain) is None
 
     @pytest.mark.parametrize(
         "message", ["content is too long", "messages.1.content.0.text: must not be blank", "content policy violation"]
@@ -436,7 +436,7 @@ class NullTests:
     def test_near_misses(self, message: str) -> None:
         """Other complaints about content teach nothing."""
         null = translate(asked(*self.CALLED), Target(model="m"))
-        assert lesson(refused(message), null) is None
+        assert trait_change(refused(message), null) is None
 
 
 FORMAT_WORDS = [

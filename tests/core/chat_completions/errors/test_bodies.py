@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.errors.bodies import MAX_MESSAGE_CHARACTERS, ErrorBody, read, read_bytes
+from claude_bridge.core.chat_completions.errors.bodies import MAX_MESSAGE_CHARACTERS, ErrorBody, parse, parse_bytes
 
 
 def decode(data: bytes) -> object:
@@ -165,16 +165,16 @@ class ReadTests:
     )
     def test_shapes(self, body: object, said: ErrorBody) -> None:
         """Each server's shape gives the same few fields."""
-        assert read(body) == said
+        assert parse(body) == said
 
     def test_user_text_stays_out(self) -> None:
         """What the user wrote, which pydantic quotes, is not part of the message."""
         body = {"detail": [{"loc": ["body"], "msg": "bad", "input": "my diary", "ctx": {"x": "my diary"}}]}
-        assert "diary" not in read(body).message
+        assert "diary" not in parse(body).message
 
     def test_long_message(self) -> None:
         """A message of a megabyte is cut, between words."""
-        said = read({"error": {"message": "word " * 200_000}})
+        said = parse({"error": {"message": "word " * 200_000}})
         assert len(said.message) <= MAX_MESSAGE_CHARACTERS + 2
         assert said.message.endswith("word …")
 
@@ -183,14 +183,14 @@ class ReadTests:
         body: Any = {"message": "core"}
         for _ in range(500):
             body = {"error": body}
-        assert read(body) == ErrorBody()
+        assert parse(body) == ErrorBody()
 
     @given(JSON)
     def test_any_value(self, value: object) -> None:
         """No JSON value makes it fail, alone or as an error or a packed cause."""
-        read(value)
-        read({"error": value})
-        read({"error": {"metadata": {"raw": value}, "message": value}})
+        parse(value)
+        parse({"error": value})
+        parse({"error": {"metadata": {"raw": value}, "message": value}})
 
 
 class ReadBytesTests:
@@ -217,17 +217,17 @@ class ReadBytesTests:
     )
     def test_bodies(self, body: bytes, message: str) -> None:
         """JSON, text and HTML give one clean line."""
-        assert read_bytes(body).message == message
+        assert parse_bytes(body).message == message
 
     def test_long_page(self) -> None:
         """Of a long page the first 200 characters are kept, ending with a whole word."""
-        message = read_bytes(b"<html><p>" + b"word " * 10_000).message
+        message = parse_bytes(b"<html><p>" + b"word " * 10_000).message
         assert 190 <= len(message) <= 202
         assert message.endswith("word …")
 
     @given(st.binary())
     def test_any_bytes(self, body: bytes) -> None:
         """No bytes make it fail, and what is given is one printable line."""
-        message = read_bytes(body).message
+        message = parse_bytes(body).message
         assert "\n" not in message
         assert "\x00" not in message

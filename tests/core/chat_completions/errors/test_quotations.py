@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from claude_bridge.core.backend_api import UpstreamFailure
 from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.chat_completions.errors import adjustments, overflow_detection, quotations
-from claude_bridge.core.chat_completions.errors.quotations import MAX_COMPARED_BYTES, Quotations, uncut
+from claude_bridge.core.chat_completions.errors.quotations import MAX_COMPARED_BYTES, Quotations, without_quoted_input
 from claude_bridge.core.chat_completions.translation import Translation
 from tests.core.asking import IMAGE, asked, assistant, result, text, tool, translate, use, user
 
@@ -91,7 +91,7 @@ class LessonTests:
     def test_prompt_teaches_nothing(self, words: str, quote: Callable[[str], str]) -> None:
         """Who asks about a server's error, and is refused for something else, changes nothing for anybody."""
         failure, asking = refused(quote(words)), sent(words)
-        assert adjustments.lesson(failure, asking) is None
+        assert adjustments.trait_change(failure, asking) is None
         assert not adjustments.refuses_images(failure, asking)
         assert not adjustments.refuses_reasoning(failure, asking)
 
@@ -100,7 +100,7 @@ class LessonTests:
         """The same words in a refusal of another prompt are the server's."""
         failure, asking = refused(words), sent("hi")
         assert (
-            adjustments.lesson(failure, asking)
+            adjustments.trait_change(failure, asking)
             or adjustments.refuses_images(failure, asking)
             or adjustments.refuses_reasoning(failure, asking)
         )
@@ -109,14 +109,14 @@ class LessonTests:
         """A server that refuses a field and quotes the prompt too is understood."""
         words = "temperature is not supported by o3"
         failure = refused(f"bad request '{words}': 'tool_choice' is not supported by this model")
-        found = adjustments.lesson(failure, sent(words))
+        found = adjustments.trait_change(failure, sent(words))
         assert found is not None
         assert found.trait == "tool_choice"
 
     def test_talk_about_fields_hides_no_refusal(self) -> None:
         """A conversation about tool_choice and what is not supported with it is no quotation of a refusal."""
         asking = sent("Set tool_choice to auto. The flag is not supported by this model with tools, as said.")
-        found = adjustments.lesson(refused("tool_choice='required' is not supported by this model"), asking)
+        found = adjustments.trait_change(refused("tool_choice='required' is not supported by this model"), asking)
         assert found is not None
         assert found.trait == "tool_choice"
 
@@ -162,12 +162,12 @@ class BoundTests:
         """Of a request that is too large to be compared everything counts as quoted, and nothing is learned."""
         told = Quotations(b"x" * (MAX_COMPARED_BYTES // 2))
         words = re.compile("tool_choice is bad")
-        assert told.own(words, "tool_choice is bad") is not None
-        assert told.own(words, "tool_choice is bad") is None
+        assert told.find_own(words, "tool_choice is bad") is not None
+        assert told.find_own(words, "tool_choice is bad") is None
 
     def test_nothing_sent_is_nothing_quoted(self) -> None:
         """Without a request all words are the server's."""
-        assert Quotations(b"").own(re.compile("a"), "a a") is not None
+        assert Quotations(b"").find_own(re.compile("a"), "a a") is not None
 
     @given(st.text(max_size=80), st.text(max_size=80), st.data())
     def test_quoted_words_are_found(self, before: str, words: str, data: st.DataObject) -> None:
@@ -178,16 +178,16 @@ class BoundTests:
         found = re.compile(re.escape(piece)).search(before + words)
         told = Quotations(body)
         if len(piece) > 1 and piece.isascii() and piece.strip(quotations._AROUND) == piece:
-            assert told.own(re.compile(re.escape(piece)), piece) is None
+            assert told.find_own(re.compile(re.escape(piece)), piece) is None
         assert found is not None
-        told.own_numbers(re.compile(re.escape(piece)), before + words)
+        told.find_with_own_number(re.compile(re.escape(piece)), before + words)
         told.quotes_number(before + words, *found.span())
 
     def test_marks(self) -> None:
         """What stands behind a mark of pydantic's is the user's."""
-        assert uncut("a 'input': b 'input': c") == "a "
-        assert uncut("a [type=b, input_value=c, input_type=d]") == "a [type=b, "
-        assert uncut("the input is bad") == "the input is bad"
+        assert without_quoted_input("a 'input': b 'input': c") == "a "
+        assert without_quoted_input("a [type=b, input_value=c, input_type=d]") == "a [type=b, "
+        assert without_quoted_input("the input is bad") == "the input is bad"
 
 
 class QuotesTests:

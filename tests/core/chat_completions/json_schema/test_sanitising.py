@@ -17,7 +17,7 @@ from claude_bridge.core.chat_completions.json_schema.sanitising import (
     MAX_CACHED_BYTES,
     MAX_CACHED_SCHEMAS,
     MAX_SCHEMA_BYTES,
-    REMEMBERED,
+    SCHEMA_CACHE,
     STEP,
     SanitisingWork,
     SchemaCache,
@@ -167,13 +167,13 @@ class LevelTests:
     def test_only_told_keys_go(self, schema: Any) -> None:
         """Mistral's level takes out nothing but the keys it tells."""
         result = sanitised(raw(schema), "mistral")
-        assert result.removed <= {"$schema", "$id", "additionalProperties", "strict"}
-        assert _without(schema, result.removed) == _without(json.loads(bytes(result.schema)), frozenset())
+        assert result.dropped_keywords <= {"$schema", "$id", "additionalProperties", "strict"}
+        assert _without(schema, result.dropped_keywords) == _without(json.loads(bytes(result.schema)), frozenset())
 
     def test_made_up_keys(self) -> None:
         """Keys that a client makes up do not get into logs."""
         source = raw({"type": "object", "properties": {}, "x\n1": 1, "title": "T", "secret": 2})
-        assert sanitised(source, "bare").removed == {"title", "others"}
+        assert sanitised(source, "bare").dropped_keywords == {"title", "others"}
 
 
 PLACES = {"properties", "$defs"}
@@ -291,14 +291,14 @@ class ShapingTests:
     def test_in_steps(self) -> None:
         """Large schemas take a step each, so that nobody waits for all of them; then they are remembered."""
         many = [raw({"properties": {f"{name}{part}": {"type": "string"} for part in range(STEP)}}) for name in "abc"]
-        shaping, before = SanitisingWork(many, "gemini"), REMEMBERED.walked
+        shaping, before = SanitisingWork(many, "gemini"), SCHEMA_CACHE.walked
         steps = [shaping.step() for _ in range(3)]
-        walked = REMEMBERED.walked - before
+        walked = SCHEMA_CACHE.walked - before
 
         assert steps == [False, False, True]
         assert walked == 3 * (STEP + 1)
         assert SanitisingWork(many, "gemini").step()
-        assert REMEMBERED.walked - before == walked
+        assert SCHEMA_CACHE.walked - before == walked
 
     def test_given_up_counts(self) -> None:
         """A schema whose references multiply until it is given up is work, too, though nothing comes of it."""

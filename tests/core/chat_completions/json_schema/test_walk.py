@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core.chat_completions.json_schema.walk import Node, TooMuch, Walk, both, either
+from claude_bridge.core.chat_completions.json_schema.walk import Node, SchemaTooLarge, Walk, join_both, union_of_objects
 
 
 def seen(schema: Node) -> list[Any]:
@@ -15,9 +15,9 @@ def seen(schema: Node) -> list[Any]:
 
     def note(walk: Walk, node: Node, depth: int) -> Node:
         titles.append(node.get("title"))
-        return walk.below(node, depth)
+        return walk.sanitise_children(node, depth)
 
-    Walk(schema, note).schema(schema, 0)
+    Walk(schema, note).sanitise(schema, 0)
     return titles
 
 
@@ -52,7 +52,7 @@ class WalkTests:
         schema: Node = {}
         for _ in range(100):
             schema = {"items": schema}
-        with pytest.raises(TooMuch):
+        with pytest.raises(SchemaTooLarge):
             seen(schema)
 
 
@@ -64,7 +64,7 @@ class JoinTests:
         one = {"title": "1", "properties": {"a": 1}, "required": ["a"]}
         other = {"title": "2", "type": "object", "properties": {"a": 2, "b": 3}, "required": ["b", "a"]}
         joined = {"title": "1", "type": "object", "properties": {"a": 1, "b": 3}, "required": ["a", "b"]}
-        assert both(one, other) == joined
+        assert join_both(one, other) == joined
 
     def test_either(self) -> None:
         """What either has may be there, and what each requires must."""
@@ -72,5 +72,5 @@ class JoinTests:
             {"properties": {"a": 1, "b": 2}, "required": ["a", "b"]},
             {"properties": {"a": 3}, "required": ["a"]},
         ]
-        assert either(nodes) == {"type": "object", "properties": {"a": 1, "b": 2}, "required": ["a"]}
-        assert either([]) == {"type": "object", "properties": {}}
+        assert union_of_objects(nodes) == {"type": "object", "properties": {"a": 1, "b": 2}, "required": ["a"]}
+        assert union_of_objects([]) == {"type": "object", "properties": {}}

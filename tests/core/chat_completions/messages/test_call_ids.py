@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.chat_completions.dialect import Target
-from claude_bridge.core.chat_completions.messages.call_ids import CallIds, nine
+from claude_bridge.core.chat_completions.messages.call_ids import CallIds, nine_characters
 from claude_bridge.core.chat_completions.traits import ToolIds
 from claude_bridge.core.ids import downstream_id
 from tests.core.asking import assistant, result, sent, use, user
@@ -34,28 +34,28 @@ class AnyFormTests:
     def test_own_again(self) -> None:
         """The backend gets its own id back; an id of another's making stays as it is."""
         ids = CallIds()
-        assert [ids.give(each) for each in (ours("functions.f:0"), "call_1|x")] == ["functions.f:0", "call_1|x"]
+        assert [ids.assign(each) for each in (ours("functions.f:0"), "call_1|x")] == ["functions.f:0", "call_1|x"]
 
     def test_repeated(self) -> None:
         """What was there before is replaced by the client's own id, or a number is added."""
         ids = CallIds()
         second = ours("f:0", b"2")
-        assert [ids.give(each) for each in (ours("f:0"), second, "t", "t")] == ["f:0", second, "t", "t_3"]
+        assert [ids.assign(each) for each in (ours("f:0"), second, "t", "t")] == ["f:0", second, "t", "t_3"]
 
     def test_long(self) -> None:
         """One that is too long for OpenAI becomes another, the same one in every request, and never one there is."""
         long = "call_" + "0" * 36
-        first, second = (given_ := CallIds()).give(long), given_.give(long)
+        first, second = (given_ := CallIds()).assign(long), given_.assign(long)
         assert len({first, second, long}) == 3
         assert max(len(first), len(second)) <= 40
-        assert CallIds().give(long) == first
-        assert CallIds().give(long[1:]) == long[1:]
+        assert CallIds().assign(long) == first
+        assert CallIds().assign(long[1:]) == long[1:]
 
     def test_long_repeated(self) -> None:
         """So does the client's own id where the backend's came twice."""
         ids = CallIds()
         upstream = "call_" + "x" * 24
-        given_ = [ids.give(ours(upstream, noise)) for noise in (b"1", b"2")]
+        given_ = [ids.assign(ours(upstream, noise)) for noise in (b"1", b"2")]
         assert given_[0] == upstream
         assert given_[1] != upstream
         assert len(given_[1]) <= 40
@@ -63,8 +63,8 @@ class AnyFormTests:
     def test_empty(self) -> None:
         """An empty id becomes one."""
         ids = CallIds()
-        assert ids.give("")
-        assert ids.give("") not in {"", "call"}
+        assert ids.assign("")
+        assert ids.assign("") not in {"", "call"}
 
 
 class NineTests:
@@ -72,31 +72,31 @@ class NineTests:
 
     def test_own_again(self) -> None:
         """Mistral's own id comes back to it."""
-        assert CallIds("nine").give(ours("D681PevKs")) == "D681PevKs"
+        assert CallIds("nine").assign(ours("D681PevKs")) == "D681PevKs"
 
     @pytest.mark.parametrize("foreign", ["call_1", "functions.f:0", "toolu_01A", "", "D681PevKs0", "D681PevK\u00e9"])
     def test_foreign(self, foreign: str) -> None:
         """Another server's id becomes a legal one, the same one in every request."""
-        given_ = CallIds("nine").give(foreign)
+        given_ = CallIds("nine").assign(foreign)
         assert LEGAL.fullmatch(given_)
-        assert given_ == CallIds("nine").give(foreign)
+        assert given_ == CallIds("nine").assign(foreign)
 
     def test_collision(self) -> None:
         """Two calls that would get the same id get two."""
         ids = CallIds("nine")
-        first = ids.give(ours(nine("call_1")))
-        second = ids.give("call_1")
-        assert first == nine("call_1") != second
+        first = ids.assign(ours(nine_characters("call_1")))
+        second = ids.assign("call_1")
+        assert first == nine_characters("call_1") != second
         assert LEGAL.fullmatch(second)
 
     def test_lone_surrogate(self) -> None:
         """Even an id that is no proper text gets one."""
-        assert LEGAL.fullmatch(nine("\ud800"))
+        assert LEGAL.fullmatch(nine_characters("\ud800"))
 
     def test_many_alike(self) -> None:
         """Thousands of calls with one id take no thousands of tries each."""
         ids = CallIds("nine")
-        assert len({ids.give("t") for _ in range(20_000)}) == 20_000
+        assert len({ids.assign("t") for _ in range(20_000)}) == 20_000
 
 
 def pairs(messages: Any) -> tuple[list[str], list[str]]:

@@ -42,7 +42,7 @@ def scanned(pieces: Iterable[str], names: Iterable[str] = NAMES, schemas: Mappin
     events: list[Event] = []
     for piece in pieces:
         calls.work.left = MAX_WORK_UNITS  # as the reader does with each read
-        scanner.feed(piece, events)
+        scanner.add(piece, events)
     scanner.end(events)
     calls.end(events)
     return outcome(events)

@@ -15,11 +15,11 @@ from claude_bridge.core.chat_completions.tool_parsers.cursor import (
     MAX_HEADER_CHARACTERS,
     Cursor,
     NotACall,
-    Steps,
+    Parser,
 )
 from tests.core.strategies import JSON, cut, cuts, in_steps
 
-Reading = Callable[[Cursor], Steps[Any]]
+Reading = Callable[[Cursor], Parser[Any]]
 
 
 def read(reading: Reading, pieces: list[str]) -> tuple[object, str, bool]:
@@ -36,7 +36,7 @@ def read(reading: Reading, pieces: list[str]) -> tuple[object, str, bool]:
         except NotACall:
             return NotACall, cursor.rest + "".join(waiting), cursor.ended
         if waiting:
-            cursor.feed(waiting.pop(0))
+            cursor.append(waiting.pop(0))
         else:
             cursor.ended = True
 
@@ -53,11 +53,11 @@ class CursorTests:
 
     def test_take(self) -> None:
         """One of several options is consumed as soon as it is there, and nothing if none of them can come."""
-        assert everyhow(lambda cursor: cursor.take("<a>", "<ab>"), "<ab>c") == ("<ab>", "c")
-        assert everyhow(lambda cursor: cursor.take("<a>", "<ab>"), "<b>") == ("", "<b>")
-        assert everyhow(lambda cursor: cursor.take("<a>"), "<a") == ("", "<a")
-        assert read(lambda cursor: cursor.take("<a>"), ["<", "a>", "b"]) == ("<a>", "b", False)
-        assert read(lambda cursor: cursor.take("<a>"), ["<", "b", "b"]) == ("", "<bb", False)
+        assert everyhow(lambda cursor: cursor.accept("<a>", "<ab>"), "<ab>c") == ("<ab>", "c")
+        assert everyhow(lambda cursor: cursor.accept("<a>", "<ab>"), "<b>") == ("", "<b>")
+        assert everyhow(lambda cursor: cursor.accept("<a>"), "<a") == ("", "<a")
+        assert read(lambda cursor: cursor.accept("<a>"), ["<", "a>", "b"]) == ("<a>", "b", False)
+        assert read(lambda cursor: cursor.accept("<a>"), ["<", "b", "b"]) == ("", "<bb", False)
 
     def test_peek(self) -> None:
         """The next character can be looked at, as soon as there is one."""
@@ -66,62 +66,62 @@ class CursorTests:
 
     def test_demand(self) -> None:
         """What must come and does not is a mismatch, which consumes nothing."""
-        assert everyhow(lambda cursor: cursor.demand("<a>"), "<b>") == (NotACall, "<b>")
+        assert everyhow(lambda cursor: cursor.expect("<a>"), "<b>") == (NotACall, "<b>")
 
     def test_followed(self) -> None:
         """Looking ahead consumes nothing, and looks through no more white space than a template writes."""
-        assert everyhow(lambda cursor: cursor.followed("<a>"), " \n<a>") == (True, " \n<a>")
-        assert everyhow(lambda cursor: cursor.followed("<a>"), " x") == (False, " x")
-        assert everyhow(lambda cursor: cursor.followed("<a>"), " <a") == (False, " <a")
+        assert everyhow(lambda cursor: cursor.is_followed_by("<a>"), " \n<a>") == (True, " \n<a>")
+        assert everyhow(lambda cursor: cursor.is_followed_by("<a>"), " x") == (False, " x")
+        assert everyhow(lambda cursor: cursor.is_followed_by("<a>"), " <a") == (False, " <a")
         most = " " * MAX_GAP_CHARACTERS
-        assert everyhow(lambda cursor: cursor.followed("<a>"), most + "<a>") == (True, most + "<a>")
-        assert everyhow(lambda cursor: cursor.followed("<a>"), most + " <a>") == (False, most + " <a>")
+        assert everyhow(lambda cursor: cursor.is_followed_by("<a>"), most + "<a>") == (True, most + "<a>")
+        assert everyhow(lambda cursor: cursor.is_followed_by("<a>"), most + " <a>") == (False, most + " <a>")
 
     def test_closed(self) -> None:
         """A closing marker may be cut or missing at the end of the answer, nowhere else."""
-        assert everyhow(lambda cursor: cursor.closed("</a>"), " </a> x") == (True, " x")
-        assert everyhow(lambda cursor: cursor.closed("</a>"), " </") == (True, "")
-        assert everyhow(lambda cursor: cursor.closed("</a>"), " ") == (True, "")
-        assert everyhow(lambda cursor: cursor.closed("</a>"), " x") == (False, "x")
+        assert everyhow(lambda cursor: cursor.accept_closing("</a>"), " </a> x") == (True, " x")
+        assert everyhow(lambda cursor: cursor.accept_closing("</a>"), " </") == (True, "")
+        assert everyhow(lambda cursor: cursor.accept_closing("</a>"), " ") == (True, "")
+        assert everyhow(lambda cursor: cursor.accept_closing("</a>"), " x") == (False, "x")
 
     def test_word(self) -> None:
         """A word ends at the first character that cannot be part of a name; too long a one is none."""
-        assert everyhow(lambda cursor: cursor.word(), "functions.f:0<") == ("functions.f:0", "<")
-        assert everyhow(lambda cursor: cursor.word(), "f") == ("f", "")
-        assert everyhow(lambda cursor: cursor.word(), " f") == ("", " f")
+        assert everyhow(lambda cursor: cursor.read_word(), "functions.f:0<") == ("functions.f:0", "<")
+        assert everyhow(lambda cursor: cursor.read_word(), "f") == ("f", "")
+        assert everyhow(lambda cursor: cursor.read_word(), " f") == ("", " f")
         most = "x" * (MAX_HEADER_CHARACTERS - 1)
-        assert everyhow(lambda cursor: cursor.word(), most + " ") == (most, " ")
-        assert everyhow(lambda cursor: cursor.word(), most + "xx ") == (NotACall, most + "xx ")
+        assert everyhow(lambda cursor: cursor.read_word(), most + " ") == (most, " ")
+        assert everyhow(lambda cursor: cursor.read_word(), most + "xx ") == (NotACall, most + "xx ")
 
     def test_header(self) -> None:
         """A name in a tag is short and on one line."""
-        assert everyhow(lambda cursor: cursor.header('">'), 'a b">c') == ("a b", "c")
-        assert everyhow(lambda cursor: cursor.header(">"), "\n a\n>c") == ("a", "c")
-        assert everyhow(lambda cursor: cursor.header(">"), "a\nb>c") == (NotACall, "c")
-        assert everyhow(lambda cursor: cursor.header(">"), "ab") == (NotACall, "ab")
+        assert everyhow(lambda cursor: cursor.read_header('">'), 'a b">c') == ("a b", "c")
+        assert everyhow(lambda cursor: cursor.read_header(">"), "\n a\n>c") == ("a", "c")
+        assert everyhow(lambda cursor: cursor.read_header(">"), "a\nb>c") == (NotACall, "c")
+        assert everyhow(lambda cursor: cursor.read_header(">"), "ab") == (NotACall, "ab")
         most = "x" * MAX_HEADER_CHARACTERS
-        assert everyhow(lambda cursor: cursor.header("|>"), most + "|>") == (most, "")
-        assert everyhow(lambda cursor: cursor.header("|>"), most + "x|>") == (NotACall, most + "x|>")
+        assert everyhow(lambda cursor: cursor.read_header("|>"), most + "|>") == (most, "")
+        assert everyhow(lambda cursor: cursor.read_header("|>"), most + "x|>") == (NotACall, most + "x|>")
 
     def test_value(self) -> None:
         """A value ends at the closing tag that is followed by what must follow, and not at one inside it."""
-        assert everyhow(lambda cursor: cursor.value("</v>", "<v>", "</f>"), "a</v> b</</v>\n</f>") == (
+        assert everyhow(lambda cursor: cursor.read_value("</v>", "<v>", "</f>"), "a</v> b</</v>\n</f>") == (
             "a</v> b</",
             "\n</f>",
         )
-        assert everyhow(lambda cursor: cursor.value("</v>", "</f>"), "a</v></v>x") == (NotACall, "")
+        assert everyhow(lambda cursor: cursor.read_value("</v>", "</f>"), "a</v></v>x") == (NotACall, "")
 
     def test_rest(self) -> None:
         """All that is left is given at the end, unless it is too much."""
-        assert everyhow(lambda cursor: cursor.rest_within(3), "abc") == ("abc", "")
-        assert everyhow(lambda cursor: cursor.rest_within(3), "abcde") == (NotACall, "de")
+        assert everyhow(lambda cursor: cursor.read_rest(3), "abc") == ("abc", "")
+        assert everyhow(lambda cursor: cursor.read_rest(3), "abcde") == (NotACall, "de")
 
     def test_rest_is_looked_at_once(self) -> None:
         """What came before is not carried along with each further piece: a long answer costs as much as its pieces."""
         cursor = Cursor("{")
-        steps = cursor.rest_within(10_000)
+        steps = cursor.read_rest(10_000)
         for _ in range(100):
-            cursor.feed("12345")
+            cursor.append("12345")
             assert next(steps) is None
             assert cursor.rest == ""
         cursor.ended = True
@@ -134,26 +134,26 @@ class CursorTests:
         """An object or an array is found whole, whatever its strings hold and wherever it is cut."""
         text = json.dumps([value, value] if listed else value, ensure_ascii=data.draw(st.booleans()))
         whole = text + behind
-        assert read(lambda cursor: cursor.json(), cut(whole, data.draw(cuts(len(whole)))))[:2] == (text, behind)
+        assert read(lambda cursor: cursor.read_json(), cut(whole, data.draw(cuts(len(whole)))))[:2] == (text, behind)
 
     @pytest.mark.parametrize("text", ['{"a": "\\', '{"a": "\\"}', '{"a": {}', "[{}"])
     def test_json_cut(self, text: str) -> None:
         """One that does not end is none, and all of it was looked at."""
-        assert everyhow(lambda cursor: cursor.json(), text) == (NotACall, "")
+        assert everyhow(lambda cursor: cursor.read_json(), text) == (NotACall, "")
 
     @pytest.mark.parametrize(("text", "rest"), [("{ a}", "a}"), ("[1]", "1]"), ("x", "x"), ("", ""), ("{", "")])
     def test_json_implausible(self, text: str, rest: str) -> None:
         """A bracket with prose behind it is given up at once."""
-        assert everyhow(lambda cursor: cursor.json(), text) == (NotACall, rest)
+        assert everyhow(lambda cursor: cursor.read_json(), text) == (NotACall, rest)
 
     def test_give_back(self) -> None:
         """What was consumed since the last call can be had again as it was written."""
         cursor = Cursor("<a>")
-        cursor.feed("b <c")
+        cursor.append("b <c")
         assert cursor.held == 7
-        assert next(cursor.take("b "), "done") == "done"
-        assert (cursor.give_back(), cursor.rest, cursor.held) == ("<a>b ", "<c", 2)
-        cursor.feed(">d")
-        assert next(cursor.take("<c>"), "done") == "done"
-        cursor.drop()
-        assert (cursor.give_back(), cursor.rest, cursor.held) == ("", "d", 1)
+        assert next(cursor.accept("b "), "done") == "done"
+        assert (cursor.release(), cursor.rest, cursor.held) == ("<a>b ", "<c", 2)
+        cursor.append(">d")
+        assert next(cursor.accept("<c>"), "done") == "done"
+        cursor.discard_consumed()
+        assert (cursor.release(), cursor.rest, cursor.held) == ("", "d", 1)

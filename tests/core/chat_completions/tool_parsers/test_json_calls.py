@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from claude_bridge.core.chat_completions.tool_parsers.cursor import ParsedCall
-from claude_bridge.core.chat_completions.tool_parsers.json_calls import calls, decoded
+from claude_bridge.core.chat_completions.tool_parsers.json_calls import calls, decode
 
 
 class CallsTests:
@@ -46,14 +46,14 @@ class DecodedTests:
 
     def test_raw_line_breaks(self) -> None:
         """Line breaks and tabs that should have been escaped are taken for what they are."""
-        assert decoded('{"a": "b\n\tc"}') == {"a": "b\n\tc"}
-        assert decoded('[{"a": "b\nc"}, {"d": "\r"}]') == [{"a": "b\nc"}, {"d": "\r"}]
+        assert decode('{"a": "b\n\tc"}') == {"a": "b\n\tc"}
+        assert decode('[{"a": "b\nc"}, {"d": "\r"}]') == [{"a": "b\nc"}, {"d": "\r"}]
 
     @pytest.mark.parametrize("text", ["{", "{]}", '{"a": tru}', '{"a": 1}}{', '{"a": 1e999}', "[" * 100_000, "\ud800"])
     def test_broken(self, text: str) -> None:
         """What is no JSON is nothing, and raises nothing."""
-        assert decoded(text) is None
+        assert decode(text) is None
 
     def test_large_numbers(self) -> None:
         """A number is not rounded because it is large."""
-        assert decoded('{"a": 123456789012345678901234567890}') == {"a": 123456789012345678901234567890}
+        assert decode('{"a": 123456789012345678901234567890}') == {"a": 123456789012345678901234567890}

@@ -14,7 +14,7 @@ def in_code(pieces: list[str]) -> bool:
     """Return whether a tag behind these pieces stands in code."""
     prose = MarkdownState()
     for piece in pieces:
-        prose.read(piece)
+        prose.advance(piece)
     return prose.code_before("<")
 
 
@@ -74,22 +74,22 @@ class ProseTests:
     def test_settled(self) -> None:
         """In the middle of a line nothing is open that plain text could change."""
         prose = MarkdownState()
-        assert not prose.settled
-        prose.read("  ")
-        assert not prose.settled
-        prose.read("a")
-        assert prose.settled
-        prose.read("`")
-        assert not prose.settled
-        prose.read("b")
-        assert prose.settled
-        prose.read("\n")
-        assert not prose.settled
+        assert not prose.is_mid_line
+        prose.advance("  ")
+        assert not prose.is_mid_line
+        prose.advance("a")
+        assert prose.is_mid_line
+        prose.advance("`")
+        assert not prose.is_mid_line
+        prose.advance("b")
+        assert prose.is_mid_line
+        prose.advance("\n")
+        assert not prose.is_mid_line
 
     def test_fenced(self) -> None:
         """A fence is told from inline code."""
         prose = MarkdownState()
-        prose.read("a `b")
+        prose.advance("a `b")
         assert not prose.fenced
-        prose.read("\n```\n")
+        prose.advance("\n```\n")
         assert prose.fenced

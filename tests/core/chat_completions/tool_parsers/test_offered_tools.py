@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from claude_bridge.core.chat_completions.tool_parsers.offered_tools import MAX_BRANCHES, Tools, read_as
+from claude_bridge.core.chat_completions.tool_parsers.offered_tools import MAX_BRANCHES, Tools, parse_as
 from claude_bridge.core.strict_json import Raw
 
 
@@ -14,7 +14,7 @@ def typed(schema: object, text: str) -> object:
     """Type a value by a property's schema."""
     others = {"List": {"type": "array"}, "Loop": {"$ref": "#/$defs/Loop"}, "a/b": {"type": "integer"}}
     whole = {"properties": {"key": schema}, "$defs": others}
-    return Tools(("f",), {"f": Raw(json.dumps(whole).encode())}).typed("f", "key", text)
+    return Tools(("f",), {"f": Raw(json.dumps(whole).encode())}).convert_value("f", "key", text)
 
 
 class ToolsTests:
@@ -62,8 +62,8 @@ class ToolsTests:
     @pytest.mark.parametrize("schema", [b"{}", b"[]", b"no JSON", b'{"properties": 1}', b'{"properties": {}}'])
     def test_odd_schemas(self, schema: bytes) -> None:
         """A schema that says nothing leaves text as it is."""
-        assert Tools(("f",), {"f": Raw(schema)}).typed("f", "key", "5") == "5"
-        assert Tools(("f",)).typed("f", "key", "5") == "5"
+        assert Tools(("f",), {"f": Raw(schema)}).convert_value("f", "key", "5") == "5"
+        assert Tools(("f",)).convert_value("f", "key", "5") == "5"
 
     def test_bounded(self) -> None:
         """A schema made of endless alternatives costs no more than a real one."""
@@ -76,6 +76,6 @@ class ReadAsTests:
 
     def test_any(self) -> None:
         """Any JSON is read, and what is none is text."""
-        assert read_as((), " 1e2 ") == 100.0
-        assert read_as((), "None") is None
-        assert read_as((), "many ") == "many "
+        assert parse_as((), " 1e2 ") == 100.0
+        assert parse_as((), "None") is None
+        assert parse_as((), "many ") == "many "

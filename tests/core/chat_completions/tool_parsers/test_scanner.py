@@ -13,7 +13,7 @@ from claude_bridge.core.chat_completions.tool_parsers.cursor import MAX_GAP_CHAR
 from claude_bridge.core.chat_completions.tool_parsers.scanner import (
     MAX_ATTEMPTS,
     MAX_HELD_CHARACTERS,
-    PIECE,
+    MAX_PIECE_CHARACTERS,
     ToolCallScanner,
 )
 from claude_bridge.core.chat_completions.tool_parsers.syntaxes import SYNTAXES
@@ -87,7 +87,7 @@ def fed(of: ToolCallScanner, *pieces: str) -> list[str | None]:
     """Feed pieces and return the text that each of them gave at once; None stands for a call."""
     events: list[Event] = []
     for piece in pieces:
-        of.feed(piece, events)
+        of.add(piece, events)
     kinds = (TextDelta, ToolCallStarted)
     return [event.text if isinstance(event, TextDelta) else None for event in events if isinstance(event, kinds)]
 
@@ -126,7 +126,7 @@ class LeakScannerTests:
         events: list[Event] = []
         calls = ToolCalls({}, lambda size: bytes([next(numbers)] * size))
         one = ToolCallScanner(("f",), calls.add)
-        one.feed(CALL + CALL, events)
+        one.add(CALL + CALL, events)
         one.end(events)
         ids = [event.id for event in events if isinstance(event, ToolCallStarted)]
         assert len(events) == 6
@@ -136,7 +136,7 @@ class LeakScannerTests:
         """The receiver gets a whole call at once: name and compact arguments in the order they were written."""
         given_out: list[ToolCallDelta] = []
         one = ToolCallScanner(("f",), lambda delta, _events: given_out.append(delta))
-        one.feed('<tool_call>{"name": "f", "arguments": {"b": [1, 2],\n "a": "é"}}</tool_call>', [])
+        one.add('<tool_call>{"name": "f", "arguments": {"b": [1, 2],\n "a": "é"}}</tool_call>', [])
         assert given_out == [ToolCallDelta(None, "", FunctionDelta("f", '{"b":[1,2],"a":"é"}'))]
 
     def test_passes_at_once(self) -> None:
@@ -193,7 +193,7 @@ class LeakScannerTests:
         """Once the backend recognised a call itself, whatever else looks like one is text, held text included."""
         one = scanner()
         assert fed(one, "a <tool_call>", "\n{") == ["a "]
-        one.structured_seen()
+        one.disable()
         assert not one.idle
         assert fed(one, "}", CALL) == ["<tool_call>\n{", "}", CALL]
         assert one.idle
@@ -202,8 +202,8 @@ class LeakScannerTests:
         """The same where nothing follows."""
         one = scanner()
         events: list[Event] = []
-        one.feed(CALL[:-3], events)
-        one.structured_seen()
+        one.add(CALL[:-3], events)
+        one.disable()
         one.end(events)
         assert events == [TextDelta(CALL[:-3])]
 
@@ -212,12 +212,12 @@ class LeakScannerTests:
         one = scanner()
         events: list[Event] = []
         for piece in ("a\n\n", "<tool", "_call>", '{"name": "f"}'):
-            one.feed(piece, events)
+            one.add(piece, events)
         one.interrupt(events)
         one.interrupt(events)
-        one.feed("\n<tool", events)
+        one.add("\n<tool", events)
         one.interrupt(events)
-        one.feed(CALL, events)
+        one.add(CALL, events)
         assert outcome(events)[0] == 'a\n\n<tool_call>{"name": "f"}\n<tool'
         assert isinstance(events[-1], TextDelta) is False
 
@@ -226,14 +226,14 @@ class LeakScannerTests:
         one = scanner()
         events: list[Event] = []
         one.interrupt(events)
-        one.feed("[f(a=1)]", events)
+        one.add("[f(a=1)]", events)
         one.end(events)
         assert outcome(events) == [F]
         one = scanner()
         assert fed(one, "[f(a") == []
         events = []
         one.interrupt(events)
-        one.feed("[f(a=1)]", events)
+        one.add("[f(a=1)]", events)
         assert events == [TextDelta("[f(a"), TextDelta("[f(a=1)]")]
 
     def test_no_tools(self) -> None:
@@ -254,16 +254,18 @@ class LeakScannerTests:
     @pytest.mark.parametrize("filler", ["x", "\\", " ", "</parameter>", "</arg_value> ", "é日😀", "{", "}"])
     def test_bounded(self, opening: str, filler: str) -> None:
         """A call that never ends is held up to a limit, then it is text; it costs linear time and loses nothing."""
-        text = (opening + filler * (MAX_HELD_CHARACTERS // len(filler) + 1))[: MAX_HELD_CHARACTERS + 3 * PIECE] + CALL
+        text = (opening + filler * (MAX_HELD_CHARACTERS // len(filler) + 1))[
+            : MAX_HELD_CHARACTERS + 3 * MAX_PIECE_CHARACTERS
+        ] + CALL
         one = scanner()
         events: list[Event] = []
         for piece in in_steps(text, 4093):
-            one.feed(piece, events)
+            one.add(piece, events)
             given = sum(len(event.text) for event in events if isinstance(event, TextDelta))
             assert one._cursor is None or one._cursor.held <= MAX_HELD_CHARACTERS
         one.end(events)
         assert text_of(outcome(events)).startswith(text[: MAX_HELD_CHARACTERS - len(CALL)])
-        assert given >= 2 * PIECE
+        assert given >= 2 * MAX_PIECE_CHARACTERS
 
     def test_bound_is_exact(self) -> None:
         """The limit falls on the same character however the answer is cut."""
@@ -304,15 +306,15 @@ class LeakScannerTests:
         work = Work()
         one = ToolCallScanner(NAMES, ToolCalls({}, bytes).add, {}, work)
         events: list[Event] = []
-        one.feed(text, events)
+        one.add(text, events)
         assert text_of(outcome(events)) == text
         assert one.idle
         work.left = MAX_WORK_UNITS
-        one.feed(CALL, events)
+        one.add(CALL, events)
         one.end(events)
         assert text_of(outcome(events)) == text + CALL
 
-    @pytest.mark.parametrize("size", [PIECE, 64 * 1024])
+    @pytest.mark.parametrize("size", [MAX_PIECE_CHARACTERS, 64 * 1024])
     def test_long_answer(self, size: int) -> None:
         """Half a megabyte of prose, of which every line has tags and code, hides no call that follows it."""
         text = "Some <b>words</b> of `prose`, and [lists] of them.\n" * 10_000

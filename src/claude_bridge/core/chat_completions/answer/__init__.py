@@ -1,1 +1,1 @@
-"""A chat completion read: bytes of a backend -> neutral events."""
+"""Reading of chat completions: a backend's bytes -> neutral events."""

@@ -1,6 +1,6 @@
-"""How far an answer has come, and what may follow.
+"""The states of an answer that is being read, and what may follow each.
 
-``_FOLLOWERS`` is this picture as data; any other step raises `InternalFault`::
+``_FOLLOWERS`` is this diagram as data; any other step raises `InternalFault`::
 
       UNDECIDED ------------ "{" or "[" ------------> WHOLE_JSON
           | any other byte                                |
@@ -13,9 +13,10 @@
 
       FAILED <--- from any state but DONE: the backend reports an error, sends what is no answer, or is cut off
 
-A whole answer takes all its steps when its body ends, and ends with or without a finish reason. An end of the body
-anywhere else is a cut. Usage alone, behind content, proves an end (*) because it is written when all is said.
-An error after the finish reason costs no answer (seen at OpenRouter): it is reported, and the answer ends as it stood.
+A whole answer takes all its steps when its body ends, and ends with or without a finish reason. In any other state the
+end of the body means that the answer was cut off. A chunk with nothing but usage after content proves the end (*),
+because servers send it last. An error after the finish reason does not spoil the answer (seen at OpenRouter): it is
+reported, and the answer ends normally.
 """
 
 from __future__ import annotations
@@ -29,19 +30,19 @@ from claude_bridge.core.errors import InternalFault
 class AnswerState(Enum):
     """How far an answer has come."""
 
-    UNDECIDED = "no byte that tells a stream from a whole answer"
+    UNDECIDED = "no byte yet that distinguishes a stream from a whole answer"
     AWAITING_FIRST_EVENT = "a stream, and nothing of the answer yet"
     ANSWERING = "the answer has begun"
-    FINISHING = "the finish reason is there; late usage may follow"
-    WHOLE_JSON = "the body is one JSON value, read when it is complete"
-    DONE = "the end was given; everything later is ignored"
+    FINISHING = "the finish reason has come; late usage may follow"
+    WHOLE_JSON = "the body is one JSON value, decoded when it is complete"
+    DONE = "the end was reported; everything later is ignored"
     FAILED = "there is no answer, or no end of it"
 
     # A state is one object, and Enum's own hash is Python code that every look-up would run.
     __hash__ = object.__hash__
 
     def followed_by(self, state: AnswerState) -> AnswerState:
-        """Return the state that follows; raises `InternalFault` if the picture does not show this step."""
+        """Return ``state`` as the next one; raises `InternalFault` if the diagram does not show this step."""
         if state not in _FOLLOWERS[self]:
             raise InternalFault(f"an answer cannot become {state.name} that is {self.name}")
         return state

@@ -1,6 +1,6 @@
-"""What a chunk's ``delta`` or a whole answer's ``message`` says: reasoning, then text, then tool calls.
+"""Reads a chunk's ``delta`` or a whole answer's ``message``: reasoning, then text, then tool calls.
 
-In this order, because a chunk that holds several of them was cut from an answer in which they stood so.
+They are read in this order, because that is their order in the answer if one chunk holds several of them.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from claude_bridge.core.opaque_state import OpaqueState
 
 @define(kw_only=True)
 class DeltaReader:
-    """The content of one answer: deltas in, neutral events out.
+    """Turns the deltas of one answer into neutral events.
 
-    :ivar model: whose opaque state it is.
-    :ivar text: what looks for reasoning and calls in the text.
-    :ivar calls: what knows which call a fragment belongs to.
+    :ivar model: the model to which opaque state belongs.
+    :ivar text: looks for reasoning and calls in the text.
+    :ivar calls: assigns fragments to calls.
     :ivar max_held: bytes of arguments that may be held back.
-    :ivar content_seen: there was text or a call.
-    :ivar refused: there was a refusal in its own field.
+    :ivar content_seen: whether there was text or a call.
+    :ivar refused: whether there was a refusal in its own field.
     """
 
     dialect: Dialect
@@ -44,7 +44,7 @@ class DeltaReader:
 
     @_state_collector.default
     def _new_collector(self) -> StateCollector | None:
-        return self.dialect.keeper()
+        return self.dialect.state_collector()
 
     def add(self, delta: Delta, events: list[Event]) -> None:
         """Add the events of one delta."""
@@ -69,14 +69,14 @@ class DeltaReader:
             self._add_calls(delta, events)
 
     def end(self, events: list[Event]) -> None:
-        """Add the events of what was held back; no more deltas come."""
+        """Add the events of what was held back, at the end of the answer."""
         self.text.end(events)
         self.calls.end(events)
         if self._state_collector is not None:
             self._add_state(self._state_collector.flush(), events)
 
     def _add_text(self, text: str, events: list[Event]) -> None:
-        # The common case: the look for reasoning and calls is over, or was never asked for.
+        # The common case: text is not searched for reasoning or calls, or no longer.
         if self._text_passes:
             events.append(TextDelta(text))
             return
@@ -84,14 +84,14 @@ class DeltaReader:
         self._text_passes = self.text.transparent
 
     def _add_parts(self, parts: list[strict_json.Raw], events: list[Event]) -> None:
-        """Read content that is a list of parts: Mistral's thinking among text."""
+        """Add the events of content that is a list of parts, as Mistral sends thinking among text."""
         json_weight.check_length(parts, json_weight.MAX_PARTS, "parts")
         for raw in parts:
             part = strict_json.decode(raw)
             if isinstance(part, str):
                 self._add_text(part, events)
             elif isinstance(part, dict):
-                thinking = _joined(part.get("thinking"))
+                thinking = _thinking_text(part.get("thinking"))
                 if thinking:
                     events.append(ReasoningDelta(thinking))
                 elif isinstance(part.get("text"), str) and part["text"]:
@@ -109,14 +109,14 @@ class DeltaReader:
             if self._state_collector is not None:
                 self._add_state(self._state_collector.before_call(call), events)
             self.calls.add(call, events, beside)
-        # The old field beside the new one says the same again (llama-cpp-python).
+        # The old field beside the new one repeats the same call (llama-cpp-python).
         if delta.function_call is not None and not self._calls_listed:
             self.calls.add_function_call(delta.function_call, events)
         if self.calls.held > self.max_held:
             raise UpstreamProtocolError(f"more than {self.max_held} bytes of tool arguments had to be held back")
 
     def _collect_state(self, collector: StateCollector, delta: Delta, events: list[Event]) -> None:
-        """Show the collector a delta; what it has belongs to the reasoning, which ends where something else begins."""
+        """Pass a delta to the collector; state belongs to the reasoning, so it is added where something else begins."""
         if delta.reasoning_details:
             json_weight.check_length(delta.reasoning_details, json_weight.MAX_PARTS, "details of reasoning")
         collector.delta(delta)
@@ -130,8 +130,8 @@ class DeltaReader:
                 events.append(ReasoningState(packed))
 
 
-def _joined(thinking: Any) -> str:  # noqa: ANN401 - decoded JSON
-    """Read a thinking part: a string, or a list of text parts."""
+def _thinking_text(thinking: Any) -> str:  # noqa: ANN401 - decoded JSON
+    """Return the text of a thinking part: a string, or a list of text parts."""
     if isinstance(thinking, str):
         return thinking
     if isinstance(thinking, list):

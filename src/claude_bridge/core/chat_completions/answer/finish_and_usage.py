@@ -1,4 +1,4 @@
-"""Why an answer ended, and what it cost: finish reasons and usage in the neutral form (wire-contract 5.9)."""
+"""Finish reasons and usage of an answer in their neutral form (wire-contract 5.9)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ REFUSED: Final = frozenset({"content_filter", "sensitive", "refusal"})
 FAILED: Final = frozenset(
     {"error", "network_error", "insufficient_system_resource", "abort", "aborted", "cancelled", "canceled"}
 )
-"""Finish reasons that say the backend broke down; Mistral, DeepSeek, Z.ai and vLLM have each their own."""
+"""Finish reasons that mean a failure of the backend; Mistral, DeepSeek, Z.ai and vLLM each have their own."""
 
 FULL: Final = frozenset({"model_context_window_exceeded"})
-"""The answer was cut because the window is full, as Z.ai and Anthropic say it."""
+"""The answer was cut because the window is full, in the words of Z.ai and Anthropic."""
 
-WRITTEN: Final = (
+CACHE_WRITE_NAMES: Final = (
     "cache_write_tokens",
     "cache_creation_input_tokens",
     "cache_creation_tokens",  # LiteLLM
@@ -27,7 +27,7 @@ WRITTEN: Final = (
 
 
 def finish_reason(word: str | None, matched: str | int | None, stop_sequences: tuple[str, ...]) -> FinishReason:
-    """Name a backend's finish reason; ``matched`` is vLLM's ``stop_reason`` or SGLang's ``matched_stop``."""
+    """Return a backend's finish reason; ``matched`` is vLLM's ``stop_reason`` or SGLang's ``matched_stop``."""
     if word in LENGTH:
         return FinishReason.LENGTH
     if word in FULL:
@@ -40,15 +40,15 @@ def finish_reason(word: str | None, matched: str | int | None, stop_sequences: t
 
 
 def explanation(word: str | None) -> str | None:
-    """Return words for a backend's refusal, or None where it did not refuse."""
+    """Return a sentence about a backend's refusal, or None if it did not refuse."""
     return f"The backend stopped its answer with {word!r}." if word in REFUSED else None
 
 
-def usage(raw: Mapping[str, Any], *, apart: bool = False) -> Usage | None:
-    """Divide a backend's usage as Anthropic does, or give None where it does not say.
+def usage(raw: Mapping[str, Any], *, counted_apart: bool = False) -> Usage | None:
+    """Return a backend's usage divided as Anthropic does, or None if it contains no counts.
 
     ``prompt_tokens`` includes what was read from and written to a cache, Anthropic's ``input_tokens`` does not.
-    ``apart``: the server counts reasoning beside the completion, and at times what it cached beside the prompt.
+    ``counted_apart``: the server counts reasoning beside the completion, and at times what it cached beside the prompt.
     """
     prompt, completion = _prompt(raw) or 0, _count(raw, "completion_tokens") or 0
     thinking = _count(_part(raw, "completion_tokens_details"), "reasoning_tokens")
@@ -56,12 +56,12 @@ def usage(raw: Mapping[str, Any], *, apart: bool = False) -> Usage | None:
     read = _first(
         _count(details, "cached_tokens"), _count(raw, "prompt_cache_hit_tokens"), _count(raw, "cached_tokens")
     )
-    written = next((_count(details, name) or 0 for name in WRITTEN if name in details), 0)
-    if apart:
+    written = next((_count(details, name) or 0 for name in CACHE_WRITE_NAMES if name in details), 0)
+    if counted_apart:
         prompt += read if read > prompt else 0
         completion, thinking = _with_reasoning(_count(raw, "total_tokens"), prompt, completion, thinking)
     if not prompt and not completion:
-        return None  # zeros are a form that was not filled in: no prompt is empty
+        return None  # zeros mean that nothing was counted: no prompt is empty
     read = min(read, prompt)
     written = min(written, prompt - read)
     return Usage(
@@ -75,14 +75,14 @@ def usage(raw: Mapping[str, Any], *, apart: bool = False) -> Usage | None:
 
 
 def _prompt(raw: Mapping[str, Any]) -> int | None:
-    """Count the whole prompt; DeepSeek's two parts of it add up to it."""
+    """Return the tokens of the whole prompt, of which DeepSeek reports two parts."""
     prompt = _count(raw, "prompt_tokens")
     hit, missed = _count(raw, "prompt_cache_hit_tokens"), _count(raw, "prompt_cache_miss_tokens")
     return hit + missed if prompt is None and hit is not None and missed is not None else prompt
 
 
 def _with_reasoning(total: int | None, prompt: int, completion: int, thinking: int | None) -> tuple[int, int | None]:
-    """Return the completion with its reasoning, and the reasoning; the total tells what the completion leaves out.
+    """Return the completion including reasoning, and the reasoning; the total shows what the completion leaves out.
 
     xAI counts ``reasoning_tokens`` beside ``completion_tokens`` and both in the total (LiteLLM 1.109); Gemini's OpenAI
     path only counts thoughts in the total.
@@ -94,7 +94,7 @@ def _with_reasoning(total: int | None, prompt: int, completion: int, thinking: i
 
 
 def usage_of_timings(raw: Mapping[str, Any]) -> Usage | None:
-    """Read llama.cpp's ``timings``, its last resort where usage is missing; ``prompt_n`` leaves out the cached part."""
+    """Return llama.cpp's ``timings`` as usage, for when usage is missing; ``prompt_n`` leaves out the cached part."""
     prompt, predicted = _count(raw, "prompt_n"), _count(raw, "predicted_n")
     if prompt is None and predicted is None:
         return None
@@ -107,7 +107,7 @@ def usage_of_timings(raw: Mapping[str, Any]) -> Usage | None:
 
 
 def usage_of_progress(raw: object) -> Usage | None:
-    """Read llama.cpp's ``prompt_progress``: ``total`` tokens of the prompt, ``cache`` of them already known."""
+    """Return llama.cpp's ``prompt_progress`` as usage: ``total`` tokens of the prompt, ``cache`` of them cached."""
     total = _count(raw, "total") if isinstance(raw, dict) else None
     if not total or not isinstance(raw, dict):
         return None

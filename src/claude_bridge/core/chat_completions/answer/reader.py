@@ -1,8 +1,8 @@
-"""Upstream bytes -> neutral events: the one reader of streams and of whole answers.
+"""The reader of answers: upstream bytes -> neutral events, for streams and whole answers alike.
 
-What may live here: what a body is made of, and when an answer is finished. What its parts say is read by
-`claude_bridge.core.chat_completions.answer.deltas`; how far an answer has come, and what may follow, is the picture at
-the top of `claude_bridge.core.chat_completions.answer.answer_state`.
+Only two things are decided here: what a body consists of, and when an answer is finished. Its content is read by
+`claude_bridge.core.chat_completions.answer.deltas`; the states of an answer are in the diagram at the top of
+`claude_bridge.core.chat_completions.answer.answer_state`.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.sse import DEFAULT_LIMIT, MAX_EVENT_BYTES, Decoder, Frame
 
 MAX_JUNK_EVENTS: Final = 3
-"""Data events that are no JSON object (a stray keep-alive text) before the stream is given up. An event that
-begins like an object and is broken is never skipped: its content would be missing without a trace."""
+"""Data events that are not JSON objects (such as a keep-alive text) before the stream is an error. An event that begins
+like an object and is broken is never skipped: its content would silently be missing."""
 
 MAX_PAGE_BYTES: Final = 32 * 1024
-"""Bytes that are kept of a body that is no event stream: room for the head of a proxy's error page."""
+"""Bytes that are kept of a body that is not an event stream, enough for the head of a proxy's error page."""
 
 _DONE_MARK: Final = b"[DONE]"
 _MAX_DONE_BYTES: Final = 64
-"""Bytes of it with the white space around it: longer data need not be looked at twice."""
+"""Bytes of it with white space around it; longer data need not be compared."""
 
 _BEFORE_JSON: Final = b"\xef\xbb\xbf \t\r\n"
 _SSE_FIELDS: Final = (b":", b"data:", b"event:", b"id:", b"retry:")
@@ -57,16 +57,16 @@ _SSE_FIELDS: Final = (b":", b"data:", b"event:", b"id:", b"retry:")
 
 @define(kw_only=True)
 class Reader:
-    """One upstream answer.
+    """Reader of one upstream answer.
 
-    :ivar recoverable: the offered tools with their schemas, where calls shall be looked for in the text.
-    :ivar thinking_opened: the chat template has opened the thinking, so the answer begins inside it.
+    :ivar recoverable: the offered tools with their schemas, if calls are to be looked for in the text, else empty.
+    :ivar thinking_opened: whether the chat template has opened the thinking, so that the answer begins inside it.
     :ivar state: how far the answer has come.
-    :ivar data_event_seen: the backend has said something that is not a keep-alive.
+    :ivar data_event_seen: whether the backend has sent anything that is not a keep-alive.
     :ivar failure: an error that the backend reported inside its answer, decoded, else None.
-    :ivar late_failure: one that it reported after the finish reason, which ends the answer as it stood.
+    :ivar late_failure: one that it reported after the finish reason, which ends the answer normally.
     :ivar error: what is wrong with the answer itself, else None.
-    :ivar fingerprint: what the backend calls its own state, or "": some are known by it.
+    :ivar fingerprint: the answer's ``system_fingerprint``, or ""; some servers are recognised by it.
     """
 
     dialect: Dialect
@@ -99,7 +99,7 @@ class Reader:
     _page: bytes = field(default=b"", init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Set up the parts."""
+        """Create the parts."""
         calls = ToolCalls(dict(self.tool_names), self.random_bytes)
         offered = self.recoverable
         scanner = ToolCallScanner(offered, calls.add, offered, calls.work) if offered else None
@@ -116,16 +116,16 @@ class Reader:
 
     @property
     def finish_seen(self) -> bool:
-        """Return whether the finish reason is there; only late usage may follow."""
+        """Whether the finish reason has come; only late usage may follow."""
         return self._finish_reason is not None
 
     @property
     def done(self) -> bool:
-        """Return whether `Finished` was given; everything later is ignored."""
+        """Whether `Finished` was returned; everything later is ignored."""
         return self.state is DONE
 
     def feed(self, data: bytes) -> list[Event]:
-        """Take body bytes and return the events they complete; look at `failure` and `error` afterwards."""
+        """Decode body bytes and return the events they complete; check `failure` and `error` afterwards."""
         events: list[Event] = []
         if self._is_over():
             return events
@@ -144,7 +144,7 @@ class Reader:
         return events
 
     def close(self) -> list[Event]:
-        """End of the body: give the last events; sets `error` to `UpstreamCut` if the answer is not finished."""
+        """Return the last events, at the end of the body; sets `error` to `UpstreamCut` if the answer is unfinished."""
         events: list[Event] = []
         if self._is_over():
             return events
@@ -160,7 +160,7 @@ class Reader:
             self._give_up(problem)
         return events
 
-    # --- the steps of the picture ---------------------------------------------------------------------------
+    # --- the transitions of the diagram ---------------------------------------------------------------------------
 
     def _is_over(self) -> bool:
         return self.state is DONE or self.state is FAILED
@@ -169,7 +169,7 @@ class Reader:
         self.state = self.state.followed_by(state)
 
     def _decide(self, data: bytes) -> None:
-        """Tell a whole JSON answer from a stream by its first byte, whatever the content type says."""
+        """Distinguish a whole JSON answer from a stream by its first byte, whatever the content type says."""
         start = data.lstrip(_BEFORE_JSON)
         if start:
             self._move_to(WHOLE_JSON if start[:1] in b"{[" else AWAITING_FIRST_EVENT)
@@ -184,7 +184,7 @@ class Reader:
             _report_prompt(self._usage.prompt_size(chunk.usage), events)
 
     def _finish(self, choice: Choice) -> None:
-        """Keep the first finish reason; later deltas and usage still count."""
+        """Store the first finish reason; later deltas and usage still count."""
         if self._finish_reason is None:
             self._finish_reason = choice.finish_reason
             self._matched_stop = choice.stop_reason if choice.stop_reason is not None else choice.matched_stop
@@ -199,7 +199,7 @@ class Reader:
         self.failure = failure
 
     def _give_up(self, problem: BridgeError | strict_json.JsonError) -> None:
-        """Keep what is wrong as `error` instead of raising it, so that the events before it are not lost."""
+        """Store what is wrong as `error` instead of raising it, so that the events before it are not lost."""
         if isinstance(problem, strict_json.JsonError):
             problem = UpstreamProtocolError(f"the backend sent broken JSON: {problem}")
         self._move_to(FAILED)
@@ -239,26 +239,26 @@ class Reader:
             self._skip(name, data, events)
             return
         if len(data) > json_weight.MAX_UNCHECKED_BYTES:
-            _refuse_too_much(data)
+            _check_values(data)
         chunk = chat_codec.decode_chunk(data)
-        # Cheap signs first: nearly every chunk has choices and nothing that could be an error.
+        # Cheap checks first: nearly every chunk has choices and nothing that could be an error.
         if chunk.choices is None or chunk.error or name == b"error":
             failure = reported_error(chunk, name, data)
             if failure is not None:
                 self.data_event_seen = True
-                self._take_failure(failure, events)
+                self._handle_failure(failure, events)
                 return
         self._read_chunk(chunk, events)
 
     def _skip(self, name: bytes, data: bytes, events: list[Event]) -> None:
         if name == b"error":
-            self._take_failure({"error": data.decode("utf-8", "replace")}, events)
+            self._handle_failure({"error": data.decode("utf-8", "replace")}, events)
             return
         self._junk_events += bool(data.strip())
         if self._junk_events > MAX_JUNK_EVENTS:
             raise UpstreamProtocolError("the backend sends events that are not chat completion chunks")
 
-    def _take_failure(self, failure: object, events: list[Event]) -> None:
+    def _handle_failure(self, failure: object, events: list[Event]) -> None:
         if self.state is FINISHING:
             self.late_failure = failure
             self._end(events)
@@ -266,7 +266,7 @@ class Reader:
             self._fail(failure)
 
     def _read_rest(self, events: list[Event]) -> None:
-        """Read the event that lacks its blank line; cut off after the finish reason it costs no answer, but usage."""
+        """Read the event that lacks its blank line; if it is cut off after the finish reason, only usage is lost."""
         finished = self.finish_seen
         try:
             self._read_frames(self._decoder.close(), events)
@@ -275,10 +275,10 @@ class Reader:
                 raise
 
     def _end_without_mark(self, events: list[Event]) -> None:
-        """End at the end of the body: finished, or cut, or no stream at all but a page or a line of text."""
+        """End without ``[DONE]``: the answer is finished, or cut off, or no stream but a page or a line of text."""
         if self.state is FINISHING or self._usage_came_last:
             self._end(events)
-        elif self.data_event_seen or _is_like_events(self._page):
+        elif self.data_event_seen or _looks_like_event_stream(self._page):
             self._give_up(UpstreamCut("the backend closed the connection before its answer was finished"))
         else:
             self._fail({"error": self._page.decode("utf-8", "replace")})
@@ -295,7 +295,7 @@ class Reader:
 
     def _read_json_body(self, events: list[Event]) -> None:
         body = b"".join(self._json_body).strip(_BEFORE_JSON)
-        _refuse_too_much(body)
+        _check_values(body)
         chunk = chat_codec.decode_chunk(body)
         self.data_event_seen = True
         failure = reported_error(chunk, b"", body) if chunk.choices else strict_json.decode(body)
@@ -339,13 +339,13 @@ def _report_prompt(usage: Usage | None, events: list[Event]) -> None:
         events.append(PromptSizeReported(usage))
 
 
-def _refuse_too_much(data: bytes) -> None:
-    """Refuse an event that holds more than can be read in one turn."""
+def _check_values(data: bytes) -> None:
+    """Raise `UpstreamProtocolError` for an event with more values than can be decoded in one turn."""
     if json_weight.has_too_many_values(data):
         raise UpstreamProtocolError(f"the backend sent more than {json_weight.MAX_VALUES} values in one event")
 
 
-def _is_like_events(body: bytes) -> bool:
-    """Return whether a body, which may be cut anywhere, begins like an event stream; an empty one does."""
+def _looks_like_event_stream(body: bytes) -> bool:
+    """Return whether a body, which may be cut anywhere, begins like an event stream; an empty body does."""
     start = body.lstrip(_BEFORE_JSON)
     return any(start.startswith(name) or name.startswith(start) for name in _SSE_FIELDS)

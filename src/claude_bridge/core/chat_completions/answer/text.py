@@ -1,7 +1,7 @@
-"""An answer's text on its way: reasoning that a server left in it, then tool calls that the model wrote into it.
+"""The filters of an answer's text: reasoning that a server left in it, then tool calls that the model wrote into it.
 
-Both are rare, so the common text passes neither: the look for reasoning ends with the first words of an answer, and
-calls are looked for only where that is asked for.
+Both are rare, and most text bypasses them: the search for reasoning ends with the first words of an answer, and calls
+are looked for only where that is configured.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class AnswerText:
 
     @property
     def transparent(self) -> bool:
-        """Return whether all that comes is text and nothing else, so that it need not pass here any more."""
+        """Whether all further text is nothing but text, so that it may bypass the filters."""
         return self._splitter is None and self._scanner is None
 
     def add(self, text: str, events: list[Event]) -> None:
-        """Add the events that more text gives."""
+        """Add the events that result from more text."""
         if self._splitter is None:
             self._scan(text, events)
             return
@@ -44,12 +44,12 @@ class AnswerText:
             self._scan_parts(parts, events)
         if self._scanner is not None:
             self._scanner.interrupt(events)
-            self._scanner.structured_seen()
+            self._scanner.disable()
 
     def calls_have_own_field(self) -> None:
         """Search the text for calls no more: the backend gives them in their own field."""
         if self._scanner is not None:
-            self._scanner.structured_seen()
+            self._scanner.disable()
 
     def end(self, events: list[Event]) -> None:
         """Add what was held; no more text comes."""
@@ -72,4 +72,4 @@ class AnswerText:
         if self._scanner is None:
             events.append(TextDelta(text))
         else:
-            self._scanner.feed(text, events)
+            self._scanner.add(text, events)

@@ -1,4 +1,4 @@
-"""Reasoning that a server left inside the text: ``<think> ... </think>`` and its cousins.
+r"""The think-tag splitter: it separates reasoning that a server left in the text as ``<think> ... </think>`` or alike.
 
 Only at the very start of an answer, where templates put it; a tag anywhere else is prose
 (wire-contract 4.3). A tag may be cut anywhere, so a beginning that could still become one is held.
@@ -31,7 +31,7 @@ TAGS: Final = {
 }
 
 MAX_BLANK_CHARACTERS: Final = 1000
-"""Characters of white space that are waited through for a tag; more is no template's doing."""
+"""Characters of white space after which no tag is expected any more: no template writes so much."""
 
 _any_closing: Final = re.compile("|".join(map(re.escape, TAGS.values()))).search
 
@@ -46,12 +46,11 @@ class _Stage(Enum):
 
 @define
 class ThinkSplitter:
-    """Text in; reasoning and text out.
+    """Splits text into reasoning and text.
 
-    :ivar opened: the template has already opened the tag, so the answer begins inside reasoning, which ends with the
-        first closing tag of any kind or with a tool call. What comes is reasoning at once, long before it can be known
-        whether a closing tag follows: this is for templates that really do open it.
-    :ivar idle: True once the text can no longer contain reasoning, so that it need not pass here any more.
+    :ivar opened: whether the template has already opened the tag, so that the answer begins inside reasoning, which
+        ends with the first closing tag of any kind or with a tool call. Text counts as reasoning before it is known
+        whether a closing tag follows, so this is only for templates that certainly open it.
     """
 
     opened: bool = False
@@ -61,11 +60,11 @@ class ThinkSplitter:
 
     @property
     def idle(self) -> bool:
-        """Return whether all that comes is text."""
+        """Whether all further text is text, so that it need not be split any more."""
         return self._stage is _Stage.TEXT
 
     def add(self, text: str, events: list[Event]) -> None:
-        """Add the events that more text gives."""
+        """Add the events that result from more text."""
         text, self._held = self._held + text, ""
         if self._stage is _Stage.START:
             text = self._start(text)
@@ -83,7 +82,7 @@ class ThinkSplitter:
             events.append(TextDelta(text))
 
     def interrupt(self, events: list[Event]) -> None:
-        """Something else than text follows: what was held is what it looked like, no tag."""
+        """Pass on the text that is held, which is no tag, as something other than text follows."""
         held, self._held = self._held, ""
         if self.opened and self._stage is not _Stage.TEXT:
             held = held.lstrip() if self._stage is _Stage.START else held
@@ -97,12 +96,12 @@ class ThinkSplitter:
             events.append(TextDelta(held))
 
     def end(self, events: list[Event]) -> None:
-        """No more text."""
+        """Pass on the text that is held, at the end of the answer."""
         self.interrupt(events)
         self._stage = _Stage.TEXT
 
     def _start(self, text: str) -> str:
-        """Look for an opening tag; return what follows it, or all if there is none."""
+        """Look for an opening tag; return what follows it, or the whole text if there is none."""
         start = text.lstrip()
         for opening, closing in TAGS.items():
             if start.startswith(opening):
@@ -116,21 +115,21 @@ class ThinkSplitter:
         return text
 
     def _reasoning(self, text: str, events: list[Event]) -> str:
-        """Give out reasoning up to the closing tag, and return what follows that."""
+        """Add the reasoning up to the closing tag, and return what follows the tag."""
         reasoning, tag, rest = text.partition(self._closing) if self._closing else _partition(text)
         if tag:
             self._stage = _Stage.CLOSED
         else:
-            keep = _overlap(reasoning, self._closing) if self._closing else _overlap_with_any(reasoning)
-            self._held = reasoning[len(reasoning) - keep :]
-            reasoning = reasoning[: len(reasoning) - keep]
+            overlap = _overlap(reasoning, self._closing) if self._closing else _overlap_with_any(reasoning)
+            self._held = reasoning[len(reasoning) - overlap :]
+            reasoning = reasoning[: len(reasoning) - overlap]
         if reasoning:
             events.append(ReasoningDelta(reasoning))
         return rest
 
 
 def _overlap(text: str, tag: str) -> int:
-    """Count the characters at the end of ``text`` that could be the beginning of ``tag``."""
+    """Return the number of characters at the end of ``text`` that may be the beginning of ``tag``."""
     for size in range(min(len(tag) - 1, len(text)), 0, -1):
         if text.endswith(tag[:size]):
             return size
@@ -138,7 +137,7 @@ def _overlap(text: str, tag: str) -> int:
 
 
 def _partition(text: str) -> tuple[str, str, str]:
-    """Cut a text at its first closing tag of any kind."""
+    """Return a text partitioned at its first closing tag of any kind."""
     found = _any_closing(text)
     return (text[: found.start()], found[0], text[found.end() :]) if found else (text, "", "")
 

@@ -1,6 +1,6 @@
-"""Which call does a fragment belong to? The bookkeeping of streamed parallel tool calls.
+"""Assigns the fragments of streamed tool calls, which may be parallel, to their calls.
 
-Servers differ in all they could differ in: no index, always index 0, the id repeated or missing,
+Servers differ in every respect: no index, always index 0, the id repeated or missing,
 the name late or repeated, the whole call at once, arguments as an object (wire-contract 4.3).
 
 A call has one of four states::
@@ -29,7 +29,7 @@ from claude_bridge.core.ids import RandomBytes, downstream_id
 from claude_bridge.core.sizes import size
 
 MAX_CALLS: Final = 1000
-"""Calls one answer may hold; more is a backend gone mad, and each costs memory."""
+"""Calls of one answer; more come only from a faulty backend, and each costs memory."""
 
 
 class _CallState(Enum):
@@ -72,10 +72,10 @@ class _Call:
 
 @define
 class ToolCalls:
-    """Fragments in, neutral tool events out.
+    """Turns fragments of calls into neutral tool events.
 
-    :ivar held: bytes of arguments kept back, to be bounded by the caller.
-    :ivar work: what may be done over one read, to be filled up by the caller.
+    :ivar held: bytes of arguments that are held back; the caller bounds them.
+    :ivar work: the work budget of one read; the caller renews it.
     """
 
     _names: dict[str, str]
@@ -87,10 +87,10 @@ class ToolCalls:
     _by_id: dict[str, _Call] = field(factory=dict, init=False)
 
     def add(self, delta: ToolCallDelta, events: list[Event], beside: set[int] | None = None) -> None:
-        """Add the events that one fragment gives.
+        """Add the events that result from one fragment.
 
-        ``beside``: numbers of the calls to which earlier entries of the same list belong; this one's is added. Entries
-        of one list are calls of their own.
+        ``beside``: numbers of the calls of earlier entries in the same list, to which this one's is added. Each entry
+        of a list belongs to another call.
         """
         function = delta.function
         call = None
@@ -114,11 +114,11 @@ class ToolCalls:
             self._add_behind_complete(call, delta, function, events)
 
     def add_function_call(self, function: FunctionDelta, events: list[Event]) -> None:
-        """Add the events of a fragment in the old ``function_call`` form: there is only ever one such call."""
+        """Add the events of a fragment in the old ``function_call`` form, of which there is only one call."""
         self.add(ToolCallDelta(index=0, function=function), events)
 
     def end(self, events: list[Event]) -> None:
-        """No more fragments: end every call that has a name; the nameless cannot be called and are dropped."""
+        """End every call that has a name; calls without one cannot be run and are dropped."""
         for call in self._calls:
             if call.state is _OPEN:
                 self._finish(call, events)
@@ -176,19 +176,19 @@ class ToolCalls:
         events.append(ToolCallEnded(call.number))
 
     def _resolve(self, delta: ToolCallDelta) -> _Call:
-        """Find the fragment's call: index known, else id known, else a new id or name opens one, else the latest."""
+        """Return the fragment's call: by index, else by id, else a new one for a new id or name, else the latest."""
         call = self._by_index.get(delta.index) if delta.index is not None else None
         if call is not None:
             return self._new(delta) if _is_another(call, delta) else self._identified(call, delta)
         known = self._by_id.get(delta.id) if delta.id else None
         if known is not None and not (delta.index is not None and _name(delta)):
             return self._new(delta) if _is_another(known, delta) else known
-        if self._calls and not _opens(self._calls[-1], delta):
+        if self._calls and not _opens_call(self._calls[-1], delta):
             return self._identified(self._calls[-1], delta)
         return self._new(delta)
 
     def _identified(self, call: _Call, delta: ToolCallDelta) -> _Call:
-        """Learn the id and the index that come late."""
+        """Return the call, after storing an id and an index that came late."""
         if delta.id and not call.id:
             call.id = delta.id
             self._by_id[delta.id] = call
@@ -210,12 +210,12 @@ def _name(delta: ToolCallDelta) -> str:
 
 
 def _is_another(call: _Call, delta: ToolCallDelta) -> bool:
-    """Return whether a fragment under a known index or id is nevertheless a new call (servers number all calls 0).
+    """Return whether a fragment with a known index or id is nevertheless a new call (servers number all calls 0).
 
-    Only a fragment with a name can be one: there are servers that make up a new id for every fragment. Another
-    name is another call, and so is the same name with another id, or again with arguments once the call is complete.
-    Under the same id those must begin an object and be others: some servers repeat a complete call, or its id and name
-    with what follows the object, and some have one id for all calls of a tool.
+    Only a fragment with a name can be one, as some servers make up a new id for every fragment. Another name means
+    another call, and so does the same name with another id, or with arguments after the call is complete. With the
+    same id, these arguments must begin an object and differ from the first: some servers repeat a complete call, or its
+    id and name with what follows the object, and some use one id for all calls of a tool.
     """
     name = _name(delta)
     if not name or not call.name:
@@ -231,16 +231,16 @@ def _is_another(call: _Call, delta: ToolCallDelta) -> bool:
 
 
 def _is_entry(call: _Call, delta: ToolCallDelta) -> bool:
-    """Return whether an entry is a call of its own although an earlier one of the same list has that index or id.
+    """Return whether an entry is a new call although an earlier one of the same list has the same index or id.
 
-    It is none where it has no name, or goes on with arguments that the earlier one left open.
+    It is not if it has no name, or continues the arguments that the earlier one left open.
     """
     arguments = delta.function.arguments if delta.function is not None else None
     return bool(_name(delta)) and (call.is_complete or not arguments or _begins_object(arguments))
 
 
 def _repeats_head(call: _Call, delta: ToolCallDelta) -> bool:
-    """Return whether a complete call's id and name come again alone: the arguments of another call may follow."""
+    """Return whether a complete call's id and name come again without arguments; those of another call may follow."""
     function = delta.function
     return bool(delta.id and delta.id == call.id and function and function.name and not function.arguments)
 
@@ -250,12 +250,12 @@ def _begins_object(arguments: str | None) -> bool:
 
 
 def _digest(arguments: str, before: tuple[int, int] = (0, 0)) -> tuple[int, int]:
-    """Return length and checksum of a call's arguments as the backend sent them, after what was sent ``before``."""
+    """Return length and checksum of arguments as the backend sent them, continuing the digest ``before``."""
     length, checksum = before
     return length + len(arguments), crc32(arguments.encode("utf-8", "replace"), checksum)
 
 
-def _opens(latest: _Call, delta: ToolCallDelta) -> bool:
+def _opens_call(latest: _Call, delta: ToolCallDelta) -> bool:
     """Return whether a fragment whose index and id are both unknown opens a new call."""
     if delta.id:
         return bool(latest.id or latest.name)

@@ -1,4 +1,4 @@
-"""Where an answer says what it cost: the standard field, and the places that some servers have instead."""
+"""Collects the usage of an answer from the standard field and from the fields that some servers use instead."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from claude_bridge.core.events import Usage
 
 @define
 class UsageCollector:
-    """The counts of one answer. They stay raw until they are asked for: some servers send them with every chunk."""
+    """The usage of one answer. It stays raw until it is needed, as some servers send it with every chunk."""
 
     _dialect: Dialect
     _usage: strict_json.Raw | None = field(default=None, init=False)
     _timings: strict_json.Raw | None = field(default=None, init=False)
 
     def add(self, raw: strict_json.Raw) -> bool:
-        """Keep a ``usage``, of which the last one counts; return whether there was anything in it."""
-        if not _may_count(raw):
+        """Store a ``usage`` field, of which the last one counts; return whether it may contain counts."""
+        if not _may_hold_counts(raw):
             return False
         self._usage = raw
         return True
 
     def add_vendor_fields(self, chunk: Chunk) -> Usage | None:
-        """Look into the fields that are no standard; return the prompt's length if one of them reports it.
+        """Store usage from non-standard fields; return the prompt's size if one of them reports it.
 
-        They are read whatever the dialect is. A llama.cpp behind a proxy, or one that has not been recognised yet, is
-        asked as a generic server, and what it counts is as true.
+        They are read for every dialect: a llama.cpp behind a proxy, or one that has not been recognised yet, is treated
+        as a generic server, and its counts are just as valid.
         """
-        if chunk.timings and _may_count(chunk.timings):  # llama.cpp
+        if chunk.timings and _may_hold_counts(chunk.timings):  # llama.cpp
             self._timings = chunk.timings
-        if chunk.x_groq and _may_count(chunk.x_groq):  # Groq, in place of the standard field
+        if chunk.x_groq and _may_hold_counts(chunk.x_groq):  # Groq, in place of the standard field
             value = strict_json.decode(chunk.x_groq)
             if isinstance(value, dict) and isinstance(value.get("usage"), dict):
                 self._usage = strict_json.Raw(strict_json.encode(value["usage"]))
-        if chunk.prompt_progress and _may_count(chunk.prompt_progress):  # llama.cpp
+        if chunk.prompt_progress and _may_hold_counts(chunk.prompt_progress):  # llama.cpp
             return finish_and_usage.usage_of_progress(strict_json.decode(chunk.prompt_progress))
         return None
 
     def prompt_size(self, raw: strict_json.Raw) -> Usage | None:
-        """Return the prompt's length where the first chunk has it (vLLM's ``continuous_usage_stats``)."""
-        usage = self._divided(raw) if _may_count(raw) else None
+        """Return the prompt's size if the first chunk contains it (vLLM's ``continuous_usage_stats``)."""
+        usage = self._divided(raw) if _may_hold_counts(raw) else None
         return usage if usage is not None and usage.prompt_tokens else None
 
     def final(self) -> Usage | None:
-        """Return what the answer cost, or None where the backend has not said."""
+        """Return the usage of the answer, or None if the backend reported none."""
         usage = self._divided(self._usage) if self._usage is not None else None
         if usage is None and self._timings is not None:
             value = strict_json.decode(self._timings)
@@ -60,6 +60,6 @@ class UsageCollector:
         return self._dialect.usage(value) if isinstance(value, dict) else None
 
 
-def _may_count(raw: strict_json.Raw) -> bool:
-    """Return whether there may be counts in a field; what is very large is something else."""
+def _may_hold_counts(raw: strict_json.Raw) -> bool:
+    """Return whether a field may contain counts; a very large one does not."""
     return len(raw) <= json_weight.MAX_USAGE_BYTES and strict_json.present(raw)

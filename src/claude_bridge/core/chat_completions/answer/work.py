@@ -1,4 +1,4 @@
-"""What may be done over what one read brings, before the reactor must have its turn."""
+"""The work budget for the bytes of one read, so that the reactor is not blocked for long."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Final
 from attrs import define
 
 MAX_WORK_UNITS: Final = 60_000
-"""Work for one read, in halves of a microsecond. A whole call that is valid takes none; one of 0.5 MB, more than a
-model may write, some 45,000 where it has to be mended; 64 KiB of prose in which calls are looked for some 10,000."""
+"""Work units, of half a microsecond, for one read. A whole call that is valid takes none; one of 0.5 MB, more than a
+model may write, some 45,000 if it has to be repaired; 64 KiB of prose that is scanned for calls some 10,000."""
 
 
 @define
 class Work:
-    """A budget that the parts of one answer share. Whoever feeds them fills it up with each read.
+    """A budget that the parts of one answer share. The reader renews it with each read.
 
-    Where nothing is left, text passes as it is: only a backend gone mad comes so far, and what it sends is no JSON.
+    When it is used up, text passes unchanged: only a faulty backend gets that far.
     """
 
     left: int = MAX_WORK_UNITS

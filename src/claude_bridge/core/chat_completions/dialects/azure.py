@@ -29,7 +29,7 @@ class Azure(OpenAI):
     server: ClassVar[str] = "Azure OpenAI and Foundry, on the path that ends in `/openai/v1`"
     hosts: ClassVar[tuple[str, ...]] = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
     key_header: ClassVar[str] = "api-key"
-    plain: ClassVar[Traits] = _CHATS
+    default_traits: ClassVar[Traits] = _CHATS
     families: ClassVar[Families] = (
         (r"llama|mistral|ministral|codestral|deepseek|phi-|cohere|grok|kimi|qwen|jais|jamba|mai-|gpt-oss", _OTHERS),
         *((pattern, evolve(traits, pdf="text")) for pattern, traits in FAMILIES),

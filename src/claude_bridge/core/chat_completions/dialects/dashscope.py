@@ -12,7 +12,7 @@ from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
 from claude_bridge.core.chat_completions.traits import Traits
 
-_PLAIN: Final = Traits(
+_BASE: Final = Traits(
     reasoning_echo="after_last_user",
     images="refuse",
     prefill="partial",
@@ -21,7 +21,7 @@ _PLAIN: Final = Traits(
     # Qwen's tags reach the text of the own API, too, as do those of the guests
     recover_tool_calls=True,
 )
-_CACHED: Final = evolve(_PLAIN, cache_control=True)
+_CACHED: Final = evolve(_BASE, cache_control=True)
 _HYBRID: Final = evolve(_CACHED, reasoning_control="top_level")
 _ALWAYS: Final = evolve(_CACHED, tool_choice="auto")
 _KEEPS: Final = evolve(_HYBRID, reasoning_echo="all_turns", images="yes")
@@ -52,12 +52,12 @@ class DashScope(Hosted):
         ".dashscope.aliyuncs.com",
         ".maas.aliyuncs.com",
     )
-    plain: ClassVar[Traits] = evolve(_HYBRID, images="yes")
+    default_traits: ClassVar[Traits] = evolve(_HYBRID, images="yes")
     families: ClassVar[Families] = (
-        (r"deepseek-v[4-9]", evolve(_PLAIN, reasoning_control="top_level", reasoning_echo="all_turns")),
-        (r"glm", evolve(_PLAIN, reasoning_control="top_level", reasoning_echo="tool_turns")),
-        (r"kimi-k2\.7|kimi-k[3-9]", evolve(_PLAIN, reasoning_echo="tool_turns", images="yes", tool_choice="auto")),
-        (r"kimi", evolve(_PLAIN, reasoning_control="top_level", reasoning_echo="tool_turns", images="yes")),
+        (r"deepseek-v[4-9]", evolve(_BASE, reasoning_control="top_level", reasoning_echo="all_turns")),
+        (r"glm", evolve(_BASE, reasoning_control="top_level", reasoning_echo="tool_turns")),
+        (r"kimi-k2\.7|kimi-k[3-9]", evolve(_BASE, reasoning_echo="tool_turns", images="yes", tool_choice="auto")),
+        (r"kimi", evolve(_BASE, reasoning_control="top_level", reasoning_echo="tool_turns", images="yes")),
         (r"deepseek-r1|qwq", _ALWAYS),
         (r"qvq|vl.*-thinking", evolve(_ALWAYS, images="yes")),
         (r"-thinking", _ALWAYS),
@@ -66,7 +66,7 @@ class DashScope(Hosted):
         (r"qwen3\.[6-9].*max", evolve(_KEEPS, images="refuse")),
         (_KEEPING, _KEEPS),
         (r"qwen3\.5|vl|omni", evolve(_HYBRID, images="yes")),
-        (r"deepseek|minimax", evolve(_PLAIN, reasoning_control="top_level")),
+        (r"deepseek|minimax", evolve(_BASE, reasoning_control="top_level")),
         (r"qwen3|qwen-", _HYBRID),
     )
 

@@ -45,7 +45,7 @@ class DeepSeek(Hosted):
         'turns thinking off where a tool is forced: "Thinking mode does not support this tool_choice"',
     )
     hosts: ClassVar[tuple[str, ...]] = ("api.deepseek.com",)
-    plain: ClassVar[Traits] = _V4
+    default_traits: ClassVar[Traits] = _V4
     families: ClassVar[Families] = (
         (r"reasoner|\br1\b", evolve(_V3, reasoning_control="none", tool_choice="auto")),
         (r"deepseek-(?:chat|coder|v[23])", _V3),

@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted
 from claude_bridge.core.chat_completions.traits import Traits
 
-_PLAIN: Final = Traits(
+_BASE: Final = Traits(
     # "required" is spelt "any" here (LiteLLM 1.109)
     tool_choice="any",
     # `response_format` is refused beside tools, and asking in words is right with and without them
@@ -18,7 +18,7 @@ _PLAIN: Final = Traits(
 )
 # Their history of thoughts is "interleaved" or "preserved"; a space where one is missing does no harm.
 _THINKS: Final = evolve(
-    _PLAIN,
+    _BASE,
     reasoning_control="effort",
     reasoning_levels=("none", "low", "medium", "high"),
     reasoning_echo="tool_turns",
@@ -38,7 +38,7 @@ class Fireworks(Hosted):
         "Fireworks' serverless models, whose names have `p` for the point: `accounts/fireworks/models/kimi-k2p6`"
     )
     hosts: ClassVar[tuple[str, ...]] = ("api.fireworks.ai", ".fireworks.ai")
-    plain: ClassVar[Traits] = _PLAIN
+    default_traits: ClassVar[Traits] = _BASE
     families: ClassVar[Families] = (
         (r"gpt-oss", evolve(_THINKS, reasoning_levels=("low", "medium", "high"), reasoning_echo="current_turn")),
         (r"kimi-k3", evolve(_THINKS, reasoning_levels=("low", "high", "max"))),

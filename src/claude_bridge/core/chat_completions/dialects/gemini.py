@@ -33,13 +33,13 @@ _CHATS: Final = Traits(
     # a JSON answer beside tools is only for 3 and later
     structured_output="instruction",
 )
-_PLAIN: Final = evolve(
+_BASE: Final = evolve(
     _CHATS,
     reasoning_control="effort",
     reasoning_levels=("minimal", "low", "medium", "high"),
     structured_output="json_schema",
 )
-_OLD: Final = evolve(_PLAIN, structured_output="instruction")
+_OLD: Final = evolve(_BASE, structured_output="instruction")
 
 
 @frozen
@@ -55,13 +55,13 @@ class Gemini(Hosted):
     )
     stateful: ClassVar[bool] = True
     hosts: ClassVar[tuple[str, ...]] = ("generativelanguage.googleapis.com", "aiplatform.googleapis.com")
-    plain: ClassVar[Traits] = _PLAIN
+    default_traits: ClassVar[Traits] = _BASE
     families: ClassVar[Families] = (
         (r"gemini-2\.5-pro", evolve(_OLD, reasoning_levels=("low", "medium", "high"))),
         (r"gemini-2\.5", evolve(_OLD, reasoning_levels=("none", "low", "medium", "high"))),
         (r"gemini-[12]\.|gemma", _CHATS),
-        (r"gemini-3-pro", evolve(_PLAIN, reasoning_levels=("low", "high"))),
-        (r"gemini.*pro", evolve(_PLAIN, reasoning_levels=("low", "medium", "high"))),
+        (r"gemini-3-pro", evolve(_BASE, reasoning_levels=("low", "high"))),
+        (r"gemini.*pro", evolve(_BASE, reasoning_levels=("low", "medium", "high"))),
     )
 
     def recognised(self, clues: Clues) -> str:
@@ -71,9 +71,9 @@ class Gemini(Hosted):
 
     def usage(self, raw: Mapping[str, Any]) -> Usage | None:
         """Count thoughts as output: they are in the total and in no other count."""
-        return finish_and_usage.usage(raw, apart=True)
+        return finish_and_usage.usage(raw, counted_apart=True)
 
-    def keeper(self) -> StateCollector:
+    def state_collector(self) -> StateCollector:
         """Keep the calls' signatures."""
         return SignatureCollector()
 

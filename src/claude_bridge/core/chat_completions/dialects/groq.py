@@ -12,8 +12,8 @@ from claude_bridge.core.chat_completions.openai_types import ChatRequest
 from claude_bridge.core.chat_completions.traits import Traits
 
 # "Streaming and tool use are not currently supported with Structured Outputs", and this bridge always streams.
-_PLAIN: Final = Traits(reasoning_echo="never", schema="basic", structured_output="instruction")
-_REASONS: Final = evolve(_PLAIN, reasoning_control="effort", reasoning_field="reasoning", reasoning_echo="current_turn")
+_BASE: Final = Traits(reasoning_echo="never", schema="basic", structured_output="instruction")
+_REASONS: Final = evolve(_BASE, reasoning_control="effort", reasoning_field="reasoning", reasoning_echo="current_turn")
 
 
 @frozen
@@ -28,12 +28,12 @@ class Groq(Hosted):
     server: ClassVar[str] = "GroqCloud"
     notes: ClassVar[tuple[str, ...]] = ("asks for reasoning in its own field, which is the only way beside tools",)
     hosts: ClassVar[tuple[str, ...]] = ("api.groq.com",)
-    plain: ClassVar[Traits] = _PLAIN
+    default_traits: ClassVar[Traits] = _BASE
     families: ClassVar[Families] = (
         (r"gpt-oss", evolve(_REASONS, reasoning_levels=("low", "medium", "high"), images="refuse")),
         (r"qwen3-32b|qwq", evolve(_REASONS, images="refuse")),
         (r"qwen|deepseek-r1", _REASONS),
-        (r"llama-3|llama3|kimi-k2-|gemma2|compound", evolve(_PLAIN, images="refuse")),
+        (r"llama-3|llama3|kimi-k2-|gemma2|compound", evolve(_BASE, images="refuse")),
     )
     # Groq answers most bad calls with an error, yet Llama's tags do get through.
     open_models: ClassVar[bool] = True

@@ -22,7 +22,7 @@ Families = tuple[tuple[str, Traits], ...]
 class Hosted(Generic):
     """A server with models of several families.
 
-    :cvar families: the first pattern that is found decides; `plain` is for all other models.
+    :cvar families: the first pattern that is found decides; `default_traits` are for all other models.
     :cvar open_models: other makers' open models are served, with parsers of the server's own: calls of
         those that write them as text (`open_models.writes_calls`) are looked for there.
     """
@@ -33,7 +33,7 @@ class Hosted(Generic):
     def traits(self, model: str) -> Traits:
         """Look the family up by the model's name."""
         name = model.lower()
-        traits = next((traits for pattern, traits in self.families if re.search(pattern, name)), self.plain)
+        traits = next((traits for pattern, traits in self.families if re.search(pattern, name)), self.default_traits)
         if self.open_models and writes_calls(name):
             return evolve(traits, recover_tool_calls=True)
         return traits

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from claude_bridge.core.backend_api import Clues, TokenizerEndpoint
 from claude_bridge.core.chat_completions.dialect import Generic, Shaping
 from claude_bridge.core.chat_completions.dialects import open_models
-from claude_bridge.core.chat_completions.dialects.templated import LEVELS, effort
+from claude_bridge.core.chat_completions.dialects.templated import LEVELS, effort_beside_switch
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
 from claude_bridge.core.chat_completions.traits import Traits
 
@@ -37,7 +37,7 @@ class LlamaCpp(Generic):
     tokenizer: ClassVar[TokenizerEndpoint | None] = TokenizerEndpoint(
         path="chat/completions/input_tokens", key="input_tokens", fields=_COUNTED
     )
-    plain: ClassVar[Traits] = Traits(
+    default_traits: ClassVar[Traits] = Traits(
         reasoning_control="template_budget", reasoning_levels=LEVELS, tool_choice="required", top_k=True
     )
 
@@ -51,14 +51,21 @@ class LlamaCpp(Generic):
 
     def traits(self, model: str) -> Traits:
         """Look for leaked calls where the model's family is known for them."""
-        return evolve(self.plain, recover_tool_calls=True) if open_models.writes_calls(model) else self.plain
+        return (
+            evolve(self.default_traits, recover_tool_calls=True)
+            if open_models.writes_calls(model)
+            else self.default_traits
+        )
 
     def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
         """Ask how far the prompt is, and give templates that know levels (gpt-oss) the level."""
         super().shape(chat, extra, shaping)
         if chat.stream:
             extra["return_progress"] = True
-        variables, word = extra.get("chat_template_kwargs"), effort(shaping.level, shaping.traits.reasoning_levels)
+        variables, word = (
+            extra.get("chat_template_kwargs"),
+            effort_beside_switch(shaping.level, shaping.traits.reasoning_levels),
+        )
         if word is not None and isinstance(variables, dict):
             extra["chat_template_kwargs"] = {**variables, "reasoning_effort": word}
 

@@ -26,7 +26,7 @@ class LmStudio(Generic):
     server: ClassVar[str] = "LM Studio's local server"
     known_by: ClassVar[str] = "the words that stand for the owner of each model"
     lists: ClassVar[tuple[str, ...]] = ("/api/v0/models",)
-    plain: ClassVar[Traits] = Traits(tool_choice="required", top_k=True)
+    default_traits: ClassVar[Traits] = Traits(tool_choice="required", top_k=True)
 
     def recognised(self, clues: Clues) -> str:
         """Know it by the words that stand for the owner of each model."""
@@ -35,5 +35,7 @@ class LmStudio(Generic):
     def traits(self, model: str) -> Traits:
         """Set how much gpt-oss thinks, the only model whose levels it documents; look for leaked calls by family."""
         if open_models.is_gpt_oss(model):
-            return evolve(self.plain, reasoning_control="effort", reasoning_levels=LEVELS, recover_tool_calls=True)
-        return evolve(self.plain, recover_tool_calls=open_models.writes_calls(model))
+            return evolve(
+                self.default_traits, reasoning_control="effort", reasoning_levels=LEVELS, recover_tool_calls=True
+            )
+        return evolve(self.default_traits, recover_tool_calls=open_models.writes_calls(model))

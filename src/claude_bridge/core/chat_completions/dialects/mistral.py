@@ -10,7 +10,7 @@ from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted
 from claude_bridge.core.chat_completions.traits import Traits
 
 # Usage comes unasked in the last chunk. The own parser reads the own token, so calls do not leak here.
-_PLAIN: Final = Traits(
+_BASE: Final = Traits(
     reasoning_field="content",
     reasoning_echo="never",
     tool_choice="any",
@@ -22,7 +22,7 @@ _PLAIN: Final = Traits(
     # "Unexpected role 'user' after role 'tool'": newest models allow it, the others do not (LiteLLM issue 17761)
     alternate=True,
 )
-_THINKS: Final = evolve(_PLAIN, reasoning_echo="current_turn")
+_THINKS: Final = evolve(_BASE, reasoning_echo="current_turn")
 _ADJUSTABLE: Final = evolve(_THINKS, reasoning_control="effort", reasoning_levels=("none", "high"))
 
 
@@ -38,7 +38,7 @@ class Mistral(Hosted):
     name: ClassVar[str] = "mistral"
     server: ClassVar[str] = "Mistral's own API"
     hosts: ClassVar[tuple[str, ...]] = ("api.mistral.ai", ".mistral.ai")
-    plain: ClassVar[Traits] = _PLAIN
+    default_traits: ClassVar[Traits] = _BASE
     families: ClassVar[Families] = (
         (r"magistral", _THINKS),
         (r"glm-5(?:[.-]?[3-9]|$)|glm-latest", evolve(_ADJUSTABLE, reasoning_levels=("low", "high", "max"))),
@@ -48,5 +48,5 @@ class Mistral(Hosted):
             r"mistral-small-(?:2603|latest)|mistral-medium-(?:3[.-]5|2604|latest)|mistral-large-[4-9]\b|vibe",
             _ADJUSTABLE,
         ),
-        (r"codestral|devstral|mistral-code|nemo\b|mistral-tiny|leanstral", evolve(_PLAIN, images="refuse")),
+        (r"codestral|devstral|mistral-code|nemo\b|mistral-tiny|leanstral", evolve(_BASE, images="refuse")),
     )

@@ -13,7 +13,7 @@ from claude_bridge.core.chat_completions.openai_types import ChatRequest
 from claude_bridge.core.chat_completions.traits import Traits
 
 # "required" is not for all models; the API drops fields it does not know, `parallel_tool_calls` among them.
-_PLAIN: Final = Traits(
+_BASE: Final = Traits(
     reasoning_echo="never",
     tool_choice="auto",
     parallel_tool_calls=False,
@@ -23,7 +23,7 @@ _PLAIN: Final = Traits(
     recover_tool_calls=True,
 )
 # Any temperature but the family's own is refused.
-_THINKS: Final = evolve(_PLAIN, reasoning_echo="tool_turns", drop=("temperature", "top_p"))
+_THINKS: Final = evolve(_BASE, reasoning_echo="tool_turns", drop=("temperature", "top_p"))
 _KEEPS: Final = evolve(_THINKS, reasoning_echo="all_turns")
 
 _KEEPING: Final = r"k2\.[67]"
@@ -46,15 +46,15 @@ class Moonshot(Hosted):
         "turns thinking off where a tool is forced: both together are refused",
     )
     hosts: ClassVar[tuple[str, ...]] = ("api.moonshot.ai", "api.moonshot.cn", "api.kimi.com")
-    plain: ClassVar[Traits] = _THINKS
+    default_traits: ClassVar[Traits] = _THINKS
     families: ClassVar[Families] = (
-        (r"vision", evolve(_PLAIN, recover_tool_calls=False)),
-        (r"moonshot-v1", evolve(_PLAIN, images="refuse", recover_tool_calls=False)),
+        (r"vision", evolve(_BASE, recover_tool_calls=False)),
+        (r"moonshot-v1", evolve(_BASE, images="refuse", recover_tool_calls=False)),
         (r"k2\.[56]", evolve(_THINKS, reasoning_control="thinking_type", tool_choice="named")),
         (r"k2\.7", _KEEPS),
         (r"k[3-9]", evolve(_KEEPS, reasoning_control="effort", reasoning_levels=("low", "high", "max"))),
         (r"k2-thinking", evolve(_THINKS, images="refuse")),
-        (r"k2(?:-|$)", evolve(_PLAIN, images="refuse")),
+        (r"k2(?:-|$)", evolve(_BASE, images="refuse")),
     )
 
     def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:

@@ -39,7 +39,7 @@ class Ollama(Generic):
     known_by: ClassVar[str] = "its fingerprint, or its library as the owner of models"
     hosts: ClassVar[tuple[str, ...]] = ("ollama.com",)
     lists: ClassVar[tuple[str, ...]] = ("/api/ps",)
-    plain: ClassVar[Traits] = Traits(
+    default_traits: ClassVar[Traits] = Traits(
         reasoning_levels=_LEVELS, reasoning_field="reasoning", tool_choice="none", truncates=True
     )
 
@@ -58,4 +58,6 @@ class Ollama(Generic):
         model that can think does.
         """
         control: ReasoningControl = "effort" if _THINKS.fullmatch(model.lower()) else "none"
-        return evolve(self.plain, reasoning_control=control, recover_tool_calls=open_models.writes_calls(model))
+        return evolve(
+            self.default_traits, reasoning_control=control, recover_tool_calls=open_models.writes_calls(model)
+        )

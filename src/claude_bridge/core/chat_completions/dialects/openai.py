@@ -69,7 +69,7 @@ class OpenAI(Hosted):
     server: ClassVar[str] = "OpenAI's chat completions"
     notes: ClassVar[tuple[str, ...]] = ("turns reasoning off beside tools for models that refuse both together",)
     hosts: ClassVar[tuple[str, ...]] = ("api.openai.com", ".api.openai.com")
-    plain: ClassVar[Traits] = CHATS
+    default_traits: ClassVar[Traits] = CHATS
     families: ClassVar[Families] = FAMILIES
 
     def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:

@@ -22,7 +22,7 @@ MAX_DETAILS: Final = 1000
 _TEXTS: Final = {"reasoning.text": "text", "reasoning.summary": "summary"}
 _MARKS: Final = ("type", "index", "id")
 
-_PLAIN: Final = Traits(
+_BASE: Final = Traits(
     reasoning_control="reasoning",
     # "xhigh" is the highest (LiteLLM 1.109)
     reasoning_levels=("none", "minimal", "low", "medium", "high", "xhigh"),
@@ -49,18 +49,18 @@ class OpenRouter(Hosted):
     )
     stateful: ClassVar[bool] = True
     hosts: ClassVar[tuple[str, ...]] = ("openrouter.ai", ".openrouter.ai")
-    plain: ClassVar[Traits] = _PLAIN
+    default_traits: ClassVar[Traits] = _BASE
     families: ClassVar[Families] = (
-        (r"^(?:~?anthropic|z-ai|minimax)/|claude", evolve(_PLAIN, cache_control=True)),
-        (r"^~?google/|gemini", evolve(_PLAIN, cache_control=True, schema="gemini")),
-        (r"kimi-k(?:2\.[5-9]|2-thinking|[3-9])", evolve(_PLAIN, schema="moonshot", reasoning_echo="tool_turns")),
-        (r"^~?moonshotai/|kimi", evolve(_PLAIN, schema="moonshot")),
-        (r"deepseek-v[4-9]", evolve(_PLAIN, reasoning_echo="all_turns")),
-        (r"^~?mistralai/", evolve(_PLAIN, schema="mistral", alternate=True)),
+        (r"^(?:~?anthropic|z-ai|minimax)/|claude", evolve(_BASE, cache_control=True)),
+        (r"^~?google/|gemini", evolve(_BASE, cache_control=True, schema="gemini")),
+        (r"kimi-k(?:2\.[5-9]|2-thinking|[3-9])", evolve(_BASE, schema="moonshot", reasoning_echo="tool_turns")),
+        (r"^~?moonshotai/|kimi", evolve(_BASE, schema="moonshot")),
+        (r"deepseek-v[4-9]", evolve(_BASE, reasoning_echo="all_turns")),
+        (r"^~?mistralai/", evolve(_BASE, schema="mistral", alternate=True)),
     )
     open_models: ClassVar[bool] = True
 
-    def keeper(self) -> StateCollector:
+    def state_collector(self) -> StateCollector:
         """Keep the reasoning details: signatures, encrypted parts, summaries."""
         return DetailsCollector()
 
@@ -79,7 +79,7 @@ class _Detail:
     values: dict[str, Any]
     texts: list[str] = field(factory=list)
 
-    def whole(self) -> dict[str, Any]:
+    def complete(self) -> dict[str, Any]:
         key = _TEXTS.get(str(self.values.get("type")))
         return {**self.values, key: "".join(self.texts)} if key is not None and self.texts else self.values
 
@@ -106,7 +106,7 @@ class DetailsCollector:
     def flush(self) -> list[dict[str, Any]] | None:
         """Return the details since the last time; nothing if there were too many, for half of them would be refused."""
         details, self._details = self._details, []
-        return [each.whole() for each in details] if details and self._fits else None
+        return [each.complete() for each in details] if details and self._fits else None
 
     @property
     def _fits(self) -> bool:
@@ -115,7 +115,7 @@ class DetailsCollector:
     def _add(self, value: dict[str, Any]) -> None:
         latest = self._details[-1] if self._details else None
         key = _TEXTS.get(str(value.get("type")))
-        if key is None or latest is None or not _continues(latest.values, value):
+        if key is None or latest is None or not _is_same_detail(latest.values, value):
             latest = _Detail({})
             self._details.append(latest)
             self._count += 1
@@ -125,6 +125,6 @@ class DetailsCollector:
         latest.values.update({name: part for name, part in value.items() if part is not None})
 
 
-def _continues(known: dict[str, Any], value: dict[str, Any]) -> bool:
+def _is_same_detail(known: dict[str, Any], value: dict[str, Any]) -> bool:
     """Return whether a fragment goes on with the detail before it: nothing that marks it is another."""
     return all(value.get(mark) in (None, known.get(mark, value.get(mark))) for mark in _MARKS)

@@ -33,7 +33,7 @@ class Sglang(Templated):
         key="count",
         fields=("model", "messages", "tools", "chat_template_kwargs", "continue_final_message"),
     )
-    plain: ClassVar[Traits] = evolve(Templated.plain, stream_options="continuous")
+    default_traits: ClassVar[Traits] = evolve(Templated.default_traits, stream_options="continuous")
 
     def recognised(self, clues: Clues) -> str:
         """Know it by the owner of its models, or by its words for an overflow.

@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 from claude_bridge.core.chat_completions.dialect import Generic, Shaping
 from claude_bridge.core.chat_completions.dialects import open_models
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
-from claude_bridge.core.chat_completions.reasoning import nearest
+from claude_bridge.core.chat_completions.reasoning import nearest_level
 from claude_bridge.core.chat_completions.traits import ReasoningControl, Traits
 from claude_bridge.core.conversation import ReasoningLevel
 
@@ -22,9 +22,11 @@ LEVELS: Final[tuple[ReasoningLevel, ...]] = ("low", "medium", "high")
 """The words that all versions take."""
 
 
-def effort(level: ReasoningLevel | None, levels: tuple[ReasoningLevel, ...]) -> ReasoningLevel | None:
+def effort_beside_switch(level: ReasoningLevel | None, levels: tuple[ReasoningLevel, ...]) -> ReasoningLevel | None:
     """Return the word that goes along with a switch that is on: templates refuse words that they do not know."""
-    return None if level is None or level == "none" else nearest(level, [each for each in levels if each != "none"])
+    return (
+        None if level is None or level == "none" else nearest_level(level, [each for each in levels if each != "none"])
+    )
 
 
 @frozen
@@ -32,7 +34,7 @@ class Templated(Generic):
     """Differs by the family of the model."""
 
     notes: ClassVar[tuple[str, ...]] = ("sends the level beside the switch",)
-    plain: ClassVar[Traits] = Traits(reasoning_levels=LEVELS, top_k=True, prefill="continue")
+    default_traits: ClassVar[Traits] = Traits(reasoning_levels=LEVELS, top_k=True, prefill="continue")
 
     def traits(self, model: str) -> Traits:
         """Switch thinking as the model's family does.
@@ -41,9 +43,9 @@ class Templated(Generic):
         where clients put their reminders (mistral-common issue 169); so do their chat templates, in other words.
         """
         if open_models.is_gpt_oss(model):
-            return evolve(self.plain, reasoning_control="effort", recover_tool_calls=True)
+            return evolve(self.default_traits, reasoning_control="effort", recover_tool_calls=True)
         return evolve(
-            self.plain,
+            self.default_traits,
             reasoning_control=_switch(model),
             alternate=open_models.is_mistral(model),
             recover_tool_calls=open_models.writes_calls(model),
@@ -53,7 +55,7 @@ class Templated(Generic):
         """Send the level beside the switch."""
         super().shape(chat, extra, shaping)
         if "chat_template_kwargs" in extra and chat.reasoning_effort is None:
-            chat.reasoning_effort = effort(shaping.level, shaping.traits.reasoning_levels)
+            chat.reasoning_effort = effort_beside_switch(shaping.level, shaping.traits.reasoning_levels)
 
 
 def _switch(model: str) -> ReasoningControl:

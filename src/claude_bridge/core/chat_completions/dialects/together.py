@@ -12,10 +12,10 @@ from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
 from claude_bridge.core.chat_completions.traits import Traits
 
-_PLAIN: Final = Traits(reasoning_field="reasoning", top_k=True)
-_LEVELS: Final = evolve(_PLAIN, reasoning_control="effort")
+_BASE: Final = Traits(reasoning_field="reasoning", top_k=True)
+_LEVELS: Final = evolve(_BASE, reasoning_control="effort")
 # GLM-5.3 alone answers under the other name (Together's own documentation); models.dev has it for these, too.
-_CONTENT: Final = evolve(_PLAIN, reasoning_field="reasoning_content")
+_CONTENT: Final = evolve(_BASE, reasoning_field="reasoning_content")
 
 _SWITCHED: Final = (
     r"deepseek-v3[.-]?[1-9]|deepseek-v4|glm-[45]|kimi-k2\.[56]|qwen3\.[5-9](?!.*max)"
@@ -32,7 +32,7 @@ class Together(Hosted):
     server: ClassVar[str] = "Together's chat completions: open models behind parsers of its own"
     notes: ClassVar[tuple[str, ...]] = ("switches thinking by `reasoning: {enabled}`, without a level where it is off",)
     hosts: ClassVar[tuple[str, ...]] = ("api.together.xyz", "api.together.ai")
-    plain: ClassVar[Traits] = _PLAIN
+    default_traits: ClassVar[Traits] = _BASE
     families: ClassVar[Families] = (
         (r"gpt-oss", evolve(_LEVELS, reasoning_levels=("low", "medium", "high"))),
         (r"kimi-k3", evolve(_LEVELS, reasoning_levels=("low", "high", "max"))),

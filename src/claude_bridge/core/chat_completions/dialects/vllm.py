@@ -35,7 +35,7 @@ class Vllm(Templated):
     tokenizer: ClassVar[TokenizerEndpoint | None] = TokenizerEndpoint(
         path="/tokenize", key="count", window="max_model_len", fields=_COUNTED
     )
-    plain: ClassVar[Traits] = evolve(Templated.plain, stream_options="continuous", tool_images=True)
+    default_traits: ClassVar[Traits] = evolve(Templated.default_traits, stream_options="continuous", tool_images=True)
 
     def recognised(self, clues: Clues) -> str:
         """Know it by the owner of its models, or by its errors.

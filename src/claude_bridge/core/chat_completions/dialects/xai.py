@@ -12,8 +12,8 @@ from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted
 from claude_bridge.core.chat_completions.traits import Traits
 from claude_bridge.core.events import Usage
 
-_PLAIN: Final = Traits(reasoning_echo="never", call_content="empty", schema="basic", drop=("stop",))
-_LEVELS: Final = evolve(_PLAIN, reasoning_control="effort", reasoning_levels=("none", "low", "medium", "high"))
+_BASE: Final = Traits(reasoning_echo="never", call_content="empty", schema="basic", drop=("stop",))
+_LEVELS: Final = evolve(_BASE, reasoning_control="effort", reasoning_levels=("none", "low", "medium", "high"))
 
 
 @frozen
@@ -31,17 +31,17 @@ class Xai(Hosted):
         "counts reasoning as output and what came from the cache as input, as everybody else does",
     )
     hosts: ClassVar[tuple[str, ...]] = ("api.x.ai", ".api.x.ai")
-    plain: ClassVar[Traits] = _PLAIN
+    default_traits: ClassVar[Traits] = _BASE
     families: ClassVar[Families] = (
-        (r"grok-3-mini", evolve(_PLAIN, reasoning_control="effort", reasoning_levels=("low", "high"), images="refuse")),
-        (r"grok-3", evolve(_PLAIN, drop=(), images="refuse")),
-        (r"grok-2", evolve(_PLAIN, drop=())),
+        (r"grok-3-mini", evolve(_BASE, reasoning_control="effort", reasoning_levels=("low", "high"), images="refuse")),
+        (r"grok-3", evolve(_BASE, drop=(), images="refuse")),
+        (r"grok-2", evolve(_BASE, drop=())),
         (r"grok-4\.20.*multi-agent", evolve(_LEVELS, reasoning_levels=("low", "medium", "high", "xhigh"))),
         (r"grok-4\.[67](?!\d)", evolve(_LEVELS, reasoning_levels=("none", "low", "medium", "high", "xhigh"))),
         (r"grok-(?:4\.[3-9](?!\d)|latest|[5-9])", _LEVELS),
-        (r"grok-code", evolve(_PLAIN, images="refuse")),
+        (r"grok-code", evolve(_BASE, images="refuse")),
     )
 
     def usage(self, raw: Mapping[str, Any]) -> Usage | None:
         """Count reasoning as output and what came from the cache as input, as everybody else does."""
-        return finish_and_usage.usage(raw, apart=True)
+        return finish_and_usage.usage(raw, counted_apart=True)

@@ -13,7 +13,7 @@ from claude_bridge.core.chat_completions.openai_types import ChatRequest
 from claude_bridge.core.chat_completions.traits import Traits
 
 # Prefixes are cached unasked, so marks would only make lists of plain texts.
-_PLAIN: Final = Traits(
+_BASE: Final = Traits(
     reasoning_echo="never",
     tool_choice="auto",
     parallel_tool_calls=False,
@@ -23,7 +23,7 @@ _PLAIN: Final = Traits(
     # GLM's tags have been seen in the text of the own API, too
     recover_tool_calls=True,
 )
-_THINKS: Final = evolve(_PLAIN, reasoning_control="thinking_type", reasoning_echo="tool_turns")
+_THINKS: Final = evolve(_BASE, reasoning_control="thinking_type", reasoning_echo="tool_turns")
 _LEVELS: Final = evolve(_THINKS, reasoning_control="thinking_effort", reasoning_levels=("high", "max"))
 _ALWAYS: Final = evolve(_THINKS, reasoning_control="effort", reasoning_levels=("low", "high", "max"))
 
@@ -46,14 +46,14 @@ class Zai(Hosted):
         "keeps thinking between calls",
     )
     hosts: ClassVar[tuple[str, ...]] = ("api.z.ai", "open.bigmodel.cn")
-    plain: ClassVar[Traits] = _THINKS
+    default_traits: ClassVar[Traits] = _THINKS
     families: ClassVar[Families] = (
         (r"glm-5\.[3-9](?:v\b|.*flash)", evolve(_ALWAYS, images="yes")),
         (r"glm-5\.[3-9]|glm-[6-9]", _ALWAYS),
         (r"glm-5\.2", _LEVELS),
         (r"glm-[45](?:\.\d)?v", evolve(_THINKS, images="yes")),
         (r"glm-(?:4\.[5-9]|5)", _THINKS),
-        (r"glm-4", _PLAIN),
+        (r"glm-4", _BASE),
     )
 
     def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final, get_args
 from attrs import frozen
 
 from claude_bridge.core.backend_api import UpstreamFailure
-from claude_bridge.core.chat_completions.errors.quotations import Quotations, uncut
+from claude_bridge.core.chat_completions.errors.quotations import Quotations, without_quoted_input
 from claude_bridge.core.chat_completions.openai_types import NamedToolChoice
 from claude_bridge.core.chat_completions.traits import RequestField
 from claude_bridge.core.chat_completions.translation import Translation
@@ -29,7 +29,7 @@ _IMAGE_PART: Final = b'"type":"image_url"'
 
 
 @frozen(kw_only=True)
-class Lesson:
+class TraitChange:
     """A trait that is other than was thought."""
 
     trait: str
@@ -54,19 +54,19 @@ class _Rule:
     instead: Callable[[Translation, str], Any]
 
 
-def lesson(failure: UpstreamFailure, sent: Translation) -> Lesson | None:
+def trait_change(failure: UpstreamFailure, sent: Translation) -> TraitChange | None:
     """Return what a refusal teaches, or None. Ask about overflows first: their words are like these at times.
 
     What it teaches is no more than a guess until a request gets through with it.
     """
     if failure.status not in STATUSES:
         return None
-    text, quotations = uncut(f"{failure.code} {failure.message}"), Quotations(sent.body)
+    text, quotations = without_quoted_input(f"{failure.code} {failure.message}"), Quotations(sent.body)
     for rule in _RULES:
-        if rule.concerns(sent) and quotations.own(rule.words, text):
+        if rule.concerns(sent) and quotations.find_own(rule.words, text):
             value = rule.instead(sent, text)
             if value is not None and value != getattr(sent.target, rule.trait):
-                return Lesson(trait=rule.trait, value=value)
+                return TraitChange(trait=rule.trait, value=value)
     return None
 
 
@@ -77,18 +77,18 @@ def refuses_images(failure: UpstreamFailure, sent: Translation) -> bool:
     """
     if failure.status not in STATUSES or _IMAGE_PART not in sent.body:
         return False
-    return Quotations(sent.body).own(_IMAGES, uncut(failure.message)) is not None
+    return Quotations(sent.body).find_own(_IMAGES, without_quoted_input(failure.message)) is not None
 
 
 def refuses_reasoning(failure: UpstreamFailure, sent: Translation) -> bool:
     """Return whether ``reasoning_content`` is what the server will not have, and not what it misses."""
-    text = uncut(failure.message.lower())
+    text = without_quoted_input(failure.message.lower())
     if failure.status not in {400, 422} or _MISSING.search(text):
         return False
-    return Quotations(sent.body).own(_REASONING, text) is not None
+    return Quotations(sent.body).find_own(_REASONING, text) is not None
 
 
-def _any(*words: str) -> re.Pattern[str]:
+def _any_of(*words: str) -> re.Pattern[str]:
     return re.compile("|".join(words), re.IGNORECASE)
 
 
@@ -105,7 +105,7 @@ def _refused(field: str) -> str:
     return rf"{_NOT}[^.;]{{0,60}}\b{field}\b|\b{field}\b.{{0,80}}?{_NOT}"
 
 
-_IMAGES: Final = _any(
+_IMAGES: Final = _any_of(
     r"(?:not|n't|n.t) (?:support|accept) (?:an? )?(?:images?\b|vision|multi-?modal)",
     r"images?(?:_url)?(?: input| content|s)? (?:is|are) (?:not|only) (?:supported|enabled|allowed)",
     r"no endpoints found that support image",
@@ -127,7 +127,7 @@ _MISSING: Final = re.compile(
     r"(?:empty|null|blank|omitted)"
 )
 
-_SCHEMA: Final = _any(
+_SCHEMA: Final = _any_of(
     # llama.cpp and LM Studio, which is built on it
     r"failed to parse grammar|error parsing grammar|json schema conversion failed|unrecognized schema",
     # OpenAI and whoever copies it; Groq; xAI; Fireworks; Cerebras; Anthropic behind a gateway
@@ -151,7 +151,7 @@ _SCHEMA: Final = _any(
 _OWN_LEVELS: Final = {"moonshot flavored": "moonshot", "function_declaration": "gemini"}
 
 
-def _slimmer(sent: Translation, text: str) -> str | None:
+def _lower_schema_level(sent: Translation, text: str) -> str | None:
     """Return the level that will do: the server's own where it names itself, else the slimmest."""
     level = sent.target.schema
     own = next((name for word, name in _OWN_LEVELS.items() if word in text.lower()), "")
@@ -160,7 +160,7 @@ def _slimmer(sent: Translation, text: str) -> str | None:
     return None if level == "bare" else "bare"
 
 
-_FORMAT: Final = _any(
+_FORMAT: Final = _any_of(
     r"response.?format\b.{0,120}?(?:unavailable|unsupported|not supported|must be|invalid|cannot|not permitted|extra)",
     r"(?:unsupported|invalid|does not support|doesn.t support|cannot specify|not support)\b.{0,80}?response.?format",
     r"json.?(?:schema|mode|object)\b.{0,60}?(?:unavailable|not supported|not available|cannot be combined)",
@@ -168,12 +168,12 @@ _FORMAT: Final = _any(
     r"response mime type.{0,60}unsupported",
     _SCHEMA.pattern,
 )
-_NOT_BESIDE_TOOLS: Final = _any(
+_NOT_BESIDE_TOOLS: Final = _any_of(
     r"\b(?:tools?|functions?)\b.{0,80}(?:same time|combined|together|mime type|with a response)",
     r"combined with (?:tool|function)",
 )
 
-_ABOUT_FORMAT: Final = _any(r"response.?(?:format|mime)|json mode|structured output")
+_ABOUT_FORMAT: Final = _any_of(r"response.?(?:format|mime)|json mode|structured output")
 
 
 def _lower_format(sent: Translation, text: str) -> str | None:
@@ -185,7 +185,7 @@ def _lower_format(sent: Translation, text: str) -> str | None:
     return "instruction"
 
 
-def _shaped(sent: Translation) -> bool:
+def _has_format_without_tools(sent: Translation) -> bool:
     """Return whether the words can be about the answer's shape: where there are tools too, they must name it."""
     return sent.fields.response_format is not None and not sent.fields.tools
 
@@ -193,7 +193,7 @@ def _shaped(sent: Translation) -> bool:
 _THINKING: Final = re.compile(r"thinking|reason|required|only .{0,20}auto\b", re.IGNORECASE)
 
 
-def _weaker(sent: Translation, text: str) -> str | None:
+def _weaker_tool_choice(sent: Translation, text: str) -> str | None:
     """Return the next form of tool choice: a single tool's name first, then force as such, then the field."""
     choice = sent.fields.tool_choice
     if isinstance(choice, NamedToolChoice):
@@ -206,7 +206,7 @@ def _weaker(sent: Translation, text: str) -> str | None:
 _LISTED: Final = re.compile(r"supported values|one of|should be|must be|expected|\bvalid|available", re.IGNORECASE)
 
 
-def _levels(sent: Translation, text: str) -> tuple[ReasoningLevel, ...] | None:
+def _listed_levels(sent: Translation, text: str) -> tuple[ReasoningLevel, ...] | None:
     """Take the levels that a refusal lists, unless the refused one is among them."""
     listed = _LISTED.split(text, maxsplit=1)[-1]
     found = tuple(level for level in get_args(ReasoningLevel) if re.search(rf"\b{level}\b", listed, re.IGNORECASE))
@@ -214,21 +214,21 @@ def _levels(sent: Translation, text: str) -> tuple[ReasoningLevel, ...] | None:
 
 
 # OpenRouter, of models behind it that always think; Z.ai. Clients switch thinking off for titles and the like.
-_MANDATORY: Final = _any(r"reasoning is mandatory|\b(?:thinking|reasoning)\b.{0,60}\bcan(?:not|'t) be disabled")
-_LEVELED: Final = frozenset({"effort", "reasoning"})
+_MANDATORY: Final = _any_of(r"reasoning is mandatory|\b(?:thinking|reasoning)\b.{0,60}\bcan(?:not|'t) be disabled")
+_CONTROLS_WITH_LEVELS: Final = frozenset({"effort", "reasoning"})
 
 
-def _not_none(sent: Translation, _text: str) -> tuple[ReasoningLevel, ...] | None:
+def _levels_without_none(sent: Translation, _text: str) -> tuple[ReasoningLevel, ...] | None:
     """Return the levels without the one that switches off, so that the lowest stands for it."""
     levels = sent.target.reasoning_levels
     return tuple(level for level in levels if level != "none") if "none" in levels else None
 
 
 # OpenAI from gpt-5.4 on, which reason unless told not to; some deployments at Azure refuse to be told (`OpenAI.shape`).
-_TOOLS_OR_EFFORT: Final = _any(r"tools with reasoning_effort are not supported")
+_TOOLS_OR_EFFORT: Final = _any_of(r"tools with reasoning_effort are not supported")
 
 
-def _silent(sent: Translation, _text: str) -> tuple[ReasoningLevel, ...] | None:
+def _only_level_none(sent: Translation, _text: str) -> tuple[ReasoningLevel, ...] | None:
     """Return the one level that may stand beside tools, unless it was that which was refused."""
     return None if sent.fields.reasoning_effort == "none" else ("none",)
 
@@ -246,13 +246,13 @@ _CONTROL: Final = (
 )
 
 
-_MISSED: Final = _any(
+_MISSED: Final = _any_of(
     # DeepSeek, V3.2 and V4, also through gateways; Moonshot
     r"\breasoning_content\b.{0,60}\b(?:must be (?:passed back|provided|included|present)|is (?:missing|required))",
     r"\bmissing\b.{0,20}\breasoning_content\b|\breasoning_content: field required",
 )
-_ANSWERED: Final = b'"role":"assistant"'
-_NULL: Final = b'"content":null'
+_ASSISTANT_MESSAGE: Final = b'"role":"assistant"'
+_NULL_CONTENT: Final = b'"content":null'
 
 
 def _missing_thoughts(sent: Translation, text: str) -> str | None:
@@ -263,7 +263,7 @@ def _missing_thoughts(sent: Translation, text: str) -> str | None:
     return "all_turns"
 
 
-def _dropped(name: RequestField) -> Callable[[Translation, str], tuple[RequestField, ...]]:
+def _also_drop(name: RequestField) -> Callable[[Translation, str], tuple[RequestField, ...]]:
     return lambda sent, _: (*sent.target.drop, name)
 
 
@@ -277,7 +277,7 @@ _STOP: Final = (
 )
 
 
-def _drops() -> Iterator[_Rule]:
+def _drop_rules() -> Iterator[_Rule]:
     """Make the rules for fields that can only be left out. Of two that exclude each other ``temperature`` stays."""
     alone: Iterable[tuple[RequestField, str]] = (
         ("top_p", rf"{_refused('top_p')}|both be specified|invalid top_p: only"),
@@ -285,70 +285,75 @@ def _drops() -> Iterator[_Rule]:
         ("stop", _STOP),
     )
     for name, words in alone:
-        yield _Rule("drop", _any(words), _has(name), _dropped(name))
+        yield _Rule("drop", _any_of(words), _has(name), _also_drop(name))
 
 
 _RULES: Final[tuple[_Rule, ...]] = (
-    _Rule("structured_output", _FORMAT, _shaped, _lower_format),
+    _Rule("structured_output", _FORMAT, _has_format_without_tools, _lower_format),
     _Rule(
         "structured_output",
-        _any(_FORMAT.pattern, _NOT_BESIDE_TOOLS.pattern),
+        _any_of(_FORMAT.pattern, _NOT_BESIDE_TOOLS.pattern),
         lambda sent: sent.fields.response_format and sent.fields.tools,
         lambda sent, text: _lower_format(sent, text) if _ABOUT_FORMAT.search(text) else None,
     ),
-    _Rule("schema", _SCHEMA, lambda sent: sent.fields.tools, _slimmer),
+    _Rule("schema", _SCHEMA, lambda sent: sent.fields.tools, _lower_schema_level),
     _Rule(
         "tool_choice",
-        _any(
+        _any_of(
             r"tool.?choice.{0,120}?(?:not support|supported|does not|incompatible|must (?:either )?be|invalid)",
             r"(?:not support|unsupported|invalid|unknown|that support)\b.{0,60}?tool.?choice",
             r"tool_choice: (?:input should be|extra inputs)",
         ),
         lambda sent: sent.fields.tool_choice is not None,
-        _weaker,
+        _weaker_tool_choice,
     ),
     _Rule(
         "stream_options",
-        _any(_refused("(?:stream_options|include_usage|continuous_usage_stats)")),
+        _any_of(_refused("(?:stream_options|include_usage|continuous_usage_stats)")),
         lambda sent: sent.fields.stream_options,
         lambda sent, text: "usage" if "continuous" in text and sent.target.stream_options == "continuous" else "none",
     ),
     _Rule(
         "max_tokens_field",
-        _any(r"use ['\"`]?max_completion_tokens", _refused("max_tokens")),
+        _any_of(r"use ['\"`]?max_completion_tokens", _refused("max_tokens")),
         lambda sent: sent.fields.max_tokens is not None,
         lambda _, text: "max_completion_tokens" if "max_completion_tokens" in text else None,
     ),
     _Rule(
         "max_tokens_field",
-        _any(_refused("max_completion_tokens")),
+        _any_of(_refused("max_completion_tokens")),
         lambda sent: sent.fields.max_completion_tokens is not None,
         lambda _sent, _text: "max_tokens",
     ),
     _Rule(
         "parallel_tool_calls",
-        _any(_refused("parallel_tool_calls")),
+        _any_of(_refused("parallel_tool_calls")),
         lambda sent: sent.fields.parallel_tool_calls is not None,
         lambda _sent, _text: False,
     ),
-    _Rule("top_k", _any(_refused("top_k")), lambda sent: sent.fields.top_k is not None, lambda _sent, _text: False),
-    *_drops(),
-    _Rule("reasoning_levels", _MANDATORY, lambda sent: sent.target.reasoning_control in _LEVELED, _not_none),
+    _Rule("top_k", _any_of(_refused("top_k")), lambda sent: sent.fields.top_k is not None, lambda _sent, _text: False),
+    *_drop_rules(),
+    _Rule(
+        "reasoning_levels",
+        _MANDATORY,
+        lambda sent: sent.target.reasoning_control in _CONTROLS_WITH_LEVELS,
+        _levels_without_none,
+    ),
     _Rule("reasoning_control", _MANDATORY, lambda sent: sent.extra & _CONTROLS, lambda _sent, _text: "none"),
-    _Rule("reasoning_levels", _TOOLS_OR_EFFORT, lambda sent: sent.fields.tools, _silent),
+    _Rule("reasoning_levels", _TOOLS_OR_EFFORT, lambda sent: sent.fields.tools, _only_level_none),
     _Rule("reasoning_control", _TOOLS_OR_EFFORT, lambda sent: sent.fields.tools, _control_beside_tools),
     _Rule(
         "reasoning_levels",
-        _any(
+        _any_of(
             r"(?:reasoning.?)?effort\b.{0,120}?(?:supported values|one of|should be|expected|valid|available)",
             r"invalid reasoning value: .{0,40}\(must be",
         ),
         lambda sent: sent.fields.reasoning_effort is not None,
-        _levels,
+        _listed_levels,
     ),
     _Rule(
         "reasoning_control",
-        _any(
+        _any_of(
             rf"(?:unsupported|unrecogni[sz]ed|unknown)[^.;]{{0,30}}{_CONTROL}",
             rf"{_CONTROL}['\"`]?:? (?:extra inputs|(?:is|are) not (?:supported|permitted|allowed))",
             r"does not support (?:thinking|reasoning)\b",
@@ -362,36 +367,36 @@ _RULES: Final[tuple[_Rule, ...]] = (
     ),
     _Rule(
         "call_content",
-        _any(
+        _any_of(
             r"\bcontent\b.{0,60}?(?:valid string|was null|got null|none is not an allowed value)",
             r"\bcontent\b.{0,60}?(?:not|n't) be (?:null|none)|invalid type: null, expected",
         ),
-        lambda sent: _NULL in sent.body,
+        lambda sent: _NULL_CONTENT in sent.body,
         lambda _sent, _text: "empty",
     ),
     # gpt-oss' chat template, as LM Studio and llama.cpp run it
     _Rule(
         "reasoning_echo",
-        _any(r"cannot pass both content and thinking"),
-        lambda sent: _ANSWERED in sent.body,
+        _any_of(r"cannot pass both content and thinking"),
+        lambda sent: _ASSISTANT_MESSAGE in sent.body,
         lambda _sent, _text: "never",
     ),
-    _Rule("reasoning_echo", _MISSED, lambda sent: _ANSWERED in sent.body, _missing_thoughts),
+    _Rule("reasoning_echo", _MISSED, lambda sent: _ASSISTANT_MESSAGE in sent.body, _missing_thoughts),
     _Rule(
         "system_role",
-        _any(r"['\"`]developer['\"`]|\bdeveloper role|role developer|unexpected (?:message )?role.{0,20}developer"),
+        _any_of(r"['\"`]developer['\"`]|\bdeveloper role|role developer|unexpected (?:message )?role.{0,20}developer"),
         lambda sent: sent.target.system_role == "developer",
         lambda _sent, _text: "system",
     ),
     _Rule(
         "system_messages",
-        _any(r"system messages? must (?:be|come|appear) (?:at the |the )?(?:beginning|first|start)"),
+        _any_of(r"system messages? must (?:be|come|appear) (?:at the |the )?(?:beginning|first|start)"),
         lambda sent: sent.target.system_messages == "inline",
         lambda _sent, _text: "fold",
     ),
     _Rule(
         "alternate",
-        _any(
+        _any_of(
             r"roles? must alternate|must alternate (?:between )?user",
             # Mistral's validation, wherever it runs
             r"unexpected role ['\"`]?user['\"`]? after role ['\"`]?tool",

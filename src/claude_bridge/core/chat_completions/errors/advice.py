@@ -61,13 +61,13 @@ def explain(failure: UpstreamFailure, sent: Translation, circumstances: Circumst
         url=circumstances.url,
     )
     quotations = Quotations(sent.body)
-    quoted = quotations.quotes(failure.message or _words(failure), (sent.target.model, circumstances.model))
-    return Explanation(error=error, log_reason=_without_words(failure, quotations) if quoted else "")
+    quoted = quotations.quotes(failure.message or _type_and_code(failure), (sent.target.model, circumstances.model))
+    return Explanation(error=error, log_reason=_describe_without_message(failure, quotations) if quoted else "")
 
 
 def describe(failure: UpstreamFailure, sent: Translation) -> str:
     """Return what a failure was, without its sentence: by status, and by type and code if these quote nothing."""
-    return _without_words(failure, Quotations(sent.body))
+    return _describe_without_message(failure, Quotations(sent.body))
 
 
 def missing_capability(failure: UpstreamFailure, sent: Translation) -> InvalidRequest | None:
@@ -78,19 +78,19 @@ def missing_capability(failure: UpstreamFailure, sent: Translation) -> InvalidRe
 
 
 def _other_trait(failure: UpstreamFailure, sent: Translation) -> Adjustment | None:
-    lesson = adjustments.lesson(failure, sent)
+    lesson = adjustments.trait_change(failure, sent)
     if lesson is None:
         return None
     why = lesson.trait if lesson.trait == "reasoning_levels" else str(lesson)
     return Adjustment(why=why, overrides={lesson.trait: lesson.value})
 
 
-def _words(failure: UpstreamFailure) -> str:
+def _type_and_code(failure: UpstreamFailure) -> str:
     return " ".join(filter(None, (failure.type, failure.code)))
 
 
-def _without_words(failure: UpstreamFailure, quotations: Quotations) -> str:
-    words = _words(failure)
+def _describe_without_message(failure: UpstreamFailure, quotations: Quotations) -> str:
+    words = _type_and_code(failure)
     inside = failure.answered == _OK
     said = "reported an error inside its answer" if inside else f"said {failure.status}"
     return f"the backend {said} {'' if quotations.quotes(words) else words}".rstrip()

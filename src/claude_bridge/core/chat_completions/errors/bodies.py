@@ -47,7 +47,7 @@ class ErrorBody:
     context_window: int | None = None
     page: str | None = None
 
-    def over(self, outer: ErrorBody) -> ErrorBody:
+    def filled_from(self, outer: ErrorBody) -> ErrorBody:
         """Fill what this level leaves out from the one around it."""
         return ErrorBody(
             code=self.code or outer.code,
@@ -60,66 +60,66 @@ class ErrorBody:
         )
 
 
-_NOTHING = ErrorBody()
+_EMPTY_BODY = ErrorBody()
 
 
-def read(value: object) -> ErrorBody:
+def parse(value: object) -> ErrorBody:
     """Read a decoded error, or the chunk or body around it."""
-    return _said(value)
+    return _parse(value)
 
 
-def read_bytes(body: bytes) -> ErrorBody:
+def parse_bytes(body: bytes) -> ErrorBody:
     """Read a body that may be JSON, text or HTML."""
     try:
         value = strict_json.decode(body)
     except ValueError:
-        return of_text(body.decode("utf-8", "replace"))
-    return _said(value)
+        return parse_text(body.decode("utf-8", "replace"))
+    return _parse(value)
 
 
-def of_text(body: str) -> ErrorBody:
+def parse_text(body: str) -> ErrorBody:
     """Read a body that is no JSON."""
     start = shorten(body, _MAX_PLAIN_BYTES)
     page = None
     if _PAGE.search(start):
         found = _TITLE.search(start)
-        page = line(found[1], MAX_PLAIN_CHARACTERS) if found else ""
-    return ErrorBody(message=line(body, MAX_PLAIN_CHARACTERS), page=page)
+        page = one_line(found[1], MAX_PLAIN_CHARACTERS) if found else ""
+    return ErrorBody(message=one_line(body, MAX_PLAIN_CHARACTERS), page=page)
 
 
-def _said(value: object, depth: int = 0) -> ErrorBody:
+def _parse(value: object, depth: int = 0) -> ErrorBody:
     """Read any decoded value."""
     if depth > _MAX_DEPTH:
-        return _NOTHING
+        return _EMPTY_BODY
     match value:
         case str():
-            return ErrorBody(message=line(value))
+            return ErrorBody(message=one_line(value))
         case dict():
-            return _said_object(value, depth)
+            return _parse_object(value, depth)
         case list():
-            return _said_list(value, depth)
+            return _parse_list(value, depth)
         case _:
-            return _NOTHING
+            return _EMPTY_BODY
 
 
-def _said_object(value: dict[object, object], depth: int) -> ErrorBody:
+def _parse_object(value: dict[object, object], depth: int) -> ErrorBody:
     """Read an object: the error in it, else its own fields. The raw cause that a router passes on precedes both."""
-    said = _own(value, depth)
+    said = _parse_own_fields(value, depth)
     for key in ("error", "detail", "errors"):
         if isinstance(value.get(key), str | dict | list):
-            said = _said(value[key], depth + 1).over(said)
+            said = _parse(value[key], depth + 1).filled_from(said)
             break
     match value.get("metadata"):
         case {"raw": raw}:
-            return _said(_unpacked(raw), depth + 1).over(said)
+            return _parse(_decode_nested(raw), depth + 1).filled_from(said)
         case _:
             return said
 
 
-def _own(value: dict[object, object], depth: int) -> ErrorBody:
+def _parse_own_fields(value: dict[object, object], depth: int) -> ErrorBody:
     """Read an error object's own fields."""
     message = next((value[key] for key in ("message", "msg", "error_message", "error_msg") if value.get(key)), None)
-    said = _said(message, depth + 1)  # an object at times: Mistral wraps pydantic's list in it
+    said = _parse(message, depth + 1)  # an object at times: Mistral wraps pydantic's list in it
     kind = _word(value.get("type"))
     return ErrorBody(
         code=_word(value.get("code")),
@@ -132,26 +132,26 @@ def _own(value: dict[object, object], depth: int) -> ErrorBody:
     )
 
 
-def _said_list(values: list[object], depth: int) -> ErrorBody:
+def _parse_list(values: list[object], depth: int) -> ErrorBody:
     """Read a list: of pydantic's complaints, or with the error object in it (Gemini)."""
     values = values[:_MAX_ITEMS]
-    if complaints := [said for said in map(_complaint, values) if said]:
-        return ErrorBody(message=line("; ".join(complaints)))
-    every = (_said(value, depth + 1) for value in values)
-    return next((said for said in every if said != _NOTHING), _NOTHING)
+    if complaints := [said for said in map(_validation_error, values) if said]:
+        return ErrorBody(message=one_line("; ".join(complaints)))
+    every = (_parse(value, depth + 1) for value in values)
+    return next((said for said in every if said != _EMPTY_BODY), _EMPTY_BODY)
 
 
-def _complaint(item: object) -> str:
+def _validation_error(item: object) -> str:
     """Return where and what of one pydantic item; never its ``input``, which is the user's own text."""
     match item:
         case {"loc": [*places], "msg": str(said)}:
             where = ".".join(str(place) for place in places[:8] if isinstance(place, str | int))
-            return line(f"{where}: {said}" if where else said)
+            return one_line(f"{where}: {said}" if where else said)
         case _:
             return ""
 
 
-def _unpacked(raw: object) -> object:
+def _decode_nested(raw: object) -> object:
     """Decode a cause that is JSON inside a string, as OpenRouter gives it."""
     if not isinstance(raw, str):
         return raw
@@ -165,7 +165,7 @@ def _unpacked(raw: object) -> object:
 def _word(value: object) -> str:
     """Take a code or a name, be it a string or a number."""
     if isinstance(value, str):
-        return line(value, MAX_WORD_CHARACTERS)
+        return one_line(value, MAX_WORD_CHARACTERS)
     return str(value) if isinstance(value, int) and token_count(value) else ""
 
 
@@ -177,7 +177,7 @@ def _count(value: object) -> int | None:
 def _with_parameter(message: str, parameter: object) -> str:
     """Add ``param`` where it is a sentence: some servers put the reason there."""
     if isinstance(parameter, str) and " " in parameter.strip() and parameter not in message:
-        return line(f"{message}: {parameter}" if message else parameter)
+        return one_line(f"{message}: {parameter}" if message else parameter)
     return message
 
 
@@ -197,7 +197,7 @@ _TAG = re.compile(r"<[^<>]*>")
 _UNPRINTED = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
-def line(text: str, most: int = MAX_MESSAGE_CHARACTERS) -> str:
+def one_line(text: str, most: int = MAX_MESSAGE_CHARACTERS) -> str:
     """Make one short line of ``text``, without the tags of a page."""
     text = shorten(text, _MAX_PLAIN_BYTES)
     if _PAGE.search(text):

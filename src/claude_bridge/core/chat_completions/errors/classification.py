@@ -18,7 +18,7 @@ from attrs import frozen
 from claude_bridge.core import errors
 from claude_bridge.core.backend_api import UpstreamFailure
 from claude_bridge.core.chat_completions.errors import bodies, retry_after
-from claude_bridge.core.chat_completions.errors.bodies import MAX_WORD_CHARACTERS, ErrorBody, line
+from claude_bridge.core.chat_completions.errors.bodies import MAX_WORD_CHARACTERS, ErrorBody, one_line
 from claude_bridge.core.redaction import redact
 
 Scrub = Callable[[str], str]
@@ -36,21 +36,21 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes, *, now: 
 
     ``headers`` have lower-case names; ``now`` is in Unix seconds, for dates in headers. Never raises.
     """
-    return _failure(status, bodies.read_bytes(body), headers, now)
+    return _failure(status, bodies.parse_bytes(body), headers, now)
 
 
 def from_error(value: object, *, status: int = 200) -> UpstreamFailure:
     """Read a decoded error object, or the chunk or body around it. Never raises."""
     match value:
         case {"error": str(text), **rest} if not rest:
-            return _failure(status, bodies.of_text(text), {}, 0.0)
+            return _failure(status, bodies.parse_text(text), {}, 0.0)
         case _:
-            return _failure(status, bodies.read(value), {}, 0.0)
+            return _failure(status, bodies.parse(value), {}, 0.0)
 
 
 def _failure(status: int, said: ErrorBody, headers: Mapping[str, str], now: float) -> UpstreamFailure:
     """Put together what the body and the head say."""
-    answered, status = status, _meant_status(said) if status < _FIRST_FAILED_STATUS else status
+    answered, status = status, _status_from_names(said) if status < _FIRST_FAILED_STATUS else status
     asked = retry_after.in_headers(status, headers, now=now)
     asked = said.retry_after if asked is None else asked
     return UpstreamFailure(
@@ -59,7 +59,7 @@ def _failure(status: int, said: ErrorBody, headers: Mapping[str, str], now: floa
         type=said.type,
         message=said.message,
         retry_after=retry_after.in_words(said.message) if asked is None else asked,
-        request_id=line(next(filter(None, map(headers.get, _ID_HEADERS)), said.request_id), MAX_WORD_CHARACTERS),
+        request_id=one_line(next(filter(None, map(headers.get, _ID_HEADERS)), said.request_id), MAX_WORD_CHARACTERS),
         prompt_tokens=said.prompt_tokens,
         context_window=said.context_window,
         answered=answered,
@@ -71,7 +71,7 @@ _ID_HEADERS = ("x-request-id", "request-id", "x-generation-id")  # the last is O
 # 3xx is a failure too: a backend's redirects are not followed.
 _FIRST_FAILED_STATUS = 300
 _STATUSES = range(400, 600)
-_UNTOLD_STATUS = 502
+_DEFAULT_STATUS = 502
 _NO_MESSAGE = "(no message)"
 # Names that servers give to an error inside a stream, where there is no status (OpenAI and Azure, Anthropic, Google,
 # vLLM, Moonshot, DashScope, LiteLLM).
@@ -115,12 +115,12 @@ _STATUS_BY_NAME = {
 }
 
 
-def _meant_status(said: ErrorBody) -> int:
+def _status_from_names(said: ErrorBody) -> int:
     """Return the status that an error without one would have had."""
     if said.code.isascii() and said.code.isdigit() and int(said.code) in _STATUSES:
         return int(said.code)
     names = (said.code.lower(), said.type.lower())
-    return next((_STATUS_BY_NAME[name] for name in names if name in _STATUS_BY_NAME), _UNTOLD_STATUS)
+    return next((_STATUS_BY_NAME[name] for name in names if name in _STATUS_BY_NAME), _DEFAULT_STATUS)
 
 
 @frozen(kw_only=True)
@@ -286,7 +286,7 @@ def _status(*statuses: int | range) -> Callable[[UpstreamFailure], bool]:
     return lambda failure: failure.status in wanted
 
 
-def _saying(pattern: str, *statuses: int) -> Callable[[UpstreamFailure], bool]:
+def _matching(pattern: str, *statuses: int) -> Callable[[UpstreamFailure], bool]:
     """Make a test of the status and of the words in code, type and message."""
     words = re.compile(pattern, re.IGNORECASE)
 
@@ -351,22 +351,22 @@ def _is_misaddressed(failure: UpstreamFailure) -> bool:
 
 _RULES: tuple[tuple[Callable[[UpstreamFailure], bool], Callable[[_Case], errors.BridgeError]], ...] = (
     (_is_misaddressed, _misaddressed),
-    (_saying(_WANTS_TLS, 400), _wants_tls),
+    (_matching(_WANTS_TLS, 400), _wants_tls),
     (_status(402), _billing_refused),
-    (_saying(_NO_CREDIT, 400, 401, 403, 429), _billing_refused),
+    (_matching(_NO_CREDIT, 400, 401, 403, 429), _billing_refused),
     (_status(401), _credential_refused),
-    (_saying(_BAD_KEY, 400, 403), _credential_refused),
-    (_saying(_MODERATED, 403), _refused),
+    (_matching(_BAD_KEY, 400, 403), _credential_refused),
+    (_matching(_MODERATED, 403), _refused),
     (_status(403), _forbidden),
     (_status(404), _not_found),
-    (_saying(_NO_SUCH_MODEL, 400, 422), _not_found),
-    (_saying(_MISWRITTEN, 400), _server_error),
+    (_matching(_NO_SUCH_MODEL, 400, 422), _not_found),
+    (_matching(_MISWRITTEN, 400), _server_error),
     (_status(413), _too_large),
     # 524 is Cloudflare's: the origin did not answer in time.
     (_status(408, 504, 524), _timed_out),
     (_status(429), _rate_limited),
     (_status(503), _unavailable),
-    (_saying(_LOADING, 425, 500, 502), _unavailable),
+    (_matching(_LOADING, 425, 500, 502), _unavailable),
     (_status(529), _overloaded),
     # "Not implemented" stays so: llama.cpp without the option for tools.
     (_status(501), _never_served),

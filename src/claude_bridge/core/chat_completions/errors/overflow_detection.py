@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from claude_bridge.core.backend_api import UpstreamFailure
-from claude_bridge.core.chat_completions.errors.quotations import Quotations, uncut
+from claude_bridge.core.chat_completions.errors.quotations import Quotations, without_quoted_input
 from claude_bridge.core.tokens.overflow import MIN_ANSWER_TOKENS, Overflow
 
 # 502 is what an error inside a stream becomes when its code tells no status.
@@ -122,7 +122,7 @@ def detect(failure: UpstreamFailure, sent: bytes = b"") -> Overflow | None:
     """
     if failure.status not in _STATUSES or not _is_overflow(failure, Quotations(sent)):
         return None
-    text = uncut(failure.message.lower())
+    text = without_quoted_input(failure.message.lower())
     at_least = _AT_LEAST.search(text)
     return Overflow(
         prompt_tokens=failure.prompt_tokens or _number(text, _PROMPTS),
@@ -166,7 +166,7 @@ def max_output_limit(failure: UpstreamFailure, sent: bytes = b"") -> int | None:
     An overflow of the window is not meant: for that, `detect` answers and this is None. So it is for a limit that
     leaves no answer worth having: such a number was said of something else. ``sent`` is that of `detect`.
     """
-    text, quotations = uncut(failure.message.lower()), Quotations(sent)
+    text, quotations = without_quoted_input(failure.message.lower()), Quotations(sent)
     if failure.status not in _STATUSES or _NO_OUTPUT_LIMIT.search(text) or _is_overflow(failure, quotations):
         return None
     owners = [(found.end(), found["output"] is not None) for found in _PARAMETER.finditer(text)]
@@ -194,10 +194,10 @@ def _is_overflow(failure: UpstreamFailure, quotations: Quotations) -> bool:
     if failure.code.lower() in _NAMES or failure.type.lower() in _NAMES:
         return True
     named = f"{failure.code} {failure.type}".lower()
-    text = uncut(failure.message.lower())
+    text = without_quoted_input(failure.message.lower())
     if _NEAR_MISSES.search(f"{named} {text}"):
         return False
-    return _PHRASES.search(named) is not None or quotations.own_numbers(_PHRASES, text) is not None
+    return _PHRASES.search(named) is not None or quotations.find_with_own_number(_PHRASES, text) is not None
 
 
 def _number(text: str, patterns: Iterable[re.Pattern[str]]) -> int | None:

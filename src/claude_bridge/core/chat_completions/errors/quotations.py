@@ -30,9 +30,9 @@ _AROUND: Final = "'\"`.,:;!?()[]{}<>"
 _WORDS: Final = 5
 _WORDS_WITH_A_NAME: Final = 3
 """Neighbouring words that are a quotation if they stand in the request: three if one is a name like ``tool_choice``,
-which nobody writes by chance, else five, of which one at least is not `_PLAIN`."""
+which nobody writes by chance, else five, of which one at least is not `_COMMON_WORDS`."""
 
-_PLAIN: Final = frozenset(
+_COMMON_WORDS: Final = frozenset(
     (
         *("a", "an", "and", "any", "are", "be", "by", "can", "cannot", "does", "doesn't", "for", "in", "is", "it"),
         *("must", "not", "of", "on", "only", "or", "that", "the", "this", "to", "with"),
@@ -59,7 +59,7 @@ _BEHIND: Final = 160
 """Characters around the words of an overflow where its numbers stand."""
 
 
-def uncut(message: str) -> str:
+def without_quoted_input(message: str) -> str:
     """Return a message without what stands behind a known mark of a quotation."""
     return _MARKS.split(message, maxsplit=1)[0]
 
@@ -72,23 +72,25 @@ class Quotations:
     _lower: bytes | None = field(default=None, init=False)
     _left: int = field(default=MAX_COMPARED_BYTES, init=False)
 
-    def own(self, words: re.Pattern[str], text: str) -> re.Match[str] | None:
+    def find_own(self, words: re.Pattern[str], text: str) -> re.Match[str] | None:
         """Find the first match of ``words`` in ``text`` that is the server's own."""
-        return next((found for found in words.finditer(text) if not self._quotes(text, found)), None)
+        return next((found for found in words.finditer(text) if not self._is_quoted(text, found)), None)
 
-    def own_numbers(self, words: re.Pattern[str], text: str) -> re.Match[str] | None:
+    def find_with_own_number(self, words: re.Pattern[str], text: str) -> re.Match[str] | None:
         """Find the first match of ``words`` that is the server's own or has a number of its own beside it.
 
         For words that many talk about: a real overflow tells how long the prompt is, and that nobody wrote before.
         Without any number only what has words before it can be quoted: who quotes says so first.
         """
-        return next((found for found in words.finditer(text) if not self._quotes_numbers(text, found)), None)
+        return next((found for found in words.finditer(text) if not self._is_quoted_with_numbers(text, found)), None)
 
     def quotes_number(self, text: str, start: int, end: int) -> bool:
         """Return whether a number stands in the request together with the two words before it and the one behind."""
         before = [word.start() for word in _WORD.finditer(text, max(0, start - _BEFORE), start)][-2:]
         behind = _WORD.search(text, end, end + _BEFORE)
-        return self._has(text[before[0] if before else start : behind.end() if behind else end].strip(_AROUND))
+        return self._is_in_request(
+            text[before[0] if before else start : behind.end() if behind else end].strip(_AROUND)
+        )
 
     def quotes(self, text: str, names: Collection[str] = ()) -> bool:
         """Return whether any part of ``text`` may be taken out of the prompt; when in doubt it is.
@@ -96,40 +98,42 @@ class Quotations:
         What counts is three words in a row, one or two in quotation marks, or one that is no ordinary word. ``names``
         are known to whoever reads the log, and count for nothing. A single ordinary word cannot be told.
         """
-        if uncut(text) != text:
+        if without_quoted_input(text) != text:
             return True
         alone = [found[1] for found in _QUOTED.finditer(text)]
         alone += [word[0] for word in _WORD.finditer(text) if not _ORDINARY.fullmatch(word[0].strip(_AROUND))]
         if any(self._reveals(word.strip(_AROUND), names) for word in dict.fromkeys(alone)):
             return True
-        return any(map(self._has, _runs(text)))
+        return any(map(self._is_in_request, _triples(text)))
 
     def _reveals(self, word: str, names: Collection[str]) -> bool:
         """Return whether a word stands in the prompt and nowhere else in the request."""
-        return word not in names and self._has(word) and not self._is_structural(word)
+        return word not in names and self._is_in_request(word) and not self._is_structural(word)
 
     def _is_structural(self, word: str) -> bool:
         self._left -= len(self._body)
         sought = re.escape(word.encode("utf-8", "replace"))
         return self._left >= 0 and re.search(_STRUCTURAL % (sought, sought), self._body) is not None
 
-    def _quotes(self, text: str, found: re.Match[str]) -> bool:
+    def _is_quoted(self, text: str, found: re.Match[str]) -> bool:
         """Look for the match itself, and for a quotation that begins or ends in it.
 
         A single word counts with the signs around it: a request has ``developer``, but not in a text and in quotes.
         """
         itself = found[0].strip(_AROUND) if " " in found[0] else found[0]
-        return self._has(itself) or any(map(self._has, _pieces(text, found.start(), found.end())))
+        return self._is_in_request(itself) or any(
+            map(self._is_in_request, _candidates(text, found.start(), found.end()))
+        )
 
-    def _quotes_numbers(self, text: str, found: re.Match[str]) -> bool:
-        if not self._has(found[0]):
+    def _is_quoted_with_numbers(self, text: str, found: re.Match[str]) -> bool:
+        if not self._is_in_request(found[0]):
             return False
         numbers = list(_NUMBER.finditer(text, max(0, found.start() - _BEFORE), found.end() + _BEHIND))
         if numbers:
             return all(self.quotes_number(text, *number.span()) for number in numbers)
         return found.start() > 0
 
-    def _has(self, piece: str) -> bool:
+    def _is_in_request(self, piece: str) -> bool:
         """Return whether the request has these words, in whatever case."""
         sought = json.dumps(piece, ensure_ascii=False)[1:-1].encode("utf-8", "replace").lower()
         if not sought or not self._body:
@@ -142,7 +146,7 @@ class Quotations:
         return sought in self._lower
 
 
-def _pieces(text: str, start: int, end: int) -> Iterator[str]:
+def _candidates(text: str, start: int, end: int) -> Iterator[str]:
     """Yield the runs of words that hold a telling word of a match and are long enough to be a quotation."""
     words = list(_WORD.finditer(text, max(0, start - _BEFORE), end + _BEFORE))
     for at in range(len(words)):
@@ -153,7 +157,7 @@ def _pieces(text: str, start: int, end: int) -> Iterator[str]:
                 yield text[run[0].start() : run[-1].end()].strip(_AROUND)
 
 
-def _runs(text: str) -> Iterator[str]:
+def _triples(text: str) -> Iterator[str]:
     """Yield each three words in a row that say anything."""
     words = [word[0] for word in _WORD.finditer(text)]
     for at in range(len(words) - 2):
@@ -167,4 +171,4 @@ def _is_name(word: str) -> bool:
 
 
 def _is_telling(word: str) -> bool:
-    return word.strip(_AROUND).lower() not in _PLAIN
+    return word.strip(_AROUND).lower() not in _COMMON_WORDS

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 _NUMBER = r"[0-9]{1,13}(?:\.[0-9]{1,9})?"
-_BARE = re.compile(_NUMBER)
+_PLAIN_NUMBER = re.compile(_NUMBER)
 _UNIT = r"ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?"
 _PART = re.compile(rf"\s?({_NUMBER})\s?({_UNIT})(?![a-z])")
 _SECONDS_PER_UNIT = {"ms": 0.001, "mi": 60.0, "m": 60.0, "s": 1.0, "se": 1.0, "h": 3600.0, "ho": 3600.0}
@@ -36,7 +36,7 @@ def duration(text: str) -> float | None:
             break
         total += float(part[1]) * _seconds_per(part[2])
         at = part.end()
-    return total if at else _bare(text)
+    return total if at else _plain_number(text)
 
 
 def in_headers(status: int, headers: Mapping[str, str], *, now: float) -> float | None:
@@ -45,7 +45,7 @@ def in_headers(status: int, headers: Mapping[str, str], *, now: float) -> float 
     ``retry-after-ms`` is finer than ``retry-after``. The ``x-ratelimit-reset-*`` headers come with every answer of
     some servers, so they count for 429 only.
     """
-    if (milliseconds := _bare(headers.get("retry-after-ms", ""))) is not None:
+    if (milliseconds := _plain_number(headers.get("retry-after-ms", ""))) is not None:
         return milliseconds / 1000
     if (seconds := _retry_after(headers.get("retry-after", ""), now)) is not None:
         return seconds
@@ -69,9 +69,9 @@ def _seconds_per(unit: str) -> float:
     return _SECONDS_PER_UNIT.get(unit[:2], _SECONDS_PER_DAY)
 
 
-def _bare(text: str) -> float | None:
+def _plain_number(text: str) -> float | None:
     """Read a number and nothing else."""
-    number = _BARE.fullmatch(text.strip())
+    number = _PLAIN_NUMBER.fullmatch(text.strip())
     return float(number[0]) if number else None
 
 
@@ -91,13 +91,13 @@ def _reset(headers: Mapping[str, str], now: float) -> float | None:
     prefix = "x-ratelimit-reset"
     resets = {name.removeprefix(prefix): text for name, text in headers.items() if name.startswith(prefix)}
     spent = [text for kind, text in resets.items() if headers.get(f"x-ratelimit-remaining{kind}", "").strip() == "0"]
-    waits = [wait for text in spent or resets.values() if (wait := _until(text, now)) is not None]
+    waits = [wait for text in spent or resets.values() if (wait := _reset_seconds(text, now)) is not None]
     return max(waits, default=None)
 
 
-def _until(text: str, now: float) -> float | None:
+def _reset_seconds(text: str, now: float) -> float | None:
     """Read a reset: a duration, or the Unix time when it ends."""
-    bare = _bare(text)
+    bare = _plain_number(text)
     if bare is None or bare < _UNIX_SECONDS:
         return duration(text)
     return max(0.0, (bare / 1000 if bare >= _UNIX_MILLISECONDS else bare) - now)

@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from claude_bridge.core.chat_completions.json_schema.walk import Node, Shape, Walk, both, either, properties, required
+from claude_bridge.core.chat_completions.json_schema.walk import (
+    Node,
+    NodeSanitiser,
+    Walk,
+    join_both,
+    properties,
+    required,
+    union_of_objects,
+)
 from claude_bridge.core.chat_completions.traits import SchemaLevel
 
 TYPES: Final = ("string", "integer", "number", "boolean", "array", "object", "null")
@@ -21,7 +29,7 @@ _IDENTITY: Final = frozenset({"$schema", "$id"})
 _MISTRAL: Final = _IDENTITY | {"additionalProperties", "strict"}
 _COMBINING: Final = frozenset({"anyOf", "oneOf", "allOf"})
 _NUMBERS: Final = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
-_BELONGING: Final[Mapping[str, frozenset[str]]] = {
+_KEYWORDS_BY_TYPE: Final[Mapping[str, frozenset[str]]] = {
     "object": frozenset({"properties", "required", "additionalProperties", "patternProperties", "minProperties"})
     | {"maxProperties", "propertyNames"},
     "array": frozenset({"items", "prefixItems", "minItems", "maxItems", "uniqueItems", "contains"}),
@@ -47,13 +55,13 @@ _BARE: Final = frozenset({"type", "description", "properties", "required", "item
 def basic(walk: Walk, node: Node, depth: int) -> Node:
     """Take out what names the document, and forms of draft 4 in which true stood for something."""
     odd = {key for key in ("required", "exclusiveMinimum", "exclusiveMaximum") if isinstance(node.get(key), bool)}
-    node = walk.below(walk.without(node, _IDENTITY | odd), depth)
+    node = walk.sanitise_children(walk.without_keys(node, _IDENTITY | odd), depth)
     return node if depth else {**node, **_object(node)}
 
 
 def mistral(walk: Walk, node: Node, depth: int) -> Node:
     """Take out what Mistral's API refuses."""
-    node = walk.below(walk.without(node, _MISTRAL), depth)
+    node = walk.sanitise_children(walk.without_keys(node, _MISTRAL), depth)
     return node if depth else {**node, **_object(node)}
 
 
@@ -63,33 +71,33 @@ def moonshot(walk: Walk, node: Node, depth: int) -> Node:
     A ``$ref`` stands alone and leads into ``$defs``; ``type`` is one word and not beside ``anyOf``; the root is an
     object; tuples are ``prefixItems``; a schema is an object, never true or false.
     """
-    node = walk.without(node, _IDENTITY)
+    node = walk.without_keys(node, _IDENTITY)
     if isinstance(node.get("$ref"), str) and depth:
-        walk.removed |= node.keys() - {"$ref"}
+        walk.dropped |= node.keys() - {"$ref"}
         return {"$ref": node["$ref"].replace("#/definitions/", "#/$defs/", 1)}
     if not depth:
-        node = _defined(_rooted(walk, node))
-    node = _tuple_as_prefix(walk, _typed_apart(walk, node))
+        node = _with_defs(_with_object_root(walk, node))
+    node = _tuple_as_prefix(walk, _split_types(walk, node))
     if isinstance(node.get("type"), str) and isinstance(node.get("anyOf"), list):
-        node = _into_branches(walk, node)
-    node = walk.below(_all_defined(walk.without(node, frozenset({"propertyNames"}))), depth)
+        node = _move_into_branches(walk, node)
+    node = walk.sanitise_children(_define_required(walk.without_keys(node, frozenset({"propertyNames"}))), depth)
     if isinstance(node.get("type"), str) or _COMBINING & node.keys() or "enum" in node:
         return node
-    kind = _implied(node)
+    kind = _implied_type(node)
     return {**node, "type": kind} if kind else {**node, "anyOf": [{"type": each} for each in _ANY]}
 
 
 def gemini(walk: Walk, node: Node, depth: int) -> Node:
     """Write a schema in Google's subset of OpenAPI 3.0: references written out, null as ``nullable``."""
-    return walk.opened(node, lambda opened: _gemini(walk, opened, depth))
+    return walk.with_dereferenced(node, lambda node: _gemini(walk, node, depth))
 
 
 def bare(walk: Walk, node: Node, depth: int) -> Node:
     """Leave types, properties, what is required, items, enumerations and descriptions: any server takes that."""
-    return walk.opened(node, lambda opened: _bare(walk, opened, depth))
+    return walk.with_dereferenced(node, lambda node: _bare(walk, node, depth))
 
 
-SHAPES: Final[Mapping[SchemaLevel, Shape]] = {
+SANITISERS: Final[Mapping[SchemaLevel, NodeSanitiser]] = {
     "basic": basic,
     "mistral": mistral,
     "moonshot": moonshot,
@@ -102,14 +110,14 @@ def _object(node: Node) -> Node:
     return {"type": "object", **({} if isinstance(node.get("properties"), dict) else {"properties": {}})}
 
 
-def _rooted(walk: Walk, node: Node) -> Node:
+def _with_object_root(walk: Walk, node: Node) -> Node:
     """Return a root that is an object by itself: alternatives of whole argument lists become one list."""
     if isinstance(node.get("$ref"), str) or _COMBINING & node.keys():
-        return walk.opened(node, lambda opened: _merged(walk, opened))
+        return walk.with_dereferenced(node, lambda node: _merge_alternatives(walk, node))
     return {**node, **_object(node)}
 
 
-def _defined(node: Node) -> Node:
+def _with_defs(node: Node) -> Node:
     """Call the definitions ``$defs``, as draft 2020-12 does."""
     old, new = node.get("definitions"), node.get("$defs")
     if not isinstance(old, dict):
@@ -118,46 +126,46 @@ def _defined(node: Node) -> Node:
     return {**kept, "$defs": {**old, **(new if isinstance(new, dict) else {})}}
 
 
-def _merged(walk: Walk, node: Node) -> Node:
+def _merge_alternatives(walk: Walk, node: Node) -> Node:
     """Join alternatives, which must all be objects, into one object that allows what any of them does."""
-    own = walk.without(node, frozenset({"anyOf", "oneOf"}))
+    own = walk.without_keys(node, frozenset({"anyOf", "oneOf"}))
     for key in ("anyOf", "oneOf"):
-        parts = [walk.written_out(part) for part in _schemas(node.get(key)) if _kind(part) in {"object", ""}]
+        parts = [walk.dereference(part) for part in _schemas(node.get(key)) if _first_type(part) in {"object", ""}]
         if parts:
-            own = both(own, either(parts))
+            own = join_both(own, union_of_objects(parts))
     return {**own, **_object(own)}
 
 
-def _typed_apart(walk: Walk, node: Node) -> Node:
+def _split_types(walk: Walk, node: Node) -> Node:
     """Write several types as ``anyOf``, each with the keys that belong to it."""
     kinds = node.get("type")
     if not isinstance(kinds, list):
         return node
-    walk.removed.add("type")
+    walk.dropped.add("type")
     known = [kind for kind in kinds if kind in TYPES]
     rest = {key: value for key, value in node.items() if key != "type"}
     if len(known) == 1:
         return {"type": known[0], **rest}
     if not known or "anyOf" in node:
         return rest
-    belonging = frozenset().union(*_BELONGING.values(), {"enum"})
+    belonging = frozenset().union(*_KEYWORDS_BY_TYPE.values(), {"enum"})
     branches = [_branch(node, kind) for kind in known]
     return {**{key: value for key, value in rest.items() if key not in belonging}, "anyOf": branches}
 
 
 def _branch(node: Node, kind: str) -> Node:
-    branch = {"type": kind, **{key: value for key, value in node.items() if key in _BELONGING.get(kind, ())}}
-    values = [value for value in _list(node.get("enum")) if _is(value, kind)]
+    branch = {"type": kind, **{key: value for key, value in node.items() if key in _KEYWORDS_BY_TYPE.get(kind, ())}}
+    values = [value for value in _list(node.get("enum")) if _has_type(value, kind)]
     return {**branch, "enum": values} if values and kind != "null" else branch
 
 
-def _into_branches(walk: Walk, node: Node) -> Node:
+def _move_into_branches(walk: Walk, node: Node) -> Node:
     """Move ``type``, and what belongs to it, from beside ``anyOf`` into its branches."""
-    kind = _kind(node)
-    moved = {key: value for key, value in node.items() if key == "type" or key in _BELONGING.get(kind, ())}
-    walk.removed.add("type")
+    kind = _first_type(node)
+    moved = {key: value for key, value in node.items() if key == "type" or key in _KEYWORDS_BY_TYPE.get(kind, ())}
+    walk.dropped.add("type")
     branches = [
-        both(part, moved) if "$ref" not in part and _kind(part) in {"", kind} else part
+        join_both(part, moved) if "$ref" not in part and _first_type(part) in {"", kind} else part
         for part in _schemas(node["anyOf"])
     ]
     return {**{key: value for key, value in node.items() if key not in moved}, "anyOf": branches}
@@ -167,10 +175,10 @@ def _tuple_as_prefix(walk: Walk, node: Node) -> Node:
     items = node.get("items")
     if isinstance(items, list):
         node = {**node, "prefixItems": [*_list(node.get("prefixItems")), *items]}
-    return walk.without(node, frozenset({"items"})) if isinstance(items, list | bool) else node
+    return walk.without_keys(node, frozenset({"items"})) if isinstance(items, list | bool) else node
 
 
-def _all_defined(node: Node) -> Node:
+def _define_required(node: Node) -> Node:
     """Return each required name a property: servers refuse one that is required and not defined."""
     missing = [name for name in required(node) if name not in properties(node)]
     if not missing:
@@ -180,36 +188,36 @@ def _all_defined(node: Node) -> Node:
 
 def _gemini(walk: Walk, node: Node, depth: int) -> Node:
     if not depth:
-        node = _merged(walk, node) if _COMBINING & node.keys() else {**node, **_object(node)}
-    node = _without_const(walk, _with_plain_bounds(walk, _all_defined(node)))
+        node = _merge_alternatives(walk, node) if _COMBINING & node.keys() else {**node, **_object(node)}
+    node = _without_const(walk, _with_inclusive_bounds(walk, _define_required(node)))
     if isinstance(node.get("oneOf"), list) and "anyOf" not in node:
         node = {**node, "anyOf": node["oneOf"]}
-    node = _nullable(walk, _tuple_as_items(walk, _typed_apart(walk, node)))
+    node = _nullable(walk, _tuple_as_items(walk, _split_types(walk, node)))
     if node.get("type") is None and "anyOf" not in node:
-        node = {**node, "type": _implied(node) or "string"}
+        node = {**node, "type": _implied_type(node) or "string"}
     if node.get("type") == "array" and not isinstance(node.get("items"), dict):
         node = {**node, "items": {"type": "string"}}
-    out = walk.below(_alone(walk, _only_known_values(walk, walk.only(node, _GEMINI))), depth)
-    return _one_branch(out)
+    out = walk.sanitise_children(_only_any_of(walk, _only_known_values(walk, walk.only_keys(node, _GEMINI))), depth)
+    return _collapse_single_branch(out)
 
 
-def _alone(walk: Walk, node: Node) -> Node:
+def _only_any_of(walk: Walk, node: Node) -> Node:
     """Leave nothing beside ``anyOf``: "When using any_of, it must be the only field set" (Vertex AI)."""
     if not isinstance(node.get("anyOf"), list):
         return node
-    node = _into_branches(walk, node) if isinstance(node.get("type"), str) else node
+    node = _move_into_branches(walk, node) if isinstance(node.get("type"), str) else node
     shared = {key: node[key] for key in ("description", "nullable") if key in node}
-    walk.removed |= node.keys() - {"anyOf"}
+    walk.dropped |= node.keys() - {"anyOf"}
     return {"anyOf": [{**shared, **part} for part in _schemas(node["anyOf"])]}
 
 
-def _with_plain_bounds(walk: Walk, node: Node) -> Node:
+def _with_inclusive_bounds(walk: Walk, node: Node) -> Node:
     """Write exclusive bounds as inclusive ones: the next integer, and for other numbers the bound itself."""
     for key, plain, step in (("exclusiveMinimum", "minimum", 1), ("exclusiveMaximum", "maximum", -1)):
         bound = node.get(key)
         if not isinstance(bound, int | float) or isinstance(bound, bool):
             continue
-        walk.removed.add(key)
+        walk.dropped.add(key)
         value = bound + step if node.get("type") == "integer" and isinstance(bound, int) else bound
         other = node.get(plain)
         if isinstance(other, int | float) and not isinstance(other, bool):
@@ -222,7 +230,7 @@ def _without_const(walk: Walk, node: Node) -> Node:
     if "const" not in node:
         return node
     value = node["const"]
-    node = walk.without(node, frozenset({"const"}))
+    node = walk.without_keys(node, frozenset({"const"}))
     return node if "enum" in node else {**node, "enum": [value], "type": node.get("type") or _type_of(value)}
 
 
@@ -232,7 +240,7 @@ def _nullable(walk: Walk, node: Node) -> Node:
     others = [part for part in branches if part.get("type") != "null"]
     values = _list(node.get("enum"))
     if len(others) < len(branches) and others:
-        walk.removed.add("anyOf")
+        walk.dropped.add("anyOf")
         node = {**node, "anyOf": others, "nullable": True}
     if None in values:
         node = {**node, "enum": [value for value in values if value is not None], "nullable": True}
@@ -244,7 +252,7 @@ def _tuple_as_items(walk: Walk, node: Node) -> Node:
     parts = [*_list(node.get("prefixItems")), *(node["items"] if isinstance(node.get("items"), list) else [])]
     if not parts:
         return node
-    walk.removed.add("items" if isinstance(node.get("items"), list) else "prefixItems")
+    walk.dropped.add("items" if isinstance(node.get("items"), list) else "prefixItems")
     return {**node, "items": {"anyOf": parts} if len(parts) > 1 else parts[0]}
 
 
@@ -256,10 +264,10 @@ def _only_known_values(walk: Walk, node: Node) -> Node:
         dropped.add("format")
     if "enum" in node and not (kind == "string" and all(isinstance(value, str) for value in _list(node["enum"]))):
         dropped.add("enum")
-    return walk.without(node, frozenset(dropped))
+    return walk.without_keys(node, frozenset(dropped))
 
 
-def _one_branch(node: Node) -> Node:
+def _collapse_single_branch(node: Node) -> Node:
     """Put the only alternative that is left in the place of the alternatives."""
     branches = _schemas(node.get("anyOf"))
     if len(branches) != 1:
@@ -268,42 +276,42 @@ def _one_branch(node: Node) -> Node:
 
 
 def _bare(walk: Walk, node: Node, depth: int) -> Node:
-    node = _without_const(walk, _all_defined(_one_of_several(walk, node)))
-    kind = _kind(node) or _implied(node) or ("string" if depth else "object")
+    node = _without_const(walk, _define_required(_resolve_alternatives(walk, node)))
+    kind = _first_type(node) or _implied_type(node) or ("string" if depth else "object")
     kind = kind if depth else "object"
     node = {**_tuple_first(walk, node), "type": kind}
     if kind == "array" and not isinstance(node.get("items"), dict | bool):
         node["items"] = {"type": "string"}
     if kind == "object":
         node["properties"] = properties(node)
-    values = [value for value in _list(node.get("enum")) if _is(value, kind)]
-    unfit = (_BELONGING["object"] if kind != "object" else frozenset()) | (
-        _BELONGING["array"] if kind != "array" else frozenset()
+    values = [value for value in _list(node.get("enum")) if _has_type(value, kind)]
+    unfit = (_KEYWORDS_BY_TYPE["object"] if kind != "object" else frozenset()) | (
+        _KEYWORDS_BY_TYPE["array"] if kind != "array" else frozenset()
     )
-    node = walk.without(walk.only(node, _BARE), unfit if values else unfit | {"enum"})
-    return walk.below({**node, "enum": values} if values else node, depth)
+    node = walk.without_keys(walk.only_keys(node, _BARE), unfit if values else unfit | {"enum"})
+    return walk.sanitise_children({**node, "enum": values} if values else node, depth)
 
 
-def _one_of_several(walk: Walk, node: Node) -> Node:
+def _resolve_alternatives(walk: Walk, node: Node) -> Node:
     """Resolve alternatives: objects become one object, else the first that is not null is taken."""
     for key in ("anyOf", "oneOf"):
-        parts = [walk.written_out(part) for part in _schemas(node.get(key))]
-        node = walk.without(node, frozenset({key}))
-        parts = [part for part in parts if _kind(part) != "null"]
-        if parts and all((_kind(part) or _implied(part) or _kind(node)) == "object" for part in parts):
-            node = both(node, either(parts)) if len(parts) > 1 else both(node, parts[0])
+        parts = [walk.dereference(part) for part in _schemas(node.get(key))]
+        node = walk.without_keys(node, frozenset({key}))
+        parts = [part for part in parts if _first_type(part) != "null"]
+        if parts and all((_first_type(part) or _implied_type(part) or _first_type(node)) == "object" for part in parts):
+            node = join_both(node, union_of_objects(parts)) if len(parts) > 1 else join_both(node, parts[0])
         elif parts:
-            node = both(node, _one_of_several(walk, parts[0]))
+            node = join_both(node, _resolve_alternatives(walk, parts[0]))
     return node
 
 
 def _tuple_first(walk: Walk, node: Node) -> Node:
     parts = [*_list(node.get("prefixItems")), *(node["items"] if isinstance(node.get("items"), list) else [])]
-    node = walk.without(node, frozenset({"prefixItems"}))
+    node = walk.without_keys(node, frozenset({"prefixItems"}))
     return {**node, "items": parts[0]} if parts else node
 
 
-def _kind(node: Node) -> str:
+def _first_type(node: Node) -> str:
     """Return the type of a node: of several the first that is not null; "" where it names none."""
     kind = node.get("type")
     kinds = kind if isinstance(kind, list) else [kind]
@@ -311,7 +319,7 @@ def _kind(node: Node) -> str:
     return next((each for each in named if each != "null"), named[0] if named else "")
 
 
-def _implied(node: Node) -> str:
+def _implied_type(node: Node) -> str:
     """Return the type that a node's other keys speak of, or ""."""
     for kind, key in (("object", "properties"), ("array", "items"), ("array", "prefixItems")):
         if key in node:
@@ -328,7 +336,7 @@ def _type_of(value: Any) -> str:  # noqa: ANN401 - decoded JSON
     return "object" if isinstance(value, dict) else "null"
 
 
-def _is(value: Any, kind: str) -> bool:  # noqa: ANN401 - decoded JSON
+def _has_type(value: Any, kind: str) -> bool:  # noqa: ANN401 - decoded JSON
     found = _type_of(value)
     return found == kind or (kind == "number" and found == "integer")
 

@@ -15,8 +15,8 @@ from attrs import define, field, frozen
 
 from claude_bridge.core import strict_json
 from claude_bridge.core.bounded import BoundedMap
-from claude_bridge.core.chat_completions.json_schema.levels import SHAPES
-from claude_bridge.core.chat_completions.json_schema.walk import VOCABULARY, TooMuch, Walk
+from claude_bridge.core.chat_completions.json_schema.levels import SANITISERS
+from claude_bridge.core.chat_completions.json_schema.walk import VOCABULARY, SchemaTooLarge, Walk
 from claude_bridge.core.chat_completions.traits import SchemaLevel
 from claude_bridge.core.strict_json import Raw
 
@@ -43,12 +43,12 @@ MAX_CACHED_BYTES: Final = 16 << 20
 class Sanitised:
     """A schema fit to be sent.
 
-    :ivar removed: the keywords that were taken out or replaced, for the log; keys of other names are `OTHERS`.
+    :ivar dropped_keywords: the keywords that were taken out or replaced, for the log; keys of other names are `OTHERS`.
     :ivar walked: how many subschemas were gone through.
     """
 
     schema: Raw
-    removed: frozenset[str] = frozenset()
+    dropped_keywords: frozenset[str] = frozenset()
     walked: int = 0
 
 
@@ -91,13 +91,13 @@ def sanitised(raw: Raw, level: SchemaLevel) -> Sanitised:
         return Sanitised(raw)
     if not isinstance(root, dict):
         return Sanitised(raw)
-    walk = Walk(root, SHAPES[level])
+    walk = Walk(root, SANITISERS[level])
     try:
-        shaped = Raw(strict_json.encode(walk.schema(root, 0)))
-    except (TooMuch, RecursionError):
+        shaped = Raw(strict_json.encode(walk.sanitise(root, 0)))
+    except (SchemaTooLarge, RecursionError):
         return Sanitised(raw, walked=walk.nodes)
-    known = walk.removed & VOCABULARY
-    removed = frozenset(known | {OTHERS}) if known != walk.removed else frozenset(known)
+    known = walk.dropped & VOCABULARY
+    removed = frozenset(known | {OTHERS}) if known != walk.dropped else frozenset(known)
     return Sanitised(shaped, removed, walk.nodes)
 
 
@@ -131,7 +131,7 @@ def _closed(node: dict[str, object]) -> bool:
     )
 
 
-REMEMBERED: Final = SchemaCache()
+SCHEMA_CACHE: Final = SchemaCache()
 """The results of this process; only ever used in the reactor's thread."""
 
 
@@ -148,8 +148,8 @@ class SanitisingWork:
 
     def step(self) -> bool:
         """Shape some more, until `STEP` subschemas were gone through, and return whether those were the last."""
-        before = REMEMBERED.walked
-        while self._done < len(self._schemas) and REMEMBERED.walked - before < STEP:
-            REMEMBERED.sanitised(self._schemas[self._done], self.level)
+        before = SCHEMA_CACHE.walked
+        while self._done < len(self._schemas) and SCHEMA_CACHE.walked - before < STEP:
+            SCHEMA_CACHE.sanitised(self._schemas[self._done], self.level)
             self._done += 1
         return self._done == len(self._schemas)

@@ -40,11 +40,11 @@ CLOSING: Final = frozenset({"additionalProperties", "unevaluatedProperties", "ad
 """Keys beside which true and false are what everybody writes."""
 
 
-class TooMuch(ValueError):
+class SchemaTooLarge(ValueError):
     """A schema deeper or larger than any that is meant well."""
 
 
-Shape = Callable[["Walk", Node, int], Node]
+NodeSanitiser = Callable[["Walk", Node, int], Node]
 """Gives a node its form at one level; calls the walk for what is below it."""
 
 
@@ -52,18 +52,18 @@ Shape = Callable[["Walk", Node, int], Node]
 class Walk:
     """One schema on its way through a level.
 
-    :ivar removed: the keys that were taken out or replaced.
+    :ivar dropped: the keys that were taken out or replaced.
     :ivar nodes: the subschemas gone through.
     """
 
     root: Node
-    shape: Shape
-    removed: set[str] = field(factory=set, init=False)
+    sanitise_node: NodeSanitiser
+    dropped: set[str] = field(factory=set, init=False)
     _open: list[str] = field(factory=list, init=False)
     nodes: int = field(default=0, init=False)
 
-    def schema(self, value: Any, depth: int) -> Any:  # noqa: ANN401 - a schema, or whatever stands in its place
-        """Return a schema its form. Raises `TooMuch`."""
+    def sanitise(self, value: Any, depth: int) -> Any:  # noqa: ANN401 - a schema, or whatever stands in its place
+        """Return a schema its form. Raises `SchemaTooLarge`."""
         if value is True:
             value = {}
         elif value is False:
@@ -72,50 +72,50 @@ class Walk:
             return value
         self.nodes += 1
         if depth > MAX_DEPTH or self.nodes > MAX_NODES:
-            raise TooMuch
-        return self.shape(self, value, depth)
+            raise SchemaTooLarge
+        return self.sanitise_node(self, value, depth)
 
-    def below(self, node: Node, depth: int) -> Node:
+    def sanitise_children(self, node: Node, depth: int) -> Node:
         """Return a node with the same keys and with its subschemas formed."""
-        return {key: self._child(key, value, depth + 1) for key, value in node.items()}
+        return {key: self._sanitise_value(key, value, depth + 1) for key, value in node.items()}
 
-    def without(self, node: Node, keys: frozenset[str]) -> Node:
+    def without_keys(self, node: Node, keys: frozenset[str]) -> Node:
         """Return a node without these keys, and note them."""
         found = keys & node.keys()
         if not found:
             return node
-        self.removed |= found
+        self.dropped |= found
         return {key: value for key, value in node.items() if key not in found}
 
-    def only(self, node: Node, keys: frozenset[str]) -> Node:
+    def only_keys(self, node: Node, keys: frozenset[str]) -> Node:
         """Return a node with nothing but these keys, and note the others."""
-        return self.without(node, frozenset(node.keys() - keys))
+        return self.without_keys(node, frozenset(node.keys() - keys))
 
-    def opened(self, node: Node, run: Callable[[Node], Node]) -> Node:
-        """Call ``run`` with the node `written_out`; after that its references may be written out once more."""
+    def with_dereferenced(self, node: Node, run: Callable[[Node], Node]) -> Node:
+        """Call ``run`` with the node `dereference`d; after that its references may be written out once more."""
         mark = len(self._open)
         try:
-            return run(self.written_out(node))
+            return run(self.dereference(node))
         finally:
             del self._open[mark:]
 
-    def written_out(self, node: Node) -> Node:
-        """Return the node that local references lead to, with all of its ``allOf``; only inside of `opened`.
+    def dereference(self, node: Node) -> Node:
+        """Return the node that local references lead to, with all of its ``allOf``; only inside of `with_dereferenced`.
 
         A reference to what is being written out already, or to no place in this document, is replaced by the type
         that it leads to: nothing can be written out without end, and nothing is ever fetched.
         """
         for _ in range(MAX_DEPTH):
             if isinstance(node.get("$ref"), str):
-                node = self._followed(node)
+                node = self._follow_reference(node)
             elif isinstance(node.get("allOf"), list):
-                node = self._joined(node)
+                node = self._join_all_of(node)
             else:
                 return node
-        raise TooMuch
+        raise SchemaTooLarge
 
-    def _followed(self, node: Node) -> Node:
-        self.removed.add("$ref")
+    def _follow_reference(self, node: Node) -> Node:
+        self.dropped.add("$ref")
         reference = node["$ref"]
         own = {key: value for key, value in node.items() if key != "$ref"}
         target = resolve_pointer(self.root, reference)
@@ -125,23 +125,23 @@ class Walk:
         self._open.append(reference)
         return {**target, **own}
 
-    def _joined(self, node: Node) -> Node:
-        self.removed.add("allOf")
+    def _join_all_of(self, node: Node) -> Node:
+        self.dropped.add("allOf")
         joined = {key: value for key, value in node.items() if key != "allOf"}
         for part in node["allOf"]:
             if isinstance(part, dict):
-                joined = both(joined, self.written_out(part))
+                joined = join_both(joined, self.dereference(part))
             if size(joined) > MAX_NODES:
-                raise TooMuch
+                raise SchemaTooLarge
         return joined
 
-    def _child(self, key: str, value: Any, depth: int) -> Any:  # noqa: ANN401 - decoded JSON
+    def _sanitise_value(self, key: str, value: Any, depth: int) -> Any:  # noqa: ANN401 - decoded JSON
         if key in MAPS and isinstance(value, dict):
-            return {name: self.schema(each, depth) for name, each in value.items()}
+            return {name: self.sanitise(each, depth) for name, each in value.items()}
         if isinstance(value, list) and (key in LISTS or key == "items"):
-            return [self.schema(each, depth) for each in value]
+            return [self.sanitise(each, depth) for each in value]
         if key in SINGLES and (isinstance(value, dict) or (isinstance(value, bool) and key not in CLOSING)):
-            return self.schema(value, depth)
+            return self.sanitise(value, depth)
         return value
 
 
@@ -162,7 +162,7 @@ def required(node: Node) -> list[str]:
     return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
 
-def both(one: Node, other: Node) -> Node:
+def join_both(one: Node, other: Node) -> Node:
     """Return a node that asks for what both ask for, as far as that can be joined; the first has the last word."""
     joined = {**other, **one}
     if "properties" in one or "properties" in other:
@@ -173,7 +173,7 @@ def both(one: Node, other: Node) -> Node:
     return joined
 
 
-def either(nodes: list[Node]) -> Node:
+def union_of_objects(nodes: list[Node]) -> Node:
     """Return one object for what any of several objects allows: all properties, and required what all require."""
     named: Node = {}
     for node in nodes:

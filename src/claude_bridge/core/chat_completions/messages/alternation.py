@@ -30,11 +30,11 @@ def alternated(messages: Iterable[ChatMessage]) -> list[ChatMessage]:
     for role, run in groupby(messages, key=attrgetter("role")):
         before = made[-1].role if made else ""
         if role == "user":
-            _add_user(made, _joined([message.content for message in run]))
+            _add_user(made, _join_contents([message.content for message in run]))
         elif role == "assistant" and before not in {"user", "tool"}:
-            made += [ChatMessage("user", OPENING), *_apart(run)]
+            made += [ChatMessage("user", OPENING), *_separated(run)]
         elif role == "assistant":
-            made += _apart(run)
+            made += _separated(run)
         else:
             made += run
     if made and made[-1].role not in {"user", "assistant", "tool"}:
@@ -42,7 +42,7 @@ def alternated(messages: Iterable[ChatMessage]) -> list[ChatMessage]:
     return made
 
 
-def _apart(run: Iterable[ChatMessage]) -> list[ChatMessage]:
+def _separated(run: Iterable[ChatMessage]) -> list[ChatMessage]:
     """Put the user between two messages of the assistant."""
     made: list[ChatMessage] = []
     for message in run:
@@ -68,7 +68,7 @@ def _is_reminder(text: str) -> bool:
     return not rest.strip() and all(one.lstrip().startswith(REMINDER) for one in reminders)
 
 
-def _joined(contents: list[object]) -> str | list[Part]:
+def _join_contents(contents: list[object]) -> str | list[Part]:
     """Make one content of several: a string as long as all are."""
     if all(isinstance(content, str) for content in contents):
         return "\n\n".join(filter(None, map(str, contents)))

@@ -16,7 +16,7 @@ _RECENT: Final = 2
 the system prompt's that is one mark fewer than the four that Anthropic and DashScope take."""
 
 
-def put(messages: list[ChatMessage]) -> None:
+def add_marks(messages: list[ChatMessage]) -> None:
     """Mark the system prompt and the two most recent ends; the text itself stays as it is, byte for byte."""
     if messages and messages[0].role in {"system", "developer"}:
         _mark(messages[0])

@@ -25,32 +25,32 @@ class CallIds:
     form: ToolIds = "any"
     _used: set[str] = field(factory=set, init=False)
 
-    def give(self, client_id: str) -> str:
+    def assign(self, client_id: str) -> str:
         """Return the backend's own id for the client's; where that was there before or is illegal, another one."""
         identifier = upstream_id(client_id)
         illegal = len(identifier) > MAX_ID_CHARACTERS or (self.form == "nine" and not _NINE.fullmatch(identifier))
         if illegal or not identifier or identifier in self._used:
-            identifier = self._other(client_id)
+            identifier = self._unused_id(client_id)
         self._used.add(identifier)
         return identifier
 
-    def _other(self, client_id: str) -> str:
+    def _unused_id(self, client_id: str) -> str:
         """Start from the client's id, which is the same in every request, and change it until it is new."""
-        identifier = self._formed(client_id or "call")
+        identifier = self._in_form(client_id or "call")
         # beginning at the number of ids before it, thousands of calls with one id take no thousands of tries each
         number = len(self._used)
         while identifier in self._used:
-            identifier = self._formed(f"{client_id}_{number}")
+            identifier = self._in_form(f"{client_id}_{number}")
             number += 1
         return identifier
 
-    def _formed(self, text: str) -> str:
+    def _in_form(self, text: str) -> str:
         if self.form == "nine":
-            return nine(text)
+            return nine_characters(text)
         return text if len(text) <= MAX_ID_CHARACTERS else f"call_{_hashed(24, text)}"
 
 
-def nine(text: str) -> str:
+def nine_characters(text: str) -> str:
     """Return nine letters and digits, the same ones for the same text (mistral-common refuses any other form)."""
     return _hashed(9, text)
 

@@ -51,7 +51,7 @@ from claude_bridge.core.turns import SystemMessages, is_question, merge_turns, s
 
 NO_OUTPUT: Final = "(no output)"
 NO_RESULT: Final = "[no result]"
-NOT_SAID: Final = "[no answer]"
+NO_ANSWER: Final = "[no answer]"
 """The content of an answer that ended while the model still thought: servers refuse an empty one ("must not be empty",
 kimi-code issue 1985)."""
 SUMMARY: Final = "Summary of earlier conversation: "
@@ -85,7 +85,7 @@ def write(asked: Conversation, target: Target, documents: Mapping[str, str]) -> 
     # A template that insists on turns knows no system message but the first.
     inline = target.system_messages == "inline"
     policy: SystemMessages = "fold" if inline and target.alternate else target.system_messages
-    turns = map(_worded, asked.turns) if asked.changes_tools else asked.turns
+    turns = map(_with_notices_as_text, asked.turns) if asked.changes_tools else asked.turns
     conversation = merge_turns(turns, policy, strip_attribution=target.strip_attribution)
     system = system_text(asked.system, strip_attribution=target.strip_attribution)
     chat = ChatMessages(target, documents, asked.state_characters - MAX_STATE_CHARACTERS)
@@ -94,7 +94,7 @@ def write(asked: Conversation, target: Target, documents: Mapping[str, str]) -> 
         messages = alternated(messages)
     extra = instructions.mark_prefill(messages, target.prefill)
     if target.cache_control and asked.caches_prefix:
-        cache_control.put(messages)
+        cache_control.add_marks(messages)
     return Written(
         messages=messages,
         names=chat.names,
@@ -131,8 +131,8 @@ class ChatMessages:
     _messages: list[ChatMessage] = field(factory=list, init=False)
     _open: list[_OpenCall] = field(factory=list, init=False)
     _awaited: dict[str, deque[_OpenCall]] = field(factory=dict, init=False)
-    _held: list[str] = field(factory=list, init=False)
-    _shown: int = field(default=0, init=False)
+    _held_system_texts: list[str] = field(factory=list, init=False)
+    _label_number: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         """Make what the target decides."""
@@ -146,13 +146,13 @@ class ChatMessages:
         question = next((at for at in range(len(turns) - 1, -1, -1) if is_question(turns[at])), -1)
         for at, turn in enumerate(turns):
             if turn.role == "assistant":
-                self._settle()
+                self._close_open()
                 self._assistant(turn, after_question=at > question)
             elif turn.role == "user":
                 self._user(turn)
             else:
                 self._system(turn)
-        self._settle()
+        self._close_open()
         return self._messages
 
     def _assistant(self, turn: Turn, *, after_question: bool) -> None:
@@ -174,26 +174,32 @@ class ChatMessages:
             else:
                 texts.append(text_of(piece))
         text = "\n\n".join(texts)
-        thought = self._thought(thoughts, said=bool(text or calls), called=bool(calls), after_question=after_question)
+        thought = self._reasoning_to_echo(
+            thoughts, answered=bool(text or calls), called=bool(calls), after_question=after_question
+        )
         if text or calls or thought:
             target = self.target
-            nothing = (None if target.call_content == "null" else "") if calls else NOT_SAID
+            nothing = (None if target.call_content == "null" else "") if calls else NO_ANSWER
             message = ChatMessage("assistant", text or nothing, None, calls or None)
             if thought:
-                reasoning_history.put(message, thought, target.reasoning_field)
+                reasoning_history.set_reasoning(message, thought, target.reasoning_field)
                 self.echoed = True
             if target.dialect.stateful:
                 target.dialect.restore(message, self._restored(states))
             self._messages.append(message)
 
-    def _thought(self, thoughts: list[str], *, said: bool, called: bool, after_question: bool) -> str:
-        """Return what goes back of a turn's thinking, "" for nothing; ``said``: it has something besides."""
+    def _reasoning_to_echo(self, thoughts: list[str], *, answered: bool, called: bool, after_question: bool) -> str:
+        """Return what goes back of a turn's thinking, "" for nothing; ``answered``: it has text or calls."""
         policy = self.target.reasoning_echo
         thought = ""
         if thoughts and reasoning_history.echoes(policy, called=called, after_question=after_question):
             thought = "\n".join(filter(None, thoughts))
-        if not thought and said and reasoning_history.requires(policy, called=called, after_question=after_question):
-            return reasoning_history.NO_THOUGHT
+        if (
+            not thought
+            and answered
+            and reasoning_history.requires(policy, called=called, after_question=after_question)
+        ):
+            return reasoning_history.MISSING_REASONING
         return thought
 
     def _restored(self, states: list[tuple[int, State]]) -> list[tuple[int, object]]:
@@ -210,7 +216,7 @@ class ChatMessages:
 
     def _call(self, piece: ToolCall) -> openai_types.ToolCall:
         """Return a call the backend's own id and name, and wait for its result."""
-        identifier = self._ids.give(piece.id)
+        identifier = self._ids.assign(piece.id)
         call = _OpenCall(identifier)
         self._open.append(call)
         self._awaited.setdefault(piece.id, deque()).append(call)
@@ -226,19 +232,19 @@ class ChatMessages:
                 awaited.popleft().result = piece
             else:
                 rest.append(piece)
-        self._shown = 0
+        self._label_number = 0
         asked = self._open
         said = self._answer_calls()
         for piece in rest:
             said += [piece] if isinstance(piece, Text) else self._as_content(piece)
         if said or not any(call.result for call in asked):
             self._messages.append(ChatMessage("user", _content(said)))
-        self._settle()
+        self._close_open()
 
     def _as_content(self, piece: Piece) -> list[Content]:
         """Return what a user message holds beside text."""
         if isinstance(piece, Image | Document):
-            return [self._media.shown(piece)]
+            return [self._media.convert(piece)]
         if isinstance(piece, ToolResult):
             inside, shown = self._result(piece, with_images=False)
             return [Text(f"[tool result without call: {piece.call_id}] {_output(inside)}"), *shown]
@@ -248,17 +254,17 @@ class ChatMessages:
         """Leave a system message in its place, unless calls still wait for their results: then after those."""
         text = "\n\n".join(map(text_of, turn.pieces))
         if text:
-            self._held.append(text)
+            self._held_system_texts.append(text)
         if not self._open:
-            self._settle()
+            self._close_open()
 
-    def _settle(self) -> None:
+    def _close_open(self) -> None:
         """Close what is open: calls that nobody answered, system messages that waited for the answers."""
         if self._open:
             self._answer_calls()
-        if self._held:
-            self._messages += [ChatMessage(self.target.system_role, text) for text in self._held]
-            self._held.clear()
+        if self._held_system_texts:
+            self._messages += [ChatMessage(self.target.system_role, text) for text in self._held_system_texts]
+            self._held_system_texts.clear()
 
     def _answer_calls(self) -> list[Content]:
         """Write the tool messages in the calls' order; return the images that only a user message can carry."""
@@ -284,10 +290,10 @@ class ChatMessages:
             if isinstance(piece, Text):
                 inside.append(piece)
                 continue
-            part = self._media.shown(piece)
+            part = self._media.convert(piece)
             if isinstance(part, Document) or (isinstance(part, Image) and not with_images):
-                self._shown += 1
-                label = f"[{'image' if isinstance(part, Image) else 'document'} {self._shown}]"
+                self._label_number += 1
+                label = f"[{'image' if isinstance(part, Image) else 'document'} {self._label_number}]"
                 shown += [Text(f"{label} of the tool result above:"), part]
                 part = Text(label)
             inside.append(part)
@@ -329,18 +335,18 @@ def _part(content: Content) -> Part:
             return TextPart(text_of(content))
 
 
-def _worded(turn: Turn) -> Turn:
+def _with_notices_as_text(turn: Turn) -> Turn:
     """Return a turn whose notices of tools are text, with the names that the backend knows."""
-    return Turn(turn.role, [*map(_worded_piece, turn.pieces)])
+    return Turn(turn.role, [*map(_piece_with_notices_as_text, turn.pieces)])
 
 
-def _worded_piece(piece: Piece) -> Piece:
+def _piece_with_notices_as_text(piece: Piece) -> Piece:
     if isinstance(piece, ToolResult):
-        return ToolResult(piece.call_id, [*map(_worded_content, piece.content)], piece.is_error)
-    return _worded_content(piece) if isinstance(piece, ToolNotice) else piece
+        return ToolResult(piece.call_id, [*map(_notice_as_text, piece.content)], piece.is_error)
+    return _notice_as_text(piece) if isinstance(piece, ToolNotice) else piece
 
 
-def _worded_content(content: Content) -> Content:
+def _notice_as_text(content: Content) -> Content:
     if isinstance(content, ToolNotice):
         return Text(text_of(ToolNotice(upstream_name(content.name), content.available)))
     return content

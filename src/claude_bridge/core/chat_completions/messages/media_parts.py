@@ -24,7 +24,7 @@ class Media:
     traits: Traits
     documents: Mapping[str, str]
 
-    def shown(self, part: Content) -> Content:
+    def convert(self, part: Content) -> Content:
         """Return what the model gets for a part; raises `InvalidRequest` where the client must take it out."""
         if isinstance(part, Image):
             return self._image(part)

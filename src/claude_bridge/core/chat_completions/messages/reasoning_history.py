@@ -7,7 +7,7 @@ from typing import Final
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, TextPart, ThinkingPart
 from claude_bridge.core.chat_completions.traits import ReasoningEcho, ReasoningField
 
-NO_THOUGHT: Final = " "
+MISSING_REASONING: Final = " "
 """Stands for missing thinking: DeepSeek refuses a turn without the field, and the field without text (wire-contract
 5.5)."""
 
@@ -41,7 +41,7 @@ def requires(policy: ReasoningEcho, *, called: bool, after_question: bool) -> bo
     )
 
 
-def put(message: ChatMessage, thought: str, where: ReasoningField) -> None:
+def set_reasoning(message: ChatMessage, thought: str, where: ReasoningField) -> None:
     """Put thinking into an assistant message whose content is still text or nothing.
 
     ``reasoning_details`` are the server's own objects: the text alone goes beside them, as ``reasoning``, and they come

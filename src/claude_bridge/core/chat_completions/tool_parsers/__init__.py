@@ -1,5 +1,6 @@
-"""Tool calls that a model wrote into its text, in the words of its chat template, recovered while streaming.
+"""Tool parsers: they recover, while streaming, tool calls that a model wrote into its text in its template's syntax.
 
-A server that was started without the right parser passes on what the model wrote (wire-contract 4.3). One file
-a family of syntaxes, each a generator over a `cursor.Cursor`; `registry` says which marker opens which.
+A server that was started without the right parser passes on what the model wrote (wire-contract 4.3). Each family of
+syntaxes has one file; a parser is a generator over a `cursor.Cursor`. `syntaxes` maps the opening markers to
+parsers, and `scanner` runs them.
 """

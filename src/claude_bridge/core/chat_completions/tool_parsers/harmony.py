@@ -1,4 +1,4 @@
-"""gpt-oss' harmony.
+"""Parser for harmony, the format of gpt-oss.
 
 ``<|channel|>commentary to=functions.NAME <|constrain|>json<|message|>{…}<|call|>``, usually behind
 ``<|start|>assistant``, from OpenAI's description of the format, as llama.cpp and SGLang's ``gpt_oss_detector`` read
@@ -9,7 +9,7 @@ it. The recipient may also stand before the channel, the channel be ``analysis``
 from __future__ import annotations
 
 from claude_bridge.core.chat_completions.tool_parsers import json_calls
-from claude_bridge.core.chat_completions.tool_parsers.cursor import Cursor, NotACall, ParsedCall, Steps
+from claude_bridge.core.chat_completions.tool_parsers.cursor import Cursor, NotACall, ParsedCall, Parser
 from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools
 
 START = "<|start|>assistant"
@@ -19,23 +19,23 @@ RECIPIENT = " to="
 CHANNELS = (COMMENTARY + RECIPIENT, ANALYSIS + RECIPIENT)
 
 
-def harmony(cursor: Cursor, _tools: Tools) -> Steps[None]:
-    """Read what is behind the start of the message, or behind the channel and ``to=``."""
+def harmony(cursor: Cursor, _tools: Tools) -> Parser[None]:
+    """Parse what follows the start of the message, or the channel and ``to=``."""
     opening = cursor.opening
     if opening == START:
-        opening = yield from cursor.demand(RECIPIENT, *CHANNELS)
-    name = yield from cursor.word()
-    yield from cursor.blank()
+        opening = yield from cursor.expect(RECIPIENT, *CHANNELS)
+    name = yield from cursor.read_word()
+    yield from cursor.skip_blank()
     if opening == RECIPIENT:
-        yield from cursor.demand(COMMENTARY, ANALYSIS)
-        yield from cursor.blank()
-    yield from cursor.take("<|constrain|>")
-    yield from cursor.blank()
-    yield from cursor.word()
-    yield from cursor.blank()
-    yield from cursor.demand("<|message|>")
-    yield from cursor.blank()
-    arguments = yield from cursor.json()
-    if not (yield from cursor.closed("<|call|>", "<|end|>")):
+        yield from cursor.expect(COMMENTARY, ANALYSIS)
+        yield from cursor.skip_blank()
+    yield from cursor.accept("<|constrain|>")
+    yield from cursor.skip_blank()
+    yield from cursor.read_word()
+    yield from cursor.skip_blank()
+    yield from cursor.expect("<|message|>")
+    yield from cursor.skip_blank()
+    arguments = yield from cursor.read_json()
+    if not (yield from cursor.accept_closing("<|call|>", "<|end|>")):
         raise NotACall
-    yield (ParsedCall(name.removeprefix("functions."), json_calls.decoded(arguments)),)
+    yield (ParsedCall(name.removeprefix("functions."), json_calls.decode(arguments)),)

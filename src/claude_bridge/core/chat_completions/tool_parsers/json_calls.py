@@ -1,4 +1,4 @@
-"""Calls that are written as JSON, ``{"name": …, "arguments": {…}}``, and arguments that are."""
+"""Decoding of calls written as JSON, ``{"name": …, "arguments": {…}}``, and of arguments in JSON."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from claude_bridge.core.chat_completions.answer.tool_arguments import ArgumentsF
 from claude_bridge.core.chat_completions.tool_parsers.cursor import ParsedCall
 
 
-def decoded(text: str) -> object:
-    """Read a JSON object or array; None if it is none. Raw line breaks inside strings are what models write."""
-    for candidate in (text, _escaped(text)):
+def decode(text: str) -> object:
+    """Return the decoded JSON, or None if it is invalid. Raw line breaks in strings are accepted: models write them."""
+    for candidate in (text, _escape_controls(text)):
         try:
             value: object = strict_json.decode(candidate.encode("utf-8", "replace"))
         except strict_json.JsonError:
@@ -19,27 +19,27 @@ def decoded(text: str) -> object:
 
 
 def calls(text: str) -> tuple[ParsedCall, ...]:
-    """Read one call or an array of them; nothing if any part of it is no call."""
-    value = decoded(text)
+    """Return one call or those of an array; none if any item of it is not a call."""
+    value = decode(text)
     found = [_call(item) for item in (value if isinstance(value, list) else [value])]
     return tuple(call for call in found if call is not None) if None not in found else ()
 
 
 def _call(value: object) -> ParsedCall | None:
-    """Read a call: ``parameters`` is Llama's word for arguments, and some wrap it as OpenAI does."""
+    """Return a call, or None: ``parameters`` is Llama's name for arguments, and some wrap a call as OpenAI does."""
     if isinstance(value, dict) and isinstance(value.get("function"), dict):
         value = value["function"]
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         return None
     arguments = value.get("arguments", value.get("parameters"))
     if isinstance(arguments, str):
-        arguments = decoded(arguments) if arguments.strip() else None
+        arguments = decode(arguments) if arguments.strip() else None
         return None if arguments is None else ParsedCall(value["name"], arguments)
     return ParsedCall(value["name"], {} if arguments is None else arguments)
 
 
-def _escaped(text: str) -> str:
-    """Escape raw control characters inside strings, without touching what they stand in."""
+def _escape_controls(text: str) -> str:
+    """Return the text with raw control characters inside strings escaped."""
     wrapped = '{"":' + text + "}"
     within = ArgumentsFilter().add(wrapped)
     return within[len('{"":') : -1] if len(within) > len(wrapped) else text

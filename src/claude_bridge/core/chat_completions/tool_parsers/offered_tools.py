@@ -1,4 +1,4 @@
-"""The tools a request offered: which names are calls, and of which type a value written without quotes is."""
+"""The tools that a request offered: their names, and the types of arguments that are written without quotes."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from claude_bridge.core import strict_json
 from claude_bridge.core.json_pointer import resolve_pointer
 
 MAX_BRANCHES: Final = 64
-"""References and alternatives that are looked at for a property's type; real schemas have a handful."""
+"""References and alternatives that are followed to find a property's type; real schemas have a handful."""
 
 _PYTHON_WORDS: Final = {"True": True, "False": False, "None": None}
-"""Templates print booleans and None as Python does (Qwen3-Coder's), and models learn it."""
+"""Some templates print booleans and None as Python does (Qwen3-Coder's), and models copy that."""
 
 
 @define
 class Tools:
-    """Names, and their JSON schemas as far as they are known, read when first needed."""
+    """The names of tools, and their JSON schemas as far as known, decoded when first needed."""
 
     names: Collection[str]
     schemas: Mapping[str, strict_json.Raw] = field(factory=dict)
-    _read: dict[str, dict[str, Any]] = field(factory=dict, init=False)
+    _decoded: dict[str, dict[str, Any]] = field(factory=dict, init=False)
 
-    def typed(self, tool: str, key: str, text: str) -> object:
-        """Return a value its type where the schema names one other than string; else the text as it is."""
+    def convert_value(self, tool: str, key: str, text: str) -> object:
+        """Return a value converted to the type in the schema, or the text unchanged if it is a string or unknown."""
         types = self._types(tool, key)
         if "null" in types and text.strip() in {"null", "None"}:
             return None
         if not types or "string" in types:
             return text
-        return read_as(types, text)
+        return parse_as(types, text)
 
     def _types(self, tool: str, key: str) -> set[str]:
         schema = self._schema(tool)
@@ -40,17 +40,17 @@ class Tools:
         return _types(properties.get(key), schema) if isinstance(properties, dict) else set()
 
     def _schema(self, tool: str) -> dict[str, Any]:
-        if tool not in self._read:
+        if tool not in self._decoded:
             try:
                 schema = strict_json.decode(self.schemas.get(tool, strict_json.Raw(b"{}")))
             except strict_json.JsonError:
                 schema = None
-            self._read[tool] = schema if isinstance(schema, dict) else {}
-        return self._read[tool]
+            self._decoded[tool] = schema if isinstance(schema, dict) else {}
+        return self._decoded[tool]
 
 
-def read_as(types: Collection[str], text: str) -> object:
-    """Read a text as JSON of one of these types, of any type if none is given; else give it back."""
+def parse_as(types: Collection[str], text: str) -> object:
+    """Return a text decoded as JSON of one of these types (any if none is given), or the text itself if it is not."""
     word = text.strip()
     if word in _PYTHON_WORDS:
         value: object = _PYTHON_WORDS[word]
@@ -72,7 +72,7 @@ def _kinds(value: object) -> set[str]:
 
 
 def _types(schema: object, root: dict[str, Any]) -> set[str]:
-    """Collect the types a schema allows; none if it does not say."""
+    """Return the types that a schema allows; none if it does not say."""
     found: set[str] = set()
     waiting = [schema]
     for _ in range(MAX_BRANCHES):

@@ -1,4 +1,4 @@
-"""Which marker opens which syntax."""
+"""The parsers by the opening markers of their syntaxes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from claude_bridge.core.chat_completions.tool_parsers import (
     tool_call_tag,
 )
 from claude_bridge.core.chat_completions.tool_parsers import qwen3_coder as qwen3
-from claude_bridge.core.chat_completions.tool_parsers.cursor import Cursor, Steps
+from claude_bridge.core.chat_completions.tool_parsers.cursor import Cursor, Parser
 from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools
 
-Syntax = Callable[[Cursor, Tools], Steps[None]]
-"""Reads what is behind an opening marker."""
+Syntax = Callable[[Cursor, Tools], Parser[None]]
+"""Returns the parser of what follows an opening marker."""
 
 SYNTAXES: Final[Mapping[str, Syntax]] = {
     tool_call_tag.OPENING: tool_call_tag.tool_call,
@@ -34,4 +34,4 @@ SYNTAXES: Final[Mapping[str, Syntax]] = {
     llama.PYTHON_TAG: llama.llama,
     **dict.fromkeys((harmony.START, *harmony.CHANNELS), harmony.harmony),
 }
-"""By opening marker. The pythonic list has none: it must be the whole answer, and the scanner sees to it."""
+"""By opening marker. Syntaxes that must be the whole answer have none; the scanner handles those."""
