@@ -36,7 +36,7 @@ UNDECIDED: Final = DialectDecision(GENERIC, "nothing is known of it yet", known=
 
 @frozen
 class PreparedCompletion:
-    """A chat request, ready to be sent; implements `claude_bridge.core.backend_api.Prepared`."""
+    """A chat request that is ready to be sent; implements `claude_bridge.core.backend_api.Prepared`."""
 
     path: ClassVar[str] = "chat/completions"
     headers: ClassVar = (("Content-Type", "application/json"), ("Accept", "text/event-stream"))
@@ -48,7 +48,7 @@ class PreparedCompletion:
     answer_shape: AnswerShape | None
 
     def reader(self, limits: AnswerLimits, random_bytes: RandomBytes) -> Reader:
-        """Make the reader for the answer."""
+        """Return a new reader for the answer."""
         target = self._sent.target
         return Reader(
             dialect=target.dialect,
@@ -65,7 +65,7 @@ class PreparedCompletion:
         )
 
     def adjust(self, failure: UpstreamFailure, *, estimate: int) -> Advice:
-        """Return how to ask differently after a refusal."""
+        """Return how to ask again after a refusal."""
         return advice.advise(failure, self._sent, estimate=estimate)
 
     def explain(self, failure: UpstreamFailure, circumstances: Circumstances) -> Explanation:
@@ -73,11 +73,11 @@ class PreparedCompletion:
         return advice.explain(failure, self._sent, circumstances)
 
     def describe(self, failure: UpstreamFailure) -> str:
-        """Return a failure for the log, without words that may quote the prompt."""
+        """Return a description of a failure for the log, without words that may quote the prompt."""
         return advice.describe(failure, self._sent)
 
     def _recoverable(self) -> dict[str, Raw]:
-        """Return the tools whose calls are to be looked for in the text, with their schemas."""
+        """Return the tools, with their schemas, whose calls are to be recovered from the text."""
         if not self._sent.target.recover_tool_calls:
             return {}
         return {tool.function.name: tool.function.parameters for tool in self._sent.fields.tools or ()}
@@ -85,16 +85,16 @@ class PreparedCompletion:
 
 @frozen(kw_only=True)
 class ChatTarget(Target):
-    """A model that is asked for chat completions; implements `claude_bridge.core.backend_api.Target`."""
+    """A model behind a chat completions API; implements `claude_bridge.core.backend_api.Target`."""
 
     @property
     def documents_as_text(self) -> bool:
-        """Return whether PDF goes as text taken out here."""
+        """Whether PDF documents are sent as text extracted by the bridge."""
         return self.pdf == "text"
 
     @property
     def tokenizer(self) -> TokenizerEndpoint | None:
-        """Return where its prompts can be counted, if anywhere."""
+        """Return where its prompts can be counted, or None."""
         return self.dialect.tokenizer
 
     def prepare(
@@ -117,13 +117,13 @@ class ChatTarget(Target):
         )
 
     def schema_work(self, conversation: Conversation) -> SanitisingWork | None:
-        """Return what is to be done to the schemas of tools, or None where they are sent as they are."""
+        """Return the work to be done on the schemas of tools, or None if they are sent unchanged."""
         if self.schema == "none":
             return None
         return SanitisingWork([tool.parameters for tool in conversation.tools], self.schema)
 
     def adjusted(self, overrides: Mapping[str, Any], *, refuses_reasoning: bool, max_output_tokens: int | None) -> Self:
-        """Return it with what refusals taught."""
+        """Return the target with what refusals taught, or itself if there is nothing."""
         changes = dict(overrides)
         if refuses_reasoning and self.reasoning_echo == "current_turn":
             changes.setdefault("reasoning_echo", "never")
@@ -132,7 +132,7 @@ class ChatTarget(Target):
         return evolve(self, **changes) if changes else self
 
     def with_window(self, context_window: int | None) -> Self:
-        """Return it with another window."""
+        """Return the target with another window."""
         return evolve(self, context_window=context_window)
 
 
@@ -147,7 +147,7 @@ class ChatCompletions:
 
     @property
     def undecided(self) -> DialectDecision:
-        """Return the plain OpenAI-compatible server."""
+        """Return the decision for the generic OpenAI-compatible server."""
         return UNDECIDED
 
     def recognise(self, clues: Clues) -> DialectDecision | None:
@@ -165,7 +165,7 @@ class ChatCompletions:
         max_output_tokens: int | None,
         strip_attribution: bool,
     ) -> ChatTarget:
-        """Make the target for a model: the dialect's traits, but for what is configured otherwise."""
+        """Return the target for a model: the dialect's traits, except for those that are configured differently."""
         server = DIALECTS[dialect]
         return ChatTarget(
             **{**as_fields(server.traits(model)), **overrides},
@@ -178,15 +178,15 @@ class ChatCompletions:
         )
 
     def read_models(self, body: bytes) -> ModelList | None:
-        """Read a list of models; None if it is none."""
+        """Return the list of models in a response's body, or None if it contains none."""
         return models_endpoint.read_models(body)
 
     def read_refusal(self, status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> UpstreamFailure:
-        """Read a response that failed by its status."""
+        """Return the failure that an error response reports."""
         return classification.from_response(status, headers, body, now=now)
 
     def read_error(self, value: object) -> UpstreamFailure:
-        """Read a decoded error that came inside an answer."""
+        """Return the failure that a decoded error inside an answer reports."""
         return classification.from_error(value)
 
 

@@ -1,4 +1,4 @@
-"""Chat completions: bytes -> chunks, read as forgivingly as servers need, and requests -> bytes."""
+"""The codec of chat completions: bytes -> chunks, as leniently as servers require, and requests -> bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from claude_bridge.core.chat_completions import openai_types
 from claude_bridge.core.strict_json import ERRORS, JsonError, decode, encode
 
 MEND_EVENT_LIMIT: Final = 1024 * 1024
-"""The same for what a backend sends in one piece, which is read in one turn."""
+"""Bytes of the largest event in which lone surrogates are replaced; an event is decoded in one reactor turn."""
 
 _chunk: Final = msgspec.json.Decoder(openai_types.Chunk)
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def decode_chunk(data: bytes) -> openai_types.Chunk:
-    """Decode a chunk or a whole answer: quickly if its types are as they should be, else forgivingly."""
+    """Return a decoded chunk or whole answer: quickly if its types are as documented, else leniently."""
     try:
         return _chunk.decode(data)
     except ERRORS:
@@ -32,14 +32,14 @@ def decode_chunk(data: bytes) -> openai_types.Chunk:
 def encode_chat(
     request: openai_types.ChatRequest, extra: dict[str, object], messages: Iterable[openai_types.ChatMessage]
 ) -> bytes:
-    """Encode a chat request: its fields in their order, then ``extra``, then the messages."""
+    """Return an encoded chat request: its fields in their order, then ``extra``, then the messages."""
     head = encode(request)[:-1]
     more = b"," + encode(extra)[1:-1] if extra else b""
     return b"".join((head, more, b',"messages":', encode(list(messages)), b"}"))
 
 
 def _lenient_chunk(value: object) -> openai_types.Chunk:
-    """Read a chunk whose types are off: keep every field that fits, return the rest its nearest meaning."""
+    """Return a chunk whose types are wrong: every field that fits, and the others with their nearest meaning."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if not isinstance(value, dict):
@@ -124,7 +124,7 @@ def _lenient_function(value: object) -> openai_types.FunctionDelta | None:
 
 
 def _thinking(value: object) -> str | None:
-    """Return thinking that is text, or an object around it as Envoy's AI gateway sends it."""
+    """Return thinking that is text, or the text in an object as Envoy's AI gateway sends it."""
     if isinstance(value, dict):
         value = value.get("text") or value.get("content") or value.get("thinking")
     return _text(value)
@@ -135,7 +135,7 @@ def _text(value: object) -> str | None:
 
 
 def _raws(values: list[object]) -> list[Raw]:
-    """Keep so many that whoever reads them sees that there are too many."""
+    """Return the values raw, of too many one more than the limit, so that the reader notices."""
     return [_raw(value) for value in values[: json_weight.MAX_PARTS + 1]]
 
 

@@ -1,4 +1,4 @@
-"""Everything of a chat request but its messages: the fields, as the target's traits want them (wire-contract 5.1)."""
+"""The fields of a chat request other than its messages, as the target's traits require them (wire-contract 5.1)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from claude_bridge.core.conversation import Conversation
 from claude_bridge.core.strict_json import Raw
 
 MAX_STOP_SEQUENCES: Final = 4
-"""Stop sequences that OpenAI's API takes."""
+"""Stop sequences that OpenAI's API accepts."""
 
 
 @frozen(kw_only=True)
@@ -25,8 +25,8 @@ class ChatFields:
     """The fields of one request.
 
     :ivar extra: fields that OpenAI does not have.
-    :ivar answer_shape: the shape that the answer must have and that the server does not see to.
-    :ivar instruction: what the model must be told because no field says it, else "".
+    :ivar answer_shape: the shape that the answer must have and that the server does not guarantee.
+    :ivar instruction: an instruction for the model that no field can express, else "".
     """
 
     fields: ChatRequest
@@ -36,7 +36,7 @@ class ChatFields:
 
 
 def build(asked: Conversation, target: Target, offered: chat_tools.OfferedTools, limit: int | None) -> ChatFields:
-    """Build the fields; ``limit``: of the answer, in tokens. Raises `InvalidRequest`."""
+    """Return the fields; ``limit`` is that of the answer, in tokens. Raises `InvalidRequest`."""
     form, shape = response_format(asked.output_schema, target)
     fields = ChatRequest(
         model=target.model,
@@ -69,7 +69,7 @@ def _stops(asked: Conversation) -> list[str] | None:
 
 
 def _offer(asked: Conversation, target: Target, choice: chat_tools.ResolvedToolChoice, fields: ChatRequest) -> None:
-    """Send tools, and what is said about them, only together: servers refuse the one without the other."""
+    """Set the tools and the fields about them, if there are tools: servers refuse those fields without tools."""
     if not choice.definitions:
         return
     fields.tools = choice.definitions
@@ -80,9 +80,9 @@ def _offer(asked: Conversation, target: Target, choice: chat_tools.ResolvedToolC
 
 
 def response_format(schema: Raw | None, traits: Traits) -> tuple[ResponseFormat | None, AnswerShape | None]:
-    """Return how a server is asked for a schema, and what is left to do here: nothing where the server takes schemas.
+    """Return the field that asks for a schema, and the shape that the bridge has to check, None if the server does.
 
-    A strict promise is asked for wherever it can be had, as Anthropic gives it (wire-contract 5.1).
+    Strict conformance is requested wherever it is supported, as Anthropic guarantees it (wire-contract 5.1).
     """
     if schema is None:
         return None, None

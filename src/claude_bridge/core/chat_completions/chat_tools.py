@@ -1,4 +1,4 @@
-"""Tool definitions and tool choice, Anthropic -> OpenAI (wire-contract 5.1, 5.4)."""
+"""Tool definitions and tool choice, neutral -> OpenAI (wire-contract 5.1, 5.4)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from claude_bridge.core.chat_completions.traits import ToolChoices, Traits
 from claude_bridge.core.conversation import ToolChoice, ToolDefinition
 
 MAX_NAME_CHARACTERS: Final = 64
-"""Longest function name that OpenAI's API takes."""
+"""Characters of the longest function name that OpenAI's API accepts."""
 
 _LEGAL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_-]")
@@ -33,7 +33,7 @@ class OfferedTools:
 
     :ivar definitions: in the client's order.
     :ivar upstream_names: the client's name -> a legal one, only where they differ.
-    :ivar dropped_keywords: the keys that were taken out of schemas or replaced there.
+    :ivar dropped_keywords: the keys that were removed from schemas or replaced there.
     """
 
     definitions: list[FunctionTool]
@@ -41,17 +41,17 @@ class OfferedTools:
     dropped_keywords: frozenset[str] = frozenset()
 
     def downstream_names(self) -> dict[str, str]:
-        """Return the way back, for the answer."""
+        """Return the reverse mapping, for the answer."""
         return {legal: name for name, legal in self.upstream_names.items()}
 
 
 @frozen(kw_only=True)
 class ResolvedToolChoice:
-    """What is sent of the tools and of the client's choice among them.
+    """The tools and the tool choice that are sent.
 
     :ivar definitions: all tools, or the only one that may be called, or none.
     :ivar tool_choice: the field, or None to leave it out.
-    :ivar instruction: what is said to the model where the server cannot force it, else "".
+    :ivar instruction: an instruction for the model if the server cannot force a call, else "".
     """
 
     definitions: list[FunctionTool]
@@ -60,7 +60,7 @@ class ResolvedToolChoice:
 
 
 def offer_tools(tools: Iterable[ToolDefinition], traits: Traits = _DEFAULT_TRAITS) -> OfferedTools:
-    """Convert the tools. Of two with one name the first stays: servers refuse the second."""
+    """Return the converted tools. Of two with the same name only the first is offered, as servers refuse the second."""
     definitions: dict[str, FunctionTool] = {}
     names: dict[str, str] = {}
     dropped_keywords: frozenset[str] = frozenset()
@@ -78,7 +78,7 @@ def offer_tools(tools: Iterable[ToolDefinition], traits: Traits = _DEFAULT_TRAIT
 
 
 def upstream_name(name: str) -> str:
-    """Return a legal function name: the same if it is one, else a cut one with a hash, always the same."""
+    """Return a legal function name: the name itself, or a shortened one with a hash, always the same."""
     if _LEGAL.fullmatch(name):
         return name
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
@@ -86,13 +86,13 @@ def upstream_name(name: str) -> str:
 
 
 def resolve_choice(choice: ToolChoice | None, tools: OfferedTools, form: ToolChoices) -> ResolvedToolChoice:
-    """Convert the tool choice to the most that the server takes (wire-contract 5.1).
+    """Return the tool choice in the strictest form that the server accepts (wire-contract 5.1).
 
-    A choice of one tool goes with its tool: it is left out where it would point at nothing (claude-code-router and
-    others send it all the same, and get a 400). Where one tool cannot be named, it alone is offered: history may use
-    other tools, servers do not compare. The list of tools stands at the prompt's beginning in most chat templates, so
-    that a cached prefix is lost then; what a server cannot be told at all is said to the model at the prompt's end,
-    where it costs no more.
+    The choice of one tool is left out if that tool is not offered (claude-code-router and others send it nevertheless,
+    and get a 400). If one tool cannot be named, it alone is offered; the history may use other tools, which servers do
+    not check. The list of tools stands at the prompt's beginning in most chat templates, so that this invalidates a
+    cached prefix. If the server cannot force a call at all, the model is instructed at the prompt's end, which costs
+    nothing more.
     """
     everything = tools.definitions
     if choice is None or not everything:
@@ -105,8 +105,8 @@ def resolve_choice(choice: ToolChoice | None, tools: OfferedTools, form: ToolCho
             else ResolvedToolChoice(definitions=everything, tool_choice="none")
         )
     if choice.kind == "any":
-        said = "You must call one of your tools now." if form in {"auto", "none"} else ""
-        return ResolvedToolChoice(definitions=everything, tool_choice=_FORCING_CHOICES[form], instruction=said)
+        text = "You must call one of your tools now." if form in {"auto", "none"} else ""
+        return ResolvedToolChoice(definitions=everything, tool_choice=_FORCING_CHOICES[form], instruction=text)
     if choice.kind != "tool":
         return ResolvedToolChoice(definitions=everything, tool_choice=None if form == "none" else "auto")
     name = upstream_name(choice.name)
@@ -115,8 +115,8 @@ def resolve_choice(choice: ToolChoice | None, tools: OfferedTools, form: ToolCho
         return ResolvedToolChoice(definitions=everything)
     if form == "named":
         return ResolvedToolChoice(definitions=everything, tool_choice=NamedToolChoice(FunctionName(name)))
-    said = f"You must call the tool {name} now." if form in {"auto", "none"} else ""
-    return ResolvedToolChoice(definitions=only, tool_choice=_FORCING_CHOICES[form], instruction=said)
+    text = f"You must call the tool {name} now." if form in {"auto", "none"} else ""
+    return ResolvedToolChoice(definitions=only, tool_choice=_FORCING_CHOICES[form], instruction=text)
 
 
 _FORCING_CHOICES: Final[Mapping[ToolChoices, str | None]] = {
@@ -126,16 +126,16 @@ _FORCING_CHOICES: Final[Mapping[ToolChoices, str | None]] = {
     "auto": "auto",
     "none": None,
 }
-"""How the server is told that some tool must be called, as far as it can be."""
+"""The value that forces the call of some tool, as far as the server supports that."""
 
 
 def _sanitise_schema(definition: FunctionDefinition, traits: Traits) -> frozenset[str]:
-    """Bring a definition's schema down to the server's level; return the keys that went."""
+    """Reduce a definition's schema to the server's level; return the keys that were dropped."""
     sanitised = SCHEMA_CACHE.sanitised(definition.parameters, traits.schema)
     definition.parameters = sanitised.schema
     return sanitised.dropped_keywords
 
 
 def _strict(tool: ToolDefinition, definition: FunctionDefinition) -> bool | None:
-    """Pass ``strict`` on, but true only with a schema that may be strict: with another it is a 400 from OpenAI."""
+    """Return ``strict``, but None if the schema does not allow true, for which OpenAI answers 400."""
     return tool.strict if not tool.strict or is_strict(definition.parameters) else None

@@ -1,7 +1,7 @@
-"""What differs from server to server, behind one Protocol; `Generic` is the plain OpenAI-compatible server.
+"""Dialects: the differences between servers behind one Protocol; `Generic` is the plain OpenAI-compatible server.
 
-A dialect only ever says how it differs: as data in its `Traits`, else at the few points below. It owns no
-translation: the request is built and the answer is read by the same code for all. The dialects that differ from
+A dialect only describes how it differs: as data in its `Traits`, else in the few methods below. It does not
+translate: the request is built and the answer is read by the same code for all. The dialects that differ from
 `Generic` are in `claude_bridge.core.chat_completions.dialects`, one small file each. A `Target` is one model at one of
 these servers.
 """
@@ -32,9 +32,9 @@ __all__ = ["Dialect", "Generic", "Shaping", "StateCollector"]
 
 @frozen(kw_only=True)
 class Shaping:
-    """What a dialect may want to know of a request to shape it.
+    """What a dialect may need to know of a request to adapt its fields.
 
-    :ivar level: how much thinking the client wants, None where it says nothing.
+    :ivar level: how much reasoning the client asks for, None if it does not say.
     :ivar with_tools: whether tools are sent.
     :ivar session: the client's session, or "".
     """
@@ -47,92 +47,92 @@ class Shaping:
 
 
 class StateCollector(Protocol):
-    """Collects what an answer holds that its text cannot carry and that the server wants back."""
+    """Collects the state of one answer that text cannot express and that the server needs back."""
 
     def delta(self, delta: Delta) -> None:
-        """Look at one delta."""
+        """Collect the state in one delta."""
 
     def before_call(self, call: ToolCallDelta) -> object | None:
-        """Return the state that belongs to this very call, to stand in front of it, or None."""
+        """Return the state that belongs to this call and must stand in front of it, or None."""
 
     def flush(self) -> object | None:
-        """Return what was collected since the last time, as plain JSON values, or None."""
+        """Return the state collected since the last time, as JSON values, or None."""
 
 
 class Dialect(Protocol):
-    """The points at which servers differ."""
+    """The respects in which servers differ."""
 
     @property
     def name(self) -> str:
-        """Name it as in ``dialect = NAME``."""
+        """Return its name as in ``dialect = NAME``."""
 
     @property
     def server(self) -> str:
-        """Describe the server in a few words, for the documents (Markdown)."""
+        """Return a description of the server in a few words, for the documentation (Markdown)."""
 
     @property
     def known_by(self) -> str:
-        """Describe by what it is recognised besides its hosts, for the documents, or ""."""
+        """Return by what it is recognised besides its hosts, for the documentation, or ""."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Describe what is done for this server that no trait says: verbs whose subject is the bridge."""
+        """Return what the bridge does for this server that no trait expresses, as verbs whose subject is the bridge."""
 
     @property
     def tokenizer(self) -> TokenizerEndpoint | None:
-        """Return where prompts can be counted, if anywhere."""
+        """Return where prompts can be counted, or None."""
 
     @property
     def key_header(self) -> str:
-        """Name the header that takes the credential."""
+        """Return the name of the header for the credential."""
 
     @property
     def lists(self) -> tuple[str, ...]:
-        """Name the lists, besides that of its models, that tell the windows of those that are loaded."""
+        """Return the paths of further lists that contain the windows of loaded models."""
 
     @property
     def speaks_for_itself(self) -> bool:
-        """Return whether such a server never shows what another one is.
+        """Whether such a server never passes on clues of another one.
 
-        Services and gateways pass on what the engine behind them says, and ``generic`` is nobody's.
+        Services and gateways pass on what the engine behind them says, and so may a ``generic`` server.
         """
 
     @property
     def stateful(self) -> bool:
-        """Return whether `restore` does anything; it is not even called otherwise."""
+        """Whether `restore` does anything; otherwise it is not called."""
 
     def recognised(self, clues: Clues) -> str:
-        """Return by what this server is recognised ("host api.deepseek.com"), or "" if it is not."""
+        """Return the clue by which this server is recognised ("host api.deepseek.com"), or "" if it is not."""
 
     def traits(self, model: str) -> Traits:
-        """Return the differences of ``model`` at this server."""
+        """Return the traits of ``model`` at this server."""
 
     def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
-        """Change the request's fields to what this server takes; ``extra`` holds fields that OpenAI does not have."""
+        """Adapt the request's fields to this server; ``extra`` contains fields that OpenAI does not have."""
 
     def reasoning(self, delta: Delta) -> str:
         """Return a delta's reasoning text, whatever its field is called."""
 
     def usage(self, raw: Mapping[str, Any]) -> Usage | None:
-        """Divide this server's usage as Anthropic does."""
+        """Return this server's usage divided as Anthropic does, or None if it contains no counts."""
 
     def state_collector(self) -> StateCollector | None:
-        """Make the collector of state for one answer, or None where text carries everything."""
+        """Return a new collector of state for one answer, or None if this server has no state."""
 
     def restore(self, message: ChatMessage, states: Sequence[tuple[int, object]]) -> None:
-        """Put state back into an assistant message; each comes with the number of calls that stood before it.
+        """Put state back into an assistant message; each state comes with the number of calls before it.
 
-        Called for every assistant message, also where there is no state. State is the client's word: any JSON.
+        Called for every assistant message, with or without state. State comes from the client and may be any JSON.
         """
 
 
 @frozen
 class Generic:
-    """A server that does what the OpenAI SDK's types say, read as forgivingly as possible.
+    """A server that behaves as the OpenAI SDK's types say, whose answers are read as leniently as possible.
 
-    Subclasses name themselves, and differ by as little as they can.
+    Subclasses override as little as possible.
 
-    :cvar hosts: host names, or their ends with a leading dot, by which the server is known.
+    :cvar hosts: host names, or suffixes with a leading dot, by which the server is recognised.
     """
 
     name: ClassVar[str] = "generic"
@@ -148,17 +148,17 @@ class Generic:
     default_traits: ClassVar[Traits] = Traits()
 
     def recognised(self, clues: Clues) -> str:
-        """Recognise the host; subclasses may know more."""
+        """Return the host if it is one of `hosts`, else ""; subclasses may use other clues."""
         known = any(clues.host == host or (host[:1] == "." and clues.host.endswith(host)) for host in self.hosts)
         return f"host {clues.host}" if known else ""
 
     def traits(self, model: str) -> Traits:
-        """Return the same for all models."""
+        """Return the same traits for all models."""
         del model
         return self.default_traits
 
     def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
-        """Ask for usage as the traits say; all else is as it is."""
+        """Set ``stream_options`` as the traits say."""
         del extra
         if chat.stream and shaping.traits.stream_options != "none":
             chat.stream_options = StreamOptions()
@@ -166,7 +166,7 @@ class Generic:
                 chat.stream_options.continuous_usage_stats = True
 
     def reasoning(self, delta: Delta) -> str:
-        """Take the first field that has something: two that carry the same text count once."""
+        """Return the first field that is not empty, as several may contain the same text."""
         text = delta.reasoning_content or delta.reasoning or delta.reasoning_text or delta.thinking
         if not text and delta.reasoning_details:
             json_weight.check_length(delta.reasoning_details, json_weight.MAX_PARTS, "details of reasoning")
@@ -177,19 +177,19 @@ class Generic:
         return text or ""
 
     def usage(self, raw: Mapping[str, Any]) -> Usage | None:
-        """Read usage under all its common names."""
+        """Return usage from all its common field names."""
         return finish_and_usage.usage(raw)
 
     def state_collector(self) -> StateCollector | None:
-        """Keep nothing."""
+        """Return None: there is no state."""
         return None
 
     def restore(self, message: ChatMessage, states: Sequence[tuple[int, object]]) -> None:
-        """Put nothing back: another server's state means nothing here."""
+        """Do nothing: another server's state means nothing here."""
 
 
 def _thinking(raw: strict_json.Raw) -> str:
-    """Return the text of one of ``thinking_blocks``: Anthropic's, as LiteLLM and Envoy's AI gateway hand them on."""
+    """Return the text of one of ``thinking_blocks``: Anthropic's, as passed on by LiteLLM and Envoy's AI gateway."""
     value = strict_json.decode(raw)
     text = value.get("thinking") if isinstance(value, dict) else None
     return text if isinstance(text, str) else ""
@@ -209,12 +209,12 @@ GENERIC: Final = Generic()
 
 @frozen(kw_only=True)
 class Target(Traits):
-    """One model at one backend, as far as a request's shape depends on it: its traits, its name and its limits.
+    """One model at one backend, as far as a request depends on it: its traits, its name and its limits.
 
-    :ivar model: the backend's own name for it.
+    :ivar model: the backend's own name of the model.
     :ivar context_window: tokens, prompt and answer together, where known.
-    :ivar window_configured: the owner said so; nothing that a backend says is believed against it.
-    :ivar max_output_tokens: largest ``max_tokens`` to ask for, where known.
+    :ivar window_configured: whether the window was configured, so that it overrides what the backend reports.
+    :ivar max_output_tokens: the largest ``max_tokens`` to request, where known.
     """
 
     model: str
@@ -226,5 +226,5 @@ class Target(Traits):
 
 
 def as_fields(traits: Traits) -> dict[str, Any]:
-    """Return traits by name, to make a target of."""
+    """Return traits as keyword arguments for a target."""
     return {each.name: getattr(traits, each.name) for each in fields(Traits)}

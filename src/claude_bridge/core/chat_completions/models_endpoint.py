@@ -1,4 +1,4 @@
-"""What ``GET /models`` answers at the servers of this world: a list of models, in one of several shapes."""
+"""Decodes the response to ``GET /models``, a list of models in one of several shapes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from claude_bridge.core.json_weight import has_too_many_values
 from claude_bridge.core.model_list import ModelInfo, ModelList
 
 MAX_MODELS: Final = 5000
-"""Models of a list that are known by name; each costs ten microseconds when the list comes, and 300 bytes."""
+"""Models of a list that are kept; each costs ten microseconds when the list is decoded, and 300 bytes."""
 
 
 def read_models(body: bytes) -> ModelList | None:
-    """Read a list in any of the known shapes; None if it is none of them.
+    """Return the list of models in any of the known shapes, or None if it has none of them.
 
-    ``{"data": [...]}`` is OpenAI's, a bare list some gateways', ``{"models": [...]}`` Ollama's. Entries that are
-    not models are left out, and so is what is too much.
+    ``{"data": [...]}`` is OpenAI's, a list without an object some gateways', ``{"models": [...]}`` Ollama's. Entries
+    that are not models are left out, and so are those beyond `MAX_MODELS`.
     """
     if has_too_many_values(body):
         return None
@@ -52,18 +52,19 @@ def _model(entry: object) -> ModelInfo | None:
     owner = entry.get("owned_by")
     return ModelInfo(
         id=name,
-        created=token_count(entry.get("created")),  # seconds, in whatever way they are written
+        created=token_count(entry.get("created")),  # Unix seconds, as an integer or a float
         context_window=_window(entry),
         owner=owner if isinstance(owner, str) else "",
     )
 
 
 def _window(entry: Mapping[object, object]) -> int | None:
-    """Find the window under its names, the most certain first.
+    """Return the context window under its possible names, the most reliable first, or None.
 
-    LM Studio's for a loaded model; vLLM's and SGLang's; llama.cpp's; OpenRouter's and many others', Ollama's for a
-    loaded model; Groq's; Mistral's. What a model was made for is not what it is served with: neither llama.cpp's
-    ``n_ctx_train`` is used nor LM Studio's ``max_context_length``, which stands beside a ``state``.
+    In this order: LM Studio's for a loaded model; vLLM's and SGLang's; llama.cpp's; OpenRouter's and many others',
+    Ollama's for a loaded model; Groq's; Mistral's. The window that a model was trained with is not the one that it is
+    served with: neither llama.cpp's ``n_ctx_train`` is used nor LM Studio's ``max_context_length``, which stands beside
+    a ``state``.
     """
     meta = entry.get("meta")
     candidates = (

@@ -1,9 +1,9 @@
-"""Wire types of OpenAI chat completions: the request we send, the chunks and answers we read.
+"""Wire types of OpenAI chat completions: requests, chunks and answers.
 
-Reading is lenient by construction: every field has a default, and `claude_bridge.core.strict_json`
-falls back to a forgiving reading where a server's types differ (wire-contract 3.2 and 4.3).
+Decoding is lenient: every field has a default, and `claude_bridge.core.chat_completions.chat_codec`
+falls back to a lenient decoder where a server's types differ (wire-contract 3.2 and 4.3).
 
-``gc=False`` marks classes of a request's messages that can be no part of a cycle: a long
+``gc=False`` marks classes of a request's messages that cannot be part of a cycle: a long
 conversation has hundreds of them.
 """
 
@@ -33,7 +33,7 @@ class ToolCall(Struct, gc=False):
 
 
 class SignedToolCall(ToolCall, gc=False):
-    """A call in the history with what Gemini wants back with it."""
+    """A call in the history with the signature that Gemini needs back."""
 
     extra_content: Raw = EMPTY
 
@@ -45,13 +45,13 @@ class TextPart(Struct, tag="text", tag_field="type", gc=False):
 
 
 class CacheControl(Struct, frozen=True, gc=False):
-    """Marks the end of a prefix that the server shall cache, in Anthropic's words."""
+    """Marks the end of a prefix that the server should cache, as in Anthropic's API."""
 
     type: str = "ephemeral"
 
 
 class MarkedTextPart(TextPart, tag="text", tag_field="type", gc=False):
-    """Text up to which the server shall cache (OpenRouter, DashScope)."""
+    """Text up to which the server should cache (OpenRouter, DashScope)."""
 
     cache_control: CacheControl = CacheControl()
 
@@ -91,9 +91,9 @@ Part = TextPart | ImagePart | FilePart
 
 
 class ChatMessage(Struct, omit_defaults=True):
-    """One message of the request. ``content`` is always written: null beside tool calls is meant.
+    """One message of the request. ``content`` is always written, as null beside tool calls.
 
-    ``prefix`` and ``partial`` mark the beginning of the answer to be continued (Mistral and DeepSeek; Moonshot).
+    ``prefix`` and ``partial`` mark the beginning of an answer that is to be continued (Mistral and DeepSeek; Moonshot).
     """
 
     role: str
@@ -137,7 +137,7 @@ class NamedToolChoice(Struct):
 
 
 class StreamOptions(Struct):
-    """``stream_options``; vLLM tells usage in every chunk if asked."""
+    """``stream_options``; vLLM reports usage in every chunk if asked."""
 
     include_usage: bool = True
     continuous_usage_stats: bool | UnsetType = UNSET
@@ -159,7 +159,7 @@ class ResponseFormat(Struct, omit_defaults=True):
 
 
 class ChatRequest(Struct, omit_defaults=True):
-    """The request but for its messages, in the order in which it is written; ``messages`` come last.
+    """The request without its messages, in the order in which the fields are written; ``messages`` come last.
 
     The order is fixed so that two turns of a conversation begin with the same bytes.
     """
@@ -188,7 +188,7 @@ class FunctionDelta(Struct):
 
 
 class ToolCallDelta(Struct):
-    """A fragment of a call, with what tells which call it belongs to; ``extra_content`` is Gemini's."""
+    """A fragment of a call, with the index and id of the call; ``extra_content`` is Gemini's."""
 
     index: int | None = None
     id: str | None = None
@@ -212,7 +212,7 @@ class Delta(Struct):
 
 
 class Choice(Struct):
-    """One choice; only the first (index 0) is ever asked for."""
+    """One choice; only the first (index 0) is ever requested."""
 
     index: int | None = 0
     delta: Delta | None = None

@@ -1,4 +1,4 @@
-"""How much to think, and which past thinking to send back (wire-contract 5.5)."""
+"""How a backend is asked for a level of reasoning (wire-contract 5.5)."""
 
 from __future__ import annotations
 
@@ -21,25 +21,26 @@ TOKENS: Final[Mapping[ReasoningLevel, int]] = {
     "xhigh": 32768,
     "max": 65536,
 }
-"""What a level is in tokens, for servers that only know a budget: inside the steps by which `level` reads budgets."""
+"""Tokens of each level, for servers that only know budgets; they lie within the bounds that map a client's budget to a
+level."""
 
 
 def nearest_level(wanted_level: ReasoningLevel, levels: Sequence[ReasoningLevel]) -> ReasoningLevel | None:
-    """Return the nearest level at or above the wanted one, else the highest; None where there are no levels.
+    """Return the lowest level at or above the wanted one, else the highest; None if there are no levels.
 
-    A server whose levels contain no ``none`` cannot switch off: it gets the lowest it has.
+    A server without the level ``none`` cannot switch reasoning off: it gets its lowest level.
     """
     known = sorted(levels, key=_ORDER.index)
-    wanted_at = _ORDER.index(wanted_level)
-    return next((each for each in known if _ORDER.index(each) >= wanted_at), known[-1] if known else None)
+    wanted_index = _ORDER.index(wanted_level)
+    return next((each for each in known if _ORDER.index(each) >= wanted_index), known[-1] if known else None)
 
 
 @frozen(kw_only=True)
 class ReasoningRequest:
-    """How much thinking to ask for.
+    """How much reasoning to ask for.
 
-    :ivar budget: the client's own number of tokens, where it gave one.
-    :ivar limit: what the whole answer may have, where that is known: a budget must be below it.
+    :ivar budget: the client's own number of tokens, if it gave one.
+    :ivar limit: tokens of the whole answer, where known; a budget must be below it.
     """
 
     level: ReasoningLevel
@@ -48,7 +49,7 @@ class ReasoningRequest:
 
     @property
     def thinks(self) -> bool:
-        """Return whether the model is to think at all."""
+        """Whether the model should reason at all."""
         return self.level != "none"
 
     @property
@@ -61,10 +62,10 @@ class ReasoningRequest:
 
 
 def control(traits: Traits, ask: ReasoningRequest | None, chat: ChatRequest, extra: dict[str, object]) -> None:
-    """Ask the backend for a level in its own way, the only place that decides it.
+    """Set the fields that ask the backend for a level in its own way.
 
-    Each way sets fields that do not contradict each other: no effort goes beside thinking that is switched off (some
-    servers answer 400, claude-code-hub 1257). ``ask``: None where the client says nothing; then nothing is sent.
+    The fields never contradict each other: no effort is sent beside thinking that is switched off (some servers answer
+    400, claude-code-hub 1257). ``ask`` is None if the client does not say; then nothing is sent.
     """
     if ask is None:
         return
@@ -88,7 +89,7 @@ def control(traits: Traits, ask: ReasoningRequest | None, chat: ChatRequest, ext
 
 
 def _thinking(traits: Traits, ask: ReasoningRequest, chat: ChatRequest, extra: dict[str, object]) -> None:
-    """Set ``thinking: {type}``, which switches off by itself, and what goes with it while it is on."""
+    """Set ``thinking: {type}`` and, if it is enabled, the budget or effort beside it."""
     thinking: dict[str, object] = {"type": "enabled" if ask.thinks else "disabled"}
     extra["thinking"] = thinking
     if not ask.thinks:

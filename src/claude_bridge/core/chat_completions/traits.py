@@ -1,6 +1,6 @@
-"""What differs from backend to backend and can be said as data; a dialect decides it, ``[model:*]`` overrides it.
+"""Differences between backends, expressed as data; a dialect decides them, and ``[model:*]`` overrides them.
 
-Each field has the default of the plain OpenAI-compatible server, chosen so that a server which nobody knows
+Each field has the default of the generic OpenAI-compatible server, chosen so that an unknown server
 refuses nothing and loses nothing. The sentence beside each is its documentation, here and for the option of that name.
 """
 
@@ -45,7 +45,7 @@ RequestField = Literal["temperature", "top_p", "stop"]
 
 
 def trait(default: object, help: str) -> Any:  # noqa: A002, ANN401 - as attrs.field
-    """One difference: the plain server's value, and the sentence that documents it, in Markdown."""
+    """Return the field of a trait: the generic server's value, and the sentence that documents it, in Markdown."""
     return field(default=default, metadata={"help": help})
 
 

@@ -1,4 +1,4 @@
-"""A Messages request -> a chat completion request, for one attempt (wire-contract 5.1)."""
+"""The neutral conversation -> a chat completion request, for one attempt (wire-contract 5.1)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from claude_bridge.core.conversation import NO_DOCUMENTS, Conversation
 from claude_bridge.core.errors import InvalidRequest
 
 MIN_OUTPUT_TOKENS: Final = 1024
-"""Never ask for fewer tokens than this because of the window: an answer cut shorter helps nobody, and the backend
-says better than our estimate whether the prompt fits."""
+"""Tokens below which the window does not reduce ``max_tokens``: a shorter answer is useless, and the backend knows
+better than the bridge's estimate whether the prompt fits."""
 
 
 @frozen(kw_only=True)
@@ -27,14 +27,14 @@ class Translation:
 
     :ivar body: the JSON to send.
     :ivar tool_names: the backend's name of a tool -> the client's, where they differ.
-    :ivar max_tokens: what was asked for.
+    :ivar max_tokens: the limit of the answer that was requested.
     :ivar with_tools: whether tools were sent (the silence limit is longer then).
-    :ivar echoed: whether past reasoning was sent back because nothing was configured (its refusal can be mended).
-    :ivar fields: everything but the messages, as it was sent; what a refusal can be about.
+    :ivar echoed: whether past reasoning was sent back by default, so that it can be left out if refused.
+    :ivar fields: everything but the messages, as it was sent; a refusal may be about these.
     :ivar extra: names of the fields that OpenAI does not have.
-    :ivar target: what it was made for.
-    :ivar dropped_keywords: keys that were taken out of tools' schemas or replaced there.
-    :ivar answer_shape: the shape that the answer must have and that the server does not see to.
+    :ivar target: the target of the request.
+    :ivar dropped_keywords: keys that were removed from the schemas of tools or replaced there.
+    :ivar answer_shape: the shape that the answer must have and that the server does not guarantee.
     """
 
     body: bytes
@@ -57,12 +57,11 @@ def translate(
     max_tokens: int | None = None,
     documents: Mapping[str, str] = NO_DOCUMENTS,
 ) -> Translation:
-    """Build the chat request for ``target``.
+    """Return the chat request of a conversation for ``target``.
 
-    ``estimate``: the prompt's tokens, roughly, for the clamp to the window. ``max_tokens``: overrides the client's,
-    for the one retry after an overflow. ``documents``: base64 text of a PDF -> its text, for where the backend takes no
-    files. Raises `InvalidRequest` for what
-    the target cannot do.
+    ``estimate``: the prompt's tokens, roughly, to limit the answer to what the window leaves. ``max_tokens``: overrides
+    the client's, for the retry after an overflow. ``documents``: base64 text of a PDF -> its text, for a backend that
+    accepts no files. Raises `InvalidRequest` for what the target cannot do.
     """
     written = write(asked, target, documents)
     limit = max_tokens if max_tokens is not None else clamp_max_tokens(asked.max_tokens, target, estimate)
@@ -94,7 +93,7 @@ def _translate(asked: Conversation, target: Target, chat: Written, limit: int | 
 
 
 def clamp_max_tokens(max_tokens: int | None, target: Target, estimate: int) -> int | None:
-    """Return the output limit to ask for: never more than the model gives or the window leaves.
+    """Return the ``max_tokens`` to request: never more than the model supports or the window leaves.
 
     What the window leaves is rounded down to whole thousands, so that the request's first bytes do not change with
     every turn.
@@ -111,5 +110,5 @@ def clamp_max_tokens(max_tokens: int | None, target: Target, estimate: int) -> i
 
 
 def margin(window: int) -> int:
-    """Return the part of a window to leave free: the estimate is rough, and chat templates add tokens of their own."""
+    """Return the tokens of a window to leave free: the estimate is rough, and chat templates add some tokens."""
     return max(256, window // 50)

@@ -1,1 +1,1 @@
-"""What backends say when they fail: read, classified, and told to the client in its own words."""
+"""Errors of backends: parsed, classified, and translated into the client's error format."""

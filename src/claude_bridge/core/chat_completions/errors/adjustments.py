@@ -1,8 +1,8 @@
-"""What a refusal says of a model that nobody knew before: which trait is another, and what it is.
+"""Learns from a refusal which trait of a model is different from what was assumed, and its value.
 
-Each rule is the words of real servers (the tests hold them, with their sources), what of the request they can be about,
-and what to do instead. A rule counts only if the request had what it speaks of, so that a server's help text teaches
-nothing, and only if its words do not stand in the request themselves: those are the user's (`quotations`).
+Each rule has the words of real servers (the tests contain them, with their sources), the part of the request that they
+can be about, and what to do instead. A rule applies only if the request had that part, so that nothing is learned from
+a server's help text, and only if the words do not stand in the request, as they are then the user's (`quotations`).
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.conversation import ReasoningLevel
 
 STATUSES: Final = frozenset({400, 404, 415, 422, 500, 501, 502})
-"""OpenRouter says 404 for what no provider can do, llama.cpp 500 for images, llama-cpp-python 500 for anything; what
-comes inside a stream without a status counts as 502."""
+"""OpenRouter answers 404 for what no provider supports, llama.cpp 500 for images, llama-cpp-python 500 for anything; an
+error inside a stream without a status counts as 502."""
 
 _IMAGE_PART: Final = b'"type":"image_url"'
-"""As it stands in a body: inside of a text its quotes are escaped."""
+"""As in a body; inside a text its quotes are escaped."""
 
 
 @frozen(kw_only=True)
 class TraitChange:
-    """A trait that is other than was thought."""
+    """A trait that is different from what was assumed."""
 
     trait: str
     value: Any
 
     def __str__(self) -> str:
-        """Return it as the configuration would spell it."""
+        """Return it as in the configuration."""
         return f"{self.trait} = {self.value}"
 
 
@@ -44,8 +44,8 @@ class TraitChange:
 class _Rule:
     """One kind of refusal.
 
-    :ivar concerns: whether the request had what the words are about.
-    :ivar instead: gives the trait's next value for the words, or None where there is none.
+    :ivar concerns: returns whether the request had what the words are about.
+    :ivar instead: returns the trait's next value for the words, or None if there is none.
     """
 
     trait: str
@@ -55,9 +55,9 @@ class _Rule:
 
 
 def trait_change(failure: UpstreamFailure, sent: Translation) -> TraitChange | None:
-    """Return what a refusal teaches, or None. Ask about overflows first: their words are like these at times.
+    """Return the change that a refusal implies, or None. Check for overflows first, as their words may be similar.
 
-    What it teaches is no more than a guess until a request gets through with it.
+    The change is only a guess until a request succeeds with it.
     """
     if failure.status not in STATUSES:
         return None
@@ -71,9 +71,9 @@ def trait_change(failure: UpstreamFailure, sent: Translation) -> TraitChange | N
 
 
 def refuses_images(failure: UpstreamFailure, sent: Translation) -> bool:
-    """Return whether the server says for sure that the model takes no images.
+    """Return whether the server certainly says that the model accepts no images.
 
-    Not to be remembered: the client leaves them out from then on, and a server may get its projector tomorrow.
+    This is not remembered: the client leaves them out from then on, and the server may get a projector later.
     """
     if failure.status not in STATUSES or _IMAGE_PART not in sent.body:
         return False
@@ -81,7 +81,7 @@ def refuses_images(failure: UpstreamFailure, sent: Translation) -> bool:
 
 
 def refuses_reasoning(failure: UpstreamFailure, sent: Translation) -> bool:
-    """Return whether ``reasoning_content`` is what the server will not have, and not what it misses."""
+    """Return whether the server refuses ``reasoning_content``, and does not complain that it is missing."""
     text = without_quoted_input(failure.message.lower())
     if failure.status not in {400, 422} or _MISSING.search(text):
         return False
@@ -101,7 +101,7 @@ _NOT: Final = (
 
 
 def _refused(field: str) -> str:
-    """Match the words around a field that is refused as such, not for its value."""
+    """Return a pattern for the refusal of a field as such, not of its value."""
     return rf"{_NOT}[^.;]{{0,60}}\b{field}\b|\b{field}\b.{{0,80}}?{_NOT}"
 
 
@@ -118,7 +118,7 @@ _IMAGES: Final = _any_of(
     r"missing data required for image input",
 )
 
-# With its neighbours, for the name alone stands in every request that has the field.
+# With the words beside it, as the name alone stands in every request that has the field.
 _REASONING: Final = re.compile(r"(?:\S{1,60} )?\S{0,60}reasoning_content\S{0,60}(?: \S{1,60})?")
 # DeepSeek: "must be passed back"; Moonshot: "thinking is enabled but reasoning_content is missing".
 _MISSING: Final = re.compile(
@@ -142,7 +142,7 @@ _SCHEMA: Final = _any_of(
     # Google
     r"function_?declarations?\b.{0,200}(?:cannot find field|field|schema|should be|must be)",
     r"unknown name .{0,80}\btools\[|didn't specify the schema type|fields alongside any_of",
-    # any other that speaks of both
+    # any other that mentions both
     r"(?:tools?|functions?)\b.{0,60}\bschema\b.{0,60}(?:invalid|not valid|unsupported|not supported)",
     r"(?:invalid|unsupported)\b.{0,40}\bschema\b.{0,60}\b(?:tools?|functions?|parameters)\b",
 )
@@ -152,7 +152,7 @@ _OWN_LEVELS: Final = {"moonshot flavored": "moonshot", "function_declaration": "
 
 
 def _lower_schema_level(sent: Translation, text: str) -> str | None:
-    """Return the level that will do: the server's own where it names itself, else the slimmest."""
+    """Return the level to try: the server's own if it names itself, else the lowest, or None if that was refused."""
     level = sent.target.schema
     own = next((name for word, name in _OWN_LEVELS.items() if word in text.lower()), "")
     if own and level in {"none", "basic"}:
@@ -186,7 +186,7 @@ def _lower_format(sent: Translation, text: str) -> str | None:
 
 
 def _has_format_without_tools(sent: Translation) -> bool:
-    """Return whether the words can be about the answer's shape: where there are tools too, they must name it."""
+    """Return whether the words can be about the answer's format; with tools in the request, they must name it."""
     return sent.fields.response_format is not None and not sent.fields.tools
 
 
@@ -194,7 +194,7 @@ _THINKING: Final = re.compile(r"thinking|reason|required|only .{0,20}auto\b", re
 
 
 def _weaker_tool_choice(sent: Translation, text: str) -> str | None:
-    """Return the next form of tool choice: a single tool's name first, then force as such, then the field."""
+    """Return the next weaker form of tool choice: without a tool's name, then without forcing, then no field."""
     choice = sent.fields.tool_choice
     if isinstance(choice, NamedToolChoice):
         return "auto" if _THINKING.search(text) and not re.search("values?.{0,40}required", text) else "required"
@@ -207,34 +207,34 @@ _LISTED: Final = re.compile(r"supported values|one of|should be|must be|expected
 
 
 def _listed_levels(sent: Translation, text: str) -> tuple[ReasoningLevel, ...] | None:
-    """Take the levels that a refusal lists, unless the refused one is among them."""
+    """Return the levels that a refusal lists, or None if the refused one is among them."""
     listed = _LISTED.split(text, maxsplit=1)[-1]
     found = tuple(level for level in get_args(ReasoningLevel) if re.search(rf"\b{level}\b", listed, re.IGNORECASE))
     return found if found and sent.fields.reasoning_effort not in found else None
 
 
-# OpenRouter, of models behind it that always think; Z.ai. Clients switch thinking off for titles and the like.
+# OpenRouter about models that always think; Z.ai. Clients switch thinking off for titles and the like.
 _MANDATORY: Final = _any_of(r"reasoning is mandatory|\b(?:thinking|reasoning)\b.{0,60}\bcan(?:not|'t) be disabled")
 _CONTROLS_WITH_LEVELS: Final = frozenset({"effort", "reasoning"})
 
 
 def _levels_without_none(sent: Translation, _text: str) -> tuple[ReasoningLevel, ...] | None:
-    """Return the levels without the one that switches off, so that the lowest stands for it."""
+    """Return the levels without "none", so that the lowest is used instead, or None if it is not among them."""
     levels = sent.target.reasoning_levels
     return tuple(level for level in levels if level != "none") if "none" in levels else None
 
 
-# OpenAI from gpt-5.4 on, which reason unless told not to; some deployments at Azure refuse to be told (`OpenAI.shape`).
+# OpenAI from gpt-5.4 on, which reason by default; some deployments at Azure refuse "none", too (`OpenAI.shape`).
 _TOOLS_OR_EFFORT: Final = _any_of(r"tools with reasoning_effort are not supported")
 
 
 def _only_level_none(sent: Translation, _text: str) -> tuple[ReasoningLevel, ...] | None:
-    """Return the one level that may stand beside tools, unless it was that which was refused."""
+    """Return the one level that is allowed beside tools, or None if that was refused."""
     return None if sent.fields.reasoning_effort == "none" else ("none",)
 
 
 def _control_beside_tools(sent: Translation, _text: str) -> str:
-    """Say nothing where all that was said is refused, and say it where nothing was."""
+    """Return "none" if an effort was sent and refused, and "effort" if none was sent."""
     return "effort" if sent.fields.reasoning_effort is None else "none"
 
 
@@ -256,7 +256,7 @@ _NULL_CONTENT: Final = b'"content":null'
 
 
 def _missing_thoughts(sent: Translation, text: str) -> str | None:
-    """Return the policy under which no turn lacks what is missed: those with calls where the words name these."""
+    """Return the policy that sends what is missing: for turns with calls if the words name these, else for all."""
     echo = sent.target.reasoning_echo
     if "tool call" in text.lower() and echo not in {"tool_turns", "all_turns"}:
         return "tool_turns"
@@ -278,7 +278,7 @@ _STOP: Final = (
 
 
 def _drop_rules() -> Iterator[_Rule]:
-    """Make the rules for fields that can only be left out. Of two that exclude each other ``temperature`` stays."""
+    """Yield the rules for fields that can only be left out. Of two that exclude each other ``temperature`` stays."""
     alone: Iterable[tuple[RequestField, str]] = (
         ("top_p", rf"{_refused('top_p')}|both be specified|invalid top_p: only"),
         ("temperature", rf"{_refused('temperature')}|invalid temperature: only|only the default \(1\) value"),

@@ -1,4 +1,4 @@
-"""What a refusal of a chat completion is good for: another way of asking, and what the client and the log are told."""
+"""What follows from a refused chat completion: how to send it again, and the messages for the client and the log."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _OK: Final = 200
 
 
 def advise(failure: UpstreamFailure, sent: Translation, *, estimate: int) -> Advice:
-    """Return how to ask differently after a refusal, if that can help, and the window that it names.
+    """Return how to send a request again after a refusal, if that can help, and the window that it names.
 
-    Past reasoning that a server refuses is left out where no policy is configured; a smaller ``max_tokens`` is asked
-    for where the prompt itself fits (wire-contract 5.11); another refusal may teach that a trait is other than was
-    thought (`adjustments`).
+    Past reasoning that a server refuses is left out if no policy is configured; ``max_tokens`` is reduced if the prompt
+    itself fits (wire-contract 5.11); another refusal may show that a trait is different from what was assumed
+    (`adjustments`).
     """
     if sent.echoed and adjustments.refuses_reasoning(failure, sent):
         return Advice(adjustment=Adjustment(why="echo", refuses_reasoning=True))
@@ -36,18 +36,18 @@ def advise(failure: UpstreamFailure, sent: Translation, *, estimate: int) -> Adv
     )
     return Advice(
         adjustment=None if shrunk is None else Adjustment(why="shrink", max_tokens=shrunk),
-        # a window that leaves no room for an answer was said of something else
+        # a window that leaves no room for an answer must be about something else
         context_window=over.window if over.window is not None and over.window >= overflow.MIN_ANSWER_TOKENS else None,
     )
 
 
 def explain(failure: UpstreamFailure, sent: Translation, circumstances: Circumstances) -> Explanation:
-    """Return what the client is told, and what the log says where the backend's words quote the prompt."""
+    """Return the error for the client, and the text for the log if the backend's message quotes the prompt."""
     over = overflow_detection.detect(failure, sent.body)
     if over is not None:
         window, asked = sent.target.context_window, sent.max_tokens or 0
-        told = overflow.canonical(over, estimate=circumstances.estimate, window=window, max_tokens=asked)
-        return Explanation(error=told)
+        too_long = overflow.canonical(over, estimate=circumstances.estimate, window=window, max_tokens=asked)
+        return Explanation(error=too_long)
     missing = missing_capability(failure, sent)
     if missing is not None:
         return Explanation(error=missing)
@@ -66,12 +66,12 @@ def explain(failure: UpstreamFailure, sent: Translation, circumstances: Circumst
 
 
 def describe(failure: UpstreamFailure, sent: Translation) -> str:
-    """Return what a failure was, without its sentence: by status, and by type and code if these quote nothing."""
+    """Return a description of a failure without its message: the status, and type and code if these quote nothing."""
     return _describe_without_message(failure, Quotations(sent.body))
 
 
 def missing_capability(failure: UpstreamFailure, sent: Translation) -> InvalidRequest | None:
-    """Return the error that makes the client leave images out, where the refusal is for sure about these."""
+    """Return the error that makes the client leave images out, if the refusal is certainly about them, else None."""
     if not adjustments.refuses_images(failure, sent):
         return None
     return capability_rejected("image_block", f"the backend's model {sent.target.model} takes no images")

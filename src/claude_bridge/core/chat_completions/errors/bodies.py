@@ -1,4 +1,4 @@
-"""Reads what an error body says, in any of the shapes that servers and proxies give it (wire-contract 5.10).
+"""Parses error bodies in all the shapes that servers and proxies use (wire-contract 5.10). Nothing is classified here.
 
 ``{error: {…}}``, ``{error: "…"}``, flat ``{object: "error", …}``, ``[{error: {…}}]``, ``{detail}``, ``{message}``,
 pydantic's lists, causes packed as JSON into strings, plain text and HTML. Nothing here raises.
@@ -19,23 +19,23 @@ MAX_MESSAGE_CHARACTERS = 2000
 """Characters of an upstream message that are kept: a paragraph, not a dump."""
 
 MAX_PLAIN_CHARACTERS = 200
-"""The same for a text or HTML body, which mostly is a proxy's page (wire-contract 5.10)."""
+"""The same for a text or HTML body, which is mostly a proxy's page (wire-contract 5.10)."""
 
 MAX_WORD_CHARACTERS = 200
 """Characters of a code, a type or a request id."""
 
 # Room for the head and the style sheet of an error page before its first words.
 _MAX_PLAIN_BYTES = 32_768
-# An error is wrapped by a router, a proxy and a server; what is nested deeper is no error message.
+# An error may be wrapped by a router, a proxy and a server; anything nested deeper is not an error message.
 _MAX_DEPTH = 6
 _MAX_ITEMS = 5
 
 
 @frozen(kw_only=True)
 class ErrorBody:
-    """What one level of an error body says; empty fields say nothing.
+    """The fields of one level of an error body; an empty field was not there.
 
-    :ivar page: the title of the web page that the body is, maybe empty; None where it is none.
+    :ivar page: the title of the web page if the body is one, maybe empty; else None.
     """
 
     code: str = ""
@@ -48,7 +48,7 @@ class ErrorBody:
     page: str | None = None
 
     def filled_from(self, outer: ErrorBody) -> ErrorBody:
-        """Fill what this level leaves out from the one around it."""
+        """Return this level with missing fields filled from the one around it."""
         return ErrorBody(
             code=self.code or outer.code,
             type=self.type or outer.type,
@@ -64,12 +64,12 @@ _EMPTY_BODY = ErrorBody()
 
 
 def parse(value: object) -> ErrorBody:
-    """Read a decoded error, or the chunk or body around it."""
+    """Parse a decoded error, or the chunk or body around it."""
     return _parse(value)
 
 
 def parse_bytes(body: bytes) -> ErrorBody:
-    """Read a body that may be JSON, text or HTML."""
+    """Parse a body that may be JSON, text or HTML."""
     try:
         value = strict_json.decode(body)
     except ValueError:
@@ -78,7 +78,7 @@ def parse_bytes(body: bytes) -> ErrorBody:
 
 
 def parse_text(body: str) -> ErrorBody:
-    """Read a body that is no JSON."""
+    """Parse a body that is not JSON."""
     start = shorten(body, _MAX_PLAIN_BYTES)
     page = None
     if _PAGE.search(start):
@@ -88,7 +88,7 @@ def parse_text(body: str) -> ErrorBody:
 
 
 def _parse(value: object, depth: int = 0) -> ErrorBody:
-    """Read any decoded value."""
+    """Parse any decoded value."""
     if depth > _MAX_DEPTH:
         return _EMPTY_BODY
     match value:
@@ -103,28 +103,28 @@ def _parse(value: object, depth: int = 0) -> ErrorBody:
 
 
 def _parse_object(value: dict[object, object], depth: int) -> ErrorBody:
-    """Read an object: the error in it, else its own fields. The raw cause that a router passes on precedes both."""
-    said = _parse_own_fields(value, depth)
+    """Parse an object: the error in it, else its own fields. The raw cause that a router passes on precedes both."""
+    body = _parse_own_fields(value, depth)
     for key in ("error", "detail", "errors"):
         if isinstance(value.get(key), str | dict | list):
-            said = _parse(value[key], depth + 1).filled_from(said)
+            body = _parse(value[key], depth + 1).filled_from(body)
             break
     match value.get("metadata"):
         case {"raw": raw}:
-            return _parse(_decode_nested(raw), depth + 1).filled_from(said)
+            return _parse(_decode_nested(raw), depth + 1).filled_from(body)
         case _:
-            return said
+            return body
 
 
 def _parse_own_fields(value: dict[object, object], depth: int) -> ErrorBody:
-    """Read an error object's own fields."""
+    """Parse an error object's own fields."""
     message = next((value[key] for key in ("message", "msg", "error_message", "error_msg") if value.get(key)), None)
-    said = _parse(message, depth + 1)  # an object at times: Mistral wraps pydantic's list in it
+    body = _parse(message, depth + 1)  # sometimes an object: Mistral wraps pydantic's list in it
     kind = _word(value.get("type"))
     return ErrorBody(
         code=_word(value.get("code")),
         type=_word(value.get("status")) if kind in {"", "error"} else kind,  # Google's class is its "status"
-        message=_with_parameter(said.message, value.get("param")),
+        message=_with_parameter(body.message, value.get("param")),
         retry_after=_retry_delay(value.get("details")),
         request_id=_word(value.get("request_id")),
         prompt_tokens=_count(value.get("n_prompt_tokens")),
@@ -133,26 +133,26 @@ def _parse_own_fields(value: dict[object, object], depth: int) -> ErrorBody:
 
 
 def _parse_list(values: list[object], depth: int) -> ErrorBody:
-    """Read a list: of pydantic's complaints, or with the error object in it (Gemini)."""
+    """Parse a list: of pydantic's validation errors, or one that contains the error object (Gemini)."""
     values = values[:_MAX_ITEMS]
-    if complaints := [said for said in map(_validation_error, values) if said]:
-        return ErrorBody(message=one_line("; ".join(complaints)))
-    every = (_parse(value, depth + 1) for value in values)
-    return next((said for said in every if said != _EMPTY_BODY), _EMPTY_BODY)
+    if problems := [body for body in map(_validation_error, values) if body]:
+        return ErrorBody(message=one_line("; ".join(problems)))
+    bodies = (_parse(value, depth + 1) for value in values)
+    return next((body for body in bodies if body != _EMPTY_BODY), _EMPTY_BODY)
 
 
 def _validation_error(item: object) -> str:
-    """Return where and what of one pydantic item; never its ``input``, which is the user's own text."""
+    """Return location and message of one pydantic item, without its ``input``, which is the user's own text."""
     match item:
-        case {"loc": [*places], "msg": str(said)}:
+        case {"loc": [*places], "msg": str(body)}:
             where = ".".join(str(place) for place in places[:8] if isinstance(place, str | int))
-            return one_line(f"{where}: {said}" if where else said)
+            return one_line(f"{where}: {body}" if where else body)
         case _:
             return ""
 
 
 def _decode_nested(raw: object) -> object:
-    """Decode a cause that is JSON inside a string, as OpenRouter gives it."""
+    """Return a cause decoded from JSON inside a string, as OpenRouter sends it."""
     if not isinstance(raw, str):
         return raw
     try:
@@ -163,26 +163,26 @@ def _decode_nested(raw: object) -> object:
 
 
 def _word(value: object) -> str:
-    """Take a code or a name, be it a string or a number."""
+    """Return a code or a name as text, whether it is a string or a number."""
     if isinstance(value, str):
         return one_line(value, MAX_WORD_CHARACTERS)
     return str(value) if isinstance(value, int) and token_count(value) else ""
 
 
 def _count(value: object) -> int | None:
-    """Take a number of tokens."""
+    """Return a number of tokens, or None."""
     return (token_count(value) or None) if isinstance(value, int) else None
 
 
 def _with_parameter(message: str, parameter: object) -> str:
-    """Add ``param`` where it is a sentence: some servers put the reason there."""
+    """Return the message with ``param`` added if that is a sentence, as some servers put the reason there."""
     if isinstance(parameter, str) and " " in parameter.strip() and parameter not in message:
         return one_line(f"{message}: {parameter}" if message else parameter)
     return message
 
 
 def _retry_delay(details: object) -> float | None:
-    """Find Google's ``RetryInfo`` among the details."""
+    """Return the delay in Google's ``RetryInfo`` among the details, or None."""
     for item in details[:_MAX_ITEMS] if isinstance(details, list) else ():
         match item:
             case {"retryDelay": str(delay)}:
@@ -198,7 +198,7 @@ _UNPRINTED = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 def one_line(text: str, most: int = MAX_MESSAGE_CHARACTERS) -> str:
-    """Make one short line of ``text``, without the tags of a page."""
+    """Return ``text`` as one short line, without the tags of a page."""
     text = shorten(text, _MAX_PLAIN_BYTES)
     if _PAGE.search(text):
         text = _TAG.sub(" ", _UNSEEN.sub(" ", text))

@@ -1,11 +1,11 @@
-"""What a backend says when it fails, whatever the shape it says it in, and what a client is told.
+"""Classifies failures of backends, and translates them into the errors that clients get.
 
-`from_response` and `from_error` make one `UpstreamFailure` of every body known (wire-contract
+`from_response` and `from_error` return an `UpstreamFailure` for every known body (wire-contract
 5.10). `to_client` maps it to the error tree by design 6. An overflow of the context window is not
-decided here: ask `overflow.detect` first.
+recognised here: call `overflow_detection.detect` first.
 
-Backends quote credentials, internal addresses and whole HTML pages. Nothing of what they say
-reaches a client but through `redact` and the caller's ``scrub``, which knows the real credentials.
+Backends quote credentials, internal addresses and whole HTML pages. Nothing of it
+reaches a client except through `redact` and the caller's ``scrub``, which knows the real credentials.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from claude_bridge.core.chat_completions.errors.bodies import MAX_WORD_CHARACTER
 from claude_bridge.core.redaction import redact
 
 Scrub = Callable[[str], str]
-"""Takes the known secrets out of a text."""
+"""Returns a text without the known secrets."""
 
 DEFAULT_RETRY_AFTER = 5.0
-"""Seconds to wait where the backend does not say (wire-contract 5.10)."""
+"""Seconds to wait if the backend does not say (wire-contract 5.10)."""
 
 MAX_RETRY_AFTER_SECONDS = 60.0
-"""Seconds; a client that is told more gives up at once (measured with Claude Code: 90 s, one request)."""
+"""Seconds; with more, a client gives up at once (measured with Claude Code: 90 s, one request)."""
 
 
 def from_response(status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> UpstreamFailure:
-    """Read a response that failed by its status, or a 200 whose body is an error.
+    """Return the failure of an error response, or of a 200 whose body is an error.
 
     ``headers`` have lower-case names; ``now`` is in Unix seconds, for dates in headers. Never raises.
     """
@@ -40,7 +40,7 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes, *, now: 
 
 
 def from_error(value: object, *, status: int = 200) -> UpstreamFailure:
-    """Read a decoded error object, or the chunk or body around it. Never raises."""
+    """Return the failure of a decoded error object, or of the chunk or body around it. Never raises."""
     match value:
         case {"error": str(text), **rest} if not rest:
             return _failure(status, bodies.parse_text(text), {}, 0.0)
@@ -48,32 +48,32 @@ def from_error(value: object, *, status: int = 200) -> UpstreamFailure:
             return _failure(status, bodies.parse(value), {}, 0.0)
 
 
-def _failure(status: int, said: ErrorBody, headers: Mapping[str, str], now: float) -> UpstreamFailure:
-    """Put together what the body and the head say."""
-    answered, status = status, _status_from_names(said) if status < _FIRST_FAILED_STATUS else status
+def _failure(status: int, body: ErrorBody, headers: Mapping[str, str], now: float) -> UpstreamFailure:
+    """Return the failure that results from status, headers and body."""
+    answered, status = status, _status_from_names(body) if status < _FIRST_FAILED_STATUS else status
     asked = retry_after.in_headers(status, headers, now=now)
-    asked = said.retry_after if asked is None else asked
+    asked = body.retry_after if asked is None else asked
     return UpstreamFailure(
         status=status,
-        code=said.code,
-        type=said.type,
-        message=said.message,
-        retry_after=retry_after.in_words(said.message) if asked is None else asked,
-        request_id=one_line(next(filter(None, map(headers.get, _ID_HEADERS)), said.request_id), MAX_WORD_CHARACTERS),
-        prompt_tokens=said.prompt_tokens,
-        context_window=said.context_window,
+        code=body.code,
+        type=body.type,
+        message=body.message,
+        retry_after=retry_after.in_words(body.message) if asked is None else asked,
+        request_id=one_line(next(filter(None, map(headers.get, _ID_HEADERS)), body.request_id), MAX_WORD_CHARACTERS),
+        prompt_tokens=body.prompt_tokens,
+        context_window=body.context_window,
         answered=answered,
-        page=said.page,
+        page=body.page,
     )
 
 
 _ID_HEADERS = ("x-request-id", "request-id", "x-generation-id")  # the last is OpenRouter's
-# 3xx is a failure too: a backend's redirects are not followed.
+# 3xx counts as a failure: a backend's redirects are not followed.
 _FIRST_FAILED_STATUS = 300
 _STATUSES = range(400, 600)
 _DEFAULT_STATUS = 502
 _NO_MESSAGE = "(no message)"
-# Names that servers give to an error inside a stream, where there is no status (OpenAI and Azure, Anthropic, Google,
+# Names of errors inside a stream, which have no status (OpenAI and Azure, Anthropic, Google,
 # vLLM, Moonshot, DashScope, LiteLLM).
 _STATUS_BY_NAME = {
     "rate_limit_exceeded": 429,
@@ -115,44 +115,44 @@ _STATUS_BY_NAME = {
 }
 
 
-def _status_from_names(said: ErrorBody) -> int:
-    """Return the status that an error without one would have had."""
-    if said.code.isascii() and said.code.isdigit() and int(said.code) in _STATUSES:
-        return int(said.code)
-    names = (said.code.lower(), said.type.lower())
+def _status_from_names(body: ErrorBody) -> int:
+    """Return the status that stands for an error without one, by its code and type."""
+    if body.code.isascii() and body.code.isdigit() and int(body.code) in _STATUSES:
+        return int(body.code)
+    names = (body.code.lower(), body.type.lower())
     return next((_STATUS_BY_NAME[name] for name in names if name in _STATUS_BY_NAME), _DEFAULT_STATUS)
 
 
 @frozen(kw_only=True)
 class _Case:
-    """A failure on its way to a client."""
+    """A failure and its context, with all texts redacted."""
 
     failure: UpstreamFailure
     backend: str
     model: str
     forwarded: bool
-    said: str
+    message: str
     url: str
     scrub: Scrub
 
     @property
-    def blame(self) -> str:
-        """Name the backend and what it answered; of one that answered 200 nothing else is said."""
+    def description(self) -> str:
+        """Return a sentence that names the backend, its status unless that is 200, and its message."""
         if 0 < self.failure.answered < _FIRST_FAILED_STATUS:
-            if self.said == _NO_MESSAGE:
+            if self.message == _NO_MESSAGE:
                 return f"backend {self.backend!r} sent something that is not a chat completion, and no reason"
-            return f"backend {self.backend!r} reported an error inside its answer: {self.said}"
-        return f"backend {self.backend!r} answered {self.failure.status}: {self.said}"
+            return f"backend {self.backend!r} reported an error inside its answer: {self.message}"
+        return f"backend {self.backend!r} answered {self.failure.status}: {self.message}"
 
     @property
     def place(self) -> str:
-        """Name the address that was asked."""
+        """Return the address of the request."""
         return self.url or f"the url of backend {self.backend!r}"
 
     def wait(self, default: float | None = None) -> float | None:
-        """Return the seconds to tell the client."""
-        asked = default if self.failure.retry_after is None else self.failure.retry_after
-        return None if asked is None else min(asked, MAX_RETRY_AFTER_SECONDS)
+        """Return the seconds for the client's ``retry-after``, or None."""
+        seconds = default if self.failure.retry_after is None else self.failure.retry_after
+        return None if seconds is None else min(seconds, MAX_RETRY_AFTER_SECONDS)
 
 
 def to_client(
@@ -168,34 +168,33 @@ def to_client(
     """Return the error that the client gets for a failure.
 
     :param model: the name that the client asked for.
-    :param forwarded: the refused credential was the client's own, not the bridge's.
-    :param scrub: applied to everything that the client will read.
-    :param names: of the configuration, which are no credentials although they may look like some.
-    :param url: the address that was asked, without what is secret in it.
+    :param forwarded: whether the refused credential was the client's own, not the bridge's.
+    :param scrub: applied to every text for the client.
+    :param names: names in the configuration, which may look like credentials but are none.
+    :param url: the address of the request, without secrets.
     """
-    told = failure.message or failure.code or failure.type or _NO_MESSAGE
-    said = redact(scrub(told), (backend, model, *names))
+    message = redact(scrub(failure.message or failure.code or failure.type or _NO_MESSAGE), (backend, model, *names))
     case = _Case(
         failure=failure,
         backend=scrub(backend),
         model=scrub(model),
         forwarded=forwarded,
-        said=said,
+        message=message,
         url=scrub(url),
         scrub=scrub,
     )
-    tell = next((tell for applies, tell in _RULES if applies(failure)), _refused)
-    return tell(case)
+    make_error = next((make_error for applies, make_error in _RULES if applies(failure)), _refused)
+    return make_error(case)
 
 
 def _credential_refused(case: _Case) -> errors.BridgeError:
-    """Ours is our fault: a 401 would make the client ask its user to log in."""
+    """Return the error for a refused credential; a 401 for the bridge's own would make the client ask for a login."""
     if not case.forwarded:
         return errors.UpstreamCredentialRefused(
-            f"the bridge's own credential for backend {case.backend!r} was refused: {case.said}", should_retry=False
+            f"the bridge's own credential for backend {case.backend!r} was refused: {case.message}", should_retry=False
         )
     return errors.AuthenticationFailed(
-        f"backend {case.backend!r} refused your API key: {case.said}", should_retry=False
+        f"backend {case.backend!r} refused your API key: {case.message}", should_retry=False
     )
 
 
@@ -203,28 +202,28 @@ def _forbidden(case: _Case) -> errors.BridgeError:
     if not case.forwarded:
         return _credential_refused(case)
     return errors.PermissionDenied(
-        f"backend {case.backend!r} does not permit this with your API key: {case.said}", should_retry=False
+        f"backend {case.backend!r} does not permit this with your API key: {case.message}", should_retry=False
     )
 
 
 def _billing_refused(case: _Case) -> errors.BridgeError:
-    return errors.BillingRefused(f"no credit left at backend {case.backend!r}: {case.said}", should_retry=False)
+    return errors.BillingRefused(f"no credit left at backend {case.backend!r}: {case.message}", should_retry=False)
 
 
 def _not_found(case: _Case) -> errors.BridgeError:
-    """Clients show every 404 as a trouble with the model, so the text says what to set."""
+    """Return the error for an unknown model; the text says what to configure, as clients show it to their users."""
     return errors.NotFound(
-        f"model: {case.model} is unknown to backend {case.backend!r} ({case.said}). Name a model that it has in "
+        f"model: {case.model} is unknown to backend {case.backend!r} ({case.message}). Name a model that it has in "
         f"[route:default] of the bridge's configuration, or in ANTHROPIC_MODEL",
         should_retry=False,
     )
 
 
 def _misaddressed(case: _Case) -> errors.BridgeError:
-    """Something answers at the url, but no chat completions: never the model's fault, and no retry helps."""
+    """Return the error for a url without chat completions, which is not about the model; no retry helps."""
     failure = case.failure
     if failure.page is None:
-        answered = f"{failure.answered}: {case.said}"
+        answered = f"{failure.answered}: {case.message}"
     else:
         title = redact(case.scrub(failure.page))
         page = f"with a web page{f' ({title})' if title else ''}, not with JSON"
@@ -241,35 +240,35 @@ def _wants_tls(case: _Case) -> errors.BridgeError:
 
 
 def _refused(case: _Case) -> errors.BridgeError:
-    return errors.UpstreamRefused(f"upstream rejected the request: {case.said}", should_retry=False)
+    return errors.UpstreamRefused(f"upstream rejected the request: {case.message}", should_retry=False)
 
 
 def _too_large(case: _Case) -> errors.BridgeError:
-    return errors.RequestTooLarge(f"the request is too large for {case.blame}", should_retry=False)
+    return errors.RequestTooLarge(f"the request is too large for {case.description}", should_retry=False)
 
 
 def _timed_out(case: _Case) -> errors.BridgeError:
-    return errors.UpstreamTimeout(case.blame, retry_after=case.wait())
+    return errors.UpstreamTimeout(case.description, retry_after=case.wait())
 
 
 def _rate_limited(case: _Case) -> errors.BridgeError:
-    return errors.UpstreamRateLimited(case.blame, retry_after=case.wait(DEFAULT_RETRY_AFTER))
+    return errors.UpstreamRateLimited(case.description, retry_after=case.wait(DEFAULT_RETRY_AFTER))
 
 
 def _unavailable(case: _Case) -> errors.BridgeError:
-    return errors.UpstreamUnavailable(case.blame, retry_after=case.wait(DEFAULT_RETRY_AFTER))
+    return errors.UpstreamUnavailable(case.description, retry_after=case.wait(DEFAULT_RETRY_AFTER))
 
 
 def _overloaded(case: _Case) -> errors.BridgeError:
-    return errors.UpstreamOverloaded(case.blame, retry_after=case.wait(DEFAULT_RETRY_AFTER))
+    return errors.UpstreamOverloaded(case.description, retry_after=case.wait(DEFAULT_RETRY_AFTER))
 
 
 def _server_error(case: _Case) -> errors.BridgeError:
-    return errors.UpstreamServerError(case.blame, retry_after=case.wait())
+    return errors.UpstreamServerError(case.description, retry_after=case.wait())
 
 
 def _never_served(case: _Case) -> errors.BridgeError:
-    return errors.UpstreamServerError(case.blame, should_retry=False)
+    return errors.UpstreamServerError(case.description, should_retry=False)
 
 
 def _redirected(case: _Case) -> errors.BridgeError:
@@ -281,18 +280,18 @@ def _redirected(case: _Case) -> errors.BridgeError:
 
 
 def _status(*statuses: int | range) -> Callable[[UpstreamFailure], bool]:
-    """Make a test of the status alone."""
-    wanted = frozenset(status for each in statuses for status in ([each] if isinstance(each, int) else each))
-    return lambda failure: failure.status in wanted
+    """Return a predicate on the status alone."""
+    expected = frozenset(status for each in statuses for status in ([each] if isinstance(each, int) else each))
+    return lambda failure: failure.status in expected
 
 
 def _matching(pattern: str, *statuses: int) -> Callable[[UpstreamFailure], bool]:
-    """Make a test of the status and of the words in code, type and message."""
+    """Return a predicate on the status and the words in code, type and message."""
     words = re.compile(pattern, re.IGNORECASE)
 
     def applies(failure: UpstreamFailure) -> bool:
-        told = f"{failure.code} {failure.type} {failure.message}"
-        return failure.status in statuses and words.search(told) is not None
+        text = f"{failure.code} {failure.type} {failure.message}"
+        return failure.status in statuses and words.search(text) is not None
 
     return applies
 
@@ -311,17 +310,17 @@ _NO_SUCH_MODEL = (
     r"model_not_found|model not exist|is not a valid model id|invalid model:|invalid model name|model_decommissioned"
     r"|model [`'\"]?\S{1,100} does not exist"
 )
-# Groq's codes for what it could make no call or message of: the model may well write better next time.
+# Groq's codes for output that it could not parse as a call or a message: the model may do better next time.
 _MISWRITTEN = r"\b(?:tool_use_failed|output_parse_failed)\b"
-# Servers behind TLS that are asked without: nginx, Go's, Apache.
+# Servers with TLS that get a request without it: nginx, Go's, Apache.
 _WANTS_TLS = r"plain http request was sent to https port|http request to an https server|plain http to an ssl-enabled"
-# What servers say of a path that they do not have. Where a name is known to be meant instead, "model" is in the words.
+# Messages about an unknown path. If the model's name is unknown instead, "model" is in the words.
 _NO_SUCH_PATH = (
     r"cannot post /|no route\b|route not found|no such (?:route|path|endpoint)|unknown (?:request )?url|unknown_url"
     r"|invalid url|unexpected endpoint|unknown endpoint|404 page not found|method not allowed"
 )
 _NOT_FOUND_ALONE = r"\W*(?:404)?\W*(?:(?:page|file|resource|route|endpoint|path|url)\W+)?(?:not found)?\W*"
-# A proxy's page for a server that is down, whatever status it goes with.
+# A proxy's page for a server that is down, whatever its status.
 _DOWN = r"\b50[0-9]\b|\b52[0-9]\b|bad gateway|service unavailable|temporarily unavailable|maintenance|gateway time"
 _LOADING = r"loading (?:the )?model|model is (?:currently |still )?loading|still (?:loading|starting)"
 
@@ -331,18 +330,18 @@ _down = re.compile(_DOWN, re.IGNORECASE).search
 
 
 def _is_misaddressed(failure: UpstreamFailure) -> bool:
-    """Return whether the path is what there is not: a page is there, or the server says so, or says nothing at all."""
-    told = f"{failure.code} {failure.type} {failure.message}"
-    named = "model" in told.lower()
+    """Return whether the path does not exist: the body is a page, or the server says so, or says nothing at all."""
+    text = f"{failure.code} {failure.type} {failure.message}"
+    named = "model" in text.lower()
     match failure.answered:
         case 405:
             return True  # every chat completions endpoint takes POST
         case 404 if failure.page is None:
-            return not named and bool(_no_such_path(told) or _not_found_alone(failure.message))
+            return not named and bool(_no_such_path(text) or _not_found_alone(failure.message))
         case 404:
             return True
         case 200 if failure.page is None:
-            return not named and bool(_no_such_path(told))
+            return not named and bool(_no_such_path(text))
         case 200:
             return not _down(failure.message)
         case _:
@@ -368,7 +367,7 @@ _RULES: tuple[tuple[Callable[[UpstreamFailure], bool], Callable[[_Case], errors.
     (_status(503), _unavailable),
     (_matching(_LOADING, 425, 500, 502), _unavailable),
     (_status(529), _overloaded),
-    # "Not implemented" stays so: llama.cpp without the option for tools.
+    # "Not implemented" does not change with a retry: llama.cpp without the option for tools.
     (_status(501), _never_served),
     (_status(range(300, 400)), _redirected),
     (_status(range(500, 600)), _server_error),

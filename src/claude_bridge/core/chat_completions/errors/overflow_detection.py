@@ -1,4 +1,4 @@
-"""Recognises that a conversation does not fit the model's window: every server says it in words of its own."""
+"""Recognises errors of a conversation that does not fit the model's window, which every server words differently."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from claude_bridge.core.backend_api import UpstreamFailure
 from claude_bridge.core.chat_completions.errors.quotations import Quotations, without_quoted_input
 from claude_bridge.core.tokens.overflow import MIN_ANSWER_TOKENS, Overflow
 
-# 502 is what an error inside a stream becomes when its code tells no status.
+# 502 stands for an error inside a stream whose code implies no status.
 _STATUSES = frozenset((400, 413, 422, 500, 502))
 # OpenAI, llama.cpp, proxies, Z.ai, GitHub Copilot, watsonx.
 _NAMES = frozenset(
@@ -42,7 +42,7 @@ _PHRASES = re.compile(
     r"|current length is [0-9,]+ while limit is|input too long:.{0,200}limit is"
     r"|capability_rejected: prompt_too_long"
 )
-# A parameter with too many characters, and a limit on tokens per minute: both speak of lengths and limits too.
+# A parameter with too many characters, and a limit on tokens per minute: both mention lengths and limits too.
 _NEAR_MISSES = re.compile(
     r"string[_ ]too[_ ]long|string_above_max_length|expected a string with maximum length"
     r"|should have at most [0-9]+ (?:characters|items)|array too long"
@@ -50,7 +50,7 @@ _NEAR_MISSES = re.compile(
 )
 
 _N = r"([0-9][0-9,]{0,14})"
-# Each finds one number; the first that finds something wins, so the precise wordings come first.
+# Each finds one number; the first match is used, so the precise wordings come first.
 _PROMPT = (
     rf"exceed context limit: {_N} \+",
     rf"prompt is too long: {_N} tokens",
@@ -73,7 +73,7 @@ _PROMPT = (
     rf"(?:too long:?|keep the first|n_keep:) \(?{_N}",
     rf"upper bound for {_N} input tokens",
 )
-# The second: vLLM did not count at all, as the text has more characters than so many tokens can ever be.
+# The second is for when vLLM did not count, as the text has more characters than the allowed tokens can have.
 _AT_LEAST = re.compile(rf"at least {_N} (?:input )?tokens|upper bound for {_N} input tokens")
 _COMPLETION = (
     rf"exceed context limit: [0-9,]+ \+ {_N}",
@@ -116,9 +116,9 @@ _WINDOW = (
 
 
 def detect(failure: UpstreamFailure, sent: bytes = b"") -> Overflow | None:
-    """Return whether ``failure`` is an overflow of the context window, and with which numbers. Never raises.
+    """Return the numbers of an overflow of the context window, or None if ``failure`` is something else. Never raises.
 
-    ``sent``: the body of the refused request; what the server only quotes out of it says nothing.
+    ``sent``: the body of the refused request; words that the server only quotes from it do not count.
     """
     if failure.status not in _STATUSES or not _is_overflow(failure, Quotations(sent)):
         return None
@@ -150,21 +150,21 @@ _EXCLUSIVE_OUTPUT_LIMITS = (
     rf"to {_N} \(exclusive\)",
     rf"(?:<|less than|lower than) ?`?{_N}",
 )
-# A number belongs to the parameter named last before it. Other parameters are told by an underscore in their name;
-# those without one are listed.
+# A number belongs to the parameter named last before it. Other parameters are recognised by an underscore in their
+# name; those without one are listed.
 _PARAMETER = re.compile(
     rf"(?P<output>{_OUTPUT_PARAMETER.pattern})"
     r"|\b[a-z][a-z0-9]*(?:_[a-z0-9]+)+|\b(?:temperature|seed|stop|n|top[ -][kp]|messages|tools|images|logprobs)\b"
 )
-# Fireworks refuses large answers that are not streamed; that number is no limit of the model.
+# Fireworks refuses large answers that are not streamed; that number is not a limit of the model.
 _NO_OUTPUT_LIMIT = re.compile(r"stream ?= ?true|must be streamed|streaming is (?:strongly )?(?:required|recommended)")
 
 
 def max_output_limit(failure: UpstreamFailure, sent: bytes = b"") -> int | None:
-    """Return the largest ``max_tokens`` that the model allows, where ``failure`` says that more was asked for.
+    """Return the largest ``max_tokens`` that the model allows if ``failure`` says that more was requested, else None.
 
-    An overflow of the window is not meant: for that, `detect` answers and this is None. So it is for a limit that
-    leaves no answer worth having: such a number was said of something else. ``sent`` is that of `detect`.
+    It is None for an overflow of the window, which `detect` recognises, and for a limit that leaves no useful answer,
+    as such a number must be about something else. ``sent`` is as for `detect`.
     """
     text, quotations = without_quoted_input(failure.message.lower()), Quotations(sent)
     if failure.status not in _STATUSES or _NO_OUTPUT_LIMIT.search(text) or _is_overflow(failure, quotations):
@@ -190,7 +190,7 @@ def _is_of_output(owners: list[tuple[int, bool]], at: int) -> bool:
 
 
 def _is_overflow(failure: UpstreamFailure, quotations: Quotations) -> bool:
-    """Look at code and type, then at the words of the server's own."""
+    """Return whether code, type or the server's own words report an overflow."""
     if failure.code.lower() in _NAMES or failure.type.lower() in _NAMES:
         return True
     named = f"{failure.code} {failure.type}".lower()
@@ -201,7 +201,7 @@ def _is_overflow(failure: UpstreamFailure, quotations: Quotations) -> bool:
 
 
 def _number(text: str, patterns: Iterable[re.Pattern[str]]) -> int | None:
-    """Return the first number that one of ``patterns`` finds; zero is none."""
+    """Return the first number that one of ``patterns`` finds, or None; zero counts as None."""
     for pattern in patterns:
         if found := pattern.search(text):
             return _tokens(found) or None

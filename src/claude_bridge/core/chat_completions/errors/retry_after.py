@@ -1,6 +1,6 @@
-"""How long a backend asks its callers to wait: headers and sentences in all the notations they use.
+"""Parses how long a backend asks to wait, in headers and sentences and all their notations.
 
-Everything is in seconds; what cannot be read is None, and nothing here raises.
+Everything is in seconds; what cannot be parsed is None, and nothing here raises.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ _SECONDS_PER_DAY = 86400.0
 # Days, hours, minutes, seconds.
 _MAX_PARTS = 4
 _ASKED_IN_WORDS = re.compile(r"(?:try again|retry|wait)(?: in| after| for)?(?: about)? (?=[0-9])")
-# RFC 9110's preferred form; the two obsolete ones have no sender left.
+# RFC 9110's preferred form; nobody sends the two obsolete ones any more.
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
-# A bare reset beyond these is a point in time: Unix seconds, or milliseconds (OpenRouter).
+# A reset that is a number beyond these is a point in time: Unix seconds, or milliseconds (OpenRouter).
 _UNIX_SECONDS = 10**9
 _UNIX_MILLISECONDS = 10**12
 _TOO_MANY_REQUESTS = 429
 
 
 def duration(text: str) -> float | None:
-    """Read "6m0s", "350ms" or "3.5 seconds" at the start of ``text``, or ``text`` that is a bare number of seconds."""
+    """Return the seconds of "6m0s", "350ms" or "3.5 seconds" at the start of ``text``, or of a plain number."""
     text = text.strip().lower()
     total, at = 0.0, 0
     for _ in range(_MAX_PARTS):
@@ -53,7 +53,7 @@ def in_headers(status: int, headers: Mapping[str, str], *, now: float) -> float 
 
 
 def in_words(message: str) -> float | None:
-    """Find "try again in 3.5s" and the like in an error message."""
+    """Return the seconds in "try again in 3.5s" and the like in an error message, or None."""
     text = message.lower()
     asked = _ASKED_IN_WORDS.search(text)
     if asked is None:
@@ -63,20 +63,20 @@ def in_words(message: str) -> float | None:
 
 
 def _seconds_per(unit: str) -> float:
-    """Return the length of a unit, which `_PART` has matched."""
+    """Return the seconds of a unit that `_PART` has matched."""
     if unit.startswith("milli"):
         return _SECONDS_PER_UNIT["ms"]
     return _SECONDS_PER_UNIT.get(unit[:2], _SECONDS_PER_DAY)
 
 
 def _plain_number(text: str) -> float | None:
-    """Read a number and nothing else."""
+    """Return the value of a text that is a number and nothing else, or None."""
     number = _PLAIN_NUMBER.fullmatch(text.strip())
     return float(number[0]) if number else None
 
 
 def _retry_after(text: str, now: float) -> float | None:
-    """Read the header of RFC 9110, which holds seconds or a date; fractions and units are seen in the wild."""
+    """Return the seconds in RFC 9110's header: a number or a date; some servers send fractions and units."""
     text = text.strip()
     if not _HTTP_DATE.fullmatch(text):
         return duration(text)
@@ -87,7 +87,7 @@ def _retry_after(text: str, now: float) -> float | None:
 
 
 def _reset(headers: Mapping[str, str], now: float) -> float | None:
-    """Take the longest reset among the limits that are used up, or among all where none says so."""
+    """Return the longest reset of the limits that are used up, or of all limits if none is reported as used up."""
     prefix = "x-ratelimit-reset"
     resets = {name.removeprefix(prefix): text for name, text in headers.items() if name.startswith(prefix)}
     spent = [text for kind, text in resets.items() if headers.get(f"x-ratelimit-remaining{kind}", "").strip() == "0"]
@@ -96,7 +96,7 @@ def _reset(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def _reset_seconds(text: str, now: float) -> float | None:
-    """Read a reset: a duration, or the Unix time when it ends."""
+    """Return the seconds until a reset, given as a duration or as the Unix time when it ends."""
     bare = _plain_number(text)
     if bare is None or bare < _UNIX_SECONDS:
         return duration(text)
