@@ -41,13 +41,8 @@ def exchange(generation: Generation) -> Any:
     """Begin an exchange."""
     body = json.dumps(asking()).encode()
     asked = parsing.decode(body)
-    return generation.dispatcher.run(
-        asked,
-        request_info(asked, {}, len(body)),
-        FakeClientResponse(),
-        credential=None,
-        client_name="",
-        request_id="req_1",
+    return generation.admission.open_exchange(
+        asked, request_info(asked, {}, len(body)), FakeClientResponse(), credential=None, client_name="", request_id="req_1"
     )
 
 
@@ -113,7 +108,7 @@ class RetireTests:
         """A request that is being decoded, or asks for no backend, is waited for too."""
         first = made()
         done: list[object] = []
-        with first.dispatcher.held():
+        with first.admission.held():
             first.retire().addCallback(done.append)
             assert done == []
         assert done == [None]
@@ -142,12 +137,12 @@ class RecordTests:
 
     def test_refused(self) -> None:
         """A refused request is recorded by its path, without the query, under its status."""
-        record = self.recorded(lambda generation, request: generation.refused(request, NotFound("no")))
+        record = self.recorded(lambda generation, request: generation.record_refused(request, NotFound("no")))
         assert (record.kind, record.status, record.outcome, record.attempts) == ("/v1/messages", 404, "not_found", ())
 
     def test_answered(self) -> None:
         """One that was answered without a backend is recorded by its kind."""
-        record = self.recorded(lambda generation, request: generation.answered(request, "models"))
+        record = self.recorded(lambda generation, request: generation.record_answered(request, "models"))
         assert (record.kind, record.status, record.outcome) == ("models", 200, "ok")
 
     def test_left(self) -> None:
@@ -155,7 +150,7 @@ class RecordTests:
 
         def leave(generation: Generation, request: Any) -> None:
             request.channel.transport.leave()
-            generation.left(request, "models")
+            generation.record_client_left(request, "models")
 
         record = self.recorded(leave)
         assert (record.kind, record.status, record.outcome) == ("models", 0, "client_left")

@@ -190,7 +190,7 @@ class StopTests:
         status, body = await asking_still
         assert (status, b"message_stop" in body) == (200, True)
         await stopped
-        assert daemon.bridge.generation.dispatcher.active == 0
+        assert daemon.bridge.generation.admission.active == 0
         await daemon.until(lambda: not backend.connections)
         (stopping,) = [event for event in told if event.get("event") == "stopping"]
         assert stopping["active"] == 1
@@ -205,7 +205,7 @@ class StopTests:
         await daemon.until(lambda: backend.chats)
         await daemon.stop()
         await daemon.until(lambda: failures and not backend.connections)
-        assert daemon.bridge.generation.dispatcher.active == 0
+        assert daemon.bridge.generation.admission.active == 0
 
 
 class ChangeOverTests:
@@ -227,7 +227,7 @@ class ChangeOverTests:
         old = daemon.bridge.generation
         daemon.bridge.change_over(configured(self.text(backend)))
         assert daemon.bridge.generation is not old
-        assert (old.dispatcher.active, daemon.bridge.generation.dispatcher.active) == (1, 0)
+        assert (old.admission.active, daemon.bridge.generation.admission.active) == (1, 0)
         assert json.loads((await daemon.ask("/health"))[1])["active_requests"] == 1
         assert (await daemon.ask("/v1/messages", asking(model="test-model")))[0] == 401
         status, body = await asking_still

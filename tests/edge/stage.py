@@ -80,7 +80,7 @@ class Line(StringTransport):
         return answered
 
     @property
-    def faucet(self) -> Any:
+    def paced_producer(self) -> Any:
         """Return what the daemon registered to be paused, as a transport that is full would."""
         return self.producer
 
@@ -193,9 +193,9 @@ class Edge:
         return self.config.limits
 
     @property
-    def dispatcher(self) -> AdmissionControl:
+    def admission(self) -> AdmissionControl:
         """The stage's."""
-        return self.stage.dispatcher
+        return self.stage.admission
 
     @property
     def client(self) -> FakeUpstreamClient:
@@ -207,17 +207,17 @@ class Edge:
         """The books."""
         return self.stage.records
 
-    def refused(self, request: BridgeRequest, error: BridgeError) -> None:
+    def record_refused(self, request: BridgeRequest, error: BridgeError) -> None:
         """Keep it."""
         assert request.request_id
         self.refusals.append(error.outcome)
 
-    def answered(self, request: BridgeRequest, kind: str) -> None:
+    def record_answered(self, request: BridgeRequest, kind: str) -> None:
         """Keep it."""
         assert request.request_id
         self.answers.append(kind)
 
-    def left(self, request: BridgeRequest, kind: str) -> None:
+    def record_client_left(self, request: BridgeRequest, kind: str) -> None:
         """Keep it."""
         assert request.request_id
         self.answers.append(f"{kind} left")

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from claude_bridge.config.schema import Limits
 from claude_bridge.core.errors import BridgeError, BridgeOverloaded, RequestTooSlow
-from claude_bridge.edge.budget import FORMS, GRACE, Budget, Share
+from claude_bridge.edge.budget import COPIES_OF_BODY, RATE_SECONDS, Budget, Share
 from claude_bridge.services.sweep import PeriodicSweep
 
 BOUND = 300_000
@@ -123,7 +123,7 @@ class RoomTests:
     def test_declared_length(self) -> None:
         """Where exchanges alone leave no room, that is said before the body is sent."""
         stage = Stage()
-        stage.exchange(BOUND - FORMS * 1000)
+        stage.exchange(BOUND - COPIES_OF_BODY * 1000)
         stage.upload(length=1000)
         stage.upload(length=None)
         with pytest.raises(BridgeOverloaded, match="max_in_progress"):
@@ -142,9 +142,9 @@ class RoomTests:
 
         stage = Stage()
         first, second, third = (stage.exchange(held) for held in (10_000, 20_000, 20_000))
-        first.weigh_by(beyond("first", 70_000))
-        second.weigh_by(beyond("second", None))  # not known yet
-        third.weigh_by(beyond("third", 1))
+        first.measure_with(beyond("first", 70_000))
+        second.measure_with(beyond("second", None))  # not known yet
+        third.measure_with(beyond("third", 1))
         third.close()
         stage.upload(1000)
         assert looked == []
@@ -155,13 +155,13 @@ class RoomTests:
         assert looked == ["first", "second", "second"]
         first.close()
         second.close()
-        assert (stage.budget.answering, stage.budget.held, stage.budget.unweighed) == (0, 52_000, {})
+        assert (stage.budget.answering, stage.budget.held, stage.budget.unmeasured) == (0, 52_000, {})
 
     def test_weighed_too_heavy(self) -> None:
         """What weighing finds makes room be short: who comes is told so, and what is under way goes on."""
         stage = Stage()
         exchange = stage.exchange(80_000)
-        exchange.weigh_by(lambda: BOUND)
+        exchange.measure_with(lambda: BOUND)
         share, _ = stage.upload()
         with pytest.raises(BridgeOverloaded, match="max_in_progress"):
             share.hold(1000)
@@ -180,7 +180,7 @@ class RoomTests:
     def test_one_alone_is_always_served(self) -> None:
         """A single request of the largest size is welcome, whatever the bound, and whatever it becomes."""
         stage = Stage(Limits(max_in_progress=1, max_body=LARGEST))
-        share, _ = stage.upload(FORMS * LARGEST, length=LARGEST)
+        share, _ = stage.upload(COPIES_OF_BODY * LARGEST, length=LARGEST)
         share.received()
         share.hold(10 * LARGEST)
         with pytest.raises(BridgeOverloaded):
@@ -195,14 +195,14 @@ class RateTests:
         stage = stage or Stage()
         share, client = stage.upload()
         for _ in range(seconds):
-            share.came(size)
+            share.add_arrived(size)
             stage.clock.advance(1)
         return client
 
     def test_slow(self) -> None:
         """Who sends less on average is told 408, once its time is over."""
-        assert self.fed(99, int(GRACE) - 1).told == []
-        (error,) = self.fed(99, int(GRACE) + 1).told
+        assert self.fed(99, int(RATE_SECONDS) - 1).told == []
+        (error,) = self.fed(99, int(RATE_SECONDS) + 1).told
         assert (error.status, type(error)) == (408, RequestTooSlow)
 
     def test_not_slow(self) -> None:
@@ -213,9 +213,9 @@ class RateTests:
         """Only the last stretch counts: a megabyte at first does not hold the place for hours."""
         stage = Stage()
         share, client = stage.upload()
-        share.came(1_000_000)
-        share.came(1)
-        for _ in range(3 * int(GRACE)):
+        share.add_arrived(1_000_000)
+        share.add_arrived(1)
+        for _ in range(3 * int(RATE_SECONDS)):
             stage.clock.advance(1)
         assert len(client.told) >= 1
 
@@ -227,9 +227,9 @@ class RateTests:
         """Nothing is expected of a body that is there."""
         stage = Stage()
         share, client = stage.upload()
-        share.came(1)
-        share.came(1)
-        share.whole = True
+        share.add_arrived(1)
+        share.add_arrived(1)
+        share.complete = True
         stage.clock.pump([1.0] * 100)
         assert client.told == []
 
@@ -237,9 +237,9 @@ class RateTests:
         """A body that comes in one piece starts no clock, and afterwards none runs."""
         stage = Stage()
         share, _ = stage.upload()
-        share.came(100)
+        share.add_arrived(100)
         assert stage.clock.getDelayedCalls() == []
-        share.came(100)
+        share.add_arrived(100)
         assert len(stage.sweep) == 1
         share.close()
         assert len(stage.sweep) == 0

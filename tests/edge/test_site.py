@@ -13,7 +13,7 @@ from twisted.web.http import HTTPChannel
 
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.edge import site
-from claude_bridge.edge.budget import FORMS
+from claude_bridge.edge.budget import COPIES_OF_BODY
 from claude_bridge.edge.gate import Gatekeeper
 from claude_bridge.edge.site import BridgeRequest
 from tests.edge.stage import Answered, Edge, Line
@@ -116,7 +116,7 @@ class HeadFirstTests:
         line = edge.line()
         line.ask("POST", "/v1/messages", content_length="9000", expect="100-continue")
         assert line.value().startswith(b"HTTP/1.1 413 ")
-        edge.advance(site.LINGER + 1)
+        edge.advance(site.LINGER_SECONDS + 1)
         assert line.how
 
     def test_expect_of_a_welcome_request(self) -> None:
@@ -276,7 +276,7 @@ class BudgetTests:
 
     def small(self, **limits: int) -> Edge:
         """Make an edge whose requests may have 30,000 bytes together, of up to 10,000 each."""
-        values = {"max_body": 10_000, "max_in_progress": FORMS * 30_000} | limits
+        values = {"max_body": 10_000, "max_in_progress": COPIES_OF_BODY * 30_000} | limits
         return Edge(configured(ONE + "[limits]\n" + "".join(f"{key} = {value}\n" for key, value in values.items())))
 
     def body(self, size: int) -> bytes:
@@ -297,7 +297,7 @@ class BudgetTests:
         line.post(self.body(1000))
         edge.client.last.answer(*HELLO)
         assert line.answer().status == 200
-        assert edge.site.budget.held <= FORMS * 30_000
+        assert edge.site.budget.held <= COPIES_OF_BODY * 30_000
 
     def test_refused_upload_may_end(self) -> None:
         """Who pays gets to read why, and nothing of what it still sends is kept."""
@@ -310,7 +310,7 @@ class BudgetTests:
         assert loser.answer().headers["connection"] == "close"
         loser.say(b" " * 1000)
         assert loser.how == "closed"
-        assert edge.site.budget.held == 3 * FORMS * 9000
+        assert edge.site.budget.held == 3 * COPIES_OF_BODY * 9000
 
     def test_exchanges_fill_it(self) -> None:
         """What waits for its backend counts; a newcomer is told so by its head, and no exchange is ended."""
@@ -342,7 +342,7 @@ class BudgetTests:
             assert edge.site.budget.held > 0
             line.say(data[-1:])
             if body is whole and path == "/v1/messages":
-                assert edge.site.budget.answering >= FORMS * len(body)
+                assert edge.site.budget.answering >= COPIES_OF_BODY * len(body)
                 edge.client.last.answer(*HELLO)
             assert edge.site.budget.held == 0
         for size in (5, len(whole)):
@@ -360,19 +360,19 @@ class BudgetTests:
             line.post(wide)
         assert len(edge.client.calls) == 2  # of three that are not wide all are served
         assert lines[2].answer().status == 529
-        assert 2 * FORMS * len(wide) < edge.site.budget.held < 2 * (FORMS + 5) * len(wide)
+        assert 2 * COPIES_OF_BODY * len(wide) < edge.site.budget.held < 2 * (COPIES_OF_BODY + 5) * len(wide)
         for line in lines[:2]:
             line.leave()
         assert edge.site.budget.held == 0
 
     def test_large_wide_text(self) -> None:
         """Of a large body as much is set aside before it is decoded, and given back when less is needed."""
-        edge = self.small(max_body=2_000_000, max_in_progress=FORMS * 4_000_000)
+        edge = self.small(max_body=2_000_000, max_in_progress=COPIES_OF_BODY * 4_000_000)
         wide = json.dumps(saying("x" * 1_500_000 + "\u4e2d")).encode()  # three times
         harmless = json.dumps(saying("x" * 1_500_000) | {"stop_sequences": ["\u4e2d"]}).encode()
         first, second = edge.line(), edge.line()
         first.post(wide)
-        assert edge.site.budget.held == (FORMS + 2) * len(wide)
+        assert edge.site.budget.held == (COPIES_OF_BODY + 2) * len(wide)
         second.post(harmless)
         assert second.answer().status == 529
         first.leave()
@@ -380,7 +380,7 @@ class BudgetTests:
         second.post(harmless)
         third = edge.line()
         third.ask("POST", "/v1/messages", b" " * 1000, content_length="2000")
-        assert 0 <= edge.site.budget.held - FORMS * (len(harmless) + 1000) < 5000
+        assert 0 <= edge.site.budget.held - COPIES_OF_BODY * (len(harmless) + 1000) < 5000
 
     def test_one_alone_is_always_served(self) -> None:
         """On an idle daemon the largest body is welcome, whatever the bound."""
@@ -411,7 +411,7 @@ class BudgetTests:
 
 
 class PackedTests:
-    """Packed bodies are unpacked in turns, and everything keeps its order."""
+    """PackedBody bodies are unpacked in turns, and everything keeps its order."""
 
     def bomb(self, size: int = 5 << 20) -> bytes:
         """Pack a request of ``size`` bytes and more."""
@@ -534,7 +534,7 @@ class PackedTests:
         assert (line.answer().status, line.how, other.value()) == (529, "closed", b"")
         while self.turn():
             pass
-        assert edge.site.budget.held == FORMS * (3 << 20)
+        assert edge.site.budget.held == COPIES_OF_BODY * (3 << 20)
 
 
 class DeadlineTests:
@@ -608,10 +608,10 @@ class DeadlineTests:
         line = edge.line()
         line.post(asking(stream=stream))
         edge.client.last.answer(*HELLO)
-        line.faucet.pauseProducing()
+        line.paced_producer.pauseProducing()
         edge.advance(599)
         assert line.how == ""
-        line.faucet.resumeProducing()
+        line.paced_producer.resumeProducing()
         edge.advance(150)
         assert line.how == "closed"
 
@@ -623,7 +623,7 @@ class DeadlineTests:
         line.flushing = True
         line.ask("GET", "/health", connection="close" if last else "keep-alive")
         if not last:
-            line.faucet.pauseProducing()
+            line.paced_producer.pauseProducing()
         edge.advance(119)
         assert line.how == ""
         edge.advance(1)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from claude_bridge.edge.unpacking import TURN, Unpacking
+from claude_bridge.edge.unpacking import TURN_BYTES, Unpacking
 
 
 @define(eq=False)
@@ -23,7 +23,7 @@ class Body:
     work: list[int] = field(factory=list)
 
     @property
-    def behind(self) -> bool:
+    def has_packed_bytes(self) -> bool:
         """Whether it has more."""
         return self.left > 0
 
@@ -64,7 +64,7 @@ class UnpackingTests:
         bodies = [Body(1000), Body(2000), Body(3000)]
         for body in bodies:
             unpacking.add(body)
-        assert not any(body.behind for body in bodies)
+        assert not any(body.has_packed_bytes for body in bodies)
         reactor.turn()
         assert reactor.calls == []
 
@@ -72,38 +72,38 @@ class UnpackingTests:
         """A large one takes a turn for each megabyte."""
         reactor = Reactor()
         unpacking = Unpacking(reactor.call_later)
-        body = Body(3 * TURN + 5)
+        body = Body(3 * TURN_BYTES + 5)
         unpacking.add(body)
         turns = 0
         while reactor.calls:
             reactor.turn()
             turns += 1
-        assert (body.work, turns) == ([TURN, TURN, TURN, 5], 4)
+        assert (body.work, turns) == ([TURN_BYTES, TURN_BYTES, TURN_BYTES, 5], 4)
 
     def test_all_together(self) -> None:
         """However many there are, one turn has no more work; each gets its part in its turn."""
         reactor = Reactor()
         unpacking = Unpacking(reactor.call_later)
-        bodies = [Body(2 * TURN) for _ in range(3)]
+        bodies = [Body(2 * TURN_BYTES) for _ in range(3)]
         for body in bodies:
             unpacking.add(body)
         done = [sum(sum(body.work) for body in bodies)]
         while reactor.calls:
             reactor.turn()
             done.append(sum(sum(body.work) for body in bodies))
-        assert [after - before for before, after in pairwise(done)] == [TURN] * 5 + [0]
-        assert [body.work for body in bodies] == [[TURN, TURN]] * 3
+        assert [after - before for before, after in pairwise(done)] == [TURN_BYTES] * 5 + [0]
+        assert [body.work for body in bodies] == [[TURN_BYTES, TURN_BYTES]] * 3
 
     def test_one_that_comes_while_others_wait(self) -> None:
         """A newcomer waits its turn in the order of coming; more bytes of one that waits give it no second place."""
         reactor = Reactor()
         unpacking = Unpacking(reactor.call_later)
-        large, small = Body(TURN + 1), Body(10)
+        large, small = Body(TURN_BYTES + 1), Body(10)
         for body in (large, small, large):
             unpacking.add(body)
-        assert small.behind
+        assert small.has_packed_bytes
         reactor.turn()
-        assert (large.work, small.work) == ([TURN, 1], [10])
+        assert (large.work, small.work) == ([TURN_BYTES, 1], [10])
 
     def test_one_that_breaks(self) -> None:
         """A fault over one body does not keep the others waiting for ever."""
@@ -115,10 +115,10 @@ class UnpackingTests:
 
         reactor = Reactor()
         unpacking = Unpacking(reactor.call_later)
-        large, broken, late = Body(TURN), Broken(1), Body(1)
+        large, broken, late = Body(TURN_BYTES), Broken(1), Body(1)
         for body in (large, broken, late):
             unpacking.add(body)
         with pytest.raises(RuntimeError):
             reactor.turn()
         reactor.turn()
-        assert not late.behind
+        assert not late.has_packed_bytes

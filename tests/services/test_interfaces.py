@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from claude_bridge.config.schema import Backend
-from claude_bridge.edge.answers import JsonResponse, StreamResponse
+from claude_bridge.edge.responses import JsonResponse, StreamResponse
 from claude_bridge.services import fetch, interfaces
 from claude_bridge.services.accounting.request_log import RequestLog
 from claude_bridge.services.breaker import CircuitAdmission, CircuitBreakers, NoAdmission, NoBreaker
@@ -16,9 +16,9 @@ from claude_bridge.services.exchange.attempt import Attempt
 from claude_bridge.services.model_lists import CachedModelLists
 from claude_bridge.services.remote_tokenizers import RemoteTokenizers
 from claude_bridge.services.sweep import PeriodicSweep
-from claude_bridge.services.upstream.body import ResponseBody
 from claude_bridge.services.upstream.call import Call
 from claude_bridge.services.upstream.client import TreqUpstream
+from claude_bridge.services.upstream.response_body import ResponseBody
 from claude_bridge.services.upstream.silence import Silence
 from claude_bridge.testing import fakes
 

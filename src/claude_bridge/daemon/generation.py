@@ -92,7 +92,7 @@ class Generation:
     since: float
     process: Process
     config: Config
-    dispatcher: AdmissionControl
+    admission: AdmissionControl
     gatekeeper: Gatekeeper
     breaker: CircuitBreakers | NoBreaker
     profiles: ModelProfiles
@@ -137,21 +137,21 @@ class Generation:
         """The backends that it may ask."""
         return tuple(self.config.backends.values())
 
-    def refused(self, request: BridgeRequest, error: BridgeError) -> None:
+    def record_refused(self, request: BridgeRequest, error: BridgeError) -> None:
         """Record a request that was refused before it became an exchange."""
         self._record(request, request.path.decode("latin-1")[:200], error.status, error.outcome, error.message)
 
-    def answered(self, request: BridgeRequest, kind: str) -> None:
+    def record_answered(self, request: BridgeRequest, kind: str) -> None:
         """Record a request that was answered without becoming one."""
         self._record(request, kind, 200, "ok")
 
-    def left(self, request: BridgeRequest, kind: str) -> None:
+    def record_client_left(self, request: BridgeRequest, kind: str) -> None:
         """Record a request whose client left before it was answered."""
         self._record(request, kind, 0, "client_left")
 
     def retire(self) -> Deferred[None]:
         """Wait for the end of its last request, then stop; fires after that. No more requests may come here."""
-        return self.dispatcher.drained().addCallback(lambda _: self.stop())
+        return self.admission.drained().addCallback(lambda _: self.stop())
 
     def stop(self) -> None:
         """Stop what it owns."""
@@ -166,7 +166,7 @@ class Generation:
             since=self.since,
             source=config.source,
             credentials=config.server.credentials,
-            exchanges=self.dispatcher.active,
+            exchanges=self.admission.active,
             max_streams=config.limits.max_streams,
             backends=tuple(self._backend(each) for each in self.backends),
             models=tuple(config.models),
@@ -195,7 +195,7 @@ class Generation:
                 model="",
                 session="",
                 agent="",
-                client=request.known_as.name,
+                client=request.client_identity.name,
                 streamed=False,
                 started=self.process.unix_time() - seconds,
                 seconds=seconds,
@@ -232,7 +232,7 @@ def make_generation(process: Process, config: Config, earlier: Generation | None
         since=process.unix_time(),
         process=process,
         config=config,
-        dispatcher=AdmissionControl(services, Catalogue(config, services.resolver), counts, process.running),
+        admission=AdmissionControl(services, Catalogue(config, services.resolver), counts, process.running),
         gatekeeper=Gatekeeper(config, process.redactor.learn),
         breaker=breaker,
         profiles=profiles,

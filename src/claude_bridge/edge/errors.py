@@ -1,7 +1,7 @@
-"""Errors of routes as the Anthropic envelope; registered by one function, which test applications call too.
+"""Errors of routes as the Anthropic error envelope; registered by one function, which test applications call too.
 
-What Klein and Werkzeug raise for unknown paths and wrong methods is translated; `BridgeError` is
-shown; everything else is logged with its traceback and becomes a plain 500.
+What Klein and Werkzeug raise for unknown paths and wrong methods is translated. A `BridgeError` is shown to the client.
+Everything else is logged with its traceback and becomes a plain 500.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from claude_bridge.edge.site import BridgeRequest
 
 _log = Logger()
 
-Booked = Callable[[BridgeRequest, BridgeError], None]
-"""Books a request that ended with an error before any backend was asked."""
+RecordError = Callable[[BridgeRequest, BridgeError], None]
+"""Records a request that ended with an error before any backend was asked."""
 
 
-def register_errors(app: Klein, booked: Booked) -> None:
-    """Make ``app`` answer every failure in the envelope. Klein itself ends the request after an error handler."""
+def register_errors(app: Klein, record_error: RecordError) -> None:
+    """Make ``app`` answer every failure in the envelope. Klein itself finishes the request after an error handler."""
 
     def refused(request: Any, failure: Failure) -> None:  # noqa: ANN401 - a BridgeRequest, which Klein knows only as IRequest
         error = translated(failure, request)
@@ -36,13 +36,13 @@ def register_errors(app: Klein, booked: Booked) -> None:
             request.channel.abort()
             return
         begin_error(request, error, request.request_id)
-        booked(request, error)
+        record_error(request, error)
 
     app.handle_errors(Exception)(refused)
 
 
 def translated(failure: Failure, request: BridgeRequest) -> BridgeError:
-    """Return what a client may know of a failure."""
+    """Return the error that a client may see for a failure; an unexpected one is logged."""
     error = failure.value
     path = request.path.decode("utf-8", "replace")[:200]
     if isinstance(error, BridgeError):

@@ -1,11 +1,11 @@
-"""Who may come in: Host, Origin and credential, from the request head alone (design 3).
+"""Decides which requests are admitted: by Host, Origin and credential, from the request head alone (design 3).
 
-A web page must not be able to spend the owner's key through the browser of somebody on the same
-machine: a foreign ``Origin`` is refused, what a browser marks as fetched by another site's page,
-and a foreign ``Host``, which is how DNS rebinding shows.
+A web page must not be able to spend the owner's key through the browser of somebody on the same machine. So these are
+refused: a foreign ``Origin``, a request that the browser marks as made by another site's page, and a foreign ``Host``,
+which is how DNS rebinding shows.
 
-The content type is not asked for: ``curl -d`` says that JSON is a form, and a page's form, which
-needs no preflight, is known by the ``Origin`` that browsers send with every POST, ``null`` included.
+The content type is not checked: ``curl -d`` sends JSON as a form, and a page's form, which needs no preflight, is
+recognised by the ``Origin`` that browsers send with every POST, ``null`` included.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from attrs import define, field, frozen
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import AuthenticationFailed, PermissionDenied
+from claude_bridge.services.callbacks import do_nothing
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 PROBES: Final = frozenset({"/health", "/health/live"})
-"""Paths that anybody may ask under any name, or none: balancers ask by address, and in HTTP/1.0 without a Host."""
+"""Paths that may be requested with any Host or none: load balancers use the address, and HTTP/1.0 has no Host."""
 HAPROXY_PROBE: Final = ("OPTIONS", "/")
-"""What HAProxy's bare ``option httpchk`` asks; it is answered like ``/health``."""
+"""The request that HAProxy's bare ``option httpchk`` makes; it is answered like ``/health``."""
 
 OPEN: Final = frozenset({"/", "/api/hello", "/health", "/health/live"})
-"""Paths that need no key. Everything else does, whatever it is: a path may be spelled in more ways than one."""
+"""Paths that need no key. Every other path does, known or not: a path can be spelled in more than one way."""
 
 _BEARER: Final = "bearer "
 _HOST: Final = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::[0-9]*)?")
@@ -36,34 +37,30 @@ _HOST: Final = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::[0-9]*)?")
 
 @frozen(kw_only=True)
 class ClientIdentity:
-    """Who asks.
+    """The client that makes a request.
 
-    :ivar credential: what it sent, bearer before ``x-api-key``; the one that matched, where keys are asked for.
-    :ivar name: of its ``[key:NAME]``, else "".
+    :ivar credential: what it sent, bearer before ``x-api-key``; with configured keys the one that matched.
+    :ivar name: the name of its ``[key:NAME]``, else "".
     """
 
     credential: Secret | None = None
     name: str = ""
 
 
-def _nothing(_credential: str) -> None:
-    """Learn nothing."""
-
-
 @define
 class Gatekeeper:
     """Checks request heads against one configuration.
 
-    ``learn`` gets each credential that a client sends, before anything can be said of the request.
+    ``learn`` is called with each credential that a client sends, before anything about the request can be logged.
     """
 
     _config: Config
-    _learn: Callable[[str], object] = _nothing
+    _learn: Callable[[str], object] = do_nothing
     _hosts: frozenset[str] = field(init=False)
     _origins: frozenset[str] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Fold the names' case once."""
+        """Fold the case of configured names once."""
         server = self._config.server
         self._hosts = LOOPBACK | frozenset(_folded(host.strip("[]")) for host in server.allowed_hosts)
         self._origins = frozenset(origin.lower() for origin in server.allowed_origins)
@@ -93,7 +90,7 @@ class Gatekeeper:
             )
 
     def _check_page(self, headers: Mapping[str, str]) -> None:
-        """Refuse pages, also what they fetch without an ``Origin``: an image, a script, a link that is followed."""
+        """Raise for requests of web pages, also those without an ``Origin``: an image, a script, a followed link."""
         origin = headers.get("origin")
         if origin is None:
             refused = headers.get("sec-fetch-site") == "cross-site"
@@ -106,7 +103,7 @@ class Gatekeeper:
             )
 
     def _known(self, credentials: list[Secret]) -> ClientIdentity:
-        """Find the client's key; every key is compared, so that the time tells nothing."""
+        """Return the client whose key was sent; every key is compared, so that the time taken reveals nothing."""
         found: ClientIdentity | None = None
         for credential in credentials:
             for key in self._config.keys.values():
@@ -121,20 +118,20 @@ class Gatekeeper:
 
 
 def _credentials(headers: Mapping[str, str]) -> list[Secret]:
-    """Read both headers: the SDKs use either, Claude Code sends both when both are set; bearer comes first."""
+    """Return the credentials of both headers, bearer first: SDKs use one, Claude Code sends both if both are set."""
     authorization = headers.get("authorization", "")
     bearer = authorization[len(_BEARER) :].strip() if authorization.lower().startswith(_BEARER) else ""
     return [Secret(value) for value in (bearer, headers.get("x-api-key", "").strip()) if value]
 
 
 def _host_name(host: str) -> str:
-    """Strip the port, and the brackets of an IPv6 address; "" for what is no host at all."""
+    """Return a Host without its port and the brackets of an IPv6 address; "" if it is not a valid host."""
     found = _HOST.fullmatch(host)
     return _folded(found[1] or found[2]) if found is not None else ""
 
 
 def _folded(host: str) -> str:
-    """Return one spelling of a name or an address: lower case, no zone, IPv4 as itself where it travels inside IPv6."""
+    """Return a name or address in one spelling: lower case, no zone, an IPv4-mapped IPv6 address as IPv4."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:

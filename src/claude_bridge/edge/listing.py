@@ -17,14 +17,14 @@ DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 1000
 
 _LAST_TIME: Final = 253_402_300_799
-"""The last second of the year 9999. Backends that tell milliseconds tell more."""
+"""The last second of the year 9999. A larger time was given in milliseconds."""
 
 _NUMBER: Final = re.compile(r"[0-9]{1,4}")
 
 
 @frozen(kw_only=True)
 class Page:
-    """What part of the list is asked for. A cursor is an entry's plain name; an unknown one gives an empty page."""
+    """The part of the list that is requested. A cursor is an entry's plain name; an unknown one gives an empty page."""
 
     limit: int = DEFAULT_LIMIT
     after_id: str | None = None
@@ -32,7 +32,7 @@ class Page:
 
     @classmethod
     def asked(cls, args: Mapping[bytes, Sequence[bytes]]) -> Page:
-        """Read the query; raises `InvalidRequest` for a limit that is no number from 1 to 1000."""
+        """Return the page that the query asks for; raise `InvalidRequest` for a limit that is not from 1 to 1000."""
         limit = _first(args, b"limit")
         if limit is not None and not (_NUMBER.fullmatch(limit) and 1 <= int(limit) <= MAX_LIMIT):
             raise InvalidRequest(f"limit: Input should be a number from 1 to {MAX_LIMIT}")
@@ -66,9 +66,9 @@ def render(models: Sequence[PublishedModel], page: Page) -> dict[str, object]:
 
 
 def entry(model: PublishedModel) -> dict[str, object]:
-    """Return one model. Where nobody knows when it was made, the time is the epoch, as the API's documents say."""
-    told = model.created or 0
-    created = datetime.fromtimestamp(told if told <= _LAST_TIME else 0, UTC)
+    """Return one model. An unknown time of creation is given as the epoch, as the API's documentation says."""
+    seconds = model.created or 0
+    created = datetime.fromtimestamp(seconds if seconds <= _LAST_TIME else 0, UTC)
     return {
         "type": "model",
         "id": model.id,

@@ -1,4 +1,4 @@
-"""How anything that is not a stream is written to a client; the one place where an error becomes HTTP."""
+"""Writes everything to clients that is not a stream; the one place where an error becomes HTTP."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ JSON: Final = b"application/json"
 
 
 def write_json(request: Request, body: bytes, status: int = 200) -> None:
-    """Answer with JSON and end the request."""
+    """Answer with JSON and finish the request."""
     begin_json(request, body, status)
     request.finish()
 
 
 def begin_json(request: Request, body: bytes, status: int) -> None:
-    """Write head and body; the request may still be receiving its own."""
+    """Write headers and body; the request's own body may still be arriving."""
     set_json(request, body, status)
     request.write(body)
 
 
 def set_json(request: Request, body: bytes, status: int = 200) -> None:
-    """Set the head for ``body``."""
+    """Set status and headers for ``body``."""
     request.setResponseCode(status)
     request.setHeader(b"content-type", JSON)
     request.setHeader(b"content-length", b"%d" % len(body))
 
 
 def write_error(request: Request, error: BridgeError, request_id: str) -> None:
-    """Answer with the Anthropic error envelope and end the request; the status must still be open."""
+    """Answer with the Anthropic error envelope and finish the request; nothing may have been sent before."""
     begin_error(request, error, request_id)
     request.finish()
 
 
 def begin_error(request: Request, error: BridgeError, request_id: str) -> None:
-    """Write the error's head and body."""
+    """Write the error's headers and body; the request is not finished."""
     if error.retry_after is not None:
         request.setHeader(b"retry-after", b"%d" % max(1, math.ceil(error.retry_after)))
     if error.should_retry is not None:

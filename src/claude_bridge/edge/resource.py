@@ -1,6 +1,6 @@
-"""The routes: parse, dispatch, respond, and nothing else (design 2).
+"""The routes: parse, start an exchange, respond, and nothing else (design 2).
 
-A route fetches the running configuration anew for each request and keeps none of its parts.
+A route fetches the running configuration for each request and keeps no part of it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.limits import RequestLimits
 from claude_bridge.core.messages_api.request_info import request_info, session
 from claude_bridge.edge import listing
-from claude_bridge.edge.answers import JsonResponse, ResponseSettings, StreamResponse
 from claude_bridge.edge.errors import register_errors
 from claude_bridge.edge.replies import write_json
+from claude_bridge.edge.responses import JsonResponse, ResponseSettings, StreamResponse
 from claude_bridge.edge.site import BridgeRequest, SiteRuntime
 from claude_bridge.services.exchange.admission import AdmissionControl
 from claude_bridge.services.interfaces import TurnOwner
@@ -45,26 +45,26 @@ class EdgeRuntime(SiteRuntime, Protocol):
         """Bounds on what is in one request."""
 
     @property
-    def dispatcher(self) -> AdmissionControl:
-        """Who answers."""
+    def admission(self) -> AdmissionControl:
+        """Makes exchanges within the limit."""
 
     @property
     def pace(self) -> Pace:
-        """For work that takes several turns of the reactor."""
+        """Divides long work into turns of the reactor."""
 
     @property
     def clock(self) -> IReactorTime:
-        """For what happens once, later."""
+        """The clock for timers."""
 
     @property
     def ready(self) -> bool:
-        """Whether requests are welcome."""
+        """Whether requests are accepted."""
 
-    def answered(self, request: BridgeRequest, kind: str) -> None:
-        """Book a request that no backend was asked for."""
+    def record_answered(self, request: BridgeRequest, kind: str) -> None:
+        """Record a request that was answered without an exchange."""
 
-    def left(self, request: BridgeRequest, kind: str) -> None:
-        """Book a request whose client left before it was answered."""
+    def record_client_left(self, request: BridgeRequest, kind: str) -> None:
+        """Record a request whose client left before it was answered."""
 
 
 @define
@@ -85,7 +85,7 @@ class Routes:
         app.route("/", methods=["OPTIONS"])(self.health)
         app.route("/", methods=["GET", "HEAD"])(self.hello)
         app.route("/api/hello", methods=["GET", "HEAD"])(self.hello)
-        register_errors(app, lambda request, error: self._current().refused(request, error))
+        register_errors(app, lambda request, error: self._current().record_refused(request, error))
         return app
 
     def messages(self, request: BridgeRequest) -> Deferred[None]:
@@ -100,8 +100,8 @@ class Routes:
     async def _decode_and_answer(
         self, runtime: EdgeRuntime, request: BridgeRequest, decoding: parsing.Decoding, body_bytes: int
     ) -> None:
-        """Have a large request answered; from its first turn on it belongs to the configuration that it came under."""
-        with runtime.dispatcher.held():
+        """Decode a large request in turns, then answer it, both under the configuration with which it arrived."""
+        with runtime.admission.held():
             asked = await _decoded(runtime, request, decoding, "messages")
             answered = self._answer(runtime, request, asked, body_bytes)
         del asked, decoding
@@ -110,9 +110,9 @@ class Routes:
     def _answer(
         self, runtime: EdgeRuntime, request: BridgeRequest, asked: MessagesRequest, body_bytes: int
     ) -> Deferred[None]:
-        """Have a request answered."""
-        request.weigh_by(weakref.ref(asked))
-        known = request_info(asked, request.head(), body_bytes)
+        """Start the exchange for a decoded request; the Deferred fires when the response has ended."""
+        request.measure_with(weakref.ref(asked))
+        info = request_info(asked, request.head(), body_bytes)
         settings = ResponseSettings(
             server=runtime.config.server,
             limits=runtime.limits,
@@ -120,19 +120,19 @@ class Routes:
             clock=runtime.clock,
             message_id="msg_" + ids.token(24, runtime.random_bytes),
         )
-        answer = StreamResponse(request, settings) if known.streamed else JsonResponse(request, settings)
-        run = runtime.dispatcher.run(
+        response = StreamResponse(request, settings) if info.streamed else JsonResponse(request, settings)
+        exchange = runtime.admission.open_exchange(
             asked,
-            known,
-            answer,
-            credential=request.known_as.credential,
-            client_name=request.known_as.name,
+            info,
+            response,
+            credential=request.client_identity.credential,
+            client_name=request.client_identity.name,
             peer=request.peer,
             request_id=request.request_id,
         )
-        done: Deferred[None] = Deferred(lambda _: answer.leave())
-        answer.tie(cancel=run.cancel, done=lambda: done.callback(None))
-        run.start()
+        done: Deferred[None] = Deferred(lambda _: response.client_left())
+        response.on_end(on_client_left=exchange.cancel, on_finished=lambda: done.callback(None))
+        exchange.start()
         return done
 
     async def count_tokens(self, request: BridgeRequest) -> None:
@@ -140,63 +140,63 @@ class Routes:
         runtime = self._current()
         decoding = parsing.Decoding(request.take_body(), counting=True, bounds=runtime.bounds)
         asked = decoding.request if decoding.step() else await _decoded(runtime, request, decoding, "count_tokens")
-        request.weigh_by(weakref.ref(asked))
-        with _leaving_booked(runtime, request, "count_tokens"):
-            client = TurnOwner(request.known_as.name or request.peer, session(asked, request.head()))
-            tokens = await runtime.dispatcher.counts.count(asked, request.known_as.credential, client)
+        request.measure_with(weakref.ref(asked))
+        with _recording_departure(runtime, request, "count_tokens"):
+            client = TurnOwner(request.client_identity.name or request.peer, session(asked, request.head()))
+            tokens = await runtime.admission.counts.count(asked, request.client_identity.credential, client)
         write_json(request, strict_json.encode({"input_tokens": tokens}))
-        runtime.answered(request, "count_tokens")
+        runtime.record_answered(request, "count_tokens")
 
     async def models(self, request: BridgeRequest) -> None:
         """``GET /v1/models``."""
         runtime = self._current()
         page = listing.Page.asked(request.args)
-        with _leaving_booked(runtime, request, "models"):
-            published = await runtime.dispatcher.catalogue.models(request.known_as.credential)
+        with _recording_departure(runtime, request, "models"):
+            published = await runtime.admission.catalogue.models(request.client_identity.credential)
         write_json(request, strict_json.encode(listing.render(published, page)))
-        runtime.answered(request, "models")
+        runtime.record_answered(request, "models")
 
     async def model(self, request: BridgeRequest, model: str) -> None:
         """``GET /v1/models/{id}``; ids contain slashes."""
         runtime = self._current()
-        with _leaving_booked(runtime, request, "models"):
-            found = await runtime.dispatcher.catalogue.model(model, request.known_as.credential)
+        with _recording_departure(runtime, request, "models"):
+            found = await runtime.admission.catalogue.model(model, request.client_identity.credential)
         if found is None:
             raise NotFound(f"model: {model}")
         write_json(request, strict_json.encode(listing.entry(found)))
-        runtime.answered(request, "models")
+        runtime.record_answered(request, "models")
 
     def health(self, request: Request) -> None:
-        """``GET /health``: ready or not."""
+        """``GET /health``: whether requests are accepted."""
         runtime = self._current()
         status = "ready" if runtime.ready else "stopping"
-        body = strict_json.encode({"status": status, "active_requests": runtime.dispatcher.running.exchanges})
+        body = strict_json.encode({"status": status, "active_requests": runtime.admission.running.exchanges})
         write_json(request, body, 200 if runtime.ready else 503)
 
     def live(self, request: Request) -> None:
-        """``GET /health/live``: the reactor turns."""
+        """``GET /health/live``: the reactor is running."""
         write_json(request, b'{"status":"live"}')
 
     def hello(self, request: Request) -> None:
-        """Answer the probes that clients send at start."""
+        """Answer the probes that clients send when they start."""
         write_json(request, b'{"service":"claude-bridge"}')
 
 
 async def _decoded(
     runtime: EdgeRuntime, request: BridgeRequest, decoding: parsing.Decoding, kind: str
 ) -> MessagesRequest:
-    """Decode on, in turns of the reactor."""
-    with _leaving_booked(runtime, request, kind):
+    """Return the request, decoded in turns of the reactor."""
+    with _recording_departure(runtime, request, kind):
         await runtime.pace.finish(decoding.step)
     return decoding.request
 
 
 @contextmanager
-def _leaving_booked(runtime: EdgeRuntime, request: BridgeRequest, kind: str) -> Iterator[None]:
-    """Book a client that leaves while something is awaited for it: Klein cancels the route then."""
-    with runtime.dispatcher.held():
+def _recording_departure(runtime: EdgeRuntime, request: BridgeRequest, kind: str) -> Iterator[None]:
+    """Record a client that leaves while the route awaits something: Klein then cancels the route."""
+    with runtime.admission.held():
         try:
             yield
         except CancelledError:
-            runtime.left(request, kind)
+            runtime.record_client_left(request, kind)
             raise

@@ -1,7 +1,7 @@
 """The HTTP server below the routes: request heads checked before bodies, limits, deadlines, draining.
 
-Twisted's own objects with as little changed as possible: a request that is refused early or read
-into memory, a channel with a deadline for the head, a site that knows its connections.
+Subclasses of Twisted's own objects that change as little as possible: a request that is refused early or read into
+memory, a channel with a deadline for the request head, a site that knows its connections.
 """
 
 from __future__ import annotations
@@ -26,26 +26,27 @@ from claude_bridge.core import ids
 from claude_bridge.core.errors import BridgeError, InternalFault, InvalidRequest, NotFound
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.memory_weight import max_text_expansion, request_weight
-from claude_bridge.edge.body import IncomingBody
-from claude_bridge.edge.budget import FORMS, Budget, Share
+from claude_bridge.edge.budget import COPIES_OF_BODY, Budget, Share
 from claude_bridge.edge.gate import ClientIdentity, Gatekeeper
+from claude_bridge.edge.incoming_body import IncomingBody
 from claude_bridge.edge.replies import begin_error, write_error
 from claude_bridge.edge.unpacking import Unpacking
+from claude_bridge.services.callbacks import stop_timer
 from claude_bridge.services.interfaces import Sweep
 
 MAX_DISCARDED_BYTES: Final = 64 * 1024 * 1024
-"""Bytes of a refused body that are read and thrown away. A client that is still sending must be read from, or the
-reset that follows would swallow the answer that says why; but not for ever."""
+"""Bytes of a refused body that are read and discarded. If we stopped reading from a client that is still sending, the
+connection would be reset and the client would lose the answer that says why; but we do not read for ever."""
 
-LINGER: Final = 5.0
-"""Seconds without a byte after which a refused client's connection is closed, sent body or not: one that asked with
-``Expect`` before sending will send nothing any more."""
+LINGER_SECONDS: Final = 5.0
+"""Seconds without a byte after which a refused client's connection is closed, whether its body came or not: a client
+that sent ``Expect`` will not send the body any more."""
 
-LARGE: Final = 1024 * 1024
-"""Bytes of a body that is looked at before it is decoded; smaller ones are weighed later, and only if need be."""
+LARGE_BODY_BYTES: Final = 1024 * 1024
+"""Bytes from which on a body is inspected before it is decoded; smaller ones are measured later, and only if needed."""
 
 ALWAYS_SENT: Final = ((b"x-content-type-options", b"nosniff"), (b"cross-origin-resource-policy", b"same-origin"))
-"""Headers of every answer: a page that includes one from here gets nothing of it, whatever it takes it for."""
+"""Headers of every response: a web page that embeds one of our URLs cannot read it, whatever type it expects."""
 
 
 class SiteRuntime(Protocol):
@@ -53,22 +54,22 @@ class SiteRuntime(Protocol):
 
     @property
     def limits(self) -> Limits:
-        """Bounds of the configuration in force."""
+        """The limits of the configuration in force."""
 
     @property
     def gatekeeper(self) -> Gatekeeper:
-        """Who may come in."""
+        """Decides which requests are admitted."""
 
     @property
     def sweep(self) -> Sweep:
-        """The one clock."""
+        """The clock, and the periodic check of deadlines."""
 
     @property
     def random_bytes(self) -> ids.RandomBytes:
-        """Where ids come from."""
+        """The source of random ids."""
 
-    def refused(self, request: BridgeRequest, error: BridgeError) -> None:
-        """Book a request that went no further than its head."""
+    def record_refused(self, request: BridgeRequest, error: BridgeError) -> None:
+        """Record a request that was refused before it reached a route."""
 
 
 class BridgeRequest(Request):
@@ -76,99 +77,99 @@ class BridgeRequest(Request):
 
     :ivar request_id: ``req_`` and 24 characters, sent as ``request-id``.
     :ivar arrived: when its head was complete (seconds, monotonic).
-    :ivar known_as: the client, once admitted.
+    :ivar client_identity: the client, once admitted.
     """
 
     site: BridgeSite
     channel: BridgeChannel
     request_id: str = ""
     arrived: float = 0.0
-    known_as: ClientIdentity = ClientIdentity()
+    client_identity: ClientIdentity = ClientIdentity()
     refusal: BridgeError | None = None
     _head: dict[str, str] | None = None
     _body: IncomingBody | None = None
     _share: Share | None = None
     _paused: bool = False
-    _complete: tuple[bytes, bytes, bytes] | None = None
+    _received: tuple[bytes, bytes, bytes] | None = None
     _discarded: int = 0
     _gatekeeper: Gatekeeper | None = None
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
         """Check the head before a byte of the body is read."""
-        runtime = self._begin()
+        runtime = self._read_head()
         try:
             self._admit(runtime, length)
         except BridgeError as error:
-            self._refuse(error, now=length != 0)
+            self._refuse(error, at_once=length != 0)
         self.content = self._body.content if self._body is not None else None
 
     def refuse_length(self) -> None:
-        """End a request whose length is no number, or one of more digits than Python reads."""
-        self._begin()
-        self._refuse(InvalidRequest("Content-Length is not a length", should_retry=False), now=True)
+        """Refuse a request whose length is not a number, or has more digits than Python reads."""
+        self._read_head()
+        self._refuse(InvalidRequest("Content-Length is not a length", should_retry=False), at_once=True)
         self.finish()
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
-        """Keep body bytes within the limit."""
+        """Store body bytes within the limit."""
         if self._share is not None:
-            self._share.came(len(data))
+            self._share.add_arrived(len(data))
         if self.refusal is not None or self._body is None:
             self._discard(len(data))
             return
         try:
             self._body.feed(data)
-            self._hold()
+            self._count_body()
         except BridgeError as error:
-            self._refuse(error, now=True)
+            self._refuse(error, at_once=True)
             return
-        if self._body.behind:
+        if self._body.has_packed_bytes:
             self.site.unpacking.add(self)
 
     @property
-    def behind(self) -> bool:
+    def has_packed_bytes(self) -> bool:
         """Whether there is something to unpack."""
-        return self._body is not None and self._body.behind
+        return self._body is not None and self._body.has_packed_bytes
 
-    def unpack(self, most: int) -> int:
-        """Unpack up to ``most`` bytes, and read on, or take the request, when all that came is unpacked."""
-        if self._body is None or not self._body.behind:
-            return 0  # it was let go of meanwhile
-        done = most
+    def unpack(self, max_bytes: int) -> int:
+        """Unpack up to ``max_bytes`` bytes; when all is unpacked, read on or process the request."""
+        if self._body is None or not self._body.has_packed_bytes:
+            return 0  # it was dropped meanwhile
+        done = max_bytes
         try:
-            done = self._body.unpack(most)
-            self._hold()
+            done = self._body.unpack(max_bytes)
+            self._count_body()
         except BridgeError as error:
             self.turn_away(error)
             return done
-        if self._body.behind:
+        if self._body.has_packed_bytes:
             self._pause()
         else:
-            self._go_on()
+            self._continue()
         return done
 
     def turn_away(self, error: BridgeError) -> None:
-        """Refuse a request whose body is still coming; one that was refused before has had its time."""
+        """Refuse a request whose body is still arriving; abort the connection if it was refused before."""
         if self.refusal is not None:
             self.channel.abort()
             return
-        self._refuse(error, now=True)
-        self._go_on()
+        self._refuse(error, at_once=True)
+        self._continue()
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802 - Twisted's name
-        """Take the complete request, or end one that was refused.
+        """Process the complete request, or finish one that was refused.
 
-        One that is not unpacked yet waits; Twisted keeps what comes after it, as while an answer is under way.
+        One that is not unpacked yet waits. Meanwhile Twisted keeps the requests that follow it, as during a response.
         """
-        if self.refusal is None and self.behind:
-            self._complete = (command, path, version)
+        if self.refusal is None and self.has_packed_bytes:
+            self._received = (command, path, version)
             if self._share is not None:
-                self._share.whole = True
+                self._share.complete = True
             return
         if self.refusal is None and self._body is not None:
             try:
                 self._body.end()
             except BridgeError as error:
-                self._refuse(error, now=True)
+                self._refuse(error, at_once=True)
         if self.refusal is None:
             if self._share is not None:
                 self._share.received()
@@ -179,34 +180,37 @@ class BridgeRequest(Request):
         self.finish()
 
     def process(self) -> None:
-        """Send what Klein would answer with a page of its own to the envelope instead."""
+        """Hand the request to Klein, except for those that are refused here with the error envelope.
+
+        For an undecodable path Klein would answer with an HTML page of its own.
+        """
         runtime = self.channel.site.current()
-        error = self._odd_path() or self._no_more_welcome(runtime)
+        error = self._path_error() or self._refusal_by_new_configuration(runtime)
         if error is None:
             super().process()
             return
-        runtime.refused(self, error)
+        runtime.record_refused(self, error)
         write_error(self, error, self.request_id)
 
-    def _no_more_welcome(self, runtime: SiteRuntime) -> BridgeError | None:
-        """Ask the configuration in force, where it is not the one that let the request's head in."""
+    def _refusal_by_new_configuration(self, runtime: SiteRuntime) -> BridgeError | None:
+        """Check again if another configuration came into force after the request's head was admitted."""
         if runtime.gatekeeper is self._gatekeeper:
             return None
         try:
-            self._pass(runtime.gatekeeper)
+            self._authenticate(runtime.gatekeeper)
         except BridgeError as error:
             return error
         return None
 
-    def _pass(self, gatekeeper: Gatekeeper) -> None:
-        """Let the client in, or raise why not."""
+    def _authenticate(self, gatekeeper: Gatekeeper) -> None:
+        """Set the client's identity, or raise what ``gatekeeper`` raises."""
         host = getattr(self.getHost(), "host", "")
-        self.known_as = gatekeeper.admit(
+        self.client_identity = gatekeeper.admit(
             self.head(), self.path.decode("latin-1"), host, method=self.method.decode("latin-1")
         )
         self._gatekeeper = gatekeeper
 
-    def _odd_path(self) -> BridgeError | None:
+    def _path_error(self) -> BridgeError | None:
         try:
             unquote_to_bytes(self.path).decode()
         except UnicodeDecodeError:
@@ -214,51 +218,51 @@ class BridgeRequest(Request):
         return None if self.path.startswith(b"/") else NotFound("no such path")
 
     def processingFailed(self, reason: Failure) -> Any:  # noqa: N802, ANN401 - Twisted's signature
-        """Log a fault of our own and answer in the envelope where that is still possible."""
+        """Log a fault of our own, and answer with the error envelope if that is still possible."""
         self._log.failure("request {request_id} failed", reason, request_id=self.request_id, event="fault")
         if not self.startedWriting and not self.finished and not self._disconnected:
             write_error(self, InternalFault("internal error of the bridge"), self.request_id)
 
     def finish(self) -> None:
-        """End the answer, and hold nothing of the request any more."""
+        """Finish the response and drop the request's body."""
         self._close_share()
         super().finish()
-        self._let_go()
+        self._drop_body()
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: N802 - Twisted's name
-        """Tell who waits that the client is gone, and hold nothing of the request any more."""
+        """Tell whoever waits for the response that the client is gone, and drop the request's body."""
         super().connectionLost(reason)
         self._close_share()
-        self._let_go()
+        self._drop_body()
 
     def take_body(self) -> bytes:
-        """Return the whole body, decompressed; it is not kept here any longer, but counts until the answer's end.
+        """Return the whole body, decompressed. It is not kept here, but counts in the budget until the response ends.
 
-        Raises `BridgeOverloaded` for a large one whose texts may become so wide that there is no room for them.
+        Raises `BridgeOverloaded` for a large body whose texts may need more bytes per character than there is room for.
         """
         body = self._body.take() if self._body is not None else b""
         self.content = None
-        if len(body) >= LARGE and self._share is not None:
-            self._share.set_aside(max_text_expansion(body) * len(body))
+        if len(body) >= LARGE_BODY_BYTES and self._share is not None:
+            self._share.reserve(max_text_expansion(body) * len(body))
         return body
 
-    def weigh_by(self, asked: ref[MessagesRequest]) -> None:
-        """Have what the body became looked at where memory is short: it may be much more than the body."""
+    def measure_with(self, asked: ref[MessagesRequest]) -> None:
+        """Let the budget measure the decoded request when memory is short: it may be much larger than the body."""
         if self._share is not None:
-            self._share.weigh_by(partial(_beyond, asked, self.body_bytes))
+            self._share.measure_with(partial(_extra_bytes, asked, self.body_bytes))
 
     @property
     def body_bytes(self) -> int:
-        """Return the body's size, also when the connection is gone and the body with it."""
+        """The body's size, also after the body was dropped."""
         return self._body.size if self._body is not None else 0
 
     @property
     def peer(self) -> str:
-        """Return the client's address, "" on a UNIX socket."""
+        """The client's address, "" on a UNIX socket."""
         return str(getattr(self.getClientAddress(), "host", ""))
 
     def head(self) -> dict[str, str]:
-        """Return the headers as the client sent them, names in lower case, the first value of each."""
+        """Return the headers, names in lower case, the first value of each."""
         if self._head is None:
             self._head = {
                 name.decode("latin-1").lower(): values[0].decode("latin-1")
@@ -266,12 +270,12 @@ class BridgeRequest(Request):
             }
         return self._head
 
-    def _begin(self) -> SiteRuntime:
-        """Learn what the channel knows of the head, which Twisted tells later, and what every answer has."""
+    def _read_head(self) -> SiteRuntime:
+        """Set what Twisted sets only when the body is complete, and the headers of every response."""
         channel = self.channel
         self.method, self.uri, self.clientproto = channel._command, channel._path, channel._version  # noqa: SLF001 - guarded by a test
         self.path = self.uri.split(b"?", 1)[0]
-        self.site = channel.site  # Twisted sets it later, and takes the channel away at the end
+        self.site = channel.site  # Twisted sets it later, and removes the channel at the end
         runtime = channel.site.current()
         self.arrived = runtime.sweep.seconds()
         self.request_id = "req_" + ids.token(24, runtime.random_bytes)
@@ -284,16 +288,16 @@ class BridgeRequest(Request):
         head = self.head()
         if len(head) != self.channel._receivedHeaderCount or "transfer-encoding" in head:  # noqa: SLF001 - guarded by a test
             self._check_framing()
-        self._pass(runtime.gatekeeper)
+        self._authenticate(runtime.gatekeeper)
         self._body = IncomingBody(runtime.limits.max_body, head.get("content-encoding", ""))
-        self._body.declared(length)
+        self._body.check_length(length)
         if length != 0:
             self._share = self.site.budget.open(self, length, runtime.sweep)
 
     def _check_framing(self) -> None:
-        """Raise `InvalidRequest` for a head that a proxy in front may read otherwise (RFC 9112, 3.2 and 6.3).
+        """Raise `InvalidRequest` for a head that a proxy in front may read differently (RFC 9112, 3.2 and 6.3).
 
-        Each could smuggle one request past such a proxy inside another.
+        It could smuggle one request past such a proxy inside another.
         """
         if len(self.requestHeaders.getRawHeaders(b"host", ())) > 1:
             raise InvalidRequest("the request has more than one Host header", should_retry=False)
@@ -301,43 +305,43 @@ class BridgeRequest(Request):
         if codings and [coding.lower() for coding in codings] != [b"chunked"]:
             raise InvalidRequest("Transfer-Encoding must be chunked, and given once", should_retry=False)
 
-    def _refuse(self, error: BridgeError, *, now: bool) -> None:
-        """Answer and close; what still comes is thrown away.
+    def _refuse(self, error: BridgeError, *, at_once: bool) -> None:
+        """Record the refusal and close the connection after the response; the rest of the body is discarded.
 
-        ``now``: a body is on its way and the answer need not wait for it.
+        ``at_once``: answer before the rest of the body has arrived.
         """
         self.refusal = error
         self.channel.persistent = False
-        self.channel.setTimeout(LINGER)
+        self.channel.setTimeout(LINGER_SECONDS)
         self.setHeader(b"connection", b"close")
         self.requestHeaders.removeHeader(b"expect")
-        self.channel.site.current().refused(self, error)
-        self._let_go()  # what came of it is not kept while the rest comes
+        self.channel.site.current().record_refused(self, error)
+        self._drop_body()  # what has arrived is not kept while the rest arrives
         if self._share is not None:
             self._share.release()
         self._resume()
-        if now and not self.startedWriting:
+        if at_once and not self.startedWriting:
             begin_error(self, error, self.request_id)
 
-    def _hold(self) -> None:
-        """Count what there is of the body; raises `BridgeOverloaded` if it is too much with everybody else's."""
+    def _count_body(self) -> None:
+        """Count what has arrived of the body in the budget; raise `BridgeOverloaded` if there is no room for it."""
         if self._share is not None and self._body is not None:
-            self._share.hold(FORMS * self._body.size + self._body.beside)
+            self._share.hold(COPIES_OF_BODY * self._body.size + self._body.unpacker_bytes)
 
-    def _let_go(self) -> None:
-        """Hold nothing of the body, neither here nor where Twisted keeps it for as long as there is the request."""
+    def _drop_body(self) -> None:
+        """Drop the body, here and where Twisted keeps it for as long as the request exists."""
         self.content = None
         if self._body is not None:
             self._body.drop()
 
     def _close_share(self) -> None:
-        """Count nothing any more, and lead nobody back here."""
+        """Close the share of the budget; it must not refer to this request any longer."""
         share, self._share = self._share, None
         if share is not None:
             share.close()
 
     def _pause(self) -> None:
-        """Read nothing more of a body that is not unpacked yet."""
+        """Stop reading a body that is not unpacked yet."""
         if not self._paused:
             self._paused = True
             cast(IPushProducer, self.transport).pauseProducing()
@@ -347,12 +351,12 @@ class BridgeRequest(Request):
             self._paused = False
             cast(IPushProducer, self.transport).resumeProducing()
 
-    def _go_on(self) -> None:
-        """Read on, or take the request if all of it had come."""
+    def _continue(self) -> None:
+        """Read on, or process the request if all of it has arrived."""
         self._resume()
-        complete, self._complete = self._complete, None
-        if complete is not None:
-            self.requestReceived(*complete)
+        received, self._received = self._received, None
+        if received is not None:
+            self.requestReceived(*received)
 
     def _discard(self, size: int) -> None:
         self._discarded += size
@@ -361,25 +365,25 @@ class BridgeRequest(Request):
 
 
 class BridgeChannel(HTTPChannel):
-    """One client connection, with a deadline for each request head and one for a client that takes nothing.
+    """One client connection, with a deadline for each request head and one for a client that reads nothing.
 
-    Twisted's own timeout starts again with every byte, so that one byte a minute would hold a connection for ever. And
-    it runs from the moment an answer is written, though a slow client may be reading it for much longer.
+    Twisted's own timeout starts again with every byte, so a client could hold a connection for ever with one byte a
+    minute. And it runs from the moment a response is written, although a slow client may read it for much longer.
     """
 
     site: BridgeSite
     requestFactory = BridgeRequest  # noqa: N815 - Twisted's name
-    _deadline: IDelayedCall | None = None
-    _stalled: IDelayedCall | None = None
+    _head_timer: IDelayedCall | None = None
+    _stall_timer: IDelayedCall | None = None
     _lost: bool = False
 
     def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
-        """Join the site's connections."""
+        """Register with the site."""
         super().connectionMade()
         self.site.connected(self)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
-        """Start the deadline of a head that is not complete with these bytes, the first or a later one."""
+        """Start the deadline of a request head that these bytes begin and do not complete."""
         try:
             super().dataReceived(data)
         except ValueError as error:
@@ -387,49 +391,51 @@ class BridgeChannel(HTTPChannel):
                 raise
             self.requests[-1].refuse_length()
             return
-        if self._deadline is None and not self._lost and self._inside_head():
-            self._deadline = self.site.clock.callLater(self.site.current().limits.header_timeout, self._too_slow)
+        if self._head_timer is None and not self._lost and self._inside_head():
+            self._head_timer = self.site.clock.callLater(
+                self.site.current().limits.header_timeout, self._head_timed_out
+            )
 
     def allHeadersReceived(self) -> None:  # noqa: N802 - Twisted's name
-        """Stop the deadline. What Twisted then says of the next request does not hold while the site is draining."""
-        self._stop_deadline()
+        """Stop the deadline. While the site is draining the connection does not persist, whatever Twisted decides."""
+        self._stop_head_timer()
         super().allHeadersReceived()
         if self.site.draining:
             self.persistent = False
 
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """Give a client some time to take what the transport could not send at once."""
+        """Start the timer for a client that has yet to read what was written."""
         super().pauseProducing()
-        self._expect_reading()
+        self._start_stall_timer()
 
     def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """See that the client has taken everything."""
-        self._stop_stalled()
+        """Stop that timer: the client has read everything."""
+        self._stop_stall_timer()
         super().resumeProducing()
 
     def timeoutConnection(self) -> None:  # noqa: N802 - Twisted's name
-        """Close an idle connection; one whose client still has an answer to take is not idle."""
-        if self._stalled is not None:
+        """Close an idle connection; one whose client is still reading a response is not idle."""
+        if self._stall_timer is not None:
             self.setTimeout(self.timeOut)
         else:
             super().timeoutConnection()
 
     def loseConnection(self) -> None:  # noqa: N802 - Twisted's name
-        """Close when all is sent; Twisted would wait for that for ever, and tells nothing of it any more."""
+        """Close when everything is sent, within the time of the stall timer: Twisted would wait for ever."""
         super().loseConnection()
         if not self._lost:
-            self._expect_reading()
+            self._start_stall_timer()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802 - Twisted's name
-        """Leave the site's connections."""
+        """Stop the timers and unregister from the site."""
         self._lost = True
-        self._stop_deadline()
-        self._stop_stalled()
+        self._stop_head_timer()
+        self._stop_stall_timer()
         super().connectionLost(reason)
         self.site.disconnected(self)
 
     def drain(self) -> None:
-        """Close when the answer under way is out; at once if there is none."""
+        """Close after the response under way; at once if there is none."""
         self.persistent = False
         if not self.requests:
             self.loseConnection()
@@ -440,38 +446,36 @@ class BridgeChannel(HTTPChannel):
             cast(ITCPTransport, self.transport).abortConnection()
 
     def _inside_head(self) -> bool:
-        """Return whether a head has begun: in line mode there is neither a body to come nor an answer under way."""
+        """Return whether a head has begun: in line mode no body is expected and no response is under way."""
         return bool(self.line_mode and self.persistent and (self.requests or self._buffer))
 
-    def _expect_reading(self) -> None:
-        self._stop_stalled()
-        self._stalled = self.site.clock.callLater(self.site.current().limits.stalled_client, self._took_nothing)
+    def _start_stall_timer(self) -> None:
+        self._stop_stall_timer()
+        self._stall_timer = self.site.clock.callLater(self.site.current().limits.stalled_client, self._client_stalled)
 
-    def _too_slow(self) -> None:
-        self._deadline = None
+    def _head_timed_out(self) -> None:
+        self._head_timer = None
         self.abort()
 
-    def _took_nothing(self) -> None:
-        self._stalled = None
+    def _client_stalled(self) -> None:
+        self._stall_timer = None
         self.abort()
 
-    def _stop_deadline(self) -> None:
-        deadline, self._deadline = self._deadline, None
-        if deadline is not None and deadline.active():
-            deadline.cancel()
+    def _stop_head_timer(self) -> None:
+        timer, self._head_timer = self._head_timer, None
+        stop_timer(timer)
 
-    def _stop_stalled(self) -> None:
-        stalled, self._stalled = self._stalled, None
-        if stalled is not None and stalled.active():
-            stalled.cancel()
+    def _stop_stall_timer(self) -> None:
+        timer, self._stall_timer = self._stall_timer, None
+        stop_timer(timer)
 
 
 class BridgeSite(Site):
     """The factory of client connections.
 
-    :ivar current: gives the running configuration, anew for each request.
-    :ivar budget: what requests hold in memory.
-    :ivar unpacking: packed bodies that are being unpacked.
+    :ivar current: returns the running configuration; called for each request.
+    :ivar budget: the memory that requests hold.
+    :ivar unpacking: the gzip bodies that are being unpacked.
     """
 
     noisy = False  # Twisted would log its start and end with the object's address
@@ -486,7 +490,7 @@ class BridgeSite(Site):
         self._drained: Deferred[None] | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: N802, ANN401 - Twisted's signature; it would say its own channel
-        """Make a connection's channel; HTTP/1.1 only, for HTTP/2 would swap our channel for another."""
+        """Return a connection's channel; HTTP/1.1 only, because for HTTP/2 Twisted would replace our channel."""
         del addr
         channel: Any = BridgeChannel()
         channel.factory = self
@@ -496,41 +500,42 @@ class BridgeSite(Site):
         return channel
 
     def acceptableProtocols(self) -> list[bytes]:  # noqa: N802 - Twisted's name
-        """Offer HTTP/1.1."""
+        """Return HTTP/1.1."""
         return [b"http/1.1"]
 
     def log(self, request: HTTPRequest) -> None:
-        """Write no access log of Twisted's; the bridge's own line says more."""
+        """Do nothing: the bridge's own log line replaces Twisted's access log."""
 
     @property
     def draining(self) -> bool:
-        """Whether no more requests are welcome on any connection."""
+        """Whether connections are closed after their current response."""
         return self._drained is not None
 
     def connected(self, channel: BridgeChannel) -> None:
-        """Note a connection."""
+        """Register a connection."""
         self._channels.add(channel)
         if self._drained is not None:
             channel.drain()
 
     def disconnected(self, channel: BridgeChannel) -> None:
-        """Forget a connection."""
+        """Unregister a connection."""
         self._channels.discard(channel)
         if self._drained is not None and not self._channels and not self._drained.called:
             self._drained.callback(None)
 
     def drain(self, timeout: float) -> Deferred[None]:
-        """Wait until every connection is closed, which is later than every answer being written.
+        """Close every connection; the Deferred fires when the last one is closed.
 
-        Idle ones are closed at once, the others after their answer; what is left after ``timeout`` seconds is aborted.
+        Idle connections are closed at once, the others after their response; those that are left after ``timeout``
+        seconds are aborted.
         """
         self._drained = Deferred()
         if not self._channels:
             self._drained.callback(None)
             return self._drained
-        late = self.clock.callLater(timeout, self.abort)
+        timer = self.clock.callLater(timeout, self.abort)
         drained = self._drained
-        drained.addCallback(lambda _: late.cancel() if late.active() else None)
+        drained.addCallback(lambda _: stop_timer(timer))
         for channel in tuple(self._channels):
             channel.drain()
         return drained
@@ -541,7 +546,7 @@ class BridgeSite(Site):
             channel.abort()
 
 
-def _beyond(asked: ref[MessagesRequest], size: int) -> int | None:
+def _extra_bytes(asked: ref[MessagesRequest], size: int) -> int | None:
     """Return the bytes that a decoded request holds beyond the ``size`` of its body; None while it is not read yet."""
     request = asked()
     if request is None:

@@ -1,4 +1,4 @@
-"""A dispatcher among fakes: the test plays backend and client."""
+"""Admission control and everything below it among fakes: the test plays backend and client."""
 
 from __future__ import annotations
 
@@ -151,10 +151,10 @@ class Stage:
     counters: FixedCounters = field(factory=FixedCounters)
     downstream: FakeClientResponse = field(factory=FakeClientResponse)
     new_downstream: Callable[[], FakeClientResponse] = FakeClientResponse
-    dispatcher: AdmissionControl = field(init=False)
+    admission: AdmissionControl = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Build the dispatcher."""
+        """Build it."""
         self.detection = DialectDetection(self.kinds)
         keys = KeyRing(self.config, self.breaker)
         services = Services(
@@ -184,14 +184,14 @@ class Stage:
             documents=self.documents,
             pace=services.pace,
         )
-        self.dispatcher = AdmissionControl(services, Catalogue(self.config, services.resolver), counts)
+        self.admission = AdmissionControl(services, Catalogue(self.config, services.resolver), counts)
 
     def run(self, credential: str | None = None, **more: Any) -> Exchange:
         """Start a request with a new downstream; ``more`` are fields of its body."""
         self.downstream = self.new_downstream()
         body = json.dumps(asking(**more)).encode()
         asked = parsing.decode(body)
-        run = self.dispatcher.run(
+        run = self.admission.open_exchange(
             asked,
             request_info(asked, {}, len(body)),
             self.downstream,

@@ -1,4 +1,4 @@
-"""Promises of the dispatcher: how many requests there are, and that each is counted once."""
+"""Promises of admission control: how many requests there are, and that each is counted once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class DispatcherTests:
         assert caught.value.retry_after is not None
         stage.client.calls[0].answer(*HELLO)
         stage.run()
-        assert stage.dispatcher.active == 2
+        assert stage.admission.active == 2
 
     def test_every_end_frees_its_place(self) -> None:
         """Answered, failed, refused and abandoned requests are under way no longer."""
@@ -35,7 +35,7 @@ class DispatcherTests:
         stage.run().cancel()
         stage.run(messages=[{"role": "user", "content": [{"type": "text"}]}])
         stage.run(max_tokens=0)
-        assert stage.dispatcher.active == 0
+        assert stage.admission.active == 0
         assert len(stage.records.requests) == 5
 
     def test_limit_of_all(self) -> None:
@@ -43,12 +43,12 @@ class DispatcherTests:
         old = Stage()
         old.run()
         new = Stage(configured(ONE + "[limits]\nmax_streams = 1\n"))
-        new.dispatcher.running = old.dispatcher.running
+        new.admission.running = old.admission.running
         with pytest.raises(BridgeOverloaded):
             new.run()
         old.call.answer(*HELLO)
         new.run()
-        assert (old.dispatcher.active, new.dispatcher.active, new.dispatcher.running.exchanges) == (0, 1, 1)
+        assert (old.admission.active, new.admission.active, new.admission.running.exchanges) == (0, 1, 1)
 
 
 class DrainedTests:
@@ -56,14 +56,14 @@ class DrainedTests:
 
     def test_nothing_under_way(self) -> None:
         """Where there is none nothing is waited for."""
-        assert Stage().dispatcher.drained().called
+        assert Stage().admission.drained().called
 
     def test_last_exchange(self) -> None:
         """The last exchange is waited for, however it ends; everybody who waits is told."""
         stage = Stage()
         stage.run()
         run = stage.run()
-        waiting = [stage.dispatcher.drained(), stage.dispatcher.drained()]
+        waiting = [stage.admission.drained(), stage.admission.drained()]
         run.cancel()
         assert [each.called for each in waiting] == [False, False]
         stage.client.calls[0].answer(*HELLO)
@@ -74,8 +74,8 @@ class DrainedTests:
         stage = Stage()
 
         def fail() -> None:
-            with stage.dispatcher.held():
-                waiting.append(stage.dispatcher.drained())
+            with stage.admission.held():
+                waiting.append(stage.admission.drained())
                 stage.run()
                 assert not waiting[0].called
                 raise ValueError("it fails")

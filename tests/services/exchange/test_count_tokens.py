@@ -37,7 +37,7 @@ class LocalTests:
     def counted(self, stage: Stage, model: str = "glm") -> int:
         """Count a long question."""
         asked = parsing.decode(json.dumps(asking(model=model, messages=self.long())).encode(), counting=True)
-        return succeeded(Deferred.fromCoroutine(stage.dispatcher.counts.count(asked, None)))
+        return succeeded(Deferred.fromCoroutine(stage.admission.counts.count(asked, None)))
 
     def long(self) -> list[dict[str, str]]:
         """Make a long question."""
@@ -70,7 +70,7 @@ class CounterTests:
     def counted(self, stage: Stage, **more: Any) -> int:
         """Count a small question."""
         asked = parsing.decode(json.dumps(asking(**more)).encode(), counting=True)
-        return succeeded(Deferred.fromCoroutine(stage.dispatcher.counts.count(asked, None)))
+        return succeeded(Deferred.fromCoroutine(stage.admission.counts.count(asked, None)))
 
     def test_its_count_counts(self) -> None:
         """The backend is asked with the very request that would be sent, and its number is the answer."""
@@ -114,6 +114,6 @@ class CounterTests:
         source = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}
         question = [{"role": "user", "content": [{"type": "document", "source": source}]}]
         asked = parsing.decode(json.dumps(asking(messages=question)).encode(), counting=True)
-        counting: Deferred[int] = Deferred.fromCoroutine(stage.dispatcher.counts.count(asked, None))
+        counting: Deferred[int] = Deferred.fromCoroutine(stage.admission.counts.count(asked, None))
         stage.documents.give("word " * 500)
         assert 400 < succeeded(counting) < 700

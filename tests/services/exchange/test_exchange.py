@@ -653,7 +653,7 @@ class FailedTests:
         stage.run()
         assert (stage.error.status, stage.outcomes) == (500, ("internal_fault", "internal_fault"))
         assert stage.breaker.told == ["admit", "abandoned"]
-        assert stage.dispatcher.active == 0
+        assert stage.admission.active == 0
         logged_failures.clear()
 
     def test_own_fault_over_an_answer_is_nobodys_failure(self) -> None:
@@ -745,8 +745,8 @@ class FailOverTests:
     def stage(self) -> Stage:
         """Build a stage whose names have two candidates."""
         stage = Stage()
-        resolver = cast(CandidateResolver, TwoCandidates(stage.dispatcher.services.resolver))
-        stage.dispatcher.services = evolve(stage.dispatcher.services, resolver=resolver)
+        resolver = cast(CandidateResolver, TwoCandidates(stage.admission.services.resolver))
+        stage.admission.services = evolve(stage.admission.services, resolver=resolver)
         return stage
 
     def test_next_choice_takes_over_before_content(self) -> None:
@@ -792,7 +792,7 @@ class FailOverTests:
         stage.call.answer(status=500)
         stage.call.answer(status=503)
         assert stage.error.status == 503
-        assert stage.dispatcher.active == 0
+        assert stage.admission.active == 0
 
 
 class BrokenDownstream(FakeClientResponse):
@@ -871,7 +871,7 @@ class EndTests:
         with contextlib.suppress(RuntimeError):
             stage.call.answer(*HELLO)
         assert stage.outcomes == ("ok", "ok")
-        assert stage.dispatcher.active == 0
+        assert stage.admission.active == 0
         logged_failures.clear()
 
     def test_fault_while_answering_is_booked(self) -> None:
@@ -883,7 +883,7 @@ class EndTests:
             stage.call.data(*HELLO)
         stage.call.end(InternalFault("the bridge failed over the body"))
         assert stage.outcomes[-1] == "internal_fault"
-        assert stage.dispatcher.active == 0
+        assert stage.admission.active == 0
 
 
 class ReasonTests:

@@ -1,4 +1,4 @@
-"""Every request under way: admits, starts, counts and, at the end, waits for them."""
+"""Admits requests within the limit, counts those under way, and tells when the last one has ended."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from claude_bridge.services.interfaces import ClientResponse
 
 @define(eq=False)
 class RunningTotal:
-    """How many exchanges there are, of all configurations that still have some."""
+    """The number of exchanges of all configurations that still have some."""
 
     exchanges: int = 0
 
 
 @define(eq=False)
 class AdmissionControl:
-    """Starts the exchanges of one configuration within the limit.
+    """Makes the exchanges of one configuration within the limit.
 
     :ivar catalogue: the models that clients may ask for.
-    :ivar counts: counts prompts.
-    :ivar running: counts the exchanges of other configurations too.
+    :ivar counts: counts the tokens of prompts.
+    :ivar running: the number of exchanges, also of other configurations.
     """
 
     services: Services
@@ -45,10 +45,10 @@ class AdmissionControl:
 
     @property
     def active(self) -> int:
-        """Count the exchanges under way."""
+        """The number of exchanges under way."""
         return len(self._active)
 
-    def run(
+    def open_exchange(
         self,
         request: MessagesRequest,
         info: RequestInfo,
@@ -59,14 +59,14 @@ class AdmissionControl:
         request_id: str,
         peer: str = "",
     ) -> Exchange:
-        """Make the run for a request; the caller starts it, and cancels it if the client leaves.
+        """Return the exchange for a request; the caller starts it, and cancels it if the client leaves.
 
         Raises `BridgeOverloaded` if there are too many already.
         """
         limit = self.services.config.limits.max_streams
         if self.running.exchanges >= limit:
             raise BridgeOverloaded(f"the bridge already serves {limit} requests; try again shortly", retry_after=1.0)
-        run = Exchange(
+        exchange = Exchange(
             services=self.services,
             request=request,
             info=info,
@@ -76,38 +76,38 @@ class AdmissionControl:
             client_name=client_name,
             peer=peer,
         )
-        run.on_end = partial(self._ended, run)
-        self._active.add(run)
+        exchange.on_end = partial(self._ended, exchange)
+        self._active.add(exchange)
         self.running.exchanges += 1
-        return run
+        return exchange
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Put off `drained` for a request that is no exchange, or not yet one, while something is awaited for it."""
+        """Delay `drained` while something is awaited for a request that is not an exchange, or not yet."""
         self._held += 1
         try:
             yield
         finally:
             self._held -= 1
-            self._look_whether_drained()
+            self._check_drained()
 
     def drained(self) -> Deferred[None]:
-        """Wait for the end of the last request; at once where there is none."""
+        """Return a Deferred that fires when the last request has ended; at once if there is none."""
         if not self._active and not self._held:
             return succeed(None)
         waiting: Deferred[None] = Deferred()
         self._waiting.append(waiting)
         return waiting
 
-    def _ended(self, run: Exchange) -> None:
-        if run in self._active:
-            self._active.remove(run)
+    def _ended(self, exchange: Exchange) -> None:
+        if exchange in self._active:
+            self._active.remove(exchange)
             self.running.exchanges -= 1
-            self._look_whether_drained()
+            self._check_drained()
 
-    def _look_whether_drained(self) -> None:
+    def _check_drained(self) -> None:
         if self._active or self._held:
             return
         waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            each.callback(None)
+        for waiter in waiting:
+            waiter.callback(None)

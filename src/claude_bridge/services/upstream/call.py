@@ -12,8 +12,8 @@ from twisted.web.iweb import IResponse
 from claude_bridge.core.errors import BridgeError, InternalFault, UpstreamError
 from claude_bridge.services.interfaces import ResponseHead, Sweep, UpstreamReceiver, UpstreamRequest
 from claude_bridge.services.upstream import errors
-from claude_bridge.services.upstream.body import ResponseBody, UnwantedBody
 from claude_bridge.services.upstream.pool import BytesBody, Reads
+from claude_bridge.services.upstream.response_body import ResponseBody, UnwantedBody
 from claude_bridge.services.upstream.silence import Silence
 
 _log = Logger()

@@ -29,7 +29,7 @@ from claude_bridge.core.errors import (
     UpstreamUnreachable,
 )
 from claude_bridge.services.upstream.agent import ConnectTimedOut, SpeaksPlainly, TrustUnusable
-from claude_bridge.services.upstream.body import ReceiverBroke
+from claude_bridge.services.upstream.response_body import ReceiverBroke
 from claude_bridge.services.upstream.response_head import HeadTooLong, SpeaksTLS
 
 _NO_TLS: Final = frozenset({"wrong version number", "http request", "unknown protocol", "packet length too long"})

@@ -12,8 +12,8 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
 from claude_bridge.services.interfaces import ResponseHead
-from claude_bridge.services.upstream.body import ReceiverBroke, ResponseBody
 from claude_bridge.services.upstream.pool import Reads
+from claude_bridge.services.upstream.response_body import ReceiverBroke, ResponseBody
 from claude_bridge.services.upstream.silence import Silence
 from tests.services.upstream.loopback import Bench, Conversation, Notes, answer
 

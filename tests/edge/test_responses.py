@@ -11,7 +11,7 @@ import pytest
 from attrs import define, field
 
 from claude_bridge.core.errors import UpstreamCut
-from claude_bridge.edge.answers import JsonResponse, StreamResponse, SwitchableProducer
+from claude_bridge.edge.responses import JsonResponse, StreamResponse, SwitchableProducer
 from claude_bridge.testing.chat import ToolCall, chat_stream, chunk, events
 from tests.edge.stage import Edge, Line
 from tests.services.exchange.stage import EMPTY, HELLO, ONE, asking, configured, refusal
@@ -60,31 +60,31 @@ class FaucetTests:
 
     def test_passes_on(self) -> None:
         """Pause and resume reach the attempt of the moment, and that there is a pause is known."""
-        faucet, tap = SwitchableProducer(), Tap()
-        faucet.switch(tap)
-        faucet.pauseProducing()
-        paused = faucet.paused
-        faucet.resumeProducing()
-        assert (paused, faucet.paused, tap.told) == (True, False, ["pause", "resume"])
+        producer, tap = SwitchableProducer(), Tap()
+        producer.switch(tap)
+        producer.pauseProducing()
+        paused = producer.paused
+        producer.resumeProducing()
+        assert (paused, producer.paused, tap.told) == (True, False, ["pause", "resume"])
 
     def test_remembers(self) -> None:
         """An attempt that begins while the client is slow learns that at once; the one before may run out."""
-        faucet, first, second = SwitchableProducer(), Tap(), Tap()
-        faucet.switch(first)
-        faucet.pauseProducing()
-        faucet.switch(second)
+        producer, first, second = SwitchableProducer(), Tap(), Tap()
+        producer.switch(first)
+        producer.pauseProducing()
+        producer.switch(second)
         assert (first.told, second.told) == (["pause", "resume"], ["pause"])
-        faucet.resumeProducing()
+        producer.resumeProducing()
         assert (first.told, second.told) == (["pause", "resume"], ["pause", "resume"])
 
     def test_nobody_there(self) -> None:
         """Between attempts a pause is only remembered."""
-        faucet, tap = SwitchableProducer(), Tap()
-        faucet.pauseProducing()
-        faucet.switch(None)
-        faucet.switch(tap)
-        faucet.switch(None)
-        faucet.resumeProducing()
+        producer, tap = SwitchableProducer(), Tap()
+        producer.pauseProducing()
+        producer.switch(None)
+        producer.switch(tap)
+        producer.switch(None)
+        producer.resumeProducing()
         assert tap.told == ["pause", "resume"]
 
 
@@ -323,12 +323,12 @@ class SlowClientTests:
         call = edge.client.last
         call.head()
         call.data(*HELLO[:2])
-        line.faucet.pauseProducing()
+        line.paced_producer.pauseProducing()
         assert call.paused
         size = len(line.value())
         call.data(*HELLO[2:])
         assert len(line.value()) == size
-        line.faucet.resumeProducing()
+        line.paced_producer.resumeProducing()
         assert line.answer().names[-1] == "message_stop"
 
     def test_no_pings_into_a_full_connection(self) -> None:
@@ -337,7 +337,7 @@ class SlowClientTests:
         line = streaming(edge)
         edge.client.last.head()
         edge.client.last.data(*HELLO[:2])
-        line.faucet.pauseProducing()
+        line.paced_producer.pauseProducing()
         before = line.value().count(b"event: ping")
         edge.advance(60)
         assert line.value().count(b"event: ping") == before
@@ -348,10 +348,10 @@ class SlowClientTests:
         line = streaming(edge)
         edge.client.last.head()
         edge.client.last.data(*HELLO[:2])
-        line.faucet.pauseProducing()
+        line.paced_producer.pauseProducing()
         edge.advance(59)
-        line.faucet.resumeProducing()
-        line.faucet.pauseProducing()
+        line.paced_producer.resumeProducing()
+        line.paced_producer.pauseProducing()
         edge.advance(59)
         assert line.how == ""
         edge.advance(2)
@@ -371,7 +371,7 @@ class SlowClientTests:
             assert edge.client.last.cancelled
             (record,) = edge.records.requests
             assert (record.outcome, record.status) == ("client_left", 200 if phase == 2 else 0)
-            assert edge.dispatcher.active == 0
+            assert edge.admission.active == 0
 
 
 class WholeTests:
@@ -397,11 +397,11 @@ class WholeTests:
         edge = Edge(configured(ONE + "[limits]\nkeep_alive = 5\nstalled_client = 60\n"))
         line = whole(edge)
         original = line.writeSequence
-        line.writeSequence = lambda data: (original(data), line.faucet.pauseProducing())  # type: ignore[method-assign]
+        line.writeSequence = lambda data: (original(data), line.paced_producer.pauseProducing())  # type: ignore[method-assign]
         edge.client.last.answer(*chat_stream(text="x" * 400_000)[:-2], b"data: [DONE]\n\n")
         for _ in range(20):
             edge.advance(50)
-            line.faucet.resumeProducing()
+            line.paced_producer.resumeProducing()
             if not line.channel.requests:
                 break
         assert line.how == ""
@@ -412,10 +412,10 @@ class WholeTests:
         edge = Edge()
         line = whole(edge)
         original = line.writeSequence
-        line.writeSequence = lambda data: (original(data), line.faucet.pauseProducing())  # type: ignore[method-assign]
+        line.writeSequence = lambda data: (original(data), line.paced_producer.pauseProducing())  # type: ignore[method-assign]
         edge.client.last.answer(*chat_stream(text="x" * 400_000))
         line.leave()
-        assert (edge.dispatcher.active, len(edge.records.requests)) == (0, 1)
+        assert (edge.admission.active, len(edge.records.requests)) == (0, 1)
         assert edge.clock.getDelayedCalls() == []
 
     def test_never_commits_early(self) -> None:
@@ -488,7 +488,7 @@ def left_over(edge: Edge, line: Line) -> list[weakref.ref[Any]]:
     (request,) = line.channel.requests
     answers = [one for one in gc.get_objects() if isinstance(one, StreamResponse | JsonResponse)]
     (answer,) = [one for one in answers if one._request is request]
-    (run,) = edge.dispatcher._active
+    (run,) = edge.admission._active
     return [weakref.ref(answer), weakref.ref(run)]
 
 
@@ -524,7 +524,7 @@ class LettingGoTests:
             if end == "cut":
                 call.end(UpstreamCut("reset"))
             else:
-                line.faucet.pauseProducing()
+                line.paced_producer.pauseProducing()
                 line.leave()
         del call
         edge.stage.records.requests.clear()

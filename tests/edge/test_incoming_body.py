@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.errors import InvalidRequest, RequestTooLarge
-from claude_bridge.edge.body import UNPACKER, IncomingBody
+from claude_bridge.edge.incoming_body import UNPACKER_BYTES, IncomingBody
 
 LIMIT = 1000
 
@@ -18,7 +18,7 @@ def unpack(body: IncomingBody, data: bytes, most: int = 1 << 20) -> int:
     """Feed a piece, unpack all of it, and give in how many turns."""
     body.feed(data)
     turns = 0
-    while body.behind:
+    while body.has_packed_bytes:
         body.unpack(most)
         turns += 1
     return turns
@@ -59,10 +59,10 @@ class PlainTests:
     def test_declared(self) -> None:
         """A declared length is checked before a byte is read; a chunked body declares none."""
         body = IncomingBody(LIMIT)
-        body.declared(LIMIT)
-        body.declared(None)
+        body.check_length(LIMIT)
+        body.check_length(None)
         with pytest.raises(RequestTooLarge):
-            body.declared(LIMIT + 1)
+            body.check_length(LIMIT + 1)
 
     @pytest.mark.parametrize("encoding", ["br", "zstd", "deflate", "gzip, gzip"])
     def test_unknown_packing(self, encoding: str) -> None:
@@ -73,7 +73,7 @@ class PlainTests:
 
 
 class GzipTests:
-    """Packed bodies."""
+    """PackedBody bodies."""
 
     @given(content=st.binary(max_size=LIMIT), size=st.integers(min_value=1, max_value=64))
     def test_unpacked(self, content: bytes, size: int) -> None:
@@ -153,7 +153,7 @@ class GzipTests:
         body = IncomingBody(10_000, "gzip")
         body.feed(gzip.compress(b"x" * 10_000))
         done = []
-        while body.behind:
+        while body.has_packed_bytes:
             before = body.size
             done.append(body.unpack(3000))
             assert body.size - before <= 3000
@@ -165,7 +165,7 @@ class GzipTests:
         body = IncomingBody(10_000_000, "gzip")
         body.feed(gzip.compress(b"") * 3000)
         assert body.unpack(1 << 20) == 1 << 20
-        assert body.behind
+        assert body.has_packed_bytes
         with pytest.raises(InvalidRequest, match="members"):
             fed([gzip.compress(b"") * 10_001], "gzip", 10_000_000)
 
@@ -174,6 +174,6 @@ class GzipTests:
         plain, packed = IncomingBody(LIMIT), IncomingBody(LIMIT, "gzip")
         plain.feed(b"x" * 500)
         packed.feed(gzip.compress(b"hello"))
-        assert (plain.beside, packed.beside) == (0, UNPACKER + len(gzip.compress(b"hello")))
+        assert (plain.unpacker_bytes, packed.unpacker_bytes) == (0, UNPACKER_BYTES + len(gzip.compress(b"hello")))
         packed.drop()
-        assert (packed.beside, packed.behind) == (0, False)
+        assert (packed.unpacker_bytes, packed.has_packed_bytes) == (0, False)

@@ -1,4 +1,4 @@
-"""A long body on its way to a client that may read slowly."""
+"""A push producer that sends a long body to a client which may read slowly."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.web.server import Request
 from zope.interface import implementer
 
-PIECE: Final = 64 * 1024
-"""Bytes written at once: what Twisted's transports hold before they ask for a pause. So a client has the time that a
-client may leave its answer unread for each of these, not for the whole."""
+from claude_bridge.services.callbacks import do_nothing
+
+PIECE_BYTES: Final = 64 * 1024
+"""Bytes written at once: what Twisted's transports buffer before they ask for a pause. The limit on how long a client
+may leave its answer unread therefore holds for each piece, not for the whole body."""
 
 
 @implementer(IPushProducer)
 @define(eq=False, slots=False)
 class BufferedBodyProducer:
-    """Writes ``body`` as fast as the client takes it, ends the request and calls ``poured``."""
+    """Writes ``body`` as fast as the client reads it, finishes the request and calls ``on_finished``."""
 
     _request: Request
     _body: bytes | None
-    _poured: Callable[[], None]
+    _on_finished: Callable[[], None]
     _written: int = field(default=0, init=False)
     _paused: bool = field(default=False, init=False)
 
     def start(self) -> None:
-        """Write what the connection takes now; the head must be set already."""
+        """Write as much as the connection takes now; the headers must be set already."""
         self._request.registerProducer(self, True)
         self.resumeProducing()
 
@@ -41,23 +43,19 @@ class BufferedBodyProducer:
         if body is None:
             return
         while not self._paused and self._written < len(body):
-            piece = body[self._written : self._written + PIECE]
-            self._written += PIECE
+            piece = body[self._written : self._written + PIECE_BYTES]
+            self._written += PIECE_BYTES
             self._request.write(piece)
         if self._written >= len(body):
             self._end()
 
     def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """Write no more; who waits for the end learns in another way that the client is gone, and waits no longer."""
-        self._body, self._poured = None, _nothing
+        """Write no more, and do not call ``on_finished``: Klein tells the response that the client is gone."""
+        self._body, self._on_finished = None, do_nothing
 
     def _end(self) -> None:
-        poured = self._poured
+        on_finished = self._on_finished
         self.stopProducing()
         self._request.unregisterProducer()
         self._request.finish()
-        poured()
-
-
-def _nothing() -> None:
-    """Do nothing."""
+        on_finished()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from claude_bridge.edge.pour import PIECE, BufferedBodyProducer
+from claude_bridge.edge.buffered_body import PIECE_BYTES, BufferedBodyProducer
 from claude_bridge.edge.site import BridgeRequest
 from tests.edge.stage import Edge, Line
 
-LONG = b"\xff" * (3 * PIECE + 7)
+LONG = b"\xff" * (3 * PIECE_BYTES + 7)
 
 
 class Pouring(BridgeRequest):
@@ -31,7 +31,7 @@ def pouring(*, slow: bool) -> tuple[Line, Pouring]:
     line.channel.requestFactory = Pouring
     if slow:
         original = line.writeSequence
-        line.writeSequence = lambda data: (original(data), line.faucet.pauseProducing())  # type: ignore[method-assign]
+        line.writeSequence = lambda data: (original(data), line.paced_producer.pauseProducing())  # type: ignore[method-assign]
     line.say(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
     return line, line.channel.requests[0] if slow else line.channel
 
@@ -50,8 +50,8 @@ class PourTests:
         sizes = []
         while not request.ends:
             sizes.append(line.value().count(b"\xff"))
-            line.faucet.resumeProducing()
-        assert sizes == [PIECE, 2 * PIECE, 3 * PIECE]
+            line.paced_producer.resumeProducing()
+        assert sizes == [PIECE_BYTES, 2 * PIECE_BYTES, 3 * PIECE_BYTES]
         assert (line.answer().body, request.ends, line.channel.requests) == (LONG, ["poured"], [])
 
     def test_stopped(self) -> None:
@@ -59,5 +59,5 @@ class PourTests:
         line, request = pouring(slow=True)
         request.pour.stopProducing()
         size = len(line.value())
-        line.faucet.resumeProducing()
+        line.paced_producer.resumeProducing()
         assert (len(line.value()), request.ends) == (size, [])
