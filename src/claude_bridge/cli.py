@@ -215,11 +215,11 @@ def check_config(options: argparse.Namespace, surroundings: Surroundings) -> int
 
 def dump_config(options: argparse.Namespace, surroundings: Surroundings) -> int:
     """Print what holds, defaults included."""
-    from claude_bridge.services.knowledge.store import found_out  # noqa: PLC0415 - no other command needs it
+    from claude_bridge.services.knowledge.store import restored_detection  # noqa: PLC0415 - no other command needs it
 
     config = load(_file(options), surroundings.environ)
     directory = state_directory(config.server.state_dir, surroundings.environ)
-    known = found_out(directory, config.backends, KINDS)
+    known = restored_detection(directory, config.backends, KINDS)
     sys.stdout.write(dump(config, known.dialect_of, directory))
     return 0
 

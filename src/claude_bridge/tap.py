@@ -92,10 +92,10 @@ class Options(usage.Options):
             _report(errors, person=person)
             raise SystemExit(EXIT_CONFIG) from None
         if self["dump-config"]:
-            from claude_bridge.services.knowledge.store import found_out  # noqa: PLC0415 - nothing else needs it so early
+            from claude_bridge.services.knowledge.store import restored_detection  # noqa: PLC0415 - nothing else needs it so early
 
             directory = state_directory(config.server.state_dir, os.environ)
-            known = found_out(directory, config.backends, KINDS)
+            known = restored_detection(directory, config.backends, KINDS)
             sys.stdout.write(dump(config, known.dialect_of, directory))
             raise SystemExit(0)
         if self["check-config"]:

@@ -95,7 +95,7 @@ class Scene:
             self.client,
             self.clock,
             KINDS,
-            revealed=lambda backend, clues: self.revealed.append((backend.name, clues)),
+            on_clues=lambda backend, clues: self.revealed.append((backend.name, clues)),
             more_lists=lambda _: self.more if self.revealed else (),
             max_keys=self.max_keys,
         )

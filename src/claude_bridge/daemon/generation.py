@@ -250,7 +250,7 @@ def _services(process: Process, config: Config, profiles: ModelProfiles, keys: K
         records=process.records,
         detection=process.detection,
         documents=process.documents,
-        windows=WindowWarnings(),
+        windows=WindowWarnings(process.seconds),
         hints=Hints(keys=keys, lists=process.lists, signposts=signposts),
         pace=process.pace,
         search=configured_search(process.clock, config.web_search, product("/")),

@@ -123,7 +123,7 @@ class Process:
         self.set_log_level(config.log.level)
         self.request_log.detailed = config.log.level == "debug"
         self.backends, self.profiles = config.backends, profiles
-        turned = self.state.turn_to(_knowledge(config, profiles, self.detection, self.unix_time))
+        turned = self.state.switch_to(_knowledge(config, profiles, self.detection, self.unix_time))
         turned.addErrback(lambda failure: _log.failure("the state file is not kept", failure, event="fault"))
         for backend in config.backends.values():
             if backend.ca_file is not None:  # whose content may have changed
@@ -174,18 +174,18 @@ def make_process(
     """
     sweep = PeriodicSweep(reactor, seconds=seconds)
     upstream = TreqUpstream(reactor, sweep)
-    detection, profiles = DialectDetection(KINDS), ModelProfiles()
+    detection, profiles = DialectDetection(KINDS), ModelProfiles(time.time)
     log = RequestLog(detailed=config.log.level == "debug")
     lists = CachedModelLists(
         upstream,
         reactor,
         KINDS,
-        revealed=detection.observe,
+        on_clues=detection.observe,
         more_lists=lambda backend: detection.dialect_of(backend).dialect.lists,
     )
     state = StateFile(
         directory=state_directory,
-        kept=_knowledge(config, profiles, detection, time.time),
+        knowledge=_knowledge(config, profiles, detection, time.time),
         clock=reactor,
         in_thread=threads_of(reactor),
     )
@@ -213,7 +213,7 @@ def make_process(
 def _knowledge(
     config: Config, profiles: ModelProfiles, detection: DialectDetection, unix_time: Callable[[], float]
 ) -> KnowledgeSnapshot:
-    return KnowledgeSnapshot(backends=config.backends, learned=profiles, detection=detection, unix_time=unix_time)
+    return KnowledgeSnapshot(backends=config.backends, profiles=profiles, detection=detection, unix_time=unix_time)
 
 
 def _address_in(config: Config, name: str) -> str | None:

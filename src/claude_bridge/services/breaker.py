@@ -1,4 +1,4 @@
-"""The circuit breaker: stop asking a backend that keeps failing, and let one request try now and then.
+"""The circuit breaker: does not ask a backend that keeps failing, and lets one request try now and then.
 
 ::
 
@@ -66,7 +66,7 @@ class Circuit:
     _open_until: float = field(default=0.0, init=False)
 
     def admit(self) -> CircuitAdmission:
-        """Let one request pass; raises `CircuitOpen`."""
+        """Return the permission for one request; raise `CircuitOpen`."""
         if self.state is CircuitState.HALF_OPEN:
             raise self._refusal(PROBE_RETRY_SECONDS)
         if self.state is CircuitState.OPEN:
@@ -77,24 +77,24 @@ class Circuit:
         return CircuitAdmission(self, self.period)
 
     def succeeded(self) -> None:
-        """Note an answer within the period."""
+        """Record an answer within the period."""
         self._failures = 0
         if self.state is CircuitState.HALF_OPEN:
             self._move(CircuitState.CLOSED)
 
     def failed(self) -> None:
-        """Note a failure within the period: too many in a row open the circuit, a probe's one opens it again."""
+        """Record a failure within the period: too many in a row open the circuit, a probe's failure opens it again."""
         self._failures += 1
         if self.state is CircuitState.HALF_OPEN or self._failures >= self._limit:
             self._open(self._open_seconds)
 
     def abandoned(self) -> None:
-        """Note that nothing was learned within the period: a probe's slot is free again, at once."""
+        """Record that nothing was learned within the period: after a probe another one may go at once."""
         if self.state is CircuitState.HALF_OPEN:
             self._open(0.0)
 
     def reset(self) -> None:
-        """Close it, whatever has failed before: somebody knows that the backend is well again."""
+        """Close the circuit, whatever has failed before: somebody knows that the backend works again."""
         self._failures = 0
         if self.state is not CircuitState.CLOSED:
             self._move(CircuitState.CLOSED)
@@ -124,13 +124,13 @@ class CircuitAdmission:
     _period: int
 
     def succeeded(self) -> None:
-        """Note an answer, also one that says 4xx."""
+        """Report an answer, also one with a 4xx status."""
         circuit = self._report()
         if circuit is not None:
             circuit.succeeded()
 
     def failed(self, error: BridgeError) -> None:
-        """Note a failure; one that is an answer after all is `succeeded`, one that is our own says nothing."""
+        """Report a failure. An error that does not count is an answer; the bridge's own fault says nothing."""
         if error.counts_against_backend:
             circuit = self._report()
             if circuit is not None:
@@ -141,37 +141,37 @@ class CircuitAdmission:
             self.succeeded()
 
     def abandoned(self) -> None:
-        """Note that the client left before the backend could show anything."""
+        """Report that the client left before the backend had sent anything."""
         circuit = self._report()
         if circuit is not None:
             circuit.abandoned()
 
     def _report(self) -> Circuit | None:
-        """Use the one report up; return the circuit if it is to hear it."""
+        """Use up the one report; return the circuit if its period is still the same."""
         circuit, self._circuit = self._circuit, None
         return circuit if circuit is not None and circuit.period == self._period else None
 
 
 class NoAdmission:
-    """The `Admission` of a configuration without a breaker: learns nothing."""
+    """The `Admission` of a configuration without a breaker: ignores reports."""
 
     def succeeded(self) -> None:
-        """Learn nothing."""
+        """Do nothing."""
 
     def failed(self, error: BridgeError) -> None:
-        """Learn nothing."""
+        """Do nothing."""
 
     def abandoned(self) -> None:
-        """Learn nothing."""
+        """Do nothing."""
 
 
 class NoBreaker:
-    """The `Breaker` of a configuration without one: admits everybody and learns nothing."""
+    """The `Breaker` of a configuration without one: permits every request and ignores reports."""
 
     _admission = NoAdmission()
 
     def admit(self, backend: str) -> NoAdmission:  # noqa: ARG002 - the seam's shape
-        """Let it pass."""
+        """Return the permission, always."""
         return self._admission
 
 
@@ -193,7 +193,7 @@ class CircuitBreakers(Service):
         self._circuits: dict[str, Circuit] = {}
 
     def stopService(self) -> None:  # noqa: N802 - Twisted's name
-        """Forget all."""
+        """Forget all circuits."""
         super().stopService()  # type: ignore[no-untyped-call]  # Twisted's is untyped
         self._circuits.clear()
 
@@ -202,7 +202,7 @@ class CircuitBreakers(Service):
         return self._circuit(backend).state
 
     def admit(self, backend: str) -> CircuitAdmission:
-        """Let ``backend`` be asked; raises `CircuitOpen` if it must not be now."""
+        """Return the permission to ask ``backend``; raise `CircuitOpen` if it must not be asked now."""
         return self._circuit(backend).admit()
 
     def reset(self, backend: str) -> None:
@@ -210,7 +210,7 @@ class CircuitBreakers(Service):
         self._circuit(backend).reset()
 
     def share(self, backend: str, others: CircuitBreakers) -> None:
-        """Have the circuit that ``others`` have for ``backend``: what is reported to either, both know."""
+        """Use the circuit that ``others`` have for ``backend``, so that reports to either reach both."""
         self._circuits[backend] = others._circuit(backend)
 
     def _circuit(self, backend: str) -> Circuit:

@@ -1,6 +1,6 @@
-"""A small question to a backend beside its answers: a list of models, a count of tokens.
+"""Small requests to a backend besides the exchanges: a list of models, a count of tokens.
 
-Bounded in time and size, and dropped when nobody wants to know.
+They are bounded in time and size, and closed when whoever waits for the response cancels.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from claude_bridge.config.dialects import key_header
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import BridgeError
+from claude_bridge.services.callbacks import stop_timer
 from claude_bridge.services.interfaces import (
     PushProducer,
     ResponseHead,
@@ -31,10 +32,10 @@ _VERSION: Final = re.compile(r"/v\d{1,3}$")
 
 @frozen
 class Response:
-    """What came of a question.
+    """A complete response.
 
-    :ivar status: 0 where no whole answer came.
-    :ivar body: only of an answer with status 200.
+    :ivar status: 0 if no complete response arrived.
+    :ivar body: only of a response with status 200.
     """
 
     status: int = 0
@@ -43,13 +44,13 @@ class Response:
 
     @property
     def good(self) -> bool:
-        """Return whether there is a body to read."""
+        """Whether there is a body to read."""
         return self.status == 200  # noqa: PLR2004 - HTTP's OK
 
 
 @define(eq=False, repr=False)
 class Receiver:
-    """Collects one answer; an `UpstreamReceiver`.
+    """Collects one response; an `UpstreamReceiver`.
 
     :ivar result: fires with the `Response`, unless it is cancelled.
     """
@@ -67,20 +68,20 @@ class Receiver:
         return Deferred(lambda _: self._close())
 
     def head_received(self, head: ResponseHead, producer: PushProducer) -> None:  # noqa: ARG002 - the seam's shape
-        """Read the body of a good answer only; of another the status is enough."""
+        """Finish at once unless the status is 200: nobody reads the body of an error."""
         self._head = head
         if head.status != 200:  # noqa: PLR2004 - HTTP's OK
             self._finish(Response(head.status, head.headers))
 
     def data_received(self, data: bytes) -> None:
-        """Collect, up to the limit."""
+        """Collect the body, up to the limit."""
         self._size += len(data)
         self._parts.append(data)
         if self._size > self._max_bytes:
             self.give_up()
 
     def ended(self, error: BridgeError | None) -> None:
-        """Hand over what was collected."""
+        """Fire with what was collected; after an error with an empty response."""
         self.call = None
         if error is not None or self._head is None:
             self._finish(Response())
@@ -88,7 +89,7 @@ class Receiver:
             self._finish(Response(self._head.status, self._head.headers, b"".join(self._parts)))
 
     def give_up(self) -> None:
-        """Close the connection; there is no answer."""
+        """Close the connection, and fire with an empty response."""
         self._finish(Response())
 
     def _finish(self, response: Response) -> None:
@@ -96,21 +97,20 @@ class Receiver:
         self.result.callback(response)
 
     def _close(self) -> None:
-        """Close the connection, whatever it is doing, and let go of everything."""
+        """Close the connection in whatever state it is, and drop what was collected."""
         call, self.call = self.call, None
         if call is not None:
             call.cancel()
         self._parts.clear()
-        if self.time_limit is not None and self.time_limit.active():
-            self.time_limit.cancel()
+        stop_timer(self.time_limit)
 
 
 @frozen(kw_only=True)
 class Fetcher:
-    """Asks backends.
+    """Fetches small responses from backends.
 
-    :ivar seconds: which a question may take.
-    :ivar max_bytes: bytes of an answer that are read.
+    :ivar seconds: how long a request may take.
+    :ivar max_bytes: bytes of a response that are read.
     """
 
     client: UpstreamClient
@@ -119,9 +119,9 @@ class Fetcher:
     max_bytes: int
 
     def fetch(self, backend: Backend, credential: Secret | None, path: str, body: bytes = b"") -> Deferred[Response]:
-        """Ask with POST where there is a body, else with GET.
+        """Send a POST if there is a body, else a GET, and return what fires with the response.
 
-        Fires later than it returns, and never fails but by being cancelled, which closes the connection.
+        It never fires before this returns, and fails only if it is cancelled, which closes the connection.
         """
         receiver = Receiver(self.max_bytes)
         receiver.time_limit = self.clock.callLater(self.seconds, receiver.give_up)
@@ -139,10 +139,10 @@ class Fetcher:
 
 
 def address(url: str, path: str) -> str:
-    """Return the address of ``path`` at a backend, from a base URL or from the full path to chat completions.
+    """Return the URL of ``path`` at a backend whose ``url`` is a base URL or the full URL of chat completions.
 
-    A path that begins with a slash stands where the base URL has its version: beside ``/v1``, behind any prefix. A
-    query stays.
+    A path that begins with a slash replaces the version of the base URL: it goes beside ``/v1``, after any prefix. A
+    query is kept.
     """
     parts = urlsplit(url)
     base = parts.path.rstrip("/").removesuffix("/chat/completions")
@@ -152,13 +152,13 @@ def address(url: str, path: str) -> str:
 
 
 def shown(url: str) -> str:
-    """Return an address without what may be secret in it: user, password and query."""
+    """Return a URL without the parts that may be secret: user, password and query."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
 
 
 def _headers(backend: Backend, credential: Secret | None, *, with_body: bool) -> tuple[tuple[str, str], ...]:
-    """Return the headers, the credential's among them; configured ones replace ours of the same name."""
+    """Return the headers, with the credential's; configured ones replace ours of the same name."""
     ours = [("Accept", "application/json")]
     if with_body:
         ours.append(("Content-Type", "application/json"))

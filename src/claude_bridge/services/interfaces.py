@@ -27,7 +27,7 @@ class PushProducer(Protocol):
         """Go on."""
 
     def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """Nobody wants the rest."""
+        """Stop: the rest is not needed."""
 
 
 @frozen(kw_only=True)
@@ -57,19 +57,20 @@ class ResponseHead:
 
 
 class UpstreamReceiver(Protocol):
-    """Who gets an upstream answer. Exactly one `ended` comes last, whatever happened before."""
+    """Receives an upstream response. Exactly one call of `ended` comes last, whatever happened before."""
 
     def head_received(self, head: ResponseHead, producer: PushProducer) -> None:
-        """Status and headers are there; ``producer`` pauses, resumes and stops the body."""
+        """Take status and headers; ``producer`` pauses, resumes and stops the body."""
 
     def data_received(self, data: bytes) -> None:
-        """More body bytes."""
+        """Take more body bytes."""
 
     def ended(self, error: BridgeError | None) -> None:
-        """No more will come.
+        """Take the end of the response.
 
-        ``error`` is None after a body that the transport calls complete or merely unframed (the stream's own end
-        mark decides), else the `UpstreamError` that says what went wrong. Never called after `UpstreamCall.cancel`.
+        ``error`` is None after a body that the transport calls complete, or that has no framing (then the stream's own
+        end mark decides); else it is the `UpstreamError` that says what went wrong. Never called after
+        `UpstreamCall.cancel`.
         """
 
 
@@ -77,81 +78,81 @@ class UpstreamCall(Protocol):
     """An upstream request under way."""
 
     def data_event_seen(self) -> None:
-        """Tell the timers that a data event arrived: from now on the idle limit holds."""
+        """Tell the timers that a data event arrived: from now on the idle limit applies."""
 
     def finish_seen(self) -> None:
         """Tell the timers that the finish reason arrived, or content after it: a short grace for the rest begins."""
 
     def cancel(self) -> None:
-        """Close the upstream connection now, in whatever phase; no receiver method is called any more."""
+        """Close the upstream connection in whatever state it is; no method of the receiver is called any more."""
 
 
 class UpstreamClient(Protocol):
     """Sends requests to backends."""
 
     def send(self, request: UpstreamRequest, receiver: UpstreamReceiver) -> UpstreamCall:
-        """Start ``request``; everything else comes through ``receiver``, never before this returns."""
+        """Send ``request``; its response goes to ``receiver``, which is never called before this returns."""
 
 
 class Watch(Protocol):
     """Something with a deadline."""
 
     def check(self, now: float) -> None:
-        """Look at the clock (seconds, monotonic) and act if it is time."""
+        """Act if the deadline has passed; ``now`` is in seconds (monotonic)."""
 
 
 class Sweep(Protocol):
-    """One clock and one periodic look at everything that has a deadline."""
+    """One clock, and one periodic check of everything that has a deadline."""
 
     def seconds(self) -> float:
         """Return the time (seconds, monotonic)."""
 
     def add(self, watch: Watch) -> None:
-        """Look at ``watch`` from now on."""
+        """Check ``watch`` periodically from now on."""
 
     def discard(self, watch: Watch) -> None:
-        """Stop looking at ``watch``; harmless if it is not there."""
+        """Stop checking ``watch``; do nothing if it is not there."""
 
 
 class Admission(Protocol):
-    """A backend may be asked, once; whoever was admitted reports how it went. The first report counts, no other."""
+    """The permission to send one request to a backend. Its holder reports the outcome; only the first report counts."""
 
     def succeeded(self) -> None:
-        """Note an answer, also one that says 4xx."""
+        """Report an answer, also one with a 4xx status."""
 
     def failed(self, error: BridgeError) -> None:
-        """Note a failure of the backend; the breaker decides whether this kind counts."""
+        """Report a failure; the breaker decides whether this kind counts."""
 
     def abandoned(self) -> None:
-        """Note that the client left before the backend could show anything."""
+        """Report that the client left before the backend had sent anything."""
 
 
 class Breaker(Protocol):
-    """Decides whether a backend may be asked, and learns from how it went."""
+    """Decides whether a backend may be asked, and learns from the outcomes."""
 
     def admit(self, backend: str) -> Admission:
-        """Let ``backend`` be asked; raises `CircuitOpen` if it must not be now."""
+        """Return the permission to ask ``backend``; raise `CircuitOpen` if it must not be asked now."""
 
 
 class ModelLists(Protocol):
     """The backends' own model lists, cached per backend and credential."""
 
     def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
-        """Return the list, from the cache where it is known. Fires with an empty tuple where it cannot be had."""
+        """Return the list, from the cache if it is there. Fires with an empty tuple if it cannot be fetched."""
 
     def renewed(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
-        """Return the list as it is now; where it does not come in time, what is known."""
+        """Return the current list; if it does not arrive in time, the last known one."""
 
     def known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:
-        """Return what is cached, or nothing; never asks anybody."""
+        """Return the cached list, or an empty one; sends no request."""
 
 
 @frozen
 class TurnOwner:
-    """Who waits, where several do.
+    """A client that waits for its turn.
 
     :ivar owner: the name of its key, else its address.
-    :ivar session: as the client tells it; it tells an owner's conversations apart.
+    :ivar session: the client's own name for the conversation, which distinguishes an owner's conversations.
     """
 
     owner: str = ""
@@ -159,27 +160,27 @@ class TurnOwner:
 
 
 class Signposts(Protocol):
-    """Tells where the API of a server may be, when its url is wrong."""
+    """Finds out where the API of a server may be when its url is wrong."""
 
     def look(self, backend: Backend, credential: Secret | None) -> Deferred[str]:
-        """Return a sentence about what is where. It never fails but by being cancelled."""
+        """Return a sentence about the URLs that were tried. The Deferred fails only if it is cancelled."""
 
 
 class Documents(Protocol):
-    """Text of documents, for models that take no files."""
+    """The text of documents, for models that take no files."""
 
     def text(self, data: str, client: TurnOwner) -> Deferred[str]:
-        """Return the text of a PDF in base64, ready to be shown to a model; what cannot be read is a note in brackets.
+        """Return the text of a PDF in base64, ready to be shown to a model; for an unreadable one a note in brackets.
 
-        Never fails but with ``CancelledError``, when it is cancelled.
+        Fails only with ``CancelledError``, when it is cancelled.
         """
 
 
 @frozen(kw_only=True)
 class TokenCount:
-    """What a backend's own counter says of a prompt.
+    """A prompt's length as counted by a backend's own tokenizer.
 
-    :ivar window: its context window, where it tells that too.
+    :ivar window: the model's context window, if the backend reports it too.
     """
 
     tokens: int
@@ -187,17 +188,17 @@ class TokenCount:
 
 
 class RemoteTokenizer(Protocol):
-    """The backends' own counters of prompt tokens."""
+    """The backends' own tokenizers."""
 
     async def count(
         self, backend: Backend, tokenizer: TokenizerEndpoint, credential: Secret | None, request_body: bytes
     ) -> TokenCount | None:
-        """Count the prompt of a request; None where the backend cannot tell."""
+        """Return the length of a request's prompt; None if the backend cannot count it."""
 
 
 @frozen(kw_only=True)
 class AttemptRecord:
-    """One upstream request, for the books: also one that failed or was abandoned."""
+    """The record of one upstream request, also of one that failed or was abandoned."""
 
     backend: str
     model: str
@@ -212,11 +213,11 @@ class AttemptRecord:
 
 @frozen(kw_only=True)
 class RequestRecord:
-    """One client request, for the books and for its log line.
+    """The record of one client request; its log line is made from it.
 
     :ivar peer: the client's address, without port.
-    :ivar reason: why it failed, as the client was told; where a backend's words quote the prompt, without these. ""
-        where it did not.
+    :ivar reason: why it failed, as the client was told, but without a backend's words that quote the prompt; "" if it
+        did not fail.
     """
 
     request_id: str
@@ -238,7 +239,7 @@ class RequestRecord:
 
 
 class SearchFailed(Exception):
-    """There are no search results; ``reason`` is for the log, ``error_code`` for the client."""
+    """A search failed; ``reason`` is for the log, ``error_code`` for the client."""
 
     def __init__(self, error_code: SearchErrorCode, reason: str) -> None:
         super().__init__(reason)
@@ -254,7 +255,7 @@ class SearchEngine(Protocol):
 
 
 class Records(Protocol):
-    """Consumers of records: the request log today, the ledger later."""
+    """A consumer of records, such as the request log."""
 
     def attempt_ended(self, request_id: str, record: AttemptRecord) -> None:
         """Take one attempt's record."""
@@ -264,35 +265,35 @@ class Records(Protocol):
 
 
 class ClientResponse(Protocol):
-    """A client's answer under way, as dispatch sees it; the edge implements it."""
+    """The response to a client as an exchange sees it; the edge implements it."""
 
     @property
     def content_started(self) -> bool:
-        """Whether the client already has part of the answer's content, so that no other attempt may take over."""
+        """Whether the client has received part of the answer's content, so that no other attempt can take over."""
 
     @property
     def status(self) -> int:
-        """The HTTP status that went out; 0 while nothing has."""
+        """The HTTP status that was sent; 0 until then."""
 
     @property
     def first_byte(self) -> float | None:
-        """When the first content went out (seconds, monotonic)."""
+        """When the first content was sent (seconds, monotonic)."""
 
     @property
     def usage(self) -> Usage | None:
-        """The counts of the answer, estimated while it is not finished; None while it has said nothing."""
+        """The token counts, estimated until the answer is finished; None while there is no content."""
 
     def attempt_started(self, *, served_by: str, model: str, show_reasoning: bool, input_tokens: int) -> None:
-        """Learn who will answer: ``served_by`` as ``backend/model`` and ``model`` as the client is to see it."""
+        """Note who will answer: ``served_by`` as ``backend/model``, and ``model`` as the client is to see it."""
 
     def attempt_producing(self, producer: PushProducer | None) -> None:
-        """Switch back-pressure to this attempt's body; None: there is no body to hold back any more."""
+        """Switch back-pressure to the body of the current attempt; None: there is no body to pause any more."""
 
     def emit(self, events: Sequence[Event]) -> None:
-        """Take the events that one upstream read gave.
+        """Take the events of one upstream read.
 
-        Raises `UpstreamError` if they cannot be held or put together within the limits.
+        Raises `UpstreamError` if they cannot be held, or assembled, within the limits.
         """
 
     def fail(self, error: BridgeError) -> None:
-        """End the answer with an error, by status or by event as is still possible."""
+        """End the response with an error: by status if nothing was sent yet, else by an error event."""

@@ -1,13 +1,12 @@
-"""The backends' own model lists: asked for with the credential, cached, never waited for long.
+"""The backends' own model lists: fetched with the credential, cached, never waited for long.
 
-Design 3, "Which model": kept per backend and credential for five minutes, given out stale while a new one is
-fetched. The client's own model discovery waits three seconds, so nobody waits for more than two here; and once somebody
-has waited for a newer list in vain, nobody else waits for that one.
+Design 3, "Which model": a list is cached per backend and credential for five minutes; after that the old one is used
+while a new one is fetched. The client's own model discovery waits for three seconds, so a request waits for a list for
+two at most; once one request has waited for a fetch in vain, no other waits for the same fetch.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -19,32 +18,34 @@ from twisted.logger import Logger
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.backend_api import BackendKind, Clues
+from claude_bridge.core.bounded import BoundedMap
 from claude_bridge.core.model_list import ModelInfo, ModelList, with_windows
+from claude_bridge.services.callbacks import do_nothing, stop_timer
 from claude_bridge.services.fetch import Fetcher, Response
 from claude_bridge.services.interfaces import UpstreamClient
 
-# Seconds. A list is fresh for TTL, or for LOADED_TTL where it tells of loaded models, which come and go; whoever waits
-# does so for WAIT; a fetch may take FETCH, for a slow one still serves the next request; a failure is remembered for
-# MEMORY, short enough that a backend that just started is seen soon and long enough that a dead one is not asked by
-# every request.
+# A list is fresh for TTL, or for LOADED_TTL if it depends on which models are loaded; a request waits for a list for at
+# most WAIT; a fetch may take FETCH, since a slow one still serves the next request; a failure is remembered for MEMORY,
+# short enough that a backend that has just started is noticed soon, long enough that a dead one is not asked by every
+# request.
 TTL_SECONDS = 300.0
 LOADED_TTL_SECONDS = 30.0
 WAIT_SECONDS = 2.0
 FETCH_SECONDS = 10.0
 MEMORY_SECONDS = 5.0
 
-# One key a credential and backend: more clients than this take turns. The largest public list known (OpenRouter's)
+# One entry per credential and backend; the least recently used is dropped. The largest public list known (OpenRouter's)
 # has some 400 models in less than 1 MiB.
 MAX_KEYS = 256
 MAX_BODY_BYTES = 2 * 1024 * 1024
 
 MAX_OWNERS: Final = 16
-"""Different owners that are passed on: a list with more is a market's and tells of no server."""
+"""Different owners that are passed on: a list with more is that of a marketplace, and says nothing about the server."""
 
 Models = tuple[ModelInfo, ...]
 Key = tuple[str, str, str]
 """Name and URL of a backend, and the fingerprint of a credential or ""."""
-Revealed = Callable[[Backend, Clues], None]
+OnClues = Callable[[Backend, Clues], None]
 MoreLists = Callable[[Backend], Sequence[str]]
 
 
@@ -52,11 +53,11 @@ MoreLists = Callable[[Backend], Sequence[str]]
 class Entry:
     """What is known of one backend's list under one credential.
 
-    :ivar fetched: clock seconds of the last good answer, None before the first.
+    :ivar fetched: clock seconds of the last good response, None before the first.
     :ivar failed: clock seconds of the last failure since then, None if there was none.
-    :ivar waiting: who wants the fetch that is under way.
+    :ivar waiting: the Deferreds of those who wait for the fetch under way.
     :ivar fetch: that fetch, None while there is none.
-    :ivar slow: somebody has waited in vain for that fetch.
+    :ivar slow: somebody has waited for that fetch in vain.
     :ivar ttl: seconds for which the list is fresh.
     """
 
@@ -73,8 +74,8 @@ class CachedModelLists:
     """Implements `claude_bridge.services.interfaces.ModelLists`.
 
     :param kinds: the kinds of backends by name; they read the lists.
-    :param revealed: told what a list that arrives says of its server.
-    :param more_lists: names the lists that tell the windows of a backend's loaded models; asked after `revealed`.
+    :param on_clues: called with what a list that arrives reveals about its server.
+    :param more_lists: returns the paths of lists with the windows of a backend's loaded models, after `on_clues`.
     :param ttl: seconds for which a list is fresh.
     """
 
@@ -86,7 +87,7 @@ class CachedModelLists:
         clock: IReactorTime,
         kinds: Mapping[str, BackendKind],
         *,
-        revealed: Revealed = lambda _backend, _clues: None,
+        on_clues: OnClues = do_nothing,
         more_lists: MoreLists = lambda _backend: (),
         ttl: float = TTL_SECONDS,
         max_keys: int = MAX_KEYS,
@@ -94,19 +95,18 @@ class CachedModelLists:
         self._fetcher = Fetcher(client=client, clock=clock, seconds=FETCH_SECONDS, max_bytes=MAX_BODY_BYTES)
         self._clock = clock
         self._kinds = kinds
-        self._revealed = revealed
+        self._on_clues = on_clues
         self._more_lists = more_lists
         self._ttl = ttl
-        self._max_keys = max_keys
-        self._entries: OrderedDict[Key, Entry] = OrderedDict()
+        self._entries: BoundedMap[Key, Entry] = BoundedMap(max_keys)
 
     def known(self, backend: Backend, credential: Secret | None) -> Models:
-        """Return what is cached, or nothing; never asks anybody."""
-        entry = self._entries.get(_key(backend, credential))
+        """Return the cached list, or an empty one; sends no request."""
+        entry = self._entries.peek(_key(backend, credential))
         return () if entry is None else entry.models
 
     def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[Models]:
-        """Return the list, from the cache where it is known. Fires with an empty tuple where it cannot be had."""
+        """Return the list, from the cache if it is there. Fires with an empty tuple if it cannot be fetched."""
         entry = self._entry(_key(backend, credential))
         if self._is_due(entry, entry.ttl):
             self._start_loading(entry, backend, credential)
@@ -115,10 +115,9 @@ class CachedModelLists:
         return self._wait(entry)
 
     def renewed(self, backend: Backend, credential: Secret | None) -> Deferred[Models]:
-        """Return the list as it is now, at most `MEMORY_SECONDS` old; where it does not come in time, what is known.
+        """Return a list that is at most `MEMORY_SECONDS` old; if it does not arrive in time, the last known one.
 
-        A list that hangs costs that wait once: while its fetch goes on, and after its failure, who asks is answered
-        at once.
+        A list that hangs is waited for once: while its fetch goes on, and after its failure, this fires at once.
         """
         entry = self._entry(_key(backend, credential))
         if self._is_due(entry, MEMORY_SECONDS):
@@ -128,17 +127,17 @@ class CachedModelLists:
         return self._wait(entry)
 
     def close(self) -> None:
-        """Drop all fetches under way; who waits gets what is known."""
-        for entry in tuple(self._entries.values()):
+        """Cancel all fetches; whoever waits for one gets the last known list."""
+        for _, entry in tuple(self._entries.items()):
             if entry.fetch is not None:
                 entry.fetch.cancel()
 
     def _entry(self, key: Key) -> Entry:
-        """Return the entry for ``key``; the one not used for longest makes room for a new one."""
-        entry = self._entries.setdefault(key, Entry())
-        self._entries.move_to_end(key)
-        while len(self._entries) > self._max_keys:
-            self._entries.popitem(last=False)
+        """Return the entry for ``key``, a new one if there is none."""
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = Entry()
+            self._entries.put(key, entry)
         return entry
 
     def _is_due(self, entry: Entry, ttl: float) -> bool:
@@ -154,20 +153,20 @@ class CachedModelLists:
         entry.fetch = Deferred.fromCoroutine(self._load(entry, backend, credential))
 
     async def _load(self, entry: Entry, backend: Backend, credential: Secret | None) -> None:
-        """Ask for the list, then for the lists that only tell windows; a failure of those costs nothing else."""
+        """Fetch the list, then the lists that only give windows; if one of those fails, the list is still used."""
         models: ModelList | None = None
         try:
             response = await self._fetcher.fetch(backend, credential, "models")
             models = self._read(backend, response)
             if models:
-                self._revealed(backend, _clues(models, response))
+                self._on_clues(backend, _clues(models, response))
                 more = tuple(self._more_lists(backend))
                 entry.ttl = min(self._ttl, LOADED_TTL_SECONDS) if more else self._ttl
                 for path in more:
                     loaded = self._read(backend, await self._fetcher.fetch(backend, credential, path))
                     models = with_windows(models, loaded or ())
         except CancelledError:
-            if entry.fetch is None:  # nobody waits any more, which is no failure
+            if entry.fetch is None:  # everybody who waited has left, which is not a failure
                 return
         entry.fetch = None
         self._learn(entry, backend, models)
@@ -176,10 +175,10 @@ class CachedModelLists:
         return self._kinds[backend.kind].read_models(response.body) if response.good else None
 
     def _learn(self, entry: Entry, backend: Backend, models: Models | None) -> None:
-        """Note the outcome and tell who waits.
+        """Store the outcome and fire the Deferreds of those who wait.
 
-        An empty list is taken for a failure: a server that is still loading may give one, and it would hide the
-        models for minutes.
+        An empty list counts as a failure: a server that is still starting may return one, and caching it would hide
+        the models for minutes.
         """
         if models:
             entry.models, entry.fetched, entry.failed = models, self._clock.seconds(), None
@@ -191,10 +190,10 @@ class CachedModelLists:
             waiter.callback(entry.models)
 
     def _wait(self, entry: Entry) -> Deferred[Models]:
-        """Wait for the fetch under way, for `WAIT_SECONDS`; the fetch itself goes on.
+        """Return a Deferred for the fetch under way, which fires after `WAIT_SECONDS` at most; the fetch goes on.
 
-        Who cancels has left; when nobody else waits then, the fetch ends too (design 5: a client's upstream
-        connections are gone as soon as it is).
+        It is cancelled when its client leaves. When nobody else waits, the fetch is cancelled too (design 5: a
+        client's upstream connections are closed as soon as it has left).
         """
 
         def on_cancel(waiter: Deferred[Models]) -> None:
@@ -208,15 +207,14 @@ class CachedModelLists:
             entry.slow = True
             waiter.callback(entry.models)
 
-        def stop_timer(models: Models) -> Models:
-            if limit.active():
-                limit.cancel()
+        def on_result(models: Models) -> Models:
+            stop_timer(timer)
             return models
 
         waiter: Deferred[Models] = Deferred(on_cancel)
-        limit = self._clock.callLater(WAIT_SECONDS, on_timeout)
+        timer = self._clock.callLater(WAIT_SECONDS, on_timeout)
         entry.waiting.append(waiter)
-        return waiter.addBoth(stop_timer)
+        return waiter.addBoth(on_result)
 
 
 def _clues(models: Models, response: Response) -> Clues:

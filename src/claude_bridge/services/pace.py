@@ -1,4 +1,4 @@
-"""Long work cut into turns of the reactor, so that others are answered in between."""
+"""Divides long work into turns of the reactor, so that other requests are answered in between."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.conversation_reader import reading_of
 
 HUGE: Final = 2 << 20
-"""Bytes of a request: decoding, reading and writing a text take some 2 ms a MB each, of nothing but escapes 5 ms."""
+"""Bytes of a request. Decoding, reading and writing a text take about 2 ms per MB each; 5 ms if it is all escapes."""
 
 Step = Callable[[], bool]
-"""Does a part of some work, of a few milliseconds, and returns whether that was all of it."""
+"""Does a few milliseconds of some work, and returns whether the work is finished."""
 
 
 @define
 class Pace:
-    """Gives way to everybody else between two steps; what takes one step is done at once."""
+    """Lets the reactor run between two steps; work of a single step is done at once."""
 
     _clock: IReactorTime
 
     async def finish(self, step: Step) -> None:
-        """Do the work; raises what a step raises."""
+        """Do the work; raise what a step raises."""
         while not step():
             await self._next_turn()
 
     def read(self, request: MessagesRequest, body_bytes: int = 0) -> Deferred[None] | None:
-        """Read a request's messages; return None if that is done, else what fires when it is.
+        """Read a request's messages; return None if that is done, else a Deferred that fires when it is.
 
-        Both fail with `InvalidRequest` for what is malformed or more than is accepted. ``body_bytes``: the size of the
-        whole; a huge one is decoded, read and translated in turns of their own.
+        Raise, or fail with, `InvalidRequest` for messages that are malformed or exceed a limit. ``body_bytes`` is the
+        size of the whole request; a huge one is decoded, read and translated each in a turn of its own.
         """
         if body_bytes <= HUGE and _step(request):
             return None
-        return Deferred.fromCoroutine(self._read_on(request))
+        return Deferred.fromCoroutine(self._read_in_turns(request))
 
-    async def _read_on(self, request: MessagesRequest) -> None:
+    async def _read_in_turns(self, request: MessagesRequest) -> None:
         done = False
         while not done:
             await self._next_turn()

@@ -1,4 +1,4 @@
-"""The backends' own counters of prompt tokens, asked with the very request that would be sent (wire-contract 5.12)."""
+"""Counts prompts by the backends' own tokenizers, with the same request that would be sent (wire-contract 5.12)."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 from claude_bridge.core import strict_json
 from claude_bridge.core.backend_api import TokenizerEndpoint
+from claude_bridge.core.bounded import BoundedMap
 from claude_bridge.core.events import MAX_TOKEN_COUNT
 from claude_bridge.services.fetch import Fetcher, Response
 from claude_bridge.services.interfaces import TokenCount, UpstreamClient
 
 SECONDS: Final = 3.0
-"""A count may take so long: a tokenizer reads 1 MB a second and more, and the client waits."""
+"""How long a count may take: a tokenizer reads 1 MB a second or more, and the client waits."""
 
 MEMORY_SECONDS: Final = 600.0
-"""A backend without a counter is not asked again for so long: it may be replaced by one that has one."""
+"""How long a backend without a tokenizer is not asked again: it may be replaced by one that has one."""
 
 MAX_ABSENT: Final = 1000
-"""Models remembered for having no counter; the one found out first is forgotten first. Names may come from clients."""
+"""Models remembered for having no tokenizer, the oldest dropped first: model names may come from clients."""
 
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
-"""Bytes of an answer: vLLM and SGLang always add the list of tokens, with up to eight bytes for each of a million."""
+"""Bytes of a response: vLLM and SGLang always add the list of tokens, up to eight bytes for each of a million."""
 
 ABSENT: Final = frozenset({404, 405, 501})
-"""Statuses that say that there is no counter, or none for this model: vLLM and SGLang answer 404 to a model that they
-do not know, which says nothing of the others. A 400 may be the prompt's fault, a 503 passes."""
+"""Statuses that say that there is no tokenizer, or none for this model: vLLM and SGLang answer 404 for a model that
+they do not know, which says nothing about the others. A 400 may be the prompt's fault, a 503 is temporary."""
 
 
 @define(init=False)
@@ -39,7 +40,8 @@ class RemoteTokenizers:
 
     _fetcher: Fetcher
     _clock: IReactorTime
-    _absent: dict[tuple[str, str, bytes], float] = field(factory=dict)  # backend, path, model -> when to ask again
+    # backend, path, model -> when to ask again
+    _absent: BoundedMap[tuple[str, str, bytes], float] = field(factory=lambda: BoundedMap(MAX_ABSENT))
 
     def __init__(self, client: UpstreamClient, clock: IReactorTime) -> None:
         fetcher = Fetcher(client=client, clock=clock, seconds=SECONDS, max_bytes=MAX_BODY_BYTES)
@@ -48,26 +50,23 @@ class RemoteTokenizers:
     async def count(
         self, backend: Backend, tokenizer: TokenizerEndpoint, credential: Secret | None, request_body: bytes
     ) -> TokenCount | None:
-        """Count the prompt of a request; None where the backend cannot tell."""
+        """Return the length of a request's prompt; None if the backend cannot count it."""
         fields = strict_json.decode_fields(request_body)
         place = (backend.name, tokenizer.path, bytes(fields.get("model", b"")))
-        if self._clock.seconds() < self._absent.get(place, 0.0):
+        if self._clock.seconds() < (self._absent.peek(place) or 0.0):
             return None
-        response = await self._fetcher.fetch(backend, credential, tokenizer.path, _asked(fields, tokenizer))
+        response = await self._fetcher.fetch(backend, credential, tokenizer.path, _tokenizer_request(fields, tokenizer))
         if response.status in ABSENT:
             self._note_absent(place)
         return _read(response, tokenizer)
 
     def _note_absent(self, place: tuple[str, str, bytes]) -> None:
-        """Remember who has no tokenizer, as the one found out last."""
-        self._absent.pop(place, None)
-        self._absent[place] = self._clock.seconds() + MEMORY_SECONDS
-        if len(self._absent) > MAX_ABSENT:
-            del self._absent[next(iter(self._absent))]
+        """Remember that there is no tokenizer."""
+        self._absent.put(place, self._clock.seconds() + MEMORY_SECONDS)
 
 
-def _asked(given: Mapping[str, strict_json.Raw], tokenizer: TokenizerEndpoint) -> bytes:
-    """Leave of a chat request what the counter takes."""
+def _tokenizer_request(given: Mapping[str, strict_json.Raw], tokenizer: TokenizerEndpoint) -> bytes:
+    """Return the fields of a chat request that the tokenizer takes."""
     return strict_json.encode({name: given[name] for name in tokenizer.fields if name in given})
 
 
@@ -84,7 +83,7 @@ def _read(response: Response, tokenizer: TokenizerEndpoint) -> TokenCount | None
 
 
 def _number(fields: dict[str, strict_json.Raw], name: str) -> int | None:
-    """Return a whole number that can be one of tokens; a list of counts, or of anything, is none."""
+    """Return a field that is a plausible number of tokens; None for anything else, such as a list."""
     raw = fields.get(name)
     if raw is None or len(raw) > len(str(MAX_TOKEN_COUNT)):
         return None

@@ -1,7 +1,7 @@
-"""Where the API of a server may be, when what is configured is not the way to it.
+"""Finds out where the API of a server may be when the configured url is wrong.
 
-Nothing is decided here and no request is sent elsewhere: lists of models are asked for at the usual places of the same
-server, so that whoever set the url wrong can be told the right one.
+Model lists are requested at the usual paths of the same server, so that an error can name the right url. The
+configuration does not change, and requests are not sent elsewhere.
 """
 
 from __future__ import annotations
@@ -21,51 +21,51 @@ from claude_bridge.services.interfaces import UpstreamClient
 from claude_bridge.services.model_lists import MAX_BODY_BYTES
 
 MEMORY_SECONDS: Final = 60.0
-"""A backend is asked no more often: its url is set right by hand."""
+"""How often a backend is asked at most: its url is corrected by hand."""
 
 WAIT_SECONDS: Final = 2.0
-"""A client waits for this with an error that would else be there at once."""
+"""How long an error is delayed for this."""
 
-PLACES: Final = ("models", "/v1/models", "/api/models", "/api/v1/models", "/openai/v1/models")
-"""Lists that may be there: beside the configured url, at most servers, Open WebUI's, OpenRouter's, Groq's."""
+PATHS: Final = ("models", "/v1/models", "/api/models", "/api/v1/models", "/openai/v1/models")
+"""Where a list may be: below the configured url, at most servers, at Open WebUI, at OpenRouter, at Groq."""
 
 _LIST: Final = "/models"
 _CREDENTIAL_WANTED: Final = frozenset({401, 403})
 
 
 @frozen
-class Found:
-    """What one place says."""
+class Probe:
+    """The response at one URL."""
 
     url: str
-    reply: Response
+    response: Response
     models: int
 
     @property
     def base(self) -> str:
-        """The url that a backend would have to have."""
+        """The url that the backend would need."""
         return self.url.removesuffix(_LIST)
 
     def __str__(self) -> str:
-        """Return what is there."""
+        """Return the result in words."""
         if self.models:
             return f"GET {self.url} lists {self.models} model{'s' if self.models > 1 else ''}"
-        if self.reply.good:
+        if self.response.good:
             return f"GET {self.url} gives no list of models either"
-        if self.reply.status:
-            return f"GET {self.url} answers {self.reply.status}"
+        if self.response.status:
+            return f"GET {self.url} answers {self.response.status}"
         return f"GET {self.url} does not answer"
 
 
 @define
 class _Look:
-    """One look at all places of a backend.
+    """One look at all paths of a backend.
 
-    :ivar at: clock seconds of its beginning.
-    :ivar sentence: what came of it, None before.
+    :ivar started: clock seconds.
+    :ivar sentence: the result, None until it is known.
     """
 
-    at: float
+    started: float
     sentence: str | None = None
     waiting: list[Deferred[str]] = field(factory=list)
 
@@ -80,10 +80,10 @@ class Signposts:
     _looks: dict[str, _Look] = field(factory=dict, init=False)
 
     def look(self, backend: Backend, credential: Secret | None) -> Deferred[str]:
-        """Return a sentence about what is where, at most a minute old. It never fails but by being cancelled."""
+        """Return a sentence about the URLs that were tried, at most a minute old. Fails only if it is cancelled."""
         now = self._clock.seconds()
         look = self._looks.get(backend.name)
-        if look is None or now - look.at >= MEMORY_SECONDS:
+        if look is None or now - look.started >= MEMORY_SECONDS:
             look = self._looks[backend.name] = _Look(now)
             Deferred.fromCoroutine(self._ask(look, backend, credential))
         if look.sentence is not None:
@@ -93,33 +93,33 @@ class Signposts:
         return waiter
 
     async def _ask(self, look: _Look, backend: Backend, credential: Secret | None) -> None:
-        """Ask all places at once."""
+        """Request all paths in parallel."""
         fetcher = Fetcher(client=self._client, clock=self._clock, seconds=WAIT_SECONDS, max_bytes=MAX_BODY_BYTES)
-        places = {shown(address(backend.url, path)): path for path in reversed(PLACES)}
-        urls = list(dict.fromkeys(shown(address(backend.url, path)) for path in PLACES))
-        asked = [fetcher.fetch(backend, credential, places[url]) for url in urls]
+        paths = {shown(address(backend.url, path)): path for path in reversed(PATHS)}
+        urls = list(dict.fromkeys(shown(address(backend.url, path)) for path in PATHS))
+        fetching = [fetcher.fetch(backend, credential, paths[url]) for url in urls]
         kind = self._kinds[backend.kind]
-        found = []
-        for url, response in zip(urls, await gatherResults(asked), strict=True):
+        probes = []
+        for url, response in zip(urls, await gatherResults(fetching), strict=True):
             models = kind.read_models(response.body) if response.good else None
-            found.append(Found(url, response, len(models or ())))
-        look.sentence = _sentence(found)
+            probes.append(Probe(url, response, len(models or ())))
+        look.sentence = _sentence(probes)
         waiting, look.waiting = look.waiting, []
         for waiter in waiting:
             waiter.callback(look.sentence)
 
 
-def _sentence(found: list[Found]) -> str:
-    """Return which url would be the right one, as far as that can be told."""
-    own, *others = found
+def _sentence(probes: list[Probe]) -> str:
+    """Return which url would be right, as far as the probes show; the first one is of the configured url."""
+    own, *others = probes
     if own.models:
         return f"{own}, so chat completions may be what this server has not"
-    for place in others:
-        if place.models:
-            return f"{place}: set `url = {place.base}`"
-    for place in others:
-        if place.reply.status in _CREDENTIAL_WANTED:
-            return f"{place}, as an API does: perhaps `url = {place.base}`"
+    for probe in others:
+        if probe.models:
+            return f"{probe}: set `url = {probe.base}`"
+    for probe in others:
+        if probe.response.status in _CREDENTIAL_WANTED:
+            return f"{probe}, as an API does: perhaps `url = {probe.base}`"
     if others:
         return f"{others[0]}: is it the right server?"
     return f"{own}: is it the right server?"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -141,7 +142,7 @@ class Stage:
     client: FakeUpstreamClient = field(factory=FakeUpstreamClient)
     lists: ModelLists = field(factory=FixedLists)
     breaker: Any = field(factory=NotedBreaker)
-    learned: ModelProfiles = field(factory=ModelProfiles)
+    profiles: ModelProfiles = field(factory=lambda: ModelProfiles(time.time))
     records: KeptRecords = field(factory=KeptRecords)
     kinds: Mapping[str, BackendKind] = KINDS
     detection: DialectDetection = field(init=False)
@@ -162,11 +163,11 @@ class Stage:
             client=self.client,
             resolver=CandidateResolver(self.config, self.lists, keys, self.detection, self.kinds),
             keys=keys,
-            profiles=self.learned,
+            profiles=self.profiles,
             records=self.records,
             detection=self.detection,
             documents=self.documents,
-            windows=WindowWarnings(),
+            windows=WindowWarnings(time.monotonic),
             pace=Pace(self.clock),
             hints=Hints(keys=keys, lists=self.lists, signposts=self.signposts),
             search=self.search,
@@ -179,7 +180,7 @@ class Stage:
         counts = TokenCounting(
             resolver=services.resolver,
             keys=keys,
-            profiles=self.learned,
+            profiles=self.profiles,
             tokenizers=self.counters,
             documents=self.documents,
             pace=services.pace,

@@ -88,7 +88,7 @@ class CounterTests:
         """The window that a counter tells is known from then on."""
         stage = self.stage(TokenCount(tokens=9, window=4096), LLAMACPP.replace("context_window = 100000\n", ""))
         self.counted(stage)
-        note = stage.learned.profile("box", "zai/GLM")
+        note = stage.profiles.profile("box", "zai/GLM")
         assert note.context_window == note.believed_window() == 4096
 
     def test_no_counter(self) -> None:

@@ -72,14 +72,14 @@ class DeliveryTests:
         made.deliver([Started(""), TextDelta("a")])
         made.deliver([END])
         assert client.events == [Started(""), TextDelta("a"), END]
-        assert made.said
+        assert made.has_content
 
     @pytest.mark.parametrize("event", [TextDelta("a"), ReasoningDelta("hm"), ToolCallStarted(0, "id", "name")])
     def test_content(self, event: Event) -> None:
         """Text, reasoning and calls are content."""
         made, _ = delivery()
         made.deliver([event])
-        assert made.said
+        assert made.has_content
 
     def test_extra_turns_come_first(self) -> None:
         """What an extra turn keeps back does not reach the client."""

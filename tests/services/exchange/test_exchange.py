@@ -6,6 +6,7 @@ import contextlib
 import gc
 import json
 import sys
+import time
 import weakref
 from collections.abc import Sequence
 from typing import Any, cast
@@ -866,7 +867,7 @@ class EndTests:
             def prompt_counted(self, *_: object, **__: object) -> None:
                 raise RuntimeError("bug")
 
-        stage = Stage(learned=Forgetful())
+        stage = Stage(profiles=Forgetful(time.time))
         stage.run()
         with contextlib.suppress(RuntimeError):
             stage.call.answer(*HELLO)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from base64 import b64encode
 
 import pytest
@@ -24,15 +25,15 @@ SMALL = ChatTarget(model="m", context_window=2000, truncates=True)
 WORDS = "The quick brown fox jumps over the lazy dog. "
 
 
-def prompt(text: object, learned: ModelProfiles | None = None, **more: object) -> PromptSize:
+def prompt(text: object, profiles: ModelProfiles | None = None, **more: object) -> PromptSize:
     """Make the prompt of a question."""
     body = json.dumps(asking(messages=[{"role": "user", "content": text}], **more)).encode()
     asked = decode(body)
     return PromptSize(
         request=asked,
         info=request_info(asked, {}, len(body)),
-        profiles=learned or ModelProfiles(),
-        windows=WindowWarnings(),
+        profiles=profiles or ModelProfiles(time.time),
+        windows=WindowWarnings(time.monotonic),
         pace=Pace(Clock()),
     )
 
@@ -55,12 +56,12 @@ class PromptTests:
 
     def test_learns(self) -> None:
         """The true length corrects the next estimate for the same model, and for no other."""
-        learned = ModelProfiles()
-        before = prompt(WORDS * 1000, learned).estimate("b", SMALL)
+        profiles = ModelProfiles(time.time)
+        before = prompt(WORDS * 1000, profiles).estimate("b", SMALL)
         target = ChatTarget(model="m")
-        prompt(WORDS * 1000, learned).learn("b", target, Usage(before // 2 + 1000))
-        assert prompt(WORDS * 1000, learned).estimate("b", target) < before
-        assert prompt(WORDS * 1000, learned).estimate("other", target) == before
+        prompt(WORDS * 1000, profiles).learn("b", target, Usage(before // 2 + 1000))
+        assert prompt(WORDS * 1000, profiles).estimate("b", target) < before
+        assert prompt(WORDS * 1000, profiles).estimate("other", target) == before
 
     def test_huge_prompt_is_guessed(self) -> None:
         """A prompt of many MB is not counted while its sender waits, but refused all the same."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -31,22 +32,22 @@ class NoteTests:
 
     def test_backends_and_models_are_told_apart(self) -> None:
         """What one model at one backend taught says nothing of another."""
-        learned = ModelProfiles()
-        learned.profile("b", "m").context_window = 5
-        assert learned.profile("b", "m").context_window == 5
-        assert learned.profile("b", "other").context_window is None
-        assert learned.profile("other", "m").context_window is None
+        profiles = ModelProfiles(time.time)
+        profiles.profile("b", "m").context_window = 5
+        assert profiles.profile("b", "m").context_window == 5
+        assert profiles.profile("b", "other").context_window is None
+        assert profiles.profile("other", "m").context_window is None
 
     def test_memory_is_bounded(self) -> None:
         """Names may come from clients: of too many the longest unused is forgotten, never one in use."""
-        learned = ModelProfiles()
-        learned.profile("b", "used").context_window = 5
-        learned.profile("b", "unused").context_window = 5
+        profiles = ModelProfiles(time.time)
+        profiles.profile("b", "used").context_window = 5
+        profiles.profile("b", "unused").context_window = 5
         for number in range(MAX_MODELS - 1):
-            learned.profile("b", str(number))
-            learned.profile("b", "used")
-        assert learned.profile("b", "used").context_window == 5
-        assert learned.profile("b", "unused").context_window is None
+            profiles.profile("b", str(number))
+            profiles.profile("b", "used")
+        assert profiles.profile("b", "used").context_window == 5
+        assert profiles.profile("b", "unused").context_window is None
 
 
 class KeptTests:
@@ -57,13 +58,13 @@ class KeptTests:
         note = ModelProfile(context_window=4000, max_output_tokens=900, refuses_reasoning=True, listed=9000, answers=7)
         note.ratio, note.count_ratio, note.window_at, note.used = 0.87654, 1.12345, 1e9 + 0.5, 86_400.0 * 9
         note.window_proved, note.limit_at = True, 1e9 + 1.5
-        again = ModelProfile.restored(note.kept())
+        again = ModelProfile.from_values(note.to_values())
         assert again == evolve(note, ratio=0.877, count_ratio=1.123, window_at=1e9, limit_at=1e9 + 1)
 
     def test_nothing_learned_is_nothing_kept(self) -> None:
         """Of a model that was only asked for there is nothing to keep but when that was, to the day."""
-        assert ModelProfile().kept() == {}
-        assert ModelProfile(used=86_400 * 2.7).kept() == {"used": 86_400 * 2}
+        assert ModelProfile().to_values() == {}
+        assert ModelProfile(used=86_400 * 2.7).to_values() == {"used": 86_400 * 2}
 
     @given(
         st.dictionaries(
@@ -73,27 +74,29 @@ class KeptTests:
     )
     def test_foreign_values(self, values: dict[str, object]) -> None:
         """Whatever stands in the file, the note is one that could have been learned."""
-        note = ModelProfile.restored(values)
+        note = ModelProfile.from_values(values)
         assert 0.5 <= note.ratio <= 2.0
         assert 0.5 <= note.count_ratio <= 2.0
         assert note.answers >= 0
         assert (note.context_window or 1) > 0
-        assert ModelProfile.restored(note.kept()) == ModelProfile.restored(ModelProfile.restored(note.kept()).kept())
+        assert ModelProfile.from_values(note.to_values()) == ModelProfile.from_values(
+            ModelProfile.from_values(note.to_values()).to_values()
+        )
 
     def test_change_is_told(self) -> None:
         """Whoever keeps the notes hears that one may have changed."""
         told: list[bool] = []
-        learned = ModelProfiles()
-        learned.changed = lambda: told.append(True)
-        learned.profile("b", "m")
+        profiles = ModelProfiles(time.time)
+        profiles.on_change = lambda: told.append(True)
+        profiles.profile("b", "m")
         assert told == [True]
 
     def test_in_the_order_of_use(self) -> None:
         """Notes come with the one used last at the end, so that a later daemon forgets in the same order."""
-        learned = ModelProfiles()
+        profiles = ModelProfiles(time.time)
         for model in ("a", "b", "a"):
-            learned.profile("x", model)
-        assert [model for _, model, _ in learned.profiles()] == ["b", "a"]
+            profiles.profile("x", model)
+        assert [model for _, model, _ in profiles.profiles()] == ["b", "a"]
 
 
 class AppliedTests:
@@ -101,140 +104,140 @@ class AppliedTests:
 
     def test_nothing_learned_changes_nothing(self) -> None:
         """A target stays as configured until something is known."""
-        assert ModelProfiles().with_overrides("b", TARGET) == TARGET
+        assert ModelProfiles(time.time).with_overrides("b", TARGET) == TARGET
 
     @pytest.mark.parametrize(("told", "applied"), [(400, 400), (900, 500)])
     def test_smaller_limit_wins(self, told: int, applied: int) -> None:
         """The backend's own limit counts where it is stricter than the configuration, and never widens it."""
-        learned = ModelProfiles()
-        learned.profile("b", "m").saw_limit(told)
-        assert learned.with_overrides("b", TARGET).max_output_tokens == applied
+        profiles = ModelProfiles(time.time)
+        profiles.profile("b", "m").saw_limit(told)
+        assert profiles.with_overrides("b", TARGET).max_output_tokens == applied
 
     @pytest.mark.parametrize("told", [4000, 16000])
     def test_configured_window_stays(self, told: int) -> None:
         """One refusal with a smaller window does not shrink all later answers against the configuration."""
-        learned = ModelProfiles()
-        learned.profile("b", "m").saw_window(told)
-        assert learned.with_overrides("b", evolve(TARGET, window_configured=True)).context_window == 8000
+        profiles = ModelProfiles(time.time)
+        profiles.profile("b", "m").saw_window(told)
+        assert profiles.with_overrides("b", evolve(TARGET, window_configured=True)).context_window == 8000
 
     @pytest.mark.parametrize(("told", "applied"), [(4000, 4000), (16000, 8000)])
     def test_lower_window_wins_over_a_list(self, told: int, applied: int) -> None:
         """A list may tell what a model can do while its server runs with less; an error tells the truth."""
-        learned = ModelProfiles()
-        learned.profile("b", "m").saw_window(told)
-        assert learned.with_overrides("b", TARGET).context_window == applied
+        profiles = ModelProfiles(time.time)
+        profiles.profile("b", "m").saw_window(told)
+        assert profiles.with_overrides("b", TARGET).context_window == applied
 
     def test_window_is_believed_for_a_day(self) -> None:
         """A window from an error is asked about again: the server may have got a larger one."""
         clock = Clock()
-        learned = ModelProfiles(clock.seconds)
-        learned.profile("b", "m").saw_window(4000)
+        profiles = ModelProfiles(clock.seconds)
+        profiles.profile("b", "m").saw_window(4000)
         clock.advance(UNPROVED_SECONDS + 1)
-        learned.profile("b", "m").saw_window(4000)
+        profiles.profile("b", "m").saw_window(4000)
         clock.advance(WINDOW_SECONDS)
-        assert learned.with_overrides("b", ChatTarget(model="m")).context_window == 4000
+        assert profiles.with_overrides("b", ChatTarget(model="m")).context_window == 4000
         clock.advance(1)
-        assert learned.with_overrides("b", ChatTarget(model="m")).context_window is None
-        learned.profile("b", "m").saw_window(4000)
+        assert profiles.with_overrides("b", ChatTarget(model="m")).context_window is None
+        profiles.profile("b", "m").saw_window(4000)
         clock.advance(UNPROVED_SECONDS + 1)
-        assert learned.with_overrides("b", ChatTarget(model="m")).context_window is None
+        assert profiles.with_overrides("b", ChatTarget(model="m")).context_window is None
 
     def test_window_that_was_named_once_is_put_to_the_proof(self) -> None:
         """A window that nobody confirmed stands in nobody's way after an hour."""
         clock = Clock()
-        learned = ModelProfiles(clock.seconds)
-        learned.profile("b", "m").saw_window(4000)
+        profiles = ModelProfiles(clock.seconds)
+        profiles.profile("b", "m").saw_window(4000)
         clock.advance(UNPROVED_SECONDS)
-        assert learned.with_overrides("b", ChatTarget(model="m")).context_window == 4000
-        learned.profile("b", "m").saw_window(2000)
+        assert profiles.with_overrides("b", ChatTarget(model="m")).context_window == 4000
+        profiles.profile("b", "m").saw_window(2000)
         clock.advance(UNPROVED_SECONDS + 1)
-        assert learned.with_overrides("b", ChatTarget(model="m")).context_window is None
-        learned.profile("b", "m").saw_window(4000)
+        assert profiles.with_overrides("b", ChatTarget(model="m")).context_window is None
+        profiles.profile("b", "m").saw_window(4000)
         clock.advance(UNPROVED_SECONDS + 1)
-        assert learned.with_overrides("b", ChatTarget(model="m")).context_window is None
+        assert profiles.with_overrides("b", ChatTarget(model="m")).context_window is None
 
     def test_window_named_twice_at_once_is_no_proof(self) -> None:
         """Two refusals of one conversation have one cause."""
         clock = Clock()
-        learned = ModelProfiles(clock.seconds)
-        learned.profile("b", "m").saw_window(4000)
+        profiles = ModelProfiles(clock.seconds)
+        profiles.profile("b", "m").saw_window(4000)
         clock.advance(5)
-        learned.profile("b", "m").saw_window(4000)
+        profiles.profile("b", "m").saw_window(4000)
         clock.advance(UNPROVED_SECONDS + 1)
-        assert learned.with_overrides("b", ChatTarget(model="m")).context_window is None
+        assert profiles.with_overrides("b", ChatTarget(model="m")).context_window is None
 
     def test_limit_is_believed_for_a_day(self) -> None:
         """A limit from an error is asked about again, too: it may have been raised, or never have been one."""
         clock = Clock()
-        learned = ModelProfiles(clock.seconds)
-        learned.profile("b", "m").saw_limit(400)
+        profiles = ModelProfiles(clock.seconds)
+        profiles.profile("b", "m").saw_limit(400)
         clock.advance(WINDOW_SECONDS)
-        assert learned.with_overrides("b", ChatTarget(model="m")).max_output_tokens == 400
+        assert profiles.with_overrides("b", ChatTarget(model="m")).max_output_tokens == 400
         clock.advance(1)
-        assert learned.with_overrides("b", ChatTarget(model="m")).max_output_tokens is None
+        assert profiles.with_overrides("b", ChatTarget(model="m")).max_output_tokens is None
 
     def test_new_list_unmakes_a_window(self) -> None:
         """A server that is started anew with another window is believed at once; a list that is late is not news."""
-        learned = ModelProfiles()
-        assert learned.with_overrides("b", TARGET).context_window == 8000
-        learned.profile("b", "m").saw_window(4000)
-        assert learned.with_overrides("b", evolve(TARGET, context_window=None)).context_window == 4000
-        assert learned.with_overrides("b", TARGET).context_window == 4000
-        assert learned.with_overrides("b", evolve(TARGET, context_window=9000)).context_window == 9000
-        assert learned.with_overrides("b", TARGET).context_window == 8000
+        profiles = ModelProfiles(time.time)
+        assert profiles.with_overrides("b", TARGET).context_window == 8000
+        profiles.profile("b", "m").saw_window(4000)
+        assert profiles.with_overrides("b", evolve(TARGET, context_window=None)).context_window == 4000
+        assert profiles.with_overrides("b", TARGET).context_window == 4000
+        assert profiles.with_overrides("b", evolve(TARGET, context_window=9000)).context_window == 9000
+        assert profiles.with_overrides("b", TARGET).context_window == 8000
 
     def test_longer_prompt_unmakes_a_window(self) -> None:
         """A prompt that was answered is proof that its length fits."""
-        learned = ModelProfiles()
-        learned.profile("b", "m").saw_window(4000)
-        learned.prompt_counted("b", "m", 4000, Usage(input_tokens=4000), at(4000))
-        assert learned.with_overrides("b", ChatTarget(model="m")).context_window == 4000
-        learned.prompt_counted("b", "m", 4000, Usage(input_tokens=3000, cache_read_tokens=1001), at(4000))
-        assert learned.with_overrides("b", ChatTarget(model="m")).context_window is None
+        profiles = ModelProfiles(time.time)
+        profiles.profile("b", "m").saw_window(4000)
+        profiles.prompt_counted("b", "m", 4000, Usage(input_tokens=4000), at(4000))
+        assert profiles.with_overrides("b", ChatTarget(model="m")).context_window == 4000
+        profiles.prompt_counted("b", "m", 4000, Usage(input_tokens=3000, cache_read_tokens=1001), at(4000))
+        assert profiles.with_overrides("b", ChatTarget(model="m")).context_window is None
 
     def test_numbers_fill_gaps(self) -> None:
         """What is not configured is what was learned."""
-        learned = ModelProfiles()
-        note = learned.profile("b", "m")
+        profiles = ModelProfiles(time.time)
+        note = profiles.profile("b", "m")
         note.saw_window(4000)
         note.saw_limit(900)
-        applied = learned.with_overrides("b", ChatTarget(model="m"))
+        applied = profiles.with_overrides("b", ChatTarget(model="m"))
         assert (applied.context_window, applied.max_output_tokens) == (4000, 900)
 
     def test_refused_reasoning_is_left_out(self) -> None:
         """After a refusal no past reasoning is sent."""
-        learned = ModelProfiles()
-        learned.profile("b", "m").refuses_reasoning = True
-        assert learned.with_overrides("b", ChatTarget(model="m")).reasoning_echo == "never"
+        profiles = ModelProfiles(time.time)
+        profiles.profile("b", "m").refuses_reasoning = True
+        assert profiles.with_overrides("b", ChatTarget(model="m")).reasoning_echo == "never"
 
     @pytest.mark.parametrize("echo", ["never", "tool_turns", "all_turns", "after_last_user"])
     def test_configured_echo_stays(self, echo: ReasoningEcho) -> None:
         """What the owner configured is done, whatever the backend said."""
-        learned = ModelProfiles()
-        learned.profile("b", "m").refuses_reasoning = True
-        assert learned.with_overrides("b", ChatTarget(model="m", reasoning_echo=echo)).reasoning_echo == echo
+        profiles = ModelProfiles(time.time)
+        profiles.profile("b", "m").refuses_reasoning = True
+        assert profiles.with_overrides("b", ChatTarget(model="m", reasoning_echo=echo)).reasoning_echo == echo
 
     @pytest.mark.parametrize("refused", [True, False])
     def test_missed_reasoning_goes_back(self, refused: bool) -> None:
         """A policy that a refusal taught holds, also where an earlier one had it left out."""
-        learned = ModelProfiles()
-        note = learned.profile("b", "m")
+        profiles = ModelProfiles(time.time)
+        note = profiles.profile("b", "m")
         note.refuses_reasoning = refused
         note.overrides["reasoning_echo"] = "all_turns"
-        assert learned.with_overrides("b", ChatTarget(model="m")).reasoning_echo == "all_turns"
+        assert profiles.with_overrides("b", ChatTarget(model="m")).reasoning_echo == "all_turns"
 
     def test_refused_traits_are_other(self) -> None:
         """What a refusal taught holds from then on, for that model at that backend, even against the configuration."""
-        learned = ModelProfiles()
-        learned.profile("b", "m").overrides |= {"schema": "bare", "drop": ("temperature",)}
-        applied = learned.with_overrides("b", ChatTarget(model="m", schema="basic"))
+        profiles = ModelProfiles(time.time)
+        profiles.profile("b", "m").overrides |= {"schema": "bare", "drop": ("temperature",)}
+        applied = profiles.with_overrides("b", ChatTarget(model="m", schema="basic"))
         assert (applied.schema, applied.drop) == ("bare", ("temperature",))
-        assert learned.with_overrides("b", ChatTarget(model="n")).schema == "none"
-        assert learned.with_overrides("c", ChatTarget(model="m")).schema == "none"
+        assert profiles.with_overrides("b", ChatTarget(model="n")).schema == "none"
+        assert profiles.with_overrides("c", ChatTarget(model="m")).schema == "none"
 
     def test_traits_are_not_kept(self) -> None:
         """A server that was mended is asked anew after a restart."""
-        assert ModelProfile(overrides={"schema": "bare"}, dropped_keywords=frozenset({"$id"})).kept() == {}
+        assert ModelProfile(overrides={"schema": "bare"}, dropped_keywords=frozenset({"$id"})).to_values() == {}
 
 
 def at(tokens: int) -> Callable[[], Deferred[int]]:
@@ -247,15 +250,15 @@ class CountTests:
 
     def test_corrected(self) -> None:
         """A count moves to what prompts really have, per model."""
-        learned = ModelProfiles()
-        assert learned.counted("b", "m", 1000) == 1000
-        learned.prompt_counted("b", "m", 3000, Usage(input_tokens=1200), at(1000))
-        assert learned.counted("b", "m", 2000) == 2400
-        assert learned.counted("b", "other", 2000) == 2000
+        profiles = ModelProfiles(time.time)
+        assert profiles.corrected_count("b", "m", 1000) == 1000
+        profiles.prompt_counted("b", "m", 3000, Usage(input_tokens=1200), at(1000))
+        assert profiles.corrected_count("b", "m", 2000) == 2400
+        assert profiles.corrected_count("b", "other", 2000) == 2000
 
     def test_is_taken_rarely(self) -> None:
         """Counting with care takes time, so that it is done for the first answers and then for one in fifty."""
-        learned = ModelProfiles()
+        profiles = ModelProfiles(time.time)
         asked: list[int] = []
 
         def carefully() -> Deferred[int]:
@@ -263,12 +266,12 @@ class CountTests:
             return succeed(1000)
 
         for _ in range(101):
-            learned.prompt_counted("b", "m", 3000, Usage(input_tokens=1000), carefully)
+            profiles.prompt_counted("b", "m", 3000, Usage(input_tokens=1000), carefully)
         assert len(asked) == 5
 
     def test_grown_prompt(self) -> None:
         """A prompt of another length may be made of other stuff, so that it is counted with care as well."""
-        learned = ModelProfiles()
+        profiles = ModelProfiles(time.time)
         asked: list[int] = []
         for length in (3000, 3000, 3000, 3100, 3200, 3300, 3300, 6000, 3300, 3300):
 
@@ -276,20 +279,20 @@ class CountTests:
                 asked.append(length)
                 return succeed(length)
 
-            learned.prompt_counted("b", "m", length, Usage(input_tokens=length), carefully)
+            profiles.prompt_counted("b", "m", length, Usage(input_tokens=length), carefully)
         assert asked == [3000, 3000, 3000, 3200, 6000, 3300]
 
     def test_fault_of_our_own(self, logged_failures: list[LogEvent]) -> None:
         """A count that fails is logged and teaches nothing."""
-        learned = ModelProfiles()
-        learned.prompt_counted("b", "m", 3000, Usage(input_tokens=1200), lambda: fail(KeyError("x")))
-        assert learned.counted("b", "m", 1000) == 1000
+        profiles = ModelProfiles(time.time)
+        profiles.prompt_counted("b", "m", 3000, Usage(input_tokens=1200), lambda: fail(KeyError("x")))
+        assert profiles.corrected_count("b", "m", 1000) == 1000
         assert len(logged_failures) == 1
         logged_failures.clear()
 
     def test_is_never_nothing(self) -> None:
         """A prompt has at least one token."""
-        assert ModelProfiles().counted("b", "m", 0) == 1
+        assert ModelProfiles(time.time).corrected_count("b", "m", 0) == 1
 
 
 class EstimateTests:
@@ -297,34 +300,34 @@ class EstimateTests:
 
     def test_corrected(self) -> None:
         """An estimate moves towards what prompts really count, cached parts included."""
-        learned = ModelProfiles()
-        assert learned.estimate("b", "m", 1000) == 1000
-        learned.prompt_counted(
+        profiles = ModelProfiles(time.time)
+        assert profiles.estimate("b", "m", 1000) == 1000
+        profiles.prompt_counted(
             "b", "m", 1000, Usage(input_tokens=500, cache_read_tokens=400, cache_write_tokens=500), at(1000)
         )
-        assert learned.estimate("b", "m", 1000) == 1400
-        assert learned.estimate("b", "other", 1000) == 1000
+        assert profiles.estimate("b", "m", 1000) == 1400
+        assert profiles.estimate("b", "other", 1000) == 1000
 
     @pytest.mark.parametrize("usage", [Usage(input_tokens=5000, estimated=True), Usage()])
     def test_only_true_counts_teach(self, usage: Usage) -> None:
         """Our own estimate, and a backend that counts nothing, teach nothing."""
-        learned = ModelProfiles()
-        learned.prompt_counted("b", "m", 1000, usage, at(1000))
-        assert learned.estimate("b", "m", 1000) == 1000
+        profiles = ModelProfiles(time.time)
+        profiles.prompt_counted("b", "m", 1000, usage, at(1000))
+        assert profiles.estimate("b", "m", 1000) == 1000
 
     def test_small_prompts_do_not_teach(self) -> None:
         """In a small request the chat template weighs more than the text."""
-        learned = ModelProfiles()
-        learned.prompt_counted("b", "m", 20, Usage(input_tokens=40), at(20))
-        assert learned.estimate("b", "m", 1000) == 1000
+        profiles = ModelProfiles(time.time)
+        profiles.prompt_counted("b", "m", 20, Usage(input_tokens=40), at(20))
+        assert profiles.estimate("b", "m", 1000) == 1000
 
     @given(counts=st.lists(st.integers(min_value=1, max_value=10**400), max_size=60))
     def test_no_count_leads_astray(self, counts: list[int]) -> None:
         """Whatever a backend claims, the estimate stays within half and double."""
-        learned = ModelProfiles()
+        profiles = ModelProfiles(time.time)
         for count in counts:
-            learned.prompt_counted("b", "m", 10_000, Usage(input_tokens=count), at(10_000))
-        assert 500 <= learned.estimate("b", "m", 1000) <= 2000
+            profiles.prompt_counted("b", "m", 10_000, Usage(input_tokens=count), at(10_000))
+        assert 500 <= profiles.estimate("b", "m", 1000) <= 2000
 
 
 class SharedTests:
@@ -332,7 +335,7 @@ class SharedTests:
 
     def test_shared(self) -> None:
         """Notes on their models are the same for both; of other backends there are none, and new ones are apart."""
-        old = ModelProfiles()
+        old = ModelProfiles(time.time)
         old.profile("b", "m")
         old.profile("other", "m").context_window = 5
         new = old.shared({"b", "unknown"})

@@ -29,7 +29,7 @@ def kept(clock: Clock | None = None, *backends: Backend) -> KnowledgeSnapshot:
     clock = clock or Clock()
     return KnowledgeSnapshot(
         backends={backend.name: backend for backend in backends or (BOX,)},
-        learned=ModelProfiles(clock.seconds),
+        profiles=ModelProfiles(clock.seconds),
         detection=DialectDetection(KINDS),
         unix_time=clock.seconds,
     )
@@ -48,19 +48,19 @@ class RestartTests:
         """What refusals taught is not asked for again."""
         clock = Clock()
         old = kept(clock)
-        note = old.learned.profile("box", "m")
+        note = old.profiles.profile("box", "m")
         note.saw_window(4000)
         note.max_output_tokens, note.refuses_reasoning = 900, True
-        applied = passed_on(old, kept(clock)).learned.with_overrides("box", ChatTarget(model="m"))
+        applied = passed_on(old, kept(clock)).profiles.with_overrides("box", ChatTarget(model="m"))
         assert (applied.context_window, applied.max_output_tokens, applied.reasoning_echo) == (4000, 900, "never")
 
     def test_ratios(self) -> None:
         """Counts are as true after a restart as before."""
         old = kept()
-        old.learned.prompt_counted("box", "m", 10_000, Usage(input_tokens=12_000), lambda: succeed(11_000))
-        new = passed_on(old, kept()).learned
+        old.profiles.prompt_counted("box", "m", 10_000, Usage(input_tokens=12_000), lambda: succeed(11_000))
+        new = passed_on(old, kept()).profiles
         assert new.estimate("box", "m", 1000) == 1200
-        assert new.counted("box", "m", 1000) == 1091
+        assert new.corrected_count("box", "m", 1000) == 1091
         assert new.profile("box", "m").answers == 1
 
     def test_dialect(self) -> None:
@@ -94,11 +94,11 @@ class RestartTests:
     def test_another_url(self) -> None:
         """Behind another URL is another server, of which nothing is known."""
         old = kept()
-        old.learned.profile("box", "m").max_output_tokens = 900
+        old.profiles.profile("box", "m").max_output_tokens = 900
         old.detection.observe(BOX, VLLM)
         moved = evolve(BOX, url="http://other.test/v1")
         new = passed_on(old, kept(None, moved))
-        assert new.learned.profile("box", "m").max_output_tokens is None
+        assert new.profiles.profile("box", "m").max_output_tokens is None
         assert new.detection.dialect_of(moved).dialect.name == "generic"
 
     @pytest.mark.parametrize(("days", "limit"), [(30, 900), (31, None)])
@@ -106,16 +106,16 @@ class RestartTests:
         """What nobody used for a month is forgotten."""
         clock = Clock()
         old = kept(clock)
-        old.learned.profile("box", "m").max_output_tokens = 900
+        old.profiles.profile("box", "m").max_output_tokens = 900
         new = Clock()
         new.advance(days * DAY)
-        assert passed_on(old, kept(new)).learned.profile("box", "m").max_output_tokens == limit
+        assert passed_on(old, kept(new)).profiles.profile("box", "m").max_output_tokens == limit
 
     def test_long_unused_is_not_written(self) -> None:
         """A daemon that runs for months does not keep what nobody uses either."""
         clock = Clock()
         running = kept(clock)
-        running.learned.profile("box", "m").max_output_tokens = 900
+        running.profiles.profile("box", "m").max_output_tokens = 900
         clock.advance(KEPT_SECONDS + 1)
         assert running.export()["backends"] == []
 
@@ -125,15 +125,15 @@ class RestartTests:
         first, second = kept(clock), kept(clock)
         for number in range(MAX_MODELS):
             clock.advance(DAY / 100)
-            first.learned.profile("box", f"a{number}").max_output_tokens = 900
+            first.profiles.profile("box", f"a{number}").max_output_tokens = 900
         for number in range(MAX_MODELS):
             clock.advance(DAY / 100)
-            second.learned.profile("box", f"b{number}").max_output_tokens = 900
+            second.profiles.profile("box", f"b{number}").max_output_tokens = 900
         both = first.export()
         both["backends"] += second.export()["backends"]
         new = kept(clock)
         new.restore(both)
-        models = [model for _, model, _ in new.learned.profiles()]
+        models = [model for _, model, _ in new.profiles.profiles()]
         assert models == [f"b{number}" for number in range(MAX_MODELS)]
 
 
@@ -144,25 +144,25 @@ class ExportTests:
         """No URL, no key, and of a model nobody refused anything of only that it exists: not even that."""
         secretive = evolve(BOX, url="http://box.test/tenant-7f3a/v1")
         old = kept(None, secretive)
-        old.learned.with_overrides("box", ChatTarget(model="m", context_window=8000))
+        old.profiles.with_overrides("box", ChatTarget(model="m", context_window=8000))
         assert old.export() == {"version": 1, "backends": []}
-        old.learned.profile("box", "m").max_output_tokens = 900
+        old.profiles.profile("box", "m").max_output_tokens = 900
         assert b"tenant" not in strict_json.encode(old.export())
 
     def test_same_knowledge_same_values(self) -> None:
         """Use alone changes nothing for the rest of the day, so that the disk is left alone."""
         clock = Clock()
         old = kept(clock)
-        old.learned.profile("box", "m").max_output_tokens = 900
+        old.profiles.profile("box", "m").max_output_tokens = 900
         before = old.export()
         clock.advance(3600)
-        old.learned.profile("box", "m")
+        old.profiles.profile("box", "m")
         assert old.export() == before
 
     def test_unknown_backends(self) -> None:
         """Notes of a backend that the configuration does not have are not written."""
         old = kept()
-        old.learned.profile("gone", "m").max_output_tokens = 900
+        old.profiles.profile("gone", "m").max_output_tokens = 900
         assert old.export()["backends"] == []
 
 
@@ -197,8 +197,8 @@ class RestoreTests:
         try:
             new.restore(value)
         except (NotOurs, OtherVersion):
-            assert list(new.learned.profiles()) == []
-        new.learned.with_overrides("box", ChatTarget(model="m"))
+            assert list(new.profiles.profiles()) == []
+        new.profiles.with_overrides("box", ChatTarget(model="m"))
         new.export()
 
     @given(st.lists(JSON, max_size=3), JSON, JSON)
@@ -206,11 +206,11 @@ class RestoreTests:
         """The same inside a file of the right form."""
         ours = {"name": "box", "url": "0f7c0c9f2f8d7d3c", "models": models, "dialect": dialect, "why": models}
         again = kept()
-        again.learned.profile("box", "x").max_output_tokens = 900
+        again.profiles.profile("box", "x").max_output_tokens = 900
         ours["url"] = again.export()["backends"][0]["url"]
         new = kept()
         new.restore({"version": 1, "backends": [*entries, ours]})
-        new.learned.with_overrides("box", ChatTarget(model="m"))
+        new.profiles.with_overrides("box", ChatTarget(model="m"))
         new.export()
 
     @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ class ReloadTests:
     def test_only(self) -> None:
         """What is known of backends that have not moved is not replaced by what a file says."""
         old = kept()
-        old.learned.profile("box", "m").max_output_tokens = 900
+        old.profiles.profile("box", "m").max_output_tokens = 900
         new = kept()
         new.restore(old.export(), only=())
-        assert new.learned.profile("box", "m").max_output_tokens is None
+        assert new.profiles.profile("box", "m").max_output_tokens is None

@@ -26,7 +26,7 @@ from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.services.knowledge.shared_file import MAX_FILE_BYTES, STALE_SECONDS
 from claude_bridge.services.knowledge.snapshot import KnowledgeSnapshot, digest
-from claude_bridge.services.knowledge.store import NAME, SAVE_SECONDS, STOP_SECONDS, StateFile, found_out
+from claude_bridge.services.knowledge.store import NAME, SAVE_SECONDS, STOP_SECONDS, StateFile, restored_detection
 
 BOX = Backend(name="box", url="http://box.test/v1")
 
@@ -64,9 +64,9 @@ def state(
     """Make a daemon's state file, started."""
     made = StateFile(
         directory=None if folder is None else str(folder),
-        kept=KnowledgeSnapshot(
+        knowledge=KnowledgeSnapshot(
             backends={backend.name: backend},
-            learned=ModelProfiles(clock.seconds),
+            profiles=ModelProfiles(clock.seconds),
             detection=DialectDetection(KINDS),
             unix_time=clock.seconds,
         ),
@@ -79,14 +79,14 @@ def state(
 
 def learn(of: StateFile, limit: int, model: str = "m") -> None:
     """Let a daemon learn something."""
-    (backend,) = of.kept.backends
-    of.kept.learned.profile(backend, model).saw_limit(limit)
+    (backend,) = of.knowledge.backends
+    of.knowledge.profiles.profile(backend, model).saw_limit(limit)
 
 
 def known(of: StateFile, model: str = "m") -> int | None:
     """Ask a daemon what it knows."""
-    (backend,) = of.kept.backends
-    return of.kept.learned.profile(backend, model).max_output_tokens
+    (backend,) = of.knowledge.backends
+    return of.knowledge.profiles.profile(backend, model).max_output_tokens
 
 
 def warnings(logged: Sequence[dict[str, Any]]) -> list[str]:
@@ -284,7 +284,7 @@ class SharedTests:
         """What one daemon has found out of its backend stays when another writes about its own."""
         clock = Clock()
         one, two = state(tmp_path, clock), state(tmp_path, clock, backend=CLOUD)
-        one.kept.detection.observe(BOX, Clues(owners=("vllm",)))
+        one.knowledge.detection.observe(BOX, Clues(owners=("vllm",)))
         learn(one, 900)
         learn(two, 700)
         clock.advance(SAVE_SECONDS)
@@ -292,7 +292,7 @@ class SharedTests:
         clock.advance(SAVE_SECONDS)
         again = state(tmp_path, clock)
         assert known(again) == 900
-        assert again.kept.detection.dialect_of(BOX).dialect.name == "vllm"
+        assert again.knowledge.detection.dialect_of(BOX).dialect.name == "vllm"
         assert known(state(tmp_path, clock, backend=CLOUD)) == 600
 
     def test_same_name(self, tmp_path: Path) -> None:
@@ -311,12 +311,12 @@ class SharedTests:
         one, two = state(tmp_path, clock), state(tmp_path, clock)
         learn(one, 900, "a")
         learn(two, 700, "b")
-        two.kept.learned.profile("box", "a").saw_window(5000)
+        two.knowledge.profiles.profile("box", "a").saw_window(5000)
         one.stop()
         two.stop()
         new = state(tmp_path, clock)
         assert (known(new, "a"), known(new, "b")) == (900, 700)
-        assert new.kept.learned.profile("box", "a").context_window == 5000
+        assert new.knowledge.profiles.profile("box", "a").context_window == 5000
 
     def test_told_by_the_old_one(self, tmp_path: Path) -> None:
         """A file of version 0.1.0, which has no dates of backends, is read, and stays as another daemon writes."""
@@ -331,7 +331,7 @@ class SharedTests:
         other.stop()
         new = state(tmp_path, clock)
         assert known(new) == 900
-        assert new.kept.detection.dialect_of(BOX).why == "it said so, found out earlier"
+        assert new.knowledge.detection.dialect_of(BOX).why == "it said so, found out earlier"
 
     def test_deleted(self, tmp_path: Path) -> None:
         """Who deletes the file while a daemon runs gets it again, with what that daemon knows, and with no more."""
@@ -363,11 +363,11 @@ class FoundOutTests:
     def test_dialect(self, tmp_path: Path) -> None:
         """What an earlier run found out of a backend is told with its reason, and the file stays as it is."""
         running = state(tmp_path, Clock())
-        running.kept.detection.observe(BOX, Clues(owners=("vllm",)))
+        running.knowledge.detection.observe(BOX, Clues(owners=("vllm",)))
         learn(running, 5)
         running.stop()
         before = (tmp_path / NAME).read_bytes()
-        decided = found_out(str(tmp_path), {"box": BOX}, KINDS).dialect_of(BOX)
+        decided = restored_detection(str(tmp_path), {"box": BOX}, KINDS).dialect_of(BOX)
         assert decided.dialect.name == "vllm"
         assert "found out earlier" in decided.why
         assert (tmp_path / NAME).read_bytes() == before
@@ -377,8 +377,8 @@ class FoundOutTests:
         """Without a file that makes sense nothing is known, and nothing is changed."""
         if content is not None:
             (tmp_path / NAME).write_bytes(content)
-        assert not found_out(str(tmp_path), {"box": BOX}, KINDS).dialect_of(BOX).known
-        assert not found_out(None, {"box": BOX}, KINDS).dialect_of(BOX).known
+        assert not restored_detection(str(tmp_path), {"box": BOX}, KINDS).dialect_of(BOX).known
+        assert not restored_detection(None, {"box": BOX}, KINDS).dialect_of(BOX).known
         assert [path.name for path in tmp_path.iterdir()] == ([] if content is None else [NAME])
 
 
@@ -387,14 +387,14 @@ class ReloadTests:
 
     def turned(self, of: StateFile, backend: Backend) -> None:
         """Change over."""
-        profiles = of.kept.learned.shared({backend.name} if backend in of.kept.backends.values() else ())
+        profiles = of.knowledge.profiles.shared({backend.name} if backend in of.knowledge.backends.values() else ())
         new = KnowledgeSnapshot(
             backends={backend.name: backend},
-            learned=profiles,
-            detection=of.kept.detection,
-            unix_time=of.kept.unix_time,
+            profiles=profiles,
+            detection=of.knowledge.detection,
+            unix_time=of.knowledge.unix_time,
         )
-        of.turn_to(new)
+        of.switch_to(new)
 
     def test_same_backends(self, tmp_path: Path) -> None:
         """What was learned before and after is kept."""

@@ -1,4 +1,4 @@
-"""The records of one request: one for each attempt and, at its end, its own."""
+"""Makes the records of one request: one for each attempt and, at its end, its own."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from claude_bridge.services.interfaces import AttemptRecord, ClientResponse, Rec
 
 @define(kw_only=True)
 class RequestRecorder:
-    """Times and outcomes of one request.
+    """Collects times and outcomes of one request.
 
     :ivar client: the name of its ``[key:NAME]``, else "".
     :ivar peer: the client's address.
-    :ivar seconds: the monotonic clock, which measures.
-    :ivar unix_time: the wall clock, which dates.
+    :ivar seconds: the monotonic clock, for durations.
+    :ivar unix_time: the wall clock, for dates.
     """
 
     records: Records
@@ -42,13 +42,13 @@ class RequestRecorder:
         self._attempt_started = self.seconds()
 
     def attempt_ended(
-        self, attempt: Attempt, choice: Candidate, credential: str, outcome: str, usage: Usage | None
+        self, attempt: Attempt, candidate: Candidate, credential: str, outcome: str, usage: Usage | None
     ) -> None:
-        """Record an attempt that is over; ``credential`` is its name, never a part of it."""
+        """Record an attempt that has ended; ``credential`` is the credential's name, never a part of it."""
         seconds, first = self.seconds() - self._attempt_started, attempt.first_event
         record = AttemptRecord(
-            backend=choice.backend.name,
-            model=choice.target.model,
+            backend=candidate.backend.name,
+            model=candidate.target.model,
             credential=credential,
             started=self.unix_time() - seconds,
             seconds=seconds,

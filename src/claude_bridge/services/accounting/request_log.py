@@ -1,4 +1,4 @@
-"""The first consumer of records: one line a request, at its end (design 6). No prompt text, no key, ever."""
+"""Logs one line for each request, at its end (design 6): never any prompt text, never a key."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from claude_bridge.services.interfaces import AttemptRecord, RequestRecord
 _OK = 200
 _NOT_FOUND = 404
 _FIRST_SERVER_ERROR = 500
-_FINE = frozenset({"ok", "client_left"})
-_CLIENTS_OWN = frozenset({"invalid_request", "context_overflow", "method_not_allowed", "upstream_rate_limited"})
-"""Errors that clients deal with by themselves: they shorten, leave out or wait. All others somebody must act on: a key,
-a name, a url or a right is wrong, or a backend is."""
+_NO_PROBLEM = frozenset({"ok", "client_left"})
+_LEFT_TO_CLIENTS = frozenset({"invalid_request", "context_overflow", "method_not_allowed", "upstream_rate_limited"})
+"""Errors that clients handle by themselves: they shorten the prompt, leave something out or wait. With all others
+somebody must act: a key, a name, a url or a permission is wrong, or a backend does not work."""
 
 
 @define
 class RequestLog:
     """Implements `Records` on a logger.
 
-    :ivar detailed: write a line for each attempt too, for whoever looks closely (level ``debug``).
+    :ivar detailed: also write a line for each attempt (level ``debug``).
     """
 
     detailed: bool = False
     _log: Logger = field(factory=Logger)
 
     def attempt_ended(self, request_id: str, record: AttemptRecord) -> None:
-        """Write an attempt's own line; the request's line sums them up."""
+        """Write an attempt's line, if `detailed`; the request's line summarises them."""
         if not self.detailed:
             return
         self._log.debug(
@@ -44,7 +44,7 @@ class RequestLog:
         )
 
     def request_ended(self, record: RequestRecord) -> None:
-        """Write the request's line; what somebody must act on is a warning, also in the middle of a 200."""
+        """Write the request's line, as a warning if somebody must act, also after a status of 200."""
         last = record.attempts[-1] if record.attempts else None
         fields = _fields(record)
         about = " ".join(part for part in (str(record.status), record.outcome, record.kind, record.model) if part)
@@ -56,19 +56,19 @@ class RequestLog:
             about += f" for {record.client}"
         if record.reason:
             about += f": {record.reason}"
-        write = self._log.warn if _went_wrong(record) else self._log.info
+        write = self._log.warn if _needs_action(record) else self._log.info
         # formatted here: Twisted's formatter takes seven times as long, and this line is written for every request
         write("{log_text}", log_text=about, **fields)
 
 
-def _went_wrong(record: RequestRecord) -> bool:
+def _needs_action(record: RequestRecord) -> bool:
     if record.status == _OK:
-        return record.outcome not in _FINE
+        return record.outcome not in _NO_PROBLEM
     if record.status >= _FIRST_SERVER_ERROR:
         return True
-    if record.status == _NOT_FOUND:  # a path that is not there, unless it is a model or what a backend's url leads to
+    if record.status == _NOT_FOUND:  # an unknown model or a wrong url of a backend, not just an unknown path of ours
         return bool(record.model or record.attempts)
-    return record.outcome not in _FINE | _CLIENTS_OWN
+    return record.outcome not in _NO_PROBLEM | _LEFT_TO_CLIENTS
 
 
 def _fields(record: RequestRecord) -> dict[str, object]:
@@ -109,7 +109,7 @@ def _attempt_fields(last: AttemptRecord) -> dict[str, object]:
 
 
 def _tokens(usage: Usage | None) -> str:
-    """Return the counts for a person's eyes."""
+    """Return the token counts as text."""
     if usage is None:
         return ""
     return f", {usage.prompt_tokens} tokens in, {usage.output_tokens} out"

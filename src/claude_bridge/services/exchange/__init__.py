@@ -1,1 +1,1 @@
-"""From a client's request to the attempts that answer it: plan, attempts, records. The only conductor."""
+"""From a client's request to the attempts that answer it: candidates, attempts, records."""

@@ -1,4 +1,4 @@
-"""One upstream request and how it ends. Owns the reader, the body and the timers of that request."""
+"""One upstream request and how it ends. Owns the reader, the error body and the call of that request."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from claude_bridge.services.interfaces import (
 )
 
 MAX_ERROR_BODY_BYTES: Final = 64 * 1024
-"""Bytes of an error answer that are read; what says why it failed stands at the beginning."""
+"""Bytes of an error body that are read; the reason is at its beginning."""
 
 _OK: Final = 200
 
 Outcome = Finished | UpstreamFailure | BridgeError
-"""How an attempt ends: with a finished answer, by a failure that the backend reports, or by one that we observe."""
+"""How an attempt ends: with a finished answer, with a failure that the backend reports, or with one that we observe."""
 
 
 class EventSink(Protocol):
-    """Who gets an attempt's events."""
+    """Receives an attempt's events."""
 
     def producing(self, producer: PushProducer) -> None:
-        """A body begins that may have to be held back."""
+        """Take the producer of a body that begins; it may be paused."""
 
     def deliver(self, events: Sequence[Event]) -> None:
-        """Take one read's events, `Finished` possibly the last; raises `UpstreamError` if they cannot be held."""
+        """Take the events of one read, `Finished` last if at all; raise `UpstreamError` if they cannot be held."""
 
 
-class Discarded:
-    """The sink of an attempt that is over: the real one must not be kept alive by it."""
+class DiscardingSink:
+    """The sink of an attempt that has ended: the attempt must not keep the real one alive."""
 
     def producing(self, producer: PushProducer) -> None:
         """Do nothing."""
@@ -50,15 +50,24 @@ class Discarded:
         """Do nothing."""
 
 
-DISCARDED: Final = Discarded()
+DISCARD: Final = DiscardingSink()
 
 
 @define(eq=False)
 class Attempt:
-    """Implements `UpstreamReceiver`.
+    """Implements `UpstreamReceiver` for one request, and reports its outcome once.
 
-    :ivar status: of the upstream answer, once its head is there.
-    :ivar first_event: when the first data event came (seconds, monotonic).
+    ::
+
+        sent --- head 200 ---> answering --- `Finished`, an error in the stream, the body's end ---> over
+          |
+          +----- other status -> refused --- the body's end, `MAX_ERROR_BODY_BYTES` ---------------> over
+
+    A transport error leads to over from everywhere, and so does `close`, which reports nothing. After `Finished` the
+    call stays open, so that the rest of the body is read and the connection can be used again.
+
+    :ivar status: of the upstream response, once its head has arrived.
+    :ivar first_event: when the first data event arrived (seconds, monotonic).
     :ivar over: the outcome is known, or the attempt was closed.
     """
 
@@ -75,10 +84,10 @@ class Attempt:
     _error_body: list[bytes] = field(factory=list, init=False)
     _error_size: int = field(default=0, init=False)
     _call: UpstreamCall | None = field(default=None, init=False)
-    _finish_told: bool = field(default=False, init=False)
+    _timers_know_finish: bool = field(default=False, init=False)
 
     def clues(self) -> Clues:
-        """Return what the answer says of the backend that gave it."""
+        """Return what the response reveals about the backend."""
         error: object = None
         if self._error_body:
             with contextlib.suppress(strict_json.JsonError):
@@ -93,21 +102,21 @@ class Attempt:
         return None if late is None else self._kind.read_error(late)
 
     def start(self, client: UpstreamClient, request: UpstreamRequest) -> Deferred[Outcome]:
-        """Send the request; fires with the outcome. Whoever cancels that closes the upstream connection."""
+        """Send the request; the Deferred fires with the outcome. Cancelling it closes the upstream connection."""
         self._call = client.send(request, self)
-        # the Deferred's canceller leads back to here: it is let go when it fires, so that nothing waits for a collector
+        # its canceller refers to this object, so it is dropped when it fires: no cycle is left to the garbage collector
         self._outcome = Deferred(lambda _: self.close())
         return self._outcome
 
     def close(self) -> None:
-        """Close the upstream connection, whatever it is doing, and report nothing more."""
-        self.over, self._sink, self._outcome = True, DISCARDED, None
+        """Close the upstream connection in whatever state it is, and report nothing more."""
+        self.over, self._sink, self._outcome = True, DISCARD, None
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
 
     def head_received(self, head: ResponseHead, producer: PushProducer) -> None:
-        """Take status and headers."""
+        """Note status and headers."""
         self._head = head
         self.status = head.status
         if self.over:
@@ -115,23 +124,23 @@ class Attempt:
         if head.status == _OK:
             self._sink.producing(producer)
         elif self._call is not None:
-            self._call.finish_seen()  # the rest of a refusal is not worth a long wait
+            self._call.finish_seen()  # the short limit: an error body is not worth a long wait
 
     def data_received(self, data: bytes) -> None:
-        """Take body bytes."""
+        """Read body bytes."""
         if self.over:
-            return  # the answer is finished; the rest only lets the connection be used again
+            return  # the answer is finished; the rest is read only so that the connection can be used again
         if self.status != _OK:
             self._keep_error(data)
             return
         self._report(self._reader.feed(data))
 
     def ended(self, error: BridgeError | None) -> None:
-        """Take the end of the body, or of the wait for it."""
+        """Conclude the attempt: the body, or the wait for it, has ended."""
         self._call = None
         if self.over:
             if isinstance(error, InternalFault):
-                self._end(error)  # our own code broke over the end of the answer
+                self._end(error)  # our own code raised while it handled the end of the answer
             return
         if self._head is not None and self.status != _OK:
             self._fail(self._refusal(self._head))
@@ -143,7 +152,7 @@ class Attempt:
                 self._fail(error or self._reader.error)
 
     def _keep_error(self, data: bytes) -> None:
-        """Keep the beginning; a refusal without end is closed there."""
+        """Store the beginning of an error body; close the attempt if the body exceeds the limit."""
         self._error_body.append(data[: MAX_ERROR_BODY_BYTES - self._error_size])
         self._error_size += len(data)
         if self._error_size > MAX_ERROR_BODY_BYTES and self._head is not None:
@@ -154,15 +163,15 @@ class Attempt:
         return self._kind.read_refusal(head.status, head.headers, body, now=self._unix_time())
 
     def _report(self, events: list[Event]) -> None:
-        """Pass on what one read gave, and end with the answer or with what is wrong with it."""
+        """Deliver the events of one read, and report the outcome if it is known by now."""
         reader = self._reader
-        if not self._finish_told:
+        if not self._timers_know_finish:
             self._tell_timers()
         elif events and self._call is not None:
-            self._call.finish_seen()  # content after the finish reason: the grace begins anew, nothing is cut off
+            self._call.finish_seen()  # content after the finish reason restarts the grace, so that nothing is cut off
         if events:
             last = events[-1]
-            self.over = type(last) is Finished
+            self.over = type(last) is Finished  # before `deliver`, which may close this attempt
             try:
                 self._sink.deliver(events)
             except UpstreamError as error:
@@ -184,12 +193,12 @@ class Attempt:
             if self._call is not None:
                 self._call.data_event_seen()
         if self._reader.finish_seen or self._reader.done:
-            self._finish_told = True
+            self._timers_know_finish = True
             if self._call is not None:
                 self._call.finish_seen()
 
     def _fail(self, outcome: BridgeError | UpstreamFailure | None) -> None:
-        """Report a failure once, with the connection closed: what it still had to say counts no more."""
+        """Close the connection and report a failure, once: the rest of the body does not count any more."""
         if self.over or outcome is None:
             return
         waiting = self._outcome
@@ -198,7 +207,7 @@ class Attempt:
         self._end(outcome)
 
     def _end(self, outcome: Outcome) -> None:
-        """Say how it ended, once."""
-        waiting, self._outcome, self._sink = self._outcome, None, DISCARDED
+        """Report the outcome, once."""
+        waiting, self._outcome, self._sink = self._outcome, None, DISCARD
         if waiting is not None:
             waiting.callback(outcome)

@@ -15,8 +15,8 @@ from claude_bridge.services.exchange.resolver import CandidateResolver
 class PublishedModel:
     """One entry.
 
-    :ivar id: the plain name with the mark that makes Claude Code's discovery keep it.
-    :ivar created: Unix seconds, where the backend tells.
+    :ivar id: the plain name with the marker without which Claude Code's discovery drops a model.
+    :ivar created: Unix seconds, if the backend says.
     """
 
     id: str
@@ -28,13 +28,13 @@ class PublishedModel:
 
 @define
 class Catalogue:
-    """Configured names, and the backends' own models where they are to be shown."""
+    """Lists the configured names, and the backends' own models if those are to be shown."""
 
     _config: Config
     _resolver: CandidateResolver
 
     async def models(self, credential: Secret | None) -> tuple[PublishedModel, ...]:
-        """Return all entries, configured names first; a backend that does not answer in time shows what was known."""
+        """Return all entries, configured names first; for a backend that is too slow those of its last known list."""
         published = {
             alias: PublishedModel(
                 id=alias + MARK,

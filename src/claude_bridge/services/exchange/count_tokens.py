@@ -1,4 +1,4 @@
-"""``count_tokens``: the backend's own counter where it has one, else the local estimate times what was learned."""
+"""``count_tokens``: by the backend's own tokenizer if it has one, else a local count corrected by what was learned."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NOBODY: Final = TurnOwner()
 
 @define(kw_only=True)
 class TokenCounting:
-    """Counts prompts as the model that would answer them sees them."""
+    """Counts prompts as the model that would answer them receives them."""
 
     _resolver: CandidateResolver
     _keys: KeyRing
@@ -36,10 +36,10 @@ class TokenCounting:
     _pace: Pace
 
     async def count(self, asked: MessagesRequest, credential: Secret | None, client: TurnOwner = NOBODY) -> int:
-        """Count the input tokens of a request; raises `InvalidRequest` with the path of a malformed block.
+        """Return the input tokens of a request; raise `InvalidRequest` with the path of a malformed block.
 
-        A model that nothing can serve is counted too: Claude Code counts before it asks. ``client``: who waits for
-        the request's documents.
+        Requests for an unknown model are counted too: Claude Code counts before it asks. ``client`` waits for the
+        request's documents.
         """
         reading = self._pace.read(asked)
         if reading is not None:
@@ -47,31 +47,31 @@ class TokenCounting:
         try:
             candidate = (await self._resolver.candidates(asked.model, credential))[0]
         except NotFound:
-            return await self._carefully(Count(conversation_of(asked)))
+            return await self._count_locally(Count(conversation_of(asked)))
         backend = candidate.backend.name
         target = self._profiles.with_overrides(backend, candidate.target)
         texts = await self._texts(asked, target, client)
-        counted = await self._counted(candidate, target, asked, texts, credential)
-        if counted is not None:
-            return counted
-        carefully = await self._carefully(Count(conversation_of(asked), texts, target.strip_attribution))
-        return self._profiles.counted(backend, target.model, carefully)
+        remote_count = await self._count_remotely(candidate, target, asked, texts, credential)
+        if remote_count is not None:
+            return remote_count
+        local_count = await self._count_locally(Count(conversation_of(asked), texts, target.strip_attribution))
+        return self._profiles.corrected_count(backend, target.model, local_count)
 
-    async def _carefully(self, count: Count) -> int:
+    async def _count_locally(self, count: Count) -> int:
         await self._pace.finish(count.step)
         return count.tokens
 
     async def _texts(self, asked: MessagesRequest, target: Target, client: TurnOwner) -> Mapping[str, str]:
         """Return the text of each document that would be sent as text."""
-        found = conversation.pdfs(conversation_of(asked)) if target.documents_as_text else []
+        pdfs = conversation.pdfs(conversation_of(asked)) if target.documents_as_text else []
         try:
-            reading = [self._documents.text(each, client) for each in found]
+            reading = [self._documents.text(each, client) for each in pdfs]
             texts: list[str] = await gatherResults(reading, consumeErrors=True)
         except FirstError as error:  # the client left, and all of them were cancelled
             error.subFailure.raiseException()
-        return dict(zip(found, texts, strict=True))
+        return dict(zip(pdfs, texts, strict=True))
 
-    async def _counted(
+    async def _count_remotely(
         self,
         candidate: Candidate,
         target: Target,
@@ -79,14 +79,14 @@ class TokenCounting:
         texts: Mapping[str, str],
         credential: Secret | None,
     ) -> int | None:
-        """Ask the backend to count what it would be sent; None where it cannot, or where nothing could be sent."""
+        """Return the backend's own count of what it would be sent; None if it cannot count, or nothing can be sent."""
         if target.tokenizer is None:
             return None
         try:
             key = self._keys.lease(candidate.backend, credential).secret
             body = target.prepare(conversation_of(asked), documents=texts).body
         except (AuthenticationFailed, InvalidRequest):
-            return None  # a malformed request is told by who counts locally
+            return None  # the local count raises for a malformed request
         counted = await self._tokenizers.count(candidate.backend, target.tokenizer, key, body)
         if counted is None:
             return None

@@ -1,4 +1,4 @@
-"""One turn's events on their way from an attempt to the client."""
+"""Passes the events of one turn from its attempts to the client."""
 
 from __future__ import annotations
 
@@ -13,55 +13,55 @@ from claude_bridge.services.interfaces import ClientResponse, PushProducer
 
 @define(eq=False)
 class Delivery:
-    """Takes what the attempts of one turn give; implements `claude_bridge.services.exchange.attempt.EventSink`.
+    """Receives the events of one turn's attempts; implements `claude_bridge.services.exchange.attempt.EventSink`.
 
-    An answer that ends well and says nothing is held back: it may be worth asking once more.
+    An answer that ends normally without content is held back: the model may be asked once more.
 
-    :ivar said: the turn has brought content.
+    :ivar has_content: the turn has brought content.
     """
 
     _client: ClientResponse
     _extra_turns: Sequence[ExtraTurn]
     _is_first_turn: bool
-    said: bool = field(default=False, init=False)
+    has_content: bool = field(default=False, init=False)
     _held: Sequence[Event] = field(default=(), init=False)
 
     @property
     def begun(self) -> bool:
-        """Whether the client has seen something of this turn, so that nobody may begin it anew."""
-        return self._client.content_started if self._is_first_turn else self.said
+        """Whether the client has received something of this turn, so that the turn cannot be started again."""
+        return self._client.content_started if self._is_first_turn else self.has_content
 
     @property
     def holds_empty_answer(self) -> bool:
-        """Whether an answer that says nothing is held back; `release` or `discard` it."""
+        """Whether an answer without content is held back; `release` or `discard` it."""
         return bool(self._held)
 
     def producing(self, producer: PushProducer) -> None:
-        """Hold the body back when the client is slow."""
+        """Let the client's side pause the body when the client is slow."""
         self._client.attempt_producing(producer)
 
     def deliver(self, events: Sequence[Event]) -> None:
-        """Take one read's events; raises `UpstreamError` if they cannot be held."""
-        if not self.said:
+        """Take the events of one read; raise `UpstreamError` if they cannot be held."""
+        if not self.has_content:
             last = events[-1]
-            self.said = any(map(_says_something, events))
-            if not self.said and isinstance(last, Finished) and self._is_unexplained(last):
+            self.has_content = any(map(_is_content, events))
+            if not self.has_content and isinstance(last, Finished) and self._is_unexplained(last):
                 self._held = events
                 return
         self._pass_on(events)
 
     def release(self) -> None:
-        """Give the client the empty answer that was held back, where there is one."""
+        """Pass on the empty answer that was held back, if there is one."""
         held, self._held = self._held, ()
         if held:
             self._pass_on(held)
 
     def discard(self) -> None:
-        """Forget the empty answer that was held back."""
+        """Drop the empty answer that was held back."""
         self._held = ()
 
     def _is_unexplained(self, finished: Finished) -> bool:
-        """Return whether nobody gave a reason for the end."""
+        """Return whether the answer ended without a reason for being empty."""
         return finished.reason is FinishReason.STOPPED and not self.begun
 
     def _pass_on(self, events: Sequence[Event]) -> None:
@@ -71,8 +71,8 @@ class Delivery:
             self._client.emit(events)
 
 
-def _says_something(event: Event) -> bool:
-    """Return whether an event brings content. Blank text or reasoning is none: it makes no block by itself."""
+def _is_content(event: Event) -> bool:
+    """Return whether an event is content. Blank text and blank reasoning are not: they make no block of their own."""
     return isinstance(event, ToolCallStarted) or (
         isinstance(event, TextDelta | ReasoningDelta) and bool(event.text.strip())
     )

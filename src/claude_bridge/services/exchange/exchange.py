@@ -1,9 +1,11 @@
 """One client request from its arrival to its end: three loops that decide what the outcome of each attempt means.
 
-The outer loop is over turns of the model: an extra turn (a web search, a wrong answer asked for once more) begins a new
-one. The middle loop is over candidates: where one fails and the client has nothing yet, the next is asked. The inner
-loop is over ways of asking one candidate: a refusal may say how to ask differently, and an empty answer is asked for
-once more. What may be tried again is decided by `claude_bridge.core.retry`.
+The outer loop is over turns of the model: an extra turn (a web search, the repair of a wrong answer) begins a new one.
+The middle loop is over candidates: if one fails and the client has received nothing yet, the next one is asked. The
+inner loop is over ways of asking one candidate: a refusal may show how to ask differently, and after an empty answer
+the same request is sent once more. `claude_bridge.core.retry` decides what may be tried again.
+
+"Downstream" is the client's side, "upstream" the backend's.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from claude_bridge.core.messages_api.to_conversation import conversation_of, sho
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.core.retry import RetryBudget
 from claude_bridge.services.accounting.recorder import RequestRecorder
+from claude_bridge.services.callbacks import do_nothing
 from claude_bridge.services.exchange.attempt import Attempt, Outcome
 from claude_bridge.services.exchange.delivery import Delivery
 from claude_bridge.services.exchange.extra_turns import ExtraTurn, extra_turns
@@ -58,7 +61,7 @@ _log = Logger()
 
 @frozen(kw_only=True)
 class Services:
-    """What an exchange needs, the same for all."""
+    """What every exchange of one configuration needs."""
 
     config: Config
     client: UpstreamClient
@@ -89,12 +92,12 @@ class Services:
 
 @frozen(kw_only=True)
 class OpenAttempt:
-    """An attempt under way, and what it was made of.
+    """An attempt under way, and what it was made from.
 
     :ivar estimate: our estimate of the prompt's tokens.
-    :ivar prepare: makes its request again. That is not kept: it is as large as the client's, and only a refusal needs
-        it a second time.
-    :ivar outcome: fires with how it ends.
+    :ivar prepare: prepares the upstream request again. The request itself is not kept: it is as large as the client's,
+        and is only needed a second time after a refusal.
+    :ivar outcome: fires with the outcome.
     """
 
     candidate: Candidate
@@ -108,15 +111,11 @@ class OpenAttempt:
 
 @frozen
 class Answered:
-    """The last turn of an answer that ended well, which tells how long the client's prompt really is."""
+    """The last turn of an answer that ended well; its usage tells how long the client's prompt really is."""
 
     candidate: Candidate
     target: Target
     finished: Finished
-
-
-def _nothing() -> None:
-    """Do nothing: the place of a callback that was called."""
 
 
 @define(eq=False, kw_only=True)
@@ -131,7 +130,7 @@ class Exchange:
     request_id: str
     client_name: str = ""
     peer: str = ""
-    on_end: Callable[[], None] = field(default=_nothing)
+    on_end: Callable[[], None] = field(default=do_nothing)
     _recorder: RequestRecorder = field(init=False)
     _prompt: PromptSize = field(init=False)
     _retries: RetryBudget = field(factory=RetryBudget, init=False)
@@ -168,33 +167,33 @@ class Exchange:
         )
 
     def start(self) -> None:
-        """Begin; everything else reaches the client through the downstream."""
+        """Begin; the answer, or an error, goes to the downstream."""
         self._running = Deferred.fromCoroutine(self._run())
         if self._client_left:
-            self.cancel()  # it left while the first steps were made
+            self.cancel()  # the client left during the first steps
 
     def cancel(self) -> None:
-        """The client left: close everything; nobody is to blame."""
+        """Close everything: the client left. It counts as nobody's failure."""
         self._client_left = True
         if self._running is not None and not self._ended:
-            self._running.cancel()  # what is awaited, whatever it is, fails with `CancelledError`
+            self._running.cancel()  # whatever is being awaited fails with `CancelledError`
 
     async def _run(self) -> None:
-        """Answer, and end in any case. This is a top of the request: nothing escapes it."""
+        """Answer the request and end it, whatever happens. This is its outermost frame: no exception leaves it."""
         try:
             answered = await self._answer()
             self._end("ok")
             if answered is not None:
                 self._learn(answered)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client must not wait for ever
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, the client must not wait for ever
             if self._client_left:
                 self._end("client_left")
             else:
                 self._fail(error if isinstance(error, BridgeError) else self._fault(error))
-            error.__traceback__ = None  # its frames hold the error and all of this: they would wait for a collector
+            error.__traceback__ = None  # its frames refer to the error and the exchange: a cycle for the collector
 
     async def _answer(self) -> Answered | None:
-        """Go through the turns of the model; return the last one, unless extra turns had a part in the answer."""
+        """Take the turns of the model; return the only one, or None if extra turns had a part in the answer."""
         services = self._services
         reading = services.pace.read(self._request, self._info.body_bytes)
         if reading is not None:
@@ -221,7 +220,7 @@ class Exchange:
             self._turn += 1
 
     async def _take_turn(self, candidates: deque[Candidate]) -> Answered:
-        """Ask the candidates, the first one first, until one answers; those that failed are gone from the deque."""
+        """Ask the candidates in order until one answers; those that failed are removed from the deque."""
         while True:
             others = len(candidates) - 1
             try:
@@ -235,7 +234,7 @@ class Exchange:
             self._retries.reset()
 
     async def _ask(self, candidate: Candidate, *, is_last: bool) -> Answered:
-        """Ask one candidate, differently where a refusal says how."""
+        """Ask one candidate, again in another way if a refusal shows how."""
         while True:
             attempt = await self._open(candidate)
             outcome: Outcome | None = None
@@ -258,7 +257,7 @@ class Exchange:
             raise error
 
     async def _open(self, candidate: Candidate) -> OpenAttempt:
-        """Begin an attempt, once everything is there that it needs."""
+        """Return an attempt that was started, after everything that it needs is ready."""
         await self._read_documents(candidate)
         target = self._adjusted(candidate)
         await self._prepare_schemas(candidate, target)
@@ -295,16 +294,16 @@ class Exchange:
 
     async def _read_documents(self, candidate: Candidate) -> None:
         """Read the documents that this candidate needs as text."""
-        unread = self._prompt.pending_documents(candidate.target)
-        if unread:
+        pending = self._prompt.pending_documents(candidate.target)
+        if pending:
             self._announce(candidate, self._prompt.estimate(candidate.backend.name, candidate.target))
             client = TurnOwner(self.client_name or self.peer, self._info.session)
-            reading = [self._services.documents.text(each, client) for each in unread]
+            reading = [self._services.documents.text(each, client) for each in pending]
             texts: list[str] = await gatherResults(reading, consumeErrors=True)
-            self._prompt.add_texts(dict(zip(unread, texts, strict=True)))
+            self._prompt.add_texts(dict(zip(pending, texts, strict=True)))
 
     async def _prepare_schemas(self, candidate: Candidate, target: Target) -> None:
-        """Bring the schemas of the tools to the model's level, in turns where that takes more than a moment."""
+        """Reduce the tools' schemas to what the model accepts, in turns of the reactor if that takes long."""
         work = target.schema_work(conversation_of(self._request))
         if work is None or work.level in self._levels_ready:
             return
@@ -315,12 +314,12 @@ class Exchange:
         await ready
 
     def _adjusted(self, candidate: Candidate) -> Target:
-        """Return the candidate's target with all that was learned, in this request and before."""
-        learned = self._services.profiles.with_overrides(candidate.backend.name, candidate.target)
-        return self._retries.with_adjustments(learned)
+        """Return the candidate's target with everything that was learned, in earlier requests and in this one."""
+        target = self._services.profiles.with_overrides(candidate.backend.name, candidate.target)
+        return self._retries.with_adjustments(target)
 
     def _preparation(self, target: Target, estimate: int) -> Callable[[], Prepared]:
-        """Return what makes the request of this turn, with all that extra turns add to the client's."""
+        """Return a function that prepares this turn's request: the client's with everything that extra turns add."""
         asked = self._request
         for extra_turn in self._extra_turns:
             asked = extra_turn.request(asked, estimate)
@@ -330,7 +329,7 @@ class Exchange:
         )
 
     def _announce(self, candidate: Candidate, estimate: int) -> None:
-        """Tell the client's side who will answer, so that it need not wait for ever for a sign of life."""
+        """Tell the downstream which candidate will answer: from then on it sends the client pings."""
         if not self._turn:
             self._downstream.attempt_started(
                 served_by=candidate.label,
@@ -340,7 +339,7 @@ class Exchange:
             )
 
     def _conclude(self, attempt: OpenAttempt, outcome: Outcome) -> Finished | None:
-        """Return the end of a good answer, or None where the candidate is to be asked once more; raises an error."""
+        """Return the end of a good answer, or None if the candidate is to be asked once more; raise a failure."""
         self._downstream.attempt_producing(None)
         self._observe(attempt)
         if isinstance(outcome, UpstreamFailure):
@@ -359,7 +358,7 @@ class Exchange:
         return outcome
 
     def _adjust_or_raise(self, attempt: OpenAttempt, failure: UpstreamFailure) -> None:
-        """Have the candidate asked differently, where a refusal says how; else raise what the client is told."""
+        """Arrange for another way of asking if the refusal shows one; otherwise raise the error for the client."""
         services, backend, target = self._services, attempt.candidate.backend, attempt.target
         prepared = attempt.prepare()
         advice = prepared.adjust(failure, estimate=attempt.estimate)
@@ -391,13 +390,13 @@ class Exchange:
         raise explanation.error
 
     def _observe(self, attempt: OpenAttempt) -> None:
-        """Look at what the answer says of a backend that is not known yet."""
+        """Use what the answer reveals about a backend whose dialect is not decided yet."""
         backend, detection = attempt.candidate.backend, self._services.detection
         if detection.is_undecided(backend):
             detection.observe(backend, attempt.attempt.clues())
 
     def _confirm_adjustments(self, attempt: OpenAttempt) -> None:
-        """Remember what the request was changed by: it was answered so."""
+        """Remember the adjustments with which the request was answered."""
         adjustments = self._retries.take_confirmed()
         if adjustments:
             profile = self._services.profiles.profile(attempt.candidate.backend.name, attempt.target.model)
@@ -405,28 +404,28 @@ class Exchange:
                 profile.learn(adjustment)
 
     async def _wants_another_turn(self) -> bool:
-        """Let extra turns do what they kept the end of the answer back for; return whether the model is asked again.
+        """Resolve the extra turns that held back the end of the answer; return whether the model is asked again.
 
-        Where not, the end of the answer passes on, through the extra turns behind.
+        If it is not, the end of the answer goes through the extra turns that follow, and to the client.
         """
-        behind: Sequence[ExtraTurn] = self._extra_turns
+        remaining: Sequence[ExtraTurn] = self._extra_turns
         while True:
-            pending = next((each for each in behind if each.pending), None)
+            pending = next((each for each in remaining if each.pending), None)
             if pending is None:
                 return False
             finished = await pending.resolve(self._downstream.emit)
             if finished is None:
                 return True
-            behind = behind[behind.index(pending) + 1 :]
+            remaining = remaining[remaining.index(pending) + 1 :]
             events: Sequence[Event] = [finished]
-            for each in behind:
+            for each in remaining:
                 events = each.filter(events)
             if events:
                 self._downstream.emit(events)
 
     def _fall_back(self) -> bool:
-        """Return whether there was an answer from an earlier turn, which is given although this one failed."""
-        if self._delivery.said:
+        """Deliver the answer of an earlier turn instead of the one that failed; return whether there was one."""
+        if self._delivery.has_content:
             return False
         events = [event for each in self._extra_turns for event in each.fallback()]
         if events:
@@ -440,19 +439,19 @@ class Exchange:
         self._downstream.emit(events)
 
     def _learn(self, answered: Answered) -> None:
-        """Compare the prompt's true length with ours."""
+        """Learn from the prompt's true length."""
         usage = answered.finished.usage
         if usage is not None:
             self._prompt.learn(answered.candidate.backend.name, answered.target, usage)
 
     def _scrub(self, text: str) -> str:
-        """Take out every credential we know, the client's own among them: by now others may have come instead."""
+        """Return ``text`` without known credentials. The client's own may have been displaced: it is learned again."""
         if self._credential is not None:
             self._services.redactor.learn(self._credential.reveal())
         return self._services.redactor(text)
 
     def _log_dropped_keywords(self, candidate: Candidate, prepared: Prepared) -> None:
-        """Log what tools' schemas lost on the way, once for each set of keys: nobody should wonder where they went."""
+        """Log which keywords were dropped from the tools' schemas, once for each new keyword."""
         dropped = prepared.dropped_keywords
         if not dropped:
             return
@@ -469,7 +468,7 @@ class Exchange:
             )
 
     def _log_late_failure(self, attempt: OpenAttempt) -> None:
-        """Log an error that came after the finish reason, by its kind: its words may quote the prompt."""
+        """Log the kind of an error that came after the finish reason; its text may quote the prompt."""
         failure = attempt.attempt.late_failure
         if failure is not None:
             _log.warn(
@@ -482,7 +481,7 @@ class Exchange:
             )
 
     def _close(self, attempt: OpenAttempt, outcome: str, usage: Usage | None, error: BridgeError | None = None) -> None:
-        """Record an attempt that is over, and report how it went to whoever lent the key."""
+        """Record an attempt that has ended, and report the outcome to its lease."""
         if error is None:
             attempt.lease.succeeded()
         else:
@@ -490,7 +489,7 @@ class Exchange:
         self._recorder.attempt_ended(attempt.attempt, attempt.candidate, attempt.lease.name, outcome, usage)
 
     def _abort(self, attempt: OpenAttempt) -> None:
-        """Close an attempt that ends by no outcome of its own: the client left, or our own code broke."""
+        """Close an attempt that ends without an outcome: the client left, or our own code raised."""
         attempt.attempt.close()
         if self._client_left:
             attempt.lease.abandoned()
@@ -501,7 +500,7 @@ class Exchange:
             self._close(attempt, fault.outcome, None, fault)
 
     def _fault(self, cause: BaseException) -> InternalFault:
-        """Log a fault of our own and say no more than that there was one."""
+        """Log a fault of our own and return an error without details for the client."""
         _log.failure("request {request_id} failed", Failure(cause), request_id=self.request_id, event="fault")
         return InternalFault("internal error of the bridge")
 
@@ -512,11 +511,11 @@ class Exchange:
         self._end(error.outcome, self._log_reason or error.message)
 
     def _end(self, outcome: str, reason: str = "") -> None:
-        """Record the request, once, and let go of it: nobody else may keep it alive."""
+        """Record the request, once, and drop what would keep it alive."""
         if self._ended:
             return
         self._ended = True
-        on_end, self.on_end, self._running = self.on_end, _nothing, None
+        on_end, self.on_end, self._running = self.on_end, do_nothing, None
         self._recorder.request_ended(self._info, self._downstream, outcome, reason)
         on_end()
 

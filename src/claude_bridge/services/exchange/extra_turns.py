@@ -1,8 +1,8 @@
-"""What may stand between an attempt's events and the client: turns of the model that the client does not ask for.
+"""Turns of the model that the client did not ask for: web searches, and the repair of a wrong answer.
 
-An extra turn sees each attempt's events first. It may keep some back, the end of the answer among them; then it has
-something to do, and says whether the model is to be asked once more, with what it adds to the conversation, or
-how the answer ends.
+An extra turn sees each attempt's events before the client does. It may hold some back, the end of the answer among
+them; then it has work to do, and decides whether the model is asked once more, with what it adds to the conversation,
+or how the answer ends.
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ class ExtraTurn(Protocol):
 
     @property
     def pending(self) -> bool:
-        """Whether the end of the answer was kept back, so that `resolve` must be called."""
+        """Whether the end of the answer was held back, so that `resolve` must be called."""
 
     def request(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
-        """Return the request of the attempt that begins now, and forget what a failed one at the same turn left."""
+        """Return the request of the attempt that begins now, and drop what a failed attempt of this turn has left."""
 
     def sent(self, sent: Prepared) -> None:
-        """Learn what the backend was really asked."""
+        """Note what was sent to the backend."""
 
     def filter(self, events: Sequence[Event]) -> Sequence[Event]:
-        """Take what one read of the backend's answer gave, and return what the client is to get of it now."""
+        """Take the events of one read of the backend's answer, and return those that the client gets now."""
 
     def resolve(self, emit: Emit) -> Deferred[Finished | None]:
-        """Do what is to be done; fires with the end of the answer, or with None where another turn is wanted."""
+        """Do the work; the Deferred fires with the end of the answer, or with None to ask the model once more."""
 
     def fallback(self) -> Sequence[Event]:
-        """Return the answer that is there although the turn that should have bettered it failed; nothing if none is."""
+        """Return the answer to deliver if the turn that should have improved it failed; nothing if there is none."""
 
 
 @define(eq=False)
 class SearchTurn:
-    """Web searches that the model asks for, one after the other."""
+    """Makes the web searches that the model asks for, one after the other."""
 
     _searching: Searching
     _engine: SearchEngine
@@ -75,15 +75,15 @@ class SearchTurn:
         """Do nothing."""
 
     def filter(self, events: Sequence[Event]) -> Sequence[Event]:
-        """Keep the calls of the search tool back."""
+        """Hold back the calls of the search tool."""
         return self._searching.filter(events)
 
     def resolve(self, emit: Emit) -> Deferred[Finished | None]:
-        """Make the searches; one that fails tells the model so."""
+        """Make the searches; the model is told of one that fails."""
         return Deferred.fromCoroutine(self._search_all(emit))
 
     def fallback(self) -> Sequence[Event]:
-        """Return none: results without the model's words are no answer."""
+        """Return nothing: search results without the model's text are not an answer."""
         return ()
 
     async def _search_all(self, emit: Emit) -> Finished | None:
@@ -103,15 +103,15 @@ class SearchTurn:
 
 @define(eq=False)
 class RepairTurn:
-    """An answer of a required shape, from a server that does not see to it: checked here, asked for once more.
+    """Checks an answer that must match a schema which the server does not enforce; asks once more for a wrong one.
 
-    The answer is kept back until it is there, since a client cannot take back the beginning of a wrong one.
+    The answer is held back until it is complete, since the client could not take back the beginning of a wrong one.
 
-    :ivar pending: a wrong answer was kept back.
+    :ivar pending: a wrong answer was held back.
     """
 
     _max_size: int
-    _adds_up: bool = True  # unless somebody before it adds up what the turns cost
+    _adds_usage: bool = True  # False if an extra turn before this one adds the usage of all turns already
     pending: bool = field(default=False, init=False)
     _shape: AnswerShape | None = field(default=None, init=False)
     _text: StringIO = field(factory=StringIO, init=False)
@@ -121,7 +121,7 @@ class RepairTurn:
     _correction: str = field(default="", init=False)
 
     def request(self, asked: MessagesRequest, estimate: int) -> MessagesRequest:
-        """Begin with nothing; after a wrong answer, with that and what is wrong with it at the conversation's end."""
+        """Return the request; after a wrong answer with that answer and a correction at the end of the conversation."""
         del estimate
         self._text, self._size, self._called = StringIO(), 0, False
         if self._first is None:
@@ -130,11 +130,11 @@ class RepairTurn:
         return with_messages(asked, [answer, InputMessage("user", self._correction)])
 
     def sent(self, sent: Prepared) -> None:
-        """Learn whether the server sees to the shape itself."""
+        """Note which schema the server was not asked to enforce."""
         self._shape = sent.answer_shape
 
     def filter(self, events: Sequence[Event]) -> Sequence[Event]:
-        """Keep text back, and look at it at the end."""
+        """Hold back text, and check it at the end."""
         if self._shape is None and self._first is None:
             return events
         passed: list[Event] = []
@@ -156,7 +156,7 @@ class RepairTurn:
         return succeed(None)
 
     def fallback(self) -> Sequence[Event]:
-        """Return the wrong answer, where there was one: it is the client's to judge."""
+        """Return the wrong answer, if there was one: the client may still be able to use it."""
         if self._first is None:
             return ()
         text, finished = self._first
@@ -178,21 +178,21 @@ class RepairTurn:
         if self._first is not None:
             first, before = self._first
             text = text if text.strip() else first
-            if self._adds_up and finished.usage is not None:
+            if self._adds_usage and finished.usage is not None:
                 finished = evolve(finished, usage=(before.usage or Usage()).plus(finished.usage))
-        said = extract_json(text) if complete else text
-        return [TextDelta(said), finished] if said else [finished]
+        shown = extract_json(text) if complete else text
+        return [TextDelta(shown), finished] if shown else [finished]
 
 
 def extra_turns(
     asked: MessagesRequest, engine: SearchEngine | None, limits: Limits, random_bytes: RandomBytes
 ) -> tuple[ExtraTurn, ...]:
-    """Make the extra turns that a request may need; raises `InvalidRequest` for a shape that is none."""
+    """Return the extra turns that a request may need; raise `InvalidRequest` for an invalid schema."""
     found: list[ExtraTurn] = []
     tool = search_tool(asked.tools) if engine is not None and asked.tools else None
     if engine is not None and tool is not None:
         searching = Searching(tool=tool, request=asked, random_bytes=random_bytes, max_size=limits.max_answer)
         found.append(SearchTurn(searching, engine))
     if output_schema(asked) is not None:
-        found.append(RepairTurn(limits.max_answer, adds_up=not found))
+        found.append(RepairTurn(limits.max_answer, adds_usage=not found))
     return tuple(found)

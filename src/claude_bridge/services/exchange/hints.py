@@ -1,4 +1,4 @@
-"""What a client is told beside an error that somebody has to mend by hand: the names there are, the right url."""
+"""Adds to an error that somebody has to fix by hand what helps: the names that exist, the right url."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ _log = Logger()
 
 @frozen(kw_only=True)
 class Hints:
-    """Finds out what helps, and says it in the log too: a client may hide the words."""
+    """Finds out what helps, and logs it too: a client may not show the error's text."""
 
     keys: KeyRing
     lists: ModelLists
     signposts: Signposts
 
     def of(self, error: BridgeError, candidate: Candidate, credential: Secret | None) -> Deferred[BridgeError] | None:
-        """Return ``error`` with what helps against it, after two seconds at most, or None where nothing would.
+        """Return ``error`` with a hint, after two seconds at most; None if there is no hint for this kind of error.
 
-        It never fails but by being cancelled.
+        The Deferred fails only if it is cancelled.
         """
         if not isinstance(error, NotFound | UpstreamMisaddressed):
             return None
         backend = candidate.backend
         own = self.keys.for_list(backend, credential, answers=True)
 
-        def named(models: Sequence[ModelInfo]) -> BridgeError:
+        def with_names(models: Sequence[ModelInfo]) -> BridgeError:
             name, names = candidate.target.model, [model.id for model in models]
             known = name_list(nearest_names(name, names), len(set(names)))
             _log.warn(
@@ -49,11 +49,11 @@ class Hints:
             )
             return evolve(error, message=f"{error.message}. It has {known}") if known else error
 
-        def pointed(found: str) -> BridgeError:
-            told: BridgeError = evolve(error, message=f"{error.message}. {found}")
-            _log.warn("{reason}", event="wrong-url", backend=backend.name, reason=told.message)
-            return told
+        def with_url(sentence: str) -> BridgeError:
+            hinted: BridgeError = evolve(error, message=f"{error.message}. {sentence}")
+            _log.warn("{reason}", event="wrong-url", backend=backend.name, reason=hinted.message)
+            return hinted
 
         if isinstance(error, UpstreamMisaddressed):
-            return self.signposts.look(backend, own).addCallback(pointed)
-        return self.lists.fetch(backend, own).addCallback(named)
+            return self.signposts.look(backend, own).addCallback(with_url)
+        return self.lists.fetch(backend, own).addCallback(with_names)

@@ -1,4 +1,4 @@
-"""What one attempt sends over the wire."""
+"""Makes the HTTP request of one attempt."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from claude_bridge.services.interfaces import UpstreamRequest
 
 IDLE_WITH_TOOLS: Final = 600.0
 IDLE: Final = 300.0
-"""Seconds of silence inside an answer: long tool calls arrive from some servers as one piece after minutes."""
+"""Seconds of silence inside an answer: some servers send a long tool call in one piece after minutes."""
 
 
 def upstream_url(backend: Backend, prepared: Prepared) -> str:
-    """Return the address that a request goes to."""
+    """Return the URL of a request."""
     return f"{backend.url}/{prepared.path}"
 
 
 def upstream_request(backend: Backend, prepared: Prepared, secret: Secret | None, user_agent: str) -> UpstreamRequest:
-    """Address a request to its backend; configured headers replace ours of the same name."""
+    """Return the request to a backend; configured headers replace ours of the same name."""
     headers = [*prepared.headers, ("User-Agent", user_agent)]
     if secret is not None:
         headers.append(key_header(backend, secret))

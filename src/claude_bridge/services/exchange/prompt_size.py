@@ -1,4 +1,4 @@
-"""One request's prompt: how long it is for the model that gets it, and what its true length teaches."""
+"""The length of one request's prompt, for the model that gets it; learns from its true length."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from claude_bridge.services.pace import Pace
 
 @define(eq=False, kw_only=True)
 class PromptSize:
-    """A prompt in the measure of any model.
+    """The length of a prompt in the tokens of any model.
 
     :ivar texts: base64 text of a PDF -> its text, as far as the documents were read.
     """
@@ -33,60 +33,62 @@ class PromptSize:
     _windows: WindowWarnings
     _pace: Pace
     texts: dict[str, str] = field(factory=dict, init=False)
-    _as_texts: int = field(default=0, init=False)
-    _guessed: int | None = field(default=None, init=False)
+    _texts_minus_documents: int = field(default=0, init=False)
+    _from_size: int | None = field(default=None, init=False)
 
     def pending_documents(self, target: Target) -> list[str]:
-        """Return the documents, in base64, that ``target`` wants as text and that were not read yet."""
+        """Return the documents, in base64, that ``target`` needs as text and that are not read yet."""
         if not target.documents_as_text:
             return []
         return [data for data in conversation.pdfs(conversation_of(self._request)) if data not in self.texts]
 
     def add_texts(self, texts: Mapping[str, str]) -> None:
-        """Take the texts of documents."""
+        """Add the texts of documents that were read."""
         self.texts.update(texts)
-        self._as_texts += request_count.text_difference(texts)
+        self._texts_minus_documents += request_count.text_difference(texts)
 
     def estimate(self, backend: str, target: Target) -> int:
-        """Return its tokens, roughly, corrected by what the model's prompts turned out to be."""
+        """Return a rough count of its tokens, corrected by what is known of the model's prompts."""
         return self._profiles.estimate(backend, target.model, self._rough(target))
 
     def check(self, backend: str, target: Target) -> None:
-        """Raise `ContextOverflow` if it surely does not fit; warn once where nobody would say that it does not."""
+        """Raise `ContextOverflow` if it certainly does not fit; warn once of a server that truncates silently."""
         self._windows.check(backend, target)
-        known = self._profiles.profile(backend, target.model)
-        refused = preflight.overflow_refusal(
+        profile = self._profiles.profile(backend, target.model)
+        overflow = preflight.overflow_refusal(
             target,
             rough=self._rough(target),
             max_tokens=self._request.max_tokens,
-            calibration=known,
-            count=lambda: self._count(known, target),
+            calibration=profile,
+            count=lambda: self._count_now(profile, target),
         )
-        if refused is not None:
-            raise refused
+        if overflow is not None:
+            raise overflow
 
     def learn(self, backend: str, target: Target, usage: Usage) -> None:
         """Learn from its true length."""
         roughly = self._rough(target)
         true = usage.prompt_tokens
         if preflight.counted_whole_prompt(target, rough=roughly, true=true):
-            self._profiles.prompt_counted(backend, target.model, roughly, usage, lambda: self._counted(target))
+            self._profiles.prompt_counted(backend, target.model, roughly, usage, lambda: self._count_in_turns(target))
 
     def _rough(self, target: Target) -> int:
-        """Guess it from its size, with documents as ``target`` gets them."""
-        if self._guessed is None:
-            self._guessed = request_count.quick_estimate(conversation_of(self._request), self._info.body_bytes)
-        return max(0, self._guessed + self._as_texts) if target.documents_as_text else self._guessed
+        """Return a rough count by the prompt's size, with documents as ``target`` gets them."""
+        if self._from_size is None:
+            self._from_size = request_count.quick_estimate(conversation_of(self._request), self._info.body_bytes)
+        if not target.documents_as_text:
+            return self._from_size
+        return max(0, self._from_size + self._texts_minus_documents)
 
-    def _counted(self, target: Target) -> Deferred[int]:
-        """Count it with care, in turns."""
+    def _count_in_turns(self, target: Target) -> Deferred[int]:
+        """Return a careful count, made in turns of the reactor."""
         count = Count(conversation_of(self._request), self.texts, target.strip_attribution)
         return Deferred.fromCoroutine(self._pace.finish(count.step)).addCallback(lambda _: count.tokens)
 
-    def _count(self, known: ModelProfile, target: Target) -> int:
-        """Count it with care now: about 10 ms for a large conversation; a huge one is guessed from its size."""
+    def _count_now(self, profile: ModelProfile, target: Target) -> int:
+        """Return a careful count, made now: about 10 ms for a large conversation; a huge one is only estimated."""
         if self._info.body_bytes > request_count.MAX_BYTES_AT_ONCE:
-            return round(self._rough(target) * known.ratio / known.count_ratio)
+            return round(self._rough(target) * profile.ratio / profile.count_ratio)
         return request_count.count(
             conversation_of(self._request), strip_attribution=target.strip_attribution, documents=self.texts
         )

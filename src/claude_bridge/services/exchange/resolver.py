@@ -1,6 +1,6 @@
 """Which model answers: a model name -> the ordered candidates (design 3, "Which model").
 
-Today there is one candidate for a name. Whoever asks them already walks a list.
+A name leads to one candidate, a route with several models to as many.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Secret
 from claude_bridge.config.variables import DEFAULT_BACKEND
 from claude_bridge.core.backend_api import BackendKind, Target
+from claude_bridge.core.bounded import BoundedMap
 from claude_bridge.core.errors import NotFound
 from claude_bridge.core.messages_api.request_info import strip_mark
 from claude_bridge.core.model_list import ModelInfo, find, name_as_listed
@@ -24,14 +25,14 @@ from claude_bridge.services.keys.key_ring import KeyRing
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 
 MAX_TARGETS: Final = 1000
-"""Models whose traits are kept put together, and names whose spelling is kept: both may come from clients."""
+"""Targets that are cached, and names whose spelling is cached: model names may come from clients."""
 
 
 @frozen(kw_only=True)
 class Candidate:
     """One model at one backend.
 
-    :ivar kind: the kind of backend that it is.
+    :ivar kind: the backend's kind.
     :ivar shown: the model's name in the answer.
     :ivar show_reasoning: ``auto``, ``always`` or ``never``.
     """
@@ -44,7 +45,7 @@ class Candidate:
 
     @property
     def label(self) -> str:
-        """Name it for the header and the log."""
+        """The name for the response header and the log."""
         return f"{self.backend.name}/{self.target.model}"
 
 
@@ -60,16 +61,19 @@ class CandidateResolver:
     _keys: KeyRing
     _detection: DialectDetection
     _kinds: Mapping[str, BackendKind]
-    _targets: dict[tuple[str, str, str, str, int | None], Target] = field(factory=dict, init=False)
+    _targets: BoundedMap[tuple[str, str, str, str, int | None], Target] = field(
+        factory=lambda: BoundedMap(MAX_TARGETS), init=False
+    )
     _asked_once: set[str] = field(factory=set, init=False)
-    _spellings: dict[tuple[str, str], tuple[tuple[ModelInfo, ...], str]] = field(factory=dict, init=False)
+    _spellings: BoundedMap[tuple[str, str], tuple[tuple[ModelInfo, ...], str]] = field(
+        factory=lambda: BoundedMap(MAX_TARGETS), init=False
+    )
 
     async def candidates(self, model: str, credential: Secret | None) -> Candidates:
-        """Return the candidates for ``model``, best first; raises `NotFound` if nothing can serve it.
+        """Return the candidates for ``model``, best first; raise `NotFound` if nothing can serve it.
 
-        A configured name is not looked up at a backend. Neither is a ``claude-*`` name where there is a default
-        route: it is one of Claude Code's own, and no such list has it. What may be waited for is a window, see
-        `_window`.
+        A configured name is not looked up at a backend. Neither is a ``claude-*`` name if there is a default route:
+        it is one of Claude Code's own, and no backend lists it. This may wait for a context window, see `_window`.
         """
         name = strip_mark(model)
         candidate = await self._resolve_alias(name, model, credential) or await self._resolve_address(
@@ -87,7 +91,7 @@ class CandidateResolver:
         return (await self._resolve_unknown(name, model, credential),)
 
     async def lists(self, credential: Secret | None) -> list[tuple[Backend, tuple[ModelInfo, ...]]]:
-        """Return each backend with its models, in the order of the configuration; raises `CancelledError`."""
+        """Return each backend with its models, in the order of the configuration; raise `CancelledError`."""
         backends = tuple(self._config.backends.values())
         asked = [self._lists.fetch(backend, self._keys.for_list(backend, credential)) for backend in backends]
         try:
@@ -101,19 +105,19 @@ class CandidateResolver:
         return await self._resolve_model(model, shown, credential) if model is not None else None
 
     async def _resolve_route(self, aliases: Sequence[str], shown: str, credential: Secret | None) -> Candidates:
-        """Take a route's models all at once, so that backends that hang cost their wait once."""
-        making = [
+        """Return the candidates of a route, resolved in parallel: backends that hang are waited for together."""
+        resolving = [
             Deferred.fromCoroutine(self._resolve_model(self._config.models[alias], shown, credential))
             for alias in aliases
         ]
         try:
-            candidates: list[Candidate] = await gatherResults(making, consumeErrors=True)
+            candidates: list[Candidate] = await gatherResults(resolving, consumeErrors=True)
         except FirstError as error:  # the client left, and all of them were cancelled
             error.subFailure.raiseException()
         return tuple(candidates)
 
     async def _resolve_address(self, name: str, shown: str, credential: Secret | None) -> Candidate | None:
-        """Read ``backend/model``."""
+        """Return the candidate for a name of the form ``backend/model``; None if it is not one."""
         prefix, slash, rest = name.partition("/")
         backend = self._config.backends.get(prefix) if slash and rest else None
         if backend is None:
@@ -121,33 +125,33 @@ class CandidateResolver:
         return await self._resolve_named(backend, self._section(backend, rest), shown, credential)
 
     async def _resolve_listed(self, name: str, shown: str, credential: Secret | None) -> Candidate | None:
-        """Look the name up in all backends' lists, exactly, else but for its case."""
+        """Return the candidate whose name is in a backend's list; an exact match wins over one in another case."""
         lists = await self.lists(credential)
         found = [(backend, find(models, name)) for backend, models in lists]
-        known = [(backend, info) for backend, info in found if info is not None]
-        if not known:
+        matches = [(backend, info) for backend, info in found if info is not None]
+        if not matches:
             return None
-        backend, info = min(known, key=lambda one: one[1].id != name)
+        backend, info = min(matches, key=lambda match: match[1].id != name)
         return await self._listed_candidate(backend, info.id, shown, info, credential)
 
     async def _resolve_unknown(self, name: str, shown: str, credential: Secret | None) -> Candidate:
-        """Take a name that nobody knows: to the only model there is, else upstream as it is."""
+        """Return the candidate for an unknown name: the only model there is, else the name as the client sent it."""
         backends = self._config.backends
         backend = backends.get(DEFAULT_BACKEND) or (next(iter(backends.values())) if len(backends) == 1 else None)
         if backend is None:
-            near = self._near(name, credential)
+            similar = self._similar_names(name, credential)
             raise NotFound(
                 f"model: {name} is not configured, and with several backends nothing says where it goes: name one of "
-                f"the configured models in ANTHROPIC_MODEL, or give `[route:default]` a model{near}",
+                f"the configured models in ANTHROPIC_MODEL, or give `[route:default]` a model{similar}",
                 should_retry=False,
             )
-        # `_resolve_listed` has just asked, and waited as long as anybody should
+        # `_resolve_listed` has just asked for the list, and waited for it long enough
         models = self._lists.known(backend, self._keys.for_list(backend, credential))
         only = models[0] if len(models) == 1 else None
         return await self._listed_candidate(backend, only.id if only is not None else name, shown, only, credential)
 
-    def _near(self, name: str, credential: Secret | None) -> str:
-        """Return which names there are that are like one that nobody knows."""
+    def _similar_names(self, name: str, credential: Secret | None) -> str:
+        """Return a sentence with the known names that are most like an unknown one."""
         names = dict.fromkeys(self._config.models)
         for backend in self._config.backends.values():
             known = self._lists.known(backend, self._keys.for_list(backend, credential))
@@ -158,30 +162,28 @@ class CandidateResolver:
         return await self._resolve_named(self._config.backends[model.backend], model, shown, credential)
 
     async def _resolve_named(self, backend: Backend, model: Model, shown: str, credential: Secret | None) -> Candidate:
-        """Choose a model whose name is given, in the spelling of the backend's list as far as that is known."""
+        """Return the candidate for a model of a backend, spelled as in the backend's list if that is known."""
         window = await self._window(backend, model, credential)
         own = self._keys.for_list(backend, credential, answers=True)
         listed = self._lists.known(backend, own)
         if not listed and model.context_window is not None and not self._detection.is_undecided(backend):
-            self._lists.fetch(backend, own)  # which `_window` had no need to do; the next request gets the spelling
+            self._lists.fetch(backend, own)  # `_window` had no need of it; the next request gets the spelling
         name = self._spelled(backend, model.name, listed)
         return self._candidate(backend, model if name == model.name else evolve(model, name=name), shown, window)
 
     def _spelled(self, backend: Backend, name: str, listed: tuple[ModelInfo, ...]) -> str:
-        """Return ``name`` as ``listed`` has it; looked up once for each list."""
-        looked_in, found = self._spellings.get((backend.name, name), (None, name))
-        if looked_in is listed:
-            return found
-        if len(self._spellings) >= MAX_TARGETS:
-            self._spellings.clear()
-        found = name_as_listed(listed, name)
-        self._spellings[backend.name, name] = (listed, found)
-        return found
+        """Return ``name`` as it is spelled in ``listed``; looked up once for each list."""
+        cached = self._spellings.get((backend.name, name))
+        if cached is not None and cached[0] is listed:
+            return cached[1]
+        spelling = spelled(listed, name)
+        self._spellings.put((backend.name, name), (listed, spelling))
+        return spelling
 
     async def _listed_candidate(
         self, backend: Backend, name: str, shown: str, info: ModelInfo | None, credential: Secret | None
     ) -> Candidate:
-        """Address a listed model by its own name."""
+        """Return the candidate for a model of a backend's list."""
         model = self._section(backend, name)
         window = model.context_window
         if window is None and info is not None:
@@ -192,26 +194,26 @@ class CandidateResolver:
         return self._candidate(backend, model, shown, window)
 
     def _section(self, backend: Backend, name: str) -> Model:
-        """Return the settings of a backend's model: those of its section if it has one, in whatever case."""
+        """Return the settings of a backend's model: those of its section, found in any case, or the defaults."""
         own = [model for model in self._config.models.values() if model.backend == backend.name]
         for model in own:
             if model.name == name:
                 return model
         folded = name.casefold()
-        alike = next((model for model in own if model.name.casefold() == folded), None)
-        return Model(alias=name, backend=backend.name, name=name) if alike is None else evolve(alike, name=name)
+        same = next((model for model in own if model.name.casefold() == folded), None)
+        return Model(alias=name, backend=backend.name, name=name) if same is None else evolve(same, name=name)
 
     async def _window(self, backend: Backend, model: Model, credential: Secret | None) -> int | None:
-        """Return the window as configured, else as the backend's list tells, which also tells what a backend is.
+        """Return the context window as configured, else as the backend's list gives it.
 
-        The list of a backend that is known is asked for and not waited for, with one exception: where too long a
-        prompt would be silently truncated (`Traits.truncates`: Ollama) and no window is known yet. There the list is
-        renewed before anything is sent, since a model may have been loaded meanwhile: a silent cut loses the user's
-        conversation, and a wait is short (`claude_bridge.services.model_lists`: two seconds at most, and not by every
-        request where the list hangs).
+        The list also tells which dialect a backend speaks. For a backend whose dialect is known it is requested but not
+        waited for, with one exception: a server that silently truncates prompts (`Traits.truncates`: Ollama) while no
+        window is known. Then the list is renewed before anything is sent, since the model may have been loaded
+        meanwhile. Truncation loses the user's conversation, and the wait is short: two seconds at most, and if the list
+        hangs not for every request (`claude_bridge.services.model_lists`).
 
-        The first request for a backend that nothing is known of waits too, once in the daemon's life: it may be one
-        that cuts.
+        The first request to a backend whose dialect is not known waits too, once while the daemon runs: the backend may
+        be one that truncates.
         """
         if model.context_window is not None and not self._detection.is_undecided(backend):
             return model.context_window
@@ -242,13 +244,11 @@ class CandidateResolver:
         )
 
     def _target(self, backend: Backend, model: Model, dialect: str, window: int | None) -> Target:
-        """Return the target for a model, from the cache where it is there."""
+        """Return the target for a model, cached."""
         key = (backend.name, model.alias, model.name, dialect, window)
         target = self._targets.get(key)
         if target is None:
-            if len(self._targets) >= MAX_TARGETS:
-                self._targets.clear()
-            target = self._targets[key] = self._kinds[backend.kind].target(
+            target = self._kinds[backend.kind].target(
                 dialect,
                 model.name,
                 model.overrides,
@@ -257,10 +257,11 @@ class CandidateResolver:
                 max_output_tokens=model.max_output_tokens,
                 strip_attribution=backend.strip_attribution,
             )
+            self._targets.put(key, target)
         return target
 
 
 def _window_in(models: Sequence[ModelInfo], model: Model) -> int | None:
-    """Return the window that a backend's list tells of ``model``."""
+    """Return the window that a backend's list gives for ``model``."""
     info = find(models, model.name)
     return info.context_window if info is not None else None

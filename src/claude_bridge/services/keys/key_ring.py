@@ -1,4 +1,7 @@
-"""Which credential goes to a backend, and which must not (design 3, "Credentials"). Nobody else chooses one."""
+"""Chooses the credential for a backend, and withholds those that must not go there (design 3, "Credentials").
+
+No other module chooses one.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,9 @@ ANTHROPIC_KEY: Final = "sk-ant-"
 class Lease:
     """The right to ask one backend with one key, for one attempt.
 
-    :ivar secret: what to send, None for nothing.
-    :ivar name: what records call it: ``client``, ``backend`` or ``none``; never a part of the secret.
-    :ivar forwarded: it is the client's own, so its refusal is the client's business.
+    :ivar secret: the key to send, None for none.
+    :ivar name: the key's name in records: ``client``, ``backend`` or ``none``; never a part of the secret.
+    :ivar forwarded: the key is the client's own, so the client is told of its refusal.
     """
 
     secret: Secret | None
@@ -33,7 +36,7 @@ class Lease:
     _admission: Admission | None = field(default=None, init=False)
 
     def begin(self) -> None:
-        """Have the backend asked from now on; raises `CircuitOpen`. Whoever begins reports once how it went."""
+        """Begin the attempt; raise `CircuitOpen`. After this the outcome must be reported, once."""
         self._admission = self._breaker.admit(self._backend)
 
     def succeeded(self) -> None:
@@ -43,7 +46,7 @@ class Lease:
             admission.succeeded()
 
     def failed(self, error: BridgeError) -> None:
-        """Report what the client is told instead of an answer; an error of the bridge's own says nothing."""
+        """Report an error; one that is the bridge's own fault says nothing about the backend."""
         admission, self._admission = self._admission, None
         if admission is not None:
             if error.fault == "bridge":
@@ -52,7 +55,7 @@ class Lease:
                 admission.failed(error)
 
     def abandoned(self) -> None:
-        """Report that the client left before the backend could show anything."""
+        """Report that the client left before the backend had sent anything."""
         admission, self._admission = self._admission, None
         if admission is not None:
             admission.abandoned()
@@ -60,16 +63,16 @@ class Lease:
 
 @define(eq=False)
 class KeyRing:
-    """The keys of all backends and what clients bring."""
+    """Chooses between the keys of backends and the credentials of clients."""
 
     _config: Config
     _breaker: Breaker
 
     def lease(self, backend: Backend, client: Secret | None) -> Lease:
-        """Choose the credential for ``backend``: its own, else the client's where that is the policy.
+        """Return a lease with the credential for ``backend``: its own, else the client's if that is the policy.
 
-        Raises `AuthenticationFailed` where one would have to be forwarded and there is none, or where it is a key of
-        Anthropic's: such a key must not leave for anybody else.
+        Raises `AuthenticationFailed` if the client's would be forwarded and there is none, or it is an Anthropic key:
+        such a key must not be sent to anybody else.
         """
         if backend.api_key is not None:
             return self._lease(backend, backend.api_key, "backend")
@@ -90,11 +93,11 @@ class KeyRing:
         return self._lease(backend, client, "client", forwarded=True)
 
     def for_list(self, backend: Backend, client: Secret | None, *, answers: bool = False) -> Secret | None:
-        """Choose what ``backend`` is shown when its model list is asked for: its own key, else perhaps the client's.
+        """Return the credential for requesting the model list of ``backend``: its own, else possibly the client's.
 
-        A client has one key, and it is somebody's: with several backends that have none of their own nothing says
-        whose. So it is shown where a name that nobody knows would go, to the only such backend or to the one called
-        ``default``, and to the one that ``answers`` the very request and gets the key with it.
+        A client has one key, and if several backends have none of their own, nothing says to which of them it belongs.
+        So it is sent only where a request for an unknown model would go, to the only such backend or the one called
+        ``default``, and to the backend that ``answers`` the current request and gets the key with it anyway.
         """
         if backend.api_key is not None:
             return backend.api_key

@@ -1,9 +1,9 @@
-"""Which dialect does a backend with ``dialect = auto`` speak? What it says of itself, told once in the log.
+"""Finds out which dialect a backend with ``dialect = auto`` speaks, and logs it once.
 
-The host decides, else what the backend reveals in its model list, its answers or its refusals. Until then it is the
-generic one, which loses nothing. What was found out is not undone by a later clue, unless an earlier run of the daemon
-found it out: another server may answer at that address by now. What is configured holds, but it is told, once, when the
-backend looks like something else.
+The host decides; if it is unknown, what the backend reveals in its model list, its answers or its refusals. Until then
+the generic dialect is used, which loses nothing. A later clue does not change what was found out, unless an earlier run
+of the daemon found it out: another server may answer at that address by now. A configured dialect always holds, but a
+warning is logged, once, if the backend looks like another server.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from claude_bridge.core.backend_api import BackendKind, Clues, DialectDecision, 
 EARLIER: Final = ", found out earlier"
 
 Key: TypeAlias = tuple[str, str, str]
-"""What makes a backend the same one: its name, its address, and what is configured of its dialect."""
+"""What identifies a backend: its name, its address, and its configured dialect."""
 
 _log = Logger()
 
@@ -30,7 +30,7 @@ _log = Logger()
 class DialectDetection:
     """The dialects of all backends, as far as they are known.
 
-    A backend that gets another address or another ``dialect`` by a new configuration is another one here.
+    If a new configuration gives a backend another address or another ``dialect``, nothing is known of it any more.
 
     :param kinds: the kinds of backends by name.
     """
@@ -39,55 +39,55 @@ class DialectDetection:
     _decided: dict[Key, DialectDecision] = field(factory=dict, init=False)
     _recalled: set[Key] = field(factory=set, init=False)
     _doubted: set[Key] = field(factory=set, init=False)
-    _silent: dict[Key, frozenset[str]] = field(factory=dict, init=False)
+    _unhelpful: dict[Key, frozenset[str]] = field(factory=dict, init=False)
 
     def dialect_of(self, backend: Backend) -> DialectDecision:
-        """Return a backend's dialect and why it is the one."""
-        known = self._decided.get(_key(backend))
-        if known is None:
-            known = self._decided[_key(backend)] = configured(backend)
-        return known
+        """Return a backend's dialect and the reason for the decision."""
+        decision = self._decided.get(_key(backend))
+        if decision is None:
+            decision = self._decided[_key(backend)] = configured(backend)
+        return decision
 
     def is_undecided(self, backend: Backend) -> bool:
-        """Return whether a clue would count: where nothing is known yet, or only from an earlier run."""
+        """Return whether clues count: nothing is known yet, or only from an earlier run."""
         return not self.dialect_of(backend).known or _key(backend) in self._recalled
 
     def observe(self, backend: Backend, clues: Clues) -> None:
-        """Take what a backend says of itself, where that counts; doubt aloud what is configured otherwise."""
+        """Use the clues in a backend's response if they count; warn if they contradict the configuration."""
         answer = frozenset((clues.fingerprint, clues.headers.get("server", ""), *clues.headers))
         if clues.error is None and not clues.owners:
-            if self._silent.get(_key(backend)) == answer:
-                return  # as the answer before it, which said nothing: to look takes 15 us
-            self._silent[_key(backend)] = answer
-        known = self.dialect_of(backend)
-        if backend.dialect != AUTO and known.dialect.speaks_for_itself:
-            self._doubt(backend, known.dialect, clues)
-        found = self._recognise(backend, clues) if self.is_undecided(backend) else None
-        if found is not None:
+            if self._unhelpful.get(_key(backend)) == answer:
+                return  # the same as the one before, which revealed nothing: examining it would take 15 us
+            self._unhelpful[_key(backend)] = answer
+        before = self.dialect_of(backend)
+        if backend.dialect != AUTO and before.dialect.speaks_for_itself:
+            self._doubt(backend, before.dialect, clues)
+        decision = self._recognise(backend, clues) if self.is_undecided(backend) else None
+        if decision is not None:
             self._recalled.discard(_key(backend))
-            self._decided[_key(backend)] = found
-            if found.dialect is not known.dialect:
-                self._tell(backend, found)
+            self._decided[_key(backend)] = decision
+            if decision.dialect is not before.dialect:
+                self._log_decision(backend, decision)
 
     def restore(self, backend: Backend, name: str, why: str = "") -> None:
-        """Take up what an earlier run of the daemon found out, and why."""
+        """Restore what an earlier run of the daemon found out, and its reason."""
         dialect = self._kinds[backend.kind].dialects.get(name)
         if dialect is not None and not self.dialect_of(backend).known:
-            told = f"{why.removesuffix(EARLIER)}{EARLIER}".lstrip(", ")
+            reason = f"{why.removesuffix(EARLIER)}{EARLIER}".lstrip(", ")
             self._recalled.add(_key(backend))
-            self._decided[_key(backend)] = DialectDecision(dialect, told)
+            self._decided[_key(backend)] = DialectDecision(dialect, reason)
 
     def discovered(self, backend: Backend) -> DialectDecision | None:
-        """Return what the backend itself has revealed, now or earlier, or None where the configuration decides."""
-        known = self.dialect_of(backend)
-        return known if known.known and not configured(backend).known else None
+        """Return what the backend itself has revealed, now or earlier; None if the configuration decides."""
+        decision = self.dialect_of(backend)
+        return decision if decision.known and not configured(backend).known else None
 
     def keep_only(self, backends: Collection[Backend]) -> None:
         """Forget all other backends."""
         kept = {_key(backend) for backend in backends}
-        for known in (self._decided, self._silent):
-            for key in known.keys() - kept:
-                del known[key]
+        for entries in (self._decided, self._unhelpful):
+            for key in entries.keys() - kept:
+                del entries[key]
         self._recalled &= kept
         self._doubted &= kept
 
@@ -111,7 +111,7 @@ class DialectDetection:
         return self._kinds[backend.kind].recognise(clues)
 
     @staticmethod
-    def _tell(backend: Backend, found: DialectDecision) -> None:
+    def _log_decision(backend: Backend, found: DialectDecision) -> None:
         _log.info(
             "backend {backend} speaks the dialect {dialect}: {why}",
             event="dialect",

@@ -1,8 +1,8 @@
-"""One file for several daemons: each writes into it what it has found out itself, and leaves the rest as it is.
+"""Merges what several daemons have learned into one file: each writes what it has found out itself, and keeps the rest.
 
-All values are in the form of `Kept.export`. What a daemon has found out, or no longer believes, is what differs from
-its ``base``, that is from what it knew when it last read or wrote the file. So what another has written stays, and what
-this one has let go does not come back.
+All values have the form of `KnowledgeSnapshot.export`. What a daemon has found out, or no longer believes, is what
+differs from its ``base``: what it knew when it last read or wrote the file. So what another daemon has written stays,
+and what this one has dropped does not come back.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from claude_bridge.services.knowledge.snapshot import (
     NotOurs,
     OtherVersion,
     entries_of,
-    notes,
+    profiles_in,
 )
 
 MAX_BACKENDS: Final = 200
-"""Backends of other daemons that are kept: more than anybody configures."""
+"""Backends of other daemons that are kept: more than any configuration has."""
 
 MAX_NAME_CHARACTERS: Final = 200
 """Characters that the name of another daemon's backend may have, and the digest of its URL."""
@@ -36,7 +36,7 @@ _FACTS: Final = (
     ("refuses_reasoning",),
     ("ratio", "count_ratio", "answers"),
 )
-"""Keys of a model's note that belong together. Where the first ends in ``_at``, it tells when they were found out."""
+"""Keys of a model's profile that belong together. If the first ends in ``_at``, it is the time of their discovery."""
 
 Values: TypeAlias = Mapping[str, Any]
 Groups: TypeAlias = tuple[tuple[str, ...], ...]
@@ -45,8 +45,8 @@ Groups: TypeAlias = tuple[tuple[str, ...], ...]
 def merged(ours: Values, base: Values, theirs: object, now: float) -> dict[str, Any]:
     """Return what to write.
 
-    ``theirs``: what the file says by now, which anybody may have written. ``now``: in Unix seconds; what others found
-    out, and nobody has used for `KEPT_SECONDS`, is left out.
+    ``theirs`` is the current content of the file, which anybody may have written. ``now`` is in Unix seconds: what
+    others have found out, and nobody has used for `KEPT_SECONDS`, is left out.
     """
     known, before = _by_key(ours["backends"]), _by_key(base["backends"])
     found = _by_key(_bounded(list(_checked(theirs, now)), known, now))
@@ -55,12 +55,12 @@ def merged(ours: Values, base: Values, theirs: object, now: float) -> dict[str, 
 
 
 def _by_key(entries: Iterable[Values]) -> dict[tuple[str, str], Values]:
-    """Return the entries by backend and URL: two daemons may know different servers by one name."""
+    """Return the entries by backend and URL: two daemons may use one name for different servers."""
     return {(entry["name"], entry["url"]): entry for entry in entries}
 
 
 def _checked(values: object, now: float) -> Iterator[Values]:
-    """Yield the entries of a file as far as they are of our form."""
+    """Yield the valid entries of a file."""
     try:
         entries = entries_of(values)
     except (NotOurs, OtherVersion):
@@ -73,12 +73,14 @@ def _checked(values: object, now: float) -> Iterator[Values]:
                     "url": url,
                     **_dialect(more),
                     "used": _day(more.get("used"), now),
-                    "models": [{"model": model, **note.kept()} for model, note in notes(more.get("models"))],
+                    "models": [
+                        {"model": name, **profile.to_values()} for name, profile in profiles_in(more.get("models"))
+                    ],
                 }
 
 
 def _day(used: object, now: float) -> float:
-    """Return when an entry was used; today where nothing is told that can be, as in a file of version 0.1.0."""
+    """Return when an entry was used; today if there is no valid time, as in a file of version 0.1.0."""
     return float(used) if isinstance(used, int | float) and 0 <= used <= now else now // DAY * DAY
 
 
@@ -90,7 +92,7 @@ def _dialect(entry: Mapping[Any, object]) -> dict[str, str]:
 
 
 def _bounded(entries: list[Values], known: Mapping[tuple[str, str], Values], now: float) -> Iterator[Values]:
-    """Yield what was used of late, the newest of it where there is too much, in its order."""
+    """Yield the entries that were used recently, in their order; if there are too many, those used last."""
     others = [one["used"] for one in entries if (one["name"], one["url"]) not in known]
     since = max(now - KEPT_SECONDS, _nth_newest(others, MAX_BACKENDS))
     since_model = max(
@@ -129,17 +131,17 @@ def _by_model(models: Iterable[Values]) -> dict[str, Values]:
 def _models(
     ours: Mapping[str, Values], base: Mapping[str, Values], theirs: Mapping[str, Values]
 ) -> Iterator[dict[str, Any]]:
-    """Merge the notes on a backend's models; those that this daemon uses come last, in its order."""
-    for model, note in theirs.items():
-        if model not in ours and note != base.get(model):  # else this daemon has let it go
-            yield dict(note)
-    for model, note in ours.items():
+    """Yield the merged profiles of a backend's models; those that this daemon uses come last, in its order."""
+    for model, profile in theirs.items():
+        if model not in ours and profile != base.get(model):  # otherwise this daemon has dropped it
+            yield dict(profile)
+    for model, profile in ours.items():
         other = theirs.get(model)
         if other is None:
-            yield dict(note)
+            yield dict(profile)
             continue
-        used = max(note.get("used", 0.0), other.get("used", 0.0))
-        facts = _facts(note, base.get(model, {}), other, _FACTS)
+        used = max(profile.get("used", 0.0), other.get("used", 0.0))
+        facts = _facts(profile, base.get(model, {}), other, _FACTS)
         yield {"model": model, **facts} | ({"used": used} if used else {})
 
 
@@ -152,12 +154,12 @@ def _facts(ours: Values, base: Values, theirs: Values, groups: Groups) -> dict[s
 
 
 def _theirs_counts(ours: Values, base: Values, theirs: Values, group: tuple[str, ...]) -> bool:
-    """Return whether to take ``theirs``: where this daemon has changed nothing, or has found it out earlier."""
+    """Return whether ``theirs`` wins: this daemon has changed nothing, or its own discovery is older."""
     if _same(ours, base, group):
         return True
-    when = group[0]
-    dated = when.endswith("_at") and not _same(theirs, base, group)
-    return dated and theirs.get(when, 0.0) > ours.get(when, 0.0)
+    time_key = group[0]
+    dated = time_key.endswith("_at") and not _same(theirs, base, group)
+    return dated and theirs.get(time_key, 0.0) > ours.get(time_key, 0.0)
 
 
 def _same(one: Values, other: Values, keys: tuple[str, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""A small file that several processes of one user may share: replaced whole or not at all, by one after the other."""
+"""A small file that several processes of one user may share: replaced atomically, by one process after the other."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from pathlib import Path
 from typing import Final
 
 MAX_FILE_BYTES: Final = 2 * 1024 * 1024
-"""Bytes read: several times what a thousand models take."""
+"""Bytes that are read: several times what a thousand models take."""
 
 LOCK_SECONDS: Final = 2.0
-"""How long to wait for others: each needs some milliseconds, and a stop waits for the disk for five seconds."""
+"""How long to wait for the lock: each process needs some milliseconds, and a stop waits five seconds for the disk."""
 
 LOCK_PAUSE: Final = 0.02
-"""Seconds between two looks at the lock. To wait in the kernel would have no end where the other process is halted."""
+"""Seconds between two attempts to lock. Waiting in the kernel would never end if the other process is suspended."""
 
 STALE_SECONDS: Final = 60.0
-"""Age from which half a file was left by a process that was killed. Whoever makes one has the lock; only where there
-are no locks, and where version 0.1.0 runs too, one that is younger may be in the making."""
+"""Age from which a temporary file was left by a process that was killed. Whoever writes one holds the lock; only on
+file systems without locks, or beside version 0.1.0, could a younger one still be in use."""
 
 
 def prepare(directory: Path) -> None:
-    """Make the directory if need be, for its owner alone. Raises `OSError` where nothing can be written."""
+    """Create the directory if needed, for its owner only. Raise `OSError` if nothing can be written."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not os.access(directory, os.W_OK | os.X_OK):
         raise PermissionError(13, "Permission denied")
 
 
 def read(path: Path) -> bytes:
-    """Read a file of ours up to `MAX_FILE_BYTES`: cut, it makes no sense. Raises `OSError`, also for no file."""
+    """Return the content of a file, up to `MAX_FILE_BYTES`: a truncated one is invalid. Raise `OSError`."""
     if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(22, "not a file")  # a pipe would hold the start up
+        raise OSError(22, "not a file")  # reading a pipe would block the start
     with path.open("rb") as file:
         return file.read(MAX_FILE_BYTES)
 
 
 def change(path: Path, changed: Callable[[bytes], bytes], patience: float = LOCK_SECONDS) -> None:
-    """Write what ``changed`` makes of the file's content, which is ``b""`` where there is none. Raises `OSError`.
+    """Write what ``changed`` returns for the file's content, which is ``b""`` if there is no file. Raise `OSError`.
 
-    Nobody else changes the file meanwhile; where another process does not let go of it for ``patience`` seconds, or
-    where there are no locks, that is left to luck.
+    No other process changes the file meanwhile, unless one holds the lock for more than ``patience`` seconds, or the
+    file system has no locks.
     """
     prepare(path.parent)
     with _locked(path.parent, patience):
@@ -60,7 +60,7 @@ def change(path: Path, changed: Callable[[bytes], bytes], patience: float = LOCK
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Put ``content`` in the place of a file, whole or not at all, whatever happens meanwhile. Raises `OSError`."""
+    """Replace a file's content atomically, whatever happens meanwhile. Raise `OSError`."""
     prepare(path.parent)
     with tempfile.NamedTemporaryFile(prefix=_unfinished(path), dir=path.parent, delete=False) as file:  # mode 0600
         new = Path(file.name)
@@ -75,9 +75,9 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def sweep(path: Path, now: float) -> int:
-    """Remove what processes that were killed have left of new versions of the file; return how many there were.
+    """Remove temporary files that killed processes have left; return how many there were.
 
-    ``now``: in Unix seconds. What somebody may be writing is left alone. Raises `OSError`.
+    ``now`` is in Unix seconds. Files that may still be in use are left alone. Raise `OSError`.
     """
     ours = re.compile(re.escape(_unfinished(path)) + r"[a-z0-9_]{8}")  # what `tempfile` makes of the prefix
     removed = 0
@@ -99,9 +99,9 @@ def _is_stale(found: os.stat_result, now: float) -> bool:
 
 @contextlib.contextmanager
 def _locked(directory: Path, patience: float) -> Iterator[bool]:
-    """Lock a directory, which leaves no file of its own there; yield whether nobody else has it.
+    """Lock a directory, which needs no lock file; yield whether the lock was obtained.
 
-    The lock ends with the process that has it, however that ends.
+    The lock ends with the process that holds it, however that ends.
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

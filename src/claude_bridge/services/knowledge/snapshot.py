@@ -1,7 +1,7 @@
-"""What outlives a restart, as plain values: what backends revealed of their models and of themselves.
+"""What outlives a restart, as plain values: what backends revealed about their models and about themselves.
 
-Never anything of a conversation, and no key. All of it is bound to a backend's name and URL: another URL is another
-server, of which nothing is known. What is read back may have been written by anybody: what does not fit is left out.
+It never contains anything of a conversation, nor a key. All of it belongs to a backend's name and URL: another URL is
+another server, of which nothing is known. Anybody may have written what is read back: invalid values are left out.
 """
 
 from __future__ import annotations
@@ -18,55 +18,55 @@ from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.profiles import MAX_MODELS, ModelProfile, ModelProfiles
 
 VERSION: Final = 1
-"""Of the form; a file of another version is not read."""
+"""The version of the format; a file of another version is not read."""
 
 KEPT_SECONDS: Final = 30 * 86_400.0
-"""How long something unused is kept: a month later the server has most likely changed."""
+"""How long something unused is kept: after a month the server has most likely changed."""
 
 DAY: Final = 86_400.0
-"""Times of use are told to the day, so that use alone does not change the file."""
+"""Times of use are rounded to the day, so that use alone does not change the file."""
 
 MAX_REASON_CHARACTERS: Final = 200
-"""Characters kept of why a dialect is the one."""
+"""Characters that are kept of the reason for a dialect."""
 
-_TELLS_NOTHING: Final = frozenset(("used", "listed"))
+_NOT_WORTH_KEEPING: Final = frozenset(("used", "listed"))
 
 
 class NotOurs(ValueError):
-    """The values have not the form that this module gives them."""
+    """The values do not have the format of this module."""
 
 
 class OtherVersion(ValueError):
-    """The values have the form of another version of the daemon."""
+    """The values have the format of another version of the daemon."""
 
 
 @frozen(kw_only=True)
 class KnowledgeSnapshot:
-    """Gives what is to be kept, and takes it back."""
+    """Exports what is to be kept, and restores it."""
 
     backends: Mapping[str, Backend]
-    learned: ModelProfiles
+    profiles: ModelProfiles
     detection: DialectDetection
     unix_time: Callable[[], float]
 
     def export(self) -> dict[str, Any]:
         """Return everything worth keeping; the same knowledge gives the same values.
 
-        ``{"version": 1, "backends": [BACKEND]}``, where each of these is ``{"name", "url" (a digest), "dialect"?,
+        ``{"version": 1, "backends": [BACKEND]}``, where each BACKEND is ``{"name", "url" (a digest), "dialect"?,
         "why"?, "used", "models"?: [{"model", ...}]}``. Version 0.1.0 wrote no ``used`` for a backend, and ignores it.
         """
         models: dict[str, list[dict[str, Any]]] = {name: [] for name in self.backends}
-        for backend, model, note in filter(self._is_recent, self.learned.profiles()):
-            values = note.kept()
-            if backend in models and len(model) <= MAX_MODEL_CHARACTERS and not values.keys() <= _TELLS_NOTHING:
+        for backend, model, profile in filter(self._is_recent, self.profiles.profiles()):
+            values = profile.to_values()
+            if backend in models and len(model) <= MAX_MODEL_CHARACTERS and not values.keys() <= _NOT_WORTH_KEEPING:
                 models[backend].append({"model": model, **values})
         entries = [self._entry(backend, models[backend.name]) for backend in self.backends.values()]
         return {"version": VERSION, "backends": [entry for entry in entries if entry.keys() & {"dialect", "models"}]}
 
     def restore(self, value: object, only: Collection[str] | None = None) -> None:
-        """Take back what `export` gave, of the backends that ``only`` names, or of all.
+        """Restore what `export` gave, for the backends that ``only`` names, or for all.
 
-        Raises `NotOurs` and `OtherVersion`, and then has changed nothing.
+        Raises `NotOurs` and `OtherVersion`; nothing was changed then.
         """
         entries = entries_of(value)
         found: list[tuple[str, str, ModelProfile]] = []
@@ -78,12 +78,12 @@ class KnowledgeSnapshot:
                 self.detection.restore(
                     backend, entry["dialect"], why[:MAX_REASON_CHARACTERS] if isinstance(why, str) else ""
                 )
-            found += ((backend.name, model, note) for model, note in notes(entry.get("models")))
-        for name, model, note in sorted(filter(self._is_recent, found), key=lambda one: one[2].used)[-MAX_MODELS:]:
-            self.learned.remember(name, model, note)
+            found += ((backend.name, model, profile) for model, profile in profiles_in(entry.get("models")))
+        for name, model, profile in sorted(filter(self._is_recent, found), key=lambda one: one[2].used)[-MAX_MODELS:]:
+            self.profiles.put(name, model, profile)
 
     def moved(self, earlier: KnowledgeSnapshot) -> frozenset[str]:
-        """Return the names of the backends that ``earlier`` has not, or has at another address."""
+        """Return the names of the backends that ``earlier`` lacks, or has at another address."""
         known = earlier.backends
         return frozenset(
             name for name, backend in self.backends.items() if name not in known or known[name].url != backend.url
@@ -98,7 +98,7 @@ class KnowledgeSnapshot:
         return entry | ({"models": models} if models else {})
 
     def _matching(self, entries: list[object]) -> Iterator[tuple[dict[str, Any], Backend]]:
-        """Yield the entries of backends that are still where they were."""
+        """Yield the entries of backends that are configured with the same address."""
         for entry in entries:
             name = entry.get("name") if isinstance(entry, dict) else None
             backend = self.backends.get(name) if isinstance(name, str) else None
@@ -110,12 +110,12 @@ class KnowledgeSnapshot:
 
 
 def digest(url: str) -> str:
-    """Return what tells URLs apart without showing them: some hold more than a host."""
+    """Return a digest that distinguishes URLs without showing them: some contain a secret."""
     return hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
 def entries_of(value: object) -> list[object]:
-    """Return the backends of what `KnowledgeSnapshot.export` returned; raise `NotOurs` or `OtherVersion` otherwise."""
+    """Return the backends in what `KnowledgeSnapshot.export` gave; raise `NotOurs` or `OtherVersion`."""
     match value:
         case {"version": int(version)} if version != VERSION:
             raise OtherVersion(version)
@@ -125,9 +125,9 @@ def entries_of(value: object) -> list[object]:
             raise NotOurs
 
 
-def notes(values: object) -> Iterator[tuple[str, ModelProfile]]:
-    """Yield the models of a backend's entry and what is known of them; what is not of our form is left out."""
+def profiles_in(values: object) -> Iterator[tuple[str, ModelProfile]]:
+    """Yield the models of a backend's entry and their profiles; what has another format is left out."""
     for value in values if isinstance(values, list) else ():
         match value:
             case {"model": str(model)} if len(model) <= MAX_MODEL_CHARACTERS:
-                yield model, ModelProfile.restored(value)
+                yield model, ModelProfile.from_values(value)

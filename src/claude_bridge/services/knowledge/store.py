@@ -1,8 +1,8 @@
 """The file that keeps across restarts what backends revealed: ``learned.json`` in the state directory.
 
-Read once at the start, written off the reactor's thread a minute after something changed, and at the stop. A directory
-that cannot be used, or a file that makes no sense, costs one warning and never an answer: the daemon then knows only
-what it learns while it runs. Daemons with one directory keep what each has found out (`merging`).
+It is read once at the start, and written in a thread a minute after a change, and at the stop. A directory that cannot
+be used, or an invalid file, leads to one warning and never to an error for a client: the daemon then knows only what it
+learns while it runs. Daemons that share a directory keep what each of them has found out (`merging`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 from claude_bridge.config.schema import Backend
 from claude_bridge.core import strict_json
 from claude_bridge.core.backend_api import BackendKind
+from claude_bridge.services.callbacks import stop_timer
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.merging import merged
 from claude_bridge.services.knowledge.profiles import ModelProfiles
@@ -32,7 +33,7 @@ from claude_bridge.services.knowledge.snapshot import VERSION, KnowledgeSnapshot
 NAME: Final = "learned.json"
 
 SAVE_SECONDS: Final = 60.0
-"""How long a change waits for more: what is lost with a crash is learned again within a few answers."""
+"""Seconds from a change to the write: what is lost by a crash is learned again within a few answers."""
 
 STOP_SECONDS: Final = 5.0
 """How long a stop waits for the disk."""
@@ -42,91 +43,90 @@ _log = Logger()
 
 @define(eq=False, kw_only=True)
 class StateFile:
-    """Reads at `start`, writes while it runs and at `stop`.
+    """Reads at `start`, writes while the daemon runs and at `stop`.
 
-    :ivar directory: None where nothing is to be kept.
-    :ivar kept: the knowledge that the file is of; `turn_to` changes it.
-    :ivar in_thread: calls something in a thread; the Deferred fires with its end, in the reactor's thread.
+    :ivar directory: None if nothing is to be kept.
+    :ivar knowledge: what the file is about; `switch_to` changes it.
+    :ivar in_thread: calls a function in a thread; the Deferred fires with its result, in the reactor's thread.
     """
 
     _directory: str | None
-    kept: KnowledgeSnapshot
+    knowledge: KnowledgeSnapshot
     _clock: IReactorTime
     _in_thread: Callable[[Callable[[], None]], Deferred[None]]
     _lock: DeferredLock = field(factory=DeferredLock, init=False)
-    _waiting: IDelayedCall | None = field(default=None, init=False)
+    _save_timer: IDelayedCall | None = field(default=None, init=False)
     _base: dict[str, Any] = field(factory=lambda: {"version": VERSION, "backends": []}, init=False)
-    _complained: bool = field(default=False, init=False)
+    _warned: bool = field(default=False, init=False)
     _stopped: bool = field(default=False, init=False)
 
     @property
     def file(self) -> str | None:
-        """Return the file's path, None where nothing is kept."""
+        """The file's path, None if nothing is kept."""
         return None if self._directory is None else str(self.path)
 
     @property
     def path(self) -> Path:
-        """Return where the file is."""
+        """The file's path."""
         return Path(self._directory or "", NAME)
 
     def start(self) -> None:
-        """Take up what was kept, and listen for changes. Never fails."""
+        """Restore what was kept, and listen for changes. Never fails."""
         if self._directory is None:
             _log.info("what is learned of backends is not kept: there is no state directory", event="state")
             return
         self._read()
-        self._base = self.kept.export()
-        self.kept.learned.changed = self._changed
+        self._base = self.knowledge.export()
+        self.knowledge.profiles.on_change = self._changed
 
     def stop(self) -> Deferred[None]:
-        """Write a last time; waits for the disk, but not for long. Never fails."""
+        """Write a last time; wait for the disk for `STOP_SECONDS` at most. Never fails."""
         self._stopped = True
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            waiting.cancel()
+        timer, self._save_timer = self._save_timer, None
+        stop_timer(timer)
         if self._directory is None:
             return succeed(None)
         saving: Deferred[Any] = self._lock.run(self._write)
-        return saving.addTimeout(STOP_SECONDS, self._clock).addErrback(self._late)
+        return saving.addTimeout(STOP_SECONDS, self._clock).addErrback(self._timed_out)
 
-    def turn_to(self, kept: KnowledgeSnapshot) -> Deferred[None]:
-        """Keep other knowledge from now on, that of a new configuration, when the present one is written.
+    def switch_to(self, knowledge: KnowledgeSnapshot) -> Deferred[None]:
+        """Write the current knowledge, then keep that of a new configuration instead.
 
-        What the file tells of backends that are new, or at another address, is taken up. Never fails.
+        What the file contains about backends that are new, or at another address, is restored. Never fails.
         """
         if self._directory is None:
-            self.kept = kept
+            self.knowledge = knowledge
             return succeed(None)
-        kept.learned.changed = self._changed
-        return self._lock.run(self._turn, kept)
+        knowledge.profiles.on_change = self._changed
+        return self._lock.run(self._write_and_switch, knowledge)
 
-    def _turn(self, kept: KnowledgeSnapshot) -> Deferred[None]:
+    def _write_and_switch(self, knowledge: KnowledgeSnapshot) -> Deferred[None]:
         written = self._write() or succeed(None)
-        return written.addCallback(lambda _: self._take_over(kept))
+        return written.addCallback(lambda _: self._switch(knowledge))
 
-    def _take_over(self, kept: KnowledgeSnapshot) -> None:
-        """Know what the file says of each backend, as far as this daemon has read or written it."""
-        moved = kept.moved(self.kept)
-        self.kept = kept
-        known = {(name, digest(backend.url)) for name, backend in kept.backends.items()}
+    def _switch(self, knowledge: KnowledgeSnapshot) -> None:
+        """Replace the knowledge, and the base by what the file says about its backends."""
+        moved = knowledge.moved(self.knowledge)
+        self.knowledge = knowledge
+        known = {(name, digest(backend.url)) for name, backend in knowledge.backends.items()}
         base = [entry for entry in self._base["backends"] if (entry["name"], entry["url"]) in known]
         if moved:
             self._read(only=moved)
-            base += [entry for entry in kept.export()["backends"] if entry["name"] in moved]
+            base += [entry for entry in knowledge.export()["backends"] if entry["name"] in moved]
         self._base = {"version": VERSION, "backends": base}
 
     def _changed(self) -> None:
-        """Note that there may be something to write; called with every request."""
-        if self._waiting is None and not self._stopped:
-            self._waiting = self._clock.callLater(SAVE_SECONDS, self._due)
+        """Start the timer for a write; called with every request."""
+        if self._save_timer is None and not self._stopped:
+            self._save_timer = self._clock.callLater(SAVE_SECONDS, self._save)
 
-    def _due(self) -> None:
-        self._waiting = None
+    def _save(self) -> None:
+        self._save_timer = None
         self._lock.run(self._write)
 
     def _write(self) -> Deferred[None] | None:
-        """Write what was found out since the last time, if anything was."""
-        known, base, now = self.kept.export(), self._base, self.kept.unix_time()
+        """Write what was found out since the last time; return None if there is nothing."""
+        known, base, now = self.knowledge.export(), self._base, self.knowledge.unix_time()
         if known == base:
             return None
 
@@ -134,23 +134,23 @@ class StateFile:
             return strict_json.encode(merged(known, base, _decoded(content), now))
 
         writing = self._in_thread(lambda: change(self.path, changed))
-        return writing.addCallbacks(lambda _: self._wrote(known), self._failed)
+        return writing.addCallbacks(lambda _: self._written(known), self._failed)
 
-    def _wrote(self, known: dict[str, Any]) -> None:
-        self._base, self._complained = known, False
+    def _written(self, known: dict[str, Any]) -> None:
+        self._base, self._warned = known, False
 
     def _failed(self, failure: Failure) -> None:
         failure.trap(OSError)
-        self._complain(failure.value)
+        self._warn_once(failure.value)
 
-    def _late(self, failure: Failure) -> None:
+    def _timed_out(self, failure: Failure) -> None:
         failure.trap(TookTooLong)
         _log.warn("{path} could not be written in time", event="state", path=str(self.path))
 
-    def _complain(self, error: BaseException | None) -> None:
-        """Say once what is wrong; again only after it was right."""
-        if not self._complained:
-            self._complained = True
+    def _warn_once(self, error: BaseException | None) -> None:
+        """Log what is wrong, once; again only after a write succeeded."""
+        if not self._warned:
+            self._warned = True
             reason = getattr(error, "strerror", None) or type(error).__name__
             _log.warn(
                 "what is learned of backends is not kept: {path}: {reason}",
@@ -167,47 +167,49 @@ class StateFile:
         except FileNotFoundError:
             return
         except OSError as error:
-            self._complain(error)
+            self._warn_once(error)
             return
         try:
-            self.kept.restore(strict_json.decode(content), only)
+            self.knowledge.restore(strict_json.decode(content), only)
         except OtherVersion:
             _log.info("{path} is of another version, and not read", event="state", path=str(self.path))
         except (NotOurs, strict_json.JsonError):
             self._put_aside()
 
     def _sweep(self) -> None:
-        left = sweep(self.path, self.kept.unix_time())
-        if left:
+        removed = sweep(self.path, self.knowledge.unix_time())
+        if removed:
             _log.info(
                 "{count} unfinished files of daemons that were killed are removed beside {path}",
                 event="state",
-                count=left,
+                count=removed,
                 path=str(self.path),
             )
 
     def _put_aside(self) -> None:
-        """Keep a file that makes no sense for whoever wants to know why."""
+        """Rename an invalid file, so that somebody can look into it."""
         aside = self.path.with_name(f"{NAME}.bad")
         with contextlib.suppress(OSError):
             self.path.replace(aside)
         _log.warn("{path} makes no sense; it is {aside} now", event="state", path=str(self.path), aside=aside.name)
 
 
-def found_out(
+def restored_detection(
     directory: str | None, backends: Mapping[str, Backend], kinds: Mapping[str, BackendKind]
 ) -> DialectDetection:
-    """Return what earlier runs found out of ``backends``; reads and changes nothing else, and never fails."""
+    """Return what earlier runs found out about ``backends``; changes nothing, and never fails."""
     detection = DialectDetection(kinds)
-    kept = KnowledgeSnapshot(backends=backends, learned=ModelProfiles(), detection=detection, unix_time=time.time)
+    knowledge = KnowledgeSnapshot(
+        backends=backends, profiles=ModelProfiles(time.time), detection=detection, unix_time=time.time
+    )
     if directory is not None:
         with contextlib.suppress(OSError, OtherVersion, NotOurs, strict_json.JsonError):
-            kept.restore(strict_json.decode(read(Path(directory, NAME))))
+            knowledge.restore(strict_json.decode(read(Path(directory, NAME))))
     return detection
 
 
 def _decoded(content: bytes) -> object:
-    """Return the values of a file; None where it makes no sense, and then nothing of it can be kept."""
+    """Return the values of a file; None if it is not valid JSON, so that nothing of it can be kept."""
     try:
         return strict_json.decode(content)
     except strict_json.JsonError:

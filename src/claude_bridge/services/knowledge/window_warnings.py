@@ -1,13 +1,12 @@
-"""Warns once of every model whose prompts may be cut without anybody knowing.
+"""Warns once about every model whose server may silently truncate prompts.
 
-Such servers tell the window of a model only while it is loaded (Ollama), and the first request loads it. So an unknown
-window is no news yet: it is told of when requests have gone without one for `PATIENCE_SECONDS`, and never for a model
-whose window has been known, for that is told again as soon as the model is loaded again.
+Such servers give the window of a model only while it is loaded (Ollama), and the first request loads it. So an unknown
+window is not worth a warning at first, but only when requests have been sent without one for `PATIENCE_SECONDS`. There
+is none for a model whose window was known before: it will be known again as soon as the model is loaded again.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -17,24 +16,24 @@ from twisted.logger import Logger
 from claude_bridge.core.backend_api import Target
 
 MAX_WARNED_MODELS: Final = 100
-"""Models watched and warned of: names may come from clients, and must not fill the log."""
+"""Models that are tracked: names may come from clients, and must not fill the log."""
 
 PATIENCE_SECONDS: Final = 60.0
-"""From the first request without a window to the warning: twice what a list of loaded models is fresh for, and about
-what a large model takes to be loaded."""
+"""Seconds from the first request without a window to the warning: twice the time for which a list of loaded models is
+fresh, and about what it takes to load a large model."""
 
 _log = Logger()
 
 
 @define(eq=False)
 class WindowWarnings:
-    """Remembers since when windows are missing, and whom it told of."""
+    """Tracks since when the windows of models are missing, and which models it has warned about."""
 
-    _seconds: Callable[[], float] = time.monotonic
+    _seconds: Callable[[], float]
     _since: dict[tuple[str, str], float | None] = field(factory=dict, init=False)
 
     def check(self, backend: str, target: Target) -> None:
-        """Warn if prompts for ``target`` could be cut and for a while nothing has said at which length."""
+        """Warn if the server truncates prompts and the window has been unknown for `PATIENCE_SECONDS`."""
         if not target.truncates:
             return
         key = (backend, target.model)
