@@ -42,7 +42,12 @@ def exchange(generation: Generation) -> Any:
     body = json.dumps(asking()).encode()
     asked = parsing.decode(body)
     return generation.admission.open_exchange(
-        asked, request_info(asked, {}, len(body)), FakeClientResponse(), credential=None, client_name="", request_id="req_1"
+        asked,
+        request_info(asked, {}, len(body)),
+        FakeClientResponse(),
+        credential=None,
+        client_name="",
+        request_id="req_1",
     )
 
 

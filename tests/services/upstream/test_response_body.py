@@ -70,15 +70,15 @@ class Scene:
     def __attrs_post_init__(self) -> None:
         """Build and connect the body."""
         self.silence = Silence(
-            backend="b", first_byte_timeout=9, idle_timeout=9, seconds=Clock().seconds, expired=lambda _: None
+            backend="b", first_byte_timeout=9, idle_timeout=9, seconds=Clock().seconds, on_expired=lambda _: None
         )
         self.body = ResponseBody(
             ResponseHead(status=200, headers={}),
             self.notes,
             self.reads,
             self.silence,
-            done=self.reasons.append,
-            stopped=lambda: self.stops.append("stop"),
+            on_end=self.reasons.append,
+            on_stop=lambda: self.stops.append("stop"),
         )
         self.body.begin(self.deliver)
 

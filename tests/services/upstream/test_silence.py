@@ -27,7 +27,7 @@ class Scene:
         """Start."""
         self.sweep = PeriodicSweep(self.clock)
         self.silence = Silence(
-            backend="b", first_byte_timeout=900, idle_timeout=300, seconds=self.clock.seconds, expired=self.expired
+            backend="b", first_byte_timeout=900, idle_timeout=300, seconds=self.clock.seconds, on_expired=self.expired
         )
         watch: Watch = self.silence
         self.sweep.add(watch)

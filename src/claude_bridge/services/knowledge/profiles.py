@@ -16,7 +16,6 @@ from twisted.python.failure import Failure
 from claude_bridge.core.backend_api import Adjustment, TargetT
 from claude_bridge.core.bounded import BoundedMap
 from claude_bridge.core.events import MAX_TOKEN_COUNT, Usage
-from claude_bridge.core.tokens.estimator import rough
 from claude_bridge.services.callbacks import do_nothing
 
 MAX_MODELS: Final = 1000

@@ -1,4 +1,4 @@
-"""What treq sends its requests through: endpoints with one connect limit, the right trust, no content coding."""
+"""The agent under treq: endpoints with one connect limit, the backend's trust roots, no requested content coding."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResp
 from zope.interface import implementer
 
 from claude_bridge.config.schema import Backend
+from claude_bridge.services.callbacks import stop_timer
 from claude_bridge.services.upstream.content_coding import decoded
 from claude_bridge.services.upstream.pool import Connection, ReplayPool
 
 DOUBT_SECONDS: Final = 1.0
-"""A handshake takes two round trips; where it takes longer than this, it is asked whether TLS is spoken at all."""
+"""A handshake takes two round trips; if it takes longer than this, we check whether the server speaks TLS at all."""
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -42,14 +43,14 @@ class ConnectTimedOut(ConnectError):
 
 
 class TrustUnusable(Exception):
-    """The backend's ``ca_file`` gives nothing to trust; says why."""
+    """The backend's ``ca_file`` cannot be used; the message says why."""
 
 
 @implementer(IStreamClientEndpoint)
 class LimitedEndpoint:
-    """An endpoint whose whole way to a connection, TLS included, has one limit.
+    """An endpoint with one limit for everything until the connection is ready, name resolution and TLS included.
 
-    ``HostnameEndpoint`` limits each address by itself, and the resolver not at all.
+    ``HostnameEndpoint`` limits the connection to each address separately, and name resolution not at all.
     """
 
     def __init__(self, endpoint: IStreamClientEndpoint, clock: IReactorTime, seconds: float) -> None:
@@ -68,47 +69,50 @@ class LimitedEndpoint:
         return Failure(ConnectTimedOut(string=f"no connection within {seconds:g} s"))  # type: ignore[no-untyped-call]  # Twisted's is untyped
 
 
-class SpeaksPlainly(ConnectError):
-    """The server there speaks HTTP without TLS."""
+class SpeaksPlainHTTP(ConnectError):
+    """The server speaks HTTP without TLS."""
 
 
-class PlainQuestion(Protocol):
-    """Asks in plain HTTP whether that is spoken; tells once, by the first bytes of an answer or by their absence."""
+class PlainHTTPProbe(Protocol):
+    """Finds out whether a server speaks plain HTTP.
+
+    :ivar speaks: fires with the result, after the first bytes of a response or the end of the connection.
+    """
 
     def __init__(self) -> None:
-        self.speaks: Deferred[bool] = Deferred(lambda _: self._leave())
+        self.speaks: Deferred[bool] = Deferred(lambda _: self._close())
 
     def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
-        """Ask for nothing: there is no credential in it and nothing to answer but a head."""
+        """Send a request without a credential, whose response is only a head."""
         cast(ITransport, self.transport).write(b"HEAD / HTTP/1.0\r\n\r\n")
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
-        """Judge by the beginning."""
-        self._tell(data.startswith(b"HTTP/"))
+        """Decide by the first bytes."""
+        self._decide(data.startswith(b"HTTP/"))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002, N802 - Twisted's signature
-        """Take silence for a no."""
-        self._tell(False)
+        """Take the end of the connection for a no."""
+        self._decide(False)
 
-    def _tell(self, speaks: bool) -> None:
+    def _decide(self, speaks: bool) -> None:
         if not self.speaks.called:
             self.speaks.callback(speaks)
-        self._leave()
+        self._close()
 
-    def _leave(self) -> None:
+    def _close(self) -> None:
         cast(ITCPTransport, self.transport).abortConnection()
 
 
 @implementer(IStreamClientEndpoint)
 class SecuredEndpoint:
-    """A TLS endpoint that has connected only when the handshake is done, so that the connect limit covers it.
+    """A TLS endpoint that connects only when the handshake is done, so that the connect limit covers it.
 
-    Twisted calls a TLS endpoint connected once TCP is; a peer that never speaks TLS would be waited for as for an
-    answer. Many servers wait in silence for the rest of what they take for a request: so where a handshake takes long,
-    or ends with the connection, they are asked on another connection whether they speak plain HTTP, and the one who
-    connects fails with `SpeaksPlainly`. The factory has to build `Connection` objects.
+    Twisted calls a TLS endpoint connected as soon as TCP is; a peer that never speaks TLS would get the time that an
+    answer may take. Many plain HTTP servers wait silently for the rest of what they take for a request. So if a
+    handshake takes long, or ends with the connection, another connection is made to find out whether the server speaks
+    plain HTTP; then connecting fails with `SpeaksPlainHTTP`. The factory has to build `Connection` objects.
 
-    :param plain: the way to the same port without TLS.
+    :param plain: the endpoint of the same port without TLS.
     """
 
     def __init__(self, endpoint: IStreamClientEndpoint, plain: IStreamClientEndpoint, clock: IReactorTime) -> None:
@@ -119,49 +123,48 @@ class SecuredEndpoint:
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect and shake hands."""
         connecting = cast("Deferred[Connection]", self._endpoint.connect(factory)).addCallback(Connection.secured)
-        asking: list[Deferred[None]] = []
-        judged: list[bool] = []
+        probing: list[Deferred[None]] = []  # at most one probe
+        verdict: list[bool] = []  # at most one result of it
 
-        def doubt() -> None:
-            asking.append(self._speaks_plainly().addCallback(judge))
+        def on_timeout() -> None:
+            probing.append(self._speaks_plain_http().addCallback(on_verdict))
 
-        def judge(plain: bool) -> None:
-            judged.append(plain)
+        def on_verdict(plain: bool) -> None:
+            verdict.append(plain)
             if plain:
                 connecting.cancel()
 
-        def over(result: object) -> object:
-            if later.active():
-                later.cancel()
-            if asking and not judged:
-                asking[0].cancel()
-            if asking:
-                return _unless_plain(result, plain=judged == [True])
+        def on_result(result: object) -> object:
+            stop_timer(timer)
+            if probing and not verdict:
+                probing[0].cancel()
+            if probing:
+                return _unless_plain(result, plain=verdict == [True])
             if isinstance(result, Failure) and result.check(ConnectionClosed):
-                return self._speaks_plainly().addCallback(lambda plain: _unless_plain(result, plain=plain))
+                return self._speaks_plain_http().addCallback(lambda plain: _unless_plain(result, plain=plain))
             return result
 
-        later = self._clock.callLater(DOUBT_SECONDS, doubt)
-        return cast("Deferred[IProtocol]", connecting.addBoth(over))
+        timer = self._clock.callLater(DOUBT_SECONDS, on_timeout)
+        return cast("Deferred[IProtocol]", connecting.addBoth(on_result))
 
-    def _speaks_plainly(self) -> Deferred[bool]:
-        """Ask, for as long as that takes: the limit of connecting covers it."""
-        factory = Factory.forProtocol(PlainQuestion)
+    def _speaks_plain_http(self) -> Deferred[bool]:
+        """Probe the server; this needs no limit of its own, since the connect limit covers it."""
+        factory = Factory.forProtocol(PlainHTTPProbe)
         factory.noisy = False
-        asked = cast("Deferred[PlainQuestion]", self._plain.connect(factory))
-        return asked.addCallback(lambda question: question.speaks).addErrback(lambda _: False)
+        connecting = cast("Deferred[PlainHTTPProbe]", self._plain.connect(factory))
+        return connecting.addCallback(lambda probe: probe.speaks).addErrback(lambda _: False)
 
 
 def _unless_plain(result: object, *, plain: bool) -> object:
-    return Failure(SpeaksPlainly()) if plain else result  # type: ignore[no-untyped-call]  # Twisted's is untyped
+    return Failure(SpeaksPlainHTTP()) if plain else result  # type: ignore[no-untyped-call]  # Twisted's is untyped
 
 
 @implementer(IAgentEndpointFactory)
 class Endpoints:
     """The endpoints of one backend: TCP, or TLS that trusts the system or the backend's ``ca_file``.
 
-    They are kept, one an origin: an Agent asks for the endpoint of every request, also when it then takes an idle
-    connection, and building one (above all its TLS part) is not free. A backend has one origin, so one is kept.
+    The endpoint is cached: an Agent asks for one with every request, also when it then takes an idle connection, and
+    building one (above all its TLS part) is not free. A backend has one origin, so one endpoint is enough.
     """
 
     def __init__(self, reactor: IReactorTime, backend: Backend) -> None:
@@ -200,7 +203,7 @@ class Endpoints:
 
 
 def https_policy(ca_file: str | None) -> BrowserLikePolicyForHTTPS:
-    """Trust the system's authorities, or only those in ``ca_file`` (PEM, one or several).
+    """Return a policy that trusts the system's authorities, or only those in ``ca_file`` (PEM, one or several).
 
     :raises TrustUnusable: if the file cannot be read or holds no certificate.
     """
@@ -220,10 +223,10 @@ def https_policy(ca_file: str | None) -> BrowserLikePolicyForHTTPS:
 
 @implementer(IAgent)
 class PlainAgent:
-    """An agent under treq that asks for no content coding, and unpacks what is compressed all the same.
+    """An agent under treq that does not request a content coding, but unpacks what is compressed all the same.
 
-    treq adds ``Accept-Encoding: gzip`` to every request, beside what the caller says, and offers no way out. A
-    compressed stream is only as prompt as the backend's flushes, so we do not ask for one.
+    treq adds ``Accept-Encoding: gzip`` to every request, whatever the caller says. A compressed stream arrives only
+    when the backend flushes its compressor, so we do not ask for one.
     """
 
     def __init__(self, agent: IAgent, clock: IReactorTime) -> None:
@@ -237,7 +240,7 @@ class PlainAgent:
         headers: Headers | None = None,
         bodyProducer: IBodyProducer | None = None,  # noqa: N803 - Twisted's name
     ) -> Deferred[IResponse]:
-        """Send it without ``Accept-Encoding``."""
+        """Send the request without ``Accept-Encoding``."""
         if headers is not None:
             headers.removeHeader(b"accept-encoding")
         answer = self._agent.request(method, uri, headers, bodyProducer)
@@ -245,5 +248,5 @@ class PlainAgent:
 
 
 def agent_for(reactor: IReactorTime, backend: Backend, pool: ReplayPool) -> IAgent:
-    """Build the agent for one backend over its pool."""
+    """Return the agent for one backend over its pool."""
     return PlainAgent(Agent.usingEndpointFactory(reactor, Endpoints(reactor, backend), pool), reactor)

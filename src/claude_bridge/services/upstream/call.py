@@ -1,4 +1,4 @@
-"""One upstream request under way: who hears what, and the one end of it."""
+"""One upstream request under way: connects the treq response, the timers and the receiver, and ends once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IResponse
 
 from claude_bridge.core.errors import BridgeError, InternalFault, UpstreamError
+from claude_bridge.services.callbacks import do_nothing
 from claude_bridge.services.interfaces import ResponseHead, Sweep, UpstreamReceiver, UpstreamRequest
 from claude_bridge.services.upstream import errors
 from claude_bridge.services.upstream.pool import BytesBody, Reads
@@ -23,8 +24,12 @@ _log = Logger()
 class Call:
     """Implements `claude_bridge.services.interfaces.UpstreamCall`.
 
-    Its life: asked (the Deferred is out), answered (there is a body), over. It is over by the body's end, by a
-    failure, by a limit, or by `cancel`; the receiver hears of the first three, once.
+    ::
+
+        requested --- response ---> in body --- body's end ---> over
+
+    A failure, a time limit and `cancel` lead to over from both other states. The receiver is told the end, once,
+    except after `cancel`.
     """
 
     _request: UpstreamRequest
@@ -45,11 +50,11 @@ class Call:
             first_byte_timeout=request.first_byte_timeout,
             idle_timeout=request.idle_timeout,
             seconds=self._sweep.seconds,
-            expired=self._abort,
+            on_expired=self._abort,
         )
 
     def follow(self, asked: Deferred[IResponse], clock: IReactorTime) -> None:
-        """Wait for the answer. One that is there already is heard of in the next turn, after ``send`` returned."""
+        """Wait for the response. One that is there already is handled in the next turn, after ``send`` has returned."""
         self._asked = asked
         self._sweep.add(self._silence)
         if asked.called:
@@ -58,17 +63,17 @@ class Call:
             self._listen()
 
     def data_event_seen(self) -> None:
-        """From now on the idle limit holds."""
+        """Apply the idle limit from now on."""
         self._silence.data_event_seen()
 
     def finish_seen(self) -> None:
-        """From now on there is only the grace for late usage."""
+        """Apply the short grace for late usage from now on."""
         self._silence.finish_seen()
 
     def cancel(self) -> None:
-        """Close the connection and be silent; harmless when all is over."""
+        """Close the connection and tell the receiver nothing; do nothing if the call is over."""
         if not self._over:
-            self._leave()
+            self._mark_over()
             self._close()
 
     def _listen(self) -> None:
@@ -82,14 +87,14 @@ class Call:
             response.deliverBody(UnwantedBody())
             self._end(error)
             return
-        self._silence.bytes_seen += 1  # a head is a sign of life too
+        self._silence.bytes_seen += 1  # a response head ends the silence too
         self._body = ResponseBody(
-            _head(response), self._receiver, self._reads, self._silence, done=self._body_over, stopped=self.cancel
+            _head(response), self._receiver, self._reads, self._silence, on_end=self._body_over, on_stop=self.cancel
         )
         self._body.begin(response.deliverBody)
 
     def _refusal(self, response: IResponse) -> UpstreamError | None:
-        """Return why this is no answer to give to anybody."""
+        """Return the error for a response that cannot be passed on; None if it can."""
         backend = self._request.backend
         if 300 <= response.code < 400:  # noqa: PLR2004 - HTTP's redirections
             return errors.redirected(backend, response.code)
@@ -103,7 +108,7 @@ class Call:
             self._end(errors.before_head(failure, self._request.backend))
 
     def _broke(self, failure: Failure) -> None:
-        """Log that the receiver raised, and do not leave it waiting."""
+        """Log that the receiver raised over the head, and end the call."""
         _log.failure("A receiver of {backend} failed", failure, backend=self._request.backend.name)
         self._abort(InternalFault("the bridge failed over the answer's head"))
 
@@ -111,34 +116,34 @@ class Call:
         self._end(errors.in_body(reason, self._request.backend))
 
     def _abort(self, error: BridgeError | None) -> None:
-        """Close the connection and tell the receiver why; None is an end without fault."""
+        """Close the connection and tell the receiver the end; None is an end without an error."""
         if not self._over:
-            self._leave()
+            self._mark_over()
             self._close()
             self._receiver.ended(error)
 
     def _end(self, error: BridgeError | None) -> None:
-        """Tell the receiver that it was all."""
+        """Tell the receiver the end of the response."""
         if not self._over:
-            self._leave()
+            self._mark_over()
             self._forget_body()
             self._receiver.ended(error)
 
-    def _leave(self) -> None:
-        """Be over, and let go of what holds this call: bodies are large, and collections of cycles are rare."""
+    def _mark_over(self) -> None:
+        """Stop the timers and drop what refers to this call: bodies are large, and cycles are collected rarely."""
         self._over = True
         self._sweep.discard(self._silence)
-        self._silence.expired = _ignored
+        self._silence.on_expired = do_nothing
         self._release()
 
     def _release(self) -> None:
-        """Let go of the request's bytes."""
+        """Drop the request's bytes."""
         payload, self._payload = self._payload, None
         if payload is not None:
             payload.release()
 
     def _close(self) -> None:
-        """Close the connection: a body by its transport, for then cancelling the request has no effect any more."""
+        """Close the connection: through the body if there is one, since cancelling the request has no effect then."""
         if self._body is not None:
             self._body.close()
             self._forget_body()
@@ -149,10 +154,6 @@ class Call:
         body, self._body = self._body, None
         if body is not None:
             body.forget()
-
-
-def _ignored(_: object) -> None:
-    """Do nothing."""
 
 
 def _head(response: IResponse) -> ResponseHead:

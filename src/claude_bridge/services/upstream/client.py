@@ -1,4 +1,11 @@
-"""The upstream client: one treq client and one pool of connections a backend."""
+"""The upstream client: one treq client and one pool of connections per backend.
+
+treq is the HTTP client of this project by decision, as Klein is its server. Some of what it does for ordinary clients
+would cost time here or be wrong, and is undone: it encodes the URL of every request (`ReadyURL`), keeps cookies
+(`NoCookies`), copies a body through the global reactor's cooperator (`data_to_body_producer`), buffers responses
+(``unbuffered``), follows redirects (``allow_redirects``), and requests gzip (`claude_bridge.services.upstream.agent`).
+The rest of the daemon only sees `claude_bridge.services.interfaces.UpstreamClient`, so another client could replace it.
+"""
 
 from __future__ import annotations
 
@@ -22,48 +29,48 @@ from claude_bridge.services.upstream.pool import BytesBody, ReplayPool
 
 
 class NoCookies(CookieJar):
-    """A jar that keeps nothing and gives nothing: one client's session must not travel with another's request."""
+    """A jar that stores no cookies: one client's session must not be sent with another client's request."""
 
     def extract_cookies(self, response: Any, request: Any) -> None:  # noqa: ANN401 - urllib's shapes, unused
-        """Keep nothing."""
+        """Do nothing."""
 
     def add_cookie_header(self, request: Any) -> None:  # noqa: ANN401 - urllib's shapes, unused
-        """Give nothing."""
+        """Do nothing."""
 
 
 NO_COOKIES: Final = NoCookies()
 
 
 class ReadyURL(EncodedURL):
-    """An address that was worked out once: treq encodes a text anew for each request, which takes 40 us."""
+    """A URL that is encoded once: treq would encode a text for each request, which takes 40 us."""
 
     def __init__(self, text: str) -> None:
         made = EncodedURL.from_text(text)
         if not text.isascii():
-            made = made.to_uri()  # which knows how names are encoded, but not IPv6 addresses
+            made = made.to_uri()  # encodes names, but fails for IPv6 addresses
         super().__init__(scheme=made.scheme, host=made.host, path=made.path, query=made.query, port=made.port)
         self._text = made.to_text()
 
     def to_uri(self) -> ReadyURL:
-        """Return itself: it is encoded already."""
+        """Return this URL: it is encoded already."""
         return self
 
     def to_text(self, with_password: bool = False) -> str:
-        """Return the text."""
+        """Return the encoded text."""
         del with_password
         return self._text
 
 
 @frozen(kw_only=True)
 class BackendConnections:
-    """The way to one backend, and the addresses asked for so far, of which there are two."""
+    """The pool and client of one backend, and the URLs requested so far, of which there are a few."""
 
     pool: ReplayPool
     client: HTTPClient
     addresses: dict[str, ReadyURL] = Factory(dict)
 
     def address(self, text: str) -> ReadyURL:
-        """Return the encoded address, worked out once."""
+        """Return the encoded URL, cached."""
         if text not in self.addresses:
             self.addresses[text] = ReadyURL(text)
         return self.addresses[text]
@@ -74,7 +81,7 @@ def _as_it_is(producer: BytesBody) -> BytesBody:
 
 
 def _encoded(value: str) -> bytes:
-    """Return a header's bytes: those that a client sent, which were read as Latin-1, or UTF-8 where that cannot be."""
+    """Return a header's bytes: Latin-1, as clients' headers were decoded, or UTF-8 if that is impossible."""
     try:
         return value.encode("latin-1")
     except UnicodeEncodeError:
@@ -84,11 +91,11 @@ def _encoded(value: str) -> bytes:
 class TreqUpstream:
     """Implements `claude_bridge.services.interfaces.UpstreamClient`.
 
-    The way to a backend is built with the first request to it: its pool, its TLS trust, its treq client. Backends
-    come from the configuration, so there are as many as it has.
+    The pool, the TLS trust and the treq client of a backend are made with the first request to it. Their number is
+    that of the configured backends.
 
     :param reactor: makes the connections and tells the time.
-    :param sweep: watches over silence.
+    :param sweep: checks the time limits.
     """
 
     def __init__(self, reactor: IReactorTime, sweep: Sweep) -> None:
@@ -97,7 +104,7 @@ class TreqUpstream:
         self._lines: dict[Backend, BackendConnections] = {}
 
     def send(self, request: UpstreamRequest, receiver: UpstreamReceiver) -> Call:
-        """Start ``request``; everything else comes through ``receiver``, never before this returns."""
+        """Send ``request``; its response goes to ``receiver``, which is never called before this returns."""
         line = self._line(request.backend)
         body = BytesBody(request.body) if request.body else None
         call = Call(evolve(request, body=b""), receiver, self._sweep, line.pool.reads, body)
@@ -105,18 +112,18 @@ class TreqUpstream:
         return call
 
     def keep_only(self, backends: Collection[Backend]) -> None:
-        """Let go of the connections to all other backends: the idle ones now, the others when their answers end."""
+        """Close the connections to all other backends: the idle ones now, the others when their responses end."""
         for backend in self._lines.keys() - set(backends):
             self.renew(backend)
 
     def renew(self, backend: Backend) -> None:
-        """Let go of the connections to a backend likewise; who asks it next gets a new one, and trusts anew."""
+        """Close the connections to a backend likewise; its next request connects anew, and reads ``ca_file`` again."""
         line = self._lines.pop(backend, None)
         if line is not None:
             line.pool.close()
 
     def close(self) -> Deferred[None]:
-        """Close all idle connections, and the others when their answers end; fires within a few seconds."""
+        """Close all idle connections, and the others when their responses end; fires within a few seconds."""
         closing = [line.pool.close() for line in self._lines.values()]
         self._lines.clear()
         return gatherResults(closing).addCallback(lambda _: None)
@@ -129,7 +136,7 @@ class TreqUpstream:
             request.method,
             line.address(request.url),
             headers=headers,
-            data=cast(Any, body),  # a producer already: the client is told to take it as it is
+            data=cast(Any, body),  # a body producer already, see `_as_it_is`
             allow_redirects=False,
             cookies=NO_COOKIES,
             unbuffered=True,

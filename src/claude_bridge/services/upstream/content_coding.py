@@ -1,7 +1,7 @@
-"""Answers that a backend compresses unasked: gzip is unpacked, a little in each turn of the reactor.
+"""Responses that a backend compresses unasked: gzip is unpacked, one piece in each turn of the reactor.
 
-A kilobyte of gzip may hold a megabyte. Twisted's own decoder, which treq brings, unpacks all that one read has brought
-at once, and what it holds would be read in one turn.
+A kilobyte of gzip may hold a megabyte. Twisted's own decoder, which treq uses, would unpack everything that one read
+has brought at once, and all of it would be handled in one turn.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
 def decoded(response: IResponse, clock: IReactorTime) -> IResponse:
-    """Return a response whose body is plain if it is gzip. Any other coding stays named, and the body as it is."""
+    """Return a response whose gzip body is unpacked. For any other coding, header and body stay as they are."""
     codings = b",".join(response.headers.getRawHeaders(b"content-encoding", [])).lower().replace(b" ", b"").split(b",")
     if codings in ([b""], [b"identity"]):
         return response
@@ -50,7 +50,7 @@ class UnpackedResponse(proxyForInterface(IResponse)):  # type: ignore[misc]  # a
 
 @implementer(IPushProducer)
 class GzipBody(Protocol):
-    """Unpacks a body for ``protocol``, whose transport it is. What follows the first gzip member is ignored."""
+    """Unpacks a body for ``protocol`` and is its transport. What follows the first gzip member is ignored."""
 
     def __init__(self, protocol: IProtocol, clock: IReactorTime) -> None:
         self._protocol = protocol
@@ -58,7 +58,7 @@ class GzipBody(Protocol):
         self._unpacker = zlib.decompressobj(_GZIP)
         self._packed = b""
         self._paused = False
-        self._waits = False
+        self._waiting = False
         self._ended: Failure | None = None
         self._over = False
         self._turn: IDelayedCall | None = None
@@ -73,7 +73,7 @@ class GzipBody(Protocol):
             return
         self._packed += data
         if self._turn is None and not self._paused:
-            self._go_on()
+            self._unpack_piece()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802 - Twisted's name
         """End the body once all of it is unpacked."""
@@ -82,19 +82,19 @@ class GzipBody(Protocol):
             self._end(reason)
 
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """Unpack and read no more for now."""
+        """Stop unpacking and reading for now."""
         self._paused = True
         self._cancel_turn()
         self._producer.pauseProducing()
 
     def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
         """Unpack what is left, then read on."""
-        self._paused, self._waits = False, True
+        self._paused, self._waiting = False, True
         if self._turn is None and not self._over:
             self._turn = self._clock.callLater(0, self._next_turn)
 
     def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """Close the connection; nobody wants the rest."""
+        """Close the connection."""
         self._drop()
         self._producer.stopProducing()
 
@@ -103,18 +103,16 @@ class GzipBody(Protocol):
         return self.transport
 
     def _next_turn(self) -> None:
-        """Go on outside of a read, where nobody else ends the connection if the protocol raises."""
+        """Unpack the next piece; outside of a read Twisted does not close the connection if the protocol raises."""
         self._turn = None
-        passed = False
         try:
-            self._go_on()
-            passed = True
-        finally:
-            if not passed:
-                self._end(Failure(ConnectionAborted()))
-                self._producer.stopProducing()
+            self._unpack_piece()
+        except Exception:
+            self._end(Failure(ConnectionAborted()))
+            self._producer.stopProducing()
+            raise
 
-    def _go_on(self) -> None:
+    def _unpack_piece(self) -> None:
         """Unpack one piece; while there is more, the connection is paused."""
         try:
             unpacked = self._unpacker.decompress(self._packed, PIECE)
@@ -129,13 +127,13 @@ class GzipBody(Protocol):
         if self._over or self._paused:
             return
         if more:
-            self._waits = True
+            self._waiting = True
             self._producer.pauseProducing()
             self._turn = self._clock.callLater(0, self._next_turn)
         elif self._ended is not None:
             self._end(self._ended)
-        elif self._waits:
-            self._waits = False
+        elif self._waiting:
+            self._waiting = False
             self._producer.resumeProducing()
 
     def _end(self, reason: Failure) -> None:

@@ -1,6 +1,6 @@
-"""The border where what Twisted, TLS and the resolver raise becomes an error with a sentence.
+"""Translates what Twisted, TLS and the resolver raise into errors of our own.
 
-The sentences name the backend by its configured name and quote nothing of a request, so no credential can be in one.
+The messages name the backend by its configured name and quote nothing of a request, so they contain no credential.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from claude_bridge.core.errors import (
     UpstreamProtocolError,
     UpstreamUnreachable,
 )
-from claude_bridge.services.upstream.agent import ConnectTimedOut, SpeaksPlainly, TrustUnusable
+from claude_bridge.services.upstream.agent import ConnectTimedOut, SpeaksPlainHTTP, TrustUnusable
 from claude_bridge.services.upstream.response_body import ReceiverBroke
 from claude_bridge.services.upstream.response_head import HeadTooLong, SpeaksTLS
 
 _NO_TLS: Final = frozenset({"wrong version number", "http request", "unknown protocol", "packet length too long"})
-"""What OpenSSL says of an answer to its greeting that is no TLS."""
+"""OpenSSL's reasons when the server's first bytes are not TLS."""
 
 _log = Logger()
 
 
 def before_head(failure: Failure, backend: Backend) -> BridgeError:
-    """Return why there is no answer at all.
+    """Return the error for a request that got no response.
 
-    Anything but a known fault is our own: it is logged with its traceback and shown as `InternalFault`.
+    An unknown exception is our own fault: it is logged with its traceback and becomes an `InternalFault`.
     """
     error = cast(BaseException, failure.value)
     known = _unusable(error, backend) or _unconnected(error, backend) or _unanswered(error, backend)
@@ -52,9 +52,10 @@ def before_head(failure: Failure, backend: Backend) -> BridgeError:
 
 
 def in_body(failure: Failure, backend: Backend) -> BridgeError | None:
-    """Return what ended a body; None if it is complete as far as the transport can tell.
+    """Return the error that ended a body; None if it is complete as far as the transport can tell.
 
-    A body without a length ends with the connection (``PotentialDataLoss``): only the stream's own end mark tells.
+    A body without a length ends with the connection (``PotentialDataLoss``): only the stream's own end mark shows
+    whether it is complete.
     """
     if failure.check(ResponseDone, PotentialDataLoss):
         return None
@@ -69,19 +70,19 @@ def in_body(failure: Failure, backend: Backend) -> BridgeError | None:
 
 
 def redirected(backend: Backend, status: int) -> UpstreamProtocolError:
-    """Return that the backend wants to be asked elsewhere, which we never do with a credential in hand."""
+    """Return the error for a redirect: we never follow one, since the request carries a credential."""
     return UpstreamProtocolError(
         f"backend {backend.name} redirects (HTTP {status}) instead of answering: its url must be corrected"
     )
 
 
 def coded(backend: Backend, coding: str) -> UpstreamProtocolError:
-    """Return that the answer is compressed in a way that nobody asked for."""
+    """Return the error for a response in a content coding that was not requested."""
     return UpstreamProtocolError(f"backend {backend.name} answers in the coding {coding[:20]!r}, unasked")
 
 
 def _unusable(error: BaseException, backend: Backend) -> UpstreamError | None:
-    """Faults of the configuration, found when the first request is made."""
+    """Return the error for a mistake in the configuration, found with the first request; None for anything else."""
     if isinstance(error, TrustUnusable):
         return UpstreamUnreachable(f"cannot reach backend {backend.name}: its ca_file cannot be used: {error}")
     if isinstance(error, (SchemeNotSupported, ValueError)):
@@ -92,7 +93,7 @@ def _unusable(error: BaseException, backend: Backend) -> UpstreamError | None:
 def _unconnected(error: BaseException, backend: Backend) -> UpstreamError | None:
     reason: str | None = None
     tls = _tls(error)
-    if isinstance(error, SpeaksPlainly) or tls in _NO_TLS:
+    if isinstance(error, SpeaksPlainHTTP) or tls in _NO_TLS:
         reason = "the server there does not speak TLS, so its url has to begin with http://"
     elif isinstance(error, (ConnectTimedOut, network.TimeoutError)):
         reason = f"no connection within {backend.connect_timeout:g} s"
@@ -148,6 +149,6 @@ def _tls(error: BaseException) -> str | None:
 
 
 def _openssl_reason(error: SSL.Error) -> str:
-    """Take the words out of OpenSSL's queue: ``([(library, function, reason), ...],)``."""
+    """Return the last reason in OpenSSL's error queue: ``([(library, function, reason), ...],)``."""
     queue = error.args[0] if error.args and isinstance(error.args[0], list) else []
     return str(queue[-1][-1]) if queue else "no reason given"

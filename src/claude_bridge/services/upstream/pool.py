@@ -1,6 +1,6 @@
-"""Upstream connections: kept for reuse, repaired when they turn out dead, read in whole gulps.
+"""Upstream connections: kept for reuse, replaced when they turn out to be dead, flushed once per read.
 
-The names of Twisted's that are private and used here are ``HTTPConnectionPool._factory``, ``_newConnection`` and
+The private names of Twisted that are used here are ``HTTPConnectionPool._factory``, ``_newConnection`` and
 ``_putConnection``, ``HTTP11ClientProtocol._giveUp``, and the module of the latter; tests guard each.
 """
 
@@ -31,21 +31,21 @@ from zope.interface import implementer
 
 from claude_bridge.services.upstream.response_head import BoundedParser
 
-# Servers and middle boxes that close idle connections after a minute (nginx 75 s, common load balancers 60 s) never
-# see ours that long, so none is dropped behind our back. Those that close after 5 s (uvicorn, Node, llama.cpp) do it
-# visibly, and the race that is left is what `ReplayingConnection` repairs. Shorter would cost a TLS handshake after
-# every tool that a client runs.
+# Servers and middleboxes that close idle connections after a minute (nginx 75 s, common load balancers 60 s) never see
+# ours idle that long, so none of ours is dropped unnoticed. Those that close after 5 s (uvicorn, Node, llama.cpp) do it
+# visibly; `ReplayingConnection` handles the race that remains. A shorter time would cost a TLS handshake after every
+# tool that a client runs.
 IDLE_SECONDS = 30
 
-# A peer that never answers our close must not hold up the daemon's stop.
+# A peer that never answers our close must not delay the daemon's stop.
 CLOSE_SECONDS = 2.0
 
 
 @implementer(IBodyProducer)
 class BytesBody:
-    """Gives all bytes in one synchronous write, as often as it is asked.
+    """Writes all bytes in one synchronous write, as often as needed.
 
-    treq's own choice, ``FileBodyProducer``, copies through the global reactor's cooperator; this one needs no
+    treq would use ``FileBodyProducer``, which copies through the global reactor's cooperator; this one needs no
     reactor, and can be sent a second time when a reused connection turns out to be dead.
 
     :ivar length: bytes.
@@ -61,9 +61,9 @@ class BytesBody:
         return succeed(None)
 
     def release(self) -> None:
-        """Let go of the bytes: nobody will ask for them again. An answer has begun or will not come, or they are sent.
+        """Drop the bytes when they will not be sent again: a response has begun or will not come.
 
-        Twisted keeps a request's producer in a cycle of its own until the garbage collector looks, which is rare.
+        Twisted keeps a request's producer in a reference cycle until a garbage collection, which is rare.
         """
         self._data = b""
 
@@ -78,10 +78,10 @@ class BytesBody:
 
 
 def forget_unsent(transport: object) -> None:
-    """Drop what a lost connection had still to send.
+    """Drop the bytes that a lost connection had yet to send.
 
-    Twisted keeps the transport of a client in a cycle of its own until the garbage collector looks, which is rare; a
-    conversation that a backend did not take would wait with it. The names used are guarded by a test.
+    Twisted keeps the transport of a client in a reference cycle until a garbage collection, which is rare; a
+    conversation that a backend did not read would stay with it. A test guards the private names used here.
     """
     while isinstance(transport, ProtocolWrapper):  # TLS
         transport = transport.transport
@@ -91,27 +91,27 @@ def forget_unsent(transport: object) -> None:
 
 
 class Flushable(Protocol):
-    """Something that holds bytes back until the read they came from is over."""
+    """Something that holds bytes until the read that they came from is over."""
 
     def flush(self) -> None:
-        """Give out what is held."""
+        """Pass on the held bytes."""
 
 
 class Reads:
-    """Tells bodies when the read that feeds them is over.
+    """Flushes bodies when the read that feeds them is over.
 
-    A chunked answer usually has one chunk an event, and Twisted hands out each chunk by itself. What one read from
-    the socket yields shall go out in one write, so bodies hold their chunks until the read is over. What they hold
-    is bounded by one read (64 KiB).
+    A chunked response usually has one chunk per event, and Twisted delivers each chunk separately. What one read from
+    the socket brings should go out in one write, so bodies hold their chunks until the read is over. They hold at most
+    one read (64 KiB).
 
-    :ivar bodies: who wants to hear of the end of the read going on; None while none is going on.
+    :ivar bodies: the bodies to flush after the current read; None while there is none.
     """
 
     def __init__(self) -> None:
         self.bodies: list[Flushable] | None = None
 
     def during(self, receive: Callable[[bytes], None], data: bytes) -> None:
-        """Let ``receive`` take ``data``, then flush every body that got some of it."""
+        """Pass ``data`` to ``receive``, then flush every body that got some of it."""
         outer, self.bodies = self.bodies, []
         try:
             receive(data)
@@ -123,9 +123,9 @@ class Reads:
 
 @implementer(IHandshakeListener)
 class Connection(HTTP11ClientProtocol):
-    """An HTTP/1.1 client connection that knows whether it was used before, and when its TLS handshake is over.
+    """An HTTP/1.1 client connection that knows whether it was used before, and when its TLS handshake is complete.
 
-    :ivar requests: how many were sent on it.
+    :ivar requests: the number of requests sent on it.
     """
 
     _securing: Deferred[HTTP11ClientProtocol] | None = None
@@ -136,30 +136,30 @@ class Connection(HTTP11ClientProtocol):
         self._reads = reads
 
     def request(self, request: Request) -> Deferred[IResponse]:
-        """Send ``request``; the head of its answer is bounded.
+        """Send ``request``; the head of its response is bounded.
 
-        The first request on a connection is never sent again, so its body need not be kept.
+        The first request on a connection is never repeated, so its body need not be kept.
         """
         self.requests += 1
         answer = super().request(request)
         if self._parser is not None:
-            self._parser.__class__ = BoundedParser  # which Twisted makes itself and nobody can hand in
+            self._parser.__class__ = BoundedParser  # Twisted makes the parser itself, and takes no other class
         if self.requests == 1 and isinstance(request.bodyProducer, BytesBody):
             request.bodyProducer.release()
         return answer
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
-        """Take one read from the socket."""
+        """Handle the bytes of one read from the socket."""
         self._reads.during(super().dataReceived, data)
 
     def _giveUp(self, reason: Failure) -> None:  # noqa: N802 - Twisted's name
-        """Close without waiting where the peer does not keep to HTTP: over TLS it would have to agree, and may not."""
+        """Abort the connection if the peer violates HTTP: over TLS, closing would wait for the peer."""
         super()._giveUp(reason)  # type: ignore[no-untyped-call]  # Twisted's is untyped
         if not reason.check(ConnectionDone):
             cast(ITCPTransport, self.transport).abortConnection()
 
     def secured(self) -> Deferred[HTTP11ClientProtocol]:
-        """Wait for the TLS handshake of a connection just made; cancelling closes it."""
+        """Return what fires when the TLS handshake of a new connection is complete; cancelling it closes it."""
 
         def cancelled(_: object) -> None:
             self._securing = None
@@ -169,13 +169,13 @@ class Connection(HTTP11ClientProtocol):
         return self._securing
 
     def handshakeCompleted(self) -> None:  # noqa: N802 - Twisted's name
-        """Take note that TLS stands and the certificate is good."""
+        """Fire `secured`: the handshake is complete and the certificate is valid."""
         securing, self._securing = self._securing, None
         if securing is not None:
             securing.callback(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802 - Twisted's name
-        """End what is under way."""
+        """Drop unsent bytes, and fail a handshake under way."""
         super().connectionLost(reason)  # type: ignore[no-untyped-call]  # Twisted's is untyped
         forget_unsent(self.transport)
         securing, self._securing = self._securing, None
@@ -198,11 +198,11 @@ class ConnectionFactory(Factory):
 
 
 class ReplayingConnection:
-    """A reused connection whose request is repeated once, on a fresh one, if it proves to have been dead.
+    """A reused connection whose request is repeated once, on a new connection, if it turns out to be dead.
 
-    A server may close an idle connection just as we send on it; nothing was processed then. So the request is
-    repeated if no byte of an answer came, its body can be produced again and nobody cancelled it. On a fresh
-    connection the same silence means that the server took the request and died over it: never repeated.
+    A server may close an idle connection at the moment when we send on it; then it has processed nothing. So the
+    request is repeated if no byte of a response came, its body can be produced again and it was not cancelled. On a new
+    connection the same failure means that the server received the request and failed: it is never repeated.
     """
 
     def __init__(self, connection: HTTP11ClientProtocol, fresh: Callable[[], Deferred[HTTP11ClientProtocol]]) -> None:
@@ -210,7 +210,7 @@ class ReplayingConnection:
         self._fresh = fresh
 
     def request(self, request: Request) -> Deferred[IResponse]:
-        """Send ``request``, twice if need be."""
+        """Send ``request``, a second time if needed."""
 
         def failed(failure: Failure) -> Deferred[IResponse]:
             if not _may_repeat(request, failure):
@@ -232,7 +232,7 @@ def _may_repeat(request: Request, failure: Failure) -> bool:
 class ReplayPool(HTTPConnectionPool):
     """The connections to one backend.
 
-    :param max_connections: how many idle ones are kept.
+    :param max_connections: the number of idle ones that are kept.
     """
 
     def __init__(self, reactor: IReactorTime, max_connections: int) -> None:
@@ -252,7 +252,7 @@ class ReplayPool(HTTPConnectionPool):
         return ConnectionFactory(quiescent, self.reads)
 
     def getConnection(self, key: Hashable, endpoint: IStreamClientEndpoint) -> Deferred[Any]:  # noqa: N802 - Twisted's name
-        """Return an idle connection or a new one; a used one comes with the means to repair it."""
+        """Return an idle connection, which repeats its request if it is dead, or a new one."""
 
         def guarded(connection: HTTP11ClientProtocol) -> HTTP11ClientProtocol | ReplayingConnection:
             if cast(Connection, connection).requests == 0:
@@ -262,7 +262,7 @@ class ReplayPool(HTTPConnectionPool):
         return cast("Deferred[Any]", super().getConnection(key, endpoint)).addCallback(guarded)
 
     def _putConnection(self, key: Hashable, connection: Connection) -> None:  # noqa: N802 - Twisted's name
-        """Keep a connection whose answer is complete, unless nobody will want it any more."""
+        """Keep a connection whose response is complete, unless the pool is closed."""
         if self._closed:
             cast(ITransport, connection.transport).loseConnection()
         else:

@@ -1,4 +1,4 @@
-"""The body of an upstream answer on its way to its receiver, as a push producer."""
+"""The body of an upstream response: passes bytes to the receiver, and is its push producer."""
 
 from __future__ import annotations
 
@@ -9,26 +9,23 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from claude_bridge.services.callbacks import do_nothing
 from claude_bridge.services.interfaces import ResponseHead, UpstreamReceiver
 from claude_bridge.services.upstream.pool import Reads
 from claude_bridge.services.upstream.silence import Silence
 
 
 class ReceiverBroke(Exception):
-    """The receiver raised over bytes that it was given."""
-
-
-def _nobody(*_: object) -> None:
-    """Do nothing."""
+    """The receiver raised an exception: a fault of the bridge, not of the backend."""
 
 
 class ResponseBody(Protocol):
     """Passes bytes on, all of one read together, and pauses, resumes or stops the connection they come from.
 
-    After `stopProducing` the receiver hears nothing more: nobody wants the rest.
+    After `stopProducing` no method of the receiver is called any more.
 
-    :param done: called once with Twisted's reason when the body is over, unless it was stopped.
-    :param stopped: called when somebody stops it as a producer.
+    :param on_end: called once with Twisted's reason when the body has ended, unless it was stopped.
+    :param on_stop: called when the receiver stops it as a producer.
     """
 
     def __init__(
@@ -37,36 +34,35 @@ class ResponseBody(Protocol):
         receiver: UpstreamReceiver,
         reads: Reads,
         silence: Silence,
-        done: Callable[[Failure], None],
-        stopped: Callable[[], None],
+        on_end: Callable[[Failure], None],
+        on_stop: Callable[[], None],
     ) -> None:
         self._head = head
         self._receiver = receiver
         self._reads = reads
         self._silence = silence
-        self._done = done
-        self._stopped = stopped
+        self._on_end = on_end
+        self._on_stop = on_stop
         self._held: list[bytes] = []
         self._paused = False
         self._over = False
-        self._passing_on = False
 
     def begin(self, deliver: Callable[[Protocol], None]) -> None:
         """Let ``deliver`` connect this body to its transport, which announces the head and may bring bytes at once.
 
-        Twisted resumes the transport when it delivers a body, so a pause that the receiver asked for meanwhile has
-        to be said again.
+        Twisted resumes the transport when it delivers a body, so a pause that the receiver asked for meanwhile has to
+        be repeated.
         """
         deliver(self)
         if self._paused and not self._over:
             self._producer().pauseProducing()
 
     def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
-        """Announce the head, now that there is something to pause or stop."""
+        """Announce the head, now that there is a transport to pause or stop."""
         self._receiver.head_received(self._head, self)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
-        """Hold ``data`` until the read that it is from is over; without a read going on, pass it on."""
+        """Hold ``data`` until the current read is over; if there is none, pass it on."""
         self._silence.bytes_seen += len(data)
         if self._over:
             return
@@ -79,7 +75,7 @@ class ResponseBody(Protocol):
         self._held.append(data)
 
     def flush(self) -> None:
-        """Pass on what is held, in one piece."""
+        """Pass on the held bytes in one piece."""
         held = self._held
         if held:
             self._held = []
@@ -89,30 +85,25 @@ class ResponseBody(Protocol):
         """End the body, complete or not."""
         if self._over:
             return
-        if self._passing_on:
-            reason = Failure(ReceiverBroke())
-        else:
-            self.flush()
-        if not self._over:  # the receiver may have had enough just now
-            self._over = True
-            self._done(reason)
+        self.flush()
+        self._end(reason)
 
     def close(self) -> None:
-        """Close the connection and say nothing more to anybody.
+        """Close the connection; nothing is called any more.
 
-        ``stopProducing`` and not ``loseConnection``, which over TLS waits for the peer's consent.
+        This uses ``stopProducing`` and not ``loseConnection``, which over TLS waits for the peer.
         """
         self._over = True
         self._held = []
         self._producer().stopProducing()
 
     def forget(self) -> None:
-        """Let go of everybody, now that it is over: Twisted keeps a body in a cycle of its own."""
+        """Drop the callbacks, now that the body has ended: Twisted keeps a body in a reference cycle."""
         self._over = True
-        self._done, self._stopped = _nobody, _nobody
+        self._on_end, self._on_stop = do_nothing, do_nothing
 
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """Read no more for now; what the read going on has brought is still passed on."""
+        """Stop reading for now; what the current read has brought is still passed on."""
         self._paused = True
         self._silence.paused()
         self._producer().pauseProducing()
@@ -124,26 +115,34 @@ class ResponseBody(Protocol):
         self._producer().resumeProducing()
 
     def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """Nobody wants the rest: as `claude_bridge.services.interfaces.UpstreamCall.cancel`."""
-        self._stopped()
+        """Stop for good: the same as `claude_bridge.services.interfaces.UpstreamCall.cancel`."""
+        self._on_stop()
 
     def _pass_on(self, data: bytes) -> None:
-        """Give ``data`` to the receiver.
+        """Pass ``data`` to the receiver.
 
-        If that raises, Twisted logs it and ends the connection while the flag still stands: so the end of the body
-        can tell the bridge's own fault from the backend's, without catching what is not ours to catch.
+        If the receiver raises, the body ends with `ReceiverBroke` and the exception goes on to Twisted, which logs it
+        and closes the connection. Without this the end of the connection would look like the backend's fault.
         """
-        self._passing_on = True
-        self._receiver.data_received(data)
-        self._passing_on = False
+        try:
+            self._receiver.data_received(data)
+        except Exception:
+            self._end(Failure(ReceiverBroke()))
+            raise
+
+    def _end(self, reason: Failure) -> None:
+        """Report the end, unless the receiver has just stopped the body."""
+        if not self._over:
+            self._over = True
+            self._on_end(reason)
 
     def _producer(self) -> IPushProducer:
         return cast(IPushProducer, self.transport)
 
 
 class UnwantedBody(Protocol):
-    """Takes the place of a body that nobody wants, and closes its connection."""
+    """Closes the connection of a body that is not needed."""
 
     def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
-        """Close."""
+        """Close the connection."""
         cast(IPushProducer, self.transport).stopProducing()
