@@ -1,8 +1,8 @@
-"""The control socket: what the owner can ask of a running daemon, by HTTP over a UNIX socket.
+"""The control socket: requests of the owner to a running daemon, by HTTP over a UNIX socket.
 
-Its door is the file's mode, 0600: who may open it is the daemon's own user, or root. So nobody is asked for a key, and
-there is no page of a browser to be afraid of. It is made after privileges are dropped, so that it belongs to the user
-that the daemon runs as. A daemon without one does all else.
+Access is controlled by the file's mode, 0600: only the daemon's own user and root can connect. So no key is needed, and
+web pages cannot reach it. It is created after privileges are dropped, so that it belongs to the user that the daemon
+runs as. A daemon that cannot create one works without it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class ControlRoutes:
         return app
 
     def status(self, request: Request) -> bytes:
-        """``GET /status``: what there is to be seen of the process and of the configuration in force."""
+        """``GET /status``: the state of the process and of the configuration in force."""
         seen = {
             "process": asdict(self._bridge.process.snapshot()),
             "configuration": asdict(self._bridge.generation.snapshot()),
@@ -93,7 +93,7 @@ class ControlSite(Site):
     noisy = False
 
     def log(self, request: HTTPRequest) -> None:
-        """Write nothing: what is done here has lines of its own."""
+        """Do nothing: what is done here writes log lines of its own."""
 
 
 class ControlSocket(Service):
@@ -120,7 +120,7 @@ class ControlSocket(Service):
         self._address = ExitStack()
 
     def startService(self) -> None:  # noqa: N802 - Twisted's name
-        """Make the socket, and say where; where it cannot be made, say why and do without."""
+        """Create the socket and log its path; if that fails, log why."""
         super().startService()  # type: ignore[no-untyped-call]  # Twisted does not annotate it
         failed: list[str] = []
         for directory in self._directories:
@@ -164,7 +164,7 @@ class ControlSocket(Service):
         self.path = path
 
     def _free(self, directory: Path) -> Path:
-        """Return the first name that no living daemon has; what a dead one has left is removed."""
+        """Return the first name that no running daemon uses; sockets of daemons that died are removed."""
         port = self._port()
         names = [CONTROL_SOCKET.format(""), *([CONTROL_SOCKET.format(f"-{port}")] if port else [])]
         for name in names:

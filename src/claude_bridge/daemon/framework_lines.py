@@ -1,7 +1,7 @@
-"""What Twisted says of itself at start and stop: for whoever debugs, not for whoever reads what the daemon does.
+"""Turns Twisted's own log lines at start and stop into debug lines.
 
-Which reactor runs, that a factory starts, that a cache of plugins cannot be written (a service of systemd's has no
-right to): the daemon has lines of its own for what of this matters. Warnings and errors pass as they are.
+They say which reactor runs, that a factory starts, or that a plugin cache cannot be written (a systemd service may
+not): for what matters of this the daemon has lines of its own. Warnings and errors pass unchanged.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _LEGACY: Final = "log_legacy"
 @implementer(ILogObserver)
 @frozen
 class Demoting:
-    """Passes every event on to ``observer``; Twisted's own news become debug lines."""
+    """Passes every event on to ``observer``; Twisted's own information becomes debug lines."""
 
     observer: ILogObserver
 
     def __call__(self, event: LogEvent) -> None:
-        """Take one event."""
+        """Pass on one event."""
         if event.get("log_level") is LogLevel.info and _is_twisted(event):
             event = {**event, "log_level": LogLevel.debug}
         self.observer(event)

@@ -1,7 +1,7 @@
-"""What one configuration made: who may come in, who answers, which backends are asked how often.
+"""What belongs to one configuration: access, admission, candidates, keys, breaker.
 
-A reload makes another one; the exchanges that this one has under way are finished by it, then it is stopped. It refers
-to the process, and nothing of the process refers to it, so that nothing keeps it alive after that.
+A reload makes another generation; this one finishes the exchanges that it has under way, and is then stopped. It refers
+to the process, and nothing in the process refers to it, so that nothing keeps it alive after that.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ from claude_bridge.services.sweep import PeriodicSweep
 class BackendSnapshot:
     """One backend at one moment.
 
-    :ivar why: why the dialect is the one.
-    :ivar circuit: the breaker's state; None where there is no breaker.
+    :ivar why: the reason for the dialect.
+    :ivar circuit: the breaker's state; None if there is no breaker.
     :ivar profiles: its models of which something was learned.
     """
 
@@ -58,7 +58,7 @@ class BackendSnapshot:
 
 @frozen(kw_only=True)
 class GenerationSnapshot:
-    """What there is to be seen of one configuration at one moment.
+    """The visible state of one configuration at one moment.
 
     :ivar number: counts the configurations of this process from 1.
     :ivar since: when it came into force, in Unix seconds.
@@ -81,11 +81,11 @@ class GenerationSnapshot:
 
 @define(eq=False, kw_only=True)
 class Generation:
-    """One configuration in force, or one that was; the edge asks for the current one with each request.
+    """One configuration, in force or retiring; the edge gets the current one for each request.
 
     :ivar number: counts the configurations of this process from 1.
     :ivar since: when it was made, in Unix seconds.
-    :ivar bounds: on what is in one request.
+    :ivar bounds: the limits for the content of one request.
     """
 
     number: int
@@ -104,12 +104,12 @@ class Generation:
 
     @property
     def limits(self) -> Limits:
-        """Bounds of this configuration."""
+        """The limits of this configuration."""
         return self.config.limits
 
     @property
     def ready(self) -> bool:
-        """Whether requests are welcome."""
+        """Whether requests are accepted."""
         return self.process.ready
 
     @property
@@ -124,7 +124,7 @@ class Generation:
 
     @property
     def pace(self) -> Pace:
-        """The process's, for work that takes several turns of the reactor."""
+        """The process's, which divides long work into turns of the reactor."""
         return self.process.pace
 
     @property
@@ -142,7 +142,7 @@ class Generation:
         self._record(request, request.path.decode("latin-1")[:200], error.status, error.outcome, error.message)
 
     def record_answered(self, request: BridgeRequest, kind: str) -> None:
-        """Record a request that was answered without becoming one."""
+        """Record a request that was answered without an exchange."""
         self._record(request, kind, 200, "ok")
 
     def record_client_left(self, request: BridgeRequest, kind: str) -> None:
@@ -150,7 +150,7 @@ class Generation:
         self._record(request, kind, 0, "client_left")
 
     def retire(self) -> Deferred[None]:
-        """Wait for the end of its last request, then stop; fires after that. No more requests may come here."""
+        """Stop after the last request has ended; the Deferred fires then. No new requests may be made."""
         return self.admission.drained().addCallback(lambda _: self.stop())
 
     def stop(self) -> None:
@@ -159,7 +159,7 @@ class Generation:
             self.breaker.stopService()
 
     def snapshot(self) -> GenerationSnapshot:
-        """Return what there is to be seen."""
+        """Return the current state."""
         config = self.config
         return GenerationSnapshot(
             number=self.number,
@@ -211,10 +211,9 @@ class Generation:
 
 
 def make_generation(process: Process, config: Config, earlier: Generation | None = None) -> Generation:
-    """Make what ``config`` asks for; starts nothing, and changes nothing of the process.
+    """Return the generation for ``config``; starts nothing, and changes nothing of the process.
 
-    ``earlier`` is what was in force before: circuits, and what was learned, of backends that are still what they were
-    go on.
+    ``earlier`` was in force before: for backends that have not changed, circuits and what was learned are kept.
     """
     profiles = process.profiles if earlier is None else process.profiles_for(config)
     breaker = _breaker(process, config, earlier)
@@ -263,7 +262,7 @@ def _services(process: Process, config: Config, profiles: ModelProfiles, keys: K
 
 
 def _breaker(process: Process, config: Config, earlier: Generation | None) -> CircuitBreakers | NoBreaker:
-    """Make the breaker; circuits of backends that have not changed go on where its settings have not either."""
+    """Return the breaker; if its settings have not changed, the circuits of unchanged backends are kept."""
     settings = config.breaker
     if not settings.enabled:
         return NoBreaker()

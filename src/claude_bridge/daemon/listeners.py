@@ -1,7 +1,7 @@
 """The listening sockets of the daemon: each belongs to a named site, and lives until the daemon stops.
 
-They are bound before privileges are dropped and before anything else starts, so that a port that is taken ends the
-start. No reload opens or closes one.
+They are bound before privileges are dropped and before anything else starts, so that a port in use ends the start.
+A reload does not open or close any.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Listeners:
         return [each.address for each in self._ports if each.address is not None]
 
     def bind(self, site: str, factory: IProtocolFactory, descriptions: Sequence[str]) -> None:
-        """Serve ``factory`` at each endpoint; raises what went wrong, so that twistd ends instead of running on."""
+        """Serve ``factory`` at each endpoint; an exception makes twistd exit instead of running without a port."""
         for description in descriptions:
             where = listener(description)
             failed: list[Failure] = []
@@ -78,7 +78,7 @@ class Listeners:
             self._ports += [OpenPort.bound(site, where, port) for port in bound]
 
     def announce(self) -> None:
-        """Say in the log what listens where."""
+        """Log which site listens where."""
         for each in self._ports:
             if each.address is None:
                 _log.info("listening on {address}", event="listening", address=each.url)
@@ -87,7 +87,7 @@ class Listeners:
                 _log.info("listening on {url}", event="listening", host=host, port=port, url=each.url)
 
     def close(self) -> Deferred[Any]:
-        """Let nobody else in; fires when all sockets are closed. Connections that are open stay."""
+        """Close all sockets; the Deferred fires when they are closed. Open connections stay."""
         return DeferredList([maybeDeferred(each.port.stopListening) for each in self._ports])
 
     def snapshot(self) -> tuple[ListenerSnapshot, ...]:

@@ -1,7 +1,7 @@
-"""What lives from the start of the daemon to its exit, whatever its configuration becomes meanwhile.
+"""What lives from the start of the daemon to its exit, independent of the configuration.
 
-Time, connections, what was learned of backends, documents, the request log, the redactor, the listening sockets. What
-one configuration made is in `generation`, which uses all this and is replaced by a reload.
+The clocks, connections, what was learned of backends, documents, the request log, the redactor, the listening sockets.
+What belongs to one configuration is in `generation`, which uses all this and is replaced by a reload.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from claude_bridge.core.redaction import Redactor
 from claude_bridge.daemon.listeners import Listeners, ListenerSnapshot
 from claude_bridge.release import product
 from claude_bridge.services.accounting.request_log import RequestLog
+from claude_bridge.services.callbacks import do_nothing
 from claude_bridge.services.documents.texts import PdfTexts
 from claude_bridge.services.exchange.admission import RunningTotal
 from claude_bridge.services.interfaces import Records
@@ -41,12 +42,12 @@ _log = Logger()
 
 @frozen(kw_only=True)
 class ProcessSnapshot:
-    """What there is to be seen of the process at one moment.
+    """The visible state of the process at one moment.
 
     :ivar started: Unix seconds.
     :ivar exchanges: requests under way, of all configurations.
     :ivar profiles: models of which something was learned.
-    :ivar state_file: where that is kept; None where it is not.
+    :ivar state_file: the file in which that is kept; None if it is not.
     """
 
     product: str
@@ -69,8 +70,8 @@ class Process:
     :ivar profiles: what was learned of their models.
     :ivar running: counts the exchanges of all configurations.
     :ivar records: gets the record of each attempt and request; the request log.
-    :ivar set_log_level: makes the log write from this level on.
-    :ivar ready: whether requests are welcome.
+    :ivar set_log_level: sets the least important level that the log writes.
+    :ivar ready: whether requests are accepted.
     """
 
     clock: Any
@@ -97,14 +98,14 @@ class Process:
     _started_unix: float = field(default=0.0, init=False)
 
     def start(self) -> None:
-        """Start what has a clock, with what earlier runs learned."""
+        """Start the services, and restore what earlier runs have learned."""
         self._started, self._started_unix = self.seconds(), self.unix_time()
         self.state.start()
         self.sweep.startService()
         self.ready = True
 
     def stop(self) -> Deferred[object]:
-        """Stop it again, when no request is under way any more."""
+        """Stop the services; no request may be under way any more."""
         self.lists.close()
         self.documents.stop()
         closed: Deferred[Any] = self.upstream.close()
@@ -118,7 +119,7 @@ class Process:
         )
 
     def follow(self, config: Config, profiles: ModelProfiles) -> None:
-        """Do as ``config`` says, which comes into force now: what is hidden and logged, learned and trusted."""
+        """Apply ``config``, which comes into force now: hidden values, log level, profiles, state file, TLS trust."""
         hidden.renew(self.redactor, config)
         self.set_log_level(config.log.level)
         self.request_log.detailed = config.log.level == "debug"
@@ -126,16 +127,16 @@ class Process:
         turned = self.state.switch_to(_knowledge(config, profiles, self.detection, self.unix_time))
         turned.addErrback(lambda failure: _log.failure("the state file is not kept", failure, event="fault"))
         for backend in config.backends.values():
-            if backend.ca_file is not None:  # whose content may have changed
+            if backend.ca_file is not None:  # the file's content may have changed
                 self.upstream.renew(backend)
 
     def keep_only(self, backends: Collection[Backend]) -> None:
-        """Let go of everything that belongs to other backends, which no configuration with exchanges has any more."""
+        """Drop what belongs to other backends; no configuration with running exchanges has them any more."""
         self.upstream.keep_only(backends)
         self.detection.keep_only(backends)
 
     def snapshot(self) -> ProcessSnapshot:
-        """Return what there is to be seen."""
+        """Return the current state."""
         return ProcessSnapshot(
             product=product(),
             pid=os.getpid(),
@@ -150,12 +151,8 @@ class Process:
 
 
 def threads_of(reactor: Any) -> Callable[[Callable[[], Any]], Deferred[Any]]:  # noqa: ANN401 - as above
-    """Return what calls something in a thread of the reactor's; the Deferred fires in its own thread."""
+    """Return a function that calls another in the reactor's thread pool; its Deferred fires in the reactor's thread."""
     return lambda call: deferToThreadPool(reactor, reactor.getThreadPool(), call)
-
-
-def keep_level(_level: str) -> None:
-    """Write what is written already."""
 
 
 def make_process(
@@ -165,12 +162,12 @@ def make_process(
     seconds: Callable[[], float] = time.monotonic,
     *,
     state_directory: str | None = None,
-    set_log_level: Callable[[str], None] = keep_level,
+    set_log_level: Callable[[str], None] = do_nothing,
 ) -> Process:
-    """Make what a daemon needs whose first configuration is ``config``; starts nothing and opens nothing.
+    """Return the process of a daemon whose first configuration is ``config``; starts nothing and opens nothing.
 
-    ``redactor`` takes credentials out of a text, and learns those of clients. ``seconds`` tells the time, which nobody
-    may set. ``state_directory``: where to keep what is learned; None: nowhere.
+    ``redactor`` removes credentials from texts, and learns those of clients. ``seconds`` is a monotonic clock.
+    ``state_directory`` is where to keep what is learned; None to keep nothing.
     """
     sweep = PeriodicSweep(reactor, seconds=seconds)
     upstream = TreqUpstream(reactor, sweep)

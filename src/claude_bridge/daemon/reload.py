@@ -1,7 +1,7 @@
-"""Reads the configuration again while the daemon runs, and has it changed over.
+"""Reads the configuration again while the daemon runs, and puts it in force.
 
-Everything is read anew: the file, the environment, the files of keys. Where anything is wrong nothing changes, and all
-of it is told. One reload at a time; whoever asks while one goes on gets the next one, and all of them the same.
+Everything is read again: the file, the environment, the files with keys. If anything is wrong nothing changes, and all
+mistakes are reported. Reloads run one at a time; requests during a reload share the next one.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Stopping(Exception):
 
 @frozen(kw_only=True)
 class Reloaded:
-    """What came of a reload.
+    """The result of a reload.
 
-    :ivar source: where the configuration is from.
+    :ivar source: where the configuration comes from.
     :ivar changed: what took effect, by section and key.
-    :ivar needs_restart: what changed too, and does not take effect before the next start.
-    :ivar warnings: what is valid and should be different.
+    :ivar needs_restart: what has changed too, but takes effect only after a restart.
+    :ivar warnings: about what is valid and should be different.
     """
 
     source: str
@@ -58,9 +58,9 @@ class Reloader:
     _is_busy: bool = field(default=False, init=False)
 
     def reload(self) -> Deferred[Reloaded]:
-        """Read everything that may have changed until now; the log tells what came of it, whoever else is told.
+        """Read everything again and put it in force; the result is logged in any case.
 
-        Fails with `ConfigErrors` for a configuration that is wrong, and with `Stopping`; nothing has changed then.
+        Fails with `ConfigErrors` for an invalid configuration, and with `Stopping`; nothing has changed then.
         """
         waiting: Deferred[Reloaded] = Deferred()
         self._waiting.append(waiting)
@@ -69,7 +69,7 @@ class Reloader:
         return waiting
 
     def on_signal(self) -> None:
-        """Reload, for somebody who looks into the log."""
+        """Reload; the result is only logged."""
         self.reload().addErrback(lambda _: None)
 
     def _begin(self) -> None:

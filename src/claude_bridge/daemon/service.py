@@ -1,4 +1,4 @@
-"""The daemon as a service: binds, serves, changes over to other configurations, drains."""
+"""The daemon as a service: binds, serves, switches to new configurations, drains."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from claude_bridge.config.schema import Config
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.daemon.allocator import give_back_large_blocks
 from claude_bridge.daemon.generation import Generation, make_generation
-from claude_bridge.daemon.process import Process, keep_level, make_process
+from claude_bridge.daemon.process import Process, make_process
 from claude_bridge.edge.resource import Routes
 from claude_bridge.edge.site import BridgeSite
+from claude_bridge.services.callbacks import do_nothing
 
 GC_THRESHOLDS: Final = (50_000, 20, 100)
 """Rare collections: at 2,000 streams the default ones stopped the reactor for up to half a second."""
@@ -52,7 +53,7 @@ class Bridge(Service):
         return self.process.listeners.addresses
 
     def privilegedStartService(self) -> None:  # noqa: N802 - Twisted's name
-        """Bind, before privileges are dropped; raises what went wrong, so that twistd ends instead of running on."""
+        """Bind, before privileges are dropped; an exception makes twistd exit instead of running without a port."""
         config = self.generation.config
         raise_file_limit(config.limits.max_streams)
         self.process.listeners.bind(CLIENTS, self._site, config.server.listen)
@@ -68,9 +69,9 @@ class Bridge(Service):
         self.process.clock.callWhenRunning(rare_collections)
 
     def change_over(self, config: Config) -> None:
-        """Have ``config`` in force from the next request on; requests under way end as they began.
+        """Put ``config`` in force for new requests; requests under way keep the configuration they began with.
 
-        Nothing has changed where this raises.
+        If this raises, nothing has changed.
         """
         old, new = self.generation, make_generation(self.process, config, self.generation)
         self.process.follow(config, new.profiles)
@@ -82,10 +83,10 @@ class Bridge(Service):
         retired.addErrback(lambda failure: _log.failure("an old configuration stays", failure, event="fault"))
 
     def stopService(self) -> Deferred[object]:  # noqa: N802 - Twisted's name
-        """Stop listening, let answers under way finish, then close what is left.
+        """Stop listening, let running responses finish, then close what is left.
 
-        Each connection is waited for, not each answer: when an answer is written, its last bytes are still on their
-        way, and a reactor that stops then would cut them off.
+        This waits for connections, not for responses: when a response is written, its last bytes may not be sent yet,
+        and stopping the reactor would cut them off.
         """
         super().stopService()
         self.process.ready = False
@@ -96,13 +97,13 @@ class Bridge(Service):
         return stopped.addErrback(lambda failure: _log.failure("stopping failed", failure, event="fault"))
 
     def give_up(self) -> None:
-        """Cut off what a stop still waits for."""
+        """Close the connections that a stop still waits for."""
         active = self.process.running.exchanges
         _log.warn("stopping at once; answers cut off: {active}", event="stopping-at-once", active=active)
         self._site.abort()
 
     def _retired(self, old: Generation) -> None:
-        """Forget a generation, and what nobody but it has used."""
+        """Forget a generation, and the backends that no other generation uses."""
         self._retiring.discard(old)
         living = (self.generation, *self._retiring)
         self.process.keep_only([backend for each in living for backend in each.backends])
@@ -138,9 +139,9 @@ def build(
     seconds: Callable[[], float] = time.monotonic,
     *,
     state_directory: str | None = None,
-    set_log_level: Callable[[str], None] = keep_level,
+    set_log_level: Callable[[str], None] = do_nothing,
 ) -> Bridge:
-    """Build the daemon that ``config`` asks for; starts nothing and opens nothing. See `make_process`."""
+    """Return the daemon for ``config``; starts nothing and opens nothing. See `make_process`."""
     process = make_process(
         config, reactor, redactor, seconds, state_directory=state_directory, set_log_level=set_log_level
     )
@@ -148,7 +149,7 @@ def build(
 
 
 def raise_file_limit(streams: int) -> None:
-    """Ask for as many file descriptors as ``streams`` need, two each and some to spare, as far as the system allows."""
+    """Raise the limit of file descriptors to what ``streams`` need, two each and some more, if the system allows."""
     wanted = 2 * streams + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
@@ -165,7 +166,7 @@ def raise_file_limit(streams: int) -> None:
 
 
 def _set_file_limit(soft: int, most: int, hard: int) -> int:
-    """Set the limit to ``most`` and return it, or ``soft`` where the system does not let anybody set limits."""
+    """Set the limit to ``most`` and return it, or ``soft`` if the system does not allow setting limits."""
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     except (OSError, ValueError) as error:  # EPERM, of a filter of system calls, is Python's ValueError
@@ -177,7 +178,7 @@ def _set_file_limit(soft: int, most: int, hard: int) -> int:
 
 
 def rare_collections() -> None:
-    """Keep what was imported out of the garbage collector's sight, and let it look rarely."""
+    """Exclude imported objects from garbage collection, and make collections rare."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

@@ -1,8 +1,8 @@
-"""What signals mean to the daemon: the first SIGTERM or SIGINT lets answers finish, the second does not.
+"""Signal handlers: the first SIGTERM or SIGINT lets running responses finish, the second does not.
 
-Twisted's own handlers do the first; for the second they would log a traceback and change nothing. SIGHUP, which ends
-a process that says nothing about it, has the configuration read again. Other signals end such a process too, or halt
-it, with all answers under way, although who sends them wants no such thing: those do nothing here.
+Twisted's own handlers do the former; for a second signal they would log a traceback and change nothing. SIGHUP, which
+would end the process by default, reloads the configuration. Some other signals would by default end or suspend the
+process with all running responses, although their senders do not want that: those are ignored.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ Current: TypeAlias = Callable[[int], Previous]
 STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 
 IGNORED: Final = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
-"""What other daemons are sent: to open their log anew after logrotate has moved it, to change their level of logging,
-to run another version of themselves. It is said that nothing came of it."""
+"""Signals that other daemons understand: reopen the log after logrotate, change the log level, run another version.
+They are logged as ignored."""
 
 BACKGROUND: Final = (signal.SIGTTIN, signal.SIGTTOU)
-"""What halts a process in the background that uses its terminal, which for us means only to log. Not even a handler
-may be there: the kernel would then never let the line through."""
+"""The signal that suspends a background process which writes to its terminal, as we do when we log. It must be ignored
+by the kernel: with a handler the kernel would never let the line through."""
 
 _log = Logger()
 
 
 def on_terminal() -> bool:
-    """Return whether a person runs this in a terminal, whose end is then the daemon's end too."""
+    """Return whether a person runs this in a terminal; the daemon ends when the terminal is closed."""
     return any(os.isatty(descriptor) for descriptor in (0, 1, 2))
 
 
 class Signals(Service):
-    """Listens to signals while the reactor runs.
+    """Handles signals while the reactor runs.
 
-    ``give_up`` is called in the reactor when the second of those that stop comes, ``reload`` when SIGHUP does.
-    ``in_terminal`` tells whether SIGHUP has its first meaning, that the terminal is gone; it keeps that then.
+    In the reactor's thread, ``give_up`` is called at the second stop signal, ``reload`` at SIGHUP. If ``in_terminal``,
+    SIGHUP keeps its original meaning, that the terminal is closed.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Signals(Service):
         self._first: dict[int, Handler] = {}
 
     def startService(self) -> None:  # noqa: N802 - Twisted's name
-        """Take the signals over; those that stop, once the reactor has set its own handlers, when it starts to run."""
+        """Install the handlers; those of stop signals when the reactor starts, after it has installed its own."""
         super().startService()  # type: ignore[no-untyped-call]  # Twisted does not annotate it
         self._replace_default(IGNORED, self._ignored)
         self._replace_default(BACKGROUND, signal.SIG_IGN)
@@ -76,12 +76,12 @@ class Signals(Service):
         self._reactor.callWhenRunning(self._take_over)
 
     def stopService(self) -> None:  # noqa: N802 - Twisted's name
-        """Note that a stop is under way, whoever asked for it."""
+        """Note that a stop is under way, whatever caused it."""
         super().stopService()  # type: ignore[no-untyped-call]  # the same
         self._stopping = True
 
     def _replace_default(self, numbers: Iterable[int], handler: Handler | int) -> None:
-        """Install ``handler`` where nobody, such as a debugger or whoever started the daemon, has decided otherwise."""
+        """Install ``handler`` unless somebody, a debugger or the parent process, has installed or ignored another."""
         for number in numbers:
             if self._current(number) == signal.SIG_DFL:
                 self._install(number, handler)

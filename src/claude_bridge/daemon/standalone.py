@@ -1,7 +1,7 @@
-"""The daemon without a search for Twisted's plugins: what ``claude-bridge run`` starts.
+"""The daemon without a search for Twisted plugins: what ``claude-bridge run`` starts.
 
-``twistd claude-bridge`` finds this service among all plugins of the machine, and writes a cache of them where it may.
-Here there is nothing to be found: twistd's own options and its runner, and one service.
+``twistd claude-bridge`` finds this service among all plugins of the machine, and writes a plugin cache if it may. Here
+twistd's own options and runner are used with this one service, without a search.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _service_options() -> Any:  # noqa: ANN401 - of whatever class the service m
 
 
 class _Options(ServerOptions):
-    """twistd's options with one service, which nobody has to look for."""
+    """twistd's options with one service, without a search for plugins."""
 
     loadedPlugins: dict[str, Any]  # noqa: N815 - Twisted's name
 
@@ -38,7 +38,7 @@ class _Options(ServerOptions):
 def serve(arguments: Sequence[str]) -> None:
     """Run the daemon in the foreground, in this process, until it is stopped.
 
-    ``arguments`` are those of ``twistd claude-bridge``. Raises `SystemExit` where the service does not start.
+    ``arguments`` are those of ``twistd claude-bridge``. Raise `SystemExit` if the service does not start.
     """
     options = _Options()
     options.parseOptions([*FOREGROUND, _NAME, *arguments])

@@ -1,6 +1,6 @@
-"""The three standard streams, which are always open: else the next socket or file would get their numbers.
+"""Makes sure that the three standard streams are open: otherwise the next socket or file would get their numbers.
 
-Whoever starts a daemon may close them (``2>&-``). Descriptor 2 would then be whatever is opened first, the reactor's
+The parent process may have closed them (``2>&-``). Then descriptor 2 would be whatever is opened first, the reactor's
 own pipe or a client's connection, and log lines would be written into it.
 """
 
@@ -34,7 +34,7 @@ def _is_open(descriptor: int) -> bool:
 
 
 def _open_null(descriptor: int) -> None:
-    """Open it for reading and writing, so that neither fails, and let programs that this one becomes have it too."""
+    """Open it for reading and writing, so that neither fails; it stays open in programs that this process executes."""
     opened = os.open(os.devnull, os.O_RDWR)
     if opened == descriptor:
         os.set_inheritable(descriptor, True)

@@ -1,6 +1,6 @@
-"""A port that is taken: who has it, and how to choose another.
+"""Explains that a port is in use: by which program, and how to choose another.
 
-Asked at a start that has failed, before the reactor runs, so it may wait; but never long.
+This runs after a start has failed, before the reactor runs, so it may block, but only for a short time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from twisted.internet.error import CannotListenError
 from claude_bridge.config.listeners import Listener
 
 PATIENCE_SECONDS: Final = 1.0
-"""For the whole question: a bridge on this machine answers within milliseconds."""
+"""Seconds for the whole request: a bridge on this machine answers within milliseconds."""
 
 MAX_ANSWER_BYTES: Final = 4096
 """Bytes read of the answer: the head and body of ``/health`` together are some 300."""
@@ -29,7 +29,7 @@ EVERYWHERE: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class PortTaken(CannotListenError):
-    """A port that is taken, in a sentence that helps."""
+    """A port is in use; the message says what to do."""
 
     def __init__(self, error: CannotListenError, told: str) -> None:
         super().__init__(error.interface, error.port, error.socketError)  # type: ignore[no-untyped-call]  # Twisted's
@@ -45,7 +45,7 @@ Ask = Callable[[Listener], bytes]
 
 
 def ask_health(where: Listener) -> bytes:
-    """Ask whoever listens there. Raises `OSError`, also when there is no answer in time."""
+    """Return the response of the program that listens there. Raise `OSError`, also if it does not answer in time."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     host = EVERYWHERE.get(where.interface, where.interface)
     plain = socket.create_connection((host, int(where.parameters["port"])), PATIENCE_SECONDS)
@@ -62,7 +62,7 @@ def ask_health(where: Listener) -> bytes:
 
 
 def explained(error: BaseException, where: Listener, ask: Ask = ask_health) -> BaseException:
-    """Return ``error`` as it is, or one that says more where the port of ``where`` is taken."""
+    """Return ``error``, or one that says more if the port of ``where`` is in use."""
     port = where.parameters.get("port")
     if not isinstance(error, CannotListenError) or port is None:
         return error
@@ -90,7 +90,7 @@ def _is_ours(where: Listener, ask: Ask) -> bool:
 
 
 def _secured(plain: socket.socket) -> socket.socket:
-    """Speak TLS with whatever certificate: nothing secret is said, and nothing heard is trusted with anything."""
+    """Connect by TLS with any certificate: nothing secret is sent, and the response is not trusted."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

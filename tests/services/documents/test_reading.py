@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, capturedLogs
 
 from claude_bridge.services.documents.child import Extracted, ExtractionLimits, Reason
-from claude_bridge.services.documents.reading import LAST_WORDS, MAX_TOTAL_CHARACTERS, Reading, command
+from claude_bridge.services.documents.reading import LAST_WORDS, MAX_TOTAL_PAGES, Reading, command
 from tests.services.documents import pdfs
 from tests.services.documents.processes import FakeProcess, FakeProcesses
 
@@ -174,7 +174,7 @@ class TroubleTests:
             b'["page"]\n',
             b'["total","7"]\n',
             b'["total",-1]\n',
-            b'["total",%d]\n' % (MAX_TOTAL_CHARACTERS + 1),
+            b'["total",%d]\n' % (MAX_TOTAL_PAGES + 1),
             b'["end","of story"]\n',
             b'["end",7]\n',
         ],
@@ -216,11 +216,11 @@ class StopTests:
         assert child.killed
         assert scene.told == [Extracted(pages=("One",), total_pages=2, reason=Reason.STOPPED)]
 
-    def test_abandon(self, logged: Sequence[LogEvent]) -> None:
+    def test_cancel(self, logged: Sequence[LogEvent]) -> None:
         """When nobody waits nothing is told or logged, but that the child is gone."""
         scene = Scene()
         child = scene.start()
-        scene.reading.abandon()
+        scene.reading.cancel()
         assert child.killed
         child.out(b"garbage\n")
         child.ends()
@@ -233,7 +233,7 @@ class StopTests:
         scene = Scene()
         scene.of(["end", None])
         scene.reading.stop()
-        scene.reading.abandon()
+        scene.reading.cancel()
         assert scene.told == [Extracted(), "gone"]
 
 

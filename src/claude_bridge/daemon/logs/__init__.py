@@ -1,4 +1,4 @@
-"""What the daemon says on standard error: one JSON object a line, or short text for a person.
+"""The daemon's log on standard error: one JSON object per line, or short text for a person.
 
-Nothing is written that was not passed through ``redact`` first, and nobody ever waits for whoever reads it.
+Everything passes through ``redact`` first, and writing never blocks the reactor.
 """

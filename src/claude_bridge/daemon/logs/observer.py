@@ -1,4 +1,4 @@
-"""From an event of `twisted.logger` to lines on a descriptor: which events, in which form, and to whom."""
+"""Writes events of `twisted.logger` as lines to a descriptor: chooses the events and their format."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PRIORITIES: Final = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2
 
 @frozen
 class Form:
-    """How an event looks.
+    """The format of events.
 
     :ivar prefixed: put systemd's ``<N>`` in front of each line.
     """

@@ -23,40 +23,38 @@ from typing import Final
 
 from attrs import define
 
+from claude_bridge.services.callbacks import do_nothing
+
 Write = Callable[[bytes], int]
-"""Writes as many bytes as fit now and gives their number; raises `BlockingIOError` when none do, or `OSError`."""
+"""Writes as many bytes as fit now and returns their number; raises `BlockingIOError` if none fit, or `OSError`."""
 
 OWN: Final = "/proc/self/fd/{}"
-"""Where Linux lets a process open once more what it has open."""
-
-
-def _nothing() -> None:
-    """Close nothing: the descriptor is not ours."""
+"""The path by which Linux lets a process open its open files a second time."""
 
 
 @define(eq=False)
 class Outlet:
-    """Where bytes go.
+    """A destination for bytes.
 
-    :ivar descriptor: what `wait` looks at.
+    :ivar descriptor: the descriptor that `wait` polls.
     """
 
     descriptor: int
     _write: Write
-    _close: Callable[[], None] = _nothing
+    _close: Callable[[], None] = do_nothing
 
     def write(self, data: bytes) -> int:
-        """Write what fits now and return how many bytes did. Raise `BlockingIOError` if none, `OSError` if never."""
+        """Write what fits now and return the number of bytes. Raise `BlockingIOError` if none fit, or `OSError`."""
         return self._write(data)
 
     def wait(self, seconds: float) -> None:
-        """Wait until something fits, or for so long."""
+        """Wait until something fits, for ``seconds`` at most."""
         asked = select.poll()
         asked.register(self.descriptor, select.POLLOUT)
         asked.poll(seconds * 1000)
 
     def close(self) -> None:
-        """Close what was opened here; the descriptor that was given stays open."""
+        """Close what was opened here; a descriptor that was passed in stays open."""
         self._close()
 
 

@@ -5,7 +5,7 @@ Fields of a JSON line, in this order: ``time`` (RFC 3339, UTC, milliseconds), ``
 then ``error`` and ``traceback`` where there was a failure. Lines without an ``event`` keyword (Twisted's own,
 captured prints, warnings) carry ``logger``, the namespace they came from.
 
-Every value passes through ``redact``. The names of the fields are ours, and do not: what is searched by must stay.
+Every value passes through ``redact``. The names of the fields are ours and do not: people search by them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Lines in their order, without ever keeping the reactor: what does not fit waits in a queue, and the queue is bounded.
+"""Writes log lines in order and never blocks the reactor: what does not fit waits in a bounded queue.
 
 Why no thread: measured with lines of 800 bytes, a write to a pipe that takes them costs the reactor's thread 2.5 us,
 handing them to a thread 1 to 2.5 us, and the thread 2.5 to 3.5 us more on the same processor; and a thread that was
@@ -24,22 +24,22 @@ MAX_QUEUED_LINES: Final = 5_000
 """Pieces that wait: short ones cost more for being Python objects than for what is in them."""
 
 RETRY_SECONDS: Final = 0.1
-"""How often a reader that stopped is tried while no line is logged: soon for a person, nothing for the processor."""
+"""Seconds between attempts while no line is logged: short for a person, and no load for the processor."""
 
 LAST_SECONDS: Final = 1.0
-"""What all lines at the end together may wait: who reads needs milliseconds, who does not must not keep a stop."""
+"""How long all lines at the end may wait together: a reader needs milliseconds, a stopped one must not delay a stop."""
 
 ModelProfile = Callable[[int], bytes]
-"""Makes the line that says how many lines are missing where it stands."""
+"""Returns the line that says how many lines are missing in its place."""
 
 
 @define(eq=False)
 class LineWriter:
     """Writes whole lines in their order, and never waits while a reactor runs.
 
-    A pipe may take part of a line, or nothing; what is left waits. When too much waits, new lines are dropped and
-    counted until half of it is gone, and in their place stands a note. So the first lines of a trouble are those that
-    are kept, and a slow reader does not get a note for each line.
+    A pipe may take part of a line, or nothing; the rest waits. When too much waits, new lines are dropped and counted
+    until half of it is written, and a note takes their place. So the first lines of a problem are kept, and a slow
+    reader does not get a note for each line.
     """
 
     _outlet: Outlet
@@ -69,7 +69,7 @@ class LineWriter:
             self._drain()
 
     def attach(self, reactor: Any) -> None:  # noqa: ANN401 - a reactor is many interfaces
-        """Let ``reactor`` try again what waits; from now on nothing is waited for."""
+        """Let ``reactor`` retry what waits; from now on writing never blocks."""
         with self._lock:
             self._reactor = reactor
             self._drain()
@@ -81,7 +81,7 @@ class LineWriter:
             self._drain()
 
     def close(self) -> None:
-        """Let go of the descriptor; what still waits is lost."""
+        """Close the outlet; what still waits is lost."""
         with self._lock:
             self._waiting.clear()
             self._outlet.close()

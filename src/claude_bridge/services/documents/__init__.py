@@ -1,1 +1,1 @@
-"""Text out of PDFs, for backends that take no files: read in child processes that may not take long or much."""
+"""The text of PDFs, for backends that take no files: read in child processes with limited time and memory."""

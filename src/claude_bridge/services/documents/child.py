@@ -1,13 +1,11 @@
-"""What the daemon tells a child that reads a document, what the child says of it, and what comes out of that.
+"""The protocol between the daemon and a child process that reads a document.
 
-The limits are arguments: the daemon states them, the child keeps them.
+The limits are the child's arguments, and the child obeys them. It reports page by page, so that what was read counts
+even if the child has to be killed. Each report is a line of JSON, a name and a value::
 
-A child says it page by page, so that what was read counts even when the child has to be killed. Each report is a
-line of JSON, a name and a value::
-
-    ["ready", null]     the child has started and will now take the document
-    ["total", 340]      so many pages it has
-    ["page", "text"]    the next page's text, "" where there is none; null: this page could not be read
+    ["ready", null]     the child has started and will now read the document
+    ["total", 340]      the number of pages
+    ["page", "text"]    the next page's text, "" if there is none; null: this page could not be read
     ["end", null]       all pages are read; or a `Reason` why there are no more
 """
 
@@ -57,8 +55,8 @@ class Reason(StrEnum):
 class Extracted:
     """What was read of a document.
 
-    :ivar pages: the text of the first pages, "" where there is none; None: this page could not be read.
-    :ivar total_pages: how many there are; 0 where not even that could be read.
+    :ivar pages: the text of the first pages, "" if there is none; None: this page could not be read.
+    :ivar total_pages: the number of pages; 0 if not even that could be read.
     :ivar reason: why these are not all pages, or not all of their text; None if they are.
     """
 
@@ -69,9 +67,9 @@ class Extracted:
 
 @frozen(kw_only=True)
 class ExtractionLimits:
-    """The limits of one document.
+    """The limits for one document.
 
-    :ivar seconds: from the start of the child, by the clock.
+    :ivar seconds: wall-clock time from the start of the child.
     :ivar memory: bytes of address space.
     """
 
@@ -82,7 +80,7 @@ class ExtractionLimits:
 
     @property
     def output(self) -> int:
-        """Bytes that the child may say: at most four a character, or two where JSON escapes it, and 64 a page."""
+        """The bytes that a child may write: at most four per character, or two for an escaped one, and 64 per page."""
         return 4 * self.max_characters + 64 * self.max_pages + 1024
 
     def arguments(self) -> list[str]:
@@ -91,6 +89,6 @@ class ExtractionLimits:
 
     @classmethod
     def from_arguments(cls, arguments: Sequence[str]) -> ExtractionLimits:
-        """Read what `arguments` gave. Raises `ValueError` over anything else."""
+        """Return the limits that `arguments` gave. Raise `ValueError` for anything else."""
         pages, characters, seconds, memory = arguments
         return cls(max_pages=int(pages), max_characters=int(characters), seconds=float(seconds), memory=int(memory))

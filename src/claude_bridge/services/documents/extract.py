@@ -1,7 +1,7 @@
-"""The child: reads one PDF with pypdf and reports each page's text.
+"""The child process: reads one PDF with pypdf and reports each page's text.
 
-It runs as a process of its own because a document may be made to take any time and memory: a process can be limited
-and killed, a thread cannot. It knows nothing of Twisted, so that it starts quickly.
+It is a process of its own because a malicious document may need any amount of time and memory: a process can be limited
+and killed, a thread cannot. It does not import Twisted, so that it starts quickly.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _CONTROLS: Final = {
 
 
 def extract(document: bytes, *, max_pages: int, max_characters: int) -> Iterator[Report]:
-    """Read a PDF, as far as it can be read: ``total``, then each ``page``, then ``end``. Never raises.
+    """Yield the reports on a PDF as far as it can be read: ``total``, then each ``page``, then ``end``. Never raises.
 
-    What is wrong with a document is mended as far as pypdf can. One that is encrypted is read if its password is
-    empty, as it is where only printing or copying is to be prevented.
+    pypdf repairs damaged documents as far as it can. An encrypted one is read if its password is empty, as it is if
+    only printing or copying is to be prevented.
     """
     if HEADER not in document[:HEADER_WITHIN]:
         yield "end", Reason.NOT_PDF
@@ -78,21 +78,21 @@ def _pages(reader: PdfReader, total: int, max_pages: int, room: int) -> Iterator
 
 
 def _text(reader: PdfReader, number: int) -> str | None:
-    """Return a page's text; None if it cannot be read, which says nothing of the next page."""
+    """Return a page's text; None if it cannot be read. The next page may be readable all the same."""
     try:
         return clean(reader.pages[number].extract_text())
-    except Exception:  # noqa: BLE001 - as above; a MemoryError too, for what the page took is free again
+    except Exception:  # noqa: BLE001 - as above; also MemoryError, since the page's memory is free again
         return None
 
 
 def clean(text: str) -> str:
-    """Take out what is no text: control characters and halves of surrogate pairs, which broken fonts give."""
+    """Return ``text`` without control characters and lone surrogates, which broken fonts produce."""
     whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return whole.translate(_CONTROLS).strip()
 
 
 def decode(document: bytes) -> bytes | None:
-    """Decode base64; None if it is not that. White space may be anywhere, as in what is made for mail."""
+    """Return decoded base64; None if it is invalid. White space may be anywhere, as in mail."""
     try:
         return a2b_base64(b"".join(document.split()), strict_mode=True)
     except InvalidBase64:
@@ -100,7 +100,7 @@ def decode(document: bytes) -> bytes | None:
 
 
 def read(document: bytes, limits: ExtractionLimits) -> Iterator[Report]:
-    """Read a PDF in base64."""
+    """Yield the reports on a PDF in base64."""
     decoded = decode(document)
     if decoded is None:
         return iter([("end", Reason.NOT_BASE64)])
@@ -108,11 +108,11 @@ def read(document: bytes, limits: ExtractionLimits) -> Iterator[Report]:
 
 
 def restrict(limits: ExtractionLimits) -> None:
-    """Let this process have no more than it needs: no files to write, no core, no children, little memory and time.
+    """Limit this process to what it needs: no files to write, no core dump, no children, little memory and time.
 
-    The daemon kills a child that takes too long; the processor's time is limited for a child whose daemon is gone.
+    The daemon kills a child that takes too long; the CPU limit is for a child whose daemon has gone.
     """
-    with contextlib.suppress(PermissionError):  # a filter of system calls: it is slower for others, no danger to them
+    with contextlib.suppress(PermissionError):  # a system call filter: without niceness others are slowed down a little
         os.nice(NICENESS)
     seconds = ceil(limits.seconds) + 1
     _limit(resource.RLIMIT_AS, limits.memory, limits.memory)
@@ -123,7 +123,7 @@ def restrict(limits: ExtractionLimits) -> None:
 
 
 def _limit(kind: int, soft: int, hard: int) -> None:
-    """Set a limit; one that is stricter already stays."""
+    """Set a limit, unless the current one is stricter."""
     most = resource.getrlimit(kind)[1]
     if most != resource.RLIM_INFINITY:
         soft, hard = min(soft, most), min(hard, most)
@@ -135,23 +135,23 @@ def line_of(report: Report) -> bytes:
     return json.dumps(report, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
-def say(report: Report) -> None:
-    """Write a report at once: what was said counts even if the next page is this process's end."""
+def write(report: Report) -> None:
+    """Write a report at once: it counts even if the process dies over the next page."""
     sys.stdout.buffer.write(line_of(report))
     sys.stdout.buffer.flush()
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Read the document on standard input; ``arguments`` are those of `ExtractionLimits`."""
+    """Read the document on standard input and report on it; ``arguments`` are those of `ExtractionLimits`."""
     limits = ExtractionLimits.from_arguments(arguments)
-    logging.disable(logging.CRITICAL)  # pypdf's remarks on the document
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon, which lets answers under way finish
+    logging.disable(logging.CRITICAL)  # pypdf's remarks may quote the document
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon, which lets running answers finish
     restrict(limits)
-    say(("ready", None))
+    write(("ready", None))
     try:
         reports = read(sys.stdin.buffer.read(), limits)
     except MemoryError:
-        say(("end", Reason.MEMORY))
+        write(("end", Reason.MEMORY))
         return
     for report in reports:
-        say(report)
+        write(report)

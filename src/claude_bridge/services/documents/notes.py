@@ -1,4 +1,4 @@
-"""How a document is shown to the model: its text under page headings, and in brackets what is missing and why."""
+"""The text of a document as the model sees it: under page headings, with notes in brackets on what is missing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UNREADABLE: Final = "could not be read"
 
 
 def shown(extracted: Extracted, limits: ExtractionLimits) -> str:
-    """Return what the model is shown; never empty."""
+    """Return the text for the model; it is never empty."""
     if not extracted.pages:
         return unread(extracted.reason, limits)
     parts = list(_pages(extracted.pages))
@@ -33,23 +33,23 @@ def shown(extracted: Extracted, limits: ExtractionLimits) -> str:
 
 
 def unread(reason: Reason | None, limits: ExtractionLimits) -> str:
-    """Return what the model is shown of a document of which nothing was read; None: there was nothing to read."""
+    """Return the note for a document of which nothing was read; ``reason`` is None if it has no pages."""
     return f"[PDF could not be read: {'it has no pages' if reason is None else _why(reason, limits)}]"
 
 
 def _pages(pages: tuple[str | None, ...]) -> Iterator[str]:
-    """Put each page under its heading; pages in a row that have nothing to show share one."""
+    """Yield each page under its heading; consecutive pages without text share one note."""
     numbered = enumerate(pages, start=1)
-    for nothing, several in groupby(numbered, key=lambda page: _nothing(page[1])):
-        if nothing:
+    for problem, several in groupby(numbered, key=lambda page: _problem(page[1])):
+        if problem:
             numbers = [number for number, _ in several]
-            yield f"[{_span(numbers[0], numbers[-1])}: {nothing}]"
+            yield f"[{_span(numbers[0], numbers[-1])}: {problem}]"
         else:
             yield from (f"[page {number}]\n{text}" for number, text in several)
 
 
-def _nothing(text: str | None) -> str:
-    """Return why a page has nothing to show; "" if it has something."""
+def _problem(text: str | None) -> str:
+    """Return why a page has no text; "" if it has some."""
     if text is None:
         return _UNREADABLE
     return "" if text else _NO_TEXT

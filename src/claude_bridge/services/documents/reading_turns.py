@@ -1,4 +1,4 @@
-"""Whose document is read next: everybody's in turn, however many somebody else has."""
+"""Decides whose document is read next: clients take turns, however many documents one of them has."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from claude_bridge.core.bounded import BoundedMap
 from claude_bridge.services.interfaces import TurnOwner
 
 MAX_OF_ONE: Final = 2
-"""Documents of one client that are read at the same time: fewer than of all, so that a document of somebody else need
-not wait for the end of one that takes long."""
+"""Documents of one client that are read at the same time: fewer than of all clients, so that a document of another
+client need not wait until a slow one is finished."""
 
 MAX_REMEMBERED: Final = 256
-"""Clients whose last turn is remembered: more than can wait at a time."""
+"""Clients whose last turn is remembered: more than can wait at the same time."""
 
 
 class Waiting(Protocol):
@@ -24,7 +24,7 @@ class Waiting(Protocol):
 
     @property
     def clients(self) -> Iterable[TurnOwner]:
-        """Whoever wants it."""
+        """The clients that wait for it."""
 
 
 Document = TypeVar("Document", bound=Waiting)
@@ -32,26 +32,26 @@ Document = TypeVar("Document", bound=Waiting)
 
 @define
 class LastTurns:
-    """When somebody's turn was, as a number that grows; 0 for who had none, or none for long."""
+    """The last turns of clients, as increasing numbers; 0 for a client without one, or none for long."""
 
     _turns: BoundedMap[Hashable, int] = field(factory=lambda: BoundedMap(MAX_REMEMBERED))
     _now: int = 0
 
-    def of(self, who: Hashable) -> int:
-        """Return it."""
-        return self._turns.peek(who) or 0
+    def of(self, client: Hashable) -> int:
+        """Return a client's last turn."""
+        return self._turns.peek(client) or 0
 
-    def take(self, who: Hashable) -> None:
-        """Note that it is somebody's turn now."""
+    def take(self, client: Hashable) -> None:
+        """Record that it is a client's turn now."""
         self._now += 1
-        self._turns.put(who, self._now)
+        self._turns.put(client, self._now)
 
 
 @define
 class Turns:
-    """First each owner in turn, then each of an owner's sessions, then what came first.
+    """Takes each owner in turn, then each of an owner's sessions, then what came first.
 
-    A session is what a client says it is: so more sessions get nobody more turns than others have.
+    Clients name their sessions themselves: having more of them does not give an owner more turns.
     """
 
     _max_of_one: int = MAX_OF_ONE
@@ -59,11 +59,11 @@ class Turns:
     _sessions: LastTurns = field(factory=LastTurns)
 
     def may_read(self, client: TurnOwner, reading: Mapping[TurnOwner, int]) -> bool:
-        """Return whether one more document of a client's may be read; ``reading``: how many each client has."""
+        """Return whether one more document of a client may be read; ``reading`` is the number for each client."""
         return reading.get(client, 0) < self._max_of_one
 
     def next(self, queue: Sequence[Document], reading: Mapping[TurnOwner, int]) -> tuple[Document, TurnOwner] | None:
-        """Choose a document and the client whose turn is used up by it; None if nobody may have one more now."""
+        """Return the next document and the client whose turn it takes; None if no client may have one more now."""
         free = [(one, client) for one in queue for client in one.clients if self.may_read(client, reading)]
         if not free:
             return None
@@ -74,9 +74,9 @@ class Turns:
 
 
 def to_displace(queue: Sequence[Document], newcomer: TurnOwner) -> Document | None:
-    """Choose the document that gives way to a newcomer's in a full queue: the last one of who has most there.
+    """Return the document that is dropped from a full queue for a newcomer: the last one of the owner with most.
 
-    None where nobody has more than the newcomer would have then. What several owners want is nobody's to give.
+    None if no owner has more than the newcomer would have then. Documents that several owners wait for are kept.
     """
     owned = [(owners.pop(), one) for one in queue if len(owners := {client.owner for client in one.clients}) == 1]
     counts = Counter(owner for owner, _ in owned)

@@ -1,6 +1,6 @@
-"""The text of PDFs, read in a few child processes at a time and kept for the next turn of the conversation.
+"""The text of PDFs, read in a few child processes at a time and cached for the next turn of the conversation.
 
-Who waits gets a turn after everybody else has had one, not after all documents that came before.
+Clients take turns: a client does not wait for all documents that arrived before its own.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from claude_bridge.services.interfaces import TurnOwner
 
 MAX_CHILDREN: Final = MAX_OF_ONE + 1
 """A document keeps one processor busy, and with `child.MEMORY` three may take 2.3 GB at worst; bombs were seen to take
-a third of that. The last one is never the same client's as the others."""
+a third of that. The last one never belongs to the same client as the others."""
 
 MAX_QUEUED: Final = 64
-"""Who comes later would wait for more than ten minutes at worst; clients give up before that."""
+"""More would wait for over ten minutes at worst; clients give up before that."""
 
 TROUBLE_SECONDS: Final = 300.0
-"""How long it is remembered that a document took too much time: the machine may only have been busy."""
+"""How long we remember that a document took too much time: the machine may just have been busy."""
 
 _SLICE: Final = 1 << 20
 """Characters that are hashed at a time, so that no copy of a large document is made."""
@@ -39,15 +39,15 @@ MAX_DOCUMENTS: Final = 64
 """Enough for a few dozen conversations with some documents each."""
 
 MAX_BYTES: Final = 32 * 1024 * 1024
-"""Of text in all: eighty documents of `child.MAX_CHARACTERS` characters of ASCII."""
+"""Bytes of all texts: eighty documents of `child.MAX_CHARACTERS` ASCII characters."""
 
-_FLEETING: Final = (Reason.FAILED, Reason.STOPPED, Reason.CROWDED)
-"""What says nothing of the document."""
+_TEMPORARY: Final = (Reason.FAILED, Reason.STOPPED, Reason.CROWDED)
+"""Reasons that say nothing about the document, so that the result is not cached."""
 
 
 @frozen
 class Text:
-    """A text that is kept, its size in bytes, and until when (seconds of the clock; None: for good)."""
+    """A cached text, its size in bytes, and until when it is valid (seconds of the clock; None: for ever)."""
 
     text: str = field(repr=False)
     size: int
@@ -61,7 +61,7 @@ class TextCache:
         self._texts: BoundedMap[bytes, Text] = BoundedMap(max_documents, max_bytes, lambda _, text: text.size)
 
     def get(self, digest: bytes, now: float) -> str | None:
-        """Return the text of a document, None if it is not there or no longer good."""
+        """Return the text of a document, None if it is not there or no longer valid."""
         kept = self._texts.get(digest)
         if kept is not None and kept.until is not None and now >= kept.until:
             self._texts.discard(digest)
@@ -69,17 +69,17 @@ class TextCache:
         return None if kept is None else kept.text
 
     def put(self, digest: bytes, text: str, until: float | None = None) -> None:
-        """Keep a text; one that is too large for itself is not kept."""
+        """Store a text, unless it alone exceeds the limit."""
         self._texts.put(digest, Text(text, size(text), until))
 
 
 @define(eq=False)
 class Job:
-    """One document that somebody waits for.
+    """One document that clients wait for.
 
     :ivar document: in base64.
-    :ivar waiting: what is fired with the text, and for whom.
-    :ivar reading: the child, None while it waits for its turn.
+    :ivar waiting: the Deferreds that fire with the text, with their clients.
+    :ivar reading: the child process, None while the document waits for its turn.
     """
 
     digest: bytes
@@ -89,18 +89,18 @@ class Job:
 
     @property
     def clients(self) -> Collection[TurnOwner]:
-        """Whoever wants it, each once, in the order in which they came."""
+        """The clients that wait for it, each once, in the order of their requests."""
         return dict.fromkeys(self.waiting.values())
 
 
 class PdfTexts:
     """Implements `claude_bridge.services.interfaces.Documents`.
 
-    :param limits: of each document.
-    :param texts: where texts are kept.
+    :param limits: the limits for each document.
+    :param texts: the cache.
     :param max_children: documents read at the same time.
     :param max_of_one: documents of one client read at the same time.
-    :param max_queued: documents that wait for their turn.
+    :param max_queued: documents that may wait for their turn.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class PdfTexts:
         self._reactor = reactor
         self._clock = clock
         self._limits = limits or ExtractionLimits()
-        self._kept = texts or TextCache()
+        self._cache = texts or TextCache()
         self._max_children = max_children
         self._max_queued = max_queued
         self._jobs: dict[bytes, Job] = {}
@@ -127,21 +127,21 @@ class PdfTexts:
         self._stopped = False
 
     def text(self, data: str, client: TurnOwner) -> Deferred[str]:
-        """Return the text of a PDF in base64, to be shown to a model; what cannot be read is a note in brackets.
+        """Return the text of a PDF in base64, ready to be shown to a model; for an unreadable one a note in brackets.
 
-        Never fails but with ``CancelledError``, when cancelled: the reading ends then if nobody else waits.
+        Fails only with ``CancelledError``, when it is cancelled: then the reading ends if nobody else waits for it.
         """
         digest = _digest(data)
-        known = None if digest is None else self._kept.get(digest, self._clock.seconds())
-        if digest is None or known is not None:
-            return succeed(known or unread(Reason.NOT_BASE64, self._limits))
+        cached = None if digest is None else self._cache.get(digest, self._clock.seconds())
+        if digest is None or cached is not None:
+            return succeed(cached or unread(Reason.NOT_BASE64, self._limits))
         refused = self._refusal(digest, client)
         if refused is not None:
             return succeed(unread(refused, self._limits))
         return self._wait(self._jobs.get(digest) or self._queued(digest, data), client)
 
     def stop(self) -> None:
-        """End all children; who waits gets what was read so far, and who comes now a note."""
+        """Kill all children; those who wait get what was read so far, and later calls a note."""
         self._stopped = True
         self._queue.clear()
         for job in tuple(self._jobs.values()):
@@ -163,7 +163,7 @@ class PdfTexts:
         return None
 
     def _at_once(self, client: TurnOwner) -> bool:
-        """Return whether a document of a client's would not have to wait, whatever is in the queue."""
+        """Return whether a document of a client would not have to wait, whatever is in the queue."""
         return len(self._children) < self._max_children and self._turns.may_read(client, self._reading())
 
     def _reading(self) -> Counter[TurnOwner]:
@@ -175,13 +175,13 @@ class PdfTexts:
         return job
 
     def _wait(self, job: Job, client: TurnOwner) -> Deferred[str]:
-        waiter: Deferred[str] = Deferred(lambda waiter: self._left(job, waiter))
+        waiter: Deferred[str] = Deferred(lambda waiter: self._cancelled(job, waiter))
         job.waiting[waiter] = client
         self._start()
         return waiter
 
-    def _left(self, job: Job, waiter: Deferred[str]) -> None:
-        """Forget somebody who waited; if nobody else waits, stop reading."""
+    def _cancelled(self, job: Job, waiter: Deferred[str]) -> None:
+        """Remove a waiter; if it was the last one, stop reading."""
         if waiter not in job.waiting:
             return
         del job.waiting[waiter]
@@ -189,12 +189,12 @@ class PdfTexts:
             return
         del self._jobs[job.digest]
         if job.reading is not None:
-            job.reading.abandon()
+            job.reading.cancel()
         else:
             self._queue.remove(job)
 
     def _start(self) -> None:
-        """Read what waits, as many at a time as may be."""
+        """Start reading queued documents, as many as may be read at the same time."""
         while len(self._children) < self._max_children:
             chosen = self._turns.next(self._queue, self._reading())
             if chosen is None:
@@ -204,14 +204,14 @@ class PdfTexts:
             self._read(job, client)
 
     def _read(self, job: Job, client: TurnOwner) -> None:
-        def done(extracted: Extracted) -> None:
+        def on_result(extracted: Extracted) -> None:
             self._finish(job, extracted)
 
-        def gone() -> None:
+        def on_exit() -> None:
             self._children.pop(reading, None)
             self._start()
 
-        reading = job.reading = Reading(job.document, self._limits, done, gone)
+        reading = job.reading = Reading(job.document, self._limits, on_result, on_exit)
         job.document = ""
         self._children[reading] = client
         reading.start(self._reactor, self._clock)
@@ -219,17 +219,17 @@ class PdfTexts:
     def _finish(self, job: Job, extracted: Extracted) -> None:
         del self._jobs[job.digest]
         text = shown(extracted, self._limits)
-        if extracted.reason not in _FLEETING:
-            late = extracted.reason is Reason.TIME
-            self._kept.put(job.digest, text, self._clock.seconds() + TROUBLE_SECONDS if late else None)
+        if extracted.reason not in _TEMPORARY:
+            timed_out = extracted.reason is Reason.TIME
+            self._cache.put(job.digest, text, self._clock.seconds() + TROUBLE_SECONDS if timed_out else None)
         waiting, job.waiting = job.waiting, {}
         for waiter in waiting:
-            if not waiter.called:  # one may have cancelled another
+            if not waiter.called:  # the callback of one may have cancelled another
                 waiter.callback(text)
 
 
 def _digest(document: str) -> bytes | None:
-    """Name a document; None for what is no base64, as far as can be seen at a glance."""
+    """Return a document's digest; None if it is obviously not base64."""
     if not document.isascii():
         return None
     digest = sha256()

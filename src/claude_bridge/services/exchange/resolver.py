@@ -18,7 +18,7 @@ from claude_bridge.core.backend_api import BackendKind, Target
 from claude_bridge.core.bounded import BoundedMap
 from claude_bridge.core.errors import NotFound
 from claude_bridge.core.messages_api.request_info import strip_mark
-from claude_bridge.core.model_list import ModelInfo, find
+from claude_bridge.core.model_list import ModelInfo, find, name_as_listed
 from claude_bridge.core.nearest_names import name_list, nearest_names
 from claude_bridge.services.interfaces import ModelLists
 from claude_bridge.services.keys.key_ring import KeyRing

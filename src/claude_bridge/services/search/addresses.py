@@ -1,8 +1,8 @@
-"""Which addresses a search may connect to, checked where the connection is made.
+"""Checks the addresses that a search connects to, at the moment when the connection is made.
 
-A name is resolved by whoever owns it, each time anew, so only the address that is connected to counts. Hosted engines
-have public addresses: one whose name leads into this network is not the engine. A SearXNG server is the owner's, so
-its address may be private; but those where clouds serve their machines' credentials are nobody's server.
+The owner of a name decides what it resolves to, each time anew, so only the address of the connection itself counts.
+Hosted engines have public addresses: a name that resolves into this network is not the engine's. A SearXNG server is
+the owner's, so its address may be private; but never one of those where clouds serve their machines' credentials.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 Check = Callable[[str], str]
-"""Says why an address may not be connected to, or "" if it may."""
+"""Returns why an address must not be connected to, or "" if it may be."""
 
 Address: TypeAlias = IPv4Address | IPv6Address
 Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 
 _NAT64: Final = ip_network("64:ff9b::/96")
-"""The way to IPv4 in networks that have none of it: RFC 6052."""
+"""Translation to IPv4 for networks without it: RFC 6052."""
 
 _LOCAL_NAT64: Final = ip_network("64:ff9b:1::/48")
-"""The same for a network's own use, with the IPv4 address in one of two places: RFC 8215, RFC 6052 section 2.2."""
+"""The same for local use, with the IPv4 address in one of two places: RFC 8215, RFC 6052 section 2.2."""
 
 _CARRIES_IPV4: Final = (
     ip_network("::/96"),  # IPv4-compatible, long given up, but some systems still route it: RFC 4291 section 2.5.5.1
@@ -40,7 +40,7 @@ _CARRIES_IPV4: Final = (
     _NAT64,
     _LOCAL_NAT64,
 )
-"""With an IPv4 address in the last 32 bits, beyond those that `ipaddress` takes apart."""
+"""Networks with an IPv4 address in the last 32 bits, besides those that `ipaddress` knows."""
 
 _NOT_PUBLIC: Final[Networks] = (
     ip_network("192.0.0.0/24"),  # for protocols; Python before 3.11.4 and after do not agree on its parts: RFC 6890
@@ -48,7 +48,7 @@ _NOT_PUBLIC: Final[Networks] = (
     ip_network("2001::/23"),  # for protocols, as the first; Teredo, which is part of it, is taken apart before
     ip_network("3fff::/20"),  # for documents: RFC 9637, younger than our oldest Python
 )
-"""What `ipaddress` takes for public in some version."""
+"""Networks that some version of `ipaddress` takes for public."""
 
 _METADATA: Final[Networks] = (
     ip_network("168.63.129.16/32"),  # Azure's agent, with keys of the machine
@@ -59,15 +59,15 @@ _METADATA: Final[Networks] = (
     ip_network("fd00:c1::a9fe:a9fe/128"),  # Oracle
     ip_network("fd00:42::42/128"),  # Scaleway
 )
-"""Where clouds serve credentials, besides the link-local addresses that nearly all use (169.254.169.254)."""
+"""Addresses where clouds serve credentials, besides the link-local one that nearly all use (169.254.169.254)."""
 
 
 class AddressRefused(ConnectError):
-    """The address is one that must not be connected to."""
+    """The address must not be connected to."""
 
 
 def public_only(address: str) -> str:
-    """Allow public addresses, and what leads to a public IPv4 address, but not those that `no_metadata` refuses."""
+    """Refuse all but public addresses and those that lead to a public IPv4 address; also what `no_metadata` refuses."""
     found = _parsed(address)
     if found is not None and not _is_public(_destination(found)):
         return f"{address} is not a public address, as that of a hosted engine must be"
@@ -75,7 +75,7 @@ def public_only(address: str) -> str:
 
 
 def no_metadata(address: str) -> str:
-    """Allow all but link-local addresses and others where clouds serve credentials, in whatever form."""
+    """Refuse link-local addresses and others where clouds serve credentials, in every form."""
     found = _parsed(address)
     if found is None:
         return f"{address} is no address"
@@ -103,7 +103,7 @@ def _is_public(address: Address) -> bool:
 
 
 def _destination(address: Address) -> Address:
-    """Return where a connection to an address goes: for those that are in use to reach IPv4, to that address."""
+    """Return the address that a connection really reaches: for a translated one the IPv4 address in it."""
     if isinstance(address, IPv4Address):
         return address
     teredo = address.teredo[1] if address.teredo is not None else None
@@ -111,7 +111,7 @@ def _destination(address: Address) -> Address:
 
 
 def _readings(address: Address) -> Iterator[Address]:
-    """Yield an address and each IPv4 address that somebody on the way may see in it."""
+    """Yield an address and each IPv4 address that a router may read from it."""
     yield address
     if isinstance(address, IPv4Address):
         return

@@ -1,6 +1,7 @@
-"""The search service: one question to the configured engine, in bounded time, with bounded bytes.
+"""The search service: one request to the configured engine, bounded in time and size.
 
-No cookies, no redirects, no proxies of the environment, no connection kept: searches are rare, and each stands alone.
+It uses no cookies, no redirects, no proxies from the environment and no kept connections: searches are rare, and
+independent of each other.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from claude_bridge.services.search.addresses import GuardedReactor, no_metadata,
 from claude_bridge.services.search.hits import cleaned
 
 MAX_BODY_BYTES: Final = 2 * 1024 * 1024
-"""Bytes: twenty results have some 50,000, and SearXNG's pages of many engines some 200,000."""
+"""Bytes of a response: twenty results have some 50,000, SearXNG's pages of many engines some 200,000."""
 
 MAX_SEARCHES: Final = 20
 """Results asked for where domains are restricted, as some will be left out; Brave and Tavily give no more."""
@@ -70,7 +71,7 @@ _log = Logger()
 
 
 class TooLarge(Exception):
-    """The body is larger than anybody's results."""
+    """The body is larger than any search results."""
 
 
 class _Collected(Protocol):
@@ -147,7 +148,7 @@ class ConfiguredSearch:
     def search(self, question: SearchQuestion) -> Deferred[tuple[SearchHit, ...]]:
         """Search; fails with `SearchFailed`. Cancelling closes the connection."""
         searching = Deferred.fromCoroutine(self._search(question))
-        searching.addTimeout(self._settings.timeout, self._clock, onTimeoutCancel=_too_late)
+        searching.addTimeout(self._settings.timeout, self._clock, onTimeoutCancel=_timed_out)
         return searching.addErrback(self._failed)
 
     async def _search(self, question: SearchQuestion) -> tuple[SearchHit, ...]:
@@ -180,7 +181,10 @@ class ConfiguredSearch:
         return FileBodyProducer(BytesIO(body), Cooperator(scheduler=partial(self._clock.callLater, 0)))
 
     def _failed(self, failure: Failure) -> Failure:
-        """Word what went wrong, and log it; what is none of it is a fault of ours, or the caller's own cancelling."""
+        """Return a `SearchFailed` for a known failure, and log it; return other failures as they are.
+
+        Those are our own faults, or the caller has cancelled the search.
+        """
         error = failure.value
         if any(reason.check(CancelledError) for reason in getattr(error, "reasons", ())):
             return Failure(CancelledError())
@@ -206,17 +210,17 @@ class ConfiguredSearch:
 
 
 def _encoded(url: str) -> bytes:
-    """Encode an address; the library that knows how names are encoded does not know IPv6 addresses."""
+    """Return an encoded URL; only one that is not ASCII goes through hyperlink, which fails for IPv6 addresses."""
     return (url if url.isascii() else EncodedURL.from_text(url).to_uri().to_text()).encode("ascii")
 
 
-def _too_late(*_: object) -> Failure:
-    """Return that failure, whatever the cancelling led to: an agent wraps it."""
+def _timed_out(*_: object) -> Failure:
+    """Return the failure of a timeout, in place of what cancelling the agent led to."""
     return Failure(TimedOut())
 
 
 def _refusal(status: int) -> SearchFailed:
-    """Return what a status other than 200 means."""
+    """Return the error for a status other than 200."""
     if status in _BUSY:
         return SearchFailed("too_many_requests", f"it takes no more requests now (HTTP {status})")
     if status in _TOO_LARGE:
@@ -230,11 +234,11 @@ def _refusal(status: int) -> SearchFailed:
 
 
 def _reason(error: BaseException) -> str:
-    """Return why there was no answer; Twisted wraps some reasons in others."""
+    """Return why there was no response; Twisted wraps some reasons in others."""
     causes = [reason.value for reason in getattr(error, "reasons", ())] or [error]
     return "; ".join(dict.fromkeys(f"{type(cause).__name__}: {cause}".rstrip(": ")[:200] for cause in causes))
 
 
 def configured_search(reactor: Any, settings: WebSearch, user_agent: str) -> ConfiguredSearch | None:  # noqa: ANN401 - many interfaces
-    """Make the service that ``[web_search]`` asks for; None where it asks for none."""
+    """Return the service that ``[web_search]`` configures; None if it configures none."""
     return None if settings.engine == "none" else ConfiguredSearch(reactor, settings, user_agent)

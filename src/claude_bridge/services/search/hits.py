@@ -1,7 +1,7 @@
-"""What search engines say of pages -> plain text and addresses that may be shown.
+"""Search results -> plain text and URLs that may be shown.
 
-All of it comes from strangers by way of a stranger: texts lose markup and what nobody sees, addresses that are not
-plain http or https are left out with their texts. No address is ever asked for anything.
+All of it is untrusted: markup and invisible characters are removed, and results whose URL is not plain http or https
+are left out. No URL is ever requested.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ MAX_TITLE_CHARACTERS: Final = 300
 MAX_URL_CHARACTERS: Final = 2048
 MAX_SNIPPET_CHARACTERS: Final = 2000
 MAX_AGE_CHARACTERS: Final = 64
-"""Characters that are kept; pages have long titles by mistake only, and more than 2,000 characters is no excerpt."""
+"""Characters that are kept: a page's title is longer only by mistake, and a longer snippet is not an excerpt."""
 
 _READ: Final = 8
-"""So many times the length is looked at before markup is taken out."""
+"""This many times the length is read before markup is removed."""
 
 # A tag ends at the next bracket of either kind, so that the search never looks at a character twice.
 _TAG: Final = re.compile(r"<[A-Za-z/!?][^<>]*>")
 _JOINERS: Final = frozenset("\u200c\u200d")
-"""Invisible, but letters of Persian and parts of emoji."""
+"""Invisible, but needed in Persian words and in emoji."""
 
 
 def cleaned(hits: Iterable[SearchHit]) -> Iterator[SearchHit]:
-    """Yield the hits that may be shown, each address once; a page without a title has its address for one."""
+    """Yield the hits that may be shown, each URL once; a page without a title gets its URL as title."""
     seen: set[str] = set()
     for hit in hits:
         url = hit.url.strip()
@@ -44,7 +44,7 @@ def cleaned(hits: Iterable[SearchHit]) -> Iterator[SearchHit]:
 
 
 def plain(text: str, longest: int) -> str:
-    """Take tags, entities, control characters and invisible ones out of a text; it comes out on one line."""
+    """Return a text on one line without tags, entities, control characters and invisible ones."""
     text = html.unescape(_TAG.sub("", text[: longest * _READ]))
     if not text.isascii() or not text.isprintable():
         text = "".join(map(_shown, text))
@@ -59,7 +59,7 @@ def _shown(character: str) -> str:
 
 
 def _is_plain(url: str) -> bool:
-    """Return whether an address is an ordinary one of a page: nothing but http, no user in it, nothing to trip over."""
+    """Return whether a URL is an ordinary one: http or https, with a host, without a user or odd characters."""
     if len(url) > MAX_URL_CHARACTERS or not url.isprintable() or re.search(r'[\s\\<>"]', url):
         return False
     try:
