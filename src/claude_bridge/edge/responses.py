@@ -304,7 +304,7 @@ class JsonResponse:
         """Collect the events, and send the message when it is finished."""
         if self._ended or self._accumulator is None:
             return
-        self._accumulator.take(events)
+        self._accumulator.add(events)
         if self._accumulator.finished is None:
             return
         self._ended = True

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from claude_bridge.core.backend_api import Adjustment, TargetT
 from claude_bridge.core.bounded import BoundedMap
 from claude_bridge.core.events import MAX_TOKEN_COUNT, Usage
+from claude_bridge.core.tokens.estimator import rough_tokens
 from claude_bridge.services.callbacks import do_nothing
 
 MAX_MODELS: Final = 1000

@@ -1,1 +1,1 @@
-"""JSON schemas of tools, as much of them as a server takes."""
+"""Sanitising of tools' JSON schemas: reducing them to what a server accepts."""

@@ -1,8 +1,8 @@
-"""The levels of `claude_bridge.core.chat_completions.json_schema.sanitising`: what each leaves of a schema.
+"""The levels of `claude_bridge.core.chat_completions.json_schema.sanitising`: how each sanitises a node.
 
-What a server refuses is taken out or written in another way that means the same. Where that cannot be done, the form
-that comes out allows more than the client's (it checks its tools' arguments itself), or a part of it that is valid
-there as well: for a value of any type, where a server insists on one, a string.
+What a server refuses is removed or expressed in an equivalent way. If that is not possible, the result allows more than
+the client's schema (the client checks arguments itself), or a subset of it: a string for a value of any type, if a
+server requires a type.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TYPES: Final = ("string", "integer", "number", "boolean", "array", "object", "nu
 
 _ANY: Final = ("string", "number", "boolean", "array", "object")
 _IDENTITY: Final = frozenset({"$schema", "$id"})
-# LiteLLM takes these out for Mistral (wire-contract 4.2).
+# LiteLLM removes these for Mistral (wire-contract 4.2).
 _MISTRAL: Final = _IDENTITY | {"additionalProperties", "strict"}
 _COMBINING: Final = frozenset({"anyOf", "oneOf", "allOf"})
 _NUMBERS: Final = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
@@ -37,7 +37,7 @@ _KEYWORDS_BY_TYPE: Final[Mapping[str, frozenset[str]]] = {
     "integer": _NUMBERS,
     "number": _NUMBERS,
 }
-"""Keys that only say something of values of one type."""
+"""Keywords that only apply to values of one type."""
 
 # https://ai.google.dev/api/caching#Schema: the request is refused for any other name.
 _GEMINI: Final = frozenset({"type", "format", "title", "description", "nullable", "enum", "items", "anyOf"}) | {
@@ -53,20 +53,20 @@ _BARE: Final = frozenset({"type", "description", "properties", "required", "item
 
 
 def basic(walk: Walk, node: Node, depth: int) -> Node:
-    """Take out what names the document, and forms of draft 4 in which true stood for something."""
+    """Remove identifiers of the document, and keywords with the boolean values of draft 4."""
     odd = {key for key in ("required", "exclusiveMinimum", "exclusiveMaximum") if isinstance(node.get(key), bool)}
     node = walk.sanitise_children(walk.without_keys(node, _IDENTITY | odd), depth)
     return node if depth else {**node, **_object(node)}
 
 
 def mistral(walk: Walk, node: Node, depth: int) -> Node:
-    """Take out what Mistral's API refuses."""
+    """Remove what Mistral's API refuses."""
     node = walk.sanitise_children(walk.without_keys(node, _MISTRAL), depth)
     return node if depth else {**node, **_object(node)}
 
 
 def moonshot(walk: Walk, node: Node, depth: int) -> Node:
-    """Write a schema as Moonshot's validator wants it (MFJS, github.com/MoonshotAI/walle).
+    """Return a node in the form that Moonshot's validator requires (MFJS, github.com/MoonshotAI/walle).
 
     A ``$ref`` stands alone and leads into ``$defs``; ``type`` is one word and not beside ``anyOf``; the root is an
     object; tuples are ``prefixItems``; a schema is an object, never true or false.
@@ -88,12 +88,12 @@ def moonshot(walk: Walk, node: Node, depth: int) -> Node:
 
 
 def gemini(walk: Walk, node: Node, depth: int) -> Node:
-    """Write a schema in Google's subset of OpenAPI 3.0: references written out, null as ``nullable``."""
+    """Return a node in Google's subset of OpenAPI 3.0: references resolved, null as ``nullable``."""
     return walk.with_dereferenced(node, lambda node: _gemini(walk, node, depth))
 
 
 def bare(walk: Walk, node: Node, depth: int) -> Node:
-    """Leave types, properties, what is required, items, enumerations and descriptions: any server takes that."""
+    """Return a node with types, properties, required, items, enumerations and descriptions only, for any server."""
     return walk.with_dereferenced(node, lambda node: _bare(walk, node, depth))
 
 
@@ -111,14 +111,14 @@ def _object(node: Node) -> Node:
 
 
 def _with_object_root(walk: Walk, node: Node) -> Node:
-    """Return a root that is an object by itself: alternatives of whole argument lists become one list."""
+    """Return a root that is itself an object: alternative objects at the root are merged into one."""
     if isinstance(node.get("$ref"), str) or _COMBINING & node.keys():
         return walk.with_dereferenced(node, lambda node: _merge_alternatives(walk, node))
     return {**node, **_object(node)}
 
 
 def _with_defs(node: Node) -> Node:
-    """Call the definitions ``$defs``, as draft 2020-12 does."""
+    """Return a node with its definitions under ``$defs``, as in draft 2020-12."""
     old, new = node.get("definitions"), node.get("$defs")
     if not isinstance(old, dict):
         return node
@@ -127,7 +127,7 @@ def _with_defs(node: Node) -> Node:
 
 
 def _merge_alternatives(walk: Walk, node: Node) -> Node:
-    """Join alternatives, which must all be objects, into one object that allows what any of them does."""
+    """Return alternatives, of which only objects count, merged into an object that allows what any of them does."""
     own = walk.without_keys(node, frozenset({"anyOf", "oneOf"}))
     for key in ("anyOf", "oneOf"):
         parts = [walk.dereference(part) for part in _schemas(node.get(key)) if _first_type(part) in {"object", ""}]
@@ -137,7 +137,7 @@ def _merge_alternatives(walk: Walk, node: Node) -> Node:
 
 
 def _split_types(walk: Walk, node: Node) -> Node:
-    """Write several types as ``anyOf``, each with the keys that belong to it."""
+    """Return a node with several types as ``anyOf``, each branch with the keywords of its type."""
     kinds = node.get("type")
     if not isinstance(kinds, list):
         return node
@@ -160,7 +160,7 @@ def _branch(node: Node, kind: str) -> Node:
 
 
 def _move_into_branches(walk: Walk, node: Node) -> Node:
-    """Move ``type``, and what belongs to it, from beside ``anyOf`` into its branches."""
+    """Return a node with ``type`` and its keywords moved from beside ``anyOf`` into the branches."""
     kind = _first_type(node)
     moved = {key: value for key, value in node.items() if key == "type" or key in _KEYWORDS_BY_TYPE.get(kind, ())}
     walk.dropped.add("type")
@@ -179,7 +179,7 @@ def _tuple_as_prefix(walk: Walk, node: Node) -> Node:
 
 
 def _define_required(node: Node) -> Node:
-    """Return each required name a property: servers refuse one that is required and not defined."""
+    """Return a node in which every required name is a property: servers refuse undefined ones."""
     missing = [name for name in required(node) if name not in properties(node)]
     if not missing:
         return node
@@ -202,7 +202,7 @@ def _gemini(walk: Walk, node: Node, depth: int) -> Node:
 
 
 def _only_any_of(walk: Walk, node: Node) -> Node:
-    """Leave nothing beside ``anyOf``: "When using any_of, it must be the only field set" (Vertex AI)."""
+    """Return a node with nothing beside ``anyOf``: "When using any_of, it must be the only field set" (Vertex AI)."""
     if not isinstance(node.get("anyOf"), list):
         return node
     node = _move_into_branches(walk, node) if isinstance(node.get("type"), str) else node
@@ -212,7 +212,7 @@ def _only_any_of(walk: Walk, node: Node) -> Node:
 
 
 def _with_inclusive_bounds(walk: Walk, node: Node) -> Node:
-    """Write exclusive bounds as inclusive ones: the next integer, and for other numbers the bound itself."""
+    """Return a node with inclusive instead of exclusive bounds: the next integer, or the bound itself for others."""
     for key, plain, step in (("exclusiveMinimum", "minimum", 1), ("exclusiveMaximum", "maximum", -1)):
         bound = node.get(key)
         if not isinstance(bound, int | float) or isinstance(bound, bool):
@@ -235,7 +235,7 @@ def _without_const(walk: Walk, node: Node) -> Node:
 
 
 def _nullable(walk: Walk, node: Node) -> Node:
-    """Write null among alternatives and values as ``nullable``."""
+    """Return a node with ``nullable`` instead of null among alternatives and values."""
     branches = _schemas(node.get("anyOf"))
     others = [part for part in branches if part.get("type") != "null"]
     values = _list(node.get("enum"))
@@ -248,7 +248,7 @@ def _nullable(walk: Walk, node: Node) -> Node:
 
 
 def _tuple_as_items(walk: Walk, node: Node) -> Node:
-    """Write a tuple as a list of any of its parts."""
+    """Return a tuple as an array of any of its parts."""
     parts = [*_list(node.get("prefixItems")), *(node["items"] if isinstance(node.get("items"), list) else [])]
     if not parts:
         return node
@@ -257,7 +257,7 @@ def _tuple_as_items(walk: Walk, node: Node) -> Node:
 
 
 def _only_known_values(walk: Walk, node: Node) -> Node:
-    """Take out formats and enumerations that Google refuses: it lists values of strings only."""
+    """Return a node without formats and enumerations that Google refuses: it allows enumerations of strings only."""
     kind = node.get("type")
     dropped: set[str] = set()
     if "format" in node and node["format"] not in _GEMINI_FORMATS.get(kind if isinstance(kind, str) else "", ()):
@@ -268,7 +268,7 @@ def _only_known_values(walk: Walk, node: Node) -> Node:
 
 
 def _collapse_single_branch(node: Node) -> Node:
-    """Put the only alternative that is left in the place of the alternatives."""
+    """Return a node with its only remaining alternative in place of ``anyOf``."""
     branches = _schemas(node.get("anyOf"))
     if len(branches) != 1:
         return node
@@ -293,7 +293,7 @@ def _bare(walk: Walk, node: Node, depth: int) -> Node:
 
 
 def _resolve_alternatives(walk: Walk, node: Node) -> Node:
-    """Resolve alternatives: objects become one object, else the first that is not null is taken."""
+    """Return a node without alternatives: objects are merged, else the first one that is not null is used."""
     for key in ("anyOf", "oneOf"):
         parts = [walk.dereference(part) for part in _schemas(node.get(key))]
         node = walk.without_keys(node, frozenset({key}))
@@ -312,7 +312,7 @@ def _tuple_first(walk: Walk, node: Node) -> Node:
 
 
 def _first_type(node: Node) -> str:
-    """Return the type of a node: of several the first that is not null; "" where it names none."""
+    """Return the type of a node, of several the first that is not null; "" if it has none."""
     kind = node.get("type")
     kinds = kind if isinstance(kind, list) else [kind]
     named = [each for each in kinds if each in TYPES]
@@ -320,7 +320,7 @@ def _first_type(node: Node) -> str:
 
 
 def _implied_type(node: Node) -> str:
-    """Return the type that a node's other keys speak of, or ""."""
+    """Return the type that a node's other keywords imply, or ""."""
     for kind, key in (("object", "properties"), ("array", "items"), ("array", "prefixItems")):
         if key in node:
             return kind
@@ -346,5 +346,5 @@ def _list(value: Any) -> list[Any]:  # noqa: ANN401 - decoded JSON
 
 
 def _schemas(value: Any) -> list[Node]:  # noqa: ANN401 - decoded JSON
-    """Return a list's schemas; true allows anything, and false is no alternative."""
+    """Return the schemas in a list; true becomes the empty schema, and false is left out."""
     return [part if isinstance(part, dict) else {} for part in _list(value) if isinstance(part, dict) or part is True]

@@ -1,9 +1,9 @@
-"""Tools' JSON Schemas at the level that a server takes (wire-contract 5.4).
+"""Sanitised JSON schemas of tools, for the level of JSON Schema that a server accepts (wire-contract 5.4).
 
-``none``: byte for byte the client's. ``basic``: without what names the document. ``mistral``, ``moonshot`` and
-``gemini``: without what these refuse, written as these want it. ``bare``: types, properties, required, items,
-enumerations and descriptions alone, for the second try after a refusal (llama.cpp, LM Studio and others cannot make a
-grammar of every schema).
+``none``: byte for byte the client's. ``basic``: without the document's own identifiers. ``mistral``, ``moonshot`` and
+``gemini``: without what these refuse, and in the form that they require. ``bare``: only types, properties, required,
+items, enumerations and descriptions, for the second try after a refusal (llama.cpp, LM Studio and others cannot convert
+every schema into a grammar).
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ from claude_bridge.core.chat_completions.traits import SchemaLevel
 from claude_bridge.core.strict_json import Raw
 
 OTHERS: Final = "others"
-"""Stands for keys that are no keywords: clients make them up, and logs and memory have no place for all of them."""
+"""Stands for keys that are not keywords: clients make them up, and they must not fill logs and memory."""
 
 MAX_SCHEMA_BYTES: Final = 1 << 18
-"""Bytes of a schema that is looked into; a larger one goes as it is. Claude Code's own have up to 15 KB."""
+"""Bytes of the largest schema that is sanitised; a larger one is sent unchanged. Claude Code's have up to 15 KB."""
 
 MAX_STRICT_BYTES: Final = 1 << 16
-"""Bytes of a schema that is read, at each request anew, for whether it may be strict; OpenAI takes no larger ones."""
+"""Bytes of the largest schema that is checked, in each request, for strictness; OpenAI accepts no larger ones."""
 
 STEP: Final = 1000
-"""Subschemas of one step: 15 ms for most, 35 ms where one schema alone has 2,500."""
+"""Subschemas of one step: 15 ms for most, 35 ms if one schema alone has 2,500."""
 
 MAX_CACHED_SCHEMAS: Final = 2000
-"""Results kept: the tools of a few dozen different clients, of which each has 30 to 100 and sends them every time."""
+"""Results in the cache: the tools of a few dozen clients, each of which sends 30 to 100 with every request."""
 
 MAX_CACHED_BYTES: Final = 16 << 20
-"""Bytes of all schemas kept, before and after: two thousand of the common 2 to 4 KB."""
+"""Bytes of all schemas in the cache, original and sanitised: two thousand of the usual 2 to 4 KB."""
 
 
 @frozen
 class Sanitised:
-    """A schema fit to be sent.
+    """A sanitised schema.
 
-    :ivar dropped_keywords: the keywords that were taken out or replaced, for the log; keys of other names are `OTHERS`.
-    :ivar walked: how many subschemas were gone through.
+    :ivar dropped_keywords: the keywords that were removed or replaced, for the log; other keys count as `OTHERS`.
+    :ivar walked: the number of subschemas visited.
     """
 
     schema: Raw
@@ -54,11 +54,11 @@ class Sanitised:
 
 @define
 class SchemaCache:
-    """Results by level and bytes: a client sends the same thirty schemas with every request.
+    """A cache of results by level and bytes, as a client sends the same thirty schemas with every request.
 
-    The longest unused goes first, when there are too many or they are too large together.
+    The least recently used results are dropped when there are too many or they are too large together.
 
-    :ivar walked: how many subschemas were gone through for new results, ever.
+    :ivar walked: the total number of subschemas visited for new results.
     """
 
     walked: int = field(default=0, init=False)
@@ -67,7 +67,7 @@ class SchemaCache:
     )
 
     def sanitised(self, raw: Raw, level: SchemaLevel) -> Sanitised:
-        """Return a schema at a level; one that cannot be read, or is too large or deep, as it is."""
+        """Return a schema sanitised for a level, or unchanged if it is invalid, too large or nested too deeply."""
         if level == "none" or len(raw) > MAX_SCHEMA_BYTES:
             return Sanitised(raw)
         key = (level, bytes(raw))
@@ -84,7 +84,7 @@ def _weight(key: tuple[SchemaLevel, bytes], result: Sanitised) -> int:
 
 
 def sanitised(raw: Raw, level: SchemaLevel) -> Sanitised:
-    """Return a schema at a level other than ``none``, always the same for the same bytes."""
+    """Return a schema sanitised for a level other than ``none``; the result depends on the bytes only."""
     try:
         root = strict_json.decode(raw)
     except strict_json.JsonError:
@@ -102,9 +102,9 @@ def sanitised(raw: Raw, level: SchemaLevel) -> Sanitised:
 
 
 def is_strict(schema: Raw) -> bool:
-    """Return whether OpenAI takes a schema as ``strict``: each object closed, with all its properties required.
+    """Return whether OpenAI accepts a schema as ``strict``: each object closed, with all its properties required.
 
-    Strictness is a promise worth having, and a 400 where the schema is another (wire-contract 5.1).
+    With any other schema ``strict`` is answered with a 400 (wire-contract 5.1).
     """
     if len(schema) > MAX_STRICT_BYTES:
         return False
@@ -132,12 +132,12 @@ def _closed(node: dict[str, object]) -> bool:
 
 
 SCHEMA_CACHE: Final = SchemaCache()
-"""The results of this process; only ever used in the reactor's thread."""
+"""The cache of this process; used in the reactor's thread only."""
 
 
 @define
 class SanitisingWork:
-    """Brings many schemas to a level a few at a time, before somebody wants them all at once.
+    """Sanitises many schemas in steps and caches the results, before they are needed all at once.
 
     Implements `claude_bridge.core.backend_api.SchemaWork`.
     """
@@ -147,7 +147,7 @@ class SanitisingWork:
     _done: int = field(default=0, init=False)
 
     def step(self) -> bool:
-        """Shape some more, until `STEP` subschemas were gone through, and return whether those were the last."""
+        """Sanitise more schemas, until `STEP` subschemas were visited, and return whether these were the last."""
         before = SCHEMA_CACHE.walked
         while self._done < len(self._schemas) and SCHEMA_CACHE.walked - before < STEP:
             SCHEMA_CACHE.sanitised(self._schemas[self._done], self.level)

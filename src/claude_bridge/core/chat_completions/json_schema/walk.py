@@ -1,7 +1,7 @@
-"""Going through a JSON Schema: where its subschemas are, where its references lead, and what is never too much.
+"""Traversal of a JSON Schema: its subschemas, its references, and bounds on both.
 
-A schema comes from a client, often by way of an MCP server that nobody looked at, so nothing about it is certain: a
-value in the place of a schema that is none stays as it is.
+A schema comes from a client, often from an arbitrary MCP server, so nothing about it is certain: a value in the place
+of a schema that is not one stays unchanged.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from claude_bridge.core.json_pointer import resolve_pointer
 Node = dict[str, Any]
 
 MAX_DEPTH: Final = 64
-"""Levels of nesting; real schemas have up to a dozen. Keeps Python's own stack small."""
+"""Levels of nesting; real schemas have up to a dozen. This keeps Python's own stack small."""
 
 MAX_NODES: Final = 2500
-"""Subschemas that come out. Real tools have up to some hundreds; references that are written out could multiply."""
+"""Subschemas of the result. Real tools have up to some hundreds; dereferencing could multiply them."""
 
 MAPS: Final = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 LISTS: Final = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
@@ -37,23 +37,23 @@ VOCABULARY: Final = MAPS | LISTS | SINGLES | {
 """Keywords of JSON Schema from draft 4 on, and of OpenAPI."""
 
 CLOSING: Final = frozenset({"additionalProperties", "unevaluatedProperties", "additionalItems", "unevaluatedItems"})
-"""Keys beside which true and false are what everybody writes."""
+"""Keys whose values are usually just true or false, which are not schemas to be expanded."""
 
 
 class SchemaTooLarge(ValueError):
-    """A schema deeper or larger than any that is meant well."""
+    """A schema is deeper or larger than any real one."""
 
 
 NodeSanitiser = Callable[["Walk", Node, int], Node]
-"""Gives a node its form at one level; calls the walk for what is below it."""
+"""Sanitises one node for one level; calls the walk for the subschemas."""
 
 
 @define
 class Walk:
-    """One schema on its way through a level.
+    """The traversal of one schema for one level.
 
-    :ivar dropped: the keys that were taken out or replaced.
-    :ivar nodes: the subschemas gone through.
+    :ivar dropped: the keys that were removed or replaced.
+    :ivar nodes: the number of subschemas visited.
     """
 
     root: Node
@@ -63,7 +63,7 @@ class Walk:
     nodes: int = field(default=0, init=False)
 
     def sanitise(self, value: Any, depth: int) -> Any:  # noqa: ANN401 - a schema, or whatever stands in its place
-        """Return a schema its form. Raises `SchemaTooLarge`."""
+        """Return a schema sanitised. Raises `SchemaTooLarge`."""
         if value is True:
             value = {}
         elif value is False:
@@ -76,11 +76,11 @@ class Walk:
         return self.sanitise_node(self, value, depth)
 
     def sanitise_children(self, node: Node, depth: int) -> Node:
-        """Return a node with the same keys and with its subschemas formed."""
+        """Return a node with the same keys and its subschemas sanitised."""
         return {key: self._sanitise_value(key, value, depth + 1) for key, value in node.items()}
 
     def without_keys(self, node: Node, keys: frozenset[str]) -> Node:
-        """Return a node without these keys, and note them."""
+        """Return a node without these keys, and note them as dropped."""
         found = keys & node.keys()
         if not found:
             return node
@@ -88,7 +88,7 @@ class Walk:
         return {key: value for key, value in node.items() if key not in found}
 
     def only_keys(self, node: Node, keys: frozenset[str]) -> Node:
-        """Return a node with nothing but these keys, and note the others."""
+        """Return a node with nothing but these keys, and note the others as dropped."""
         return self.without_keys(node, frozenset(node.keys() - keys))
 
     def with_dereferenced(self, node: Node, run: Callable[[Node], Node]) -> Node:
@@ -100,10 +100,10 @@ class Walk:
             del self._open[mark:]
 
     def dereference(self, node: Node) -> Node:
-        """Return the node that local references lead to, with all of its ``allOf``; only inside of `with_dereferenced`.
+        """Return the node that local references lead to, joined with its ``allOf``; only inside `with_dereferenced`.
 
-        A reference to what is being written out already, or to no place in this document, is replaced by the type
-        that it leads to: nothing can be written out without end, and nothing is ever fetched.
+        A reference to what is being dereferenced already, or to nothing in this document, is replaced by the type of
+        its target: so dereferencing ends, and nothing is ever fetched.
         """
         for _ in range(MAX_DEPTH):
             if isinstance(node.get("$ref"), str):
@@ -146,12 +146,12 @@ class Walk:
 
 
 def size(node: Node) -> int:
-    """Count keys and properties, roughly: what joining could multiply."""
+    """Return roughly the number of keys and properties, which joining could multiply."""
     return len(node) + len(properties(node))
 
 
 def properties(node: Node) -> Node:
-    """Return a node's properties, none where it has no proper ones."""
+    """Return a node's properties, or none if they are missing or invalid."""
     found = node.get("properties")
     return found if isinstance(found, dict) else {}
 
@@ -163,7 +163,7 @@ def required(node: Node) -> list[str]:
 
 
 def join_both(one: Node, other: Node) -> Node:
-    """Return a node that asks for what both ask for, as far as that can be joined; the first has the last word."""
+    """Return a node that requires what both require, as far as they can be joined; the first takes precedence."""
     joined = {**other, **one}
     if "properties" in one or "properties" in other:
         joined["properties"] = {**properties(other), **properties(one)}
@@ -174,7 +174,7 @@ def join_both(one: Node, other: Node) -> Node:
 
 
 def union_of_objects(nodes: list[Node]) -> Node:
-    """Return one object for what any of several objects allows: all properties, and required what all require."""
+    """Return an object that allows what any of several allows: with all properties, requiring what all require."""
     named: Node = {}
     for node in nodes:
         for name, schema in properties(node).items():

@@ -1,1 +1,1 @@
-"""The conversation as chat messages, as each server takes them."""
+"""Translation of the conversation into chat messages in the form that each server accepts."""

@@ -1,8 +1,8 @@
-"""User and assistant in turns, for chat templates that raise an error at any other order.
+"""Makes user and assistant alternate, for chat templates that raise an error for any other order.
 
-Two readings of the rule are common, and what is made here obeys both. Templates of Mistral's look at user and
-assistant messages alone, without those that call tools: user, assistant, user, and so on. Mistral's own validation
-wants the assistant to speak after tool messages (wire-contract 4.2: a user message there used to be refused).
+Two versions of the rule are common, and the result satisfies both. Mistral's templates check user and assistant
+messages only, without those that call tools: user, assistant, user, and so on. Mistral's own validation requires an
+assistant message after tool messages (wire-contract 4.2: a user message there used to be refused).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from claude_bridge.core.chat_completions.openai_types import ChatMessage, Part, 
 from claude_bridge.core.turns import REMINDER
 
 OPENING: Final = "."
-"""What the user says where the conversation has nothing of his (wire-contract 5.2, step 9)."""
+"""The user message that is inserted where one is missing (wire-contract 5.2, step 9)."""
 
 ACKNOWLEDGED: Final = "Understood."
-"""What the assistant says between results and the words of a person. A full stop would teach it to end its turns."""
+"""The assistant message between tool results and a person's words. A full stop would teach it to end its turns."""
 
 _REMINDER_END: Final = "</system-reminder>"
 
@@ -43,7 +43,7 @@ def alternated(messages: Iterable[ChatMessage]) -> list[ChatMessage]:
 
 
 def _separated(run: Iterable[ChatMessage]) -> list[ChatMessage]:
-    """Put the user between two messages of the assistant."""
+    """Return the assistant's messages with a user message between each two."""
     made: list[ChatMessage] = []
     for message in run:
         made += [ChatMessage("user", OPENING), message] if made else [message]
@@ -51,7 +51,7 @@ def _separated(run: Iterable[ChatMessage]) -> list[ChatMessage]:
 
 
 def _add_user(made: list[ChatMessage], content: str | list[Part]) -> None:
-    """Add what the user says. After results what the client reminds of belongs to these; a person waits for a word."""
+    """Add a user message. After tool results, reminders join the result, and a person's words follow an answer."""
     last = made[-1] if made else None
     if last is not None and last.role == "tool":
         if not content:
@@ -69,7 +69,7 @@ def _is_reminder(text: str) -> bool:
 
 
 def _join_contents(contents: list[object]) -> str | list[Part]:
-    """Make one content of several: a string as long as all are."""
+    """Return one content made of several: a string if all are strings."""
     if all(isinstance(content, str) for content in contents):
         return "\n\n".join(filter(None, map(str, contents)))
     parts: list[Part] = []

@@ -1,8 +1,8 @@
-"""Marks of prefixes that the server shall cache (wire-contract 5.1, ``cache_control``).
+"""Marks prefixes that the server should cache (wire-contract 5.1, ``cache_control``).
 
-The client marks blocks that are messages no more once they are translated, so the marks are set anew, where Anthropic
-advises them for growing conversations: at the end of the system prompt and of what was said last and last but one to
-the model. Tool results are said to the model too: in a tool loop the user says nothing for an hour.
+The blocks that the client marks do not correspond to messages after the translation, so the marks are set anew where
+Anthropic recommends them for growing conversations: at the end of the system prompt and of the last two inputs to the
+model. Tool results count as inputs, as a tool loop may have no user message for an hour.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any, Final
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, MarkedTextPart, TextPart
 
 _RECENT: Final = 2
-"""Ends of what was said to the model: the last is to be remembered, the one before was, by the request before. With
-the system prompt's that is one mark fewer than the four that Anthropic and DashScope take."""
+"""Inputs whose ends are marked: the last, to be cached now, and the one before, which the previous request cached. With
+the system prompt's that is one mark fewer than the four that Anthropic and DashScope accept."""
 
 
 def add_marks(messages: list[ChatMessage]) -> None:
-    """Mark the system prompt and the two most recent ends; the text itself stays as it is, byte for byte."""
+    """Mark the system prompt and the ends of the last two inputs; the text itself stays the same, byte for byte."""
     if messages and messages[0].role in {"system", "developer"}:
         _mark(messages[0])
     left = _RECENT
@@ -30,7 +30,7 @@ def add_marks(messages: list[ChatMessage]) -> None:
 
 
 def _mark(message: ChatMessage) -> bool:
-    """Mark a message's last text; tell whether there is one. Anthropic refuses a mark on an empty text."""
+    """Mark a message's last text and return whether there was one. Anthropic refuses a mark on an empty text."""
     content = message.content
     parts: list[Any] = [TextPart(content)] if isinstance(content, str) else [*(content or ())]
     for at in range(len(parts) - 1, -1, -1):

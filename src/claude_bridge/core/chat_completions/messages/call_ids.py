@@ -1,4 +1,4 @@
-"""The ids of a conversation's calls as the backend gets them: legal there, and each only once (wire-contract 5.6)."""
+"""Assigns the ids of a conversation's calls for the backend, legal there and unique (wire-contract 5.6)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _NINE: Final = re.compile(r"[0-9A-Za-z]{9}")
 
 @define
 class CallIds:
-    """Gives ids, one after the other; the same conversation gets the same ones each time."""
+    """Assigns ids to calls in order; the same conversation always gets the same ids."""
 
     form: ToolIds = "any"
     _used: set[str] = field(factory=set, init=False)
 
     def assign(self, client_id: str) -> str:
-        """Return the backend's own id for the client's; where that was there before or is illegal, another one."""
+        """Return the backend's own id for the client's, or another one if that is used already or illegal."""
         identifier = upstream_id(client_id)
         illegal = len(identifier) > MAX_ID_CHARACTERS or (self.form == "nine" and not _NINE.fullmatch(identifier))
         if illegal or not identifier or identifier in self._used:
@@ -35,9 +35,9 @@ class CallIds:
         return identifier
 
     def _unused_id(self, client_id: str) -> str:
-        """Start from the client's id, which is the same in every request, and change it until it is new."""
+        """Return an unused id derived from the client's, which is the same in every request."""
         identifier = self._in_form(client_id or "call")
-        # beginning at the number of ids before it, thousands of calls with one id take no thousands of tries each
+        # starting at the number of ids so far, so that thousands of calls with one id do not take thousands of tries
         number = len(self._used)
         while identifier in self._used:
             identifier = self._in_form(f"{client_id}_{number}")
@@ -51,7 +51,7 @@ class CallIds:
 
 
 def nine_characters(text: str) -> str:
-    """Return nine letters and digits, the same ones for the same text (mistral-common refuses any other form)."""
+    """Return nine letters and digits, the same for the same text (mistral-common refuses any other form)."""
     return _hashed(9, text)
 
 

@@ -1,8 +1,8 @@
-"""Turns -> chat messages (wire-contract 5.2, steps 3 to 9, 5.5 and 5.6), as the target's traits want them.
+"""Turns -> chat messages (wire-contract 5.2, steps 3 to 9, 5.5 and 5.6), as the target's traits require them.
 
-Order rules that strict servers enforce: every call of an assistant message is answered by a
-``tool`` message directly after it, in the calls' order; what the user said besides follows in one
-user message. Servers refuse a conversation that leaves a call open or answers one twice.
+Strict servers enforce an order: every call of an assistant message is answered by a
+``tool`` message directly after it, in the calls' order; anything else from the user follows in one
+user message. They refuse a conversation that leaves a call open or answers one twice.
 """
 
 from __future__ import annotations
@@ -52,22 +52,22 @@ from claude_bridge.core.turns import SystemMessages, is_question, merge_turns, s
 NO_OUTPUT: Final = "(no output)"
 NO_RESULT: Final = "[no result]"
 NO_ANSWER: Final = "[no answer]"
-"""The content of an answer that ended while the model still thought: servers refuse an empty one ("must not be empty",
-kimi-code issue 1985)."""
+"""The content of an answer that ended while the model was still reasoning: servers refuse an empty one ("must not be
+empty", kimi-code issue 1985)."""
 SUMMARY: Final = "Summary of earlier conversation: "
 MAX_STATE_CHARACTERS: Final = 8 << 20
-"""Characters of state that a conversation gets back, the newest: real ones have a few thousand a turn, and hostile
-JSON takes twenty times its size in memory."""
+"""Characters of state that are sent back, the newest: real ones have a few thousand in each turn, and hostile JSON
+takes twenty times its size in memory."""
 _ERROR_MARKS: Final = ("[tool error]", "<tool_use_error>", "<error>")
 
 
 @frozen(kw_only=True)
 class Written:
-    """A conversation as the backend gets it.
+    """A conversation as chat messages.
 
     :ivar names: the backend's name of a called tool -> the client's, where they differ.
     :ivar extra: fields of the request that belong to the messages and that OpenAI does not have.
-    :ivar echoed: whether past reasoning goes back because nothing was configured (its refusal can be mended).
+    :ivar echoed: whether past reasoning is sent back by default, so that it can be left out if refused.
     """
 
     messages: list[ChatMessage]
@@ -77,12 +77,12 @@ class Written:
 
 
 def write(asked: Conversation, target: Target, documents: Mapping[str, str]) -> Written:
-    """Write a conversation's system prompt and messages for ``target``.
+    """Return a conversation's system prompt and messages for ``target``.
 
-    ``documents``: base64 text of a PDF -> its text (`documents.pdfs`). Raises `InvalidRequest`
+    ``documents``: base64 text of a PDF -> its text (`conversation.pdfs`). Raises `InvalidRequest`
     for what the target cannot do.
     """
-    # A template that insists on turns knows no system message but the first.
+    # A template that requires alternation accepts only the first message as a system message.
     inline = target.system_messages == "inline"
     policy: SystemMessages = "fold" if inline and target.alternate else target.system_messages
     turns = map(_with_notices_as_text, asked.turns) if asked.changes_tools else asked.turns
@@ -113,7 +113,7 @@ class _OpenCall:
 
 @define
 class ChatMessages:
-    """Turns in, chat messages out.
+    """Translates turns into chat messages.
 
     :ivar documents: base64 text of a PDF -> its text.
     :ivar excess: characters of state to leave out, the oldest first.
@@ -135,12 +135,12 @@ class ChatMessages:
     _label_number: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Make what the target decides."""
+        """Create the parts that depend on the target."""
         self._media = Media(self.target, self.documents)
         self._ids = CallIds(self.target.tool_ids)
 
     def build(self, turns: list[Turn], system: str) -> list[ChatMessage]:
-        """Convert the whole conversation; ``system`` comes first if there is any."""
+        """Return the messages of the whole conversation; ``system`` comes first if it is not empty."""
         if system:
             self._messages.append(ChatMessage(self.target.system_role, system))
         question = next((at for at in range(len(turns) - 1, -1, -1) if is_question(turns[at])), -1)
@@ -203,7 +203,7 @@ class ChatMessages:
         return thought
 
     def _restored(self, states: list[tuple[int, State]]) -> list[tuple[int, object]]:
-        """Unpack the states that this very model gave: another one's signatures are refused, or mean nothing."""
+        """Return the unpacked states that this model gave; those of another are refused, or mean nothing."""
         restored: list[tuple[int, object]] = []
         for calls_before, state in states:
             if self.excess > 0:
@@ -215,7 +215,7 @@ class ChatMessages:
         return restored
 
     def _call(self, piece: ToolCall) -> openai_types.ToolCall:
-        """Return a call the backend's own id and name, and wait for its result."""
+        """Return a call with the backend's own id and name, and note that its result is awaited."""
         identifier = self._ids.assign(piece.id)
         call = _OpenCall(identifier)
         self._open.append(call)
@@ -242,7 +242,7 @@ class ChatMessages:
         self._close_open()
 
     def _as_content(self, piece: Piece) -> list[Content]:
-        """Return what a user message holds beside text."""
+        """Return a piece other than text as content of a user message."""
         if isinstance(piece, Image | Document):
             return [self._media.convert(piece)]
         if isinstance(piece, ToolResult):
@@ -251,7 +251,7 @@ class ChatMessages:
         return [Text(SUMMARY + piece.text if isinstance(piece, Summary) else text_of(piece))]
 
     def _system(self, turn: Turn) -> None:
-        """Leave a system message in its place, unless calls still wait for their results: then after those."""
+        """Leave a system message in its place, or put it after the results that open calls still wait for."""
         text = "\n\n".join(map(text_of, turn.pieces))
         if text:
             self._held_system_texts.append(text)
@@ -259,7 +259,7 @@ class ChatMessages:
             self._close_open()
 
     def _close_open(self) -> None:
-        """Close what is open: calls that nobody answered, system messages that waited for the answers."""
+        """Answer open calls that have no result, and add the system messages that waited for the results."""
         if self._open:
             self._answer_calls()
         if self._held_system_texts:
@@ -267,7 +267,7 @@ class ChatMessages:
             self._held_system_texts.clear()
 
     def _answer_calls(self) -> list[Content]:
-        """Write the tool messages in the calls' order; return the images that only a user message can carry."""
+        """Add the tool messages in the calls' order; return the images that only a user message can contain."""
         shown: list[Content] = []
         if not self._open:
             return shown
@@ -283,7 +283,7 @@ class ChatMessages:
         return shown
 
     def _result(self, result: ToolResult, *, with_images: bool) -> tuple[list[Content], list[Content]]:
-        """Return what a tool message can hold, and what only a user message can, labelled by numbers."""
+        """Return what a tool message can contain, and what only a user message can, labelled by numbers."""
         inside: list[Content] = []
         shown: list[Content] = []
         for piece in result.content:
@@ -303,7 +303,7 @@ class ChatMessages:
 
 
 def _mark_error(inside: list[Content]) -> None:
-    """Say once in front of a result that it is an error."""
+    """Mark a result as an error by a prefix, unless it has one."""
     first = inside[0] if inside else Text(NO_OUTPUT)
     if not isinstance(first, Text):
         inside.insert(0, Text("[tool error]"))
@@ -312,13 +312,13 @@ def _mark_error(inside: list[Content]) -> None:
 
 
 def _output(inside: list[Content]) -> str | list[Part]:
-    """Return a tool's output as one text where it is all text."""
+    """Return a tool's output, as one string if it is all text."""
     texts = [each.text for each in inside if isinstance(each, Text)]
     return "\n".join(texts) or NO_OUTPUT if len(texts) == len(inside) else [*map(_part, inside)]
 
 
 def _content(said: list[Content]) -> str | list[Part]:
-    """Return a plain string where all is text (every server takes that), else the parts."""
+    """Return a string if all content is text, which every server accepts, else the parts."""
     texts = [each.text for each in said if isinstance(each, Text)]
     return "\n\n".join(texts) if len(texts) == len(said) else [*map(_part, said)]
 
@@ -336,7 +336,7 @@ def _part(content: Content) -> Part:
 
 
 def _with_notices_as_text(turn: Turn) -> Turn:
-    """Return a turn whose notices of tools are text, with the names that the backend knows."""
+    """Return a turn with its tool notices as text, with the names that the backend knows."""
     return Turn(turn.role, [*map(_piece_with_notices_as_text, turn.pieces)])
 
 

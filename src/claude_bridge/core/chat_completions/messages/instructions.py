@@ -1,4 +1,4 @@
-"""What the bridge says to the model itself, and how it marks the beginning of an answer that the client gives."""
+"""The bridge's own instructions to the model, and the marking of a prefilled answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from claude_bridge.core.errors import InvalidRequest
 
 
 def add_to_system(messages: list[ChatMessage], text: str, role: SystemRole) -> None:
-    """Say something at the end of the system prompt, for what is the same in each request of a kind."""
+    """Append a text to the system prompt, for instructions that are the same in all requests of a kind."""
     if messages and messages[0].role in {"system", "developer"}:
         _add(messages[0], text)
     else:
@@ -18,9 +18,9 @@ def add_to_system(messages: list[ChatMessage], text: str, role: SystemRole) -> N
 
 
 def add_last(messages: list[ChatMessage], text: str) -> None:
-    """Say something at the very end, so that no cached prefix is lost: in the last message if that is the user's.
+    """Append a text at the very end, so that cached prefixes stay valid: to the last message if it is the user's.
 
-    Before an assistant message at the end, which is the beginning of the answer, the last user message takes it.
+    If an assistant message is at the end, as the beginning of the answer, it is appended to the last user message.
     """
     if messages and messages[-1].role == "assistant":
         user = next((message for message in reversed(messages) if message.role == "user"), None)
@@ -40,13 +40,13 @@ def _add(message: ChatMessage, text: str) -> None:
 
 
 REFUSAL: Final = "This model does not support assistant message prefill. The conversation must end with a user message."
-"""Anthropic's own wording."""
+"""The wording of Anthropic's API."""
 
 
 def mark_prefill(messages: list[ChatMessage], how: Prefill) -> dict[str, object]:
-    """Mark a trailing assistant message as the server wants it; return the request's fields that belong to it.
+    """Mark a trailing assistant message in the server's way; return the request's fields that belong to it.
 
-    Raises `InvalidRequest` where the model can only begin anew.
+    Raises `InvalidRequest` if the model does not support prefill.
     """
     if not messages or messages[-1].role != "assistant":
         return {}

@@ -1,4 +1,4 @@
-"""Images and documents as the model may have them (wire-contract 5.3)."""
+"""Images and documents in the form that the target accepts (wire-contract 5.3)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ NO_IMAGE: Final = "[image omitted: this model cannot see images]"
 
 @frozen
 class Media:
-    """What the traits make of images and documents.
+    """Converts images and documents as the traits say.
 
-    :ivar documents: base64 text of a PDF -> the text that was taken out of it.
+    :ivar documents: base64 text of a PDF -> the text that was extracted from it.
     """
 
     traits: Traits
     documents: Mapping[str, str]
 
     def convert(self, part: Content) -> Content:
-        """Return what the model gets for a part; raises `InvalidRequest` where the client must take it out."""
+        """Return the part as the model gets it; raises `InvalidRequest` if the client must leave it out."""
         if isinstance(part, Image):
             return self._image(part)
         return self._file(part) if isinstance(part, Document) else part

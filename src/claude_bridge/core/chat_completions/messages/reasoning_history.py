@@ -1,4 +1,4 @@
-"""Past thinking that goes back to the model: which of it, and in which field (wire-contract 5.5)."""
+"""Rules for past reasoning: which of it is sent back to the model, and in which field (wire-contract 5.5)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from claude_bridge.core.chat_completions.openai_types import ChatMessage, TextPa
 from claude_bridge.core.chat_completions.traits import ReasoningEcho, ReasoningField
 
 MISSING_REASONING: Final = " "
-"""Stands for missing thinking: DeepSeek refuses a turn without the field, and the field without text (wire-contract
+"""Stands for missing reasoning: DeepSeek refuses a turn without the field, and the field without text (wire-contract
 5.5)."""
 
 
 def echoes(policy: ReasoningEcho, *, called: bool, after_question: bool) -> bool:
-    """Return whether the thinking of such a turn goes back.
+    """Return whether the reasoning of such a turn is sent back.
 
-    ``called``: the turn has calls. ``after_question``: no person has spoken since.
+    ``called``: whether the turn has calls. ``after_question``: whether it comes after the last words of a person.
     """
     match policy:
         case "current_turn":
@@ -31,9 +31,9 @@ def echoes(policy: ReasoningEcho, *, called: bool, after_question: bool) -> bool
 
 
 def requires(policy: ReasoningEcho, *, called: bool, after_question: bool) -> bool:
-    """Return whether the server is one that insists on thinking in such a turn.
+    """Return whether the server requires reasoning in such a turn.
 
-    DeepSeek's older reasoner misses it only in turns with calls that belong to the present question ("Missing
+    DeepSeek's older reasoner requires it only in turns with calls that belong to the current question ("Missing
     `reasoning_content` field in the assistant message at message index 4", continue 9606).
     """
     return policy == "all_turns" or (
@@ -42,10 +42,10 @@ def requires(policy: ReasoningEcho, *, called: bool, after_question: bool) -> bo
 
 
 def set_reasoning(message: ChatMessage, thought: str, where: ReasoningField) -> None:
-    """Put thinking into an assistant message whose content is still text or nothing.
+    """Set the reasoning of an assistant message whose content is text or nothing.
 
-    ``reasoning_details`` are the server's own objects: the text alone goes beside them, as ``reasoning``, and they come
-    back with the state that the client kept.
+    ``reasoning_details`` are the server's own objects, which are restored from the client's state; here only the text
+    is set, as ``reasoning``.
     """
     if where == "reasoning_content":
         message.reasoning_content = thought
