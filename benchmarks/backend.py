@@ -32,7 +32,7 @@ _STREAMED = re.compile(rb'"stream"\s*:\s*true')
 
 
 def fault(scenario: Scenario, body: bytes) -> str | None:
-    """Return what a request lost on its way, if anything."""
+    """Return what is missing from a request, if anything."""
     request = json.loads(body)
     messages = request["messages"]
     if request.get("model") != MODEL:

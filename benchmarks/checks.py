@@ -1,4 +1,4 @@
-"""Whether an answer is right: everything that the backend said, in order, under the mark of its own request."""
+"""Checks answers: everything that the backend sent, in order, with the mark of its own request."""
 
 from __future__ import annotations
 

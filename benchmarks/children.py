@@ -92,7 +92,7 @@ async def daemon(backend_port: int) -> AsyncIterator[Gateway]:
 
 async def started(log: Path, environment: Mapping[str, str], *command: str, folder: Path) -> Process:
     """Start a program in ``folder`` whose output goes to ``log``."""
-    with log.open("wb") as error:  # a file, for nobody would read a pipe meanwhile
+    with log.open("wb") as error:  # a file, since nobody reads a pipe meanwhile
         return await asyncio.create_subprocess_exec(
             *command, env=environment, cwd=folder, stdin=DEVNULL, stdout=error, stderr=error
         )

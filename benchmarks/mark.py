@@ -13,7 +13,7 @@ _OPENING = b"[[bench:"
 _LONGEST = 64
 
 OPENING: Final = _OPENING
-"""What tells that the first token is there."""
+"""The text that marks the first token."""
 
 STAMP: Final = re.compile(rb"@(\d{20})@")
 """When a delta was sent: nanoseconds of the monotonic clock, which all processes of a machine share."""

@@ -1,4 +1,4 @@
-"""The ``claude-bridge`` command: everything around the daemon; the daemon itself is ``twistd claude-bridge``."""
+"""The ``claude-bridge`` command: everything except the daemon itself, which is ``twistd claude-bridge``."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ _OTHER_WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("settings", "environment"), "env"),
     **dict.fromkeys(("refresh", "reread", "hup"), "reload"),
 }
-"""What other daemons call these commands."""
+"""Names that other programs have for these commands."""
 
 
 @frozen
 class Surroundings:
-    """What the commands need of the process they run in."""
+    """What the commands need from their process."""
 
     environ: Mapping[str, str]
     serve: Serve
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells wrong usage in one line: whoever wants to read more asks for --help."""
+    """Reports wrong usage in one line; ``--help`` says more."""
 
     def error(self, message: str) -> NoReturn:
         """Write the line and exit with status 2."""
@@ -52,10 +52,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Instead(argparse.Action):
-    """An option of other servers, which gets the answer what it is called here."""
+    """An option of other servers; the error says what it is called here."""
 
     def __call__(self, parser: argparse.ArgumentParser, _namespace: object, values: Any, option: Any = None) -> None:  # noqa: ANN401 - as argparse has them
-        """Refuse it."""
+        """Report the error."""
         parser.error(f"there is no {option}: {self.const.format(values)}")
 
 
@@ -86,7 +86,7 @@ def _serve(arguments: Sequence[str]) -> None:
 
 
 def _no_command(given: Sequence[str], commands: Sequence[str]) -> str:
-    """Return what to say where the first word is no command."""
+    """Return the error for a first word that is not a command."""
     if not given:
         return f"a command is missing: {', '.join(commands)}"
     if given[0].startswith("-"):
@@ -97,7 +97,7 @@ def _no_command(given: Sequence[str], commands: Sequence[str]) -> str:
 
 
 def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
-    """Return what to say of a word that nothing takes."""
+    """Return the error for a word that no command accepts."""
     actions = parser._option_string_actions  # noqa: SLF001 - argparse has no other way to ask, and has had this one always
     valid = [option for option, action in actions.items() if action.help != argparse.SUPPRESS]
     if not word.startswith("-"):
@@ -111,7 +111,7 @@ def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
 
 
 def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
-    """Make the parser of the whole line, and those of the commands by their names."""
+    """Return the parser of the command line, and those of the commands by name."""
     parser = _Parser(
         prog="claude-bridge",
         description="Run Claude Code on any OpenAI-compatible backend.",
@@ -179,7 +179,7 @@ def _run_options(command: argparse.ArgumentParser) -> None:
 
 
 def _file(options: argparse.Namespace) -> str | None:
-    """Return the configuration file that the command line names, one way or the other."""
+    """Return the configuration file that the command line names, as an option or an argument."""
     if options.file is not None and options.config is not None:
         options.error("give the configuration file once, as FILE or with --config")
     found: str | None = options.config if options.file is None else options.file
@@ -194,7 +194,7 @@ def demo(options: argparse.Namespace, surroundings: Surroundings) -> int:
 
 
 def env(options: argparse.Namespace, surroundings: Surroundings) -> int:
-    """Print the settings for Claude Code; nobody is asked, the configuration decides."""
+    """Print the settings for Claude Code, by the configuration alone."""
     config = load(_file(options), surroundings.environ)
     url = options.url or environment.base_url(config)
     if url is None:
@@ -206,7 +206,7 @@ def env(options: argparse.Namespace, surroundings: Surroundings) -> int:
 
 
 def check_config(options: argparse.Namespace, surroundings: Surroundings) -> int:
-    """Return that the configuration is valid, and what should be different; every mistake comes as `ConfigErrors`."""
+    """Print that the configuration is valid, and its warnings; mistakes are raised as `ConfigErrors`."""
     config = load(_file(options), surroundings.environ)
     sys.stdout.write(f"{config.source}: valid\n")
     sys.stderr.writelines(f"warning: {warning}\n" for warning in config.warnings)
@@ -214,7 +214,7 @@ def check_config(options: argparse.Namespace, surroundings: Surroundings) -> int
 
 
 def dump_config(options: argparse.Namespace, surroundings: Surroundings) -> int:
-    """Print what holds, defaults included."""
+    """Print the configuration in force, defaults included."""
     from claude_bridge.services.knowledge.store import restored_detection  # noqa: PLC0415 - no other command needs it
 
     config = load(_file(options), surroundings.environ)
@@ -234,7 +234,7 @@ def run(options: argparse.Namespace, surroundings: Surroundings) -> int:
 
 
 def reload(options: argparse.Namespace, surroundings: Surroundings) -> int:
-    """Have a running daemon read its configuration again, and tell what came of it."""
+    """Make a running daemon reload its configuration, and print the result."""
     from claude_bridge.client import running_bridge  # noqa: PLC0415 - no other command needs it
 
     try:

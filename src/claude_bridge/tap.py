@@ -55,12 +55,12 @@ class Options(usage.Options):
     _path: str | None = None
 
     def __init__(self) -> None:
-        """Be the first of ours that runs: what is opened from here on stays clear of the standard streams."""
+        """Run before anything else of ours: files opened from here on do not take the place of a standard stream."""
         open_closed()
         super().__init__()
 
     def read_again(self, bound: Mapping[str, bool]) -> Config:
-        """Read the configuration as it is by now, for a daemon that has ``bound`` its endpoints.
+        """Return the current configuration, for a daemon that has ``bound`` its endpoints.
 
         Raises `ConfigErrors`. May be called in a thread.
         """
@@ -72,7 +72,7 @@ class Options(usage.Options):
         raise SystemExit(0)
 
     def parseArgs(self, *files: str) -> None:  # noqa: N802 - Twisted's name
-        """Take the configuration file without its option."""
+        """Set the configuration file, given as an argument without its option."""
         if len(files) + (self["config"] is not None) > 1:
             raise usage.UsageError("give the configuration file once, as FILE or with --config")
         if files:
@@ -110,7 +110,7 @@ class Options(usage.Options):
 
 
 def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
-    """Build the daemon's service from its options."""
+    """Return the daemon's service for its options."""
     from twisted.internet import reactor  # noqa: PLC0415, TID251 - the one place
 
     # --check-config needs none of these
@@ -149,7 +149,7 @@ def _descriptor(options: Options) -> int:
 
 
 def _report(errors: ConfigErrors, *, person: bool) -> None:
-    """Write all mistakes: as text to a person, else as log lines like all others."""
+    """Write all mistakes: as text for a person, else as log lines."""
     if person:
         sys.stderr.write(f"{errors}\n")
         return

@@ -1,1 +1,1 @@
-"""What is done for Claude Code on the user's side."""
+"""Commands for the user's side: settings for Claude Code, requests to a running bridge."""

@@ -1,4 +1,4 @@
-"""What Claude Code has to be told so that it works well through the bridge.
+"""The environment variables with which Claude Code works well through the bridge.
 
 Pure: a configuration in, settings out. Which variables help, and what each does, was found by running the client
 (2.1.330); unknown model names get a window of 1,000,000 tokens there, so a configured window has to be told.
@@ -64,7 +64,7 @@ def _url(where: Listener) -> str | None:
 
 
 def settings(config: Config, url: str) -> list[Setting]:
-    """Return what to set for a bridge with ``config`` that is reached under ``url`` (with or without ``/v1``)."""
+    """Return the variables for a bridge with ``config`` that is reached under ``url`` (with or without ``/v1``)."""
     url = url.rstrip("/").removesuffix("/v1")
     main = main_model(config)
     return [
@@ -86,14 +86,14 @@ def settings(config: Config, url: str) -> list[Setting]:
 
 
 def main_model(config: Config) -> Model | None:
-    """Return the model that a name without a configuration of its own reaches, as far as the configuration tells."""
+    """Return the model that an unconfigured name leads to, if the configuration decides it."""
     route = config.routes.get("default")
     aliases = [*(route.models if route else ()), *config.models]
     return next((config.models[alias] for alias in aliases if alias in config.models), None)
 
 
 def _credential(config: Config, main: Model | None) -> Setting:
-    """Return what the client's token has to be; a secret itself is never shown."""
+    """Return the variable for the client's token; a secret itself is never shown."""
     name = "ANTHROPIC_AUTH_TOKEN"
     match config.server.credentials:
         case "none":
@@ -142,7 +142,7 @@ def as_shell(found: Sequence[Setting]) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Keep a comment a comment, whatever a name in it contains."""
+    """Return a text that stays within a comment, whatever a name in it contains."""
     return " ".join(text.split())
 
 

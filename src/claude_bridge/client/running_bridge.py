@@ -1,4 +1,4 @@
-"""Asking a running bridge of this machine, by its control socket; without Twisted, as a command must start fast."""
+"""Requests to a running bridge on this machine by its control socket; without Twisted, so that commands start fast."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from claude_bridge.config.problems import EXIT_CONFIG
 from claude_bridge.unix_sockets import connected, is_alive
 
 EXIT_UNAVAILABLE: Final = 69
-"""``EX_UNAVAILABLE`` of sysexits.h: there is no bridge to ask."""
+"""``EX_UNAVAILABLE`` of sysexits.h: no bridge is running."""
 
 SECONDS: Final = 60.0
 """For the whole answer: files on a slow disk are read for it."""
@@ -25,7 +25,7 @@ _WRONG: Final = 422
 
 
 class NoBridge(Exception):
-    """There is no bridge to ask, or more than one; says what to do."""
+    """No bridge is running, or more than one; the message says what to do."""
 
 
 class UnixConnection(HTTPConnection):
@@ -42,19 +42,19 @@ class UnixConnection(HTTPConnection):
 
 @frozen
 class ControlAnswer:
-    """What a bridge says."""
+    """The response of a bridge."""
 
     status: int
     body: Any
 
     def strings(self, name: str) -> list[str]:
-        """Return a list of texts in the body; none where there is no such list."""
+        """Return a list of texts in the body; an empty one if there is none."""
         found = self.body.get(name) if isinstance(self.body, dict) else None
         return [str(each) for each in found] if isinstance(found, list) else []
 
 
 def ask(path: str, method: str, target: str) -> ControlAnswer:
-    """Ask the bridge whose socket is at ``path``. Raises `NoBridge`."""
+    """Return the response of the bridge whose socket is at ``path``. Raise `NoBridge`."""
     connection = UnixConnection(path)
     try:
         connection.request(method, target)
@@ -106,7 +106,7 @@ def _listed(title: str, names: Sequence[str]) -> Iterator[str]:
 
 
 def _sockets(directory: str) -> Iterator[str]:
-    """Yield the sockets in a directory at which somebody listens, or at which we may not ask."""
+    """Yield the sockets in a directory on which a bridge listens, or to which we may not connect."""
     place = Path(directory)
     try:
         names = [place / CONTROL_SOCKET.format(""), *sorted(place.glob(CONTROL_SOCKET.format("-*")))]

@@ -1,4 +1,4 @@
-"""URLs of backends that are valid and lead to something else than chat completions."""
+"""Finds base URLs that are valid but do not lead to chat completions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GEMINI: Final = "generativelanguage.googleapis.com"
 _TOO_FAR: Final = re.compile(
     r"(?P<base>.*/v\d[a-z0-9]*)/(?P<end>messages(?:/count_tokens)?|models|completions|responses|embeddings|chat)"
 )
-"""One endpoint too many behind the version. Without a version it may be a folder of somebody's own."""
+"""An endpoint too many after the version. Without a version it may be a path of somebody's own."""
 _OLLAMA: Final = re.compile(r"(?P<base>.*)/api/(?:chat|generate|tags|show|ps|embed)")
 _OF_ANTHROPICS: Final = re.compile(r"(?P<base>.*)/anthropic(?:/v1(?:/messages)?)?")
 
@@ -26,7 +26,7 @@ _BESIDE_ANTHROPICS: Final = {
     "dashscope-intl.aliyuncs.com": "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
     "dashscope.aliyuncs.com": "https://dashscope.aliyuncs.com/compatible-mode/v1",
 }
-"""Vendors with an Anthropic-compatible address -> where they speak chat completions."""
+"""Vendors with an Anthropic-compatible URL -> their URL for chat completions."""
 
 
 def misdirected(url: str) -> Iterator[str]:

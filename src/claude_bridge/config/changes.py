@@ -1,4 +1,4 @@
-"""What a configuration has that another has not, by section and key; no value is ever told."""
+"""The differences between two configurations, by section and key; values are never shown."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from claude_bridge.config.schema import Config
 from claude_bridge.config.sections import KINDS, Kind
 
 AT_START: Final = ("[server] listen", "[server] state_dir", "[log] format")
-"""What a running daemon cannot change: its sockets, its state file, the form of its log."""
+"""What a running daemon cannot change: its sockets, its state file, the format of its log."""
 
 
 def changes(old: Config, new: Config) -> tuple[str, ...]:
-    """Return what differs: ``[section] key`` for each key, ``[section]`` with a word for one that came or went."""
+    """Return the differences: ``[section] key`` for each key, ``[section]`` with a word for one added or removed."""
     return tuple(each for kind in KINDS.values() for each in _of_kind(kind, old, new))
 
 
 def as_far_as_possible(running: Config, wanted: Config) -> Config:
-    """Return ``wanted`` with what a running daemon cannot change as it is in ``running``."""
+    """Return ``wanted``, but with the values of ``running`` for what a running daemon cannot change."""
     return evolve(
         wanted,
         server=evolve(wanted.server, listen=running.server.listen, state_dir=running.server.state_dir),

@@ -1,4 +1,4 @@
-"""Which dialect a backend speaks, as far as the configuration alone tells: by its name, or by the host of the URL."""
+"""The dialect of a backend as far as the configuration alone decides it: by name, or by the host of the URL."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ BEARER: Final = "Authorization"
 
 
 def configured(backend: Backend) -> DialectDecision:
-    """Return the dialect and why it is the one, or that nothing is known until the backend itself reveals more."""
+    """Return the dialect and the reason, or the generic one as long as the backend itself has revealed nothing."""
     if backend.dialect != AUTO:
         return DialectDecision(KINDS[backend.kind].dialects[backend.dialect], "configured")
     return _by_host(backend.kind, backend.url)
 
 
 def key_header(backend: Backend, key: Secret) -> tuple[str, str]:
-    """Return the header that shows ``key`` to a backend, name and value: a bearer unless its dialect names another."""
+    """Return name and value of the header that carries ``key``: a bearer unless the backend's dialect uses another."""
     name = configured(backend).dialect.key_header
     return name, f"Bearer {key.reveal()}" if name == BEARER else key.reveal()
 

@@ -1,4 +1,4 @@
-"""Where files are looked for and kept: as configured, else where systemd and the XDG specification say."""
+"""The directories of the daemon's files: as configured, else as systemd and the XDG specification say."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from claude_bridge.config.fields import NO_DIRECTORY
 CONFIG_FILE: Final = "claude-bridge.ini"
 
 CONTROL_SOCKET: Final = "control{}.sock"
-"""Name of the control socket; ``-PORT`` stands between where another bridge has the plain name."""
+"""Name of the control socket; ``-PORT`` is inserted if another bridge has the plain name."""
 
 SYSTEM_RUNTIME: Final = "/run/claude-bridge"
 """``RuntimeDirectory=`` of the system's service, where it has its control socket."""
@@ -20,7 +20,7 @@ _NAME: Final = "claude-bridge"
 
 
 def config_files(environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield the places of the configuration file that need not exist, first come first."""
+    """Yield the paths where the configuration file may be, in the order in which they are tried."""
     folders = [folder for folder in environ.get("CONFIGURATION_DIRECTORY", "").split(":") if folder]
     own = _of_user(environ, "XDG_CONFIG_HOME", ".config")
     if own is not None:
@@ -30,7 +30,7 @@ def config_files(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def state_directory(configured: str | None, environ: Mapping[str, str]) -> str | None:
-    """Return the directory of what outlives the daemon, or None where nothing is kept or nothing says where.
+    """Return the directory for what outlives the daemon, or None if nothing is to be kept, or no directory is known.
 
     ``configured``: ``[server] state_dir``. systemd names the directories of a unit's ``StateDirectory=`` in
     ``$STATE_DIRECTORY``, separated by colons, the first one is ours.
@@ -42,7 +42,7 @@ def state_directory(configured: str | None, environ: Mapping[str, str]) -> str |
 
 
 def control_directories(environ: Mapping[str, str], state: str | None) -> Iterator[str]:
-    """Yield the places of the control socket, first come first.
+    """Yield the directories where the control socket may be, in the order in which they are tried.
 
     systemd names the directories of a unit's ``RuntimeDirectory=`` in ``$RUNTIME_DIRECTORY``, separated by colons, the
     first one is ours; a person who is logged in has ``$XDG_RUNTIME_DIR``. ``state``: the state directory, if there is
@@ -59,7 +59,7 @@ def control_directories(environ: Mapping[str, str], state: str | None) -> Iterat
 
 
 def cache_directory(environ: Mapping[str, str]) -> str | None:
-    """Return the directory of what can be fetched again, or None where nothing says where."""
+    """Return the directory for what can be fetched again, or None if none is known."""
     return _of_user(environ, "XDG_CACHE_HOME", ".cache")
 
 

@@ -1,4 +1,4 @@
-"""What is valid and probably not what was meant: worth a warning, never a reason not to start.
+"""Warnings about what is valid but probably not what was meant; never a reason not to start.
 
 Among it are keys written out in a file that others can read. As in `problems`, no message quotes a value that could be
 a key.
@@ -36,10 +36,10 @@ _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]*_(?:KEY|TOKEN|SECRET)")
 Sections = Mapping[str, Mapping[str, Lines]]
 
 Mode: TypeAlias = Callable[[str], int]
-"""Gives the permission bits of the file at a path; raises `OSError`."""
+"""Returns the permission bits of the file at a path; raises `OSError`."""
 
 OTHERS: Final = 0o077
-"""The bits that let group and others in; ssh asks the same of a private key."""
+"""The permissions of group and others; ssh rejects a private key with any of them."""
 
 _NAMED_PLACES: Final = ("file:", "credential:")
 
@@ -58,7 +58,7 @@ def doubts(config: Config, sections: Sections) -> Iterator[Problem]:
 
 
 def unused(path: str, environ: Mapping[str, str]) -> Iterator[Problem]:
-    """Yield a warning for each variable that would count if there were no file at ``path``."""
+    """Yield a warning for each variable that is ignored because there is a file at ``path``."""
     for variable in set_variables(environ, ALONE):
         told = f"does nothing here: it counts only where no file is read, and {path} was; set {ALONE[variable]}"
         yield Problem(SECTION, variable, told)
@@ -82,7 +82,7 @@ def _default(config: Config) -> str:
 
 
 def _given(config: Config, sections: Sections) -> Iterator[tuple[str, str, object]]:
-    """Yield section, key and value of everything that somebody wrote."""
+    """Yield section, key and value of everything that was written explicitly."""
     for section, entries in sections.items():
         kind, name = find_kind(section)
         held = getattr(config, kind.target)
@@ -121,7 +121,7 @@ def file_mode(path: str) -> int:
 
 
 def exposed(sections: Mapping[str, Mapping[str, Lines]], path: str, mode: Mode) -> tuple[Problem, ...]:
-    """Return a warning for each key that ``path`` has written out, if others can read that file.
+    """Return a warning for each key that is written out in ``path``, if others can read that file.
 
     ``sections``: of a configuration that is valid.
     """
@@ -148,7 +148,7 @@ def _written_out(sections: Mapping[str, Mapping[str, Lines]]) -> Iterator[tuple[
 
 
 def _holds_key(attribute: Attribute[Any], line: str) -> bool:
-    """Return whether a line is a key itself, not the place where it is."""
+    """Return whether a line is a key itself, and not a reference to one."""
     if attribute.metadata["shape"] == "header":
         name, _, value = (part.strip() for part in line.partition(":"))
         return carries_credential(name) and bool(value) and not has_variable(value)

@@ -22,14 +22,14 @@ from claude_bridge.core.redaction import carries_credential
 _TRAITS: Final = tuple(each.name for each in fields(Traits))
 
 _MORE_WORDS = ("auth", "cookie", "credential", "passwd", "session")
-"""What the name of a header contains if its value may be a key, beside those whose value surely is one: a dump is for
+"""Parts of header names whose value may be a key, besides those whose value certainly is one: a dump is made for
 others to read, and nobody misses the value there."""
 
 
 def dump(
     config: Config, decided: Callable[[Backend], DialectDecision] = configured, state_directory: str | None = None
 ) -> str:
-    """Return every section and key, defaults included; what is not set stands in a comment that says what holds.
+    """Return every section and key, defaults included; for one that is not set a comment says what applies.
 
     ``decided`` knows what an earlier run of the daemon found out of a backend with ``dialect = auto``,
     ``state_directory`` is where it keeps that, None where it keeps nothing.
@@ -76,7 +76,7 @@ def _parts(kind: Kind, config: Config) -> Iterator[tuple[str, object]]:
 
 
 def _without_variables(backend: Backend, section: str, config: Config) -> Backend:
-    """Hide the values of headers that came out of variables: who wrote them there did not want them in a file."""
+    """Hide the values of headers that came from variables: their owner did not want them in a file."""
     shown = [
         (name, HIDDEN if (section, name.lower()) in config.variables else value) for name, value in backend.headers
     ]
@@ -109,7 +109,7 @@ def _key(
 
 
 def _derived(word: str, part: object, config: Config, decided: Callable[[Backend], DialectDecision]) -> dict[str, str]:
-    """Return what holds where a key of a section has no value of its own."""
+    """Return what applies if a key of a section has no value of its own."""
     if word == "web_search":
         engine = config.web_search.engine
         address = "the engine's own address is asked" if engine != "none" else "there is no engine to ask"
@@ -132,7 +132,7 @@ _MODEL: Final = {
 
 
 def _traits(model: Model, decided: DialectDecision) -> dict[str, str]:
-    """Return what the dialect decides of a model, where it is known which that is."""
+    """Return the trait's value by the backend's dialect, if the dialect is known."""
     if not decided.known:
         return dict.fromkeys(_TRAITS, "as the dialect has it")
     traits = DIALECTS[decided.dialect.name].traits(model.name)
@@ -140,7 +140,7 @@ def _traits(model: Model, decided: DialectDecision) -> dict[str, str]:
 
 
 def _directory(path: str | None) -> str:
-    """Return where the state is kept; ``path`` is what the environment gives."""
+    """Return the directory of the state; ``path`` is the one by the environment."""
     if path is None:
         return "nothing is kept, as the environment names no directory ($STATE_DIRECTORY, $XDG_STATE_HOME, $HOME)"
     return f"{' '.join(path.split())} here"

@@ -34,10 +34,10 @@ _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@]+")
 
 NO_DIRECTORY = "none"
-"""The word for a directory that is not wanted."""
+"""The value for no directory."""
 
 NOTHING = "none"
-"""The word for a list of nothing, unless it is one of the words that the list is of."""
+"""The value for an empty list, unless it is a valid entry of the list."""
 
 OWN_HEADERS = frozenset(
     {
@@ -45,7 +45,7 @@ OWN_HEADERS = frozenset(
         *("content-type", "cookie", "host", "te", "trailer", "transfer-encoding", "upgrade"),
     }
 )
-"""Request headers that the bridge sets itself, or that would change how a body is framed."""
+"""Request headers that the bridge sets itself, or that would change the framing of a body."""
 
 
 def boolean(text: str) -> bool:
@@ -212,7 +212,7 @@ def _each(lines: Lines, parse: Callable[[str], list[Any]], environ: Mapping[str,
 
 
 def _parser(attribute: Attribute[Any], secrets: SecretSource) -> Parse:
-    """Make the reader of one entry of a key. Of a value in quotes only these are blamed: the rest follows from them."""
+    """Return the reader of one entry of a key. For a value in quotes only the quotes are reported."""
     parse = _plain_parser(attribute, secrets)
 
     def read(text: str) -> object:
@@ -248,7 +248,7 @@ def _text(text: str) -> str:
 
 
 def choice(words: tuple[str, ...]) -> Parse:
-    """Make the reader of one of ``words``."""
+    """Return the reader of one of ``words``."""
 
     def choose(text: str) -> str:
         if text not in words:

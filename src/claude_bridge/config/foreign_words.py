@@ -1,4 +1,4 @@
-"""Words of other tools and servers for what has another name here, and of what this version does not have."""
+"""Words of other tools and servers for what has another name here, or does not exist in this version."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SAID: Final[Mapping[str, tuple[str, ...]]] = {
     "format": ("log_format",),
     "max_streams": ("max_parallel_requests", "max_concurrency", "concurrency"),
 }
-"""Our key -> other words for it; which of several keys is meant, the section decides."""
+"""Our key -> other words for it; the section decides which of several keys is meant."""
 
 _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "backend": ("provider", "providers", "upstream", "upstreams", "backends", "endpoint", "openai"),
@@ -58,7 +58,7 @@ _ROUTES: Final[Mapping[str, str]] = {
     "plan": _CHOOSE,
     "long_context": _CHOOSE,
 }
-"""A route of other routers, or of a later version -> what does the same today."""
+"""A route of other routers, or of a later version -> what does the same in this version."""
 
 _LATER: Final[Mapping[str, str]] = {
     "price": "the log has the tokens of each request, to be multiplied there",
@@ -68,7 +68,7 @@ _LATER: Final[Mapping[str, str]] = {
     "traces": "the log has one line per request, with the times of its attempts",
     "inspect": "level = debug in [log] tells more of each request",
 }
-"""Sections of a later version -> what there is today."""
+"""Sections of a later version -> what there is in this version."""
 
 
 def meant(word: str, valid: Iterable[str]) -> str | None:
@@ -84,13 +84,13 @@ def meant_section(word: str) -> str | None:
 
 
 def instead_of_route(name: str) -> str:
-    """Return what to do today instead of a ``[route:NAME]``."""
+    """Return what to use instead of a ``[route:NAME]``."""
     plain = _plain(name)
     return next((told for route, told in _ROUTES.items() if _plain(route) == plain), _CHOOSE)
 
 
 def instead_of_section(word: str) -> str | None:
-    """Return what to do today instead of a section that this version does not have."""
+    """Return what to use instead of a section that this version does not have."""
     return _LATER.get(word.lower())
 
 

@@ -1,4 +1,4 @@
-"""Which values of a configuration are hidden in every output, which words never are, and what cannot be hidden."""
+"""The values of a configuration that are hidden in every output, the words that never are, and what cannot be."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _IN_ANSWERS: Final = (
     *("permission_error", "not_found_error", "overloaded_error", "rate_limit_error", "timeout_error"),
     *("billing_error", "request_too_large", "finish_reason", "prompt_tokens", "completion_tokens"),
 )
-"""Words of both APIs' answers, as far as they are long enough to be taken for a credential."""
+"""Words in the responses of both APIs that are long enough to be mistaken for a credential."""
 
 _SCHEME: Final = re.compile(r"(?:bearer|basic|token|key)\s+(\S.*)", re.IGNORECASE)
-"""What stands before a credential in a header's value."""
+"""The part of a header's value before the credential."""
 
 _PLACEHOLDER: Final = re.compile(
     r"none|null|nil|empty|dummy|fake|test|local|unused|ollama|vllm|lm-?studio|llama(?:-?cpp)?|placeholder|todo"
@@ -39,16 +39,16 @@ _PLACEHOLDER: Final = re.compile(
     r"|(?:sk-)?(?:x{1,}|\.{1,}|\*{1,}|0{3,}|1234(?:5(?:6(?:7(?:8(?:90?)?)?)?)?)?|abc(?:def)?|test|dummy|none|placeholder)"
     r"|<.*>|\{.*\}|\[.*\]"
 )
-"""Words that stand in examples where a credential belongs; ``_`` counts as ``-``."""
+"""Placeholders for a credential in examples; ``_`` counts as ``-``."""
 
 
 def redactor(config: Config) -> Redactor:
-    """Return what hides the credentials of ``config`` in every output."""
+    """Return a redactor for the credentials of ``config``."""
     return Redactor((each for _, _, each in credentials(config)), words(config))
 
 
 def renew(known: Redactor, config: Config) -> None:
-    """Have ``known`` hide the credentials of ``config`` too, beside those of the configurations before it."""
+    """Add the credentials of ``config`` to the redactor ``known``; those of earlier configurations stay hidden."""
     known.renew((each for _, _, each in credentials(config)), words(config))
 
 
@@ -73,7 +73,7 @@ def _headers(backend: Backend) -> Iterator[tuple[str, str]]:
 
 
 def words(config: Config) -> Iterator[str]:
-    """Yield the words that are no secret, whoever takes them for one: the names in ``config``, and of fields."""
+    """Yield words that are never secret: the names in ``config``, and the names of fields."""
     yield from OURS
     yield from _FIELDS
     for backend in config.backends.values():
@@ -109,7 +109,7 @@ _FIELDS: Final = _field_names()
 
 
 def not_hidden(config: Config, sections: Mapping[str, object]) -> Iterator[Problem]:
-    """Yield a warning for each credential that cannot be hidden, or that is none.
+    """Yield a warning for each credential that cannot be hidden, or that is a placeholder.
 
     ``sections`` are those of the file: what is not in them comes from the environment.
     """

@@ -20,12 +20,12 @@ Lines: TypeAlias = tuple[str, ...]
 """The lines of one value, each stripped, none empty; no line at all for ``key =``."""
 
 _KEY = re.compile(r"[A-Za-z_-]+")
-"""No digits: a secret that lost its key and ends in ``=`` must not be told as the name of an unknown key."""
+"""No digits: a secret that lost its key and ends in ``=`` must not be shown as the name of an unknown key."""
 
 
 @frozen
 class Ini:
-    """What a text holds: section -> key -> lines, in the order of the file, and what is wrong with it."""
+    """The content of a text: section -> key -> lines, in the order of the file, and its mistakes."""
 
     sections: Mapping[str, Mapping[str, Lines]]
     problems: tuple[Problem, ...]
@@ -39,7 +39,7 @@ class _Reading:
     _value: list[str] | None = None
 
     def feed(self, number: int, line: str) -> None:
-        """Take line ``number``, counted from 1."""
+        """Parse line ``number``, counted from 1."""
         text = line.strip()
         if not text or text[0] in "#;":
             return
@@ -87,7 +87,7 @@ class _Reading:
 
 
 def read_ini(text: str) -> Ini:
-    """Read ``text``; never fails, mistakes are in `Ini.problems`."""
+    """Return the parsed ``text``; never fails, mistakes are in `Ini.problems`."""
     reading = _Reading()
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
         reading.feed(number, line)

@@ -21,7 +21,7 @@ from claude_bridge.config.problems import suggestion
 MAX_PORT = 65_535
 
 BACKLOG = 1024
-"""Connections that may wait to be taken. Twisted's own 50 make clients that come all at once wait for a second and
+"""Connections that may wait to be accepted. With Twisted's own 50, clients that connect at once wait for a second or
 more; the system cuts the number down to its own bound (``net.core.somaxconn``, 4,096)."""
 
 PARAMETERS: Mapping[str, tuple[str, ...]] = {
@@ -32,7 +32,7 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "unix": ("address", "mode", "backlog", "lockfile"),
     "systemd": ("domain", "index", "name"),
 }
-"""What each kind takes, in the order of its parts (Twisted 26: its parsers' signatures)."""
+"""The parameters of each kind, in order (Twisted 26: the signatures of its parsers)."""
 
 REQUIRED = {"tcp": "port", "tcp6": "port", "ssl": "port", "tls": "path", "unix": "address", "systemd": "domain"}
 WRAPPERS = ("haproxy",)
@@ -64,7 +64,7 @@ class Listener:
 
     @property
     def local(self) -> bool:
-        """Whether nobody but programs on this machine can connect, as far as the string tells.
+        """Whether only programs on this machine can connect, as far as the string shows.
 
         A socket of a plugin may be bound to anything, so it counts as open; so does one from systemd, where
         `claude_bridge.config.listeners` can see more.

@@ -1,4 +1,4 @@
-"""Find, read and check the configuration: the one way in.
+"""Finds, reads and checks the configuration; the only entry point.
 
 `parse` is pure but for the ``read`` that it is given; `load` adds the search for the file, and warnings of it.
 """
@@ -28,7 +28,7 @@ such as ``/dev/zero`` ends in an error instead of in swap."""
 
 
 def read_file(path: str) -> bytes:
-    """Read a whole small file. Raises `OSError`, also for one that is too large."""
+    """Return the content of a small file. Raise `OSError`, also if it is too large."""
     with Path(path).open("rb") as file:
         content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
@@ -58,7 +58,7 @@ def load(
     config = parse(text, environ, read, path=found, listen=listen, bound=bound)
     sections = read_ini(text).sections
     warnings = [*config.warnings, *doubts(config, sections)]
-    doubted = {(each.section, each.key) for each in warnings}  # what is no key at all need not be hidden either
+    doubted = {(each.section, each.key) for each in warnings}  # placeholders need not be hidden
     warnings += [each for each in not_hidden(config, sections) if (each.section, each.key) not in doubted]
     if found is None:
         warnings += [] if environ.get("BACKEND_URL", "").strip() else [nothing_found(config_files(environ), config)]
@@ -68,7 +68,7 @@ def load(
 
 
 def _found(required: str | None, environ: Mapping[str, str], read: Read) -> tuple[str | None, bytes]:
-    """Return path and content of the file that counts."""
+    """Return path and content of the file that is used."""
     if required:
         return required, _read(required, read)
     for candidate in config_files(environ):

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, told all at once.
+"""The mistakes of a configuration, reported all at once.
 
 No message quotes a value: a key pasted into the wrong place would end up in a log. Names of
 sections, keys and variables are quoted, they are what a person looks for.
@@ -16,7 +16,7 @@ EXIT_CONFIG: Final = 78
 """``EX_CONFIG`` of sysexits.h; the systemd unit does not start the daemon again after it."""
 
 SHOWN_NAMES = 12
-"""Longest list of valid names that a message spells out: more would hide the message itself."""
+"""Names that a message lists at most: more would bury the message itself."""
 
 
 @frozen
@@ -49,7 +49,7 @@ class ConfigErrors(Exception):
     problems: tuple[Problem, ...]
 
     def __str__(self) -> str:
-        """Return one line a problem."""
+        """Return one line per problem."""
         return "\n".join(str(problem) for problem in self.problems)
 
 
@@ -73,7 +73,7 @@ def suggestion(wrong: str, valid: Iterable[str]) -> str:
 
 
 def not_allowed(wrong: str, words: Sequence[str]) -> str:
-    """Return the message for a word that is none of ``words``, with all of them: a person chooses from the list."""
+    """Return the message for a word that is not one of ``words``, with all of them to choose from."""
     near = nearest(wrong, words)
     if near:
         return f"not one of the words allowed, did you mean {near}? (valid: {', '.join(words)})"

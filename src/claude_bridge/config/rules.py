@@ -1,6 +1,6 @@
-"""Rules between sections: names that must exist, and who may spend whose key.
+"""Rules between sections: names that must exist, and who may use whose key.
 
-They run on a `Draft`, so a key that could not be read is not blamed a second time for what its default does.
+They check a `Draft`, so a key that could not be read does not lead to a second message because of its default.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from claude_bridge.config.secret import Read
 from claude_bridge.core.web_search.engines import ENGINES
 
 KEY_HEADERS = frozenset({"api-key", "x-api-key", "x-goog-api-key"})
-"""Headers that carry a key of the owner's, as `Backend.api_key` does."""
+"""Headers that carry a key of the owner, like `Backend.api_key`."""
 
 
 @frozen
@@ -58,7 +58,7 @@ class Rules:
                 yield Problem(*self.listen_at, f"{text} can be reached from other machines, {self._remedy()}")
 
     def warnings(self) -> Iterator[Problem]:
-        """Yield what cannot be judged yet."""
+        """Yield warnings about what cannot be checked yet."""
         for text in self._guarded():
             if self._is_local(text) is None:
                 yield Problem(
@@ -68,17 +68,17 @@ class Rules:
                 )
 
     def _guarded(self) -> tuple[str, ...]:
-        """Return the endpoints that nobody beyond this machine may reach."""
+        """Return the endpoints that only this machine may reach."""
         server = self.config.server
         if self._is_broken("server", "credentials", "allow_open") or server.allow_open or not self._spends():
             return ()
         return tuple(dict.fromkeys((*server.listen, *self.bound)))
 
     def _is_local(self, text: str) -> bool | None:
-        """Return whether only this machine can reach an endpoint, or None where that is not known yet."""
+        """Return whether only this machine can reach an endpoint, or None if that is not known yet."""
         if text in self.bound:
             return self.bound[text]
-        if self.bound and listener(text).kind == "systemd":  # the descriptors that were passed are others by now
+        if self.bound and listener(text).kind == "systemd":  # by now its descriptor has another use
             return None
         return is_local(text)
 
@@ -194,7 +194,7 @@ class Rules:
 
 
 def is_local(text: str) -> bool | None:
-    """Return whether only this machine can reach an endpoint, or None where systemd has not passed its socket."""
+    """Return whether only this machine can reach an endpoint, or None if systemd has not passed its socket."""
     where = listener(text)
     return listeners.is_local(where) if where.kind == "systemd" else where.local
 

@@ -1,4 +1,4 @@
-"""A secret that cannot be printed by accident, and where it comes from.
+"""A secret that cannot be printed by accident, and the sources of secrets.
 
 That is the value itself, ``file:/path`` or ``credential:NAME``.
 """
@@ -15,13 +15,13 @@ from typing import TypeAlias, final
 from attrs import field, frozen
 
 Read: TypeAlias = Callable[[str], bytes]
-"""Gives the bytes of the file at a path; raises `OSError`."""
+"""Returns the content of the file at a path; raises `OSError`."""
 
 MAX_SECRET_CHARACTERS = 8192
-"""Bytes of a secret: HTTP servers commonly refuse a header line beyond this."""
+"""Bytes of a secret: HTTP servers commonly refuse a longer header line."""
 
 HIDDEN = "***"
-"""What stands in dumps instead of a secret."""
+"""The placeholder for a secret in dumps."""
 
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
 _NAME = re.compile(r"[A-Za-z0-9_.@:-]+")
@@ -43,11 +43,11 @@ class Secret:
         return hmac.compare_digest(self._value.encode(), candidate.encode())
 
     def fingerprint(self) -> str:
-        """Return a short name that tells two credentials apart and reveals neither (a cache key, not for logs)."""
+        """Return a short name that distinguishes credentials and reveals none (a cache key, not for logs)."""
         return hashlib.sha256(b"claude-bridge\0" + self._value.encode()).hexdigest()[:16]
 
     def __bool__(self) -> bool:
-        """Return whether there is anything in it."""
+        """Return whether the secret is not empty."""
         return bool(self._value)
 
     def __eq__(self, other: object) -> bool:
@@ -59,13 +59,13 @@ class Secret:
         return hash(self._value)
 
     def __repr__(self) -> str:
-        """Show nothing."""
+        """Return a placeholder."""
         return ""
 
 
 @frozen
 class SecretSource:
-    """Turns what the file says into a `Secret`. ``credential:`` looks into ``$CREDENTIALS_DIRECTORY`` (systemd)."""
+    """Reads secrets; ``credential:`` refers to a file in ``$CREDENTIALS_DIRECTORY`` (systemd)."""
 
     environ: Mapping[str, str]
     read: Read

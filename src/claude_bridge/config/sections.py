@@ -1,4 +1,4 @@
-"""Which sections there are, and which keys each takes: read off the schema, in its order."""
+"""The sections and the keys of each, taken from the schema, in its order."""
 
 from __future__ import annotations
 

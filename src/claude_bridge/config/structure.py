@@ -22,12 +22,12 @@ from claude_bridge.config.secret import SecretSource
 from claude_bridge.config.sections import KINDS, Kind, find_kind, unknown_key
 
 _NAME = ":name"
-"""Where a section's NAME travels to its field: `ini` lets no such key through."""
+"""The key that carries a section's NAME to its field: `ini` accepts no such key."""
 
 
 @frozen
 class Draft:
-    """A configuration as far as it could be read: ``broken`` are the (section, key) that fell back to a default."""
+    """A configuration as far as it could be read; ``broken`` are the (section, key) that have their default instead."""
 
     config: Config
     problems: tuple[Problem, ...]

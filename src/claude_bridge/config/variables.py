@@ -1,7 +1,7 @@
 """The five environment variables that win over the file, and three more that count only where no file is read.
 
-The five are those of the Rust program that this daemon replaces, so that its set-up goes on working. The three make a
-container complete that has nothing but its environment. Nothing else in the environment does anything. A variable that
+The five are those of the Rust program that this daemon replaces, so that its set-ups keep working. The three make a
+container complete that has only its environment. No other variable has an effect. A variable that
 is set to nothing counts as not set: compose files like to pass those on.
 """
 
@@ -33,7 +33,7 @@ _Variable: TypeAlias = tuple[str, Callable[[str], object]]
 
 @frozen(kw_only=True)
 class Overrides:
-    """What the variables, and ``--listen``, say; None where one is not set or wrong.
+    """The values of the variables, and of ``--listen``; None for one that is not set, or wrong.
 
     :ivar api_key, model, allowed_hosts: only where no file is read.
     """
@@ -124,7 +124,7 @@ def describe_source(path: str | None, environ: Mapping[str, str], config: Config
 
 
 def set_variables(environ: Mapping[str, str], names: Iterable[str]) -> list[str]:
-    """Return those of ``names`` that are set to something."""
+    """Return those of ``names`` that are set and not empty."""
     return [name for name in names if environ.get(name, "").strip()]
 
 

@@ -29,7 +29,7 @@ STOP_SECONDS: Final = 8.0
 
 @frozen
 class DemoFailed(Exception):
-    """Something that may well happen did: no network, no disk, a child that died. ``str()`` is for the user.
+    """An expected failure: no network, no disk, a child that died. ``str()`` is for the user.
 
     :ivar tail: the last lines of whoever failed.
     """

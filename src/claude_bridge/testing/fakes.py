@@ -1,6 +1,6 @@
-"""Stand-ins for the seams of `claude_bridge.services.interfaces`, driven by hand.
+"""Fakes for the Protocols of `claude_bridge.services.interfaces`, driven by the test.
 
-They keep the same promises as the real ones, and refuse what the real ones never do. The fake upstream client is
+They keep the promises of the real ones, and raise if they are used wrongly. The fake upstream client is
 held against the real one by the same tests.
 """
 
@@ -54,7 +54,7 @@ class FakeCall:
 
     :ivar told: ``data_event_seen`` and ``finish_seen``, as they came.
     :ivar paused: whether the body is held back now.
-    :ivar cancelled: whether nobody wants it any more.
+    :ivar cancelled: whether the call was cancelled.
     """
 
     request: UpstreamRequest
@@ -74,7 +74,7 @@ class FakeCall:
         self.told.append("finish_seen")
 
     def cancel(self) -> None:
-        """Be silent from now on; harmless when all is over."""
+        """Call the receiver no more; do nothing if the call is over."""
         if not self.over:
             self.cancelled = self.over = True
             self._waiting.clear()
@@ -90,7 +90,7 @@ class FakeCall:
             self._waiting.pop(0)()
 
     def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """Nobody wants the rest."""
+        """Cancel the call."""
         self.cancel()
 
     def head(self, status: int = 200, headers: Mapping[str, str] | None = None) -> None:

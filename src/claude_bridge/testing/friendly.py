@@ -1,4 +1,4 @@
-"""A backend that is no model but behaves like one: it echoes, thinks aloud when asked, and calls tools on request.
+"""A backend without a model that behaves like one: it echoes, thinks aloud when asked, and calls tools on request.
 
 ``call NAME {"argument": 1}`` in the last user text makes it call a tool; with a forced tool choice it makes up
 arguments that fit the tool's schema.

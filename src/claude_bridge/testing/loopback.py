@@ -1,4 +1,4 @@
-"""A scripted HTTP server on a real loopback socket: what it answers is decided by whoever inherits it."""
+"""A scripted HTTP server on a real loopback socket; subclasses decide what it answers."""
 
 from __future__ import annotations
 

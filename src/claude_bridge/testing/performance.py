@@ -1,4 +1,4 @@
-"""How a scripted backend gives an answer: one step after the other, as the reactor and the socket allow."""
+"""Performs an answer of a scripted backend: one step after the other, as the reactor and the socket allow."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Performance:
             self._wait(0)
 
     def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """Nobody wants the rest; `_lost` is told of it too."""
+        """Do nothing: `_lost` is called too."""
         self._paused = True
 
     @property

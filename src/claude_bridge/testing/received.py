@@ -1,4 +1,4 @@
-"""What a scripted backend remembers of each request."""
+"""A request that a scripted backend has received."""
 
 from __future__ import annotations
 
