@@ -118,7 +118,7 @@ class MessagesTests:
         assert answer.headers["x-should-retry"] == "false"
 
     def test_facts_of_claude_code(self) -> None:
-        """What the client says of session and agent is in the books."""
+        """What the client says of session and agent is in the records."""
         edge = Edge()
         line = edge.line()
         line.post(x_claude_code_session_id="s-1", x_claude_code_agent_id="a-1")

@@ -250,7 +250,7 @@ class EarlyCommitTests:
         assert line.value().count(b"event: ping") in (3, 4)
 
     def test_error_after_commit(self) -> None:
-        """What fails after the commit is an error event; the books have both."""
+        """What fails after the commit is an error event; the records have both."""
         edge = Edge()
         line = streaming(edge)
         edge.advance(11)

@@ -726,7 +726,7 @@ class FaultTests:
         assert Edge().site.acceptableProtocols() == [b"http/1.1"]
 
     def test_refusal_is_an_error_of_ours(self) -> None:
-        """A refused request keeps its error for the books."""
+        """A refused request keeps its error for the records."""
         edge = Edge()
         line = edge.line()
         line.ask("POST", "/v1/messages", content_length="5", host="evil.example")

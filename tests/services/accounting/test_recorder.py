@@ -20,7 +20,7 @@ FACTS = RequestInfo(model="m", session="s", agent="a", kind="main", streamed=Tru
 
 @define
 class Tried:
-    """What the books look at in an attempt."""
+    """What the records look at in an attempt."""
 
     status: int | None = 200
     first_event: float | None = None

@@ -205,7 +205,7 @@ class TroubleTests:
 
 
 class StopTests:
-    """Nobody wants the document any more."""
+    """The document is not needed any more."""
 
     def test_stop(self) -> None:
         """Who waits when the daemon stops is told at once."""

@@ -1,4 +1,4 @@
-"""Promises of a client request: attempts, the few retries, what the client, the books and the breaker are told."""
+"""Promises of a client request: attempts, the few retries, what the client, the records and the breaker are told."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class AnsweredTests:
     """Requests that a backend answers."""
 
     def test_answer_and_books(self) -> None:
-        """The client gets the text; the books get attempt and request with times, tokens and outcome."""
+        """The client gets the text; the records get attempt and request with times, tokens and outcome."""
         stage = Stage()
         stage.run()
         stage.clock.advance(2)
@@ -227,7 +227,7 @@ class CredentialTests:
     """Whose key goes along, and whose fault its refusal is."""
 
     def test_forwarded(self) -> None:
-        """The client's key goes to the backend as bearer, and the books call it the client's."""
+        """The client's key goes to the backend as bearer, and the records call it the client's."""
         stage = Stage(configured(FORWARD))
         stage.run("mine")
         assert dict(stage.call.request.headers)["Authorization"] == "Bearer mine"
@@ -487,7 +487,7 @@ def warned(logged: Sequence[LogEvent]) -> list[LogEvent]:
 
 
 class FailedTests:
-    """What the client, the books and the breaker learn of failures."""
+    """What the client, the records and the breaker learn of failures."""
 
     @pytest.mark.parametrize(
         ("status", "headers", "told", "kind", "retry_after"),
@@ -591,7 +591,7 @@ class FailedTests:
         assert stage.outcomes == (error.outcome, error.outcome)
 
     def test_cut_after_content(self) -> None:
-        """A cut inside the answer is an error with what came before it kept; the books say 200 and why it ended."""
+        """A cut inside the answer is an error with what came before it kept; the records say 200 and why it ended."""
         stage = Stage()
         stage.run()
         stage.call.head()
@@ -628,7 +628,7 @@ class FailedTests:
         assert (stage.error.status, stage.client.calls, stage.breaker.out) == (400, [], 0)
 
     def test_model_that_nothing_can_serve(self) -> None:
-        """Without a backend for a name the answer is 404, and the books say so."""
+        """Without a backend for a name the answer is 404, and the records say so."""
         stage = Stage(configured("[backend:one]\nurl = http://one/v1\n[backend:two]\nurl = http://two/v1\n"))
         stage.run("k", model="no-such")
         assert (stage.error.status, stage.outcomes) == (404, ("not_found",))
@@ -676,7 +676,7 @@ class LeavingTests:
     """Clients that leave."""
 
     def test_before_the_head(self) -> None:
-        """The backend's connection is closed at once; the books say 0, for no status went out; nobody is to blame."""
+        """The backend's connection is closed at once; the records say 0, for no status went out; nobody is to blame."""
         stage = Stage()
         run = stage.run()
         run.cancel()
@@ -717,7 +717,7 @@ class AbandonedUsageTests:
     """What was said before an answer broke off."""
 
     def test_is_booked_as_an_estimate(self) -> None:
-        """The tokens of an answer that the client did not wait for are in the books, marked as estimated."""
+        """The tokens of an answer that the client did not wait for are in the records, marked as estimated."""
         stage = Stage()
         run = stage.run()
         stage.call.head()
@@ -888,7 +888,7 @@ class EndTests:
 
 
 class ReasonTests:
-    """What the books say of a failure."""
+    """What the records say of a failure."""
 
     def test_our_own_words(self) -> None:
         """What we observed ourselves is told as the client is told it."""
@@ -906,7 +906,7 @@ class ReasonTests:
         assert stage.error.message == "upstream rejected the request: no field 'tool_choice' for *** at [address]"
 
     def test_words_of_the_prompt_stay_out(self) -> None:
-        """Where a backend quotes the prompt, the books name status, type and code, and the client sees it all."""
+        """Where a backend quotes the prompt, the records name status, type and code, and the client sees it all."""
         stage = Stage()
         stage.run(messages=[{"role": "user", "content": "what about my secret prompt?"}])
         stage.call.answer(refusal("I do not like 'my secret prompt'", code="bad_prompt"), status=400)

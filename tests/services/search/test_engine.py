@@ -91,7 +91,7 @@ class CollectedTests:
         assert len(results) == 1
 
     def test_dropped(self) -> None:
-        """A body that nobody wants is not read."""
+        """A body that is not needed is not read."""
         response: Any = FakeResponse()
         dropped(response)
         assert response.transport.producerState == "stopped"
