@@ -150,15 +150,15 @@ class BlockReader:
         """Return a document's content: a PDF as a document, text under its title, images in it as images."""
         source = block.source
         title, context = _labelled_line("Document", block.title), _labelled_line("Context", block.context)
-        plain = _base64_text(source)
-        if source.type == "base64" and plain is None:
+        text = _base64_text(source)
+        if source.type == "base64" and text is None:
             data = _required(source.data, f"{path}.source.data")
             name = block.title or "document.pdf"
             file = Document(name, f"data:{source.media_type or 'application/pdf'};base64,{data}")
             self._with_media(file)
             return [Text(context), file] if context else [file]
-        if source.type == "text" or plain is not None:
-            inner: list[Content] = [Text((source.data or "") if plain is None else plain)]
+        if source.type == "text" or text is not None:
+            inner: list[Content] = [Text((source.data or "") if text is None else text)]
         elif source.type == "content":
             inner = self._parts(source.content, f"{path}.source.content")
         else:

@@ -1,1 +1,1 @@
-"""One small file a server that differs: nothing but its differences."""
+"""The dialects: one small file for each server, which contains nothing but its differences."""

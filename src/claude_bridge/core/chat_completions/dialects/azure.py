@@ -1,4 +1,4 @@
-"""Azure: OpenAI's models under names of the operator's choice, beside those of other makers."""
+"""Azure: OpenAI's models under names chosen by the operator, beside those of other vendors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from claude_bridge.core.chat_completions.dialects.hosted import Families
 from claude_bridge.core.chat_completions.dialects.openai import CHATS, FAMILIES, OpenAI
 from claude_bridge.core.chat_completions.traits import Traits
 
-# PDF is only for its Responses API.
+# PDF is supported by its Responses API only.
 _CHATS: Final = evolve(CHATS, pdf="text")
 _OTHERS: Final = Traits()
 
@@ -19,9 +19,9 @@ _OTHERS: Final = Traits()
 class Azure(OpenAI):
     """Azure OpenAI and Foundry, on the path that ends in ``/openai/v1``.
 
-    The older paths with a deployment in them need the query ``api-version``, which a backend's url may not have. What
-    reads as another maker's model gets nothing that is OpenAI's own. A first chunk without choices, with
-    ``prompt_filter_results``, does no harm anywhere.
+    The older paths with a deployment in them need the query ``api-version``, which a backend's url may not have. A
+    model whose name is that of another vendor gets no traits of OpenAI's own. A first chunk without choices, with
+    ``prompt_filter_results``, needs no special treatment.
     """
 
     name: ClassVar[str] = "azure"

@@ -12,10 +12,10 @@ from claude_bridge.core.chat_completions.dialects.templated import Templated
 
 @frozen
 class Chutes(Templated):
-    """Chutes (wire-contract 4.2): what both engines take, and nothing that only one of them has.
+    """Chutes (wire-contract 4.2): what both engines accept, and nothing that only one of them has.
 
-    Counters are not passed on, so prompts are estimated. Which engine serves a model does not matter here: either
-    key of reasoning and either form of error is read everywhere.
+    The engines' tokenizers cannot be reached, so prompts are estimated. Which engine serves a model does not matter
+    here: both fields for reasoning and both forms of errors are understood everywhere.
     """
 
     name: ClassVar[str] = "chutes"
@@ -24,6 +24,6 @@ class Chutes(Templated):
     hosts: ClassVar[tuple[str, ...]] = (".chutes.ai",)
 
     def recognised(self, clues: Clues) -> str:
-        """Know it by the host, or, behind another name, by its own headers."""
+        """Return the host, or, behind another name, one of its own headers."""
         header = next((name for name in clues.headers if name.startswith("x-chutes-")), "")
         return super().recognised(clues) or (f"header {header[:64]}" if header else "")

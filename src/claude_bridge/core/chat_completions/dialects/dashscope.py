@@ -1,4 +1,4 @@
-"""DashScope (Qwen): thinking is switched and budgeted by fields of their own."""
+"""DashScope (Qwen): thinking is switched and limited by fields of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BASE: Final = Traits(
     prefill="partial",
     structured_output="json_object",
     top_k=True,
-    # Qwen's tags reach the text of the own API, too, as do those of the guests
+    # Qwen's tags occur in the text of its own API, too, as do those of other vendors' models
     recover_tool_calls=True,
 )
 _CACHED: Final = evolve(_BASE, cache_control=True)
@@ -27,8 +27,8 @@ _ALWAYS: Final = evolve(_CACHED, tool_choice="auto")
 _KEEPS: Final = evolve(_HYBRID, reasoning_echo="all_turns", images="yes")
 
 MAX_THINKING_TOKENS: Final = 32_768
-"""Tokens to think with at most: a budget above what the model can is refused ("thinking_budget parameter must be a
-positive integer and not greater than ..."), and so is none at all (Qwen-Agent 941). Hybrid models support that many."""
+"""Tokens of the largest thinking budget: one above the model's maximum is refused ("thinking_budget parameter must be a
+positive integer and not greater than ..."), and so is zero (Qwen-Agent 941). Hybrid models support that many."""
 
 _KEEPING: Final = r"qwen3\.[6-9]|qwen[4-9]"
 """Families with ``preserve_thinking``, which uses the thinking of all turns."""
@@ -36,10 +36,10 @@ _KEEPING: Final = r"qwen3\.[6-9]|qwen[4-9]"
 
 @frozen
 class DashScope(Hosted):
-    """Alibaba's Model Studio, the OpenAI path.
+    """Alibaba's Model Studio, on its OpenAI-compatible path.
 
     Usage counts what was written to the cache as ``cache_creation_input_tokens``, inside the prompt's tokens (AI SDK
-    alibaba 1.0.61). Marks of cached prefixes choose explicit caching.
+    alibaba 1.0.61). Marks of cached prefixes select explicit caching.
     """
 
     name: ClassVar[str] = "dashscope"
@@ -71,10 +71,10 @@ class DashScope(Hosted):
     )
 
     def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
-        """Think, or force a tool or a shape of answer.
+        """Turn thinking off if a tool or a format of the answer is forced, and limit its budget.
 
         "The tool_choice parameter does not support being set to required or object in thinking mode", and structured
-        output is for models that do not think just now.
+        output is not supported while thinking is on.
         """
         super().shape(chat, extra, shaping)
         if shaping.traits.reasoning_control != "top_level":

@@ -11,13 +11,13 @@ from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
 from claude_bridge.core.chat_completions.traits import Traits
 
-# `strict` needs the beta base URL and all tools or none; `parallel_tool_calls` and JSON schemas are in no document.
+# `strict` needs the beta base URL and all tools or none; `parallel_tool_calls` and JSON schemas are undocumented.
 _COMMON: Final = Traits(
     call_content="empty",
     parallel_tool_calls=False,
     prefill="prefix",
     structured_output="json_object",
-    # DSML reaches the text on the own API, too (wire-contract 4.3)
+    # DSML occurs in the text of its own API, too (wire-contract 4.3)
     recover_tool_calls=True,
 )
 _V4: Final = evolve(
@@ -31,12 +31,12 @@ _V3: Final = evolve(_COMMON, reasoning_control="thinking_type", reasoning_echo="
 
 @frozen
 class DeepSeek(Hosted):
-    """DeepSeek's own API, V4 and what went before.
+    """DeepSeek's own API, V4 and earlier.
 
     V4 refuses a conversation in which a turn's ``reasoning_content`` is missing ("The reasoning_content in the thinking
     mode must be passed back to the API"); the old reasoner must not get any from before the last question (AI SDK
-    deepseek 2.0.69). ``prefix`` only works behind the base URL that ends in ``/beta``. Temperature and the like may be
-    sent while the model thinks; they do nothing.
+    deepseek 2.0.69). ``prefix`` only works with the base URL that ends in ``/beta``. Temperature and the like may be
+    sent while the model thinks, without effect.
     """
 
     name: ClassVar[str] = "deepseek"
@@ -53,10 +53,12 @@ class DeepSeek(Hosted):
     )
 
     def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
-        """Think or force a tool: "Thinking mode does not support this tool_choice" (DeepSeek-V3 issue 1376).
+        """Turn thinking off if a tool is forced, as both together are refused.
 
-        A client that forces a tool wants that call more than thoughts, and Anthropic's API allows no forced tool beside
-        thinking either. ``auto`` says nothing, and is left out because some reports have it refused.
+        "Thinking mode does not support this tool_choice" (DeepSeek-V3 issue 1376).
+
+        A client that forces a tool needs that call more than thinking, and Anthropic's API does not allow both either.
+        ``auto`` is the default, and is left out because some reports say that it is refused.
         """
         super().shape(chat, extra, shaping)
         if forces_a_tool(chat) and shaping.traits.reasoning_control != "none":

@@ -1,4 +1,4 @@
-"""Fireworks: one of two ways to ask for thinking, and no required shape of answer beside tools."""
+"""Fireworks: one of two ways to ask for thinking, and no response format beside tools."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from claude_bridge.core.chat_completions.traits import Traits
 _BASE: Final = Traits(
     # "required" is spelt "any" here (LiteLLM 1.109)
     tool_choice="any",
-    # `response_format` is refused beside tools, and asking in words is right with and without them
+    # `response_format` is refused beside tools, and an instruction works with and without them
     structured_output="instruction",
     top_k=True,
 )
-# Their history of thoughts is "interleaved" or "preserved"; a space where one is missing does no harm.
+# Their reasoning history is "interleaved" or "preserved"; a space for missing reasoning does no harm.
 _THINKS: Final = evolve(
     _BASE,
     reasoning_control="effort",

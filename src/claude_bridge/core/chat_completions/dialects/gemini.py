@@ -1,4 +1,4 @@
-"""Gemini's OpenAI path: every call has a signature that must come back with it."""
+"""Gemini's OpenAI-compatible path: every call has a signature that must be sent back with it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from claude_bridge.core.chat_completions.traits import Traits
 from claude_bridge.core.events import Usage
 
 UNSIGNED: Final = "skip_thought_signature_validator"
-"""What Google's documentation (thought signatures, FAQ) gives for calls that no Gemini made: a conversation that began
-with another model would be refused otherwise. Google validates the first call of each step."""
+"""The signature that Google's documentation (thought signatures, FAQ) provides for calls not made by Gemini: a
+conversation that began with another model would be refused otherwise. Google validates the first call of each step."""
 
 MAX_STATE_CHARACTERS: Final = 1 << 18
-"""Characters of a signature that is kept; real ones have some thousands."""
+"""Characters of the longest signature that is kept; real ones have some thousands."""
 
 _MAKERS: Final = ("google", "vertex")
 
-# Fields that its schema does not know are refused ("Unknown name"), and reasoning has no field at all.
+# Unknown fields are refused ("Unknown name"), and there is no field for reasoning.
 _CHATS: Final = Traits(
     reasoning_echo="never",
     parallel_tool_calls=False,
@@ -65,20 +65,20 @@ class Gemini(Hosted):
     )
 
     def recognised(self, clues: Clues) -> str:
-        """Recognise Vertex AI in all its regions, too: ``us-central1-aiplatform.googleapis.com``."""
+        """Return the host, also of Vertex AI in any region: ``us-central1-aiplatform.googleapis.com``."""
         regional = clues.host.endswith(("-aiplatform.googleapis.com", ".aiplatform.googleapis.com"))
         return f"host {clues.host}" if regional else super().recognised(clues)
 
     def usage(self, raw: Mapping[str, Any]) -> Usage | None:
-        """Count thoughts as output: they are in the total and in no other count."""
+        """Return usage with thoughts counted as output: they are in the total and in no other count."""
         return finish_and_usage.usage(raw, counted_apart=True)
 
     def state_collector(self) -> StateCollector:
-        """Keep the calls' signatures."""
+        """Return a collector of the calls' signatures."""
         return SignatureCollector()
 
     def restore(self, message: ChatMessage, states: Sequence[tuple[int, object]]) -> None:
-        """Give each call its signature back, and the first one a stand-in if it has none."""
+        """Restore each call's signature; the first call gets a stand-in if it has none."""
         calls = message.tool_calls
         if not calls:
             return
@@ -98,13 +98,13 @@ def _signed(call: ToolCall, maker: str, signature: str) -> SignedToolCall:
 
 @define
 class SignatureCollector:
-    """The signatures of one answer: each stands in front of its call, so nothing is left to collect."""
+    """The signatures of one answer: each belongs to a call, so nothing else is collected."""
 
     def delta(self, delta: Delta) -> None:
-        """Look at nothing: only calls are signed on this path."""
+        """Do nothing: only calls are signed on this path."""
 
     def before_call(self, call: ToolCallDelta) -> dict[str, str] | None:
-        """Return the call's signature and under which name it came."""
+        """Return the call's signature and the vendor's name under which it came."""
         if not call.extra_content or len(call.extra_content) > MAX_STATE_CHARACTERS:
             return None
         content = strict_json.decode(call.extra_content)
@@ -115,7 +115,7 @@ class SignatureCollector:
         return None
 
     def flush(self) -> None:
-        """Give nothing."""
+        """Do nothing: there is no other state."""
 
 
 def _signature(content: Any, maker: str) -> str:  # noqa: ANN401 - decoded JSON

@@ -1,4 +1,4 @@
-"""Groq: reasoning apart from the text only on request, and strict about fields it does not know."""
+"""Groq: it separates reasoning from text only on request, and refuses unknown fields."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _REASONS: Final = evolve(_BASE, reasoning_control="effort", reasoning_field="rea
 class Groq(Hosted):
     """GroqCloud.
 
-    Only reasoning models take ``reasoning`` in the history: others answer "property 'reasoning' is unsupported", and
-    all do so for ``reasoning_content``. Usage is under ``x_groq`` in the last chunk, where the reader finds it.
+    Only reasoning models accept ``reasoning`` in the history: others answer "property 'reasoning' is unsupported", and
+    all do so for ``reasoning_content``. Usage is under ``x_groq`` in the last chunk, which the reader handles.
     """
 
     name: ClassVar[str] = "groq"
@@ -35,14 +35,14 @@ class Groq(Hosted):
         (r"qwen|deepseek-r1", _REASONS),
         (r"llama-3|llama3|kimi-k2-|gemma2|compound", evolve(_BASE, images="refuse")),
     )
-    # Groq answers most bad calls with an error, yet Llama's tags do get through.
+    # Groq answers most malformed calls with an error, yet Llama's tags do get through.
     open_models: ClassVar[bool] = True
 
     def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
-        """Ask for reasoning in its own field, which is the only way beside tools.
+        """Ask for reasoning in its own field, which is the only format allowed beside tools.
 
-        gpt-oss always does so and others "do not support" the field. Qwen's levels are ``none`` and ``default``, which
-        is what is not said.
+        gpt-oss always does so and others "do not support" the field. Qwen's levels are ``none`` and ``default``; the
+        latter is selected by leaving the field out.
         """
         super().shape(chat, extra, shaping)
         if shaping.traits.reasoning_control == "effort" and "gpt-oss" not in shaping.model.lower():

@@ -1,4 +1,4 @@
-"""Servers that host models of several families: a table of patterns, looked up by a model's name."""
+"""Base of dialects for servers that host models of several families: traits are looked up by a model's name."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ Families = tuple[tuple[str, Traits], ...]
 class Hosted(Generic):
     """A server with models of several families.
 
-    :cvar families: the first pattern that is found decides; `default_traits` are for all other models.
-    :cvar open_models: other makers' open models are served, with parsers of the server's own: calls of
-        those that write them as text (`open_models.writes_calls`) are looked for there.
+    :cvar families: the first pattern that matches decides; `default_traits` are for all other models.
+    :cvar open_models: whether open models are served with the server's own parsers, so that calls are recovered from
+        the text of models that write them there (`open_models.writes_calls`).
     """
 
     families: ClassVar[Families] = ()
     open_models: ClassVar[bool] = False
 
     def traits(self, model: str) -> Traits:
-        """Look the family up by the model's name."""
+        """Return the traits of the model's family, by its name."""
         name = model.lower()
         traits = next((traits for pattern, traits in self.families if re.search(pattern, name)), self.default_traits)
         if self.open_models and writes_calls(name):

@@ -1,4 +1,4 @@
-"""llama.cpp's server: progress of the prompt on request, exact counts, no choice of a tool by its name."""
+"""llama.cpp's server: prompt progress on request, exact counts, no choice of a tool by its name."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _COUNTED: Final = ("model", "messages", "tools", "tool_choice", "parallel_tool_c
 class LlamaCpp(Generic):
     """llama.cpp's own server, build 11549 (wire-contract 4.1, operations 1.4).
 
-    Prefixes of prompts are kept in its cache by default. ``enable_thinking`` is the switch for all models: the server
-    gives it to each template under the template's own name.
+    It caches prefixes of prompts by default. ``enable_thinking`` is the switch for all models: the server passes it to
+    each template under the template's own name.
     """
 
     name: ClassVar[str] = "llamacpp"
@@ -42,7 +42,7 @@ class LlamaCpp(Generic):
     )
 
     def recognised(self, clues: Clues) -> str:
-        """Know it by the owner of its models, its ``Server`` header, its build number or its errors."""
+        """Return its ``Server`` header, its build number, the owner of its models or its error as the clue, or ""."""
         if clues.headers.get("server") == "llama.cpp":
             return "header Server: llama.cpp"
         if _BUILD.fullmatch(clues.fingerprint):
@@ -50,7 +50,7 @@ class LlamaCpp(Generic):
         return clues.only_owner("llamacpp") or _known_error(clues.error) or super().recognised(clues)
 
     def traits(self, model: str) -> Traits:
-        """Look for leaked calls where the model's family is known for them."""
+        """Return the traits, with recovery of calls for families that are known to write them as text."""
         return (
             evolve(self.default_traits, recover_tool_calls=True)
             if open_models.writes_calls(model)
@@ -58,7 +58,7 @@ class LlamaCpp(Generic):
         )
 
     def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
-        """Ask how far the prompt is, and give templates that know levels (gpt-oss) the level."""
+        """Ask for prompt progress, and pass the level to templates that know levels (gpt-oss)."""
         super().shape(chat, extra, shaping)
         if chat.stream:
             extra["return_progress"] = True
@@ -71,7 +71,7 @@ class LlamaCpp(Generic):
 
 
 def _known_error(body: object) -> str:
-    """Recognise an overflow with its numbers; others, Ollama among them, pass on the words but not the numbers."""
+    """Return the clue if the error is an overflow with numbers; Ollama and others pass on the words without them."""
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict) or error.get("type") != "exceed_context_size_error":
         return ""

@@ -17,8 +17,8 @@ from claude_bridge.core.chat_completions.traits import Traits
 class LmStudio(Generic):
     """LM Studio's local server (wire-contract 4.1).
 
-    It answers 400 "Invalid tool_choice type: 'object'" to a tool by its name. Its own list tells with which window a
-    model is loaded.
+    It answers 400 "Invalid tool_choice type: 'object'" if a tool is chosen by its name. Its own list contains the
+    window with which a model is loaded.
     """
 
     name: ClassVar[str] = "lmstudio"
@@ -29,11 +29,11 @@ class LmStudio(Generic):
     default_traits: ClassVar[Traits] = Traits(tool_choice="required", top_k=True)
 
     def recognised(self, clues: Clues) -> str:
-        """Know it by the words that stand for the owner of each model."""
+        """Return the placeholder that it uses as the owner of each model as the clue, or ""."""
         return clues.only_owner("organization_owner") or super().recognised(clues)
 
     def traits(self, model: str) -> Traits:
-        """Set how much gpt-oss thinks, the only model whose levels it documents; look for leaked calls by family."""
+        """Return the traits: levels for gpt-oss only, as documented; recovery of calls by the model's family."""
         if open_models.is_gpt_oss(model):
             return evolve(
                 self.default_traits, reasoning_control="effort", reasoning_levels=LEVELS, recover_tool_calls=True

@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted
 from claude_bridge.core.chat_completions.traits import Traits
 
-# Usage comes unasked in the last chunk. The own parser reads the own token, so calls do not leak here.
+# Usage always comes in the last chunk. Its own parser handles its own token, so calls do not leak here.
 _BASE: Final = Traits(
     reasoning_field="content",
     reasoning_echo="never",
@@ -31,8 +31,8 @@ class Mistral(Hosted):
     """Mistral's own API.
 
     Effort is ``none`` or ``high`` for models with adjustable reasoning and refused by others; magistral always thinks.
-    Ids and indices of calls disagree across chunks, which the reader sorts out for all servers; a ``content`` list with
-    ``thinking`` parts likewise (AI SDK mistral 3.0.69, mistral-common).
+    Ids and indices of calls disagree across chunks, which the reader handles for all servers, as it does a ``content``
+    list with ``thinking`` parts (AI SDK mistral 3.0.69, mistral-common).
     """
 
     name: ClassVar[str] = "mistral"

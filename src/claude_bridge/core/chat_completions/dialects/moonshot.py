@@ -1,4 +1,4 @@
-"""Moonshot (Kimi): each family thinks in its own way, and past thinking must come back beside calls."""
+"""Moonshot (Kimi): each family thinks in its own way, and past thinking must be sent back with calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
 from claude_bridge.core.chat_completions.traits import Traits
 
-# "required" is not for all models; the API drops fields it does not know, `parallel_tool_calls` among them.
+# Not all models accept "required"; the API ignores unknown fields, `parallel_tool_calls` among them.
 _BASE: Final = Traits(
     reasoning_echo="never",
     tool_choice="auto",
@@ -22,21 +22,21 @@ _BASE: Final = Traits(
     structured_output="json_object",
     recover_tool_calls=True,
 )
-# Any temperature but the family's own is refused.
+# Any temperature but the family's default is refused.
 _THINKS: Final = evolve(_BASE, reasoning_echo="tool_turns", drop=("temperature", "top_p"))
 _KEEPS: Final = evolve(_THINKS, reasoning_echo="all_turns")
 
 _KEEPING: Final = r"k2\.[67]"
-"""Families that take ``thinking.keep``: K2.5 refuses it with a 400 (AI SDK moonshotai, tried on the live API); K3 has
-no ``thinking`` field and always keeps."""
+"""Families that accept ``thinking.keep``: K2.5 refuses it with a 400 (AI SDK moonshotai, tried on the live API); K3 has
+no ``thinking`` field and always keeps past thinking."""
 
 
 @frozen
 class Moonshot(Hosted):
-    """Moonshot's own API, and that of its plan for coding.
+    """Moonshot's own API, and that of its coding plan.
 
-    Thinking models refuse an assistant message with calls and without ``reasoning_content``; a space will do (LiteLLM
-    1.109). Usage may be on the choice, and ``cached_tokens`` on its top level; both are read for all servers.
+    Thinking models refuse an assistant message with calls and without ``reasoning_content``; a space is enough (LiteLLM
+    1.109). Usage may be in the choice, and ``cached_tokens`` at its top level; both are read for all servers.
     """
 
     name: ClassVar[str] = "moonshot"
@@ -58,7 +58,7 @@ class Moonshot(Hosted):
     )
 
     def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
-        """Keep past thinking where it can be kept; think or force a tool, for both together are refused."""
+        """Keep past thinking where possible, and turn thinking off if a tool is forced: both together are refused."""
         super().shape(chat, extra, shaping)
         thinking = extra.get("thinking")
         switched = thinking if isinstance(thinking, dict) else {"type": "enabled"}

@@ -1,4 +1,4 @@
-"""Ollama: silently truncates what is too long, ignores ``tool_choice``, refuses to let every model think."""
+"""Ollama: silently truncates long prompts, ignores ``tool_choice``, refuses reasoning for models that cannot think."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from claude_bridge.core.conversation import ReasoningLevel
 
 _LEVELS: Final[tuple[ReasoningLevel, ...]] = ("none", "low", "medium", "high", "max")
 _STRANGERS: Final = frozenset({"anthropic", "llamacpp", "openai", "organization_owner", "sglang", "system", "vllm"})
-"""Owners that no list of Ollama's has: there they are name spaces of its library."""
+"""Owners that do not occur in Ollama's lists, where an owner is a namespace of its library."""
 
 _THINKS: Final = re.compile(
     r"(?:gpt-oss(?:-safeguard)?|deepseek-(?:r1|v3\.[1-9]|v[4-9][a-z0-9.-]*)|qwen3(?:\.\d+)?(?:-next|-vl)?|magistral"
@@ -29,8 +29,8 @@ _THINKS: Final = re.compile(
 class Ollama(Generic):
     """Ollama, source of August 2026 (wire-contract 4.1).
 
-    Only the context of a loaded model counts, which ``/api/ps`` tells: the model's own maximum is not what it is
-    loaded with. Parts of a tool message would become messages without a call, so they are text.
+    The window is that of a loaded model, from ``/api/ps``: it may be smaller than the model's maximum. Parts of a tool
+    message would become messages without a call, so tool messages are text.
     """
 
     name: ClassVar[str] = "ollama"
@@ -44,7 +44,7 @@ class Ollama(Generic):
     )
 
     def recognised(self, clues: Clues) -> str:
-        """Know it by its fingerprint, or by its library as the owner of models."""
+        """Return its fingerprint, or its library as the owner of models, as the clue, or ""."""
         if clues.fingerprint == "fp_ollama":
             return "system_fingerprint fp_ollama"
         if "library" in clues.owners and _STRANGERS.isdisjoint(clues.owners):
@@ -52,10 +52,10 @@ class Ollama(Generic):
         return super().recognised(clues)
 
     def traits(self, model: str) -> Traits:
-        """Ask for more or less thinking only of models of the library that think.
+        """Return the traits, with reasoning control only for models of the library that think.
 
-        Others are refused with 400 '"m" does not support thinking' if any is asked for. Without a word from us a
-        model that can think does.
+        For others any level is refused with 400 '"m" does not support thinking'. Without a level, a model that can
+        think does.
         """
         control: ReasoningControl = "effort" if _THINKS.fullmatch(model.lower()) else "none"
         return evolve(

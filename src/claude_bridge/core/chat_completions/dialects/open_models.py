@@ -1,6 +1,6 @@
-"""What is known of open models by their names, whoever runs them.
+"""What the name of an open model says about it, whichever server runs it.
 
-A name is the operator's choice and need not tell: the answer for an unknown one harms no model.
+An operator may choose any name, so the result for an unknown one must do no harm.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _CALLS_IN_TEXT: Final = re.compile(
 
 
 def is_gpt_oss(model: str) -> bool:
-    """Return whether it is OpenAI's open model: it thinks always, as much as ``reasoning_effort`` says."""
+    """Return whether it is OpenAI's open model, which always thinks, as much as ``reasoning_effort`` says."""
     return _GPT_OSS.search(model.lower()) is not None
 
 
 def is_mistral(model: str) -> bool:
-    """Return whether it is Mistral's: vLLM runs those without a chat template."""
+    """Return whether it is one of Mistral's, which vLLM runs without a chat template."""
     return _MISTRAL.search(model.lower()) is not None
 
 
@@ -40,6 +40,6 @@ def switched_by_thinking(model: str) -> bool:
 def writes_calls(model: str) -> bool:
     """Return whether the model writes its calls in one of the forms that leak as text.
 
-    They do where the server, the owner's or a service, has no fitting parser, or its parser stumbles.
+    They leak if the server, the owner's or a service, has no suitable parser, or its parser fails.
     """
     return _CALLS_IN_TEXT.search(model.lower()) is not None

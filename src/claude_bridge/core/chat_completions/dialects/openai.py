@@ -1,4 +1,4 @@
-"""OpenAI: newer models have their own names for things, and do not reason beside tools on this path."""
+"""OpenAI: newer models use other field names, and do not reason beside tools on this path."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ REASONS: Final = evolve(
     CHATS,
     reasoning_control="effort",
     system_role="developer",
-    # refused while they reason, or but for one value
+    # refused while they reason, or for any value but one
     drop=("temperature", "top_p", "stop"),
 )
 _O_SERIES: Final = evolve(REASONS, reasoning_levels=("low", "medium", "high"), parallel_tool_calls=False)
 
-# a name may stand behind a prefix: "ft:", "openai/", and whatever a deployment is called at Azure
+# a name may follow a prefix: "ft:", "openai/", and any deployment's name at Azure
 _AT: Final = r"(?:^|[/:_-])"
 _TEXT_ONLY: Final = r"(?:gpt-3\.5|gpt-4(?:-\d{4}|-32k|$))"
 
@@ -55,7 +55,7 @@ FAMILIES: Final[Families] = (
 )
 
 _NO_REASONING_BESIDE_TOOLS: Final = _AT + r"gpt-(?:5\.[4-9]|[6-9]|\d\d)(?!.*chat)"
-"""gpt-5.4 and later, and they reason unless told not to: "Function tools with reasoning_effort are not supported for
+"""gpt-5.4 and later, which reason by default: "Function tools with reasoning_effort are not supported for
 gpt-5.6 in /v1/chat/completions. To use function tools, use /v1/responses or set reasoning_effort to 'none'"
 (wire-contract 0.3, finding 20). A few of gpt-6 know no ``none``, and have no tools here."""
 
@@ -73,12 +73,12 @@ class OpenAI(Hosted):
     families: ClassVar[Families] = FAMILIES
 
     def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
-        """Reason or call tools.
+        """Turn reasoning off beside tools for models that refuse both together.
 
-        Azure has refused even the word ``none`` of some of these models (agentgateway 2894): its refusal teaches
-        ``reasoning_control = none``, and then nothing is said.
+        Azure has refused even the value ``none`` for some of these models (agentgateway 2894): from that refusal
+        ``reasoning_control = none`` is learned, and then the field is left out.
         """
         super().shape(chat, extra, shaping)
-        told = shaping.with_tools and shaping.traits.reasoning_control == "effort"
-        if told and re.search(_NO_REASONING_BESIDE_TOOLS, shaping.model.lower()):
+        controlled = shaping.with_tools and shaping.traits.reasoning_control == "effort"
+        if controlled and re.search(_NO_REASONING_BESIDE_TOOLS, shaping.model.lower()):
             chat.reasoning_effort = "none"

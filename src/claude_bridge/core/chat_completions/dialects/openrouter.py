@@ -1,4 +1,4 @@
-"""OpenRouter: one API before many servers, with reasoning as a list of objects that wants to come back whole."""
+"""OpenRouter: one API for many servers, with reasoning as a list of objects that must be sent back complete."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from claude_bridge.core.chat_completions.openai_types import ChatMessage, Delta,
 from claude_bridge.core.chat_completions.traits import Traits
 
 MAX_DETAILS_BYTES: Final = 1 << 20
-"""Characters of reasoning details that are kept of one answer: a larger carrier would not travel."""
+"""Characters of one answer's reasoning details that are kept: a larger opaque state would be dropped."""
 
 MAX_DETAILS: Final = 1000
-"""Reasoning details that are kept of one answer; real ones have a handful, and each costs memory."""
+"""Reasoning details of one answer that are kept; real ones have a handful, and each costs memory."""
 
 _TEXTS: Final = {"reasoning.text": "text", "reasoning.summary": "summary"}
 _MARKS: Final = ("type", "index", "id")
@@ -37,9 +37,9 @@ _BASE: Final = Traits(
 class OpenRouter(Hosted):
     """OpenRouter's chat completions.
 
-    Marks of cached prefixes are passed on for models whose servers know them (LiteLLM's list); usage's ``cost`` is no
-    count of tokens and stays in the raw usage. What Kimi, DeepSeek and Mistral insist on, they insist on behind a
-    router, too.
+    Marks of cached prefixes are passed on for models whose servers know them (LiteLLM's list); usage's ``cost`` is not
+    a count of tokens and stays in the raw usage. The requirements of Kimi, DeepSeek and Mistral apply behind a router,
+    too.
     """
 
     name: ClassVar[str] = "openrouter"
@@ -61,11 +61,11 @@ class OpenRouter(Hosted):
     open_models: ClassVar[bool] = True
 
     def state_collector(self) -> StateCollector:
-        """Keep the reasoning details: signatures, encrypted parts, summaries."""
+        """Return a collector of the reasoning details: signatures, encrypted parts, summaries."""
         return DetailsCollector()
 
     def restore(self, message: ChatMessage, states: Sequence[tuple[int, object]]) -> None:
-        """Give the details back; the same text beside them would count twice."""
+        """Restore the details, and remove the same text beside them, which would count twice."""
         details = [each for _, state in states if isinstance(state, list) for each in state if isinstance(each, dict)]
         if details:
             message.reasoning_details = details
@@ -74,7 +74,7 @@ class OpenRouter(Hosted):
 
 @define
 class _Detail:
-    """One detail; its text comes in many fragments."""
+    """One detail, whose text comes in many fragments."""
 
     values: dict[str, Any]
     texts: list[str] = field(factory=list)
@@ -86,7 +86,7 @@ class _Detail:
 
 @define
 class DetailsCollector:
-    """The reasoning details of one answer, each put together of its fragments."""
+    """The reasoning details of one answer, each joined from its fragments."""
 
     _details: list[_Detail] = field(factory=list, init=False)
     _size: int = field(default=0, init=False)
@@ -101,10 +101,10 @@ class DetailsCollector:
                 self._add(value)
 
     def before_call(self, call: ToolCallDelta) -> None:
-        """Nothing belongs to a single call."""
+        """Return None: no detail belongs to a single call."""
 
     def flush(self) -> list[dict[str, Any]] | None:
-        """Return the details since the last time; nothing if there were too many, for half of them would be refused."""
+        """Return the details since the last time, or None if there were too many, as incomplete ones are refused."""
         details, self._details = self._details, []
         return [each.complete() for each in details] if details and self._fits else None
 
@@ -126,5 +126,5 @@ class DetailsCollector:
 
 
 def _is_same_detail(known: dict[str, Any], value: dict[str, Any]) -> bool:
-    """Return whether a fragment goes on with the detail before it: nothing that marks it is another."""
+    """Return whether a fragment continues the detail before it, with the same type, index and id."""
     return all(value.get(mark) in (None, known.get(mark, value.get(mark))) for mark in _MARKS)

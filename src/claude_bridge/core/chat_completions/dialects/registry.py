@@ -1,4 +1,4 @@
-"""All dialects by name, and which one a backend speaks."""
+"""All dialects by name, and the recognition of a backend's dialect."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from claude_bridge.core.chat_completions.dialects.xai import Xai
 from claude_bridge.core.chat_completions.dialects.zai import Zai
 
 _ALL: Final[tuple[Dialect, ...]] = (
-    # the first that recognises a backend is it: hosts before what engines say of themselves, for services pass that on
+    # the first that recognises a backend decides: hosts before clues from engines, which services pass on
     Azure(),
     DashScope(),
     DeepSeek(),

@@ -20,8 +20,8 @@ _TOO_LONG: Final = re.compile(
 class Sglang(Templated):
     """SGLang 0.5.23 (wire-contract 4.1).
 
-    ``separate_reasoning`` and ``stream_reasoning`` are on by default there. The ``max_model_len`` that its counter
-    tells is the tokenizer's, not what is served: the window comes from the model list.
+    ``separate_reasoning`` and ``stream_reasoning`` are on by default there. The ``max_model_len`` of its ``/tokenize``
+    is the tokenizer's, not the served one: the window comes from the model list.
     """
 
     name: ClassVar[str] = "sglang"
@@ -36,15 +36,15 @@ class Sglang(Templated):
     default_traits: ClassVar[Traits] = evolve(Templated.default_traits, stream_options="continuous")
 
     def recognised(self, clues: Clues) -> str:
-        """Know it by the owner of its models, or by its words for an overflow.
+        """Return the owner of its models, or its words for an overflow, as the clue, or "".
 
-        Its flat errors alone tell nothing: Mistral and old versions of vLLM have the same.
+        Its flat errors alone are no clue: Mistral and old versions of vLLM have the same.
         """
         return clues.only_owner("sglang") or _known_error(clues.error) or super().recognised(clues)
 
 
 def _known_error(body: object) -> str:
-    """Look at how the message begins: further on it may quote the prompt."""
+    """Return the clue if the message begins with an overflow; the rest of it may quote the prompt."""
     if not isinstance(body, dict) or body.get("object") != "error":
         return ""
     message = body.get("message")

@@ -1,8 +1,8 @@
-"""A server that renders the model's own chat template and takes its variables in the request: vLLM, SGLang.
+"""Base of dialects for servers that render the model's chat template with variables of the request: vLLM, SGLang.
 
-Thinking is switched by ``chat_template_kwargs``, and ``reasoning_effort`` goes along for the templates that know
-levels. The switch works on every version and on templates that do not know it; ``reasoning_effort`` alone does
-neither: versions of a year ago refuse ``none``, ``minimal``, ``xhigh`` and ``max``, and switch nothing by it.
+Thinking is switched by ``chat_template_kwargs``, with ``reasoning_effort`` beside it for the templates that know
+levels. The switch works with every version, and with templates that do not know it. ``reasoning_effort`` alone does
+not: versions of a year ago refuse ``none``, ``minimal``, ``xhigh`` and ``max``, and do not switch thinking by it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from claude_bridge.core.chat_completions.traits import ReasoningControl, Traits
 from claude_bridge.core.conversation import ReasoningLevel
 
 LEVELS: Final[tuple[ReasoningLevel, ...]] = ("low", "medium", "high")
-"""The words that all versions take."""
+"""The levels that all versions accept."""
 
 
 def effort_beside_switch(level: ReasoningLevel | None, levels: tuple[ReasoningLevel, ...]) -> ReasoningLevel | None:
-    """Return the word that goes along with a switch that is on: templates refuse words that they do not know."""
+    """Return the effort to send beside a switch that is on, or None: templates refuse words that they do not know."""
     return (
         None if level is None or level == "none" else nearest_level(level, [each for each in levels if each != "none"])
     )
@@ -31,16 +31,16 @@ def effort_beside_switch(level: ReasoningLevel | None, levels: tuple[ReasoningLe
 
 @frozen
 class Templated(Generic):
-    """Differs by the family of the model."""
+    """A server that differs by the family of the model."""
 
     notes: ClassVar[tuple[str, ...]] = ("sends the level beside the switch",)
     default_traits: ClassVar[Traits] = Traits(reasoning_levels=LEVELS, top_k=True, prefill="continue")
 
     def traits(self, model: str) -> Traits:
-        """Switch thinking as the model's family does.
+        """Return the traits, with the switch for thinking that the model's family uses.
 
-        Mistral's own validation, which vLLM runs for Mistral's models, refuses a user message behind tool messages,
-        where clients put their reminders (mistral-common issue 169); so do their chat templates, in other words.
+        Mistral's own validation, which vLLM runs for Mistral's models, refuses a user message after tool messages,
+        where clients put their reminders (mistral-common issue 169); so do their chat templates.
         """
         if open_models.is_gpt_oss(model):
             return evolve(self.default_traits, reasoning_control="effort", recover_tool_calls=True)
@@ -59,7 +59,7 @@ class Templated(Generic):
 
 
 def _switch(model: str) -> ReasoningControl:
-    """Name the switch; vLLM answers 400 "chat_template is not supported for Mistral tokenizers" to any."""
+    """Return the switch; vLLM answers 400 "chat_template is not supported for Mistral tokenizers" to any."""
     if open_models.is_mistral(model):
         return "none"
     return "template_thinking" if open_models.switched_by_thinking(model) else "enable_thinking"

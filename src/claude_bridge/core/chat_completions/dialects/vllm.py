@@ -25,7 +25,7 @@ _COUNTED: Final = (
 class Vllm(Templated):
     """vLLM 0.33 (wire-contract 4.1).
 
-    Past thinking goes back as ``reasoning_content``: versions before 0.12 know no other name, later ones rename it.
+    Past thinking is sent back as ``reasoning_content``: versions before 0.12 know no other name, later ones rename it.
     """
 
     name: ClassVar[str] = "vllm"
@@ -38,17 +38,17 @@ class Vllm(Templated):
     default_traits: ClassVar[Traits] = evolve(Templated.default_traits, stream_options="continuous", tool_images=True)
 
     def recognised(self, clues: Clues) -> str:
-        """Know it by the owner of its models, or by its errors.
+        """Return the owner of its models, or its error, as the clue, or "".
 
-        Not by ``system_fingerprint`` ("vllm-0.28.0-..."): routers pass it on from the servers behind them.
+        ``system_fingerprint`` ("vllm-0.28.0-...") is not used: routers pass it on from the servers behind them.
         """
         return clues.only_owner("vllm") or _known_error(clues.error) or super().recognised(clues)
 
 
 def _known_error(body: object) -> str:
-    """Recognise ``{"error": {message, type: "BadRequestError", param, code: 400}}``.
+    """Return the clue if the error is ``{"error": {message, type: "BadRequestError", param, code: 400}}``.
 
-    The name of a Python exception stands beside the status as a number. SGLang's, in streams, also has ``object``.
+    Its type is the name of a Python exception, its code the status. SGLang's, in streams, also has ``object``.
     """
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict) or "object" in error or "param" not in error:

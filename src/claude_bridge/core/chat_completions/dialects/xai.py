@@ -1,4 +1,4 @@
-"""xAI (Grok): reasoning is counted apart, and reasoning models take no stop sequences."""
+"""xAI (Grok): reasoning is counted separately, and reasoning models accept no stop sequences."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _LEVELS: Final = evolve(_BASE, reasoning_control="effort", reasoning_levels=("no
 class Xai(Hosted):
     """xAI's chat completions.
 
-    Only models from 4.3 on take an effort: grok-4.20 refuses each value, ``none`` too (AI SDK xai). Some answers send
-    the same piece of reasoning twice in a row; that is left as it is, because a model may also write a word twice.
-    Grok's own form of leaked calls is none that is known here.
+    Only models from 4.3 on accept an effort: grok-4.20 refuses each value, even ``none`` (AI SDK xai). Some answers
+    send the same piece of reasoning twice in a row; that is not changed, as a model may write a word twice.
+    There is no parser for Grok's own form of leaked calls.
     """
 
     name: ClassVar[str] = "xai"
@@ -43,5 +43,5 @@ class Xai(Hosted):
     )
 
     def usage(self, raw: Mapping[str, Any]) -> Usage | None:
-        """Count reasoning as output and what came from the cache as input, as everybody else does."""
+        """Return usage with reasoning counted as output and cached tokens as input, as other servers do."""
         return finish_and_usage.usage(raw, counted_apart=True)

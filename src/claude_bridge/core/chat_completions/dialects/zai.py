@@ -12,7 +12,7 @@ from claude_bridge.core.chat_completions.dialects.hosted import Families, Hosted
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
 from claude_bridge.core.chat_completions.traits import Traits
 
-# Prefixes are cached unasked, so marks would only make lists of plain texts.
+# Prefixes are cached automatically, so marks would only turn strings into lists.
 _BASE: Final = Traits(
     reasoning_echo="never",
     tool_choice="auto",
@@ -20,7 +20,7 @@ _BASE: Final = Traits(
     images="refuse",
     stream_options="none",
     structured_output="json_object",
-    # GLM's tags have been seen in the text of the own API, too
+    # GLM's tags have been seen in the text of its own API, too
     recover_tool_calls=True,
 )
 _THINKS: Final = evolve(_BASE, reasoning_control="thinking_type", reasoning_echo="tool_turns")
@@ -35,8 +35,9 @@ _KEEPS: Final = r"glm-(?:4\.[7-9]|[5-9])"
 class Zai(Hosted):
     """Z.ai and bigmodel.cn.
 
-    From 4.7 on thinking goes on between calls and must return with their results; ``clear_thinking: false`` keeps it,
-    which only the endpoint for coding does by itself. 5.2 has levels, 5.3 always thinks (Z.ai's documentation).
+    From 4.7 on, thinking continues between calls and must be sent back with their results; ``clear_thinking: false``
+    keeps it, which is the default of the coding endpoint only. 5.2 has levels, 5.3 always thinks (Z.ai's
+    documentation).
     """
 
     name: ClassVar[str] = "zai"
@@ -57,7 +58,7 @@ class Zai(Hosted):
     )
 
     def shape(self, chat: ChatRequest, extra: dict[str, object], shaping: Shaping) -> None:
-        """Stream calls as they are written: a long one comes after minutes of silence otherwise; keep thinking."""
+        """Ask for calls to be streamed, as a long one otherwise comes after minutes of silence, and keep thinking."""
         super().shape(chat, extra, shaping)
         name = shaping.model.lower()
         if shaping.with_tools and chat.stream and re.search(_STREAMS_TOOLS, name):

@@ -92,5 +92,5 @@ def _type_and_code(failure: UpstreamFailure) -> str:
 def _describe_without_message(failure: UpstreamFailure, quotations: Quotations) -> str:
     words = _type_and_code(failure)
     inside = failure.answered == _OK
-    said = "reported an error inside its answer" if inside else f"said {failure.status}"
-    return f"the backend {said} {'' if quotations.quotes(words) else words}".rstrip()
+    event = "reported an error inside its answer" if inside else f"said {failure.status}"
+    return f"the backend {event} {'' if quotations.quotes(words) else words}".rstrip()

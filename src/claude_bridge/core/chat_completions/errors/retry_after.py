@@ -97,7 +97,7 @@ def _reset(headers: Mapping[str, str], now: float) -> float | None:
 
 def _reset_seconds(text: str, now: float) -> float | None:
     """Return the seconds until a reset, given as a duration or as the Unix time when it ends."""
-    bare = _plain_number(text)
-    if bare is None or bare < _UNIX_SECONDS:
+    number = _plain_number(text)
+    if number is None or number < _UNIX_SECONDS:
         return duration(text)
-    return max(0.0, (bare / 1000 if bare >= _UNIX_MILLISECONDS else bare) - now)
+    return max(0.0, (number / 1000 if number >= _UNIX_MILLISECONDS else number) - now)

@@ -234,11 +234,11 @@ class ChatMessages:
                 rest.append(piece)
         self._label_number = 0
         asked = self._open
-        said = self._answer_calls()
+        content = self._answer_calls()
         for piece in rest:
-            said += [piece] if isinstance(piece, Text) else self._as_content(piece)
-        if said or not any(call.result for call in asked):
-            self._messages.append(ChatMessage("user", _content(said)))
+            content += [piece] if isinstance(piece, Text) else self._as_content(piece)
+        if content or not any(call.result for call in asked):
+            self._messages.append(ChatMessage("user", _content(content)))
         self._close_open()
 
     def _as_content(self, piece: Piece) -> list[Content]:
@@ -274,9 +274,9 @@ class ChatMessages:
         for call in self._open:
             content: str | list[Part] = NO_RESULT
             if call.result is not None:
-                inside, more = self._result(call.result, with_images=self.target.tool_images)
+                inside, user_content = self._result(call.result, with_images=self.target.tool_images)
                 content = _output(inside)
-                shown += more
+                shown += user_content
             self._messages.append(ChatMessage("tool", content, tool_call_id=call.upstream))
         self._open = []
         self._awaited = {}
