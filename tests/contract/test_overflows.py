@@ -65,7 +65,7 @@ def answered(status: int, body: object) -> UpstreamFailure:
     return classification.from_response(status, {}, json.dumps(body).encode(), now=0.0)
 
 
-def told(failure: UpstreamFailure) -> str | None:
+def overflow_text(failure: UpstreamFailure) -> str | None:
     """Return what the client is told, or None where it is no overflow."""
     found = overflow_detection.detect(failure)
     if found is None:
@@ -86,7 +86,7 @@ class WordingTests:
         """In every shape and with every status that servers use, one true canonical text comes out, always the same."""
         for shape, wrapped in SHAPES.items():
             body = wrapped(wording.message)
-            texts = {told(answered(status, body)) for status in STATUSES}
+            texts = {overflow_text(answered(status, body)) for status in STATUSES}
             assert len(texts) == 1, shape
             text = texts.pop()
             assert text is not None, shape
@@ -96,20 +96,20 @@ class WordingTests:
         """An error in a body with status 200, or in the middle of a stream, is the same overflow."""
         for shape, wrapped in SHAPES.items():
             body = wrapped(wording.message)
-            whole = told(answered(200, body))
-            chunk = told(classification.from_error(body))
+            whole = overflow_text(answered(200, body))
+            chunk = overflow_text(classification.from_error(body))
             assert whole is not None, shape
-            assert whole == chunk == told(answered(400, body)), shape
+            assert whole == chunk == overflow_text(answered(400, body)), shape
 
     def test_plain(self, wording: Wording) -> None:
         """Words that come as plain text, of which only the beginning is read, or in a proxy's page, are recognised."""
-        text = told(classification.from_response(400, {}, wording.message.encode(), now=0.0))
+        text = overflow_text(classification.from_response(400, {}, wording.message.encode(), now=0.0))
         assert text is not None
         assert is_true(text), text
 
     def test_upper_case(self, wording: Wording) -> None:
         """Recognition does not depend on case."""
-        assert told(answered(400, SHAPES["openai"](wording.message.upper()))) == told(
+        assert overflow_text(answered(400, SHAPES["openai"](wording.message.upper()))) == overflow_text(
             answered(400, SHAPES["openai"](wording.message))
         )
 
@@ -117,7 +117,7 @@ class WordingTests:
         """With a status that means something else it is not an overflow."""
         body = SHAPES["openai"](wording.message)
         statuses = (401, 402, 403, 404, 429, 503, 529)
-        assert [told(answered(status, body)) for status in statuses] == [None] * len(statuses)
+        assert [overflow_text(answered(status, body)) for status in statuses] == [None] * len(statuses)
 
 
 class NamedTests:
@@ -136,7 +136,7 @@ class NamedTests:
     def test_names(self, name: str, status: int) -> None:
         """The name alone is enough, as code and as type, whatever language the words are in."""
         for body in ({"error": {"code": name, "message": "nein"}}, {"error": {"type": name, "message": "nein"}}):
-            text = told(answered(status, body))
+            text = overflow_text(answered(status, body))
             assert text is not None
             assert is_true(text)
 
@@ -151,7 +151,7 @@ class NamedTests:
                 "n_ctx": 8192,
             }
         }
-        assert told(answered(400, body)) == "prompt is too long: 9739 tokens > 8192 maximum"
+        assert overflow_text(answered(400, body)) == "prompt is too long: 9739 tokens > 8192 maximum"
 
 
 @pytest.mark.parametrize("message", NEAR_MISSES)
@@ -162,7 +162,7 @@ class NearMissTests:
         """It is not told as one, in whatever shape it comes: the client would throw a conversation away for nothing."""
         for shape, wrapped in SHAPES.items():
             body = wrapped(message)
-            assert [told(answered(status, body)) for status in (*STATUSES, 200)] == [None] * 5, shape
+            assert [overflow_text(answered(status, body)) for status in (*STATUSES, 200)] == [None] * 5, shape
 
 
 class AnyTextTests:
@@ -175,5 +175,5 @@ class AnyTextTests:
     )
     def test_all_or_nothing(self, parts: list[str], shape: str, status: int) -> None:
         """Either it is no overflow, or the text is one of the two and true."""
-        text = told(answered(status, SHAPES[shape](" ".join(parts))))
+        text = overflow_text(answered(status, SHAPES[shape](" ".join(parts))))
         assert text is None or is_true(text), text

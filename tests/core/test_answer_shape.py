@@ -31,7 +31,7 @@ JSON = st.recursive(
 )
 
 
-def of(schema: object) -> AnswerShape:
+def shape_of(schema: object) -> AnswerShape:
     """Make the shape of a schema."""
     return AnswerShape(Raw(json.dumps(schema).encode()))
 
@@ -94,7 +94,7 @@ class CheckTests:
     @pytest.mark.parametrize("text", ['{"name":"x"}', '```json\n{"name":"x","age":3}\n```', 'So: {"name":"x"}.'])
     def test_right(self, text: str) -> None:
         """An answer that keeps to the schema has no mistake."""
-        assert of(PERSON).check(text) is None
+        assert shape_of(PERSON).check(text) is None
 
     @pytest.mark.parametrize(
         ("text", "expected"),
@@ -110,7 +110,7 @@ class CheckTests:
     )
     def test_wrong(self, text: str, expected: str) -> None:
         """A mistake is told so that a model can mend it."""
-        assert of(PERSON).check(text) == expected
+        assert shape_of(PERSON).check(text) == expected
 
     def test_any_object(self) -> None:
         """Without a schema any object is right, and nothing else."""
@@ -120,7 +120,7 @@ class CheckTests:
 
     def test_long_mistake(self) -> None:
         """A mistake is short, however long the answer is."""
-        mistake = of({"const": 1}).check(json.dumps(["x" * 5000]))
+        mistake = shape_of({"const": 1}).check(json.dumps(["x" * 5000]))
         assert mistake is not None
         assert len(mistake) <= 300
 
@@ -128,14 +128,14 @@ class CheckTests:
     def test_deep_mistake(self, levels: int) -> None:
         """An answer that is wrong and too deep for the details is called wrong, and no more."""
         deep = '{"a":' * levels + "1" + "}" * levels
-        mistake = of({"type": "array", "uniqueItems": True}).check(deep)
+        mistake = shape_of({"type": "array", "uniqueItems": True}).check(deep)
         assert mistake == "it does not keep to the JSON Schema"
 
     def test_alternatives(self) -> None:
         """Definitions in the same document are followed."""
         tree = {"$ref": "#/$defs/t", "$defs": {"t": {"type": "array", "items": {"$ref": "#/$defs/t"}}}}
-        assert of(tree).check("[[],[[]]]") is None
-        assert of(tree).check("[[],[[1]]]") == 'at 1/0/0: 1 is not of type "array"'
+        assert shape_of(tree).check("[[],[[]]]") is None
+        assert shape_of(tree).check("[[],[[1]]]") == 'at 1/0/0: 1 is not of type "array"'
 
     @pytest.mark.parametrize(
         "schema",
@@ -155,8 +155,8 @@ class CheckTests:
     )
     def test_schemas_that_cannot_be_used(self, schema: object) -> None:
         """With a schema that makes no sense here, or that would have to be fetched, any JSON is right."""
-        assert of(schema).check('{"a":1}') is None
-        assert of(schema).check("no JSON") == "it is not valid JSON"
+        assert shape_of(schema).check('{"a":1}') is None
+        assert shape_of(schema).check("no JSON") == "it is not valid JSON"
 
     DOUBLING: dict[str, Any] = {  # noqa: RUF012 - never changed
         "$ref": "#/$defs/a0",
@@ -182,18 +182,18 @@ class CheckTests:
     def test_hostile(self, schema: object, text: str) -> None:
         """A schema and an answer made for each other cost no more than a moment."""
         begun = time.process_time()
-        of(schema).check(text)
+        shape_of(schema).check(text)
         assert time.process_time() - begun < 3
 
     def test_huge_answer(self) -> None:
         """An answer longer than any model writes is not looked into."""
-        assert of(PERSON).check("[" * (MAX_ANSWER_CHARACTERS + 1)) is None
+        assert shape_of(PERSON).check("[" * (MAX_ANSWER_CHARACTERS + 1)) is None
 
     @pytest.mark.parametrize("text", ["\ud800", '{"name":"\ud800"}', '{"name":"\\ud800"}', "[" * 5000 + "]" * 5000])
     def test_odd_text(self, text: str) -> None:
         """Broken characters and depths end in a mistake at most."""
         found = {None, "it is not valid JSON", "it does not keep to the JSON Schema"}
-        assert of(PERSON).check(text) in found
+        assert shape_of(PERSON).check(text) in found
 
     def test_costs_nothing_unused(self) -> None:
         """The validator is only loaded when an answer is to be checked."""

@@ -139,7 +139,7 @@ JSON = st.recursive(
 )
 
 
-def of(schema: object) -> AnswerShape:
+def shape_of(schema: object) -> AnswerShape:
     """Make the shape of a schema."""
     return AnswerShape(Raw(json.dumps(schema).encode()))
 

@@ -20,7 +20,7 @@ def body(**fields: Any) -> bytes:
     return json.dumps(whole, ensure_ascii=False).encode()
 
 
-def said(*content: Any) -> bytes:
+def request_body(*content: Any) -> bytes:
     """Write a request whose messages have these contents."""
     return body(messages=[{"role": "user", "content": each} for each in content])
 
@@ -30,17 +30,17 @@ EMOJI = "\U0001f600"
 CALL = {"type": "tool_use", "id": "t", "name": "n", "input": {"a": "b" * 1000}}
 RESULT = {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": LONG + EMOJI}]}
 CASES = {
-    "text": said(LONG),
-    "one emoji": said(LONG + EMOJI),
-    "escaped emoji": said("x").replace(b'"x"', b'"' + LONG.encode() + rb'\ud83d\ude00"'),
-    "Chinese": said("\u4e2d" * 1_000_000),
-    "block": said([{"type": "text", "text": LONG + EMOJI}]),
-    "result": said([CALL, RESULT]),
+    "text": request_body(LONG),
+    "one emoji": request_body(LONG + EMOJI),
+    "escaped emoji": request_body("x").replace(b'"x"', b'"' + LONG.encode() + rb'\ud83d\ude00"'),
+    "Chinese": request_body("\u4e2d" * 1_000_000),
+    "block": request_body([{"type": "text", "text": LONG + EMOJI}]),
+    "result": request_body([CALL, RESULT]),
     "thinking": body(messages=[{"role": "assistant", "content": [{"type": "thinking", "thinking": LONG + EMOJI}]}]),
     "system": body(system=LONG + EMOJI),
     "descriptions": body(tools=[{"name": "t", "description": "a" * 100_000 + EMOJI}] * 20),
-    "messages": said(*["ab"] * 10_000),
-    "blocks": said([{"type": "text", "text": "ab"}] * 20_000),
+    "messages": request_body(*["ab"] * 10_000),
+    "blocks": request_body([{"type": "text", "text": "ab"}] * 20_000),
 }
 
 

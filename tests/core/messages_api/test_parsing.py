@@ -26,7 +26,7 @@ from tests.core.asking import (
 )
 
 
-def told_of(raw: bytes) -> Any:
+def refusal_message(raw: bytes) -> Any:
     """Return the content of the only message of a translated body."""
     (message,) = json.loads(translate(parsing.decode(raw), TARGET).body)["messages"]
     return message["content"]
@@ -179,16 +179,16 @@ class RefusalTests:
     def test_good_pairs_stay(self) -> None:
         """A proper pair, and an escaped backslash before such letters, are no broken escapes."""
         fine = body(user("1@2%3")).replace(b"@", b"\\ud83d\\ude00").replace(b"%", b"\\\\ud83d")
-        assert told_of(fine) == "1\U0001f6002\\ud83d3"
+        assert refusal_message(fine) == "1\U0001f6002\\ud83d3"
         both = (
             body(user("1@2%3&")).replace(b"@", b"\\ud83d\\ude00").replace(b"%", b"\\\\ud83d").replace(b"&", b"\\udc00")
         )
-        assert told_of(both) == "1\U0001f6002\\ud83d3\ufffd"
+        assert refusal_message(both) == "1\U0001f6002\\ud83d3\ufffd"
 
     def test_surrogates_in_large_bodies(self) -> None:
         """However large a conversation has become, half a character does not end it; what else is wrong is told."""
         large = body(user("x" * (5 << 20) + "@")).replace(b"@", b"\\ud83d")
-        assert told_of(large)[-2:] == "x\ufffd"
+        assert refusal_message(large)[-2:] == "x\ufffd"
         assert "max_tokens" in refusal_of(large.replace(b"32000", b'"x"'))
         assert "not valid JSON" in refusal_of(large[:-1])
 

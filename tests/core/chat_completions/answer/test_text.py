@@ -19,7 +19,7 @@ from tests.core.strategies import in_steps
 CALL = "<tool_call>\n" + json.dumps({"name": "Bash", "arguments": {"command": "ls"}}) + "\n</tool_call>"
 
 
-def told(text: str, step: int, *, names: tuple[str, ...] = ("Bash",), opened: bool = False) -> list[str]:
+def events_of(text: str, step: int, *, names: tuple[str, ...] = ("Bash",), opened: bool = False) -> list[str]:
     """Pass a text in pieces, and give in short what came out: reasoning in brackets, calls as name and arguments."""
     calls = ToolCalls({}, bytes)
     passing = AnswerText(ThinkSplitter(opened), ToolCallScanner(names, calls.add) if names else None)
@@ -57,16 +57,16 @@ class AnswerTextTests:
     def test_reasoning_then_a_call(self, step: int) -> None:
         """Both are found behind one another, wherever the text is cut."""
         text = f"<think>hm</think>\nLook:\n{CALL}"
-        assert told(text, step) == ["hm", "Look:", "Bash", '{"command":"ls"}']
+        assert events_of(text, step) == ["hm", "Look:", "Bash", '{"command":"ls"}']
 
     @pytest.mark.parametrize("step", [1, 7, 37, 4096])
     def test_call_in_reasoning(self, step: int) -> None:
         """What looks like a call while the model still thinks is a thought."""
-        assert told(f"maybe {CALL}</think>no", step, opened=True) == [f"maybe {CALL}", "no"]
+        assert events_of(f"maybe {CALL}</think>no", step, opened=True) == [f"maybe {CALL}", "no"]
 
     def test_calls_unwanted(self) -> None:
         """Where no calls are looked for, text is text."""
-        assert told(f"<think>hm</think>{CALL}", 7, names=()) == ["hm", CALL]
+        assert events_of(f"<think>hm</think>{CALL}", 7, names=()) == ["hm", CALL]
 
     def test_structured_call(self) -> None:
         """A backend that gives calls as calls has what looks like one left alone."""

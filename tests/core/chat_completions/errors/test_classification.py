@@ -35,7 +35,7 @@ def response(status: int, body: object = None, **headers: str) -> UpstreamFailur
     return from_response(status, named, json.dumps(body).encode(), now=NOON)
 
 
-def told(failure: UpstreamFailure, *, forwarded: bool = True) -> errors.BridgeError:
+def client_error(failure: UpstreamFailure, *, forwarded: bool = True) -> errors.BridgeError:
     """Return a client of ``failure``."""
     return to_client(failure, backend="chutes", model="glm", forwarded=forwarded, scrub=scrub)
 
@@ -100,7 +100,7 @@ class FromResponseTests:
     def test_any_bytes(self, status: int, headers: dict[str, str], body: bytes, now: float) -> None:
         """No response makes the reading or the telling fail."""
         failure = from_response(status, headers, body, now=now)
-        assert isinstance(told(failure), errors.BridgeError)
+        assert isinstance(client_error(failure), errors.BridgeError)
 
 
 class FromErrorTests:
@@ -121,7 +121,7 @@ class FromErrorTests:
     @given(JSON)
     def test_any_value(self, value: object) -> None:
         """No value makes the reading or the telling fail."""
-        assert isinstance(told(from_error(value)), errors.BridgeError)
+        assert isinstance(client_error(from_error(value)), errors.BridgeError)
 
 
 class ToClientTests:
@@ -189,25 +189,25 @@ class ToClientTests:
         self, status: int, error: object, kind: type[errors.BridgeError], answered: int, retry: bool | None
     ) -> None:
         """Each failure becomes its own error, with its own status and advice on trying again."""
-        error = told(response(status, {"error": error}))
+        error = client_error(response(status, {"error": error}))
         assert (type(error), error.status, error.should_retry) == (kind, answered, retry)
 
     @pytest.mark.parametrize("status", [401, 403])
     def test_our_credential(self, status: int) -> None:
         """The bridge's own key being refused is a bad gateway that names the backend, not a log-in for the user."""
-        error = told(response(status, {"error": "no"}), forwarded=False)
+        error = client_error(response(status, {"error": "no"}), forwarded=False)
         assert isinstance(error, errors.UpstreamCredentialRefused)
         assert (error.status, error.should_retry) == (502, False)
         assert "'chutes'" in error.message
 
     def test_refused_words(self) -> None:
         """The reason of a refused request is shown verbatim: clients drop the feature that it names."""
-        error = told(response(400, {"error": {"message": "Unexpected role 'system' after role 'tool'"}}))
+        error = client_error(response(400, {"error": {"message": "Unexpected role 'system' after role 'tool'"}}))
         assert error.message == "upstream rejected the request: Unexpected role 'system' after role 'tool'"
 
     def test_unknown_model_words(self) -> None:
         """An unknown model is named, with the two places where it can be set right."""
-        message = told(response(404, {"error": "no such model"})).message
+        message = client_error(response(404, {"error": "no such model"})).message
         assert message.startswith("model: glm ")
         for word in ("[route:default]", "ANTHROPIC_MODEL", "'chutes'", "no such model"):
             assert word in message
@@ -216,7 +216,7 @@ class ToClientTests:
     def test_miswritten_call(self, code: str) -> None:
         """What a model wrote badly is worth another try (console.groq.com/docs/errors): Groq's 400 is no refusal."""
         body = {"error": {"message": "Failed to call a function.", "type": "invalid_request_error", "code": code}}
-        error = told(response(400, body))
+        error = client_error(response(400, body))
         assert type(error) is errors.UpstreamServerError
         assert (error.status, error.should_retry) == (502, None)
 
@@ -224,17 +224,17 @@ class ToClientTests:
     @pytest.mark.parametrize("status", [429, 503, 529])
     def test_wait(self, status: int, headers: dict[str, str], wait: float) -> None:
         """Where waiting helps, a wait is always told: the backend's own, 5 s without one, never above 60 s."""
-        assert told(response(status, None, **headers)).retry_after == wait
+        assert client_error(response(status, None, **headers)).retry_after == wait
 
     def test_no_wait(self) -> None:
         """Other server errors tell a wait only where the backend did."""
-        assert told(response(500)).retry_after is None
-        assert told(response(500, retry_after="3")).retry_after == 3
+        assert client_error(response(500)).retry_after is None
+        assert client_error(response(500, retry_after="3")).retry_after == 3
 
     def test_silent_backend(self) -> None:
         """A failure without a word is told by its code, or said to have none."""
-        assert "E17" in told(response(500, {"code": "E17"})).message
-        assert told(response(500)).message == "backend 'chutes' answered 500: (no message)"
+        assert "E17" in client_error(response(500, {"code": "E17"})).message
+        assert client_error(response(500)).message == "backend 'chutes' answered 500: (no message)"
 
 
 PAGE = b"<!doctype html><html><head><title>Open WebUI</title></head><body><h1>Hi</h1></body></html>"
@@ -281,10 +281,10 @@ class MisaddressedTests:
             from_response(200, {}, PAGE, now=NOON),
             from_error({"error": PAGE.decode()}),
         ):
-            assert "answered with a web page (Open WebUI), not with JSON" in told(failure).message
-        told_so = told(from_response(404, {}, PAGE, now=NOON)).message
+            assert "answered with a web page (Open WebUI), not with JSON" in client_error(failure).message
+        told_so = client_error(from_response(404, {}, PAGE, now=NOON)).message
         assert "answered 404 with a web page (Open WebUI)" in told_so
-        assert "web page, not" in told(from_response(404, {}, b"<html><p>x", now=NOON)).message
+        assert "web page, not" in client_error(from_response(404, {}, b"<html><p>x", now=NOON)).message
 
     @pytest.mark.parametrize(
         "body",
@@ -299,13 +299,13 @@ class MisaddressedTests:
     )
     def test_unknown_model_stays(self, body: bytes) -> None:
         """Where a name is what is not there, the answer is the API's 404."""
-        assert isinstance(told(from_response(404, {}, body, now=NOON)), errors.NotFound)
+        assert isinstance(client_error(from_response(404, {}, body, now=NOON)), errors.NotFound)
 
     @pytest.mark.parametrize("status", [200, 500, 502, 503])
     def test_proxy_of_a_server_that_is_down(self, status: int) -> None:
         """A proxy's page says nothing of the url: the server is down, and may be asked again."""
         page = b"<html><head><title>502 Bad Gateway</title></head></html>"
-        error = told(from_response(status, {}, page, now=NOON))
+        error = client_error(from_response(status, {}, page, now=NOON))
         assert not isinstance(error, errors.UpstreamMisaddressed)
         assert error.should_retry is None
 
@@ -318,7 +318,7 @@ class MisaddressedTests:
     )
     def test_server_behind_tls(self, body: bytes) -> None:
         """A server that waits for TLS says so, and the sentence says what to write."""
-        error = told(from_response(400, {}, body, now=NOON))
+        error = client_error(from_response(400, {}, body, now=NOON))
         assert isinstance(error, errors.UpstreamMisaddressed)
         assert "has to begin with https://" in error.message
 
@@ -328,12 +328,12 @@ class InsideAnswerTests:
 
     def test_error(self) -> None:
         """An error inside an answer is told as one, and not as a status that nobody sent."""
-        message = told(from_error({"error": {"message": "out of memory"}})).message
+        message = client_error(from_error({"error": {"message": "out of memory"}})).message
         assert message == "backend 'chutes' reported an error inside its answer: out of memory"
 
     def test_without_a_word(self) -> None:
         """An answer that is none is told as that."""
-        message = told(from_error({"choices": [], "usage": {}})).message
+        message = client_error(from_error({"choices": [], "usage": {}})).message
         assert message == "backend 'chutes' sent something that is not a chat completion, and no reason"
 
 
@@ -369,7 +369,7 @@ class SecrecyTests:
         failure = from_response(
             status, {"x-request-id": secret}, shape.format(quoted).encode("utf-8", "replace"), now=NOON
         )
-        assert secret not in told(failure, forwarded=forwarded).message
+        assert secret not in client_error(failure, forwarded=forwarded).message
 
     @given(st.integers(0, 60), st.integers(1, 60))
     def test_cut_secrets(self, before: int, length: int) -> None:
@@ -384,7 +384,7 @@ class SecrecyTests:
     def test_unknown_secrets(self, status: int) -> None:
         """What looks like a key or an internal address is hidden without anybody knowing it."""
         said = "key sk-abc123def456ghi789 at http://vllm-7:8000/v1 with Bearer tok-1234567890"
-        message = told(response(status, {"error": {"message": said}})).message
+        message = client_error(response(status, {"error": {"message": said}})).message
         for part in ("sk-abc", "vllm-7", "tok-123"):
             assert part not in message
 
