@@ -1,4 +1,4 @@
-"""The rules that keep a stream out of every row on which a known SDK's accumulator fails (wire-contract 2)."""
+"""The rules that keep a stream out of every row on which a known SDK's accumulator fails (docs/messages-api.md 3.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each server never gets (wire-contract 4.1 and 4.2, operations 1.4), whatever a client asks for.
+"""What each server never gets (docs/servers.md), whatever a client asks for.
 
 Every rule is one quirk. It is held against requests of all kinds at once: levels of thinking, choices of tools, shapes
 of answers, sampling, schemas, histories. The tests of each dialect say what is sent instead.
@@ -159,7 +159,7 @@ def moonshot_tuples(sent: Sent) -> bool:
 class Quirk:
     """One rule of one server.
 
-    :ivar says: the quirk, in the words of wire-contract 4 or operations 1.4.
+    :ivar says: the quirk, as `docs/servers.md` has it.
     """
 
     dialect: str
@@ -451,7 +451,7 @@ QUIRKS = (
     Quirk(
         "generic",
         ("anything",),
-        "usage is always asked for (peers 7, 26)",
+        "usage is always asked for (docs/chat-completions.md 1.1)",
         kept("stream_options", {"include_usage": True}),
     ),
     Quirk("generic", ("anything",), "at most four stop sequences", lambda sent: len(sent.get("stop", ())) <= 4),
@@ -470,7 +470,7 @@ QUIRKS = (
         Quirk(
             name,
             ("some-model",),
-            "no words of Anthropic's own (peers 7, 17 and 21)",
+            "no words of Anthropic's own (docs/chat-completions.md 1.1)",
             lambda sent: (
                 not re.search(
                     r'"(?:input_schema|tool_use_id|signature|input_examples|context_management|redacted_thinking|betas)"',

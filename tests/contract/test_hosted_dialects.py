@@ -1,4 +1,4 @@
-"""Answers of hosted services (wire-contract 4.2) as they come, each with the message that it must become.
+"""Answers of hosted services (docs/servers.md 2) as they come, each with the message that it must become.
 
 Each is read as a stream, in pieces of four sizes, and whole. What is kept for the server goes back to it in the next
 request as the client returns it. `Answer.source` says where a shape comes from; no service was asked for these tests.
@@ -220,7 +220,7 @@ MOONSHOT_USAGE = {**COUNTED, "cached_tokens": 6}
 MOONSHOT = Answer(
     dialect="moonshot",
     model="kimi-k2.6",
-    source="AI SDK moonshotai 2.0.61: usage on the choice, cached_tokens on top; native ids (wire-contract 4.2)",
+    source="AI SDK moonshotai 2.0.61: usage on the choice, cached_tokens on top; native ids (docs/servers.md 2.7)",
     stream=(
         says(role="assistant", content=""),
         says(reasoning_content="Hm"),
@@ -304,7 +304,7 @@ GEMINI_USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 45}
 GEMINI = Answer(
     dialect="gemini",
     model="gemini-3.1-pro-preview",
-    source="ai.google.dev/gemini-api/docs/thought-signatures (OpenAI compatibility); index missing: wire-contract 4.2",
+    source="ai.google.dev/gemini-api/docs/thought-signatures (OpenAI compatibility); docs/servers.md 2.10",
     stream=(
         says(
             role="assistant",
@@ -338,7 +338,7 @@ GEMINI = Answer(
 VERTEX = Answer(
     dialect="gemini",
     model="google/gemini-3.5-flash",
-    source="wire-contract 4.2: Vertex AI has extra_content.vertex",
+    source="docs/servers.md 2.10: Vertex AI has extra_content.vertex",
     stream=(
         says(role="assistant", content="Ok."),
         says(
@@ -419,7 +419,7 @@ XAI_CALL = Answer(
 AZURE = Answer(
     dialect="azure",
     model="gpt-4.1",
-    source="wire-contract 4.2: a first chunk with empty choices and prompt_filter_results",
+    source="docs/servers.md 2.12: a first chunk with empty choices and prompt_filter_results",
     stream=(
         {"object": "", "model": "", "choices": [], "prompt_filter_results": [{"prompt_index": 0}]},
         says(role="assistant", content="", refusal=None),
@@ -595,7 +595,7 @@ class FailureTests:
         assert (failure.status, told.status, told.should_retry) == (400, 502, None)
 
     def test_gemini(self, size: int) -> None:
-        """An error in a list is an error (wire-contract 4.2)."""
+        """An error in a list is an error (docs/servers.md 2.10)."""
         error = {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}
         found = carried(in_steps(json.dumps([{"error": error}]).encode(), size), dialect=DIALECTS["gemini"])
         failure = classification.from_error(found.failure)

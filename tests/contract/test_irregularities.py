@@ -1,4 +1,6 @@
-"""The liberties that backends take (wire-contract 4.3), each as a recorded stream with the answer it must become.
+"""The liberties that backends take, each as a recorded stream with the answer it must become.
+
+See docs/chat-completions.md 2.3.
 
 Every stream is read in pieces of four sizes, and the client's bytes are the same each time. What is written here is
 the whole stream that a client gets, one line an event; `shown` says how.
@@ -153,7 +155,7 @@ class ReasoningTests:
         assert tuple(lines(whole(**message), size)) == self.ANSWER
 
     def test_both_in_one_chunk(self, size: int) -> None:
-        """Reasoning and text in one chunk are two blocks, and neither is lost (peers 7, 2: LiteLLM 33224)."""
+        """Reasoning and text in one chunk are two blocks, and neither is lost (LiteLLM 33224)."""
         upstream = sse(says(reasoning="Hm", content="Hi"), STOP) + DONE
         assert tuple(lines(upstream, size)) == self.ANSWER
 

@@ -1,4 +1,4 @@
-"""Calls that a server left in the text (wire-contract 4.3), from the backend's bytes to the client's.
+"""Calls that a server left in the text (docs/chat-completions.md 2.6), from the backend's bytes to the client's.
 
 One of each syntax, as the model's own chat template writes it; the tests of `core.chat_completions.tool_parsers` have
 the variants. Each is read as a stream, in pieces of four sizes and of single characters, and whole.

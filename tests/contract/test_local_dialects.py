@@ -1,4 +1,4 @@
-"""Answers of the engines that people run themselves (wire-contract 4.1) and of other peers (operations 1.4).
+"""Answers of the engines that people run themselves and of other peers (docs/servers.md 1).
 
 Each has the message that it must become. vLLM's, SGLang's and Ollama's shapes are written after their sources,
 llama.cpp's are recorded from build 11549 without what is the same in every chunk, the peers' are what they were seen to
@@ -101,7 +101,7 @@ VLLM_FORCED = Answer(
 VLLM_REPEATED = Answer(
     dialect="vllm",
     model="repeated-id",
-    source="nanoclaw 1241 (peers 7, 10): some of vLLM's parsers repeat the id with every fragment",
+    source="nanoclaw 1241 (docs/chat-completions.md 2.4): some of vLLM's parsers repeat the id with every fragment",
     stream=(
         says(role="assistant", content=""),
         says(tool_calls=[fragment(id="call_1", type="function", name="f", arguments='{"a"')]),
@@ -243,7 +243,7 @@ LLAMACPP = Answer(
 LLAMACPP_TIMINGS = Answer(
     dialect="llamacpp",
     model="timings-alone",
-    source="llama.cpp build 11549: without usage the timings tell the same (wire-contract 5.9)",
+    source="llama.cpp build 11549: without usage the timings tell the same (docs/chat-completions.md 2.8)",
     stream=(
         says(role="assistant", content=None),
         says(content="Hi"),
@@ -280,7 +280,7 @@ LLAMACPP_CALLS = Answer(
 LLAMACPP_THOUGHTS = Answer(
     dialect="llamacpp",
     model="only-thoughts",
-    source="llama.cpp build 11549, seen with a template that opens the thinking (operations 1.3): nothing but thoughts",
+    source="llama.cpp build 11549, seen with a template that opens the thinking: nothing but thoughts",
     stream=(says(role="assistant", content=None), says(reasoning_content="Hm"), says("stop"), ends(LLAMA_USAGE)),
     whole=whole("stop", LLAMA_USAGE, content="", reasoning_content="Hm"),
     content=(("thinking", "Hm"),),
@@ -331,7 +331,7 @@ OLLAMA_CALLS = Answer(
 LMSTUDIO_INLINE = Answer(
     dialect="lmstudio",
     model="inline",
-    source="LM Studio: reasoning stays in the text where its setting says so (wire-contract 4.1)",
+    source="LM Studio: reasoning stays in the text where its setting says so (docs/servers.md 1.5)",
     stream=(says(role="assistant", content="<think>Hm</think>"), says(content="Hi"), says("stop"), ends(PLAIN)),
     whole={**whole("stop", PLAIN, content="<think>Hm</think>Hi"), "stats": {}},
     content=THOUGHT,
@@ -341,7 +341,7 @@ LMSTUDIO = tuple(
     Answer(
         dialect="lmstudio",
         model=key,
-        source="LM Studio: or it is under either name, by setting (wire-contract 4.1)",
+        source="LM Studio: or it is under either name, by setting (docs/servers.md 1.5)",
         stream=(says(role="assistant", **{key: "Hm"}), says(content="Hi"), says("stop"), ends(PLAIN)),
         whole={**whole("stop", PLAIN, content="Hi", **{key: "Hm"}), "stats": {}},
         content=THOUGHT,
@@ -353,7 +353,7 @@ CHUTES = tuple(
     Answer(
         dialect="chutes",
         model=key,
-        source="Chutes: vLLM's or SGLang's key by model (wire-contract 4.2)",
+        source="Chutes: vLLM's or SGLang's key by model (docs/servers.md 2.14)",
         stream=(says(role="assistant", content=""), says(**{key: "Hm"}), says(content="Hi"), says("stop"), ends(PLAIN)),
         whole=whole("stop", PLAIN, content="Hi", **{key: "Hm"}),
         content=THOUGHT,
@@ -366,7 +366,7 @@ UNSET: dict[str, Any] = {"content": None, "role": None, "function_call": None, "
 LLAMA_CPP_PYTHON = Answer(
     dialect="generic",
     model="/models/llama-cpp-python.gguf",
-    source="llama-cpp-python (operations 1.4): id, type, name and the old function_call in each delta; no usage",
+    source="llama-cpp-python (docs/servers.md 1.6): id, type, name and the old function_call in each delta; no usage",
     stream=(
         {**says(role="assistant", content=None, function_call=None, tool_calls=None), "model": "/models/m.gguf"},
         *(
@@ -394,7 +394,7 @@ LLAMA_CPP_PYTHON = Answer(
 XPYD = Answer(
     dialect="generic",
     model="xpyd-sim",
-    source="xpyd-sim (operations 1.4): role, content and tool_calls all null in deltas; stop_reason, service_tier",
+    source="xpyd-sim (docs/servers.md 1.6): role, content and tool_calls all null in deltas; stop_reason, service_tier",
     stream=(
         {**says(role="assistant", content="", tool_calls=None), "service_tier": None},
         says(role=None, content="Hi", tool_calls=None),
@@ -408,7 +408,7 @@ XPYD = Answer(
 LLMOCK = Answer(
     dialect="generic",
     model="llmock",
-    source="llmock, as OpenAI (operations 1.4): every ordinary chunk has usage null",
+    source="llmock, as OpenAI (docs/servers.md 1.6): every ordinary chunk has usage null",
     stream=(
         {**says(role="assistant", content=""), "usage": None},
         {**says(content="Hi"), "usage": None},
@@ -422,7 +422,7 @@ LLMOCK = Answer(
 LITELLM = Answer(
     dialect="generic",
     model="litellm-mock",
-    source="LiteLLM's proxy (operations 1.4): an unstreamed call ends with stop",
+    source="LiteLLM's proxy (docs/servers.md 1.6): an unstreamed call ends with stop",
     stream=(
         says(role="assistant", tool_calls=[fragment(id="call_1", type="function", name="f", arguments='{"a": 1}')]),
         says("stop"),
@@ -500,7 +500,7 @@ class StreamTests:
         ("dialect", "arguments"),
         [
             (Vllm(), '{"a": '),  # serving.py: the finish reason of a cut call stays "length"
-            (LlamaCpp(), "{"),  # recorded (operations 1.4): a lone opening brace
+            (LlamaCpp(), "{"),  # recorded (docs/servers.md 1.3): a lone opening brace
         ],
     )
     def test_cut_call(self, size: int, dialect: Dialect, arguments: str) -> None:
@@ -560,7 +560,7 @@ class FailureTests:
             assert "abort" in failed(body, size, Sglang()).message
 
     def test_llama_cpp(self, size: int) -> None:
-        """llama.cpp's has an integer for its code (operations 1.4), inside a stream, too."""
+        """llama.cpp's has an integer for its code (docs/servers.md 1.3), inside a stream, too."""
         error = {"error": {"code": 500, "message": "slot lost", "type": "server_error"}}
         for body in (sse(says(content="Hi"), error), json.dumps(error).encode()):
             failure = failed(body, size, LlamaCpp())
@@ -568,12 +568,12 @@ class FailureTests:
 
     @pytest.mark.parametrize("error", [{"error": "boom"}, {"error": {"message": "boom"}}, {"message": "boom"}])
     def test_lm_studio(self, size: int, error: dict[str, Any]) -> None:
-        """LM Studio's may be plain text, and is an event of that name inside a stream (wire-contract 4.1)."""
+        """LM Studio's may be plain text, and is an event of that name inside a stream (docs/servers.md 1.5)."""
         for body in (json.dumps(error).encode(), sse(says(content="Hi")) + b"event: error\n" + sse(error)):
             assert failed(body, size, LmStudio()).message == "boom"
 
     def test_chutes(self, size: int) -> None:
-        """Chutes passes on either engine's (wire-contract 4.2)."""
+        """Chutes passes on either engine's (docs/servers.md 2.14)."""
         flat = {"object": "error", "message": "no", "type": "BadRequestError", "code": 400}
         for error in (flat, {"error": flat}):
             assert failed(json.dumps(error).encode(), size, Chutes()).message == "no"

@@ -1,4 +1,4 @@
-"""Refusals of servers (wire-contract 4 and 5.10, operations 1.4) in their own shapes, and what a client gets for each.
+"""Refusals of servers (docs/servers.md) in their own shapes, and what a client gets for each.
 
 Each is read as the body of a response, and as what stands in a body with status 200 or in the middle of a stream, in
 pieces of four sizes. Overflows of the context window have tests of their own (`test_overflows`).
@@ -104,9 +104,9 @@ RETRY = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "26
 BUSY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 VLLM = "vLLM 0.33, serving code"
-LLAMA = "llama.cpp, server-common.cpp and recorded (operations 1.4)"
+LLAMA = "llama.cpp, server-common.cpp and recorded (docs/servers.md 1.3)"
 OPENROUTER = "openrouter.ai/docs, errors"
-GOOGLE = "wire-contract 4.2; ai.google.dev, troubleshooting"
+GOOGLE = "docs/servers.md 2.10; ai.google.dev, troubleshooting"
 
 REFUSALS = (
     refusal("vllm", VLLM, 400, openai(AUTO, "BadRequestError", 400), REFUSED, AUTO),
@@ -175,7 +175,7 @@ REFUSALS = (
     ),
     refusal(
         "lmstudio",
-        "wire-contract 4.1: error as a string",
+        "docs/servers.md 1.5: error as a string",
         400,
         {"error": "Invalid tool_choice type: 'object'"},
         REFUSED,
@@ -319,7 +319,7 @@ REFUSALS = (
     ),
     refusal(
         "mistral",
-        "docs.mistral.ai; wire-contract 4.2: flat",
+        "docs.mistral.ai; docs/servers.md 2.6: flat",
         400,
         flat("Invalid model: m", "invalid_model", 1500),
         MISSING,
@@ -328,7 +328,7 @@ REFUSALS = (
     ),
     refusal(
         "mistral",
-        "wire-contract 4.2",
+        "docs/servers.md 2.6",
         422,
         {
             "detail": [
@@ -519,7 +519,7 @@ REFUSALS = (
     ),
     refusal(
         "azure",
-        "wire-contract 4.2: content filter with innererror",
+        "docs/servers.md 2.12: content filter with innererror",
         400,
         openai(
             "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
@@ -573,7 +573,7 @@ REFUSALS = (
     ),
     refusal(
         "chutes",
-        "wire-contract 4.2: capacity",
+        "docs/servers.md 2.14: capacity",
         429,
         {"detail": "Infrastructure is at maximum capacity, try again later"},
         RATE,
@@ -583,7 +583,7 @@ REFUSALS = (
     ),
     refusal(
         "chutes",
-        "wire-contract 4.2: capacity",
+        "docs/servers.md 2.14: capacity",
         503,
         {"detail": "No instances available (yet)"},
         UNAVAILABLE,
@@ -594,7 +594,7 @@ REFUSALS = (
     refusal("chutes", "any proxy", 502, BUSY_PAGE, SERVER, "502 Bad Gateway"),
     refusal(
         "generic",
-        "LiteLLM's proxy (operations 1.4)",
+        "LiteLLM's proxy (docs/servers.md 1.6)",
         429,
         openai("slow", "throttling_error", "429"),
         RATE,
@@ -603,7 +603,7 @@ REFUSALS = (
     ),
     refusal(
         "generic",
-        "llama-cpp-python (operations 1.4)",
+        "llama-cpp-python (docs/servers.md 1.6)",
         500,
         openai("[{'type': 'missing', 'loc': ('body', 'messages')}]", "internal_server_error"),
         SERVER,
@@ -611,7 +611,7 @@ REFUSALS = (
     ),
     refusal(
         "generic",
-        "llmock (operations 1.4): both headers",
+        "llmock (docs/servers.md 1.6): both headers",
         429,
         openai("slow", "requests", "rate_limit_exceeded"),
         RATE,

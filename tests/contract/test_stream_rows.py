@@ -1,4 +1,4 @@
-"""No stream that we can emit falls into a row on which a known SDK's accumulator fails (wire-contract 2)."""
+"""No stream that we can emit falls into a row on which a known SDK's accumulator fails (docs/messages-api.md 3.4)."""
 
 from __future__ import annotations
 

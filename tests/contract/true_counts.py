@@ -13,7 +13,7 @@ from typing import Any, Final
 from attrs import frozen
 
 PREAMBLE: Final = 180
-"""Tokens of a chat template's own instructions on tools; Anthropic's are 290 to 800 (wire-contract 5.12)."""
+"""Tokens of a chat template's own instructions on tools; Anthropic's are 290 to 800 (docs/design.md 11)."""
 
 AROUND: Final = 5
 """Tokens around a message, a call or a result."""

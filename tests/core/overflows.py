@@ -1,7 +1,7 @@
 """What every known server says when a conversation is too long for its model, and what only sounds like it.
 
 The texts are the servers' own, as their sources, their documentation or reports in public trackers have them; the
-numbers are examples. Wire-contract 5.11 lists the phrases.
+numbers are examples. See docs/chat-completions.md 3.3.
 """
 
 from __future__ import annotations

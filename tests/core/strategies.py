@@ -156,7 +156,7 @@ NOISE = (b": keep-alive", b"event: message", b"id: 1", b"retry: 10", b"data:")
 
 @st.composite
 def upstream_streams(draw: st.DrawFn) -> bytes:
-    """Draw a finished stream of a backend with the liberties that backends take (wire-contract 4.3)."""
+    """Draw a finished stream of a backend with the liberties that backends take (docs/chat-completions.md 2.3)."""
     end = draw(st.sampled_from(ENDS))
     chunks = [{"role": "assistant", "content": ""}, *_deltas(draw)]
     framed = [draw(st.sampled_from([b"", b"\xef\xbb\xbf"]))]

@@ -11,7 +11,7 @@ import pytest
 from claude_bridge.core import errors
 from claude_bridge.core.errors import BridgeError
 
-# wire-contract 1.8, and design 6 for what it leaves open
+# docs/messages-api.md 4.1, docs/design.md 9.1
 TYPES = {
     400: {"invalid_request_error"},
     401: {"authentication_error"},

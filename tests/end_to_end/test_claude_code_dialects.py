@@ -199,7 +199,7 @@ SIGNED = {"type": "reasoning.text", "signature": "signed", **FORM}
 
 
 def thinks(text: str) -> dict[str, Any]:
-    """Make a delta of thinking, as OpenRouter sends Anthropic's (wire-contract 4.2)."""
+    """Make a delta of thinking, as OpenRouter sends Anthropic's (docs/servers.md 2.2)."""
     return {"reasoning": text, "reasoning_details": [{"type": "reasoning.text", "text": text, **FORM}]}
 
 

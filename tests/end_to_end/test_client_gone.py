@@ -22,7 +22,7 @@ from tests.end_to_end.raw import RawConnection, connect, head, post_json
 
 TRIES = 3
 WITHIN = 0.1
-"""Seconds from a client's leaving to the end of the backend's connection (design 5)."""
+"""Seconds from a client's leaving to the end of the backend's connection (docs/design.md 7.4)."""
 
 WHOLE = {**FULL, "stream": False}
 BREAKER = {"enabled": "yes", "failures": "1", "open_seconds": "600"}

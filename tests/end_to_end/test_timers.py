@@ -23,7 +23,7 @@ from tests.end_to_end.raw import connect, post_json
 from tests.end_to_end.sse import names
 
 GRACE = 5.0
-"""Seconds for late usage after the finish reason (design 5); not configurable."""
+"""Seconds for late usage after the finish reason (docs/design.md 7.1); not configurable."""
 
 SWEEP = 1.0
 """A limit is met up to so many seconds late."""

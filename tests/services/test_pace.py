@@ -74,7 +74,7 @@ class PaceTests:
         whole = asked(user("a"))
 
         assert Pace(Clock()).read(whole) is None
-        assert len(reading_of(whole).entries) == 1
+        assert len(reading_of(whole).turns) == 1
 
     def test_huge(self) -> None:
         """A huge request is decoded, read and translated in turns of their own."""
@@ -82,11 +82,11 @@ class PaceTests:
         reading = Pace(clock).read(whole, HUGE + 1)
         assert reading is not None
         done = outcome(reading)
-        assert (done, reading_of(whole).entries) == ([], [])
+        assert (done, reading_of(whole).turns) == ([], [])
         clock.advance(0)
 
         assert done == [None]
-        assert len(reading_of(whole).entries) == 1
+        assert len(reading_of(whole).turns) == 1
 
     def test_malformed(self) -> None:
         """What cannot be read is the client's mistake, whether it is seen at once or later."""

@@ -1,4 +1,6 @@
-"""The shape that an answer must have, checked here where the server does not guarantee it (wire-contract 5.1).
+"""The shape that an answer must have, checked here where the server does not guarantee it.
+
+See docs/chat-completions.md 1.1.
 
 The schema goes to the model as an instruction, the answer is checked here, and for a wrong one the model can be asked
 once more (the repair turn). Schemas come from clients and answers from backends, so both are bounded before they are

@@ -1,8 +1,8 @@
 """The one tree of exceptions whose messages may reach a client.
 
 A class says whose fault it is and what follows from it, as data: what the Anthropic API would answer (status, error
-type; wire-contract 1.8), whether it counts against the backend, whether another backend may do better, and its word in
-logs and records. Nothing outside this tree is ever shown to a client: it becomes a generic 500.
+type; docs/messages-api.md 4.1), whether it counts against the backend, whether another backend may do better, and its
+word in logs and records. Nothing outside this tree is ever shown to a client: it becomes a generic 500.
 """
 
 from __future__ import annotations
@@ -254,7 +254,7 @@ def capability_rejected(capability: Capability, why: str) -> InvalidRequest:
     """Return the error that makes Claude Code remove what the model lacks and send the request again.
 
     It recognises a 400 whose message contains ``capability_rejected: NAME``, drops what NAME stands for, once, and
-    remembers that for the session (wire-contract 1.11). NAME extends over letters, digits, ``_``, ``:``, ``.`` and
+    remembers that for the session (docs/claude-code.md 5). NAME extends over letters, digits, ``_``, ``:``, ``.`` and
     ``-``: with a colon directly after it, it would not be recognised, and the session would never recover. ``why``: a
     sentence for the person at a client that does not know these names.
     """

@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 
 
 class FinishReason(Enum):
-    """Why the model stopped, as the backend reports it, whatever content it sent (wire-contract 5.9)."""
+    """Why the model stopped, as the backend reports it, whatever content it sent (docs/chat-completions.md 2.8)."""
 
     STOPPED = "stopped"
     STOP_SEQUENCE = "stop_sequence"

@@ -1,7 +1,7 @@
 """Tool-call ids: unique and legal for the client, and turned back into the backend's own on the way upstream.
 
 An upstream id is encoded inside ours, so nothing has to be stored and a restarted bridge can still
-decode it (wire-contract 5.6). Claude Code drops the second of two calls with one id, and backends
+decode it (docs/chat-completions.md 1.8). Claude Code drops the second of two calls with one id, and backends
 repeat ids (``functions.f:0``) in every answer, so a random part makes each of ours unique.
 """
 

@@ -1,6 +1,6 @@
 """Server-sent events: an incremental decoder for what backends send, and the encoding of what the bridge sends.
 
-The decoder accepts bytes cut anywhere and follows wire-contract 5.14: lines end with LF, CRLF or
+The decoder accepts bytes cut anywhere and follows docs/chat-completions.md 2.1: lines end with LF, CRLF or
 CR; one byte-order mark is dropped; several ``data:`` lines are joined by LF; comments are skipped;
 an event ends with a blank line and, as some servers omit that, with the stream.
 
@@ -140,5 +140,5 @@ class Decoder:
 
 
 def encode(name: bytes, data: bytes) -> bytes:
-    """Return one encoded event with its name, as the Anthropic SDKs require (wire-contract 2)."""
+    """Return one encoded event with its name, as the Anthropic SDKs require (docs/messages-api.md 3.3)."""
     return b"event: %b\ndata: %b\n\n" % (name, data)

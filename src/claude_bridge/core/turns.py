@@ -1,8 +1,8 @@
-"""Merging of a conversation's messages into turns (wire-contract 5.2, first two steps), and its system prompt.
+"""Merging of a conversation's messages into turns (docs/chat-completions.md 1.2), and its system prompt.
 
 System messages inside the conversation never move forward past an answer, since that would change
-the bytes of an earlier turn and invalidate the backend's prefix cache (design 6). They are moved to the front only for
-a server that accepts system messages nowhere else, if it is so configured (``system_messages = leading``).
+the bytes of an earlier turn and invalidate the backend's prefix cache (docs/design.md 8.1). They are moved to the front
+only for a server that accepts system messages nowhere else, if it is so configured (``system_messages = leading``).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def is_question(turn: Turn) -> bool:
     """Return whether a turn contains words of a person: a user turn without tool results that is not all reminders.
 
     Text beside tool results does not count: Claude Code puts notes there in the middle of its work, and what
-    counts as the last question must not change while a turn goes on (wire-contract 6, vector 11).
+    counts as the last question must not change while a turn goes on (docs/chat-completions.md 1.2).
     """
     if turn.role != "user":
         return False
@@ -57,7 +57,7 @@ def merge_turns(turns: Iterable[Turn], policy: SystemMessages, *, strip_attribut
 
     ``fold``: into the user turn that they directly follow, else in front of the next user turn's text, else into a
     user turn of their own. ``reject``: raises `InvalidRequest` for a system message, upon which the client folds them
-    itself (claude-code-client 6).
+    itself (docs/claude-code.md 5).
     """
     merging = _Merging(policy)
     for index, turn in enumerate(turns):

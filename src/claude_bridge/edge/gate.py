@@ -1,4 +1,4 @@
-"""Decides which requests are admitted: by Host, Origin and credential, from the request head alone (design 3).
+"""Decides which requests are admitted: by Host, Origin and credential, from the request head alone (docs/design.md 4).
 
 A web page must not be able to spend the owner's key through the browser of somebody on the same machine. So these are
 refused: a foreign ``Origin``, a request that the browser marks as made by another site's page, and a foreign ``Host``,

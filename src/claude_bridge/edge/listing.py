@@ -1,4 +1,4 @@
-"""``/v1/models`` in Anthropic's shape: entries and pages (wire-contract 1.10)."""
+"""``/v1/models`` in Anthropic's shape: entries and pages (docs/messages-api.md 1.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The routes: parse, start an exchange, respond, and nothing else (design 2).
+"""The routes: parse, start an exchange, respond, and nothing else (docs/design.md 2).
 
 A route fetches the running configuration for each request and keeps no part of it.
 """

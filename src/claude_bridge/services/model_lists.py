@@ -1,6 +1,6 @@
 """The backends' own model lists: fetched with the credential, cached, never waited for long.
 
-Design 3, "Which model": a list is cached per backend and credential for five minutes; after that the old one is used
+docs/design.md 3: a list is cached per backend and credential for five minutes; after that the old one is used
 while a new one is fetched. The client's own model discovery waits for three seconds, so a request waits for a list for
 two at most; once one request has waited for a fetch in vain, no other waits for the same fetch.
 """
@@ -192,8 +192,8 @@ class CachedModelLists:
     def _wait(self, entry: Entry) -> Deferred[Models]:
         """Return a Deferred for the fetch under way, which fires after `WAIT_SECONDS` at most; the fetch goes on.
 
-        It is cancelled when its client leaves. When nobody else waits, the fetch is cancelled too (design 5: a
-        client's upstream connections are closed as soon as it has left).
+        It is cancelled when its client leaves. When nobody else waits, the fetch is cancelled too (docs/design.md 7.4:
+        a client's upstream connections are closed as soon as it has left).
         """
 
         def on_cancel(waiter: Deferred[Models]) -> None:

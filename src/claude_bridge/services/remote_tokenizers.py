@@ -1,4 +1,4 @@
-"""Counts prompts by the backends' own tokenizers, with the same request that would be sent (wire-contract 5.12)."""
+"""Counts prompts by the backends' own tokenizers, with the same request that would be sent (docs/design.md 11)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One clock, and one periodic check of everything that has a deadline.
 
-A DelayedCall per stream and delta would cost more than the deltas themselves (twisted.md 3.4 has the figures
+A DelayedCall per stream and delta would cost more than the deltas themselves (docs/twisted.md 3.1 has the figures
 that this follows: 0.09 us for noting something, 1.4 us for making and cancelling a call). So everything that has a
 deadline is a `Watch`, and one LoopingCall checks all of them once a second. A deadline is therefore noticed up to one
 interval late, never early.

@@ -15,7 +15,7 @@ from tests.core.asking import IMAGE, asked, assistant, body, refusal, result, te
 
 def texts(reading: ConversationReader) -> list[list[str]]:
     """Return the texts of each message."""
-    return [[piece.text for piece in pieces if isinstance(piece, Text)] for _, pieces in reading.entries]
+    return [[piece.text for piece in turn.pieces if isinstance(piece, Text)] for turn in reading.turns]
 
 
 class ReadingTests:
@@ -38,7 +38,7 @@ class ReadingTests:
         reading = reading_of(asked(*[user("a"), assistant("b")] * STEP))
 
         assert not reading.step()
-        assert len(reading.read_all().entries) == 2 * STEP
+        assert len(reading.read_all().turns) == 2 * STEP
 
     def test_once(self) -> None:
         """Everybody who asks gets the same reading, and the bytes that it was made of are let go of."""
@@ -76,11 +76,11 @@ class ReadingTests:
         longer = with_messages(whole, [InputMessage("user", "b")])
         longest = with_messages(longer, [InputMessage("assistant", "c")])
 
-        assert [len(reading_of(each).read_all().entries) for each in (whole, longer, longest)] == [2, 3, 4]
+        assert [len(reading_of(each).read_all().turns) for each in (whole, longer, longest)] == [2, 3, 4]
         assert texts(reading_of(longest))[2:] == [["b"], ["c"]]
         assert reading_of(longest).loaded == reading_of(whole).loaded == {"x"}
         assert (len(whole.messages), len(longer.messages)) == (2, 3)
 
     def test_decode_prepares(self) -> None:
         """A request is decoded with its bounds; nothing is read before somebody asks."""
-        assert reading_of(parsing.decode(body(user("a")))).entries == []
+        assert reading_of(parsing.decode(body(user("a")))).turns == []

@@ -65,9 +65,9 @@ class WeightTests:
     def test_sent(self) -> None:
         """What encoding leaves behind in a wide text is counted before and after."""
         asked = parsing.decode(CASES["one emoji"])
-        ((_, pieces),) = reading_of(asked).read_all().entries
+        (turn,) = reading_of(asked).read_all().turns
         before = request_weight(asked)
-        strict_json.encode(pieces)
+        strict_json.encode(turn.pieces)
         assert before is not None
         assert 5_000_000 <= before <= 5_010_000
         assert request_weight(asked) in range(before, before + 1000)

@@ -75,7 +75,7 @@ class DeepSeekV4(DeepSeek):
     """V4.
 
     Every turn of the assistant has its thinking, also those of other models (pi 3636, oai-compatible-copilot
-    215), and effort has three words (wire-contract 5.5).
+    215), and effort has three words (docs/chat-completions.md 1.6).
     """
 
     model: str = "deepseek-v4-flash"

@@ -37,7 +37,7 @@ class Gemini(Service):
     The first call of each step needs its signature: paws 103 and zafiro 100 have the whole list that is the error's
     body. One that was changed, or belongs to another call, is "corrupted" (gemini-cli 13467). Calls and results are
     counted (gemini-cli 16437), nothing is empty (cherry-studio 16196). Fields that its JSON reader does not know are
-    refused by name (see `schemas`). Signed is the first of parallel calls; an index is not sent (wire-contract 4.2).
+    refused by name (see `schemas`). Signed is the first of parallel calls; an index is not sent (docs/servers.md 2.10).
 
     :ivar stood_in: calls of its own that came with the stand-in instead of their signature.
     """

@@ -45,7 +45,7 @@ class Mistral(Service):
     """Mistral with adjustable reasoning.
 
     Unknown fields are 422 with a list of details (eca 231, crush 1590), ids are nine letters and digits (ironclaw
-    1241), the order of roles is fixed (litellm 17761), a single tool cannot be named (wire-contract 4.2), effort is
+    1241), the order of roles is fixed (litellm 17761), a single tool cannot be named (docs/servers.md 2.6), effort is
     none or high (mistral-common 1.13.1), no answer is empty (OpenHands 8685). Thinking comes and goes as a part of a
     content list (AI SDK mistral 3.0.69).
     """

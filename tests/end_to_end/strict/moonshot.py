@@ -26,7 +26,7 @@ class Moonshot(Service):
     AI SDK moonshotai 2.0.61 for ``keep``), schemas that are not "moonshot flavored" (see `schemas`), answers without
     words or calls (kimi-code 1985). Ids that look like its own must be its own: the name in it is the function's.
 
-    :ivar repeats: ids begin at 0 in every answer, so they come again and again (wire-contract 5.6).
+    :ivar repeats: ids begin at 0 in every answer, so they come again and again (docs/chat-completions.md 1.8).
     """
 
     model: str = "kimi-k2.5"

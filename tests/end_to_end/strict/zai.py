@@ -21,7 +21,7 @@ class Zai(Service):
     """GLM.
 
     Refused: any tool choice but ``auto`` (hindsight 4246), one without tools (oh-my-openagent 6753), fields that it
-    does not know and ``strict`` (wire-contract 4.2; the body is kilocode 13069's), a JSON schema for the answer
+    does not know and ``strict`` (docs/servers.md 2.8; the body is kilocode 13069's), a JSON schema for the answer
     (docs.z.ai), a conversation in which no user speaks (opencode 2557). A long call comes in one piece unless
     ``tool_stream`` is asked for; thinking of the history is only used where it is complete and kept (docs.z.ai,
     thinking mode), which the tests look at.

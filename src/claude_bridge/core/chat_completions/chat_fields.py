@@ -1,4 +1,7 @@
-"""The fields of a chat request other than its messages, as the target's traits require them (wire-contract 5.1)."""
+"""The fields of a chat request other than its messages, as the target's traits require them.
+
+See docs/chat-completions.md 1.1.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +85,7 @@ def _offer(asked: Conversation, target: Target, choice: chat_tools.ResolvedToolC
 def response_format(schema: Raw | None, traits: Traits) -> tuple[ResponseFormat | None, AnswerShape | None]:
     """Return the field that asks for a schema, and the shape that the bridge has to check, None if the server does.
 
-    Strict conformance is requested wherever it is supported, as Anthropic guarantees it (wire-contract 5.1).
+    Strict conformance is requested wherever it is supported, as Anthropic guarantees it (docs/chat-completions.md 1.1).
     """
     if schema is None:
         return None, None

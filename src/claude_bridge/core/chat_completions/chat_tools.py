@@ -1,4 +1,4 @@
-"""Tool definitions and tool choice, neutral -> OpenAI (wire-contract 5.1, 5.4)."""
+"""Tool definitions and tool choice, neutral -> OpenAI (docs/chat-completions.md 1.4 and 1.5)."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def upstream_name(name: str) -> str:
 
 
 def resolve_choice(choice: ToolChoice | None, tools: OfferedTools, form: ToolChoices) -> ResolvedToolChoice:
-    """Return the tool choice in the strictest form that the server accepts (wire-contract 5.1).
+    """Return the tool choice in the strictest form that the server accepts (docs/chat-completions.md 1.5).
 
     The choice of one tool is left out if that tool is not offered (claude-code-router and others send it nevertheless,
     and get a 400). If one tool cannot be named, it alone is offered; the history may use other tools, which servers do

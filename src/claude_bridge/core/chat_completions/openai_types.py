@@ -1,7 +1,7 @@
 """Wire types of OpenAI chat completions: requests, chunks and answers.
 
 Decoding is lenient: every field has a default, and `claude_bridge.core.chat_completions.chat_codec`
-falls back to a lenient decoder where a server's types differ (wire-contract 3.2 and 4.3).
+falls back to a lenient decoder where a server's types differ (docs/chat-completions.md 2.2 and 2.3).
 
 ``gc=False`` marks classes of a request's messages that cannot be part of a cycle: a long
 conversation has hundreds of them.

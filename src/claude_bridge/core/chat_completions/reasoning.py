@@ -1,4 +1,4 @@
-"""How a backend is asked for a level of reasoning (wire-contract 5.5)."""
+"""How a backend is asked for a level of reasoning (docs/chat-completions.md 1.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The neutral conversation -> a chat completion request, for one attempt (wire-contract 5.1)."""
+"""The neutral conversation -> a chat completion request, for one attempt (docs/chat-completions.md 1.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wire types of the Anthropic Messages API, request side (wire-contract 1.3 to 1.5).
+"""Wire types of the Anthropic Messages API, request side (docs/messages-api.md 2).
 
 Only what the bridge looks at has a field. Unknown keys are skipped: the API grows faster than any
 gateway, and a client must not be refused for using a newer field. What the bridge merely passes on (tool

@@ -1,4 +1,4 @@
-"""Content blocks of the Messages API -> pieces of the neutral conversation (wire-contract 5.3).
+"""Content blocks of the Messages API -> pieces of the neutral conversation (docs/chat-completions.md 1.3).
 
 Nothing that a person or a tool wrote is dropped: what has no counterpart becomes text. A content
 field is decoded once, nested ones included, so that every error names its exact path.

@@ -14,7 +14,7 @@ from typing import Final
 from attrs import define, evolve, field
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.conversation import Document, Image, Piece
+from claude_bridge.core.conversation import Document, Image, Piece, Turn
 from claude_bridge.core.messages_api.anthropic_types import InputMessage, MessagesRequest, Tool
 from claude_bridge.core.messages_api.content_blocks import BlockReader
 from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
@@ -31,7 +31,6 @@ _COLON_WITHIN: Final = 16
 _ROLES: Final = frozenset({"user", "assistant", "system"})
 
 
-Entry = tuple[str, list[Piece]]
 """One message: its role and its pieces."""
 
 
@@ -39,14 +38,14 @@ Entry = tuple[str, list[Piece]]
 class ConversationReader:
     """The pieces of a request's messages, as far as they have been decoded.
 
-    :ivar entries: one for each message that has been decoded.
+    :ivar turns: one for each message that has been decoded.
     :ivar marked: whether the client marks prefixes to be cached.
     """
 
     _messages: Sequence[InputMessage]
     _bounds: RequestLimits = BOUNDS
     marked: bool = False
-    entries: list[Entry] = field(factory=list)
+    turns: list[Turn] = field(factory=list)
     _blocks: BlockReader = field(factory=BlockReader)
     _pieces: list[Piece] = field(factory=list, init=False)
     _next: int = field(default=0, init=False)
@@ -56,20 +55,20 @@ class ConversationReader:
 
         Raises `JsonError` with the path of what is malformed, `InvalidRequest` for more than the bounds allow.
         """
-        messages, entries, blocks, bounds = self._messages, self.entries, self._blocks, self._bounds
-        enough = blocks.count + len(entries) + STEP
-        for index in range(len(entries), len(messages)):
+        messages, turns, blocks, bounds = self._messages, self.turns, self._blocks, self._bounds
+        enough = blocks.count + len(turns) + STEP
+        for index in range(len(turns), len(messages)):
             if blocks.count + index >= enough or not self._read(messages[index], index):
                 break
         if blocks.count > bounds.max_blocks:
             raise bounds.excess("messages", "content blocks", "max_blocks")
         if len(blocks.media) > bounds.max_images:
             raise bounds.excess("messages", "images and documents", "max_images")
-        return len(entries) == len(messages)
+        return len(turns) == len(messages)
 
     def read_all(self) -> ConversationReader:
         """Decode the rest and return this reader; raises what `step` does."""
-        while len(self.entries) < len(self._messages):
+        while len(self.turns) < len(self._messages):
             self.step()
         return self
 
@@ -82,7 +81,7 @@ class ConversationReader:
         return evolve(
             self,
             messages=[*self._messages, *more],
-            entries=[*self.entries],
+            turns=[*self.turns],
             blocks=blocks,
         )
 
@@ -133,7 +132,7 @@ class ConversationReader:
             del blocks.media[media:]  # no backend takes an assistant's images: a note stands in for each
         else:
             pieces = blocks.read(content, path)
-        self.entries.append((role, pieces))
+        self.turns.append(Turn(role, pieces))
         message.content = ""
         return True
 
@@ -145,7 +144,7 @@ class ConversationReader:
             del self._blocks.media[media:]
         if self._next < len(content):
             return False
-        self.entries.append((message.role, self._pieces))
+        self.turns.append(Turn(message.role, self._pieces))
         self._pieces, self._next, message.content = [], 0, ""
         return True
 

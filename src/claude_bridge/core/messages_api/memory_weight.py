@@ -34,11 +34,11 @@ def request_weight(request: MessagesRequest) -> int | None:
     a string that was sent is cached as UTF-8 too. What stays raw JSON points into the body and is not counted.
     """
     reading = request.derived.get("reading")
-    if not isinstance(reading, ConversationReader) or len(reading.entries) < len(request.messages):
+    if not isinstance(reading, ConversationReader) or len(reading.turns) < len(request.messages):
         return None
-    total = MESSAGE_BYTES * len(reading.entries)
-    for _, pieces in reading.entries:
-        total += _size(pieces)
+    total = MESSAGE_BYTES * len(reading.turns)
+    for turn in reading.turns:
+        total += _size(turn.pieces)
     if isinstance(request.system, str):
         total += _size(request.system)
     return total + sum(_size(tool.description) for tool in request.tools or ())

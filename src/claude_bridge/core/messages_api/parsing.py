@@ -25,7 +25,7 @@ MAX_MODEL_CHARACTERS: Final = 256
 """Characters of a model's name, which goes into a header, every log line and the model profiles."""
 
 UNSUPPORTED: Final = ("compaction", "fallbacks", "mcp_servers", "thread")
-"""Fields that chat completions cannot express and that would change the answer (wire-contract 5.1)."""
+"""Fields that chat completions cannot express and that would change the answer (docs/chat-completions.md 1.1)."""
 
 UNSUPPORTED_DETAILS: Final[Mapping[str, Mapping[str, object]]] = {
     "thread": {"error_code": "thread_unsupported_request", "unsupported": ["thread"]},
@@ -127,7 +127,7 @@ def local_answer(request: MessagesRequest, *, searches: bool = False) -> list[Ev
 
     ``max_tokens: 0`` only warms Anthropic's prompt cache, which the bridge does not have. A request whose only tools
     are web search that Anthropic would run is Claude Code's WebSearch. It gets a short text as its answer
-    (claude-code-client 4), unless the bridge ``searches`` the web itself.
+    (docs/claude-code.md 3), unless the bridge ``searches`` the web itself.
     """
     if request.max_tokens == 0:
         return [Started(""), Finished(FinishReason.LENGTH, usage=Usage())]

@@ -1,4 +1,4 @@
-"""A JSON value of unknown shape as text for a model to read (wire-contract 5.3).
+"""A JSON value of unknown shape as text for a model to read (docs/chat-completions.md 1.3).
 
 Used for blocks that have no counterpart in chat completions: results of tools that Anthropic's
 servers ran, and whatever the API adds next. Strings appear as they are, never escaped.

@@ -68,7 +68,7 @@ def stop_fields(finished: Finished, *, called: bool, hidden_only: bool) -> dict[
     """Return the stop reason that fits both the backend's finish reason and the content that was sent.
 
     A tool block means ``tool_use`` unless the answer was cut by a limit: clients do not run tools otherwise, and
-    ``tool_use`` without a block makes Claude Code ask again (wire-contract 1.11). ``hidden_only``: the answer was
+    ``tool_use`` without a block makes Claude Code ask again (docs/claude-code.md 6). ``hidden_only``: the answer was
     nothing but reasoning that the client did not ask to see, so it must not look like an empty but complete answer.
     """
     details: dict[str, object] | None = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, cast
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.conversation import Conversation, Reasoning, ReasoningLevel, ToolChoice, Turn, text_of
+from claude_bridge.core.conversation import Conversation, Reasoning, ReasoningLevel, ToolChoice, text_of
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages_api import anthropic_types, tool_definitions
 from claude_bridge.core.messages_api.anthropic_types import EMPTY, MessagesRequest, ThinkingConfig
@@ -45,7 +45,7 @@ def _to_conversation(request: MessagesRequest) -> Conversation:
     )
     return Conversation(
         system=[text_of(piece) for piece in BlockReader().read(request.system, "system")],
-        turns=[Turn(role, pieces) for role, pieces in reading.entries],
+        turns=reading.turns,
         tools=[*offered],
         tool_choice=_tool_choice(request.tool_choice),
         max_tokens=request.max_tokens,

@@ -1,4 +1,7 @@
-"""The tools of a Messages request -> neutral tool definitions, for those that can be offered (wire-contract 5.4)."""
+"""The tools of a Messages request -> neutral tool definitions, for those that can be offered.
+
+See docs/chat-completions.md 1.4.
+"""
 
 from __future__ import annotations
 

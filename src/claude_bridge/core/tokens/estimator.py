@@ -3,7 +3,7 @@
 It counts the pieces into which today's byte-pair tokenizers split text: short words whole, long
 ones in pieces, digits by three, punctuation by two. Compared with o200k it is between -5 % and +40 % off for prose,
 code, JSON, Chinese and Russian; the caller corrects the rest with a ratio that it learns for each model
-(wire-contract 5.12).
+(docs/design.md 11).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from claude_bridge.core.bounded import BoundedMap
 from claude_bridge.core.tokens import media
 
 MESSAGE_TOKENS = 4
-"""Tokens of the role and the separators around each message (wire-contract 5.12)."""
+"""Tokens of the role and the separators around each message (docs/design.md 11)."""
 
 REPLY_TOKENS = 3
-"""Tokens that open the model's own turn (wire-contract 5.12)."""
+"""Tokens that open the model's own turn (docs/design.md 11)."""
 
 TOOL_TOKENS = 10
-"""Tokens around one tool definition, besides its JSON (wire-contract 5.12: 8 to 12)."""
+"""Tokens around one tool definition, besides its JSON (docs/design.md 11: 8 to 12)."""
 
 BYTES_PER_TOKEN = 3.6
 """For a whole request's JSON; low, so that an estimate from the size alone errs upwards."""

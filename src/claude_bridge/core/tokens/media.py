@@ -1,7 +1,7 @@
 """Tokens of an image or a PDF, determined from the first bytes of its base64 text.
 
 Only the prefix that a format needs is decoded, and nothing here raises: a size that cannot be
-determined is `None` and stands for a fixed number of tokens. Rules and numbers: wire-contract 5.12.
+determined is `None` and stands for a fixed number of tokens. Rules and numbers: docs/design.md 11.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from attrs import frozen
 from claude_bridge.core.errors import ContextOverflow
 
 MIN_ANSWER_TOKENS: Final = 1024
-"""Tokens; a retry that leaves less for the answer is not worth sending (wire-contract 5.11)."""
+"""Tokens; a retry that leaves less for the answer is not worth sending (docs/chat-completions.md 3.3)."""
 
 CLIENT_MARGIN: Final = 1000
 """Tokens that Claude Code keeps free when it lowers max_tokens after the second canonical text."""

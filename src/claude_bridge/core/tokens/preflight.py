@@ -20,7 +20,7 @@ CAREFUL_COUNT_FROM: Final = 0.8
 """Part of the window above which a rough estimate is followed by a careful count, which takes time."""
 
 REFUSAL_FACTOR: Final = 1.05
-"""Times the window that a count must exceed if the backend would refuse by itself (wire-contract 5.11)."""
+"""Times the window that a count must exceed if the backend would refuse by itself (docs/chat-completions.md 3.3)."""
 
 MIN_WHOLE_PROMPT_RATIO: Final = 0.5
 """Part of the rough estimate, which errs upwards by a quarter; a true count below it is that of a truncated prompt."""

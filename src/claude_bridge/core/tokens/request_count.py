@@ -1,4 +1,4 @@
-"""The token count of a request without a backend: the sum of local estimates (wire-contract 5.12).
+"""The token count of a request without a backend: the sum of local estimates (docs/design.md 11).
 
 Counts what would be sent: the attribution line and deferred tools that were not loaded are left out.
 """

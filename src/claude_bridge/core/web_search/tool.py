@@ -1,8 +1,8 @@
 """The typed tool ``web_search_*`` of a request: its settings, and the function that the model is offered instead.
 
-Wire-contract 1.4 and 5.4. A backend knows no such tool, so it gets a function of the same name, and the bridge does
-the searching. Filters by domain are applied in the query, where engines differ in how they honour them, and again to
-the results.
+docs/messages-api.md 2.2 has its fields. A backend knows no such tool, so it gets a function of the same name, and the
+bridge does the searching. Filters by domain are applied in the query, where engines differ in how they honour them, and
+again to the results.
 """
 
 from __future__ import annotations

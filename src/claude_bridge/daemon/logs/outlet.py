@@ -23,8 +23,6 @@ from typing import Final
 
 from attrs import define
 
-from claude_bridge.services.callbacks import do_nothing
-
 Write = Callable[[bytes], int]
 """Writes as many bytes as fit now and returns their number; raises `BlockingIOError` if none fit, or `OSError`."""
 
@@ -41,7 +39,7 @@ class Outlet:
 
     descriptor: int
     _write: Write
-    _close: Callable[[], None] = do_nothing
+    _close: Callable[[], object] = lambda: None
 
     def write(self, data: bytes) -> int:
         """Write what fits now and return the number of bytes. Raise `BlockingIOError` if none fit, or `OSError`."""

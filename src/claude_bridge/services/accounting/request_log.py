@@ -1,4 +1,4 @@
-"""Logs one line for each request, at its end (design 6): never any prompt text, never a key."""
+"""Logs one line for each request, at its end (docs/design.md 8): never any prompt text, never a key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models that clients may ask for, as ``/v1/models`` publishes them (design 2)."""
+"""The models that clients may ask for, as ``/v1/models`` publishes them (docs/design.md 2)."""
 
 from __future__ import annotations
 

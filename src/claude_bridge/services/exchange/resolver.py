@@ -1,4 +1,4 @@
-"""Which model answers: a model name -> the ordered candidates (design 3, "Which model").
+"""Which model answers: a model name -> the ordered candidates (docs/design.md 3).
 
 A name leads to one candidate, a route with several models to as many.
 """

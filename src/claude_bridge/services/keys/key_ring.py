@@ -1,4 +1,4 @@
-"""Chooses the credential for a backend, and withholds those that must not go there (design 3, "Credentials").
+"""Chooses the credential for a backend, and withholds those that must not go there (docs/design.md 4.1).
 
 No other module chooses one.
 """

@@ -1,7 +1,7 @@
 """How long a backend may be silent: before its first data event, inside its answer, and after its finish reason.
 
-Design 5, "five timers". One `Silence` watches one response. Bytes are noted by a plain counter, so that no clock is
-read for a delta; the sweep compares the counter with its last value.
+The timers of docs/design.md 7.1. One `Silence` watches one response. Bytes are noted by a plain counter, so that no
+clock is read for a delta; the sweep compares the counter with its last value.
 
 ::
 

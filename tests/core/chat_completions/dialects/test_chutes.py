@@ -10,7 +10,7 @@ from tests.core.chat_completions.dialects.shaping import asked
 
 
 class ChutesTests:
-    """Chutes (wire-contract 4.2)."""
+    """Chutes (docs/servers.md 2.14)."""
 
     @pytest.mark.parametrize(
         ("clues", "why"),

@@ -51,7 +51,10 @@ class DashScopeTests:
         ],
     )
     def test_echo(self, model: str, kept: list[str | None]) -> None:
-        """Past thinking is used where it is preserved, else only for the present question (wire-contract 5.5)."""
+        """Past thinking is used where it is preserved, else only for the present question.
+
+        See docs/chat-completions.md 1.6.
+        """
         assert echoed(DashScope(), model) == kept
 
     @pytest.mark.parametrize("said", [ANY, NAMED, SHAPED])

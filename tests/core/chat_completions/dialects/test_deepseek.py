@@ -62,7 +62,7 @@ class ShapeTests:
         ],
     )
     def test_levels(self, level: str, expected: dict[str, Any]) -> None:
-        """V4 has a switch and three levels (wire-contract 4.2)."""
+        """V4 has a switch and three levels (docs/servers.md 2.1)."""
         assert control(DeepSeek(), V4, level) == expected
 
     def test_old_switch(self) -> None:

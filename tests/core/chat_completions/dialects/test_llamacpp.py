@@ -19,7 +19,7 @@ OVERFLOW = {
 
 
 class LlamaCppTests:
-    """llama.cpp's server (wire-contract 4.1, operations 1.4)."""
+    """llama.cpp's server (docs/servers.md 1.3)."""
 
     def test_thinking(self) -> None:
         """Thinking has a switch, a budget, and a level for the templates that know one (recorded: all are taken)."""
@@ -42,7 +42,7 @@ class LlamaCppTests:
         assert asked(LlamaCpp(), "m", None, stream=False) == {}
 
     def test_traits(self) -> None:
-        """A tool cannot be chosen by its name: an object is taken for ``auto`` (operations 1.4)."""
+        """A tool cannot be chosen by its name: an object is taken for ``auto`` (docs/servers.md 1.3)."""
         assert LlamaCpp().traits("m").tool_choice == "required"
         assert LlamaCpp().traits("qwen3").recover_tool_calls
         assert not LlamaCpp().traits("m").recover_tool_calls

@@ -8,7 +8,7 @@ from tests.core.chat_completions.dialects.shaping import asked
 
 
 class LmStudioTests:
-    """LM Studio (wire-contract 4.1)."""
+    """LM Studio (docs/servers.md 1.5)."""
 
     def test_tool_choice(self) -> None:
         """A tool is not chosen by its name.

@@ -51,7 +51,7 @@ class MoonshotTests:
         ],
     )
     def test_echo(self, model: str, kept: list[str | None]) -> None:
-        """Thinking goes back beside calls, and everywhere where the model keeps it (wire-contract 4.2)."""
+        """Thinking goes back beside calls, and everywhere where the model keeps it (docs/servers.md 2.7)."""
         assert echoed(Moonshot(), model) == kept
 
     @pytest.mark.parametrize("model", ["kimi-k2-thinking", "kimi-k2.5", "kimi-k3"])

@@ -40,7 +40,7 @@ OTHERS = [
 
 
 class OllamaTests:
-    """Ollama, source of August 2026 (wire-contract 4.1)."""
+    """Ollama, source of August 2026 (docs/servers.md 1.4)."""
 
     @pytest.mark.parametrize("model", THINKERS)
     def test_thinkers(self, model: str) -> None:
@@ -60,7 +60,7 @@ class OllamaTests:
         assert asked(Ollama(), "qwen3:8b", level) == {"reasoning_effort": word}
 
     def test_traits(self) -> None:
-        """A forced tool is not to be had, and too long a prompt is cut without a word (wire-contract 4.1)."""
+        """A forced tool is not to be had, and too long a prompt is cut without a word (docs/servers.md 1.4)."""
         traits = Ollama().traits("m")
         assert (traits.tool_choice, traits.truncates, traits.tool_images) == ("none", True, False)
 

@@ -42,7 +42,7 @@ class OpenAITests:
     @pytest.mark.parametrize("level", LEVELS)
     @pytest.mark.parametrize("model", ["gpt-5.4", "gpt-5.6-sol", "gpt-6-sol", "gpt-10.2"])
     def test_tools_instead_of_reasoning(self, model: str, level: str) -> None:
-        """Beside tools there is no reasoning, said or not (wire-contract finding 20; LiteLLM 34569 tried it live)."""
+        """Beside tools there is no reasoning, said or not (docs/servers.md 2.13; LiteLLM 34569 tried it live)."""
         assert fields(OpenAI(), model, **LEVELS[level], tools=[tool("Read")])["reasoning_effort"] == "none"
 
     @pytest.mark.parametrize("model", ["gpt-5.2", "o3", "gpt-5"])

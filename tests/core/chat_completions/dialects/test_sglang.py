@@ -12,7 +12,7 @@ FLAT = {"object": "error", "type": "BadRequestError", "param": None, "code": 400
 
 
 class SglangTests:
-    """SGLang 0.5.23 (wire-contract 4.1)."""
+    """SGLang 0.5.23 (docs/servers.md 1.2)."""
 
     def test_reasoning(self) -> None:
         """Reasoning is in ``reasoning_content``, both ways (openai/protocol.py)."""
@@ -20,7 +20,7 @@ class SglangTests:
         assert Sglang().traits("m").reasoning_field == "reasoning_content"
 
     def test_known_by_its_list(self) -> None:
-        """Its model list says ``owned_by: sglang`` (wire-contract 4.1)."""
+        """Its model list says ``owned_by: sglang`` (docs/servers.md 1.2)."""
         assert Sglang().recognised(Clues(owners=("sglang",))) == "owned_by sglang in its model list"
 
     @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ class SglangTests:
         ],
     )
     def test_known_by_its_overflow(self, message: str) -> None:
-        """Its refusals before the stream are flat, and its words for an overflow are its own (wire-contract 4.1)."""
+        """Its refusals before the stream are flat, and its words for an overflow are its own (docs/servers.md 1.2)."""
         assert Sglang().recognised(Clues(error={**FLAT, "message": message})) == "its words for an overflow"
 
     @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ NOT_FOUND = {"message": "The model `m` does not exist.", "type": "NotFoundError"
 
 
 class VllmTests:
-    """vLLM 0.33 (wire-contract 4.1)."""
+    """vLLM 0.33 (docs/servers.md 1.1)."""
 
     def test_usage_in_every_chunk(self) -> None:
         """Usage is asked for in every chunk, so the true size of the prompt is known with the first."""
@@ -28,7 +28,7 @@ class VllmTests:
         assert Vllm().traits("m").reasoning_field == "reasoning_content"
 
     def test_known_by_its_list(self) -> None:
-        """Its model list says ``owned_by: vllm`` (wire-contract 4.1)."""
+        """Its model list says ``owned_by: vllm`` (docs/servers.md 1.1)."""
         assert Vllm().recognised(Clues(owners=("vllm",))) == "owned_by vllm in its model list"
 
     @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ class VllmTests:
         ],
     )
     def test_known_by_its_errors(self, error: object) -> None:
-        """Its errors name a Python exception beside the status as a number (its serving code, wire-contract 4.1)."""
+        """Its errors name a Python exception beside the status as a number (its serving code, docs/servers.md 1.1)."""
         assert Vllm().recognised(Clues(error={"error": error})).startswith("an error of type ")
 
     @pytest.mark.parametrize(

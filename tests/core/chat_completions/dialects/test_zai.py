@@ -41,13 +41,16 @@ class ZaiTests:
         assert echoed(Zai(), "glm-4-32b-0414-128k") == [None, None, None]
 
     def test_tool_stream(self) -> None:
-        """Calls are streamed where there are tools: else a long one comes at once after minutes (wire-contract 4.2)."""
+        """Calls are streamed where there are tools: else a long one comes at once after minutes.
+
+        See docs/servers.md 2.8.
+        """
         assert fields(Zai(), "glm-4.6", tools=[tool("Read")])["tool_stream"] is True
         assert "tool_stream" not in fields(Zai(), "glm-4.6")
         assert "tool_stream" not in fields(Zai(), "glm-4.5", tools=[tool("Read")])
 
     def test_fields(self) -> None:
-        """Only ``auto`` is a choice, and usage is not asked for (wire-contract 4.2; AgentScope's GLM formatter)."""
+        """Only ``auto`` is a choice, and usage is not asked for (docs/servers.md 2.8; AgentScope's GLM formatter)."""
         sent = fields(Zai(), "glm-4.6", **ANY)
         assert sent["tool_choice"] == "auto"
         assert "stream_options" not in sent

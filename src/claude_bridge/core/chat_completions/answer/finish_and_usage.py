@@ -1,4 +1,4 @@
-"""Finish reasons and usage of an answer in their neutral form (wire-contract 5.9)."""
+"""Finish reasons and usage of an answer in their neutral form (docs/chat-completions.md 2.8)."""
 
 from __future__ import annotations
 
@@ -121,7 +121,8 @@ def _part(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _count(raw: Mapping[str, Any], key: str) -> int | None:
-    return token_count(raw.get(key))
+    value = raw.get(key)
+    return None if value is None else token_count(value)
 
 
 def _first(*counts: int | None) -> int:

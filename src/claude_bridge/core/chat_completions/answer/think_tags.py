@@ -1,7 +1,7 @@
 r"""The think-tag splitter: it separates reasoning that a server left in the text as ``<think> ... </think>`` or alike.
 
 Only at the very start of an answer, where templates put it; a tag anywhere else is prose
-(wire-contract 4.3). A tag may be cut anywhere, so a beginning that could still become one is held.
+(docs/chat-completions.md 2.5). A tag may be cut anywhere, so a beginning that could still become one is held.
 White space behind either tag is the template's and goes::
 
     START --opening tag--> OPENED --text--> REASONING --closing tag--> CLOSED --text--> TEXT

@@ -1,7 +1,7 @@
 """The filter of a tool call's arguments, which repairs them while they stream.
 
-Only repairs that cannot change the meaning are made (design 5): raw control characters inside strings
-are escaped, and what surrounds the first complete object is dropped. Arguments that do not begin with
+Only repairs that cannot change the meaning are made (docs/chat-completions.md 2.7): raw control characters inside
+strings are escaped, and what surrounds the first complete object is dropped. Arguments that do not begin with
 ``{`` are held to their end, where the few known wrappings are removed. Whatever is still invalid
 then passes unchanged: Claude Code shows it to the model as an error.
 
@@ -223,7 +223,7 @@ def repair(text: str) -> str:
     """Return the arguments as one JSON object if a safe repair makes them one, else unchanged.
 
     Safe repairs: nothing or null becomes the empty object; code fences are removed; a JSON string that contains an
-    object is unwrapped once; what follows the first complete object is dropped (wire-contract 5.7).
+    object is unwrapped once; what follows the first complete object is dropped (docs/chat-completions.md 2.7).
     """
     inner = _unwrap_string(_strip_fence(text.strip()))
     if inner in {"", "null"}:

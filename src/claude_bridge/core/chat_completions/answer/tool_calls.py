@@ -1,7 +1,7 @@
 """Assigns the fragments of streamed tool calls, which may be parallel, to their calls.
 
 Servers differ in every respect: no index, always index 0, the id repeated or missing,
-the name late or repeated, the whole call at once, arguments as an object (wire-contract 4.3).
+the name late or repeated, the whole call at once, arguments as an object (docs/chat-completions.md 2.4).
 
 A call has one of four states::
 

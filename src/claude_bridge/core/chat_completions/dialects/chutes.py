@@ -12,7 +12,7 @@ from claude_bridge.core.chat_completions.dialects.templated import Templated
 
 @frozen
 class Chutes(Templated):
-    """Chutes (wire-contract 4.2): what both engines accept, and nothing that only one of them has.
+    """Chutes (docs/servers.md 2.14): what both engines accept, and nothing that only one of them has.
 
     The engines' tokenizers cannot be reached, so prompts are estimated. Which engine serves a model does not matter
     here: both fields for reasoning and both forms of errors are understood everywhere.

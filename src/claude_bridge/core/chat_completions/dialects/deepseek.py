@@ -1,4 +1,4 @@
-"""DeepSeek: thinking is on by default, and its text must come back on every turn (wire-contract 4.2)."""
+"""DeepSeek: thinking is on by default, and its text must come back on every turn (docs/servers.md 2.1)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COMMON: Final = Traits(
     parallel_tool_calls=False,
     prefill="prefix",
     structured_output="json_object",
-    # DSML occurs in the text of its own API, too (wire-contract 4.3)
+    # DSML occurs in the text of its own API, too (docs/chat-completions.md 2.3)
     recover_tool_calls=True,
 )
 _V4: Final = evolve(

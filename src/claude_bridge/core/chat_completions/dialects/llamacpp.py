@@ -20,7 +20,7 @@ _COUNTED: Final = ("model", "messages", "tools", "tool_choice", "parallel_tool_c
 
 @frozen
 class LlamaCpp(Generic):
-    """llama.cpp's own server, build 11549 (wire-contract 4.1, operations 1.4).
+    """llama.cpp's own server, build 11549 (docs/servers.md 1.3).
 
     It caches prefixes of prompts by default. ``enable_thinking`` is the switch for all models: the server passes it to
     each template under the template's own name.

@@ -15,7 +15,7 @@ from claude_bridge.core.chat_completions.traits import Traits
 
 @frozen
 class LmStudio(Generic):
-    """LM Studio's local server (wire-contract 4.1).
+    """LM Studio's local server (docs/servers.md 1.5).
 
     It answers 400 "Invalid tool_choice type: 'object'" if a tool is chosen by its name. Its own list contains the
     window with which a model is loaded.

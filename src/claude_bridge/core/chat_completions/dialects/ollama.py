@@ -27,7 +27,7 @@ _THINKS: Final = re.compile(
 
 @frozen
 class Ollama(Generic):
-    """Ollama, source of August 2026 (wire-contract 4.1).
+    """Ollama, source of August 2026 (docs/servers.md 1.4).
 
     The window is that of a loaded model, from ``/api/ps``: it may be smaller than the model's maximum. Parts of a tool
     message would become messages without a call, so tool messages are text.

@@ -57,7 +57,7 @@ FAMILIES: Final[Families] = (
 _NO_REASONING_BESIDE_TOOLS: Final = _AT + r"gpt-(?:5\.[4-9]|[6-9]|\d\d)(?!.*chat)"
 """gpt-5.4 and later, which reason by default: "Function tools with reasoning_effort are not supported for
 gpt-5.6 in /v1/chat/completions. To use function tools, use /v1/responses or set reasoning_effort to 'none'"
-(wire-contract 0.3, finding 20). A few of gpt-6 know no ``none``, and have no tools here."""
+(docs/servers.md 2.13). A few of gpt-6 know no ``none``, and have no tools here."""
 
 
 @frozen

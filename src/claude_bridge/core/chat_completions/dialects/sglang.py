@@ -18,7 +18,7 @@ _TOO_LONG: Final = re.compile(
 
 @frozen
 class Sglang(Templated):
-    """SGLang 0.5.23 (wire-contract 4.1).
+    """SGLang 0.5.23 (docs/servers.md 1.2).
 
     ``separate_reasoning`` and ``stream_reasoning`` are on by default there. The ``max_model_len`` of its ``/tokenize``
     is the tokenizer's, not the served one: the window comes from the model list.

@@ -23,7 +23,7 @@ _COUNTED: Final = (
 
 @frozen
 class Vllm(Templated):
-    """vLLM 0.33 (wire-contract 4.1).
+    """vLLM 0.33 (docs/servers.md 1.1).
 
     Past thinking is sent back as ``reasoning_content``: versions before 0.12 know no other name, later ones rename it.
     """

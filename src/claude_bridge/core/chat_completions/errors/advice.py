@@ -19,7 +19,7 @@ def advise(failure: UpstreamFailure, sent: Translation, *, estimate: int) -> Adv
     """Return how to send a request again after a refusal, if that can help, and the window that it names.
 
     Past reasoning that a server refuses is left out if no policy is configured; ``max_tokens`` is reduced if the prompt
-    itself fits (wire-contract 5.11); another refusal may show that a trait is different from what was assumed
+    itself fits (docs/chat-completions.md 3.3); another refusal may show that a trait is different from what was assumed
     (`adjustments`).
     """
     if sent.echoed and adjustments.refuses_reasoning(failure, sent):

@@ -1,4 +1,6 @@
-"""Parses error bodies in all the shapes that servers and proxies use (wire-contract 5.10). Nothing is classified here.
+"""Parses error bodies in all the shapes that servers and proxies use. Nothing is classified here.
+
+See docs/chat-completions.md 3.1.
 
 ``{error: {…}}``, ``{error: "…"}``, flat ``{object: "error", …}``, ``[{error: {…}}]``, ``{detail}``, ``{message}``,
 pydantic's lists, causes packed as JSON into strings, plain text and HTML. Nothing here raises.
@@ -19,7 +21,7 @@ MAX_MESSAGE_CHARACTERS = 2000
 """Characters of an upstream message that are kept: a paragraph, not a dump."""
 
 MAX_PLAIN_CHARACTERS = 200
-"""The same for a text or HTML body, which is mostly a proxy's page (wire-contract 5.10)."""
+"""The same for a text or HTML body, which is mostly a proxy's page (docs/chat-completions.md 3.1)."""
 
 MAX_WORD_CHARACTERS = 200
 """Characters of a code, a type or a request id."""

@@ -1,7 +1,7 @@
 """Classifies failures of backends, and translates them into the errors that clients get.
 
-`from_response` and `from_error` return an `UpstreamFailure` for every known body (wire-contract
-5.10). `to_client` maps it to the error tree by design 6. An overflow of the context window is not
+`from_response` and `from_error` return an `UpstreamFailure` for every known body (docs/chat-completions.md 3.1).
+`to_client` maps it to the error tree (docs/chat-completions.md 3.2). An overflow of the context window is not
 recognised here: call `overflow_detection.detect` first.
 
 Backends quote credentials, internal addresses and whole HTML pages. Nothing of it
@@ -25,7 +25,7 @@ Scrub = Callable[[str], str]
 """Returns a text without the known secrets."""
 
 DEFAULT_RETRY_AFTER = 5.0
-"""Seconds to wait if the backend does not say (wire-contract 5.10)."""
+"""Seconds to wait if the backend does not say (docs/chat-completions.md 3.1)."""
 
 MAX_RETRY_AFTER_SECONDS = 60.0
 """Seconds; with more, a client gives up at once (measured with Claude Code: 90 s, one request)."""

@@ -25,7 +25,7 @@ TYPES: Final = ("string", "integer", "number", "boolean", "array", "object", "nu
 
 _ANY: Final = ("string", "number", "boolean", "array", "object")
 _IDENTITY: Final = frozenset({"$schema", "$id"})
-# LiteLLM removes these for Mistral (wire-contract 4.2).
+# LiteLLM removes these for Mistral (docs/servers.md 2.6).
 _MISTRAL: Final = _IDENTITY | {"additionalProperties", "strict"}
 _COMBINING: Final = frozenset({"anyOf", "oneOf", "allOf"})
 _NUMBERS: Final = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})

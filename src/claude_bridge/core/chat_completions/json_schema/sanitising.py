@@ -1,4 +1,4 @@
-"""Sanitised JSON schemas of tools, for the level of JSON Schema that a server accepts (wire-contract 5.4).
+"""Sanitised JSON schemas of tools, for the level of JSON Schema that a server accepts (docs/chat-completions.md 1.4).
 
 ``none``: byte for byte the client's. ``basic``: without the document's own identifiers. ``mistral``, ``moonshot`` and
 ``gemini``: without what these refuse, and in the form that they require. ``bare``: only types, properties, required,
@@ -104,7 +104,7 @@ def sanitised(raw: Raw, level: SchemaLevel) -> Sanitised:
 def is_strict(schema: Raw) -> bool:
     """Return whether OpenAI accepts a schema as ``strict``: each object closed, with all its properties required.
 
-    With any other schema ``strict`` is answered with a 400 (wire-contract 5.1).
+    With any other schema ``strict`` is answered with a 400 (docs/chat-completions.md 1.1).
     """
     if len(schema) > MAX_STRICT_BYTES:
         return False

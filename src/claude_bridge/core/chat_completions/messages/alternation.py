@@ -2,7 +2,7 @@
 
 Two versions of the rule are common, and the result satisfies both. Mistral's templates check user and assistant
 messages only, without those that call tools: user, assistant, user, and so on. Mistral's own validation requires an
-assistant message after tool messages (wire-contract 4.2: a user message there used to be refused).
+assistant message after tool messages (docs/servers.md 2.6: a user message there used to be refused).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from claude_bridge.core.chat_completions.openai_types import ChatMessage, Part, 
 from claude_bridge.core.turns import REMINDER
 
 OPENING: Final = "."
-"""The user message that is inserted where one is missing (wire-contract 5.2, step 9)."""
+"""The user message that is inserted where one is missing (docs/chat-completions.md 1.2)."""
 
 ACKNOWLEDGED: Final = "Understood."
 """The assistant message between tool results and a person's words. A full stop would teach it to end its turns."""

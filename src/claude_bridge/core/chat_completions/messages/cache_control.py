@@ -1,4 +1,4 @@
-"""Marks prefixes that the server should cache (wire-contract 5.1, ``cache_control``).
+"""Marks prefixes that the server should cache (docs/chat-completions.md 1.1).
 
 The blocks that the client marks do not correspond to messages after the translation, so the marks are set anew where
 Anthropic recommends them for growing conversations: at the end of the system prompt and of the last two inputs to the

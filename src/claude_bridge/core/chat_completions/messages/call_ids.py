@@ -1,4 +1,4 @@
-"""Assigns the ids of a conversation's calls for the backend, legal there and unique (wire-contract 5.6)."""
+"""Assigns the ids of a conversation's calls for the backend, legal there and unique (docs/chat-completions.md 1.8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns -> chat messages (wire-contract 5.2, steps 3 to 9, 5.5 and 5.6), as the target's traits require them.
+"""Turns -> chat messages (docs/chat-completions.md 1.2), as the target's traits require them.
 
 Strict servers enforce an order: every call of an assistant message is answered by a
 ``tool`` message directly after it, in the calls' order; anything else from the user follows in one

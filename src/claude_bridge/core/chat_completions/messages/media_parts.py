@@ -1,4 +1,4 @@
-"""Images and documents in the form that the target accepts (wire-contract 5.3)."""
+"""Images and documents in the form that the target accepts (docs/chat-completions.md 1.3)."""
 
 from __future__ import annotations
 

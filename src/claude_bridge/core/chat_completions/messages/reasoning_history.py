@@ -1,4 +1,7 @@
-"""Rules for past reasoning: which of it is sent back to the model, and in which field (wire-contract 5.5)."""
+"""Rules for past reasoning: which of it is sent back to the model, and in which field.
+
+See docs/chat-completions.md 1.6.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from claude_bridge.core.chat_completions.openai_types import ChatMessage, TextPa
 from claude_bridge.core.chat_completions.traits import ReasoningEcho, ReasoningField
 
 MISSING_REASONING: Final = " "
-"""Stands for missing reasoning: DeepSeek refuses a turn without the field, and the field without text (wire-contract
-5.5)."""
+"""Stands for missing reasoning: DeepSeek refuses a turn without the field, and the field without text.
+
+See docs/chat-completions.md 1.6.
+"""
 
 
 def echoes(policy: ReasoningEcho, *, called: bool, after_question: bool) -> bool:
