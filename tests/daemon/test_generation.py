@@ -102,12 +102,12 @@ class RetireTests:
         other = exchange(second)
         done: list[object] = []
         first.retire().addCallback(done.append)
-        one.on_end()
+        one.on_end(one)
         assert (done, circuit(first)) == ([], CircuitState.OPEN)
-        two.on_end()
+        two.on_end(two)
         assert (done, circuit(first)) == ([None], CircuitState.CLOSED)
         assert second.process.running.exchanges == 1
-        other.on_end()
+        other.on_end(other)
 
     def test_held(self) -> None:
         """A request that is being decoded, or asks for no backend, is waited for too."""
@@ -176,5 +176,5 @@ class SnapshotTests:
         assert (seen.models, seen.max_streams) == (("glm",), 4000)
         assert (backend.name, backend.circuit, backend.profiles) == ("box", "closed", 1)
         assert "alices-secret-key" not in repr(seen)
-        running.on_end()
+        running.on_end(running)
         assert (made(ONE, first).snapshot().number, made().snapshot().backends[0].circuit) == (2, None)

@@ -133,9 +133,10 @@ _MODEL: Final = {
 
 def _traits(model: Model, decided: DialectDecision) -> dict[str, str]:
     """Return the trait's value by the backend's dialect, if the dialect is known."""
-    if not decided.known:
+    dialect = DIALECTS.get(decided.dialect.name)  # None for another kind of backend, which has no traits
+    if dialect is None or not decided.known:
         return dict.fromkeys(_TRAITS, "as the dialect has it")
-    traits = DIALECTS[decided.dialect.name].traits(model.name)
+    traits = dialect.traits(model.name)
     return {name: f"{written(getattr(traits, name))}, as {decided.dialect.name} has it" for name in _TRAITS}
 
 

@@ -35,7 +35,7 @@ class Secret:
     _value: str = field(converter=str)
 
     def reveal(self) -> str:
-        """Return the secret itself, for the one place that sends it."""
+        """Return the secret itself: to send it, to compare it, or to hide it in texts."""
         return self._value
 
     def matches(self, candidate: str) -> bool:
@@ -59,7 +59,7 @@ class Secret:
         return hash(self._value)
 
     def __repr__(self) -> str:
-        """Return a placeholder."""
+        """Return nothing: a log or a traceback shows no part of it."""
         return ""
 
 

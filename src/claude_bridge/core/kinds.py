@@ -1,7 +1,8 @@
 """Registry of the kinds of backends, by their names in ``kind = NAME``.
 
 A new kind is a package beside `claude_bridge.core.chat_completions` whose class implements
-`claude_bridge.core.backend_api.BackendKind`, and a line here.
+`claude_bridge.core.backend_api.BackendKind`, a line here, and its name and dialects in `claude_bridge.config.schema`.
+Services and the edge stay as they are.
 """
 
 from __future__ import annotations

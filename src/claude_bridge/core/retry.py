@@ -30,14 +30,14 @@ class RetryBudget:
     """
 
     max_tokens: int | None = field(default=None, init=False)
-    _used: set[str] = field(factory=set, init=False)
+    _used: frozenset[str] = field(default=frozenset(), init=False)  # an empty set of its own is 216 bytes a stream
     _pending: list[Adjustment] = field(factory=list, init=False)
 
     def allow(self, why: str) -> bool:
         """Return whether one more try is allowed for this reason; if so, it counts as used."""
         if why in self._used or len(self._used) >= MAX_RETRIES:
             return False
-        self._used.add(why)
+        self._used |= {why}
         return True
 
     def apply(self, adjustment: Adjustment) -> bool:
@@ -73,7 +73,7 @@ class RetryBudget:
     def reset(self) -> None:
         """Begin anew for another candidate: what one model refuses says nothing about the next one."""
         self._pending.clear()
-        self._used.clear()
+        self._used = frozenset()
 
 
 def may_try_next(error: BridgeError, *, others: int, begun: bool) -> bool:

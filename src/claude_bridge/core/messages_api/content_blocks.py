@@ -74,8 +74,8 @@ class BlockReader:
     :ivar count: blocks decoded so far, nested ones included; an unknown type counts as `UNKNOWN_BLOCK_COST`.
     """
 
-    loaded: set[str] = field(factory=set)
-    removed: set[str] = field(factory=set)
+    loaded: dict[str, None] = field(factory=dict)  # an empty set takes 216 bytes a stream, a dict 64
+    removed: dict[str, None] = field(factory=dict)
     defined: list[Tool] = field(factory=list)
     carried: int = 0
     count: int = 0
@@ -201,15 +201,15 @@ class BlockReader:
         if not isinstance(name, str) or not name:
             return []
         if kind == "tool_removal":
-            self.removed.add(name)
+            self.removed[name] = None
             return [ToolNotice(name, available=False)]
         if isinstance(definition, dict):
             self.defined.append(_tool_from_definition(name, definition))
         return [self._tool_loaded(name)]
 
     def _tool_loaded(self, name: str) -> ToolNotice:
-        self.loaded.add(name)
-        self.removed.discard(name)
+        self.loaded[name] = None
+        self.removed.pop(name, None)
         return ToolNotice(name, available=True)
 
 

@@ -76,7 +76,11 @@ class ConversationReader:
         """Return a reader with ``more`` messages at its end; this one stays unchanged."""
         self.read_all()
         blocks = evolve(
-            self._blocks, loaded={*self.loaded}, removed={*self.removed}, defined=[*self.defined], media=[*self.media]
+            self._blocks,
+            loaded={**self._blocks.loaded},
+            removed={**self._blocks.removed},
+            defined=[*self.defined],
+            media=[*self.media],
         )
         return evolve(
             self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
@@ -75,8 +74,8 @@ class AdmissionControl:
             request_id=request_id,
             client_name=client_name,
             peer=peer,
+            on_end=self._ended,
         )
-        exchange.on_end = partial(self._ended, exchange)
         self._active.add(exchange)
         self.running.exchanges += 1
         return exchange

@@ -105,8 +105,11 @@ class Attempt:
         """Send the request; the Deferred fires with the outcome. Cancelling it closes the upstream connection."""
         self._call = client.send(request, self)
         # its canceller refers to this object, so it is dropped when it fires: no cycle is left to the garbage collector
-        self._outcome = Deferred(lambda _: self.close())
+        self._outcome = Deferred(self._cancelled)
         return self._outcome
+
+    def _cancelled(self, _outcome: Deferred[Outcome]) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the upstream connection in whatever state it is, and report nothing more."""

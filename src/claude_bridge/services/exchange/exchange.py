@@ -10,8 +10,7 @@ the same request is sent once more. `claude_bridge.core.retry` decides what may 
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
@@ -94,19 +93,26 @@ class Services:
 class OpenAttempt:
     """An attempt under way, and what it was made from.
 
+    :ivar request: the client's, with everything that extra turns add.
     :ivar estimate: our estimate of the prompt's tokens.
-    :ivar prepare: prepares the upstream request again. The request itself is not kept: it is as large as the client's,
-        and is only needed a second time after a refusal.
+    :ivar max_tokens: what an overflow left for the answer, or None.
+    :ivar documents: base64 text of a PDF -> its text.
     :ivar outcome: fires with the outcome.
     """
 
     candidate: Candidate
     target: Target
     lease: Lease
+    request: MessagesRequest
     estimate: int
-    prepare: Callable[[], Prepared]
+    max_tokens: int | None
+    documents: Mapping[str, str]
     attempt: Attempt
     outcome: Deferred[Outcome]
+
+    def prepare(self) -> Prepared:
+        """Prepare the upstream request again: it is as large as the client's, so it is not kept for a refusal."""
+        return _prepare(self.request, self.target, self.estimate, self.max_tokens, self.documents)
 
 
 @frozen
@@ -130,14 +136,14 @@ class Exchange:
     request_id: str
     client_name: str = ""
     peer: str = ""
-    on_end: Callable[[], None] = field(default=do_nothing)
+    on_end: Callable[[Exchange], None] = field(default=do_nothing)
     _recorder: RequestRecorder = field(init=False)
     _prompt: PromptSize = field(init=False)
     _retries: RetryBudget = field(factory=RetryBudget, init=False)
     _extra_turns: tuple[ExtraTurn, ...] = field(default=(), init=False)
     _turn: int = field(default=0, init=False)
     _delivery: Delivery = field(init=False)
-    _levels_ready: set[Hashable] = field(factory=set, init=False)
+    _levels_ready: frozenset[Hashable] = field(default=frozenset(), init=False)  # an empty set of its own is 216 bytes
     _running: Deferred[None] | None = field(default=None, init=False)
     _log_reason: str = field(default="", init=False)
     _client_left: bool = field(default=False, init=False)
@@ -203,7 +209,7 @@ class Exchange:
         if local is not None:
             self._answer_locally(local)
             return None
-        candidates = deque(await services.resolver.candidates(self._info.model, self._credential))
+        candidates = list(await services.resolver.candidates(self._info.model, self._credential))
         while True:
             self._delivery = Delivery(self._downstream, self._extra_turns, is_first_turn=not self._turn)
             try:
@@ -219,8 +225,8 @@ class Exchange:
                 return None
             self._turn += 1
 
-    async def _take_turn(self, candidates: deque[Candidate]) -> Answered:
-        """Ask the candidates in order until one answers; those that failed are removed from the deque."""
+    async def _take_turn(self, candidates: list[Candidate]) -> Answered:
+        """Ask the candidates in order until one answers; those that failed are removed from the list."""
         while True:
             others = len(candidates) - 1
             try:
@@ -230,7 +236,7 @@ class Exchange:
                 if not retry.may_try_next(error, others=others, begun=begun):
                     raise
                 error.__traceback__ = None  # as in `_run`
-            candidates.popleft()
+            del candidates[0]
             self._retries.reset()
 
     async def _ask(self, candidate: Candidate, *, is_last: bool) -> Answered:
@@ -266,8 +272,12 @@ class Exchange:
         self._prompt.check(backend.name, target)
         lease = services.keys.lease(backend, self._credential)
         estimate = self._prompt.estimate(backend.name, target)
-        prepare = self._preparation(target, estimate)
-        prepared = prepare()
+        asked, max_tokens, documents = (
+            self._turn_request(estimate),
+            self._retries.max_tokens_for(target),
+            self._prompt.texts,
+        )
+        prepared = _prepare(asked, target, estimate, max_tokens, documents)
         for extra_turn in self._extra_turns:
             extra_turn.sent(prepared)
         self._log_dropped_keywords(candidate, prepared)
@@ -279,8 +289,10 @@ class Exchange:
             candidate=candidate,
             target=target,
             lease=lease,
+            request=asked,
             estimate=estimate,
-            prepare=prepare,
+            max_tokens=max_tokens,
+            documents=documents,
             attempt=attempt,
             outcome=maybeDeferred(self._send, attempt, request, candidate, estimate),
         )
@@ -307,7 +319,7 @@ class Exchange:
         work = target.schema_work(conversation_of(self._request))
         if work is None or work.level in self._levels_ready:
             return
-        self._levels_ready.add(work.level)
+        self._levels_ready |= {work.level}
         ready = Deferred.fromCoroutine(self._services.pace.finish(work.step))
         if not ready.called:
             self._announce(candidate, self._prompt.estimate(candidate.backend.name, target))
@@ -318,18 +330,15 @@ class Exchange:
         target = self._services.profiles.with_overrides(candidate.backend.name, candidate.target)
         return self._retries.with_adjustments(target)
 
-    def _preparation(self, target: Target, estimate: int) -> Callable[[], Prepared]:
-        """Return a function that prepares this turn's request: the client's with everything that extra turns add."""
+    def _turn_request(self, estimate: int) -> MessagesRequest:
+        """Return the request of this turn: the client's with everything that extra turns add."""
         asked = self._request
         for extra_turn in self._extra_turns:
             asked = extra_turn.request(asked, estimate)
-        max_tokens, documents = self._retries.max_tokens_for(target), self._prompt.texts
-        return lambda: target.prepare(
-            conversation_of(asked), estimate=estimate, max_tokens=max_tokens, documents=documents
-        )
+        return asked
 
     def _announce(self, candidate: Candidate, estimate: int) -> None:
-        """Tell the downstream which candidate will answer: from then on it sends the client pings."""
+        """Tell the downstream which candidate will answer; from then on it may commit early and send pings."""
         if not self._turn:
             self._downstream.attempt_started(
                 served_by=candidate.label,
@@ -517,7 +526,13 @@ class Exchange:
         self._ended = True
         on_end, self.on_end, self._running = self.on_end, do_nothing, None
         self._recorder.request_ended(self._info, self._downstream, outcome, reason)
-        on_end()
+        on_end(self)
+
+
+def _prepare(
+    asked: MessagesRequest, target: Target, estimate: int, max_tokens: int | None, documents: Mapping[str, str]
+) -> Prepared:
+    return target.prepare(conversation_of(asked), estimate=estimate, max_tokens=max_tokens, documents=documents)
 
 
 def _shows_reasoning(candidate: Candidate, asked: MessagesRequest) -> bool:
