@@ -8,6 +8,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
 from attrs import define
@@ -130,8 +131,8 @@ class Routes:
             peer=request.peer,
             request_id=request.request_id,
         )
-        done: Deferred[None] = Deferred(lambda _: response.client_left())
-        response.on_end(on_client_left=exchange.cancel, on_finished=lambda: done.callback(None))
+        done: Deferred[None] = Deferred(response.client_left)
+        response.on_end(on_client_left=exchange.cancel, on_finished=partial(done.callback, None))
         exchange.start()
         return done
 

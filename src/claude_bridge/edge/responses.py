@@ -204,7 +204,7 @@ class StreamResponse:
         self._write(self._writer.error(error, self._request.request_id))
         self._finish()
 
-    def client_left(self) -> None:
+    def client_left(self, _done: object = None) -> None:
         """End the response: the client is gone."""
         if not self._ended:
             self._stop()
@@ -324,7 +324,7 @@ class JsonResponse:
             write_error(self._request, error, self._request.request_id)
             self._end_callbacks.finished()
 
-    def client_left(self) -> None:
+    def client_left(self, _done: object = None) -> None:
         """End the response: the client is gone. The exchange is told unless it has delivered the whole answer."""
         if self._body_producer is not None:
             self._body_producer.stopProducing()

@@ -53,7 +53,7 @@ class HeldBlocks:
 
     max_bytes: int
     size_bytes: int = field(default=0, init=False)
-    _queue: deque[HeldBlock] = field(factory=deque, init=False)
+    _queue: deque[HeldBlock] | None = field(default=None, init=False)  # few answers need one, and it takes 760 bytes
     _calls: dict[int, HeldBlock] = field(factory=dict, init=False)
 
     def __bool__(self) -> bool:
@@ -88,11 +88,13 @@ class HeldBlocks:
 
     def end_all(self) -> None:
         """Mark everything as complete: the answer is over."""
-        for held in self._queue:
+        for held in self._queue or ():
             held.ended = True
 
     def pop(self) -> HeldBlock:
         """Remove the first block from the queue, with its size, and return it."""
+        if not self._queue:
+            raise InternalFault("nothing is held")
         held = self._queue.popleft()
         if isinstance(held.opened_by, ToolCallStarted):
             del self._calls[held.opened_by.call]
@@ -107,6 +109,8 @@ class HeldBlocks:
 
     def _append(self, held: HeldBlock) -> HeldBlock:
         self.charge(_weight(held))
+        if self._queue is None:
+            self._queue = deque()
         self._queue.append(held)
         return held
 
