@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import sys
 from collections.abc import Mapping
@@ -113,6 +114,7 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
     """Return the daemon's service for its options."""
     from twisted.internet import reactor  # noqa: PLC0415, TID251 - the one place
 
+    linecache.clearcache()  # attrs leaves the text of generated methods there, 0.6 MB: the imports below can use that
     # --check-config needs none of these
     from claude_bridge.daemon.control_socket import ControlRoutes, ControlSocket  # noqa: PLC0415
     from claude_bridge.daemon.process import threads_of  # noqa: PLC0415

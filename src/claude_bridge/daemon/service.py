@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import linecache
 import resource
 import time
 from collections.abc import Callable
@@ -179,6 +180,7 @@ def _set_file_limit(soft: int, most: int, hard: int) -> int:
 
 def rare_collections() -> None:
     """Exclude imported objects from garbage collection, and make collections rare."""
+    linecache.clearcache()  # the text of methods that attrs generated: half a MB that nobody reads
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
