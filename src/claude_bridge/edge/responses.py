@@ -100,12 +100,12 @@ class EndCallbacks:
     _on_finished: Callable[[], None] = do_nothing
 
     def client_left(self) -> None:
-        """Tell the exchange that the client is gone."""
+        """Notify the exchange that the client is gone."""
         on_client_left, self._on_client_left = self._on_client_left, do_nothing
         on_client_left()
 
     def finished(self) -> None:
-        """Tell Klein that the response has ended."""
+        """Notify Klein that the response has ended."""
         self._on_client_left = do_nothing
         on_finished, self._on_finished = self._on_finished, do_nothing
         on_finished()

@@ -230,7 +230,7 @@ class BridgeRequest(Request):
         self._drop_body()
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: N802 - Twisted's name
-        """Tell whoever waits for the response that the client is gone, and drop the request's body."""
+        """Notify whoever waits for the response that the client is gone, and drop the request's body."""
         super().connectionLost(reason)
         self._close_share()
         self._drop_body()

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, Protocol
 from attrs import fields, frozen
 
 from claude_bridge.core import json_weight, strict_json
-from claude_bridge.core.backend_api import Clues, TokenizerEndpoint
+from claude_bridge.core.backend_api import Clues, ServerDialect, TokenizerEndpoint
 from claude_bridge.core.chat_completions.answer import finish_and_usage
 from claude_bridge.core.chat_completions.openai_types import (
     ChatMessage,
@@ -59,12 +59,8 @@ class StateCollector(Protocol):
         """Return the state collected since the last time, as JSON values, or None."""
 
 
-class Dialect(Protocol):
+class Dialect(ServerDialect, Protocol):
     """The respects in which servers differ."""
-
-    @property
-    def name(self) -> str:
-        """Return its name as in ``dialect = NAME``."""
 
     @property
     def server(self) -> str:
@@ -83,26 +79,8 @@ class Dialect(Protocol):
         """Return where prompts can be counted, or None."""
 
     @property
-    def key_header(self) -> str:
-        """Return the name of the header for the credential."""
-
-    @property
-    def lists(self) -> tuple[str, ...]:
-        """Return the paths of further lists that contain the windows of loaded models."""
-
-    @property
-    def speaks_for_itself(self) -> bool:
-        """Whether such a server never passes on clues of another one.
-
-        Services and gateways pass on what the engine behind them says, and so may a ``generic`` server.
-        """
-
-    @property
     def stateful(self) -> bool:
         """Whether `restore` does anything; otherwise it is not called."""
-
-    def recognised(self, clues: Clues) -> str:
-        """Return the clue by which this server is recognised ("host api.deepseek.com"), or "" if it is not."""
 
     def traits(self, model: str) -> Traits:
         """Return the traits of ``model`` at this server."""

@@ -201,7 +201,7 @@ class BlockAssembler:
                 self._take_step(event, sink)
 
     def _take_step(self, event: Event, sink: BlockSink) -> None:
-        """Take what comes once or twice an answer, and not with every delta."""
+        """Handle an event that comes once or twice an answer, and not with every delta."""
         match event:
             case ToolCallStarted():
                 self._start_call(event, sink)

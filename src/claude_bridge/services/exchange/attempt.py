@@ -34,10 +34,10 @@ class EventSink(Protocol):
     """Receives an attempt's events."""
 
     def producing(self, producer: PushProducer) -> None:
-        """Take the producer of a body that begins; it may be paused."""
+        """Accept the producer of a body that begins; it may be paused."""
 
     def deliver(self, events: Sequence[Event]) -> None:
-        """Take the events of one read, `Finished` last if at all; raise `UpstreamError` if they cannot be held."""
+        """Accept the events of one read, `Finished` last if at all; raise `UpstreamError` if they cannot be held."""
 
 
 class DiscardingSink:

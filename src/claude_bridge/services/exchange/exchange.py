@@ -272,11 +272,8 @@ class Exchange:
         self._prompt.check(backend.name, target)
         lease = services.keys.lease(backend, self._credential)
         estimate = self._prompt.estimate(backend.name, target)
-        asked, max_tokens, documents = (
-            self._turn_request(estimate),
-            self._retries.max_tokens_for(target),
-            self._prompt.texts,
-        )
+        asked, documents = self._turn_request(estimate), self._prompt.texts
+        max_tokens = self._retries.max_tokens_for(target)
         prepared = _prepare(asked, target, estimate, max_tokens, documents)
         for extra_turn in self._extra_turns:
             extra_turn.sent(prepared)
