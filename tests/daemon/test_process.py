@@ -17,7 +17,7 @@ from claude_bridge.core.redaction import HIDDEN, Redactor
 from claude_bridge.daemon.process import Process, make_process
 from claude_bridge.release import product
 from claude_bridge.services.upstream.client import BackendConnections
-from claude_bridge.services.upstream.pool import ReplayPool
+from claude_bridge.services.upstream.pool import IdleConnections
 from tests.services.exchange.stage import ONE, configured
 
 MOVED = ONE.replace("http://", "http://other.")
@@ -125,9 +125,9 @@ class FollowTests:
         trusting = evolve(backend, name="trusting", ca_file="/etc/ca.pem")
         config = evolve(plain, backends={"box": backend, "trusting": trusting})
         process = made(config)
-        pool = ReplayPool(process.clock, 1)
+        pool = IdleConnections(process.clock, 1)
         for each in (backend, trusting):
-            process.upstream._lines[each] = BackendConnections(pool=pool, client=HTTPClient(Agent(process.clock)))
+            process.upstream._lines[each] = BackendConnections(pool, HTTPClient(Agent(process.clock)))
         process.follow(config, process.profiles_for(config))
         assert list(process.upstream._lines) == [backend]
 

@@ -20,7 +20,7 @@ from tests.end_to_end.asking import HI, MESSAGES
 from tests.end_to_end.conftest import client_of
 from tests.end_to_end.daemon import Daemon, ini
 from tests.services.documents import pdfs
-from tests.services.upstream.test_agent import self_signed
+from tests.services.upstream.test_endpoints import self_signed
 
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = ROOT / "systemd" / "claude-bridge.service"

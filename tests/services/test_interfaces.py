@@ -18,12 +18,11 @@ from claude_bridge.services.remote_tokenizers import RemoteTokenizers
 from claude_bridge.services.sweep import PeriodicSweep
 from claude_bridge.services.upstream.call import Call
 from claude_bridge.services.upstream.client import TreqUpstream
-from claude_bridge.services.upstream.response_body import ResponseBody
 from claude_bridge.services.upstream.silence import Silence
 from claude_bridge.testing import fakes
 
 SIDES = [
-    (interfaces.PushProducer, ResponseBody),
+    (interfaces.PushProducer, Call),
     (interfaces.PushProducer, fakes.FakeCall),
     (interfaces.UpstreamReceiver, Attempt),
     (interfaces.UpstreamReceiver, fetch.Receiver),

@@ -54,6 +54,11 @@ class Conversation(Protocol):
         """Note it."""
         self.lost = True
 
+    def close_unread(self) -> None:
+        """Close the socket as a server does whose time is up, whatever has arrived meanwhile."""
+        self.transport.stopReading()
+        self.transport.loseConnection()
+
     def _whole(self) -> bytes | None:
         head, mark, rest = self.received.partition(b"\r\n\r\n")
         if not mark:

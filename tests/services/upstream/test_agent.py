@@ -1,388 +1,274 @@
-"""Promises of what is under treq: connect limit, TLS trust, endpoints kept."""
+"""Promises of the agent: what is asked of whom, and which requests are repeated."""
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
-from pathlib import Path
+import gc
+import itertools
 from typing import Any
 
 import pytest
 import pytest_twisted
-from attrs import evolve, frozen
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
-from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
-from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.ssl import Certificate, KeyPair, PrivateCertificate
+from twisted.internet.interfaces import IProtocol, IProtocolFactory
 from twisted.internet.task import Clock
-from twisted.python.failure import Failure
-from twisted.web.client import URI
-from zope.interface import implementer
+from twisted.internet.tcp import Client
+from twisted.internet.testing import StringTransport
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent
+from zope.interface.verify import verifyObject
 
-from claude_bridge.config.schema import Backend
-from claude_bridge.core.errors import UpstreamUnreachable
-from claude_bridge.services.upstream.agent import (
-    DOUBT_SECONDS,
-    ConnectTimedOut,
-    Endpoints,
-    LimitedEndpoint,
-    TrustUnusable,
-    https_policy,
-)
-from tests.services.upstream.loopback import CHUNKED, Bench, Notes, answer, chunk
+from claude_bridge.core.errors import BridgeError, UpstreamCut
+from claude_bridge.services.upstream.agent import REPEAT_SECONDS, BackendAgent, Target, target_of
+from claude_bridge.services.upstream.connection import Connection, NoResponse
+from claude_bridge.services.upstream.endpoints import Origin
+from claude_bridge.services.upstream.pool import IdleConnections
+from tests.services.upstream.loopback import SHORT, Bench, Conversation, Notes, answer
 
 
-@frozen
-class SelfSigned:
-    """A server certificate that nobody signed but itself."""
-
-    pem: bytes
-    options: Any
-
-
-def self_signed(*addresses: str, names: tuple[str, ...] = ()) -> SelfSigned:
-    """Make one for ``addresses`` and ``names``."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"test backend {addresses} {names}")])
-    now = dt.datetime.now(dt.UTC)
-    alternatives: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
-    alternatives += [x509.DNSName(other) for other in names]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    private = PrivateCertificate.fromCertificateAndKeyPair(Certificate.loadPEM(pem), KeyPair.load(secret, 1))
-    return SelfSigned(pem, private.options())
-
-
-class SlowRelay:
-    """A port whose first connection is passed on to another after some seconds, the others at once to nobody."""
-
-    def __init__(self, bench: Bench, port: int, seconds: float) -> None:
-        relay = self
-        self.connections = 0
-
-        class Inner(Protocol):
-            """The side of the server."""
-
-            outer: Any
-            transport: Any
-
-            def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
-                """Give what has come meanwhile."""
-                self.outer.inner = self
-                self.transport.write(self.outer.held)
-
-            def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
-                """Pass it on."""
-                self.outer.transport.write(data)
-
-        class Outer(Protocol):
-            """The side of the client."""
-
-            held = b""
-            inner: Any = None
-            transport: Any
-
-            def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
-                """Connect later."""
-                relay.connections += 1
-                if relay.connections == 1:
-                    bench.reactor.callLater(seconds, self.connect)
-
-            def connect(self) -> None:
-                """Connect."""
-                inner = Inner()
-                inner.outer = self
-                connectProtocol(TCP4ClientEndpoint(bench.reactor, "127.0.0.1", port), inner)
-
-            def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
-                """Pass it on, or keep it."""
-                if self.inner is None:
-                    self.held += data
-                else:
-                    self.inner.transport.write(data)
-
-            def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002, N802 - Twisted's
-                """End both."""
-                if self.inner is not None:
-                    self.inner.transport.abortConnection()
-
-        factory = Factory.forProtocol(Outer)
-        factory.noisy = False
-        listening = bench.reactor.listenTCP(0, factory, interface="127.0.0.1")
-        bench.ports.append(listening)
-        self.port = listening.getHost().port
-
-
-# Twisted hands pyOpenSSL objects of its own older kind.
-@pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-class TlsTests:
-    """TLS is verified, always."""
-
-    @pytest_twisted.ensureDeferred
-    async def test_untrusted_certificate(self, bench: Bench) -> None:
-        """A certificate that the system does not trust gets no request, and the reason is told."""
-        raw, backend = bench.serve_tls(answer, self_signed("127.0.0.1").options, "127.0.0.1")
-        notes = Notes()
-        bench.client.send(bench.request(backend), notes)
-        await bench.end_of(notes)
-        (error,) = notes.ends
-        assert isinstance(error, UpstreamUnreachable)
-        assert "cannot reach backend b: TLS failed, certificate verify failed" in error.message
-        assert raw.requests == []
-
-    @pytest_twisted.ensureDeferred
-    async def test_certificate_for_another_name(self, bench: Bench, tmp_path: Path) -> None:
-        """A trusted certificate that is for somebody else gets no request either."""
-        made = self_signed(names=("elsewhere.test",))
-        ca_file = tmp_path / "ca.pem"
-        ca_file.write_bytes(made.pem)
-        raw, backend = bench.serve_tls(answer, made.options, "127.0.0.1", ca_file=str(ca_file))
-        notes = Notes()
-        bench.client.send(bench.request(backend), notes)
-        await bench.end_of(notes)
-        assert isinstance(notes.ends[0], UpstreamUnreachable)
-        assert "TLS failed" in str(notes.ends[0])
-        assert raw.requests == []
-
-    @pytest_twisted.ensureDeferred
-    async def test_ca_file(self, bench: Bench, tmp_path: Path) -> None:
-        """With ca_file a private authority is trusted; it may be one of several in the file."""
-        made = self_signed("127.0.0.1")
-        ca_file = tmp_path / "ca.pem"
-        ca_file.write_bytes(b"# ours\n" + self_signed("127.0.0.9").pem + made.pem)
-        _, backend = bench.serve_tls(answer, made.options, "127.0.0.1", ca_file=str(ca_file))
-        notes = Notes()
-        bench.client.send(bench.request(backend), notes)
-        await bench.end_of(notes)
-        assert (notes.body, notes.ends) == (b"ok", [None])
-
-    @pytest_twisted.ensureDeferred
-    async def test_cancel_over_tls_closes_at_once(self, bench: Bench, tmp_path: Path) -> None:
-        """Over TLS too a client that leaves closes the connection at once, without waiting for the backend."""
-        made = self_signed("127.0.0.1")
-        ca_file = tmp_path / "ca.pem"
-        ca_file.write_bytes(made.pem)
-        raw, backend = bench.serve_tls(
-            lambda c, _: c.transport.write(CHUNKED + chunk(b"x")), made.options, "127.0.0.1", ca_file=str(ca_file)
-        )
-        notes = Notes()
-        call = bench.client.send(bench.request(backend), notes)
-        await bench.until(lambda: notes.pieces)
-        call.cancel()
-        await bench.until(lambda: raw.conversations[0].lost, 0.1)
-        assert notes.ends == []
-
-    @pytest_twisted.ensureDeferred
-    async def test_missing_ca_file(self, bench: Bench, tmp_path: Path) -> None:
-        """A ca_file that is not there is told to whoever asks, by the backend's name."""
-        options = self_signed("127.0.0.1").options
-        _, backend = bench.serve_tls(answer, options, "127.0.0.1", ca_file=str(tmp_path / "none.pem"))
-        notes = Notes()
-        bench.client.send(bench.request(backend), notes)
-        await bench.end_of(notes)
-        assert isinstance(notes.ends[0], UpstreamUnreachable)
-        assert "ca_file" in str(notes.ends[0])
-
-    @pytest_twisted.ensureDeferred
-    async def test_peer_that_never_speaks_tls(self, bench: Bench) -> None:
-        """Something that accepts a connection and never shakes hands is unreachable, within the connect limit."""
-        raw, plain = bench.serve(answer, connect_timeout=0.1)
-        backend = evolve(plain, url=plain.url.replace("http:", "https:"))
-        notes = Notes()
-        bench.client.send(bench.request(backend), notes)
-        await bench.end_of(notes)
-        assert isinstance(notes.ends[0], UpstreamUnreachable)
-        assert "no connection within 0.1 s" in str(notes.ends[0])
-        await bench.until(lambda: raw.conversations[0].lost, 0.1)
-
-    @pytest_twisted.ensureDeferred
-    async def test_peer_that_closes_instead_of_tls(self, bench: Bench) -> None:
-        """Something that hangs up on TLS gets no request, and the client is told."""
-        raw, plain = bench.serve(answer)
-        raw.on_connect = lambda conversation: conversation.transport.loseConnection()
-        backend = evolve(plain, url=plain.url.replace("http:", "https:"))
-        notes = Notes()
-        bench.client.send(bench.request(backend), notes)
-        await bench.end_of(notes)
-        assert isinstance(notes.ends[0], UpstreamUnreachable)
-        assert "closed the connection" in str(notes.ends[0])
-
-    @pytest_twisted.ensureDeferred
-    async def test_peer_that_speaks_plain_http(self, bench: Bench) -> None:
-        """A server without TLS that waits for the rest of a request is known within a second or so, and not in ten."""
-        raw, plain = bench.serve(answer)
-        notes = Notes()
-        bench.client.send(bench.request(evolve(plain, url=plain.url.replace("http:", "https:"))), notes)
-        await bench.until(lambda: notes.ends, DOUBT_SECONDS + 2)
-        (error,) = notes.ends
-        assert isinstance(error, UpstreamUnreachable)
-        assert error.message == (
-            "cannot reach backend b: the server there does not speak TLS, so its url has to begin with http://"
-        )
-        assert raw.requests == [b"HEAD / HTTP/1.0\r\n\r\n"]
-        await bench.until(lambda: all(conversation.lost for conversation in raw.conversations), 1)
-
-    @pytest_twisted.ensureDeferred
-    @pytest.mark.parametrize("size", [1, 3, 4096])
-    @pytest.mark.parametrize("closes", [True, False])
-    async def test_peer_that_answers_a_greeting_in_http(self, bench: Bench, size: int, closes: bool) -> None:
-        """A server that calls the greeting a bad request is known at once."""
-        raw, plain = bench.serve(answer)
-        refusal = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
-
-        def refuse(conversation: Any) -> None:
-            for start in range(0, len(refusal), size):
-                conversation.transport.write(refusal[start : start + size])
-            if closes:
-                conversation.transport.loseConnection()
-
-        raw.on_connect = refuse
-        notes = Notes()
-        bench.client.send(bench.request(evolve(plain, url=plain.url.replace("http:", "https:"))), notes)
-        await bench.until(lambda: notes.ends, DOUBT_SECONDS / 2)
-        assert "does not speak TLS" in str(notes.ends[0])
-
-    @pytest_twisted.ensureDeferred
-    async def test_peer_that_closes_at_a_greeting(self, bench: Bench) -> None:
-        """A server without TLS that hangs up at the greeting is asked whether it speaks HTTP, and known."""
-        raw, plain = bench.serve(answer)
-        raw.on_connect = lambda c: c.transport.loseConnection() if len(raw.conversations) == 1 else None
-        notes = Notes()
-        bench.client.send(bench.request(evolve(plain, url=plain.url.replace("http:", "https:"))), notes)
-        await bench.until(lambda: notes.ends, DOUBT_SECONDS / 2)
-        assert "does not speak TLS" in str(notes.ends[0])
-
-    @pytest_twisted.ensureDeferred
-    async def test_slow_handshake(self, bench: Bench, tmp_path: Path) -> None:
-        """A server that is slow to shake hands is doubted and then taken as it is."""
-        made = self_signed("127.0.0.1")
-        ca_file = tmp_path / "ca.pem"
-        ca_file.write_bytes(made.pem)
-        _, backend = bench.serve_tls(answer, made.options, "127.0.0.1", ca_file=str(ca_file))
-        relay = SlowRelay(bench, int(backend.url.rpartition(":")[2].removesuffix("/v1")), DOUBT_SECONDS + 0.3)
-        notes = Notes()
-        slow = evolve(backend, url=f"https://127.0.0.1:{relay.port}/v1")
-        bench.client.send(bench.request(slow), notes)
-        await bench.end_of(notes)
-        assert (notes.body, notes.ends) == (b"ok", [None])
-
-    @pytest_twisted.ensureDeferred
-    @pytest.mark.parametrize("size", [1, 2, 7])
-    @pytest.mark.parametrize("alert", [b"\x15\x03\x03\x00\x02\x02\x32", b"\x15\x03\x01\x00\x02\x02\x0a"])
-    async def test_alerts(self, bench: Bench, alert: bytes, size: int) -> None:
-        """A server that waits for TLS and gets a plain request is known by its alert.
-
-        That may come in pieces, and may hold what looks like the end of a line.
-        """
-
-        def script(conversation: Any, _: int) -> None:
-            for start in range(0, len(alert), size):
-                bench.reactor.callLater(start * 0.002, conversation.transport.write, alert[start : start + size])
-            bench.reactor.callLater(0.05, conversation.transport.loseConnection)
-
-        _, backend = bench.serve(script)
-        notes = Notes()
-        bench.client.send(bench.request(backend), notes)
-        await bench.end_of(notes)
-        assert isinstance(notes.ends[0], UpstreamUnreachable)
-        assert str(notes.ends[0]) == (
-            "cannot reach backend b: the server there speaks TLS, so its url has to begin with https://"
-        )
-
-    @pytest_twisted.ensureDeferred
-    async def test_cancel_during_the_handshake(self, bench: Bench) -> None:
-        """A client that leaves while TLS is being set up closes the connection."""
-        raw, plain = bench.serve(answer)
-        backend = evolve(plain, url=plain.url.replace("http:", "https:"))
-        notes = Notes()
-        call = bench.client.send(bench.request(backend), notes)
-        await bench.until(lambda: raw.conversations)
-        call.cancel()
-        await bench.until(lambda: raw.conversations[0].lost, 0.1)
-        assert not notes.heard
+class TargetTests:
+    """A URL is taken apart."""
 
     @pytest.mark.parametrize(
-        "content",
-        [b"", b"nonsense", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"],
-        ids=["empty", "nonsense", "damaged"],
+        ("url", "origin", "host", "path"),
+        [
+            (b"http://h/v1", Origin("http", "h", 80), b"h", b"/v1"),
+            (b"https://h:443/a?b=c", Origin("https", "h", 443), b"h", b"/a?b=c"),
+            (b"https://H.example:8443", Origin("https", "h.example", 8443), b"h.example:8443", b"/"),
+            (b"http://[::1]:11434/v1", Origin("http", "::1", 11434), b"[::1]:11434", b"/v1"),
+            (b"http://[::1]/?x", Origin("http", "::1", 80), b"[::1]", b"/?x"),
+            (b"http://user:password@h/", Origin("http", "h", 80), b"h", b"/"),
+        ],
     )
-    def test_useless_ca_file(self, tmp_path: Path, content: bytes) -> None:
-        """A ca_file without a certificate in it never means to trust nobody or everybody: it is an error."""
-        ca_file = tmp_path / "ca.pem"
-        ca_file.write_bytes(content)
-        with pytest.raises(TrustUnusable):
-            https_policy(str(ca_file))
+    def test_parts(self, url: bytes, origin: Origin, host: bytes, path: bytes) -> None:
+        """Who is asked, by which name, and for what; never a password."""
+        assert target_of(url) == Target(origin, host, path)
+
+    @pytest.mark.parametrize(
+        "url", [b"ftp://h/", b"/v1", b"http://", b"http://h:99999/", b"http://h:x/", b"http://[::1"]
+    )
+    def test_unusable(self, url: bytes) -> None:
+        """What no request can be sent to is a mistake."""
+        with pytest.raises(ValueError, match=r"."):
+            target_of(url)
 
 
-@implementer(IStreamClientEndpoint)
-class DeafEndpoint:
-    """Never connects; notes that it was cancelled."""
-
-    def __init__(self) -> None:
-        self.cancelled = False
-
-    def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: ARG002 - the interface's shape
-        """Wait for ever."""
-
-        def cancelled(_: object) -> None:
-            self.cancelled = True
-
-        return Deferred(cancelled)
+async def ask(bench: Bench, backend: Any, **settings: Any) -> Notes:
+    """Send one request and wait for its end."""
+    notes = Notes()
+    bench.client.send(bench.request(backend, **settings), notes)
+    await bench.end_of(notes)
+    return notes
 
 
-class ConnectLimitTests:
-    """The way to a connection has one limit."""
-
-    def test_limit(self) -> None:
-        """After connect_timeout the attempt is over, name resolution included, and nothing goes on behind it."""
-        clock = Clock()
-        deaf = DeafEndpoint()
-        failures: list[Any] = []
-        LimitedEndpoint(deaf, clock, 10.0).connect(Factory()).addErrback(failures.append)
-        clock.advance(9.9)
-        assert failures == []
-        clock.advance(0.2)
-        assert deaf.cancelled
-        assert failures[0].check(ConnectTimedOut)
+class ReplayTests:
+    """A POST on a dead idle connection is repaired, and nothing else is ever sent twice."""
 
     @pytest_twisted.ensureDeferred
-    async def test_limit_through_the_client(self, bench: Bench, monkeypatch: Any) -> None:
-        """A backend that does not accept within connect_timeout is unreachable, and the seconds are told."""
-        monkeypatch.setattr("claude_bridge.services.upstream.agent.HostnameEndpoint", lambda *_, **__: DeafEndpoint())
-        _, backend = bench.serve(answer, connect_timeout=0.1)
+    async def test_stale_connection_is_repaired(self, bench: Bench) -> None:
+        """A backend that closes an idle connection just as we send costs nobody an error."""
+
+        def script(conversation: Conversation, number: int) -> None:
+            if number == 1:
+                conversation.transport.write(SHORT)
+            else:
+                conversation.transport.abortConnection()
+
+        raw, backend = bench.serve(script)
+        await ask(bench, backend)
+        notes = await ask(bench, backend, body=b'{"second":1}')
+        assert (notes.body, notes.ends) == (b"ok", [None])
+        assert [len(conversation.requests) for conversation in raw.conversations] == [2, 1]
+        assert raw.conversations[1].requests[0].endswith(b'{"second":1}')
+
+    @pytest_twisted.ensureDeferred
+    async def test_repeated_once_only(self, bench: Bench) -> None:
+        """If the fresh connection dies as well, the client is told."""
+
+        def script(conversation: Conversation, number: int) -> None:
+            if number == 1 and len(raw.conversations) == 1:
+                conversation.transport.write(SHORT)
+            else:
+                conversation.transport.loseConnection()
+
+        raw, backend = bench.serve(script)
+        await ask(bench, backend)
+        notes = await ask(bench, backend)
+        assert isinstance(notes.ends[0], UpstreamCut)
+        assert len(raw.requests) == 3
+
+    @pytest_twisted.ensureDeferred
+    async def test_begun_answer_is_not_repeated(self, bench: Bench) -> None:
+        """Once a byte of an answer came, the request was taken and is not sent again."""
+
+        def script(conversation: Conversation, number: int) -> None:
+            conversation.transport.write(SHORT if number == 1 else b"HTTP/1.1 ")
+            if number > 1:
+                conversation.transport.loseConnection()
+
+        raw, backend = bench.serve(script)
+        await ask(bench, backend)
+        notes = await ask(bench, backend)
+        assert isinstance(notes.ends[0], UpstreamCut)
+        assert len(raw.requests) == 2
+
+    @pytest_twisted.ensureDeferred
+    async def test_cancelled_request_is_not_repeated(self, bench: Bench) -> None:
+        """A client that left is not served by a second connection."""
+        raw, backend = bench.serve(lambda c, number: c.transport.write(SHORT) if number == 1 else None)
+        await ask(bench, backend)
         notes = Notes()
-        bench.client.send(bench.request(backend), notes)
-        await bench.end_of(notes)
-        (error,) = notes.ends
-        assert isinstance(error, UpstreamUnreachable)
-        assert error.message == "cannot reach backend b: no connection within 0.1 s"
+        call = bench.client.send(bench.request(backend), notes)
+        await bench.until(lambda: len(raw.requests) == 2)
+        call.cancel()
+        await bench.until(lambda: raw.conversations[0].lost, 0.1)
+        await bench.pause(0.03)
+        assert (len(raw.conversations), notes.heard) == (1, False)
+
+    @pytest_twisted.ensureDeferred
+    async def test_noticed_close_needs_no_repair(self, bench: Bench) -> None:
+        """An idle connection that the backend closed some time ago is simply not used."""
+        raw, backend = bench.serve(answer)
+        await ask(bench, backend)
+        raw.conversations[0].transport.loseConnection()
+        await bench.until(lambda: raw.conversations[0].lost)
+        await bench.pause(0.02)
+        notes = await ask(bench, backend)
+        assert notes.ends == [None]
+        assert [len(conversation.requests) for conversation in raw.conversations] == [1, 1]
+
+    @pytest_twisted.ensureDeferred
+    async def test_connection_that_dies_about_now(self, bench: Bench) -> None:
+        """Around the moment in which the backend closes a kept connection all requests are answered, and none twice."""
+        closes = itertools.cycle([0, 0, 0.0005, 0.001, 0.002])
+        pauses = itertools.cycle([0, 0.0005, 0.001, 0.002, 0.003, 0, 0])
+
+        def script(conversation: Conversation, _: int) -> None:
+            conversation.transport.write(SHORT)
+            bench.reactor.callLater(next(closes), conversation.close_unread)
+
+        raw, backend = bench.serve(script)
+        answered: list[Notes] = []
+
+        class Chain(Notes):
+            """Sends the next request when this one is answered, at once or a moment later."""
+
+            def ended(self, error: BridgeError | None) -> None:
+                """Send it."""
+                super().ended(error)
+                answered.append(self)
+                if len(answered) < 150:
+                    pause = next(pauses)
+                    bench.reactor.callLater(pause, send) if pause else send()
+
+        def send() -> None:
+            bench.client.send(bench.request(backend, body=b"%d" % len(answered)), Chain())
+
+        send()
+        await bench.until(lambda: len(answered) == 150)
+        assert [(notes.body, notes.ends) for notes in answered] == [(b"ok", [None])] * 150
+        bodies = [request.rpartition(b"\r\n\r\n")[2] for request in raw.requests]
+        assert bodies == [b"%d" % number for number in range(150)]
+
+    def test_late_close_is_an_answer(self) -> None:
+        """A backend that worked on a request for a while and then hangs up is not given it a second time."""
+        clock = Clock()
+        endpoint = OneConnection()
+        pool = IdleConnections(clock, 3)
+        agent = BackendAgent(clock, endpoint, pool)  # type: ignore[arg-type]  # as much of one as is asked
+        for seconds, connections in ((REPEAT_SECONDS - 0.1, 2), (REPEAT_SECONDS, 1)):
+            kept = Connection(pool, target_of(b"http://h/").origin)
+            kept.makeConnection(StringTransport())
+            pool.put(kept)
+            endpoint.made = 1
+            failures: list[Any] = []
+            agent.request(b"POST", b"http://h/").addErrback(failures.append)
+            clock.advance(seconds)
+            kept.connectionLost()
+            assert endpoint.made == connections
+            assert [failure.type for failure in failures] == ([] if connections == 2 else [NoResponse])
 
 
-class EndpointsTests:
-    """Endpoints are built once."""
+class OneConnection:
+    """Endpoints and endpoint at once, whose connections never come about; counts them."""
 
-    def test_kept_for_an_origin(self, reactor: Any) -> None:
-        """Requests to the same place share the endpoint, others do not."""
-        endpoints = Endpoints(reactor, Backend(name="b"))
-        first = endpoints.endpointForURI(URI.fromBytes(b"http://h:1/a"))
-        assert endpoints.endpointForURI(URI.fromBytes(b"http://h:1/b")) is first
-        assert endpoints.endpointForURI(URI.fromBytes(b"http://h:2/b")) is not first
+    made = 1
+
+    def endpoint(self, origin: Origin) -> OneConnection:  # noqa: ARG002 - the endpoints' signature
+        """Return the endpoint."""
+        return self
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: ARG002 - the endpoint's signature
+        """Count."""
+        self.made += 1
+        return Deferred()
+
+
+class RequestTests:
+    """What is written."""
+
+    @pytest.mark.parametrize(
+        ("method", "body", "written"),
+        [
+            (b"POST", b"{}", b"POST /a HTTP/1.1\r\nHost: h\r\nX: y\r\nContent-Length: 2\r\n\r\n{}"),
+            (b"POST", None, b"POST /a HTTP/1.1\r\nHost: h\r\nX: y\r\nContent-Length: 0\r\n\r\n"),
+            (b"GET", None, b"GET /a HTTP/1.1\r\nHost: h\r\nX: y\r\n\r\n"),
+        ],
+    )
+    def test_written(self, method: bytes, body: Any, written: bytes) -> None:
+        """Head and body, with a length where there may be a body; never a coding."""
+        pool = IdleConnections(Clock(), 3)
+        agent = BackendAgent(Clock(), OneConnection(), pool)  # type: ignore[arg-type]  # as above
+        assert verifyObject(IAgent, agent)
+        kept = Connection(pool, target_of(b"http://h/").origin)
+        transport = StringTransport()
+        kept.makeConnection(transport)
+        pool.put(kept)
+        agent.request(method, b"http://h/a", Headers({"x": ["y"], "accept-encoding": ["gzip"]}), body)
+        assert transport.value() == written
+
+
+class Body(bytes):
+    """Bytes that tell when they are gone."""
+
+    gone: list[bytes] = []  # noqa: RUF012 - one for all
+
+    def __del__(self) -> None:
+        """Tell it."""
+        self.gone.append(self[:1])
+
+
+class BodyTests:
+    """How long a request's body is kept."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_first_is_not_kept(self, bench: Bench) -> None:
+        """A body is let go of when it is written, unless the connection is an old one: then it may have to go again."""
+        gone_when_read: list[list[bytes]] = []
+
+        def script(conversation: Conversation, number: int) -> None:  # noqa: ARG001 - the bench's signature
+            gone_when_read.append(Body.gone[:])
+            conversation.transport.write(SHORT)
+
+        _, backend = bench.serve(script)
+        Body.gone.clear()
+        for letter in (b"a", b"b"):
+            notes = Notes()
+            bench.client.send(bench.request(backend, Body(letter * 100)), notes)
+            await bench.end_of(notes)
+        assert (gone_when_read, Body.gone) == ([[b"a"], [b"a"]], [b"a", b"b"])
+
+    @pytest_twisted.ensureDeferred
+    async def test_unsent_bytes_go_with_the_connection(self, bench: Bench) -> None:
+        """What a backend did not take is gone when the client is, without a collection."""
+        raw, backend = bench.serve(lambda _conversation, _number: None)
+        raw.on_connect = lambda conversation: conversation.transport.pauseProducing()
+        call = bench.client.send(bench.request(backend, body=b"x" * 20_000_000), Notes())
+
+        def unsent() -> list[Client]:
+            return [each for each in gc.get_objects() if type(each) is Client and len(each.dataBuffer) > 1000]
+
+        await bench.until(unsent)
+        (transport,) = unsent()
+        call.cancel()
+        await bench.until(lambda: transport.disconnected)
+        assert (unsent(), transport._tempDataBuffer) == ([], [])

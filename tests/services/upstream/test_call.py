@@ -202,6 +202,7 @@ class EndTests:
                 await bench.until(lambda: notes.ends)
             gone = weakref.ref(call)
             await bench.pause(0.05)
+            notes.producer = None  # the call itself
             del call
             assert gone() is None
         finally:

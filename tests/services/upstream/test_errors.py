@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import zlib
+from types import NoneType
 
 import pytest
 import pytest_twisted
@@ -11,7 +12,8 @@ from OpenSSL import SSL
 from service_identity import VerificationError
 from twisted.internet import error as network
 from twisted.python.failure import Failure
-from twisted.web.client import RequestGenerationFailed, RequestTransmissionFailed, ResponseFailed, ResponseNeverReceived
+from twisted.web.client import ResponseDone
+from twisted.web.http import PotentialDataLoss
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.core.errors import (
@@ -21,8 +23,10 @@ from claude_bridge.core.errors import (
     UpstreamProtocolError,
     UpstreamUnreachable,
 )
+from claude_bridge.core.http1 import FramingError, HeadTooLong, SpeaksTLS
 from claude_bridge.services.upstream import errors
-from claude_bridge.services.upstream.agent import ConnectTimedOut, TrustUnusable
+from claude_bridge.services.upstream.connection import ConnectionCut, HeadCut, NoResponse
+from claude_bridge.services.upstream.endpoints import ConnectTimedOut, TrustUnusable
 from tests.services.upstream.loopback import CHUNKED, Bench, Conversation, Notes, answer, chunk
 
 
@@ -159,16 +163,14 @@ class BeforeHeadTests:
             (network.TimeoutError(), UpstreamUnreachable, "cannot reach backend b: no connection within 7 s"),
             (network.DNSLookupError("x"), UpstreamUnreachable, "the host name of its url is not known"),
             (network.NoRouteError(113, "No route to host"), UpstreamUnreachable, "No route to host"),
-            (ResponseNeverReceived([Failure(TLS_ERROR)]), UpstreamUnreachable, "TLS failed, certificate verify failed"),
-            (ResponseNeverReceived([Failure(SSL.Error())]), UpstreamUnreachable, "TLS failed, no reason given"),
-            (
-                ResponseNeverReceived([Failure(VerificationError(errors=[]))]),
-                UpstreamUnreachable,
-                "its certificate is for another name",
-            ),
-            (RequestTransmissionFailed([Failure(network.ConnectionLost())]), UpstreamCut, "without an answer"),
-            (ResponseFailed([Failure(network.ConnectionLost())], None), UpstreamCut, "answer's head"),
-            (ResponseFailed([Failure(ValueError())], None), UpstreamProtocolError, "did not answer in HTTP"),
+            (TLS_ERROR, UpstreamUnreachable, "TLS failed, certificate verify failed"),
+            (SSL.Error(), UpstreamUnreachable, "TLS failed, no reason given"),
+            (VerificationError(errors=[]), UpstreamUnreachable, "its certificate is for another name"),
+            (NoResponse(), UpstreamCut, "without an answer"),
+            (HeadCut(), UpstreamCut, "answer's head"),
+            (FramingError(), UpstreamProtocolError, "did not answer in HTTP"),
+            (HeadTooLong("a long head"), UpstreamProtocolError, "sent a long head"),
+            (SpeaksTLS(), UpstreamUnreachable, "has to begin with https://"),
             (TrustUnusable("it is empty"), UpstreamUnreachable, "its ca_file cannot be used: it is empty"),
         ],
         ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
@@ -180,7 +182,7 @@ class BeforeHeadTests:
         assert words in told.message
         assert "backend b" in told.message
 
-    @pytest.mark.parametrize("error", [RequestGenerationFailed([]), RuntimeError("bug with sk-secret")])
+    @pytest.mark.parametrize("error", [RuntimeError("bug with sk-secret"), ZeroDivisionError()])
     def test_unknown_is_ours(self, error: Exception, logged_failures: list[dict[str, object]]) -> None:
         """What is no known fault is logged and does not reach the client, nor is the backend blamed."""
         told = errors.before_head(Failure(error), BACKEND)
@@ -193,7 +195,17 @@ class BeforeHeadTests:
 class InBodyTests:
     """Each end of a body is told apart."""
 
-    @pytest.mark.parametrize("make", [lambda: TLS_ERROR, network.ConnectionLost, network.ConnectionAborted])
-    def test_lost_connection_is_a_cut(self, make: Callable[[], Exception]) -> None:
-        """However the connection was lost, the answer is cut."""
-        assert isinstance(errors.in_body(Failure(ResponseFailed([Failure(make())], None)), BACKEND), UpstreamCut)
+    @pytest.mark.parametrize(
+        ("error", "kind"),
+        [
+            (ResponseDone(), NoneType),
+            (PotentialDataLoss(), NoneType),
+            (ConnectionCut(), UpstreamCut),
+            (zlib.error(), UpstreamProtocolError),
+            (FramingError(), UpstreamProtocolError),
+        ],
+        ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+    )
+    def test_known(self, error: Exception, kind: type[object]) -> None:
+        """A complete body is no error, nor is one that nobody can vouch for."""
+        assert type(errors.in_body(Failure(error), BACKEND)) is kind

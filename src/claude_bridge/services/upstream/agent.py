@@ -1,237 +1,97 @@
-"""The agent under treq: endpoints with one connect limit, the backend's trust roots, no requested content coding."""
+"""The agent under treq: takes an idle connection or makes one, and repeats a request that an idle one did not take."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from typing import Final, cast
+from functools import lru_cache
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
 
-from OpenSSL import crypto
+from attrs import define, frozen
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectError, ConnectionClosed
-from twisted.internet.interfaces import (
-    IProtocol,
-    IProtocolFactory,
-    IReactorTime,
-    IStreamClientEndpoint,
-    ITCPTransport,
-    ITransport,
-)
-from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.ssl import Certificate, trustRootFromCertificates
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS
-from twisted.web.error import SchemeNotSupported
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from claude_bridge.config.schema import Backend
-from claude_bridge.services.callbacks import stop_timer
+from claude_bridge.core.http1 import request_head
+from claude_bridge.services.upstream.connection import Connection, NoResponse
 from claude_bridge.services.upstream.content_coding import decoded
-from claude_bridge.services.upstream.pool import Connection, ReplayPool
+from claude_bridge.services.upstream.endpoints import Endpoints, Origin
+from claude_bridge.services.upstream.pool import IdleConnections
 
-DOUBT_SECONDS: Final = 1.0
-"""A handshake takes two round trips; if it takes longer than this, we check whether the server speaks TLS at all."""
+REPEAT_SECONDS: Final = 5.0
+"""A close that crossed our request on the wire arrives within a round trip; one that comes later is an answer to it."""
 
-_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
-
-
-class ConnectTimedOut(ConnectError):
-    """No connection within the limit, name resolution included."""
+_PORTS: Final = {"http": 80, "https": 443}
 
 
-class TrustUnusable(Exception):
-    """The backend's ``ca_file`` cannot be used; the message says why."""
+@frozen
+class Target:
+    """A URL, taken apart: who is asked, by which name, for what."""
+
+    origin: Origin
+    host: bytes
+    path: bytes
 
 
-@implementer(IStreamClientEndpoint)
-class LimitedEndpoint:
-    """An endpoint with one limit for everything until the connection is ready, name resolution and TLS included.
+@lru_cache(maxsize=1024)
+def target_of(url: bytes) -> Target:
+    """Return the target of an absolute URL.
 
-    ``HostnameEndpoint`` limits the connection to each address separately, and name resolution not at all.
+    :raises ValueError: if it is neither http nor https, or has no usable host or port.
     """
-
-    def __init__(self, endpoint: IStreamClientEndpoint, clock: IReactorTime, seconds: float) -> None:
-        self._endpoint = endpoint
-        self._clock = clock
-        self._seconds = seconds
-
-    def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Connect, or fail with `ConnectTimedOut`."""
-        connecting: Deferred[IProtocol] = self._endpoint.connect(factory)
-        connecting.addTimeout(self._seconds, self._clock, onTimeoutCancel=self._timed_out)
-        return connecting
-
-    @staticmethod
-    def _timed_out(_: object, seconds: float) -> Failure:
-        return Failure(ConnectTimedOut(string=f"no connection within {seconds:g} s"))  # type: ignore[no-untyped-call]  # Twisted's is untyped
+    parts = urlsplit(url.decode("ascii"))
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ValueError("not the URL of an HTTP server")
+    default = _PORTS[parts.scheme]
+    port = default if parts.port is None else parts.port
+    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = name if port == default else f"{name}:{port}"
+    path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    return Target(Origin(parts.scheme, parts.hostname, port), host.encode("ascii"), path.encode("ascii"))
 
 
-class SpeaksPlainHTTP(ConnectError):
-    """The server speaks HTTP without TLS."""
+class ConnectionFactory(Factory):
+    """Builds the connections to one origin."""
+
+    noisy = False
+
+    def __init__(self, pool: IdleConnections, origin: Origin) -> None:
+        self._pool = pool
+        self._origin = origin
+
+    def buildProtocol(self, addr: IAddress | None) -> Connection:  # noqa: ARG002, N802 - Twisted's signature
+        """Build one."""
+        return Connection(self._pool, self._origin)
 
 
-class PlainHTTPProbe(Protocol):
-    """Finds out whether a server speaks plain HTTP.
+@frozen
+class OutgoingRequest:
+    """A request that can be sent, as often as needed."""
 
-    :ivar speaks: fires with the result, after the first bytes of a response or the end of the connection.
-    """
-
-    def __init__(self) -> None:
-        self.speaks: Deferred[bool] = Deferred(lambda _: self._close())
-
-    def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
-        """Send a request without a credential, whose response is only a head."""
-        cast(ITransport, self.transport).write(b"HEAD / HTTP/1.0\r\n\r\n")
-
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
-        """Decide by the first bytes."""
-        self._decide(data.startswith(b"HTTP/"))
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002, N802 - Twisted's signature
-        """Take the end of the connection for a no."""
-        self._decide(False)
-
-    def _decide(self, speaks: bool) -> None:
-        if not self.speaks.called:
-            self.speaks.callback(speaks)
-        self._close()
-
-    def _close(self) -> None:
-        cast(ITCPTransport, self.transport).abortConnection()
-
-
-@implementer(IStreamClientEndpoint)
-class SecuredEndpoint:
-    """A TLS endpoint that connects only when the handshake is done, so that the connect limit covers it.
-
-    Twisted calls a TLS endpoint connected as soon as TCP is; a peer that never speaks TLS would get the time that an
-    answer may take. Many plain HTTP servers wait silently for the rest of what they take for a request. So if a
-    handshake takes long, or ends with the connection, another connection is made to find out whether the server speaks
-    plain HTTP; then connecting fails with `SpeaksPlainHTTP`. The factory has to build `Connection` objects.
-
-    :param plain: the endpoint of the same port without TLS.
-    """
-
-    def __init__(self, endpoint: IStreamClientEndpoint, plain: IStreamClientEndpoint, clock: IReactorTime) -> None:
-        self._endpoint = endpoint
-        self._plain = plain
-        self._clock = clock
-
-    def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Connect and shake hands."""
-        connecting = cast("Deferred[Connection]", self._endpoint.connect(factory)).addCallback(Connection.secured)
-        probing: list[Deferred[None]] = []  # at most one probe
-        verdict: list[bool] = []  # at most one result of it
-
-        def on_timeout() -> None:
-            probing.append(self._speaks_plain_http().addCallback(on_verdict))
-
-        def on_verdict(plain: bool) -> None:
-            verdict.append(plain)
-            if plain:
-                connecting.cancel()
-
-        def on_result(result: object) -> object:
-            stop_timer(timer)
-            if probing and not verdict:
-                probing[0].cancel()
-            if probing:
-                return _unless_plain(result, plain=verdict == [True])
-            if isinstance(result, Failure) and result.check(ConnectionClosed):
-                return self._speaks_plain_http().addCallback(lambda plain: _unless_plain(result, plain=plain))
-            return result
-
-        timer = self._clock.callLater(DOUBT_SECONDS, on_timeout)
-        return cast("Deferred[IProtocol]", connecting.addBoth(on_result))
-
-    def _speaks_plain_http(self) -> Deferred[bool]:
-        """Probe the server; this needs no limit of its own, since the connect limit covers it."""
-        factory = Factory.forProtocol(PlainHTTPProbe)
-        factory.noisy = False
-        connecting = cast("Deferred[PlainHTTPProbe]", self._plain.connect(factory))
-        return connecting.addCallback(lambda probe: probe.speaks).addErrback(lambda _: False)
-
-
-def _unless_plain(result: object, *, plain: bool) -> object:
-    return Failure(SpeaksPlainHTTP()) if plain else result  # type: ignore[no-untyped-call]  # Twisted's is untyped
-
-
-@implementer(IAgentEndpointFactory)
-class Endpoints:
-    """The endpoints of one backend: TCP, or TLS that trusts the system or the backend's ``ca_file``.
-
-    The endpoint is cached: an Agent asks for one with every request, also when it then takes an idle connection, and
-    building one (above all its TLS part) is not free. A backend has one origin, so one endpoint is enough.
-    """
-
-    def __init__(self, reactor: IReactorTime, backend: Backend) -> None:
-        self._reactor = reactor
-        self._backend = backend
-        self._policy: BrowserLikePolicyForHTTPS | None = None
-        self._origin: tuple[bytes, bytes, int] | None = None
-        self._endpoint: IStreamClientEndpoint | None = None
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: N802 - Twisted's name
-        """Return the endpoint for ``uri``.
-
-        :raises TrustUnusable: if the backend's ``ca_file`` cannot be used.
-        :raises SchemeNotSupported: if it is neither http nor https.
-        """
-        origin = (uri.scheme, uri.host, uri.port)
-        if self._endpoint is None or self._origin != origin:
-            self._endpoint = self._build(uri)
-            self._origin = origin
-        return self._endpoint
-
-    def _build(self, uri: URI) -> IStreamClientEndpoint:
-        seconds = self._backend.connect_timeout
-        plain: IStreamClientEndpoint = HostnameEndpoint(
-            self._reactor, uri.host.decode("ascii"), uri.port, timeout=seconds
-        )
-        endpoint = plain
-        if uri.scheme == b"https":
-            if self._policy is None:
-                self._policy = https_policy(self._backend.ca_file)
-            secured = wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), plain)
-            endpoint = SecuredEndpoint(secured, plain, self._reactor)
-        elif uri.scheme != b"http":
-            raise SchemeNotSupported(f"Unsupported scheme: {uri.scheme!r}")
-        return LimitedEndpoint(endpoint, self._reactor, seconds)
-
-
-def https_policy(ca_file: str | None) -> BrowserLikePolicyForHTTPS:
-    """Return a policy that trusts the system's authorities, or only those in ``ca_file`` (PEM, one or several).
-
-    :raises TrustUnusable: if the file cannot be read or holds no certificate.
-    """
-    if ca_file is None:
-        return BrowserLikePolicyForHTTPS()
-    try:
-        found = _CERTIFICATE.findall(Path(ca_file).read_bytes())
-        authorities = [Certificate.loadPEM(pem) for pem in found]
-    except OSError as error:
-        raise TrustUnusable(error.strerror or "it cannot be read") from error
-    except crypto.Error as error:
-        raise TrustUnusable("a certificate in it is damaged") from error
-    if not authorities:
-        raise TrustUnusable("there is no PEM certificate in it")
-    return BrowserLikePolicyForHTTPS(trustRootFromCertificates(authorities))
+    method: bytes
+    origin: Origin
+    content: list[bytes]
 
 
 @implementer(IAgent)
-class PlainAgent:
-    """An agent under treq that does not request a content coding, but unpacks what is compressed all the same.
+@define(eq=False)
+class BackendAgent:
+    """The agent of one backend.
+
+    A server may close an idle connection at the moment when we send on it; then it has not read the request, and the
+    request is repeated once, on a new connection. It is not repeated if a byte of a response came, if the connection
+    was new, if it was lost only after `REPEAT_SECONDS`, or if it was cancelled.
 
     treq adds ``Accept-Encoding: gzip`` to every request, whatever the caller says. A compressed stream arrives only
-    when the backend flushes its compressor, so we do not ask for one.
+    when the backend flushes its compressor, so we do not ask for one, but unpack what is compressed all the same.
     """
 
-    def __init__(self, agent: IAgent, clock: IReactorTime) -> None:
-        self._agent = agent
-        self._clock = clock
+    _clock: IReactorTime
+    _endpoints: Endpoints
+    _pool: IdleConnections
 
     def request(
         self,
@@ -240,13 +100,33 @@ class PlainAgent:
         headers: Headers | None = None,
         bodyProducer: IBodyProducer | None = None,  # noqa: N803 - Twisted's name
     ) -> Deferred[IResponse]:
-        """Send the request without ``Accept-Encoding``."""
-        if headers is not None:
-            headers.removeHeader(b"accept-encoding")
-        answer = self._agent.request(method, uri, headers, bodyProducer)
-        return answer.addCallback(decoded, self._clock)
+        """Send a request. ``bodyProducer`` is not a producer but bytes, all of which are written at once.
 
+        :raises ValueError: if the method or the URL cannot be used.
+        :raises TrustUnusable: if the backend's ``ca_file`` cannot be used.
+        """
+        target = target_of(uri)
+        headers = headers or Headers()
+        headers.removeHeader(b"accept-encoding")
+        body = cast("bytes | None", bodyProducer) or b""
+        length = len(body) if body or method == b"POST" else None
+        head = request_head(method, target.path, target.host, headers.getAllRawHeaders(), length)
+        request = OutgoingRequest(method, target.origin, [head, body])
+        return self._send(request).addCallback(decoded, self._clock)
 
-def agent_for(reactor: IReactorTime, backend: Backend, pool: ReplayPool) -> IAgent:
-    """Return the agent for one backend over its pool."""
-    return PlainAgent(Agent.usingEndpointFactory(reactor, Endpoints(reactor, backend), pool), reactor)
+    def _send(self, request: OutgoingRequest) -> Deferred[IResponse]:
+        idle = cast("Connection | None", self._pool.take(request.origin))
+        if idle is None:
+            return self._send_on_new(request)
+        sent = self._clock.seconds()
+        return idle.ask(request.method, request.content).addErrback(self._repeat, request, sent)
+
+    def _repeat(self, failure: Failure, request: OutgoingRequest, sent: float) -> Any:  # noqa: ANN401 - a callback's
+        if failure.check(NoResponse) and self._clock.seconds() - sent < REPEAT_SECONDS:
+            return self._send_on_new(request)
+        return failure
+
+    def _send_on_new(self, request: OutgoingRequest) -> Deferred[IResponse]:
+        endpoint = self._endpoints.endpoint(request.origin)
+        connecting = cast("Deferred[Any]", endpoint.connect(ConnectionFactory(self._pool, request.origin)))
+        return connecting.addCallback(Connection.ask, request.method, request.content)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from attrs import define, field
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IResponse
@@ -13,16 +16,22 @@ from claude_bridge.core.errors import BridgeError, InternalFault, UpstreamError
 from claude_bridge.services.callbacks import do_nothing
 from claude_bridge.services.interfaces import ResponseHead, Sweep, UpstreamReceiver, UpstreamRequest
 from claude_bridge.services.upstream import errors
-from claude_bridge.services.upstream.pool import BytesBody, Reads
-from claude_bridge.services.upstream.response_body import ResponseBody, UnwantedBody
 from claude_bridge.services.upstream.silence import Silence
 
 _log = Logger()
 
 
+class UnwantedBody(Protocol):
+    """Closes the connection of a body that is not needed."""
+
+    def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
+        """Close the connection."""
+        cast(IPushProducer, self.transport).stopProducing()
+
+
 @define(eq=False, repr=False)
-class Call:
-    """Implements `claude_bridge.services.interfaces.UpstreamCall`.
+class Call(Protocol):
+    """Implements `claude_bridge.services.interfaces.UpstreamCall`, and is the producer of the response's body.
 
     ::
 
@@ -35,11 +44,10 @@ class Call:
     _request: UpstreamRequest
     _receiver: UpstreamReceiver
     _sweep: Sweep
-    _reads: Reads
-    _payload: BytesBody | None = None
     _silence: Silence = field(init=False)
     _asked: Deferred[IResponse] | None = field(init=False, default=None)
-    _body: ResponseBody | None = field(init=False, default=None)
+    _head: ResponseHead | None = field(init=False, default=None)
+    _body: IPushProducer | None = field(init=False, default=None)
     _over: bool = field(init=False, default=False)
 
     @_silence.default
@@ -73,25 +81,22 @@ class Call:
     def cancel(self) -> None:
         """Close the connection and tell the receiver nothing; do nothing if the call is over."""
         if not self._over:
-            self._mark_over()
-            self._close()
+            self._finish()
 
     def _listen(self) -> None:
         if self._asked is not None:
             self._asked.addCallbacks(self._answered, self._failed).addErrback(self._broke)
 
     def _answered(self, response: IResponse) -> None:
-        self._release()
+        self._asked = None
         error = None if self._over else self._refusal(response)
         if self._over or error is not None:
             response.deliverBody(UnwantedBody())
             self._end(error)
             return
         self._silence.bytes_seen += 1  # a response head ends the silence too
-        self._body = ResponseBody(
-            _head(response), self._receiver, self._reads, self._silence, on_end=self._body_over, on_stop=self.cancel
-        )
-        self._body.begin(response.deliverBody)
+        self._head = _head(response)
+        response.deliverBody(self)
 
     def _refusal(self, response: IResponse) -> UpstreamError | None:
         """Return the error for a response that cannot be passed on; None if it can."""
@@ -104,6 +109,7 @@ class Call:
         return None
 
     def _failed(self, failure: Failure) -> None:
+        self._asked = None
         if not self._over:
             self._end(errors.before_head(failure, self._request.backend))
 
@@ -112,48 +118,70 @@ class Call:
         _log.failure("A receiver of {backend} failed", failure, backend=self._request.backend.name)
         self._abort(InternalFault("the bridge failed over the answer's head"))
 
-    def _body_over(self, reason: Failure) -> None:
+    def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
+        """Announce the head, now that there is a transport to pause or stop."""
+        self._body = cast(IPushProducer, self.transport)
+        head, self._head = self._head, None
+        self._receiver.head_received(cast(ResponseHead, head), self)
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+        """Pass on what one read has brought.
+
+        If the receiver raises, the call ends and the exception goes on to Twisted, which logs it and closes the
+        connection. Without this the end of the connection would look like the backend's fault.
+        """
+        self._silence.bytes_seen += len(data)
+        if self._over:
+            return
+        try:
+            self._receiver.data_received(data)
+        except Exception:
+            self._end(InternalFault("the bridge failed over the backend's answer"))
+            raise
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802 - Twisted's name
+        """End the body, complete or not."""
         self._end(errors.in_body(reason, self._request.backend))
+
+    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Stop reading for now; what the current read has brought is still passed on."""
+        if self._body is not None:
+            self._silence.paused()
+            self._body.pauseProducing()
+
+    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Read on."""
+        if self._body is not None:
+            self._silence.resumed()
+            self._body.resumeProducing()
+
+    def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Stop for good: the same as `cancel`."""
+        self.cancel()
 
     def _abort(self, error: BridgeError | None) -> None:
         """Close the connection and tell the receiver the end; None is an end without an error."""
         if not self._over:
-            self._mark_over()
-            self._close()
+            self._finish()
             self._receiver.ended(error)
 
     def _end(self, error: BridgeError | None) -> None:
-        """Tell the receiver the end of the response."""
+        """Tell the receiver the end of the response, whose connection is closed or of use for the next."""
         if not self._over:
-            self._mark_over()
-            self._forget_body()
+            self._body = None
+            self._finish()
             self._receiver.ended(error)
 
-    def _mark_over(self) -> None:
-        """Stop the timers and drop what refers to this call: bodies are large, and cycles are collected rarely."""
+    def _finish(self) -> None:
+        """Stop the timers, and close the connection of a response that has not ended."""
         self._over = True
         self._sweep.discard(self._silence)
-        self._silence.on_expired = do_nothing
-        self._release()
-
-    def _release(self) -> None:
-        """Drop the request's bytes."""
-        payload, self._payload = self._payload, None
-        if payload is not None:
-            payload.release()
-
-    def _close(self) -> None:
-        """Close the connection: through the body if there is one, since cancelling the request has no effect then."""
-        if self._body is not None:
-            self._body.close()
-            self._forget_body()
-        elif self._asked is not None:
-            self._asked.cancel()
-
-    def _forget_body(self) -> None:
+        self._silence.on_expired = do_nothing  # it refers to this call, and cycles are collected rarely
         body, self._body = self._body, None
         if body is not None:
-            body.forget()
+            body.stopProducing()
+        elif self._asked is not None:
+            self._asked.cancel()
 
 
 def _head(response: IResponse) -> ResponseHead:

@@ -2,7 +2,7 @@
 
 treq is the HTTP client of this project by decision, as Klein is its server. Some of what it does for ordinary clients
 would cost time here or be wrong, and is undone: it encodes the URL of every request (`ReadyURL`), keeps cookies
-(`NoCookies`), copies a body through the global reactor's cooperator (`data_to_body_producer`), buffers responses
+(`NoCookies`), copies a body through the global reactor's cooperator (``data_to_body_producer``), buffers responses
 (``unbuffered``), follows redirects (``allow_redirects``), and requests gzip (`claude_bridge.services.upstream.agent`).
 The rest of the daemon only sees `claude_bridge.services.interfaces.UpstreamClient`, so another client could replace it.
 """
@@ -10,10 +10,11 @@ The rest of the daemon only sees `claude_bridge.services.interfaces.UpstreamClie
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from http.cookiejar import CookieJar
 from typing import Any, Final, cast
 
-from attrs import Factory, evolve, frozen
+from attrs import evolve, frozen
 from hyperlink import EncodedURL
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
@@ -23,9 +24,10 @@ from twisted.web.iweb import IResponse
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.services.interfaces import Sweep, UpstreamReceiver, UpstreamRequest
-from claude_bridge.services.upstream.agent import agent_for
+from claude_bridge.services.upstream.agent import BackendAgent
 from claude_bridge.services.upstream.call import Call
-from claude_bridge.services.upstream.pool import BytesBody, ReplayPool
+from claude_bridge.services.upstream.endpoints import Endpoints
+from claude_bridge.services.upstream.pool import IdleConnections
 
 
 class NoCookies(CookieJar):
@@ -61,23 +63,23 @@ class ReadyURL(EncodedURL):
         return self._text
 
 
-@frozen(kw_only=True)
+@lru_cache(maxsize=1024)
+def ready_url(text: str) -> ReadyURL:
+    """Return the encoded URL."""
+    return ReadyURL(text)
+
+
+@frozen
 class BackendConnections:
-    """The pool and client of one backend, and the URLs requested so far, of which there are a few."""
+    """The idle connections and the client of one backend."""
 
-    pool: ReplayPool
+    pool: IdleConnections
     client: HTTPClient
-    addresses: dict[str, ReadyURL] = Factory(dict)
-
-    def address(self, text: str) -> ReadyURL:
-        """Return the encoded URL, cached."""
-        if text not in self.addresses:
-            self.addresses[text] = ReadyURL(text)
-        return self.addresses[text]
 
 
-def _as_it_is(producer: BytesBody) -> BytesBody:
-    return producer
+def _as_it_is(body: bytes) -> bytes:
+    """Return the body: our agent takes bytes for a producer."""
+    return body
 
 
 def _encoded(value: str) -> bytes:
@@ -106,9 +108,8 @@ class TreqUpstream:
     def send(self, request: UpstreamRequest, receiver: UpstreamReceiver) -> Call:
         """Send ``request``; its response goes to ``receiver``, which is never called before this returns."""
         line = self._line(request.backend)
-        body = BytesBody(request.body) if request.body else None
-        call = Call(evolve(request, body=b""), receiver, self._sweep, line.pool.reads, body)
-        call.follow(maybeDeferred(self._ask, line, request, body), self._reactor)
+        call = Call(evolve(request, body=b""), receiver, self._sweep)
+        call.follow(maybeDeferred(self._ask, line.client, request), self._reactor)
         return call
 
     def keep_only(self, backends: Collection[Backend]) -> None:
@@ -128,15 +129,15 @@ class TreqUpstream:
         self._lines.clear()
         return gatherResults(closing).addCallback(lambda _: None)
 
-    def _ask(self, line: BackendConnections, request: UpstreamRequest, body: BytesBody | None) -> Deferred[IResponse]:
+    def _ask(self, client: HTTPClient, request: UpstreamRequest) -> Deferred[IResponse]:
         headers = Headers()
         for name, value in request.headers:
             headers.addRawHeader(name.encode("ascii"), _encoded(value))
-        answer = line.client.request(
+        answer = client.request(
             request.method,
-            line.address(request.url),
+            ready_url(request.url),
             headers=headers,
-            data=cast(Any, body),  # a body producer already, see `_as_it_is`
+            data=cast(Any, request.body or None),
             allow_redirects=False,
             cookies=NO_COOKIES,
             unbuffered=True,
@@ -151,8 +152,7 @@ class TreqUpstream:
         return line
 
     def _build(self, backend: Backend) -> BackendConnections:
-        pool = ReplayPool(self._reactor, backend.max_connections)
-        agent = agent_for(self._reactor, backend, pool)
-        return BackendConnections(
-            pool=pool, client=HTTPClient(agent, cast(Any, NO_COOKIES), data_to_body_producer=_as_it_is)
-        )
+        pool = IdleConnections(self._reactor, max(1, backend.max_connections))
+        agent = BackendAgent(self._reactor, Endpoints(self._reactor, backend), pool)
+        client = HTTPClient(agent, cast(Any, NO_COOKIES), data_to_body_producer=cast(Any, _as_it_is))
+        return BackendConnections(pool, client)

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, IProtocol, IPushProducer, 
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.components import proxyForInterface
 from twisted.python.failure import Failure
-from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
+from twisted.web.iweb import IResponse
 from zope.interface import implementer
 
 PIECE: Final = 64 * 1024
@@ -40,7 +40,6 @@ class UnpackedResponse(proxyForInterface(IResponse)):  # type: ignore[misc]  # a
 
     def __init__(self, response: IResponse, clock: IReactorTime) -> None:
         super().__init__(response)
-        self.length = UNKNOWN_LENGTH
         self._clock = clock
 
     def deliverBody(self, protocol: IProtocol) -> None:  # noqa: N802 - Twisted's name

@@ -6,7 +6,6 @@ The messages name the backend by its configured name and quote nothing of a requ
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 from typing import Final, cast
 
 from OpenSSL import SSL
@@ -14,9 +13,7 @@ from service_identity import VerificationError
 from twisted.internet import error as network
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web._newclient import RequestNotSent
-from twisted.web.client import RequestTransmissionFailed, ResponseDone, ResponseFailed, ResponseNeverReceived
-from twisted.web.error import SchemeNotSupported
+from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 
 from claude_bridge.config.schema import Backend
@@ -28,9 +25,9 @@ from claude_bridge.core.errors import (
     UpstreamProtocolError,
     UpstreamUnreachable,
 )
-from claude_bridge.services.upstream.agent import ConnectTimedOut, SpeaksPlainHTTP, TrustUnusable
-from claude_bridge.services.upstream.response_body import ReceiverBroke
-from claude_bridge.services.upstream.response_head import HeadTooLong, SpeaksTLS
+from claude_bridge.core.http1 import FramingError, HeadTooLong, SpeaksTLS
+from claude_bridge.services.upstream.connection import ConnectionCut, HeadCut, NoResponse
+from claude_bridge.services.upstream.endpoints import ConnectTimedOut, SpeaksPlainHTTP, TrustUnusable
 
 _NO_TLS: Final = frozenset({"wrong version number", "http request", "unknown protocol", "packet length too long"})
 """OpenSSL's reasons when the server's first bytes are not TLS."""
@@ -59,12 +56,9 @@ def in_body(failure: Failure, backend: Backend) -> BridgeError | None:
     """
     if failure.check(ResponseDone, PotentialDataLoss):
         return None
-    if failure.check(ReceiverBroke):
-        return InternalFault("the bridge failed over the backend's answer")
     if failure.check(zlib.error):
         return UpstreamProtocolError(f"backend {backend.name} sent gzip that cannot be unpacked")
-    error = cast(BaseException, failure.value)
-    if _closed(error) or _tls(error) is not None:
+    if failure.check(ConnectionCut):
         return UpstreamCut(f"backend {backend.name} closed the connection in the middle of its answer")
     return UpstreamProtocolError(f"backend {backend.name} broke the framing of its answer (HTTP)")
 
@@ -85,7 +79,7 @@ def _unusable(error: BaseException, backend: Backend) -> UpstreamError | None:
     """Return the error for a mistake in the configuration, found with the first request; None for anything else."""
     if isinstance(error, TrustUnusable):
         return UpstreamUnreachable(f"cannot reach backend {backend.name}: its ca_file cannot be used: {error}")
-    if isinstance(error, (SchemeNotSupported, ValueError)):
+    if isinstance(error, ValueError):
         return UpstreamUnreachable(f"cannot reach backend {backend.name}: its url cannot be used")
     return None
 
@@ -111,41 +105,26 @@ def _unconnected(error: BaseException, backend: Backend) -> UpstreamError | None
 
 
 def _unanswered(error: BaseException, backend: Backend) -> UpstreamError | None:
-    if isinstance(error, (RequestTransmissionFailed, RequestNotSent, ResponseNeverReceived)):
+    if isinstance(error, NoResponse):
         return UpstreamCut(f"backend {backend.name} closed the connection without an answer")
-    if not isinstance(error, ResponseFailed):
-        return None
-    if any(isinstance(cause, SpeaksTLS) for cause in _causes(error)):
+    if isinstance(error, HeadCut):
+        return UpstreamCut(f"backend {backend.name} closed the connection in the middle of its answer's head")
+    if isinstance(error, SpeaksTLS):
         return UpstreamUnreachable(
             f"cannot reach backend {backend.name}: the server there speaks TLS, so its url has to begin with https://"
         )
-    endless = next((cause for cause in _causes(error) if isinstance(cause, HeadTooLong)), None)
-    if endless is not None:
-        return UpstreamProtocolError(f"backend {backend.name} sent {endless}")
-    if _closed(error):
-        return UpstreamCut(f"backend {backend.name} closed the connection in the middle of its answer's head")
-    return UpstreamProtocolError(f"backend {backend.name} did not answer in HTTP")
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield ``error`` and what Twisted wrapped in it."""
-    yield error
-    for reason in getattr(error, "reasons", ()):
-        yield from _causes(reason.value)
-
-
-def _closed(error: BaseException) -> bool:
-    return any(isinstance(cause, network.ConnectionClosed) for cause in _causes(error))
+    if isinstance(error, HeadTooLong):
+        return UpstreamProtocolError(f"backend {backend.name} sent {error}")
+    if isinstance(error, FramingError):
+        return UpstreamProtocolError(f"backend {backend.name} did not answer in HTTP")
+    return None
 
 
 def _tls(error: BaseException) -> str | None:
     """Return the reason of a TLS failure, or None if it is not one."""
-    for cause in _causes(error):
-        if isinstance(cause, VerificationError):
-            return "its certificate is for another name"
-        if isinstance(cause, SSL.Error):
-            return _openssl_reason(cause)
-    return None
+    if isinstance(error, VerificationError):
+        return "its certificate is for another name"
+    return _openssl_reason(error) if isinstance(error, SSL.Error) else None
 
 
 def _openssl_reason(error: SSL.Error) -> str:
