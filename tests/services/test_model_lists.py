@@ -171,6 +171,18 @@ class CachedModelListsTests:
         scene.client.asked[1].answer(listing("new"))
         assert scene.fetch() == [("new",)]
 
+    def test_revision(self) -> None:
+        """Whoever uses a list can tell that another one has arrived; a failure changes nothing."""
+        scene = Scene()
+        scene.fetch()
+        assert scene.lists.revision == 0
+        scene.client.asked[0].answer(listing("x"))
+        assert scene.lists.revision == 1
+        scene.clock.advance(300)
+        scene.fetch()
+        scene.client.asked[1].answer(listing(), status=500)
+        assert scene.lists.revision == 1
+
     def test_stale_list_outlives_a_failing_backend(self) -> None:
         """What was known stays known while the backend is down."""
         scene = Scene()

@@ -243,7 +243,7 @@ def _services(process: Process, config: Config, profiles: ModelProfiles, keys: K
     return Services(
         config=config,
         client=process.upstream,
-        resolver=CandidateResolver(config, process.lists, keys, process.detection, KINDS),
+        resolver=CandidateResolver(config, process.lists, keys, process.detection, KINDS, process.seconds),
         keys=keys,
         profiles=profiles,
         records=process.records,

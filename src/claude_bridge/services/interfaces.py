@@ -135,7 +135,12 @@ class Breaker(Protocol):
 
 
 class ModelLists(Protocol):
-    """The backends' own model lists, cached per backend and credential."""
+    """The backends' own model lists, cached per backend and credential.
+
+    :ivar revision: changes whenever a list may have changed.
+    """
+
+    revision: int
 
     def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
         """Return the list, from the cache if it is there. Fires with an empty tuple if it cannot be fetched."""

@@ -73,6 +73,7 @@ class Entry:
 class CachedModelLists:
     """Implements `claude_bridge.services.interfaces.ModelLists`.
 
+    :ivar revision: counts the lists that have arrived.
     :param kinds: the kinds of backends by name; they read the lists.
     :param on_clues: called with what a list that arrives reveals about its server.
     :param more_lists: returns the paths of lists with the windows of a backend's loaded models, after `on_clues`.
@@ -98,6 +99,7 @@ class CachedModelLists:
         self._on_clues = on_clues
         self._more_lists = more_lists
         self._ttl = ttl
+        self.revision = 0
         self._entries: BoundedMap[Key, Entry] = BoundedMap(max_keys)
 
     def known(self, backend: Backend, credential: Secret | None) -> Models:
@@ -182,6 +184,7 @@ class CachedModelLists:
         """
         if models:
             entry.models, entry.fetched, entry.failed = models, self._clock.seconds(), None
+            self.revision += 1
         else:
             entry.failed = self._clock.seconds()
             self._log.debug("No model list from backend {backend}", backend=backend.name)

@@ -225,10 +225,12 @@ class FixedLists:
 
     :ivar lists: the models of each backend, by its name.
     :ivar asked: backend and revealed credential of each question.
+    :ivar revision: to be changed by a test that changes ``lists``.
     """
 
     lists: dict[str, tuple[ModelInfo, ...]] = field(factory=dict)
     asked: list[tuple[str, str | None]] = field(factory=list)
+    revision: int = 0
 
     def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
         """Note the question and return the list."""

@@ -94,11 +94,14 @@ def refusal(message: str, **more: Any) -> bytes:
 
 
 def resolving(
-    config: Config, lists: ModelLists | None = None, detection: DialectDetection | None = None
+    config: Config,
+    lists: ModelLists | None = None,
+    detection: DialectDetection | None = None,
+    clock: Clock | None = None,
 ) -> CandidateResolver:
     """Make a resolver of names."""
-    keys = KeyRing(config, NoBreaker())
-    return CandidateResolver(config, lists or FixedLists(), keys, detection or DialectDetection(KINDS), KINDS)
+    keys, seconds = KeyRing(config, NoBreaker()), (clock or Clock()).seconds
+    return CandidateResolver(config, lists or FixedLists(), keys, detection or DialectDetection(KINDS), KINDS, seconds)
 
 
 @define
@@ -109,6 +112,7 @@ class HangingLists:
     """
 
     asked: list[str] = field(factory=list)
+    revision: int = 0
 
     def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:  # noqa: ARG002 - as the seam
         """Never answer."""
@@ -158,10 +162,11 @@ class Stage:
         """Build it."""
         self.detection = DialectDetection(self.kinds)
         keys = KeyRing(self.config, self.breaker)
+        seconds = self.clock.seconds
         services = Services(
             config=self.config,
             client=self.client,
-            resolver=CandidateResolver(self.config, self.lists, keys, self.detection, self.kinds),
+            resolver=CandidateResolver(self.config, self.lists, keys, self.detection, self.kinds, seconds),
             keys=keys,
             profiles=self.profiles,
             records=self.records,
@@ -171,7 +176,7 @@ class Stage:
             pace=Pace(self.clock),
             hints=Hints(keys=keys, lists=self.lists, signposts=self.signposts),
             search=self.search,
-            seconds=self.clock.seconds,
+            seconds=seconds,
             unix_time=lambda: 1_700_000_000.0 + self.clock.seconds(),
             random_bytes=bytes,
             redactor=Redactor(["owners-secret"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from attrs import define, evolve, field
 from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from claude_bridge.config.schema import Backend, Route
@@ -14,7 +15,7 @@ from claude_bridge.core.chat_completions.backend import ChatTarget
 from claude_bridge.core.errors import NotFound
 from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.model_list import ModelInfo
-from claude_bridge.services.exchange.resolver import Candidate, CandidateResolver
+from claude_bridge.services.exchange.resolver import MAX_KEPT, Candidate, CandidateResolver
 from claude_bridge.services.interfaces import ModelLists
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.testing.fakes import FixedLists
@@ -81,6 +82,7 @@ class HeldLists:
 
     models: tuple[ModelInfo, ...] = ()
     asked: list[str] = field(factory=list)
+    revision: int = 0
     _waiting: list[Deferred[tuple[ModelInfo, ...]]] = field(factory=list)
 
     def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:  # noqa: ARG002 - as the seam
@@ -100,6 +102,7 @@ class HeldLists:
     def come(self, *models: ModelInfo) -> None:
         """Let everybody have these."""
         self.models = models
+        self.revision += 1
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             waiter.callback(models)
@@ -254,6 +257,7 @@ class SpellingTests:
         resolver = resolving(configured(self.TEXT), lists)
         assert resolved(resolver, "x").target.model == "glm-4.5-air"
         lists.lists["default"] = models("GLM-4.5-AIR", "b")
+        lists.revision += 1
         assert resolved(resolver, "x").target.model == "GLM-4.5-AIR"
 
     def test_names_of_clients(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -419,6 +423,81 @@ class UnknownBackendTests:
         made.addErrback(lambda _: None)
         made.cancel()
         assert resolving_of(resolver, "m")[0] == []
+
+
+class KeptTests:
+    """The candidates of a name are kept for a second."""
+
+    def test_a_second(self) -> None:
+        """Within a second nothing is asked again; after it everything is."""
+        lists, clock = FixedLists({"default": models("a", "b")}), Clock()
+        resolver = resolving(configured(BARE), lists, clock=clock)
+        first = resolved(resolver, "a")
+        clock.advance(0.9)
+        assert resolved(resolver, "a") is first
+        assert len(lists.asked) == 1
+        clock.advance(0.1)
+        assert resolved(resolver, "a") == first
+        assert len(lists.asked) == 2
+
+    def test_apart(self) -> None:
+        """Each name, as the client wrote it, and each credential has its own."""
+        lists = FixedLists({"default": models("a", "b")})
+        resolver = resolving(configured(BARE), lists)
+        names = [resolved(resolver, name).shown for name in ("a", "a@claude-bridge", "b", "a")]
+        assert names == ["a", "a@claude-bridge", "b", "a"]
+        for credential in ("mine", "hers", "mine"):
+            resolved(resolver, "a", credential)
+        assert [credential for _, credential in lists.asked] == [None, None, None, "mine", "hers"]
+
+    def test_list_changes(self) -> None:
+        """A list that has arrived counts for the next request."""
+        lists = HeldLists((ModelInfo(id="M", context_window=4096),))
+        resolver = resolving(configured(known(BARE)), lists)
+        assert resolved(resolver, "M").target.context_window == 4096
+        lists.come(ModelInfo(id="M", context_window=8192))
+        assert resolved(resolver, "M").target.context_window == 8192
+
+    def test_list_that_arrives_meanwhile(self) -> None:
+        """Candidates that were made while a list arrived are not kept: they may be made from the one before."""
+        lists = HeldLists()
+        resolver = resolving(configured(known(TWO)), lists)
+        found, _ = resolving_of(resolver, "m")
+        lists.come(*models("m"))
+        assert len(found) == 1
+        resolved(resolver, "m")
+        assert lists.asked == ["fetch"] * 4
+
+    def test_dialect_is_found_out(self) -> None:
+        """A dialect that an answer has revealed counts for the next request."""
+        config, detection = configured(BARE), DialectDetection(KINDS)
+        resolver = resolving(config, FixedLists({"default": models("a", "b")}), detection)
+        assert chat_target(resolved(resolver, "a")).dialect.name != "ollama"
+        detection.observe(config.backends["default"], Clues(owners=("library",)))
+        assert chat_target(resolved(resolver, "a")).dialect.name == "ollama"
+
+    def test_dialect_is_restored(self) -> None:
+        """So does one that is restored from the state file."""
+        config, detection = configured(BARE), DialectDetection(KINDS)
+        resolver = resolving(config, FixedLists({"default": models("a", "b")}), detection)
+        resolved(resolver, "a")
+        detection.restore(config.backends["default"], "ollama")
+        assert chat_target(resolved(resolver, "a")).dialect.name == "ollama"
+
+    def test_failure_is_not_kept(self) -> None:
+        """A name that nothing can serve is looked up by every request."""
+        lists = FixedLists()
+        resolver = resolving(configured(TWO), lists)
+        for _ in range(2):
+            assert isinstance(resolving_of(resolver, "m")[1][0], NotFound)
+        assert len(lists.asked) == 4
+
+    def test_bounded(self) -> None:
+        """Names that clients make up do not fill the memory."""
+        resolver = resolving(configured(BARE))
+        for number in range(MAX_KEPT + 20):
+            resolved(resolver, f"m{number}")
+        assert len(resolver._kept) == MAX_KEPT
 
 
 class ListCredentialTests:

@@ -77,6 +77,18 @@ class DetectionTests:
         ((event),) = told.events
         assert (event["backend"], event["dialect"], bool(event["why"])) == ("home", "vllm", True)
 
+    def test_revision(self) -> None:
+        """Whoever uses a dialect can tell that one was found out or restored, and that nothing was."""
+        detection = DialectDetection(KINDS)
+        detection.observe(HOME, Clues(fingerprint="fp_whatever"))
+        detection.dialect_of(HOSTED)
+        assert detection.revision == 0
+        detection.restore(HOME, "vllm")
+        assert detection.revision == 1
+        detection.observe(HOME, OLLAMA)
+        detection.observe(HOME, VLLM)
+        assert detection.revision == 2
+
     def test_recalled(self, told: Told) -> None:
         """What an earlier run found out counts at once, until the backend says otherwise."""
         detection = DialectDetection(KINDS)

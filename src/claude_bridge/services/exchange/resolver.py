@@ -1,11 +1,12 @@
 """Which model answers: a model name -> the ordered candidates (docs/design.md 3).
 
-A name leads to one candidate, a route with several models to as many.
+A name leads to one candidate, a route with several models to as many. Resolving one takes about as long as translating
+a short request, so the candidates of a name are kept for a second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from attrs import define, evolve, field, frozen
@@ -23,6 +24,12 @@ from claude_bridge.core.nearest_names import name_list, nearest_names
 from claude_bridge.services.interfaces import ModelLists
 from claude_bridge.services.keys.key_ring import KeyRing
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
+
+KEPT_SECONDS: Final = 1.0
+"""How long candidates are kept. Meanwhile nobody notices that a list is due to be fetched again."""
+
+MAX_KEPT: Final = 256
+"""Names, each for one credential, whose candidates are kept."""
 
 MAX_TARGETS: Final = 1000
 """Targets that are cached, and names whose spelling is cached: model names may come from clients."""
@@ -52,6 +59,19 @@ class Candidate:
 Candidates = tuple[Candidate, ...]
 
 
+@frozen
+class KeptCandidates:
+    """Candidates that were resolved a moment ago.
+
+    :ivar resolved: when that began (seconds, monotonic).
+    :ivar revisions: the revisions of lists and dialects from which they were made.
+    """
+
+    candidates: Candidates
+    resolved: float
+    revisions: tuple[int, int]
+
+
 @define
 class CandidateResolver:
     """Resolves model names by the configuration and the backends' own lists."""
@@ -61,6 +81,10 @@ class CandidateResolver:
     _keys: KeyRing
     _detection: DialectDetection
     _kinds: Mapping[str, BackendKind]
+    _seconds: Callable[[], float]
+    _kept: BoundedMap[tuple[str, Secret | None], KeptCandidates] = field(
+        factory=lambda: BoundedMap(MAX_KEPT), init=False
+    )
     _targets: BoundedMap[tuple[str, str, str, str, int | None], Target] = field(
         factory=lambda: BoundedMap(MAX_TARGETS), init=False
     )
@@ -71,6 +95,19 @@ class CandidateResolver:
 
     async def candidates(self, model: str, credential: Secret | None) -> Candidates:
         """Return the candidates for ``model``, best first; raise `NotFound` if nothing can serve it.
+
+        They are kept for `KEPT_SECONDS`, but not longer than the lists and dialects that they were made from.
+        """
+        now, revisions = self._seconds(), (self._lists.revision, self._detection.revision)
+        kept = self._kept.get((model, credential))
+        if kept is not None and kept.revisions == revisions and now - kept.resolved < KEPT_SECONDS:
+            return kept.candidates
+        candidates = await self._resolve(model, credential)
+        self._kept.put((model, credential), KeptCandidates(candidates, now, revisions))
+        return candidates
+
+    async def _resolve(self, model: str, credential: Secret | None) -> Candidates:
+        """Return the candidates for ``model``.
 
         A configured name is not looked up at a backend. Neither is a ``claude-*`` name if there is a default route:
         it is one of Claude Code's own, and no backend lists it. This may wait for a context window, see `_window`.

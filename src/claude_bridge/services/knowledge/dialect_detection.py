@@ -33,9 +33,11 @@ class DialectDetection:
     If a new configuration gives a backend another address or another ``dialect``, nothing is known of it any more.
 
     :param kinds: the kinds of backends by name.
+    :ivar revision: changes whenever a dialect was found out.
     """
 
     _kinds: Mapping[str, BackendKind]
+    revision: int = field(default=0, init=False)
     _decided: dict[Key, DialectDecision] = field(factory=dict, init=False)
     _recalled: set[Key] = field(factory=set, init=False)
     _doubted: set[Key] = field(factory=set, init=False)
@@ -65,7 +67,7 @@ class DialectDetection:
         decision = self._recognise(backend, clues) if self.is_undecided(backend) else None
         if decision is not None:
             self._recalled.discard(_key(backend))
-            self._decided[_key(backend)] = decision
+            self._decide(backend, decision)
             if decision.dialect is not before.dialect:
                 self._log_decision(backend, decision)
 
@@ -75,7 +77,7 @@ class DialectDetection:
         if dialect is not None and not self.dialect_of(backend).known:
             reason = f"{why.removesuffix(EARLIER)}{EARLIER}".lstrip(", ")
             self._recalled.add(_key(backend))
-            self._decided[_key(backend)] = DialectDecision(dialect, reason)
+            self._decide(backend, DialectDecision(dialect, reason))
 
     def discovered(self, backend: Backend) -> DialectDecision | None:
         """Return what the backend itself has revealed, now or earlier; None if the configuration decides."""
@@ -90,6 +92,10 @@ class DialectDetection:
                 del entries[key]
         self._recalled &= kept
         self._doubted &= kept
+
+    def _decide(self, backend: Backend, decision: DialectDecision) -> None:
+        self._decided[_key(backend)] = decision
+        self.revision += 1
 
     def _doubt(self, backend: Backend, dialect: ServerDialect, clues: Clues) -> None:
         """Warn once if a backend looks like another server than the configured one."""
