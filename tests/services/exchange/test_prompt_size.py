@@ -16,7 +16,7 @@ from claude_bridge.core.messages_api.parsing import decode
 from claude_bridge.core.messages_api.request_info import request_info
 from claude_bridge.core.tokens.request_count import MAX_BYTES_AT_ONCE
 from claude_bridge.services.exchange.prompt_size import PromptSize
-from claude_bridge.services.knowledge.profiles import ModelProfiles
+from claude_bridge.services.knowledge.profiles import ModelProfile, ModelProfiles
 from claude_bridge.services.knowledge.window_warnings import WindowWarnings
 from claude_bridge.services.pace import Pace
 from tests.services.exchange.stage import DOCUMENT, asking
@@ -42,17 +42,18 @@ class PromptTests:
     """One request's prompt."""
 
     def test_fits(self) -> None:
-        """A prompt that fits passes."""
-        prompt(WORDS).check("b", SMALL)
+        """A prompt that fits passes; its estimate is corrected by what is known of the model."""
+        made = prompt(WORDS)
+        assert made.check("b", SMALL, ModelProfile(ratio=1.5)) == int(made.estimate("b", SMALL) * 1.5) > 0
 
     def test_too_long(self) -> None:
         """One that a server would cut without a word is refused with both numbers."""
         with pytest.raises(ContextOverflow, match=r"prompt is too long: \d+ tokens > \d+ maximum"):
-            prompt(WORDS * 1000).check("b", SMALL)
+            prompt(WORDS * 1000).check("b", SMALL, ModelProfile())
 
     def test_server_says_so_itself(self) -> None:
         """Where nothing is known but an estimate, a server that can refuse is left to do it."""
-        prompt(WORDS * 1000).check("b", ChatTarget(model="m", context_window=2000))
+        prompt(WORDS * 1000).check("b", ChatTarget(model="m", context_window=2000), ModelProfile())
 
     def test_learns(self) -> None:
         """The true length corrects the next estimate for the same model, and for no other."""
@@ -66,7 +67,7 @@ class PromptTests:
     def test_huge_prompt_is_guessed(self) -> None:
         """A prompt of many MB is not counted while its sender waits, but refused all the same."""
         with pytest.raises(ContextOverflow, match=r"prompt is too long: \d{6} tokens > \d+ maximum"):
-            prompt(WORDS * (MAX_BYTES_AT_ONCE // len(WORDS) + 1)).check("b", SMALL)
+            prompt(WORDS * (MAX_BYTES_AT_ONCE // len(WORDS) + 1)).check("b", SMALL, ModelProfile())
 
     def test_documents(self) -> None:
         """Documents are wanted as text once, and only where the model takes no files."""

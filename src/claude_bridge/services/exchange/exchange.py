@@ -265,13 +265,13 @@ class Exchange:
     async def _open(self, candidate: Candidate) -> OpenAttempt:
         """Return an attempt that was started, after everything that it needs is ready."""
         await self._read_documents(candidate)
-        target = self._adjusted(candidate)
-        await self._prepare_schemas(candidate, target)
         services, backend = self._services, candidate.backend
+        profile = services.profiles.profile(backend.name, candidate.target.model)
+        target = self._retries.with_adjustments(profile.with_overrides(candidate.target))
+        await self._prepare_schemas(candidate, target)
         self._log_reason = ""
-        self._prompt.check(backend.name, target)
+        estimate = self._prompt.check(backend.name, target, profile)
         lease = services.keys.lease(backend, self._credential)
-        estimate = self._prompt.estimate(backend.name, target)
         asked, documents = self._turn_request(estimate), self._prompt.texts
         max_tokens = self._retries.max_tokens_for(target)
         prepared = _prepare(asked, target, estimate, max_tokens, documents)
@@ -321,11 +321,6 @@ class Exchange:
         if not ready.called:
             self._announce(candidate, self._prompt.estimate(candidate.backend.name, target))
         await ready
-
-    def _adjusted(self, candidate: Candidate) -> Target:
-        """Return the candidate's target with everything that was learned, in earlier requests and in this one."""
-        target = self._services.profiles.with_overrides(candidate.backend.name, candidate.target)
-        return self._retries.with_adjustments(target)
 
     def _turn_request(self, estimate: int) -> MessagesRequest:
         """Return the request of this turn: the client's with everything that extra turns add."""
@@ -387,7 +382,7 @@ class Exchange:
             url=shown(upstream_url(backend, prepared)),
             model=self._info.model,
             forwarded=attempt.lease.forwarded,
-            estimate=self._prompt.estimate(backend.name, target),
+            estimate=attempt.estimate,
             scrub=self._scrub,
             names=services.redactor.words,
         )

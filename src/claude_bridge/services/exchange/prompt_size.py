@@ -38,9 +38,10 @@ class PromptSize:
 
     def pending_documents(self, target: Target) -> list[str]:
         """Return the documents, in base64, that ``target`` needs as text and that are not read yet."""
-        if not target.documents_as_text:
+        asked = conversation_of(self._request)
+        if not asked.media or not target.documents_as_text:
             return []
-        return [data for data in conversation.pdfs(conversation_of(self._request)) if data not in self.texts]
+        return [data for data in conversation.pdfs(asked) if data not in self.texts]
 
     def add_texts(self, texts: Mapping[str, str]) -> None:
         """Add the texts of documents that were read."""
@@ -51,19 +52,23 @@ class PromptSize:
         """Return a rough count of its tokens, corrected by what is known of the model's prompts."""
         return self._profiles.estimate(backend, target.model, self._rough(target))
 
-    def check(self, backend: str, target: Target) -> None:
-        """Raise `ContextOverflow` if it certainly does not fit; warn once of a server that truncates silently."""
+    def check(self, backend: str, target: Target, profile: ModelProfile) -> int:
+        """Return the estimate of its tokens; raise `ContextOverflow` if it certainly does not fit.
+
+        Warns once of a server that truncates silently.
+        """
         self._windows.check(backend, target)
-        profile = self._profiles.profile(backend, target.model)
+        rough = self._rough(target)
         overflow = preflight.overflow_refusal(
             target,
-            rough=self._rough(target),
+            rough=rough,
             max_tokens=self._request.max_tokens,
             calibration=profile,
             count=lambda: self._count_now(profile, target),
         )
         if overflow is not None:
             raise overflow
+        return profile.estimate(rough)
 
     def learn(self, backend: str, target: Target, usage: Usage) -> None:
         """Learn from its true length."""

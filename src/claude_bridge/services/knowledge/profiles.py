@@ -132,10 +132,21 @@ class ModelProfile:
 
     def forget_what_is_old(self) -> None:
         """Forget a window and a limit that were named more than a day ago."""
-        if self._since(self.window_at) > WINDOW_SECONDS:
+        if self.context_window is not None and self._since(self.window_at) > WINDOW_SECONDS:
             self.forget_window()
-        if self._since(self.limit_at) > WINDOW_SECONDS:
+        if self.max_output_tokens is not None and self._since(self.limit_at) > WINDOW_SECONDS:
             self.max_output_tokens, self.limit_at = None, 0.0
+
+    def _window(self, listed: int | None) -> int | None:
+        """Return the window to use: the lower one of what a backend's list says and what its errors said."""
+        if listed is not None and listed != self.listed:
+            if self.listed is not None:
+                self.forget_window()  # the server was restarted with another window
+            self.listed = listed
+        believed = None if self.context_window is None else self.believed_window()
+        if believed is None:
+            return listed
+        return believed if listed is None else min(listed, believed)
 
     def _since(self, then: float) -> float:
         """Return the seconds since ``then``, positive also if ``then`` is in the future: the clock was set back."""
@@ -152,13 +163,32 @@ class ModelProfile:
         if adjustment.max_output_tokens is not None:
             self.saw_limit(adjustment.max_output_tokens)
 
+    def estimate(self, roughly: int) -> int:
+        """Return a rough estimate, corrected by the true lengths of the model's prompts."""
+        return int(roughly * self.ratio)
+
     def with_overrides(self, target: TargetT) -> TargetT:
-        """Return ``target`` with the learned traits and limit; see `ModelProfiles.with_overrides`."""
-        if not (self.overrides or self.refuses_reasoning or self.max_output_tokens):
-            return target
-        return target.adjusted(
-            self.overrides, refuses_reasoning=self.refuses_reasoning, max_output_tokens=self.max_output_tokens
-        )
+        """Return ``target`` with what was learned.
+
+        A configured window stays. A listed one gives way to a lower one that an error named: lists often give the
+        model's largest window while the server, or one of a router's providers, runs with less (Ollama, OpenRouter).
+        If the error meant the prompt alone, that errs on the safe side. The number is believed for a day, as long as
+        the list does not change and no longer prompt was answered. After an hour one longer prompt is let through: if
+        the same number is named again, the day starts again and nothing more is let through; if it is not, the number
+        was false, or somebody had made it up.
+
+        A limit of the answer only lowers what is configured or listed, and is believed for a day, too. Reasoning is
+        left out after a refusal unless a policy is configured. A learned trait wins even over a configured one: it was
+        stored because a request was answered with it and none without.
+        """
+        self.forget_what_is_old()
+        window = target.context_window if target.window_configured else self._window(target.context_window)
+        adjusted = target
+        if self.overrides or self.refuses_reasoning or self.max_output_tokens:
+            adjusted = target.adjusted(
+                self.overrides, refuses_reasoning=self.refuses_reasoning, max_output_tokens=self.max_output_tokens
+            )
+        return adjusted if window == target.context_window else adjusted.with_window(window)
 
     def to_values(self) -> dict[str, Any]:
         """Return what differs from a new profile as plain values.
@@ -226,28 +256,12 @@ class ModelProfiles:
         return ((backend, model, profile) for (backend, model), profile in self._profiles.items())
 
     def with_overrides(self, backend: str, target: TargetT) -> TargetT:
-        """Return ``target`` with what was learned.
-
-        A configured window stays. A listed one gives way to a lower one that an error named: lists often give the
-        model's largest window while the server, or one of a router's providers, runs with less (Ollama, OpenRouter).
-        If the error meant the prompt alone, that errs on the safe side. The number is believed for a day, as long as
-        the list does not change and no longer prompt was answered. After an hour one longer prompt is let through: if
-        the same number is named again, the day starts again and nothing more is let through; if it is not, the number
-        was false, or somebody had made it up.
-
-        A limit of the answer only lowers what is configured or listed, and is believed for a day, too. Reasoning is
-        left out after a refusal unless a policy is configured. A learned trait wins even over a configured one: it was
-        stored because a request was answered with it and none without.
-        """
-        profile = self.profile(backend, target.model)
-        profile.forget_what_is_old()
-        window = target.context_window if target.window_configured else _window(profile, target.context_window)
-        adjusted = profile.with_overrides(target)
-        return adjusted if window == target.context_window else adjusted.with_window(window)
+        """Return ``target`` with what was learned of its model; see `ModelProfile.with_overrides`."""
+        return self.profile(backend, target.model).with_overrides(target)
 
     def estimate(self, backend: str, model: str, roughly: int) -> int:
         """Return a rough estimate, corrected by the true lengths of the model's prompts."""
-        return int(roughly * self.profile(backend, model).ratio)
+        return self.profile(backend, model).estimate(roughly)
 
     def corrected_count(self, backend: str, model: str, careful: int) -> int:
         """Return a careful count, corrected by the true lengths of the model's prompts."""
@@ -272,14 +286,6 @@ class ModelProfiles:
             count_carefully().addCallback(profile.learn_count, true, weight).addErrback(_log_failed_count)
 
 
-def _window(profile: ModelProfile, listed: int | None) -> int | None:
-    """Return the window to use: the lower one of what a backend's list says and what its errors said."""
-    if listed is not None and profile.listed not in {None, listed}:
-        profile.forget_window()  # the server was restarted with another window
-    profile.listed = listed or profile.listed
-    return _least(listed, profile.believed_window())
-
-
 def _grown(before: int, now: int) -> bool:
     return abs(now - before) > GROWN * before
 
@@ -289,8 +295,3 @@ def _averaged(ratio: float, true: int, guessed: int, weight: float) -> float:
     low, high = _BOUNDS
     seen = min(true, MAX_TOKEN_COUNT) / max(1, guessed)
     return min(high, max(low, ratio + weight * (seen - ratio)))
-
-
-def _least(one: int | None, other: int | None) -> int | None:
-    known = [value for value in (one, other) if value is not None]
-    return min(known) if known else None
