@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -82,10 +83,10 @@ class Bench:
     def __attrs_post_init__(self) -> None:
         """Send it."""
         reader = Reader(dialect=DIALECTS["generic"], random_bytes=bytes)
-        self.attempt = Attempt(CHAT_COMPLETIONS, reader, self.sink, self.clock.seconds, lambda: 1_700_000_000.0)
         client = FakeUpstreamClient()
         request = UpstreamRequest(backend=Backend(name="b"), url="http://b/v1/chat/completions")
-        outcome: Deferred[Outcome | None] = self.attempt.start(client, request).addErrback(cancelled)
+        self.attempt = Attempt(CHAT_COMPLETIONS, reader, self.sink, request, self.clock.seconds, lambda: 1.7e9)
+        outcome: Deferred[Outcome | None] = self.attempt.start(client).addErrback(cancelled)
         self.waiting = outcome.addCallback(self.outcomes.append)
         self.call = client.last
 
@@ -111,6 +112,15 @@ class AnswerTests:
         assert (bench.sink.text, bench.outcome) == ("Hello there, what a day", bench.sink.events[-1])
         assert bench.sink.producers == [bench.call]
         assert not bench.call.cancelled
+
+    def test_sent_once(self) -> None:
+        """An attempt lets go of its request when it is sent, and is never sent again."""
+        bench = Bench()
+        with pytest.raises(RuntimeError):
+            bench.attempt.start(FakeUpstreamClient())
+        request = weakref.ref(bench.call.request)
+        bench.call.request = UpstreamRequest(backend=Backend(name="b"), url="http://b/v1")
+        assert request() is None
 
     @given(at=st.integers(min_value=1, max_value=len(b"".join(STREAM)) - 1))
     def test_reads_may_fall_anywhere(self, at: int) -> None:

@@ -31,7 +31,7 @@ class RequestRecorder:
     peer: str = ""
     _started: float = field(init=False)
     _attempt_started: float = field(default=0.0, init=False)
-    _attempts: list[AttemptRecord] = field(factory=list, init=False)
+    _attempts: tuple[AttemptRecord, ...] = field(default=(), init=False)
 
     @_started.default
     def _now(self) -> float:
@@ -57,7 +57,7 @@ class RequestRecorder:
             outcome=outcome,
             usage=usage,
         )
-        self._attempts.append(record)
+        self._attempts += (record,)
         self.records.attempt_ended(self.request_id, record)
 
     def request_ended(self, info: RequestInfo, downstream: ClientResponse, outcome: str, reason: str = "") -> None:
@@ -80,6 +80,6 @@ class RequestRecorder:
                 status=downstream.status,
                 outcome=outcome,
                 body_bytes=info.body_bytes,
-                attempts=tuple(self._attempts),
+                attempts=self._attempts,
             )
         )

@@ -74,6 +74,7 @@ class Attempt:
     _kind: BackendKind
     _reader: AnswerReader
     _sink: EventSink
+    _request: UpstreamRequest | None  # None once it is sent: its body is as large as the client's
     _seconds: Callable[[], float]
     _unix_time: Callable[[], float]
     status: int | None = field(default=None, init=False)
@@ -84,7 +85,7 @@ class Attempt:
     _error_body: list[bytes] = field(factory=list, init=False)
     _error_size: int = field(default=0, init=False)
     _call: UpstreamCall | None = field(default=None, init=False)
-    _timers_know_finish: bool = field(default=False, init=False)
+    _in_grace: bool = field(default=False, init=False)
 
     def clues(self) -> Clues:
         """Return what the response reveals about the backend."""
@@ -101,8 +102,11 @@ class Attempt:
         late = self._reader.late_failure
         return None if late is None else self._kind.read_error(late)
 
-    def start(self, client: UpstreamClient, request: UpstreamRequest) -> Deferred[Outcome]:
+    def start(self, client: UpstreamClient) -> Deferred[Outcome]:
         """Send the request; the Deferred fires with the outcome. Cancelling it closes the upstream connection."""
+        request, self._request = self._request, None
+        if request is None:
+            raise RuntimeError("an attempt is started once")
         self._call = client.send(request, self)
         # its canceller refers to this object, so it is dropped when it fires: no cycle is left to the garbage collector
         self._outcome = Deferred(self._cancelled)
@@ -167,13 +171,14 @@ class Attempt:
 
     def _report(self, events: list[Event]) -> None:
         """Deliver the events of one read, and report the outcome if it is known by now."""
-        reader = self._reader
-        if not self._timers_know_finish:
-            self._tell_timers()
-        elif events and self._call is not None:
-            self._call.finish_seen()  # content after the finish reason restarts the grace, so that nothing is cut off
+        reader, last = self._reader, events[-1] if events else None
+        if self.first_event is None and reader.data_event_seen:
+            self._begin_answer()
+        if self._call is not None and (reader.finish_seen or type(last) is Finished):
+            if events or not self._in_grace:  # content after the finish reason restarts the grace: nothing is cut off
+                self._call.finish_seen()
+            self._in_grace = True
         if events:
-            last = events[-1]
             self.over = type(last) is Finished  # before `deliver`, which may close this attempt
             try:
                 self._sink.deliver(events)
@@ -190,15 +195,11 @@ class Attempt:
         elif reader.error is not None:
             self._fail(reader.error)
 
-    def _tell_timers(self) -> None:
-        if self._reader.data_event_seen and self.first_event is None:
-            self.first_event = self._seconds()
-            if self._call is not None:
-                self._call.data_event_seen()
-        if self._reader.finish_seen or self._reader.done:
-            self._timers_know_finish = True
-            if self._call is not None:
-                self._call.finish_seen()
+    def _begin_answer(self) -> None:
+        """Note the first data event."""
+        self.first_event = self._seconds()
+        if self._call is not None:
+            self._call.data_event_seen()
 
     def _fail(self, outcome: BridgeError | UpstreamFailure | None) -> None:
         """Close the connection and report a failure, once: the rest of the body does not count any more."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -47,7 +47,6 @@ from claude_bridge.services.interfaces import (
     SearchEngine,
     TurnOwner,
     UpstreamClient,
-    UpstreamRequest,
 )
 from claude_bridge.services.keys.key_ring import KeyRing, Lease
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
@@ -91,13 +90,12 @@ class Services:
 
 @frozen(kw_only=True)
 class OpenAttempt:
-    """An attempt under way, and what it was made from.
+    """An attempt, and what it was made from.
 
     :ivar request: the client's, with everything that extra turns add.
     :ivar estimate: our estimate of the prompt's tokens.
     :ivar max_tokens: what an overflow left for the answer, or None.
     :ivar documents: base64 text of a PDF -> its text.
-    :ivar outcome: fires with the outcome.
     """
 
     candidate: Candidate
@@ -108,7 +106,6 @@ class OpenAttempt:
     max_tokens: int | None
     documents: Mapping[str, str]
     attempt: Attempt
-    outcome: Deferred[Outcome]
 
     def prepare(self) -> Prepared:
         """Prepare the upstream request again: it is as large as the client's, so it is not kept for a refusal."""
@@ -245,7 +242,7 @@ class Exchange:
             attempt = await self._open(candidate)
             outcome: Outcome | None = None
             try:
-                outcome = await attempt.outcome
+                outcome = await self._send(attempt)
                 finished = self._conclude(attempt, outcome)
             except BridgeError as failure:
                 error = failure
@@ -263,7 +260,7 @@ class Exchange:
             raise error
 
     async def _open(self, candidate: Candidate) -> OpenAttempt:
-        """Return an attempt that was started, after everything that it needs is ready."""
+        """Return an attempt that is ready to be sent. Its outcome must be reported to its lease, whatever happens."""
         await self._read_documents(candidate)
         services, backend = self._services, candidate.backend
         profile = services.profiles.profile(backend.name, candidate.target.model)
@@ -277,11 +274,12 @@ class Exchange:
         prepared = _prepare(asked, target, estimate, max_tokens, documents)
         for extra_turn in self._extra_turns:
             extra_turn.sent(prepared)
-        self._log_dropped_keywords(candidate, prepared)
+        if prepared.dropped_keywords:
+            self._log_dropped_keywords(candidate, prepared.dropped_keywords)
         reader = prepared.reader(services.answer_limits, services.random_bytes)
-        attempt = Attempt(candidate.kind, reader, self._delivery, services.seconds, services.unix_time)
         request = upstream_request(backend, prepared, lease.secret, services.user_agent)
-        lease.begin()  # last: whoever begins must report, whatever happens from here on
+        attempt = Attempt(candidate.kind, reader, self._delivery, request, services.seconds, services.unix_time)
+        lease.begin()
         return OpenAttempt(
             candidate=candidate,
             target=target,
@@ -291,15 +289,13 @@ class Exchange:
             max_tokens=max_tokens,
             documents=documents,
             attempt=attempt,
-            outcome=maybeDeferred(self._send, attempt, request, candidate, estimate),
         )
 
-    def _send(
-        self, attempt: Attempt, request: UpstreamRequest, candidate: Candidate, estimate: int
-    ) -> Deferred[Outcome]:
+    def _send(self, attempt: OpenAttempt) -> Deferred[Outcome]:
+        """Send an attempt; the Deferred fires with its outcome."""
         self._recorder.attempt_started()
-        self._announce(candidate, estimate)
-        return attempt.start(self._services.client, request)
+        self._announce(attempt.candidate, attempt.estimate)
+        return attempt.attempt.start(self._services.client)
 
     async def _read_documents(self, candidate: Candidate) -> None:
         """Read the documents that this candidate needs as text."""
@@ -451,11 +447,8 @@ class Exchange:
             self._services.redactor.learn(self._credential.reveal())
         return self._services.redactor(text)
 
-    def _log_dropped_keywords(self, candidate: Candidate, prepared: Prepared) -> None:
+    def _log_dropped_keywords(self, candidate: Candidate, dropped: frozenset[str]) -> None:
         """Log which keywords were dropped from the tools' schemas, once for each new keyword."""
-        dropped = prepared.dropped_keywords
-        if not dropped:
-            return
         backend, model = candidate.backend.name, candidate.target.model
         profile = self._services.profiles.profile(backend, model)
         if not dropped <= profile.dropped_keywords:

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 
 from claude_bridge.core import conversation
 from claude_bridge.core.backend_api import Target
+from claude_bridge.core.conversation import NO_DOCUMENTS
 from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.request_info import RequestInfo
@@ -32,7 +33,7 @@ class PromptSize:
     _profiles: ModelProfiles
     _windows: WindowWarnings
     _pace: Pace
-    texts: dict[str, str] = field(factory=dict, init=False)
+    texts: Mapping[str, str] = field(default=NO_DOCUMENTS, init=False)
     _texts_minus_documents: int = field(default=0, init=False)
     _from_size: int | None = field(default=None, init=False)
 
@@ -45,7 +46,7 @@ class PromptSize:
 
     def add_texts(self, texts: Mapping[str, str]) -> None:
         """Add the texts of documents that were read."""
-        self.texts.update(texts)
+        self.texts = {**self.texts, **texts}
         self._texts_minus_documents += request_count.text_difference(texts)
 
     def estimate(self, backend: str, target: Target) -> int:
