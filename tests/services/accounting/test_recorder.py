@@ -44,6 +44,7 @@ class BooksTests:
             request_id="r",
             seconds=lambda: now[0],
             unix_time=lambda: 1e9 + now[0],
+            started=100.0,
             client="alice",
             peer="10.0.0.7",
         )
@@ -69,7 +70,7 @@ class BooksTests:
     def test_nothing_came(self) -> None:
         """Where nothing came there is no time of its coming."""
         kept = KeptRecords()
-        books = RequestRecorder(records=kept, request_id="r", seconds=lambda: 1.0, unix_time=lambda: 1.0)
+        books = RequestRecorder(records=kept, request_id="r", seconds=lambda: 1.0, unix_time=lambda: 1.0, started=1.0)
         books.attempt_started()
         tried: Any = Tried(status=None)
         books.attempt_ended(cast(Attempt, tried), choice(), "none", "upstream_unreachable", None)

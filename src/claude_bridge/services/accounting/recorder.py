@@ -21,21 +21,18 @@ class RequestRecorder:
     :ivar peer: the client's address.
     :ivar seconds: the monotonic clock, for durations.
     :ivar unix_time: the wall clock, for dates.
+    :ivar started: when the request began, by the monotonic clock.
     """
 
     records: Records
     request_id: str
     seconds: Callable[[], float]
     unix_time: Callable[[], float]
+    started: float
     client: str = ""
     peer: str = ""
-    _started: float = field(init=False)
     _attempt_started: float = field(default=0.0, init=False)
     _attempts: tuple[AttemptRecord, ...] = field(default=(), init=False)
-
-    @_started.default
-    def _now(self) -> float:
-        return self.seconds()
 
     def attempt_started(self) -> None:
         """Note when an attempt began."""
@@ -62,7 +59,7 @@ class RequestRecorder:
 
     def request_ended(self, info: RequestInfo, downstream: ClientResponse, outcome: str, reason: str = "") -> None:
         """Record the request; ``reason`` says why it failed."""
-        seconds, first = self.seconds() - self._started, downstream.first_byte
+        seconds, first = self.seconds() - self.started, downstream.first_byte
         self.records.request_ended(
             RequestRecord(
                 request_id=self.request_id,
@@ -76,7 +73,7 @@ class RequestRecorder:
                 streamed=info.streamed,
                 started=self.unix_time() - seconds,
                 seconds=seconds,
-                first_byte_seconds=None if first is None else first - self._started,
+                first_byte_seconds=None if first is None else first - self.started,
                 status=downstream.status,
                 outcome=outcome,
                 body_bytes=info.body_bytes,

@@ -102,7 +102,8 @@ class AdmissionControl:
         if exchange in self._active:
             self._active.remove(exchange)
             self.running.exchanges -= 1
-            self._check_drained()
+            if self._waiting:
+                self._check_drained()
 
     def _check_drained(self) -> None:
         if self._active or self._held:

@@ -154,6 +154,7 @@ class Exchange:
             request_id=self.request_id,
             seconds=services.seconds,
             unix_time=services.unix_time,
+            started=services.seconds(),
             client=self.client_name,
             peer=self.peer,
         )
@@ -344,11 +345,12 @@ class Exchange:
             return None
         if isinstance(outcome, BridgeError):
             raise outcome
-        if self._delivery.holds_empty_answer and self._retries.allow("empty"):
-            self._delivery.discard()
-            self._close(attempt, "empty", outcome.usage)
-            return None
-        self._delivery.release()
+        if self._delivery.holds_empty_answer:
+            if self._retries.allow("empty"):
+                self._delivery.discard()
+                self._close(attempt, "empty", outcome.usage)
+                return None
+            self._delivery.release()
         self._log_late_failure(attempt)
         self._confirm_adjustments(attempt)
         self._close(attempt, "ok", outcome.usage if self._extra_turns else self._downstream.usage)

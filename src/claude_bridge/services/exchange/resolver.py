@@ -42,6 +42,7 @@ class Candidate:
     :ivar kind: the backend's kind.
     :ivar shown: the model's name in the answer.
     :ivar show_reasoning: ``auto``, ``always`` or ``never``.
+    :ivar label: the name for the response header and the log.
     """
 
     backend: Backend
@@ -49,10 +50,10 @@ class Candidate:
     target: Target
     shown: str
     show_reasoning: str = "auto"
+    label: str = field(init=False, eq=False)
 
-    @property
-    def label(self) -> str:
-        """The name for the response header and the log."""
+    @label.default
+    def _make_label(self) -> str:
         return f"{self.backend.name}/{self.target.model}"
 
 
