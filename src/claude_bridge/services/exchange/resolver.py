@@ -100,7 +100,7 @@ class CandidateResolver:
         They are kept for `KEPT_SECONDS`, but not longer than the lists and dialects that they were made from.
         """
         now, revisions = self._seconds(), (self._lists.revision, self._detection.revision)
-        kept = self._kept.get((model, credential))
+        kept = self._kept.peek((model, credential))  # no use to be counted: the newest are those that are in use
         if kept is not None and kept.revisions == revisions and now - kept.resolved < KEPT_SECONDS:
             return kept.candidates
         candidates = await self._resolve(model, credential)
