@@ -82,8 +82,7 @@ class Attempt:
     over: bool = field(default=False, init=False)
     _outcome: Deferred[Outcome] | None = field(default=None, init=False)
     _head: ResponseHead | None = field(default=None, init=False)
-    _error_body: list[bytes] = field(factory=list, init=False)
-    _error_size: int = field(default=0, init=False)
+    _error_body: bytes = field(default=b"", init=False)
     _call: UpstreamCall | None = field(default=None, init=False)
     _in_grace: bool = field(default=False, init=False)
 
@@ -92,7 +91,7 @@ class Attempt:
         error: object = None
         if self._error_body:
             with contextlib.suppress(strict_json.JsonError):
-                error = strict_json.decode(b"".join(self._error_body))
+                error = strict_json.decode(self._error_body)
         headers = self._head.headers if self._head is not None else {}
         return Clues(fingerprint=self._reader.fingerprint, headers=headers, error=error)
 
@@ -160,14 +159,13 @@ class Attempt:
 
     def _keep_error(self, data: bytes) -> None:
         """Store the beginning of an error body; close the attempt if the body exceeds the limit."""
-        self._error_body.append(data[: MAX_ERROR_BODY_BYTES - self._error_size])
-        self._error_size += len(data)
-        if self._error_size > MAX_ERROR_BODY_BYTES and self._head is not None:
+        room = MAX_ERROR_BODY_BYTES - len(self._error_body)
+        self._error_body += data[:room]
+        if len(data) > room and self._head is not None:
             self._fail(self._refusal(self._head))
 
     def _refusal(self, head: ResponseHead) -> UpstreamFailure:
-        body = b"".join(self._error_body)
-        return self._kind.read_refusal(head.status, head.headers, body, now=self._unix_time())
+        return self._kind.read_refusal(head.status, head.headers, self._error_body, now=self._unix_time())
 
     def _report(self, events: list[Event]) -> None:
         """Deliver the events of one read, and report the outcome if it is known by now."""
