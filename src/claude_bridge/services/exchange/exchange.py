@@ -216,6 +216,8 @@ class Exchange:
                 if not self._fall_back():
                     raise
                 return None
+            if not self._extra_turns:
+                return answered
             is_pending = any(each.pending for each in self._extra_turns)
             if not is_pending:
                 return None if self._turn else answered
@@ -262,7 +264,9 @@ class Exchange:
 
     async def _open(self, candidate: Candidate) -> OpenAttempt:
         """Return an attempt that is ready to be sent. Its outcome must be reported to its lease, whatever happens."""
-        await self._read_documents(candidate)
+        pending = self._prompt.pending_documents(candidate.target)
+        if pending:
+            await self._read_documents(candidate, pending)
         services, backend = self._services, candidate.backend
         profile = services.profiles.profile(backend.name, candidate.target.model)
         target = self._retries.with_adjustments(profile.with_overrides(candidate.target))
@@ -298,15 +302,13 @@ class Exchange:
         self._announce(attempt.candidate, attempt.estimate)
         return attempt.attempt.start(self._services.client)
 
-    async def _read_documents(self, candidate: Candidate) -> None:
-        """Read the documents that this candidate needs as text."""
-        pending = self._prompt.pending_documents(candidate.target)
-        if pending:
-            self._announce(candidate, self._prompt.estimate(candidate.backend.name, candidate.target))
-            client = TurnOwner(self.client_name or self.peer, self._info.session)
-            reading = [self._services.documents.text(each, client) for each in pending]
-            texts: list[str] = await gatherResults(reading, consumeErrors=True)
-            self._prompt.add_texts(dict(zip(pending, texts, strict=True)))
+    async def _read_documents(self, candidate: Candidate, documents: list[str]) -> None:
+        """Read documents, in base64, that a candidate needs as text."""
+        self._announce(candidate, self._prompt.estimate(candidate.backend.name, candidate.target))
+        client = TurnOwner(self.client_name or self.peer, self._info.session)
+        reading = [self._services.documents.text(each, client) for each in documents]
+        texts: list[str] = await gatherResults(reading, consumeErrors=True)
+        self._prompt.add_texts(dict(zip(documents, texts, strict=True)))
 
     async def _prepare_schemas(self, candidate: Candidate, target: Target) -> None:
         """Reduce the tools' schemas to what the model accepts, in turns of the reactor if that takes long."""
