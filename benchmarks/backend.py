@@ -28,6 +28,9 @@ BACKLOG = 4096
 INSPECTED = 3
 """Requests of each scenario that are looked into; more would make this process the slow one."""
 
+_TRANSLATED = b"POST /v1/chat/completions"
+"""How a gateway's request begins. The relay's is the client's own, in the other API, and is not looked into."""
+
 _STREAMED = re.compile(rb'"stream"\s*:\s*true')
 
 
@@ -107,7 +110,7 @@ class Backend(asyncio.Protocol):
             self._write(_refusal("the request has no mark"))
             return
         marked, self._scenario = found[0].encode(), SCENARIOS[found[1]]
-        reason = self._inspect(request.body)
+        reason = self._inspect(request.body) if request.head.startswith(_TRANSLATED) else None
         self._write(self._first(marked, request.body) if reason is None else _refusal(reason))
 
     def _inspect(self, body: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""The processes of a benchmark: the fake backend, and the real daemon in front of it."""
+"""The processes of a benchmark: the fake backend, and in front of it the real daemon or the relay."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from benchmarks.load import Address
 
@@ -24,13 +24,13 @@ STOP_SECONDS = 10.0
 """Limit for a stop: no answer is under way then."""
 
 _LOOK_SECONDS = 0.005
-"""Between two looks at the daemon's log; as exact as the time to the first answer is."""
+"""Between two looks at a process's log; as exact as the time to the first answer is."""
 
 ROOT = Path(__file__).resolve().parent.parent
 """Where the modules of the children are found."""
 
 _TAIL = 2000
-"""Characters of the log shown if the daemon does not start."""
+"""Characters of the log shown if a process does not start."""
 
 
 class NotStarted(Exception):
@@ -42,11 +42,13 @@ class Gateway:
     """What is measured.
 
     :ivar started: when, by the monotonic clock; None if it ran before.
+    :ivar is_relay: whether the backend's own answer comes back, and no translation of it.
     """
 
     address: Address
     pids: tuple[int, ...]
     started: float | None = None
+    is_relay: bool = False
 
 
 @asynccontextmanager
@@ -70,19 +72,32 @@ async def backend(port: int) -> AsyncIterator[int]:
 @asynccontextmanager
 async def daemon(backend_port: int) -> AsyncIterator[Gateway]:
     """Run the real daemon, as a user does who has no configuration file."""
+    environment = {
+        "CLAUDE_BRIDGE_CONFIG": os.devnull,
+        "BACKEND_URL": f"http://127.0.0.1:{backend_port}/v1",
+        "HOST_PORT": "127.0.0.1:0",
+    }
+    program = Path(sys.prefix, "bin", "twistd")
+    async with _gateway(environment, str(program), "--nodaemon", "--pidfile=", "claude-bridge") as gateway:
+        yield gateway
+
+
+@asynccontextmanager
+async def relay(backend_port: int) -> AsyncIterator[Gateway]:
+    """Run the relay."""
+    environment = {"PYTHONPATH": str(ROOT)}
+    async with _gateway(environment, sys.executable, "-m", "benchmarks.relay", str(backend_port)) as gateway:
+        yield evolve(gateway, is_relay=True)
+
+
+@asynccontextmanager
+async def _gateway(environment: Mapping[str, str], *command: str) -> AsyncIterator[Gateway]:
+    """Run a program that announces in its log where it listens, in a home of its own."""
     with tempfile.TemporaryDirectory(prefix="claude-bridge-benchmark-") as folder:
         log = Path(folder) / "log"
         began = time.monotonic()
-        environment = {
-            "HOME": folder,
-            "PATH": os.environ.get("PATH", os.defpath),
-            "CLAUDE_BRIDGE_CONFIG": os.devnull,
-            "BACKEND_URL": f"http://127.0.0.1:{backend_port}/v1",
-            "HOST_PORT": "127.0.0.1:0",
-        }
-        program = Path(sys.prefix, "bin", "twistd")
-        command = (str(program), "--nodaemon", "--pidfile=", "claude-bridge")
-        process = await started(log, environment, *command, folder=log.parent)
+        own = {"HOME": folder, "PATH": os.environ.get("PATH", os.defpath)}
+        process = await started(log, {**own, **environment}, *command, folder=log.parent)
         try:
             address = await announced(process, log)
             yield Gateway(address=address, pids=(process.pid,), started=began)
@@ -99,18 +114,18 @@ async def started(log: Path, environment: Mapping[str, str], *command: str, fold
 
 
 async def announced(process: Process, log: Path) -> Address:
-    """Wait for the line that says where the daemon listens."""
+    """Wait for the line in the log that says where the process listens."""
     limit = time.monotonic() + START_SECONDS
     while time.monotonic() < limit and process.returncode is None:
         address = listening(_written(log))
         if address is not None:
             return address
         await asyncio.sleep(_LOOK_SECONDS)
-    raise NotStarted(f"the daemon does not listen:\n{_written(log)[-_TAIL:]}")
+    raise NotStarted(f"nothing listens:\n{_written(log)[-_TAIL:]}")
 
 
 def listening(log: str) -> Address | None:
-    """Return the address that the daemon's log announces, if it does yet; the last line may not be whole."""
+    """Return the address that a log announces, if it does yet; the last line may not be whole."""
     for line in log.splitlines(keepends=True):
         if '"listening"' in line and line.endswith("\n"):
             event = json.loads(line)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from itertools import pairwise
 
-from benchmarks.http1 import Message, MessageReader
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.http1 import Framing, Message, MessageReader
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -40,3 +44,24 @@ class MessageTests:
         assert message.status == 503
         assert message.closes
         assert not Message(b"HTTP/1.1 200 OK\r\n", b"").closes
+
+
+class FramingTests:
+    """`Framing`."""
+
+    @given(cuts=st.lists(st.sets(st.integers(1, 100)), min_size=4, max_size=4))
+    def test_ends_are_found_at_every_cut(self, cuts: list[set[int]]) -> None:
+        """However the bytes arrive, a message ends with its last byte and never before."""
+        framing = Framing()
+        for message, places in zip((PLAIN, CHUNKED, GET, CHUNKED), cuts, strict=True):
+            inside = sorted(place for place in places if place < len(message))
+            bounds = [0, *inside, len(message)]
+            ends = [framing.ends_with(message[at:to]) for at, to in pairwise(bounds)]
+
+            assert ends == [False] * len(inside) + [True]
+
+    @pytest.mark.parametrize("message", [PLAIN, CHUNKED, GET])
+    def test_bytes_behind_the_end_are_refused(self, message: bytes) -> None:
+        """The next message may not begin before the first one was dealt with."""
+        with pytest.raises(ValueError, match="behind"):
+            Framing().ends_with(message + b"H")
