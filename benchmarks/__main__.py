@@ -1,8 +1,10 @@
 """Measure the daemon: ``python -m benchmarks [SCENARIO ...] [--repeat N]``, or ``python -m benchmarks stalls``.
 
 Every run has a new daemon, in front of a fake backend, all on loopback, and every answer is checked: the exit status
-is 1 if one was wrong. Goals are only printed, for a busy machine is nobody's mistake. Another gateway can be measured
-with --url, --pid and --backend-port: it must be running, speak the Messages API, have
+is 1 if one was wrong. Just before each run the same is asked of a relay, a Twisted process that only passes on requests
+and answers; multiples of its figures can be compared across machines. The smallest of all rounds counts; brackets
+have the least and the most. Goals are only printed, for a busy machine is nobody's mistake.
+Another gateway can be measured with --url, --pid and --backend-port: it must be running, speak the Messages API, have
 http://127.0.0.1:BACKEND_PORT/v1 as its backend and pass on the model name "bench-model".
 """
 
@@ -19,7 +21,8 @@ from urllib.parse import urlsplit
 from benchmarks import children, processes, report
 from benchmarks.children import Gateway
 from benchmarks.load import Address
-from benchmarks.measure import Measured, run
+from benchmarks.measure import run
+from benchmarks.results import Comparison
 from benchmarks.scenarios import MOST_STREAMS, SCENARIOS, Scenario
 from benchmarks.stalls import run as stalls
 
@@ -47,24 +50,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if wrong else 0
 
 
-async def _until_told(options: argparse.Namespace) -> dict[str, Measured]:
+async def _until_told(options: argparse.Namespace) -> dict[str, Comparison]:
     """Measure, and clean up on SIGTERM as on Ctrl-C."""
     task = asyncio.ensure_future(_measure(options))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await task
 
 
-async def _measure(options: argparse.Namespace) -> dict[str, Measured]:
+async def _measure(options: argparse.Namespace) -> dict[str, Comparison]:
     """Run all scenarios, one after the other, and that ``--repeat`` times."""
     scenarios = [_sized(SCENARIOS[name], options) for name in dict.fromkeys(options.scenarios or SCENARIOS)]
-    results = {scenario.name: Measured() for scenario in scenarios}
+    results = {scenario.name: Comparison() for scenario in scenarios}
     async with children.backend(options.backend_port) as port:
         for turn in range(options.repeat):
             for scenario in scenarios:
                 sys.stderr.write(f"run {turn + 1} of {options.repeat}: {scenario.name}\n")
-                async with _gateway(options, port) as gateway:
-                    results[scenario.name].add(await run(scenario, gateway))
+                await _round(scenario, results[scenario.name], options, port)
     return results
+
+
+async def _round(scenario: Scenario, results: Comparison, options: argparse.Namespace, backend_port: int) -> None:
+    """Run a scenario once: with the relay if it can do the same, and then with the gateway."""
+    if scenario.relayed:
+        async with children.relay(backend_port) as relay:
+            results.relay.add(await run(scenario, relay))
+    async with _gateway(options, backend_port) as gateway:
+        results.gateway.add(await run(scenario, gateway))
 
 
 @asynccontextmanager

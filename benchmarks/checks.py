@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from attrs import define, field
 
 from benchmarks import answers, mark
+from benchmarks.http1 import MessageReader
 from benchmarks.scenarios import Scenario
 
 _DELTAS = {"text_delta": "text", "input_json_delta": "tool_use"}
@@ -35,12 +37,25 @@ class Heard:
 
 def check(scenario: Scenario, marked: str, status: int, body: bytes) -> None:
     """Raise `WrongAnswer` unless this is the answer to the request with this mark."""
-    if status != 200:  # noqa: PLR2004 - HTTP's OK
-        raise WrongAnswer(f"HTTP {status}: {body[:_SHOWN].decode(errors='replace')}")
+    _need_ok(status, body)
     try:
         _compare(scenario, marked, _Stream().read(body) if scenario.asks_stream else _message(json.loads(body)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WrongAnswer(f"not in the API's shape: {error!r}") from error
+
+
+def check_relayed(scenario: Scenario, marked: str, status: int, body: bytes) -> None:
+    """Raise `WrongAnswer` unless this is, byte for byte, what the backend sends to the request with this mark."""
+    _need_ok(status, body)
+    _need(body == _sent(scenario).replace(mark.blank(scenario.name).encode(), marked.encode()), "the bytes differ")
+
+
+@lru_cache(maxsize=2)
+def _sent(scenario: Scenario) -> bytes:
+    """Return the body of the backend's answer, its mark left blank."""
+    script = answers.script(scenario)
+    (answer,) = MessageReader().feed(b"".join(script.writes) if scenario.asks_stream else script.whole)
+    return answer.body
 
 
 def _compare(scenario: Scenario, marked: str, heard: Heard) -> None:
@@ -54,6 +69,11 @@ def _compare(scenario: Scenario, marked: str, heard: Heard) -> None:
     _need(heard.stop_reason == stop, f"stop reason {heard.stop_reason}, not {stop}")
     counts = (heard.usage.get("input_tokens"), heard.usage.get("output_tokens"))
     _need(counts == (answers.INPUT_TOKENS, answers.OUTPUT_TOKENS), f"token counts {counts}")
+
+
+def _need_ok(status: int, body: bytes) -> None:
+    if status != 200:  # noqa: PLR2004 - HTTP's OK
+        raise WrongAnswer(f"HTTP {status}: {body[:_SHOWN].decode(errors='replace')}")
 
 
 def _need(right: bool, otherwise: str) -> None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from statistics import median
 
-from attrs import define, field, frozen
+from attrs import frozen
 
 from benchmarks import processes
-from benchmarks.checks import WrongAnswer, check
+from benchmarks.checks import WrongAnswer, check, check_relayed
 from benchmarks.children import Gateway
 from benchmarks.load import Load
-from benchmarks.scenarios import LARGEST, SCENARIOS, Figure, Scenario
+from benchmarks.results import Measured
+from benchmarks.scenarios import SCENARIOS, Figure, Scenario
 
 RUN_SECONDS = 120.0
 """Limit for a run: the longest takes some 15 seconds if the gateway keeps pace."""
@@ -25,24 +25,8 @@ _SAMPLE_SECONDS = 0.1
 _MIB = 1024 * 1024
 
 
-@define
-class Measured:
-    """What runs of a scenario showed.
-
-    :ivar wrong: how often an answer was wrong, by what was wrong; missing ones too.
-    """
-
-    figures: dict[Figure, float] = field(factory=dict)
-    right: int = 0
-    wrong: Counter[str] = field(factory=Counter)
-
-    def add(self, other: Measured) -> None:
-        """Take in another run."""
-        for figure, value in other.figures.items():
-            counts = max if figure in LARGEST else min
-            self.figures[figure] = counts(value, self.figures.get(figure, value))
-        self.right += other.right
-        self.wrong += other.wrong
+Check = Callable[[Scenario, str, int, bytes], None]
+"""Raises `WrongAnswer` unless status and body are the answer to the request with this mark."""
 
 
 @frozen(kw_only=True)
@@ -64,22 +48,30 @@ async def run(scenario: Scenario, gateway: Gateway) -> Measured:
     measured = Measured()
     if scenario.warm_up:
         warm = SCENARIOS[scenario.warm_with or scenario.name]
-        load = Load(scenario=warm.of(scenario.warm_up, _WARM_CLIENTS), address=gateway.address)
+        load = _load(warm.of(scenario.warm_up, _WARM_CLIENTS), gateway)
         await load.run(RUN_SECONDS)
-        judge(load, measured)
-    load = Load(scenario=scenario, address=gateway.address)
+        judge(load, measured, _check(gateway))
+    load = _load(scenario, gateway)
     used = await _watched(load, gateway)
-    judge(load, measured)  # only now: it must not disturb
-    measured.figures = {goal.figure: value for goal in scenario.goals for value in _values(goal.figure, load, used)}
+    judge(load, measured, _check(gateway))  # only now: it must not disturb
+    measured.runs = [{goal.figure: value for goal in scenario.goals for value in _values(goal.figure, load, used)}]
     return measured
 
 
-def judge(load: Load, measured: Measured) -> None:
+def _load(scenario: Scenario, gateway: Gateway) -> Load:
+    return Load(scenario=scenario.untranslated() if gateway.is_relay else scenario, address=gateway.address)
+
+
+def _check(gateway: Gateway) -> Check:
+    return check_relayed if gateway.is_relay else check
+
+
+def judge(load: Load, measured: Measured, right: Check) -> None:
     """Count right and wrong answers."""
     measured.wrong.update(load.lost)
     for answer in load.answered:
         try:
-            check(load.scenario, answer.mark, answer.status, answer.body)
+            right(load.scenario, answer.mark, answer.status, answer.body)
         except WrongAnswer as wrong:
             measured.wrong[str(wrong)] += 1
         else:

@@ -10,7 +10,8 @@ import pytest
 from attrs import evolve
 
 from benchmarks import answers, mark
-from benchmarks.checks import WrongAnswer, check
+from benchmarks.checks import WrongAnswer, check, check_relayed
+from benchmarks.http1 import MessageReader
 from benchmarks.scenarios import SCENARIOS, Scenario
 
 STREAMED = evolve(SCENARIOS["coalesced"], deltas=2)
@@ -140,3 +141,24 @@ class MessageTests:
         """The report says what the gateway said."""
         with pytest.raises(WrongAnswer, match="HTTP 529: overloaded"):
             check(WHOLE, MARK, 529, b"overloaded")
+
+
+class CheckRelayedTests:
+    """`check_relayed`."""
+
+    @pytest.mark.parametrize("scenario", [STREAMED, CALLED, WHOLE])
+    def test_the_backends_bytes_are_right_and_nothing_else_is(self, scenario: Scenario) -> None:
+        """With the mark of the request; a byte more, less or changed, or another mark, is wrong."""
+        script = answers.script(scenario)
+        (answer,) = MessageReader().feed(b"".join(script.writes) if scenario.asks_stream else script.whole)
+        right = answer.body.replace(mark.blank(scenario.name).encode(), MARK.encode())
+        check_relayed(scenario, MARK, 200, right)
+
+        for wrong in (right + b" ", right[:-1], right.replace(b"choices", b"choises", 1), answer.body):
+            with pytest.raises(WrongAnswer, match="the bytes differ"):
+                check_relayed(scenario, MARK, 200, wrong)
+
+    def test_a_refusal_is_told_as_it_is(self) -> None:
+        """The status and what the backend said."""
+        with pytest.raises(WrongAnswer, match="HTTP 400: no mark"):
+            check_relayed(WHOLE, MARK, 400, b"no mark")

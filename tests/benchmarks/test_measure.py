@@ -1,26 +1,22 @@
-"""Several runs make one figure, and all answers count."""
+"""All answers of a run count, and those of the relay are held to what the backend sent."""
 
 from __future__ import annotations
 
-from collections import Counter
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from attrs import evolve
+
+from benchmarks import children
+from benchmarks.checks import check
+from benchmarks.children import Gateway
 from benchmarks.load import Address, Answered, Load
-from benchmarks.measure import Measured, judge
-from benchmarks.report import mistakes, table
+from benchmarks.measure import judge, run
+from benchmarks.results import Measured
 from benchmarks.scenarios import SCENARIOS
 
-
-class MeasuredTests:
-    """`Measured`."""
-
-    def test_the_smallest_time_and_the_largest_memory_count(self) -> None:
-        """Neighbours only add to times; memory that an earlier run left behind must not hide what a stream takes."""
-        measured = Measured()
-        for size, delay in ((30.0, 0.2), (2.0, 0.1), (20.0, 0.3)):
-            measured.add(Measured({"stream_kib": size, "late_s": delay}, right=1))
-
-        assert measured.figures == {"stream_kib": 30.0, "late_s": 0.1}
-        assert measured.right == 3
+Start = Callable[[int], AbstractAsyncContextManager[Gateway]]
 
 
 class JudgeTests:
@@ -32,27 +28,42 @@ class JudgeTests:
         load.lost.append("connection lost")
         load.answered += [Answered(mark="m", status=500, body=b"sorry", first_token=None)] * 2
         measured = Measured()
-        judge(load, measured)
+        judge(load, measured, check)
 
         assert measured.wrong == {"connection lost": 1, "HTTP 500: sorry": 2}
         assert measured.right == 0
 
 
-class TableTests:
-    """The report."""
+@asynccontextmanager
+async def not_said_to_be_a_relay(backend_port: int) -> AsyncIterator[Gateway]:
+    """Run the relay as if it were a gateway."""
+    async with children.relay(backend_port) as relay:
+        yield evolve(relay, is_relay=False)
 
-    def test_a_row_says_whether_each_goal_is_met(self) -> None:
-        """A scenario with two goals has one row; a figure that could not be taken is a dash."""
-        text = table({
-            "slow": Measured({"stream_kib": 40.0, "late_s": 0.02}, right=9),
-            "idle": Measured({"idle_mib": 50.0}, right=1, wrong=Counter({"no answer": 1})),
-        })  # fmt: skip
-        _, _, slow, idle = ([cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines())
 
-        assert slow == ["slow", "40 KiB a stream; 0.02 s late (p99)", "<= 33; <= 0.5", "no; yes", "9 right"]
-        assert idle == ["idle", "50 MiB idle; - s to the first answer", "<= 65; <= 0.8", "yes; -", "1 of 2 wrong"]
+def measured(start: Start, *names: str) -> dict[str, Measured]:
+    """Run two requests of each scenario, and two to warm up."""
 
-    def test_mistakes_are_told_with_their_number(self) -> None:
-        """Nothing is said where nothing was wrong."""
-        assert mistakes({"small": Measured(right=1)}) == ""
-        assert mistakes({"small": Measured(wrong=Counter({"text differs": 3}))}) == "small: 3 x text differs\n"
+    async def all_of_them() -> dict[str, Measured]:
+        async with children.backend(0) as port, start(port) as gateway:
+            return {name: await run(SCENARIOS[name].of(2, 2), gateway) for name in names}
+
+    return asyncio.run(all_of_them())
+
+
+class RunTests:
+    """`run`."""
+
+    def test_the_relay_does_the_same_work(self) -> None:
+        """The backend gives it what it gives the daemon, JSON or a stream, and each answer comes back byte for byte."""
+        results = measured(children.relay, *(name for name, scenario in SCENARIOS.items() if scenario.relayed))
+
+        assert len(results) == 8
+        for name, found in results.items():
+            assert (found.wrong, found.right) == ({}, 4), name
+            ((value,),) = (figures.values() for figures in found.runs)
+            assert value > 0, name
+
+    def test_a_gateway_that_only_relays_is_wrong(self) -> None:
+        """Nobody gets the relay's figures by doing no more than it does."""
+        assert measured(not_said_to_be_a_relay, "cc")["cc"].wrong.total() == 4
