@@ -50,8 +50,7 @@ class Scenario:
     :ivar gap: seconds between two writes; 0 is one turn of the backend's event loop.
     :ivar argument_bytes: size of the tool call's arguments, about; sent in pieces of ``FRAGMENT`` characters.
     :ivar stamped: each delta says when it was sent.
-    :ivar relayed: whether the relay runs it too, just before the gateway. `slow` and `idle` measure what only the
-        gateway has: its memory and its start.
+    :ivar relayed: whether the relay runs it too, just before the gateway; not where memory and the start are measured.
     :ivar warm_up: requests before the clock starts, of the scenario ``warm_with`` (default: itself).
     """
 
