@@ -23,18 +23,8 @@ from benchmarks.http1 import Framing
 HOST = "127.0.0.1"
 
 
-@define(eq=False)
-class Downstream(Protocol):
-    """A client's connection: whole requests go to the backend, and what it answers comes back.
-
-    :ivar upstream: the connection on which an answer is under way.
-    """
-
-    upstreams: Upstreams
-    upstream: Upstream | None = field(default=None, init=False)
-    _framing: Framing = field(factory=Framing, init=False)
-    _request: list[bytes] = field(factory=list, init=False)
-    _connecting: Deferred[None] = field(factory=lambda: succeed(None), init=False)
+class Connection(Protocol):
+    """A TCP connection, of either side."""
 
     def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
         """Send each write as a packet of its own."""
@@ -45,11 +35,25 @@ class Downstream(Protocol):
         """Return the transport, which is TCP."""
         return cast(ITCPTransport, self.transport)
 
+
+@define(eq=False)
+class Downstream(Connection):
+    """A client's connection: whole requests go to the backend, and what it answers comes back.
+
+    :ivar upstream: the connection on which an answer is under way.
+    """
+
+    _upstreams: Upstreams
+    upstream: Upstream | None = field(default=None, init=False)
+    _framing: Framing = field(factory=Framing, init=False)
+    _request: list[bytes] = field(factory=list, init=False)
+    _connecting: Deferred[None] = field(factory=lambda: succeed(None), init=False)
+
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         """Collect a request, and ask once it is whole."""
         self._request.append(data)
         if self._framing.ends_with(data):
-            self._connecting = self.upstreams.connected().addCallbacks(self._ask, self._refused)
+            self._connecting = self._upstreams.connected().addCallbacks(self._ask, self._refused)
 
     def connectionLost(self, reason: Failure | None = None) -> None:  # noqa: ARG002, N802 - Twisted's shape
         """Let the backend know: nobody waits for its answer any more."""
@@ -67,21 +71,12 @@ class Downstream(Protocol):
 
 
 @define(eq=False)
-class Upstream(Protocol):
+class Upstream(Connection):
     """A connection to the backend, with at most one request under way."""
 
     _upstreams: Upstreams
     _downstream: Downstream | None = field(default=None, init=False)
     _framing: Framing = field(factory=Framing, init=False)
-
-    def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
-        """Send each write as a packet of its own."""
-        self.wire.setTcpNoDelay(True)
-
-    @property
-    def wire(self) -> ITCPTransport:
-        """Return the transport, which is TCP."""
-        return cast(ITCPTransport, self.transport)
 
     def ask(self, request: list[bytes], downstream: Downstream) -> None:
         """Send a request whose answer goes to this client."""

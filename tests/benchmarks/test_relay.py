@@ -30,7 +30,7 @@ STREAMED = (
 )
 CUTS = st.sets(st.integers(1, len(STREAMED) - 1))
 GONE = Failure(ConnectionDone())
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 class Wire(StringTransport):
