@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
+from benchmarks import children, mark
 from benchmarks.backend import fault
 from benchmarks.scenarios import SCENARIOS
 
@@ -37,3 +39,25 @@ class FaultTests:
     def test_what_was_lost_is_said(self, changed: dict[str, Any], reason: str) -> None:
         """A gateway that drops tools, calls or results is not measured as a fast one."""
         assert fault(SCENARIOS["cc"], request(**changed)) == reason
+
+
+class BackendTests:
+    """The process."""
+
+    @pytest.mark.parametrize(("path", "status"), [("/v1/chat/completions", b"400"), ("/v1/messages", b"200")])
+    def test_what_gateways_translated_is_looked_into(self, path: str, status: bytes) -> None:
+        """A chat completion request that has lost its tools is refused; what a relay passes on is another API's."""
+        body = request(tools=[], system=mark.blank("cc"))
+        head = f"POST {path} HTTP/1.1\r\nHost: here\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+
+        assert asyncio.run(answered(head + body)).split()[1] == status
+
+
+async def answered(sent: bytes) -> bytes:
+    """Return the first line of the backend's answer."""
+    async with children.backend(0) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        line = await reader.readline()
+        writer.close()
+        return line
