@@ -3,7 +3,8 @@
 Every run has a new daemon, in front of a fake backend, all on loopback, and every answer is checked: the exit status
 is 1 if one was wrong. Just before each run the same is asked of a relay, a Twisted process that only passes on requests
 and answers; multiples of its figures can be compared across machines. The smallest of all rounds counts; brackets
-have the least and the most. Goals are only printed, for a busy machine is nobody's mistake.
+have the least and the most. Measure on a quiet machine: neighbours cost a large program more of its caches than a small
+one, so multiples grow with them. Goals are only printed, for a busy machine is nobody's mistake.
 Another gateway can be measured with --url, --pid and --backend-port: it must be running, speak the Messages API, have
 http://127.0.0.1:BACKEND_PORT/v1 as its backend and pass on the model name "bench-model".
 """
