@@ -179,7 +179,7 @@ class Edge:
         self.sweep = PeriodicSweep(self.clock)
         self.gatekeeper = Gatekeeper(self.config)
         self.pace = Pace(self.clock)
-        resource = Routes(lambda: self).app().resource()
+        resource = Routes(lambda: self).resource()
         self.site = BridgeSite(resource, lambda: self, self.clock)
 
     @property

@@ -45,7 +45,7 @@ class Bridge(Service):
         self.process = process
         self.generation = make_generation(process, config)
         self._retiring: set[Generation] = set()
-        routes = Routes(lambda: self.generation).app().resource()
+        routes = Routes(lambda: self.generation).resource()
         self._site = BridgeSite(routes, lambda: self.generation, process.clock)
 
     @property

@@ -26,6 +26,7 @@ from claude_bridge.core.messages_api.limits import RequestLimits
 from claude_bridge.core.messages_api.request_info import request_info, session
 from claude_bridge.edge import listing
 from claude_bridge.edge.errors import register_errors
+from claude_bridge.edge.exact_paths import ExactPathResource
 from claude_bridge.edge.replies import write_json
 from claude_bridge.edge.responses import JsonResponse, ResponseSettings, StreamResponse
 from claude_bridge.edge.site import BridgeRequest, SiteRuntime
@@ -88,6 +89,10 @@ class Routes:
         app.route("/api/hello", methods=["GET", "HEAD"])(self.hello)
         register_errors(app, lambda request, error: self._current().record_refused(request, error))
         return app
+
+    def resource(self) -> ExactPathResource:
+        """Build the application's resource."""
+        return ExactPathResource(self.app())
 
     def messages(self, request: BridgeRequest) -> Deferred[None]:
         """``POST /v1/messages``."""

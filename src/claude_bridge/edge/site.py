@@ -220,7 +220,7 @@ class BridgeRequest(Request):
     def processingFailed(self, reason: Failure) -> Any:  # noqa: N802, ANN401 - Twisted's signature
         """Log a fault of our own, and answer with the error envelope if that is still possible."""
         self._log.failure("request {request_id} failed", reason, request_id=self.request_id, event="fault")
-        if not self.startedWriting and not self.finished and not self._disconnected:
+        if not self.startedWriting and not self.is_over:
             write_error(self, InternalFault("internal error of the bridge"), self.request_id)
 
     def finish(self) -> None:
@@ -255,6 +255,11 @@ class BridgeRequest(Request):
     def body_bytes(self) -> int:
         """The body's size, also after the body was dropped."""
         return self._body.size if self._body is not None else 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the response has ended, or the client is gone: nothing more can be sent."""
+        return bool(self.finished or self._disconnected)
 
     @property
     def peer(self) -> str:
@@ -502,6 +507,11 @@ class BridgeSite(Site):
     def acceptableProtocols(self) -> list[bytes]:  # noqa: N802 - Twisted's name
         """Return HTTP/1.1."""
         return [b"http/1.1"]
+
+    def getResourceFor(self, request: HTTPRequest) -> IResource:  # noqa: N802 - Twisted's name
+        """Return the site's one resource, of which Twisted would look for the children."""
+        del request
+        return cast(IResource, self.resource)
 
     def log(self, request: HTTPRequest) -> None:
         """Do nothing: the bridge's own log line replaces Twisted's access log."""
