@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 
 import pytest
 from hypothesis import given
@@ -73,3 +74,9 @@ class IdTests:
         """A token has the length asked for, of letters and digits."""
         assert token(62, lambda count: bytes(range(count))).isalnum()
         assert len(set(token(62, lambda count: bytes(range(count))))) == 62
+
+    @given(st.binary())
+    def test_token_of_any_bytes(self, noise: bytes) -> None:
+        """Each random byte chooses one character, the digits first."""
+        alphabet = string.digits + string.ascii_uppercase + string.ascii_lowercase
+        assert token(len(noise), lambda _: noise) == "".join(alphabet[byte % 62] for byte in noise)

@@ -44,11 +44,13 @@ class Line(StringTransport):
 
     def loseConnection(self) -> None:  # noqa: N802 - Twisted's name
         """Close, as the daemon wants it."""
+        self.disconnecting = True
         if not self.flushing:
             self._gone("closed", ConnectionDone())
 
     def abortConnection(self) -> None:  # noqa: N802 - Twisted's name
         """Close at once, as the daemon wants it."""
+        self.disconnecting = True
         self._gone("aborted", ConnectionAborted())
 
     def leave(self) -> None:

@@ -233,6 +233,67 @@ class FramingTests:
             line.ask("POST", "/", b"abc")
 
 
+class LargeReadTests:
+    """A head and much of its body in one read."""
+
+    HEAD = b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\nx: 1\r\nx: 2\r\n\r\n"
+
+    def test_lines_come_without_the_body(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """While the lines of the head are read nothing stands behind it that would be copied for each of them."""
+        edge = Edge()
+        line = edge.line()
+        behind: list[int] = []
+
+        def noting(text: bytes) -> None:
+            behind.append(len(line.channel._buffer))
+            received(text)
+
+        received = line.channel.lineReceived
+        monkeypatch.setattr(line.channel, "lineReceived", noting)
+        body = json.dumps(saying("x\\r\\n\\r\\n" * 10_000)).encode()
+        line.say(self.HEAD % len(body) + body)
+        assert len(behind) == 6
+        assert max(behind) < 200
+        assert len(edge.client.calls) == 1
+
+    @pytest.mark.parametrize("first", ["/health", "/v1/messages"])
+    def test_pipelined(self, first: str) -> None:
+        """Requests that came in one read are answered in their order."""
+        edge = Edge()
+        line = edge.line()
+        body = json.dumps(asking(stream=False) | {"x": "y" * 10_000}).encode()
+        one = self.HEAD.replace(b"/v1/messages", first.encode()) if first == "/v1/messages" else b""
+        line.say(
+            (one % len(body) + body if one else b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            + self.HEAD % len(body)
+            + body
+        )
+        while edge.client.calls:
+            edge.client.calls.pop().answer(*HELLO)
+        answer = line.answer()
+        assert answer.status == 200
+        assert Answered.read(answer.rest).json["type"] == "message"
+
+    @pytest.mark.parametrize("head", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nno colon\r\n\r\n"])
+    @pytest.mark.parametrize("flushing", [False, True])
+    def test_nothing_after_a_bad_head(self, head: bytes, flushing: bool) -> None:
+        """What follows a head that closes the connection is not read, be it another request."""
+        edge = Edge()
+        line = edge.line()
+        line.flushing = flushing
+        line.say(head + b"GET /health HTTP/1.1\r\nhost: localhost\r\nx: " + b"x" * 5000 + b"\r\n\r\n")
+        assert line.value().count(b"HTTP/1.1 ") == 1
+        assert line.answer().status == 400
+
+    def test_length_of_thousands_of_digits(self) -> None:
+        """Nor what follows a length that no number holds."""
+        edge = Edge()
+        line = edge.line()
+        head = b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-length: " + b"9" * 5000 + b"\r\n\r\n"
+        line.say(head + b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        assert line.value().count(b"HTTP/1.1 ") == 1
+
+
 class SafeHeadersTests:
     """What no page may take from here."""
 

@@ -17,7 +17,8 @@ MAX_LENGTH: Final = 64
 """Characters of the longest tool-use id that the Anthropic API's own pattern is known to accept."""
 
 _OURS: Final = re.compile(r"toolu_[0-9A-Za-z]{10}_([0-9A-Za-z_-]+)")
-_ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_ALPHABET: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_LETTER_OF_BYTE: Final = bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in range(256))
 
 RandomBytes = Callable[[int], bytes]
 """Returns that many random bytes, as ``os.urandom`` does."""
@@ -25,7 +26,7 @@ RandomBytes = Callable[[int], bytes]
 
 def token(length: int, random_bytes: RandomBytes) -> str:
     """Return ``length`` random letters and digits."""
-    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in random_bytes(length))
+    return random_bytes(length).translate(_LETTER_OF_BYTE).decode("ascii")
 
 
 def downstream_id(upstream_id: str, random_bytes: RandomBytes) -> str:

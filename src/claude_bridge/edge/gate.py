@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
@@ -30,6 +31,9 @@ HAPROXY_PROBE: Final = ("OPTIONS", "/")
 
 OPEN: Final = frozenset({"/", "/api/hello", "/health", "/health/live"})
 """Paths that need no key. Every other path does, known or not: a path can be spelled in more than one way."""
+
+REMEMBERED_HOSTS: Final = 64
+"""Hosts whose parsed form is kept: clients send a few, in every request. One may be as long as a header line."""
 
 _BEARER: Final = "bearer "
 _HOST: Final = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::[0-9]*)?")
@@ -124,12 +128,14 @@ def _credentials(headers: Mapping[str, str]) -> list[Secret]:
     return [Secret(value) for value in (bearer, headers.get("x-api-key", "").strip()) if value]
 
 
+@lru_cache(maxsize=REMEMBERED_HOSTS)
 def _host_name(host: str) -> str:
     """Return a Host without its port and the brackets of an IPv6 address; "" if it is not a valid host."""
     found = _HOST.fullmatch(host)
     return _folded(found[1] or found[2]) if found is not None else ""
 
 
+@lru_cache(maxsize=REMEMBERED_HOSTS)
 def _folded(host: str) -> str:
     """Return a name or address in one spelling: lower case, no zone, an IPv4-mapped IPv6 address as IPv4."""
     try:

@@ -45,6 +45,11 @@ that sent ``Expect`` will not send the body any more."""
 LARGE_BODY_BYTES: Final = 1024 * 1024
 """Bytes from which on a body is inspected before it is decoded; smaller ones are measured later, and only if needed."""
 
+END_OF_HEAD: Final = b"\r\n\r\n"
+
+LARGE_READ_BYTES: Final = 4 * 1024
+"""Bytes of a read from which on it is worth a search for the end of the head."""
+
 ALWAYS_SENT: Final = ((b"x-content-type-options", b"nosniff"), (b"cross-origin-resource-policy", b"same-origin"))
 """Headers of every response: a web page that embeds one of our URLs cannot read it, whatever type it expects."""
 
@@ -390,7 +395,7 @@ class BridgeChannel(HTTPChannel):
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         """Start the deadline of a request head that these bytes begin and do not complete."""
         try:
-            super().dataReceived(data)
+            self._receive(data)
         except ValueError as error:
             if not _raised_by(error, HTTPChannel._maybeChooseTransferDecoder):  # noqa: SLF001 - guarded by a test
                 raise
@@ -400,6 +405,16 @@ class BridgeChannel(HTTPChannel):
             self._head_timer = self.site.clock.callLater(
                 self.site.current().limits.header_timeout, self._head_timed_out
             )
+
+    def _receive(self, data: bytes) -> None:
+        """Pass on what was read, the head apart: for each of its lines Twisted copies all that follows in one piece."""
+        if self.line_mode and len(data) > LARGE_READ_BYTES and END_OF_HEAD in data:
+            end = data.index(END_OF_HEAD) + len(END_OF_HEAD)
+            super().dataReceived(data[:end])
+            if getattr(self.transport, "disconnecting", False):
+                return
+            data = data[end:]
+        super().dataReceived(data)
 
     def allHeadersReceived(self) -> None:  # noqa: N802 - Twisted's name
         """Stop the deadline. While the site is draining the connection does not persist, whatever Twisted decides."""
