@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.logger import ILogObserver, Logger, LogLevel, LogPublisher
+from twisted.logger import ILogObserver, Logger, LogLevel, LogPublisher, formatEvent
 from twisted.python.failure import Failure
 from twisted.python.log import LogPublisher as LegacyLogPublisher
 
@@ -23,6 +23,7 @@ from claude_bridge.daemon.logs.render import (
     MAX_TRACEBACK_CHARACTERS,
     Redact,
     json_line,
+    message_of,
     text_line,
 )
 
@@ -156,6 +157,67 @@ class JsonLineTests:
         assert len(line) <= MAX_LINE_BYTES
         strict = json.JSONDecoder(parse_constant=pytest.fail)
         assert strict.decode(line)["level"] == "info"
+
+
+numbers = st.integers() | st.floats() | st.floats(-1e3, 1e3) | st.integers(-20, 20).map(lambda power: 10.0**power)
+texts = st.text() | st.text(st.characters(max_codepoint=127)) | st.just("\ud800")
+
+
+class EncodingTests:
+    """What is written faster is written the same."""
+
+    @given(
+        st.dictionaries(
+            texts.filter(lambda name: not name.startswith("log_")),
+            st.recursive(
+                st.none() | st.booleans() | numbers | texts,
+                lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=2),
+                max_leaves=4,
+            ),
+            max_size=4,
+        ),
+        texts,
+    )
+    def test_same_as_json(self, values: dict[str, object], message: str) -> None:
+        """A line is byte for byte what the standard library's encoder makes of it, in ASCII or not."""
+        event = {"log_time": 1.0, **values, "log_format": "{log_text}", "log_text": message}
+        line = json_line(event, unchanged)
+        assert line == json.dumps(json.loads(line), separators=(",", ":"))
+
+    @pytest.mark.parametrize(
+        ("value", "written"),
+        [
+            (1e-4, "0.0001"),
+            (9.9e-5, "9.9e-05"),
+            (-1e-7, "-1e-07"),
+            (1e16, "1e+16"),
+            (9999999999999998.0, "9999999999999998.0"),
+            (-0.0, "-0.0"),
+            (5e-324, "5e-324"),
+            (2**63 - 1, "9223372036854775807"),
+            ("\x7f", r'"\u007f"'),
+            ('\x00\x1f\b\t\n\f\r"\\/', r'"\u0000\u001f\b\t\n\f\r\"\\/"'),
+            ("\ud800", '"?"'),
+            ("\u00e9\u2028\U0001f600", r'"\u00e9\u2028\ud83d\ude00"'),
+        ],
+    )
+    def test_spelling(self, value: object, written: str) -> None:
+        """Numbers and characters that the two encoders spell differently keep the standard library's spelling."""
+        assert json_line({"log_time": 1.0, "event": "e", "x": value}, unchanged).endswith(f',"x":{written}}}')
+        assert json_line({"log_time": 1.0, "event": "e", "x": [value]}, unchanged).endswith(f',"x":[{written}]}}')
+
+    @given(texts)
+    def test_ready_message(self, message: str) -> None:
+        """A text that is ready is the message that Twisted makes of it."""
+        event = {"log_format": "{log_text}", "log_text": message}
+        assert message_of(event) == formatEvent(event)
+
+    @pytest.mark.parametrize("text", [5, None, b"x", Secret("hidden-value")])
+    def test_message_that_is_no_text(self, text: object) -> None:
+        """Anything but a text is formatted by Twisted, and so is an event without one."""
+        event = {"log_format": "{log_text}", "log_text": text}
+        assert message_of(event) == formatEvent(event)
+        assert message_of({"log_format": "{log_text}"}) == formatEvent({"log_format": "{log_text}"})
 
 
 class RedactionTests:

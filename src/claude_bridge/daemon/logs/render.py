@@ -15,12 +15,14 @@ import math
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from twisted.logger import LogEvent, LogLevel, formatEvent
 from twisted.python.failure import Failure
 
 from claude_bridge.config.secret import MAX_SECRET_CHARACTERS
+from claude_bridge.core import strict_json
 from claude_bridge.core.redaction import shorten
 
 Redact = Callable[[str], str]
@@ -38,7 +40,23 @@ MAX_DEPTH: Final = 4
 _OURS = frozenset({"time", "level", "event", "message", "error", "traceback", "logger"})
 # What twisted.python.log puts into every event of its own.
 _LEGACY = frozenset({"system", "isError", "failure", "why", "format", "printed"})
-_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_any_encoder: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_DELETE: Final = b"\x7f"  # `json` escapes it, msgspec does not
+_LEFT_OUT: Final = object()
+
+SMALLEST_PLAIN: Final = 1e-4
+SMALLEST_LARGE: Final = 1e16
+"""Numbers below the one, and from the other on, have an exponent in Python, which msgspec spells in another way."""
+
+READY: Final = "{log_text}"
+"""The format of a message that is ready as ``log_text``, as the one of each request is: it is not formatted again."""
+
+MAX_NAMES: Final = 1000
+"""Names of keywords that are remembered; the log calls have some hundred."""
+
+
+class _WithExponent(float):
+    """A number that only `json` may write; msgspec refuses classes that it does not know."""
 
 
 def level_of(event: LogEvent) -> str:
@@ -51,6 +69,8 @@ def message_of(event: LogEvent) -> str:
     """Return the formatted message, without the traceback that ``twisted.python.log.err`` would put into it."""
     if event.get("log_namespace") == "log_legacy" and failure_of(event) is not None:
         return str(event.get("why") or "Unhandled Error")
+    if event.get("log_format") == READY and type(event.get("log_text")) is str:
+        return str(event["log_text"])
     return formatEvent(event)
 
 
@@ -106,34 +126,56 @@ def _clean(text: str, redact: Redact, limit: int) -> str:
 def _keywords(event: LogEvent, redact: Redact) -> Iterator[tuple[str, object]]:
     """Yield the log call's own keywords, as far as they are plain data."""
     for key, value in list(event.items())[:MAX_ITEMS]:
-        if not key.startswith("log_") and key not in _OURS and key not in _LEGACY:
-            if type(value) is str:
-                yield key, _clean(value, redact, MAX_TEXT_CHARACTERS)
-                continue
-            for plain in _plain(value, redact, MAX_DEPTH):
+        if _is_keyword(key):
+            plain = _plain(value, redact, MAX_DEPTH)
+            if plain is not _LEFT_OUT:
                 yield key, plain
 
 
-def _plain(value: object, redact: Redact, depth: int) -> Iterator[object]:
-    """Yield ``value`` as JSON can carry it, or nothing: objects, bytes and secrets have no place in a log."""
+@lru_cache(maxsize=MAX_NAMES)
+def _is_keyword(key: str) -> bool:
+    """Return whether a key of an event is a keyword of the log call."""
+    return not key.startswith("log_") and key not in _OURS and key not in _LEGACY
+
+
+def _plain(value: object, redact: Redact, depth: int) -> object:
+    """Return ``value`` as JSON can carry it, or `_LEFT_OUT`: objects, bytes and secrets have no place in a log."""
     match value:
         case None | bool():
-            yield value
-        case int() if abs(value) < 2**63:  # readers of logs use 64 bits
-            yield int(value)
-        case float():
-            yield float(value) if math.isfinite(value) else str(value)
+            return value
         case str():
-            yield _clean(str(value), redact, MAX_TEXT_CHARACTERS)
+            return _clean(str(value), redact, MAX_TEXT_CHARACTERS)
+        case int() if abs(value) < 2**63:  # readers of logs use 64 bits
+            return int(value)
+        case float():
+            return _number(float(value))
         case Mapping() if depth:
             pairs = (
-                (_clean(str(key), redact, MAX_TEXT_CHARACTERS), item) for key, item in list(value.items())[:MAX_ITEMS]
+                (_clean(str(key), redact, MAX_TEXT_CHARACTERS), _plain(item, redact, depth - 1))
+                for key, item in list(value.items())[:MAX_ITEMS]
             )
-            yield {key: plain for key, item in pairs for plain in _plain(item, redact, depth - 1)}
+            return {key: plain for key, plain in pairs if plain is not _LEFT_OUT}
         case list() | tuple() | set() | frozenset() if depth:
-            yield [plain for item in list(value)[:MAX_ITEMS] for plain in _plain(item, redact, depth - 1)]
+            items = (_plain(item, redact, depth - 1) for item in list(value)[:MAX_ITEMS])
+            return [plain for plain in items if plain is not _LEFT_OUT]
         case _:
-            return
+            return _LEFT_OUT
+
+
+def _number(value: float) -> object:
+    """Return a number that msgspec writes as `json` does, or refuses; text for what is not finite."""
+    if not math.isfinite(value):
+        return str(value)
+    return value if value == 0.0 or SMALLEST_PLAIN <= abs(value) < SMALLEST_LARGE else _WithExponent(value)
+
+
+def _encode(fields: Mapping[str, object]) -> str:
+    """Return ``fields`` as JSON in ASCII: by msgspec, ten times as fast, where it writes the same as `json`."""
+    try:
+        line = strict_json.encode(fields)
+    except (TypeError, UnicodeEncodeError):  # a number with an exponent, or half a character in a name
+        return _any_encoder.encode(fields)
+    return line.decode("ascii") if line.isascii() and _DELETE not in line else _any_encoder.encode(fields)
 
 
 def _failure(event: LogEvent, redact: Redact) -> dict[str, str]:
