@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
@@ -292,6 +293,77 @@ class LargeReadTests:
         head = b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-length: " + b"9" * 5000 + b"\r\n\r\n"
         line.say(head + b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
         assert line.value().count(b"HTTP/1.1 ") == 1
+
+
+class OpenStreamTests:
+    """What a request holds while its answer streams."""
+
+    def test_attributes_fit_into_the_shared_names(self) -> None:
+        """However a request goes, it has no more attributes than those whose names CPython keeps once for all."""
+        edge = Edge()
+        names: set[str] = set()
+        ended, left, refused, failed, listed = (edge.line() for _ in range(5))
+        requests: list[BridgeRequest] = []
+
+        class Kept(BridgeRequest):
+            __slots__ = ()
+
+            def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
+                requests.append(self)
+                super().gotLength(length)
+
+        for line in (ended, left, refused, failed, listed):
+            line.channel.requestFactory = Kept
+        for line in (ended, left):
+            line.post(asking(stream=True))
+            edge.client.last.head()
+            edge.client.last.data(b"".join(HELLO[:2]))
+        names.update(*(vars(request) for request in requests))
+        edge.client.calls[0].data(b"".join(HELLO[2:]))
+        edge.client.calls[0].end()
+        left.leave()
+        refused.post(host="evil.example")
+        failed.post(b"{")
+        listed.ask("GET", "/v1/models")
+        names.update(*(vars(request) for request in requests))
+        assert len(requests) == 5
+        assert len(names) <= 30, sorted(names)
+
+    def test_heads_are_let_go(self) -> None:
+        """Once the first bytes are out neither head is kept, and the answer goes on and ends as ever."""
+        edge = Edge()
+        line = edge.line()
+        line.post(asking(stream=True), x_one="1", authorization="Bearer one")
+        (request,) = line.channel.requests
+        call = edge.client.last
+        call.head()
+        assert request.head()["x-one"] == "1"
+        call.data(b"".join(HELLO[:2]))
+        assert (request.head(), request.args) == ({}, {})
+        assert list(request.responseHeaders.getAllRawHeaders()) == []
+        call.data(b"".join(HELLO[2:]))
+        call.end()
+        answer = line.answer()
+        assert answer.headers["request-id"] == request.request_id
+        assert answer.names[-1] == "message_stop"
+        line.post(asking(stream=True))
+        edge.client.last.answer(*HELLO)
+        assert line.answer().status == 200
+
+    def test_fault_as_the_client_leaves(self) -> None:
+        """A bug in ending a route does not leave a connection in the site's books: a drain would wait for it."""
+
+        def broken(_route: object) -> None:
+            raise ZeroDivisionError
+
+        edge = Edge()
+        line = edge.line()
+        line.post(asking(stream=True))
+        (request,) = line.channel.requests
+        request.cancel_when_client_leaves(Deferred(broken))
+        with pytest.raises(ZeroDivisionError):
+            line.leave()
+        assert edge.site.drain(1).called
 
 
 class SafeHeadersTests:

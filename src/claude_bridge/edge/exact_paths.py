@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from klein import Klein
 from klein.resource import KleinResource
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
 from twisted.python import log
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
@@ -41,11 +41,17 @@ class ExactPathResource(KleinResource):
             return cast(int, super().render(request))
         running: Deferred[Any] = maybeDeferred(cast(Any, self._app.execute_endpoint), endpoint, request)
         if not running.called:
-            asked.notifyFinish().addErrback(lambda _: running.cancel())
-        running.addErrback(self._give_to_handlers, asked, self._app._error_handlers)  # noqa: SLF001 - guarded by a test
-        running.addCallback(_finish, asked)
-        running.addErrback(_log_unwritten)
+            asked.cancel_when_client_leaves(running)
+        running.addBoth(self._end, asked)
         return NOT_DONE_YET
+
+    def _end(self, result: object, request: BridgeRequest) -> None:
+        """Give a failure of the route to the error handlers, then finish the response."""
+        handled: Deferred[Any] = succeed(None)
+        if isinstance(result, Failure):
+            handled = maybeDeferred(self._give_to_handlers, result, request, self._app._error_handlers)  # noqa: SLF001 - guarded by a test
+        handled.addCallback(_finish, request)
+        handled.addErrback(_log_unwritten)
 
     def _give_to_handlers(
         self, failure: Failure, request: BridgeRequest, handlers: ErrorHandlers

@@ -183,9 +183,7 @@ class StreamResponse:
             return
         data = self._writer.write(events)
         if data:
-            if not self.status:
-                self._send_head()
-            self._write(data)
+            self._send(data)
             if self.first_byte is None and self._writer.content_started:
                 self.first_byte = self._last_write
             if self._writer.ended:
@@ -223,7 +221,7 @@ class StreamResponse:
             self._write(self._writer.ping())
 
     def _send_head(self) -> None:
-        """Send status and headers; from now on an error can only be an event."""
+        """Have status and headers sent with the first bytes; from now on an error can only be an event."""
         self.status = 200
         self._stop_commit_timer()
         request = self._request
@@ -239,8 +237,16 @@ class StreamResponse:
         """Send the head and the start of the message before the backend has answered, so that pings can follow."""
         self._commit_timer = None
         if not self.status and not self._ended and self._writer is not None:
-            self._send_head()
-            self._write(self._writer.open())
+            self._send(self._writer.open())
+
+    def _send(self, data: bytes) -> None:
+        """Send bytes of the stream, the first ones with the head."""
+        if self.status:
+            self._write(data)
+            return
+        self._send_head()
+        self._write(data)
+        self._request.drop_heads()
 
     def _write(self, data: bytes) -> None:
         self._last_write = self._settings.sweep.seconds()

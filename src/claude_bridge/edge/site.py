@@ -18,6 +18,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.http import Request as HTTPRequest
+from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
@@ -49,6 +50,8 @@ END_OF_HEAD: Final = b"\r\n\r\n"
 
 LARGE_READ_BYTES: Final = 4 * 1024
 """Bytes of a read from which on it is worth a search for the end of the head."""
+
+NOBODY: Final = ClientIdentity()
 
 ALWAYS_SENT: Final = ((b"x-content-type-options", b"nosniff"), (b"cross-origin-resource-policy", b"same-origin"))
 """Headers of every response: a web page that embeds one of our URLs cannot read it, whatever type it expects."""
@@ -85,19 +88,39 @@ class BridgeRequest(Request):
     :ivar client_identity: the client, once admitted.
     """
 
+    # Beside Twisted's own they would be too many for a small instance dict (docs/twisted.md 2.5).
+    __slots__ = (
+        "_body",
+        "_discarded",
+        "_gatekeeper",
+        "_head",
+        "_paused",
+        "_received",
+        "_route",
+        "_share",
+        "arrived",
+        "client_identity",
+        "refusal",
+        "request_id",
+    )
+
     site: BridgeSite
     channel: BridgeChannel
-    request_id: str = ""
-    arrived: float = 0.0
-    client_identity: ClientIdentity = ClientIdentity()
-    refusal: BridgeError | None = None
-    _head: dict[str, str] | None = None
-    _body: IncomingBody | None = None
-    _share: Share | None = None
-    _paused: bool = False
-    _received: tuple[bytes, bytes, bytes] | None = None
-    _discarded: int = 0
-    _gatekeeper: Gatekeeper | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Twisted's arguments
+        super().__init__(*args, **kwargs)
+        self.request_id = ""
+        self.arrived = 0.0
+        self.client_identity = NOBODY
+        self.refusal: BridgeError | None = None
+        self._head: dict[str, str] | None = None
+        self._body: IncomingBody | None = None
+        self._share: Share | None = None
+        self._paused = False
+        self._received: tuple[bytes, bytes, bytes] | None = None
+        self._discarded = 0
+        self._gatekeeper: Gatekeeper | None = None
+        self._route: Deferred[Any] | None = None
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
         """Check the head before a byte of the body is read."""
@@ -233,12 +256,25 @@ class BridgeRequest(Request):
         self._close_share()
         super().finish()
         self._drop_body()
+        self._route = None
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: N802 - Twisted's name
-        """Notify whoever waits for the response that the client is gone, and drop the request's body."""
+        """Drop the request's body, and cancel the route: the client is gone."""
         super().connectionLost(reason)
         self._close_share()
         self._drop_body()
+        route, self._route = self._route, None
+        if route is not None:
+            route.cancel()
+
+    def cancel_when_client_leaves(self, route: Deferred[Any]) -> None:
+        """Cancel ``route`` if the client leaves before the response has ended."""
+        self._route = route
+
+    def drop_heads(self) -> None:
+        """Drop the request's headers and the response's, which were sent: neither is read while the answer streams."""
+        self.requestHeaders = self.responseHeaders = Headers()
+        self._head, self.args = None, {}
 
     def take_body(self) -> bytes:
         """Return the whole body, decompressed. It is not kept here, but counts in the budget until the response ends.
@@ -451,8 +487,10 @@ class BridgeChannel(HTTPChannel):
         self._lost = True
         self._stop_head_timer()
         self._stop_stall_timer()
-        super().connectionLost(reason)
-        self.site.disconnected(self)
+        try:
+            super().connectionLost(reason)
+        finally:
+            self.site.disconnected(self)
 
     def drain(self) -> None:
         """Close after the response under way; at once if there is none."""
