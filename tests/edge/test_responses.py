@@ -396,8 +396,8 @@ class WholeTests:
         """A client takes its answer at its own pace, each piece within `stalled_client`, however long the whole is."""
         edge = Edge(configured(ONE + "[limits]\nkeep_alive = 5\nstalled_client = 60\n"))
         line = whole(edge)
-        original = line.writeSequence
-        line.writeSequence = lambda data: (original(data), line.paced_producer.pauseProducing())  # type: ignore[method-assign]
+        original = line.write
+        line.write = lambda data: (original(data), line.paced_producer.pauseProducing())  # type: ignore[method-assign]
         edge.client.last.answer(*chat_stream(text="x" * 400_000)[:-2], b"data: [DONE]\n\n")
         for _ in range(20):
             edge.advance(50)
@@ -411,8 +411,8 @@ class WholeTests:
         """Half a whole answer is left behind without a fault."""
         edge = Edge()
         line = whole(edge)
-        original = line.writeSequence
-        line.writeSequence = lambda data: (original(data), line.paced_producer.pauseProducing())  # type: ignore[method-assign]
+        original = line.write
+        line.write = lambda data: (original(data), line.paced_producer.pauseProducing())  # type: ignore[method-assign]
         edge.client.last.answer(*chat_stream(text="x" * 400_000))
         line.leave()
         assert (edge.admission.active, len(edge.records.requests)) == (0, 1)

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
+from twisted.web.http_headers import Headers
 
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.edge import site
@@ -293,6 +294,19 @@ class LargeReadTests:
         head = b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-length: " + b"9" * 5000 + b"\r\n\r\n"
         line.say(head + b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
         assert line.value().count(b"HTTP/1.1 ") == 1
+
+
+class ResponseHeadTests:
+    """The head of a response on the wire."""
+
+    @pytest.mark.parametrize("values", [{}, {"one": ["1"]}, {"one": ["1", "", "2"], "x-two": ["a b"]}])
+    def test_same_as_twisted_writes(self, values: dict[str, list[str]]) -> None:
+        """The bytes are Twisted's own, in one piece."""
+        edge = Edge()
+        line, twisted = edge.line(), edge.line()
+        line.channel.writeHeaders(b"HTTP/1.1", b"200", b"OK", Headers(values))
+        HTTPChannel.writeHeaders(twisted.channel, b"HTTP/1.1", b"200", b"OK", Headers(values))
+        assert line.value() == twisted.value()
 
 
 class OpenStreamTests:

@@ -10,6 +10,7 @@ A route writes its response itself, and returns nothing or an awaitable of nothi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from klein import Klein
@@ -31,6 +32,7 @@ class ExactPathResource(KleinResource):
 
     def __init__(self, app: Klein) -> None:
         super().__init__(app)
+        self._execute: Callable[..., Any] = app.execute_endpoint
         self._endpoints = exact_endpoints(app)
 
     def render(self, request: IRequest) -> int:  # type: ignore[override]  # Klein returns the same, and says less
@@ -39,7 +41,7 @@ class ExactPathResource(KleinResource):
         endpoint = self._endpoints.get((asked.method, asked.path))
         if endpoint is None:
             return cast(int, super().render(request))
-        running: Deferred[Any] = maybeDeferred(cast(Any, self._app.execute_endpoint), endpoint, request)
+        running: Deferred[Any] = maybeDeferred(self._execute, endpoint, request)
         if not running.called:
             asked.cancel_when_client_leaves(running)
         running.addBoth(self._end, asked)

@@ -459,6 +459,11 @@ class BridgeChannel(HTTPChannel):
         if self.site.draining:
             self.persistent = False
 
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:  # noqa: N802 - Twisted's name
+        """Write a response's head in one piece: of a sequence, the transport looks at each."""
+        lines = [b"%b: %b\r\n" % (name, value) for name, values in headers.getAllRawHeaders() for value in values]
+        cast(ITCPTransport, self.transport).write(b"%b %b %b\r\n%b\r\n" % (version, code, reason, b"".join(lines)))
+
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
         """Start the timer for a client that has yet to read what was written."""
         super().pauseProducing()
@@ -564,7 +569,8 @@ class BridgeSite(Site):
     def getResourceFor(self, request: HTTPRequest) -> IResource:  # noqa: N802 - Twisted's name
         """Return the site's one resource, of which Twisted would look for the children."""
         del request
-        return cast(IResource, self.resource)
+        resource: IResource = self.resource
+        return resource
 
     def log(self, request: HTTPRequest) -> None:
         """Do nothing: the bridge's own log line replaces Twisted's access log."""
