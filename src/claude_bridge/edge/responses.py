@@ -183,7 +183,10 @@ class StreamResponse:
             return
         data = self._writer.write(events)
         if data:
-            self._send(data)
+            if self.status:
+                self._write(data)
+            else:
+                self._begin(data)
             if self.first_byte is None and self._writer.content_started:
                 self.first_byte = self._last_write
             if self._writer.ended:
@@ -220,8 +223,8 @@ class StreamResponse:
         if self._writer is not None and not self._producer.paused and silence >= self._settings.server.ping_interval:
             self._write(self._writer.ping())
 
-    def _send_head(self) -> None:
-        """Have status and headers sent with the first bytes; from now on an error can only be an event."""
+    def _begin(self, data: bytes) -> None:
+        """Send status and headers with the first bytes; from now on an error can only be an event."""
         self.status = 200
         self._stop_commit_timer()
         request = self._request
@@ -232,21 +235,14 @@ class StreamResponse:
         request.setHeader(MODEL_HEADER, self._served_by)
         request.registerProducer(self._producer, True)
         self._settings.sweep.add(self)
+        self._write(data)
+        request.drop_heads()
 
     def _commit_early(self) -> None:
         """Send the head and the start of the message before the backend has answered, so that pings can follow."""
         self._commit_timer = None
         if not self.status and not self._ended and self._writer is not None:
-            self._send(self._writer.open())
-
-    def _send(self, data: bytes) -> None:
-        """Send bytes of the stream, the first ones with the head."""
-        if self.status:
-            self._write(data)
-            return
-        self._send_head()
-        self._write(data)
-        self._request.drop_heads()
+            self._begin(self._writer.open())
 
     def _write(self, data: bytes) -> None:
         self._last_write = self._settings.sweep.seconds()
