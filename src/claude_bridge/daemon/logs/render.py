@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -123,13 +123,11 @@ def _clean(text: str, redact: Redact, limit: int) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def _keywords(event: LogEvent, redact: Redact) -> Iterator[tuple[str, object]]:
-    """Yield the log call's own keywords, as far as they are plain data."""
-    for key, value in list(event.items())[:MAX_ITEMS]:
-        if _is_keyword(key):
-            plain = _plain(value, redact, MAX_DEPTH)
-            if plain is not _LEFT_OUT:
-                yield key, plain
+def _keywords(event: LogEvent, redact: Redact) -> dict[str, object]:
+    """Return the log call's own keywords, as far as they are plain data."""
+    items = list(event.items())[:MAX_ITEMS]
+    plain = {key: _plain(value, redact, MAX_DEPTH) for key, value in items if _is_keyword(key)}
+    return {key: value for key, value in plain.items() if value is not _LEFT_OUT}
 
 
 @lru_cache(maxsize=MAX_NAMES)
