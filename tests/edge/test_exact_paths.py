@@ -205,6 +205,15 @@ class SameAsKleinTests:
         assert len(seen) == 1
         assert edge.refusals == []
 
+    def test_cancelled_behind_another(self, resource: Callable[[Klein], IResource]) -> None:
+        """So is what a route waits for behind a Deferred that has fired already."""
+        cancelled: list[Deferred[None]] = []
+        waiting: Deferred[None] = Deferred(cancelled.append)
+        _, line = served(resource, lambda _request: succeed(None).addCallback(lambda _: waiting))
+        line.ask("GET", "/it")
+        line.leave()
+        assert cancelled == [waiting]
+
     def test_not_cancelled_later(self, resource: Callable[[Klein], IResource]) -> None:
         """A route that has ended hears nothing of a client that leaves afterwards."""
         cancelled: list[Deferred[None]] = []

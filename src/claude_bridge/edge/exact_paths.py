@@ -42,9 +42,9 @@ class ExactPathResource(KleinResource):
         if endpoint is None:
             return cast(int, super().render(request))
         running: Deferred[Any] = maybeDeferred(self._execute, endpoint, request)
-        if not running.called:
-            asked.cancel_when_client_leaves(running)
         running.addBoth(self._end, asked)
+        if not asked.is_over:
+            asked.cancel_when_client_leaves(running)
         return NOT_DONE_YET
 
     def _end(self, result: object, request: BridgeRequest) -> None:
