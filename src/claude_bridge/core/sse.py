@@ -18,6 +18,7 @@ begin with the byte-order mark.
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import Final
 
 from attrs import define, field
@@ -38,6 +39,8 @@ _LINE_COST: Final = 64
 """Bytes that a line takes in memory besides its content, so that many short lines do not evade the limit."""
 
 _BOM: Final = b"\xef\xbb\xbf"
+_DATA: Final = b"data: "
+_BETWEEN_EVENTS: Final = b"\n\ndata: "
 
 
 @define
@@ -57,6 +60,8 @@ class Decoder:
 
         Raises `UpstreamProtocolError` if a single event outgrows the limit.
         """
+        if self._first and not self._held and data.startswith(_DATA):
+            self._first = False  # there is no byte-order mark
         if self._first or self._after_cr or b"\r" in data or len(data) > self.limit:
             return self._feed_lines(data) if data else []
         if not self._held:
@@ -78,13 +83,13 @@ class Decoder:
 
     def _feed_whole_events(self, data: bytes) -> list[Frame]:
         """Decode the common case quickly: nothing is pending and each event is one line of data."""
-        lines = data.split(b"\n")
-        rest = lines.pop()
-        frames = [(b"", line[6:]) for line in lines[::2] if line.startswith(b"data: ")]
-        if 2 * len(frames) != len(lines) or any(lines[1::2]):
+        end = data.rfind(b"\n\n")
+        events = data[len(_DATA) : max(end, 0)].split(_BETWEEN_EVENTS)
+        if not data.startswith(_DATA) or data.count(b"\n", 0, end + 2) != 2 * len(events):
             return self._feed_lines(data)
-        if rest:
-            frames += self._feed_lines(rest)
+        frames = list(zip(repeat(b""), events, strict=False))
+        if end + 2 < len(data):
+            frames += self._feed_lines(data[end + 2 :])
         return frames
 
     def _feed_lines(self, data: bytes) -> list[Frame]:
