@@ -1,8 +1,8 @@
 """Neutral stream events: the content of an answer in terms that belong to neither API.
 
-The reader makes them from upstream chunks; the stream writer and the accumulator consume them. One is
-made for each delta of a stream, so they are slotted classes with one or two fields and no
-validation.
+The reader makes them from upstream chunks; the stream writer and the accumulator consume them. They are slotted classes
+with one or two fields and no validation. Those of which one is made for each delta of a stream are msgspec's, which are
+made in a third of the time; ``gc=False``, because text and numbers cannot be part of a cycle.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Final, Literal
 
 from attrs import define, field, frozen
+from msgspec import Struct
 
 
 class FinishReason(Enum):
@@ -31,15 +32,13 @@ class Started:
     model: str
 
 
-@define
-class TextDelta:
+class TextDelta(Struct, gc=False):
     """More visible text; never empty."""
 
     text: str
 
 
-@define
-class ReasoningDelta:
+class ReasoningDelta(Struct, gc=False):
     """More of the model's reasoning; never empty."""
 
     text: str
@@ -68,8 +67,7 @@ class ToolCallStarted:
     name: str
 
 
-@define
-class ToolArgumentsDelta:
+class ToolArgumentsDelta(Struct, gc=False):
     """More of a call's JSON arguments, as text."""
 
     call: int

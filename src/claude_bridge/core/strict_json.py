@@ -25,6 +25,7 @@ __all__ = [
     "decode",
     "decode_fields",
     "encode",
+    "encode_lines",
     "explain",
     "is_object",
     "present",
@@ -43,6 +44,7 @@ ERRORS: Final = (ValueError, RecursionError)
 
 _encoder: Final = msgspec.json.Encoder()
 encode: Final = _encoder.encode
+encode_lines: Final = _encoder.encode_lines
 _any: Final = msgspec.json.Decoder()
 _object: Final = msgspec.json.Decoder(dict[str, Raw])
 

@@ -120,8 +120,8 @@ class BlockSink(Protocol):
 class BlockAssembler:
     """The content blocks of one answer.
 
-    As long as `state` is TEXT, a caller may handle further text itself, which is quicker; it then adds the length to
-    `characters`.
+    A caller may handle further deltas of the open block itself, which is quicker: text while `state` is TEXT, reasoning
+    while it is THINKING, arguments of the `open_call`. It then adds their length to `characters`.
 
     The sink is passed with each call and not stored: its owner holds the assembler, and a reference cycle between the
     two would leave every finished answer to the garbage collector.
@@ -132,6 +132,7 @@ class BlockAssembler:
     :ivar block_begun: whether any block has begun.
     :ivar tool_called: whether a call of one of the client's tools has begun.
     :ivar characters: characters of the model's output that have been passed on so far.
+    :ivar open_call: the number of the call whose block is open, else None.
     :ivar held: what waits for an open call; deferred opaque state is charged to it, too.
     """
 
@@ -142,8 +143,8 @@ class BlockAssembler:
     block_begun: bool = field(default=False, init=False)
     tool_called: bool = field(default=False, init=False)
     characters: int = field(default=0, init=False)
+    open_call: int | None = field(default=None, init=False)
     held: HeldBlocks = field(init=False)
-    _open_call: int | None = field(default=None, init=False)
     _signature: str = field(default="", init=False)
     _blank: dict[BlockState, str] = field(factory=dict, init=False)
     _deferred_states: list[ReasoningState] = field(factory=list, init=False)
@@ -182,7 +183,7 @@ class BlockAssembler:
             return
         match event:
             case ToolArgumentsDelta():
-                if event.call == self._open_call:
+                if event.call == self.open_call:
                     self.characters += len(event.json)
                     sink.block_delta(event.json)
                 else:
@@ -230,6 +231,7 @@ class BlockAssembler:
     def break_off(self) -> None:
         """End the answer early: an error follows instead of the rest."""
         self._move_to(ENDED)
+        self.open_call = None
 
     # --- the transitions of the diagram ---------------------------------------------------------------------------
 
@@ -252,7 +254,7 @@ class BlockAssembler:
         closed, signature = self.state, self._signature
         self._move_to(NO_BLOCK)
         self._signature = ""
-        self._open_call = None
+        self.open_call = None
         sink.block_closed(closed, signature)
 
     # --- text and thinking ----------------------------------------------------------------------------------
@@ -284,7 +286,7 @@ class BlockAssembler:
     def _start_call(self, event: ToolCallStarted, sink: BlockSink) -> None:
         if self.state is not TOOL_CALL:
             self._open_tool_call(event, sink)
-        elif event.call == self._open_call:
+        elif event.call == self.open_call:
             raise InternalFault(f"tool call {event.call} was started twice")
         else:
             self.held.add_call(event)
@@ -293,10 +295,10 @@ class BlockAssembler:
         self.tool_called = True
         self._release_states(sink)
         self._open(TOOL_CALL, sink, event)
-        self._open_call = event.call
+        self.open_call = event.call
 
     def _end_call(self, call: int, sink: BlockSink) -> None:
-        if call == self._open_call:
+        if call == self.open_call:
             self._close(sink)
             self._release_held(sink)
         else:

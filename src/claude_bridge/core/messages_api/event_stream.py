@@ -9,7 +9,8 @@ its calls is decided here::
     complete_block    start, input if it has any, and stop
     answer_finished   message_delta and message_stop
 
-Text deltas are nearly all of a stream, so they are formatted from byte templates and bypass the assembler.
+Nearly all of a stream are further deltas of the open block. They do not change the assembler's state, so they bypass
+it: those that one read brought are encoded together, and byte templates are put between them.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.events import (
     Event,
     Finished,
+    ReasoningDelta,
     ReasoningState,
     SearchResulted,
     ServerToolCalled,
     TextDelta,
+    ToolArgumentsDelta,
     ToolCallStarted,
     Usage,
 )
@@ -53,6 +56,7 @@ _DELTA_KEYS: Final = {
 _DELTA_TAIL: Final = b"}}\n\n"
 
 _encode: Final = strict_json.encode
+_encode_lines: Final = strict_json.encode_lines
 
 
 @define(kw_only=True)
@@ -123,18 +127,34 @@ class StreamWriter:
 
         Raises `UpstreamProtocolError` if more than ``max_held`` bytes would have to wait.
         """
-        assembler, out = self._assembler, self._unwritten
+        assembler, texts = self._assembler, list[str]()
+        state = assembler.state
         for event in events:
-            if type(event) is TextDelta and assembler.state is TEXT:
-                # Text for the open text block does not change the assembler's state.
-                text = event.text
-                assembler.characters += len(text)
-                out += (self._delta_head, _encode(text), _DELTA_TAIL)
+            if (type(event) is TextDelta and state is TEXT) or (type(event) is ReasoningDelta and state is THINKING):
+                texts.append(event.text)
+            elif type(event) is ToolArgumentsDelta and event.call == assembler.open_call:
+                texts.append(event.json)
             else:
+                if texts:
+                    self._continue_block(texts)
+                    texts = []
                 assembler.add(event, self)
-        data = b"".join(out)
-        out.clear()
+                state = assembler.state
+        if texts:
+            self._continue_block(texts)
+        data = b"".join(self._unwritten)
+        self._unwritten.clear()
         return data
+
+    def _continue_block(self, texts: list[str]) -> None:
+        """Write further deltas of the open block, past the assembler."""
+        self._assembler.characters += sum(map(len, texts))
+        if len(texts) == 1:
+            self.block_delta(texts[0])
+            return
+        # No text contains a line feed once it is encoded.
+        deltas = _encode_lines(texts)[:-1].replace(b"\n", _DELTA_TAIL + self._delta_head)
+        self._unwritten += (self._delta_head, deltas, _DELTA_TAIL)
 
     # Calls of the assembler (`BlockSink`).
 

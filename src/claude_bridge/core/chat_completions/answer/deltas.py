@@ -46,6 +46,11 @@ class DeltaReader:
     def _new_collector(self) -> StateCollector | None:
         return self.dialect.state_collector()
 
+    @property
+    def passes_text(self) -> bool:
+        """Whether a delta with nothing but text is nothing but a `TextDelta`, so that it may bypass this reader."""
+        return self._text_passes and self.content_seen and self._state_collector is None
+
     def add(self, delta: Delta, events: list[Event]) -> None:
         """Add the events of one delta."""
         reasoning = self.dialect.reasoning(delta)

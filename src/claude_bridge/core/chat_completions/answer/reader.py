@@ -14,7 +14,7 @@ from attrs import define, field
 
 from claude_bridge.core import json_weight, strict_json
 from claude_bridge.core.chat_completions import chat_codec
-from claude_bridge.core.chat_completions.answer import finish_and_usage
+from claude_bridge.core.chat_completions.answer import finish_and_usage, text_chunks
 from claude_bridge.core.chat_completions.answer.answer_state import (
     ANSWERING,
     AWAITING_FIRST_EVENT,
@@ -36,13 +36,17 @@ from claude_bridge.core.chat_completions.dialect import Dialect
 from claude_bridge.core.chat_completions.openai_types import Choice, Chunk
 from claude_bridge.core.chat_completions.tool_parsers.scanner import ToolCallScanner
 from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamProtocolError
-from claude_bridge.core.events import Event, Finished, FinishReason, PromptSizeReported, Started, Usage
+from claude_bridge.core.events import Event, Finished, FinishReason, PromptSizeReported, Started, TextDelta, Usage
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.sse import DEFAULT_LIMIT, MAX_EVENT_BYTES, Decoder, Frame
 
 MAX_JUNK_EVENTS: Final = 3
 """Data events that are not JSON objects (such as a keep-alive text) before the stream is an error. An event that begins
 like an object and is broken is never skipped: its content would silently be missing."""
+
+MAX_TEXT_MISSES: Final = 4
+"""Chunks that are not the nothing-but-text that was expected, before no more of it is expected: each costs 2
+microseconds, and there are servers whose chunks always hold more. A usual answer has one, its finish."""
 
 MAX_PAGE_BYTES: Final = 32 * 1024
 """Bytes that are kept of a body that is not an event stream, enough for the head of a proxy's error page."""
@@ -93,6 +97,8 @@ class Reader:
     _usage_came_last: bool = field(default=False, init=False)
     _finish_reason: str | None = field(default=None, init=False)
     _matched_stop: str | int | None = field(default=None, init=False)
+    _expects_text: bool = field(default=False, init=False)
+    _text_misses: int = field(default=0, init=False)
     _junk_events: int = field(default=0, init=False)
     _json_body: list[bytes] = field(factory=list, init=False)
     _json_body_size: int = field(default=0, init=False)
@@ -227,10 +233,19 @@ class Reader:
 
     def _read_frames(self, frames: list[Frame], events: list[Event]) -> None:
         for name, data in frames:
+            if self._expects_text and not name:
+                text = text_chunks.text_of(data)
+                if text is not None:
+                    self._usage_came_last = False
+                    if text:
+                        events.append(TextDelta(text))
+                    continue
+                self._text_misses += 1
             if len(data) <= _MAX_DONE_BYTES and data.strip() == _DONE_MARK:
                 self._end(events)
             else:
                 self._read_data(name, data, events)
+                self._expects_text = self._deltas.passes_text and self._text_misses < MAX_TEXT_MISSES
             if self.state is DONE or self.state is FAILED:
                 return
 
