@@ -63,6 +63,11 @@ class EncodeTests:
         """Absent and null are the same: nothing."""
         assert [strict_json.present(Raw(raw)) for raw in (b"", b"null", b"0", b"{}")] == [False, False, True, True]
 
+    def test_begins_object(self) -> None:
+        """Raw JSON begins with its first bracket: the decoder has taken white space in front of it away."""
+        raws = (b'{"a":1}', b"{}", b"[{}]", b'"{"', b"")
+        assert [strict_json.begins_object(Raw(raw)) for raw in raws] == [True, True, False, False, False]
+
     @pytest.mark.parametrize(
         ("text", "one"),
         [

@@ -21,6 +21,7 @@ __all__ = [
     "ERRORS",
     "JsonError",
     "Raw",
+    "begins_object",
     "compact",
     "decode",
     "decode_fields",
@@ -41,6 +42,8 @@ _MISSING: Final = re.compile(r"^Object missing required field `([^`]+)`(?: - at 
 _ERROR_PATH: Final = re.compile(r"^(.*?)(?: - at `\$\.?(.*)`)$", re.DOTALL)
 
 ERRORS: Final = (ValueError, RecursionError)
+
+_NULL: Final = Raw(b"null")
 
 _encoder: Final = msgspec.json.Encoder()
 encode: Final = _encoder.encode
@@ -123,4 +126,9 @@ def _dotted(path: str) -> str:
 
 def present(raw: Raw) -> bool:
     """Return whether a Raw field held something other than null."""
-    return bool(raw) and bytes(raw) != b"null"
+    return bool(raw) and raw != _NULL  # compared as they are, without a copy
+
+
+def begins_object(raw: Raw) -> bool:
+    """Return whether raw JSON is an object, without copying it."""
+    return bytes(memoryview(raw)[:1]) == b"{"

@@ -54,7 +54,7 @@ class BlockTests:
     def test_known_and_unknown(self) -> None:
         """Known blocks are decoded, a type that we have never heard of is kept as it came."""
         raws = [Raw(b'{"type": "text", "text": "hi"}'), Raw(b'{"type": "hologram", "x": 1}')]
-        known, unknown = (codec.decode_block(raw, "c") for raw in raws)
+        known, unknown = (codec.decode_block(raw, "c", 0) for raw in raws)
         assert known == anthropic_types.TextBlock("hi")
         assert isinstance(unknown, anthropic_types.UnknownBlock)
         assert bytes(unknown.raw) == bytes(raws[1])
@@ -72,4 +72,4 @@ class BlockTests:
     def test_bad(self, raw: bytes, said: str) -> None:
         """What is wrong with a block is said with its path."""
         with pytest.raises(JsonError, match=said):
-            codec.decode_block(Raw(raw), "c.0")
+            codec.decode_block(Raw(raw), "c", 0)

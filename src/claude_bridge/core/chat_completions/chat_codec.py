@@ -33,7 +33,7 @@ def encode_chat(
     request: openai_types.ChatRequest, extra: dict[str, object], messages: Iterable[openai_types.ChatMessage]
 ) -> bytes:
     """Return an encoded chat request: its fields in their order, then ``extra``, then the messages."""
-    head = encode(request)[:-1]
+    head = memoryview(encode(request))[:-1]  # with a conversation's tools it is large, so it is not copied
     more = b"," + encode(extra)[1:-1] if extra else b""
     return b"".join((head, more, b',"messages":', encode(list(messages)), b"}"))
 

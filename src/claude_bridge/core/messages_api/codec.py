@@ -54,11 +54,12 @@ def _is_text(body: bytes) -> bool:
     return True
 
 
-def decode_block(raw: Raw, path: str) -> anthropic_types.Block:
-    """Decode one content block; one of an unknown type is kept as raw JSON. ``path`` is for error messages."""
+def decode_block(raw: Raw, content_path: str, index: int) -> anthropic_types.Block:
+    """Decode one content block; one of an unknown type is kept as raw JSON. Path and index are for error messages."""
     try:
         block: anthropic_types.Block = _block_decoder.decode(raw)
     except ERRORS as error:
+        path = f"{content_path}.{index}"
         try:
             kind = _type_decoder.decode(raw).type
         except ERRORS:

@@ -94,15 +94,14 @@ class BlockReader:
         pieces: list[Piece] = []
         self.count += len(content or ())
         for index, raw in enumerate(content or (), first):
-            where = f"{path}.{index}"
-            block = codec.decode_block(raw, where)
+            block = codec.decode_block(raw, path, index)
             if isinstance(block, TextBlock):
                 if block.text:
                     pieces.append(Text(block.text))
             elif isinstance(block, ToolUseBlock):
-                pieces.append(ToolCall(block.id, block.name, _arguments(block, where)))
+                pieces.append(ToolCall(block.id, block.name, _arguments(block, path, index)))
             elif isinstance(block, ToolResultBlock):
-                inner = self._parts(block.content, f"{where}.content")
+                inner = self._parts(block.content, f"{path}.{index}.content")
                 pieces.append(ToolResult(block.tool_use_id, inner, block.is_error is True))
             elif isinstance(block, ThinkingBlock):
                 pieces.append(Thinking(block.thinking))
@@ -111,7 +110,7 @@ class BlockReader:
             elif isinstance(block, RedactedThinkingBlock):
                 pieces += self._state(block.data or "") if states else ()
             else:
-                pieces += self._other_block(block, where)
+                pieces += self._other_block(block, f"{path}.{index}")
         return pieces
 
     def _parts(self, content: str | list[strict_json.Raw] | None, path: str) -> list[Content]:
@@ -225,13 +224,13 @@ def _base64_text(source: DocumentSource) -> str | None:
     return None
 
 
-def _arguments(block: ToolUseBlock, path: str) -> str:
+def _arguments(block: ToolUseBlock, content_path: str, index: int) -> str:
     """Return a past call's input as JSON text; input that Claude Code could not parse is as the model wrote it."""
     if not strict_json.present(block.input):
         return "{}"
     text = strict_json.compact(block.input)
     if not text.startswith("{"):
-        raise strict_json.JsonError(f"{path}.input: Input should be an object")
+        raise strict_json.JsonError(f"{content_path}.{index}.input: Input should be an object")
     if _UNPARSED in text and len(text) <= MAX_FLATTENED_BYTES:
         inner = strict_json.decode(block.input).get(_UNPARSED)
         raw = inner.get("raw") if isinstance(inner, dict) else None

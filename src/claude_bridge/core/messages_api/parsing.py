@@ -94,17 +94,17 @@ def _check(request: MessagesRequest, body: bytes, bounds: RequestLimits, *, coun
         raise InvalidRequest("messages: at least one message is required")
     bounds.check_request(request, len(body))
     for index, tool in enumerate(request.tools or ()):
-        _check_tool(tool, f"tools.{index}")
+        _check_tool(tool, index)
     if not counting:
         _check_runnable(request)
     prepare_reading(request, bounds, marked=has_cache_marks(body))
 
 
-def _check_tool(tool: Tool, path: str) -> None:
+def _check_tool(tool: Tool, index: int) -> None:
     if not tool.name and tool.type in {None, "custom"}:
-        raise InvalidRequest(f"{path}.name: Field required")
-    if strict_json.present(tool.input_schema) and not bytes(tool.input_schema).startswith(b"{"):
-        raise InvalidRequest(f"{path}.input_schema: Input should be an object")
+        raise InvalidRequest(f"tools.{index}.name: Field required")
+    if strict_json.present(tool.input_schema) and not strict_json.begins_object(tool.input_schema):
+        raise InvalidRequest(f"tools.{index}.input_schema: Input should be an object")
 
 
 def _check_runnable(request: MessagesRequest) -> None:

@@ -78,7 +78,7 @@ def output_schema(request: MessagesRequest) -> Raw | None:
     if asked is None:
         return None
     if asked.type == "json_schema" and strict_json.present(asked.schema):
-        if not bytes(asked.schema).startswith(b"{"):
+        if not strict_json.begins_object(asked.schema):
             raise InvalidRequest(f"{path}.schema: Input should be an object")
         return asked.schema
     return EMPTY if asked.type.startswith("json") else None

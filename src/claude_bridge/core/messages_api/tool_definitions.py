@@ -13,6 +13,7 @@ from claude_bridge.core.conversation import ToolDefinition
 from claude_bridge.core.messages_api.anthropic_types import EMPTY, Tool
 from claude_bridge.core.strict_json import Raw, present
 
+_NO_KEYS: Final = Raw(b"{}")
 _NO_PARAMETERS: Final = Raw(b'{"type":"object","properties":{}}')
 
 WEB_SEARCH: Final = "web_search_"
@@ -133,4 +134,4 @@ def _screen_size(tool: Tool) -> str:
 
 
 def _is_useful_schema(schema: Raw) -> bool:
-    return present(schema) and bytes(schema) != b"{}"
+    return present(schema) and schema != _NO_KEYS

@@ -313,12 +313,16 @@ def _mark_error(inside: list[Content]) -> None:
 
 def _output(inside: list[Content]) -> str | list[Part]:
     """Return a tool's output, as one string if it is all text."""
+    if len(inside) == 1 and isinstance(inside[0], Text):
+        return inside[0].text or NO_OUTPUT
     texts = [each.text for each in inside if isinstance(each, Text)]
     return "\n".join(texts) or NO_OUTPUT if len(texts) == len(inside) else [*map(_part, inside)]
 
 
 def _content(said: list[Content]) -> str | list[Part]:
     """Return a string if all content is text, which every server accepts, else the parts."""
+    if len(said) == 1 and isinstance(said[0], Text):
+        return said[0].text
     texts = [each.text for each in said if isinstance(each, Text)]
     return "\n\n".join(texts) if len(texts) == len(said) else [*map(_part, said)]
 
