@@ -83,9 +83,13 @@ class Decoder:
 
     def _feed_whole_events(self, data: bytes) -> list[Frame]:
         """Decode the common case quickly: nothing is pending and each event is one line of data."""
+        if not data.startswith(_DATA):
+            return self._feed_lines(data)
         end = data.rfind(b"\n\n")
+        if data.find(b"\n") == end == len(data) - 2:
+            return [(b"", data[len(_DATA) : end])]
         events = data[len(_DATA) : max(end, 0)].split(_BETWEEN_EVENTS)
-        if not data.startswith(_DATA) or data.count(b"\n", 0, end + 2) != 2 * len(events):
+        if data.count(b"\n", 0, end + 2) != 2 * len(events):
             return self._feed_lines(data)
         frames = list(zip(repeat(b""), events, strict=False))
         if end + 2 < len(data):

@@ -89,7 +89,7 @@ class Dialect(ServerDialect, Protocol):
         """Adapt the request's fields to this server; ``extra`` contains fields that OpenAI does not have."""
 
     def reasoning(self, delta: Delta) -> str:
-        """Return a delta's reasoning text, whatever its field is called."""
+        """Return a delta's reasoning text, whatever its field is called; not asked about text or arguments alone."""
 
     def usage(self, raw: Mapping[str, Any]) -> Usage | None:
         """Return this server's usage divided as Anthropic does, or None if it contains no counts."""

@@ -127,8 +127,9 @@ class StreamWriter:
 
         Raises `UpstreamProtocolError` if more than ``max_held`` bytes would have to wait.
         """
-        assembler, texts = self._assembler, list[str]()
+        assembler = self._assembler
         state = assembler.state
+        texts: list[str] = []
         for event in events:
             if (type(event) is TextDelta and state is TEXT) or (type(event) is ReasoningDelta and state is THINKING):
                 texts.append(event.text)
@@ -148,12 +149,13 @@ class StreamWriter:
 
     def _continue_block(self, texts: list[str]) -> None:
         """Write further deltas of the open block, past the assembler."""
-        self._assembler.characters += sum(map(len, texts))
         if len(texts) == 1:
-            self.block_delta(texts[0])
-            return
-        # No text contains a line feed once it is encoded.
-        deltas = _encode_lines(texts)[:-1].replace(b"\n", _DELTA_TAIL + self._delta_head)
+            self._assembler.characters += len(texts[0])
+            deltas = _encode(texts[0])
+        else:
+            self._assembler.characters += sum(map(len, texts))
+            # No text contains a line feed once it is encoded.
+            deltas = _encode_lines(texts)[:-1].replace(b"\n", _DELTA_TAIL + self._delta_head)
         self._unwritten += (self._delta_head, deltas, _DELTA_TAIL)
 
     # Calls of the assembler (`BlockSink`).

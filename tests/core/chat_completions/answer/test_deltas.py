@@ -11,6 +11,7 @@ import pytest
 
 from claude_bridge.core.chat_completions import chat_codec
 from claude_bridge.core.chat_completions.answer.deltas import DeltaReader
+from claude_bridge.core.chat_completions.answer.plain_chunks import PlainDelta, decode_plain
 from claude_bridge.core.chat_completions.answer.text import AnswerText
 from claude_bridge.core.chat_completions.answer.think_tags import ThinkSplitter
 from claude_bridge.core.chat_completions.answer.tool_calls import ToolCalls
@@ -50,6 +51,18 @@ def delta(**fields: Any) -> Delta:
     return choices[0].delta
 
 
+def plain(**fields: Any) -> PlainDelta:
+    """Make a plain delta as it is decoded."""
+    decoded = decode_plain(encode({"choices": [{"delta": fields}]}))
+    assert decoded is not None
+    return decoded
+
+
+def more_arguments(text: str) -> PlainDelta:
+    """Make a plain delta with more arguments of the first call."""
+    return plain(tool_calls=[{"index": 0, "function": {"arguments": text}}])
+
+
 def added(reader: DeltaReader, *deltas: Delta) -> list[Event]:
     """Return the events of deltas and of their end."""
     events: list[Event] = []
@@ -68,6 +81,36 @@ class DeltaReaderTests:
         assert events[:2] == [ReasoningDelta("Hm"), TextDelta("Hi")]
         assert isinstance(events[2], ToolCallStarted)
         assert events[3:] == [ToolArgumentsDelta(0, "{}"), ToolCallEnded(0)]
+
+    def test_plain(self) -> None:
+        """Plain text bypasses the reader once it needs no filter, and plain arguments while a call is open."""
+        reader, events = make(), list[Event]()
+        assert not reader.expects_plain
+        assert not reader.add_plain(plain(content="Hi"), events)
+        reader.add(delta(content="Hello"), events)
+        assert reader.expects_plain
+        assert reader.add_plain(plain(content=" world"), events)
+        assert reader.add_plain(plain(content=""), events)
+        assert not reader.add_plain(more_arguments("{"), events)
+        assert events == [TextDelta("Hello"), TextDelta(" world")]
+        del events[:]
+        reader.add(delta(tool_calls=[{**CALL, "function": {"name": "f", "arguments": "{"}}]), events)
+        assert reader.add_plain(more_arguments("}"), events)
+        assert not reader.add_plain(more_arguments("}"), events)
+        assert events[1:] == [ToolArgumentsDelta(0, "{"), ToolArgumentsDelta(0, "}"), ToolCallEnded(0)]
+
+    def test_plain_beside_state(self) -> None:
+        """Where a dialect collects state from every delta, none is plain."""
+        reader = make("openrouter")
+        reader.add(delta(content="Hello"), [])
+        assert not reader.expects_plain
+
+    def test_plain_arguments_held(self) -> None:
+        """What is held of plain arguments counts like all others."""
+        reader = make(max_held=10)
+        reader.add(delta(tool_calls=[{**CALL, "function": {"name": "f", "arguments": "x"}}]), [])
+        with pytest.raises(UpstreamProtocolError, match="held back"):
+            reader.add_plain(more_arguments("x" * 20), [])
 
     def test_what_was_seen(self) -> None:
         """Reasoning alone is no content; text and calls are, and a refusal is text that says so."""

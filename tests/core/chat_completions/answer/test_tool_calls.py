@@ -52,6 +52,16 @@ class ToolCallsTests:
         assert (start.call, start.name, upstream_id(start.id)) == (0, "f", "a")
         assert rest == [ToolArgumentsDelta(0, '{"x"'), ToolArgumentsDelta(0, ": 1}"), ToolCallEnded(0)]
 
+    def test_more_by_index_alone(self) -> None:
+        """More arguments by index alone are taken only while that call is open; an empty fragment says nothing."""
+        calls, events = ToolCalls({}, bytes), list[Event]()
+        assert not calls.add_more(0, "{", events)
+        calls.add(part(0, "a", "f", '{"x"'), events)
+        del events[:]
+        assert (calls.add_more(0, "", events), calls.add_more(0, ": 1}", events)) == (True, True)
+        assert events == [ToolArgumentsDelta(0, ": 1}"), ToolCallEnded(0)]
+        assert not calls.add_more(0, "{}", events)
+
     @pytest.mark.parametrize("index", [None, 0])
     def test_many_under_one_index(self, index: int | None) -> None:
         """Parallel calls without an index, or all with index 0, are told apart by their ids."""

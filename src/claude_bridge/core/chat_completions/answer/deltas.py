@@ -10,6 +10,7 @@ from typing import Any
 from attrs import define, field
 
 from claude_bridge.core import json_weight, opaque_state, strict_json
+from claude_bridge.core.chat_completions.answer.plain_chunks import PlainDelta
 from claude_bridge.core.chat_completions.answer.text import AnswerText
 from claude_bridge.core.chat_completions.answer.tool_calls import ToolCalls
 from claude_bridge.core.chat_completions.dialect import Dialect, StateCollector
@@ -40,6 +41,7 @@ class DeltaReader:
     refused: bool = field(default=False, init=False)
     _text_passes: bool = field(default=False, init=False)
     _calls_listed: bool = field(default=False, init=False)
+    _in_call: bool = field(default=False, init=False)
     _state_collector: StateCollector | None = field(init=False)
 
     @_state_collector.default
@@ -47,12 +49,27 @@ class DeltaReader:
         return self.dialect.state_collector()
 
     @property
-    def passes_text(self) -> bool:
-        """Whether a delta with nothing but text is nothing but a `TextDelta`, so that it may bypass this reader."""
-        return self._text_passes and self.content_seen and self._state_collector is None
+    def expects_plain(self) -> bool:
+        """Whether the next delta is likely one that `add_plain` takes."""
+        return (self._text_passes or self._in_call) and self.content_seen and self._state_collector is None
+
+    def add_plain(self, delta: PlainDelta, events: list[Event]) -> bool:
+        """Add the events of a plain delta while one is expected; return whether that was possible, else `add` it."""
+        if delta.tool_calls is None:
+            if delta.content:
+                if not self._text_passes:
+                    return False
+                events.append(TextDelta(delta.content))
+            return True
+        (more,) = delta.tool_calls
+        if delta.content or not self._in_call or not self.calls.add_more(more.index, more.function.arguments, events):
+            return False
+        self._check_held()
+        return True
 
     def add(self, delta: Delta, events: list[Event]) -> None:
         """Add the events of one delta."""
+        self._in_call = False
         reasoning = self.dialect.reasoning(delta)
         if reasoning:
             events.append(ReasoningDelta(reasoning))
@@ -104,7 +121,7 @@ class DeltaReader:
 
     def _add_calls(self, delta: Delta, events: list[Event]) -> None:
         self.text.interrupt(events)
-        self.content_seen = True
+        self.content_seen = self._in_call = True
         self._calls_listed = self._calls_listed or bool(delta.tool_calls)
         beside: set[int] | None = None
         if delta.tool_calls and len(delta.tool_calls) > 1:
@@ -117,6 +134,9 @@ class DeltaReader:
         # The old field beside the new one repeats the same call (llama-cpp-python).
         if delta.function_call is not None and not self._calls_listed:
             self.calls.add_function_call(delta.function_call, events)
+        self._check_held()
+
+    def _check_held(self) -> None:
         if self.calls.held > self.max_held:
             raise UpstreamProtocolError(f"more than {self.max_held} bytes of tool arguments had to be held back")
 

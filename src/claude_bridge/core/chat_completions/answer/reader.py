@@ -14,7 +14,7 @@ from attrs import define, field
 
 from claude_bridge.core import json_weight, strict_json
 from claude_bridge.core.chat_completions import chat_codec
-from claude_bridge.core.chat_completions.answer import finish_and_usage, text_chunks
+from claude_bridge.core.chat_completions.answer import finish_and_usage, plain_chunks
 from claude_bridge.core.chat_completions.answer.answer_state import (
     ANSWERING,
     AWAITING_FIRST_EVENT,
@@ -36,7 +36,7 @@ from claude_bridge.core.chat_completions.dialect import Dialect
 from claude_bridge.core.chat_completions.openai_types import Choice, Chunk
 from claude_bridge.core.chat_completions.tool_parsers.scanner import ToolCallScanner
 from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamProtocolError
-from claude_bridge.core.events import Event, Finished, FinishReason, PromptSizeReported, Started, TextDelta, Usage
+from claude_bridge.core.events import Event, Finished, FinishReason, PromptSizeReported, Started, Usage
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.sse import DEFAULT_LIMIT, MAX_EVENT_BYTES, Decoder, Frame
 
@@ -44,9 +44,9 @@ MAX_JUNK_EVENTS: Final = 3
 """Data events that are not JSON objects (such as a keep-alive text) before the stream is an error. An event that begins
 like an object and is broken is never skipped: its content would silently be missing."""
 
-MAX_TEXT_MISSES: Final = 4
-"""Chunks that are not the nothing-but-text that was expected, before no more of it is expected: each costs 2
-microseconds, and there are servers whose chunks always hold more. A usual answer has one, its finish."""
+MAX_MISSES: Final = 6
+"""Chunks that are not plain as expected, before no more plain ones are expected: each costs 2 microseconds, and there
+are servers whose chunks always hold more. A usual answer has one for its finish, and one for each call."""
 
 MAX_PAGE_BYTES: Final = 32 * 1024
 """Bytes that are kept of a body that is not an event stream, enough for the head of a proxy's error page."""
@@ -97,8 +97,8 @@ class Reader:
     _usage_came_last: bool = field(default=False, init=False)
     _finish_reason: str | None = field(default=None, init=False)
     _matched_stop: str | int | None = field(default=None, init=False)
-    _expects_text: bool = field(default=False, init=False)
-    _text_misses: int = field(default=0, init=False)
+    _expects_plain: bool = field(default=False, init=False)
+    _misses: int = field(default=0, init=False)
     _junk_events: int = field(default=0, init=False)
     _json_body: list[bytes] = field(factory=list, init=False)
     _json_body_size: int = field(default=0, init=False)
@@ -233,19 +233,17 @@ class Reader:
 
     def _read_frames(self, frames: list[Frame], events: list[Event]) -> None:
         for name, data in frames:
-            if self._expects_text and not name:
-                text = text_chunks.text_of(data)
-                if text is not None:
+            if self._expects_plain and not name:
+                delta = plain_chunks.decode_plain(data)
+                if delta is not None and self._deltas.add_plain(delta, events):
                     self._usage_came_last = False
-                    if text:
-                        events.append(TextDelta(text))
                     continue
-                self._text_misses += 1
+                self._misses += 1
             if len(data) <= _MAX_DONE_BYTES and data.strip() == _DONE_MARK:
                 self._end(events)
             else:
                 self._read_data(name, data, events)
-                self._expects_text = self._deltas.passes_text and self._text_misses < MAX_TEXT_MISSES
+                self._expects_plain = self._misses < MAX_MISSES and self._deltas.expects_plain
             if self.state is DONE or self.state is FAILED:
                 return
 

@@ -113,6 +113,15 @@ class ToolCalls:
         else:
             self._add_behind_complete(call, delta, function, events)
 
+    def add_more(self, index: int, arguments: str, events: list[Event]) -> bool:
+        """Add the events of more arguments for the call with this index; return False if none such is open."""
+        call = self._by_index.get(index)
+        if call is None or call.state is not _OPEN:
+            return False
+        if arguments:
+            self._add_arguments(call, arguments, events)
+        return True
+
     def add_function_call(self, function: FunctionDelta, events: list[Event]) -> None:
         """Add the events of a fragment in the old ``function_call`` form, of which there is only one call."""
         self.add(ToolCallDelta(index=0, function=function), events)
