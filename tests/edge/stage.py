@@ -19,8 +19,9 @@ from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.messages_api.limits import RequestLimits
 from claude_bridge.edge.gate import Gatekeeper
+from claude_bridge.edge.request import BridgeRequest
 from claude_bridge.edge.resource import Routes
-from claude_bridge.edge.site import BridgeRequest, BridgeSite
+from claude_bridge.edge.site import BridgeSite
 from claude_bridge.services.exchange.admission import AdmissionControl
 from claude_bridge.services.pace import Pace
 from claude_bridge.services.sweep import PeriodicSweep

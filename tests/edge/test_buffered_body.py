@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from claude_bridge.edge.buffered_body import PIECE_BYTES, BufferedBodyProducer
-from claude_bridge.edge.site import BridgeRequest
+from claude_bridge.edge.request import BridgeRequest
 from tests.edge.stage import Edge, Line
 
 LONG = b"\xff" * (3 * PIECE_BYTES + 7)

@@ -20,8 +20,9 @@ from claude_bridge.core.errors import NotFound
 from claude_bridge.edge.errors import register_errors
 from claude_bridge.edge.exact_paths import ExactPathResource, exact_endpoints
 from claude_bridge.edge.replies import write_json
+from claude_bridge.edge.request import BridgeRequest
 from claude_bridge.edge.resource import Routes
-from claude_bridge.edge.site import BridgeRequest, BridgeSite
+from claude_bridge.edge.site import BridgeSite
 from tests.edge.stage import Answered, Edge, Line
 
 PATHS = ("/", "//", "/health", "/health/", "/health/live", "/h%65alth", "/health?x=1", "/health?", "/health;x",

@@ -6,7 +6,7 @@ import pytest
 
 from claude_bridge.core.errors import BridgeError, InvalidRequest, UpstreamRateLimited, UpstreamUnavailable
 from claude_bridge.edge.replies import write_error, write_json
-from claude_bridge.edge.site import BridgeRequest
+from claude_bridge.edge.request import BridgeRequest
 from tests.edge.stage import Answered, Edge
 
 

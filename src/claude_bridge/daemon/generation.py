@@ -19,7 +19,7 @@ from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.messages_api.limits import RequestLimits
 from claude_bridge.daemon.process import Process
 from claude_bridge.edge.gate import Gatekeeper
-from claude_bridge.edge.site import BridgeRequest
+from claude_bridge.edge.request import BridgeRequest
 from claude_bridge.release import product
 from claude_bridge.services.breaker import CircuitBreakers, NoBreaker
 from claude_bridge.services.exchange.admission import AdmissionControl

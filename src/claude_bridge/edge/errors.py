@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from claude_bridge.core import errors
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.edge.replies import begin_error
-from claude_bridge.edge.site import BridgeRequest
+from claude_bridge.edge.request import BridgeRequest
 
 _log = Logger()
 

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.server import NOT_DONE_YET
 
-from claude_bridge.edge.site import BridgeRequest
+from claude_bridge.edge.request import BridgeRequest
 
 ErrorHandlers = list[tuple[list[type[Exception]], Any]]
 """The exceptions that a handler was registered for, and the handler."""

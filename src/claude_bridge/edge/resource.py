@@ -28,8 +28,8 @@ from claude_bridge.edge import listing
 from claude_bridge.edge.errors import register_errors
 from claude_bridge.edge.exact_paths import ExactPathResource
 from claude_bridge.edge.replies import write_json
+from claude_bridge.edge.request import BridgeRequest, SiteRuntime
 from claude_bridge.edge.responses import JsonResponse, ResponseSettings, StreamResponse
-from claude_bridge.edge.site import BridgeRequest, SiteRuntime
 from claude_bridge.services.exchange.admission import AdmissionControl
 from claude_bridge.services.interfaces import TurnOwner
 from claude_bridge.services.pace import Pace

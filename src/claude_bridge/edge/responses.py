@@ -21,7 +21,7 @@ from claude_bridge.core.messages_api.event_stream import StreamWriter
 from claude_bridge.core.messages_api.whole_message import Accumulator
 from claude_bridge.edge.buffered_body import BufferedBodyProducer
 from claude_bridge.edge.replies import set_json, write_error
-from claude_bridge.edge.site import BridgeRequest
+from claude_bridge.edge.request import BridgeRequest
 from claude_bridge.services.callbacks import do_nothing, stop_timer
 from claude_bridge.services.interfaces import PushProducer, Sweep
 
