@@ -243,9 +243,13 @@ class Reader:
                 self._end(events)
             else:
                 self._read_data(name, data, events)
-                self._expects_plain = self._misses < MAX_MISSES and self._deltas.expects_plain
+                self._expects_plain = self._may_be_plain()
             if self.state is DONE or self.state is FAILED:
                 return
+
+    def _may_be_plain(self) -> bool:
+        """Return whether the next chunk is likely a plain one; what follows the finish reason is not."""
+        return self._finish_reason is None and self._misses < MAX_MISSES and self._deltas.expects_plain
 
     def _read_data(self, name: bytes, data: bytes, events: list[Event]) -> None:
         if data[:1] != b"{" and data.lstrip()[:1] not in (b"{", b"["):
