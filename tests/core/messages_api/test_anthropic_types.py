@@ -26,7 +26,7 @@ def read(body: dict[str, Any]) -> anthropic_types.MessagesRequest:
 
 def block(value: dict[str, Any]) -> anthropic_types.Block:
     """Decode one block."""
-    return codec.decode_block(Raw(json.dumps(value).encode()), "messages.0.content.0")
+    return codec.decode_block(Raw(json.dumps(value).encode()), "messages.0.content", 0)
 
 
 class MessagesRequestTests:
@@ -113,7 +113,7 @@ class BlockTests:
     def test_unknown_type(self) -> None:
         """A block of an unknown type is kept byte for byte."""
         raw = b'{ "type":"novel", "n": 1.50, "text": "x"}'
-        kept = codec.decode_block(Raw(raw), "p")
+        kept = codec.decode_block(Raw(raw), "p", 0)
         assert isinstance(kept, UnknownBlock)
         assert (kept.kind, bytes(kept.raw)) == ("novel", raw)
 
