@@ -287,6 +287,10 @@ class NotedPool:
         """Note it."""
         self.notes.append("idle")
 
+    def retire(self, connection: Connection) -> None:  # noqa: ARG002 - the pool's signature
+        """Note it."""
+        self.notes.append("retired")
+
     def lost(self, connection: Connection) -> None:  # noqa: ARG002 - the pool's signature
         """Note it."""
         self.notes.append("lost")
@@ -386,12 +390,13 @@ class ConnectionTests:
         assert way.transport.disconnected
 
     def test_cannot_be_reused(self) -> None:
-        """A connection that the server wants closed is closed and not kept."""
+        """A connection that the server wants closed is not kept."""
         way = Way()
         way.ask()
         way.bring(SHORT.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+        assert way.pool.notes == ["retired"]
+        way.connection.close()
         assert way.transport.disconnecting
-        assert way.pool.notes == []
 
     def test_cancelled(self) -> None:
         """A request that is cancelled closes the connection, and whatever still comes is not heard."""

@@ -100,6 +100,16 @@ class IdleTests:
         clock.advance(1)
         assert connection.closed
 
+    def test_retired(self) -> None:
+        """One that cannot be used again is closed, and aborted if the peer does not agree."""
+        clock = Clock()
+        pool, _ = pool_of(clock, 0)
+        pool.retire(connection := Kept(pool, deaf=True))
+        assert (connection.closed, connection.aborted) == (True, False)
+        clock.advance(IDLE_SECONDS)
+        assert connection.aborted
+        assert (len(pool), clock.getDelayedCalls()) == (0, [])
+
     def test_peer_that_does_not_close(self) -> None:
         """One that was told to close and is still there the next time is aborted."""
         clock = Clock()

@@ -56,6 +56,9 @@ class Pool(Protocol):
     def put(self, connection: Connection) -> None:
         """Keep an idle connection."""
 
+    def retire(self, connection: Connection) -> None:
+        """Close a connection that is not to be kept, and see that it ends."""
+
     def lost(self, connection: Connection) -> None:
         """Forget a connection that has ended."""
 
@@ -129,7 +132,7 @@ class Connection(BaseProtocol):
             self.socket.resumeProducing()  # its reader may have paused it at the very end
             self._pool.put(self)
         else:
-            self.close()
+            self._pool.retire(self)
         response.end(_DONE)
 
     def _fail(self, reason: Failure) -> None:

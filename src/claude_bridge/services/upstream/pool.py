@@ -61,13 +61,19 @@ class IdleConnections:
     def put(self, connection: Reusable) -> None:
         """Keep an idle connection; if there are too many, the oldest is closed."""
         if self._closed is not None:
-            self._close(connection)
+            self.retire(connection)
             return
         self._idle.append((self._clock.seconds(), connection))
         if len(self._idle) > self._limit:
-            self._close(self._idle.pop(0)[1])
-        if self._timer is None:
-            self._timer = self._clock.callLater(IDLE_SECONDS, self._expire)
+            self.retire(self._idle.pop(0)[1])
+        self._start_timer(IDLE_SECONDS)
+
+    def retire(self, connection: Reusable) -> None:
+        """Close a connection that is not to be kept."""
+        self._closing.add(connection)
+        connection.close()
+        if self._closing:
+            self._start_timer(IDLE_SECONDS)
 
     def lost(self, connection: Reusable) -> None:
         """Forget a connection that has ended, in whatever state it was."""
@@ -83,26 +89,28 @@ class IdleConnections:
         self._timer = self._clock.callLater(CLOSE_SECONDS, self._give_up)
         idle, self._idle = self._idle, []
         for _, connection in idle:
-            self._close(connection)
+            self.retire(connection)
         self._tell_closed()
         return closed
 
-    def _close(self, connection: Reusable) -> None:
-        self._closing.add(connection)
-        connection.close()
+    def _start_timer(self, seconds: float) -> None:
+        if self._timer is None:
+            self._timer = self._clock.callLater(seconds, self._expire)
 
     def _expire(self) -> None:
         """Close what has been idle for too long; runs while anything is kept, at most every `IDLE_SECONDS`."""
         self._timer = None
         self._abort_closing()
         too_old = self._clock.seconds() - IDLE_SECONDS
-        while self._idle and self._idle[0][0] <= too_old:
-            self._close(self._idle.pop(0)[1])
-        if self._idle or self._closing:
-            wait = self._idle[0][0] - too_old if self._idle else IDLE_SECONDS
-            self._timer = self._clock.callLater(wait, self._expire)
+        expired = [connection for since, connection in self._idle if since <= too_old]
+        del self._idle[: len(expired)]
+        if self._idle:
+            self._start_timer(self._idle[0][0] - too_old)
+        for connection in expired:
+            self.retire(connection)
 
     def _give_up(self) -> None:
+        self._timer = None
         self._abort_closing()
         self._closing.clear()
         self._tell_closed()
@@ -114,4 +122,5 @@ class IdleConnections:
     def _tell_closed(self) -> None:
         if self._closed is not None and not self._closing and not self._closed.called:
             stop_timer(self._timer)
+            self._timer = None
             self._closed.callback(None)
