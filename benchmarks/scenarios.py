@@ -115,7 +115,7 @@ _ALL = (
     ),
     Scenario(name="ttft", goals=(Goal("first_token_ms", 5),), requests=200, clients=1, deltas=5, gap=0.001),
     Scenario(
-        name="slow", goals=(Goal("stream_kib", 33), Goal("late_s", 0.5)), requests=500, clients=500,
+        name="slow", goals=(Goal("stream_kib", 28), Goal("late_s", 0.5)), requests=500, clients=500,
         deltas=100, gap=_SLOW_GAP, stamped=True, relayed=False, warm_with="small_sse",
     ),
     Scenario(

@@ -43,7 +43,7 @@ class TableTests:
         })  # fmt: skip
 
         assert slow[:4] == ["slow", "40 KiB a stream; 0.02 s late (p99)", "-; -", "-; -"]
-        assert slow[4:] == ["<= 33; <= 0.5", "no; yes", "9 right"]
+        assert slow[4:] == ["<= 28; <= 0.5", "no; yes", "9 right"]
         assert idle[1] == "50 MiB idle; - s to the first answer"
         assert idle[4:] == ["<= 65; <= 0.8", "yes; -", "1 of 2 wrong"]
 
