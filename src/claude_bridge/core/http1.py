@@ -33,8 +33,8 @@ _ALERT: Final = b"\x15\x03"
 """The beginning of a TLS alert record."""
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) +([0-9]{3})(?: +(.*))?")
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?")
-_METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CHUNK_SIZE = re.compile(rb"0*([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?")
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET = re.compile(rb"[!-~]+")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 
@@ -334,7 +334,7 @@ def _parsed(status_line: bytes, lines: Iterable[bytes]) -> Head:
     for line in lines:
         name, colon, value = line.partition(b":")
         name = name.strip().lower()
-        if not colon or not name:
+        if not colon or _TOKEN.fullmatch(name) is None:
             raise FramingError
         headers.append((name, value.strip()))
     return Head(int(status[1]), int(status[2]), status[3] or b"", tuple(headers))
@@ -349,7 +349,7 @@ def request_head(
 
     :raises ValueError: if ``method`` or ``target`` cannot stand in a request line.
     """
-    if _METHOD.fullmatch(method) is None or _TARGET.fullmatch(target) is None:
+    if _TOKEN.fullmatch(method) is None or _TARGET.fullmatch(target) is None:
         raise ValueError("no method, or no target of a request")
     lines = [b"%b %b HTTP/1.1" % (method, target), b"Host: " + host]
     lines += [b"%b: %b" % (name, value) for name, values in headers for value in values]

@@ -351,7 +351,14 @@ class ConnectionTests:
 
     @pytest.mark.parametrize(
         ("sent", "error"),
-        [(b"", NoResponse), (b"H", HeadCut), (STATUS, HeadCut), (b"220 mail\r\n", FramingError)],
+        [
+            (b"", NoResponse),
+            (b"H", HeadCut),
+            (STATUS, HeadCut),
+            (b"220 mail\r\n", FramingError),
+            (STATUS + b"X Foo: 1\r\nContent-Length: 2\r\n\r\nok", FramingError),
+            (STATUS + b"X-\xff: 1\r\n\r\n", FramingError),
+        ],
     )
     def test_no_response(self, sent: bytes, error: type[Exception]) -> None:
         """What ended the wait says how far the response had come."""
@@ -361,6 +368,15 @@ class ConnectionTests:
             way.bring(sent)
         way.lose()
         assert [failure.type for failure in way.failures] == [error]
+
+    @given(st.binary(max_size=8), st.binary(max_size=8))
+    def test_one_outcome(self, name: bytes, value: bytes) -> None:
+        """Whatever a header is, whoever asked is told once, and nothing is raised."""
+        way = Way()
+        way.ask()
+        way.bring(STATUS + name + b":" + value + b"\r\nContent-Length: 2\r\n\r\nok")
+        way.lose()
+        assert len(way.responses) + len(way.failures) == 1
 
     def test_mistake_after_content(self) -> None:
         """What came before a mistake is passed on; the connection is closed at once."""

@@ -181,11 +181,14 @@ class CloseTests:
         assert clock.getDelayedCalls() == []
 
     def test_idle_after_the_close(self) -> None:
-        """A connection whose response ends after the close is closed, and not kept."""
-        pool, _ = pool_of(Clock(), 0)
+        """A connection whose response ends after the close is closed, and not kept; no timer outlives it."""
+        clock = Clock()
+        pool, _ = pool_of(clock, 0)
         pool.close()
-        pool.put(late := Kept(pool))
+        pool.put(late := Kept(pool, deaf=True))
         assert (late.closed, len(pool)) == (True, 0)
+        pool.lost(late)
+        assert clock.getDelayedCalls() == []
 
     def test_empty_pool_closes_at_once(self) -> None:
         """Nothing open, nothing to wait for, no timer left."""

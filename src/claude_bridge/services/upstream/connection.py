@@ -121,8 +121,8 @@ class Connection(BaseProtocol):
             self._end(response, parser)
 
     def _begin(self, asked: Deferred[IResponse], head: Head) -> None:
-        self._asked = None
         self._response = Response.of(head, self)
+        self._asked = None
         asked.callback(self._response)
 
     def _end(self, response: Response, parser: ResponseParser) -> None:

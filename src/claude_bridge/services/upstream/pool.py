@@ -120,7 +120,9 @@ class IdleConnections:
             connection.abort()
 
     def _tell_closed(self) -> None:
-        if self._closed is not None and not self._closing and not self._closed.called:
-            stop_timer(self._timer)
-            self._timer = None
+        if self._closed is None or self._closing:
+            return
+        stop_timer(self._timer)
+        self._timer = None
+        if not self._closed.called:
             self._closed.callback(None)

@@ -54,6 +54,14 @@ CALLED = (
     '{"choices":[{"delta":{"tool_calls":[{"index":1,"function":{"arguments":"x"}}]}}]}',
     '{"choices":[{"delta":{"content":"a","tool_calls":[{"index":0,"function":{"arguments":"1"}}]}}]}',
 )
+BOTH_FIELDS = [
+    '{"choices":[{"delta":{"content":"Hi"}}]}',
+    CALL_HEAD + '{"function_call":{"name":"f","arguments":"{\\"a\\":"}}}]}',
+    CALL_HEAD + '{"tool_calls":[{"index":0,"function":{"arguments":"1"}}]}}]}',
+    CALL_HEAD + '{"function_call":{"arguments":"2}"}}}]}',
+]
+"""A server that changes over from the old field for calls to the new one inside an answer."""
+
 MEANINGFUL = (
     '{"choices":[]}',
     '{"choices":[{"delta":{"content":"a"}},{"delta":{"content":"b"}}]}',
@@ -161,6 +169,7 @@ class DecodePlainTests:
 class SameEventsTests:
     """The quick way and the other one."""
 
+    @example(BOTH_FIELDS)
     @given(
         st.lists(CHUNKS.map(json.dumps) | st.sampled_from([*PLAIN.values(), *MEANINGFUL, *CALLED, *MORE]), max_size=6)
     )

@@ -64,6 +64,7 @@ class DeltaReader:
         (more,) = delta.tool_calls
         if delta.content or not self._in_call or not self.calls.add_more(more.index, more.function.arguments, events):
             return False
+        self._calls_listed = True
         self._check_held()
         return True
 
