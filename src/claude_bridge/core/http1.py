@@ -104,6 +104,7 @@ class ResponseParser:
     __slots__ = (
         "_buffer",
         "_bytes_counted",
+        "_closes",
         "_excess",
         "_interim",
         "_left",
@@ -111,7 +112,7 @@ class ResponseParser:
         "_lines_counted",
         "_method",
         "_state",
-        "_status_line",
+        "_status",
         "error",
         "head",
         "started",
@@ -121,11 +122,11 @@ class ResponseParser:
         self._method = method
         self._state = State.HEAD
         self._buffer = b""
-        self._status_line: bytes | None = None
+        self._status: re.Match[bytes] | None = None
         self._lines: list[bytes] = []
         self._bytes_counted = self._lines_counted = self._interim = 0
         self._left = 0  # bytes of the body, or of the chunk, that have yet to come
-        self._excess = False
+        self._excess = self._closes = False
         self.head: Head | None = None
         self.error: FramingError | None = None
         self.started = False
@@ -143,36 +144,35 @@ class ResponseParser:
     @property
     def reusable(self) -> bool:
         """Whether another request may be sent on the connection."""
-        head = self.head
-        if head is None or not self.complete or self._excess or head.version == 0:
-            return False
-        # whoever sends both may mean either; this response is read as RFC 9112 (6.3) says, and is the last
-        both = head.values(b"transfer-encoding") and head.values(b"content-length")
-        return not both and b"close" not in head.values(b"connection")
+        return self.complete and not self._closes and not self._excess
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes of the body in ``data``. After a mistake `error` is set; what came before it is returned."""
         self.started = True
+        parts: list[bytes] = []
         try:
             if self._state is State.HEAD:
                 data = self._read_head(data)
+            self._read_body(data, parts)
         except FramingError as error:
             self.error, self._state = error, State.FAILED
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _read_body(self, data: bytes, parts: list[bytes]) -> None:
+        """Append what ``data`` holds of the body to ``parts``."""
         if self._state is State.LENGTH:
-            return self._read_length(data)
-        if self._state is State.UNTIL_CLOSE:
-            return data
-        if self._state in {State.HEAD, State.FAILED}:
-            return b""
-        if self._state is State.COMPLETE:
+            self._read_length(data, parts)
+        elif self._state is State.UNTIL_CLOSE:
+            parts.append(data)
+        elif self._state is State.COMPLETE:
             self._excess = self._excess or bool(data)
-            return b""
-        return self._read_chunks(data)
+        elif self._state not in {State.HEAD, State.FAILED}:
+            self._read_chunks(data, parts)
 
     def _read_head(self, data: bytes) -> bytes:
         """Read lines up to the end of the head, and return what follows it."""
         data = self._buffer + data
-        if self._status_line is None and data.startswith(_ALERT):
+        if self._status is None and data.startswith(_ALERT):
             raise SpeaksTLS
         start = 0
         while self._state is State.HEAD:
@@ -188,15 +188,15 @@ class ResponseParser:
         return data[start:]
 
     def _head_line(self, line: bytes) -> None:
-        """Take one line of a head; the empty one ends it."""
+        """Add one line to the head; the empty one ends it."""
         if b"\r" in line or b"\0" in line:
             raise FramingError
-        if self._status_line is None:
-            if _STATUS_LINE.fullmatch(line) is None:
+        if self._status is None:
+            self._status = _STATUS_LINE.fullmatch(line)
+            if self._status is None:
                 raise FramingError
-            self._status_line = line
         elif not line:
-            self._end_head()
+            self._end_head(_head(self._status, self._lines))
         elif line[0] not in b" \t":
             self._lines.append(line)
         elif self._lines:
@@ -204,10 +204,9 @@ class ResponseParser:
         else:
             raise FramingError
 
-    def _end_head(self) -> None:
+    def _end_head(self, head: Head) -> None:
         """Begin the body, or read on after an interim response."""
-        head = _parsed(self._status_line or b"", self._lines)
-        self._status_line, self._lines = None, []
+        self._status, self._lines = None, []
         if 100 <= head.status < 200 and head.status != 101:  # noqa: PLR2004 - RFC 9110, 15.2; nobody asked for an upgrade
             self._interim += 1
             if self._interim > MAX_INTERIM_RESPONSES:
@@ -220,15 +219,16 @@ class ResponseParser:
         """Return the framing of the body by RFC 9112, 6.3."""
         if head.status == 101:  # noqa: PLR2004 - Switching Protocols
             raise FramingError
+        self._closes = head.version == 0 or b"close" in head.values(b"connection")
         tunnel = self._method == b"CONNECT" and head.status < 300  # noqa: PLR2004 - the connection is now another's
         if self._method == b"HEAD" or head.status in {204, 304} or tunnel:
             return State.COMPLETE
-        codings = head.values(b"transfer-encoding")
+        codings, lengths = head.values(b"transfer-encoding"), set(head.values(b"content-length"))
         if codings:
             if codings != [b"chunked"]:
                 raise FramingError
+            self._closes = self._closes or bool(lengths)  # whoever sends both may mean either
             return State.CHUNK_SIZE
-        lengths = set(head.values(b"content-length"))
         if not lengths:
             return State.UNTIL_CLOSE
         length = lengths.pop()
@@ -237,24 +237,17 @@ class ResponseParser:
         self._left = int(length)
         return State.LENGTH if self._left else State.COMPLETE
 
-    def _read_length(self, data: bytes) -> bytes:
+    def _read_length(self, data: bytes, parts: list[bytes]) -> None:
         body = data[: self._left]
+        parts.append(body)
         self._left -= len(body)
         if not self._left:
             self._state = State.COMPLETE
             self._excess = len(data) > len(body)
-        return body
 
-    def _read_chunks(self, data: bytes) -> bytes:
-        """Read chunks, and return what is in them."""
+    def _read_chunks(self, data: bytes, parts: list[bytes]) -> None:
         data, self._buffer = self._buffer + data, b""
-        parts: list[bytes] = []
-        try:
-            position = self._read_framed(data, parts)
-            self._excess = position < len(data)
-        except FramingError as error:
-            self.error, self._state = error, State.FAILED
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        self._excess = self._read_framed(data, parts) < len(data)
 
     def _read_framed(self, data: bytes, parts: list[bytes]) -> int:
         """Append the contents of chunks to ``parts``, and return how much of ``data`` was read or held."""
@@ -282,7 +275,7 @@ class ResponseParser:
         return position
 
     def _chunk_line(self, line: bytes) -> None:
-        """Take one line of the framing between, or after, the chunks."""
+        """Read one line of the framing between, or after, the chunks."""
         if self._state is State.TRAILERS:
             self._count(line)
             if not line:
@@ -326,10 +319,7 @@ def _check_length(line: bytes) -> None:
         raise HeadTooLong(f"a line of more than {MAX_LINE_BYTES} bytes in its head")
 
 
-def _parsed(status_line: bytes, lines: Iterable[bytes]) -> Head:
-    status = _STATUS_LINE.fullmatch(status_line)
-    if status is None:
-        raise FramingError
+def _head(status: re.Match[bytes], lines: Iterable[bytes]) -> Head:
     headers = []
     for line in lines:
         name, colon, value = line.partition(b":")

@@ -48,7 +48,7 @@ class ExactPathResource(KleinResource):
         return NOT_DONE_YET
 
     def _end(self, result: object, request: BridgeRequest) -> None:
-        """Give a failure of the route to the error handlers, then finish the response."""
+        """Pass a failure of the route to the error handlers, then finish the response."""
         handled: Deferred[Any] = succeed(None)
         if isinstance(result, Failure):
             handled = maybeDeferred(self._give_to_handlers, result, request, self._app._error_handlers)  # noqa: SLF001 - guarded by a test

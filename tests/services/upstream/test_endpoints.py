@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -150,31 +151,30 @@ class TlsTests:
         assert raw.requests == []
 
     @pytest_twisted.ensureDeferred
-    async def test_certificate_for_another_name(self, bench: Bench, tmp_path: Path) -> None:
-        """A trusted certificate that is for somebody else gets no request either."""
-        made = self_signed(names=("elsewhere.test",))
+    @pytest.mark.parametrize(
+        ("made", "reason"),
+        [
+            (lambda: self_signed(names=("elsewhere.test",)), "TLS failed"),
+            (
+                lambda: self_signed("127.0.0.1", days=-1),
+                "cannot reach backend b: TLS failed, certificate verify failed",
+            ),
+        ],
+        ids=["for another name", "expired"],
+    )
+    async def test_unusable_certificate(
+        self, bench: Bench, tmp_path: Path, made: Callable[[], SelfSigned], reason: str
+    ) -> None:
+        """A certificate of a trusted authority that is for somebody else, or has expired, gets no request either."""
+        certificate = made()
         ca_file = tmp_path / "ca.pem"
-        ca_file.write_bytes(made.pem)
-        raw, backend = bench.serve_tls(answer, made.options, "127.0.0.1", ca_file=str(ca_file))
+        ca_file.write_bytes(certificate.pem)
+        raw, backend = bench.serve_tls(answer, certificate.options, "127.0.0.1", ca_file=str(ca_file))
         notes = Notes()
         bench.client.send(bench.request(backend), notes)
         await bench.end_of(notes)
         assert isinstance(notes.ends[0], UpstreamUnreachable)
-        assert "TLS failed" in str(notes.ends[0])
-        assert raw.requests == []
-
-    @pytest_twisted.ensureDeferred
-    async def test_expired_certificate(self, bench: Bench, tmp_path: Path) -> None:
-        """Nor does one of a trusted authority whose time is over."""
-        made = self_signed("127.0.0.1", days=-1)
-        ca_file = tmp_path / "ca.pem"
-        ca_file.write_bytes(made.pem)
-        raw, backend = bench.serve_tls(answer, made.options, "127.0.0.1", ca_file=str(ca_file))
-        notes = Notes()
-        bench.client.send(bench.request(backend), notes)
-        await bench.end_of(notes)
-        assert isinstance(notes.ends[0], UpstreamUnreachable)
-        assert "cannot reach backend b: TLS failed, certificate verify failed" in str(notes.ends[0])
+        assert reason in str(notes.ends[0])
         assert raw.requests == []
 
     @pytest_twisted.ensureDeferred

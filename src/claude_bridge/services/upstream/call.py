@@ -79,7 +79,7 @@ class Call(Protocol):
         self._silence.finish_seen()
 
     def cancel(self) -> None:
-        """Close the connection and tell the receiver nothing; do nothing if the call is over."""
+        """Close the connection and report nothing; do nothing if the call is over."""
         if not self._over:
             self._finish()
 
@@ -160,13 +160,13 @@ class Call(Protocol):
         self.cancel()
 
     def _abort(self, error: BridgeError | None) -> None:
-        """Close the connection and tell the receiver the end; None is an end without an error."""
+        """Close the connection and report the end; None is an end without an error."""
         if not self._over:
             self._finish()
             self._receiver.ended(error)
 
     def _end(self, error: BridgeError | None) -> None:
-        """Tell the receiver the end of the response, whose connection is closed or of use for the next."""
+        """Report the end of the response; its connection is closed, or idle by now."""
         if not self._over:
             self._body = None
             self._finish()
