@@ -14,6 +14,7 @@ from claude_bridge.core.backend_api import DialectDecision
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.traits import RequestField
 from claude_bridge.core.conversation import ReasoningLevel
+from claude_bridge.core.routing import DEFAULT, Condition
 from tests.config.files import config_of, mistakes, reading
 
 SECONDS = st.floats(0.001, 86_400, allow_nan=False)
@@ -53,6 +54,16 @@ BACKEND = st.builds(
 )
 LIMITS = st.builds(Limits, max_body=st.integers(1, 1024**3), keep_alive=SECONDS)
 LOG = st.builds(Log, level=st.sampled_from(["debug", "warn"]), format=st.sampled_from(["json", "text"]))
+CONDITIONS = st.sampled_from(
+    [
+        Condition("background"),
+        Condition("think"),
+        Condition("think", level="high"),
+        Condition("long_context", tokens=60_000),
+        Condition("image"),
+    ]
+)
+ROUTES = ("small", "default", "long.1")
 BREAKER = st.builds(BreakerConfig, enabled=st.booleans(), failures=st.integers(1, 10_000), open_seconds=SECONDS)
 SEARCH = st.builds(
     WebSearch,
@@ -73,6 +84,7 @@ def configs(draw: st.DrawFn) -> Config:
             alias=alias,
             backend=draw(st.sampled_from(sorted(backends))),
             name=draw(WORD),
+            label=draw(st.none() | WORD),
             context_window=draw(st.none() | st.integers(1, 10**9)),
             show_reasoning=draw(st.sampled_from(["auto", "always", "never"])),
             reasoning_levels=draw(st.sampled_from(LEVELS)),
@@ -80,17 +92,27 @@ def configs(draw: st.DrawFn) -> Config:
         )
         for alias in aliases
     }
-    routed = draw(st.booleans()) and bool(aliases)
+    listed = [alias for alias in aliases if "," not in alias]  # a comma divides the models of a route
     return Config(
         server=draw(SERVER),
         backends=backends,
         models=models,
-        routes={"default": Route(name="default", models=(aliases[0],))} if routed else {},
+        routes={name: draw(routes(name, listed)) for name in draw(st.permutations(ROUTES))} if listed else {},
         breaker=draw(BREAKER),
         web_search=draw(st.just(WebSearch()) | SEARCH),
         limits=draw(LIMITS),
         log=draw(LOG),
     )
+
+
+def routes(name: str, models: list[str]) -> st.SearchStrategy[Route]:
+    """Make routes of one name; only that of the default goes without conditions."""
+    some = st.lists(st.sampled_from(models), min_size=1, unique=True).map(tuple)
+    if name == DEFAULT:
+        return st.builds(Route, name=st.just(name), models=some, patience=SECONDS)
+    when = st.lists(CONDITIONS, min_size=1, max_size=3).map(tuple)
+    match = st.lists(st.sampled_from(["*haiku*", "gpt-?", "opus"]), max_size=2).map(tuple)
+    return st.builds(Route, name=st.just(name), models=some, when=when, match=match, max_attempts=st.integers(1, 100))
 
 
 class DumpTests:

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.config.foreign_words import (
-    instead_of_route,
-    instead_of_section,
-    meant,
-    meant_section,
-)
+from claude_bridge.config.foreign_words import instead_of_section, meant, meant_section
 from claude_bridge.config.sections import KINDS
 
 
@@ -45,17 +40,6 @@ class MeantTests:
 
 class InsteadTests:
     """What this version does not have."""
-
-    @pytest.mark.parametrize("name", ["think", "longContext", "long_context", "anything"])
-    def test_route(self, name: str) -> None:
-        """A model for some of the requests is chosen by name today."""
-        assert "[model:NAME]" in instead_of_route(name)
-
-    def test_route_with_a_way_of_its_own(self) -> None:
-        """Side requests, subagents and searches each have their own way."""
-        assert "[model:haiku]" in instead_of_route("background")
-        assert "CLAUDE_CODE_SUBAGENT_MODEL" in instead_of_route("subagent")
-        assert "[web_search]" in instead_of_route("webSearch")
 
     def test_section(self) -> None:
         """A section of a later version is known as such, until it is there."""

@@ -15,6 +15,7 @@ from claude_bridge.config.load import MAX_FILE_BYTES, load, parse, read_file
 from claude_bridge.config.problems import ConfigErrors
 from claude_bridge.config.schema import Config
 from claude_bridge.config.sections import KINDS
+from claude_bridge.core.routing import Condition
 from tests.config.files import PEM, mistakes, reading
 
 EXAMPLE = Path(__file__).parents[2] / "etc" / "claude-bridge.ini"
@@ -242,7 +243,8 @@ class ExampleTests:
 
         assert len(config.server.listen) == 3
         assert list(config.backends) == ["local", "chutes"]
-        assert config.routes["default"].models == ("local-large",)
+        assert config.routes["default"].models == ("local-large", "chutes/zai-org/GLM-4.5-Air")
+        assert config.routes["small"].when == (Condition("background"), Condition("long_context", tokens=100_000))
         assert config.keys["alice"].secret.reveal() == "sk-alice"
         assert (config.web_search.engine, config.web_search.url) == ("searxng", "http://127.0.0.1:8888")
 

@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from claude_bridge.core.routing import Condition
 from tests.config.files import PEM, config_of, mistakes
 from tests.config.test_listeners import pass_on
 
@@ -144,12 +145,67 @@ class ReferenceTests:
             "[model:m] backend: is needed where there are several, valid: a, b"
         ]
 
-    @pytest.mark.parametrize(("models", "number"), [("", 0), ("\n  a\n  b", 2)])
-    def test_route_of_one(self, models: str, number: int) -> None:
-        """The default route has exactly one model."""
-        assert mistakes(f"[model:a]\n[model:b]\n[route:default]\nmodels ={models}\n") == [
-            f"[route:default] models: must name exactly one model, not {number}"
-        ]
+    @pytest.mark.parametrize(
+        ("route", "told"),
+        [
+            ("[route:default]\nmodels =\n", "[route:default] models: is missing: name at least one model"),
+            ("[route:default]\n", "[route:default] models: is missing: name at least one model"),
+            ("[route:default]\nmodels = a, b, a\n", "[route:default] models: names a model twice"),
+            (
+                "[route:default]\nmodels = a, nobody/b\n",
+                "[route:default] models: entry 2: no [model:*] of that name, nor a [backend:*] in front, valid: a, b",
+            ),
+            (
+                "[route:default]\nmodels = a\nwhen = image\n",
+                "[route:default] when: the default route takes what no other takes: give this one another name",
+            ),
+            (
+                "[route:default]\nmodels = a\nmatch = x*\n",
+                "[route:default] match: the default route takes what no other takes: give this one another name",
+            ),
+            (
+                "[route:fast]\nmodels = a\n",
+                "[route:fast] when: is missing, so nothing ever takes this route: add `match` or `when`",
+            ),
+            (
+                "[route:longContext]\nmodels = a\n",
+                "[route:longContext] when: is missing, so nothing ever takes this route: add `when = long_context`",
+            ),
+        ],
+    )
+    def test_route(self, route: str, told: str) -> None:
+        """A route has models that exist, and something that leads to it."""
+        assert mistakes(f"[backend:x]\n[model:a]\n[model:b]\n{route}") == [told]
+
+    def test_routes(self) -> None:
+        """Models stand on one line or several, by their names or their backends', and routes keep their order."""
+        text = (
+            "[backend:x]\n[backend:y]\n[model:a]\nbackend = x\n[model:b]\nbackend = y\n"
+            "[route:think]\nmodels = a, y/Some/Model\nwhen = think high\n  image\n"
+            "[route:default]\nmodels =\n  a\n  b\n[route:small]\nmodels = b\nmatch = *haiku*, gpt-?\n"
+        )
+        routes = config_of(text).routes
+        assert list(routes) == ["think", "default", "small"]
+        assert routes["think"].models == ("a", "y/Some/Model")
+        assert routes["think"].when == (Condition("think", level="high"), Condition("image"))
+        assert routes["small"].match == ("*haiku*", "gpt-?")
+        assert (routes["default"].patience, routes["default"].max_attempts, routes["default"].max_wait) == (5, 8, 120)
+
+    @pytest.mark.parametrize(
+        ("when", "told"),
+        [
+            ("thinking", "did you mean think?"),
+            ("think hardest", "valid: high, low, max, medium, minimal, xhigh"),
+            ("long_context", "long_context needs a number of tokens: long_context 60000"),
+            ("long_context many", "must be a number of tokens"),
+            ("image 3", "image takes nothing after it"),
+        ],
+    )
+    def test_wrong_condition(self, when: str, told: str) -> None:
+        """A kind of request that does not exist is told, with what is meant."""
+        (line,) = mistakes(f"[model:a]\n[route:r]\nmodels = a\nwhen = {when}\n")
+        assert line.startswith("[route:r] when: ")
+        assert told in line
 
     def test_broken_route(self) -> None:
         """A route that could not be read is told once."""

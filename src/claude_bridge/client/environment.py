@@ -15,7 +15,7 @@ from attrs import frozen
 
 from claude_bridge.config.listeners import Listener, http_url, listener
 from claude_bridge.config.schema import Config, Model
-from claude_bridge.core.messages_api.request_info import MARK
+from claude_bridge.core.model_names import MARK
 
 FAMILIES: Final = ("opus", "sonnet", "haiku")
 PERMISSION_MODE: Final = "acceptEdits"

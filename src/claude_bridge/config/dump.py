@@ -126,6 +126,7 @@ def _derived(word: str, part: object, config: Config, decided: Callable[[Backend
 
 
 _MODEL: Final = {
+    "label": "the section's name is shown",
     "context_window": "taken from the backend's list of models or its errors",
     "max_output_tokens": "the client's max_tokens is kept as far as the window allows",
 }

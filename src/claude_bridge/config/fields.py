@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeAlias, Union, get_args, get_origin
+from typing import Any, Final, Literal, TypeAlias, Union, cast, get_args, get_origin
 from urllib.parse import urlsplit
 
 from attrs import Attribute
@@ -18,6 +18,7 @@ from claude_bridge.config.ini import Lines
 from claude_bridge.config.listeners import endpoint
 from claude_bridge.config.problems import not_allowed
 from claude_bridge.config.secret import HIDDEN, Secret, SecretSource
+from claude_bridge.core.routing import LEVELS, WORDS, Condition, Word
 
 Parse: TypeAlias = Callable[[str], Any]
 
@@ -141,18 +142,57 @@ def directory(text: str) -> str:
     return text
 
 
+def model_reference(text: str) -> str:
+    """Read a model's name, or ``backend/model``."""
+    if any(character.isspace() for character in text):
+        raise ValueError("must be names of [model:*], or backend/model, with commas or one a line")
+    return text
+
+
+def pattern(text: str) -> str:
+    """Read a pattern of model names."""
+    if any(character.isspace() for character in text):
+        raise ValueError("must be patterns of model names, with commas or one a line: *haiku*, gpt-?")
+    return text
+
+
+def condition(text: str) -> Condition:
+    """Read a kind of request: a word, and for some of them how much."""
+    word, _, argument = text.replace("-", "_").partition(" ")
+    argument = argument.strip()
+    if word not in WORDS:
+        raise ValueError(not_allowed(word, WORDS))
+    if word == "long_context":
+        if not argument:
+            raise ValueError("long_context needs a number of tokens: long_context 60000")
+        return Condition(word, tokens=tokens(argument))
+    if word == "think" and argument:
+        if argument not in LEVELS[1:]:
+            raise ValueError(f"think {not_allowed(argument, LEVELS[1:])}")
+        return Condition(word, level=argument)
+    if argument:
+        raise ValueError(f"{word} takes nothing after it")
+    return Condition(cast(Word, word))
+
+
 _NUMBERS: Mapping[str, Parse] = {"bytes": size, "bytes/s": size, "tokens": tokens}
 """How whole numbers are read, by their unit."""
 
 SHAPES: Mapping[str, Parse] = {
+    "condition": condition,
     "directory": directory,
     "endpoint": endpoint,
     "header": header,
     "host": host_name,
+    "model": model_reference,
     "origin": origin,
+    "pattern": pattern,
     "url": base_url,
 }
 """What the schema's ``shape`` metadata may name."""
+
+_WITH_COMMAS: Final = frozenset({"condition", "model", "pattern"})
+"""Shapes of which several may stand on one line."""
 
 
 def plain_type(attribute: Attribute[Any]) -> Any:  # noqa: ANN401 - a type form
@@ -191,7 +231,8 @@ def _entries(attribute: Attribute[Any], parse: Parse, *, alone: bool) -> Callabl
     def read(text: str) -> list[Any]:
         if alone and words and text == NOTHING and NOTHING not in words:
             return []
-        parts = [part.strip() for part in text.split(",")] if words else [text]
+        several = words or attribute.metadata.get("shape") in _WITH_COMMAS
+        parts = [part.strip() for part in text.split(",")] if several else [text]
         return [parse(part) for part in parts if part]
 
     return read

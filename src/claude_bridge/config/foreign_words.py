@@ -44,22 +44,6 @@ _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "web_search": ("search", "searxng"),
 }
 
-_CHOOSE: Final = (
-    "give that model a [model:NAME] of its own and choose it where it is wanted, with /model NAME or ANTHROPIC_MODEL"
-)
-
-_ROUTES: Final[Mapping[str, str]] = {
-    "background": "call a model's section [model:haiku]: what `claude-bridge env` prints sends side requests there",
-    "haiku": "call a model's section [model:haiku]: what `claude-bridge env` prints sends side requests there",
-    "web_search": "set an engine in [web_search]; the model that asked goes on with what was found",
-    "subagent": "give that model a [model:NAME] of its own and set CLAUDE_CODE_SUBAGENT_MODEL=NAME for Claude Code",
-    "image": "set `images = refuse` in the [model:NAME] that sees none, or choose one that does with /model NAME",
-    "think": _CHOOSE,
-    "plan": _CHOOSE,
-    "long_context": _CHOOSE,
-}
-"""A route of other routers, or of a later version -> what does the same in this version."""
-
 _LATER: Final[Mapping[str, str]] = {
     "price": "the log has the tokens of each request, to be multiplied there",
     "budget": "set a limit with the backend's vendor, for the key that is used here",
@@ -81,12 +65,6 @@ def meant_section(word: str) -> str | None:
     """Return the section that another tool calls ``word``."""
     plain = _plain(word)
     return next((section for section, said in _SECTIONS.items() if plain in {_plain(one) for one in said}), None)
-
-
-def instead_of_route(name: str) -> str:
-    """Return what to use instead of a ``[route:NAME]``."""
-    plain = _plain(name)
-    return next((told for route, told in _ROUTES.items() if _plain(route) == plain), _CHOOSE)
 
 
 def instead_of_section(word: str) -> str | None:

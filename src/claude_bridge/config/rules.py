@@ -9,11 +9,13 @@ from collections.abc import Collection, Iterator, Mapping
 
 from attrs import Factory, evolve, frozen
 
-from claude_bridge.config import listeners
+from claude_bridge.config import foreign_words, listeners
 from claude_bridge.config.listeners import listener
 from claude_bridge.config.problems import Problem, suggestion
-from claude_bridge.config.schema import Backend, Config, Model
+from claude_bridge.config.schema import Backend, Config, Model, Route
 from claude_bridge.config.secret import Read
+from claude_bridge.core.model_names import pin
+from claude_bridge.core.routing import DEFAULT, WORDS
 from claude_bridge.core.web_search.engines import ENGINES
 
 KEY_HEADERS = frozenset({"api-key", "x-api-key", "x-goog-api-key"})
@@ -137,16 +139,32 @@ class Rules:
         return f"no [backend:*] of that name, {suggestion(name, self.config.backends)}"
 
     def _route(self) -> Iterator[Problem]:
-        models = self.config.models
         for route in self.config.routes.values():
             section = f"route:{route.name}"
-            if self._is_broken(section, "models"):
-                continue
-            if len(route.models) != 1:
-                yield Problem(section, "models", f"must name exactly one model, not {len(route.models)}")
-            for name in route.models:
-                if name not in models:
-                    yield Problem(section, "models", f"no [model:*] of that name, {suggestion(name, models)}")
+            if not self._is_broken(section, "models"):
+                yield from (Problem(section, "models", message) for message in self._route_models(route))
+            if route.name == DEFAULT and (route.match or route.when):
+                key = "match" if route.match else "when"
+                yield Problem(section, key, "the default route takes what no other takes: give this one another name")
+            elif route.name != DEFAULT and not (
+                route.match or route.when or self._is_broken(section, "match") or self._is_broken(section, "when")
+            ):
+                word = foreign_words.meant(route.name, WORDS)
+                example = f"`when = {word}`" if word else "`match` or `when`"
+                yield Problem(section, "when", f"is missing, so nothing ever takes this route: add {example}")
+
+    def _route_models(self, route: Route) -> Iterator[str]:
+        """Yield what is wrong with the models of a route."""
+        if not route.models:
+            yield "is missing: name at least one model"
+        models, backends = self.config.models, self.config.backends
+        for number, name in enumerate(route.models, start=1):
+            if name not in models and pin(name, backends) is None:
+                entry = f"entry {number}: " if len(route.models) > 1 else ""
+                neither = ", nor a [backend:*] in front" if "/" in name else ""
+                yield f"{entry}no [model:*] of that name{neither}, {suggestion(name, models)}"
+        if len(set(route.models)) != len(route.models):
+            yield "names a model twice"
 
     def _keys(self) -> Iterator[Problem]:
         if self.config.server.credentials == "keys" and not self.config.keys:
@@ -206,4 +224,8 @@ def complete(config: Config) -> Config:
 
 
 def _complete_model(model: Model, only_backend: str) -> Model:
-    return evolve(model, name=model.name or model.alias, backend=model.backend or only_backend)
+    return evolve(
+        model,
+        name=model.name or model.alias,
+        backend=model.backend or only_backend,
+    )

@@ -40,6 +40,7 @@ from claude_bridge.core.chat_completions.traits import (
 )
 from claude_bridge.core.conversation import ReasoningLevel
 from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
+from claude_bridge.core.routing import Condition
 from claude_bridge.core.turns import SystemMessages
 from claude_bridge.core.web_search.engines import ENGINES, Engine
 
@@ -217,6 +218,7 @@ class Model:
     alias: str
     backend: str = option("", "Name of the `[backend:*]` that serves it. Default: the only backend.")
     name: str = option("", "What the backend calls it. Default: the section's name.")
+    label: str | None = option(None, "The name that the client's list of models shows. Default: the section's name.")
     context_window: int | None = option(
         None,
         "Tokens that fit, prompt and answer together. Default: what the backend's list or its errors tell.",
@@ -269,10 +271,44 @@ class Model:
 
 @frozen(kw_only=True)
 class Route:
-    """``[route:NAME]``: the models for a kind of request. Today one route, `default`, of one model."""
+    """``[route:NAME]``: the models for a kind of request, and how often they are asked."""
 
     name: str
-    models: tuple[str, ...] = option((), "The one `[model:*]` that takes every name not configured. Must be given.")
+    models: tuple[str, ...] = option(
+        (),
+        "The `[model:*]` that answer, or `backend/model`, in the order in which they are asked; with commas or one a "
+        "line. Must be given.",
+        shape="model",
+    )
+    match: tuple[str, ...] = option(
+        (),
+        "Patterns of model names with `*` and `?`, or `opus`, `sonnet`, `haiku`, `fable` for every name of that "
+        "family; with commas or one a line. Default: any name.",
+        shape="pattern",
+    )
+    when: tuple[Condition, ...] = option(
+        (),
+        "Kinds of requests, with commas or one a line: `background`, `think [LEVEL]`, `long_context TOKENS`, "
+        "`web_search`, `image`, `subagent`, `plan`. Default: any request.",
+        shape="condition",
+    )
+    patience: float = option(
+        5.0,
+        "The longest wait for a model that asks for a pause, before the next one is asked.",
+        unit="s",
+        validator=PAUSE,
+    )
+    max_attempts: int = option(8, "Requests to backends for one request of a client.", validator=Between(1, 100))
+    max_wait: float = option(
+        120.0,
+        "After this time no further attempt begins; one that is under way is not ended.",
+        unit="s",
+        validator=PAUSE,
+    )
+
+
+DIRECT: Final = Route(name="")
+"""The settings for a request that goes to the model that it names, without a route."""
 
 
 @frozen(kw_only=True)

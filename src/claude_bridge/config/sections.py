@@ -10,7 +10,7 @@ from attrs import Attribute, fields, frozen, resolve_types
 
 from claude_bridge.config import foreign_words, schema
 from claude_bridge.config.problems import nearest, suggestion
-from claude_bridge.core.messages_api.request_info import MARK
+from claude_bridge.core.model_names import MARK
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*)")
 
@@ -55,11 +55,6 @@ def _check_model(name: str) -> None:
         raise ValueError(f"the NAME of a model must not end in {MARK}: clients get that added")
 
 
-def _check_route(name: str) -> None:
-    if name != "default":
-        raise ValueError(f"the only route today is [route:default]: {foreign_words.instead_of_route(name)}")
-
-
 KINDS: Mapping[str, Kind] = {
     kind.word: kind
     for kind in (
@@ -72,7 +67,7 @@ KINDS: Mapping[str, Kind] = {
             target="routes",
             name_field="name",
             example="default",
-            check_name=_check_route,
+            check_name=_check_plain,
         ),
         Kind(word="key", schema=schema.ClientKey, target="keys", name_field="name", check_name=_check_plain),
         Kind(word="breaker", schema=schema.BreakerConfig, target="breaker"),

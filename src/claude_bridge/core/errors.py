@@ -232,6 +232,15 @@ class BridgeOverloaded(BridgeFault):
     outcome = "bridge_overloaded"
 
 
+class KeysCooling(BridgeFault):
+    """All keys of the backend wait for the time that it named, or for their own limits (429)."""
+
+    status = 429
+    kind = "rate_limit_error"
+    try_next = True
+    outcome = "keys_cooling"
+
+
 class CircuitOpen(BridgeFault):
     """The backend's circuit breaker is open (503)."""
 

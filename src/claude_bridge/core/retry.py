@@ -1,22 +1,42 @@
 """Rules for retries: what may be tried again, where, and how often. Sending is not done here.
 
 The same model is asked in another way after a refusal that says how: at most `MAX_RETRIES` times, once for each reason,
-and only while the client has seen nothing of the turn. The next model is asked after an error whose class allows it
-(`BridgeError.try_next`), while there is one left and the client has seen nothing of the answer. What one model refused
-says nothing about the next, so counting begins anew there.
+and only while the client has seen nothing of the turn (`RetryBudget`). What one model refused says nothing about the
+next, so counting begins anew there. After a failure the same model is asked again, or the next one, or the request
+ends (`AttemptBudget`); which error the client then gets is decided here too (`ending`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from enum import Enum
 from typing import Any, Final
 
-from attrs import define, field
+from attrs import define, evolve, field, frozen
 
 from claude_bridge.core.backend_api import Adjustment, Target, TargetT
-from claude_bridge.core.errors import BridgeError
+from claude_bridge.core.errors import (
+    BillingRefused,
+    BridgeError,
+    ContextOverflow,
+    KeysCooling,
+    NotFound,
+    UpstreamCredentialRefused,
+    UpstreamCut,
+    UpstreamOverloaded,
+    UpstreamRateLimited,
+    UpstreamServerError,
+    UpstreamUnavailable,
+)
 
 MAX_RETRIES: Final = 4
 """Retries at one candidate: a server that refuses so many forms of a request will not accept it."""
+
+MAX_FAILURES: Final = 3
+"""Failures of one model in one request."""
+
+PAUSE_SECONDS: Final = 0.5
+"""The pause after a 5xx that names none: enough for a worker that restarts, too short to be noticed."""
 
 
 @define
@@ -26,7 +46,7 @@ class RetryBudget:
     A backend whose message only looks like such a refusal, or quotes the prompt, refuses the changed request as well,
     and nothing is learned from it.
 
-    :ivar max_tokens: the tokens that an overflow left for the answer, for all later tries.
+    :ivar max_tokens: the tokens that an overflow left for the answer, for all later tries at the same model.
     """
 
     max_tokens: int | None = field(default=None, init=False)
@@ -74,12 +94,148 @@ class RetryBudget:
         """Begin anew for another candidate: what one model refuses says nothing about the next one."""
         self._pending.clear()
         self._used = frozenset()
+        self.max_tokens = None
 
 
-def may_try_next(error: BridgeError, *, others: int, begun: bool) -> bool:
-    """Return whether the next candidate may be asked after an error.
+class Move(Enum):
+    """What follows a failure: the same model is asked again, or the next one, or the request ends with an error."""
 
-    :param others: how many candidates are left.
-    :param begun: whether the client has seen something of the answer, so that it cannot begin anew.
+    AGAIN = "again"
+    NEXT = "next"
+    END = "end"
+
+
+@frozen
+class Verdict:
+    """What follows a failure.
+
+    :ivar after: the seconds to wait before asking again.
     """
-    return error.try_next and others > 0 and not begun
+
+    move: Move
+    after: float = 0.0
+
+
+@frozen(kw_only=True)
+class Failed:
+    """One failure of a request that may go on.
+
+    :ivar label: the model that failed, ``backend/model``.
+    :ivar window: its context window in tokens, as far as it is known.
+    :ivar log_reason: what to log instead of the error's message; "" for the message itself.
+    """
+
+    error: BridgeError
+    label: str
+    window: int | None = None
+    log_reason: str = ""
+
+
+@frozen(kw_only=True)
+class Situation:
+    """The circumstances of a failure.
+
+    :ivar now: seconds, monotonic.
+    :ivar attempts: the requests that were sent to backends so far.
+    :ivar others: how many models are left that may be asked instead.
+    :ivar begun: the client has seen something of this turn, so that it cannot be asked for again.
+    :ivar told: the seconds that the backend said to wait, or None.
+    :ivar key_ready_in: the seconds until one of the backend's keys may be used for this model again; infinite if none
+        ever may.
+    """
+
+    now: float
+    attempts: int
+    others: int
+    begun: bool
+    told: float | None
+    key_ready_in: float
+
+
+@define
+class AttemptBudget:
+    """Decides after each failure of one request what follows, within the limits of its route.
+
+    The same model is asked again only after what passes: a connection that broke, a 5xx, both once, and a pause of at
+    most ``patience``; or with another of the backend's keys. It fails `MAX_FAILURES` times at most. Then the next
+    model is asked, if it may do better. What the client itself did wrong is sent nowhere else.
+    """
+
+    _patience: float
+    _max_attempts: int
+    _max_wait: float
+    _started: float
+    _failures: list[Failed] = field(factory=list, init=False)
+    _at_model: int = field(default=0, init=False)
+    _used: frozenset[str] = field(default=frozenset(), init=False)
+
+    def judge(self, failed: Failed, situation: Situation) -> Verdict:
+        """Note a failure and return what follows."""
+        self._failures.append(failed)
+        self._at_model += 1
+        if situation.begun or situation.attempts >= self._max_attempts:
+            return Verdict(Move.END)
+        left = self._started + self._max_wait - situation.now
+        wait = self._wait(failed.error, situation) if self._at_model < MAX_FAILURES else None
+        if wait is not None and wait <= left:
+            return Verdict(Move.AGAIN, wait)
+        if situation.others and left >= 0 and _others_may_do_better(failed.error):
+            self._at_model, self._used = 0, frozenset()
+            return Verdict(Move.NEXT)
+        return Verdict(Move.END)
+
+    def ending(self) -> Failed:
+        """Return the failure that the client is told of: the one whose retry can help most, with the soonest time."""
+        return ending(self._failures)
+
+    def _wait(self, error: BridgeError, situation: Situation) -> float | None:
+        """Return the seconds after which the same model is asked again, or None if that would not help."""
+        match error:
+            case UpstreamRateLimited() | KeysCooling():
+                return situation.key_ready_in if situation.key_ready_in <= self._patience else None
+            case UpstreamCredentialRefused() | BillingRefused():
+                return 0.0 if situation.key_ready_in <= 0 else None
+            case UpstreamCut():
+                return 0.0 if self._first("cut") else None
+            case UpstreamServerError() | UpstreamUnavailable() | UpstreamOverloaded() if (
+                error.should_retry is not False
+            ):
+                wait = PAUSE_SECONDS if situation.told is None else situation.told
+                return wait if wait <= self._patience and self._first("5xx") else None
+        return None
+
+    def _first(self, what: str) -> bool:
+        """Return whether something happens at this model for the first time."""
+        known = what in self._used
+        self._used |= {what}
+        return not known
+
+
+def ending(failures: Sequence[Failed]) -> Failed:
+    """Return the failure that ends a request after all of these, in order; there is at least one.
+
+    If trying again can help, the client is told so: by a 429, else a 529, else the last of the temporary failures,
+    with the soonest time that any of them named. A model that was not asked at all says less than one that failed. If
+    nothing is temporary it is the overflow of the largest window, else the last failure.
+    """
+    temporary = [each for each in failures if each.error.fault != "client" and each.error.should_retry is not False]
+    if not temporary:
+        overflows = [each for each in failures if isinstance(each.error, ContextOverflow)]
+        return max(overflows, key=lambda each: each.window or 0) if overflows else failures[-1]
+    asked = [each for each in temporary if each.error.fault == "upstream"] or temporary
+    chosen = next((each for status in (429, 529) for each in reversed(asked) if each.error.status == status), asked[-1])
+    waits = [each.error.retry_after for each in temporary if each.error.retry_after is not None]
+    error = evolve(chosen.error, retry_after=min(waits)) if waits else chosen.error
+    others = dict.fromkeys(each.label for each in failures if each.label != chosen.label)
+    if others:
+        error = evolve(error, message=f"{error.message} (also failed: {', '.join(others)})")
+    return evolve(chosen, error=error)
+
+
+def _others_may_do_better(error: BridgeError) -> bool:
+    """Return whether another model may answer what this one did not.
+
+    A larger window may be enough, another account may have credit, and a name that a backend does not know came out of
+    the configuration if there are others.
+    """
+    return error.try_next or isinstance(error, BillingRefused | ContextOverflow | NotFound)

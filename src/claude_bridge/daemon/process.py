@@ -24,6 +24,7 @@ from claude_bridge.core.redaction import Redactor
 from claude_bridge.daemon.listeners import Listeners, ListenerSnapshot
 from claude_bridge.release import product
 from claude_bridge.services.accounting.request_log import RequestLog
+from claude_bridge.services.affinity import Affinity
 from claude_bridge.services.callbacks import do_nothing
 from claude_bridge.services.documents.texts import PdfTexts
 from claude_bridge.services.exchange.admission import RunningTotal
@@ -68,6 +69,7 @@ class Process:
     :ivar clock: the reactor.
     :ivar backends: those of the configuration in force.
     :ivar profiles: what was learned of their models.
+    :ivar affinity: where conversations were answered last.
     :ivar running: counts the exchanges of all configurations.
     :ivar records: gets the record of each attempt and request; the request log.
     :ivar set_log_level: sets the least important level that the log writes.
@@ -92,10 +94,15 @@ class Process:
     listeners: Listeners
     set_log_level: Callable[[str], None]
     random_bytes: RandomBytes = os.urandom
+    affinity: Affinity = field(init=False)
     running: RunningTotal = field(factory=RunningTotal, init=False)
     ready: bool = field(default=False, init=False)
     _started: float = field(default=0.0, init=False)
     _started_unix: float = field(default=0.0, init=False)
+
+    @affinity.default
+    def _make_affinity(self) -> Affinity:
+        return Affinity(self.seconds)
 
     def start(self) -> None:
         """Start the services, and restore what earlier runs have learned."""

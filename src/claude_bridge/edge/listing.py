@@ -10,7 +10,7 @@ from typing import Final
 from attrs import frozen
 
 from claude_bridge.core.errors import InvalidRequest
-from claude_bridge.core.messages_api.request_info import strip_mark
+from claude_bridge.core.model_names import strip_mark
 from claude_bridge.services.exchange.catalogue import PublishedModel
 
 DEFAULT_LIMIT: Final = 20

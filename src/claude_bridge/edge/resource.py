@@ -23,7 +23,7 @@ from claude_bridge.core.errors import NotFound
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.limits import RequestLimits
-from claude_bridge.core.messages_api.request_info import request_info, session
+from claude_bridge.core.messages_api.request_info import request_info
 from claude_bridge.edge import listing
 from claude_bridge.edge.errors import register_errors
 from claude_bridge.edge.exact_paths import ExactPathResource
@@ -144,12 +144,15 @@ class Routes:
     async def count_tokens(self, request: BridgeRequest) -> None:
         """``POST /v1/messages/count_tokens``."""
         runtime = self._current()
-        decoding = parsing.Decoding(request.take_body(), counting=True, bounds=runtime.bounds)
+        body = request.take_body()
+        body_bytes, decoding = len(body), parsing.Decoding(body, counting=True, bounds=runtime.bounds)
+        del body
         asked = decoding.request if decoding.step() else await _decoded(runtime, request, decoding, "count_tokens")
         request.measure_with(weakref.ref(asked))
         with _recording_departure(runtime, request, "count_tokens"):
-            client = TurnOwner(request.client_identity.name or request.peer, session(asked, request.head()))
-            tokens = await runtime.admission.counts.count(asked, request.client_identity.credential, client)
+            info = request_info(asked, request.head(), body_bytes)
+            client = TurnOwner(request.client_identity.name or request.peer, info.session)
+            tokens = await runtime.admission.counts.count(asked, info, request.client_identity.credential, client)
         write_json(request, strict_json.encode({"input_tokens": tokens}))
         runtime.record_answered(request, "count_tokens")
 

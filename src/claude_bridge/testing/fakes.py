@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, succeed
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.backend_api import TokenizerEndpoint
+from claude_bridge.core.conversation import ReasoningLevel
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.events import Event, Finished, SearchHit, TextDelta, Usage
 from claude_bridge.core.model_list import ModelInfo
@@ -244,6 +245,20 @@ class FixedLists:
     def known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:  # noqa: ARG002 - as the seam
         """Return the list."""
         return self.lists.get(backend.name, ())
+
+
+@define
+class FixedFacts:
+    """The `Facts` of a request of which a test says everything."""
+
+    background: str = ""
+    effort: ReasoningLevel | None = None
+    thinking_budget: int | None = None
+    tokens: int = 0
+    web_search: bool = False
+    image: bool = False
+    subagent: bool = False
+    permission_mode: str = ""
 
 
 @define

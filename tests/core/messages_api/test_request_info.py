@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from claude_bridge.core.messages_api.request_info import MARK, RequestInfo, request_info, strip_mark
+from claude_bridge.core.messages_api.request_info import RequestInfo, request_info
+from claude_bridge.core.model_names import MARK, strip_mark
 from tests.core.asking import asked, user
 
 USER_ID = json.dumps({"device_id": "d", "account_uuid": "", "session_id": "s-1"})

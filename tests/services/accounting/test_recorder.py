@@ -11,7 +11,7 @@ from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.services.accounting.recorder import RequestRecorder
 from claude_bridge.services.exchange.attempt import Attempt
-from claude_bridge.services.exchange.resolver import Candidate
+from claude_bridge.services.exchange.plan import Candidate
 from claude_bridge.testing.fakes import FakeClientResponse, KeptRecords
 from tests.services.exchange.stage import configured
 

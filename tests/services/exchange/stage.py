@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from claude_bridge.config.load import parse
-from claude_bridge.config.schema import Backend, Config
+from claude_bridge.config.schema import DIRECT, Backend, Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.backend_api import BackendKind
 from claude_bridge.core.kinds import KINDS
@@ -20,12 +20,15 @@ from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.request_info import request_info
 from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.core.redaction import Redactor
+from claude_bridge.core.routing import Facts
+from claude_bridge.services.affinity import Affinity
 from claude_bridge.services.breaker import NoBreaker
 from claude_bridge.services.exchange.admission import AdmissionControl
 from claude_bridge.services.exchange.catalogue import Catalogue
 from claude_bridge.services.exchange.count_tokens import TokenCounting
 from claude_bridge.services.exchange.exchange import Exchange, Services
 from claude_bridge.services.exchange.hints import Hints
+from claude_bridge.services.exchange.plan import Candidate
 from claude_bridge.services.exchange.resolver import CandidateResolver
 from claude_bridge.services.interfaces import ModelLists
 from claude_bridge.services.keys.key_ring import KeyRing
@@ -39,6 +42,7 @@ from claude_bridge.testing.fakes import (
     FakeClientResponse,
     FakeUpstreamClient,
     FixedCounters,
+    FixedFacts,
     FixedLists,
     FixedSignposts,
     HeldDocuments,
@@ -62,6 +66,9 @@ context_window = 100000
 [route:default]
 models = glm
 """
+
+LONGEST_PAUSE = DIRECT.patience
+"""Seconds after which the same model is asked again, if it is at all."""
 
 DOCUMENT = {
     "type": "document",
@@ -102,6 +109,17 @@ def resolving(
     """Make a resolver of names."""
     keys, seconds = KeyRing(config, NoBreaker()), (clock or Clock()).seconds
     return CandidateResolver(config, lists or FixedLists(), keys, detection or DialectDetection(KINDS), KINDS, seconds)
+
+
+NO_FACTS = FixedFacts()
+
+
+async def candidates(
+    resolver: CandidateResolver, model: str, credential: Secret | None = None, facts: Facts = NO_FACTS
+) -> tuple[Candidate, ...]:
+    """Return all candidates of the plan for a request, in order."""
+    plan = await resolver.plan(model, credential, facts)
+    return tuple([await plan.candidate(step) for step in plan.steps])
 
 
 @define
@@ -150,6 +168,7 @@ class Stage:
     records: KeptRecords = field(factory=KeptRecords)
     kinds: Mapping[str, BackendKind] = KINDS
     detection: DialectDetection = field(init=False)
+    affinity: Affinity = field(init=False)
     documents: HeldDocuments = field(factory=HeldDocuments)
     signposts: FixedSignposts = field(factory=FixedSignposts)
     search: HeldSearch | None = None
@@ -161,6 +180,7 @@ class Stage:
     def __attrs_post_init__(self) -> None:
         """Build it."""
         self.detection = DialectDetection(self.kinds)
+        self.affinity = Affinity(self.clock.seconds)
         keys = KeyRing(self.config, self.breaker)
         seconds = self.clock.seconds
         services = Services(
@@ -168,6 +188,7 @@ class Stage:
             client=self.client,
             resolver=CandidateResolver(self.config, self.lists, keys, self.detection, self.kinds, seconds),
             keys=keys,
+            affinity=self.affinity,
             profiles=self.profiles,
             records=self.records,
             detection=self.detection,
@@ -176,6 +197,7 @@ class Stage:
             pace=Pace(self.clock),
             hints=Hints(keys=keys, lists=self.lists, signposts=self.signposts),
             search=self.search,
+            clock=self.clock,
             seconds=seconds,
             unix_time=lambda: 1_700_000_000.0 + self.clock.seconds(),
             random_bytes=bytes,
@@ -207,6 +229,14 @@ class Stage:
         )
         run.start()
         return run
+
+    def fail(self, *body: bytes, **how: Any) -> None:
+        """Answer each attempt of the one request like this until no other follows."""
+        failed = None
+        while self.admission.active and self.call is not failed:
+            failed = self.call
+            failed.answer(*body, **how)
+            self.clock.advance(LONGEST_PAUSE)
 
     @property
     def call(self) -> FakeCall:

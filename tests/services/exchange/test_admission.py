@@ -31,7 +31,7 @@ class DispatcherTests:
         stage.run()
         stage.call.answer(*HELLO)
         stage.run()
-        stage.call.answer(status=500)
+        stage.fail(status=500)
         stage.run().cancel()
         stage.run(messages=[{"role": "user", "content": [{"type": "text"}]}])
         stage.run(max_tokens=0)

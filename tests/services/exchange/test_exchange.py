@@ -9,13 +9,12 @@ import sys
 import time
 import weakref
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from attrs import evolve
 from twisted.logger import LogEvent, LogLevel, capturedLogs
 
-from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import (
     AuthenticationFailed,
     CircuitOpen,
@@ -27,7 +26,6 @@ from claude_bridge.core.errors import (
 )
 from claude_bridge.core.events import Event, Usage
 from claude_bridge.services.breaker import CircuitBreakers, CircuitState
-from claude_bridge.services.exchange.resolver import CandidateResolver, Candidates
 from claude_bridge.services.interfaces import UpstreamReceiver, UpstreamRequest
 from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.testing.chat import chat_stream, chunk, events, token_usage
@@ -45,6 +43,11 @@ from tests.services.exchange.stage import (
     refusal,
 )
 
+ROUTED = (
+    ONE.replace("models = glm", "models = glm, second")
+    + "[backend:spare]\nurl = http://spare:8000/v1\n"
+    + "[model:second]\nbackend = spare\nname = Second\ncontext_window = 200000\n"
+)
 FORWARD = ONE.replace("credentials = none", "credentials = forward")
 KEYED = ONE.replace("url =", "api_key = owners-secret\nurl =")
 TOO_LONG = refusal(
@@ -424,7 +427,7 @@ class RetryTests:
         breaker = stage.breaker = CircuitBreakers(stage.clock.seconds, failures=1, open_seconds=5)
         stage.__attrs_post_init__()
         stage.run()
-        stage.call.answer(status=500)
+        stage.fail(status=500)
         stage.clock.advance(6)
         stage.run()
         stage.call.answer(*EMPTY)
@@ -510,7 +513,7 @@ class FailedTests:
         """Every refusal has the status, the kind and the wait that the API would give."""
         stage = Stage()
         stage.run()
-        stage.call.answer(refusal("because"), status=status, headers=headers)
+        stage.fail(refusal("because"), status=status, headers=headers)
         error = stage.error
         assert (error.status, error.kind, error.retry_after) == (told, kind, retry_after)
         (record,) = stage.records.requests
@@ -576,19 +579,26 @@ class FailedTests:
         """Of a backend that answered 200 nobody says that it answered anything else."""
         stage = Stage()
         stage.run()
-        stage.call.answer(b'data: {"error":{"message":"out of memory"}}\n\n')
+        stage.fail(b'data: {"error":{"message":"out of memory"}}\n\n')
         assert stage.error.message == "backend 'box' reported an error inside its answer: out of memory"
         assert stage.records.requests[0].reason == stage.error.message
 
-    @pytest.mark.parametrize("error", [UpstreamUnreachable("refused"), UpstreamTimeout("silent"), UpstreamCut("reset")])
-    def test_connection_trouble(self, error: Any) -> None:
-        """No connection, silence and cuts are told as they are, and count against the backend."""
+    @pytest.mark.parametrize(
+        ("error", "attempts"),
+        [(UpstreamUnreachable("refused"), 1), (UpstreamTimeout("silent"), 1), (UpstreamCut("reset"), 2)],
+    )
+    def test_connection_trouble(self, error: Any, attempts: int) -> None:
+        """No connection, silence and cuts are told as they are, and count against the backend.
+
+        Only a connection that broke is tried once more.
+        """
         stage = Stage()
         stage.run()
-        stage.call.end(error)
+        for _ in range(attempts):
+            stage.call.end(error)
         assert stage.error is error
-        assert stage.breaker.told == ["admit", f"failed {error.outcome}"]
-        assert stage.outcomes == (error.outcome, error.outcome)
+        assert stage.breaker.told == ["admit", f"failed {error.outcome}"] * attempts
+        assert stage.outcomes == (error.outcome,) * (attempts + 1)
 
     def test_cut_after_content(self) -> None:
         """A cut inside the answer is an error with what came before it kept; the records say 200 and why it ended."""
@@ -728,42 +738,27 @@ class AbandonedUsageTests:
         assert record.attempts[-1].usage == Usage(7, 3, estimated=True)
 
 
-class TwoCandidates:
-    """A resolver that has a second candidate for each name, as routes over several models will give."""
-
-    def __init__(self, resolver: CandidateResolver) -> None:
-        self._resolver = resolver
-
-    async def candidates(self, model: str, credential: Secret | None) -> Candidates:
-        """Return the candidate twice, the second under another name."""
-        (candidate,) = await self._resolver.candidates(model, credential)
-        return (candidate, evolve(candidate, shown="second"))
-
-
 class FailOverTests:
-    """Names with more than one candidate."""
+    """A route with two models."""
 
     def stage(self) -> Stage:
-        """Build a stage whose names have two candidates."""
-        stage = Stage()
-        resolver = cast(CandidateResolver, TwoCandidates(stage.admission.services.resolver))
-        stage.admission.services = evolve(stage.admission.services, resolver=resolver)
-        return stage
+        """Build a stage whose names lead to a first and a second model."""
+        return Stage(configured(ROUTED))
 
     def test_next_choice_takes_over_before_content(self) -> None:
         """A backend that fails before the client has anything is replaced by the next one, under its own name."""
         stage = self.stage()
-        stage.run()
-        stage.call.answer(status=503)
+        stage.run(model="claude-opus-5-5")
+        stage.call.end(UpstreamTimeout("silent"))
         assert stage.downstream.errors == []
         stage.call.answer(*HELLO)
-        assert stage.outcomes == ("upstream_unavailable", "ok", "ok")
-        assert [one["model"] for one in stage.downstream.started] == ["glm", "second"]
+        assert stage.outcomes == ("upstream_timeout", "ok", "ok")
+        assert [one["model"] for one in stage.downstream.started] == ["claude-opus-5-5", "second"]
 
     def test_no_take_over_after_content(self) -> None:
         """Once the client has content the answer is that backend's, for better or worse."""
         stage = self.stage()
-        stage.run()
+        stage.run(model="claude-opus-5-5")
         stage.call.head()
         stage.call.data(*HELLO[:2])
         stage.call.end(UpstreamCut("gone"))
@@ -772,27 +767,29 @@ class FailOverTests:
     def test_what_the_client_did_wrong_is_not_tried_elsewhere(self) -> None:
         """A refused request goes to nobody else: it would be refused there too."""
         stage = self.stage()
-        stage.run()
+        stage.run(model="claude-opus-5-5")
         stage.call.answer(refusal("messages must not be empty"), status=400)
         assert stage.outcomes == ("upstream_refused", "upstream_refused")
 
     def test_wrong_url_of_one_backend(self) -> None:
         """Where another model may answer, nobody waits for the reason why the first cannot."""
         stage = self.stage()
-        stage.run()
+        stage.run(model="claude-opus-5-5")
         stage.call.answer(b"404 page not found", status=404)
         assert stage.signposts.asked == []
         stage.call.answer(b"404 page not found", status=404)
-        assert stage.signposts.asked == [("box", None)]
+        assert stage.signposts.asked == [("spare", None)]
         assert stage.outcomes == ("upstream_misaddressed",) * 3
 
     def test_last_choice_decides(self) -> None:
-        """When all have failed the client gets the last one's error."""
+        """When all have failed the client gets the last one's error, with the names of the others."""
         stage = self.stage()
-        stage.run()
-        stage.call.answer(status=500)
-        stage.call.answer(status=503)
+        stage.run(model="claude-opus-5-5")
+        for status in (500, 500, 503, 503):
+            stage.clock.advance(1)
+            stage.call.answer(status=status)
         assert stage.error.status == 503
+        assert "box/zai/GLM" in str(stage.error)
         assert stage.admission.active == 0
 
 
@@ -841,6 +838,7 @@ class EndTests:
             elif end == "refusal":
                 stage.call.answer(refusal("no"), status=400)
             elif end == "cut":
+                stage.call.end(UpstreamCut("gone"))
                 stage.call.end(UpstreamCut("gone"))
             else:
                 run.cancel()

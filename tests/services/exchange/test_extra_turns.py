@@ -101,10 +101,9 @@ class SearchTests:
         stage.call.head()
         stage.call.data(*wanting("twisted"))
         engine.give(HIT)
-        stage.call.head(500)
-        stage.call.end()
+        stage.fail(status=500)
         assert stage.error.status == 502
-        assert len(stage.client.calls) == 2
+        assert len(stage.client.calls) == 3
 
     def test_max_uses(self) -> None:
         """More searches than the client allows are refused with the code for it."""
@@ -271,9 +270,7 @@ class ShapeTests:
         """A failed second question does not cost the client the answer to the first."""
         stage = self.ask()
         stage.call.data(*chat_stream(text='{"name": "Hello"}', usage=token_usage(100, 10)))
-        stage.call.head(status)
-        stage.call.data(refusal("no"))
-        stage.call.end()
+        stage.fail(refusal("no"), status=status)
         assert stage.downstream.text == '{"name": "Hello"}'
         assert not stage.downstream.errors
         (record,) = stage.records.requests

@@ -9,10 +9,10 @@ from claude_bridge.core.errors import BridgeError, NotFound, UpstreamMisaddresse
 from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.services.breaker import NoBreaker
 from claude_bridge.services.exchange.hints import Hints
-from claude_bridge.services.exchange.resolver import Candidate
+from claude_bridge.services.exchange.plan import Candidate
 from claude_bridge.services.keys.key_ring import KeyRing
 from claude_bridge.testing.fakes import FixedLists, FixedSignposts
-from tests.services.exchange.stage import ONE, configured, models, resolving
+from tests.services.exchange.stage import ONE, candidates, configured, models, resolving
 
 FORWARDING = ONE.replace("credentials = none", "credentials = forward")
 
@@ -30,7 +30,7 @@ class HintsTests:
     def told(self, error: BridgeError, key: str = "client-key") -> BridgeError | None:
         """Return the error with what helps."""
         choices: list[tuple[Candidate, ...]] = []
-        Deferred.fromCoroutine(resolving(self.config).candidates("glm", None)).addCallback(choices.append)
+        Deferred.fromCoroutine(candidates(resolving(self.config), "glm")).addCallback(choices.append)
         ((choice,),) = choices
         found: list[BridgeError] = []
         hint = self.hints.of(error, choice, Secret(key))

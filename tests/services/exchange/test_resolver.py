@@ -15,11 +15,12 @@ from claude_bridge.core.chat_completions.backend import ChatTarget
 from claude_bridge.core.errors import NotFound
 from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.model_list import ModelInfo
-from claude_bridge.services.exchange.resolver import MAX_KEPT, Candidate, CandidateResolver
+from claude_bridge.services.exchange.plan import Candidate
+from claude_bridge.services.exchange.resolver import MAX_KEPT, CandidateResolver
 from claude_bridge.services.interfaces import ModelLists
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.testing.fakes import FixedLists
-from tests.services.exchange.stage import ONE, HangingLists, configured, models, resolving
+from tests.services.exchange.stage import ONE, HangingLists, candidates, configured, models, resolving
 
 TWO = """
 [server]
@@ -66,7 +67,7 @@ def resolving_of(
     resolver: CandidateResolver, name: str, credential: str | None = None
 ) -> tuple[list[tuple[Candidate, ...]], list[BaseException]]:
     """Begin to resolve; the lists get the candidates or the failure once they are there."""
-    made = Deferred.fromCoroutine(resolver.candidates(name, None if credential is None else Secret(credential)))
+    made = Deferred.fromCoroutine(candidates(resolver, name, None if credential is None else Secret(credential)))
     found: list[tuple[Candidate, ...]] = []
     failures: list[BaseException] = []
     made.addCallbacks(found.append, lambda failure: failures.append(failure.value))
@@ -163,7 +164,7 @@ class WhichModelTests:
     def test_all_lists_are_asked_at_once(self) -> None:
         """Backends that hang cost their wait once, not one after the other."""
         lists = HangingLists()
-        made = Deferred.fromCoroutine(resolving(configured(TWO), lists).candidates("m", None))
+        made = Deferred.fromCoroutine(candidates(resolving(configured(TWO), lists), "m"))
         made.addErrback(lambda _: None)
         assert lists.asked == ["one", "two"]
         made.cancel()
@@ -355,17 +356,19 @@ class CutTests:
         """Where the window is configured, nothing is cut or no list would tell, nobody waits for a known backend."""
         assert chosen(text, "m", HeldLists()).target.model == "M"
 
-    def test_route_waits_once(self) -> None:
-        """A route's models wait for their backends together; the plan keeps the route's order."""
+    def test_route_waits_for_the_model_whose_turn_it_is(self) -> None:
+        """A backend is asked for its list when its model is to be asked, not because it might be."""
         text = "[model:a]\nbackend = one\nname = M\n[model:b]\nbackend = two\nname = N\n"
         config = configured(known(TWO).replace("vllm", "ollama") + text)
         config = evolve(config, routes={"default": Route(name="default", models=("a", "b"))})
         lists = HeldLists()
         found, _ = resolving_of(resolving(config, lists), "claude-opus-5-5")
-        assert (found, lists.asked) == ([], ["renewed", "renewed"])
+        assert (found, lists.asked) == ([], ["renewed"])
         lists.come(self.LOADED, ModelInfo(id="N", context_window=8192))
-        (candidates,) = found
-        assert [(candidate.label, candidate.target.context_window) for candidate in candidates] == [
+        assert lists.asked == ["renewed", "fetch"]
+        lists.come(self.LOADED, ModelInfo(id="N", context_window=8192))
+        (both,) = found
+        assert [(candidate.label, candidate.target.context_window) for candidate in both] == [
             ("one/M", 4096),
             ("two/N", 8192),
         ]
@@ -374,7 +377,7 @@ class CutTests:
     def test_client_leaves(self, name: str) -> None:
         """A client that leaves while its plan waits ends the wait, and nothing else fails."""
         resolver = resolving(configured(OLLAMA + "[route:default]\nmodels = m\n"), HangingLists())
-        made = Deferred.fromCoroutine(resolver.candidates(name, None))
+        made = Deferred.fromCoroutine(candidates(resolver, name))
         failures: list[type[BaseException] | None] = []
         made.addErrback(lambda failure: failures.append(failure.type))
         made.cancel()
@@ -419,7 +422,7 @@ class UnknownBackendTests:
     def test_who_left_has_not_waited(self) -> None:
         """A client that left before the list came does not make the next one go on blindly."""
         resolver = resolving(configured(BARE + ALIAS), HangingLists())
-        made = Deferred.fromCoroutine(resolver.candidates("m", None))
+        made = Deferred.fromCoroutine(candidates(resolver, "m"))
         made.addErrback(lambda _: None)
         made.cancel()
         assert resolving_of(resolver, "m")[0] == []

@@ -63,7 +63,7 @@ class SecondKindTests:
         """Its failures are told in its own words, and a cut is a cut."""
         stage = Stage(config=echoing(), kinds=ECHO)
         stage.run(messages=HELLO)
-        stage.call.answer(b"", status=500)
+        stage.fail(status=500)
         assert (type(stage.error), stage.error.message) == (UpstreamServerError, "box said 500")
         stage.run(messages=HELLO)
         stage.call.answer(b"HEL")

@@ -102,6 +102,7 @@ class MessagesRequest(Struct, dict=True, weakref=True):
     compaction: Raw = EMPTY
     fallbacks: Raw = EMPTY
     mcp_servers: Raw = EMPTY
+    safeguards: Raw = EMPTY
     thread: Raw = EMPTY
 
     @cached_property

@@ -10,7 +10,7 @@ from attrs import define, field
 from claude_bridge.core import strict_json
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta, Usage
-from claude_bridge.core.messages_api import codec, tool_definitions
+from claude_bridge.core.messages_api import codec, subagent_tag, tool_definitions
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest, Tool
 from claude_bridge.core.messages_api.conversation_reader import (
     ConversationReader,
@@ -97,6 +97,8 @@ def _check(request: MessagesRequest, body: bytes, bounds: RequestLimits, *, coun
         _check_tool(tool, index)
     if not counting:
         _check_runnable(request)
+    if subagent_tag.may_be_in(body):
+        subagent_tag.apply(request)
     prepare_reading(request, bounds, marked=has_cache_marks(body))
 
 

@@ -10,10 +10,6 @@ from attrs import frozen
 from claude_bridge.core import strict_json
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 
-MARK: Final = "@claude-bridge"
-"""Suffix of the model ids that clients see: Claude Code's discovery keeps only ids that contain ``claude``. It is
-stripped from what clients send, so no configured name may end in it."""
-
 _MAX_ID_CHARACTERS: Final = 128
 """Characters of a client-supplied id that are kept, as it goes into every log line."""
 
@@ -55,11 +51,6 @@ def request_info(request: MessagesRequest, headers: Mapping[str, str], body_byte
 def session(request: MessagesRequest, headers: Mapping[str, str]) -> str:
     """Return the session id that the client sent, or ""; header names are in lower case."""
     return _printable_prefix(headers.get("x-claude-code-session-id") or _session(request))
-
-
-def strip_mark(model: str) -> str:
-    """Return a model's name without the suffix of published ids."""
-    return model.removesuffix(MARK)
 
 
 def _session(request: MessagesRequest) -> str:

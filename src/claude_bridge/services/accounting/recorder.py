@@ -9,7 +9,7 @@ from attrs import define, field
 from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.services.exchange.attempt import Attempt
-from claude_bridge.services.exchange.resolver import Candidate
+from claude_bridge.services.exchange.plan import Candidate
 from claude_bridge.services.interfaces import AttemptRecord, ClientResponse, Records, RequestRecord
 
 
@@ -33,6 +33,11 @@ class RequestRecorder:
     peer: str = ""
     _attempt_started: float = field(default=0.0, init=False)
     _attempts: tuple[AttemptRecord, ...] = field(default=(), init=False)
+
+    @property
+    def attempts(self) -> int:
+        """The number of attempts that have ended."""
+        return len(self._attempts)
 
     def attempt_started(self) -> None:
         """Note when an attempt began."""

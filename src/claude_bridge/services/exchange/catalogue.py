@@ -6,8 +6,8 @@ from attrs import define, frozen
 
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.messages_api.request_info import MARK, strip_mark
 from claude_bridge.core.model_list import ModelInfo
+from claude_bridge.core.model_names import MARK, strip_mark
 from claude_bridge.services.exchange.resolver import CandidateResolver
 
 

@@ -13,9 +13,12 @@ from claude_bridge.core import conversation
 from claude_bridge.core.backend_api import Target
 from claude_bridge.core.errors import AuthenticationFailed, InvalidRequest, NotFound
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+from claude_bridge.core.messages_api.request_info import RequestInfo
+from claude_bridge.core.messages_api.routing_facts import RoutingFacts
 from claude_bridge.core.messages_api.to_conversation import conversation_of
 from claude_bridge.core.tokens.request_count import Count
-from claude_bridge.services.exchange.resolver import Candidate, CandidateResolver
+from claude_bridge.services.exchange.plan import Candidate
+from claude_bridge.services.exchange.resolver import CandidateResolver
 from claude_bridge.services.interfaces import Documents, RemoteTokenizer, TurnOwner
 from claude_bridge.services.keys.key_ring import KeyRing
 from claude_bridge.services.knowledge.profiles import ModelProfiles
@@ -35,7 +38,9 @@ class TokenCounting:
     _documents: Documents
     _pace: Pace
 
-    async def count(self, asked: MessagesRequest, credential: Secret | None, client: TurnOwner = NOBODY) -> int:
+    async def count(
+        self, asked: MessagesRequest, info: RequestInfo, credential: Secret | None, client: TurnOwner = NOBODY
+    ) -> int:
         """Return the input tokens of a request; raise `InvalidRequest` with the path of a malformed block.
 
         Requests for an unknown model are counted too: Claude Code counts before it asks. ``client`` waits for the
@@ -45,7 +50,8 @@ class TokenCounting:
         if reading is not None:
             await reading
         try:
-            candidate = (await self._resolver.candidates(asked.model, credential))[0]
+            plan = await self._resolver.plan(asked.model, credential, RoutingFacts(asked, info))
+            candidate = await plan.candidate(plan.steps[0])
         except NotFound:
             return await self._count_locally(Count(conversation_of(asked)))
         backend = candidate.backend.name

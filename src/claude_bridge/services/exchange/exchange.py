@@ -2,8 +2,9 @@
 
 The outer loop is over turns of the model: an extra turn (a web search, the repair of a wrong answer) begins a new one.
 The middle loop is over candidates: if one fails and the client has received nothing yet, the next one is asked. The
-inner loop is over ways of asking one candidate: a refusal may show how to ask differently, and after an empty answer
-the same request is sent once more. `claude_bridge.core.retry` decides what may be tried again.
+inner loop is over ways of asking one candidate: a refusal may show how to ask differently, after an empty answer the
+same request is sent once more, and what passes by itself, or with another key, is tried again.
+`claude_bridge.core.retry` decides what may be tried again.
 
 "Downstream" is the client's side, "upstream" the backend's.
 """
@@ -14,12 +15,13 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
-from claude_bridge.core import retry
 from claude_bridge.core.backend_api import AnswerLimits, Circumstances, Prepared, Target, UpstreamFailure
 from claude_bridge.core.errors import BridgeError, InternalFault
 from claude_bridge.core.events import Event, Finished, Usage
@@ -27,18 +29,21 @@ from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.request_info import RequestInfo
+from claude_bridge.core.messages_api.routing_facts import RoutingFacts
 from claude_bridge.core.messages_api.to_conversation import conversation_of, shows_thinking
 from claude_bridge.core.redaction import Redactor
-from claude_bridge.core.retry import RetryBudget
+from claude_bridge.core.retry import AttemptBudget, Failed, Move, RetryBudget, Situation, Verdict
 from claude_bridge.services.accounting.recorder import RequestRecorder
+from claude_bridge.services.affinity import NOWHERE, Affinity, Conversation, Place
 from claude_bridge.services.callbacks import do_nothing
 from claude_bridge.services.exchange.attempt import Attempt, Outcome
 from claude_bridge.services.exchange.delivery import Delivery
 from claude_bridge.services.exchange.extra_turns import ExtraTurn, extra_turns
 from claude_bridge.services.exchange.hints import Hints
 from claude_bridge.services.exchange.outgoing import upstream_request, upstream_url
+from claude_bridge.services.exchange.plan import Candidate, Plan, Step
 from claude_bridge.services.exchange.prompt_size import PromptSize
-from claude_bridge.services.exchange.resolver import Candidate, CandidateResolver
+from claude_bridge.services.exchange.resolver import CandidateResolver
 from claude_bridge.services.fetch import shown
 from claude_bridge.services.interfaces import (
     ClientResponse,
@@ -65,6 +70,7 @@ class Services:
     client: UpstreamClient
     resolver: CandidateResolver
     keys: KeyRing
+    affinity: Affinity
     profiles: ModelProfiles
     records: Records
     detection: DialectDetection
@@ -73,6 +79,7 @@ class Services:
     pace: Pace
     hints: Hints
     search: SearchEngine | None
+    clock: IReactorTime
     seconds: Callable[[], float]
     unix_time: Callable[[], float]
     random_bytes: RandomBytes
@@ -136,7 +143,11 @@ class Exchange:
     on_end: Callable[[Exchange], None] = field(default=do_nothing)
     _recorder: RequestRecorder = field(init=False)
     _prompt: PromptSize = field(init=False)
+    _plan: Plan = field(init=False)
+    _steps: list[Step] = field(init=False)
+    _place: Place = field(default=NOWHERE, init=False)
     _retries: RetryBudget = field(factory=RetryBudget, init=False)
+    _budget: AttemptBudget | None = field(default=None, init=False)
     _extra_turns: tuple[ExtraTurn, ...] = field(default=(), init=False)
     _turn: int = field(default=0, init=False)
     _delivery: Delivery = field(init=False)
@@ -207,11 +218,14 @@ class Exchange:
         if local is not None:
             self._answer_locally(local)
             return None
-        candidates = list(await services.resolver.candidates(self._info.model, self._credential))
+        facts = RoutingFacts(self._request, self._info)
+        self._plan = await services.resolver.plan(self._info.model, self._credential, facts)
+        self._place = services.affinity.place(self._conversation) if self._info.session else NOWHERE
+        self._steps = self._plan.in_order(self._place.step)
         while True:
             self._delivery = Delivery(self._downstream, self._extra_turns, is_first_turn=not self._turn)
             try:
-                answered = await self._take_turn(candidates)
+                answered = await self._take_turn()
             except BridgeError:
                 if not self._fall_back():
                     raise
@@ -225,42 +239,108 @@ class Exchange:
                 return None
             self._turn += 1
 
-    async def _take_turn(self, candidates: list[Candidate]) -> Answered:
-        """Ask the candidates in order until one answers; those that failed are removed from the list."""
+    async def _take_turn(self) -> Answered:
+        """Ask the candidates in order until one answers; those that failed are not asked in later turns either."""
         while True:
-            others = len(candidates) - 1
-            try:
-                return await self._ask(candidates[0], is_last=not others)
-            except BridgeError as error:
-                begun = bool(self._turn) or self._downstream.content_started
-                if not retry.may_try_next(error, others=others, begun=begun):
-                    raise
-                error.__traceback__ = None  # as in `_run`
-            del candidates[0]
+            answered = await self._ask(await self._plan.candidate(self._steps[0]))
+            if answered is not None:
+                return answered
+            del self._steps[0]
             self._retries.reset()
 
-    async def _ask(self, candidate: Candidate, *, is_last: bool) -> Answered:
-        """Ask one candidate, again in another way if a refusal shows how."""
+    async def _ask(self, candidate: Candidate) -> Answered | None:
+        """Return the answer of one candidate, which may be asked several times; None if the next one is to be asked."""
         while True:
-            attempt = await self._open(candidate)
+            attempt: OpenAttempt | None = None
             outcome: Outcome | None = None
             try:
+                attempt = await self._open(candidate)
                 outcome = await self._send(attempt)
                 finished = self._conclude(attempt, outcome)
             except BridgeError as failure:
                 error = failure
-                self._close(attempt, error.outcome, self._downstream.usage, error)
             except Exception:
-                self._abort(attempt)
+                if attempt is not None:
+                    self._abort(attempt)
                 raise
             else:
                 if finished is None:
                     continue
+                self._stay(attempt)
                 return Answered(candidate, attempt.target, finished)
-            if isinstance(outcome, UpstreamFailure) and (is_last or not error.try_next):
-                hint = self._services.hints.of(error, candidate, self._credential)
-                error = error if hint is None else await hint
-            raise error
+            verdict = self._judge(candidate, attempt, outcome, error)
+            match verdict.move:
+                case Move.NEXT:
+                    return None
+                case Move.AGAIN if verdict.after > 0:
+                    await deferLater(self._services.clock, verdict.after)
+                case Move.END:
+                    raise await self._final_error(candidate, outcome, error)
+
+    def _judge(
+        self, candidate: Candidate, attempt: OpenAttempt | None, outcome: Outcome | None, error: BridgeError
+    ) -> Verdict:
+        """Close an attempt that failed, or could not even be made, and return what follows."""
+        told = outcome.retry_after if isinstance(outcome, UpstreamFailure) else None
+        if attempt is not None:
+            self._close(attempt, error.outcome, self._downstream.usage, error, told)
+        error.__traceback__ = None  # as in `_run`
+        services, backend, route = self._services, candidate.backend, self._plan.route
+        if self._budget is None:
+            self._budget = AttemptBudget(route.patience, route.max_attempts, route.max_wait, self._recorder.started)
+        target = candidate.target if attempt is None else attempt.target
+        profile = services.profiles.profile(backend.name, target.model)
+        failed = Failed(
+            error=error,
+            label=candidate.label,
+            window=profile.with_overrides(candidate.target).context_window,
+            log_reason=self._log_reason,
+        )
+        can_change_model = not self._turn and not self._downstream.content_started
+        situation = Situation(
+            now=services.seconds(),
+            attempts=self._recorder.attempts,
+            others=len(self._steps) - 1 if can_change_model else 0,
+            begun=self._delivery.begun,
+            told=told,
+            key_ready_in=services.keys.ready_in(backend, self._credential, target.model),
+        )
+        verdict = self._budget.judge(failed, situation)
+        if verdict.move is not Move.END:
+            _log.info(
+                "{label}: {outcome}; {move}",
+                event="retried",
+                request_id=self.request_id,
+                label=candidate.label,
+                backend=backend.name,
+                model=target.model,
+                outcome=error.outcome,
+                move="asked again" if verdict.move is Move.AGAIN else "the next model is asked",
+                after=round(verdict.after, 3),
+            )
+        return verdict
+
+    async def _final_error(self, candidate: Candidate, outcome: Outcome | None, error: BridgeError) -> BridgeError:
+        """Return the error for the client: of all that went wrong what helps it most, with a hint if there is one."""
+        assert self._budget is not None  # noqa: S101 - for the type checker
+        ending = self._budget.ending()
+        self._log_reason = ending.log_reason
+        if ending.error is not error or not isinstance(outcome, UpstreamFailure):
+            return ending.error
+        hint = self._services.hints.of(error, candidate, self._credential)
+        return error if hint is None else await hint
+
+    def _stay(self, attempt: OpenAttempt) -> None:
+        """Note which model and key answered, for the next request of this conversation."""
+        if self._info.session and not self._turn:
+            step, first = self._steps[0], self._plan.steps[0]
+            self._services.affinity.answered(
+                self._conversation, step.name, attempt.lease.name, is_first_choice=step is first
+            )
+
+    @property
+    def _conversation(self) -> Conversation:
+        return Conversation(self.client_name or self.peer, self._info.session, self._info.agent)
 
     async def _open(self, candidate: Candidate) -> OpenAttempt:
         """Return an attempt that is ready to be sent. Its outcome must be reported to its lease, whatever happens."""
@@ -273,18 +353,26 @@ class Exchange:
         await self._prepare_schemas(candidate, target)
         self._log_reason = ""
         estimate = self._prompt.check(backend.name, target, profile)
-        lease = services.keys.lease(backend, self._credential)
-        asked, documents = self._turn_request(estimate), self._prompt.texts
-        max_tokens = self._retries.max_tokens_for(target)
+        lease = services.keys.lease(backend, self._credential, model=target.model, prefer=self._place.key)
+        lease.begin()
+        try:
+            return self._prepare_attempt(candidate, target, lease, estimate)
+        except BaseException:
+            lease.abandoned()
+            raise
+
+    def _prepare_attempt(self, candidate: Candidate, target: Target, lease: Lease, estimate: int) -> OpenAttempt:
+        """Return the attempt of a candidate that may be asked."""
+        services, documents = self._services, self._prompt.texts
+        asked, max_tokens = self._turn_request(estimate), self._retries.max_tokens_for(target)
         prepared = _prepare(asked, target, estimate, max_tokens, documents)
         for extra_turn in self._extra_turns:
             extra_turn.sent(prepared)
         if prepared.dropped_keywords:
             self._log_dropped_keywords(candidate, prepared.dropped_keywords)
         reader = prepared.reader(services.answer_limits, services.random_bytes)
-        request = upstream_request(backend, prepared, lease.secret, services.user_agent)
+        request = upstream_request(candidate.backend, prepared, lease.secret, services.user_agent)
         attempt = Attempt(candidate.kind, reader, self._delivery, request, services.seconds, services.unix_time)
-        lease.begin()
         return OpenAttempt(
             candidate=candidate,
             target=target,
@@ -478,12 +566,22 @@ class Exchange:
                 why=attempt.prepare().describe(failure),
             )
 
-    def _close(self, attempt: OpenAttempt, outcome: str, usage: Usage | None, error: BridgeError | None = None) -> None:
-        """Record an attempt that has ended, and report the outcome to its lease."""
+    def _close(
+        self,
+        attempt: OpenAttempt,
+        outcome: str,
+        usage: Usage | None,
+        error: BridgeError | None = None,
+        told: float | None = None,
+    ) -> None:
+        """Record an attempt that has ended, and report the outcome to its lease.
+
+        ``told``: the seconds that the backend said to wait.
+        """
         if error is None:
-            attempt.lease.succeeded()
+            attempt.lease.succeeded(0 if usage is None else usage.prompt_tokens + usage.output_tokens)
         else:
-            attempt.lease.failed(error)
+            attempt.lease.failed(error, retry_after=told)
         self._recorder.attempt_ended(attempt.attempt, attempt.candidate, attempt.lease.name, outcome, usage)
 
     def _abort(self, attempt: OpenAttempt) -> None:

@@ -12,7 +12,7 @@ from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import BridgeError, NotFound, UpstreamMisaddressed
 from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.core.nearest_names import name_list, nearest_names
-from claude_bridge.services.exchange.resolver import Candidate
+from claude_bridge.services.exchange.plan import Candidate
 from claude_bridge.services.interfaces import ModelLists, Signposts
 from claude_bridge.services.keys.key_ring import KeyRing
 

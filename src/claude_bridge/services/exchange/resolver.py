@@ -1,81 +1,60 @@
-"""Which model answers: a model name -> the ordered candidates (docs/design.md 3).
+"""Which models may answer: a model name, and what kind of request it is -> a plan (docs/design.md 3).
 
-A name leads to one candidate, a route with several models to as many. Resolving one takes about as long as translating
-a short request, so the candidates of a name are kept for a second.
+A name leads to one candidate, a route with several models to as many. Which route is taken is decided by
+`claude_bridge.core.routing`. Resolving a candidate takes about as long as translating a short request, so plans are
+kept for a second; the window of a candidate is asked for only when its turn comes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from attrs import define, evolve, field, frozen
-from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
+from twisted.internet.defer import CancelledError, FirstError, gatherResults
 
-from claude_bridge.config.schema import Backend, Config, Model
+from claude_bridge.config.schema import DIRECT, Backend, Config, Model, Route
 from claude_bridge.config.secret import Secret
 from claude_bridge.config.variables import DEFAULT_BACKEND
 from claude_bridge.core.backend_api import BackendKind, Target
 from claude_bridge.core.bounded import BoundedMap
 from claude_bridge.core.errors import NotFound
-from claude_bridge.core.messages_api.request_info import strip_mark
 from claude_bridge.core.model_list import ModelInfo, find, name_as_listed
+from claude_bridge.core.model_names import as_spelled, is_clients_own, pin, plain_name
 from claude_bridge.core.nearest_names import name_list, nearest_names
+from claude_bridge.core.routing import Facts, RouteTable
+from claude_bridge.services.exchange.plan import Candidate, Plan, Step
 from claude_bridge.services.interfaces import ModelLists
 from claude_bridge.services.keys.key_ring import KeyRing
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 
 KEPT_SECONDS: Final = 1.0
-"""How long candidates are kept. Meanwhile nobody notices that a list is due to be fetched again."""
+"""How long a plan is kept. Meanwhile nobody notices that a list is due to be fetched again."""
 
 MAX_KEPT: Final = 256
-"""Names, each for one credential, whose candidates are kept."""
+"""Names, each for one credential and route, whose plans are kept."""
 
 MAX_TARGETS: Final = 1000
 """Targets that are cached, and names whose spelling is cached: model names may come from clients."""
 
 
-@frozen(kw_only=True)
-class Candidate:
-    """One model at one backend.
-
-    :ivar kind: the backend's kind.
-    :ivar shown: the model's name in the answer.
-    :ivar show_reasoning: ``auto``, ``always`` or ``never``.
-    :ivar label: the name for the response header and the log.
-    """
-
-    backend: Backend
-    kind: BackendKind
-    target: Target
-    shown: str
-    show_reasoning: str = "auto"
-    label: str = field(init=False, eq=False)
-
-    @label.default
-    def _make_label(self) -> str:
-        return f"{self.backend.name}/{self.target.model}"
-
-
-Candidates = tuple[Candidate, ...]
-
-
 @frozen
-class KeptCandidates:
-    """Candidates that were resolved a moment ago.
+class KeptPlan:
+    """A plan that was made a moment ago.
 
-    :ivar resolved: when that began (seconds, monotonic).
-    :ivar revisions: the revisions of lists and dialects from which they were made.
+    :ivar made: when that began (seconds, monotonic).
+    :ivar revisions: the revisions of lists and dialects from which it was made.
     """
 
-    candidates: Candidates
-    resolved: float
+    plan: Plan
+    made: float
     revisions: tuple[int, int]
 
 
 @define
 class CandidateResolver:
-    """Resolves model names by the configuration and the backends' own lists."""
+    """Resolves model names by the configuration, its routes and the backends' own lists."""
 
     _config: Config
     _lists: ModelLists
@@ -83,7 +62,9 @@ class CandidateResolver:
     _detection: DialectDetection
     _kinds: Mapping[str, BackendKind]
     _seconds: Callable[[], float]
-    _kept: BoundedMap[tuple[str, Secret | None], KeptCandidates] = field(
+    _table: RouteTable = field(init=False)
+    _has_conditions: bool = field(init=False)
+    _kept: BoundedMap[tuple[str, Secret | None, str], KeptPlan] = field(
         factory=lambda: BoundedMap(MAX_KEPT), init=False
     )
     _targets: BoundedMap[tuple[str, str, str, str, int | None], Target] = field(
@@ -94,39 +75,98 @@ class CandidateResolver:
         factory=lambda: BoundedMap(MAX_TARGETS), init=False
     )
 
-    async def candidates(self, model: str, credential: Secret | None) -> Candidates:
-        """Return the candidates for ``model``, best first; raise `NotFound` if nothing can serve it.
+    @_table.default
+    def _make_table(self) -> RouteTable:
+        return RouteTable(tuple(self._config.routes.values()))
 
-        They are kept for `KEPT_SECONDS`, but not longer than the lists and dialects that they were made from.
+    @_has_conditions.default
+    def _look_for_conditions(self) -> bool:
+        return self._table.has_conditions
+
+    async def plan(self, model: str, credential: Secret | None, facts: Facts) -> Plan:
+        """Return the plan for a request; raise `NotFound` if nothing can serve it.
+
+        It is kept for `KEPT_SECONDS`, but not longer than the lists and dialects that it was made from.
+
+        :param model: the name that the client asked for.
         """
+        name = plain_name(model)
+        route = self.route(name, facts) if self._has_conditions else None
         now, revisions = self._seconds(), (self._lists.revision, self._detection.revision)
-        kept = self._kept.peek((model, credential))  # no use to be counted: the newest are those that are in use
-        if kept is not None and kept.revisions == revisions and now - kept.resolved < KEPT_SECONDS:
-            return kept.candidates
-        candidates = await self._resolve(model, credential)
-        self._kept.put((model, credential), KeptCandidates(candidates, now, revisions))
-        return candidates
+        key = (model, credential, "" if route is None else route.name)
+        kept = self._kept.peek(key)  # no use to be counted: the newest are those that are in use
+        if kept is not None and kept.revisions == revisions and now - kept.made < KEPT_SECONDS:
+            return kept.plan
+        if not self._has_conditions:  # then the name alone decides, and it is not decided anew for each request
+            route = self.route(name, facts)
+        plan = await self._make_plan(name, model, route, credential)
+        self._kept.put(key, KeptPlan(plan, now, revisions))
+        return plan
 
-    async def _resolve(self, model: str, credential: Secret | None) -> Candidates:
-        """Return the candidates for ``model``.
+    def route(self, name: str, facts: Facts) -> Route | None:
+        """Return the route that takes a request if its plain name is not that of a certain model; None: there is none.
 
-        A configured name is not looked up at a backend. Neither is a ``claude-*`` name if there is a default route:
-        it is one of Claude Code's own, and no backend lists it. This may wait for a context window, see `_window`.
+        Models of backends' lists are not considered.
         """
-        name = strip_mark(model)
-        candidate = await self._resolve_alias(name, model, credential) or await self._resolve_address(
-            name, model, credential
-        )
-        if candidate is not None:
-            return (candidate,)
-        route = self._config.routes.get("default")
-        if route is None or not name.startswith("claude-"):
-            candidate = await self._resolve_listed(name, model, credential)
+        alias = as_spelled(name, self._config.models)
+        if alias is None and pin(name, self._config.backends) is not None:
+            return None
+        found = self._table.choose(name, facts, is_alias=alias is not None)
+        return None if found is None else self._config.routes[found.name]
+
+    async def resolve(self, step: Step, credential: Secret | None) -> Candidate:
+        """Return the candidate for a step, its model spelled as in the backend's list if that is known."""
+        backend, model = step.backend, step.model
+        window = await self._window(backend, model, credential)
+        own = self._keys.for_list(backend, credential, answers=True)
+        listed = self._lists.known(backend, own)
+        if not listed and model.context_window is not None and not self._detection.is_undecided(backend):
+            self._lists.fetch(backend, own)  # `_window` had no need of it; the next request gets the spelling
+        name = self._spelled(backend, model.name, listed)
+        return self._candidate(backend, model if name == model.name else evolve(model, name=name), step.shown, window)
+
+    async def _make_plan(self, name: str, shown: str, route: Route | None, credential: Secret | None) -> Plan:
+        """Return a new plan.
+
+        A configured name is not looked up at a backend. Neither is one of Claude Code's own if a route takes it, as
+        no backend lists it. A name that a backend does list is meant, whatever the routes say.
+        """
+        step, resolve = self._named_step(name, shown), partial(self.resolve, credential=credential)
+        if step is not None and route is None:
+            return Plan(DIRECT, (step,), resolve)
+        if step is None and (route is None or not is_clients_own(name)):
+            candidate = await self._resolve_listed(name, shown, credential)
             if candidate is not None:
-                return (candidate,)
-        if route is not None and route.models:
-            return await self._resolve_route(route.models, model, credential)
-        return (await self._resolve_unknown(name, model, credential),)
+                return self._direct(candidate, credential)
+        if route is not None:
+            return Plan(route, tuple(self._route_steps(route, shown)), resolve)
+        return self._direct(await self._resolve_unknown(name, shown, credential), credential)
+
+    def _named_step(self, name: str, shown: str) -> Step | None:
+        """Return the step for a configured name, or a name of the form ``backend/model``; None for any other."""
+        backends = self._config.backends
+        alias = as_spelled(name, self._config.models)
+        if alias is not None:
+            model = self._config.models[alias]
+            return Step(backend=backends[model.backend], model=model, shown=shown)
+        pinned = pin(name, backends)
+        if pinned is None:
+            return None
+        backend = backends[pinned[0]]
+        return Step(backend=backend, model=self._section(backend, pinned[1]), shown=shown)
+
+    def _route_steps(self, route: Route, shown: str) -> Iterator[Step]:
+        """Yield the steps of a route; an answer of its first model bears the name that the client asked for."""
+        for name in route.models:
+            step = self._named_step(name, shown if name == route.models[0] else name)
+            if step is not None:  # always: the configuration was checked
+                yield step
+
+    def _direct(self, candidate: Candidate, credential: Secret | None) -> Plan:
+        """Return the plan of one candidate that is resolved already."""
+        model = Model(alias=candidate.target.model, backend=candidate.backend.name, name=candidate.target.model)
+        step = Step(backend=candidate.backend, model=model, shown=candidate.shown)
+        return Plan(DIRECT, (step,), partial(self.resolve, credential=credential), {step: candidate})
 
     async def lists(self, credential: Secret | None) -> list[tuple[Backend, tuple[ModelInfo, ...]]]:
         """Return each backend with its models, in the order of the configuration; raise `CancelledError`."""
@@ -137,30 +177,6 @@ class CandidateResolver:
         except FirstError as error:  # lists fail only by being cancelled, all together, when their client leaves
             raise CancelledError from error
         return list(zip(backends, found, strict=True))
-
-    async def _resolve_alias(self, name: str, shown: str, credential: Secret | None) -> Candidate | None:
-        model = self._config.models.get(name)
-        return await self._resolve_model(model, shown, credential) if model is not None else None
-
-    async def _resolve_route(self, aliases: Sequence[str], shown: str, credential: Secret | None) -> Candidates:
-        """Return the candidates of a route, resolved in parallel: backends that hang are waited for together."""
-        resolving = [
-            Deferred.fromCoroutine(self._resolve_model(self._config.models[alias], shown, credential))
-            for alias in aliases
-        ]
-        try:
-            candidates: list[Candidate] = await gatherResults(resolving, consumeErrors=True)
-        except FirstError as error:  # the client left, and all of them were cancelled
-            error.subFailure.raiseException()
-        return tuple(candidates)
-
-    async def _resolve_address(self, name: str, shown: str, credential: Secret | None) -> Candidate | None:
-        """Return the candidate for a name of the form ``backend/model``; None if it is not one."""
-        prefix, slash, rest = name.partition("/")
-        backend = self._config.backends.get(prefix) if slash and rest else None
-        if backend is None:
-            return None
-        return await self._resolve_named(backend, self._section(backend, rest), shown, credential)
 
     async def _resolve_listed(self, name: str, shown: str, credential: Secret | None) -> Candidate | None:
         """Return the candidate whose name is in a backend's list; an exact match wins over one in another case."""
@@ -195,19 +211,6 @@ class CandidateResolver:
             known = self._lists.known(backend, self._keys.for_list(backend, credential))
             names.update(dict.fromkeys(f"{backend.name}/{model.id}" for model in known))
         return f". There are {name_list(nearest_names(name, names), len(names))}" if names else ""
-
-    async def _resolve_model(self, model: Model, shown: str, credential: Secret | None) -> Candidate:
-        return await self._resolve_named(self._config.backends[model.backend], model, shown, credential)
-
-    async def _resolve_named(self, backend: Backend, model: Model, shown: str, credential: Secret | None) -> Candidate:
-        """Return the candidate for a model of a backend, spelled as in the backend's list if that is known."""
-        window = await self._window(backend, model, credential)
-        own = self._keys.for_list(backend, credential, answers=True)
-        listed = self._lists.known(backend, own)
-        if not listed and model.context_window is not None and not self._detection.is_undecided(backend):
-            self._lists.fetch(backend, own)  # `_window` had no need of it; the next request gets the spelling
-        name = self._spelled(backend, model.name, listed)
-        return self._candidate(backend, model if name == model.name else evolve(model, name=name), shown, window)
 
     def _spelled(self, backend: Backend, name: str, listed: tuple[ModelInfo, ...]) -> str:
         """Return ``name`` as it is spelled in ``listed``; looked up once for each list."""

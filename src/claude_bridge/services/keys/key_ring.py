@@ -39,13 +39,13 @@ class Lease:
         """Begin the attempt; raise `CircuitOpen`. After this the outcome must be reported, once."""
         self._admission = self._breaker.admit(self._backend)
 
-    def succeeded(self) -> None:
+    def succeeded(self, tokens: int = 0) -> None:  # noqa: ARG002
         """Report an answer. A second report is ignored, and so is one before `begin`."""
         admission, self._admission = self._admission, None
         if admission is not None:
             admission.succeeded()
 
-    def failed(self, error: BridgeError) -> None:
+    def failed(self, error: BridgeError, *, retry_after: float | None = None) -> None:  # noqa: ARG002
         """Report an error; one that is the bridge's own fault says nothing about the backend."""
         admission, self._admission = self._admission, None
         if admission is not None:
@@ -68,7 +68,11 @@ class KeyRing:
     _config: Config
     _breaker: Breaker
 
-    def lease(self, backend: Backend, client: Secret | None) -> Lease:
+    def ready_in(self, backend: Backend, client: Secret | None, model: str) -> float:
+        """Return the seconds until a key may be used."""
+        return 5.0
+
+    def lease(self, backend: Backend, client: Secret | None, *, model: str = "", prefer: str = "") -> Lease:
         """Return a lease with the credential for ``backend``: its own, else the client's if that is the policy.
 
         Raises `AuthenticationFailed` if the client's would be forwarded and there is none, or it is an Anthropic key:
