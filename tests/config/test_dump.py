@@ -49,6 +49,9 @@ BACKEND = st.builds(
     dialect=st.sampled_from(["auto", "generic"]),
     idle_timeout=st.none() | SECONDS,
     max_connections=st.integers(1, 10_000),
+    max_streams=st.integers(1, 100_000),
+    max_queue=st.none() | st.integers(0, 100_000),
+    queue_timeout=SECONDS,
     headers=st.lists(HEADER, max_size=3).map(tuple),
     strip_attribution=st.booleans(),
 )
@@ -213,6 +216,15 @@ class DumpTests:
         """Where the state is kept in this very environment is said, and also where it is not kept."""
         assert "# state_dir is not set: /var/lib/x here\n" in dump(config_of(""), state_directory="/var/lib/x")
         assert "# state_dir is not set: nothing is kept, " in dump(config_of(""))
+
+    def test_queue(self) -> None:
+        """The limits of a backend's streams are shown, and what applies where there is none."""
+        text = dump(config_of("[backend:b]\nmax_streams = 2\nqueue_timeout = 1.5m\n"))
+        assert (
+            "\nmax_streams = 2\n# max_queue is not set: 4 times max_streams, if that is set\nqueue_timeout = 90\n"
+            in text
+        )
+        assert "\n# max_streams is not set: it is asked by any number of requests at a time\n" in dump(config_of(""))
 
     def test_whether_backend_models_are_listed(self) -> None:
         """The derived default of list_backend_models is spelled out."""

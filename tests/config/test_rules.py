@@ -266,6 +266,26 @@ class AuthorityTests:
         ]
 
 
+class QueueTests:
+    """Limits of a backend's streams."""
+
+    @pytest.mark.parametrize("text", ["max_streams = 2\nmax_queue = 0\n", "max_streams = 1\n", "queue_timeout = 5\n"])
+    def test_allowed(self, text: str) -> None:
+        """A queue may be as short as nothing, and its length is known where only the streams are limited."""
+        assert mistakes(f"[backend:b]\n{text}") == []
+
+    def test_queue_for_nothing(self) -> None:
+        """A queue is refused where every request is sent at once."""
+        assert mistakes("[backend:b]\nmax_queue = 8\n") == [
+            "[backend:b] max_queue: has no effect without max_streams: set that, or drop this"
+        ]
+
+    def test_mistake_in_the_limit(self) -> None:
+        """A limit that cannot be read is one mistake, not two."""
+        (line,) = mistakes("[backend:b]\nmax_streams = 0\nmax_queue = 8\n")
+        assert line == "[backend:b] max_streams: must be from 1 to 100,000"
+
+
 class WebSearchTests:
     """A search engine has what it needs before anybody searches."""
 

@@ -85,6 +85,7 @@ FOLLOWING = {
     "BridgeFault": ("bridge_fault", False, False),
     "BridgeOverloaded": ("bridge_overloaded", False, False),
     "CircuitOpen": ("circuit_open", False, True),
+    "BackendBusy": ("backend_busy", False, True),
     "InternalFault": ("internal_fault", False, False),
 }
 

@@ -79,7 +79,8 @@ class RoutesTests:
         answer = await scene.ask("GET", "/status")
         assert answer.status == 200
         assert answer.body["process"]["pid"] == os.getpid()
-        assert answer.body["configuration"]["backends"][0]["circuit"] == "closed"
+        (backend,) = answer.body["configuration"]["backends"]
+        assert (backend["circuit"], backend["streaming"], backend["waiting"]) == ("closed", None, 0)
 
     @pytest_twisted.ensureDeferred
     async def test_reload(self, scene: Scene) -> None:

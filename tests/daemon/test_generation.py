@@ -178,3 +178,14 @@ class SnapshotTests:
         assert "alices-secret-key" not in repr(seen)
         running.on_end(running)
         assert (made(ONE, first).snapshot().number, made().snapshot().backends[0].circuit) == (2, None)
+
+    def test_streams(self) -> None:
+        """Of a backend with a limit it tells how many streams there are and how many wait, of all configurations."""
+        limited = ONE.replace("url =", "max_streams = 1\nurl =")
+        first = made(limited)
+        for _ in range(3):
+            first.process.slots.acquire(first.config.backends["box"])
+        (backend,) = made(limited, first).snapshot().backends
+        assert (backend.streaming, backend.waiting) == (1, 2)
+        (backend,) = made().snapshot().backends
+        assert (backend.streaming, backend.waiting) == (None, 0)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 from treq.client import HTTPClient
+from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.web.client import Agent
 
@@ -16,6 +17,7 @@ from claude_bridge.core.backend_api import Clues
 from claude_bridge.core.redaction import HIDDEN, Redactor
 from claude_bridge.daemon.process import Process, make_process
 from claude_bridge.release import product
+from claude_bridge.services.backend_slots import Slot
 from claude_bridge.services.upstream.client import BackendConnections
 from claude_bridge.services.upstream.pool import IdleConnections
 from tests.services.exchange.stage import ONE, configured
@@ -131,10 +133,22 @@ class FollowTests:
         process.follow(config, process.profiles_for(config))
         assert list(process.upstream._lines) == [backend]
 
+    def test_limits_of_backends(self) -> None:
+        """A higher limit admits those who wait for a backend, also for a request that began before."""
+        limited = configured(ONE.replace("url =", "max_streams = 1\nurl ="))
+        process = made(limited)
+        held, waiting = (process.slots.acquire(limited.backends["box"]) for _ in range(2))
+        assert (isinstance(held, Slot), process.slots.figures("box")) == (True, (1, 1))
+        follow(process, ONE.replace("url =", "max_streams = 2\nurl ="))
+        assert isinstance(waiting, Deferred)
+        assert process.slots.figures("box") == (2, 0)
+
     def test_unused_is_forgotten(self) -> None:
         """Of backends that nobody has any more nothing is kept in memory."""
         process = made(configured(ONE))
         (backend,) = process.backends.values()
         process.detection.observe(backend, Clues(owners=("vllm",)))
+        process.slots.limits_changed([evolve(backend, max_streams=1)])
         process.keep_only(())
+        assert process.slots._pools == {}
         assert process.detection.dialect_of(backend).dialect.name == "generic"

@@ -121,6 +121,8 @@ def _derived(word: str, part: object, config: Config, decided: Callable[[Backend
         "list_backend_models": listed,
         "api_key": "the client's credential is passed on, if there is one",
         "ca_file": "the system's certificate authorities are trusted",
+        "max_streams": "it is asked by any number of requests at a time",
+        "max_queue": "4 times max_streams, if that is set",
         "idle_timeout": "600 s where tools were sent, else 300 s",
     }
 

@@ -46,6 +46,7 @@ class Rules:
         """Yield everything that breaks a rule."""
         yield from self._listeners()
         yield from self._authorities()
+        yield from self._queues()
         yield from self._models()
         yield from self._route()
         yield from self._keys()
@@ -121,6 +122,13 @@ class Rules:
         except OSError as error:
             return f"cannot read {path}: {error.strerror or type(error).__name__}"
         return "" if b"-----BEGIN CERTIFICATE-----" in pem else f"{path} holds no certificate in PEM form"
+
+    def _queues(self) -> Iterator[Problem]:
+        for backend in self.config.backends.values():
+            section = f"backend:{backend.name}"
+            useless = backend.max_streams is None and backend.max_queue is not None
+            if useless and not self._is_broken(section, "max_streams"):
+                yield Problem(section, "max_queue", "has no effect without max_streams: set that, or drop this")
 
     def _models(self) -> Iterator[Problem]:
         backends = self.config.backends

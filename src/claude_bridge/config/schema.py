@@ -190,6 +190,17 @@ class Backend:
         validator=optional(WAIT),
     )
     max_connections: int = option(64, "Idle connections kept for reuse.", validator=Between(1, 10_000))
+    max_streams: int | None = option(
+        None,
+        "Requests that it answers at the same time; more wait, and the clients take turns. Default: no limit.",
+        validator=optional(Between(1, 100_000)),
+    )
+    max_queue: int | None = option(
+        None,
+        "Requests that may wait for `max_streams`; more get 529. Default: 4 times `max_streams`.",
+        validator=optional(Between(0, 100_000)),
+    )
+    queue_timeout: float = option(60.0, "Longest such wait; after it a request gets 529.", unit="s", validator=WAIT)
     ca_file: str | None = option(
         None,
         "PEM file with the certificate authority to trust instead of the system's. Default: none.",

@@ -249,6 +249,15 @@ class CircuitOpen(BridgeFault):
     outcome = "circuit_open"
 
 
+class BackendBusy(BridgeFault):
+    """The backend has as many streams as it may, and too many wait, or one has waited for too long (529)."""
+
+    status = 529
+    kind = "overloaded_error"
+    try_next = True
+    outcome = "backend_busy"
+
+
 class InternalFault(BridgeFault):
     """Something that should not happen did (500)."""
 

@@ -46,6 +46,8 @@ class BackendSnapshot:
     :ivar why: the reason for the dialect.
     :ivar circuit: the breaker's state; None if there is no breaker.
     :ivar profiles: its models of which something was learned.
+    :ivar streaming: requests that it answers now; None if it has no ``max_streams``, as they are not counted then.
+    :ivar waiting: requests that wait until it answers fewer.
     """
 
     name: str
@@ -54,6 +56,8 @@ class BackendSnapshot:
     why: str
     circuit: str | None
     profiles: int
+    streaming: int | None
+    waiting: int
 
 
 @frozen(kw_only=True)
@@ -177,6 +181,7 @@ class Generation:
     def _backend(self, backend: Backend) -> BackendSnapshot:
         decided = self.process.detection.dialect_of(backend)
         circuits = self.breaker if isinstance(self.breaker, CircuitBreakers) else None
+        streaming, waiting = self.process.slots.figures(backend.name)
         return BackendSnapshot(
             name=backend.name,
             url=backend.url,
@@ -184,6 +189,8 @@ class Generation:
             why=decided.why,
             circuit=None if circuits is None else circuits.state(backend.name).value,
             profiles=sum(name == backend.name for name, _, _ in self.profiles.profiles()),
+            streaming=None if backend.max_streams is None else streaming,
+            waiting=waiting,
         )
 
     def _record(self, request: BridgeRequest, kind: str, status: int, outcome: str, reason: str = "") -> None:
@@ -252,6 +259,7 @@ def _services(process: Process, config: Config, profiles: ModelProfiles, keys: K
         documents=process.documents,
         windows=WindowWarnings(process.seconds),
         hints=Hints(keys=keys, lists=process.lists, signposts=signposts),
+        slots=process.slots,
         pace=process.pace,
         search=configured_search(process.clock, config.web_search, product("/")),
         clock=process.clock,

@@ -25,6 +25,7 @@ from claude_bridge.daemon.listeners import Listeners, ListenerSnapshot
 from claude_bridge.release import product
 from claude_bridge.services.accounting.request_log import RequestLog
 from claude_bridge.services.affinity import Affinity
+from claude_bridge.services.backend_slots import BackendSlots
 from claude_bridge.services.callbacks import do_nothing
 from claude_bridge.services.documents.texts import PdfTexts
 from claude_bridge.services.exchange.admission import RunningTotal
@@ -70,6 +71,7 @@ class Process:
     :ivar backends: those of the configuration in force.
     :ivar profiles: what was learned of their models.
     :ivar affinity: where conversations were answered last.
+    :ivar slots: limits the streams of each backend, those of all configurations together.
     :ivar running: counts the exchanges of all configurations.
     :ivar records: gets the record of each attempt and request; the request log.
     :ivar set_log_level: sets the least important level that the log writes.
@@ -88,6 +90,7 @@ class Process:
     lists: CachedModelLists
     state: StateFile
     documents: PdfTexts
+    slots: BackendSlots
     pace: Pace
     request_log: RequestLog
     records: Records
@@ -126,7 +129,10 @@ class Process:
         )
 
     def follow(self, config: Config, profiles: ModelProfiles) -> None:
-        """Apply ``config``, which comes into force now: hidden values, log level, profiles, state file, TLS trust."""
+        """Apply ``config``, which comes into force now.
+
+        Hidden values, log level, profiles, state file, TLS trust, limits of backends.
+        """
         hidden.renew(self.redactor, config)
         self.set_log_level(config.log.level)
         self.request_log.detailed = config.log.level == "debug"
@@ -136,11 +142,13 @@ class Process:
         for backend in config.backends.values():
             if backend.ca_file is not None:  # the file's content may have changed
                 self.upstream.renew(backend)
+        self.slots.limits_changed(config.backends.values())
 
     def keep_only(self, backends: Collection[Backend]) -> None:
         """Drop what belongs to other backends; no configuration with running exchanges has them any more."""
         self.upstream.keep_only(backends)
         self.detection.keep_only(backends)
+        self.slots.keep_only(backends)
 
     def snapshot(self) -> ProcessSnapshot:
         """Return the current state."""
@@ -206,6 +214,7 @@ def make_process(
         lists=lists,
         state=state,
         documents=PdfTexts(reactor, reactor),
+        slots=BackendSlots(reactor, seconds),
         pace=Pace(reactor),
         request_log=log,
         records=log,

@@ -22,6 +22,7 @@ from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.core.routing import Facts
 from claude_bridge.services.affinity import Affinity
+from claude_bridge.services.backend_slots import BackendSlots
 from claude_bridge.services.breaker import NoBreaker
 from claude_bridge.services.exchange.admission import AdmissionControl
 from claude_bridge.services.exchange.catalogue import Catalogue
@@ -194,6 +195,7 @@ class Stage:
             detection=self.detection,
             documents=self.documents,
             windows=WindowWarnings(time.monotonic),
+            slots=BackendSlots(self.clock),
             pace=Pace(self.clock),
             hints=Hints(keys=keys, lists=self.lists, signposts=self.signposts),
             search=self.search,

@@ -35,6 +35,7 @@ from claude_bridge.core.redaction import Redactor
 from claude_bridge.core.retry import AttemptBudget, Failed, Move, RetryBudget, Situation, Verdict
 from claude_bridge.services.accounting.recorder import RequestRecorder
 from claude_bridge.services.affinity import NOWHERE, Affinity, Conversation, Place
+from claude_bridge.services.backend_slots import BackendSlots, Slot
 from claude_bridge.services.callbacks import do_nothing
 from claude_bridge.services.exchange.attempt import Attempt, Outcome
 from claude_bridge.services.exchange.delivery import Delivery
@@ -76,6 +77,7 @@ class Services:
     detection: DialectDetection
     documents: Documents
     windows: WindowWarnings
+    slots: BackendSlots
     pace: Pace
     hints: Hints
     search: SearchEngine | None
@@ -99,6 +101,7 @@ class Services:
 class OpenAttempt:
     """An attempt, and what it was made from.
 
+    :ivar slot: its place among the streams of the backend.
     :ivar request: the client's, with everything that extra turns add.
     :ivar estimate: our estimate of the prompt's tokens.
     :ivar max_tokens: what an overflow left for the answer, or None.
@@ -108,6 +111,7 @@ class OpenAttempt:
     candidate: Candidate
     target: Target
     lease: Lease
+    slot: Slot
     request: MessagesRequest
     estimate: int
     max_tokens: int | None
@@ -340,7 +344,12 @@ class Exchange:
 
     @property
     def _conversation(self) -> Conversation:
-        return Conversation(self.client_name or self.peer, self._info.session, self._info.agent)
+        return Conversation(self._owner, self._info.session, self._info.agent)
+
+    @property
+    def _owner(self) -> str:
+        """Whose request it is: the name of the client's key, else its address."""
+        return self.client_name or self.peer
 
     async def _open(self, candidate: Candidate) -> OpenAttempt:
         """Return an attempt that is ready to be sent. Its outcome must be reported to its lease, whatever happens."""
@@ -353,15 +362,24 @@ class Exchange:
         await self._prepare_schemas(candidate, target)
         self._log_reason = ""
         estimate = self._prompt.check(backend.name, target, profile)
-        lease = services.keys.lease(backend, self._credential, model=target.model, prefer=self._place.key)
-        lease.begin()
+        slot = services.slots.acquire(backend, self._owner)
+        if isinstance(slot, Deferred):
+            self._announce(candidate, estimate)
+            slot = await slot
+        lease: Lease | None = None
         try:
-            return self._prepare_attempt(candidate, target, lease, estimate)
+            lease = services.keys.lease(backend, self._credential, model=target.model, prefer=self._place.key)
+            lease.begin()
+            return self._prepare_attempt(candidate, target, lease, slot, estimate)
         except BaseException:
-            lease.abandoned()
+            slot.release()
+            if lease is not None:
+                lease.abandoned()
             raise
 
-    def _prepare_attempt(self, candidate: Candidate, target: Target, lease: Lease, estimate: int) -> OpenAttempt:
+    def _prepare_attempt(
+        self, candidate: Candidate, target: Target, lease: Lease, slot: Slot, estimate: int
+    ) -> OpenAttempt:
         """Return the attempt of a candidate that may be asked."""
         services, documents = self._services, self._prompt.texts
         asked, max_tokens = self._turn_request(estimate), self._retries.max_tokens_for(target)
@@ -377,6 +395,7 @@ class Exchange:
             candidate=candidate,
             target=target,
             lease=lease,
+            slot=slot,
             request=asked,
             estimate=estimate,
             max_tokens=max_tokens,
@@ -393,7 +412,7 @@ class Exchange:
     async def _read_documents(self, candidate: Candidate, documents: list[str]) -> None:
         """Read documents, in base64, that a candidate needs as text."""
         self._announce(candidate, self._prompt.estimate(candidate.backend.name, candidate.target))
-        client = TurnOwner(self.client_name or self.peer, self._info.session)
+        client = TurnOwner(self._owner, self._info.session)
         reading = [self._services.documents.text(each, client) for each in documents]
         texts: list[str] = await gatherResults(reading, consumeErrors=True)
         self._prompt.add_texts(dict(zip(documents, texts, strict=True)))
@@ -578,6 +597,7 @@ class Exchange:
 
         ``told``: the seconds that the backend said to wait.
         """
+        attempt.slot.release()
         if error is None:
             attempt.lease.succeeded(0 if usage is None else usage.prompt_tokens + usage.output_tokens)
         else:
@@ -587,6 +607,7 @@ class Exchange:
     def _abort(self, attempt: OpenAttempt) -> None:
         """Close an attempt that ends without an outcome: the client left, or our own code raised."""
         attempt.attempt.close()
+        attempt.slot.release()
         if self._client_left:
             attempt.lease.abandoned()
             usage = self._downstream.usage
