@@ -218,6 +218,14 @@ class VerdictTests:
         assert budget(hasty).judge(failed(UpstreamServerError("x")), FIRST).move is Move.NEXT
         assert budget(hasty).judge(failed(UpstreamRateLimited("x")), FIRST) == Verdict(Move.AGAIN)
 
+    def test_pauses_add_up(self) -> None:
+        """All pauses of a request are limited together, at whatever model."""
+        tries, three = budget(), evolve(FIRST, key_ready_in=3.0)
+        limited = failed(UpstreamRateLimited("x"))
+        assert [tries.judge(limited, three) for _ in range(2)] == [Verdict(Move.AGAIN, 3.0), Verdict(Move.NEXT)]
+        assert tries.judge(limited, three).move is Move.NEXT
+        assert tries.judge(limited, evolve(FIRST, key_ready_in=2.0)) == Verdict(Move.AGAIN, 2.0)
+
     def test_each_trouble_passes_once(self) -> None:
         """A second 5xx or cut of one model is one too many, and a third failure in any case."""
         tries = budget()
@@ -233,7 +241,7 @@ class VerdictTests:
     )
     def test_bounds(self, course: list[tuple[BridgeError, float, float]], others: int) -> None:
         """Whatever happens, no model fails more than three times, and nothing begins too late or too often."""
-        tries, now, at_model = budget(), 100.0, 0
+        tries, now, at_model, paused = budget(), 100.0, 0, 0.0
         for attempts, (error, seconds, key) in enumerate(course, start=1):
             now, at_model = now + seconds, at_model + 1
             situation = evolve(FIRST, now=now, attempts=attempts, others=others, key_ready_in=key)
@@ -243,7 +251,8 @@ class VerdictTests:
                 break
             assert attempts < ROUTE.max_attempts
             assert now + verdict.after <= 100.0 + ROUTE.max_wait
-            assert verdict.after <= ROUTE.patience
+            paused += verdict.after
+            assert paused <= ROUTE.patience
             if verdict.move is Move.NEXT:
                 others, at_model = others - 1, 0
         assert others >= 0

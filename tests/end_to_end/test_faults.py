@@ -9,7 +9,7 @@ import pytest_twisted
 from twisted.internet.task import deferLater
 
 from claude_bridge.testing.answers import Answer, Cut, Pause, Send
-from claude_bridge.testing.backend import ScriptedBackend
+from claude_bridge.testing.backend import Script, ScriptedBackend
 from claude_bridge.testing.behaviours import BEHAVIOURS, cut_after
 from claude_bridge.testing.chat import STREAM_HEADERS, chunk, events, sse
 from tests.end_to_end.asking import (
@@ -35,6 +35,11 @@ __all__ = ["backend", "daemon", "running"]  # fixtures
 BROKEN_EVENT = b'data: {"choices": [{"index": 0, "delta": {"content": "lost\n\n'
 ERROR_EVENT = events([{"error": {"message": "out of memory", "type": "server_error", "code": 500}}], done=False)
 WHOLE = {**FULL, "stream": False}
+
+
+def always(answer: Answer) -> Script:
+    """Give the same answer to every request: what passes by itself is tried again."""
+    return lambda _: answer
 
 
 def killed_after(count: int, *, reset: bool) -> Answer:
@@ -88,7 +93,7 @@ class KilledUpstreamTests:
         """Before content it is a 502; after it an error event; after the finish reason the answer is complete."""
         before = len(daemon.events("request"))
         for count in range(len(ANSWER) + 1):
-            backend.enqueue(killed_after(count, reset=reset))
+            backend.script = always(killed_after(count, reset=reset))
             reply = await client.post(MESSAGES, FULL)
             if count < FIRST_CONTENT:
                 assert_502(reply, "scripted", "closed the connection")
@@ -106,7 +111,7 @@ class KilledUpstreamTests:
     async def test_whole(self, client: Client, backend: ScriptedBackend, reset: bool) -> None:
         """A client that does not stream gets a 502 wherever it breaks, and after the finish reason the message."""
         for count in range(len(ANSWER) + 1):
-            backend.enqueue(killed_after(count, reset=reset))
+            backend.script = always(killed_after(count, reset=reset))
             reply = await client.post(MESSAGES, WHOLE)
             if count < FINISH:
                 assert_502(reply, "scripted", "closed the connection")
@@ -119,7 +124,7 @@ class KilledUpstreamTests:
         for count in range(FINISH):
             half = ANSWER[count][: len(ANSWER[count]) // 2]
             for body in (FULL, WHOLE):
-                backend.enqueue(cut_after((*ANSWER[:count], half), count + 1))
+                backend.script = always(cut_after((*ANSWER[:count], half), count + 1))
                 reply = await client.post(MESSAGES, body)
                 if count < FIRST_CONTENT or not body["stream"]:
                     assert_502(reply)
@@ -131,7 +136,7 @@ class KilledUpstreamTests:
         """An answer that ends in good order but without a finish reason is no answer."""
         for count in range(FINISH):
             for body in (FULL, WHOLE):
-                backend.enqueue(sse(ANSWER[:count]))
+                backend.script = always(sse(ANSWER[:count]))
                 reply = await client.post(MESSAGES, body)
                 if count < FIRST_CONTENT or not body["stream"]:
                     assert_502(reply)
@@ -148,7 +153,7 @@ class WrongEventTests:
         """An error, or JSON that is none, ends the answer there: with its status, or as an error event."""
         for wrong, word in ((ERROR_EVENT, "out of memory"), ((BROKEN_EVENT,), "")):
             for count in range(FINISH):
-                backend.enqueue(sse((*ANSWER[:count], *wrong, *ANSWER[count:])))
+                backend.script = always(sse((*ANSWER[:count], *wrong, *ANSWER[count:])))
                 reply = await client.post(MESSAGES, body)
                 if count < FIRST_CONTENT or not body["stream"]:
                     assert_502(reply, word)
@@ -163,6 +168,8 @@ class WrongEventTests:
                 backend.enqueue(sse((*ANSWER, wrong)))
                 assert_complete(await client.post(MESSAGES, body))
 
+
+ONE_ATTEMPT = {"route:default": {"models": "scripted/test-model", "max_attempts": "1"}}
 
 REFUSALS = {
     "cut before the head": 502,
@@ -187,7 +194,7 @@ class BehaviourTests:
         before = len(daemon.events("request"))
         for name, status in REFUSALS.items():
             for body in (HI, STREAMED):
-                backend.enqueue(BEHAVIOURS[name])
+                backend.script = always(BEHAVIOURS[name])
                 reply = await client.post(MESSAGES, body)
                 expected = status or (200 if body is STREAMED else 502)
                 assert (name, reply.status) == (name, expected)
@@ -198,7 +205,7 @@ class BehaviourTests:
     @pytest_twisted.ensureDeferred
     async def test_headers(self, client: Client, backend: ScriptedBackend) -> None:
         """The wait that a backend asks for reaches the client."""
-        backend.enqueue(BEHAVIOURS["rate limited"])
+        backend.script = always(BEHAVIOURS["rate limited"])
         reply = await client.post(MESSAGES, STREAMED)
         assert (reply.status, reply.headers["retry-after"]) == (429, "3")
 
@@ -218,7 +225,7 @@ class BehaviourTests:
     @pytest_twisted.ensureDeferred
     async def test_breaker(self, start_daemon: StartDaemon, backend: ScriptedBackend, reactor: Any) -> None:
         """With the breaker on, failures in a row are followed by a 503 that asks nobody, refusals are not."""
-        sections = {"breaker": {"enabled": "yes", "failures": "3", "open_seconds": "1"}}
+        sections = {"breaker": {"enabled": "yes", "failures": "3", "open_seconds": "1"}, **ONE_ATTEMPT}
         client = client_of(reactor, await start_daemon(sections))
         refusals = [BEHAVIOURS[name] for name in ("rate limited", "too long", "key refused")]
         backend.enqueue(*refusals * 2)
@@ -242,7 +249,7 @@ def assert_broken_off_text(reply: Reply) -> None:
 
 
 EMPTY = sse(events([chunk({"role": "assistant", "content": ""}), chunk({}, finish="stop")]))
-HALF_OPEN_SOON = {"breaker": {"enabled": "yes", "failures": "1", "open_seconds": "0.2"}}
+HALF_OPEN_SOON = {**ONE_ATTEMPT, "breaker": {"enabled": "yes", "failures": "1", "open_seconds": "0.2"}}
 UNTRANSLATABLE = {**STREAMED, "messages": [{"role": "user", "content": [{"type": "text"}]}]}
 
 

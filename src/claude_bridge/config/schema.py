@@ -305,7 +305,8 @@ class Route:
     )
     patience: float = option(
         5.0,
-        "The longest wait for a model that asks for a pause, before the next one is asked.",
+        "How long all pauses of one request may be, for models that ask for one, before the next model is asked. This limit and the next two "
+        "of `[route:default]` also hold for requests that name their model.",
         unit="s",
         validator=PAUSE,
     )
@@ -319,7 +320,7 @@ class Route:
 
 
 DIRECT: Final = Route(name="")
-"""The settings for a request that goes to the model that it names, without a route."""
+"""The route of a request that goes to the model that it names; its limits are those of ``[route:default]``."""
 
 
 @frozen(kw_only=True)

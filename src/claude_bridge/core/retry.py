@@ -156,12 +156,13 @@ class Situation:
 class AttemptBudget:
     """Decides after each failure of one request what follows, within the limits of its route.
 
-    The same model is asked again only after what passes: a connection that broke, a 5xx, both once, and a pause of at
-    most ``patience``; or with another of the backend's keys. It fails `MAX_FAILURES` times at most. Then the next
-    model is asked, if it may do better. What the client itself did wrong is sent nowhere else.
+    The same model is asked again only after what passes: a connection that broke, a 5xx, both once, and a pause; or
+    with another of the backend's keys. It fails `MAX_FAILURES` times at most. Then the next model is asked, if it may
+    do better. What the client itself did wrong is sent nowhere else. All pauses of a request together are no longer
+    than its route's ``patience``, so that a stream that fails in the end can mostly still fail with its true status.
     """
 
-    _patience: float
+    _patience_left: float
     _max_attempts: int
     _max_wait: float
     _started: float
@@ -178,6 +179,7 @@ class AttemptBudget:
         left = self._started + self._max_wait - situation.now
         wait = self._wait(failed.error, situation) if self._at_model < MAX_FAILURES else None
         if wait is not None and wait <= left:
+            self._patience_left -= wait
             return Verdict(Move.AGAIN, wait)
         if situation.others and left >= 0 and _others_may_do_better(failed.error):
             self._at_model, self._used = 0, frozenset()
@@ -192,7 +194,7 @@ class AttemptBudget:
         """Return the seconds after which the same model is asked again, or None if that would not help."""
         match error:
             case UpstreamRateLimited() | KeysCooling():
-                return situation.key_ready_in if situation.key_ready_in <= self._patience else None
+                return situation.key_ready_in if situation.key_ready_in <= self._patience_left else None
             case UpstreamCredentialRefused() | BillingRefused():
                 return 0.0 if situation.key_ready_in <= 0 else None
             case UpstreamCut():
@@ -201,7 +203,7 @@ class AttemptBudget:
                 error.should_retry is not False
             ):
                 wait = PAUSE_SECONDS if situation.told is None else situation.told
-                return wait if wait <= self._patience and self._first("5xx") else None
+                return wait if wait <= self._patience_left and self._first("5xx") else None
         return None
 
     def _first(self, what: str) -> bool:

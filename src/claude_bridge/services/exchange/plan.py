@@ -57,7 +57,7 @@ Resolve: TypeAlias = Callable[[Step], Awaitable[Candidate]]
 class Plan:
     """The models that may answer a request, in order.
 
-    :ivar route: the route, or `DIRECT` for a request that goes to the model that it names.
+    :ivar route: the route, one without a name for a request that goes to the model that it names.
     """
 
     route: Route

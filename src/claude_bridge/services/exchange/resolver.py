@@ -23,7 +23,7 @@ from claude_bridge.core.errors import NotFound
 from claude_bridge.core.model_list import ModelInfo, find, name_as_listed
 from claude_bridge.core.model_names import as_spelled, is_clients_own, pin, plain_name
 from claude_bridge.core.nearest_names import name_list, nearest_names
-from claude_bridge.core.routing import Facts, RouteTable
+from claude_bridge.core.routing import DEFAULT, Facts, RouteTable
 from claude_bridge.services.exchange.plan import Candidate, Plan, Step
 from claude_bridge.services.interfaces import ModelLists
 from claude_bridge.services.keys.key_ring import KeyRing
@@ -64,6 +64,7 @@ class CandidateResolver:
     _seconds: Callable[[], float]
     _table: RouteTable = field(init=False)
     _has_conditions: bool = field(init=False)
+    _direct_route: Route = field(init=False)
     _kept: BoundedMap[tuple[str, Secret | None, str], KeptPlan] = field(
         factory=lambda: BoundedMap(MAX_KEPT), init=False
     )
@@ -82,6 +83,12 @@ class CandidateResolver:
     @_has_conditions.default
     def _look_for_conditions(self) -> bool:
         return self._table.has_conditions
+
+    @_direct_route.default
+    def _make_direct_route(self) -> Route:
+        """Return the settings for requests that go to the model that they name: those of the default route."""
+        default = self._config.routes.get(DEFAULT, DIRECT)
+        return evolve(default, name=DIRECT.name, models=())
 
     async def plan(self, model: str, credential: Secret | None, facts: Facts) -> Plan:
         """Return the plan for a request; raise `NotFound` if nothing can serve it.
@@ -133,7 +140,7 @@ class CandidateResolver:
         """
         step, resolve = self._named_step(name, shown), partial(self.resolve, credential=credential)
         if step is not None and route is None:
-            return Plan(DIRECT, (step,), resolve)
+            return Plan(self._direct_route, (step,), resolve)
         if step is None and (route is None or not is_clients_own(name)):
             candidate = await self._resolve_listed(name, shown, credential)
             if candidate is not None:
@@ -166,7 +173,7 @@ class CandidateResolver:
         """Return the plan of one candidate that is resolved already."""
         model = Model(alias=candidate.target.model, backend=candidate.backend.name, name=candidate.target.model)
         step = Step(backend=candidate.backend, model=model, shown=candidate.shown)
-        return Plan(DIRECT, (step,), partial(self.resolve, credential=credential), {step: candidate})
+        return Plan(self._direct_route, (step,), partial(self.resolve, credential=credential), {step: candidate})
 
     async def lists(self, credential: Secret | None) -> list[tuple[Backend, tuple[ModelInfo, ...]]]:
         """Return each backend with its models, in the order of the configuration; raise `CancelledError`."""
