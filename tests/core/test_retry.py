@@ -180,9 +180,12 @@ class VerdictTests:
             (CircuitOpen("x"), FIRST, Verdict(Move.NEXT)),
             # rate limits belong to a key: another key, a short pause, or the next model
             (UpstreamRateLimited("x"), FIRST, Verdict(Move.AGAIN)),
-            (UpstreamRateLimited("x"), evolve(FIRST, key_ready_in=5.0), Verdict(Move.AGAIN, 5.0)),
-            (UpstreamRateLimited("x"), evolve(FIRST, key_ready_in=5.1), Verdict(Move.NEXT)),
-            (KeysCooling("x"), evolve(FIRST, key_ready_in=2.0), Verdict(Move.AGAIN, 2.0)),
+            (UpstreamRateLimited("x"), evolve(FIRST, told=5.0, key_ready_in=5.0), Verdict(Move.AGAIN, 5.0)),
+            (UpstreamRateLimited("x"), evolve(FIRST, told=5.1, key_ready_in=5.1), Verdict(Move.NEXT)),
+            (UpstreamRateLimited("x"), evolve(FIRST, key_ready_in=1.0), Verdict(Move.NEXT)),
+            (KeysCooling("x"), evolve(FIRST, key_ready_in=2.0), Verdict(Move.NEXT)),
+            (KeysCooling("x"), evolve(FIRST, key_ready_in=2.0, others=0), Verdict(Move.AGAIN, 2.0)),
+            (KeysCooling("x"), evolve(FIRST, key_ready_in=6.0, others=0), Verdict(Move.END)),
             (KeysCooling("x"), NO_KEY, Verdict(Move.NEXT)),
             # a refused key: another key, else the next model
             (REFUSED, FIRST, Verdict(Move.AGAIN)),
@@ -220,11 +223,11 @@ class VerdictTests:
 
     def test_pauses_add_up(self) -> None:
         """All pauses of a request are limited together, at whatever model."""
-        tries, three = budget(), evolve(FIRST, key_ready_in=3.0)
+        tries, three = budget(), evolve(FIRST, told=3.0, key_ready_in=3.0)
         limited = failed(UpstreamRateLimited("x"))
         assert [tries.judge(limited, three) for _ in range(2)] == [Verdict(Move.AGAIN, 3.0), Verdict(Move.NEXT)]
         assert tries.judge(limited, three).move is Move.NEXT
-        assert tries.judge(limited, evolve(FIRST, key_ready_in=2.0)) == Verdict(Move.AGAIN, 2.0)
+        assert tries.judge(limited, evolve(three, key_ready_in=2.0)) == Verdict(Move.AGAIN, 2.0)
 
     def test_each_trouble_passes_once(self) -> None:
         """A second 5xx or cut of one model is one too many, and a third failure in any case."""
@@ -244,7 +247,7 @@ class VerdictTests:
         tries, now, at_model, paused = budget(), 100.0, 0, 0.0
         for attempts, (error, seconds, key) in enumerate(course, start=1):
             now, at_model = now + seconds, at_model + 1
-            situation = evolve(FIRST, now=now, attempts=attempts, others=others, key_ready_in=key)
+            situation = evolve(FIRST, now=now, attempts=attempts, others=others, told=key, key_ready_in=key)
             verdict = tries.judge(failed(error), situation)
             assert at_model <= MAX_FAILURES
             if verdict.move is Move.END:

@@ -15,6 +15,9 @@ HI: dict[str, Any] = {"model": "test-model", "max_tokens": 100, "messages": [{"r
 
 STREAMED: dict[str, Any] = {**HI, "stream": True}
 
+ONE_ATTEMPT = {"route:default": {"models": "scripted/test-model", "max_attempts": "1", "patience": "0"}}
+"""Sections of a configuration in which nothing that fails is tried again."""
+
 TOOL: dict[str, Any] = {
     "name": "Read",
     "description": "Reads a file.",

@@ -11,6 +11,7 @@ import pytest_twisted
 from claude_bridge.testing.backend import ScriptedBackend
 from claude_bridge.testing.chat import chunk, error, events, sse
 from claude_bridge.testing.friendly import Friendly
+from tests.end_to_end.asking import ONE_ATTEMPT
 from tests.end_to_end.client import Client, Reply
 from tests.end_to_end.conftest import StartDaemon, client_of
 from tests.end_to_end.daemon import Daemon
@@ -161,7 +162,7 @@ class EchoTests:
         self, start_daemon: StartDaemon, backend: ScriptedBackend, reactor: Any, own: bool
     ) -> None:
         """Neither the client's key nor the backend's comes back in an error, and neither is logged."""
-        sections = {"log": {"level": "debug"}, "backend:scripted": {"api_key": OWN} if own else {}}
+        sections = {"log": {"level": "debug"}, "backend:scripted": {"api_key": OWN} if own else {}, **ONE_ATTEMPT}
         daemon = await start_daemon(sections)
         client = client_of(reactor, daemon)
         secret = OWN if own else MINE
@@ -169,12 +170,13 @@ class EchoTests:
         failure = {"error": {"message": said, "code": 500, "type": "server_error", "param": secret}}
         begun = chunk({"role": "assistant", "content": "Hi"})
         backend.enqueue(
-            *(error(status, {"message": said}) for status in (400, 401, 403, 404, 422, 429, 500, 503)),
+            *(error(status, {"message": said}) for status in (400, 404, 422, 500, 503)),
             error(500, f"<html><body>{said}</body></html>"),
             error(500, said),
             sse(events([failure], done=False)),
             sse(events([begun, failure], done=False)),
             sse((b"data: {" + said.encode() + b"}\n\n",)),
+            *(error(status, {"message": said}) for status in (429, 403, 401)),  # last, as they are about the key
         )
         for _ in range(13):
             reply = await client.post("/v1/messages", STREAMED, headers=both(secret if not own else MINE, None))

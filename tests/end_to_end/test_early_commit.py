@@ -11,7 +11,7 @@ from claude_bridge.testing.answers import Answer, Pause
 from claude_bridge.testing.backend import ScriptedBackend
 from claude_bridge.testing.behaviours import BEHAVIOURS
 from claude_bridge.testing.chat import sse
-from tests.end_to_end.asking import ALL_SAID, ANSWER, FULL, MESSAGES, said
+from tests.end_to_end.asking import ALL_SAID, ANSWER, FULL, MESSAGES, ONE_ATTEMPT, said
 from tests.end_to_end.client import Client
 from tests.end_to_end.conftest import StartDaemon, client_of
 from tests.end_to_end.sse import names
@@ -28,17 +28,17 @@ def late(answer: Answer, seconds: float = 2 * COMMIT) -> Answer:
 @pytest_twisted.async_fixture()
 async def committing(start_daemon: StartDaemon, reactor: Any) -> Client:
     """Return a client of a daemon that commits soon."""
-    return client_of(reactor, await start_daemon({"server": {"commit_after": str(COMMIT)}}))
+    return client_of(reactor, await start_daemon({"server": {"commit_after": str(COMMIT)}, **ONE_ATTEMPT}))
 
 
 FAILURES = {
-    "rate limited": (429, "rate_limit_error"),
     "loading": (503, "api_error"),
     "broken gateway": (502, "api_error"),
     "key refused": (401, "authentication_error"),
     "too long": (400, "invalid_request_error"),
     "cut before the head": (502, "api_error"),
     "HTML with status 200": (502, "api_error"),
+    "rate limited": (429, "rate_limit_error"),  # last, as it holds for the key
 }
 
 

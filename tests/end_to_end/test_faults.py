@@ -21,6 +21,7 @@ from tests.end_to_end.asking import (
     FULL,
     HI,
     MESSAGES,
+    ONE_ATTEMPT,
     STREAMED,
     said,
 )
@@ -169,19 +170,17 @@ class WrongEventTests:
                 assert_complete(await client.post(MESSAGES, body))
 
 
-ONE_ATTEMPT = {"route:default": {"models": "scripted/test-model", "max_attempts": "1"}}
-
 REFUSALS = {
     "cut before the head": 502,
     "closed in the middle of the body": None,
     "HTML with status 200": 502,
     "JSON without choices": 502,
     "empty stream": 502,
-    "rate limited": 429,
     "loading": 503,
     "broken gateway": 502,
     "key refused": 401,
     "too long": 400,
+    "rate limited": 429,  # last, as it holds for the key
 }
 
 

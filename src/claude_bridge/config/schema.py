@@ -305,8 +305,8 @@ class Route:
     )
     patience: float = option(
         5.0,
-        "How long all pauses of one request may be, for models that ask for one, before the next model is asked. This limit and the next two "
-        "of `[route:default]` also hold for requests that name their model.",
+        "How long all pauses of one request may be, for models that ask for one, before the next model is asked. "
+        "This limit and the next two of `[route:default]` also hold for requests that name their model.",
         unit="s",
         validator=PAUSE,
     )

@@ -193,8 +193,12 @@ class AttemptBudget:
     def _wait(self, error: BridgeError, situation: Situation) -> float | None:
         """Return the seconds after which the same model is asked again, or None if that would not help."""
         match error:
-            case UpstreamRateLimited() | KeysCooling():
-                return situation.key_ready_in if situation.key_ready_in <= self._patience_left else None
+            case UpstreamRateLimited():
+                is_bearable = situation.told is not None and situation.key_ready_in <= self._patience_left
+                return situation.key_ready_in if is_bearable or situation.key_ready_in <= 0 else None
+            case KeysCooling():
+                is_bearable = not situation.others and situation.key_ready_in <= self._patience_left
+                return situation.key_ready_in if is_bearable else None
             case UpstreamCredentialRefused() | BillingRefused():
                 return 0.0 if situation.key_ready_in <= 0 else None
             case UpstreamCut():

@@ -124,6 +124,19 @@ class OpenAttempt:
 
 
 @frozen
+class FailedAttempt:
+    """An attempt that failed.
+
+    :ivar attempt: None if it could not even be made.
+    :ivar outcome: what the backend reported, or None.
+    """
+
+    attempt: OpenAttempt | None
+    outcome: Outcome | None
+    error: BridgeError
+
+
+@frozen
 class Answered:
     """The last turn of an answer that ended well; its usage tells how long the client's prompt really is."""
 
@@ -227,7 +240,7 @@ class Exchange:
         self._place = services.affinity.place(self._conversation) if self._info.session else NOWHERE
         self._steps = self._plan.in_order(self._place.step)
         while True:
-            self._delivery = Delivery(self._downstream, self._extra_turns, is_first_turn=not self._turn)
+            self._begin_delivery()
             try:
                 answered = await self._take_turn()
             except BridgeError:
@@ -243,6 +256,9 @@ class Exchange:
                 return None
             self._turn += 1
 
+    def _begin_delivery(self) -> None:
+        self._delivery = Delivery(self._downstream, self._extra_turns, is_first_turn=not self._turn)
+
     async def _take_turn(self) -> Answered:
         """Ask the candidates in order until one answers; those that failed are not asked in later turns either."""
         while True:
@@ -255,84 +271,89 @@ class Exchange:
     async def _ask(self, candidate: Candidate) -> Answered | None:
         """Return the answer of one candidate, which may be asked several times; None if the next one is to be asked."""
         while True:
-            attempt: OpenAttempt | None = None
-            outcome: Outcome | None = None
-            try:
-                attempt = await self._open(candidate)
-                outcome = await self._send(attempt)
-                finished = self._conclude(attempt, outcome)
-            except BridgeError as failure:
-                error = failure
-            except Exception:
-                if attempt is not None:
-                    self._abort(attempt)
-                raise
-            else:
-                if finished is None:
-                    continue
-                self._stay(attempt)
-                return Answered(candidate, attempt.target, finished)
-            verdict = self._judge(candidate, attempt, outcome, error)
-            match verdict.move:
-                case Move.NEXT:
-                    return None
-                case Move.AGAIN if verdict.after > 0:
-                    await deferLater(self._services.clock, verdict.after)
-                case Move.END:
-                    raise await self._final_error(candidate, outcome, error)
+            tried = await self._try(candidate)
+            if isinstance(tried, Answered):
+                return tried
+            if tried is None:
+                continue
+            verdict = self._judge(candidate, tried)
+            if verdict.move is Move.END:
+                raise await self._final_error(candidate, tried)
+            self._begin_delivery()  # nothing of what the failed attempt has brought counts
+            if verdict.move is Move.NEXT:
+                return None
+            if verdict.after > 0:
+                await deferLater(self._services.clock, verdict.after)
 
-    def _judge(
-        self, candidate: Candidate, attempt: OpenAttempt | None, outcome: Outcome | None, error: BridgeError
-    ) -> Verdict:
+    async def _try(self, candidate: Candidate) -> Answered | FailedAttempt | None:
+        """Make one attempt, and return its end; None if the same candidate is to be asked in another way."""
+        attempt: OpenAttempt | None = None
+        outcome: Outcome | None = None
+        try:
+            attempt = await self._open(candidate)
+            outcome = await self._send(attempt)
+            finished = self._conclude(attempt, outcome)
+        except BridgeError as error:
+            error.__traceback__ = None  # as in `_run`
+            return FailedAttempt(attempt, outcome, error)
+        except Exception:
+            if attempt is not None:
+                self._abort(attempt)
+            raise
+        if finished is None:
+            return None
+        self._stay(attempt)
+        return Answered(candidate, attempt.target, finished)
+
+    def _judge(self, candidate: Candidate, failure: FailedAttempt) -> Verdict:
         """Close an attempt that failed, or could not even be made, and return what follows."""
+        attempt, outcome, error = failure.attempt, failure.outcome, failure.error
         told = outcome.retry_after if isinstance(outcome, UpstreamFailure) else None
         if attempt is not None:
             self._close(attempt, error.outcome, self._downstream.usage, error, told)
-        error.__traceback__ = None  # as in `_run`
         services, backend, route = self._services, candidate.backend, self._plan.route
         if self._budget is None:
             self._budget = AttemptBudget(route.patience, route.max_attempts, route.max_wait, self._recorder.started)
         target = candidate.target if attempt is None else attempt.target
-        profile = services.profiles.profile(backend.name, target.model)
-        failed = Failed(
-            error=error,
-            label=candidate.label,
-            window=profile.with_overrides(candidate.target).context_window,
-            log_reason=self._log_reason,
-        )
+        window = services.profiles.with_overrides(backend.name, candidate.target).context_window
         can_change_model = not self._turn and not self._downstream.content_started
-        situation = Situation(
-            now=services.seconds(),
-            attempts=self._recorder.attempts,
-            others=len(self._steps) - 1 if can_change_model else 0,
-            begun=self._delivery.begun,
-            told=told,
-            key_ready_in=services.keys.ready_in(backend, self._credential, target.model),
+        verdict = self._budget.judge(
+            Failed(error=error, label=candidate.label, window=window, log_reason=self._log_reason),
+            Situation(
+                now=services.seconds(),
+                attempts=self._recorder.attempts,
+                others=len(self._steps) - 1 if can_change_model else 0,
+                begun=self._delivery.begun,
+                told=told,
+                key_ready_in=services.keys.ready_in(backend, self._credential, target.model),
+            ),
         )
-        verdict = self._budget.judge(failed, situation)
         if verdict.move is not Move.END:
-            _log.info(
-                "{label}: {outcome}; {move}",
-                event="retried",
-                request_id=self.request_id,
-                label=candidate.label,
-                backend=backend.name,
-                model=target.model,
-                outcome=error.outcome,
-                move="asked again" if verdict.move is Move.AGAIN else "the next model is asked",
-                after=round(verdict.after, 3),
-            )
+            self._log_retry(candidate, error, verdict)
         return verdict
 
-    async def _final_error(self, candidate: Candidate, outcome: Outcome | None, error: BridgeError) -> BridgeError:
+    def _log_retry(self, candidate: Candidate, error: BridgeError, verdict: Verdict) -> None:
+        _log.info(
+            "{label}: {outcome}; {move}",
+            event="failed-attempt",
+            request_id=self.request_id,
+            label=candidate.label,
+            backend=candidate.backend.name,
+            model=candidate.target.model,
+            outcome=error.outcome,
+            move="asked again" if verdict.move is Move.AGAIN else "the next model is asked",
+            after=round(verdict.after, 3),
+        )
+
+    async def _final_error(self, candidate: Candidate, failure: FailedAttempt) -> BridgeError:
         """Return the error for the client: of all that went wrong what helps it most, with a hint if there is one."""
         assert self._budget is not None  # noqa: S101 - for the type checker
         ending = self._budget.ending()
         self._log_reason = ending.log_reason
-        if ending.error is not error or not isinstance(outcome, UpstreamFailure):
+        if ending.error is not failure.error or not isinstance(failure.outcome, UpstreamFailure):
             return ending.error
-        hint = self._services.hints.of(error, candidate, self._credential)
-        return error if hint is None else await hint
+        hint = self._services.hints.of(ending.error, candidate, self._credential)
+        return ending.error if hint is None else await hint
 
     def _stay(self, attempt: OpenAttempt) -> None:
         """Note which model and key answered, for the next request of this conversation."""
