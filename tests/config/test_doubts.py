@@ -172,6 +172,13 @@ class ExposedTests:
         assert len(exposed_keys("[backend:a]\nheaders = X-Gateway-Token: sk-1\n")) == 1
         assert exposed_keys("[backend:a]\nheaders =\n  X-Title: me\n  X-Api-Key: ${KEY}\n") == []
 
+    def test_proxy(self) -> None:
+        """So does a proxy with a password, and none without, nor one whose password is a variable's."""
+        (told,) = exposed_keys("[backend:b]\nproxy = http://me:hidden@proxy:3128\n")
+        assert told.startswith("[backend:b] proxy: is written out in a file that others can read")
+        for value in ("http://me:${PASSWORD}@proxy:3128", "http://me@proxy:3128", "http://proxy:3128", "env", "none"):
+            assert exposed_keys(f"[backend:b]\nproxy = {value}\n") == []
+
     def test_a_sign_is_no_variable(self) -> None:
         """A key with a dollar sign in it, which is written twice, is written out like any other."""
         assert len(exposed_keys("[backend:a]\nurl = http://x\napi_key = ab$${cd}\n")) == 1

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from claude_bridge.config.dump import dump
 from claude_bridge.config.load import parse
+from claude_bridge.config.proxy import proxy
 from claude_bridge.config.schema import Backend, BreakerConfig, Config, Limits, Log, Model, Route, Server, WebSearch
+from claude_bridge.config.secret import Secret
 from claude_bridge.config.sections import KINDS
 from claude_bridge.core.backend_api import DialectDecision
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
@@ -53,6 +55,7 @@ BACKEND = st.builds(
     max_queue=st.none() | st.integers(0, 100_000),
     queue_timeout=SECONDS,
     headers=st.lists(HEADER, max_size=3).map(tuple),
+    proxy=st.sampled_from(["none", "http://proxy:3128", "http://$a%2F@[fd00::1]:80"]).map(proxy),
     strip_attribution=st.booleans(),
 )
 LIMITS = st.builds(Limits, max_body=st.integers(1, 1024**3), keep_alive=SECONDS)
@@ -170,6 +173,16 @@ class DumpTests:
         assert "    X-Extra: ***\n    X-Plain: $${VAR}\n" in shown
         assert "headers = X-Extra: mine\n" in shown
         assert [line.split(":")[1] for line in mistakes(shown)] == ["b] headers"]
+
+    def test_proxy(self) -> None:
+        """The password of a proxy is shown as stars, and must be put back before the text can be loaded."""
+        shown = dump(config_of("[backend:b]\nproxy = http://m$$e:p%40ss-9f8e7d6c@proxy:3128\n"))
+        assert "9f8e" not in shown
+        assert "\nproxy = http://m%24e:***@proxy:3128\n" in shown
+        assert mistakes(shown) == ["[backend:b] proxy: the password is ***, as a dump shows it: put it back"]
+        put_back = config_of(shown.replace("***", "p%40ss-9f8e7d6c")).backends["b"].proxy.server
+        assert put_back is not None
+        assert put_back.password == Secret("p@ss-9f8e7d6c")
 
     def test_a_key_in_another_place(self) -> None:
         """A key that stands in another value too is hidden there as well, in a url for one."""

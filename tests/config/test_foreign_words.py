@@ -25,7 +25,18 @@ class MeantTests:
     def test_every_key_exists(self) -> None:
         """Whatever a word is said to mean can be written somewhere."""
         keys = {key.name for kind in KINDS.values() for key in kind.keys}
-        for word in ("base_url", "max_tokens", "num_ctx", "port", "timeout", "log_level", "cors", "auth", "provider"):
+        for word in (
+            "base_url",
+            "max_tokens",
+            "num_ctx",
+            "port",
+            "timeout",
+            "log_level",
+            "cors",
+            "auth",
+            "provider",
+            "https_proxy",
+        ):
             assert meant(word, keys) in keys
 
     def test_sections(self) -> None:

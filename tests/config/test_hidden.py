@@ -30,18 +30,30 @@ class CredentialsTests:
         config = config_of(
             "[server]\ncredentials = keys\n[backend:b]\napi_key = key-of-backend-b\n"
             "headers =\n  X-Gateway-Token: Bearer token-in-a-header\n  X-Title: Our own title\n  X-Api-Key:\n"
+            "proxy = http://me:password-of%2Fthe-proxy@gateway.our-company.example:3128\n"
             "[key:k]\nsecret = secret-of-client-k\n[web_search]\nengine = brave\napi_key = key-of-the-engine\n"
         )
         assert list(hidden.credentials(config)) == [
             ("backend:b", "api_key", "key-of-backend-b"),
             ("backend:b", "X-Gateway-Token", "token-in-a-header"),
+            ("backend:b", "proxy", "password-of/the-proxy"),
             ("key:k", "secret", "secret-of-client-k"),
             ("web_search", "api_key", "key-of-the-engine"),
         ]
         redact = hidden.redactor(config)
         for _, _, each in hidden.credentials(config):
             assert redact(f"<{each}>") == "<***>"
-        assert redact("Our own title") == "Our own title"
+        assert redact("<password-of%2Fthe-proxy>") == "<***>"
+        for word in ("Our own title", "gateway.our-company.example"):
+            assert redact(word) == word
+
+    def test_proxy_of_the_environment(self) -> None:
+        """The password of a proxy that a variable names is a credential too."""
+        config = config_of(
+            "[backend:b]\nurl = https://x.example/v1\nproxy = env\n", {"HTTPS_PROXY": "me:password-of-the-proxy@proxy"}
+        )
+        assert list(hidden.credentials(config)) == [("backend:b", "proxy", "password-of-the-proxy")]
+        assert hidden.redactor(config)("<password-of-the-proxy>") == "<***>"
 
     @pytest.mark.parametrize("header", ["HTTP-Referer: https://our-own-site.example", "X-Title: a-title-of-20-signs"])
     def test_other_headers(self, header: str) -> None:

@@ -207,7 +207,8 @@ class SecrecyTests:
         text = (
             "[server]\nlisten = ${K}\ncredentials = ${K}\nallow_open = ${K}\ncommit_after = ${K}\n"
             "allowed_origins = ${K}\n[backend:b]\nurl = https://u:${K}@x/\nheaders = ${K}\ndialect = ${K}\n"
-            "kind = ${K}\napi_key =\n  ${K}\n  ${K}\nca_file = /${K:-}x ;\n[backend:c]\n[model:m]\nbackend = ${K}\n"
+            "kind = ${K}\napi_key =\n  ${K}\n  ${K}\nca_file = /${K:-}x ;\nproxy = ${K}\n[backend:c]\n"
+            "proxy = http://${K}:${K}@x:99999\n[model:m]\nbackend = ${K}\n"
             f"{secret}\n[route:default]\nmodels = ${{K}}\n[limits]\nmax_body = ${{K}}\n[key:a]\nsecret = {secret} x\n"
         )
         shown = "\n".join(

@@ -18,6 +18,7 @@ from claude_bridge.config.expand import OFF, has_variable, quoted
 from claude_bridge.config.fields import plain_type
 from claude_bridge.config.ini import Lines
 from claude_bridge.config.problems import Problem
+from claude_bridge.config.proxy import proxy
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.config.sections import KINDS, find_kind
@@ -152,4 +153,7 @@ def _holds_key(attribute: Attribute[Any], line: str) -> bool:
     if attribute.metadata["shape"] == "header":
         name, _, value = (part.strip() for part in line.partition(":"))
         return carries_credential(name) and bool(value) and not has_variable(value)
+    if attribute.metadata["shape"] == "proxy":
+        server = None if has_variable(line) else proxy(line).server
+        return server is not None and server.password is not None
     return plain_type(attribute) is Secret and not has_variable(line) and not line.startswith(_NAMED_PLACES)

@@ -47,6 +47,8 @@ def dump(
                 lines += _key(key, getattr(part, key.name), derived, redact)
                 if isinstance(part, Backend) and (key.name, part.dialect) == ("dialect", AUTO):
                     lines.append(_detected(decided(part)))
+                if isinstance(part, Backend) and key.name == "proxy" and part.proxy.by_environment:
+                    lines.append(f"# {part.proxy} is {part.proxy.server or NOTHING} here: {part.proxy.why}")
     return "\n".join(lines) + "\n"
 
 

@@ -17,6 +17,7 @@ from claude_bridge.config.expand import OFF, expand, quoted
 from claude_bridge.config.ini import Lines
 from claude_bridge.config.listeners import endpoint
 from claude_bridge.config.problems import not_allowed
+from claude_bridge.config.proxy import proxy
 from claude_bridge.config.secret import HIDDEN, Secret, SecretSource
 from claude_bridge.core.routing import LEVELS, WORDS, Condition, Word
 
@@ -187,6 +188,7 @@ SHAPES: Mapping[str, Parse] = {
     "model": model_reference,
     "origin": origin,
     "pattern": pattern,
+    "proxy": proxy,
     "url": base_url,
 }
 """What the schema's ``shape`` metadata may name."""

@@ -11,6 +11,7 @@ _SAID: Final[Mapping[str, tuple[str, ...]]] = {
     "dialect": ("provider", "custom_llm_provider", "api_type", "transformer"),
     "headers": ("header", "extra_headers", "default_headers", "http_headers"),
     "ca_file": ("ca_bundle", "ca_cert", "ssl_ca", "cafile", "ssl_verify", "verify"),
+    "proxy": ("http_proxy", "https_proxy", "all_proxy", "proxy_url", "forward_proxy"),
     "first_byte_timeout": ("timeout", "request_timeout", "read_timeout", "api_timeout", "api_timeout_ms"),
     "idle_timeout": ("stream_timeout",),
     "name": ("model", "models", "model_id", "served_model_name"),

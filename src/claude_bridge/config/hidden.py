@@ -59,6 +59,8 @@ def credentials(config: Config) -> Iterator[tuple[str, str, str]]:
         if backend.api_key is not None:
             yield section, "api_key", backend.api_key.reveal()
         yield from ((section, name, value) for name, value in _headers(backend))
+        if backend.proxy.server is not None and backend.proxy.server.password is not None:
+            yield section, "proxy", backend.proxy.server.password.reveal()
     for key in config.keys.values():
         yield f"key:{key.name}", "secret", key.secret.reveal()
     if config.web_search.api_key is not None:
@@ -78,6 +80,8 @@ def words(config: Config) -> Iterator[str]:
     yield from _FIELDS
     for backend in config.backends.values():
         yield from (backend.name, *_hosts(backend.url), *(name for name, _ in backend.headers))
+        if backend.proxy.server is not None:
+            yield backend.proxy.server.host
     for model in config.models.values():
         yield from (model.alias, model.name)
     for route in config.routes.values():

@@ -15,6 +15,7 @@ from claude_bridge.config.doubts import Mode, doubts, empty, exposed, file_mode,
 from claude_bridge.config.hidden import from_variables, not_hidden
 from claude_bridge.config.ini import read_ini
 from claude_bridge.config.problems import ConfigErrors, Problem
+from claude_bridge.config.proxy_environment import with_proxies
 from claude_bridge.config.rules import Rules, complete
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Read, SecretSource
@@ -98,7 +99,7 @@ def parse(
     secrets = SecretSource(environ, read)
     draft = structure(ini.sections, secrets)
     overrides, wrong = read_environment(environ, secrets if path is None else None, listen)
-    config = complete(overrides.apply(draft.config))
+    config, wrong_proxies = with_proxies(complete(overrides.apply(draft.config)), environ)
     rules = Rules(
         config,
         draft.broken,
@@ -108,7 +109,7 @@ def parse(
         alone=path is None and not text,
         bound=bound or {},
     )
-    problems = (*ini.problems, *draft.problems, *rules.problems(), *wrong)
+    problems = (*ini.problems, *draft.problems, *rules.problems(), *wrong, *wrong_proxies)
     if problems:
         raise ConfigErrors(_in_file_order(problems, list(ini.sections)))
     source = describe_source(path, environ, draft.config, listen=listen)

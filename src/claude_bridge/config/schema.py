@@ -18,6 +18,7 @@ from attrs.validators import optional
 
 from claude_bridge.config.listeners import tcp
 from claude_bridge.config.problems import Problem, not_allowed
+from claude_bridge.config.proxy import ProxySetting
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.traits import (
@@ -204,6 +205,13 @@ class Backend:
     ca_file: str | None = option(
         None,
         "PEM file with the certificate authority to trust instead of the system's. Default: none.",
+    )
+    proxy: ProxySetting = option(
+        ProxySetting(),
+        "The proxy of every connection to the backend, by CONNECT: `http://[user:password@]host:port`; `env`, as "
+        "`https_proxy`, `http_proxy` (lower case only), `all_proxy` and `no_proxy` say, directly for a backend on this "
+        "machine; or `none`. Web search stays direct.",
+        shape="proxy",
     )
     headers: tuple[tuple[str, str], ...] = option(
         (),
