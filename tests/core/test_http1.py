@@ -211,6 +211,20 @@ class ResponseParserTests:
         """A proxy that refuses says why."""
         assert parsed([b"HTTP/1.1 407 No\r\nContent-Length: 2\r\n\r\nno"], b"CONNECT") == good(407, b"no")
 
+    @pytest.mark.parametrize("pieces", [[OK + b"\r\nx"], [OK + b"\r\n", b"x"]])
+    def test_more_than_a_response(self, pieces: list[bytes]) -> None:
+        """Bytes after the end are noticed."""
+        parser = ResponseParser(b"CONNECT")
+        parser.feed(OK[:9])
+        assert not parser.has_excess
+        for piece in (OK[9:] + b"\r\n", b""):
+            parser.feed(piece)
+            assert (parser.complete, parser.has_excess) == (True, False)
+        parser = ResponseParser(b"CONNECT")
+        for piece in pieces:
+            parser.feed(piece)
+        assert parser.has_excess
+
     def test_ordinary_heads_are_no_flood(self) -> None:
         """Two hundred headers after some interim responses are read, and a body of many lines counts nothing."""
         headers = b"".join(b"X-%d: %b\r\n" % (number, b"v" * 40) for number in range(200))

@@ -146,6 +146,11 @@ class ResponseParser:
         """Whether another request may be sent on the connection."""
         return self.complete and not self._closes and not self._excess
 
+    @property
+    def has_excess(self) -> bool:
+        """Whether bytes came after the end of the response."""
+        return self._excess
+
     def feed(self, data: bytes) -> bytes:
         """Return the bytes of the body in ``data``. After a mistake `error` is set; what came before it is returned."""
         self.started = True

@@ -11,11 +11,14 @@ from attrs import evolve
 from OpenSSL import SSL
 from service_identity import VerificationError
 from twisted.internet import error as network
+from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 
+from claude_bridge.config.proxy import ProxyServer, ProxySetting
 from claude_bridge.config.schema import Backend
+from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import (
     BridgeError,
     InternalFault,
@@ -27,6 +30,13 @@ from claude_bridge.core.http1 import FramingError, HeadTooLong, SpeaksTLS
 from claude_bridge.services.upstream import errors
 from claude_bridge.services.upstream.connection import ConnectionCut, HeadCut, NoResponse
 from claude_bridge.services.upstream.endpoints import ConnectTimedOut, TrustUnusable
+from claude_bridge.services.upstream.proxy import (
+    ProxyClosed,
+    ProxyGarbled,
+    ProxyRefused,
+    ProxySilent,
+    ProxyUnreachable,
+)
 from tests.services.upstream.loopback import CHUNKED, Bench, Conversation, Notes, answer, chunk
 
 
@@ -190,6 +200,91 @@ class BeforeHeadTests:
         assert "secret" not in told.message
         assert len(logged_failures) == 1
         logged_failures.clear()
+
+
+SERVER = ProxyServer("proxy.internal.example", 3128)
+PROXIED = evolve(BACKEND, proxy=ProxySetting(SERVER))
+WITH_LOGIN = evolve(BACKEND, proxy=ProxySetting(evolve(SERVER, user="me", password=Secret("pass-9f8e7d6c"))))
+BY_VARIABLE = evolve(BACKEND, proxy=ProxySetting(SERVER, by_environment=True, why="HTTPS_PROXY"))
+
+
+class ProxyTests:
+    """What a proxy does is told as the proxy's doing, never as the backend's or the client's."""
+
+    @pytest.mark.parametrize(
+        ("error", "words"),
+        [
+            (ProxyUnreachable(network.ConnectionRefusedError()), "its proxy does not run: connection refused"),
+            (ProxyUnreachable(network.DNSLookupError("x")), "the host name of its proxy is not known"),
+            (ProxyUnreachable(network.NoRouteError(113, "No route")), "no connection to its proxy: No route to host"),
+            (ProxyUnreachable(network.TimeoutError()), "no connection to its proxy within 7 s"),
+            (ProxyUnreachable(CancelledError()), "no connection to its proxy within 7 s"),
+            (ProxySilent(), "its proxy did not answer within 7 s"),
+            (ProxyClosed(), "its proxy closed the connection without an answer to CONNECT"),
+            (ProxyGarbled(None), "its proxy did not answer in HTTP: is it an HTTP proxy?"),
+            (ProxyGarbled(FramingError()), "its proxy did not answer in HTTP: is it an HTTP proxy?"),
+            (ProxyGarbled(SpeaksTLS()), "its proxy speaks TLS at that port: the port for plain HTTP is needed"),
+            (
+                ProxyRefused(407, ("basic",)),
+                "its proxy wants a user and password (HTTP 407): proxy = http://user:password@host:port",
+            ),
+            (ProxyRefused(403, ()), "its proxy does not allow connections to this backend (HTTP 403 of the proxy)"),
+            *(
+                (ProxyRefused(status, ()), f"has no connection to this backend (HTTP {status} of the proxy)")
+                for status in (502, 503, 504)
+            ),
+            *(
+                (
+                    ProxyRefused(status, ()),
+                    f"does not make connections (HTTP {status} for CONNECT): is it an HTTP proxy?",
+                )
+                for status in (302, 400, 401, 404, 405, 429, 500, 501)
+            ),
+        ],
+    )
+    def test_known(self, error: Exception, words: str) -> None:
+        """Each has its sentence, which says what to do, and names neither the proxy's address nor its login."""
+        for backend in (PROXIED, BY_VARIABLE, WITH_LOGIN):
+            told = errors.before_head(Failure(error), backend)
+            assert type(told) is UpstreamUnreachable
+            assert told.message.startswith("cannot reach backend b: ")
+            assert "its proxy" in told.message
+            assert "internal.example" not in told.message
+            assert "9f8e" not in told.message
+        assert words in errors.before_head(Failure(error), PROXIED).message
+
+    @pytest.mark.parametrize(
+        ("backend", "schemes", "words"),
+        [
+            (WITH_LOGIN, ("basic",), "its proxy does not accept the user and password (HTTP 407)"),
+            (WITH_LOGIN, (), "its proxy does not accept the user and password (HTTP 407)"),
+            (PROXIED, (), "its proxy wants a user and password (HTTP 407): proxy = http://user:password@host:port"),
+            (PROXIED, ("negotiate", "ntlm"), "but not as user and password (Basic), which is all there is"),
+            (
+                BY_VARIABLE,
+                ("digest", "basic"),
+                "(of HTTPS_PROXY) wants a user and password (HTTP 407): HTTPS_PROXY = http://user:password@host:port",
+            ),
+        ],
+    )
+    def test_login(self, backend: Backend, schemes: tuple[str, ...], words: str) -> None:
+        """A login that is missing, wrong, or of another kind is told apart, and where to write it."""
+        assert words in errors.before_head(Failure(ProxyRefused(407, schemes)), backend).message
+
+    @pytest.mark.parametrize(
+        ("error", "words"),
+        [
+            (ConnectTimedOut(), "no connection within 7 s"),
+            (network.ConnectionDone(), "it closed the connection instead of setting up TLS"),
+            (TLS_ERROR, "TLS failed, certificate verify failed; a proxy that opens TLS signs with an authority of its"),
+        ],
+        ids=["time", "close", "certificate"],
+    )
+    def test_after_the_tunnel(self, error: Exception, words: str) -> None:
+        """What fails behind the proxy is told with it, since either may be the cause."""
+        told = errors.before_head(Failure(error), PROXIED).message
+        assert told.startswith(f"cannot reach backend b through its proxy: {words}")
+        assert "proxy" not in errors.before_head(Failure(error), BACKEND).message
 
 
 class InBodyTests:

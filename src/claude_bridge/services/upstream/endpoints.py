@@ -28,6 +28,7 @@ from zope.interface import implementer
 from claude_bridge.config.schema import Backend
 from claude_bridge.services.callbacks import stop_timer
 from claude_bridge.services.upstream.connection import Connection
+from claude_bridge.services.upstream.proxy import ProxyError, TunnelEndpoint, connect_request
 
 DOUBT_SECONDS: Final = 1.0
 """A handshake takes two round trips; if it takes longer than this, we check whether the server speaks TLS at all."""
@@ -56,13 +57,15 @@ class LimitedEndpoint:
         self._seconds = seconds
 
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Connect, or fail with `ConnectTimedOut`."""
+        """Connect, or fail with `ConnectTimedOut`, or with the `ProxyError` that says how far it came."""
         connecting: Deferred[IProtocol] = self._endpoint.connect(factory)
         connecting.addTimeout(self._seconds, self._clock, onTimeoutCancel=self._timed_out)
         return connecting
 
     @staticmethod
-    def _timed_out(_: object, seconds: float) -> Failure:
+    def _timed_out(result: object, seconds: float) -> Failure:
+        if isinstance(result, Failure) and result.check(ProxyError):
+            return result
         return Failure(ConnectTimedOut(string=f"no connection within {seconds:g} s"))  # type: ignore[no-untyped-call]  # Twisted's is untyped
 
 
@@ -168,7 +171,7 @@ class Origin:
 class Endpoints:
     """The endpoints of one backend: TCP, or TLS that trusts the system or the backend's ``ca_file``.
 
-    This is where a way through a proxy would begin: whatever connects a protocol to an origin can stand here.
+    Where the backend has a proxy, all of its connections go through that.
     """
 
     def __init__(self, reactor: IReactorTime, backend: Backend) -> None:
@@ -187,15 +190,22 @@ class Endpoints:
         return self._built[1]
 
     def _build(self, origin: Origin) -> IStreamClientEndpoint:
-        seconds = self._backend.connect_timeout
-        plain: IStreamClientEndpoint = HostnameEndpoint(self._reactor, origin.host, origin.port, timeout=seconds)
+        plain = self._plain(origin)
         endpoint = plain
         if origin.scheme == "https":
             if self._policy is None:
                 self._policy = https_policy(self._backend.ca_file)
             secured = wrapClientTLS(self._policy.creatorForNetloc(origin.host.encode("ascii"), origin.port), plain)
             endpoint = SecuredEndpoint(secured, plain, self._reactor)
-        return LimitedEndpoint(endpoint, self._reactor, seconds)
+        return LimitedEndpoint(endpoint, self._reactor, self._backend.connect_timeout)
+
+    def _plain(self, origin: Origin) -> IStreamClientEndpoint:
+        """Return the endpoint of ``origin`` without TLS."""
+        seconds, server = self._backend.connect_timeout, self._backend.proxy.server
+        if server is None:
+            return HostnameEndpoint(self._reactor, origin.host, origin.port, timeout=seconds)
+        proxy = HostnameEndpoint(self._reactor, server.host, server.port, timeout=seconds)
+        return TunnelEndpoint(proxy, connect_request(origin.host, origin.port, server))
 
 
 def https_policy(ca_file: str | None) -> BrowserLikePolicyForHTTPS:

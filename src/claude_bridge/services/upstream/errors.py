@@ -14,7 +14,14 @@ from twisted.internet import error as network
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
-from twisted.web.http import PotentialDataLoss
+from twisted.web.http import (
+    BAD_GATEWAY,
+    FORBIDDEN,
+    GATEWAY_TIMEOUT,
+    PROXY_AUTH_REQUIRED,
+    SERVICE_UNAVAILABLE,
+    PotentialDataLoss,
+)
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.core.errors import (
@@ -28,9 +35,13 @@ from claude_bridge.core.errors import (
 from claude_bridge.core.http1 import FramingError, HeadTooLong, SpeaksTLS
 from claude_bridge.services.upstream.connection import ConnectionCut, HeadCut, NoResponse
 from claude_bridge.services.upstream.endpoints import ConnectTimedOut, SpeaksPlainHTTP, TrustUnusable
+from claude_bridge.services.upstream.proxy import ProxyClosed, ProxyError, ProxyGarbled, ProxyRefused, ProxyUnreachable
 
 _NO_TLS: Final = frozenset({"wrong version number", "http request", "unknown protocol", "packet length too long"})
 """OpenSSL's reasons when the server's first bytes are not TLS."""
+
+_UNTRUSTED: Final = "certificate verify failed"
+"""OpenSSL's reason when no authority that is trusted has signed the server's certificate."""
 
 _log = Logger()
 
@@ -85,6 +96,8 @@ def _unusable(error: BaseException, backend: Backend) -> UpstreamError | None:
 
 
 def _unconnected(error: BaseException, backend: Backend) -> UpstreamError | None:
+    if isinstance(error, ProxyError):
+        return UpstreamUnreachable(f"cannot reach backend {backend.name}: {_by_proxy(error, backend)}")
     reason: str | None = None
     tls = _tls(error)
     if isinstance(error, SpeaksPlainHTTP) or tls in _NO_TLS:
@@ -99,9 +112,59 @@ def _unconnected(error: BaseException, backend: Backend) -> UpstreamError | None
         reason = str(error).rstrip(".")
     elif tls is not None:
         reason = f"TLS failed, {tls}"
+        if backend.proxy.server is not None and tls == _UNTRUSTED:
+            reason += "; a proxy that opens TLS signs with an authority of its own, which ca_file has to name"
     if reason is None and isinstance(error, network.ConnectionClosed):
         reason = "it closed the connection instead of setting up TLS"
-    return None if reason is None else UpstreamUnreachable(f"cannot reach backend {backend.name}: {reason}")
+    return None if reason is None else UpstreamUnreachable(f"{_cannot_reach(backend)}: {reason}")
+
+
+def _cannot_reach(backend: Backend) -> str:
+    """Return the words for a connection that failed on the way to the backend, or at its end."""
+    through = "" if backend.proxy.server is None else " through its proxy"
+    return f"cannot reach backend {backend.name}{through}"
+
+
+def _by_proxy(error: ProxyError, backend: Backend) -> str:
+    """Return why the proxy gave no connection: that it was the proxy is said in each case."""
+    proxy = f"its proxy (of {backend.proxy.why})" if backend.proxy.by_environment else "its proxy"
+    if isinstance(error, ProxyUnreachable):
+        return _no_proxy(error.cause, proxy, backend)
+    if isinstance(error, ProxyRefused):
+        return _refused_by_proxy(error, proxy, backend)
+    if isinstance(error, ProxyClosed):
+        return f"{proxy} closed the connection without an answer to CONNECT"
+    if isinstance(error, ProxyGarbled):
+        if isinstance(error.cause, SpeaksTLS):
+            return f"{proxy} speaks TLS at that port: the port for plain HTTP is needed"
+        return f"{proxy} did not answer in HTTP: is it an HTTP proxy?"
+    return f"{proxy} did not answer within {backend.connect_timeout:g} s"
+
+
+def _no_proxy(cause: BaseException, proxy: str, backend: Backend) -> str:
+    if isinstance(cause, network.ConnectionRefusedError):
+        return f"{proxy} does not run: connection refused"
+    if isinstance(cause, network.DNSLookupError):
+        return f"the host name of {proxy} is not known"
+    if isinstance(cause, network.ConnectError) and not isinstance(cause, network.TimeoutError):
+        return f"no connection to {proxy}: {str(cause).rstrip('.')}"
+    return f"no connection to {proxy} within {backend.connect_timeout:g} s"
+
+
+def _refused_by_proxy(error: ProxyRefused, proxy: str, backend: Backend) -> str:
+    status, server = error.status, backend.proxy.server
+    if status == PROXY_AUTH_REQUIRED:
+        if error.schemes and "basic" not in error.schemes:
+            return f"{proxy} wants a login (HTTP 407), but not as user and password (Basic), which is all there is"
+        if server is not None and server.has_login:
+            return f"{proxy} does not accept the user and password (HTTP 407)"
+        key = backend.proxy.why if backend.proxy.by_environment else "proxy"
+        return f"{proxy} wants a user and password (HTTP 407): {key} = http://user:password@host:port"
+    if status == FORBIDDEN:
+        return f"{proxy} does not allow connections to this backend (HTTP 403 of the proxy)"
+    if status in {BAD_GATEWAY, SERVICE_UNAVAILABLE, GATEWAY_TIMEOUT}:
+        return f"{proxy} has no connection to this backend (HTTP {status} of the proxy)"
+    return f"{proxy} does not make connections (HTTP {status} for CONNECT): is it an HTTP proxy?"
 
 
 def _unanswered(error: BaseException, backend: Backend) -> UpstreamError | None:
