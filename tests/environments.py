@@ -105,7 +105,10 @@ LANGCHAIN = Environment(name="langchain", requirements=("langchain-anthropic==1.
 PYDANTIC_AI = Environment(name="pydantic-ai", requirements=("pydantic-ai-slim[anthropic]==2.68.0",))
 """pydantic-ai itself, without the packages of all other providers."""
 
-ALL = (JUDGES, SDK060)
+PROXY = Environment(name="proxy", requirements=("proxy.py==2.4.10",))
+"""A CONNECT proxy: 2 MB, with nothing that it needs."""
+
+ALL = (JUDGES, SDK060, PROXY)
 """What tests need that carry no mark."""
 
 MARKED = {

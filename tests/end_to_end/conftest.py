@@ -8,11 +8,13 @@ from typing import Any, Protocol
 
 import pytest
 import pytest_twisted
+from twisted.protocols.portforward import ProxyFactory
 
 from claude_bridge.testing.backend import ScriptedBackend
 from tests.contract.schema import assert_valid, validate_answer
 from tests.end_to_end.client import Client, Reply
 from tests.end_to_end.daemon import Daemon, Sections, ini
+from tests.services.upstream.test_endpoints import self_signed
 
 
 class StartDaemon(Protocol):
@@ -46,6 +48,19 @@ async def start_daemon(reactor: Any, backend: ScriptedBackend, tmp_path: Path) -
     yield start
     for daemon in started:
         await daemon.finish()
+
+
+@pytest_twisted.async_yield_fixture()
+async def tls_url(reactor: Any, backend: ScriptedBackend, tmp_path: Path) -> AsyncIterator[str]:
+    """Yield the backend's address over TLS; ``ca.pem`` is what to trust."""
+    made = self_signed(names=("localhost",))
+    (tmp_path / "ca.pem").write_bytes(made.pem)
+    relay = ProxyFactory("127.0.0.1", backend.port)
+    relay.noisy = False
+    relay.protocol.clientProtocolFactory.noisy = False
+    port = reactor.listenSSL(0, relay, made.options, interface="127.0.0.1")
+    yield f"https://localhost:{port.getHost().port}/v1"
+    await port.stopListening()
 
 
 @pytest_twisted.async_yield_fixture()

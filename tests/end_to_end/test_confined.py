@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
-from twisted.protocols.portforward import ProxyFactory
 
 from claude_bridge.testing.backend import ScriptedBackend
 from claude_bridge.testing.chat import chat_stream, sse
@@ -20,7 +18,6 @@ from tests.end_to_end.asking import HI, MESSAGES
 from tests.end_to_end.conftest import client_of
 from tests.end_to_end.daemon import Daemon, ini
 from tests.services.documents import pdfs
-from tests.services.upstream.test_endpoints import self_signed
 
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = ROOT / "systemd" / "claude-bridge.service"
@@ -43,19 +40,6 @@ def is_filtered(daemon: Daemon) -> bool:
     """Return whether the daemon's system calls are filtered."""
     process: Any = daemon.process.transport
     return "Seccomp:\t2\n" in Path(f"/proc/{process.pid}/status").read_text()
-
-
-@pytest_twisted.async_yield_fixture()
-async def tls_url(reactor: Any, backend: ScriptedBackend, tmp_path: Path) -> AsyncIterator[str]:
-    """Yield the backend's address over TLS; ``ca.pem`` is what to trust."""
-    made = self_signed(names=("localhost",))
-    (tmp_path / "ca.pem").write_bytes(made.pem)
-    relay = ProxyFactory("127.0.0.1", backend.port)
-    relay.noisy = False
-    relay.protocol.clientProtocolFactory.noisy = False
-    port = reactor.listenSSL(0, relay, made.options, interface="127.0.0.1")
-    yield f"https://localhost:{port.getHost().port}/v1"
-    await port.stopListening()
 
 
 @pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
