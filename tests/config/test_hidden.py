@@ -30,7 +30,7 @@ class CredentialsTests:
         config = config_of(
             "[server]\ncredentials = keys\n[backend:b]\napi_key = key-of-backend-b\n"
             "headers =\n  X-Gateway-Token: Bearer token-in-a-header\n  X-Title: Our own title\n  X-Api-Key:\n"
-            "proxy = http://me:password-of%2Fthe-proxy@gateway.our-company.example:3128\n"
+            "proxy = http://me:password-of%2Fthe-proxy@gateway:3128\n"
             "[key:k]\nsecret = secret-of-client-k\n[web_search]\nengine = brave\napi_key = key-of-the-engine\n"
         )
         assert list(hidden.credentials(config)) == [
@@ -44,8 +44,7 @@ class CredentialsTests:
         for _, _, each in hidden.credentials(config):
             assert redact(f"<{each}>") == "<***>"
         assert redact("<password-of%2Fthe-proxy>") == "<***>"
-        for word in ("Our own title", "gateway.our-company.example"):
-            assert redact(word) == word
+        assert redact("Our own title") == "Our own title"
 
     def test_proxy_of_the_environment(self) -> None:
         """The password of a proxy that a variable names is a credential too."""
@@ -75,6 +74,7 @@ class WordsTests:
     FILE = (
         "[server]\nallowed_hosts = bridge.our-company.example\nallowed_origins = https://pages.our-company.example\n"
         "[backend:big-box-cellar]\nurl = http://gpu-box.example.net/v1\napi_key = {key}\n"
+        "proxy = http://gateway.our-company.example:3128\n"
         "[model:coder-with-a-name]\nname = zai-org/GLM-4.5-Air-FP8\n"
         "[route:default]\nmodels = coder-with-a-name\n"
     )
@@ -90,7 +90,7 @@ class WordsTests:
                 "gpu-box.example.net",
             ),
             *("bridge.our-company.example", "BIG-BOX-CELLAR", "claude-bridge", "input_tokens", "context_window"),
-            *("first_byte_timeout", "pages.our-company.example"),
+            *("first_byte_timeout", "pages.our-company.example", "gateway.our-company.example"),
         ],
     )
     def test_names(self, name: str) -> None:
