@@ -1,4 +1,4 @@
-"""Separate virtual environments for programs that judge us or ask us, built once and kept under ``.cache/envs``.
+"""Separate virtual environments for programs around us, built once and kept under ``.cache/envs``.
 
 ``python -m tests.environments`` builds those of unmarked tests ahead of them. An environment is named after what it
 holds and a hash of its requirements, so that a changed requirement is a new environment. Two processes that want

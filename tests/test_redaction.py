@@ -12,6 +12,7 @@ from twisted.logger import LogLevel
 
 from claude_bridge.config import hidden
 from claude_bridge.config.dump import dump
+from claude_bridge.config.proxy import ProxyServer, ProxySetting
 from claude_bridge.config.schema import Backend, ClientKey, Config, Model, Route, Server, WebSearch
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.chat_completions.errors.classification import from_error, from_response, to_client
@@ -45,7 +46,7 @@ STATUSES = (200, 400, 401, 402, 403, 404, 413, 429, 500, 501, 503, 529, 302)
 
 def configuration(*keys: str) -> Config:
     """Make a configuration that has these credentials in all places that a credential can be in."""
-    one, two, three, four = (keys * 4)[:4]
+    one, two, three, four, five = (keys * 5)[:5]
     return Config(
         server=Server(credentials="keys", allowed_hosts=(NAMES[0],)),
         backends={
@@ -54,6 +55,7 @@ def configuration(*keys: str) -> Config:
                 url="http://127.0.0.1:1/v1",
                 api_key=Secret(one),
                 headers=(("X-Gateway-Token", f"Bearer {two}"), ("X-Title", f"by {one}")),
+                proxy=ProxySetting(ProxyServer("127.0.0.1", 2, "me", Secret(five))),
             )
         },
         models={name: Model(alias=name, backend=NAMES[0], name=name) for name in NAMES[1:]},
@@ -106,7 +108,7 @@ class NoCredentialTests:
     """No credential of twelve characters and more that is no word of the configuration reaches any output."""
 
     @settings(max_examples=150, deadline=None)
-    @given(st.lists(CREDENTIAL, min_size=1, max_size=4), CREDENTIAL, LAYER, BESIDE, BESIDE)
+    @given(st.lists(CREDENTIAL, min_size=1, max_size=5), CREDENTIAL, LAYER, BESIDE, BESIDE)
     def test_in_no_output(self, configured: list[str], forwarded: str, layer: str, before: str, after: str) -> None:
         """Neither a configured one nor a client's own: log JSON, log text, errors, dump; in whatever spelling."""
         config = configuration(*configured)

@@ -228,7 +228,10 @@ class ProxyTests:
                 ProxyRefused(407, ("basic",)),
                 "its proxy wants a user and password (HTTP 407): proxy = http://user:password@host:port",
             ),
-            (ProxyRefused(403, ()), "its proxy does not allow connections to this backend (HTTP 403 of the proxy)"),
+            (
+                ProxyRefused(403, ()),
+                "does not allow connections to this backend (HTTP 403 of the proxy): many allow port 443 alone",
+            ),
             *(
                 (ProxyRefused(status, ()), f"has no connection to this backend (HTTP {status} of the proxy)")
                 for status in (502, 503, 504)
@@ -270,6 +273,12 @@ class ProxyTests:
     def test_login(self, backend: Backend, schemes: tuple[str, ...], words: str) -> None:
         """A login that is missing, wrong, or of another kind is told apart, and where to write it."""
         assert words in errors.before_head(Failure(ProxyRefused(407, schemes)), backend).message
+
+    @pytest.mark.parametrize("url", ["https://llm.example/v1", "https://llm.example:443", "http://llm.example:443/v1"])
+    def test_port(self, url: str) -> None:
+        """The port is suspected only where it is not that of https."""
+        told = errors.before_head(Failure(ProxyRefused(403, ())), evolve(PROXIED, url=url)).message
+        assert told.endswith("does not allow connections to this backend (HTTP 403 of the proxy)")
 
     @pytest.mark.parametrize(
         ("error", "words"),

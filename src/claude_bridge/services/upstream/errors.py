@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from typing import Final, cast
+from urllib.parse import urlsplit
 
 from OpenSSL import SSL
 from service_identity import VerificationError
@@ -42,6 +43,8 @@ _NO_TLS: Final = frozenset({"wrong version number", "http request", "unknown pro
 
 _UNTRUSTED: Final = "certificate verify failed"
 """OpenSSL's reason when no authority that is trusted has signed the server's certificate."""
+
+_HTTPS_PORT: Final = 443
 
 _log = Logger()
 
@@ -161,10 +164,17 @@ def _refused_by_proxy(error: ProxyRefused, proxy: str, backend: Backend) -> str:
         key = backend.proxy.why if backend.proxy.by_environment else "proxy"
         return f"{proxy} wants a user and password (HTTP 407): {key} = http://user:password@host:port"
     if status == FORBIDDEN:
-        return f"{proxy} does not allow connections to this backend (HTTP 403 of the proxy)"
+        hint = "" if _is_usual_port(backend.url) else ": many allow port 443 alone"
+        return f"{proxy} does not allow connections to this backend (HTTP 403 of the proxy){hint}"
     if status in {BAD_GATEWAY, SERVICE_UNAVAILABLE, GATEWAY_TIMEOUT}:
         return f"{proxy} has no connection to this backend (HTTP {status} of the proxy)"
     return f"{proxy} does not make connections (HTTP {status} for CONNECT): is it an HTTP proxy?"
+
+
+def _is_usual_port(url: str) -> bool:
+    """Return whether a URL's port is the one of https."""
+    parts = urlsplit(url)
+    return parts.port == _HTTPS_PORT or (parts.port is None and parts.scheme == "https")
 
 
 def _unanswered(error: BaseException, backend: Backend) -> UpstreamError | None:
