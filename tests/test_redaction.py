@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from twisted.logger import LogLevel
 
 from claude_bridge.config import hidden
+from claude_bridge.config.backend_keys import BackendKey
 from claude_bridge.config.dump import dump
 from claude_bridge.config.proxy import ProxyServer, ProxySetting
 from claude_bridge.config.schema import Backend, ClientKey, Config, Model, Route, Server, WebSearch
@@ -53,7 +54,7 @@ def configuration(*keys: str) -> Config:
             NAMES[0]: Backend(
                 name=NAMES[0],
                 url="http://127.0.0.1:1/v1",
-                api_key=Secret(one),
+                api_key=(BackendKey(secret=Secret(one)),),
                 headers=(("X-Gateway-Token", f"Bearer {two}"), ("X-Title", f"by {one}")),
                 proxy=ProxySetting(ProxyServer("127.0.0.1", 2, "me", Secret(five))),
             )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from claude_bridge.client import environment
 from claude_bridge.client.environment import Setting, as_json, as_shell, base_url, settings
+from claude_bridge.config.backend_keys import BackendKey
 from claude_bridge.config.schema import Backend, ClientKey, Config, CredentialsPolicy, Model, Route, Server
 from claude_bridge.config.secret import Secret
 
@@ -20,11 +21,11 @@ read = json.JSONDecoder().decode
 
 def configured(credentials: CredentialsPolicy = "forward", api_key: str | None = None, **more: Model) -> Config:
     """Make a configuration with one backend, the model `glm`, and more models."""
-    secret = None if api_key is None else Secret(api_key)
+    keys = () if api_key is None else (BackendKey(secret=Secret(api_key)),)
     glm = Model(alias="glm", backend="chutes", context_window=131_072, max_output_tokens=16_384)
     return Config(
         server=Server(credentials=credentials),
-        backends={"chutes": Backend(name="chutes", api_key=secret)},
+        backends={"chutes": Backend(name="chutes", api_key=keys)},
         models={**more, "glm": glm},
         routes={"default": Route(name="default", models=("glm",))},
         keys={"alice": ClientKey(name="alice", secret=Secret("alices-secret"))},

@@ -14,6 +14,7 @@ from claude_bridge.config.dump import dump
 from claude_bridge.config.load import MAX_FILE_BYTES, load, parse, read_file
 from claude_bridge.config.problems import ConfigErrors
 from claude_bridge.config.schema import Config
+from claude_bridge.config.secret import Secret
 from claude_bridge.config.sections import KINDS
 from claude_bridge.core.routing import Condition
 from tests.config.files import PEM, mistakes, reading
@@ -81,10 +82,9 @@ class ReadFileTests:
         (tmp_path / "key").write_text("sk-1\n")
         (tmp_path / "c.ini").write_text(f"[backend:b]\napi_key = file:{tmp_path}/key\n")
 
-        key = load(str(tmp_path / "c.ini"), {}).backends["b"].api_key
+        (key,) = load(str(tmp_path / "c.ini"), {}).backends["b"].api_key
 
-        assert key is not None
-        assert key.reveal() == "sk-1"
+        assert key.secret == Secret("sk-1")
 
     def test_short_keys(self) -> None:
         """A key that cannot be hidden in the log is warned of, unless something worse is said of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from claude_bridge.config.backend_keys import BackendKey
 from claude_bridge.config.ini import read_ini
 from claude_bridge.config.schema import Backend, Config, Log, Model
 from claude_bridge.config.secret import Secret, SecretSource
@@ -27,7 +28,11 @@ class StructureTests:
         )
 
         backend = Backend(
-            name="b", url="http://x/v1", api_key=Secret("sk-1"), headers=(("A", "1"), ("B", "2")), idle_timeout=120.0
+            name="b",
+            url="http://x/v1",
+            api_key=(BackendKey(secret=Secret("sk-1")),),
+            headers=(("A", "1"), ("B", "2")),
+            idle_timeout=120.0,
         )
         model = Model(alias="m", backend="b", context_window=4096)
         assert result == Draft(

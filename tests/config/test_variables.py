@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pytest
 from attrs import evolve
 
+from claude_bridge.config.backend_keys import BackendKey
 from claude_bridge.config.dump import dump
 from claude_bridge.config.load import parse
 from claude_bridge.config.problems import ConfigErrors
@@ -92,7 +93,7 @@ class ContainerTests:
         """They are the backend's own key, the model of every other name, and names that clients may use."""
         config = config_of("", self.ENVIRON)
 
-        assert config.backends["default"].api_key == Secret("sk-1")
+        assert config.backends["default"].api_key == (BackendKey(secret=Secret("sk-1")),)
         assert config.models == {
             "zai-org/GLM-4.5": Model(alias="zai-org/GLM-4.5", name="zai-org/GLM-4.5", backend="default")
         }
@@ -120,7 +121,7 @@ class ContainerTests:
     def test_key_from_a_file(self) -> None:
         """The key may lie in a file, as containers bring secrets."""
         config = config_of("", {"BACKEND_API_KEY": "file:/run/secrets/key"}, {"/run/secrets/key": b"sk-2\n"})
-        assert config.backends["default"].api_key == Secret("sk-2")
+        assert config.backends["default"].api_key == (BackendKey(secret=Secret("sk-2")),)
 
     def test_mistakes(self) -> None:
         """Each wrong one is told, without its value."""

@@ -58,6 +58,9 @@ class TreeTests:
             BridgeError("nobody's fault")
 
 
+NOT_ASKED = {errors.KeysCooling, errors.KeyUnavailable}
+"""Errors on a backend's side that say nothing about it, as it was not asked."""
+
 # class -> its word in logs and records, whether it counts against a backend, whether another one is asked
 FOLLOWING = {
     "ClientError": ("client_error", False, False),
@@ -71,6 +74,8 @@ FOLLOWING = {
     "RequestTooSlow": ("request_too_slow", False, False),
     "RequestTooLarge": ("request_too_large", False, False),
     "UpstreamRefused": ("upstream_refused", False, False),
+    "KeysCooling": ("keys_cooling", False, True),
+    "KeyUnavailable": ("key_unavailable", False, True),
     "UpstreamError": ("upstream_error", False, True),
     "UpstreamUnreachable": ("upstream_unreachable", True, True),
     "UpstreamCut": ("upstream_cut", True, True),
@@ -102,7 +107,8 @@ class FollowingTests:
     def test_fault(self, kind: type[BridgeError]) -> None:
         """The side that is at fault is the branch of the tree."""
         sides = {errors.ClientError: "client", errors.UpstreamError: "upstream", errors.BridgeFault: "bridge"}
-        assert [fault for side, fault in sides.items() if issubclass(kind, side)] == [kind.fault]
+        fault = "upstream" if kind in NOT_ASKED else kind.fault
+        assert [word for side, word in sides.items() if issubclass(kind, side)] == [fault]
 
 
 class ErrorTests:

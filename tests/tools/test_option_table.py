@@ -28,7 +28,7 @@ class MarkdownTests:
             "| `[server]` | `listen` |  | `tcp:8080:interface=127.0.0.1:backlog=1024` |",
             "| `[server]` | `commit_after` | s | `10` |",
             "| `[server]` | `allowed_hosts` |  | none |",
-            "| `[backend:NAME]` | `api_key` |  |  |",
+            "| `[backend:NAME]` | `api_key` |  | none |",
             "| `[backend:NAME]` | `strip_attribution` |  | `yes` |",
             "| `[route:default]` | `models` |",
             "| `[limits]` | `max_body` | bytes | `32M` |",

@@ -103,7 +103,7 @@ def _credential(config: Config, main: Model | None) -> Setting:
             return Setting(name=name, value="YOUR-CLIENT-KEY", why=f"put one of the bridge's keys here: {keys}")
         case "forward":
             backend = config.backends.get(main.backend if main else "default")
-            if backend is not None and backend.api_key:
+            if backend is not None and backend.has_key:
                 return Setting(name=name, value="unused", why="any text will do: the bridge has the backend's key")
             why = "put the backend's own key here, it is passed on; any text where the backend asks for none"
             return Setting(name=name, value="YOUR-BACKEND-KEY", why=why)

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import Attribute
 
+from claude_bridge.config.backend_keys import COMMAND, BackendKey
 from claude_bridge.config.backend_urls import misdirected
 from claude_bridge.config.expand import OFF, has_variable, quoted
 from claude_bridge.config.fields import plain_type
@@ -42,7 +43,7 @@ Mode: TypeAlias = Callable[[str], int]
 OTHERS: Final = 0o077
 """The permissions of group and others; ssh rejects a private key with any of them."""
 
-_NAMED_PLACES: Final = ("file:", "credential:")
+_NAMED_PLACES: Final = ("file:", "credential:", COMMAND)
 
 
 def doubts(config: Config, sections: Sections) -> Iterator[Problem]:
@@ -98,6 +99,8 @@ def _given(config: Config, sections: Sections) -> Iterator[tuple[str, str, objec
 
 
 def _value(entry: object) -> Iterator[str]:
+    if isinstance(entry, BackendKey):
+        entry = entry.secret
     text = entry.reveal() if isinstance(entry, Secret) else entry
     if not isinstance(text, str):
         return
@@ -156,4 +159,5 @@ def _holds_key(attribute: Attribute[Any], line: str) -> bool:
     if attribute.metadata["shape"] == "proxy":
         server = None if has_variable(line) else proxy(line).server
         return server is not None and server.password is not None
-    return plain_type(attribute) is Secret and not has_variable(line) and not line.startswith(_NAMED_PLACES)
+    is_key = plain_type(attribute) in {Secret, BackendKey}
+    return is_key and not has_variable(line) and not line.startswith(_NAMED_PLACES)

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from attrs import Attribute, evolve, fields
 
+from claude_bridge.config.backend_keys import BackendKey, show_backend_key
 from claude_bridge.config.dialects import AUTO, configured
-from claude_bridge.config.fields import NOTHING, is_list
+from claude_bridge.config.fields import NOTHING, is_list, plain_type
 from claude_bridge.config.hidden import redactor
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import HIDDEN, Secret
@@ -56,6 +57,8 @@ def show(value: object, attribute: Attribute[Any], redact: Callable[[str], str] 
     """Write one entry of a key as a file would have it, secrets hidden; ``redact`` hides them in other values."""
     if isinstance(value, Secret):
         return HIDDEN
+    if isinstance(value, BackendKey):
+        return _escape(redact(show_backend_key(value)))
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
@@ -100,7 +103,7 @@ def _key(
     derived: Mapping[str, str],
     redact: Callable[[str], str],
 ) -> Iterator[str]:
-    if value is None:
+    if value is None or (value == () and plain_type(attribute) is BackendKey):
         yield f"# {attribute.name} is not set: {derived[attribute.name]}"
     elif is_list(attribute) and len(value) != 1:
         yield f"{attribute.name} ="  # nothing after it is a list of nothing
@@ -122,6 +125,7 @@ def _derived(word: str, part: object, config: Config, decided: Callable[[Backend
     return {
         "list_backend_models": listed,
         "api_key": "the client's credential is passed on, if there is one",
+        "api_key_lifetime": "1 h, where api_key has a command:",
         "ca_file": "the system's certificate authorities are trusted",
         "max_streams": "it is asked by any number of requests at a time",
         "max_queue": "4 times max_streams, if that is set",

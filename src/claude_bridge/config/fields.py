@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from attrs import Attribute
 
+from claude_bridge.config.backend_keys import BackendKey, read_backend_key
 from claude_bridge.config.expand import OFF, expand, quoted
 from claude_bridge.config.ini import Lines
 from claude_bridge.config.listeners import endpoint
@@ -219,7 +220,7 @@ def _given_type(attribute: Attribute[Any]) -> Any:  # noqa: ANN401 - a type form
 def read_field(attribute: Attribute[Any], lines: Lines, secrets: SecretSource) -> object:
     """Return the value of a key, checked by its own validator too."""
     parse = _parser(attribute, secrets)
-    if is_list(attribute):
+    if is_list(attribute) and (lines or plain_type(attribute) is not BackendKey):
         return tuple(_each(lines, _entries(attribute, parse, alone=len(lines) == 1), secrets.environ))
     if len(lines) != 1:
         raise ValueError("takes one value, on one line" if lines else "has no value; leave the key out for its default")
@@ -228,14 +229,15 @@ def read_field(attribute: Attribute[Any], lines: Lines, secrets: SecretSource) -
 
 def _entries(attribute: Attribute[Any], parse: Parse, *, alone: bool) -> Callable[[str], list[Any]]:
     """Make the reader of one line of a list: one entry, or words with commas between them as the documents write."""
-    words = get_args(plain_type(attribute)) if get_origin(plain_type(attribute)) is Literal else ()
+    kind = plain_type(attribute)
+    words = get_args(kind) if get_origin(kind) is Literal else ()
 
     def read(text: str) -> list[Any]:
         if alone and words and text == NOTHING and NOTHING not in words:
             return []
         several = words or attribute.metadata.get("shape") in _WITH_COMMAS
         parts = [part.strip() for part in text.split(",")] if several else [text]
-        return [parse(part) for part in parts if part]
+        return [parse(part) for part in parts if part or kind is BackendKey]
 
     return read
 
@@ -280,7 +282,13 @@ def _plain_parser(attribute: Attribute[Any], secrets: SecretSource) -> Parse:
         return choice(get_args(kind))
     if kind is int:
         return _NUMBERS.get(attribute.metadata["unit"], count)
-    parsers: Mapping[Any, Parse] = {bool: boolean, float: duration, Secret: secrets.load, str: _text}
+    parsers: Mapping[Any, Parse] = {
+        bool: boolean,
+        float: duration,
+        Secret: secrets.load,
+        BackendKey: lambda text: read_backend_key(text, secrets),
+        str: _text,
+    }
     return parsers[kind]
 
 

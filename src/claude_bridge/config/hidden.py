@@ -56,8 +56,7 @@ def credentials(config: Config) -> Iterator[tuple[str, str, str]]:
     """Yield each credential with the section and the key that hold it; for a header the key is its name."""
     for backend in config.backends.values():
         section = f"backend:{backend.name}"
-        if backend.api_key is not None:
-            yield section, "api_key", backend.api_key.reveal()
+        yield from ((section, "api_key", key.secret.reveal()) for key in backend.api_key if key.secret is not None)
         yield from ((section, name, value) for name, value in _headers(backend))
         if backend.proxy.server is not None and backend.proxy.server.password is not None:
             yield section, "proxy", backend.proxy.server.password.reveal()

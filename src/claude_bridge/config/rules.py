@@ -45,6 +45,7 @@ class Rules:
     def problems(self) -> Iterator[Problem]:
         """Yield everything that breaks a rule."""
         yield from self._listeners()
+        yield from self._pools()
         yield from self._authorities()
         yield from self._queues()
         yield from self._models()
@@ -92,7 +93,7 @@ class Rules:
         return self.config.server.credentials == "none"
 
     def _has_key(self, backend: Backend) -> bool:
-        given = backend.api_key is not None or self._is_broken(f"backend:{backend.name}", "api_key")
+        given = backend.has_key or self._is_broken(f"backend:{backend.name}", "api_key")
         return given or any(name.lower() in KEY_HEADERS for name, _ in backend.headers)
 
     def _remedy(self) -> str:
@@ -110,6 +111,20 @@ class Rules:
             f"{whose}: listen on 127.0.0.1 only, or set credentials = keys with a [key:NAME] for each client, "
             "or credentials = forward and no api_key, or allow_open = yes if that is meant"
         )
+
+    def _pools(self) -> Iterator[Problem]:
+        for backend in self.config.backends.values():
+            section, keys = f"backend:{backend.name}", backend.api_key
+            for number, key in enumerate(keys, start=1):
+                twin = next(at for at, each in enumerate(keys, start=1) if each.same_key(key))
+                if twin != number:
+                    yield Problem(section, "api_key", f"entry {number} is the same key as entry {twin}")
+            if (
+                backend.api_key_lifetime is not None
+                and not any(key.command for key in keys)
+                and not self._is_broken(section, "api_key")
+            ):
+                yield Problem(section, "api_key_lifetime", "has no effect without a command: in api_key")
 
     def _authorities(self) -> Iterator[Problem]:
         for backend in self.config.backends.values():

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 from attrs import Attribute, Factory, field, fields, fields_dict, frozen
 from attrs.validators import optional
 
+from claude_bridge.config.backend_keys import BackendKey
 from claude_bridge.config.listeners import tcp
 from claude_bridge.config.problems import Problem, not_allowed
 from claude_bridge.config.proxy import ProxySetting
@@ -89,6 +90,7 @@ TOKENS = Between(1, 1_000_000_000)
 
 CredentialsPolicy = Literal["forward", "keys", "none"]
 ShowReasoning = Literal["auto", "always", "never"]
+KeyStrategy = Literal["fill_first", "round_robin", "least_used"]
 LogFormat = Literal["auto", "json", "text"]
 LogLevel = Literal["debug", "info", "warn", "error"]
 
@@ -172,10 +174,22 @@ class Backend:
         "`auto` (by the host, else by what the backend reveals) or the name of a dialect.",
         validator=OneOf(("auto", *DIALECTS)),
     )
-    api_key: Secret | None = option(
+    api_key: tuple[BackendKey, ...] = option(
+        (),
+        "The backend's own key, which replaces the client's: `${VAR}`, `file:/path`, `credential:NAME`, or "
+        "`command:PROGRAM ARGUMENTS`, run without a shell, whose output is the key. Several, one a line, share the "
+        "requests. After each may stand `weight=N` (its share), `rpm=N` and `tpm=N` (requests and tokens a minute).",
+    )
+    key_strategy: KeyStrategy = option(
+        "fill_first",
+        "Which of several keys is used: `fill_first` (the first in the file that may be), `round_robin` (in turns, by "
+        "weight), `least_used` (the one with the fewest requests under way, by weight). A conversation keeps its key.",
+    )
+    api_key_lifetime: float | None = option(
         None,
-        "The backend's own key, which replaces the client's: `${VAR}`, `file:/path` or `credential:NAME`. "
-        "Default: none.",
+        "How long a key that a `command:` prints is valid; it is run again at four fifths of that. Default: 1h.",
+        unit="s",
+        validator=optional(Between(1, 30 * DAY)),
     )
     connect_timeout: float = option(10.0, "Limit for the connection.", unit="s", validator=WAIT)
     first_byte_timeout: float = option(
@@ -220,6 +234,11 @@ class Backend:
         repr=_header_names,
     )
     strip_attribution: bool = option(True, "Drop Claude Code's billing line, which spoils prefix caches.")
+
+    @property
+    def has_key(self) -> bool:
+        """Return whether it has a key of its own, which replaces the client's."""
+        return bool(self.api_key)
 
     def with_headers(self, ours: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
         """Return the headers of a request: ``ours``, and the configured ones, which replace ours of the same name."""

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import TypeAlias, final
@@ -27,12 +29,27 @@ _SENDABLE = re.compile(r"[\x21-\x7e]+")
 _NAME = re.compile(r"[A-Za-z0-9_.@:-]+")
 
 
+Find: TypeAlias = Callable[[str, str], str | None]
+"""Returns the absolute path of the program of a name, or at a path, searched along ``$PATH``; None if there is none."""
+
+
+def find_program(name: str, path: str) -> str | None:
+    """Return the absolute path of a real program that may be executed, or None."""
+    found = shutil.which(name, path=path)
+    return found if found is not None and PurePosixPath(found).is_absolute() else None
+
+
 @final
 @frozen(repr=False, eq=False)
 class Secret:
-    """A credential. ``repr``, ``str`` and formatting show nothing; `reveal` is the only way in."""
+    """A credential. ``repr``, ``str`` and formatting show nothing; `reveal` is the only way in.
+
+    :param source: what makes credentials that stand for the same account one after the other; they have one
+        `fingerprint`. None for a credential that stands for itself.
+    """
 
     _value: str = field(converter=str)
+    _source: str | None = None
 
     def reveal(self) -> str:
         """Return the secret itself: to send it, to compare it, or to hide it in texts."""
@@ -44,7 +61,8 @@ class Secret:
 
     def fingerprint(self) -> str:
         """Return a short name that distinguishes credentials and reveals none (a cache key, not for logs)."""
-        return hashlib.sha256(b"claude-bridge\0" + self._value.encode()).hexdigest()[:16]
+        own = self._value if self._source is None else f"source\0{self._source}"
+        return hashlib.sha256(b"claude-bridge\0" + own.encode()).hexdigest()[:16]
 
     def __bool__(self) -> bool:
         """Return whether the secret is not empty."""
@@ -69,6 +87,11 @@ class SecretSource:
 
     environ: Mapping[str, str]
     read: Read
+    _find: Find = find_program
+
+    def find(self, program: str) -> str | None:
+        """Return the absolute path of a program, given by its name or its path; None if it cannot be executed."""
+        return self._find(program, self.environ.get("PATH", os.defpath))
 
     def load(self, text: str) -> Secret:
         """Return the secret that ``text`` is or names. Raises `ValueError`, never with the secret in it."""
@@ -78,7 +101,7 @@ class SecretSource:
             found = self._from_credential(text.removeprefix("credential:"))
         else:
             found = text
-        return _checked(found)
+        return Secret(checked(found))
 
     def _from_file(self, path: str) -> str:
         if not PurePosixPath(path).is_absolute():
@@ -99,7 +122,8 @@ class SecretSource:
         return self._from_file(str(PurePosixPath(folder) / name))
 
 
-def _checked(found: str) -> Secret:
+def checked(found: str) -> str:
+    """Return ``found`` if it can be sent as a credential. Raises `ValueError`, never with the secret in it."""
     if not found:
         raise ValueError("the secret is empty")
     if found == HIDDEN:
@@ -108,4 +132,4 @@ def _checked(found: str) -> Secret:
         raise ValueError(f"the secret is longer than {MAX_SECRET_CHARACTERS:,} characters")
     if not _SENDABLE.fullmatch(found):
         raise ValueError("the secret holds a space or a character that no HTTP header can carry")
-    return Secret(found)
+    return found

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias, TypeVar, cast, get_args
 
 from attrs import evolve, frozen
 
+from claude_bridge.config.backend_keys import BackendKey
 from claude_bridge.config.expand import OFF, quoted
 from claude_bridge.config.fields import base_url, boolean, choice, duration, host_name
 from claude_bridge.config.listeners import PARAMETERS, WRAPPERS, endpoint, port_number, tcp
@@ -57,7 +58,8 @@ class Overrides:
         backends = dict(config.backends)
         if self.backend_url is not None or not backends:
             plain = Backend(name=DEFAULT_BACKEND)
-            backends.setdefault(DEFAULT_BACKEND, _changed(plain, url=self.backend_url, api_key=self.api_key))
+            keys = None if self.api_key is None else (BackendKey(secret=self.api_key),)
+            backends.setdefault(DEFAULT_BACKEND, _changed(plain, url=self.backend_url, api_key=keys))
         if self.timeout is not None:
             backends = {
                 name: evolve(backend, first_byte_timeout=self.timeout, idle_timeout=self.timeout)

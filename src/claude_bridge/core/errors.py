@@ -132,7 +132,7 @@ class UpstreamError(BridgeError):
     """The backend failed or could not be reached. Only these errors may count against a backend."""
 
     status = 502
-    fault = "upstream"
+    fault: ClassVar[Fault] = "upstream"
     try_next = True
     outcome = "upstream_error"
 
@@ -197,6 +197,22 @@ class UpstreamRateLimited(UpstreamError):
     status = 429
     kind = "rate_limit_error"
     outcome = "upstream_rate_limited"
+
+
+class KeysCooling(UpstreamError):
+    """No key of the backend may be used now, each for a time that is known (429): the backend was not asked."""
+
+    status = 429
+    kind = "rate_limit_error"
+    fault = "bridge"
+    outcome = "keys_cooling"
+
+
+class KeyUnavailable(UpstreamError):
+    """The command that prints the backend's key has failed (502): the backend was not asked."""
+
+    fault = "bridge"
+    outcome = "key_unavailable"
 
 
 class UpstreamMisaddressed(UpstreamError):

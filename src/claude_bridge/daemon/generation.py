@@ -99,6 +99,7 @@ class Generation:
     admission: AdmissionControl
     gatekeeper: Gatekeeper
     breaker: CircuitBreakers | NoBreaker
+    keys: KeyRing
     profiles: ModelProfiles
     bounds: RequestLimits = field(init=False)
 
@@ -224,7 +225,10 @@ def make_generation(process: Process, config: Config, earlier: Generation | None
     """
     profiles = process.profiles if earlier is None else process.profiles_for(config)
     breaker = _breaker(process, config, earlier)
-    services = _services(process, config, profiles, KeyRing(config, breaker))
+    keys = KeyRing(config, breaker, seconds=process.seconds, reactor=process.clock, learn=process.redactor.learn)
+    if earlier is not None:
+        keys.follow(earlier.keys)
+    services = _services(process, config, profiles, keys)
     counts = TokenCounting(
         resolver=services.resolver,
         keys=services.keys,
@@ -241,6 +245,7 @@ def make_generation(process: Process, config: Config, earlier: Generation | None
         admission=AdmissionControl(services, Catalogue(config, services.resolver), counts, process.running),
         gatekeeper=Gatekeeper(config, process.redactor.learn),
         breaker=breaker,
+        keys=keys,
         profiles=profiles,
     )
 

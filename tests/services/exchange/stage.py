@@ -108,7 +108,8 @@ def resolving(
     clock: Clock | None = None,
 ) -> CandidateResolver:
     """Make a resolver of names."""
-    keys, seconds = KeyRing(config, NoBreaker()), (clock or Clock()).seconds
+    seconds = (clock or Clock()).seconds
+    keys = KeyRing(config, NoBreaker(), seconds=seconds)
     return CandidateResolver(config, lists or FixedLists(), keys, detection or DialectDetection(KINDS), KINDS, seconds)
 
 
@@ -182,8 +183,8 @@ class Stage:
         """Build it."""
         self.detection = DialectDetection(self.kinds)
         self.affinity = Affinity(self.clock.seconds)
-        keys = KeyRing(self.config, self.breaker)
         seconds = self.clock.seconds
+        keys = KeyRing(self.config, self.breaker, seconds=seconds)
         services = Services(
             config=self.config,
             client=self.client,

@@ -11,7 +11,7 @@ from twisted.internet.defer import FirstError, gatherResults
 from claude_bridge.config.secret import Secret
 from claude_bridge.core import conversation
 from claude_bridge.core.backend_api import Target
-from claude_bridge.core.errors import AuthenticationFailed, InvalidRequest, NotFound
+from claude_bridge.core.errors import AuthenticationFailed, InvalidRequest, NotFound, UpstreamError
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.core.messages_api.routing_facts import RoutingFacts
@@ -91,7 +91,7 @@ class TokenCounting:
         try:
             key = self._keys.lease(candidate.backend, credential).secret
             body = target.prepare(conversation_of(asked), documents=texts).body
-        except (AuthenticationFailed, InvalidRequest):
+        except (AuthenticationFailed, InvalidRequest, UpstreamError):
             return None  # the local count raises for a malformed request
         counted = await self._tokenizers.count(candidate.backend, target.tokenizer, key, body)
         if counted is None:
