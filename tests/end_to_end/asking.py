@@ -61,6 +61,11 @@ BLOCKS: Sequence[dict[str, Any]] = (
 """The content of the whole message that `ANSWER` is, without the calls' ids."""
 
 
+def as_user(name: str) -> dict[str, str]:
+    """Return the header of a user of that name: the key of one whom a backend answered 429 is not sent for a while."""
+    return {"x-api-key": f"key-of-{name.replace(' ', '-')}"}
+
+
 def said(events: Sequence[Event]) -> str:
     """Put together all that the deltas of a stream say, of whatever kind."""
     deltas = (event.data["delta"] for event in events if event.name == "content_block_delta")

@@ -11,7 +11,7 @@ from claude_bridge.testing.answers import Answer, Pause
 from claude_bridge.testing.backend import ScriptedBackend
 from claude_bridge.testing.behaviours import BEHAVIOURS
 from claude_bridge.testing.chat import sse
-from tests.end_to_end.asking import ALL_SAID, ANSWER, FULL, MESSAGES, ONE_ATTEMPT, said
+from tests.end_to_end.asking import ALL_SAID, ANSWER, FULL, MESSAGES, ONE_ATTEMPT, as_user, said
 from tests.end_to_end.client import Client
 from tests.end_to_end.conftest import StartDaemon, client_of
 from tests.end_to_end.sse import names
@@ -50,7 +50,7 @@ class CommitTests:
         """An error before it has its true status."""
         for name, (status, kind) in FAILURES.items():
             backend.enqueue(late(BEHAVIOURS[name], 0.02))
-            reply = await committing.post(MESSAGES, FULL)
+            reply = await committing.post(MESSAGES, FULL, headers=as_user(name))
             assert (name, reply.status, reply.json["error"]["type"]) == (name, status, kind)
 
     @pytest_twisted.ensureDeferred
@@ -58,7 +58,7 @@ class CommitTests:
         """The same error after it comes as an event of the same type, and nothing follows it."""
         for name, (_, kind) in FAILURES.items():
             backend.enqueue(late(BEHAVIOURS[name]))
-            reply = await committing.post(MESSAGES, FULL)
+            reply = await committing.post(MESSAGES, FULL, headers=as_user(name))
             assert (name, reply.status) == (name, 200)
             assert names(reply.events) == ["message_start", "error"]
             assert (name, reply.events[-1].data["error"]["type"]) == (name, kind)
@@ -96,5 +96,5 @@ class CommitTests:
         """A client that does not stream never gets a status too early."""
         for name, (status, kind) in list(FAILURES.items())[:3]:
             backend.enqueue(late(BEHAVIOURS[name]))
-            reply = await committing.post(MESSAGES, WHOLE)
+            reply = await committing.post(MESSAGES, WHOLE, headers=as_user(name))
             assert (name, reply.status, reply.json["error"]["type"]) == (name, status, kind)

@@ -23,6 +23,7 @@ from tests.end_to_end.asking import (
     MESSAGES,
     ONE_ATTEMPT,
     STREAMED,
+    as_user,
     said,
 )
 from tests.end_to_end.client import Client, Reply
@@ -194,7 +195,7 @@ class BehaviourTests:
         for name, status in REFUSALS.items():
             for body in (HI, STREAMED):
                 backend.script = always(BEHAVIOURS[name])
-                reply = await client.post(MESSAGES, body)
+                reply = await client.post(MESSAGES, body, headers=as_user(f"{name} {body is HI}"))
                 expected = status or (200 if body is STREAMED else 502)
                 assert (name, reply.status) == (name, expected)
                 if reply.status == 200:
@@ -205,7 +206,7 @@ class BehaviourTests:
     async def test_headers(self, client: Client, backend: ScriptedBackend) -> None:
         """The wait that a backend asks for reaches the client."""
         backend.script = always(BEHAVIOURS["rate limited"])
-        reply = await client.post(MESSAGES, STREAMED)
+        reply = await client.post(MESSAGES, STREAMED, headers=as_user("alone"))
         assert (reply.status, reply.headers["retry-after"]) == (429, "3")
 
     @pytest_twisted.ensureDeferred
@@ -228,8 +229,8 @@ class BehaviourTests:
         client = client_of(reactor, await start_daemon(sections))
         refusals = [BEHAVIOURS[name] for name in ("rate limited", "too long", "key refused")]
         backend.enqueue(*refusals * 2)
-        for _ in range(6):
-            assert (await client.post(MESSAGES, STREAMED)).status in {400, 401, 429}
+        for user in range(6):
+            assert (await client.post(MESSAGES, STREAMED, headers=as_user(str(user)))).status in {400, 401, 429}
         failures = [cut_after(ANSWER, 0), cut_after(ANSWER, 4), BEHAVIOURS["broken gateway"]]
         backend.enqueue(*failures)
         for _ in range(3):
@@ -274,7 +275,7 @@ class HalfOpenBreakerTests:
         for status, probe in (*probes.items(), (200, (EMPTY, sse(ANSWER)))):
             await self._open(client, backend)
             backend.enqueue(*probe, sse(ANSWER))
-            assert (await client.post(MESSAGES, FULL)).status == status
+            assert (await client.post(MESSAGES, FULL, headers=as_user(str(status)))).status == status
             assert_complete(await client.post(MESSAGES, FULL))
 
     @pytest_twisted.ensureDeferred

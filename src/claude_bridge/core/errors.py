@@ -199,15 +199,6 @@ class UpstreamRateLimited(UpstreamError):
     outcome = "upstream_rate_limited"
 
 
-class KeysCooling(UpstreamError):
-    """No key of the backend may be used now, each for a time that is known (429): the backend was not asked."""
-
-    status = 429
-    kind = "rate_limit_error"
-    fault = "bridge"
-    outcome = "keys_cooling"
-
-
 class KeyUnavailable(UpstreamError):
     """The command that prints the backend's key has failed (502): the backend was not asked."""
 
@@ -249,7 +240,7 @@ class BridgeOverloaded(BridgeFault):
 
 
 class KeysCooling(BridgeFault):
-    """All keys of the backend wait for the time that it named, or for their own limits (429)."""
+    """No key of the backend may be used now, each for a time that is known (429): the backend was not asked."""
 
     status = 429
     kind = "rate_limit_error"

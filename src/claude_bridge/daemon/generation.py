@@ -221,7 +221,8 @@ class Generation:
 def make_generation(process: Process, config: Config, earlier: Generation | None = None) -> Generation:
     """Return the generation for ``config``; starts nothing, and changes nothing of the process.
 
-    ``earlier`` was in force before: for backends that have not changed, circuits and what was learned are kept.
+    ``earlier`` was in force before: for what has not changed of backends, circuits, what is known of keys, and what was
+    learned are kept.
     """
     profiles = process.profiles if earlier is None else process.profiles_for(config)
     breaker = _breaker(process, config, earlier)

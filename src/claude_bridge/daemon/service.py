@@ -67,6 +67,7 @@ class Bridge(Service):
         _log.info("configuration: {source}", event="configuration", source=self.generation.config.source)
         self.process.listeners.announce()
         self._tell_backends()
+        self.process.clock.callWhenRunning(self.generation.keys.prepare)
         self.process.clock.callWhenRunning(rare_collections)
 
     def change_over(self, config: Config) -> None:
@@ -79,6 +80,7 @@ class Bridge(Service):
         if config.limits.max_streams > old.limits.max_streams:
             raise_file_limit(config.limits.max_streams)
         self.generation = new
+        new.keys.prepare()
         self._retiring.add(old)
         retired = old.retire().addCallback(lambda _: self._retired(old))
         retired.addErrback(lambda failure: _log.failure("an old configuration stays", failure, event="fault"))

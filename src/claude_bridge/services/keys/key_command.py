@@ -151,11 +151,11 @@ class KeyCommand:
         self._failures += 1
         self._next_run = self._seconds() + seconds
         self._log.warn(
-            "the command for the key of backend {backend} failed: {why}; it is run again in {seconds:g} s at the "
+            "the command for the key of backend {backend} failed: {reason}; it is run again in {seconds:g} s at the "
             "earliest, and {meanwhile}",
             event="key_command_failed",
             backend=self.backend,
-            why=str(failure.value),
+            reason=str(failure.value),
             seconds=seconds,
             meanwhile="requests fail" if self.token is None else "the last key is used as long as it is valid",
         )

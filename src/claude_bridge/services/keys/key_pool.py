@@ -248,13 +248,13 @@ class KeyPool:
         if not self.has_commands:
             return None
         if any(self._is_good(key) for key in self.keys):
-            self._prepare_commands()
+            self.prepare_commands()
             return None
         missing = [key.command for key in self.keys if key.command is not None and key.secret is None]
         waits = [wait for command in missing if (wait := command.wait()) is not None]
         return waits[0] if waits else None
 
-    def _prepare_commands(self) -> None:
+    def prepare_commands(self) -> None:
         """Run the commands that have printed no valid key, as far as they may be."""
         for key in self.keys:
             if key.command is not None:
@@ -300,7 +300,7 @@ class KeyPool:
 
         Whether it may be used for a model does not matter: the list is kept by the key that asked for it.
         """
-        self._prepare_commands()
+        self.prepare_commands()
         good = [key.secret for key in self.keys if self._is_good(key)]
         held = [key.secret for key in self.keys if key.secret is not None]
         return next(iter(good or held), None)

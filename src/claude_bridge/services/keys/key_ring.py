@@ -172,6 +172,11 @@ class KeyRing:
                 pool.revive()
                 self._pools[name] = pool
 
+    def prepare(self) -> None:
+        """Run the commands that print keys, so that the first request need not wait."""
+        for pool in self._pools.values():
+            pool.prepare_commands()
+
     def lease(
         self, backend: Backend, client: Secret | None, *, model: str = "", prefer: str = "", tokens: int = 0
     ) -> Lease:
