@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from claude_bridge.config.backend_keys import BackendKey, read_backend_key, show_backend_key
+from claude_bridge.config.changes import changes
+from claude_bridge.config.doubts import doubts, exposed
 from claude_bridge.config.dump import dump
+from claude_bridge.config.hidden import credentials
+from claude_bridge.config.ini import read_ini
 from claude_bridge.config.secret import Secret, SecretSource
 from tests.config.files import config_of, mistakes, reading
 
@@ -184,3 +188,52 @@ class DumpTests:
     def test_odd_program(self) -> None:
         """A path with a space is shown so that it can be read again."""
         assert show_backend_key(BackendKey(command=("/opt/my token",), rpm=1)) == "command:'/opt/my token' rpm=1"
+
+
+class OtherRulesTests:
+    """What holds for a key holds for each key of a pool."""
+
+    POOL = "api_key =\n  ${K} weight=2\n  sk-9f8e7d6c5b4a rpm=60\n  command:/bin/sh -c x\n"
+
+    def test_hidden(self) -> None:
+        """Each key is hidden in every output."""
+        config = config_of(f"[backend:b]\n{self.POOL}", {"K": "first-key-of-b"})
+        assert [(section, key, value) for section, key, value in credentials(config)] == [
+            ("backend:b", "api_key", "first-key-of-b"),
+            ("backend:b", "api_key", "sk-9f8e7d6c5b4a"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("line", "written"),
+        [("sk-9f8e7d6c5b4a rpm=60", True), ("${K} rpm=60", False), ("file:/k", False), ("command:/bin/sh x", False)],
+    )
+    def test_written_out(self, line: str, written: bool) -> None:
+        """One that is written out is warned of where others can read the file."""
+        text = f"[backend:b]\napi_key =\n  ${{K}}\n  {line}\n"
+        told = exposed(read_ini(text).sections, "/c.ini", lambda _path: 0o644)
+        assert [(each.section, each.key) for each in told] == ([("backend:b", "api_key")] if written else [])
+
+    @pytest.mark.parametrize(
+        ("line", "told"),
+        [
+            ("'sk-9f8e7d6c5b4a' weight=2", "is in quotes"),
+            ("/etc/keys/chutes rpm=2", "looks like the path of a file"),
+            ("CHUTES_API_KEY tpm=2", "looks like the name of a variable"),
+        ],
+    )
+    def test_doubts(self, line: str, told: str) -> None:
+        """What is probably no key is warned of, behind options too."""
+        text = f"[backend:b]\napi_key =\n  sk-9f8e7d6c5b4a\n  {line}\n"
+        (doubt,) = doubts(config_of(text), read_ini(text).sections)
+        assert str(doubt).startswith(f"[backend:b] api_key: {told}")
+
+    @pytest.mark.parametrize("key", ["sk-1", "sk-1 weight=2", "sk-1\n  sk-2", "command:/bin/sh"])
+    def test_nobody_else_may_spend_them(self, key: str) -> None:
+        """A listener that others reach is refused whatever form the key has."""
+        (told,) = mistakes(f"[server]\nlisten = tcp:1:interface=0.0.0.0\n[backend:b]\napi_key =\n  {key}\n")
+        assert "can be reached from other machines" in told
+
+    def test_changes(self) -> None:
+        """A reload tells that keys have changed, not how."""
+        old, new = (config_of(f"[backend:b]\napi_key =\n  sk-1\n  sk-2 weight={weight}\n") for weight in (1, 2))
+        assert changes(old, new) == ("[backend:b] api_key",)

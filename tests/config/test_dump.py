@@ -49,6 +49,7 @@ BACKEND = st.builds(
     name=NAME,
     url=st.sampled_from(["http://127.0.0.1:8000/v1", "https://x.example/$a/v4"]),
     dialect=st.sampled_from(["auto", "generic"]),
+    key_strategy=st.sampled_from(["fill_first", "round_robin", "least_used"]),
     idle_timeout=st.none() | SECONDS,
     max_connections=st.integers(1, 10_000),
     max_streams=st.integers(1, 100_000),

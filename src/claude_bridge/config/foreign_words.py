@@ -7,7 +7,7 @@ from typing import Final
 
 _SAID: Final[Mapping[str, tuple[str, ...]]] = {
     "url": ("base_url", "api_base", "api_base_url", "endpoint", "server_url", "openai_api_base"),
-    "api_key": ("key", "token", "auth_token", "api_token", "bearer", "bearer_token", "password"),
+    "api_key": ("key", "keys", "api_keys", "token", "auth_token", "api_token", "bearer", "bearer_token", "password"),
     "dialect": ("provider", "custom_llm_provider", "api_type", "transformer"),
     "headers": ("header", "extra_headers", "default_headers", "http_headers"),
     "ca_file": ("ca_bundle", "ca_cert", "ssl_ca", "cafile", "ssl_verify", "verify"),

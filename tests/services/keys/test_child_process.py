@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
-from attrs import define
+from attrs import define, field
 from twisted.internet.defer import CancelledError
 from twisted.internet.task import deferLater
 
@@ -82,6 +83,49 @@ class OutputTests:
         path = scripts.made("sleep 20 & echo token")
         assert await run_command(reactor, (path,)) == b"token\n"
         assert time.monotonic() - began < 5
+
+
+@define
+class NotedTriggers:
+    """A reactor whose triggers the test calls.
+
+    :ivar triggers: what is to be called at its end.
+    """
+
+    reactor: Any
+    triggers: list[Callable[[], object]] = field(factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        """Be the real one but for triggers."""
+        return getattr(self.reactor, name)
+
+    def addSystemEventTrigger(self, phase: str, event: str, call: Callable[[], object]) -> int:  # noqa: N802 - Twisted's
+        """Note a trigger."""
+        assert (phase, event) == ("during", "shutdown")
+        self.triggers.append(call)
+        return len(self.triggers) - 1
+
+    def removeSystemEventTrigger(self, trigger: int) -> None:  # noqa: N802 - Twisted's name
+        """Forget a trigger."""
+        del self.triggers[trigger]
+
+
+class ShutdownTests:
+    """The end of the daemon."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_kills_what_runs(self, reactor: Any, scripts: Scripts) -> None:
+        """A command does not outlive the daemon that needs its output."""
+        noted, pid = NotedTriggers(reactor), scripts.folder / "pid"
+        running = run_command(noted, (scripts.made(f"echo $$ > {pid}; exec sleep 30"),))
+        while not pid.exists() or not pid.read_text():
+            await deferLater(reactor, 0.02)
+        (stop,) = noted.triggers
+        stop()
+        assert await ended(reactor, int(pid.read_text()))
+        with pytest.raises(CommandFailed, match="signal 9"):
+            await running
+        assert noted.triggers == []
 
 
 class FailureTests:

@@ -75,7 +75,7 @@ class Scene:
 
     def used(self) -> str | None:
         """Use the key as a request does."""
-        token = self.key.use()
+        token = self.key.use() if self.key.token is not None else None
         return None if token is None else token.reveal()
 
 

@@ -358,9 +358,9 @@ class CommandTests:
         backend = Backend(name="shop", api_key=(self.script(tmp_path, "echo $1"),))
         learned: list[str] = []
         ring = self.ring(reactor, backend, learned)
+        assert ring.ready_in(backend, None, "glm") == 0.0
         with pytest.raises(KeyUnavailable):
             ring.lease(backend, None)
-        assert ring.ready_in(backend, None, "glm") == 0.0
         waiting = ring.token(backend)
         assert waiting is not None
         await waiting

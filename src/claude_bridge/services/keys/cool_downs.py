@@ -70,7 +70,6 @@ class CoolDowns(Generic[K]):
 
     def succeeded(self, key: K, *, sent: float) -> None:
         """Note an answer to what was ``sent`` at that time: the next refusal is the first again."""
-        if len(self._entries):
-            known = self._entries.peek(key)
-            if known is not None and sent >= known.until:
-                self._entries.discard(key)
+        known = self._entries.peek(key)
+        if known is not None and sent >= known.until:
+            self._entries.discard(key)

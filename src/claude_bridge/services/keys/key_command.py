@@ -76,12 +76,11 @@ class KeyCommand:
         return self._token if self._seconds() < self._expires else None
 
     def use(self) -> Secret | None:
-        """Return `token`, and keep it renewed: it is wanted."""
+        """Return what was printed last, and keep it renewed: it is wanted. `token` says whether it is valid."""
         self._last_used = self._seconds()
-        token = self.token
-        if token is not None:
-            self._learn(token.reveal())  # the redactor remembers so many only
-        return token
+        if self._token is not None:
+            self._learn(self._token.reveal())  # the redactor remembers so many only
+        return self._token
 
     def ready_in(self) -> float:
         """Return the seconds until there may be a token: 0 if there is one, or the command runs or may be run now."""

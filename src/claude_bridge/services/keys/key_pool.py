@@ -92,7 +92,7 @@ class PooledKey:
         return self._secret if self.command is None else self.command.token
 
     def take(self) -> Secret | None:
-        """Return the key to use it."""
+        """Return the key, which is there, to use it."""
         return self._secret if self.command is None else self.command.use()
 
     def obstacle(self, now: float, model: str, tokens: int) -> tuple[float, Obstacle] | None:
@@ -239,6 +239,7 @@ class KeyPool:
             key for key in self._employed(now) if key.secret is not None and key.obstacle(now, model, tokens) is None
         ]
         if not ready:
+            self.prepare_commands()
             raise self._unavailable(now, model, tokens)
         key = next((key for key in ready if key.name == prefer), None) or CHOICES[self.backend.key_strategy](ready)
         return key, KeyUse(pool=self, key=key, secret=key.take(), model=model, estimated=tokens)

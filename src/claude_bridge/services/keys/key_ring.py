@@ -116,7 +116,9 @@ class ForwardedUse:
     """A `CredentialUse` of a client's credential, or of none."""
 
     _cool_downs: CoolDowns[_Waiting]
-    _key: _Waiting
+    _backend: Backend
+    _secret: Secret | None
+    _model: str
     _seconds: Callable[[], float]
     _sent: float = field(default=0.0, init=False)
 
@@ -126,15 +128,20 @@ class ForwardedUse:
 
     def succeeded(self, tokens: int) -> None:  # noqa: ARG002 - the seam's shape
         """Note an answer."""
-        self._cool_downs.succeeded(self._key, sent=self._sent)
+        if len(self._cool_downs):
+            self._cool_downs.succeeded(self._waiting, sent=self._sent)
 
     def failed(self, error: BridgeError, retry_after: float | None) -> None:
         """Note an error: only a 429 says something."""
         if isinstance(error, UpstreamRateLimited):
-            self._cool_downs.refused(self._key, sent=self._sent, now=self._seconds(), retry_after=retry_after)
+            self._cool_downs.refused(self._waiting, sent=self._sent, now=self._seconds(), retry_after=retry_after)
 
     def abandoned(self) -> None:
         """Note that the client left."""
+
+    @property
+    def _waiting(self) -> _Waiting:
+        return _waiting(self._backend, self._secret, self._model)
 
 
 @define(eq=False)
@@ -211,10 +218,8 @@ class KeyRing:
         """Return the seconds until a key of ``backend`` may be used for ``model``, 0 for now. Changes nothing."""
         if backend.has_key:
             return self._pool(backend).ready_in(model)
-        if not len(self._waiting):
-            return 0.0
         sent = client if self._config.server.credentials == "forward" else None
-        return self._waiting.ready_in(_waiting(backend, sent, model), self._seconds())
+        return self._forwarded_in(backend, sent, model)
 
     def token(self, backend: Backend) -> Deferred[None] | None:
         """Return what must be awaited before `lease` where a command has yet to print the key; mostly None.
@@ -246,15 +251,14 @@ class KeyRing:
 
     def _forwarded(self, backend: Backend, secret: Secret | None, name: str, model: str) -> Lease:
         """Return a lease with a client's credential, or with none. Raises `KeysCooling`."""
-        waiting = _waiting(backend, secret, model)
-        seconds = self._waiting.ready_in(waiting, self._seconds())
+        seconds = self._forwarded_in(backend, secret, model)
         if seconds > 0:
             whose = "with this key" if secret is not None else "for this model"
             raise KeysCooling(
                 f"backend {backend.name} limits the rate of requests {whose}: it is asked again in {ceil(seconds)} s",
                 retry_after=ceil(seconds),
             )
-        use = ForwardedUse(cool_downs=self._waiting, key=waiting, seconds=self._seconds)
+        use = ForwardedUse(cool_downs=self._waiting, backend=backend, secret=secret, model=model, seconds=self._seconds)
         return Lease(
             secret=secret,
             name=name,
@@ -263,6 +267,12 @@ class KeyRing:
             breaker=self._breaker,
             use=use,
         )
+
+    def _forwarded_in(self, backend: Backend, secret: Secret | None, model: str) -> float:
+        """Return the seconds until a client's credential may be sent again, 0 for now."""
+        if not len(self._waiting):
+            return 0.0
+        return self._waiting.ready_in(_waiting(backend, secret, model), self._seconds())
 
     def _pool(self, backend: Backend) -> KeyPool:
         pool = self._pools.get(backend.name)
