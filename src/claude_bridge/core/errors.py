@@ -199,6 +199,15 @@ class UpstreamRateLimited(UpstreamError):
     outcome = "upstream_rate_limited"
 
 
+class KeysCooling(UpstreamError):
+    """No key of the backend may be used now, each for a time that is known (429): the backend was not asked."""
+
+    status = 429
+    kind = "rate_limit_error"
+    fault = "bridge"
+    outcome = "keys_cooling"
+
+
 class KeyUnavailable(UpstreamError):
     """The command that prints the backend's key has failed (502): the backend was not asked."""
 
@@ -237,15 +246,6 @@ class BridgeOverloaded(BridgeFault):
     status = 529
     kind = "overloaded_error"
     outcome = "bridge_overloaded"
-
-
-class KeysCooling(BridgeFault):
-    """No key of the backend may be used now, each for a time that is known (429): the backend was not asked."""
-
-    status = 429
-    kind = "rate_limit_error"
-    try_next = True
-    outcome = "keys_cooling"
 
 
 class CircuitOpen(BridgeFault):

@@ -97,6 +97,30 @@ class ReplayTests:
         assert len(raw.requests) == 3
 
     @pytest_twisted.ensureDeferred
+    async def test_one_dead_connection_speaks_for_all(self, bench: Bench) -> None:
+        """After a dead connection no other idle one is tried: each would cost a request that is sent twice."""
+        waiting: list[Conversation] = []
+
+        def script(conversation: Conversation, number: int) -> None:
+            if number == 1 and len(raw.conversations) <= 3:
+                waiting.append(conversation)
+            else:
+                conversation.transport.abortConnection()
+
+        raw, backend = bench.serve(script)
+        rush = [Notes() for _ in range(3)]
+        for notes in rush:
+            bench.client.send(bench.request(backend), notes)
+        await bench.until(lambda: len(waiting) == 3)
+        for conversation in waiting:
+            conversation.transport.write(SHORT)
+        for notes in rush:
+            await bench.end_of(notes)
+        for expected in (5, 6):
+            assert isinstance((await ask(bench, backend)).ends[0], UpstreamCut)
+            assert len(raw.requests) == expected
+
+    @pytest_twisted.ensureDeferred
     async def test_begun_answer_is_not_repeated(self, bench: Bench) -> None:
         """Once a byte of an answer came, the request was taken and is not sent again."""
 

@@ -11,6 +11,7 @@ same request is sent once more, and what passes by itself, or with another key, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from attrs import define, field, frozen
@@ -23,7 +24,7 @@ from twisted.python.failure import Failure
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.backend_api import AnswerLimits, Circumstances, Prepared, Target, UpstreamFailure
-from claude_bridge.core.errors import BridgeError, InternalFault
+from claude_bridge.core.errors import BillingRefused, BridgeError, InternalFault
 from claude_bridge.core.events import Event, Finished, Usage
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.messages_api import parsing
@@ -316,6 +317,7 @@ class Exchange:
             self._budget = AttemptBudget(route.patience, route.max_attempts, route.max_wait, self._recorder.started)
         target = candidate.target if attempt is None else attempt.target
         window = services.profiles.with_overrides(backend.name, candidate.target).context_window
+        only_key = isinstance(error, BillingRefused) and not backend.has_key  # the client's, which has no credit
         can_change_model = not self._turn and not self._downstream.content_started
         verdict = self._budget.judge(
             Failed(error=error, label=candidate.label, window=window, log_reason=self._log_reason),
@@ -325,7 +327,7 @@ class Exchange:
                 others=len(self._steps) - 1 if can_change_model else 0,
                 begun=self._delivery.begun,
                 told=told,
-                key_ready_in=services.keys.ready_in(backend, self._credential, target.model),
+                key_ready_in=math.inf if only_key else services.keys.ready_in(backend, self._credential, target.model),
             ),
         )
         if verdict.move is not Move.END:
@@ -389,7 +391,13 @@ class Exchange:
             slot = await slot
         lease: Lease | None = None
         try:
-            lease = services.keys.lease(backend, self._credential, model=target.model, prefer=self._place.key)
+            token = services.keys.token(backend)
+            if token is not None:
+                self._announce(candidate, estimate)
+                await token
+            lease = services.keys.lease(
+                backend, self._credential, model=target.model, prefer=self._place.key, tokens=estimate
+            )
             lease.begin()
             return self._prepare_attempt(candidate, target, lease, slot, estimate)
         except BaseException:

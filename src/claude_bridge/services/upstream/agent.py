@@ -83,7 +83,8 @@ class BackendAgent:
 
     A server may close an idle connection at the moment when we send on it; then it has not read the request, and the
     request is repeated once, on a new connection. It is not repeated if a byte of a response came, if the connection
-    was new, if it was lost only after `REPEAT_SECONDS`, or if it was cancelled.
+    was new, if it was lost only after `REPEAT_SECONDS`, or if it was cancelled. All other idle connections are closed
+    then: a server that has been restarted would have each of them repeat a request.
 
     treq adds ``Accept-Encoding: gzip`` to every request, whatever the caller says. A compressed stream arrives only
     when the backend flushes its compressor, so we do not ask for one, but unpack what is compressed all the same.
@@ -123,6 +124,7 @@ class BackendAgent:
 
     def _repeat(self, failure: Failure, request: OutgoingRequest, sent: float) -> Any:  # noqa: ANN401 - a callback's
         if failure.check(NoResponse) and self._clock.seconds() - sent < REPEAT_SECONDS:
+            self._pool.retire_idle()  # the server may have closed them too, and the request may be tried again
             return self._send_on_new(request)
         return failure
 

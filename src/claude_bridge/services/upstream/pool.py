@@ -75,6 +75,12 @@ class IdleConnections:
         if self._closing:
             self._start_timer(IDLE_SECONDS)
 
+    def retire_idle(self) -> None:
+        """Close all idle connections."""
+        idle, self._idle = self._idle, []
+        for _, connection in idle:
+            self.retire(connection)
+
     def lost(self, connection: Reusable) -> None:
         """Forget a connection that has ended, in whatever state it was."""
         self._closing.discard(connection)
@@ -87,9 +93,7 @@ class IdleConnections:
         self._closed = closed = Deferred[None]()
         stop_timer(self._timer)
         self._timer = self._clock.callLater(CLOSE_SECONDS, self._give_up)
-        idle, self._idle = self._idle, []
-        for _, connection in idle:
-            self.retire(connection)
+        self.retire_idle()
         self._tell_closed()
         return closed
 
