@@ -1,8 +1,9 @@
 """Which models may answer: a model name, and what kind of request it is -> a plan (docs/design.md 3).
 
-A name leads to one candidate, a route with several models to as many. Which route is taken is decided by
-`claude_bridge.core.routing`. Resolving a candidate takes about as long as translating a short request, so plans are
-kept for a second; the window of a candidate is asked for only when its turn comes.
+A name leads to one candidate, a route with several models to as many. What a name means and which route is taken is
+decided by `claude_bridge.core.which_model`; only the backends' lists are looked at here. Resolving a candidate takes
+about as long as translating a short request, so plans are kept for a second; the window of a candidate is asked for
+only when its turn comes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final
 from attrs import define, evolve, field, frozen
 from twisted.internet.defer import CancelledError, FirstError, gatherResults
 
+from claude_bridge.config.named_models import NamedModels, which_model
 from claude_bridge.config.schema import DIRECT, Backend, Config, Model, Route
 from claude_bridge.config.secret import Secret
 from claude_bridge.config.variables import DEFAULT_BACKEND
@@ -21,9 +23,10 @@ from claude_bridge.core.backend_api import BackendKind, Target
 from claude_bridge.core.bounded import BoundedMap
 from claude_bridge.core.errors import NotFound
 from claude_bridge.core.model_list import ModelInfo, find, name_as_listed
-from claude_bridge.core.model_names import as_spelled, is_clients_own, pin, plain_name
+from claude_bridge.core.model_names import plain_name
 from claude_bridge.core.nearest_names import name_list, nearest_names
-from claude_bridge.core.routing import DEFAULT, Facts, RouteTable
+from claude_bridge.core.routing import DEFAULT, Facts
+from claude_bridge.core.which_model import Choice, Meant, WhichModel
 from claude_bridge.services.exchange.plan import Candidate, Plan, Step
 from claude_bridge.services.interfaces import ModelLists
 from claude_bridge.services.keys.key_ring import KeyRing
@@ -62,7 +65,8 @@ class CandidateResolver:
     _detection: DialectDetection
     _kinds: Mapping[str, BackendKind]
     _seconds: Callable[[], float]
-    _table: RouteTable = field(init=False)
+    _which: WhichModel = field(init=False)
+    _named: NamedModels = field(init=False)
     _has_conditions: bool = field(init=False)
     _direct_route: Route = field(init=False)
     _kept: BoundedMap[tuple[str, Secret | None, str], KeptPlan] = field(
@@ -76,13 +80,17 @@ class CandidateResolver:
         factory=lambda: BoundedMap(MAX_TARGETS), init=False
     )
 
-    @_table.default
-    def _make_table(self) -> RouteTable:
-        return RouteTable(tuple(self._config.routes.values()))
+    @_which.default
+    def _make_which(self) -> WhichModel:
+        return which_model(self._config)
+
+    @_named.default
+    def _make_named(self) -> NamedModels:
+        return NamedModels(self._config)
 
     @_has_conditions.default
     def _look_for_conditions(self) -> bool:
-        return self._table.has_conditions
+        return self._which.routes.has_conditions
 
     @_direct_route.default
     def _make_direct_route(self) -> Route:
@@ -98,28 +106,17 @@ class CandidateResolver:
         :param model: the name that the client asked for.
         """
         name = plain_name(model)
-        route = self.route(name, facts) if self._has_conditions else None
+        choice = self._which.choose(name, facts) if self._has_conditions else None
         now, revisions = self._seconds(), (self._lists.revision, self._detection.revision)
-        key = (model, credential, "" if route is None else route.name)
+        key = (model, credential, "" if choice is None else choice.route)
         kept = self._kept.peek(key)  # no use to be counted: the newest are those that are in use
         if kept is not None and kept.revisions == revisions and now - kept.made < KEPT_SECONDS:
             return kept.plan
-        if not self._has_conditions:  # then the name alone decides, and it is not decided anew for each request
-            route = self.route(name, facts)
-        plan = await self._make_plan(name, model, route, credential)
+        if choice is None:  # the name alone decides, and it is not decided anew for each request
+            choice = self._which.choose(name, facts)
+        plan = await self._make_plan(choice, model, credential)
         self._kept.put(key, KeptPlan(plan, now, revisions))
         return plan
-
-    def route(self, name: str, facts: Facts) -> Route | None:
-        """Return the route that takes a request if its plain name is not that of a certain model; None: there is none.
-
-        Models of backends' lists are not considered.
-        """
-        alias = as_spelled(name, self._config.models)
-        if alias is None and pin(name, self._config.backends) is not None:
-            return None
-        found = self._table.choose(name, facts, is_alias=alias is not None)
-        return None if found is None else self._config.routes[found.name]
 
     async def resolve(self, step: Step, credential: Secret | None) -> Candidate:
         """Return the candidate for a step, its model spelled as in the backend's list if that is known."""
@@ -132,42 +129,29 @@ class CandidateResolver:
         name = self._spelled(backend, model.name, listed)
         return self._candidate(backend, model if name == model.name else evolve(model, name=name), step.shown, window)
 
-    async def _make_plan(self, name: str, shown: str, route: Route | None, credential: Secret | None) -> Plan:
-        """Return a new plan.
-
-        A configured name is not looked up at a backend. Neither is one of Claude Code's own if a route takes it, as
-        no backend lists it. A name that a backend does list is meant, whatever the routes say.
-        """
-        step, resolve = self._named_step(name, shown), partial(self.resolve, credential=credential)
-        if step is not None and route is None:
-            return Plan(self._direct_route, (step,), resolve)
-        if step is None and (route is None or not is_clients_own(name)):
-            candidate = await self._resolve_listed(name, shown, credential)
+    async def _make_plan(self, choice: Choice, shown: str, credential: Secret | None) -> Plan:
+        """Return a new plan. A name that a backend lists is meant, whatever the routes say."""
+        route, resolve = self._config.routes.get(choice.route), partial(self.resolve, credential=credential)
+        if choice.asks_lists:
+            candidate = await self._resolve_listed(choice.name, shown, credential)
             if candidate is not None:
                 return self._direct(candidate, credential)
         if route is not None:
             return Plan(route, tuple(self._route_steps(route, shown)), resolve)
-        return self._direct(await self._resolve_unknown(name, shown, credential), credential)
+        if choice.meant is not None:
+            return Plan(self._direct_route, (self._step(choice.meant, shown),), resolve)
+        return self._direct(await self._resolve_unknown(choice.name, shown, credential), credential)
 
-    def _named_step(self, name: str, shown: str) -> Step | None:
-        """Return the step for a configured name, or a name of the form ``backend/model``; None for any other."""
-        backends = self._config.backends
-        alias = as_spelled(name, self._config.models)
-        if alias is not None:
-            model = self._config.models[alias]
-            return Step(backend=backends[model.backend], model=model, shown=shown)
-        pinned = pin(name, backends)
-        if pinned is None:
-            return None
-        backend = backends[pinned[0]]
-        return Step(backend=backend, model=self._section(backend, pinned[1]), shown=shown)
+    def _step(self, meant: Meant, shown: str) -> Step:
+        model = self._named.model(meant)
+        return Step(backend=self._config.backends[model.backend], model=model, shown=shown)
 
     def _route_steps(self, route: Route, shown: str) -> Iterator[Step]:
         """Yield the steps of a route; an answer of its first model bears the name that the client asked for."""
         for name in route.models:
-            step = self._named_step(name, shown if name == route.models[0] else name)
-            if step is not None:  # always: the configuration was checked
-                yield step
+            meant = self._which.meant(name)
+            if meant is not None:  # always: the configuration was checked
+                yield self._step(meant, shown if name == route.models[0] else name)
 
     def _direct(self, candidate: Candidate, credential: Secret | None) -> Plan:
         """Return the plan of one candidate that is resolved already."""
@@ -232,7 +216,7 @@ class CandidateResolver:
         self, backend: Backend, name: str, shown: str, info: ModelInfo | None, credential: Secret | None
     ) -> Candidate:
         """Return the candidate for a model of a backend's list."""
-        model = self._section(backend, name)
+        model = self._named.at(backend.name, name)
         window = model.context_window
         if window is None and info is not None:
             window = info.context_window
@@ -240,16 +224,6 @@ class CandidateResolver:
             own = self._keys.for_list(backend, credential, answers=True)
             window = _window_in(await self._lists.renewed(backend, own), model)
         return self._candidate(backend, model, shown, window)
-
-    def _section(self, backend: Backend, name: str) -> Model:
-        """Return the settings of a backend's model: those of its section, found in any case, or the defaults."""
-        own = [model for model in self._config.models.values() if model.backend == backend.name]
-        for model in own:
-            if model.name == name:
-                return model
-        folded = name.casefold()
-        same = next((model for model in own if model.name.casefold() == folded), None)
-        return Model(alias=name, backend=backend.name, name=name) if same is None else evolve(same, name=name)
 
     async def _window(self, backend: Backend, model: Model, credential: Secret | None) -> int | None:
         """Return the context window as configured, else as the backend's list gives it.

@@ -1,0 +1,35 @@
+"""The models of a configuration by the names that clients and routes use for them."""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+from claude_bridge.config.schema import Config, Model
+from claude_bridge.core.routing import RouteTable
+from claude_bridge.core.which_model import Meant, WhichModel
+
+
+@frozen
+class NamedModels:
+    """Looks names up in one configuration."""
+
+    _config: Config
+
+    def model(self, meant: Meant) -> Model:
+        """Return the model that a name means."""
+        return self._config.models[meant.alias] if meant.alias else self.at(meant.backend, meant.model)
+
+    def at(self, backend: str, name: str) -> Model:
+        """Return a backend's model, with the settings of its section, found in any case; else with the defaults."""
+        own = [model for model in self._config.models.values() if model.backend == backend]
+        for model in own:
+            if model.name == name:
+                return model
+        folded = name.casefold()
+        same = next((model for model in own if model.name.casefold() == folded), None)
+        return Model(alias=name, backend=backend, name=name) if same is None else evolve(same, name=name)
+
+
+def which_model(config: Config) -> WhichModel:
+    """Return the rules by which a configuration's names and routes lead to models."""
+    return WhichModel(config.models, config.backends, RouteTable(tuple(config.routes.values())))
