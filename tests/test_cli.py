@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
@@ -119,7 +120,7 @@ class ConfigurationTests:
         told = f"warning: {path}: sets nothing; the only backend is default, http://127.0.0.1:8000/v1\n"
         assert capsys.readouterr() == (f"{path}: valid\n", told)
 
-    @pytest.mark.parametrize("command", ["check-config", "dump-config", "env"])
+    @pytest.mark.parametrize("command", ["check-config", "dump-config", "env", "routes"])
     def test_mistakes(
         self, command: str, surroundings: Surroundings, capsys: pytest.CaptureFixture[str], tmp_path: Path
     ) -> None:
@@ -149,7 +150,7 @@ class ConfigurationTests:
 class FileTests:
     """The configuration file as a word of its own."""
 
-    @pytest.mark.parametrize("command", ["check-config", "dump-config", "env"])
+    @pytest.mark.parametrize("command", ["check-config", "dump-config", "env", "routes"])
     def test_position(
         self, command: str, config: str, surroundings: Surroundings, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -164,6 +165,87 @@ class FileTests:
         """A file that is not there is told as such."""
         assert main(["check-config", "/nope.ini"], surroundings) == 78
         assert capsys.readouterr().err == "/nope.ini: cannot be read: No such file or directory\n"
+
+
+REQUEST = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]}
+
+
+@pytest.fixture
+def request_file(tmp_path: Path) -> Path:
+    """Return the path of a saved request."""
+    path = tmp_path / "request.json"
+    path.write_text(json.dumps(REQUEST))
+    return path
+
+
+class RoutesTests:
+    """`claude-bridge routes` and `claude-bridge routes explain`."""
+
+    def test_table(self, config: str, surroundings: Surroundings, capsys: pytest.CaptureFixture[str]) -> None:
+        """The routes of a configuration come out."""
+        assert main(["routes", config], surroundings) == 0
+        out, err = capsys.readouterr()
+        assert out.startswith("ROUTE    WHEN               MODELS\ndefault  any other request  m = b/m\n")
+        assert err == ""
+
+    def test_explain(
+        self, config: str, request_file: Path, surroundings: Surroundings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A saved request is explained by the configuration that is named, before or after it."""
+        assert main(["routes", "explain", str(request_file), "--config", config], surroundings) == 0
+        out = capsys.readouterr().out
+        assert "b/m" in out
+        assert main(["routes", "explain", "-c", config, str(request_file)], surroundings) == 0
+        assert capsys.readouterr().out == out
+
+    def test_standard_input(
+        self,
+        config: str,
+        surroundings: Surroundings,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """A dash reads the request from standard input."""
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(json.dumps(REQUEST).encode())))
+        assert main(["routes", "explain", "-", "--config", config], surroundings) == 0
+        assert capsys.readouterr().out.startswith("model   m\n")
+
+    @pytest.mark.parametrize(
+        ("content", "told"),
+        [
+            (None, "No such file or directory"),
+            ("", "it is empty"),
+            ("{}", "Field required"),
+            (json.dumps({"method": "GET", "path": "/v1/models", "headers": {}, "body": None}), "GET /v1/models is no"),
+            (json.dumps({**REQUEST, "messages": [{"role": "x", "content": "hi"}]}), "role"),
+            (" " * (33 * 1024**2 + 1), "it is larger than [limits] max_body, 33554432 bytes"),
+        ],
+    )
+    def test_no_request(
+        self,
+        content: str | None,
+        told: str,
+        config: str,
+        surroundings: Surroundings,
+        capsys: pytest.CaptureFixture[str],
+        tmp_path: Path,
+    ) -> None:
+        """What is no request is one clear line with the file's name, and status 1."""
+        path = tmp_path / "saved.json"
+        if content is not None:
+            path.write_text(content)
+        assert main(["routes", "explain", str(path), "--config", config], surroundings) == 1
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert err.startswith(f"claude-bridge routes explain: {path}: ")
+        assert told in err
+
+    def test_directory(
+        self, config: str, surroundings: Surroundings, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        """Neither is a folder."""
+        assert main(["routes", "explain", str(tmp_path), "--config", config], surroundings) == 1
+        assert capsys.readouterr().err == f"claude-bridge routes explain: {tmp_path}: Is a directory\n"
 
 
 def served(*arguments: str) -> list[str]:
@@ -263,6 +345,11 @@ class CommandTests:
             (["run", "a.ini", "b.ini"], "one configuration file is enough: b.ini is one more"),
             (["env", "a.ini", "--config", "b.ini"], "give the configuration file once"),
             (["env", "--shell", "--json"], "not allowed with"),
+            (["router"], "did you mean routes?"),
+            (["explain", "r.json"], "did you mean routes explain?"),
+            (["routes", "explain"], "the following arguments are required: REQUEST"),
+            (["routes", "explain", "r.json", "a.ini"], "a.ini is one word too many: the configuration is named with"),
+            (["routes", "a.ini", "explain"], "one configuration file is enough: explain is one more"),
             (["run", "--log-format", "xml"], "xml"),
             (["run", "--listen"], "expected one argument"),
         ],
@@ -284,7 +371,8 @@ class CommandTests:
 
     def test_quick_start(self) -> None:
         """The commands that only read the configuration load neither the reactor nor the web framework."""
-        script = "import sys, claude_bridge.cli; print({'klein', 'twisted.internet', 'treq'} & set(sys.modules))"
+        loaded = "claude_bridge.cli, claude_bridge.client.route_table, claude_bridge.client.route_explanation"
+        script = f"import sys, {loaded}; print({{'klein', 'twisted.internet', 'treq'}} & set(sys.modules))"
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
         assert done.stdout == "set()\n"
 

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, NoReturn, get_args
 
 from attrs import frozen
@@ -16,6 +17,7 @@ from claude_bridge.config.dump import dump
 from claude_bridge.config.load import load
 from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors, nearest
 from claude_bridge.config.schema import LogFormat
+from claude_bridge.core.errors import BridgeError, RequestTooLarge
 from claude_bridge.core.kinds import KINDS
 from claude_bridge.daemon.standard_streams import open_closed
 from claude_bridge.release import product
@@ -30,9 +32,17 @@ _OTHER_WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("check", "validate", "test", "configtest", "lint"), "check-config"),
     **dict.fromkeys(("dump", "show", "config", "show-config", "print-config"), "dump-config"),
     **dict.fromkeys(("settings", "environment"), "env"),
+    **dict.fromkeys(("route", "router", "routing", "table"), "routes"),
+    **dict.fromkeys(("explain", "why"), "routes explain"),
     **dict.fromkeys(("refresh", "reread", "hup"), "reload"),
 }
 """Names that other programs have for these commands."""
+
+_MAX_RECORD: Final = 1 << 20
+"""Bytes that a saved request may have beyond its body: headers, and white space."""
+
+_EXPLAIN: Final = "routes explain"
+"""The one command of two words."""
 
 
 @frozen
@@ -62,7 +72,7 @@ class _Instead(argparse.Action):
 def main(arguments: Sequence[str] | None = None, surroundings: Surroundings | None = None) -> int:
     """Run the command that ``arguments`` name and return the exit status."""
     open_closed()
-    given = sys.argv[1:] if arguments is None else list(arguments)
+    given = _joined(sys.argv[1:] if arguments is None else list(arguments))
     parser, commands = _parsers()
     if not given or given[0] not in {*commands, *_WITHOUT_COMMAND}:
         parser.error(_no_command(given, tuple(commands)))
@@ -85,6 +95,12 @@ def _serve(arguments: Sequence[str]) -> None:
     standalone.serve(arguments)
 
 
+def _joined(given: list[str]) -> list[str]:
+    """Return the words of a command line, those of a command of two words as one."""
+    both = _EXPLAIN.split()
+    return [_EXPLAIN, *given[len(both) :]] if given[: len(both)] == both else given
+
+
 def _no_command(given: Sequence[str], commands: Sequence[str]) -> str:
     """Return the error for a first word that is not a command."""
     if not given:
@@ -101,6 +117,8 @@ def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
     actions = parser._option_string_actions  # noqa: SLF001 - argparse has no other way to ask, and has had this one always
     valid = [option for option, action in actions.items() if action.help != argparse.SUPPRESS]
     if not word.startswith("-"):
+        if parser.get_default("command") is explain_route:
+            return f"{word} is one word too many: the configuration is named with --config"
         return (
             f"one configuration file is enough: {word} is one more"
             if "--config" in valid
@@ -139,6 +157,16 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     _with_config(commands, "dump-config", "print the whole configuration, secrets hidden").set_defaults(
         command=dump_config
     )
+    _with_config(commands, "routes", "print which models answer which requests").set_defaults(command=routes)
+    told = "say which route a saved request takes, and why"
+    command = commands.add_parser(_EXPLAIN, help=told, description=told)
+    command.add_argument(
+        "request",
+        metavar="REQUEST",
+        help="file with the JSON body, or with method, path, headers and body; - reads standard input",
+    )
+    command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
+    command.set_defaults(command=explain_route, file=None)
     _run_options(_with_config(commands, "run", "run the daemon here, in the foreground"))
 
     told = "have the running bridge read its configuration again"
@@ -222,6 +250,42 @@ def dump_config(options: argparse.Namespace, surroundings: Surroundings) -> int:
     known = restored_detection(directory, config.backends, KINDS)
     sys.stdout.write(dump(config, known.dialect_of, directory))
     return 0
+
+
+def routes(options: argparse.Namespace, surroundings: Surroundings) -> int:
+    """Print the routes and names of the configuration."""
+    from claude_bridge.client import route_table  # noqa: PLC0415 - no other command needs it
+
+    sys.stdout.write(route_table.route_table(load(_file(options), surroundings.environ)))
+    return 0
+
+
+def explain_route(options: argparse.Namespace, surroundings: Surroundings) -> int:
+    """Print which route a saved request takes, and why."""
+    from claude_bridge.client import route_explanation  # noqa: PLC0415 - no other command needs what it imports
+
+    config = load(_file(options), surroundings.environ)
+    try:
+        shown = route_explanation.explanation(config, _request(options.request, config.limits.max_body))
+    except (OSError, BridgeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        sys.stderr.write(f"claude-bridge {_EXPLAIN}: {options.request}: {reason}\n")
+        return 1
+    sys.stdout.write(shown)
+    return 0
+
+
+def _request(name: str, max_body: int) -> bytes:
+    """Return a saved request. Raises `OSError`, and `RequestTooLarge` for one that no client could send."""
+    limit = max_body + _MAX_RECORD
+    if name == "-":
+        content = sys.stdin.buffer.read(limit + 1)
+    else:
+        with Path(name).open("rb") as file:
+            content = file.read(limit + 1)
+    if len(content) > limit:
+        raise RequestTooLarge(f"it is larger than [limits] max_body, {max_body} bytes")
+    return content
 
 
 def run(options: argparse.Namespace, surroundings: Surroundings) -> int:

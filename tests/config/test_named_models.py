@@ -38,6 +38,24 @@ class ModelTests:
         assert (found.alias, found.name, found.context_window) == ("air", "glm-air", 5)
 
 
+class HomeTests:
+    """The backend of a name that nothing else takes."""
+
+    @pytest.mark.parametrize(
+        ("text", "home"),
+        [
+            ("", "default"),
+            ("[backend:b]\n", "b"),
+            ("[backend:b]\n[backend:default]\n", "default"),
+            ("[backend:b]\n[backend:c]\n", None),
+        ],
+    )
+    def test_home(self, text: str, home: str | None) -> None:
+        """It is the one called default, else the only one; of several none is."""
+        found = NamedModels(config_of(text)).home
+        assert (None if found is None else found.name) == home
+
+
 class WhichModelTests:
     """The rules of a configuration."""
 

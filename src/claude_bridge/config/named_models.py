@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from claude_bridge.config.schema import Config, Model
+from claude_bridge.config.schema import Backend, Config, Model
+from claude_bridge.config.variables import DEFAULT_BACKEND
 from claude_bridge.core.routing import RouteTable
 from claude_bridge.core.which_model import Meant, WhichModel
 
@@ -14,6 +15,12 @@ class NamedModels:
     """Looks names up in one configuration."""
 
     _config: Config
+
+    @property
+    def home(self) -> Backend | None:
+        """Return the backend of a name that nothing else takes: the one called ``default``, else the only one."""
+        backends = self._config.backends
+        return backends.get(DEFAULT_BACKEND) or (next(iter(backends.values())) if len(backends) == 1 else None)
 
     def model(self, meant: Meant) -> Model:
         """Return the model that a name means."""

@@ -18,7 +18,6 @@ from twisted.internet.defer import CancelledError, FirstError, gatherResults
 from claude_bridge.config.named_models import NamedModels, which_model
 from claude_bridge.config.schema import DIRECT, Backend, Config, Model, Route
 from claude_bridge.config.secret import Secret
-from claude_bridge.config.variables import DEFAULT_BACKEND
 from claude_bridge.core.backend_api import BackendKind, Target
 from claude_bridge.core.bounded import BoundedMap
 from claude_bridge.core.errors import NotFound
@@ -181,8 +180,7 @@ class CandidateResolver:
 
     async def _resolve_unknown(self, name: str, shown: str, credential: Secret | None) -> Candidate:
         """Return the candidate for an unknown name: the only model there is, else the name as the client sent it."""
-        backends = self._config.backends
-        backend = backends.get(DEFAULT_BACKEND) or (next(iter(backends.values())) if len(backends) == 1 else None)
+        backend = self._named.home
         if backend is None:
             similar = self._similar_names(name, credential)
             raise NotFound(
