@@ -51,6 +51,15 @@ class ReadingTests:
         found = read_recorded(json.dumps({"body": BODY}).encode())
         assert (found.headers, found.counting, found.model) == ({}, False, "glm")
 
+    def test_lone_surrogates(self) -> None:
+        """Half a character, which clients do send, is no mistake, alone or in a record."""
+        body = b'{"model":"glm","messages":[{"role":"user","content":"\\ud83d"}]}'
+        assert read_recorded(body).body == body
+        assert read_recorded(body).model == "glm"
+        assert parsing.decode(body, counting=True) == parsing.decode(
+            read_recorded(b'{"body":' + body + b"}").body, counting=True
+        )
+
     def test_byte_order_mark(self) -> None:
         """A mark that an editor put in front is no part of it."""
         assert read_recorded(b"\xef\xbb\xbf" + json.dumps(BODY).encode()).body == json.dumps(BODY).encode()

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 from attrs import frozen
 
-from claude_bridge.core import strict_json
+from claude_bridge.core import strict_json, surrogates
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.strict_json import Raw
 
@@ -34,8 +34,8 @@ class RecordedRequest:
     @property
     def model(self) -> str:
         """Return the model that the body names, before a tag in its texts names another; "" if there is none."""
-        with contextlib.suppress(strict_json.JsonError):
-            found = strict_json.decode(strict_json.decode_fields(self.body).get("model", Raw(b"null")))
+        with contextlib.suppress(strict_json.JsonError, InvalidRequest):
+            found = strict_json.decode(_fields(self.body).get("model", Raw(b"null")))
             return found if isinstance(found, str) else ""
         return ""
 
@@ -45,10 +45,7 @@ def read_recorded(data: bytes) -> RecordedRequest:
     data = data.removeprefix(_BYTE_ORDER_MARK)
     if not data.strip():
         raise InvalidRequest("it is empty: a Messages request is expected, as JSON")
-    try:
-        fields = strict_json.decode_fields(data)
-    except strict_json.JsonError as error:
-        raise InvalidRequest(f"it is not a JSON object: {error}") from None
+    fields = _fields(data)
     if "messages" in fields or "body" not in fields:
         return RecordedRequest(body=data, headers={}, counting=False)
     method, path = (_decoded(fields, name) for name in ("method", "path"))
@@ -57,6 +54,15 @@ def read_recorded(data: bytes) -> RecordedRequest:
     if not target.endswith((_MESSAGES, _COUNT)) or method not in {None, "POST"}:
         raise InvalidRequest(f"{what} is no request to a model: those are POST {_MESSAGES}")
     return RecordedRequest(body=_body(fields["body"], what), headers=_headers(fields), counting=target.endswith(_COUNT))
+
+
+def _fields(data: bytes) -> dict[str, Raw]:
+    """Return the fields of an object. Lone surrogates are no mistake: clients send them, and the bridge mends them."""
+    mended = surrogates.mend(data) if surrogates.has_surrogates(data) else data
+    try:
+        return strict_json.decode_fields(mended)
+    except strict_json.JsonError as error:
+        raise InvalidRequest(f"it is not a JSON object: {error}") from None
 
 
 def _decoded(fields: Mapping[str, Raw], name: str) -> Any:  # noqa: ANN401 - decoded JSON is what it is
