@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.config.named_models import NamedModels, which_model
+from claude_bridge.config.named_models import NamedModels, first_models, which_model
 from claude_bridge.config.schema import Model
 from claude_bridge.core.which_model import Choice, Meant
 from claude_bridge.testing.fakes import FixedFacts
@@ -54,6 +54,18 @@ class HomeTests:
         """It is the one called default, else the only one; of several none is."""
         found = NamedModels(config_of(text)).home
         assert (None if found is None else found.name) == home
+
+
+class FirstModelTests:
+    """The models that a routed name may lead to first."""
+
+    def test_of_each_route(self) -> None:
+        """Each route that may take the name has one; a route for other names has none."""
+        assert [(model.backend, model.name) for model in first_models(CONFIG, "auto")] == [
+            ("shop", "x"),
+            ("box", "GLM-Air"),
+        ]
+        assert first_models(config_of("[backend:b]\n"), "auto") == ()
 
 
 class WhichModelTests:

@@ -89,6 +89,21 @@ class DecisionTests:
             "mine is a configured name, and no pattern of this route fits it",
         ]
 
+    @pytest.mark.parametrize(
+        ("name", "is_alias", "routes"),
+        [
+            ("auto", False, ["eyes", "side", "long", "default"]),
+            ("haiku", False, ["small"]),
+            ("x", False, ["side", "long", "default"]),
+            ("glm-4", True, ["mine"]),
+            ("other", True, []),
+        ],
+    )
+    def test_which_may_take(self, name: str, is_alias: bool, routes: list[str]) -> None:
+        """A name may lead to each route that fits it under some condition, up to the one without any."""
+        assert [rule.name for rule in TABLE.may_take(name, is_alias=is_alias)] == routes
+        assert list(RouteTable((Rule("idle"),)).may_take(name)) == []
+
     def test_match_and_when_must_both_hold(self) -> None:
         """The pattern of a route is not enough where a condition is there, nor the condition without the pattern."""
         table = RouteTable((EYES,))

@@ -53,6 +53,16 @@ class ChoiceTests:
         assert (choice, choice.asks_lists) == (Choice(name, None, ""), True)
 
 
+class AutoTests:
+    """The name of no model."""
+
+    def test_only_where_conditions_decide(self) -> None:
+        """It is worth asking for where a route has a condition, and is no model's own name."""
+        assert WHICH.has_auto
+        assert not UNROUTED.has_auto
+        assert not WhichModel(("AUTO",), ("box",), ROUTES).has_auto
+
+
 class ExplanationTests:
     """Why the routes did what they did."""
 

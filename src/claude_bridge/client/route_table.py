@@ -14,7 +14,7 @@ from attrs import fields
 from claude_bridge.config.dump import show
 from claude_bridge.config.named_models import NamedModels, which_model
 from claude_bridge.config.schema import Config, Model, Route
-from claude_bridge.core.routing import DEFAULT, matches
+from claude_bridge.core.routing import DEFAULT
 
 WIDTH: Final = 80
 
@@ -124,11 +124,8 @@ def _names(config: Config) -> str:
 
 def _routes_of(config: Config, alias: str) -> Iterator[str]:
     """Yield the routes whose patterns fit a configured name, up to the first that takes it whatever is asked."""
-    for rule in which_model(config).routes.in_order:
-        if any(matches(pattern, alias) for pattern in rule.match):
-            yield f"but route {rule.name}" + (f" when {', '.join(map(str, rule.when))}" if rule.when else "")
-            if not rule.when:
-                return
+    for rule in which_model(config).routes.may_take(alias, is_alias=True):
+        yield f"but route {rule.name}" + (f" when {', '.join(map(str, rule.when))}" if rule.when else "")
 
 
 def _other_names(config: Config) -> Iterator[str]:

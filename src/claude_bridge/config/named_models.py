@@ -37,6 +37,13 @@ class NamedModels:
         return Model(alias=name, backend=backend, name=name) if same is None else evolve(same, name=name)
 
 
+def first_models(config: Config, name: str) -> tuple[Model, ...]:
+    """Return the models that a name which is routed may lead to first: that of each route which may take it."""
+    which, named = which_model(config), NamedModels(config)
+    found = [which.meant(config.routes[rule.name].models[0]) for rule in which.routes.may_take(name)]
+    return tuple(named.model(meant) for meant in found if meant is not None)
+
+
 def which_model(config: Config) -> WhichModel:
     """Return the rules by which a configuration's names and routes lead to models."""
     return WhichModel(config.models, config.backends, RouteTable(tuple(config.routes.values())))

@@ -171,6 +171,14 @@ class RouteTable:
         """Whether any route looks at more than the model's name."""
         return any(rule.when for rule in self.rules)
 
+    def may_take(self, name: str, *, is_alias: bool = False) -> Iterator[Rule]:
+        """Yield the routes that take some kind of request with this name, up to the one that takes every kind."""
+        for rule in self.in_order:
+            if _fits(rule, name, is_alias=is_alias) and (rule.match or rule.when or rule.name == DEFAULT):
+                yield rule
+                if not rule.when:
+                    return
+
     def choose(self, name: str, facts: Facts, *, is_alias: bool = False) -> Rule | None:
         """Return the first route that takes a request, or None.
 
@@ -194,10 +202,13 @@ def matches(pattern: str, name: str) -> bool:
     return fnmatchcase(name.lower(), folded) or (folded in TIERS and tier(name) == folded)
 
 
+def _fits(rule: Rule, name: str, *, is_alias: bool) -> bool:
+    """Return whether a name fits a route, whatever kind of request it comes with."""
+    return any(matches(pattern, name) for pattern in rule.match) if rule.match else not is_alias
+
+
 def _takes(rule: Rule, name: str, facts: Facts, *, is_alias: bool) -> bool:
-    if is_alias and not rule.match:
-        return False
-    if rule.match and not any(matches(pattern, name) for pattern in rule.match):
+    if not _fits(rule, name, is_alias=is_alias):
         return False
     if rule.when:
         return any(condition.holds(facts) for condition in rule.when)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 
 from attrs import frozen
 
-from claude_bridge.core.model_names import as_spelled, is_clients_own, pin
+from claude_bridge.core.model_names import AUTO, as_spelled, is_clients_own, pin
 from claude_bridge.core.routing import Facts, Judgement, RouteTable
 
 
@@ -70,6 +70,11 @@ class WhichModel:
             return Meant(alias=alias)
         pinned = pin(name, self.backends)
         return None if pinned is None else Meant(backend=pinned[0], model=pinned[1])
+
+    @property
+    def has_auto(self) -> bool:
+        """Whether `AUTO` is worth asking for: a route looks at the kind of request, and no model is called so."""
+        return self.routes.has_conditions and as_spelled(AUTO, self.aliases) is None
 
     def choose(self, name: str, facts: Facts) -> Choice:
         """Return what a request with this plain name leads to."""

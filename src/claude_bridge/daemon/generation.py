@@ -243,7 +243,7 @@ def make_generation(process: Process, config: Config, earlier: Generation | None
         since=process.unix_time(),
         process=process,
         config=config,
-        admission=AdmissionControl(services, Catalogue(config, services.resolver), counts, process.running),
+        admission=AdmissionControl(services, Catalogue(config, services.resolver, profiles), counts, process.running),
         gatekeeper=Gatekeeper(config, process.redactor.learn),
         breaker=breaker,
         keys=keys,

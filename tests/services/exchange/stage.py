@@ -215,7 +215,7 @@ class Stage:
             documents=self.documents,
             pace=services.pace,
         )
-        self.admission = AdmissionControl(services, Catalogue(self.config, services.resolver), counts)
+        self.admission = AdmissionControl(services, Catalogue(self.config, services.resolver, self.profiles), counts)
 
     def run(self, credential: str | None = None, **more: Any) -> Exchange:
         """Start a request with a new downstream; ``more`` are fields of its body."""

@@ -2,40 +2,49 @@
 
 from __future__ import annotations
 
+import pytest
 from twisted.internet.defer import Deferred
 
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.model_list import ModelInfo
+from claude_bridge.core.model_names import strip_mark
 from claude_bridge.services.exchange.catalogue import Catalogue, PublishedModel
+from claude_bridge.services.exchange.plan import Candidate
+from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.testing.fakes import FixedLists
-from tests.services.exchange.stage import ONE, configured, models, resolving
+from tests.services.exchange.stage import ONE, candidates, configured, models, resolving
 
 SHOWING = ONE.replace("[server]", "[server]\nlist_backend_models = yes")
 BARE = "[backend:default]\nurl = http://box/v1\n"
 
 
-def catalogue(text: str, lists: FixedLists) -> Catalogue:
+def catalogue(text: str, lists: FixedLists, profiles: ModelProfiles | None = None) -> Catalogue:
     """Make the catalogue of a configuration."""
-    return Catalogue(configured(text), resolving(configured(text), lists))
+    config = configured(text)
+    return Catalogue(config, resolving(config, lists), profiles or ModelProfiles(lambda: 0.0))
 
 
-def published(text: str, lists: FixedLists, credential: str | None = None) -> tuple[PublishedModel, ...]:
+def published(
+    text: str, lists: FixedLists, credential: str | None = None, profiles: ModelProfiles | None = None
+) -> tuple[PublishedModel, ...]:
     """Return the catalogue, which must be there at once."""
     shown = None if credential is None else Secret(credential)
     found: list[tuple[PublishedModel, ...]] = []
-    Deferred.fromCoroutine(Catalogue(configured(text), resolving(configured(text), lists)).models(shown)).addCallback(
-        found.append
-    )
+    Deferred.fromCoroutine(catalogue(text, lists, profiles).models(shown)).addCallback(found.append)
     return found[0]
 
 
 def one(text: str, lists: FixedLists, name: str) -> PublishedModel | None:
     """Look one entry up."""
     found: list[PublishedModel | None] = []
-    Deferred.fromCoroutine(
-        Catalogue(configured(text), resolving(configured(text), lists)).model(name, None)
-    ).addCallback(found.append)
+    Deferred.fromCoroutine(catalogue(text, lists).model(name, None)).addCallback(found.append)
     return found[0]
+
+
+def plain_names(text: str, **lists: tuple[ModelInfo, ...]) -> list[str]:
+    """Return the names that are published, each of which must lead to what it stands for."""
+    fixed = FixedLists(lists)
+    return [strip_mark(entry.id) for entry in published(text, fixed)]
 
 
 class CatalogueTests:
@@ -49,10 +58,14 @@ class CatalogueTests:
         assert lists.asked == []
 
     def test_backends_models_on_request(self) -> None:
-        """With `list_backend_models = yes` the backends' own follow the configured names, each name once."""
+        """With `list_backend_models = yes` the backends' own follow the configured names, each id once."""
         lists = FixedLists({"box": (ModelInfo(id="zai/GLM", created=5, context_window=9), *models("glm"))})
         entries = published(SHOWING, lists)
-        assert [entry.id for entry in entries] == ["glm@claude-bridge", "zai/GLM@claude-bridge"]
+        assert [entry.id for entry in entries] == [
+            "glm@claude-bridge",
+            "zai/GLM@claude-bridge",
+            "box/glm@claude-bridge",
+        ]
         assert (entries[1].created, entries[1].max_input_tokens) == (5, 9)
 
     def test_without_configured_names_the_backends_are_shown(self) -> None:
@@ -85,6 +98,120 @@ class CatalogueTests:
         assert lists.asked == [("default", "mine"), ("two", None)]
 
 
+ROUTED = """
+[backend:one]
+url = http://one/v1
+[backend:two]
+url = http://two/v1
+[server]
+list_backend_models = yes
+[model:a]
+backend = one
+name = A
+label = The first
+[model:b]
+backend = two
+context_window = 5000
+max_output_tokens = 700
+[route:eyes]
+models = two/v
+when = image
+[route:names]
+models = two/w
+match = opus
+[route:default]
+models = a, b
+"""
+
+
+class NameTests:
+    """Each name is there once, and leads to its model."""
+
+    def test_label(self) -> None:
+        """An alias is shown under its label, else under its name."""
+        assert [(entry.id, entry.display_name) for entry in published(ROUTED, FixedLists())[1:]] == [
+            ("a@claude-bridge", "The first"),
+            ("b@claude-bridge", "b"),
+        ]
+
+    def test_auto(self) -> None:
+        """Where a route looks at the kind of request, the name that leaves it to the routes comes first."""
+        assert published(ROUTED, FixedLists())[0].id == "auto@claude-bridge"
+        assert published(ROUTED, FixedLists())[0].display_name == "auto"
+        assert plain_names(ROUTED.replace("when = image", "match = x")) == ["a", "b"]
+        assert plain_names(ROUTED.replace("[model:b]", "[model:Auto]").replace("a, b", "a")) == ["a", "Auto"]
+
+    @pytest.mark.parametrize(
+        ("one", "two", "names"),
+        [
+            (("x", "y"), ("z",), ["x", "y", "z"]),
+            (("x", "y"), ("y",), ["x", "one/y", "two/y"]),
+            (("x", "x"), (), ["x"]),
+            (("A", "b"), (), ["one/b"]),
+            (("a",), (), []),
+            (("two/x",), (), ["one/two/x"]),
+            (("claude-x", "opus", "auto"), (), ["one/claude-x", "one/opus", "one/auto"]),
+        ],
+        ids=["unique", "at two", "twice at one", "an alias", "alias in another case", "a pin", "the client's own"],
+    )
+    def test_backends_models(self, one: tuple[str, ...], two: tuple[str, ...], names: list[str]) -> None:
+        """A backend's model has its plain name if that leads there, else `backend/model`; an alias is not repeated."""
+        lists = {"one": models(*one), "two": models(*two)}
+        assert plain_names(ROUTED, **lists) == ["auto", "a", "b", *names]
+        config = configured(ROUTED)
+        for name in names:
+            found: list[tuple[Candidate, ...]] = []
+            resolver = resolving(config, FixedLists(lists))
+            Deferred.fromCoroutine(candidates(resolver, name)).addCallback(found.append)
+            ((candidate,),) = found
+            assert candidate.label in {f"one/{name.removeprefix('one/')}", f"two/{name.removeprefix('two/')}"}
+
+    def test_the_clients_own_names_without_a_route(self) -> None:
+        """Where no route takes a `claude-*` name, a backend's model is served under it."""
+        assert plain_names(BARE, default=models("claude-x")) == ["claude-x"]
+
+
+class LimitTests:
+    """Windows and longest answers, as far as they are known."""
+
+    def limits(
+        self, *listed: ModelInfo, profiles: ModelProfiles | None = None
+    ) -> dict[str, tuple[int | None, int | None]]:
+        """Return both for each name."""
+        entries = published(ROUTED, FixedLists({"one": listed}), profiles=profiles)
+        return {strip_mark(entry.id): (entry.max_input_tokens, entry.max_tokens) for entry in entries}
+
+    def test_configured(self) -> None:
+        """What is configured is published; what nobody knows is not made up."""
+        assert self.limits() == {"auto": (None, None), "a": (None, None), "b": (5000, 700)}
+
+    def test_listed(self) -> None:
+        """The window in a backend's list counts for an alias, whatever the case; nobody is asked for it."""
+        lists = FixedLists({"box": (ModelInfo(id="ZAI/glm", context_window=7),)})
+        text = ONE.replace("context_window = 100000\n", "")
+        (entry,) = published(text, lists)
+        assert (entry.max_input_tokens, lists.asked) == (7, [])
+
+    def test_auto_is_as_small_as_the_first_models(self) -> None:
+        """A conversation under `auto` has to fit each model that is the first of a route which may take it."""
+        listed = (ModelInfo(id="A", context_window=4000),)
+        assert self.limits(*listed)["auto"] == (4000, None)
+        text = ROUTED.replace("two/v", "b")
+        (auto, *_) = published(text, FixedLists({"one": (ModelInfo(id="A", context_window=9000),)}))
+        assert (auto.max_input_tokens, auto.max_tokens) == (5000, 700)
+
+    def test_learned(self) -> None:
+        """What errors named counts where nothing is configured, and lowers what is listed; it makes no profile."""
+        profiles = ModelProfiles(lambda: 0.0)
+        profiles.profile("one", "A").saw_window(3000)
+        profiles.profile("one", "A").saw_limit(200)
+        profiles.profile("two", "b").saw_window(3000)
+        profiles.profile("two", "b").saw_limit(200)
+        found = self.limits(ModelInfo(id="A", context_window=4000), ModelInfo(id="B"), profiles=profiles)
+        assert (found["a"], found["b"], found["one/B"]) == ((3000, 200), (5000, 200), (None, None))
+        assert len(list(profiles.profiles())) == 2
+
+
 class RetrievalTests:
     """One entry by its id."""
 
@@ -95,6 +222,22 @@ class RetrievalTests:
         assert plain is not None
         assert plain == marked
         assert plain.id == "zai-org/GLM-4.5@claude-bridge"
+
+    @pytest.mark.parametrize(
+        "name", ["a", "A", "a@claude-bridge", "a[1m]", "A[1m]@claude-bridge", "a@claude-bridge[1m]"]
+    )
+    def test_by_every_form(self, name: str) -> None:
+        """The long-context form and another case find it too, whatever its label is."""
+        found = one(ROUTED, FixedLists(), name)
+        assert found is not None
+        assert (found.id, found.display_name) == ("a@claude-bridge", "The first")
+        assert one(ROUTED, FixedLists(), "The first") is None
+
+    def test_exact_case_first(self) -> None:
+        """Of two that differ in case the exact one is found."""
+        lists = FixedLists({"default": models("M", "m")})
+        found = [one(BARE, lists, name) for name in ("M", "m")]
+        assert [each.id for each in found if each is not None] == ["M@claude-bridge", "m@claude-bridge"]
 
     def test_nothing_is_invented(self) -> None:
         """An unknown id has no entry."""

@@ -113,6 +113,21 @@ class HeldLists:
         return self._waiting[-1]
 
 
+@define
+class KeyedLists(FixedLists):
+    """Lists that differ by the credential, and of which none is to be asked for."""
+
+    by_key: dict[str | None, tuple[ModelInfo, ...]] = field(factory=dict, kw_only=True)
+
+    def fetch(self, backend: Backend, credential: Secret | None) -> Deferred[tuple[ModelInfo, ...]]:
+        """Fail."""
+        pytest.fail(f"asked {backend.name} with {credential}")
+
+    def known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:  # noqa: ARG002 - as the seam
+        """Return the list under a credential."""
+        return self.by_key.get(None if credential is None else credential.reveal(), ())
+
+
 class WhichModelTests:
     """Exact alias, backend/model, the lists, the default route, the only model, as it is."""
 
@@ -215,6 +230,20 @@ class WhichModelTests:
         with pytest.raises(NotFound) as caught:
             chosen(TWO, "qwen-coder-3", lists)
         assert ". There are one/qwen3-coder, " in caught.value.message
+
+
+class KnownListTests:
+    """A backend's list as far as it is known."""
+
+    def test_under_either_key(self) -> None:
+        """What was asked for with the client's key, to answer it, is known; so is what was asked for without."""
+        config = configured(TWO)
+        for key in (None, "mine"):
+            lists = KeyedLists(by_key={key: models("m")})
+            assert resolving(config, lists).known_list(config.backends["two"], Secret("mine")) == models("m")
+        assert (
+            resolving(config, KeyedLists(by_key={"other": models("m")})).known_list(config.backends["two"], None) == ()
+        )
 
 
 class SpellingTests:

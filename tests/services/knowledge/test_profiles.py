@@ -330,6 +330,47 @@ class EstimateTests:
         assert 500 <= profiles.estimate("b", "m", 1000) <= 2000
 
 
+class LimitTests:
+    """Window and longest answer of a model, for a list of models."""
+
+    def test_nothing_known(self) -> None:
+        """A model of which nothing was learned has the window of the list, and gets no profile."""
+        profiles = ModelProfiles(lambda: 0.0)
+        assert profiles.limits("b", "m", None) == (None, None)
+        assert profiles.limits("b", "m", 9000) == (9000, None)
+        assert list(profiles.profiles()) == []
+
+    def test_learned(self) -> None:
+        """What errors named is believed for as long as requests believe it, and only lowers the list's window."""
+        clock = Clock()
+        profiles = ModelProfiles(clock.seconds)
+        profiles.profile("b", "m").saw_window(4000)
+        profiles.profile("b", "m").saw_limit(500)
+        assert profiles.limits("b", "m", None) == (4000, 500)
+        assert profiles.limits("b", "m", 9000) == (4000, 500)
+        assert profiles.limits("b", "m", 3000) == (3000, 500)
+        clock.advance(WINDOW_SECONDS + 1)
+        assert profiles.limits("b", "m", 9000) == (9000, None)
+
+    def test_last_list(self) -> None:
+        """As long as no list is known the one of an earlier run counts."""
+        profiles = ModelProfiles(lambda: 0.0)
+        profiles.put("b", "m", ModelProfile(listed=7000))
+        assert profiles.limits("b", "m", None) == (7000, None)
+        assert profiles.limits("b", "m", 8000) == (8000, None)
+
+    def test_nothing_changes(self) -> None:
+        """Looking does not count as use, and forgets nothing."""
+        clock = Clock()
+        profiles = ModelProfiles(clock.seconds)
+        profiles.profile("b", "m").saw_window(4000)
+        before = evolve(profiles.profile("b", "m"))
+        profiles.on_change = lambda: pytest.fail("changed")
+        clock.advance(WINDOW_SECONDS + 1)
+        profiles.limits("b", "m", 9000)
+        assert [profile for *_, profile in profiles.profiles()] == [before]
+
+
 class SharedTests:
     """Two configurations with some of the backends in common."""
 

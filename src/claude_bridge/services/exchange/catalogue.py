@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from attrs import define, frozen
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
-from claude_bridge.config.schema import Config
+from attrs import define, field, frozen
+
+from claude_bridge.config.named_models import first_models, which_model
+from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.model_list import ModelInfo
-from claude_bridge.core.model_names import MARK, strip_mark
+from claude_bridge.core.model_list import ModelInfo, find
+from claude_bridge.core.model_names import AUTO, MARK, as_spelled, is_clients_own, plain_name
+from claude_bridge.core.which_model import WhichModel
 from claude_bridge.services.exchange.resolver import CandidateResolver
+from claude_bridge.services.knowledge.profiles import ModelProfiles
+
+Lists: TypeAlias = Sequence[tuple[Backend, tuple[ModelInfo, ...]]]
+"""The backends, each with its models."""
 
 
 @frozen(kw_only=True)
@@ -17,6 +27,8 @@ class PublishedModel:
 
     :ivar id: the plain name with the marker without which Claude Code's discovery drops a model.
     :ivar created: Unix seconds, if the backend says.
+    :ivar max_input_tokens: the context window.
+    :ivar max_tokens: the longest answer.
     """
 
     id: str
@@ -28,40 +40,95 @@ class PublishedModel:
 
 @define
 class Catalogue:
-    """Lists the configured names, and the backends' own models if those are to be shown."""
+    """Lists the configured names, and the backends' own models if those are to be shown.
+
+    Every plain name that it publishes leads to the model that it stands for, and no other entry has the same.
+    """
 
     _config: Config
     _resolver: CandidateResolver
+    _profiles: ModelProfiles
+    _which: WhichModel = field(init=False)
+
+    @_which.default
+    def _make_which(self) -> WhichModel:
+        return which_model(self._config)
 
     async def models(self, credential: Secret | None) -> tuple[PublishedModel, ...]:
-        """Return all entries, configured names first; for a backend that is too slow those of its last known list."""
-        published = {
-            alias: PublishedModel(
-                id=alias + MARK,
-                display_name=alias,
-                max_input_tokens=model.context_window,
-                max_tokens=model.max_output_tokens,
-            )
-            for alias, model in self._config.models.items()
-        }
-        for info in await self._backend_models(credential):
-            name = info.id
-            published.setdefault(
-                name,
-                PublishedModel(
-                    id=name + MARK, display_name=name, created=info.created, max_input_tokens=info.context_window
-                ),
-            )
-        return tuple(published.values())
+        """Return all entries: ``auto``, configured names, backends' models; of a slow backend those last known."""
+        lists = await self._lists(credential)  # first, as they also have windows of configured models
+        entries = (*self._auto(credential), *self._configured(credential), *self._listed(lists))
+        return tuple({entry.id: entry for entry in entries}.values())
 
     async def model(self, name: str, credential: Secret | None) -> PublishedModel | None:
-        """Return one entry by its plain or published id; None if there is no such model."""
-        plain = strip_mark(name)
-        return next((one for one in await self.models(credential) if one.display_name == plain), None)
+        """Return one entry by its plain or published id, with or without ``[1m]``, in any case; None if there is none.
 
-    async def _backend_models(self, credential: Secret | None) -> list[ModelInfo]:
+        An entry in the case that was asked for comes first.
+        """
+        entries = {plain_name(one.id): one for one in await self.models(credential)}
+        found = as_spelled(plain_name(name), entries)
+        return None if found is None else entries[found]
+
+    def _auto(self, credential: Secret | None) -> Iterator[PublishedModel]:
+        """Yield the entry for the name of no model; a conversation under it must fit each model that it may get."""
+        if self._which.has_auto:
+            limits = [self._limits(model, credential) for model in first_models(self._config, AUTO)]
+            yield PublishedModel(
+                id=AUTO + MARK,
+                display_name=AUTO,
+                max_input_tokens=_smallest(window for window, _ in limits),
+                max_tokens=_smallest(longest for _, longest in limits),
+            )
+
+    def _configured(self, credential: Secret | None) -> Iterator[PublishedModel]:
+        for alias, model in self._config.models.items():
+            window, longest = self._limits(model, credential)
+            yield PublishedModel(
+                id=alias + MARK, display_name=model.label or alias, max_input_tokens=window, max_tokens=longest
+            )
+
+    def _limits(self, model: Model, credential: Secret | None) -> tuple[int | None, int | None]:
+        """Return window and longest answer of a configured model: a configured window holds, a limit may be lowered."""
+        info = find(self._resolver.known_list(self._config.backends[model.backend], credential), model.name)
+        name, listed = (model.name, None) if info is None else (info.id, info.context_window)
+        window, longest = self._profiles.limits(model.backend, name, listed)
+        return model.context_window or window, _smallest((model.max_output_tokens, longest))
+
+    def _listed(self, lists: Lists) -> Iterator[PublishedModel]:
+        """Yield the backends' models, but for those that a configured name of the same spelling stands for."""
+        listing = Counter(name for _, models in lists for name in {info.id for info in models})
+        for backend, info in ((backend, info) for backend, models in lists for info in models):
+            name = self._name(backend, info.id, is_unique=listing[info.id] == 1)
+            if name is not None:
+                window, longest = self._profiles.limits(backend.name, info.id, info.context_window)
+                yield PublishedModel(
+                    id=name + MARK,
+                    display_name=name,
+                    created=info.created,
+                    max_input_tokens=window,
+                    max_tokens=longest,
+                )
+
+    def _name(self, backend: Backend, model: str, *, is_unique: bool) -> str | None:
+        """Return the name that leads to a backend's model: its own, else ``backend/model``; None if it has an entry."""
+        meant = self._which.meant(model)
+        if meant is not None and meant.alias:
+            own = self._config.models[meant.alias]
+            if (own.backend, own.name.casefold()) == (backend.name, model.casefold()):
+                return None
+        is_routed = is_clients_own(model) and any(self._which.routes.may_take(model))
+        if meant is None and is_unique and not is_routed:
+            return model
+        name = f"{backend.name}/{model}"
+        return name if as_spelled(name, self._config.models) is None else None
+
+    async def _lists(self, credential: Secret | None) -> Lists:
         show = self._config.server.list_backend_models
         if show is False or (show is None and self._config.models):
             return []
-        lists = await self._resolver.lists(credential)
-        return [info for _, models in lists for info in models]
+        return await self._resolver.lists(credential)
+
+
+def _smallest(known: Iterable[int | None]) -> int | None:
+    """Return the smallest of the numbers that are known, or None."""
+    return min((number for number in known if number is not None), default=None)

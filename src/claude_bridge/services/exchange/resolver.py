@@ -168,6 +168,11 @@ class CandidateResolver:
             raise CancelledError from error
         return list(zip(backends, found, strict=True))
 
+    def known_list(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:
+        """Return a backend's list as far as it is known for this credential; asks nobody."""
+        keys = (self._keys.for_list(backend, credential, answers=answers) for answers in (True, False))
+        return next((models for key in keys if (models := self._lists.known(backend, key))), ())
+
     async def _resolve_listed(self, name: str, shown: str, credential: Secret | None) -> Candidate | None:
         """Return the candidate whose name is in a backend's list; an exact match wins over one in another case."""
         lists = await self.lists(credential)

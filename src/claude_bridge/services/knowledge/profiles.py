@@ -137,7 +137,7 @@ class ModelProfile:
         if self.max_output_tokens is not None and self._since(self.limit_at) > WINDOW_SECONDS:
             self.max_output_tokens, self.limit_at = None, 0.0
 
-    def _window(self, listed: int | None) -> int | None:
+    def window(self, listed: int | None) -> int | None:
         """Return the window to use: the lower one of what a backend's list says and what its errors said."""
         if listed is not None and listed != self.listed:
             if self.listed is not None:
@@ -182,7 +182,7 @@ class ModelProfile:
         stored because a request was answered with it and none without.
         """
         self.forget_what_is_old()
-        window = target.context_window if target.window_configured else self._window(target.context_window)
+        window = target.context_window if target.window_configured else self.window(target.context_window)
         adjusted = target
         if self.overrides or self.refuses_reasoning or self.max_output_tokens:
             adjusted = target.adjusted(
@@ -250,6 +250,20 @@ class ModelProfiles:
             if backend in backends:
                 shared.put(backend, model, profile)
         return shared
+
+    def limits(self, backend: str, model: str, listed: int | None) -> tuple[int | None, int | None]:
+        """Return the window and the longest answer of a model, in tokens, as far as they are known and still believed.
+
+        Nothing changes: neither does a model that was only listed get a profile, nor does its profile count as used.
+
+        :param listed: the window that the backend's list gives now; if None, the one that it gave last is taken.
+        """
+        known = self._profiles.peek((backend, model))
+        if known is None:
+            return listed, None
+        profile = evolve(known, used=self._unix_time())
+        profile.forget_what_is_old()
+        return profile.window(profile.listed if listed is None else listed), profile.max_output_tokens
 
     def profiles(self) -> Iterator[tuple[str, str, ModelProfile]]:
         """Return every backend, model and profile, the least recently used first."""
