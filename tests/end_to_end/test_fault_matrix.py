@@ -216,6 +216,37 @@ def assert_ends(reply: Reply, ends: str, stop: str, *, streaming: bool) -> None:
         assert reply.json["type"] == "error"
 
 
+RESULTS = {
+    "first": "the first's answer",
+    "second": "the second's answer",
+    "broken off": "an `error` event after what had come",
+}
+
+
+def told(asked: tuple[int, int], ends: str) -> tuple[str, str]:
+    """Return how often each was asked, and what the client gets, as the document says it."""
+    return f"{asked[0]} + {asked[1]}", RESULTS.get(ends, ends)
+
+
+class DocumentTests:
+    """The document's table."""
+
+    def test_is_true(self) -> None:
+        """It has every fault, with what is expected here."""
+        rows = {}
+        for line in TABLE.read_text("utf-8").splitlines():
+            name, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+            if cells and name in FAULTS:
+                read = [cell.split(", ", 2) for cell in cells]
+                rows[name] = [(each[0], each[2]) for each in read if len(each) > 1]
+        expected = {}
+        for name, fault in FAULTS.items():
+            expected[name] = [told(fault.asked, fault.ends)]
+            if fault.whole:
+                expected[name].append(told(fault.asked_whole or fault.asked, fault.whole))
+        assert rows == expected
+
+
 class MatrixTests:
     """The complete right answer or one clean error, and no hammering."""
 
