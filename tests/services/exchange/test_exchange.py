@@ -792,6 +792,210 @@ class FailOverTests:
         assert "box/zai/GLM" in str(stage.error)
         assert stage.admission.active == 0
 
+    def test_larger_window(self) -> None:
+        """A prompt that is too long for the first model goes to a larger one, with all that was wanted."""
+        stage = self.stage()
+        stage.run(model="claude-opus-5-5")
+        stage.call.answer(PROMPT_TOO_LONG, status=400)
+        assert (stage.sent["model"], stage.sent["max_tokens"]) == ("Second", 8000)
+        stage.call.answer(*HELLO)
+        assert stage.outcomes == ("context_overflow", "ok", "ok")
+
+    def test_known_to_be_too_small(self) -> None:
+        """A model whose window is known to be too small is not asked at all."""
+        stage = Stage(configured(ROUTED.replace("context_window = 100000", "context_window = 1000")))
+        stage.run(model="claude-opus-5-5", messages=[{"role": "user", "content": "word " * 5000}])
+        assert stage.sent["model"] == "Second"
+        assert len(stage.client.calls) == 1
+
+    def test_open_circuit_is_passed_over(self) -> None:
+        """A backend whose circuit is open is not asked, and the next model answers at once."""
+        stage = self.stage()
+        stage.breaker = CircuitBreakers(stage.clock.seconds, failures=1, open_seconds=30)
+        stage.__attrs_post_init__()
+        stage.breaker.admit("box").failed(UpstreamTimeout("silent"))
+        stage.run(model="claude-opus-5-5")
+        assert stage.sent["model"] == "Second"
+        stage.breaker.admit("spare").failed(UpstreamTimeout("silent"))
+        stage.run(model="claude-opus-5-5")
+        assert (stage.error.status, stage.error.retry_after, len(stage.client.calls)) == (503, 30.0, 1)
+
+    def test_pause(self) -> None:
+        """A short pause that a backend asks for is waited for, and the same model asked again."""
+        stage = self.stage()
+        stage.run(model="claude-opus-5-5")
+        stage.call.answer(status=429, headers={"retry-after": "2"})
+        stage.clock.advance(1.9)
+        assert len(stage.client.calls) == 1
+        stage.clock.advance(0.2)
+        assert len(stage.client.calls) == 2
+        stage.call.answer(*HELLO)
+        assert stage.outcomes == ("upstream_rate_limited", "ok", "ok")
+        assert [one["model"] for one in stage.downstream.started] == ["claude-opus-5-5"] * 2
+
+    def test_client_leaves_in_a_pause(self) -> None:
+        """A client that leaves while its request waits costs nothing more."""
+        stage = self.stage()
+        run = stage.run(model="claude-opus-5-5")
+        stage.call.answer(status=500)
+        run.cancel()
+        assert stage.clock.getDelayedCalls() == []
+        assert stage.outcomes == ("upstream_server_error", "client_left")
+
+    def test_time_is_up(self) -> None:
+        """After `max_wait` nobody else is asked, whatever an attempt took until then."""
+        stage = Stage(configured(ROUTED.replace("models = glm, second", "models = glm, second\nmax_wait = 60")))
+        stage.run(model="claude-opus-5-5")
+        stage.clock.advance(61)
+        stage.call.end(UpstreamTimeout("silent"))
+        assert stage.outcomes == ("upstream_timeout", "upstream_timeout")
+
+    def test_named_model(self) -> None:
+        """Who names a model gets that one or an error; the default route's limits hold all the same."""
+        stage = Stage(configured(ROUTED.replace("models = glm, second", "models = glm, second\nmax_attempts = 1")))
+        stage.run(model="glm")
+        stage.call.answer(status=500)
+        assert stage.outcomes == ("upstream_server_error", "upstream_server_error")
+
+    def test_words_that_quote_the_prompt(self) -> None:
+        """The reason in the log is that of the error that the client gets, without what quotes the prompt."""
+        stage = self.stage()
+        stage.run(model="claude-opus-5-5")
+        quoting = refusal(
+            "Invalid value: 'my secret diary, which is long enough to be the prompt itself'", type="server_error"
+        )
+        stage.fail(quoting, status=503)
+        (record,) = stage.records.requests
+        assert record.outcome == "upstream_unavailable"
+
+
+SESSION = {"metadata": {"user_id": '{"session_id": "s1"}'}, "model": "claude-opus-5-5"}
+POOL = ROUTED.replace(
+    "url = http://box", "api_key =\n  key-number-one\n  key-number-two\nkey_strategy = round_robin\nurl = http://box"
+)
+
+
+class AffinityTests:
+    """Conversations that stay where their prefix is cached."""
+
+    def test_stays_with_the_second(self) -> None:
+        """After a failure of the first model a conversation stays with the second, for some minutes; others do not."""
+        stage = Stage(configured(ROUTED))
+        stage.run(**SESSION)
+        stage.call.end(UpstreamTimeout("silent"))
+        stage.call.answer(*HELLO)
+        stage.run(**SESSION)
+        assert stage.sent["model"] == "Second"
+        assert stage.downstream.started[0]["model"] == "second"
+        stage.call.answer(*HELLO)
+        stage.run(model="claude-opus-5-5")
+        assert stage.sent["model"] == "zai/GLM"
+        stage.call.answer(*HELLO)
+        stage.clock.advance(301)
+        stage.run(**SESSION)
+        assert stage.sent["model"] == "zai/GLM"
+
+    def test_falls_back_to_the_first(self) -> None:
+        """If the model that a conversation stays with fails, the first choice is asked."""
+        stage = Stage(configured(ROUTED))
+        stage.run(**SESSION)
+        stage.call.end(UpstreamTimeout("silent"))
+        stage.call.answer(*HELLO)
+        stage.run(**SESSION)
+        stage.call.end(UpstreamTimeout("silent"))
+        assert stage.sent["model"] == "zai/GLM"
+        stage.call.answer(*HELLO)
+        assert stage.downstream.text == "Hello there"
+
+    def test_key(self) -> None:
+        """A conversation keeps its key while others take turns."""
+        stage = Stage(configured(POOL))
+        used = []
+        for asked in (SESSION, {}, SESSION, {}, SESSION):
+            stage.run(**asked)
+            used.append(dict(stage.call.request.headers)["Authorization"])
+            stage.call.answer(*HELLO)
+        assert used[0] == used[2] == used[4]
+        assert len(set(used)) == 2
+
+    def test_next_key(self) -> None:
+        """A key that is refused or limited is followed by the next one, at once, and rests meanwhile."""
+        for status in (429, 401, 402):
+            stage = Stage(configured(POOL))
+            stage.run()
+            first = dict(stage.call.request.headers)["Authorization"]
+            stage.call.answer(status=status)
+            assert dict(stage.call.request.headers)["Authorization"] != first
+            stage.call.answer(*HELLO)
+            assert stage.downstream.text == "Hello there"
+            for _ in range(3):
+                stage.run()
+                assert dict(stage.call.request.headers)["Authorization"] != first
+                stage.call.answer(*HELLO)
+            assert [one.credential for one in stage.records.attempts[:2]] == ["box/1", "box/2"]
+
+
+QUEUED = ROUTED.replace("url = http://box", "max_streams = 1\nmax_queue = 1\nqueue_timeout = 20\nurl = http://box")
+
+
+class SlotTests:
+    """Backends that answer few requests at a time."""
+
+    def test_waits_for_its_turn(self) -> None:
+        """A request waits until an answer ends, and its client is told who will answer, so that it may commit."""
+        stage = Stage(configured(QUEUED))
+        stage.run()
+        first = stage.call
+        stage.run()
+        assert len(stage.client.calls) == 1
+        assert [one["served_by"] for one in stage.downstream.started] == ["box/zai/GLM"]
+        first.answer(*HELLO)
+        assert len(stage.client.calls) == 2
+        stage.call.answer(*HELLO)
+        assert stage.downstream.text == "Hello there"
+
+    @pytest.mark.parametrize("end", ["refusal", "cancel", "cut", "fault"])
+    def test_every_end_frees_its_slot(self, end: str, logged_failures: list[LogEvent]) -> None:
+        """However an attempt ends, the next request gets its place."""
+        stage = Stage(configured(QUEUED), new_downstream=DeafDownstream if end == "fault" else FakeClientResponse)
+        run = stage.run()
+        if end == "refusal":
+            stage.call.answer(refusal("no"), status=400)
+        elif end == "cancel":
+            run.cancel()
+        elif end == "cut":
+            stage.call.end(UpstreamCut("gone"))
+            stage.call.end(UpstreamCut("gone"))
+        logged_failures.clear()
+        assert stage.admission.services.slots.figures("box") == (0, 0)
+
+    def test_full(self) -> None:
+        """With a full queue the next model is asked; whoever named this one gets 529 and a time."""
+        stage = Stage(configured(QUEUED))
+        for _ in range(2):
+            stage.run()
+        stage.run(model="claude-opus-5-5")
+        assert stage.sent["model"] == "Second"
+        stage.run()
+        assert (stage.error.status, stage.error.kind, stage.error.retry_after) == (529, "overloaded_error", 20.0)
+
+    def test_waits_too_long(self) -> None:
+        """After `queue_timeout` a request ends likewise."""
+        stage = Stage(configured(QUEUED))
+        stage.run()
+        stage.run()
+        stage.clock.advance(20)
+        assert stage.error.status == 529
+        assert stage.admission.services.slots.figures("box") == (1, 0)
+
+    def test_client_leaves_the_queue(self) -> None:
+        """A client that leaves while it waits frees its place in the queue."""
+        stage = Stage(configured(QUEUED))
+        stage.run()
+        stage.run().cancel()
+        assert stage.admission.services.slots.figures("box") == (1, 0)
+        assert stage.records.requests[-1].outcome == "client_left"
+
 
 class BrokenDownstream(FakeClientResponse):
     """A downstream with a bug."""

@@ -22,6 +22,10 @@ CAREFUL_COUNT_FROM: Final = 0.8
 REFUSAL_FACTOR: Final = 1.05
 """Times the window that a count must exceed if the backend would refuse by itself (docs/chat-completions.md 3.3)."""
 
+UNCALIBRATED_FACTOR: Final = 1.75
+"""The same before any true count was seen: the estimator may be wrong by 40 %, so what it takes for this much too long
+does not fit whatever the model's tokenizer is."""
+
 MIN_WHOLE_PROMPT_RATIO: Final = 0.5
 """Part of the rough estimate, which errs upwards by a quarter; a true count below it is that of a truncated prompt."""
 
@@ -56,7 +60,13 @@ class Calibration(Protocol):
 
 
 def overflow_refusal(
-    target: Windowed, *, rough: int, max_tokens: int | None, calibration: Calibration, count: Callable[[], int]
+    target: Windowed,
+    *,
+    rough: int,
+    max_tokens: int | None,
+    calibration: Calibration,
+    count: Callable[[], int],
+    is_only: bool = True,
 ) -> ContextOverflow | None:
     """Return the error for a prompt that is too long for ``target``, or None if it is to be sent.
 
@@ -64,12 +74,13 @@ def overflow_refusal(
     :param max_tokens: what the client asks for.
     :param count: counts the prompt carefully, not corrected either. It is called only if the rough estimate comes near
         the window, as it takes 10 ms for a large conversation; it may raise errors of the request.
+    :param is_only: whether no other model can answer instead.
 
-    As long as there was no true count to compare with, only a prompt that would be truncated is refused: the estimator
-    may be wrong by 40 %.
+    As long as there was no true count to compare with, only a prompt that would be truncated is refused, or one that
+    is longer by far and may go to another model.
     """
     window = target.context_window
-    if window is None or not (target.truncates or calibration.answers):
+    if window is None or (is_only and not target.truncates and not calibration.answers):
         return None
     longest = _longest(target, window, max_tokens)
     # Where prompts are truncated, true counts may be those of truncated ones, so a low ratio is not trusted.
@@ -77,7 +88,8 @@ def overflow_refusal(
     if rough * ratio <= CAREFUL_COUNT_FROM * longest:
         return None
     counted = round(count() * calibration.count_ratio)
-    if counted <= (longest if target.truncates else longest * REFUSAL_FACTOR):
+    factor = REFUSAL_FACTOR if calibration.answers else UNCALIBRATED_FACTOR
+    if counted <= (longest if target.truncates else longest * factor):
         return None
     overflow = Overflow(prompt_tokens=counted, window=longest)
     return canonical(overflow, estimate=counted, window=longest, max_tokens=max_tokens or 0)

@@ -384,7 +384,7 @@ class Exchange:
         target = self._retries.with_adjustments(profile.with_overrides(candidate.target))
         await self._prepare_schemas(candidate, target)
         self._log_reason = ""
-        estimate = self._prompt.check(backend.name, target, profile)
+        estimate = self._prompt.check(backend.name, target, profile, is_only=len(self._steps) == 1)
         slot = services.slots.acquire(backend, self._owner)
         if isinstance(slot, Deferred):
             self._announce(candidate, estimate)

@@ -53,10 +53,10 @@ class PromptSize:
         """Return a rough count of its tokens, corrected by what is known of the model's prompts."""
         return self._profiles.estimate(backend, target.model, self._rough(target))
 
-    def check(self, backend: str, target: Target, profile: ModelProfile) -> int:
+    def check(self, backend: str, target: Target, profile: ModelProfile, *, is_only: bool = True) -> int:
         """Return the estimate of its tokens; raise `ContextOverflow` if it certainly does not fit.
 
-        Warns once of a server that truncates silently.
+        Warns once of a server that truncates silently. ``is_only``: whether no other model can answer instead.
         """
         self._windows.check(backend, target)
         rough = self._rough(target)
@@ -66,6 +66,7 @@ class PromptSize:
             max_tokens=self._request.max_tokens,
             calibration=profile,
             count=lambda: self._count_now(profile, target),
+            is_only=is_only,
         )
         if overflow is not None:
             raise overflow
