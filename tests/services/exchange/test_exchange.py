@@ -869,7 +869,7 @@ class FailOverTests:
         assert record.outcome == "upstream_unavailable"
 
 
-SESSION = {"metadata": {"user_id": '{"session_id": "s1"}'}, "model": "claude-opus-5-5"}
+SESSION: dict[str, Any] = {"metadata": {"user_id": '{"session_id": "s1"}'}, "model": "claude-opus-5-5"}
 POOL = ROUTED.replace(
     "url = http://box", "api_key =\n  key-number-one\n  key-number-two\nkey_strategy = round_robin\nurl = http://box"
 )
