@@ -14,6 +14,7 @@ from claude_bridge.client.environment import Setting, as_json, as_shell, base_ur
 from claude_bridge.config.backend_keys import BackendKey
 from claude_bridge.config.schema import Backend, ClientKey, Config, CredentialsPolicy, Model, Route, Server
 from claude_bridge.config.secret import Secret
+from tests.config.files import config_of
 
 URL = "http://127.0.0.1:8080"
 read = json.JSONDecoder().decode
@@ -79,6 +80,13 @@ class SettingsTests:
         config = Config(models={"a": Model(alias="a"), "b": Model(alias="b")})
         assert values(settings(config, URL))["ANTHROPIC_MODEL"] == "a@claude-bridge"
 
+    def test_default_route_to_a_backends_model(self) -> None:
+        """A default route may name a model that has no section; it is the main one all the same."""
+        found = values(settings(config_of(TWO + "[route:default]\nmodels = two/x, glm\n"), URL))
+        assert found["ANTHROPIC_MODEL"] == "two/x@claude-bridge"
+        assert found["ANTHROPIC_DEFAULT_OPUS_MODEL"] == "two/x@claude-bridge"
+        assert "CLAUDE_CODE_MAX_CONTEXT_TOKENS" not in found
+
     @pytest.mark.parametrize(
         ("credentials", "api_key", "token", "said"),
         [
@@ -94,6 +102,86 @@ class SettingsTests:
         assert found[1].value == token
         assert said in found[1].why
         assert "secret" not in as_shell(found) + as_json(found)
+
+
+TWO = """
+[backend:one]
+url = http://one/v1
+api_key = sk-1234567890
+[backend:two]
+url = http://two/v1
+[model:glm]
+backend = one
+context_window = 130000
+max_output_tokens = 9000
+[model:small]
+backend = one
+context_window = 8000
+[model:eyes]
+backend = one
+context_window = 60000
+max_output_tokens = 4000
+"""
+ROUTES = """
+[route:default]
+models = glm
+[route:side]
+models = small
+when = background
+[route:eyes]
+models = eyes
+when = image
+"""
+
+
+class RoutedTests:
+    """What it is told where routes look at kinds of requests."""
+
+    def test_auto(self) -> None:
+        """The main name leaves the choice to the routes, and so does each family without an alias of its own."""
+        found = values(settings(config_of(TWO + ROUTES + "[model:my-haiku]\nbackend = one\n"), URL))
+        assert [found[name] for name in found if name.endswith("_MODEL")] == [
+            "auto@claude-bridge",
+            "auto@claude-bridge",
+            "auto@claude-bridge",
+            "my-haiku@claude-bridge",
+        ]
+
+    def test_no_condition(self) -> None:
+        """Without a condition the model of the default route is named, as ever."""
+        found = values(settings(config_of(TWO + ROUTES.replace("when = ", "match = ")), URL))
+        assert found["ANTHROPIC_MODEL"] == "glm@claude-bridge"
+
+    def test_family_that_a_route_goes_by(self) -> None:
+        """A family that a route's pattern fits is asked for by its own word, or the route would never see it."""
+        text = TWO + ROUTES + "[route:cheap]\nmodels = small\nmatch = *haiku*\n"
+        found = values(settings(config_of(text), URL))
+        assert found["ANTHROPIC_DEFAULT_HAIKU_MODEL"] == "haiku@claude-bridge"
+        assert found["ANTHROPIC_DEFAULT_SONNET_MODEL"] == "auto@claude-bridge"
+
+    def test_smallest_window(self) -> None:
+        """The window is the smallest that the conversation may meet, and the reason names the models."""
+        found = {setting.name: setting for setting in settings(config_of(TWO + ROUTES), URL)}
+        window = found["CLAUDE_CODE_MAX_CONTEXT_TOKENS"]
+        assert (window.value, found["CLAUDE_CODE_MAX_OUTPUT_TOKENS"].value) == ("60000", "4000")
+        assert "the smallest configured window of eyes, glm" in window.why
+
+    def test_side_jobs_do_not_shrink_the_window(self) -> None:
+        """A small model for side jobs never gets the conversation, nor does one that hands over in time count."""
+        text = TWO + ROUTES.replace("when = image", "when = long_context 50000")
+        assert values(settings(config_of(text), URL))["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "60000"
+        text = TWO + ROUTES.replace("when = image", "when = background")
+        assert values(settings(config_of(text), URL))["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "130000"
+
+    @pytest.mark.parametrize(("default", "token"), [("glm", "unused"), ("two/x", "YOUR-BACKEND-KEY")])
+    def test_token(self, default: str, token: str) -> None:
+        """The client's key is needed where one of the models is behind a backend without a key of its own."""
+        text = TWO + ROUTES.replace("models = glm", f"models = {default}")
+        assert values(settings(config_of(text), URL))["ANTHROPIC_AUTH_TOKEN"] == token
+
+    def test_no_word_of_subagents(self) -> None:
+        """The model of subagents is left to the client: routes see who asks."""
+        assert "CLAUDE_CODE_SUBAGENT_MODEL" not in values(settings(config_of(TWO + ROUTES), URL))
 
 
 class BaseUrlTests:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.config.named_models import NamedModels, first_models, which_model
+from claude_bridge.config.named_models import NamedModels, conversation_models, which_model
 from claude_bridge.config.schema import Model
 from claude_bridge.core.which_model import Choice, Meant
 from claude_bridge.testing.fakes import FixedFacts
@@ -56,16 +56,55 @@ class HomeTests:
         assert (None if found is None else found.name) == home
 
 
-class FirstModelTests:
-    """The models that a routed name may lead to first."""
+LARGE = """
+[backend:b]
+[model:small]
+context_window = 8000
+[model:middle]
+context_window = 130000
+[model:large]
+context_window = 1000000
+[model:eyes]
+context_window = 60000
+[route:side]
+models = small
+when = background
+"""
+TALK = "[route:default]\nmodels = middle, small\n"
+PAGES = "[route:long]\nmodels = large\nwhen = long_context 100000\n"
+EYES = "[route:eyes]\nmodels = eyes\nwhen = image, background\n"
 
-    def test_of_each_route(self) -> None:
-        """Each route that may take the name has one; a route for other names has none."""
-        assert [(model.backend, model.name) for model in first_models(CONFIG, "auto")] == [
-            ("shop", "x"),
-            ("box", "GLM-Air"),
-        ]
-        assert first_models(config_of("[backend:b]\n"), "auto") == ()
+
+class ConversationTests:
+    """The models that a conversation has to fit."""
+
+    @pytest.mark.parametrize(
+        ("routes", "name", "models"),
+        [
+            (TALK, "auto", ["middle"]),
+            (TALK + EYES, "auto", ["eyes", "middle"]),
+            (PAGES + TALK, "auto", ["large"]),
+            (TALK + PAGES.replace("100000", "130001"), "auto", ["large", "middle"]),
+            (EYES + PAGES + TALK, "auto", ["eyes", "large"]),
+            (PAGES + EYES + TALK, "auto", ["large", "eyes"]),
+            (TALK + "[route:names]\nmodels = large\nmatch = opus\n", "auto", ["middle"]),
+            (TALK + "[route:names]\nmodels = large\nmatch = opus\n", "opus", ["large"]),
+            (TALK, "middle", ["middle"]),
+            (TALK + EYES.replace("when", "match = mid*\nwhen"), "middle", ["eyes", "middle"]),
+            (TALK + EYES.replace("when = image, background", "match = mid*"), "middle", ["eyes"]),
+            (TALK, "b/x", ["x"]),
+            ("", "auto", []),
+        ],
+    )
+    def test_models(self, routes: str, name: str, models: list[str]) -> None:
+        """They are the first of each route, but for side jobs, and for a model that hands over in time."""
+        found = conversation_models(config_of(LARGE + routes), name, lambda model: model.context_window)
+        assert [model.alias for model in found] == models
+
+    def test_windows_that_are_not_known(self) -> None:
+        """A model whose window is not known may be smaller than any route takes over."""
+        found = conversation_models(config_of(LARGE + PAGES + TALK), "auto", lambda _: None)
+        assert [model.alias for model in found] == ["large", "middle"]
 
 
 class WhichModelTests:

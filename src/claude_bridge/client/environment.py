@@ -14,8 +14,10 @@ from typing import Final
 from attrs import frozen
 
 from claude_bridge.config.listeners import Listener, http_url, listener
+from claude_bridge.config.named_models import NamedModels, conversation_models, which_model
 from claude_bridge.config.schema import Config, Model
-from claude_bridge.core.model_names import MARK
+from claude_bridge.core.model_names import AUTO, MARK
+from claude_bridge.core.routing import DEFAULT, matches
 
 FAMILIES: Final = ("opus", "sonnet", "haiku")
 PERMISSION_MODE: Final = "acceptEdits"
@@ -66,12 +68,13 @@ def _url(where: Listener) -> str | None:
 def settings(config: Config, url: str) -> list[Setting]:
     """Return the variables for a bridge with ``config`` that is reached under ``url`` (with or without ``/v1``)."""
     url = url.rstrip("/").removesuffix("/v1")
-    main = main_model(config)
+    main = main_name(config)
+    models = () if main is None else conversation_models(config, main, lambda model: model.context_window)
     return [
         Setting(name="ANTHROPIC_BASE_URL", value=url, why="the bridge; without /v1"),
-        _credential(config, main),
+        _credential(config, models),
         *_models(config, main),
-        *_sizes(main),
+        *_sizes(models),
         Setting(
             name="CLAUDE_CODE_GATEWAY_HINT_HEADERS",
             value="1",
@@ -85,14 +88,19 @@ def settings(config: Config, url: str) -> list[Setting]:
     ]
 
 
-def main_model(config: Config) -> Model | None:
-    """Return the model that an unconfigured name leads to, if the configuration decides it."""
-    route = config.routes.get("default")
-    aliases = [*(route.models if route else ()), *config.models]
-    return next((config.models[alias] for alias in aliases if alias in config.models), None)
+def main_name(config: Config) -> str | None:
+    """Return the plain name to use for the main conversation, if the configuration decides it.
+
+    Where routes look at kinds of requests it is the name that leaves the choice to them; else the first model of the
+    default route, or the first that is configured.
+    """
+    if which_model(config).has_auto:
+        return AUTO
+    route = config.routes.get(DEFAULT)
+    return next(iter((*(route.models if route else ()), *config.models)), None)
 
 
-def _credential(config: Config, main: Model | None) -> Setting:
+def _credential(config: Config, models: Sequence[Model]) -> Setting:
     """Return the variable for the client's token; a secret itself is never shown."""
     name = "ANTHROPIC_AUTH_TOKEN"
     match config.server.credentials:
@@ -102,34 +110,54 @@ def _credential(config: Config, main: Model | None) -> Setting:
             keys = ", ".join(f"[key:{key}]" for key in config.keys)
             return Setting(name=name, value="YOUR-CLIENT-KEY", why=f"put one of the bridge's keys here: {keys}")
         case "forward":
-            backend = config.backends.get(main.backend if main else "default")
-            if backend is not None and backend.has_key:
+            backends = [config.backends.get(name) for name in dict.fromkeys(model.backend for model in models)]
+            if all(backend is not None and backend.has_key for backend in backends or [NamedModels(config).home]):
                 return Setting(name=name, value="unused", why="any text will do: the bridge has the backend's key")
             why = "put the backend's own key here, it is passed on; any text where the backend asks for none"
             return Setting(name=name, value="YOUR-BACKEND-KEY", why=why)
 
 
-def _models(config: Config, main: Model | None) -> Iterator[Setting]:
-    """Name the models; each of the client's families gets the alias that is called like it, else the main one."""
+def _models(config: Config, main: str | None) -> Iterator[Setting]:
+    """Name the models; each of the client's families gets what is meant for it, else the main one."""
     if main is None:
         why = "as your backend calls it; needed where it lists more than one"
         yield Setting(name="ANTHROPIC_MODEL", value="NAME-OF-YOUR-MODEL", why=why, ready=False)
         return
-    yield Setting(name="ANTHROPIC_MODEL", value=main.alias + MARK, why=f"the plain name {main.alias} works too")
+    why = f"the plain name {main} works too"
+    if main == AUTO:
+        why = f"no model, so that the routes of the bridge choose one; {why}"
+    yield Setting(name="ANTHROPIC_MODEL", value=main + MARK, why=why)
     for family in FAMILIES:
-        alias = next((name for name in config.models if family in name.lower()), main.alias)
         why = "side jobs such as titles and summaries" if family == "haiku" else f"what the client calls {family}"
-        yield Setting(name=f"ANTHROPIC_DEFAULT_{family.upper()}_MODEL", value=alias + MARK, why=why)
+        name = f"ANTHROPIC_DEFAULT_{family.upper()}_MODEL"
+        yield Setting(name=name, value=_for_family(config, family, main) + MARK, why=why)
 
 
-def _sizes(main: Model | None) -> Iterator[Setting]:
-    """Yield the limits that are known of the main model."""
-    if main is not None and main.context_window is not None:
-        why = "the model's window; without it the client compacts only at 1,000,000 tokens"
-        yield Setting(name="CLAUDE_CODE_MAX_CONTEXT_TOKENS", value=str(main.context_window), why=why)
-    if main is not None and main.max_output_tokens is not None:
-        why = "the most that the model writes in one answer"
-        yield Setting(name="CLAUDE_CODE_MAX_OUTPUT_TOKENS", value=str(main.max_output_tokens), why=why)
+def _for_family(config: Config, family: str, main: str) -> str:
+    """Return the alias that is called like a family; else its own word if a route goes by that; else the main name."""
+    alias = next((name for name in config.models if family in name.lower()), None)
+    if alias is not None:
+        return alias
+    by_name = any(matches(pattern, family) for route in config.routes.values() for pattern in route.match)
+    return family if by_name else main
+
+
+def _sizes(models: Sequence[Model]) -> Iterator[Setting]:
+    """Yield the limits that are known of the models that the main conversation has to fit."""
+    windows = {model.alias: model.context_window for model in models if model.context_window is not None}
+    if windows:
+        why = "the model's window" if len(models) == 1 else f"the smallest configured window of {', '.join(windows)}"
+        yield Setting(
+            name="CLAUDE_CODE_MAX_CONTEXT_TOKENS",
+            value=str(min(windows.values())),
+            why=f"{why}; without it the client compacts only at 1,000,000 tokens",
+        )
+    longest = [model.max_output_tokens for model in models if model.max_output_tokens is not None]
+    if longest:
+        why = (
+            "the most that the model writes in one answer" if len(models) == 1 else "the least that one of them writes"
+        )
+        yield Setting(name="CLAUDE_CODE_MAX_OUTPUT_TOKENS", value=str(min(longest)), why=why)
 
 
 def as_shell(found: Sequence[Setting]) -> str:

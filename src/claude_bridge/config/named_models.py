@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from math import inf
+
 from attrs import evolve, frozen
 
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.variables import DEFAULT_BACKEND
-from claude_bridge.core.routing import RouteTable
+from claude_bridge.core.routing import Condition, RouteTable
 from claude_bridge.core.which_model import Meant, WhichModel
 
 
@@ -37,11 +40,39 @@ class NamedModels:
         return Model(alias=name, backend=backend, name=name) if same is None else evolve(same, name=name)
 
 
-def first_models(config: Config, name: str) -> tuple[Model, ...]:
-    """Return the models that a name which is routed may lead to first: that of each route which may take it."""
+def conversation_models(config: Config, name: str, window_of: Callable[[Model], int | None]) -> tuple[Model, ...]:
+    """Return the models that a conversation under this name has to fit: the first of each route that may take it.
+
+    A route for side jobs alone is none of them. Neither is a model that never sees a long prompt, because a route for
+    long ones comes before it and takes over within its window.
+
+    :param window_of: returns the window of a model in tokens, or None.
+    """
     which, named = which_model(config), NamedModels(config)
-    found = [which.meant(config.routes[rule.name].models[0]) for rule in which.routes.may_take(name)]
-    return tuple(named.model(meant) for meant in found if meant is not None)
+    found: list[Model] = []
+    taken_over = inf  # tokens of the shortest prompt that an earlier route takes because of its length
+    for first, when in _firsts(config, which, name):
+        kinds = [each for each in when if each.word != "background"]
+        if kinds or not when:
+            model = named.model(first)
+            if (window_of(model) or 0) < taken_over:
+                found.append(model)
+            taken_over = min((taken_over, *(each.tokens for each in kinds if each.word == "long_context")))
+    return tuple(dict.fromkeys(found))
+
+
+def _firsts(config: Config, which: WhichModel, name: str) -> Iterator[tuple[Meant, Sequence[Condition]]]:
+    """Yield what a name may lead to first, in order, each with the kinds of requests for which it does."""
+    meant = which.meant(name)
+    if meant is None or meant.alias:
+        for rule in which.routes.may_take(name, is_alias=meant is not None):
+            first = which.meant(config.routes[rule.name].models[0])
+            if first is not None:  # always: the configuration was checked
+                yield first, rule.when
+            if not rule.when:
+                return
+    if meant is not None:
+        yield meant, ()
 
 
 def which_model(config: Config) -> WhichModel:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TypeAlias
 
 from attrs import define, field, frozen
 
-from claude_bridge.config.named_models import first_models, which_model
+from claude_bridge.config.named_models import conversation_models, which_model
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.model_list import ModelInfo, find
@@ -72,12 +73,13 @@ class Catalogue:
     def _auto(self, credential: Secret | None) -> Iterator[PublishedModel]:
         """Yield the entry for the name of no model; a conversation under it must fit each model that it may get."""
         if self._which.has_auto:
-            limits = [self._limits(model, credential) for model in first_models(self._config, AUTO)]
+            limits = partial(self._limits, credential=credential)
+            found = [limits(model) for model in conversation_models(self._config, AUTO, lambda each: limits(each)[0])]
             yield PublishedModel(
                 id=AUTO + MARK,
                 display_name=AUTO,
-                max_input_tokens=_smallest(window for window, _ in limits),
-                max_tokens=_smallest(longest for _, longest in limits),
+                max_input_tokens=_smallest(window for window, _ in found),
+                max_tokens=_smallest(longest for _, longest in found),
             )
 
     def _configured(self, credential: Secret | None) -> Iterator[PublishedModel]:
