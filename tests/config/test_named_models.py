@@ -102,9 +102,11 @@ class ConversationTests:
         assert [model.alias for model in found] == models
 
     def test_windows_that_are_not_known(self) -> None:
-        """A model whose window is not known may be smaller than any route takes over."""
-        found = conversation_models(config_of(LARGE + PAGES + TALK), "auto", lambda _: None)
-        assert [model.alias for model in found] == ["large", "middle"]
+        """A model whose window is not known may be too small at any length, and relieves no other one."""
+        config = config_of(LARGE + PAGES + TALK)
+        for known in ({}, {"middle": 130_000}):
+            found = conversation_models(config, "auto", lambda model: known.get(model.alias))  # noqa: B023 - at once
+            assert [model.alias for model in found] == ["large", "middle"]
 
 
 class WhichModelTests:

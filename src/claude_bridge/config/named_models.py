@@ -43,8 +43,8 @@ class NamedModels:
 def conversation_models(config: Config, name: str, window_of: Callable[[Model], int | None]) -> tuple[Model, ...]:
     """Return the models that a conversation under this name has to fit: the first of each route that may take it.
 
-    A route for side jobs alone is none of them. Neither is a model that never sees a long prompt, because a route for
-    long ones comes before it and takes over within its window.
+    That of a route for side jobs alone is none of them. Neither is a model that never sees a long prompt, because a
+    route for long ones comes before it and takes over within its window, to a model whose window is known.
 
     :param window_of: returns the window of a model in tokens, or None.
     """
@@ -55,9 +55,11 @@ def conversation_models(config: Config, name: str, window_of: Callable[[Model], 
         kinds = [each for each in when if each.word != "background"]
         if kinds or not when:
             model = named.model(first)
-            if (window_of(model) or 0) < taken_over:
+            window = window_of(model)
+            if (window or 0) < taken_over:
                 found.append(model)
-            taken_over = min((taken_over, *(each.tokens for each in kinds if each.word == "long_context")))
+            if window is not None:
+                taken_over = min((taken_over, *(each.tokens for each in kinds if each.word == "long_context")))
     return tuple(dict.fromkeys(found))
 
 
