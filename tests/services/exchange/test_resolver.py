@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import re
+from typing import Any
+
 import pytest
 from attrs import define, evolve, field
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from claude_bridge.client.route_explanation import explanation
 from claude_bridge.config.schema import Backend, Route
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.backend_api import Clues
 from claude_bridge.core.chat_completions.backend import ChatTarget
 from claude_bridge.core.errors import NotFound
 from claude_bridge.core.kinds import KINDS
+from claude_bridge.core.messages_api import parsing
+from claude_bridge.core.messages_api.recorded_request import read_recorded
+from claude_bridge.core.messages_api.request_info import request_info
+from claude_bridge.core.messages_api.routing_facts import RoutingFacts
 from claude_bridge.core.model_list import ModelInfo
-from claude_bridge.services.exchange.plan import Candidate
+from claude_bridge.services.exchange.plan import Candidate, Plan
 from claude_bridge.services.exchange.resolver import MAX_KEPT, CandidateResolver
 from claude_bridge.services.interfaces import ModelLists
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
@@ -244,6 +253,34 @@ class KnownListTests:
         assert (
             resolving(config, KeyedLists(by_key={"other": models("m")})).known_list(config.backends["two"], None) == ()
         )
+
+
+class ExplainedTests:
+    """`claude-bridge routes explain` says what happens here."""
+
+    TEXT = TWO + (
+        "[model:a]\nbackend = one\nname = A\n[model:b]\nbackend = two\nname = B\n"
+        "[route:side]\nmodels = b, a\nwhen = background, subagent\n[route:eyes]\nmodels = two/v, a\nwhen = image\n"
+        "[route:named]\nmodels = b\nmatch = sonnet, glm*\n[route:default]\nmodels = a, two/c\n"
+    )
+
+    @pytest.mark.parametrize(
+        "name", ["claude-opus-5-5", "claude-haiku-4-5", "sonnet", "auto", "a", "B", "two,x", "glm-5"]
+    )
+    @pytest.mark.parametrize("more", [{}, {"image": True}, {"headers": {"x-claude-code-agent-id": "7"}}])
+    def test_the_same_models_in_the_same_order(self, name: str, more: dict[str, Any]) -> None:
+        """The models that it lists are those of the plan."""
+        picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}
+        content = [{"type": "text", "text": "hi"}, *([picture] if more.get("image") else [])]
+        body = {"model": name, "max_tokens": 9, "messages": [{"role": "user", "content": content}]}
+        saved = json.dumps({"headers": more.get("headers", {}), "body": body}).encode()
+        config, found = configured(self.TEXT), read_recorded(saved)
+        request = parsing.decode(found.body)
+        facts = RoutingFacts(request, request_info(request, found.headers, len(found.body)))
+        plans: list[Plan] = []
+        Deferred.fromCoroutine(resolving(config).plan(name, None, facts)).addCallback(plans.append)
+        told = re.findall(r"^  \d\.  .*?(\w+/\S+)  ", explanation(config, saved), re.MULTILINE)
+        assert told == [step.name for step in plans[0].steps]
 
 
 class SpellingTests:
