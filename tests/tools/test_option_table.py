@@ -30,7 +30,7 @@ class MarkdownTests:
             "| `[server]` | `allowed_hosts` |  | none |",
             "| `[backend:NAME]` | `api_key` |  | none |",
             "| `[backend:NAME]` | `strip_attribution` |  | `yes` |",
-            "| `[route:default]` | `models` |",
+            "| `[route:NAME]` | `models` |",
             "| `[limits]` | `max_body` | bytes | `32M` |",
             "| `[key:NAME]` | `secret` |  |  |",
         ],

@@ -66,7 +66,6 @@ KINDS: Mapping[str, Kind] = {
             schema=schema.Route,
             target="routes",
             name_field="name",
-            example="default",
             check_name=_check_plain,
         ),
         Kind(word="key", schema=schema.ClientKey, target="keys", name_field="name", check_name=_check_plain),
