@@ -276,6 +276,27 @@ class LoadTests:
         assert {chat.headers["x-number"] for chat in backend.chats[STREAMS:]} == {"0"}
 
     @pytest_twisted.ensureDeferred
+    async def test_routes(self, start: Start, backend: ScriptedBackend) -> None:
+        """With streams open the default route gets other models, back and forth: each request gets the one in force.
+
+        Conversations that were at a model which has left the route go to its new one.
+        """
+        backend.models = ["first", "second"]
+        scene = await start(routed("first"))
+        client, auto = scene.client(), {**FULL, "model": "auto"}
+        backend.enqueue(*[HELD] * 20)
+        open_streams = await gatherResults([client.send("POST", MESSAGES, auto) for _ in range(20)])
+        backend.script = lambda _: sse(ANSWER)
+        session = {"x-claude-code-session-id": "s1"}
+        for number in range(RELOADS):
+            model = ("second", "first")[number % 2]
+            await scene.reloaded_fast(routed(model))
+            replies = await [await client.post(MESSAGES, auto, headers=session)]
+            assert [reply.headers["x-claude-bridge-model"] for reply in replies] == [f"scripted/{model}"]
+        assert [chat.json["model"] for chat in backend.chats] == ["first"] * 20 + ["second", "first"] * (RELOADS // 2)
+        assert {said((await reading.whole(60)).events) for reading in open_streams} == {ALL_SAID}
+
+    @pytest_twisted.ensureDeferred
     async def test_idle(self, start: Start, backend: ScriptedBackend) -> None:
         """Reloads of a daemon that answers between them leave no connections, files or memory behind."""
         scene = await start()
@@ -289,6 +310,11 @@ class LoadTests:
         assert backend.connections <= 2
         assert scene.descriptors <= files + 2
         assert scene.daemon.resident_bytes - memory < 4 * MEGABYTE
+
+
+def routed(model: str) -> Sections:
+    """Return a default route to one model."""
+    return {"route:default": {"models": f"scripted/{model}"}}
 
 
 def other_backend(number: int) -> Sections:
