@@ -291,8 +291,8 @@ class LoadTests:
         for number in range(RELOADS):
             model = ("second", "first")[number % 2]
             await scene.reloaded_fast(routed(model))
-            replies = await [await client.post(MESSAGES, auto, headers=session)]
-            assert [reply.headers["x-claude-bridge-model"] for reply in replies] == [f"scripted/{model}"]
+            reply = await client.post(MESSAGES, auto, headers=session)
+            assert reply.headers["x-claude-bridge-model"] == f"scripted/{model}"
         assert [chat.json["model"] for chat in backend.chats] == ["first"] * 20 + ["second", "first"] * (RELOADS // 2)
         assert {said((await reading.whole(60)).events) for reading in open_streams} == {ALL_SAID}
 
