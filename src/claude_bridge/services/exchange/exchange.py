@@ -238,15 +238,17 @@ class Exchange:
             return None
         facts = RoutingFacts(self._request, self._info)
         self._plan = await services.resolver.plan(self._info.model, self._credential, facts)
-        self._place = services.affinity.place(self._conversation) if self._info.session else NOWHERE
+        if self._may_stay:
+            self._place = services.affinity.place(self._conversation)
         self._steps = self._plan.in_order(self._place.step)
         while True:
             self._begin_delivery()
             try:
                 answered = await self._take_turn()
-            except BridgeError:
+            except BridgeError as error:
                 if not self._fall_back():
                     raise
+                error.__traceback__ = None  # as in `_run`
                 return None
             if not self._extra_turns:
                 return answered
@@ -359,11 +361,16 @@ class Exchange:
 
     def _stay(self, attempt: OpenAttempt) -> None:
         """Note which model and key answered, for the next request of this conversation."""
-        if self._info.session and not self._turn:
+        if self._may_stay and not self._turn:
             step, first = self._steps[0], self._plan.steps[0]
             self._services.affinity.answered(
                 self._conversation, step.name, attempt.lease.name, is_first_choice=step is first
             )
+
+    @property
+    def _may_stay(self) -> bool:
+        """Whether the conversation is known by a name, and there is a choice of places for it."""
+        return bool(self._info.session) and self._plan.has_choice
 
     @property
     def _conversation(self) -> Conversation:

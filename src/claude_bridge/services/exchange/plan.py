@@ -33,9 +33,9 @@ class Candidate:
         return f"{self.backend.name}/{self.target.model}"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class Step:
-    """One model of a plan, of which nothing was asked yet.
+    """One model of a plan, of which nothing was asked yet. Compared by identity: it has its place in one plan.
 
     :ivar shown: the model's name in the answer, if this step gives it.
     """
@@ -63,7 +63,12 @@ class Plan:
     route: Route
     steps: tuple[Step, ...]
     _resolve: Resolve
+    has_choice: bool = field(init=False)
     _candidates: dict[Step, Candidate] = field(factory=dict)
+
+    @has_choice.default
+    def _look_for_a_choice(self) -> bool:
+        return len(self.steps) > 1 or any(len(step.backend.api_key) > 1 for step in self.steps)
 
     async def candidate(self, step: Step) -> Candidate:
         """Return the candidate of a step; this may wait for a context window, see `CandidateResolver.resolve`."""
@@ -74,4 +79,6 @@ class Plan:
 
     def in_order(self, preferred: str) -> list[Step]:
         """Return the steps in the order in which they are asked: the one called ``preferred``, if any, comes first."""
+        if not preferred:
+            return list(self.steps)
         return sorted(self.steps, key=lambda step: step.name != preferred)
