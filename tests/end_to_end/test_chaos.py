@@ -216,7 +216,7 @@ class FindingsTests:
         """A request without an end is told, and what the daemon has not ended."""
         seen = findings(result(found=HUNG), left='{"exchanges": 1}')
         assert seen.broken() == [
-            "s1-q1-0badcafe (hung, 1.0 s): no end after 60 s",
+            "s1-q1-0badcafe (hung, 1.0 s): no end after 45 s",
             'not all was over at the end: {"exchanges": 1}',
         ]
 

@@ -21,7 +21,7 @@ from tests.end_to_end.chaos.verdicts import OK, Verdict, verdict
 from tests.end_to_end.client import Client, Reading, Reply
 from tests.end_to_end.processes import told_late
 
-BOUND: Final = 60.0
+BOUND: Final = 45.0
 """Seconds after which a request counts as hung: far more than all limits in the daemon's configuration together."""
 
 THINKING: Final = (0.2, 1.2)
@@ -88,6 +88,7 @@ class Session:
 
     async def _ask(self, random: Random) -> None:
         self._asked += 1
+        self._told_to_wait = 0.0
         agent = AGENT if random.random() < SUBAGENT else ""
         question = Question(f"s{self.number}-q{self._asked}-{random.getrandbits(32):08x}", random.randint(1, 20))
         asking = [*self._histories.get(agent, ()), {"role": "user", "content": question.text}]
