@@ -207,6 +207,25 @@ class ReferenceTests:
         assert line.startswith("[route:r] when: ")
         assert told in line
 
+    @pytest.mark.parametrize(
+        ("second", "credentials", "warned"),
+        [
+            ("url = https://b.example/v1", "forward", True),
+            ("url = https://b.example/v1\napi_key = sk-of-the-owner-1234", "forward", False),
+            ("url = http://127.0.0.1:8000/v1", "forward", False),
+            ("url = https://b.example/v1", "none", False),
+        ],
+    )
+    def test_client_key_of_several_vendors(self, second: str, credentials: str, warned: bool) -> None:
+        """A client has one key: a route that would send it to a second vendor is warned of."""
+        text = (
+            f"[server]\ncredentials = {credentials}\n[backend:a]\nurl = https://a.example/v1\n[backend:b]\n{second}\n"
+            "[route:default]\nmodels = a/m, b/m\n"
+        )
+        told = [str(each) for each in config_of(text).warnings if "client's own key" in str(each)]
+        assert bool(told) is warned
+        assert all("backends a, b" in each for each in told)
+
     def test_broken_route(self) -> None:
         """A route that could not be read is told once."""
         assert len(mistakes("[model:a]\nbackend = ${A}\n[route:default]\nmodels = ${B}\n")) == 2

@@ -6,11 +6,13 @@ They check a `Draft`, so a key that could not be read does not lead to a second 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from urllib.parse import urlsplit
 
 from attrs import Factory, evolve, frozen
 
 from claude_bridge.config import foreign_words, listeners
 from claude_bridge.config.listeners import listener
+from claude_bridge.config.named_models import NamedModels, which_model
 from claude_bridge.config.problems import Problem, suggestion
 from claude_bridge.config.schema import Backend, Config, Model, Route
 from claude_bridge.config.secret import Read
@@ -69,6 +71,23 @@ class Rules:
                     *self.listen_at,
                     f"{text} is passed by systemd at the start, and not seen before; one that other machines can reach "
                     "is refused then",
+                )
+        if self.config.server.credentials == "forward":
+            yield from self._shared_credentials()
+
+    def _shared_credentials(self) -> Iterator[Problem]:
+        """Yield the routes that would send a client's own key to the services of several vendors."""
+        which, named = which_model(self.config), NamedModels(self.config)
+        for route in self.config.routes.values():
+            meant = [each for name in route.models if (each := which.meant(name)) is not None]
+            backends = dict.fromkeys(self.config.backends[named.model(each).backend] for each in meant)
+            strangers = [each for each in backends if not each.has_key and not _is_here(each)]
+            if len({_host(each) for each in strangers}) > 1:
+                yield Problem(
+                    f"route:{route.name}",
+                    "models",
+                    f"the client's own key would go to each of the backends {', '.join(each.name for each in strangers)}, which have none of "
+                    "their own: it can be meant for one of them, so set api_key for the others",
                 )
 
     def _guarded(self) -> tuple[str, ...]:
@@ -232,6 +251,16 @@ class Rules:
 
     def _is_broken(self, section: str, *keys: str) -> bool:
         return any((section, key) in self.broken for key in keys)
+
+
+def _is_here(backend: Backend) -> bool:
+    """Return whether a backend runs on this machine."""
+    host = _host(backend)
+    return host == "localhost" or listeners.is_loopback(host)
+
+
+def _host(backend: Backend) -> str:
+    return urlsplit(backend.url).hostname or ""
 
 
 def is_local(text: str) -> bool | None:

@@ -57,6 +57,7 @@ Resolve: TypeAlias = Callable[[Step], Awaitable[Candidate]]
 class Plan:
     """The models that may answer a request, in order.
 
+    :ivar has_choice: whether there are several models or keys, so that it matters where a conversation stays.
     :ivar route: the route, one without a name for a request that goes to the model that it names.
     """
 
