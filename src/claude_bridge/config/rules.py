@@ -83,10 +83,11 @@ class Rules:
             backends = dict.fromkeys(self.config.backends[named.model(each).backend] for each in meant)
             strangers = [each for each in backends if not each.has_key and not _is_here(each)]
             if len({_host(each) for each in strangers}) > 1:
+                names = ", ".join(each.name for each in strangers)
                 yield Problem(
                     f"route:{route.name}",
                     "models",
-                    f"the client's own key would go to each of the backends {', '.join(each.name for each in strangers)}, which have none of "
+                    f"the client's own key would go to each of the backends {names}, which have none of "
                     "their own: it can be meant for one of them, so set api_key for the others",
                 )
 
