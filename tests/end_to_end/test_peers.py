@@ -225,27 +225,28 @@ CHAT = {"path": "/v1/chat/completions"}
 AFTER = {"after_chunks": 3}
 
 FAULTS: dict[str, tuple[dict[str, Any], list[int], list[int]]] = {
-    "limited": ({"type": "fail", "status": 429, "retry_after": 1}, [429, 200], [429, 200]),
-    "limited twice": ({"type": "fail", "status": 429, "times": 2}, [429, 429, 200], [429, 429, 200]),
-    "overloaded": ({"type": "fail", "status": 503}, [503, 200], [503, 200]),
-    "broken": ({"type": "fail", "status": 500}, [502, 200], [502, 200]),
-    "disconnected": ({"type": "stream_fault", "kind": "disconnect", **AFTER}, [200, 200], [502, 200]),
-    "disconnected at once": ({"type": "stream_fault", "kind": "disconnect", "after_chunks": 0}, [502, 200], [502, 200]),
-    "truncated": ({"type": "stream_fault", "kind": "truncate", **AFTER}, [200, 200], [502, 200]),
+    "limited": ({"type": "fail", "status": 429, "retry_after": 1}, [200], [200]),
+    "limited twice": ({"type": "fail", "status": 429, "times": 2}, [200], [200]),
+    "overloaded": ({"type": "fail", "status": 503}, [200], [200]),
+    "overloaded for long": ({"type": "fail", "status": 503, "times": 2}, [503, 200], [503, 200]),
+    "broken": ({"type": "fail", "status": 500}, [200], [200]),
+    "disconnected": ({"type": "stream_fault", "kind": "disconnect", **AFTER}, [200, 200], [200]),
+    "disconnected at once": ({"type": "stream_fault", "kind": "disconnect", "after_chunks": 0}, [200], [200]),
+    "truncated": ({"type": "stream_fault", "kind": "truncate", **AFTER}, [200, 200], [200]),
     "malformed": ({"type": "stream_fault", "kind": "malformed", **AFTER}, [200, 200], [502, 200]),
     "stalled": ({"type": "stream_fault", "kind": "stall", "stall_seconds": 20, **AFTER}, [200, 200], [504, 200]),
     "slow": ({"type": "slow_first_token", "seconds": 1.5}, [200], [200]),
     "refused": ({"type": "fail", "status": 400}, [400], [400]),
 }
-"""What llmock does, and the statuses that a client sees, one that streams and one that does not."""
+"""What llmock does, and the statuses that a client sees, one that streams and one that does not. What passes by itself
+is tried once more by the bridge, so the client sees nothing of it."""
 
 
 class LlmockTests:
     """llmock, which sees every attempt, and says at last what is wrong with its client.
 
-    Its verdict is on the bridge and on the client behind it together, since the bridge itself never repeats a
-    request that failed: it hands on the status and the wait, and leaves it to its client whether and when to ask
-    again. Claude Code does, eleven times; two layers of retries would multiply.
+    Its verdict is on the bridge and on the client behind it together. The bridge repeats what passes by itself, after
+    the wait that is asked for; all else it hands on, with the wait, to its client. Claude Code asks eleven times.
     """
 
     @pytest_twisted.ensureDeferred
@@ -265,7 +266,7 @@ class LlmockTests:
                 replies = await ask(reactor, client, asked(f"{name} {stream}", stream=stream))
                 assert (name, stream, [reply.status for reply in replies]) == (name, stream, expected)
                 *failed, last = replies
-                faults += len(failed) + (last.status == 400)
+                faults += behaviour.get("times", 1) * (behaviour["type"] != "slow_first_token")
                 assert all(reply.status != 200 or is_broken_off(reply) for reply in failed)
                 assert last.status == 400 or blocks_of(last)[0]["text"]
         assert (await judge.get("/_llmock/scenario")).json == {"pending": []}
@@ -297,17 +298,14 @@ class LlmockTests:
 
     @pytest_twisted.ensureDeferred
     async def test_quota(self, reactor: Any, start_daemon: StartDaemon) -> None:
-        """A real quota of requests a minute slows a patient client down and stops nothing."""
+        """A real quota of requests a minute slows a client down and stops nothing: short waits are the bridge's own."""
         peer = await start_llmock(reactor, "--stream-chunk-delay-ms", "0", "--rpm", "30")
         client = client_of(reactor, await start_daemon(config=ini(f"{peer.url}/v1")))
         tries = [await ask(reactor, client, asked(f"Number {number}")) for number in range(32)]
-        assert {replies[-1].status for replies in tries} == {200}
-        waited = [replies for replies in tries if len(replies) > 1]
-        assert waited
-        assert all(1 <= int(replies[0].headers["retry-after"]) <= 3 for replies in waited)
+        assert [[reply.status for reply in replies] for replies in tries] == [[200]] * 32
         verdict = (await Client(reactor, peer.url).get("/_llmock/verdict")).json
         await peer.stop(reactor)
-        assert verdict["faults_injected"] >= len(waited)
+        assert verdict["faults_injected"] >= 1
         assert verdict["findings"] == []
 
     @pytest_twisted.ensureDeferred
