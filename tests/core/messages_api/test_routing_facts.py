@@ -98,11 +98,13 @@ class FactsTests:
             ([{"type": "x", "classifier_context": {"permission_mode": "plan"}}], "plan"),
             ([{}, {"classifier_context": 5}, "x", {"classifier_context": {"permission_mode": 5}}], ""),
             ({"classifier_context": {}}, ""),
+            ([{"classifier_context": {"permission_mode": "plan"}}, *[[]] * 100_000], ""),
             (None, ""),
         ],
+        ids=["plan", "none of them", "no list", "too many", "null"],
     )
     def test_permission_mode(self, safeguards: Any, mode: str) -> None:
-        """It is read where the client writes it, whatever else stands there."""
+        """It is read where the client writes it, whatever else stands there, unless that is very long."""
         assert facts(safeguards=safeguards).permission_mode == mode
 
     def test_image_of_the_user(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -73,6 +74,20 @@ class TagTests:
         request = decoded(system=TAG, messages=[{"role": "user", "content": f"{other} do it {other}"}])
         assert request.model == "box,org/m"
         assert request.messages[0].content == " do it "
+
+    @pytest.mark.parametrize("text", [" " * 100_000, "m" * 100_000, f"m{' ' * 100_000}", TAG[:20] * 50_000])
+    def test_unfinished(self, text: str) -> None:
+        """However long the text is that follows an unfinished tag, it is looked at in no time."""
+        began = time.process_time()
+        request = decoded(messages=[{"role": "user", "content": f"<CCR-SUBAGENT-MODEL>{text}"}])
+        assert time.process_time() - began < 1
+        assert request.model == "claude-opus-5-5"
+
+    @pytest.mark.parametrize("blanks", ["", " ", "\n  \t"])
+    def test_blanks(self, blanks: str) -> None:
+        """Blanks around the name are no part of it."""
+        tag = f"<CCR-SUBAGENT-MODEL>{blanks}box, org/m{blanks}</CCR-SUBAGENT-MODEL>"
+        assert decoded(system=tag).model == "box, org/m"
 
     def test_malformed_block(self) -> None:
         """A block that is malformed anyway is told by its own error."""

@@ -5,7 +5,7 @@ The shapes of Claude Code's side jobs are those of docs/claude-code.md 3.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from attrs import define
 
@@ -20,6 +20,9 @@ from claude_bridge.core.tokens.request_count import quick_estimate
 
 AUXILIARY = "auxiliary"
 """Claude Code's word for its side jobs, in a header that it sends if it is told to give hints to gateways."""
+
+MAX_SAFEGUARDS_BYTES: Final = 256 * 1024
+"""Bytes of ``safeguards`` that are looked at, many times what the client sends: they are decoded in one turn."""
 
 
 @define(eq=False)
@@ -73,10 +76,11 @@ class RoutingFacts:
     @property
     def permission_mode(self) -> str:
         """Return the client's permission mode where it says so, else ""."""
-        if not strict_json.present(self._request.safeguards):
+        safeguards = self._request.safeguards
+        if not strict_json.present(safeguards) or len(bytes(safeguards)) > MAX_SAFEGUARDS_BYTES:
             return ""
         try:
-            found: Any = strict_json.decode(bytes(self._request.safeguards))
+            found: Any = strict_json.decode(bytes(safeguards))
         except strict_json.JsonError:
             return ""
         for each in found if isinstance(found, list) else ():

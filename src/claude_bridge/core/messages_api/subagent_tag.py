@@ -16,7 +16,8 @@ from claude_bridge.core.strict_json import Raw
 NAME: Final = "CCR-SUBAGENT-MODEL"
 
 _MARK: Final = f"<{NAME}>".encode()
-_TAG: Final = re.compile(rf"<{NAME}>\s*([^<>]{{1,256}}?)\s*</{NAME}>")
+_TAG: Final = re.compile(rf"<{NAME}>\s{{0,64}}([^<>\s][^<>]{{0,255}})</{NAME}>")
+"""No two parts of it can match the same blanks in more than one way: a client may send a megabyte of them."""
 
 
 def may_be_in(body: bytes) -> bool:
@@ -54,5 +55,5 @@ def _block_without_tags(block: Raw, found: list[str]) -> Raw:
 
 
 def _cut(text: str, found: list[str]) -> str:
-    found += _TAG.findall(text)
+    found += [name.rstrip() for name in _TAG.findall(text)]
     return _TAG.sub("", text)
