@@ -34,10 +34,11 @@ class AffinityTests:
         assert self.affinity.place(MAIN) is NOWHERE
 
     def test_each_for_itself(self) -> None:
-        """Subagents, other sessions and other people have places of their own."""
+        """Subagents, other sessions, other people and side jobs have places of their own."""
         self.affinity.answered(MAIN, "box/m", "box", is_first_choice=True)
         others = [evolve(MAIN, agent="a"), evolve(MAIN, session="b"), evolve(MAIN, owner="you")]
-        assert [self.affinity.place(each) for each in others] == [NOWHERE] * 3
+        others.append(evolve(MAIN, route="side"))
+        assert [self.affinity.place(each) for each in others] == [NOWHERE] * 4
 
     def test_comes_back(self) -> None:
         """Away from its first choice it stays some minutes, then tries that again, and if it fails stays again."""

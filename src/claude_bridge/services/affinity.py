@@ -19,20 +19,22 @@ AWAY_SECONDS: Final = 300.0
 """How long a session stays with a model that is not its first choice: then the first choice is tried again."""
 
 
-@frozen
+@frozen(cache_hash=True)
 class Conversation:
     """One conversation: a session's main one, or that of one of its subagents.
 
     :ivar owner: the name of the client's key, else its address.
     :ivar agent: the subagent's id; "" for the main conversation.
+    :ivar route: the name of the route, as side jobs have the ids of the conversation that they are for; "" for none.
     """
 
     owner: str
     session: str
     agent: str
+    route: str = ""
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class Place:
     """Where a conversation was answered last.
 
@@ -46,6 +48,10 @@ class Place:
     is_first_choice: bool = True
     since: float = 0.0
     last: float = 0.0
+
+    def is_at(self, step: str, key: str, is_first_choice: bool) -> bool:
+        """Return whether it is the place of such an answer."""
+        return self.step == step and self.key == key and self.is_first_choice == is_first_choice
 
 
 NOWHERE: Final = Place()
@@ -67,10 +73,11 @@ class Affinity:
 
     def answered(self, conversation: Conversation, step: str, key: str, *, is_first_choice: bool) -> None:
         """Note where a conversation was answered."""
-        before, now = self._places.peek(conversation), self._seconds()
-        stays = before is not None and (before.step, before.key) == (step, key) and not self._is_away_too_long(before)
-        since = before.since if before is not None and stays else now
-        place = Place(step=step, key=key, is_first_choice=is_first_choice, since=since, last=now)
+        before, now = self._places.get(conversation), self._seconds()
+        if before is not None and before.is_at(step, key, is_first_choice) and not self._is_away_too_long(before):
+            before.last = now
+            return
+        place = Place(step=step, key=key, is_first_choice=is_first_choice, since=now, last=now)
         self._places.put(conversation, place)
 
     def _is_away_too_long(self, place: Place) -> bool:

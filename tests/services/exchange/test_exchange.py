@@ -907,6 +907,22 @@ class AffinityTests:
         stage.call.answer(*HELLO)
         assert stage.downstream.text == "Hello there"
 
+    def test_side_jobs(self) -> None:
+        """A side job of the client, which another route takes, does not move the conversation that it is for."""
+        stage = Stage(configured(f"{ROUTED}\n[route:side]\nwhen = background\nmodels = box/small, second"))
+        asked = SESSION | {"tools": [{"name": "Bash", "input_schema": {}}]}
+        stage.run(**asked)
+        stage.call.end(UpstreamTimeout("silent"))
+        stage.call.answer(*HELLO)
+        for model, sent in (
+            ("claude-opus-5-5", "Second"),
+            ("claude-haiku-4-5", "small"),
+            ("claude-opus-5-5", "Second"),
+        ):
+            stage.run(**(asked | {"model": model}))
+            assert stage.sent["model"] == sent
+            stage.call.answer(*HELLO)
+
     def test_key(self) -> None:
         """A conversation keeps its key while others take turns."""
         stage = Stage(configured(POOL))

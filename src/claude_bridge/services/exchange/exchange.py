@@ -163,6 +163,7 @@ class Exchange:
     _prompt: PromptSize = field(init=False)
     _plan: Plan = field(init=False)
     _steps: list[Step] = field(init=False)
+    _conversation: Conversation | None = field(default=None, init=False)
     _place: Place = field(default=NOWHERE, init=False)
     _retries: RetryBudget = field(factory=RetryBudget, init=False)
     _budget: AttemptBudget | None = field(default=None, init=False)
@@ -238,7 +239,8 @@ class Exchange:
             return None
         facts = RoutingFacts(self._request, self._info)
         self._plan = await services.resolver.plan(self._info.model, self._credential, facts)
-        if self._may_stay:
+        if self._info.session and self._plan.has_choice:
+            self._conversation = Conversation(self._owner, self._info.session, self._info.agent, self._plan.route.name)
             self._place = services.affinity.place(self._conversation)
         self._steps = self._plan.in_order(self._place.step)
         while True:
@@ -361,20 +363,11 @@ class Exchange:
 
     def _stay(self, attempt: OpenAttempt) -> None:
         """Note which model and key answered, for the next request of this conversation."""
-        if self._may_stay and not self._turn:
+        if self._conversation is not None and not self._turn:
             step, first = self._steps[0], self._plan.steps[0]
             self._services.affinity.answered(
                 self._conversation, step.name, attempt.lease.name, is_first_choice=step is first
             )
-
-    @property
-    def _may_stay(self) -> bool:
-        """Whether the conversation is known by a name, and there is a choice of places for it."""
-        return bool(self._info.session) and self._plan.has_choice
-
-    @property
-    def _conversation(self) -> Conversation:
-        return Conversation(self._owner, self._info.session, self._info.agent)
 
     @property
     def _owner(self) -> str:
