@@ -74,6 +74,7 @@ FOLLOWING = {
     "RequestTooSlow": ("request_too_slow", False, False),
     "RequestTooLarge": ("request_too_large", False, False),
     "UpstreamRefused": ("upstream_refused", False, False),
+    "UpstreamForbidden": ("upstream_credential_refused", False, True),
     "KeysCooling": ("keys_cooling", False, True),
     "KeyUnavailable": ("key_unavailable", False, True),
     "UpstreamError": ("upstream_error", False, True),

@@ -227,6 +227,10 @@ class UpstreamCredentialRefused(UpstreamError):
     outcome = "upstream_credential_refused"
 
 
+class UpstreamForbidden(UpstreamCredentialRefused):
+    """The backend does not permit this with the bridge's own credential, which may be good for other models (502)."""
+
+
 class UpstreamRefused(ClientError):
     """The backend called the request itself invalid (400)."""
 

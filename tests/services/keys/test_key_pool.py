@@ -21,6 +21,7 @@ from claude_bridge.core.errors import (
     KeysCooling,
     UpstreamCredentialRefused,
     UpstreamCut,
+    UpstreamForbidden,
     UpstreamOverloaded,
     UpstreamRateLimited,
     UpstreamServerError,
@@ -307,6 +308,38 @@ class RetiredTests:
         shop.failed(REFUSED)
         old.succeeded(0)
         assert shop.answered() == "2"
+
+
+class ForbiddenTests:
+    """A key whose account may not use one model."""
+
+    FORBIDDEN = UpstreamForbidden("no", should_retry=False)
+
+    def test_other_models(self) -> None:
+        """It is used for other models, and for this one again after a while: a client's wish ends nobody's service."""
+        shop = Shop(({},))
+        with capturedLogs() as events:
+            shop.failed(self.FORBIDDEN, model="gpt")
+        assert told(events) == [
+            (
+                "key_forbidden",
+                "backend shop does not permit gpt with key shop: not used for that model for 5 s",
+            )
+        ]
+        assert shop.answered("glm") == "backend"
+        error = shop.unavailable("gpt")
+        assert isinstance(error, UpstreamForbidden)
+        assert (error.status, error.should_retry) == (502, False)
+        assert error.message == "backend shop does not permit gpt with the key that the bridge has for it"
+        shop.clock.advance(5)
+        assert shop.answered("gpt") == "backend"
+
+    def test_other_keys(self) -> None:
+        """Another account may have the model; none of the keys is retired."""
+        shop = Shop(({}, {}))
+        assert [shop.failed(self.FORBIDDEN, model="gpt") for _ in range(2)] == ["1", "2"]
+        assert shop.answered("glm") == "1"
+        assert shop.pool.ready_in("gpt") == 5.0
 
 
 class NothingLearnedTests:

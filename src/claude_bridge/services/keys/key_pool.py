@@ -4,8 +4,11 @@ A key may be used for a model unless
 
 - the backend said 429 to it for that model, for as long as `cool_downs` says;
 - the backend said 402 to it in the last `BILLING_SECONDS`;
-- the backend refused it (401, 403): it is *retired*. That ends with a reload, and after `RETIRED_SECONDS` where every
-  key of the backend is retired, so that one mistake of a backend's does not end its service;
+- the backend said 403 to it for that model: an account may lack a model, which any client can name. It rests for that
+  model as after a 429 without a time;
+- the backend refused it (401, or a 403 that calls the key invalid): it is *retired*. That ends with a reload, and after
+  `RETIRED_SECONDS` where every key of the backend is retired, so that one mistake of a backend's does not end its
+  service;
 - its minute is full, by its ``rpm`` or ``tpm``;
 - its command has printed no key, see `key_command`.
 
@@ -32,6 +35,7 @@ from claude_bridge.core.errors import (
     KeyUnavailable,
     UpstreamCredentialRefused,
     UpstreamError,
+    UpstreamForbidden,
     UpstreamRateLimited,
 )
 from claude_bridge.services.keys.cool_downs import CoolDowns
@@ -50,7 +54,7 @@ MAX_MODELS: Final = 256
 ONLY: Final = "backend"
 """The name in records of a key that is its backend's only one."""
 
-Obstacle = Literal["retired", "command", "credit", "rate limit", "own limit"]
+Obstacle = Literal["retired", "command", "forbidden", "credit", "rate limit", "own limit"]
 """Why a key may not be used."""
 
 
@@ -75,6 +79,7 @@ class PooledKey:
     _requests: SlidingMinute | None
     _minute_tokens: SlidingMinute | None
     _cool_downs: CoolDowns[str] = field(factory=lambda: CoolDowns(MAX_MODELS), init=False)
+    _forbidden: CoolDowns[str] = field(factory=lambda: CoolDowns(MAX_MODELS), init=False)
     _no_credit_until: float = field(default=float("-inf"), init=False)
     _tokens_under_way: int = field(default=0, init=False)
     retired: float | None = field(default=None, init=False)
@@ -100,11 +105,13 @@ class PooledKey:
 
         Not looked at: whether it is retired, and whether its command has printed it.
         """
-        if now >= self._no_credit_until and not len(self._cool_downs) and not self._has_limits:
+        waits = len(self._cool_downs) or len(self._forbidden) or self._has_limits
+        if now >= self._no_credit_until and not waits:
             return None
         found: list[tuple[float, Obstacle]] = [
             (self._no_credit_until - now, "credit"),
             (self._cool_downs.ready_in(model, now), "rate limit"),
+            (self._forbidden.ready_in(model, now), "forbidden"),
             (self._limited(now, tokens), "own limit"),
         ]
         longest = max(found)
@@ -143,12 +150,17 @@ class PooledKey:
     def answered(self, model: str, sent: float) -> None:
         """Note an answer of ``model`` to what was sent at that time."""
         self._cool_downs.succeeded(model, sent=sent)
+        self._forbidden.succeeded(model, sent=sent)
         if self.retired is not None and sent > self.retired:
             self.retired = None
 
     def rate_limited(self, model: str, sent: float, now: float, retry_after: float | None) -> float | None:
         """Note a 429; return the seconds of the wait that begins, None if none does."""
         return self._cool_downs.refused(model, sent=sent, now=now, retry_after=retry_after)
+
+    def forbidden(self, model: str, sent: float, now: float) -> float | None:
+        """Note a 403 for one model; return the seconds of the wait that begins, None if none does."""
+        return self._forbidden.refused(model, sent=sent, now=now, retry_after=None)
 
     def out_of_credit(self, now: float) -> bool:
         """Note a 402; return whether that is news."""
@@ -291,6 +303,10 @@ class KeyPool:
                 retry_after=wait,
             )
         keys = "the key" if len(self.keys) == 1 else f"all {len(self.keys)} keys"
+        if any(each == "forbidden" for _, each in obstacles):
+            return UpstreamForbidden(
+                f"backend {name} does not permit {model} with {keys} that the bridge has for it", should_retry=False
+            )
         return UpstreamCredentialRefused(
             f"backend {name} has refused {keys} that the bridge has for it: the bridge's owner has to set a valid one",
             should_retry=False,
@@ -318,6 +334,10 @@ class KeyPool:
         elif isinstance(error, BillingRefused):
             if key.out_of_credit(now):
                 self._tell_no_credit(key)
+        elif isinstance(error, UpstreamForbidden):
+            seconds = key.forbidden(use.model, use.sent, now)
+            if seconds is not None:
+                self._tell_forbidden(key, use.model, seconds)
         elif isinstance(error, UpstreamCredentialRefused):
             self._refused(use, now)
 
@@ -364,6 +384,16 @@ class KeyPool:
             backend=self.backend.name,
             model=model,
             seconds=round(seconds, 3),
+        )
+
+    def _tell_forbidden(self, key: PooledKey, model: str, seconds: float) -> None:
+        self._log.warn(
+            "backend {backend} does not permit {model} with key {key}: not used for that model for {seconds:g} s",
+            event="key_forbidden",
+            backend=self.backend.name,
+            model=model,
+            key=self._label(key),
+            seconds=seconds,
         )
 
     def _tell_no_credit(self, key: PooledKey) -> None:

@@ -200,7 +200,10 @@ def _credential_refused(case: _Case) -> errors.BridgeError:
 
 def _forbidden(case: _Case) -> errors.BridgeError:
     if not case.forwarded:
-        return _credential_refused(case)
+        return errors.UpstreamForbidden(
+            f"backend {case.backend!r} does not permit this with the bridge's own credential: {case.message}",
+            should_retry=False,
+        )
     return errors.PermissionDenied(
         f"backend {case.backend!r} does not permit this with your API key: {case.message}", should_retry=False
     )
