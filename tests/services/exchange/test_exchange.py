@@ -951,6 +951,24 @@ class AffinityTests:
             assert [one.credential for one in stage.records.attempts[:2]] == ["box/1", "box/2"]
 
 
+class KeyLimitTests:
+    """Limits of a key's own."""
+
+    def test_pause(self) -> None:
+        """A request waits for room in its key's minute, where that comes soon and no other model may answer."""
+        limited = "api_key = the-only-key tpm=20\nurl = http://box"
+        stage = Stage(configured(ONE.replace("url = http://box", limited)))
+        stage.run()
+        stage.call.answer(*HELLO)
+        stage.clock.advance(57)
+        stage.run(messages=[{"role": "user", "content": "word " * 100}])
+        assert (len(stage.client.calls), stage.downstream.errors) == (1, [])
+        stage.clock.advance(3)
+        assert len(stage.client.calls) == 2
+        stage.call.answer(*HELLO)
+        assert stage.downstream.text == "Hello there"
+
+
 QUEUED = ROUTED.replace("url = http://box", "max_streams = 1\nmax_queue = 1\nqueue_timeout = 20\nurl = http://box")
 
 

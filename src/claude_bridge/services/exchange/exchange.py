@@ -320,6 +320,7 @@ class Exchange:
         if self._budget is None:
             self._budget = AttemptBudget(route.patience, route.max_attempts, route.max_wait, self._recorder.started)
         target = candidate.target if attempt is None else attempt.target
+        tokens = self._prompt.estimate(backend.name, target)
         window = services.profiles.with_overrides(backend.name, candidate.target).context_window
         only_key = isinstance(error, BillingRefused) and not backend.has_key  # the client's, which has no credit
         can_change_model = not self._turn and not self._downstream.content_started
@@ -331,7 +332,9 @@ class Exchange:
                 others=len(self._steps) - 1 if can_change_model else 0,
                 begun=self._delivery.begun,
                 told=told,
-                key_ready_in=math.inf if only_key else services.keys.ready_in(backend, self._credential, target.model),
+                key_ready_in=math.inf
+                if only_key
+                else services.keys.ready_in(backend, self._credential, target.model, tokens),
             ),
         )
         if verdict.move is not Move.END:

@@ -277,9 +277,12 @@ class KeyPool:
         """Return whether a key is there and nothing stands against it that holds for all models."""
         return key.secret is not None and key.retired is None and key.has_credit(self.seconds())
 
-    def ready_in(self, model: str) -> float:
-        """Return the seconds until a key may be used for ``model``, 0 for now; a command may have to run first."""
-        return min(self._obstacles(self.seconds(), model, 0))[0]
+    def ready_in(self, model: str, tokens: int = 0) -> float:
+        """Return the seconds until a key may be used for a request of so many tokens to ``model``, 0 for now.
+
+        A command may have to run first.
+        """
+        return min(self._obstacles(self.seconds(), model, tokens))[0]
 
     def _obstacles(self, now: float, model: str, tokens: int) -> list[tuple[float, Obstacle]]:
         """Return of each key in how many seconds it may be used, and the reason why not before; 0 for now."""

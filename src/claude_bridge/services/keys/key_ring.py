@@ -214,10 +214,13 @@ class KeyRing:
             )
         return self._forwarded(backend, client, "client", model)
 
-    def ready_in(self, backend: Backend, client: Secret | None, model: str) -> float:
-        """Return the seconds until a key of ``backend`` may be used for ``model``, 0 for now. Changes nothing."""
+    def ready_in(self, backend: Backend, client: Secret | None, model: str, tokens: int = 0) -> float:
+        """Return the seconds until a key of ``backend`` may be used for ``model``, 0 for now. Changes nothing.
+
+        ``tokens``: as for `lease`.
+        """
         if backend.has_key:
-            return self._pool(backend).ready_in(model)
+            return self._pool(backend).ready_in(model, tokens)
         sent = client if self._config.server.credentials == "forward" else None
         return self._forwarded_in(backend, sent, model)
 
