@@ -157,9 +157,10 @@ class AttemptBudget:
     """Decides after each failure of one request what follows, within the limits of its route.
 
     The same model is asked again only after what passes: a connection that broke, a 5xx, both once, and a pause; or
-    with another of the backend's keys. It fails `MAX_FAILURES` times at most. Then the next model is asked, if it may
-    do better. What the client itself did wrong is sent nowhere else. All pauses of a request together are no longer
-    than its route's ``patience``, so that a stream that fails in the end can mostly still fail with its true status.
+    with another of the backend's keys. It fails `MAX_FAILURES` times at most, not counting keys that are refused where
+    there is another. Then the next model is asked, if it may do better. What the client itself did wrong is sent
+    nowhere else. All pauses of a request together are no longer than its route's ``patience``, so that a stream that
+    fails in the end can mostly still fail with its true status.
     """
 
     _patience_left: float
@@ -173,7 +174,8 @@ class AttemptBudget:
     def judge(self, failed: Failed, situation: Situation) -> Verdict:
         """Note a failure and return what follows."""
         self._failures.append(failed)
-        self._at_model += 1
+        if not _is_of_the_key(failed.error) or situation.key_ready_in > 0:
+            self._at_model += 1
         if situation.begun or situation.attempts >= self._max_attempts:
             return Verdict(Move.END)
         left = self._started + self._max_wait - situation.now
@@ -236,6 +238,11 @@ def ending(failures: Sequence[Failed]) -> Failed:
     if others:
         error = evolve(error, message=f"{error.message} (also failed: {', '.join(others)})")
     return evolve(chosen, error=error)
+
+
+def _is_of_the_key(error: BridgeError) -> bool:
+    """Return whether it was the key that failed, not the model: the next key, of which there may be many, is asked."""
+    return isinstance(error, UpstreamCredentialRefused | BillingRefused)
 
 
 def _others_may_do_better(error: BridgeError) -> bool:

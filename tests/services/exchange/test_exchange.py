@@ -969,6 +969,28 @@ class KeyLimitTests:
         assert stage.downstream.text == "Hello there"
 
 
+class RefusedKeysTests:
+    """A pool of which most keys are revoked."""
+
+    def test_all_are_tried(self) -> None:
+        """The first request finds the one that is good, however many before it are refused."""
+        keys = "".join(f"\n  key-number-{number}" for number in range(6))
+        stage = Stage(configured(ONE.replace("url = http://box", f"api_key ={keys}\nurl = http://box")))
+        stage.run()
+        for _ in range(5):
+            stage.call.answer(status=401)
+        stage.call.answer(*HELLO)
+        assert stage.downstream.text == "Hello there"
+        assert stage.outcomes == (*["upstream_credential_refused"] * 5, "ok", "ok")
+
+    def test_no_key(self) -> None:
+        """A backend that wants a key where there is none is asked once."""
+        stage = Stage()
+        stage.run()
+        stage.call.answer(status=401)
+        assert stage.outcomes == ("upstream_credential_refused",) * 2
+
+
 QUEUED = ROUTED.replace("url = http://box", "max_streams = 1\nmax_queue = 1\nqueue_timeout = 20\nurl = http://box")
 
 

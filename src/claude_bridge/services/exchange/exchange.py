@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.backend_api import AnswerLimits, Circumstances, Prepared, Target, UpstreamFailure
-from claude_bridge.core.errors import BillingRefused, BridgeError, InternalFault
+from claude_bridge.core.errors import BillingRefused, BridgeError, InternalFault, UpstreamCredentialRefused
 from claude_bridge.core.events import Event, Finished, Usage
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.messages_api import parsing
@@ -322,7 +322,8 @@ class Exchange:
         target = candidate.target if attempt is None else attempt.target
         tokens = self._prompt.estimate(backend.name, target)
         window = services.profiles.with_overrides(backend.name, candidate.target).context_window
-        only_key = isinstance(error, BillingRefused) and not backend.has_key  # the client's, which has no credit
+        # There is no other: it was the client's, or none at all.
+        only_key = isinstance(error, BillingRefused | UpstreamCredentialRefused) and not backend.has_key
         can_change_model = not self._turn and not self._downstream.content_started
         verdict = self._budget.judge(
             Failed(error=error, label=candidate.label, window=window, log_reason=self._log_reason),
