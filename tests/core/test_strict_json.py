@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -35,6 +37,17 @@ class DecodeTests:
         assert strict_json.decode(LONE.encode()) == {"a": "x\ufffdy"}
         assert strict_json.decode(b'{"a": "x\xffy"}') == {"a": "x\ufffdy"}
         assert strict_json.decode(Raw(b'{"a": "x\xffy"}')) == {"a": "x\ufffdy"}
+
+    def test_leaves_nothing_behind(self) -> None:
+        """A body that is no JSON leaves no frames for the collector, as an error page of a backend is one."""
+        gc.collect()
+        gc.disable()
+        try:
+            with suppress(JsonError):
+                strict_json.decode(b"<html>")
+            assert gc.collect() == 0
+        finally:
+            gc.enable()
 
     def test_said_in_words(self) -> None:
         """The reason can be shown to a person."""

@@ -71,7 +71,7 @@ def decode(data: bytes | Raw, *, mend_limit: int = MEND_LIMIT) -> Any:  # noqa: 
     try:
         return _any.decode(data)
     except ERRORS as error:
-        problem = error
+        problem = error.with_traceback(None)  # its frames have it as `problem`: a cycle for the collector
     text = bytes(data).decode("utf-8", "replace").encode()
     mended = surrogates.mend(text) if len(text) <= mend_limit and surrogates.has_surrogates(text) else text
     if mended != data:

@@ -277,6 +277,22 @@ class ShapeTests:
         assert record.outcome == "ok"
         assert stage.breaker.out == 0
 
+    def test_nothing_keeps_a_failed_repair_alive(self) -> None:
+        """Its bodies go with its end, without the collector."""
+        stage = Stage(configured(self.TOLD))
+        gc.collect()
+        gc.disable()
+        try:
+            run = stage.run(output_config={"format": {"type": "json_schema", "schema": self.SCHEMA}})
+            gone = weakref.ref(run)
+            del run
+            stage.call.answer(*chat_stream(text='{"name": "Hello"}'))
+            stage.call.answer(refusal("no"), status=400)
+            stage.client.calls.clear()
+            assert gone() is None
+        finally:
+            gc.enable()
+
     def test_repair_says_nothing(self) -> None:
         """Nor does an empty second answer."""
         stage = self.ask()
