@@ -6,11 +6,11 @@ where they come first.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 
-from claude_bridge.core.model_names import AUTO, as_spelled, is_clients_own, pin
+from claude_bridge.core.model_names import AUTO, is_clients_own, pin
 from claude_bridge.core.routing import Facts, Judgement, RouteTable
 
 
@@ -62,10 +62,20 @@ class WhichModel:
     aliases: Collection[str]
     backends: Collection[str]
     routes: RouteTable
+    _by_folded: Mapping[str, str] = field(init=False, repr=False, eq=False)
+
+    @_by_folded.default
+    def _fold_aliases(self) -> Mapping[str, str]:
+        """Return the first alias of each spelling but for case: they are looked up for every model of long lists."""
+        return {alias.casefold(): alias for alias in reversed(tuple(self.aliases))}
+
+    def alias(self, name: str) -> str | None:
+        """Return a configured name in the configuration's spelling: exactly, else ignoring case; None if it is none."""
+        return name if name in self.aliases else self._by_folded.get(name.casefold())
 
     def meant(self, name: str) -> Meant | None:
         """Return the model that a plain name means, or None."""
-        alias = as_spelled(name, self.aliases)
+        alias = self.alias(name)
         if alias is not None:
             return Meant(alias=alias)
         pinned = pin(name, self.backends)
@@ -74,7 +84,7 @@ class WhichModel:
     @property
     def has_auto(self) -> bool:
         """Whether `AUTO` is worth asking for: a route looks at the kind of request, and no model is called so."""
-        return self.routes.has_conditions and as_spelled(AUTO, self.aliases) is None
+        return self.routes.has_conditions and self.alias(AUTO) is None
 
     def choose(self, name: str, facts: Facts) -> Choice:
         """Return what a request with this plain name leads to."""

@@ -122,7 +122,7 @@ class Catalogue:
         if meant is None and is_unique and not is_routed:
             return model
         name = f"{backend.name}/{model}"
-        return name if as_spelled(name, self._config.models) is None else None
+        return name if self._which.alias(name) is None else None
 
     async def _lists(self, credential: Secret | None) -> Lists:
         show = self._config.server.list_backend_models
