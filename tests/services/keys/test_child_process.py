@@ -162,6 +162,13 @@ class FailureTests:
         assert "hidden" not in told
 
     @pytest_twisted.ensureDeferred
+    async def test_quoted_arguments(self, reactor: Any, scripts: Scripts) -> None:
+        """A program that quotes its arguments, which may hold a secret, is not quoted with them."""
+        path = scripts.made('echo "unrecognized option $1, or $2, or $3 $4" >&2; exit 2')
+        told = await failure(reactor, path, "--account=Sesame-open", "-pSesame-open", "--user", "Sesame open")
+        assert told == "it ended with exit code 2: unrecognized option --account=***, or ***, or --user ***"
+
+    @pytest_twisted.ensureDeferred
     async def test_not_there(self, reactor: Any, tmp_path: Path) -> None:
         """A program that has gone since the configuration was read."""
         assert (await failure(reactor, str(tmp_path / "gone"))).startswith("it ")

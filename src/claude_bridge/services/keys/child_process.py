@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from claude_bridge.config.secret import HIDDEN
 from claude_bridge.core.redaction import redact, shorten
 from claude_bridge.services.callbacks import stop_timer
 
@@ -30,12 +32,20 @@ MAX_REASON_CHARACTERS: Final = 200
 GRACE_SECONDS: Final = 0.5
 """How long output is awaited after the end of a command whose own children keep the pipe open."""
 
+MIN_HIDDEN_CHARACTERS: Final = 6
+"""Characters of the shortest argument that is hidden where a command quotes it."""
+
+_OPTION: Final = re.compile(r"(--[a-z][a-z-]*)(?:=(.+))?", re.DOTALL)
+
 _NOT_EXECUTED: Final = (b"Upon execvpe", b"Traceback")
 """How the text begins that Twisted's child writes if it cannot become the program; arguments are quoted in it."""
 
 
 class CommandFailed(Exception):
-    """A command printed no key; the text says why, without any output but a redacted first line of standard error."""
+    """A command printed no key; the text says why, without any output but a redacted first line of standard error.
+
+    Arguments that are quoted in it are hidden: they may hold a secret, so a dump shows none of them either.
+    """
 
 
 def run_command(
@@ -64,6 +74,7 @@ class RunningCommand(ProcessProtocol):
     result: Deferred[bytes] = field(init=False)
     _out: bytes = field(default=b"", init=False)
     _err: bytes = field(default=b"", init=False)
+    _arguments: Sequence[str] = field(default=(), init=False, repr=False)
     _timers: list[IDelayedCall] = field(factory=list, init=False)
     _at_shutdown: Any = field(default=None, init=False)
     _over: bool = field(default=False, init=False)
@@ -78,6 +89,7 @@ class RunningCommand(ProcessProtocol):
 
     def start(self, command: Sequence[str], seconds: float) -> None:
         """Run the command."""
+        self._arguments = command[1:]
         try:
             self._reactor.spawnProcess(self, command[0], list(command), env=None)
         except OSError as error:
@@ -113,7 +125,7 @@ class RunningCommand(ProcessProtocol):
         if reason.check(ProcessDone):
             self._end(self._out)
         elif not self._over:
-            self._fail(_reason(reason.value, self._err))
+            self._fail(_reason(reason.value, self._err, self._arguments))
 
     def _stop(self, why: str) -> None:
         self._kill()
@@ -147,11 +159,22 @@ class RunningCommand(ProcessProtocol):
             self.result.callback(result)
 
 
-def _reason(error: Any, stderr: bytes) -> str:  # noqa: ANN401 - ProcessTerminated
+def _reason(error: Any, stderr: bytes, arguments: Sequence[str]) -> str:  # noqa: ANN401 - ProcessTerminated
     how = f"with exit code {error.exitCode}" if error.signal is None else f"by signal {error.signal}"
     ended = f"it ended {how}"
     if stderr.startswith(_NOT_EXECUTED):
         return ended
     words = stderr.decode("utf-8", "replace").strip().partition("\n")[0]
+    for each in sorted(_values(arguments), key=len, reverse=True):
+        words = words.replace(each, HIDDEN)
     said = " ".join("".join(each if each.isprintable() else " " for each in words).split())
     return f"{ended}: {redact(shorten(said, MAX_REASON_CHARACTERS))}" if said else ended
+
+
+def _values(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield what may be a secret in a command's arguments: all but the names of long options."""
+    for argument in arguments:
+        option = _OPTION.fullmatch(argument)
+        value = argument if option is None else option[2] or ""
+        if len(value) >= MIN_HIDDEN_CHARACTERS:
+            yield value

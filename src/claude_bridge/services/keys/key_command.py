@@ -54,7 +54,7 @@ class KeyCommand:
     _log: ClassVar = Logger()
 
     backend: str
-    _command: tuple[str, ...]
+    _command: tuple[str, ...] = field(repr=False)
     _lifetime: float
     _run: Run
     _seconds: Callable[[], float]
