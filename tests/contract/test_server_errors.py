@@ -292,7 +292,18 @@ REFUSALS = (
         ),
         LARGE,
         "Limit 6000",
-        alone=RATE,
+    ),
+    refusal(
+        "openai",
+        "platform.openai.com/docs, rate limits",
+        429,
+        openai(
+            PER_MINUTE.replace("minute", "min"),
+            "tokens",
+            "rate_limit_exceeded",
+        ),
+        LARGE,
+        "Limit 6000",
     ),
     refusal(
         "together",

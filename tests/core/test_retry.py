@@ -23,6 +23,7 @@ from claude_bridge.core.errors import (
     KeysCooling,
     NotFound,
     PermissionDenied,
+    RequestTooLarge,
     UpstreamCredentialRefused,
     UpstreamCut,
     UpstreamMisaddressed,
@@ -194,6 +195,7 @@ class VerdictTests:
             (BillingRefused("x"), NO_KEY, Verdict(Move.NEXT)),
             # what another model may be able to do
             (ContextOverflow("x"), FIRST, Verdict(Move.NEXT)),
+            (RequestTooLarge("x"), FIRST, Verdict(Move.NEXT)),
             (NotFound("x"), FIRST, Verdict(Move.NEXT)),
             # the client's own mistakes, and ours
             (InvalidRequest("x"), FIRST, Verdict(Move.END)),

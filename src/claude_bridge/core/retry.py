@@ -21,6 +21,7 @@ from claude_bridge.core.errors import (
     ContextOverflow,
     KeysCooling,
     NotFound,
+    RequestTooLarge,
     UpstreamCredentialRefused,
     UpstreamCut,
     UpstreamOverloaded,
@@ -248,7 +249,7 @@ def _is_of_the_key(error: BridgeError) -> bool:
 def _others_may_do_better(error: BridgeError) -> bool:
     """Return whether another model may answer what this one did not.
 
-    A larger window may be enough, another account may have credit, and a name that a backend does not know came out of
-    the configuration if there are others.
+    A larger window or limit may be enough, another account may have credit, and a name that a backend does not know
+    came out of the configuration if there are others.
     """
-    return error.try_next or isinstance(error, BillingRefused | ContextOverflow | NotFound)
+    return error.try_next or isinstance(error, BillingRefused | ContextOverflow | NotFound | RequestTooLarge)

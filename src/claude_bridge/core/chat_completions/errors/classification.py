@@ -247,7 +247,7 @@ def _refused(case: _Case) -> errors.BridgeError:
 
 
 def _too_large(case: _Case) -> errors.BridgeError:
-    return errors.RequestTooLarge(f"the request is too large for {case.description}", should_retry=False)
+    return errors.RequestTooLarge(f"the request is too large: {case.description}", should_retry=False)
 
 
 def _timed_out(case: _Case) -> errors.BridgeError:
@@ -313,6 +313,8 @@ _NO_SUCH_MODEL = (
     r"model_not_found|model not exist|is not a valid model id|invalid model:|invalid model name|model_decommissioned"
     r"|model [`'\"]?\S{1,100} does not exist"
 )
+# More tokens than an account may use in a minute, at OpenAI: no wait helps, and no other request has to wait for it.
+_TOO_LARGE = r"request too large\b.{0,200}\b(?:tokens per min|tpm)\b"
 # Groq's codes for output that it could not parse as a call or a message: the model may do better next time.
 _MISWRITTEN = r"\b(?:tool_use_failed|output_parse_failed)\b"
 # Servers with TLS that get a request without it: nginx, Go's, Apache.
@@ -364,6 +366,7 @@ _RULES: tuple[tuple[Callable[[UpstreamFailure], bool], Callable[[_Case], errors.
     (_matching(_NO_SUCH_MODEL, 400, 422), _not_found),
     (_matching(_MISWRITTEN, 400), _server_error),
     (_status(413), _too_large),
+    (_matching(_TOO_LARGE, 429), _too_large),
     # 524 is Cloudflare's: the origin did not answer in time.
     (_status(408, 504, 524), _timed_out),
     (_status(429), _rate_limited),
