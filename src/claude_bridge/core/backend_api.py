@@ -129,8 +129,8 @@ class UpstreamFailure:
 class Adjustment:
     """How to send the request again after a refusal, and what to remember about the model once that helped.
 
-    :ivar why: each reason is good for one retry: ``echo``, ``limit``, ``shrink``, ``reasoning_levels``, or another
-        trait and its new value, as ``schema = bare``. Lists of levels are too many to try them all.
+    :ivar why: each reason is good for one retry: ``echo``, ``limit``, ``shrink``, ``credit``, ``reasoning_levels``, or
+        another trait and its new value, as ``schema = bare``. Lists of levels are too many to try them all.
     :ivar overrides: the traits that turned out to be different, by name.
     :ivar refuses_reasoning: whether past reasoning is to be left out.
     :ivar max_output_tokens: the largest answer, in tokens, as the refusal named it.

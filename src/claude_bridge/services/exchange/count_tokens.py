@@ -11,7 +11,7 @@ from twisted.internet.defer import FirstError, gatherResults
 from claude_bridge.config.secret import Secret
 from claude_bridge.core import conversation
 from claude_bridge.core.backend_api import Target
-from claude_bridge.core.errors import AuthenticationFailed, InvalidRequest, NotFound, UpstreamError
+from claude_bridge.core.errors import AuthenticationFailed, InvalidRequest, NotFound
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.core.messages_api.routing_facts import RoutingFacts
@@ -89,9 +89,9 @@ class TokenCounting:
         if target.tokenizer is None:
             return None
         try:
-            key = self._keys.lease(candidate.backend, credential).secret
+            key = self._keys.for_count(candidate.backend, credential)
             body = target.prepare(conversation_of(asked), documents=texts).body
-        except (AuthenticationFailed, InvalidRequest, UpstreamError):
+        except (AuthenticationFailed, InvalidRequest):
             return None  # the local count raises for a malformed request
         counted = await self._tokenizers.count(candidate.backend, target.tokenizer, key, body)
         if counted is None:

@@ -391,8 +391,7 @@ class Exchange:
         estimate = self._prompt.check(backend.name, target, profile, is_only=len(self._steps) == 1)
         slot = services.slots.acquire(backend, self._owner)
         if isinstance(slot, Deferred):
-            self._announce(candidate, estimate)
-            slot = await slot
+            slot = await self._queued(candidate, estimate, slot)
         lease: Lease | None = None
         try:
             token = services.keys.token(backend)
@@ -409,6 +408,16 @@ class Exchange:
             if lease is not None:
                 lease.abandoned()
             raise
+
+    def _queued(self, candidate: Candidate, estimate: int, slot: Deferred[Slot]) -> Deferred[Slot]:
+        """Tell the client that its request waits for a slot, which is given up if that fails."""
+        try:
+            self._announce(candidate, estimate)
+        except Exception:
+            slot.addErrback(do_nothing)
+            slot.cancel()
+            raise
+        return slot
 
     def _prepare_attempt(
         self, candidate: Candidate, target: Target, lease: Lease, slot: Slot, estimate: int

@@ -198,8 +198,17 @@ class KeyRing:
         """
         if backend.has_key:
             return self._own(backend, model, prefer, tokens)
+        secret = self._passed_on(backend, client)
+        return self._forwarded(backend, secret, "none" if secret is None else "client", model)
+
+    def for_count(self, backend: Backend, client: Secret | None) -> Secret | None:
+        """Return the credential for counting tokens, which takes no key's turn; raise `AuthenticationFailed`."""
+        return self._pool(backend).for_list() if backend.has_key else self._passed_on(backend, client)
+
+    def _passed_on(self, backend: Backend, client: Secret | None) -> Secret | None:
+        """Return the client's credential for a backend without a key, None for none; raise `AuthenticationFailed`."""
         if self._config.server.credentials != "forward":
-            return self._forwarded(backend, None, "none", model)
+            return None
         if client is None:
             raise AuthenticationFailed(
                 f"no API key in the request and none configured for backend {backend.name}: set ANTHROPIC_AUTH_TOKEN "
@@ -212,7 +221,7 @@ class KeyRing:
                 "on. Set ANTHROPIC_AUTH_TOKEN to the backend's own key and unset ANTHROPIC_API_KEY",
                 should_retry=False,
             )
-        return self._forwarded(backend, client, "client", model)
+        return client
 
     def ready_in(self, backend: Backend, client: Secret | None, model: str, tokens: int = 0) -> float:
         """Return the seconds until a key of ``backend`` may be used for ``model``, 0 for now. Changes nothing.

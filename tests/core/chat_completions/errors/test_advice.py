@@ -47,6 +47,16 @@ class AdviceTests:
         """No smaller answer makes room for a prompt that does not fit; the window is remembered all the same."""
         assert advise(refused(TOO_LONG.format(13000, 9000, 4000)), sent(), estimate=1) == Advice(context_window=8192)
 
+    @pytest.mark.parametrize(("affordable", "expected"), [(3000, 3000), (1000, None), (9000, None)])
+    def test_credit(self, affordable: int, expected: int | None) -> None:
+        """What an account can still pay for is asked for, if that is an answer worth having."""
+        told = (
+            "This request requires more credits, or fewer max_tokens. You requested up to 4000 tokens, but can only "
+            f"afford {affordable}. To increase, visit the settings"
+        )
+        adjustment = advise(refused(told, 402), sent(), estimate=1).adjustment
+        assert adjustment == (None if expected is None else Adjustment(why="credit", max_tokens=expected))
+
     def test_limit_is_learned(self) -> None:
         """The request is sent again within a model's own limit, which is not remembered before that helped."""
         told = "max_tokens is too large: 4000. This model supports at most 2048 completion tokens"

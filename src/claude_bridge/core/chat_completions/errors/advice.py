@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from claude_bridge.core.backend_api import Adjustment, Advice, Circumstances, Explanation, UpstreamFailure
@@ -13,18 +14,24 @@ from claude_bridge.core.errors import InvalidRequest, capability_rejected
 from claude_bridge.core.tokens import overflow
 
 _OK: Final = 200
+_PAYMENT_REQUIRED: Final = 402
+
+# Thus OpenRouter, which says what the account's credit is enough for.
+_CAN_AFFORD: Final = re.compile(r"can only afford (\d{1,9})\b")
 
 
 def advise(failure: UpstreamFailure, sent: Translation, *, estimate: int) -> Advice:
     """Return how to send a request again after a refusal, if that can help, and the window that it names.
 
     Past reasoning that a server refuses is left out if no policy is configured; ``max_tokens`` is reduced if the prompt
-    itself fits (docs/chat-completions.md 3.3); another refusal may show that a trait is different from what was assumed
-    (`adjustments`).
+    itself fits (docs/chat-completions.md 3.3), or to what the account has credit for; another refusal may show that a
+    trait is different from what was assumed (`adjustments`).
     """
     if sent.echoed and adjustments.refuses_reasoning(failure, sent):
         return Advice(adjustment=Adjustment(why="echo", refuses_reasoning=True))
     asked, window = sent.max_tokens or 0, sent.target.context_window
+    if failure.status == _PAYMENT_REQUIRED:
+        return Advice(adjustment=_affordable(failure, asked))
     over = overflow_detection.detect(failure, sent.body)
     if over is None:
         limit = overflow_detection.max_output_limit(failure, sent.body)
@@ -75,6 +82,15 @@ def missing_capability(failure: UpstreamFailure, sent: Translation) -> InvalidRe
     if not adjustments.refuses_images(failure, sent):
         return None
     return capability_rejected("image_block", f"the backend's model {sent.target.model} takes no images")
+
+
+def _affordable(failure: UpstreamFailure, asked: int) -> Adjustment | None:
+    """Return how to ask for an answer that the account's credit is enough for, if that is worth it."""
+    found = _CAN_AFFORD.search(failure.message)
+    affordable = int(found[1]) if found else 0
+    if not overflow.MIN_ANSWER_TOKENS <= affordable < asked:
+        return None
+    return Adjustment(why="credit", max_tokens=affordable)
 
 
 def _other_trait(failure: UpstreamFailure, sent: Translation) -> Adjustment | None:
