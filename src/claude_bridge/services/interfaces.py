@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred
@@ -201,9 +201,16 @@ class RemoteTokenizer(Protocol):
         """Return the length of a request's prompt; None if the backend cannot count it."""
 
 
+SHORTEST_WRITING: Final = 0.05
+"""Seconds; what a model wrote in a shorter time came in one piece, so that it has no rate."""
+
+
 @frozen(kw_only=True)
 class AttemptRecord:
-    """The record of one upstream request, also of one that failed or was abandoned."""
+    """The record of one upstream request, also of one that failed or was abandoned.
+
+    :ivar first_token_seconds: until the model's first word, which the client need not see; None if there was none.
+    """
 
     backend: str
     model: str
@@ -214,6 +221,15 @@ class AttemptRecord:
     status: int | None
     outcome: str
     usage: Usage | None
+    first_token_seconds: float | None = None
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """The rate at which the model wrote; None if nothing was counted, or the answer came in one piece."""
+        if self.usage is None or self.first_token_seconds is None:
+            return None
+        tokens, seconds = self.usage.output_tokens, self.seconds - self.first_token_seconds
+        return tokens / seconds if tokens > 1 and seconds >= SHORTEST_WRITING else None
 
 
 @frozen(kw_only=True)
@@ -223,6 +239,8 @@ class RequestRecord:
     :ivar peer: the client's address, without port.
     :ivar reason: why it failed, as the client was told, but without a backend's words that quote the prompt; "" if it
         did not fail.
+    :ivar route: the route that it took; "" where its model's name decided.
+    :ivar first_choice: the route's first choice as ``backend/model``, if another model was asked last; else "".
     """
 
     request_id: str
@@ -241,6 +259,8 @@ class RequestRecord:
     attempts: tuple[AttemptRecord, ...]
     peer: str = ""
     reason: str = ""
+    route: str = ""
+    first_choice: str = ""
 
 
 class SearchFailed(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import sys
 import warnings
 from typing import Any
@@ -53,6 +54,11 @@ class ObserverTests:
         lines = self.lines(Log(level="error", format="text"))
         assert len(lines) > 4
         assert all(line.startswith("<2>    ") for line in lines[2:])
+
+    def test_the_journal_has_dates_of_its_own(self) -> None:
+        """In text under systemd a line begins with its level; elsewhere with the date."""
+        assert self.lines(Log(level="error", format="text"))[0] == "<3>error    log              e"
+        assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d error ", self.lines(Log(level="error", format="text"), {})[0])
 
     @pytest.mark.parametrize(("form", "text"), [("auto", True), ("text", True), ("json", False)])
     def test_format_on_a_terminal(self, form: Any, text: bool) -> None:

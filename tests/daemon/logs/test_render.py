@@ -6,6 +6,7 @@ import json
 import sys
 import unicodedata
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -28,6 +29,7 @@ from claude_bridge.daemon.logs.render import (
 )
 
 read = json.JSONDecoder().decode
+DATE = len("2026-11-30 13:19:17 ")
 
 
 def unchanged(text: str) -> str:
@@ -260,8 +262,22 @@ class TextLineTests:
             )
             for level, event in ((LogLevel.info, "listening"), (LogLevel.error, "x"))
         ]
-        assert lines[0][8:] == ".500 info     listening        hello"
-        assert lines[1][8:] == ".500 error    x                hello"
+        assert lines[0][DATE:] == "info     listening        hello"
+        assert lines[1][DATE:] == "error    x                hello"
+
+    def test_date_and_time(self) -> None:
+        """A line begins with local date and time, unless its reader has its own."""
+        event = {"log_format": "hello", "log_level": LogLevel.info, "log_time": 1_796_044_757.9}
+        moment = datetime.fromtimestamp(1_796_044_757, tz=UTC).astimezone()
+        assert text_line(event, unchanged, colour=False).startswith(f"{moment:%Y-%m-%d %H:%M:%S} info ")
+        assert text_line(event, unchanged, colour=False, dated=False) == "info     log              hello"
+
+    def test_a_request_says_all_by_itself(self) -> None:
+        """Its line has no columns before it, but for a level where somebody must act."""
+        event = {"log_format": "main glm", "log_level": LogLevel.info, "log_time": 1.5, "event": "request"}
+        assert text_line(event, unchanged, colour=False)[DATE:] == "main glm"
+        warned = text_line({**event, "log_level": LogLevel.warn}, unchanged, colour=False)
+        assert warned[DATE:] == "warn     main glm"
 
     def test_colour(self) -> None:
         """Only the level is coloured, and only where asked."""
@@ -304,5 +320,5 @@ class TextLineTests:
     def test_green_is_for_what_went_well(self) -> None:
         """A request that failed is not shown in green, although it is no warning."""
         event = {"log_format": "x", "log_level": LogLevel.info, "log_time": 1.0, "event": "request"}
-        assert "\x1b[32minfo" in text_line({**event, "status": 200}, unchanged, colour=True)
-        assert "\x1b[0minfo" in text_line({**event, "status": 400}, unchanged, colour=True)
+        assert text_line({**event, "status": 200}, unchanged, colour=True).startswith("\x1b[32m")
+        assert text_line({**event, "status": 400}, unchanged, colour=True).startswith("\x1b[0m")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import pytest
 from attrs import define
 
+from claude_bridge.config.schema import Model, Route
 from claude_bridge.core.chat_completions.backend import CHAT_COMPLETIONS, ChatTarget
 from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.services.accounting.recorder import RequestRecorder
 from claude_bridge.services.exchange.attempt import Attempt
-from claude_bridge.services.exchange.plan import Candidate
+from claude_bridge.services.exchange.plan import Candidate, Plan, Step
 from claude_bridge.testing.fakes import FakeClientResponse, KeptRecords
 from tests.services.exchange.stage import configured
 
@@ -24,12 +26,21 @@ class Tried:
 
     status: int | None = 200
     first_event: float | None = None
+    first_token: float | None = None
 
 
-def choice() -> Candidate:
+MODELS = ("big", "glm")
+
+
+async def never(_step: Step) -> Candidate:
+    """Resolve no step of a plan; nobody asks."""
+    raise NotImplementedError
+
+
+def choice(model: str = "glm") -> Candidate:
     """Make a choice."""
     backend = configured("[backend:box]\nurl = http://box/v1\n").backends["box"]
-    return Candidate(backend=backend, kind=CHAT_COMPLETIONS, target=ChatTarget(model="glm"), shown="m")
+    return Candidate(backend=backend, kind=CHAT_COMPLETIONS, target=ChatTarget(model=model), shown="m")
 
 
 class BooksTests:
@@ -51,13 +62,14 @@ class BooksTests:
         now[0] = 103.0
         books.attempt_started()
         now[0] = 110.0
-        tried: Any = Tried(first_event=105.0)
+        tried: Any = Tried(first_event=105.0, first_token=106.0)
         books.attempt_ended(cast(Attempt, tried), choice(), "client", "ok", Usage(3, 4))
         downstream = FakeClientResponse(status=200, first_byte=106.0)
         now[0] = 111.0
         books.request_ended(FACTS, downstream, "ok")
         (attempt,), (request,) = kept.attempts, kept.requests
         assert (attempt.started, attempt.seconds, attempt.first_event_seconds) == (1e9 + 103, 7.0, 2.0)
+        assert (attempt.first_token_seconds, attempt.tokens_per_second) == (3.0, 1.0)
         assert (attempt.backend, attempt.model, attempt.credential) == ("box", "glm", "client")
         assert (request.started, request.seconds, request.first_byte_seconds) == (1e9 + 100, 11.0, 6.0)
         assert (request.client, request.peer, request.session, request.attempts) == (
@@ -77,3 +89,16 @@ class BooksTests:
         books.request_ended(FACTS, FakeClientResponse(), "upstream_unreachable", "no connection")
         assert kept.requests[0].attempts[0].first_event_seconds is None
         assert (kept.requests[0].first_byte_seconds, kept.requests[0].reason) == (None, "no connection")
+
+    @pytest.mark.parametrize(("answered", "first_choice"), [("big", ""), ("BIG", ""), ("glm", "box/big")])
+    def test_route_and_first_choice(self, answered: str, first_choice: str) -> None:
+        """The route is recorded, and its first choice only if another model was asked last, however it is spelled."""
+        kept = KeptRecords()
+        books = RequestRecorder(records=kept, request_id="r", seconds=lambda: 1.0, unix_time=lambda: 1.0, started=1.0)
+        backend = choice().backend
+        steps = [Step(backend=backend, model=Model(alias=name, backend="box", name=name), shown="m") for name in MODELS]
+        books.plan = Plan(Route(name="default"), tuple(steps), never)
+        tried: Any = Tried()
+        books.attempt_ended(cast(Attempt, tried), choice(answered), "client", "ok", None)
+        books.request_ended(FACTS, FakeClientResponse(), "ok")
+        assert (kept.requests[0].route, kept.requests[0].first_choice) == ("default", first_choice)

@@ -22,6 +22,7 @@ ATTEMPT = AttemptRecord(
     status=200,
     outcome="ok",
     usage=Usage(12, 7, 3, 2, thinking_tokens=4, raw={"prompt_tokens": 17}),
+    first_token_seconds=0.999,
 )
 RECORD = RequestRecord(
     request_id="req_1",
@@ -81,6 +82,7 @@ class RequestLineTests:
             "seconds": 2.5,
             "first_byte_seconds": 1.235,
             "first_event_seconds": 0.988,
+            "tokens_per_second": 5.198,
             "input_tokens": 12,
             "output_tokens": 7,
             "cache_read_tokens": 3,
@@ -89,14 +91,15 @@ class RequestLineTests:
             "estimated": False,
             "peer": "10.0.0.7",
             "reason": None,
+            "route": "",
         }
-        line = "200 ok main claude-opus-5-5 -> box/zai/GLM in 2.500 s, 17 tokens in, 7 out for anna"
-        assert formatEvent(event) == line
+        counts = "17 in (3 cached) 7 out  2.5 s  first 1.2 s  5 tok/s"
+        assert formatEvent(event) == f"main #s-1 claude-opus-5-5 -> box (2 attempts)  {counts}  for anna"
 
     def test_says_why(self) -> None:
         """A failed request's line says why it failed."""
         event = logged(evolve(RECORD, status=502, outcome="upstream_unreachable", client="", reason="no connection"))
-        assert formatEvent(event).endswith("7 out: no connection")
+        assert formatEvent(event).endswith("5 tok/s: no connection")
         assert event["reason"] == "no connection"
 
     def test_without_usage(self) -> None:
@@ -107,15 +110,14 @@ class RequestLineTests:
     def test_without_a_backend(self) -> None:
         """A request that no backend was asked for has a line of its own, words apart."""
         event = logged(evolve(RECORD, attempts=(), status=503, outcome="circuit_open"))
-        assert formatEvent(event) == "503 circuit_open main claude-opus-5-5 for anna"
+        assert formatEvent(event) == "main #s-1 claude-opus-5-5  failed: 503 circuit_open  2.5 s  first 1.2 s  for anna"
         assert (event["attempts"], event["session"], event["body_bytes"]) == (0, "s-1", 1234)
         assert "backend" not in event
 
-    @pytest.mark.parametrize(("kind", "model"), [("/v1/nonsense", ""), ("", "m")])
-    def test_no_stray_blanks(self, kind: str, model: str) -> None:
-        """What is not known leaves no gap in the line."""
-        event = logged(evolve(RECORD, client="", attempts=(), kind=kind, model=model, status=404, outcome="not_found"))
-        assert formatEvent(event) == f"404 not_found {kind or model}"
+    def test_another_model_than_the_first_choice(self) -> None:
+        """Where another model than the first choice was asked, the fields name both, and the route."""
+        event = logged(evolve(RECORD, route="default", first_choice="tower/big"))
+        assert (event["route"], event["first_choice"], event["backend"]) == ("default", "tower/big", "box")
 
     @pytest.mark.parametrize(
         ("status", "outcome", "attempts", "level"),

@@ -140,6 +140,19 @@ class AnswerTests:
         bench.call.data(*STREAM[:-1])
         assert (bench.call.told, bench.attempt.first_event) == (["data_event_seen", "finish_seen"], 3.0)
 
+    def test_the_first_word(self) -> None:
+        """The first word is what the model wrote, not the news of how far the prompt was read."""
+        bench = Bench()
+        bench.call.head()
+        reading = {**chunk({"role": "assistant"}), "prompt_progress": {"total": 9, "processed": 3}}
+        bench.call.data(*events([reading])[:-1])
+        bench.clock.advance(3)
+        assert (bench.attempt.first_event, bench.attempt.first_token) == (0.0, None)
+        bench.call.data(*events([chunk({"content": "hi"})])[:-1])
+        bench.clock.advance(3)
+        bench.call.data(*events([chunk({"content": " there"})])[:-1])
+        assert bench.attempt.first_token == 3.0
+
     def test_end_mark_without_finish_reason_starts_the_grace(self) -> None:
         """A backend that says [DONE] and leaves the connection open does not hold it for minutes."""
         bench = Bench()

@@ -95,16 +95,16 @@ def for_a_person(form: LogFormat, descriptor: int) -> bool:
 
 def observer(log: Log, redact: Redact, environ: Mapping[str, str], descriptor: int = 2) -> LineObserver:
     """Make the observer that ``log`` asks for. What still waits when the process ends is written then."""
-    colour = coloured(descriptor, environ)
+    colour, journal = coloured(descriptor, environ), under_journal(descriptor, environ)
 
     def as_text(event: LogEvent) -> str:
-        return text_line(event, redact, colour=colour)
+        return text_line(event, redact, colour=colour, dated=not journal)
 
     def as_json(event: LogEvent) -> str:
         return json_line(event, redact)
 
     render = as_text if for_a_person(log.format, descriptor) else as_json
-    form = Form(render, prefixed=under_journal(descriptor, environ))
+    form = Form(render, prefixed=journal)
     writer = LineWriter(outlet(descriptor), form.note)
     atexit.register(writer.detach)
     return LineObserver(writer, form, minimum=log.level)

@@ -194,19 +194,35 @@ _PLAIN = "0"
 _FIRST_ERROR = 400
 
 
-def text_line(event: LogEvent, redact: Redact, *, colour: bool) -> str:
-    """Render ``event`` for a person: local time, level, event, message; a traceback follows, indented.
+REQUEST: Final = "request"
+"""The event of a request's end, whose line says all by itself."""
+
+
+@lru_cache(maxsize=2)
+def _clock(second: int) -> str:
+    """Return local date and time; the lines of a busy bridge come many in a second."""
+    return f"{datetime.fromtimestamp(second, tz=UTC).astimezone():%Y-%m-%d %H:%M:%S} "
+
+
+def text_line(event: LogEvent, redact: Redact, *, colour: bool, dated: bool = True) -> str:
+    """Render ``event`` for a person: local date and time, level, event, message; a traceback follows, indented.
+
+    The line of a request has a level only where somebody must act. Without ``dated`` there is no date and no time,
+    for a reader that has its own.
 
     What is not to be seen is spelled out, so that nothing a client or a backend sent can forge a line, move the cursor
     or turn the line around.
     """
     seconds = event.get("log_time")
-    moment = datetime.fromtimestamp(seconds if isinstance(seconds, int | float) else 0, tz=UTC).astimezone()
-    level = level_of(event)
-    shown = f"\x1b[{_colour(level, event)}m{level:<8}\x1b[0m" if colour else f"{level:<8}"
-    name = _visible(_clean(event_of(event) or "log", redact, MAX_TEXT_CHARACTERS))
+    clock = _clock(int(seconds) if isinstance(seconds, int | float) else 0) if dated else ""
+    level, name = level_of(event), event_of(event) or "log"
     message = _visible(_clean(message_of(event), redact, MAX_TEXT_CHARACTERS))
-    lines = [f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d} {shown} {name:<16} {message}"]
+    if name == REQUEST and level == "info":
+        lines = [f"\x1b[{_colour(level, event)}m{clock}\x1b[0m{message}" if colour else f"{clock}{message}"]
+    else:
+        shown = f"\x1b[{_colour(level, event)}m{level:<8}\x1b[0m" if colour else f"{level:<8}"
+        known = "" if name == REQUEST else f"{_visible(_clean(name, redact, MAX_TEXT_CHARACTERS)):<16} "
+        lines = [f"{clock}{shown} {known}{message}"]
     failure = _failure(event, redact)
     if failure:
         lines += [f"    {_visible(text)}" for text in failure["traceback"].rstrip("\n").split("\n")]

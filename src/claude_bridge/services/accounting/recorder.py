@@ -9,7 +9,7 @@ from attrs import define, field
 from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.services.exchange.attempt import Attempt
-from claude_bridge.services.exchange.plan import Candidate
+from claude_bridge.services.exchange.plan import Candidate, Plan
 from claude_bridge.services.interfaces import AttemptRecord, ClientResponse, Records, RequestRecord
 
 
@@ -22,6 +22,7 @@ class RequestRecorder:
     :ivar seconds: the monotonic clock, for durations.
     :ivar unix_time: the wall clock, for dates.
     :ivar started: when the request began, by the monotonic clock.
+    :ivar plan: the models that may answer, once it is made.
     """
 
     records: Records
@@ -31,6 +32,7 @@ class RequestRecorder:
     started: float
     client: str = ""
     peer: str = ""
+    plan: Plan | None = field(default=None, init=False)
     _attempt_started: float = field(default=0.0, init=False)
     _attempts: tuple[AttemptRecord, ...] = field(default=(), init=False)
 
@@ -48,6 +50,7 @@ class RequestRecorder:
     ) -> None:
         """Record an attempt that has ended; ``credential`` is the credential's name, never a part of it."""
         seconds, first = self.seconds() - self._attempt_started, attempt.first_event
+        word = attempt.first_token
         record = AttemptRecord(
             backend=candidate.backend.name,
             model=candidate.target.model,
@@ -58,6 +61,7 @@ class RequestRecorder:
             status=attempt.status,
             outcome=outcome,
             usage=usage,
+            first_token_seconds=None if word is None else word - self._attempt_started,
         )
         self._attempts += (record,)
         self.records.attempt_ended(self.request_id, record)
@@ -83,5 +87,15 @@ class RequestRecorder:
                 outcome=outcome,
                 body_bytes=info.body_bytes,
                 attempts=self._attempts,
+                route="" if self.plan is None else self.plan.route.name,
+                first_choice=self._first_choice(),
             )
         )
+
+    def _first_choice(self) -> str:
+        """Return the plan's first model as ``backend/model``, if another one was asked last; else ""."""
+        if self.plan is None or not self._attempts or len(self.plan.steps) == 1:
+            return ""
+        first, last = self.plan.steps[0].name, self._attempts[-1]
+        # by the letters' case alone they may differ: a step is named as in the file, an attempt as the backend lists it
+        return "" if first.casefold() == f"{last.backend}/{last.model}".casefold() else first

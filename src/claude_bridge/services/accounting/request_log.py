@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import define, field
 from twisted.logger import Logger
 
-from claude_bridge.core.events import Usage
+from claude_bridge.services.accounting.request_line import request_line
 from claude_bridge.services.interfaces import AttemptRecord, RequestRecord
 
 _OK = 200
@@ -47,18 +47,13 @@ class RequestLog:
         """Write the request's line, as a warning if somebody must act, also after a status of 200."""
         last = record.attempts[-1] if record.attempts else None
         fields = _fields(record)
-        about = " ".join(part for part in (str(record.status), record.outcome, record.kind, record.model) if part)
         if last is not None:
             fields |= _attempt_fields(last)
-            about += f" -> {last.backend}/{last.model} in {record.seconds:.3f} s"
-            about += _tokens(last.usage)
-        if record.client:
-            about += f" for {record.client}"
-        if record.reason:
-            about += f": {record.reason}"
+        if record.first_choice:
+            fields["first_choice"] = record.first_choice
         write = self._log.warn if _needs_action(record) else self._log.info
         # formatted here: Twisted's formatter takes seven times as long, and this line is written for every request
-        write("{log_text}", log_text=about, **fields)
+        write("{log_text}", log_text=request_line(record), **fields)
 
 
 def _needs_action(record: RequestRecord) -> bool:
@@ -89,6 +84,7 @@ def _fields(record: RequestRecord) -> dict[str, object]:
         "seconds": round(record.seconds, 3),
         "first_byte_seconds": _rounded(record.first_byte_seconds),
         "reason": record.reason or None,
+        "route": record.route,
     }
 
 
@@ -99,6 +95,7 @@ def _attempt_fields(last: AttemptRecord) -> dict[str, object]:
         "upstream_model": last.model,
         "credential": last.credential,
         "first_event_seconds": _rounded(last.first_event_seconds),
+        "tokens_per_second": _rounded(last.tokens_per_second),
         "input_tokens": usage.input_tokens if usage is not None else None,
         "cache_read_tokens": usage.cache_read_tokens if usage is not None else None,
         "cache_write_tokens": usage.cache_write_tokens if usage is not None else None,
@@ -106,13 +103,6 @@ def _attempt_fields(last: AttemptRecord) -> dict[str, object]:
         "thinking_tokens": usage.thinking_tokens if usage is not None else None,
         "estimated": usage.estimated if usage is not None else None,
     }
-
-
-def _tokens(usage: Usage | None) -> str:
-    """Return the token counts as text."""
-    if usage is None:
-        return ""
-    return f", {usage.prompt_tokens} tokens in, {usage.output_tokens} out"
 
 
 def _rounded(seconds: float | None) -> float | None:

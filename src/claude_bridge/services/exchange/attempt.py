@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from claude_bridge.core import strict_json
 from claude_bridge.core.backend_api import AnswerReader, BackendKind, Clues, UpstreamFailure
 from claude_bridge.core.errors import BridgeError, InternalFault, UpstreamError
-from claude_bridge.core.events import Event, Finished
+from claude_bridge.core.events import Event, Finished, PromptSizeReported, Started
 from claude_bridge.services.interfaces import (
     PushProducer,
     ResponseHead,
@@ -25,6 +25,7 @@ MAX_ERROR_BODY_BYTES: Final = 64 * 1024
 """Bytes of an error body that are read; the reason is at its beginning."""
 
 _OK: Final = 200
+_BEFORE_WORDS: Final = frozenset({Started, PromptSizeReported, Finished})
 
 Outcome = Finished | UpstreamFailure | BridgeError
 """How an attempt ends: with a finished answer, with a failure that the backend reports, or with one that we observe."""
@@ -68,6 +69,7 @@ class Attempt:
 
     :ivar status: of the upstream response, once its head has arrived.
     :ivar first_event: when the first data event arrived (seconds, monotonic).
+    :ivar first_token: when the model's first word arrived (seconds, monotonic).
     :ivar over: the outcome is known, or the attempt was closed.
     """
 
@@ -79,6 +81,7 @@ class Attempt:
     _unix_time: Callable[[], float]
     status: int | None = field(default=None, init=False)
     first_event: float | None = field(default=None, init=False)
+    first_token: float | None = field(default=None, init=False)
     over: bool = field(default=False, init=False)
     _outcome: Deferred[Outcome] | None = field(default=None, init=False)
     _head: ResponseHead | None = field(default=None, init=False)
@@ -170,8 +173,8 @@ class Attempt:
     def _report(self, events: list[Event]) -> None:
         """Deliver the events of one read, and report the outcome if it is known by now."""
         reader, last = self._reader, events[-1] if events else None
-        if self.first_event is None and reader.data_event_seen:
-            self._begin_answer()
+        if self.first_token is None:
+            self._note_beginning(events)
         if self._call is not None and (reader.finish_seen or type(last) is Finished):
             if events or not self._in_grace:  # content after the finish reason restarts the grace: nothing is cut off
                 self._call.finish_seen()
@@ -193,11 +196,14 @@ class Attempt:
         elif reader.error is not None:
             self._fail(reader.error)
 
-    def _begin_answer(self) -> None:
-        """Note the first data event."""
-        self.first_event = self._seconds()
-        if self._call is not None:
-            self._call.data_event_seen()
+    def _note_beginning(self, events: list[Event]) -> None:
+        """Note the first data event, and the model's first word: what precedes it tells how far the prompt was read."""
+        if self.first_event is None and self._reader.data_event_seen:
+            self.first_event = self._seconds()
+            if self._call is not None:
+                self._call.data_event_seen()
+        if any(type(each) not in _BEFORE_WORDS for each in events):
+            self.first_token = self._seconds()
 
     def _fail(self, outcome: BridgeError | UpstreamFailure | None) -> None:
         """Close the connection and report a failure, once: the rest of the body does not count any more."""

@@ -238,7 +238,7 @@ class Exchange:
             self._answer_locally(local)
             return None
         facts = RoutingFacts(self._request, self._info)
-        self._plan = await services.resolver.plan(self._info.model, self._credential, facts)
+        self._plan = self._recorder.plan = await services.resolver.plan(self._info.model, self._credential, facts)
         if self._info.session and self._plan.has_choice:
             self._conversation = Conversation(self._owner, self._info.session, self._info.agent, self._plan.route.name)
             self._place = services.affinity.place(self._conversation)
