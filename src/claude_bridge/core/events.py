@@ -53,9 +53,13 @@ class ReasoningState:
 
 @define
 class PromptSizeReported:
-    """The backend reported the prompt's size, before or while it answers."""
+    """The backend reported the prompt's size, before or while it answers.
+
+    :ivar read: how many tokens of the prompt it has read, cached ones among them; None if it does not tell.
+    """
 
     usage: Usage
+    read: int | None = None
 
 
 @define

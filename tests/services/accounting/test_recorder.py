@@ -60,9 +60,9 @@ class BooksTests:
             peer="10.0.0.7",
         )
         now[0] = 103.0
-        books.attempt_started()
-        now[0] = 110.0
         tried: Any = Tried(first_event=105.0, first_token=106.0)
+        books.attempt_started(tried, choice())
+        now[0] = 110.0
         books.attempt_ended(cast(Attempt, tried), choice(), "client", "ok", Usage(3, 4))
         downstream = FakeClientResponse(status=200, first_byte=106.0)
         now[0] = 111.0
@@ -83,8 +83,8 @@ class BooksTests:
         """Where nothing came there is no time of its coming."""
         kept = KeptRecords()
         books = RequestRecorder(records=kept, request_id="r", seconds=lambda: 1.0, unix_time=lambda: 1.0, started=1.0)
-        books.attempt_started()
         tried: Any = Tried(status=None)
+        books.attempt_started(tried, choice())
         books.attempt_ended(cast(Attempt, tried), choice(), "none", "upstream_unreachable", None)
         books.request_ended(FACTS, FakeClientResponse(), "upstream_unreachable", "no connection")
         assert kept.requests[0].attempts[0].first_event_seconds is None

@@ -37,6 +37,7 @@ from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.services.knowledge.window_warnings import WindowWarnings
 from claude_bridge.services.pace import Pace
+from claude_bridge.services.sweep import PeriodicSweep
 from claude_bridge.testing.chat import chat_stream, chunk, events
 from claude_bridge.testing.fakes import (
     FakeCall,
@@ -159,10 +160,14 @@ class BrokenLists(HangingLists):
 
 @define
 class Stage:
-    """Everything that a run needs, each part within the test's reach."""
+    """Everything that a run needs, each part within the test's reach.
+
+    :ivar ticks: makes the sweep check, when it is advanced by a second; the time that it tells is `clock`'s.
+    """
 
     config: Config = field(factory=lambda: configured(ONE))
     clock: Clock = field(factory=Clock)
+    ticks: Clock = field(factory=Clock)
     client: FakeUpstreamClient = field(factory=FakeUpstreamClient)
     lists: ModelLists = field(factory=FixedLists)
     breaker: Any = field(factory=NotedBreaker)
@@ -215,7 +220,8 @@ class Stage:
             documents=self.documents,
             pace=services.pace,
         )
-        self.admission = AdmissionControl(services, Catalogue(self.config, services.resolver, self.profiles), counts)
+        catalogue = Catalogue(self.config, services.resolver, self.profiles)
+        self.admission = AdmissionControl(services, catalogue, counts, sweep=PeriodicSweep(self.ticks, seconds=seconds))
 
     def run(self, credential: str | None = None, **more: Any) -> Exchange:
         """Start a request with a new downstream; ``more`` are fields of its body."""

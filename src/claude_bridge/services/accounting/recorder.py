@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from attrs import define, field
 
@@ -11,6 +12,15 @@ from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.services.exchange.attempt import Attempt
 from claude_bridge.services.exchange.plan import Candidate, Plan
 from claude_bridge.services.interfaces import AttemptRecord, ClientResponse, Records, RequestRecord
+
+FIRST_REPORT: Final = 10.0
+"""Seconds without an answer after which it is logged what a request waits for."""
+
+PREPARED: Final = "being prepared"
+IN_QUEUE: Final = "waiting in the backend's queue (max_streams)"
+FOR_KEY: Final = "waiting for the backend's key"
+READING_DOCUMENTS: Final = "reading documents"
+BETWEEN_ATTEMPTS: Final = "waiting for the next attempt"
 
 
 @define(kw_only=True)
@@ -23,6 +33,10 @@ class RequestRecorder:
     :ivar unix_time: the wall clock, for dates.
     :ivar started: when the request began, by the monotonic clock.
     :ivar plan: the models that may answer, once it is made.
+    :ivar asked: the candidate whose turn it is, once there is one.
+    :ivar attempt: the attempt under way, if any.
+    :ivar waits_for: what the request waits for while there is none, in a few words.
+    :ivar report_due: when to log what the request waits for, by the monotonic clock.
     """
 
     records: Records
@@ -33,22 +47,36 @@ class RequestRecorder:
     client: str = ""
     peer: str = ""
     plan: Plan | None = field(default=None, init=False)
+    asked: Candidate | None = field(default=None, init=False)
+    attempt: Attempt | None = field(default=None, init=False)
+    waits_for: str = field(default=PREPARED, init=False)
+    report_due: float = field(init=False)
     _attempt_started: float = field(default=0.0, init=False)
     _attempts: tuple[AttemptRecord, ...] = field(default=(), init=False)
+
+    @report_due.default
+    def _make_report_due(self) -> float:
+        return self.started + FIRST_REPORT
 
     @property
     def attempts(self) -> int:
         """The number of attempts that have ended."""
         return len(self._attempts)
 
-    def attempt_started(self) -> None:
+    def waits(self, candidate: Candidate, waits_for: str) -> None:
+        """Note what an attempt at ``candidate`` waits for before it can be made."""
+        self.asked, self.waits_for = candidate, waits_for
+
+    def attempt_started(self, attempt: Attempt, candidate: Candidate) -> None:
         """Note when an attempt began."""
+        self.asked, self.attempt = candidate, attempt
         self._attempt_started = self.seconds()
 
     def attempt_ended(
         self, attempt: Attempt, candidate: Candidate, credential: str, outcome: str, usage: Usage | None
     ) -> None:
         """Record an attempt that has ended; ``credential`` is the credential's name, never a part of it."""
+        self.attempt, self.waits_for = None, BETWEEN_ATTEMPTS
         seconds, first = self.seconds() - self._attempt_started, attempt.first_event
         word = attempt.first_token
         record = AttemptRecord(

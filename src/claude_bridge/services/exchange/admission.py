@@ -15,7 +15,7 @@ from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.services.exchange.catalogue import Catalogue
 from claude_bridge.services.exchange.count_tokens import TokenCounting
 from claude_bridge.services.exchange.exchange import Exchange, Services
-from claude_bridge.services.interfaces import ClientResponse
+from claude_bridge.services.interfaces import ClientResponse, Sweep
 
 
 @define(eq=False)
@@ -32,12 +32,14 @@ class AdmissionControl:
     :ivar catalogue: the models that clients may ask for.
     :ivar counts: counts the tokens of prompts.
     :ivar running: the number of exchanges, also of other configurations.
+    :ivar sweep: checks once a second, while there are exchanges, which of them have long been without an answer.
     """
 
     services: Services
     catalogue: Catalogue
     counts: TokenCounting
     running: RunningTotal = field(factory=RunningTotal)
+    sweep: Sweep = field(kw_only=True)
     _active: set[Exchange] = field(factory=set, init=False)
     _held: int = field(default=0, init=False)
     _waiting: list[Deferred[None]] = field(factory=list, init=False)
@@ -76,9 +78,16 @@ class AdmissionControl:
             peer=peer,
             on_end=self._ended,
         )
+        if not self._active:
+            self.sweep.add(self)
         self._active.add(exchange)
         self.running.exchanges += 1
         return exchange
+
+    def check(self, now: float) -> None:
+        """Log what those exchanges wait for that have long been without an answer."""
+        for exchange in tuple(self._active):
+            exchange.check(now)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -102,6 +111,8 @@ class AdmissionControl:
         if exchange in self._active:
             self._active.remove(exchange)
             self.running.exchanges -= 1
+            if not self._active:
+                self.sweep.discard(self)
             if self._waiting:
                 self._check_drained()
 

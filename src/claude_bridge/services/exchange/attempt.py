@@ -25,7 +25,7 @@ MAX_ERROR_BODY_BYTES: Final = 64 * 1024
 """Bytes of an error body that are read; the reason is at its beginning."""
 
 _OK: Final = 200
-_BEFORE_WORDS: Final = frozenset({Started, PromptSizeReported, Finished})
+_BEFORE_WORDS: Final = frozenset({Started, Finished})
 
 Outcome = Finished | UpstreamFailure | BridgeError
 """How an attempt ends: with a finished answer, with a failure that the backend reports, or with one that we observe."""
@@ -70,6 +70,7 @@ class Attempt:
     :ivar status: of the upstream response, once its head has arrived.
     :ivar first_event: when the first data event arrived (seconds, monotonic).
     :ivar first_token: when the model's first word arrived (seconds, monotonic).
+    :ivar reading: the backend's last word on the prompt's size before the model's first, or None.
     :ivar over: the outcome is known, or the attempt was closed.
     """
 
@@ -82,6 +83,7 @@ class Attempt:
     status: int | None = field(default=None, init=False)
     first_event: float | None = field(default=None, init=False)
     first_token: float | None = field(default=None, init=False)
+    reading: PromptSizeReported | None = field(default=None, init=False)
     over: bool = field(default=False, init=False)
     _outcome: Deferred[Outcome] | None = field(default=None, init=False)
     _head: ResponseHead | None = field(default=None, init=False)
@@ -202,8 +204,12 @@ class Attempt:
             self.first_event = self._seconds()
             if self._call is not None:
                 self._call.data_event_seen()
-        if any(type(each) not in _BEFORE_WORDS for each in events):
-            self.first_token = self._seconds()
+        for each in events:
+            if isinstance(each, PromptSizeReported):
+                self.reading = each
+            elif type(each) not in _BEFORE_WORDS:
+                self.first_token = self._seconds()
+                return
 
     def _fail(self, outcome: BridgeError | UpstreamFailure | None) -> None:
         """Close the connection and report a failure, once: the rest of the body does not count any more."""

@@ -34,7 +34,7 @@ from claude_bridge.core.messages_api.routing_facts import RoutingFacts
 from claude_bridge.core.messages_api.to_conversation import conversation_of, shows_thinking
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.core.retry import AttemptBudget, Failed, Move, RetryBudget, Situation, Verdict
-from claude_bridge.services.accounting.recorder import RequestRecorder
+from claude_bridge.services.accounting.recorder import FOR_KEY, IN_QUEUE, READING_DOCUMENTS, RequestRecorder
 from claude_bridge.services.affinity import NOWHERE, Affinity, Conversation, Place
 from claude_bridge.services.backend_slots import BackendSlots, Slot
 from claude_bridge.services.callbacks import do_nothing
@@ -46,6 +46,7 @@ from claude_bridge.services.exchange.outgoing import upstream_request, upstream_
 from claude_bridge.services.exchange.plan import Candidate, Plan, Step
 from claude_bridge.services.exchange.prompt_size import PromptSize
 from claude_bridge.services.exchange.resolver import CandidateResolver
+from claude_bridge.services.exchange.slow_requests import log_waiting
 from claude_bridge.services.fetch import shown
 from claude_bridge.services.interfaces import (
     ClientResponse,
@@ -211,6 +212,11 @@ class Exchange:
         self._client_left = True
         if self._running is not None and not self._ended:
             self._running.cancel()  # whatever is being awaited fails with `CancelledError`
+
+    def check(self, now: float) -> None:
+        """Log what the request waits for, if it has been without an answer for long."""
+        if now >= self._recorder.report_due and not self._downstream.content_started:
+            log_waiting(self.request_id, self._info, self._recorder, now)
 
     async def _run(self) -> None:
         """Answer the request and end it, whatever happens. This is its outermost frame: no exception leaves it."""
@@ -391,12 +397,14 @@ class Exchange:
         estimate = self._prompt.check(backend.name, target, profile, is_only=len(self._steps) == 1)
         slot = services.slots.acquire(backend, self._owner)
         if isinstance(slot, Deferred):
+            self._recorder.waits(candidate, IN_QUEUE)
             slot = await self._queued(candidate, estimate, slot)
         lease: Lease | None = None
         try:
             token = services.keys.token(backend)
             if token is not None:
                 self._announce(candidate, estimate)
+                self._recorder.waits(candidate, FOR_KEY)
                 await token
             lease = services.keys.lease(
                 backend, self._credential, model=target.model, prefer=self._place.key, tokens=estimate
@@ -447,13 +455,14 @@ class Exchange:
 
     def _send(self, attempt: OpenAttempt) -> Deferred[Outcome]:
         """Send an attempt; the Deferred fires with its outcome."""
-        self._recorder.attempt_started()
+        self._recorder.attempt_started(attempt.attempt, attempt.candidate)
         self._announce(attempt.candidate, attempt.estimate)
         return attempt.attempt.start(self._services.client)
 
     async def _read_documents(self, candidate: Candidate, documents: list[str]) -> None:
         """Read documents, in base64, that a candidate needs as text."""
         self._announce(candidate, self._prompt.estimate(candidate.backend.name, candidate.target))
+        self._recorder.waits(candidate, READING_DOCUMENTS)
         client = TurnOwner(self._owner, self._info.session)
         reading = [self._services.documents.text(each, client) for each in documents]
         texts: list[str] = await gatherResults(reading, consumeErrors=True)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from claude_bridge.core import json_weight
+from claude_bridge.core.chat_completions.answer import finish_and_usage
 from claude_bridge.core.chat_completions.answer.usage_collector import UsageCollector
 from claude_bridge.core.chat_completions.dialect import GENERIC
 from claude_bridge.core.chat_completions.openai_types import Chunk
@@ -49,6 +50,15 @@ class UsageCollectorTests:
         assert usage.final() == Usage(8, 9)
         assert usage.add_vendor_fields(Chunk(x_groq=raw({"usage": STANDARD}))) is None
         assert usage.final() == Usage(3, 4)
+
+    @pytest.mark.parametrize(("processed", "read"), [(4, 4), (None, None), ("4", None), (-1, None)])
+    def test_how_far_the_prompt_is_read(self, processed: object, read: int | None) -> None:
+        """llama.cpp tells how many tokens it has read; what is no count is nothing."""
+        usage = UsageCollector(GENERIC).add_vendor_fields(
+            Chunk(prompt_progress=raw({"total": 9, "processed": processed}))
+        )
+        assert usage is not None
+        assert finish_and_usage.tokens_read(usage.raw) == read
 
     def test_progress(self) -> None:
         """llama.cpp tells how long the prompt is while it reads."""

@@ -115,6 +115,11 @@ def usage_of_progress(raw: object) -> Usage | None:
     return Usage(input_tokens=total - cached, cache_read_tokens=cached, raw=raw)
 
 
+def tokens_read(raw: Mapping[str, object]) -> int | None:
+    """Return how many tokens of the prompt llama.cpp has read by its ``prompt_progress``, cached ones among them."""
+    return _count(raw, "processed")
+
+
 def _part(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = raw.get(key)
     return value if isinstance(value, dict) else {}

@@ -332,7 +332,8 @@ class Reader:
         if chunk.usage and self._usage.add(chunk.usage):
             self._usage_came_last = self._deltas.content_seen and not choices
         if chunk.prompt_progress or chunk.timings or chunk.x_groq:
-            _report_prompt(self._usage.add_vendor_fields(chunk), events)
+            usage = self._usage.add_vendor_fields(chunk)
+            _report_prompt(usage, events, None if usage is None else finish_and_usage.tokens_read(usage.raw))
         if choices:
             self._usage_came_last = False
             if len(choices) > 1:
@@ -351,9 +352,9 @@ class Reader:
             self._finish(choice)
 
 
-def _report_prompt(usage: Usage | None, events: list[Event]) -> None:
+def _report_prompt(usage: Usage | None, events: list[Event], read: int | None = None) -> None:
     if usage is not None:
-        events.append(PromptSizeReported(usage))
+        events.append(PromptSizeReported(usage, read))
 
 
 def _check_values(data: bytes) -> None:
