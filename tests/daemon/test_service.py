@@ -194,6 +194,8 @@ class StopTests:
         await daemon.until(lambda: not backend.connections)
         (stopping,) = [event for event in told if event.get("event") == "stopping"]
         assert stopping["active"] == 1
+        (served,) = [event for event in told if event.get("event") == "served"]
+        assert served["summary"].startswith("served 1 request in ")
 
     @pytest_twisted.ensureDeferred
     async def test_drain_has_a_limit(self, reactor: Any, backend: ScriptedBackend) -> None:

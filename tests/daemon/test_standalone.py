@@ -45,6 +45,7 @@ class ServeTests:
             "backend",
             "control",
             "stopping",
+            "served",
         ]
 
     def test_debug(self, tmp_path: Path) -> None:

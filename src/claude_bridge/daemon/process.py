@@ -24,6 +24,7 @@ from claude_bridge.core.redaction import Redactor
 from claude_bridge.daemon.listeners import Listeners, ListenerSnapshot
 from claude_bridge.release import product
 from claude_bridge.services.accounting.request_log import RequestLog
+from claude_bridge.services.accounting.totals import Totals
 from claude_bridge.services.affinity import Affinity
 from claude_bridge.services.backend_slots import BackendSlots
 from claude_bridge.services.callbacks import do_nothing
@@ -73,7 +74,8 @@ class Process:
     :ivar affinity: where conversations were answered last.
     :ivar slots: limits the streams of each backend, those of all configurations together.
     :ivar running: counts the exchanges of all configurations.
-    :ivar records: gets the record of each attempt and request; the request log.
+    :ivar records: gets the record of each attempt and request; `totals`, which pass them on to the request log.
+    :ivar totals: what was served since the start.
     :ivar set_log_level: sets the least important level that the log writes.
     :ivar ready: whether requests are accepted.
     """
@@ -93,6 +95,7 @@ class Process:
     slots: BackendSlots
     pace: Pace
     request_log: RequestLog
+    totals: Totals
     records: Records
     listeners: Listeners
     set_log_level: Callable[[str], None]
@@ -115,7 +118,8 @@ class Process:
         self.ready = True
 
     def stop(self) -> Deferred[object]:
-        """Stop the services; no request may be under way any more."""
+        """Stop the services, and say what was served; no request may be under way any more."""
+        self._tell_totals()
         self.lists.close()
         self.documents.stop()
         closed: Deferred[Any] = self.upstream.close()
@@ -164,6 +168,19 @@ class Process:
             listeners=self.listeners.snapshot(),
         )
 
+    def _tell_totals(self) -> None:
+        totals, seconds = self.totals, self.seconds() - self._started
+        _log.info(
+            "{summary}",
+            event="served",
+            summary=totals.summary(seconds),
+            requests=totals.requests,
+            failed=totals.failed,
+            input_tokens=totals.tokens_in,
+            output_tokens=totals.tokens_out,
+            seconds=round(seconds, 3),
+        )
+
 
 def threads_of(reactor: Any) -> Callable[[Callable[[], Any]], Deferred[Any]]:  # noqa: ANN401 - as above
     """Return a function that calls another in the reactor's thread pool; its Deferred fires in the reactor's thread."""
@@ -188,6 +205,7 @@ def make_process(
     upstream = TreqUpstream(reactor, sweep)
     detection, profiles = DialectDetection(KINDS), ModelProfiles(time.time)
     log = RequestLog(detailed=config.log.level == "debug")
+    totals = Totals(log)
     lists = CachedModelLists(
         upstream,
         reactor,
@@ -217,7 +235,8 @@ def make_process(
         slots=BackendSlots(reactor, seconds),
         pace=Pace(reactor),
         request_log=log,
-        records=log,
+        totals=totals,
+        records=totals,
         listeners=Listeners(reactor),
         set_log_level=set_log_level,
     )
