@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import sys
 import threading
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,14 +15,23 @@ import pytest
 
 from claude_bridge.demo import packages
 from claude_bridge.demo.children import DemoFailed
-from claude_bridge.demo.packages import Terminal, find_or_install, is_complete, target_folder
+from claude_bridge.demo.packages import VERSIONS, Terminal, find_or_install, is_complete, target_folder
 from tests.demo.standin import build_wheels, unpack_wheels
 
 
+def pin(wheels: Path) -> str:
+    """Return requirements with the hashes of stand-ins, in the form of the real ones."""
+    hashes = {path.name.split("-")[0]: sha256(path.read_bytes()).hexdigest() for path in wheels.glob("*.whl")}
+    pins = [f"{name}=={version} --hash=sha256:{hashes[name.replace('-', '_')]}" for name, version in VERSIONS.items()]
+    return "\n".join(pins)
+
+
 @pytest.fixture
-def environ(tmp_path: Path) -> dict[str, str]:
+def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Return an environment in which installers find two small wheels and no network."""
     build_wheels(tmp_path / "wheels")
+    (tmp_path / "wheels.txt").write_text(pin(tmp_path / "wheels"))
+    monkeypatch.setattr(packages, "WHEELS", tmp_path / "wheels.txt")
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
     return {
         **plain,
@@ -104,7 +115,7 @@ class InstallTests:
         script = f"""
 import shutil, sys
 assert sys.argv[1:3] == ["pip", "install"] and "--no-deps" in sys.argv
-assert sys.argv[-2:] == {list(packages.REQUIREMENTS)}
+assert "--require-hashes" in sys.argv and sys.argv[-2:] == ["--requirement", {str(tmp_path / "wheels.txt")!r}]
 assert sys.argv[sys.argv.index("--python") + 1] == sys.executable
 shutil.copytree({str(tmp_path / "unpacked")!r}, sys.argv[sys.argv.index("--target") + 1])
 """
@@ -154,7 +165,8 @@ class FailureTests:
         forget(monkeypatch, "pip", "ensurepip")
         text = self.failure(environ)
         assert text.startswith("neither pip nor uv nor ensurepip")
-        assert f"python3 -m pip install --no-deps --only-binary :all: --target {folder} xllamacpp==" in text
+        command = f"python3 -m pip install --no-deps --only-binary :all: --require-hashes --target {folder}"
+        assert f"{command} --requirement {packages.WHEELS}" in text
 
     def test_no_network(self, environ: dict[str, str], folder: Path) -> None:
         """Where nothing can be downloaded the installer's own last words are shown, and nothing is left behind."""
@@ -170,6 +182,22 @@ class FailureTests:
         program(tmp_path / "programs" / "uv", "")
         assert "files are missing" in self.failure({**environ, "PATH": str(tmp_path / "programs")})
 
+    def test_wrong_hash(self, environ: dict[str, str], folder: Path, tmp_path: Path) -> None:
+        """A wheel with other bytes is not installed, whatever its name and version, and it is said why."""
+        text = (tmp_path / "wheels.txt").read_text()
+        (tmp_path / "wheels.txt").write_text(re.sub("(?<=sha256:)........", "00000000", text, count=1))
+        told = self.failure(environ)
+        assert told.startswith("pip got a file that is not the one this version of claude-bridge was tested with: ")
+        assert f"differs from the one in {tmp_path / 'wheels.txt'}, so nothing was installed" in told
+        assert not folder.exists()
+
+    def test_wrong_hash_by_uv(self, environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Uv says the same in words of its own, and no other installer is tried."""
+        forget(monkeypatch, "pip")
+        script = "import sys; print('  x Hash mismatch for `xllamacpp`', file=sys.stderr); sys.exit(2)"
+        program(tmp_path / "programs" / "uv", script)
+        assert self.failure({**environ, "PATH": str(tmp_path / "programs")}).startswith("uv got a file")
+
     def test_disk_full(self, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
         """Too little room is noticed before the download."""
         monkeypatch.setattr(packages, "NEEDED_MB", 10**9)
@@ -183,6 +211,18 @@ class FailureTests:
     def test_no_home(self) -> None:
         """Without any place for a cache the variables to set are named."""
         assert "HOME or XDG_CACHE_HOME" in self.failure({"XDG_CACHE_HOME": "relative"})
+
+
+class PinTests:
+    """The real wheels."""
+
+    def test_every_wheel_is_pinned(self) -> None:
+        """Both packages are pinned in their versions: llama.cpp for two systems and machines, the model for all."""
+        lines = packages.WHEELS.read_text().replace("\\\n", "").splitlines()
+        pins = dict(line.split(maxsplit=1) for line in lines if line.strip() and not line.startswith("#"))
+        assert tuple(pins) == packages.REQUIREMENTS
+        hashes = [re.findall("--hash=sha256:([0-9a-f]{64})", text) for text in pins.values()]
+        assert [len(set(each)) for each in hashes] == [8, 1]
 
 
 class CacheFolderTests:

