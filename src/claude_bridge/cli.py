@@ -167,7 +167,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     )
     command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
     command.set_defaults(command=explain_route, file=None)
-    _run_options(_with_config(commands, "run", "run the daemon here, in the foreground"))
+    _run_options(_with_config(commands, "run", "run in the foreground"))
 
     told = "have the running bridge read its configuration again"
     command = commands.add_parser("reload", help=told, description=told)

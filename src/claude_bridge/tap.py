@@ -45,7 +45,7 @@ class Options(usage.Options):
     optParameters = [  # noqa: N815, RUF012 - Twisted's interface
         ["config", "c", None, "Configuration file (default: $CLAUDE_BRIDGE_CONFIG, then the usual places)."],
         ["listen", None, None, "PORT, HOST:PORT or endpoint string; overrides HOST_PORT and [server] listen."],
-        ["log-format", None, None, "json (one object a line), text (for a person) or auto; overrides [log] format."],
+        ["log-format", None, None, "json (one object per line), text (for a person) or auto; overrides [log] format."],
     ]
     optFlags = [  # noqa: N815, RUF012 - Twisted's interface
         ["check-config", None, "Report every mistake in the configuration and exit (0, or 78)."],

@@ -57,7 +57,9 @@ class ExpandTests:
     @pytest.mark.parametrize("line", ["10 # ten", "10 ;ten", "# ten", "${MISSING:- #}"])
     def test_comment_behind_a_value(self, line: str) -> None:
         """A comment behind a value would become part of it, so it is reported."""
-        assert mistakes_of(line) == ("holds ` #` or ` ;`: a comment stands on a line of its own",)
+        assert mistakes_of(line) == (
+            "holds ` #` or ` ;`: comments after a value are not supported, move it to its own line",
+        )
 
     def test_marks_inside_words(self) -> None:
         """# and ; inside a word are no comment."""

@@ -197,7 +197,7 @@ class ReadFieldTests:
         ],
     )
     def test_words(self, lines: tuple[str, ...], levels: tuple[str, ...]) -> None:
-        """A list of words takes one a line as well as commas; a word of the list is that word, also `none`."""
+        """A list of words takes one per line as well as commas; a word of the list is that word, also `none`."""
         assert read_key("model", "reasoning_levels", *lines) == levels
 
     @pytest.mark.parametrize("lines", [("none",), ()])
@@ -208,7 +208,7 @@ class ReadFieldTests:
     @pytest.mark.parametrize("lines", [("none, stop",), ("none", "stop"), ("stop; top_p",)])
     def test_no_such_words(self, lines: tuple[str, ...]) -> None:
         """Nothing and something at once is a mistake, and so is another delimiter."""
-        with pytest.raises(ValueError, match="not one of the words allowed"):
+        with pytest.raises(ValueError, match="must be one of: "):
             read_key("model", "drop", *lines)
 
     def test_all_entries_are_checked(self) -> None:
@@ -239,11 +239,16 @@ class ReadFieldTests:
             ("backend", "idle_timeout", "2000h", "must be from"),
             ("limits", "max_body", "2G", "must be from"),
             ("model", "context_window", "0", "must be from"),
-            ("model", "reasoning_echo", "tool_turn", r"did you mean tool_turns\? \(valid: current_turn, never"),
-            ("server", "credentials", "zzz", "valid: forward, keys, none"),
-            ("backend", "dialect", "vlm", r"did you mean vllm\? \(valid: auto, generic, .*, vllm\)$"),
-            ("backend", "dialect", "zzzzzz", r"valid: auto, azure, .*, openrouter, .*, zai$"),
-            ("model", "drop", "stopp", r"did you mean stop\? \(valid: "),
+            (
+                "model",
+                "reasoning_echo",
+                "tool_turn",
+                r"did you mean tool_turns\? \(must be one of: current_turn, never",
+            ),
+            ("server", "credentials", "zzz", "must be one of: forward, keys, none"),
+            ("backend", "dialect", "vlm", r"did you mean vllm\? \(must be one of: auto, generic, .*, vllm\)$"),
+            ("backend", "dialect", "zzzzzz", r"must be one of: auto, azure, .*, openrouter, .*, zai$"),
+            ("model", "drop", "stopp", r"did you mean stop\? \(must be one of: "),
         ],
     )
     def test_bounds(self, section: str, key: str, line: str, message: str) -> None:

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from claude_bridge.config.ini import read_ini
 
+NOT_INI = "not INI: must be `key = value` (letters and _ in the key), [section], a comment or an indented line"
+
 
 def problems(text: str) -> list[str]:
     """Return the mistakes as lines."""
@@ -50,12 +52,12 @@ class MistakeTests:
         assert problems(text) == [
             "a: stands before the first [section], in line 1",
             "[s] line 3: a section is [name] alone on its line",
-            "[s] line 4: is neither `key = value` (letters and _), [section], comment nor an indented line",
-            "[s] line 6: is neither `key = value` (letters and _), [section], comment nor an indented line",
+            f"[s] line 4: {NOT_INI}",
+            f"[s] line 6: {NOT_INI}",
             "[s] C: keys are written in lower case: c",
-            "[s] c: the key is there twice, again in line 8",
+            "[s] c: duplicate key (also on line 8)",
             "[t] line 9: a section is [name] alone on its line",
-            "[s]: the section is there twice, again in line 10",
+            "[s]: duplicate section (also on line 10)",
             "[s] line 11: is indented, but there is no key above that it could continue",
         ]
 

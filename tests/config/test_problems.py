@@ -59,11 +59,9 @@ class NotAllowedTests:
 
     def test_near(self) -> None:
         """The word that was meant comes first."""
-        assert not_allowed("vlm", ["vllm", "auto"]) == (
-            "not one of the words allowed, did you mean vllm? (valid: vllm, auto)"
-        )
+        assert not_allowed("vlm", ["vllm", "auto"]) == "did you mean vllm? (must be one of: vllm, auto)"
 
     def test_nothing_near(self) -> None:
         """Where nothing is near the list is in the order of the alphabet, and not cut."""
         words = [f"word-{number:02}" for number in range(40, 0, -1)]
-        assert not_allowed("zzz", words) == f"not one of the words allowed, valid: {', '.join(sorted(words))}"
+        assert not_allowed("zzz", words) == f"must be one of: {', '.join(sorted(words))}"

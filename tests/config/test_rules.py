@@ -142,7 +142,7 @@ class ReferenceTests:
     def test_which_backend(self) -> None:
         """Where there are several backends a model has to say which."""
         assert mistakes("[backend:a]\n[backend:b]\n[model:m]\n") == [
-            "[model:m] backend: is needed where there are several, valid: a, b"
+            "[model:m] backend: required, because there is more than one backend, valid: a, b"
         ]
 
     @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ class ReferenceTests:
         ("when", "told"),
         [
             ("thinking", "did you mean think?"),
-            ("think hardest", "valid: high, low, max, medium, minimal, xhigh"),
+            ("think hardest", "must be one of: high, low, max, medium, minimal, xhigh"),
             ("long_context", "long_context needs a number of tokens: long_context 60000"),
             ("long_context many", "must be a number of tokens"),
             ("image 3", "image takes nothing after it"),

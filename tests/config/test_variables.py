@@ -250,13 +250,13 @@ class MistakeTests:
             "[environment] ENABLE_CIRCUIT_BREAKER",
             "[environment] LOG_LEVEL",
         ]
-        assert lines[-1].endswith("did you mean info? (valid: debug, info, warn, error)")
+        assert lines[-1].endswith("did you mean info? (must be one of: debug, info, warn, error)")
 
     def test_words_once(self) -> None:
         """A level that is like none of them gets the list of levels, once."""
         (line,) = mistakes("", {"LOG_LEVEL": "trace"})
 
-        assert line == "[environment] LOG_LEVEL: not one of the words allowed, valid: debug, error, info, warn"
+        assert line == "[environment] LOG_LEVEL: must be one of: debug, error, info, warn"
 
     @pytest.mark.parametrize(
         "text", [":8080", "::1:8080", "host:", "host:99999", "a:b:c", "8080/tcp", "a\\:80", "-1", "127.0.0.l:80"]

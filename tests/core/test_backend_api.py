@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.core.backend_api import Clues, UpstreamFailure
+from claude_bridge.core.backend_api import Adjustment, Clues, UpstreamFailure
 
 
 class UpstreamFailureTests:
@@ -13,6 +13,30 @@ class UpstreamFailureTests:
     def test_words_do_not_show(self) -> None:
         """A message may quote a credential or the prompt: what a log or a traceback shows has none of it."""
         assert "topsecret" not in repr(UpstreamFailure(status=401, message="bad key topsecret"))
+
+
+class AdjustmentTests:
+    """What a backend did not accept, and how it is asked now."""
+
+    @pytest.mark.parametrize(
+        ("adjustment", "said"),
+        [
+            (Adjustment(why="limit", max_output_tokens=8192), "rejected max_tokens; retried with 8192"),
+            (Adjustment(why="shrink", max_tokens=1024), "rejected max_tokens; retried with 1024"),
+            (Adjustment(why="echo", refuses_reasoning=True), "rejected past reasoning; retried without it"),
+            (
+                Adjustment(why="schema = bare", overrides={"schema": "bare"}),
+                "rejected a request; retried with schema = bare",
+            ),
+            (
+                Adjustment(why="reasoning_levels", overrides={"reasoning_levels": ("low",)}),
+                "rejected a request; retried with other reasoning_levels",
+            ),
+        ],
+    )
+    def test_words(self, adjustment: Adjustment, said: str) -> None:
+        """The log names the number, or the trait, that was changed."""
+        assert f"rejected {adjustment.rejected}; retried {adjustment.instead}" == said
 
 
 class CluesTests:

@@ -39,6 +39,12 @@ class UnknownPathTests:
         answer = edge.get(path)
         assert (answer.status, answer.error["type"]) == (404, "not_found_error")
 
+    def test_v1_twice(self) -> None:
+        """Clients add /v1 to the address that they are given; who has given one with it is told what to remove."""
+        answer = Edge().get("/v1/v1/models")
+        assert answer.error["message"] == "unknown path /v1/v1/models: remove /v1 from ANTHROPIC_BASE_URL"
+        assert Edge().get("/v2/models").error["message"] == "unknown path /v2/models"
+
     @pytest.mark.parametrize(
         ("method", "path", "allowed"),
         [

@@ -147,14 +147,14 @@ def directory(text: str) -> str:
 def model_reference(text: str) -> str:
     """Read a model's name, or ``backend/model``."""
     if any(character.isspace() for character in text):
-        raise ValueError("must be names of [model:*], or backend/model, with commas or one a line")
+        raise ValueError("must be names of [model:*], or backend/model, with commas or one per line")
     return text
 
 
 def pattern(text: str) -> str:
     """Read a pattern of model names."""
     if any(character.isspace() for character in text):
-        raise ValueError("must be patterns of model names, with commas or one a line: *haiku*, gpt-?")
+        raise ValueError("must be patterns of model names, with commas or one per line: *haiku*, gpt-?")
     return text
 
 

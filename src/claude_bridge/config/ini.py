@@ -10,14 +10,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from attrs import define, field, frozen
 
+from claude_bridge.config.foreign_files import other_tool
 from claude_bridge.config.problems import Problem
 
 Lines: TypeAlias = tuple[str, ...]
 """The lines of one value, each stripped, none empty; no line at all for ``key =``."""
+
+NO_IMPORT: Final = (
+    "claude-bridge reads INI files (etc/claude-bridge.ini is an example), and will import files of other tools in a "
+    "later version"
+)
 
 _KEY = re.compile(r"[A-Za-z_-]+")
 """No digits: a secret that lost its key and ends in ``=`` must not be shown as the name of an unknown key."""
@@ -65,7 +71,7 @@ class _Reading:
         if not text.endswith("]"):
             self._complain(f"line {number}", "a section is [name] alone on its line")
         if self._section in self.sections:
-            self._complain("", f"the section is there twice, again in line {number}")
+            self._complain("", f"duplicate section (also on line {number})")
         self.sections.setdefault(self._section, {})
 
     def _assign(self, number: int, text: str) -> None:
@@ -74,12 +80,13 @@ class _Reading:
         self._value = [value] if value else []
         if not delimiter or not _KEY.fullmatch(key):
             self._complain(
-                f"line {number}", "is neither `key = value` (letters and _), [section], comment nor an indented line"
+                f"line {number}",
+                "not INI: must be `key = value` (letters and _ in the key), [section], a comment or an indented line",
             )
         elif self._section not in self.sections:
             self._complain(key, f"stands before the first [section], in line {number}")
         elif key in self.sections[self._section]:
-            self._complain(key, f"the key is there twice, again in line {number}")
+            self._complain(key, f"duplicate key (also on line {number})")
         else:
             self.sections[self._section][key] = self._value
             if written != key:
@@ -88,8 +95,11 @@ class _Reading:
 
 def read_ini(text: str) -> Ini:
     """Return the parsed ``text``; never fails, mistakes are in `Ini.problems`."""
-    reading = _Reading()
-    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+    reading, text = _Reading(), text.removeprefix("\ufeff")
+    tool = other_tool(text)
+    if tool is not None:
+        return Ini({}, (Problem("", "", f"this is {tool}; {NO_IMPORT}"),))
+    for number, line in enumerate(text.split("\n"), start=1):
         reading.feed(number, line)
     sections = {
         name: {key: tuple(lines) for key, lines in entries.items()} for name, entries in reading.sections.items()

@@ -76,5 +76,5 @@ def not_allowed(wrong: str, words: Sequence[str]) -> str:
     """Return the message for a word that is not one of ``words``, with all of them to choose from."""
     near = nearest(wrong, words)
     if near:
-        return f"not one of the words allowed, did you mean {near}? (valid: {', '.join(words)})"
-    return f"not one of the words allowed, valid: {', '.join(sorted(words))}"
+        return f"did you mean {near}? (must be one of: {', '.join(words)})"
+    return f"must be one of: {', '.join(sorted(words))}"

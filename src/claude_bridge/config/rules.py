@@ -172,7 +172,8 @@ class Rules:
             if self._is_broken(section, "backend"):
                 continue
             if not model.backend:
-                yield Problem(section, "backend", f"is needed where there are several, {suggestion('', backends)}")
+                needed = "required, because there is more than one backend"
+                yield Problem(section, "backend", f"{needed}, {suggestion('', backends)}")
             elif model.backend not in backends:
                 yield Problem(section, "backend", self._no_backend(model.backend))
 

@@ -116,7 +116,7 @@ class Server:
 
     listen: tuple[str, ...] = option(
         (tcp(8080, "127.0.0.1"),),
-        "Twisted server endpoint strings, one a line.",
+        "Twisted server endpoint strings, one per line.",
         shape="endpoint",
     )
     credentials: CredentialsPolicy = option(
@@ -127,10 +127,10 @@ class Server:
     allow_open: bool = option(False, "Allow a listener beyond loopback although anybody could spend your key.")
     allowed_hosts: tuple[str, ...] = option(
         (),
-        "More names that clients may use in `Host`, one a line, without port.",
+        "More names that clients may use in `Host`, one per line, without port.",
         shape="host",
     )
-    allowed_origins: tuple[str, ...] = option((), "Browser origins that may call, one a line.", shape="origin")
+    allowed_origins: tuple[str, ...] = option((), "Browser origins that may call, one per line.", shape="origin")
     list_backend_models: bool | None = option(
         None,
         "Show the backends' own models in `/v1/models` beside the configured names. "
@@ -177,7 +177,7 @@ class Backend:
     api_key: tuple[BackendKey, ...] = option(
         (),
         "The backend's own key, which replaces the client's: `${VAR}`, `file:/path`, `credential:NAME`, or "
-        "`command:PROGRAM ARGUMENTS`, run without a shell, whose output is the key. Several, one a line, share the "
+        "`command:PROGRAM ARGUMENTS`, run without a shell, whose output is the key. Several, one per line, share the "
         "requests. After each may stand `weight=N` (its share), `rpm=N` and `tpm=N` (requests and tokens a minute).",
     )
     key_strategy: KeyStrategy = option(
@@ -229,7 +229,7 @@ class Backend:
     )
     headers: tuple[tuple[str, str], ...] = option(
         (),
-        "More request headers, `Name: value`, one a line.",
+        "More request headers, `Name: value`, one per line.",
         shape="header",
         repr=_header_names,
     )
@@ -314,19 +314,19 @@ class Route:
     name: str
     models: tuple[str, ...] = option(
         (),
-        "The `[model:*]` that answer, or `backend/model`, in the order in which they are asked; with commas or one a "
+        "The `[model:*]` that answer, or `backend/model`, in the order in which they are asked; with commas or one per "
         "line. Must be given.",
         shape="model",
     )
     match: tuple[str, ...] = option(
         (),
         "Patterns of model names with `*` and `?`, or `opus`, `sonnet`, `haiku`, `fable` for every name of that "
-        "family; with commas or one a line. Default: any name.",
+        "family; with commas or one per line. Default: any name.",
         shape="pattern",
     )
     when: tuple[Condition, ...] = option(
         (),
-        "Kinds of requests, with commas or one a line: `background`, `think [LEVEL]`, `long_context TOKENS`, "
+        "Kinds of requests, with commas or one per line: `background`, `think [LEVEL]`, `long_context TOKENS`, "
         "`web_search`, `image`, `subagent`, `plan`. Default: any request.",
         shape="condition",
     )
@@ -371,9 +371,7 @@ class BreakerConfig:
 
 
 def _named(engines: Iterable[Engine]) -> str:
-    return ", ".join(
-        f"`{engine.name}`" if engine.hosted else f"`{engine.name}` (a server of yours)" for engine in engines
-    )
+    return ", ".join(f"`{engine.name}`" if engine.hosted else f"`{engine.name}` (self-hosted)" for engine in engines)
 
 
 @frozen(kw_only=True)
@@ -480,7 +478,7 @@ class Log:
 
     level: LogLevel = option("info", "`debug`, `info`, `warn` or `error`.")
     format: LogFormat = option(
-        "auto", "`json` (one object a line), `text` (for a person), or `auto`: `text` on a terminal, else `json`."
+        "auto", "`json` (one object per line), `text` (for a person), or `auto`: `text` on a terminal, else `json`."
     )
 
 

@@ -143,6 +143,26 @@ class Adjustment:
     max_output_tokens: int | None = None
     max_tokens: int | None = None
 
+    @property
+    def rejected(self) -> str:
+        """What the backend did not accept, as the object of a sentence."""
+        if self.refuses_reasoning:
+            return "past reasoning"
+        return "a request" if self._limit is None else "max_tokens"
+
+    @property
+    def instead(self) -> str:
+        """How the request is sent now, as the end of a sentence."""
+        if self.refuses_reasoning:
+            return "without it"
+        if self._limit is not None:
+            return f"with {self._limit}"
+        return f"with {self.why}" if "=" in self.why else f"with other {self.why}"
+
+    @property
+    def _limit(self) -> int | None:
+        return self.max_tokens if self.max_output_tokens is None else self.max_output_tokens
+
 
 @frozen(kw_only=True)
 class Advice:

@@ -50,9 +50,15 @@ def translated(failure: Failure, request: BridgeRequest) -> BridgeError:
     if isinstance(error, MethodNotAllowed):
         return errors.MethodNotAllowed(f"{request.method.decode('latin-1')} is not allowed on {path}")
     if isinstance(error, HTTPException):
-        return errors.NotFound(f"there is no {path} here")
+        return errors.NotFound(_unknown(path))
     _log.failure("request {request_id} failed", failure, request_id=request.request_id, event="fault")
     return errors.InternalFault("internal error of the bridge")
+
+
+def _unknown(path: str) -> str:
+    """Return the message for an unknown path; the clients add ``/v1`` to an address that has it already."""
+    hint = ": remove /v1 from ANTHROPIC_BASE_URL" if path.startswith("/v1/v1/") else ""
+    return f"unknown path {path}{hint}"
 
 
 def _allow(request: BridgeRequest, error: BaseException | None) -> None:

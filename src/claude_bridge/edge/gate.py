@@ -88,8 +88,8 @@ class Gatekeeper:
         name = _host_name(host or "")
         if not name or (name not in self._hosts and name != _folded(local_host)):
             raise PermissionDenied(
-                f"Host {name[:100]!r} is not served here; if it is this server's name, add it to `allowed_hosts` in "
-                "[server], or to ALLOWED_HOSTS where there is no file",
+                f"Host {name[:100]!r} is not allowed; if it is a name of this server, add it to `allowed_hosts` in "
+                "[server], or to ALLOWED_HOSTS if there is no file",
                 should_retry=False,
             )
 
@@ -102,7 +102,7 @@ class Gatekeeper:
             refused = origin.lower() not in self._origins
         if refused:
             raise PermissionDenied(
-                "requests from web pages are refused; a page of yours can be named in `allowed_origins` in [server]",
+                "requests from web pages are refused; to allow a page, add its origin to `allowed_origins` in [server]",
                 should_retry=False,
             )
 

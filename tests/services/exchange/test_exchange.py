@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from twisted.logger import LogEvent, LogLevel, capturedLogs
+from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 
 from claude_bridge.core.errors import (
     AuthenticationFailed,
@@ -374,7 +374,9 @@ class RetryTests:
                 assert stage.sent["tools"][0]["function"]["parameters"]["properties"] == {"a": {"type": "string"}}
                 stage.call.answer(*HELLO)
         assert len(stage.client.calls) == 3
-        assert [event["why"] for event in logged if event.get("event") == "retried"] == ["schema = bare"]
+        (retried,) = [event for event in logged if event.get("event") == "retried"]
+        assert retried["why"] == "schema = bare"
+        assert formatEvent(retried) == "backend box rejected a request for zai/GLM; retried with schema = bare"
         assert [event["keys"] for event in logged if event.get("event") == "slimmed"] == ["pattern"]
 
     def test_lessons_come_to_an_end(self) -> None:
@@ -1168,7 +1170,7 @@ class ReasonTests:
         stage = Stage()
         stage.run(messages=[{"role": "user", "content": "what about my secret prompt?"}])
         stage.call.answer(refusal("I do not like 'my secret prompt'", code="bad_prompt"), status=400)
-        assert stage.records.requests[0].reason == "the backend said 400 invalid_request_error bad_prompt"
+        assert stage.records.requests[0].reason == "backend: 400 invalid_request_error bad_prompt"
         assert "my secret prompt" in stage.error.message
 
     def test_a_code_that_quotes(self) -> None:
@@ -1178,7 +1180,7 @@ class ReasonTests:
         stage.call.answer(refusal("bad: my secret prompt", code="my secret prompt"), status=400)
         stage.run(messages=[{"role": "user", "content": "what about my secret prompt?"}])
         stage.call.answer(refusal("", code="my secret prompt"), status=400)
-        assert [each.reason for each in stage.records.requests] == ["the backend said 400"] * 2
+        assert [each.reason for each in stage.records.requests] == ["backend: 400"] * 2
 
     def test_an_overflow(self) -> None:
         """A prompt that is too long is told in our own words."""

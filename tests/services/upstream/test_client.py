@@ -121,7 +121,7 @@ class SendTests:
     @pytest_twisted.ensureDeferred
     @pytest.mark.parametrize("status", [301, 302, 307, 308])
     async def test_redirect_is_an_error(self, bench: Bench, status: int) -> None:
-        """A redirect is not followed with a credential in hand; whoever set the url is told to correct it."""
+        """A redirect is not followed with a credential in hand; whoever set the url is told where it leads."""
         elsewhere, other = bench.serve(answer)
 
         def script(conversation: Conversation, _: int) -> None:
@@ -136,7 +136,8 @@ class SendTests:
         await bench.end_of(notes)
         (error,) = notes.ends
         assert isinstance(error, UpstreamProtocolError)
-        assert "url must be corrected" in error.message
+        place = f"{other.url}: if that is the API, use it as the url"
+        assert error.message == f"backend {backend.name} redirects (HTTP {status}) to {place}"
         assert "secret" not in error.message
         assert notes.head is None
         await bench.pause(0.02)

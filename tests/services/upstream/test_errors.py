@@ -296,6 +296,26 @@ class ProxyTests:
         assert "proxy" not in errors.before_head(Failure(error), BACKEND).message
 
 
+class RedirectTests:
+    """A redirect, which is not followed."""
+
+    @pytest.mark.parametrize(
+        ("url", "told"),
+        [
+            ("https://api.box/v1/chat/completions", " to https://api.box/v1: if that is the API, use it as the url"),
+            ("https://u:p@api.box/v1/?key=k#f", " to https://api.box/v1: if that is the API, use it as the url"),
+            ("", " instead of answering: correct its url"),
+            ("ftp://api.box/", " instead of answering: correct its url"),
+            ("http://[api/", " instead of answering: correct its url"),
+            ("http://api/\x1b[2J", " instead of answering: correct its url"),
+            ("http://api/" + "a" * errors.MAX_SHOWN_URL, " instead of answering: correct its url"),
+        ],
+    )
+    def test_says_where(self, url: str, told: str) -> None:
+        """It is told where it leads, in the form of the option, without secrets and whatever could forge a line."""
+        assert errors.redirected(Backend(name="b"), 307, url).message == f"backend b redirects (HTTP 307){told}"
+
+
 class InBodyTests:
     """Each end of a body is told apart."""
 

@@ -31,7 +31,7 @@ from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.model_list import ModelList
 from claude_bridge.core.strict_json import Raw
 
-UNDECIDED: Final = DialectDecision(GENERIC, "nothing is known of it yet", known=False)
+UNDECIDED: Final = DialectDecision(GENERIC, "not contacted yet", known=False)
 
 
 @frozen

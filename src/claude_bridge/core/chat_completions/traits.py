@@ -63,7 +63,7 @@ class Traits:
     )
     reasoning_levels: tuple[ReasoningLevel, ...] = trait(
         ("none", "minimal", "low", "medium", "high", "xhigh", "max"),
-        "The words that `reasoning_effort` may have, one a line or with commas (`low, high, max`); the nearest above "
+        "The words that `reasoning_effort` may have, one per line or with commas (`low, high, max`); the nearest above "
         "the wanted one is taken.",
     )
     reasoning_field: ReasoningField = trait("reasoning_content", "The field in which past thinking goes back.")
@@ -118,7 +118,7 @@ class Traits:
     recover_tool_calls: bool = trait(False, "Make real calls of tool calls that the model writes as text.")
     top_k: bool = trait(False, "Send `top_k`.")
     drop: tuple[RequestField, ...] = trait(
-        (), "Fields never to send, one a line or with commas: `temperature`, `top_p`, `stop`; or `none` of them."
+        (), "Fields never to send, one per line or with commas: `temperature`, `top_p`, `stop`; or `none` of them."
     )
     cache_control: bool = trait(False, "Pass on marks of cached prefixes.")
     truncates: bool = trait(

@@ -526,12 +526,14 @@ class Exchange:
         adjustment = advice.adjustment
         if adjustment is not None and not self._delivery.begun and self._retries.apply(adjustment):
             _log.info(
-                "backend {backend} refused a request for {model}; asked once more: {why}",
+                "backend {backend} rejected {what} for {model}; retried {how}",
                 event="retried",
                 request_id=self.request_id,
                 backend=backend.name,
                 model=target.model,
                 why=adjustment.why,
+                what=adjustment.rejected,
+                how=adjustment.instead,
             )
             self._close(attempt, "refused", None)
             return

@@ -229,7 +229,7 @@ def _refusal(status: int) -> SearchFailed:
     if status in _REFUSED:
         hint = ": its key is wrong, or SearXNG lacks json among its search.formats"
     elif status in _MOVED:
-        hint = ", a redirect, which is not followed: url must be corrected"
+        hint = ", a redirect, which is not followed: correct the url"
     return SearchFailed("unavailable", f"it answers HTTP {status}{hint}")
 
 

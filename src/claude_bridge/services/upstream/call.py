@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import cast
+from urllib.parse import urljoin
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -102,7 +103,8 @@ class Call(Protocol):
         """Return the error for a response that cannot be passed on; None if it can."""
         backend = self._request.backend
         if 300 <= response.code < 400:  # noqa: PLR2004 - HTTP's redirections
-            return errors.redirected(backend, response.code)
+            place = urljoin(self._request.url, _first(response, b"location"))
+            return errors.redirected(backend, response.code, place)
         coding = _first(response, b"content-encoding")
         if coding.lower() not in {"", "identity"}:
             return errors.coded(backend, coding)

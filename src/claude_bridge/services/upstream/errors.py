@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from typing import Final, cast
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from OpenSSL import SSL
 from service_identity import VerificationError
@@ -46,6 +46,9 @@ _UNTRUSTED: Final = "certificate verify failed"
 
 _HTTPS_PORT: Final = 443
 
+MAX_SHOWN_URL: Final = 200
+"""Characters of the longest URL that a message quotes."""
+
 _log = Logger()
 
 
@@ -77,11 +80,25 @@ def in_body(failure: Failure, backend: Backend) -> BridgeError | None:
     return UpstreamProtocolError(f"backend {backend.name} broke the framing of its answer (HTTP)")
 
 
-def redirected(backend: Backend, status: int) -> UpstreamProtocolError:
-    """Return the error for a redirect: we never follow one, since the request carries a credential."""
-    return UpstreamProtocolError(
-        f"backend {backend.name} redirects (HTTP {status}) instead of answering: its url must be corrected"
-    )
+def redirected(backend: Backend, status: int, url: str) -> UpstreamProtocolError:
+    """Return the error for a redirect to ``url``: we never follow one, since the request carries a credential."""
+    told = f"backend {backend.name} redirects (HTTP {status})"
+    place = _without_secrets(url)
+    if not place:
+        return UpstreamProtocolError(f"{told} instead of answering: correct its url")
+    return UpstreamProtocolError(f"{told} to {place}: if that is the API, use it as the url")
+
+
+def _without_secrets(url: str) -> str:
+    """Return an http or https URL as ``url`` of a backend may be, or "" if it is none, or too long to be shown."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    if parts.scheme not in {"http", "https"} or not parts.netloc or not url.isprintable() or len(url) > MAX_SHOWN_URL:
+        return ""
+    place = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")
+    return urlunsplit(place).removesuffix("/").removesuffix("/chat/completions")
 
 
 def coded(backend: Backend, coding: str) -> UpstreamProtocolError:

@@ -188,10 +188,10 @@ class ExplanationTests:
         failure = UpstreamFailure(status=500, type="oops", message=f"cannot parse: {secret}", answered=500)
         told = explain(failure, request, CIRCUMSTANCES)
         assert "oak tree" in told.error.message
-        assert told.log_reason == "the backend said 500 oops"
-        assert describe(failure, request) == "the backend said 500 oops"
+        assert told.log_reason == "backend: 500 oops"
+        assert describe(failure, request) == "backend: 500 oops"
 
     def test_late_failure(self) -> None:
         """An error inside an answer is described by where it stood."""
         failure = UpstreamFailure(status=502, code="17", message="boom", answered=200)
-        assert describe(failure, sent()) == "the backend reported an error inside its answer 17"
+        assert describe(failure, sent()) == "backend: an error inside its answer 17"

@@ -108,5 +108,5 @@ def _type_and_code(failure: UpstreamFailure) -> str:
 def _describe_without_message(failure: UpstreamFailure, quotations: Quotations) -> str:
     words = _type_and_code(failure)
     inside = failure.answered == _OK
-    event = "reported an error inside its answer" if inside else f"said {failure.status}"
-    return f"the backend {event} {'' if quotations.quotes(words) else words}".rstrip()
+    event = "an error inside its answer" if inside else str(failure.status)
+    return f"backend: {event} {'' if quotations.quotes(words) else words}".rstrip()
