@@ -106,7 +106,7 @@ class ConfigurationTests:
         path.write_text(VALID.replace("${KEY}", "sk-9f8e7d6c5b4a"))
         path.chmod(0o644)
         assert main(["check-config", "--config", config], surroundings) == 0
-        told = f"warning: [backend:b] api_key: is written out in a file that others can read: chmod 600 {config}\n"
+        told = f"warning: [backend:b] api_key: is in plain text in a file that others can read: chmod 600 {config}\n"
         assert capsys.readouterr() == (f"{config}: valid\n", told)
         path.chmod(0o600)
         assert main(["check-config", "--config", config], surroundings) == 0

@@ -216,7 +216,7 @@ class MakeServiceTests:
             tap.makeService(parsed("--config", str(file)))
         (warning,) = (event for event in logged if event.get("event") == "config-warning")
         assert formatEvent(warning) == (
-            f"[backend:box] api_key: is written out in a file that others can read: chmod 600 {file}"
+            f"[backend:box] api_key: is in plain text in a file that others can read: chmod 600 {file}"
         )
 
 

@@ -93,7 +93,7 @@ class MistakeTests:
     @pytest.mark.parametrize(
         ("line", "told"),
         [
-            ("sk-plain weight=1 weight=2", "weight is there twice"),
+            ("sk-plain weight=1 weight=2", "duplicate weight"),
             ("weight=2", "the secret is empty"),
             ("two words", "the secret holds a space or a character that no HTTP header can carry"),
             ("two wieght=1", "the secret holds a space or a character that no HTTP header can carry"),
@@ -217,8 +217,8 @@ class OtherRulesTests:
         ("line", "told"),
         [
             ("'sk-9f8e7d6c5b4a' weight=2", "is in quotes"),
-            ("/etc/keys/chutes rpm=2", "looks like the path of a file"),
-            ("CHUTES_API_KEY tpm=2", "looks like the name of a variable"),
+            ("/etc/keys/chutes rpm=2", "looks like a file path"),
+            ("CHUTES_API_KEY tpm=2", "looks like a variable's name"),
         ],
     )
     def test_doubts(self, line: str, told: str) -> None:

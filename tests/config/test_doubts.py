@@ -59,7 +59,7 @@ class KeyTests:
     @pytest.mark.parametrize("value", ["/etc/keys/x", "/run/secrets/chutes_key", "~/.keys/x", "./key", "../k"])
     def test_path(self, value: str) -> None:
         """A path without `file:` is no key."""
-        told = "looks like the path of a file and is taken as the key itself: did you mean file:/PATH?"
+        told = "looks like a file path and is used as the key itself: did you mean file:/PATH?"
         assert warnings(f"[backend:b]\napi_key = {value}\n") == [f"[backend:b] api_key: {told}"]
 
     @pytest.mark.parametrize("value", ["os.environ/CHUTES_KEY", "env:CHUTES_KEY", "env.CHUTES_KEY", "{env:CHUTES_KEY}"])
@@ -71,7 +71,7 @@ class KeyTests:
     def test_bare_name(self) -> None:
         """The name of a variable alone is not its value."""
         (told,) = warnings("[web_search]\nengine = brave\napi_key = BRAVE_API_KEY\n")
-        assert told.startswith("[web_search] api_key: looks like the name of a variable")
+        assert told.startswith("[web_search] api_key: looks like a variable's name")
 
     @given(st.from_regex(r"(sk-[A-Za-z0-9_-]{8,40}|[A-Za-z0-9+/]{22,43}={0,2}|[0-9a-f]{8,64})", fullmatch=True))
     def test_real_keys(self, key: str) -> None:
@@ -118,8 +118,7 @@ class NothingTests:
         environ = {"BACKEND_API_KEY": "k", "MODEL": "bad name", "ALLOWED_HOSTS": "", "BACKEND_URL": "http://x/v1"}
         told = warnings("[server]\ncommit_after = 5\n", environ)
         assert told == [
-            f"[environment] {name}: does nothing here: it counts only where no file is read, and /c.ini was; "
-            f"set {instead}"
+            f"[environment] {name}: has no effect: it counts only where no file is read, and /c.ini was; set {instead}"
             for name, instead in (
                 ("BACKEND_API_KEY", "api_key in its [backend:NAME]"),
                 ("MODEL", "models in [route:default]"),
@@ -144,7 +143,7 @@ class ExposedTests:
 
     def test_each_key(self) -> None:
         """Each key is named, with the cure, and never shown."""
-        cure = "is written out in a file that others can read: chmod 600 /c.ini"
+        cure = "is in plain text in a file that others can read: chmod 600 /c.ini"
         assert exposed_keys(KEYS) == [
             f"[backend:a] api_key: {cure}",
             f"[key:b] secret: {cure}",
@@ -175,7 +174,7 @@ class ExposedTests:
     def test_proxy(self) -> None:
         """So does a proxy with a password, and none without, nor one whose password is a variable's."""
         (told,) = exposed_keys("[backend:b]\nproxy = http://me:hidden@proxy:3128\n")
-        assert told.startswith("[backend:b] proxy: is written out in a file that others can read")
+        assert told.startswith("[backend:b] proxy: is in plain text in a file that others can read")
         for value in ("http://me:${PASSWORD}@proxy:3128", "http://me@proxy:3128", "http://proxy:3128", "env", "none"):
             assert exposed_keys(f"[backend:b]\nproxy = {value}\n") == []
 

@@ -95,7 +95,7 @@ class ReadFileTests:
 
         assert told("k9f8e7d6c5b4a") == []
         assert [each.partition(",")[0] for each in told("k9f8e7d")] == ["has less than 12 characters"]
-        assert [each.partition(" and ")[0] for each in told("/etc/key")] == ["looks like the path of a file"]
+        assert [each.partition(" and ")[0] for each in told("/etc/key")] == ["looks like a file path"]
 
     def test_warnings(self, tmp_path: Path) -> None:
         """A key that others can read in the file is warned of, wherever the file was found."""

@@ -89,8 +89,8 @@ class VariableTests:
         text = f"[backend:b]\nurl = {HTTPS}\nproxy = env\n[backend:c]\nurl = {HTTPS}\nproxy = env\n"
         (told,) = mistakes(text, {"ALL_PROXY": "socks5://me:hidden@proxy:1080"})
         assert told == (
-            "[environment] ALL_PROXY: is a proxy of another kind (TLS, SOCKS): only http:// is possible, for HTTPS "
-            "backends too; it counts where a backend has proxy = env"
+            "[environment] ALL_PROXY: is an unsupported kind of proxy (TLS, SOCKS): only http:// is supported, for "
+            "HTTPS backends too; it counts where a backend has proxy = env"
         )
         assert mistakes(text, {"HTTPS_PROXY": "http://proxy:1", "ALL_PROXY": "socks5://proxy:1080"}) == []
 

@@ -64,7 +64,7 @@ class RelayTests:
     def test_new_inherited(self) -> None:
         """A socket of systemd's that the daemon was not started with cannot be judged by its number any more."""
         config = config_of(INHERITED + KEYED, bound={"tcp:1:interface=127.0.0.1": True})
-        assert any("passed by systemd at the start" in str(each) for each in config.warnings)
+        assert any("passed by systemd at start-up" in str(each) for each in config.warnings)
 
     @pytest.mark.parametrize(("address", "refused"), [("127.0.0.1", 0), ("0.0.0.0", 1)])
     def test_inherited(self, monkeypatch: pytest.MonkeyPatch, address: str, refused: int) -> None:
@@ -198,7 +198,7 @@ class ReferenceTests:
             ("think hardest", "must be one of: high, low, max, medium, minimal, xhigh"),
             ("long_context", "long_context needs a number of tokens: long_context 60000"),
             ("long_context many", "must be a number of tokens"),
-            ("image 3", "image takes nothing after it"),
+            ("image 3", "image takes no argument"),
         ],
     )
     def test_wrong_condition(self, when: str, told: str) -> None:
@@ -222,7 +222,7 @@ class ReferenceTests:
             f"[server]\ncredentials = {credentials}\n[backend:a]\nurl = https://a.example/v1\n[backend:b]\n{second}\n"
             "[route:default]\nmodels = a/m, b/m\n"
         )
-        told = [str(each) for each in config_of(text).warnings if "client's own key" in str(each)]
+        told = [str(each) for each in config_of(text).warnings if "the client's key would be sent" in str(each)]
         assert bool(told) is warned
         assert all("backends a, b" in each for each in told)
 
@@ -245,7 +245,7 @@ class KeyTests:
         """Keys that protect nothing are a mistake: whoever wrote them believes to be protected."""
         (line,) = mistakes(policy + "[key:a]\nsecret = s\n")
 
-        assert line.startswith("[server] credentials: nobody is asked for a [key:*] unless it is keys")
+        assert line.startswith("[server] credentials: must be keys for a [key:*] to have an effect")
 
     def test_mistyped_policy(self) -> None:
         """A mistyped policy is told once, not a second time for the keys."""

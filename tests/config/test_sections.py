@@ -31,7 +31,7 @@ class FindKindTests:
     @pytest.mark.parametrize(
         ("header", "message"),
         [
-            ("DEFAULT", "no defaults for all sections"),
+            ("DEFAULT", "defaults for all sections are not supported"),
             ("bakend:x", r"did you mean \[backend:x\]"),
             ("Model:glm", r"did you mean \[model:glm\]"),
             ("Model", r"did you mean \[model:NAME\]"),

@@ -77,7 +77,7 @@ class SignpostsTests:
             (
                 "http://h:3000/v1",
                 {"http://h:3000/v1/models": LIST, "http://h:3000/api/models": LIST},
-                "GET http://h:3000/v1/models lists 2 models, so chat completions may be what this server has not",
+                "GET http://h:3000/v1/models lists 2 models, so this server may not have chat completions",
             ),
             ("http://h:3000/v1", {}, "GET http://h:3000/api/models answers 404: is it the right server?"),
             (

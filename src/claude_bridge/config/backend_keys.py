@@ -84,7 +84,7 @@ def _split_options(text: str) -> tuple[str, dict[str, int], list[str]]:
     while match := _LAST_OPTION.fullmatch(text):
         text, name, value = match[1].rstrip(), match[2], match[3]
         if name in options:
-            mistakes.append(f"{name} is there twice")
+            mistakes.append(f"duplicate {name}")
         options[name] = number = _number(value)
         if not 1 <= number <= _MOST[name]:
             mistakes.append(f"{name} must be a whole number from 1 to {_MOST[name]:,}")

@@ -62,7 +62,7 @@ def doubts(config: Config, sections: Sections) -> Iterator[Problem]:
 def unused(path: str, environ: Mapping[str, str]) -> Iterator[Problem]:
     """Yield a warning for each variable that is ignored because there is a file at ``path``."""
     for variable in set_variables(environ, ALONE):
-        told = f"does nothing here: it counts only where no file is read, and {path} was; set {ALONE[variable]}"
+        told = f"has no effect: it counts only where no file is read, and {path} was; set {ALONE[variable]}"
         yield Problem(SECTION, variable, told)
 
 
@@ -112,11 +112,11 @@ def _value(entry: object) -> Iterator[str]:
 
 def _key(text: str) -> Iterator[str]:
     if _PATH.fullmatch(text):
-        yield "looks like the path of a file and is taken as the key itself: did you mean file:/PATH?"
+        yield "looks like a file path and is used as the key itself: did you mean file:/PATH?"
     elif named := _ELSEWHERE.fullmatch(text):
-        yield f"is taken as the key itself: did you mean ${{{named[1]}}}?"
+        yield f"is used as the key itself: did you mean ${{{named[1]}}}?"
     elif _VARIABLE.fullmatch(text):
-        yield "looks like the name of a variable and is taken as the key itself: did you mean ${NAME}?"
+        yield "looks like a variable's name and is used as the key itself: did you mean ${NAME}?"
 
 
 def file_mode(path: str) -> int:
@@ -132,7 +132,7 @@ def exposed(sections: Mapping[str, Mapping[str, Lines]], path: str, mode: Mode) 
     found = tuple(_written_out(sections))
     if not found or not _open_to_others(path, mode):
         return ()
-    message = f"is written out in a file that others can read: chmod 600 {path}"
+    message = f"is in plain text in a file that others can read: chmod 600 {path}"
     return tuple(Problem(section, key, message) for section, key in found)
 
 

@@ -173,7 +173,7 @@ def condition(text: str) -> Condition:
             raise ValueError(f"think {not_allowed(argument, LEVELS[1:])}")
         return Condition(word, level=argument)
     if argument:
-        raise ValueError(f"{word} takes nothing after it")
+        raise ValueError(f"{word} takes no argument")
     return Condition(cast(Word, word))
 
 

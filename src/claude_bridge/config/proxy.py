@@ -85,7 +85,9 @@ def proxy(text: str) -> ProxySetting:
 def proxy_server(text: str) -> ProxyServer:
     """Read the URL of a proxy."""
     if _OTHER_SCHEME.match(text):
-        raise ValueError("is a proxy of another kind (TLS, SOCKS): only http:// is possible, for HTTPS backends too")
+        raise ValueError(
+            "is an unsupported kind of proxy (TLS, SOCKS): only http:// is supported, for HTTPS backends too"
+        )
     found = _URL.fullmatch(text)
     if found is None:
         raise ValueError(f"must be {_FORM}")

@@ -69,8 +69,8 @@ class Rules:
             if self._is_local(text) is None:
                 yield Problem(
                     *self.listen_at,
-                    f"{text} is passed by systemd at the start, and not seen before; one that other machines can reach "
-                    "is refused then",
+                    f"{text} is passed by systemd at start-up and cannot be checked before; it is refused then if "
+                    "other machines can reach it",
                 )
         if self.config.server.credentials == "forward":
             yield from self._shared_credentials()
@@ -87,8 +87,8 @@ class Rules:
                 yield Problem(
                     f"route:{route.name}",
                     "models",
-                    f"the client's own key would go to each of the backends {names}, which have none of "
-                    "their own: it can be meant for one of them, so set api_key for the others",
+                    f"the client's key would be sent to each of the backends {names}, which have no api_key: it can be "
+                    "valid for one of them only, so set api_key for the others",
                 )
 
     def _guarded(self) -> tuple[str, ...]:
@@ -219,7 +219,7 @@ class Rules:
             and not self._is_broken("server", "credentials")
         ):
             yield Problem(
-                "server", "credentials", "nobody is asked for a [key:*] unless it is keys: set it, or drop them"
+                "server", "credentials", "must be keys for a [key:*] to have an effect: set it, or remove them"
             )
         seen: dict[str, str] = {}
         for key in self.config.keys.values():

@@ -122,7 +122,7 @@ class Server:
     credentials: CredentialsPolicy = option(
         "forward",
         "`forward`: the client's key goes to the backend unless the backend has its own; `keys`: clients need "
-        "one of the `[key:*]` secrets; `none`: nobody is asked.",
+        "one of the `[key:*]` secrets; `none`: no key is required.",
     )
     allow_open: bool = option(False, "Allow a listener beyond loopback although anybody could spend your key.")
     allowed_hosts: tuple[str, ...] = option(
@@ -165,7 +165,7 @@ class Backend:
     name: str
     url: str = option(
         "http://127.0.0.1:8000/v1",
-        "Base URL, mostly ending in `/v1`, or the full path to chat completions.",
+        "Base URL, usually ending in `/v1`, or the full path to chat completions.",
         shape="url",
     )
     kind: Literal["openai"] = option("openai", "What the backend speaks: `openai` (chat completions).")
@@ -191,7 +191,7 @@ class Backend:
         unit="s",
         validator=optional(Between(1, 30 * DAY)),
     )
-    connect_timeout: float = option(10.0, "Limit for the connection.", unit="s", validator=WAIT)
+    connect_timeout: float = option(10.0, "Limit for connecting.", unit="s", validator=WAIT)
     first_byte_timeout: float = option(
         900.0,
         "Limit for the first data event of an answer.",
@@ -271,7 +271,7 @@ class Model:
     )
     show_reasoning: ShowReasoning = option(
         "auto",
-        "Give thinking to the client: `auto` (when it asked), `always`, `never`.",
+        "Show thinking to the client: `auto` (when it asked), `always`, `never`.",
     )
     reasoning_control: ReasoningControl | None = override("reasoning_control")
     reasoning_levels: tuple[ReasoningLevel, ...] | None = override("reasoning_levels")

@@ -80,7 +80,7 @@ KINDS: Mapping[str, Kind] = {
 def find_kind(section: str) -> tuple[Kind, str]:
     """Return kind and NAME of a section header. Raises `ValueError` for one that does not exist."""
     if section == "DEFAULT":
-        raise ValueError("there are no defaults for all sections: write each key into its own section")
+        raise ValueError("defaults for all sections are not supported: write each key into its own section")
     word, colon, name = section.partition(":")
     kind = KINDS.get(word)
     if kind is None and (instead := foreign_words.instead_of_section(word)):

@@ -80,7 +80,7 @@ class ControlRoutes:
         """``POST /breaker/NAME/reset``: close a backend's circuit."""
         generation = self._bridge.generation
         if name not in generation.config.backends:
-            return _json(request, {"error": f"there is no backend {name}"}, 404)
+            return _json(request, {"error": f"unknown backend {name}"}, 404)
         if not isinstance(generation.breaker, CircuitBreakers):
             return _json(request, {"error": "there is no circuit breaker: [breaker] enabled is no"}, 409)
         generation.breaker.reset(name)

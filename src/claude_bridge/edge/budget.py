@@ -227,7 +227,7 @@ def _crowded() -> BridgeOverloaded:
 
 def _full() -> BridgeOverloaded:
     return BridgeOverloaded(
-        "the requests being answered hold all the memory that is set aside for them (`max_in_progress` in [limits]); "
+        "the requests being answered use all the memory reserved for them (`max_in_progress` in [limits]); "
         "try again shortly",
         retry_after=RETRY_LATER_SECONDS,
     )

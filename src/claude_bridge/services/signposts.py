@@ -113,7 +113,7 @@ def _sentence(probes: list[Probe]) -> str:
     """Return which url would be right, as far as the probes show; the first one is of the configured url."""
     own, *others = probes
     if own.models:
-        return f"{own}, so chat completions may be what this server has not"
+        return f"{own}, so this server may not have chat completions"
     for probe in others:
         if probe.models:
             return f"{probe}: set `url = {probe.base}`"

@@ -69,7 +69,7 @@ class ReadingTests:
         """Each recorded request of the real client with a body is read, and can be parsed."""
         kept = json.loads(path.read_bytes())
         if kept["body"] is None:
-            with pytest.raises(InvalidRequest, match="is no request to a model"):
+            with pytest.raises(InvalidRequest, match="is not a request to a model"):
                 read_recorded(path.read_bytes())
             return
         found = read_recorded(path.read_bytes())
@@ -89,8 +89,8 @@ class RefusalTests:
             (b"[1]", "it is not a JSON object"),
             (b'{"body": {}', "it is not a JSON object"),
             (record(body=None), "POST /v1/messages?beta=true has no body"),
-            (record(method="GET", path="/v1/models", body=None), "GET /v1/models is no request to a model"),
-            (record(path="/v1/complete"), "POST /v1/complete is no request to a model: those are POST /v1/messages"),
+            (record(method="GET", path="/v1/models", body=None), "GET /v1/models is not a request to a model"),
+            (record(path="/v1/complete"), "POST /v1/complete is not a request to a model, which is POST /v1/messages"),
             (record(headers=["x"]), "headers: Input should be an object"),
             (b'{"body": {"messages": []}, "path": nul}', "it is not a JSON object"),
         ],

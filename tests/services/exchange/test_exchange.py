@@ -1028,7 +1028,7 @@ class SlotTests:
         assert stage.admission.services.slots.figures("box") == (0, 0)
 
     def test_full(self) -> None:
-        """With a full queue the next model is asked; whoever named this one gets 529 and a time."""
+        """With a full queue trying the next model; whoever named this one gets 529 and a time."""
         stage = Stage(configured(QUEUED))
         for _ in range(2):
             stage.run()

@@ -229,9 +229,7 @@ class BillingTests:
         error = shop.unavailable()
         assert isinstance(error, KeysCooling)
         assert error.retry_after == 300
-        assert error.message == (
-            "backend shop is not asked now (there is no credit left): its key may be used again in 300 s"
-        )
+        assert error.message == ("backend shop is not asked now (no credit left): its key may be used again in 300 s")
 
 
 class RetiredTests:
@@ -267,7 +265,7 @@ class RetiredTests:
             for _ in range(count):
                 shop.failed(REFUSED)
         assert told(events)[-1][1].endswith(
-            "there is no other, so it is tried again in 60 s. Put a valid key there and reload"
+            "it is the only one, so it is tried again in 60 s. Put a valid key there and reload"
         )
         error = shop.unavailable()
         assert isinstance(error, UpstreamCredentialRefused)

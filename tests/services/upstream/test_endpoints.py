@@ -250,7 +250,7 @@ class TlsTests:
         (error,) = notes.ends
         assert isinstance(error, UpstreamUnreachable)
         assert error.message == (
-            "cannot reach backend b: the server there does not speak TLS, so its url has to begin with http://"
+            "cannot reach backend b: the server there does not speak TLS, so its url must begin with http://"
         )
         assert raw.requests == [b"HEAD / HTTP/1.0\r\n\r\n"]
         await bench.until(lambda: all(conversation.lost for conversation in raw.conversations), 1)
@@ -319,7 +319,7 @@ class TlsTests:
         await bench.end_of(notes)
         assert isinstance(notes.ends[0], UpstreamUnreachable)
         assert str(notes.ends[0]) == (
-            "cannot reach backend b: the server there speaks TLS, so its url has to begin with https://"
+            "cannot reach backend b: the server there speaks TLS, so its url must begin with https://"
         )
 
     @pytest_twisted.ensureDeferred

@@ -180,7 +180,7 @@ class BeforeHeadTests:
             (HeadCut(), UpstreamCut, "answer's head"),
             (FramingError(), UpstreamProtocolError, "did not answer in HTTP"),
             (HeadTooLong("a long head"), UpstreamProtocolError, "sent a long head"),
-            (SpeaksTLS(), UpstreamUnreachable, "has to begin with https://"),
+            (SpeaksTLS(), UpstreamUnreachable, "must begin with https://"),
             (TrustUnusable("it is empty"), UpstreamUnreachable, "its ca_file cannot be used: it is empty"),
         ],
         ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
@@ -230,7 +230,7 @@ class ProxyTests:
             ),
             (
                 ProxyRefused(403, ()),
-                "does not allow connections to this backend (HTTP 403 of the proxy): many allow port 443 alone",
+                "does not allow connections to this backend (HTTP 403 of the proxy): many allow only port 443",
             ),
             *(
                 (ProxyRefused(status, ()), f"has no connection to this backend (HTTP {status} of the proxy)")
@@ -262,7 +262,7 @@ class ProxyTests:
             (WITH_LOGIN, ("basic",), "its proxy does not accept the user and password (HTTP 407)"),
             (WITH_LOGIN, (), "its proxy does not accept the user and password (HTTP 407)"),
             (PROXIED, (), "its proxy wants a user and password (HTTP 407): proxy = http://user:password@host:port"),
-            (PROXIED, ("negotiate", "ntlm"), "but not as user and password (Basic), which is all there is"),
+            (PROXIED, ("negotiate", "ntlm"), "but not by user and password (Basic), the only way supported"),
             (
                 BY_VARIABLE,
                 ("digest", "basic"),
@@ -285,7 +285,7 @@ class ProxyTests:
         [
             (ConnectTimedOut(), "no connection within 7 s"),
             (network.ConnectionDone(), "it closed the connection instead of setting up TLS"),
-            (TLS_ERROR, "TLS failed, certificate verify failed; a proxy that opens TLS signs with an authority of its"),
+            (TLS_ERROR, "TLS failed, certificate verify failed; a proxy that intercepts TLS has its own certificate"),
         ],
         ids=["time", "close", "certificate"],
     )

@@ -379,8 +379,8 @@ class ThroughTests:
         proxy = ConnectProxy(bench)
         raw, backend = bench.serve_tls(answer, made.options, "llm.example.test", proxy=proxy.setting)
         assert told(await ask(bench, backend)) == (
-            "cannot reach backend b through its proxy: TLS failed, certificate verify failed; a proxy that opens TLS "
-            "signs with an authority of its own, which ca_file has to name"
+            "cannot reach backend b through its proxy: TLS failed, certificate verify failed; a proxy that "
+            "intercepts TLS has its own certificate authority: name it in ca_file"
         )
         other = evolve(backend, url=backend.url.replace("llm.", "other."), ca_file=str(tmp_path / "ca.pem"))
         assert "through its proxy: TLS failed" in told(await ask(bench, other))
@@ -425,7 +425,7 @@ class ThroughTests:
         bench.client.send(bench.request(evolve(plain, url=plain.url.replace("http:", "https:"))), notes)
         await bench.until(lambda: notes.ends, DOUBT_SECONDS + 2)
         assert told(notes) == (
-            "cannot reach backend b through its proxy: the server there does not speak TLS, so its url has to begin "
+            "cannot reach backend b through its proxy: the server there does not speak TLS, so its url must begin "
             "with http://"
         )
         assert len(proxy.targets) == 2

@@ -52,7 +52,7 @@ def read_recorded(data: bytes) -> RecordedRequest:
     what = " ".join(each for each in (method, path) if isinstance(each, str)) or "the recorded request"
     target = urlsplit(path).path if isinstance(path, str) else _MESSAGES
     if not target.endswith((_MESSAGES, _COUNT)) or method not in {None, "POST"}:
-        raise InvalidRequest(f"{what} is no request to a model: those are POST {_MESSAGES}")
+        raise InvalidRequest(f"{what} is not a request to a model, which is POST {_MESSAGES}")
     return RecordedRequest(body=_body(fields["body"], what), headers=_headers(fields), counting=target.endswith(_COUNT))
 
 

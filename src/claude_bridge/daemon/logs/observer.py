@@ -50,7 +50,7 @@ class Form:
                 "lost": lost,
                 "log_time": time.time(),
                 "log_level": LogLevel.warn,
-                "log_format": "{lost} log lines are missing here: whoever reads the log did not read on",
+                "log_format": "{lost} log lines are missing here: they were not read in time",
             }
         )
 

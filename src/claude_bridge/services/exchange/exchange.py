@@ -357,7 +357,7 @@ class Exchange:
             backend=candidate.backend.name,
             model=candidate.target.model,
             outcome=error.outcome,
-            move="asked again" if verdict.move is Move.AGAIN else "the next model is asked",
+            move="trying again" if verdict.move is Move.AGAIN else "trying the next model",
             after=round(verdict.after, 3),
         )
 
@@ -618,7 +618,7 @@ class Exchange:
         if not dropped <= profile.dropped_keywords:
             profile.dropped_keywords |= dropped
             _log.info(
-                "schemas of tools for {model} at backend {backend} go without {keys}",
+                "tool schemas for {model} at backend {backend} are sent without {keys}",
                 event="slimmed",
                 model=model,
                 backend=backend,
@@ -630,7 +630,7 @@ class Exchange:
         failure = attempt.attempt.late_failure
         if failure is not None:
             _log.warn(
-                "{model} at backend {backend}: an error after the end of an answer, which is given as it stood: {why}",
+                "{model} at backend {backend}: error after the end of an answer, which was delivered unchanged: {why}",
                 event="late_failure",
                 request_id=self.request_id,
                 backend=attempt.candidate.backend.name,

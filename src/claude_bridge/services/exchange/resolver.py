@@ -189,8 +189,8 @@ class CandidateResolver:
         if backend is None:
             similar = self._similar_names(name, credential)
             raise NotFound(
-                f"model: {name} is not configured, and with several backends nothing says where it goes: name one of "
-                f"the configured models in ANTHROPIC_MODEL, or give `[route:default]` a model{similar}",
+                f"model: {name} is not configured, and there is more than one backend: set ANTHROPIC_MODEL to a "
+                f"configured model, or give `[route:default]` a model{similar}",
                 should_retry=False,
             )
         # `_resolve_listed` has just asked for the list, and waited for it long enough

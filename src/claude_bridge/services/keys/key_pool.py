@@ -401,8 +401,8 @@ class KeyPool:
 
     def _tell_no_credit(self, key: PooledKey) -> None:
         self._log.warn(
-            "key {key} has no credit left at backend {backend}: not used for {seconds:g} s; its account must be paid "
-            "for, or the line taken out of [backend:{backend}] api_key",
+            "key {key} has no credit left at backend {backend}: not used for {seconds:g} s; top up its account, or "
+            "remove its line from [backend:{backend}] api_key",
             event="key_without_credit",
             key=self._label(key),
             backend=self.backend.name,
@@ -419,7 +419,7 @@ class KeyPool:
             number=key.number,
             consequence="it is not used any more"
             if any(each.retired is None for each in self.keys)
-            else f"there is no other, so it is tried again in {RETIRED_SECONDS:g} s",
+            else f"it is the only one, so it is tried again in {RETIRED_SECONDS:g} s",
         )
 
     def _tell_renewed(self, key: PooledKey) -> None:
@@ -452,7 +452,7 @@ def _least_used(ready: Sequence[PooledKey]) -> PooledKey:
 
 WAITS: Final[dict[Obstacle, str]] = {
     "rate limit": "it limits the rate of requests",
-    "credit": "there is no credit left",
+    "credit": "no credit left",
     "own limit": "the rpm or tpm of api_key is reached",
 }
 """The obstacles that pass by themselves -> what a client is told."""

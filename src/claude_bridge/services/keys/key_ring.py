@@ -212,7 +212,7 @@ class KeyRing:
         if client is None:
             raise AuthenticationFailed(
                 f"no API key in the request and none configured for backend {backend.name}: set ANTHROPIC_AUTH_TOKEN "
-                "(any text will do for a backend that asks for none)",
+                "(any text if the backend needs no key)",
                 should_retry=False,
             )
         if client.reveal().startswith(ANTHROPIC_KEY):

@@ -172,7 +172,7 @@ class StateFile:
         try:
             self.knowledge.restore(strict_json.decode(content), only)
         except OtherVersion:
-            _log.info("{path} is of another version, and not read", event="state", path=str(self.path))
+            _log.info("{path} was written by another version and is ignored", event="state", path=str(self.path))
         except (NotOurs, strict_json.JsonError):
             self._put_aside()
 
@@ -191,7 +191,7 @@ class StateFile:
         aside = self.path.with_name(f"{NAME}.bad")
         with contextlib.suppress(OSError):
             self.path.replace(aside)
-        _log.warn("{path} makes no sense; it is {aside} now", event="state", path=str(self.path), aside=aside.name)
+        _log.warn("{path} is damaged; it was moved to {aside}", event="state", path=str(self.path), aside=aside.name)
 
 
 def restored_detection(

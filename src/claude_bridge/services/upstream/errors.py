@@ -103,7 +103,9 @@ def _without_secrets(url: str) -> str:
 
 def coded(backend: Backend, coding: str) -> UpstreamProtocolError:
     """Return the error for a response in a content coding that was not requested."""
-    return UpstreamProtocolError(f"backend {backend.name} answers in the coding {coding[:20]!r}, unasked")
+    return UpstreamProtocolError(
+        f"backend {backend.name} answered in a content coding that was not requested, {coding[:20]!r}"
+    )
 
 
 def _unusable(error: BaseException, backend: Backend) -> UpstreamError | None:
@@ -121,7 +123,7 @@ def _unconnected(error: BaseException, backend: Backend) -> UpstreamError | None
     reason: str | None = None
     tls = _tls(error)
     if isinstance(error, SpeaksPlainHTTP) or tls in _NO_TLS:
-        reason = "the server there does not speak TLS, so its url has to begin with http://"
+        reason = "the server there does not speak TLS, so its url must begin with http://"
     elif isinstance(error, (ConnectTimedOut, network.TimeoutError)):
         reason = f"no connection within {backend.connect_timeout:g} s"
     elif isinstance(error, network.ConnectionRefusedError):
@@ -133,7 +135,7 @@ def _unconnected(error: BaseException, backend: Backend) -> UpstreamError | None
     elif tls is not None:
         reason = f"TLS failed, {tls}"
         if backend.proxy.server is not None and tls == _UNTRUSTED:
-            reason += "; a proxy that opens TLS signs with an authority of its own, which ca_file has to name"
+            reason += "; a proxy that intercepts TLS has its own certificate authority: name it in ca_file"
     if reason is None and isinstance(error, network.ConnectionClosed):
         reason = "it closed the connection instead of setting up TLS"
     return None if reason is None else UpstreamUnreachable(f"{_cannot_reach(backend)}: {reason}")
@@ -175,13 +177,13 @@ def _refused_by_proxy(error: ProxyRefused, proxy: str, backend: Backend) -> str:
     status, server = error.status, backend.proxy.server
     if status == PROXY_AUTH_REQUIRED:
         if error.schemes and "basic" not in error.schemes:
-            return f"{proxy} wants a login (HTTP 407), but not as user and password (Basic), which is all there is"
+            return f"{proxy} wants a login (HTTP 407), but not by user and password (Basic), the only way supported"
         if server is not None and server.has_login:
             return f"{proxy} does not accept the user and password (HTTP 407)"
         key = backend.proxy.why if backend.proxy.by_environment else "proxy"
         return f"{proxy} wants a user and password (HTTP 407): {key} = http://user:password@host:port"
     if status == FORBIDDEN:
-        hint = "" if _is_usual_port(backend.url) else ": many allow port 443 alone"
+        hint = "" if _is_usual_port(backend.url) else ": many allow only port 443"
         return f"{proxy} does not allow connections to this backend (HTTP 403 of the proxy){hint}"
     if status in {BAD_GATEWAY, SERVICE_UNAVAILABLE, GATEWAY_TIMEOUT}:
         return f"{proxy} has no connection to this backend (HTTP {status} of the proxy)"
@@ -201,7 +203,7 @@ def _unanswered(error: BaseException, backend: Backend) -> UpstreamError | None:
         return UpstreamCut(f"backend {backend.name} closed the connection in the middle of its answer's head")
     if isinstance(error, SpeaksTLS):
         return UpstreamUnreachable(
-            f"cannot reach backend {backend.name}: the server there speaks TLS, so its url has to begin with https://"
+            f"cannot reach backend {backend.name}: the server there speaks TLS, so its url must begin with https://"
         )
     if isinstance(error, HeadTooLong):
         return UpstreamProtocolError(f"backend {backend.name} sent {error}")

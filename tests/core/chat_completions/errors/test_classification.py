@@ -320,7 +320,7 @@ class MisaddressedTests:
         """A server that waits for TLS says so, and the sentence says what to write."""
         error = client_error(from_response(400, {}, body, now=NOON))
         assert isinstance(error, errors.UpstreamMisaddressed)
-        assert "has to begin with https://" in error.message
+        assert "must begin with https://" in error.message
 
 
 class InsideAnswerTests:
