@@ -72,7 +72,9 @@ class GoodRequestTests:
     def test_a_model_that_failed_is_named(self) -> None:
         """It is told that the first choice failed, and that another one answered."""
         line = request_line(evolve(GOOD, route="default", attempts=(BOX, CHUTES), first_choice="box/qwen"))
-        assert " -> chutes/zai/GLM (route default, box/qwen failed, 2 attempts)  12,180 in" in line
+        assert " -> chutes/zai/GLM (route default, box/qwen failed)  12,180 in" in line
+        twice = request_line(evolve(GOOD, route="default", attempts=(BOX, BOX, CHUTES), first_choice="box/qwen"))
+        assert " -> chutes/zai/GLM (route default, box/qwen failed, 3 attempts)  12,180 in" in twice
 
     def test_a_first_choice_that_was_not_asked_is_named(self) -> None:
         """A first choice whose circuit is open, or that a session has left, was not asked and did not fail."""

@@ -70,7 +70,7 @@ def _answered_by(record: RequestRecord, last: AttemptRecord) -> str:
         notes.append(f"{', '.join(failed)} failed")
     if record.first_choice and record.first_choice not in failed:
         notes.append(f"instead of {record.first_choice}")
-    if len(record.attempts) > 1:
+    if len(record.attempts) > len(failed) + 1:
         notes.append(f"{len(record.attempts)} attempts")
     return f" -> {label if record.route else last.backend} ({', '.join(notes)})"
 
