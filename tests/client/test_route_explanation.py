@@ -152,7 +152,7 @@ class NameTests:
     def test_no_route(self) -> None:
         """Where no route takes a name it says what becomes of it."""
         shown = explained(TEXT.replace("route:default", "route:d") + "when = plan\n", model="sonnet")
-        assert "No route takes it. With several backends nothing says where sonnet goes: it is refused" in shown
+        assert "No route takes it. There is more than one backend, so sonnet is refused" in shown
         shown = explained("[backend:b]\n", model="sonnet")
         assert "there are none" in shown
         assert "If backend b lists exactly one model, that one answers for sonnet" in shown

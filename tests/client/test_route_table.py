@@ -77,7 +77,7 @@ class TableTests:
     def test_no_default_route(self) -> None:
         """Without a default route it says what happens to the rest: here a 404 that can be helped."""
         shown = " ".join(route_table(config_of(TWO + "[route:eyes]\nmodels = glm\nwhen = image\n")).split())
-        assert "No route takes the rest. With several backends nothing says where a name goes: it is refused" in shown
+        assert "No route takes the rest. There is more than one backend, so a name is refused" in shown
 
     def test_nothing_configured(self) -> None:
         """Of the environment alone it says where every name goes."""

@@ -191,8 +191,8 @@ class BusyTests:
         desk.clock.advance(20)
         assert list(desk.refused) == ["c"]
         assert desk.busy("c").message == (
-            "backend gpu is busy: it answers 2 requests at a time (max_streams of [backend:gpu]), and there was no "
-            "turn within 30 s (queue_timeout)"
+            "backend gpu is busy: it answers 2 requests at a time (max_streams of [backend:gpu]), and no place "
+            "became free within 30 s (queue_timeout)"
         )
         desk.release("a")
         assert desk.order == ["a", "b", "d"]
@@ -209,7 +209,7 @@ class BusyTests:
         assert desk.slots.figures("gpu") == (2, waiting)
         assert desk.busy("more").message == (
             "backend gpu is busy: it answers 2 requests at a time (max_streams of [backend:gpu]), and "
-            f"{waiting} more wait already (max_queue)"
+            f"{waiting} more are waiting (max_queue)"
         )
 
     @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def unrouted(config: Config, name: str) -> str:
     home = NamedModels(config).home
     if home is None:
         return (
-            f"With several backends nothing says where {name} goes: it is refused with 404. Give [route:default] a "
+            f"There is more than one backend, so {name} is refused with 404. Give [route:default] a "
             "model to change that."
         )
     return (

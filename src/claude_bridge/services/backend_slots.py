@@ -177,12 +177,12 @@ class SlotPool:
 
     def _expired(self, waiter: Waiter) -> None:
         self._remove(waiter)
-        waiter.slot.errback(self._busy(f"there was no turn within {self.backend.queue_timeout:g} s (queue_timeout)"))
+        waiter.slot.errback(self._busy(f"no place became free within {self.backend.queue_timeout:g} s (queue_timeout)"))
 
     def _busy(self, why: str = "") -> BackendBusy:
         name = self.backend.name
         limit = f"{self.backend.max_streams} requests at a time (max_streams of [backend:{name}])"
-        why = why or f"{self.waiting} more wait already (max_queue)"
+        why = why or f"{self.waiting} more are waiting (max_queue)"
         return BackendBusy(f"backend {name} is busy: it answers {limit}, and {why}", retry_after=self._expected_wait())
 
     def _expected_wait(self) -> float:
