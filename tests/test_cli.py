@@ -262,8 +262,8 @@ class RunTests:
     @pytest.mark.parametrize("file", [["c.ini"], ["--config", "c.ini"], ["-c", "c.ini"]])
     def test_options(self, file: list[str]) -> None:
         """The daemon gets the file and every option, wherever the file stands among them."""
-        options = ["--log-format", "text", "--listen", "0.0.0.0:80"]
-        wanted = ["--config=c.ini", "--listen=0.0.0.0:80", "--log-format=text"]
+        options = ["--log-format", "text", "--listen", "0.0.0.0:80", "--state-dir", "none"]
+        wanted = ["--config=c.ini", "--listen=0.0.0.0:80", "--state-dir=none", "--log-format=text"]
         assert served(*file, *options) == served(*options, *file) == wanted
 
     def test_nothing(self) -> None:

@@ -102,6 +102,15 @@ class OptionsTests:
         assert config.server.listen == (r"tcp:7070:interface=\:\:1:backlog=1024",)
         assert config.source == f"{file} with --listen"
 
+    def test_state_dir(self, file: Path) -> None:
+        """`--state-dir` wins over the file, at the start and at a reload; a relative one is wrong usage."""
+        file.write_text(ONE.replace("[server]", "[server]\nstate_dir = /var/lib/x", 1))
+        assert "/var/lib/x" in file.read_text()
+        options = parsed("--state-dir", "none", str(file))
+        assert [options.configuration.server.state_dir, options.read_again({}).server.state_dir] == ["none", "none"]
+        with pytest.raises(usage.UsageError, match="--state-dir: must be the absolute path"):
+            parsed("--state-dir", "here", str(file))
+
     @pytest.mark.parametrize("chosen", ["json", "text"])
     def test_log_format(self, file: Path, chosen: str) -> None:
         """The command line wins over the file's log format."""

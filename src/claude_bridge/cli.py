@@ -191,6 +191,9 @@ def _run_options(command: argparse.ArgumentParser) -> None:
         help="PORT, HOST:PORT or a Twisted server endpoint string; overrides HOST_PORT and [server] listen",
     )
     command.add_argument(
+        "--state-dir", metavar="DIR", help="directory for what is learned, or none; overrides [server] state_dir"
+    )
+    command.add_argument(
         "--log-format",
         choices=get_args(LogFormat),
         help="one object per line, or short text; default: [log] format, which is text on a terminal, else json",
@@ -290,8 +293,13 @@ def _request(name: str, max_body: int) -> bytes:
 
 def run(options: argparse.Namespace, surroundings: Surroundings) -> int:
     """Run the daemon in this process."""
-    told = [("--config", _file(options)), ("--listen", options.listen), ("--log-format", options.log_format)]
-    arguments = [f"{name}={value}" for name, value in told if value is not None]
+    told = {
+        "--config": _file(options),
+        "--listen": options.listen,
+        "--state-dir": options.state_dir,
+        "--log-format": options.log_format,
+    }
+    arguments = [f"{name}={value}" for name, value in told.items() if value is not None]
     arguments += ["--check-config"] * options.check_config + ["--dump-config"] * options.dump_config
     surroundings.serve(arguments)
     return 0

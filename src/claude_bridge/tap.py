@@ -18,6 +18,7 @@ from twisted.python import usage
 from claude_bridge.config import hidden
 from claude_bridge.config.directories import control_directories, state_directory
 from claude_bridge.config.dump import dump
+from claude_bridge.config.fields import directory
 from claude_bridge.config.load import load
 from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors
 from claude_bridge.config.rules import is_local
@@ -36,7 +37,10 @@ _log = Logger()
 class Options(usage.Options):
     """Command line of the daemon."""
 
-    synopsis = "[FILE | --config FILE] [--listen WHERE] [--log-format auto|json|text] [--check-config | --dump-config]"
+    synopsis = (
+        "[FILE | --config FILE] [--listen WHERE] [--state-dir DIR] [--log-format auto|json|text] "
+        "[--check-config | --dump-config]"
+    )
     longdesc = (
         "Speaks the Anthropic Messages API to Claude Code and OpenAI chat completions to your backends. Without a "
         "configuration file the variables BACKEND_URL, HOST_PORT, BACKEND_TIMEOUT_SECS, ENABLE_CIRCUIT_BREAKER, "
@@ -45,6 +49,7 @@ class Options(usage.Options):
     optParameters = [  # noqa: N815, RUF012 - Twisted's interface
         ["config", "c", None, "Configuration file (default: $CLAUDE_BRIDGE_CONFIG, then the usual places)."],
         ["listen", None, None, "PORT, HOST:PORT or endpoint string; overrides HOST_PORT and [server] listen."],
+        ["state-dir", None, None, "Directory for what is learned, or none; overrides [server] state_dir."],
         ["log-format", None, None, "json (one object per line), text (for a person) or auto; overrides [log] format."],
     ]
     optFlags = [  # noqa: N815, RUF012 - Twisted's interface
@@ -65,7 +70,7 @@ class Options(usage.Options):
 
         Raises `ConfigErrors`. May be called in a thread.
         """
-        return self._with_format(load(self._path, os.environ, listen=self["listen"], bound=bound))
+        return self._with_options(load(self._path, os.environ, listen=self["listen"], bound=bound))
 
     def opt_version(self) -> None:
         """Print the version and exit."""
@@ -88,26 +93,32 @@ class Options(usage.Options):
         if self["config"] is not None:
             self._path = str(Path(self["config"]).absolute())  # twistd may change the working directory
         try:
-            config = load(self["config"], os.environ, listen=self["listen"])
+            self["state-dir"] = None if self["state-dir"] is None else directory(self["state-dir"])
+        except ValueError as error:
+            raise usage.UsageError(f"--state-dir: {error}") from None
+        try:
+            config = self._with_options(load(self["config"], os.environ, listen=self["listen"]))
         except ConfigErrors as errors:
             _report(errors, person=person)
             raise SystemExit(EXIT_CONFIG) from None
         if self["dump-config"]:
             from claude_bridge.services.knowledge.store import restored_detection  # noqa: PLC0415 - nothing else needs it so early
 
-            directory = state_directory(config.server.state_dir, os.environ)
-            known = restored_detection(directory, config.backends, KINDS)
-            sys.stdout.write(dump(config, known.dialect_of, directory))
+            kept_in = state_directory(config.server.state_dir, os.environ)
+            known = restored_detection(kept_in, config.backends, KINDS)
+            sys.stdout.write(dump(config, known.dialect_of, kept_in))
             raise SystemExit(0)
         if self["check-config"]:
             sys.stdout.write(f"{config.source}: valid\n")
             sys.stderr.writelines(f"warning: {warning}\n" for warning in config.warnings)
             raise SystemExit(0)
-        self.configuration = self._with_format(config)
+        self.configuration = config
 
-    def _with_format(self, config: Config) -> Config:
-        chosen = self["log-format"]
-        return evolve(config, log=evolve(config.log, format=chosen)) if chosen else config
+    def _with_options(self, config: Config) -> Config:
+        """Return a configuration as the command line changes it."""
+        log, server = self["log-format"], self["state-dir"]
+        config = evolve(config, log=evolve(config.log, format=log)) if log else config
+        return evolve(config, server=evolve(config.server, state_dir=server)) if server else config
 
 
 def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
@@ -128,16 +139,14 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
     top = LoggedService(Demoting(lines), lines.writer, reactor)
     for warning in config.warnings:
         _log.warn("{warning}", event="config-warning", warning=str(warning))
-    directory = state_directory(config.server.state_dir, os.environ)
-    bridge = build(
-        config, reactor, redactor, state_directory=directory, set_log_level=partial(setattr, lines, "minimum")
-    )
+    kept_in = state_directory(config.server.state_dir, os.environ)
+    bridge = build(config, reactor, redactor, state_directory=kept_in, set_log_level=partial(setattr, lines, "minimum"))
     bound = {text: is_local(text) is True for text in config.server.listen}
     reloader = Reloader(bridge, partial(options.read_again, bound), threads_of(reactor))
     control = ControlSocket(
         reactor,
         ControlRoutes(bridge, reloader).app().resource(),
-        control_directories(os.environ, directory),
+        control_directories(os.environ, kept_in),
         lambda: next((port for _, port in bridge.addresses), None),
     )
     for service in (Signals(reactor, bridge.give_up, reloader.on_signal), bridge, control):

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from claude_bridge.config.load import parse
+from claude_bridge.config.problems import ConfigErrors
+from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import MAX_SECRET_CHARACTERS, Secret, SecretSource
 from tests.config.files import reading
 
@@ -109,3 +112,57 @@ class LoadTests:
         """Without systemd's folder a credential cannot be found."""
         with pytest.raises(ValueError, match="LoadCredential="):
             SecretSource({}, reading()).load("credential:x")
+
+
+class UnresolvedTests:
+    """Somebody who needs to know only that there are secrets."""
+
+    TEXT = """
+[server]
+credentials = keys
+[backend:one]
+url = http://one/v1
+api_key =
+    file:/etc/denied
+    credential:chutes weight=2
+    ${NOT_SET} rpm=5
+    command:/opt/denied --now
+headers = X-Team: ${TEAM}
+proxy = http://user:${PROXY_PASSWORD}@proxy:3128
+[key:me]
+secret = ${MY_KEY}
+"""
+
+    def read(self, text: str) -> Config:
+        """Read a configuration of which nothing but its text is there."""
+        return parse(text, {}, reading(), resolve_secrets=False)
+
+    def test_references_count(self) -> None:
+        """Files, credentials, variables and commands out of reach are keys like any other."""
+        config = self.read(self.TEXT)
+        keys = config.backends["one"].api_key
+        assert [bool(key.secret) for key in keys] == [True, True, True, False]
+        assert [(key.command, key.weight, key.rpm) for key in keys[1:]] == [
+            ((), 2, None),
+            ((), 1, 5),
+            (("/opt/denied", "--now"), 1, None),
+        ]
+        assert config.keys["me"].secret
+
+    @pytest.mark.parametrize(
+        ("right", "wrong", "told"),
+        [
+            ("file:/etc/denied", "file:key", "file: needs an absolute path"),
+            ("credential:chutes", "credential:a/b", "credential: needs the plain name"),
+            ("file:/etc/denied", "credential:chutes", "is the same key as"),
+            ("url = http://one/v1", "url = ${URL}", "URL is not set"),
+            ("weight=2", "weight=x", "weight must be"),
+            ("${MY_KEY}", "***", "put the secret back"),
+            ("secret =", "secrt =", "did you mean secret?"),
+        ],
+    )
+    def test_other_checks_stay(self, right: str, wrong: str, told: str) -> None:
+        """What can be checked without the secrets is."""
+        with pytest.raises(ConfigErrors) as caught:
+            self.read(self.TEXT.replace(right, wrong))
+        assert told in str(caught.value)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from claude_bridge.children import ExpectedFailure
 from claude_bridge.demo import packages
-from claude_bridge.demo.children import DemoFailed
 from claude_bridge.demo.packages import VERSIONS, Terminal, find_or_install, is_complete, target_folder
 from tests.demo.standin import build_wheels, unpack_wheels
 
@@ -156,7 +156,7 @@ class FailureTests:
 
     def failure(self, environ: dict[str, str]) -> str:
         """Fail to install."""
-        with pytest.raises(DemoFailed) as caught:
+        with pytest.raises(ExpectedFailure) as caught:
             install(environ)
         return str(caught.value)
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from claude_bridge.children import ExpectedFailure
 from claude_bridge.core import strict_json
 from claude_bridge.demo import question
-from claude_bridge.demo.children import DemoFailed
 
 START = {"type": "message_start", "message": {"usage": {"input_tokens": 30, "output_tokens": 1}}}
 TEXTS = [
@@ -89,7 +89,7 @@ class AskTests:
     )
     def test_failures(self, status: int, body: bytes, said: str) -> None:
         """Whatever is not a finished answer is told in words."""
-        with server(status, body) as (url, _), pytest.raises(DemoFailed, match="the bridge") as caught:
+        with server(status, body) as (url, _), pytest.raises(ExpectedFailure, match="the bridge") as caught:
             ask(url)
         assert said in str(caught.value)
 
@@ -97,7 +97,7 @@ class AskTests:
         """A bridge that is gone is told in words."""
         with server(200, b"") as (url, _):
             pass
-        with pytest.raises(DemoFailed, match="did not answer: ConnectionRefusedError"):
+        with pytest.raises(ExpectedFailure, match="did not answer: ConnectionRefusedError"):
             ask(url)
 
     def test_broken_output(self) -> None:

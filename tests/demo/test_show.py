@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from claude_bridge.config import load, variables
+from claude_bridge.config import load
 from claude_bridge.config.schema import Config
 from claude_bridge.demo import question, show
 from claude_bridge.demo.packages import target_folder
@@ -154,23 +154,6 @@ class TextTests:
         assert "    api_key = ${CHUTES_API_KEY}\n" in text
         assert "    export CLAUDE_CODE_MAX_CONTEXT_TOKENS=131072\n" in text
         assert "the-users-own" not in text
-
-    def test_variables_that_win(self) -> None:
-        """Every variable that wins over a file is kept from the demonstration's bridge."""
-        assert set(variables._VARIABLES) == show.OVERRIDES
-
-    @pytest.mark.parametrize(
-        ("line", "url"),
-        [
-            ('{"event":"listening","host":"127.0.0.1","port":81,"level":"info"}', "http://127.0.0.1:81"),
-            ('{"event":"log","host":"127.0.0.1","port":81}', None),
-            ("[]", None),
-            ("Traceback", None),
-        ],
-    )
-    def test_listening(self, line: str, url: str | None) -> None:
-        """The bridge's address is read from its log line and from no other."""
-        assert show.listening(line) == url
 
     def test_terminal(self) -> None:
         """Lines are only overwritten on a terminal."""

@@ -194,6 +194,10 @@ SHAPES: Mapping[str, Parse] = {
 }
 """What the schema's ``shape`` metadata may name."""
 
+_SECRETS: Final = frozenset({Secret, BackendKey})
+_MAY_BE_SECRET: Final = frozenset({"header", "proxy"})
+"""Shapes of values that may hold a secret."""
+
 _WITH_COMMAS: Final = frozenset({"condition", "model", "pattern"})
 """Shapes of which several may stand on one line."""
 
@@ -220,11 +224,13 @@ def _given_type(attribute: Attribute[Any]) -> Any:  # noqa: ANN401 - a type form
 def read_field(attribute: Attribute[Any], lines: Lines, secrets: SecretSource) -> object:
     """Return the value of a key, checked by its own validator too."""
     parse = _parser(attribute, secrets)
+    may_be_secret = plain_type(attribute) in _SECRETS or attribute.metadata["shape"] in _MAY_BE_SECRET
+    environ = secrets.variables(secret=may_be_secret)
     if is_list(attribute) and (lines or plain_type(attribute) is not BackendKey):
-        return tuple(_each(lines, _entries(attribute, parse, alone=len(lines) == 1), secrets.environ))
+        return tuple(_each(lines, _entries(attribute, parse, alone=len(lines) == 1), environ))
     if len(lines) != 1:
         raise ValueError("takes one value, on one line" if lines else "has no value; leave the key out for its default")
-    return _each(lines, lambda text: [parse(text)], secrets.environ)[0]
+    return _each(lines, lambda text: [parse(text)], environ)[0]
 
 
 def _entries(attribute: Attribute[Any], parse: Parse, *, alone: bool) -> Callable[[str], list[Any]]:

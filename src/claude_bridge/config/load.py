@@ -45,18 +45,20 @@ def load(
     *,
     listen: str | None = None,
     bound: Mapping[str, bool] | None = None,
+    resolve_secrets: bool = True,
 ) -> Config:
     """Return the configuration of the file at ``path``, or of the first file of the search order.
 
     ``$CLAUDE_BRIDGE_CONFIG`` must exist if it is set; then come ``claude-bridge.ini`` in
     ``$CONFIGURATION_DIRECTORY``, ``$XDG_CONFIG_HOME/claude-bridge`` and ``/etc/claude-bridge``. Without any, the
     environment alone is the configuration. ``listen``, the value of ``--listen``, wins over all of them. ``bound``: the
-    endpoints that the daemon has bound already, and whether only this machine reaches them. Raises `ConfigErrors` with
-    every mistake.
+    endpoints that the daemon has bound already, and whether only this machine reaches them. ``resolve_secrets``: false
+    where it is enough that there is a secret, as for a person whose service alone may read it. Raises `ConfigErrors`
+    with every mistake.
     """
     found, content = _found(path or environ.get("CLAUDE_BRIDGE_CONFIG"), environ, read)
     text = "" if found is None else _text(found, content)
-    config = parse(text, environ, read, path=found, listen=listen, bound=bound)
+    config = parse(text, environ, read, path=found, listen=listen, bound=bound, resolve_secrets=resolve_secrets)
     sections = read_ini(text).sections
     warnings = [*config.warnings, *doubts(config, sections)]
     doubted = {(each.section, each.key) for each in warnings}  # placeholders need not be hidden
@@ -90,13 +92,14 @@ def parse(
     path: str | None = None,
     listen: str | None = None,
     bound: Mapping[str, bool] | None = None,
+    resolve_secrets: bool = True,
 ) -> Config:
     """Return the configuration that ``text`` and ``environ`` describe. Raises `ConfigErrors` with every mistake.
 
-    ``path``: where ``text`` was read; None: there is no file. ``listen`` and ``bound``: as in `load`.
+    ``path``: where ``text`` was read; None: there is no file. ``listen``, ``bound``, ``resolve_secrets``: as in `load`.
     """
     ini = read_ini(text)
-    secrets = SecretSource(environ, read)
+    secrets = SecretSource(environ, read, resolved=resolve_secrets)
     draft = structure(ini.sections, secrets)
     overrides, wrong = read_environment(environ, secrets if path is None else None, listen)
     config, wrong_proxies = with_proxies(complete(overrides.apply(draft.config)), environ)

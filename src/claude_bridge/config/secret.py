@@ -81,17 +81,37 @@ class Secret:
         return ""
 
 
+class _Unset(dict[str, str]):
+    """Variables of which every one is set: one that is missing has its reference as its value."""
+
+    def __contains__(self, _name: object) -> bool:
+        return True
+
+    def get(self, name: str, default: str = "") -> str:  # type: ignore[override]  # `expand` asks for nothing else
+        return super().get(name) or default or f"${{{name}}}"
+
+
 @frozen
 class SecretSource:
-    """Reads secrets; ``credential:`` refers to a file in ``$CREDENTIALS_DIRECTORY`` (systemd)."""
+    """Reads secrets; ``credential:`` refers to a file in ``$CREDENTIALS_DIRECTORY`` (systemd).
+
+    :ivar resolved: false for somebody who needs to know only that there is a secret: the files, variables and programs
+        that have it may then be out of reach, and a reference counts as the secret.
+    """
 
     environ: Mapping[str, str]
     read: Read
     _find: Find = find_program
+    resolved: bool = field(default=True, kw_only=True)
+
+    def variables(self, *, secret: bool) -> Mapping[str, str]:
+        """Return the environment for a value that is, or may hold, a secret, or for any other."""
+        return self.environ if self.resolved or not secret else _Unset(self.environ)
 
     def find(self, program: str) -> str | None:
         """Return the absolute path of a program, given by its name or its path; None if it cannot be executed."""
-        return self._find(program, self.environ.get("PATH", os.defpath))
+        found = self._find(program, self.environ.get("PATH", os.defpath))
+        return program if found is None and not self.resolved else found
 
     def load(self, text: str) -> Secret:
         """Return the secret that ``text`` is or names. Raises `ValueError`, never with the secret in it."""
@@ -106,6 +126,8 @@ class SecretSource:
     def _from_file(self, path: str) -> str:
         if not PurePosixPath(path).is_absolute():
             raise ValueError("file: needs an absolute path")
+        if not self.resolved:
+            return f"file:{path}"
         try:
             return self.read(path).decode("ascii").rstrip("\r\n")
         except OSError as error:
@@ -115,11 +137,11 @@ class SecretSource:
 
     def _from_credential(self, name: str) -> str:
         folder = self.environ.get("CREDENTIALS_DIRECTORY")
-        if not folder:
+        if not folder and self.resolved:
             raise ValueError("credential: needs $CREDENTIALS_DIRECTORY, which systemd sets with LoadCredential=")
         if not _NAME.fullmatch(name) or name in {".", ".."}:
             raise ValueError("credential: needs the plain name that LoadCredential= gives")
-        return self._from_file(str(PurePosixPath(folder) / name))
+        return self._from_file(str(PurePosixPath(folder or "/") / name))
 
 
 def checked(found: str) -> str:

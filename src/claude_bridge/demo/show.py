@@ -16,11 +16,11 @@ from typing import Final, NoReturn, TextIO
 
 from attrs import frozen
 
-from claude_bridge.client import environment
+from claude_bridge import children
+from claude_bridge.children import Child, ExpectedFailure
+from claude_bridge.client import environment, own_bridge
 from claude_bridge.config.load import parse, read_file
-from claude_bridge.core import strict_json
-from claude_bridge.demo import children, model_server, question
-from claude_bridge.demo.children import Child, DemoFailed
+from claude_bridge.demo import model_server, question
 from claude_bridge.demo.packages import Terminal, find_or_install
 
 QUESTION: Final = "What is the capital of France? Answer in one short sentence."
@@ -42,10 +42,6 @@ context_window = {window}
 [route:default]
 models = {alias}
 """
-# These win over the file, so the user's own must not reach the demonstration.
-OVERRIDES: Final = frozenset(
-    {"BACKEND_URL", "HOST_PORT", "BACKEND_TIMEOUT_SECS", "ENABLE_CIRCUIT_BREAKER", "LOG_LEVEL"}
-)
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED: Final = 130
 # How long the output of a child that died takes at most to reach us, after its connection broke.
@@ -75,7 +71,7 @@ class DemoBridge:
     any_ended: threading.Event
     processes: tuple[Child, ...]
 
-    def blame(self) -> DemoFailed | None:
+    def blame(self) -> ExpectedFailure | None:
         """Return the failure of a child that has ended, if there is one."""
         return next((child.failure() for child in self.processes if child.ended), None)
 
@@ -85,7 +81,7 @@ def run(environ: Mapping[str, str], out: TextIO, err: TextIO, *, once: bool) -> 
     try:
         with _stop_signals():
             _demonstrate(environ, out, once=once)
-    except DemoFailed as error:
+    except ExpectedFailure as error:
         err.write(f"claude-bridge demo: {error}\n")
         return 1
     except KeyboardInterrupt:
@@ -143,7 +139,7 @@ def terminal_for(out: TextIO) -> Terminal:
 def _start(wheels: Path, environ: Mapping[str, str], terminal: Terminal, stack: ExitStack) -> DemoBridge:
     """Start the model's server and the bridge, each on a free loopback port; ``stack`` ends them."""
     any_ended = threading.Event()
-    own = {name: value for name, value in environ.items() if name not in OVERRIDES}
+    own = {name: value for name, value in environ.items() if name not in own_bridge.OVERRIDES}
     path = os.pathsep.join([str(wheels), *filter(None, [environ.get("PYTHONPATH")])])
     # -P keeps the working directory, and whatever lies there, off the module path.
     python = (sys.executable, "-P", "-m")
@@ -156,8 +152,7 @@ def _start(wheels: Path, environ: Mapping[str, str], terminal: Terminal, stack: 
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="claude-bridge-demo-"))
     file = Path(folder) / "claude-bridge.ini"
     file.write_text(configuration(model_url), encoding="utf-8")
-    command = [*python, "claude_bridge.demo.tether", "--nodaemon", "--pidfile=", "claude-bridge", "--config", str(file)]
-    bridge = children.start("the bridge", command, own, listening, any_ended)
+    bridge = own_bridge.start(str(file), own, any_ended)
     stack.callback(bridge.stop)
     url = bridge.address()
     terminal.say(f"The bridge speaks the Anthropic Messages API at {url}")
@@ -174,19 +169,6 @@ def announced(line: str) -> str | None:
     return line.removeprefix(model_server.ANNOUNCEMENT) if line.startswith(model_server.ANNOUNCEMENT) else None
 
 
-def listening(line: str) -> str | None:
-    """Return the URL out of the bridge's log line that says where it listens."""
-    try:
-        fields = strict_json.decode(line.encode())
-    except strict_json.JsonError:
-        return None
-    match fields:
-        case {"event": "listening", "host": str(host), "port": int(port)}:
-            return f"http://{host}:{port}"
-        case _:
-            return None
-
-
 def _ask(bridge: DemoBridge, out: TextIO, terminal: Terminal) -> None:
     """Ask the one question, show the answer as it comes, and say what it cost."""
 
@@ -198,7 +180,7 @@ def _ask(bridge: DemoBridge, out: TextIO, terminal: Terminal) -> None:
     show("Answer:   ")
     try:
         answer = question.ask(bridge.url, ALIAS, QUESTION, show, time.monotonic)
-    except DemoFailed as error:
+    except ExpectedFailure as error:
         bridge.any_ended.wait(BLAME_SECONDS)
         raise bridge.blame() or error from None
     finally:
@@ -248,4 +230,4 @@ def _serve(bridge: DemoBridge, terminal: Terminal) -> None:
     except KeyboardInterrupt:
         terminal.say("\nStopping.")
         return
-    raise bridge.blame() or DemoFailed("a child process ended")
+    raise bridge.blame() or ExpectedFailure("a child process ended")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from urllib.request import urlopen
 
-COMMAND = (sys.executable, "-P", "-m", "claude_bridge.demo.tether", "--nodaemon", "--pidfile=")
+COMMAND = (sys.executable, "-P", "-m", "claude_bridge.daemon.tether", "--nodaemon", "--pidfile=")
 
 
 class TetherTests:

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from claude_bridge.demo import children
-from claude_bridge.demo.children import Child, DemoFailed
+from claude_bridge import children
+from claude_bridge.children import Child, ExpectedFailure
 
 
-class DemoFailedTests:
+class ExpectedFailureTests:
     """The text that a user sees."""
 
     def test_text(self) -> None:
         """The message comes first, the last lines of whoever failed below it, indented."""
-        assert str(DemoFailed("it broke:", ["one", "two"])) == "it broke:\n    one\n    two"
-        assert str(DemoFailed("it broke")) == "it broke"
+        assert str(ExpectedFailure("it broke:", ["one", "two"])) == "it broke:\n    one\n    two"
+        assert str(ExpectedFailure("it broke")) == "it broke"
 
 
 SERVING = "import sys; print('noise'); print('at http://x', flush=True); sys.stdin.read()"
@@ -64,7 +64,7 @@ class ChildTests:
     def test_early_end(self) -> None:
         """A child that ends instead is reported with its status and its last lines."""
         child = started("import sys; print('first'); sys.exit('no model here')")
-        with pytest.raises(DemoFailed) as caught:
+        with pytest.raises(ExpectedFailure) as caught:
             child.address()
         assert str(caught.value).startswith("the child ended with exit status 1; its last lines:\n")
         assert "    no model here" in str(caught.value)
@@ -73,21 +73,21 @@ class ChildTests:
     def test_signal(self) -> None:
         """A child that was killed is reported with the signal's name."""
         child = started("import os, signal; os.kill(os.getpid(), signal.SIGILL)")
-        with pytest.raises(DemoFailed, match="was ended by SIGILL"):
+        with pytest.raises(ExpectedFailure, match="was ended by SIGILL"):
             child.address()
         child.stop()
 
     def test_silence(self) -> None:
         """A child that says nothing is given up after a while."""
         child = started("import sys; sys.stdin.read()")
-        with pytest.raises(DemoFailed, match="did not start within 0 s"):
+        with pytest.raises(ExpectedFailure, match="did not start within 0 s"):
             child.address(0.1)
         child.stop()
 
     def test_bounded_tail(self) -> None:
         """Of a talkative child only the last lines are kept, cut where they are endless."""
         child = started("print('x' * 5000); [print(n) for n in range(1000)]")
-        with pytest.raises(DemoFailed) as caught:
+        with pytest.raises(ExpectedFailure) as caught:
             child.address()
         lines = str(caught.value).splitlines()[1:]
         assert [line.strip() for line in lines] == [str(n) for n in range(1000 - children.TAIL_LINES, 1000)]
@@ -103,14 +103,14 @@ class ChildTests:
 
     def test_program_that_is_not_there(self) -> None:
         """A program that cannot be started is a failure in words."""
-        with pytest.raises(DemoFailed, match="the child cannot be started"):
+        with pytest.raises(ExpectedFailure, match="the child cannot be started"):
             children.start("the child", ["/nonexistent/program"], os.environ, address, threading.Event())
 
     def test_killed_parent(self, tmp_path: Path) -> None:
         """A child ends when this process is killed, so that nothing is left behind."""
         script = f"""
 import os, sys, threading
-from claude_bridge.demo import children
+from claude_bridge import children
 child = children.start("c", [sys.executable, "-c", {SERVING!r}], os.environ, lambda line: line, threading.Event())
 child.address()
 print(child._process.pid, flush=True)

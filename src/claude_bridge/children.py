@@ -28,7 +28,7 @@ STOP_SECONDS: Final = 8.0
 
 
 @frozen
-class DemoFailed(Exception):
+class ExpectedFailure(Exception):
     """An expected failure: no network, no disk, a child that died. ``str()`` is for the user.
 
     :ivar tail: the last lines of whoever failed.
@@ -71,23 +71,23 @@ class Child:
         return self._ended.is_set()
 
     def address(self, seconds: float = START_SECONDS) -> str:
-        """Wait for the child's address. Raises `DemoFailed` if it ends or stays silent instead."""
+        """Wait for the child's address. Raises `ExpectedFailure` if it ends or stays silent instead."""
         self._announced.wait(seconds)
         if self._address is None:
             raise self.failure() if self.ended else self._silent(seconds)
         return self._address
 
-    def failure(self) -> DemoFailed:
+    def failure(self) -> ExpectedFailure:
         """Return how an unwanted end came about."""
         try:
             status = self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            return DemoFailed(f"{self.name} closed its output; its last lines:", tuple(self._tail))
+            return ExpectedFailure(f"{self.name} closed its output; its last lines:", tuple(self._tail))
         how = f"was ended by {_signal_name(-status)}" if status < 0 else f"ended with exit status {status}"
-        return DemoFailed(f"{self.name} {how}; its last lines:", tuple(self._tail))
+        return ExpectedFailure(f"{self.name} {how}; its last lines:", tuple(self._tail))
 
-    def _silent(self, seconds: float) -> DemoFailed:
-        return DemoFailed(f"{self.name} did not start within {seconds:.0f} s; its last lines:", tuple(self._tail))
+    def _silent(self, seconds: float) -> ExpectedFailure:
+        return ExpectedFailure(f"{self.name} did not start within {seconds:.0f} s; its last lines:", tuple(self._tail))
 
     def stop(self) -> None:
         """End the child: first by closing its input, then by force. Does nothing to one that has ended."""
@@ -128,7 +128,7 @@ def start(
 ) -> Child:
     """Start ``command``. ``recognise`` gives the address out of the line that announces it, for others None.
 
-    Raises `DemoFailed` if it cannot be started.
+    Raises `ExpectedFailure` if it cannot be started.
     """
     try:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
@@ -142,7 +142,7 @@ def start(
             start_new_session=True,
         )
     except OSError as error:
-        raise DemoFailed(f"{name} cannot be started: {error}") from error
+        raise ExpectedFailure(f"{name} cannot be started: {error}") from error
     return Child(name, process, recognise, any_ended)
 
 
