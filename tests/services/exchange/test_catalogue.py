@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
+from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.core.model_names import strip_mark
@@ -16,6 +17,14 @@ from tests.services.exchange.stage import ONE, candidates, configured, models, r
 
 SHOWING = ONE.replace("[server]", "[server]\nlist_backend_models = yes")
 BARE = "[backend:default]\nurl = http://box/v1\n"
+
+
+class Unknown(FixedLists):
+    """Lists that are known once they were asked for."""
+
+    def known(self, backend: Backend, credential: Secret | None) -> tuple[ModelInfo, ...]:
+        """Return the list, or nothing."""
+        return super().known(backend, credential) if self.asked else ()
 
 
 def catalogue(text: str, lists: FixedLists, profiles: ModelProfiles | None = None) -> Catalogue:
@@ -56,6 +65,14 @@ class CatalogueTests:
         (entry,) = published(ONE, lists)
         assert (entry.id, entry.display_name, entry.max_input_tokens) == ("glm@claude-bridge", "glm", 100_000)
         assert lists.asked == []
+
+    def test_window_that_only_the_list_knows(self) -> None:
+        """A model whose window is not configured has that of the backend's list, which is not shown itself."""
+        text = ONE.replace("context_window = 100000\n", "")
+        assert text != ONE
+        lists = Unknown({"box": (ModelInfo(id="zai/GLM", context_window=8192), *models("hidden"))})
+        (entry,) = published(text, lists)
+        assert (entry.id, entry.max_input_tokens) == ("glm@claude-bridge", 8192)
 
     def test_backends_models_on_request(self) -> None:
         """With `list_backend_models = yes` the backends' own follow the configured names, each id once."""

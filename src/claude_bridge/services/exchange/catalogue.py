@@ -43,6 +43,9 @@ class PublishedModel:
 class Catalogue:
     """Lists the configured names, and the backends' own models if those are to be shown.
 
+    The backends' lists are also asked for if they may tell a window that nothing else does: a client that does not know
+    it fills any.
+
     Every plain name that it publishes leads to the model that it stands for, and no other entry has the same.
     """
 
@@ -58,7 +61,8 @@ class Catalogue:
     async def models(self, credential: Secret | None) -> tuple[PublishedModel, ...]:
         """Return all entries: ``auto``, configured names, backends' models; of a slow backend those last known."""
         lists = await self._lists(credential)  # first, as they also have windows of configured models
-        entries = (*self._auto(credential), *self._configured(credential), *self._listed(lists))
+        listed = self._listed(lists) if self._shows_lists else ()
+        entries = (*self._auto(credential), *self._configured(credential), *listed)
         return tuple({entry.id: entry for entry in entries}.values())
 
     async def model(self, name: str, credential: Secret | None) -> PublishedModel | None:
@@ -125,10 +129,16 @@ class Catalogue:
         return name if self._which.alias(name) is None else None
 
     async def _lists(self, credential: Secret | None) -> Lists:
+        models = self._config.models.values()
+        if self._shows_lists or any(self._limits(model, credential)[0] is None for model in models):
+            return await self._resolver.lists(credential)
+        return []
+
+    @property
+    def _shows_lists(self) -> bool:
+        """Whether the backends' own models are published."""
         show = self._config.server.list_backend_models
-        if show is False or (show is None and self._config.models):
-            return []
-        return await self._resolver.lists(credential)
+        return not self._config.models if show is None else show
 
 
 def _smallest(known: Iterable[int | None]) -> int | None:
