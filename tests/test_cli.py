@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from claude_bridge import tap
 from claude_bridge.cli import Surroundings, main
 from claude_bridge.client import running_bridge
 from claude_bridge.config.problems import EXIT_CONFIG
+from claude_bridge.services.knowledge.snapshot import digest
 
 VALID = """
 [server]
@@ -62,9 +64,44 @@ class EnvTests:
 
     def test_json(self, config: str, surroundings: Surroundings, capsys: pytest.CaptureFixture[str]) -> None:
         """With --json a settings.json comes out, for another address if that is asked for."""
-        assert main(["env", "--json", "--config", config, "--url", "https://bridge.example/"], surroundings) == 0
+        assert main(["env", "--json", "--config", config, "--url", "http://127.0.0.1:9/"], surroundings) == 0
         found = json.JSONDecoder().decode(capsys.readouterr().out)
-        assert found["env"]["ANTHROPIC_BASE_URL"] == "https://bridge.example"
+        assert found["env"]["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:9"
+        assert found["modelPicker"]["options"][0]["model"] == "m@claude-bridge"
+
+    def test_vscode(self, config: str, surroundings: Surroundings, capsys: pytest.CaptureFixture[str]) -> None:
+        """With --vscode the part of VS Code's settings comes out."""
+        assert main(["env", "--vscode", config], surroundings) == 0
+        found = json.JSONDecoder().decode(capsys.readouterr().out)
+        variables = found["claudeCode.environmentVariables"]
+        assert {"name": "ANTHROPIC_BASE_URL", "value": "http://127.0.0.1:9090"} in variables
+
+    def test_aliases(
+        self, config: str, surroundings: Surroundings, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        """With --aliases there is a function for each model, for the same bridge, also without a fixed port."""
+        assert main(["env", "--aliases", "--url", "http://127.0.0.1:9", "-c", config], surroundings) == 0
+        lines = capsys.readouterr().out.splitlines()[1:]
+        assert lines == ['claude-m() { claude-bridge launch --url http://127.0.0.1:9 m -- "$@"; }']
+        path = tmp_path / "c.ini"
+        path.write_text(VALID.replace("tcp:9090", "tcp:0"))
+        assert main(["env", "--aliases", str(path)], surroundings) == 0
+        assert f"claude-bridge launch --config {path} m --" in capsys.readouterr().out
+
+    def test_secrets_out_of_reach(self, config: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        """The file of a service is read although its keys are root's."""
+        Path(config).write_text(VALID.replace("${KEY}", "credential:chutes"))
+        assert main(["env", config], Surroundings({"HOME": str(tmp_path)}, lambda _: None)) == 0
+        assert "export ANTHROPIC_AUTH_TOKEN=unused\n" in capsys.readouterr().out
+
+    def test_learned_window(self, config: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        """A window that the bridge has found out is told."""
+        learned = {"name": "b", "url": digest("http://127.0.0.1:8000/v1"), "used": time.time()}
+        learned["models"] = [{"model": "m", "listed": 8192, "used": time.time()}]
+        (tmp_path / "learned.json").write_text(json.dumps({"version": 1, "backends": [learned]}))
+        environ = {"KEY": "the-secret", "STATE_DIRECTORY": str(tmp_path)}
+        assert main(["env", config], Surroundings(environ, lambda _: None)) == 0
+        assert "export CLAUDE_CODE_MAX_CONTEXT_TOKENS=8192\n" in capsys.readouterr().out
 
     def test_variables_alone(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Without a file the variables decide: address, model, and that no key is needed; the key is not shown."""

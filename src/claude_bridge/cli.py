@@ -12,11 +12,12 @@ from typing import Any, Final, NoReturn, get_args
 from attrs import frozen
 
 from claude_bridge.client import environment
+from claude_bridge.client.offered_models import Limits, smallest
 from claude_bridge.config.directories import state_directory
 from claude_bridge.config.dump import dump
 from claude_bridge.config.load import load
 from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors, nearest
-from claude_bridge.config.schema import LogFormat
+from claude_bridge.config.schema import Config, LogFormat, Model
 from claude_bridge.core.errors import BridgeError, RequestTooLarge
 from claude_bridge.core.kinds import KINDS
 from claude_bridge.daemon.standard_streams import open_closed
@@ -148,7 +149,13 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     form = command.add_mutually_exclusive_group()
     form.add_argument("--shell", action="store_true", help="as export lines (the default)")
     form.add_argument("--json", action="store_true", help="as a part of Claude Code's settings.json")
-    command.add_argument("--url", help="the bridge's address as clients see it; default: from the configuration")
+    form.add_argument("--vscode", action="store_true", help="as a part of VS Code's settings.json")
+    form.add_argument("--aliases", action="store_true", help="as shell functions that start Claude Code, one per model")
+    command.add_argument(
+        "--url",
+        help="the bridge's address as clients see it; one that answers is asked for its models; default: from "
+        "the configuration",
+    )
     command.set_defaults(command=env)
 
     _with_config(commands, "check-config", "report every mistake in the configuration").set_defaults(
@@ -225,15 +232,46 @@ def demo(options: argparse.Namespace, surroundings: Surroundings) -> int:
 
 
 def env(options: argparse.Namespace, surroundings: Surroundings) -> int:
-    """Print the settings for Claude Code, by the configuration alone."""
-    config = load(_file(options), surroundings.environ)
-    url = options.url or environment.base_url(config)
+    """Print the settings for Claude Code, by the configuration and what is known of its models.
+
+    With ``--url`` a bridge that answers there is asked for its models.
+    """
+    from claude_bridge.client import http_probe, offer  # noqa: PLC0415 - no other command needs them
+
+    config = load(_file(options), surroundings.environ, resolve_secrets=False)
+    url = options.url or environment.base_url(config) or ("" if options.aliases else None)
     if url is None:
         sys.stderr.write("claude-bridge env: no listener has a fixed TCP port; give the bridge's address with --url\n")
         return 1
-    found = environment.settings(config, url)
-    sys.stdout.write(environment.as_json(found) if options.json else environment.as_shell(found))
+    published = http_probe.published_here(url, surroundings.environ) if options.url else ()
+    if published:
+        found = offer.of_bridge(url, published, config)
+    else:
+        found = offer.of_configuration(config, url, _learned(config, surroundings.environ))
+    if options.aliases:
+        chosen = ["--url", options.url] if options.url else []
+        chosen = ["--config", str(Path(file).absolute())] if (file := _file(options)) and not chosen else chosen
+        sys.stdout.write(environment.as_aliases([model.name for model in found.models], chosen))
+    elif options.vscode:
+        sys.stdout.write(environment.as_vscode(found.settings))
+    elif options.json:
+        sys.stdout.write(environment.as_json(found.settings, found.models))
+    else:
+        sys.stdout.write(environment.as_shell(found.settings))
     return 0
+
+
+def _learned(config: Config, environ: Mapping[str, str]) -> Limits:
+    """Return window and longest answer of models as configured, else as a bridge here has found them out."""
+    from claude_bridge.services.knowledge.store import restored  # noqa: PLC0415 - not every command needs it
+
+    known = restored(state_directory(config.server.state_dir, environ), config.backends, KINDS).profiles
+
+    def limits(model: Model) -> tuple[int | None, int | None]:
+        window, longest = known.limits(model.backend, model.name, None)
+        return model.context_window or window, smallest((model.max_output_tokens, longest))
+
+    return limits
 
 
 def check_config(options: argparse.Namespace, surroundings: Surroundings) -> int:

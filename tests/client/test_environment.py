@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.client import environment
-from claude_bridge.client.environment import Setting, as_json, as_shell, base_url, settings
+from claude_bridge.client.environment import (
+    Setting,
+    as_aliases,
+    as_json,
+    as_shell,
+    as_vscode,
+    base_url,
+    listed_settings,
+    settings,
+)
+from claude_bridge.client.offered_models import OfferedModel
 from claude_bridge.config.backend_keys import BackendKey
 from claude_bridge.config.schema import Backend, ClientKey, Config, CredentialsPolicy, Model, Route, Server
 from claude_bridge.config.secret import Secret
@@ -23,7 +33,14 @@ read = json.JSONDecoder().decode
 def configured(credentials: CredentialsPolicy = "forward", api_key: str | None = None, **more: Model) -> Config:
     """Make a configuration with one backend, the model `glm`, and more models."""
     keys = () if api_key is None else (BackendKey(secret=Secret(api_key)),)
-    glm = Model(alias="glm", backend="chutes", context_window=131_072, max_output_tokens=16_384)
+    glm = Model(
+        alias="glm",
+        backend="chutes",
+        name="zai/GLM",
+        label="GLM Air",
+        context_window=131_072,
+        max_output_tokens=16_384,
+    )
     return Config(
         server=Server(credentials=credentials),
         backends={"chutes": Backend(name="chutes", api_key=keys)},
@@ -47,9 +64,15 @@ class SettingsTests:
             "ANTHROPIC_BASE_URL": URL,
             "ANTHROPIC_AUTH_TOKEN": "YOUR-BACKEND-KEY",
             "ANTHROPIC_MODEL": "glm@claude-bridge",
-            "ANTHROPIC_DEFAULT_OPUS_MODEL": "glm@claude-bridge",
-            "ANTHROPIC_DEFAULT_SONNET_MODEL": "glm@claude-bridge",
-            "ANTHROPIC_DEFAULT_HAIKU_MODEL": "glm@claude-bridge",
+            **{
+                f"ANTHROPIC_DEFAULT_{family}_MODEL{more}": value
+                for family in ("OPUS", "SONNET", "HAIKU", "FABLE")
+                for more, value in {
+                    "": "glm@claude-bridge",
+                    "_NAME": "GLM Air",
+                    "_DESCRIPTION": "zai/GLM on chutes, 131K tokens",
+                }.items()
+            },
             "CLAUDE_CODE_MAX_CONTEXT_TOKENS": "131072",
             "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "16384",
             "CLAUDE_CODE_GATEWAY_HINT_HEADERS": "1",
@@ -134,6 +157,60 @@ when = image
 """
 
 
+class LearnedTests:
+    """What a bridge found out itself."""
+
+    def test_learned_limits(self) -> None:
+        """What is known of a model wins over nothing, for the sizes and for what /model says."""
+        found = values(settings(config_of(TWO), URL, lambda model: (8192 if model.alias == "glm" else None, 512)))
+        assert found["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "8192"
+        assert found["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] == "512"
+        assert found["ANTHROPIC_DEFAULT_FABLE_MODEL_DESCRIPTION"] == "glm on one, 8K tokens"
+
+    def test_chosen_model(self) -> None:
+        """Another main model than that of the configuration brings its own sizes."""
+        found = values(settings(config_of(TWO), URL, main="small"))
+        assert (found["ANTHROPIC_MODEL"], found["CLAUDE_CODE_MAX_CONTEXT_TOKENS"]) == ("small@claude-bridge", "8000")
+
+
+LISTED = (
+    OfferedModel(name="auto", label="auto", window=60_000),
+    OfferedModel(name="glm", label="GLM", window=130_000, longest=9000),
+    OfferedModel(name="my-haiku", label="Small"),
+)
+
+
+class ListedTests:
+    """What it is told of a bridge whose configuration is elsewhere."""
+
+    def test_chosen(self) -> None:
+        """Address, token, model and sizes are those of the list; a family has the model that is called like it."""
+        found = values(listed_settings(LISTED, URL + "/v1", "glm", "key"))
+        assert (found["ANTHROPIC_BASE_URL"], found["ANTHROPIC_AUTH_TOKEN"]) == (URL, "key")
+        assert found["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "130000"
+        assert [found[name] for name in found if name.endswith("_MODEL")] == [
+            "glm@claude-bridge",
+            "glm@claude-bridge",
+            "glm@claude-bridge",
+            "my-haiku@claude-bridge",
+            "glm@claude-bridge",
+        ]
+
+    def test_auto(self) -> None:
+        """With `auto` a family is asked for by its own word: a route may go by that."""
+        found = values(listed_settings(LISTED, URL, "auto"))
+        assert found["ANTHROPIC_MODEL"] == "auto@claude-bridge"
+        assert found["ANTHROPIC_DEFAULT_OPUS_MODEL"] == "opus@claude-bridge"
+        assert found["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "60000"
+
+    def test_no_choice(self) -> None:
+        """Where nothing decides, the names are there to choose from, and nothing is made up."""
+        found = listed_settings(LISTED, URL, None)
+        (open_,) = [setting for setting in found if not setting.ready]
+        assert (open_.name, open_.why) == ("ANTHROPIC_MODEL", "one of auto, glm, my-haiku")
+        assert not [setting for setting in found if "MAX" in setting.name or "DEFAULT" in setting.name]
+
+
 class RoutedTests:
     """What it is told where routes look at kinds of requests."""
 
@@ -145,6 +222,7 @@ class RoutedTests:
             "auto@claude-bridge",
             "auto@claude-bridge",
             "my-haiku@claude-bridge",
+            "auto@claude-bridge",
         ]
 
     def test_no_condition(self) -> None:
@@ -164,7 +242,7 @@ class RoutedTests:
         found = {setting.name: setting for setting in settings(config_of(TWO + ROUTES), URL)}
         window = found["CLAUDE_CODE_MAX_CONTEXT_TOKENS"]
         assert (window.value, found["CLAUDE_CODE_MAX_OUTPUT_TOKENS"].value) == ("60000", "4000")
-        assert "the smallest configured window of eyes, glm" in window.why
+        assert "the smallest known window of eyes, glm" in window.why
 
     def test_side_jobs_do_not_shrink_the_window(self) -> None:
         """A small model for side jobs never gets the conversation, nor does one that hands over in time count."""
@@ -216,6 +294,36 @@ class RenderingTests:
         assert found["permissions"] == {"defaultMode": "acceptEdits"}
         assert found["env"]["ANTHROPIC_BASE_URL"] == URL
         assert "ANTHROPIC_MODEL" not in found["env"]
+
+    def test_picker(self) -> None:
+        """The list of models has published ids and labels, and no row that behaves as another model."""
+        found = read(as_json([], LISTED))["modelPicker"]
+        assert found["replaceBuiltInOptions"] is True
+        assert found["options"][1] == {"model": "glm@claude-bridge", "label": "GLM", "description": "130K tokens"}
+        assert "behavesAs" not in as_json([], LISTED)
+
+    def test_long_list(self) -> None:
+        """Of hundreds of models the list has the first."""
+        many = [OfferedModel(name=f"m{number}", label="m") for number in range(300)]
+        assert len(environment.picker(many)["options"]) == environment.MAX_PICKED
+
+    def test_vscode(self) -> None:
+        """The extension gets a list of names and values, and no login page."""
+        found = [Setting(name="A", value="x", why=""), Setting(name="B", value="y", why="", ready=False)]
+        assert read(as_vscode(found)) == {
+            "claudeCode.environmentVariables": [{"name": "A", "value": "x"}],
+            "claudeCode.disableLoginPrompt": True,
+        }
+
+    def test_aliases(self) -> None:
+        """There is a function for each model, with a name that a shell takes, and every argument gets through."""
+        text = as_aliases(["glm", "zai-org/GLM-4.5", "zai org/glm 4.5", "$(id)"], ["--url", "http://box:1"])
+        assert 'claude-glm() { claude-bridge launch --url http://box:1 glm -- "$@"; }\n' in text
+        script = 'claude-bridge() { printf "<%s>" "$@"; }\n' + text
+        script += "claude-zai-org-glm-4-5 -p 'a  b'; claude-zai-org-glm-4-5-2; claude-id"
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, timeout=10)
+        start = "<launch><--url><http://box:1>"
+        assert done.stdout == (f"{start}<zai-org/GLM-4.5><--><-p><a  b>{start}<zai org/glm 4.5><-->{start}<$(id)><-->")
 
     def test_permission_mode(self) -> None:
         """The shell text says which permission mode to use, and why."""

@@ -1,32 +1,49 @@
 """The environment variables with which Claude Code works well through the bridge.
 
-Pure: a configuration in, settings out. Which variables help, and what each does, was found by running the client
-(2.1.330); unknown model names get a window of 1,000,000 tokens there, so a configured window has to be told.
+Pure: a configuration in, or what a running bridge publishes, settings out. Which variables help, and what each does,
+was found by running the client (2.1.330); unknown model names get a window of 1,000,000 tokens there, so a window that
+is known has to be told.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shlex
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, count
+from typing import Any, Final
 
 from attrs import frozen
 
+from claude_bridge.client.offered_models import (
+    ROUTED,
+    Limits,
+    OfferedModel,
+    configured_limits,
+    main_name,
+    offered,
+    smallest,
+)
 from claude_bridge.config.listeners import Listener, http_url, listener
-from claude_bridge.config.named_models import NamedModels, conversation_models, which_model
+from claude_bridge.config.named_models import NamedModels, conversation_models
 from claude_bridge.config.schema import Config, Model
-from claude_bridge.core.model_names import AUTO, MARK
-from claude_bridge.core.routing import DEFAULT, matches
+from claude_bridge.core.model_names import AUTO
+from claude_bridge.core.routing import matches
 
-FAMILIES: Final = ("opus", "sonnet", "haiku")
+FAMILIES: Final = ("opus", "sonnet", "haiku", "fable")
 PERMISSION_MODE: Final = "acceptEdits"
 PERMISSION_NOTE: Final = (
     "Claude Code's auto mode asks its own vendor whether each command is safe; no other backend answers that, "
     "so commands would be refused. Start it in another permission mode: claude --permission-mode " + PERMISSION_MODE
 )
 RIVAL: Final = "ANTHROPIC_API_KEY"
-RIVAL_NOTE: Final = "a key of Anthropic's own would be sent beside the token, and refused"
+RIVAL_NOTE: Final = "an Anthropic API key would conflict with the token"
+TOKEN: Final = "ANTHROPIC_AUTH_TOKEN"  # noqa: S105 - the name of a variable
+UNUSED: Final = "unused"
+"""The token for a bridge that asks for none: the client sends nothing without one."""
+MAX_PICKED: Final = 40
+"""Models in the client's list: a vendor has hundreds, and every name can be typed after /model."""
 _EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})
 
 
@@ -65,72 +82,104 @@ def _url(where: Listener) -> str | None:
     return http_url(where.scheme, host, port)
 
 
-def settings(config: Config, url: str) -> list[Setting]:
-    """Return the variables for a bridge with ``config`` that is reached under ``url`` (with or without ``/v1``)."""
-    url = url.rstrip("/").removesuffix("/v1")
-    main = main_name(config)
-    models = () if main is None else conversation_models(config, main, lambda model: model.context_window)
+def settings(config: Config, url: str, limits: Limits = configured_limits, main: str | None = None) -> list[Setting]:
+    """Return the variables for a bridge with ``config`` that is reached under ``url`` (with or without ``/v1``).
+
+    :param limits: returns what is known of a model, for instance out of the state directory.
+    :param main: the plain name for the main conversation. Default: what the configuration decides.
+    """
+    main = main or main_name(config)
+    models = () if main is None else conversation_models(config, main, lambda model: limits(model)[0])
+
+    def family(name: str) -> OfferedModel:
+        return offered(config, _for_family(config, name, main or ""), limits)
+
     return [
-        Setting(name="ANTHROPIC_BASE_URL", value=url, why="the bridge; without /v1"),
+        _address(url),
         _credential(config, models),
-        *_models(config, main),
-        *_sizes(models),
-        Setting(
-            name="CLAUDE_CODE_GATEWAY_HINT_HEADERS",
-            value="1",
-            why="lets the bridge tell the main conversation from side requests",
-        ),
-        Setting(
-            name="CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY",
-            value="1",
-            why="shows the bridge's models in /model",
-        ),
+        *(_unnamed() if main is None else _models(offered(config, main, limits), family)),
+        *_sizes([(model.alias, *limits(model)) for model in models]),
+        *_switches(),
     ]
 
 
-def main_name(config: Config) -> str | None:
-    """Return the plain name to use for the main conversation, if the configuration decides it.
+def listed_settings(models: Sequence[OfferedModel], url: str, main: str | None, token: str = UNUSED) -> list[Setting]:
+    """Return the variables for a bridge of which nothing is known but what it publishes.
 
-    Where routes look at kinds of requests it is the name that leaves the choice to them; else the first model of the
-    default route, or the first that is configured.
+    :param main: the plain name of one of ``models``; None leaves the choice to the reader.
     """
-    if which_model(config).has_auto:
-        return AUTO
-    route = config.routes.get(DEFAULT)
-    return next(iter((*(route.models if route else ()), *config.models)), None)
+    chosen = next((model for model in models if model.name == main), None)
+
+    def family(name: str) -> OfferedModel:
+        """Return the model that is called like a family; else its own word, as routes may go by that, or the main."""
+        alias = next((model for model in models if name in model.name.lower()), None)
+        routed = OfferedModel(name=name, label=name, where=ROUTED)
+        return alias or (routed if main == AUTO or chosen is None else chosen)
+
+    return [
+        _address(url),
+        Setting(name=TOKEN, value=token, why="what the bridge asks for; any text if it needs none"),
+        *(_unnamed([model.name for model in models]) if chosen is None else _models(chosen, family)),
+        *_sizes([] if chosen is None else [(chosen.name, chosen.window, chosen.longest)]),
+        *_switches(),
+    ]
+
+
+def _address(url: str) -> Setting:
+    return Setting(name="ANTHROPIC_BASE_URL", value=bridge_url(url), why="the bridge; without /v1")
+
+
+def bridge_url(url: str) -> str:
+    """Return a bridge's address as the client wants it, which adds ``/v1`` itself."""
+    return url.rstrip("/").removesuffix("/v1")
+
+
+def _switches() -> Iterator[Setting]:
+    yield Setting(
+        name="CLAUDE_CODE_GATEWAY_HINT_HEADERS",
+        value="1",
+        why="lets the bridge tell the main conversation from side requests",
+    )
+    yield Setting(
+        name="CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY", value="1", why="shows the bridge's models in /model"
+    )
 
 
 def _credential(config: Config, models: Sequence[Model]) -> Setting:
     """Return the variable for the client's token; a secret itself is never shown."""
-    name = "ANTHROPIC_AUTH_TOKEN"
+    name = TOKEN
     match config.server.credentials:
         case "none":
-            return Setting(name=name, value="unused", why="any text will do: the bridge asks for no key")
+            return Setting(name=name, value=UNUSED, why="any text will do: the bridge asks for no key")
         case "keys":
             keys = ", ".join(f"[key:{key}]" for key in config.keys)
             return Setting(name=name, value="YOUR-CLIENT-KEY", why=f"put one of the bridge's keys here: {keys}")
         case "forward":
             backends = [config.backends.get(name) for name in dict.fromkeys(model.backend for model in models)]
             if all(backend is not None and backend.has_key for backend in backends or [NamedModels(config).home]):
-                return Setting(name=name, value="unused", why="any text will do: the bridge has the backend's key")
-            why = "put the backend's own key here, it is passed on; any text where the backend asks for none"
+                return Setting(name=name, value=UNUSED, why="any text will do: the bridge has the backend's key")
+            why = "put the backend's key here, it is passed on; any text if the backend needs none"
             return Setting(name=name, value="YOUR-BACKEND-KEY", why=why)
 
 
-def _models(config: Config, main: str | None) -> Iterator[Setting]:
+def _unnamed(names: Sequence[str] = ()) -> Iterator[Setting]:
+    """Yield the variable for a model that only the reader can choose."""
+    why = f"one of {', '.join(names)}" if names else "as your backend calls it; needed where it lists more than one"
+    yield Setting(name="ANTHROPIC_MODEL", value="NAME-OF-YOUR-MODEL", why=why, ready=False)
+
+
+def _models(main: OfferedModel, family: Callable[[str], OfferedModel]) -> Iterator[Setting]:
     """Name the models; each of the client's families gets what is meant for it, else the main one."""
-    if main is None:
-        why = "as your backend calls it; needed where it lists more than one"
-        yield Setting(name="ANTHROPIC_MODEL", value="NAME-OF-YOUR-MODEL", why=why, ready=False)
-        return
-    why = f"the plain name {main} works too"
-    if main == AUTO:
+    why = f"the plain name {main.name} works too"
+    if main.name == AUTO:
         why = f"no model, so that the routes of the bridge choose one; {why}"
-    yield Setting(name="ANTHROPIC_MODEL", value=main + MARK, why=why)
-    for family in FAMILIES:
-        why = "side jobs such as titles and summaries" if family == "haiku" else f"what the client calls {family}"
-        name = f"ANTHROPIC_DEFAULT_{family.upper()}_MODEL"
-        yield Setting(name=name, value=_for_family(config, family, main) + MARK, why=why)
+    yield Setting(name="ANTHROPIC_MODEL", value=main.id, why=why)
+    for word in FAMILIES:
+        found, name = family(word), f"ANTHROPIC_DEFAULT_{word.upper()}_MODEL"
+        jobs = ", as it does for titles, summaries and other side jobs" if word == "haiku" else ""
+        yield Setting(name=name, value=found.id, why=f'used when Claude Code asks for "{word}"{jobs}')
+        yield Setting(name=f"{name}_NAME", value=found.label, why="how /model shows it")
+        yield Setting(name=f"{name}_DESCRIPTION", value=found.description, why="what /model says about it")
 
 
 def _for_family(config: Config, family: str, main: str) -> str:
@@ -142,22 +191,31 @@ def _for_family(config: Config, family: str, main: str) -> str:
     return family if by_name else main
 
 
-def _sizes(models: Sequence[Model]) -> Iterator[Setting]:
-    """Yield the limits that are known of the models that the main conversation has to fit."""
-    windows = {model.alias: model.context_window for model in models if model.context_window is not None}
+def _sizes(models: Sequence[tuple[str, int | None, int | None]]) -> Iterator[Setting]:
+    """Yield the limits of the models that the main conversation has to fit: of each name, window and longest answer."""
+    windows = {name: window for name, window, _ in models if window is not None}
     if windows:
-        why = "the model's window" if len(models) == 1 else f"the smallest configured window of {', '.join(windows)}"
+        why = "the model's window" if len(models) == 1 else f"the smallest known window of {', '.join(windows)}"
         yield Setting(
             name="CLAUDE_CODE_MAX_CONTEXT_TOKENS",
             value=str(min(windows.values())),
-            why=f"{why}; without it the client compacts only at 1,000,000 tokens",
+            why=f"{why}; otherwise Claude Code assumes 1,000,000 and compacts too late",
         )
-    longest = [model.max_output_tokens for model in models if model.max_output_tokens is not None]
-    if longest:
-        why = (
-            "the most that the model writes in one answer" if len(models) == 1 else "the least that one of them writes"
-        )
-        yield Setting(name="CLAUDE_CODE_MAX_OUTPUT_TOKENS", value=str(min(longest)), why=why)
+    longest = smallest(each for _, _, each in models)
+    if longest is not None:
+        why = "the most that the model writes in one answer"
+        if len(models) > 1:
+            why = "the least that one of them writes"
+        yield Setting(name="CLAUDE_CODE_MAX_OUTPUT_TOKENS", value=str(longest), why=why)
+
+
+def picker(models: Sequence[OfferedModel]) -> dict[str, Any]:
+    """Return the client's ``modelPicker``: a list of these models alone.
+
+    ``behavesAs`` is never in it: the row would get the window and the price of the model that it names.
+    """
+    options = [{"model": each.id, "label": each.label, "description": each.description} for each in models[:MAX_PICKED]]
+    return {"replaceBuiltInOptions": True, "options": options}
 
 
 def as_shell(found: Sequence[Setting]) -> str:
@@ -174,7 +232,36 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def as_json(found: Sequence[Setting]) -> str:
-    """Render ``found`` as the part of Claude Code's ``settings.json`` that it makes up."""
-    environment = {setting.name: setting.value for setting in found if setting.ready}
-    return json.dumps({"env": environment, "permissions": {"defaultMode": PERMISSION_MODE}}, indent=2) + "\n"
+def as_json(found: Sequence[Setting], models: Sequence[OfferedModel] = ()) -> str:
+    """Render ``found`` as the part of Claude Code's ``settings.json`` that it makes up, with a list of ``models``."""
+    shown: dict[str, Any] = {"env": variables(found), "permissions": {"defaultMode": PERMISSION_MODE}}
+    return json.dumps(shown | ({"modelPicker": picker(models)} if models else {}), indent=2) + "\n"
+
+
+def variables(found: Sequence[Setting]) -> dict[str, str]:
+    """Return the values that are ready, by name."""
+    return {setting.name: setting.value for setting in found if setting.ready}
+
+
+def as_vscode(found: Sequence[Setting]) -> str:
+    """Render ``found`` as the part of VS Code's ``settings.json`` that its Claude Code extension reads."""
+    listed = [{"name": name, "value": value} for name, value in variables(found).items()]
+    shown = {"claudeCode.environmentVariables": listed, "claudeCode.disableLoginPrompt": True}
+    return json.dumps(shown, indent=2) + "\n"
+
+
+def as_aliases(names: Sequence[str], options: Sequence[str] = ()) -> str:
+    """Return a shell function for each model, which starts Claude Code with it.
+
+    :param options: more options for ``claude-bridge launch``.
+    """
+    lines = ["# for the start-up file of bash or zsh: each starts Claude Code with one model"]
+    taken: set[str] = set()
+    for name in names:
+        plain = f"claude-{re.sub(r'[^a-z0-9_]+', '-', name.lower()).strip('-')}"
+        numbered = (f"{plain}-{number}" for number in count(2))
+        function = next(each for each in chain([plain], numbered) if each not in taken)
+        taken.add(function)
+        command = shlex.join(["claude-bridge", "launch", *options, name])
+        lines.append(f'{function}() {{ {command} -- "$@"; }}')
+    return "\n".join(lines) + "\n"

@@ -198,14 +198,23 @@ def restored_detection(
     directory: str | None, backends: Mapping[str, Backend], kinds: Mapping[str, BackendKind]
 ) -> DialectDetection:
     """Return what earlier runs found out about ``backends``; changes nothing, and never fails."""
-    detection = DialectDetection(kinds)
+    return restored(directory, backends, kinds).detection
+
+
+def restored(
+    directory: str | None, backends: Mapping[str, Backend], kinds: Mapping[str, BackendKind]
+) -> KnowledgeSnapshot:
+    """Return what earlier runs found out about ``backends`` and their models; changes nothing, and never fails."""
     knowledge = KnowledgeSnapshot(
-        backends=backends, profiles=ModelProfiles(time.time), detection=detection, unix_time=time.time
+        backends=backends,
+        profiles=ModelProfiles(time.time),
+        detection=DialectDetection(kinds),
+        unix_time=time.time,
     )
     if directory is not None:
         with contextlib.suppress(OSError, OtherVersion, NotOurs, strict_json.JsonError):
             knowledge.restore(strict_json.decode(read(Path(directory, NAME))))
-    return detection
+    return knowledge
 
 
 def _decoded(content: bytes) -> object:

@@ -1,0 +1,153 @@
+"""Questions to an address before Claude Code is started: is it a bridge or a backend, and which models does it have.
+
+They block, for some seconds at most, and cost no tokens.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from attrs import frozen
+
+from claude_bridge.children import ExpectedFailure
+from claude_bridge.client.environment import TOKEN, bridge_url
+from claude_bridge.client.offered_models import OfferedModel, published
+from claude_bridge.config.fields import base_url
+from claude_bridge.core import strict_json
+
+SECONDS: Final = 10.0
+"""For each wait: a bridge asks its backends for 2 s before it answers."""
+
+MAX_BYTES: Final = 16 * 1024 * 1024
+"""Of an answer: a vendor's list of models has a megabyte."""
+
+_OK: Final = 200
+_REFUSED: Final = frozenset({401, 403})
+
+
+class KeyNeeded(Exception):
+    """The address answers nobody without a key, or not with this one."""
+
+
+class Unreachable(ExpectedFailure):
+    """Nothing speaks HTTP at an address; ``str()`` is for the user."""
+
+
+@frozen
+class Reply:
+    """An answer.
+
+    :ivar body: what its JSON says; None if it has none.
+    """
+
+    status: int
+    body: Any
+
+
+@frozen(kw_only=True)
+class ListedBackend:
+    """A backend that was asked for its models.
+
+    :ivar url: the base under which it has them.
+    :ivar models: their names, none if it has no list.
+    """
+
+    url: str
+    models: tuple[str, ...]
+
+
+def is_bridge(url: str) -> bool:
+    """Return whether a bridge answers at this address. Raises `Unreachable`."""
+    body = ask("GET", f"{bridge_url(url)}/").body
+    return isinstance(body, dict) and body.get("service") == "claude-bridge"
+
+
+def published_models(url: str, key: str | None) -> tuple[OfferedModel, ...]:
+    """Return the models of the bridge at this address. Raises `KeyNeeded`, `ExpectedFailure`."""
+    reply = ask("GET", f"{bridge_url(url)}/v1/models?limit=1000", key)
+    if reply.status in _REFUSED:
+        raise KeyNeeded
+    if reply.status != _OK:
+        raise ExpectedFailure(f"the bridge at {url} answers {reply.status} to a question for its models")
+    return published(reply.body)
+
+
+def published_here(url: str, environ: Mapping[str, str]) -> tuple[OfferedModel, ...]:
+    """Return the models of the bridge at this address; none if there is none, or it does not tell."""
+    for key in (None, environ.get(TOKEN)):
+        with suppress(KeyNeeded, ExpectedFailure):
+            return published_models(url, key) if is_bridge(url) else ()
+    return ()
+
+
+def listed_models(url: str, key: str | None) -> ListedBackend:
+    """Return the models of the backend with this base URL; ``/v1`` may be missing.
+
+    Raises `KeyNeeded` also where only the list is open to everybody; `ExpectedFailure`.
+    """
+    try:
+        base = base_url(url)
+    except ValueError as error:
+        raise ExpectedFailure(f"--url {error}") from None
+    bases = [base] if urlsplit(base).path.strip("/") else [f"{base}/v1", base]
+    found = ListedBackend(url=bases[0], models=())
+    for each in bases:
+        reply = ask("GET", f"{each}/models", key)
+        if reply.status in _REFUSED:
+            raise KeyNeeded
+        names = _names(reply.body)
+        if reply.status == _OK and names:
+            found = ListedBackend(url=each, models=names)
+            break
+    if key is None and ask("POST", f"{found.url}/chat/completions", body=b"{}").status in _REFUSED:
+        raise KeyNeeded
+    return found
+
+
+def ask(method: str, url: str, key: str | None = None, body: bytes | None = None) -> Reply:
+    """Return the answer to one request; redirects are not followed. Raises `Unreachable`."""
+    parts = urlsplit(url)
+    try:
+        connection = _connection(parts.scheme, parts.hostname or "", parts.port)
+    except ValueError:
+        raise Unreachable(f"{url} is not the URL of a server") from None
+    headers: Mapping[str, str] = {"accept": "application/json", "content-type": "application/json"}
+    try:
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request(method, target, body, {**headers, **({"authorization": f"Bearer {key}"} if key else {})})
+        answer = connection.getresponse()
+        return Reply(answer.status, _decoded(answer.read(MAX_BYTES)))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise Unreachable(f"nothing answers at {parts.scheme}://{parts.netloc.rpartition('@')[2]}: {reason}") from None
+    finally:
+        connection.close()
+
+
+def _connection(scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
+    if not host:
+        raise ValueError("no host")
+    if scheme == "http":
+        return http.client.HTTPConnection(host, port, timeout=SECONDS)
+    if scheme == "https":
+        return http.client.HTTPSConnection(host, port, timeout=SECONDS, context=ssl.create_default_context())
+    raise ValueError("another scheme")
+
+
+def _decoded(content: bytes) -> Any:  # noqa: ANN401 - decoded JSON
+    try:
+        return strict_json.decode(content)
+    except strict_json.JsonError:
+        return None
+
+
+def _names(body: object) -> tuple[str, ...]:
+    """Return the ids in a list of models, as OpenAI's API has it or as a bare array."""
+    entries = body.get("data") if isinstance(body, dict) else body
+    ids = [entry.get("id") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    return tuple(dict.fromkeys(name for name in ids if isinstance(name, str) and name))

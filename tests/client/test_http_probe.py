@@ -1,0 +1,135 @@
+"""Questions to an address before Claude Code is started."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from claude_bridge.children import ExpectedFailure
+from claude_bridge.client.http_probe import (
+    KeyNeeded,
+    Unreachable,
+    is_bridge,
+    listed_models,
+    published_here,
+    published_models,
+)
+from claude_bridge.client.offered_models import OfferedModel
+
+LIST = {"data": [{"id": "a"}, {"id": "b"}, {"id": "a"}, {"no": "id"}]}
+BRIDGE = {"/": {"service": "claude-bridge"}, "/v1/models": {"data": [{"id": "glm@claude-bridge"}]}}
+
+
+@contextmanager
+def serving(answers: Mapping[str, object], key: str | None = None) -> Iterator[str]:
+    """Serve JSON by paths, 400 for a POST; with a key, 401 for who does not send it."""
+
+    class Handler(BaseHTTPRequestHandler):
+        """Answers."""
+
+        def do_GET(self) -> None:
+            """Answer."""
+            self.answer(200)
+
+        def do_POST(self) -> None:
+            """Find fault with the body."""
+            self.rfile.read(int(self.headers["content-length"]))
+            self.answer(400)
+
+        def answer(self, status: int) -> None:
+            """Write one answer."""
+            path = self.path.partition("?")[0]
+            if path not in answers:
+                status = 404
+            elif key is not None and path != "/" and self.headers["authorization"] != f"Bearer {key}":
+                status = 401
+            body = json.dumps(answers.get(path)).encode() if status == 200 else b"<html>"
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_arguments: Any) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class BridgeTests:
+    """A bridge."""
+
+    @pytest.mark.parametrize("end", ["", "/", "/v1", "/v1/"])
+    def test_bridge(self, end: str) -> None:
+        """It is known by its own answer, however its address is written, and tells its models."""
+        with serving(BRIDGE) as url:
+            assert is_bridge(url + end)
+            assert published_models(url + end, None) == (OfferedModel(name="glm", label="glm"),)
+
+    def test_no_bridge(self) -> None:
+        """Anything else is none."""
+        wrong: tuple[Mapping[str, object], ...] = ({}, {"/": {}}, {"/": "claude-bridge"})
+        for answers in wrong:
+            with serving(answers) as url:
+                assert not is_bridge(url)
+
+    def test_key(self) -> None:
+        """One that asks for a key tells its models to who has it; `published_here` finds it in the environment."""
+        with serving(BRIDGE, key="sk-1") as url:
+            with pytest.raises(KeyNeeded):
+                published_models(url, None)
+            assert published_here(url, {}) == ()
+            assert published_here(url, {"ANTHROPIC_AUTH_TOKEN": "sk-1"}) == published_models(url, "sk-1")
+
+    @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "gpu:8000", "http://x:y", "ftp://x"])
+    def test_nobody(self, url: str) -> None:
+        """Where nothing answers, or no URL is, the address is in what is said."""
+        with pytest.raises(Unreachable) as caught:
+            is_bridge(url)
+        assert url in str(caught.value)
+        assert published_here(url, {}) == ()
+
+
+class BackendTests:
+    """A backend."""
+
+    @pytest.mark.parametrize(
+        ("path", "given"), [("/v1", ""), ("/v1", "/v1"), ("/v1", "/v1/chat/completions"), ("", "")]
+    )
+    def test_models(self, path: str, given: str) -> None:
+        """Its models are found, also where /v1 was left out, and the base is what the configuration needs."""
+        with serving({f"{path}/models": LIST, f"{path}/chat/completions": {}}) as url:
+            found = listed_models(url + given, None)
+            assert (found.url, found.models) == (url + path, ("a", "b"))
+
+    def test_no_list(self) -> None:
+        """One without a list has no models; the usual base is taken."""
+        with serving({}) as url:
+            found = listed_models(url, None)
+            assert (found.url, found.models) == (f"{url}/v1", ())
+
+    def test_key(self) -> None:
+        """One that wants a key is known, also by chat alone where the list is open to everybody."""
+        answers = {"/v1/models": LIST, "/v1/chat/completions": {}}
+        with serving(answers, key="sk-1") as url:
+            with pytest.raises(KeyNeeded):
+                listed_models(url, None)
+            assert listed_models(url, "sk-1").models == ("a", "b")
+
+    def test_wrong_url(self) -> None:
+        """What no backend can have as its URL is said before anybody is asked."""
+        with pytest.raises(ExpectedFailure, match=r"--url must not hold a user name"):
+            listed_models("http://me:secret@box/v1", None)
