@@ -369,11 +369,16 @@ class CommandTests:
     @pytest.mark.parametrize(
         ("arguments", "told"),
         [
-            ([], "a command is missing: demo, env"),
+            ([], "a command is missing: demo, launch, env"),
+            (["start"], "did you mean launch?"),
+            (["claude", "glm"], "did you mean launch?"),
+            (["launch", "glm", "-p", "hello"], "what is for Claude Code stands behind --, as in: launch -- -p"),
+            (["launch", "glm", "small"], "small is not for this command"),
+            (["launch", "--ulr", "x"], "did you mean --url?"),
             (["serve"], "did you mean run?"),
             (["check"], "did you mean check-config?"),
             (["dumpconfig"], "did you mean dump-config?"),
-            (["zzz"], "there are demo, env, check-config"),
+            (["zzz"], "there are demo, launch, env, check-config"),
             (["--config", "c.ini", "run"], "the command comes first"),
             (["check-config", "--confg", "x"], "did you mean --config?"),
             (["check-config", "--zzz"], "there is no option --zzz ("),

@@ -29,7 +29,8 @@ Serve = Callable[[Sequence[str]], object]
 _WITHOUT_COMMAND: Final = ("-h", "--help", "--version")
 
 _OTHER_WORDS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("serve", "start", "server", "daemon", "up"), "run"),
+    **dict.fromkeys(("serve", "server", "daemon", "up"), "run"),
+    **dict.fromkeys(("start", "code", "claude"), "launch"),
     **dict.fromkeys(("check", "validate", "test", "configtest", "lint"), "check-config"),
     **dict.fromkeys(("dump", "show", "config", "show-config", "print-config"), "dump-config"),
     **dict.fromkeys(("settings", "environment"), "env"),
@@ -41,6 +42,8 @@ _OTHER_WORDS: Final[Mapping[str, str]] = {
 
 _MAX_RECORD: Final = 1 << 20
 """Bytes that a saved request may have beyond its body: headers, and white space."""
+
+_LAUNCH: Final = "launch"
 
 _EXPLAIN: Final = "routes explain"
 """The one command of two words."""
@@ -74,6 +77,7 @@ def main(arguments: Sequence[str] | None = None, surroundings: Surroundings | No
     """Run the command that ``arguments`` name and return the exit status."""
     open_closed()
     given = _joined(sys.argv[1:] if arguments is None else list(arguments))
+    given, behind = _divided(given)
     parser, commands = _parsers()
     if not given or given[0] not in {*commands, *_WITHOUT_COMMAND}:
         parser.error(_no_command(given, tuple(commands)))
@@ -81,7 +85,7 @@ def main(arguments: Sequence[str] | None = None, surroundings: Surroundings | No
     chosen = commands[given[0]]
     if rest:
         chosen.error(_unknown(rest[0], chosen))
-    options.error = chosen.error
+    options.error, options.arguments = chosen.error, behind
     try:
         status: int = options.command(options, surroundings or Surroundings(os.environ, _serve))
     except ConfigErrors as errors:
@@ -102,6 +106,14 @@ def _joined(given: list[str]) -> list[str]:
     return [_EXPLAIN, *given[len(both) :]] if given[: len(both)] == both else given
 
 
+def _divided(given: list[str]) -> tuple[list[str], list[str]]:
+    """Return the words of a command line before and behind ``--``, which stands before Claude Code's arguments."""
+    if given[:1] != [_LAUNCH] or "--" not in given:
+        return given, []
+    at = given.index("--")
+    return given[:at], given[at + 1 :]
+
+
 def _no_command(given: Sequence[str], commands: Sequence[str]) -> str:
     """Return the error for a first word that is not a command."""
     if not given:
@@ -117,6 +129,8 @@ def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
     """Return the error for a word that no command accepts."""
     actions = parser._option_string_actions  # noqa: SLF001 - argparse has no other way to ask, and has had this one always
     valid = [option for option, action in actions.items() if action.help != argparse.SUPPRESS]
+    if parser.get_default("command") is launch and not nearest(word.partition("=")[0], valid):
+        return f"{word} is not for this command: what is for Claude Code stands behind --, as in: launch -- {word}"
     if not word.startswith("-"):
         if parser.get_default("command") is explain_route:
             return f"{word} is one word too many: the configuration is named with --config"
@@ -144,6 +158,18 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     )
     command.add_argument("--once", action="store_true", help="end after the first answer instead of serving on")
     command.set_defaults(command=demo)
+
+    told = "start Claude Code here, and a bridge for it where none runs"
+    command = commands.add_parser(
+        _LAUNCH, help=told, description=told, usage="%(prog)s [MODEL] [options] [-- Claude Code's arguments]"
+    )
+    command.add_argument("model", nargs="?", metavar="MODEL", help="the model's name; default: as the bridge decides")
+    command.add_argument(
+        "--url", help="a bridge or a backend; default: the bridge of the configuration, or at 127.0.0.1:8080"
+    )
+    command.add_argument("--print", action="store_true", help="show the command and the settings, and run nothing")
+    command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
+    command.set_defaults(command=launch)
 
     command = _with_config(commands, "env", "print the settings for Claude Code")
     form = command.add_mutually_exclusive_group()
@@ -229,6 +255,21 @@ def demo(options: argparse.Namespace, surroundings: Surroundings) -> int:
     from claude_bridge.demo import show  # noqa: PLC0415 - the other commands need none of it
 
     return show.run(surroundings.environ, sys.stdout, sys.stderr, once=options.once)
+
+
+def launch(options: argparse.Namespace, surroundings: Surroundings) -> int:
+    """Start Claude Code, and return its exit status."""
+    from claude_bridge.client import launch as launching  # noqa: PLC0415 - no other command needs it
+    from claude_bridge.client.target import LaunchOrder  # noqa: PLC0415
+
+    order = LaunchOrder(
+        model=options.model,
+        url=options.url,
+        file=options.config,
+        arguments=options.arguments,
+        only_print=options.print,
+    )
+    return launching.run(order, surroundings.environ, sys.stdout, sys.stderr)
 
 
 def env(options: argparse.Namespace, surroundings: Surroundings) -> int:

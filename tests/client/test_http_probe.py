@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
+from collections.abc import Mapping
 
 import pytest
 
@@ -21,52 +16,7 @@ from claude_bridge.client.http_probe import (
     published_models,
 )
 from claude_bridge.client.offered_models import OfferedModel
-
-LIST = {"data": [{"id": "a"}, {"id": "b"}, {"id": "a"}, {"no": "id"}]}
-BRIDGE = {"/": {"service": "claude-bridge"}, "/v1/models": {"data": [{"id": "glm@claude-bridge"}]}}
-
-
-@contextmanager
-def serving(answers: Mapping[str, object], key: str | None = None) -> Iterator[str]:
-    """Serve JSON by paths, 400 for a POST; with a key, 401 for who does not send it."""
-
-    class Handler(BaseHTTPRequestHandler):
-        """Answers."""
-
-        def do_GET(self) -> None:
-            """Answer."""
-            self.answer(200)
-
-        def do_POST(self) -> None:
-            """Find fault with the body."""
-            self.rfile.read(int(self.headers["content-length"]))
-            self.answer(400)
-
-        def answer(self, status: int) -> None:
-            """Write one answer."""
-            path = self.path.partition("?")[0]
-            if path not in answers:
-                status = 404
-            elif key is not None and path != "/" and self.headers["authorization"] != f"Bearer {key}":
-                status = 401
-            body = json.dumps(answers.get(path)).encode() if status == 200 else b"<html>"
-            self.send_response(status)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_arguments: Any) -> None:
-            """Say nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+from tests.client.servers import BRIDGE, LIST, serving
 
 
 class BridgeTests:

@@ -1,0 +1,278 @@
+"""``claude-bridge launch``: starts Claude Code at a bridge, and a bridge too where none runs.
+
+Nothing on the machine is changed for it: the client gets one settings file, which beats its other ones and is removed
+when it ends. A bridge that was started for it lives as long as it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import Final, TextIO
+from urllib.parse import urlsplit
+
+from attrs import frozen
+
+from claude_bridge.children import ExpectedFailure
+from claude_bridge.client import http_probe, offer, own_bridge, settings_file
+from claude_bridge.client.environment import PERMISSION_NOTE, RIVAL, TOKEN, UNUSED
+from claude_bridge.client.foreground import BY_SIGNAL, EndedBySignal, Foreground
+from claude_bridge.client.http_probe import KeyNeeded
+from claude_bridge.client.offer import Offer
+from claude_bridge.client.offered_models import OfferedModel, main_name
+from claude_bridge.client.person import Person
+from claude_bridge.client.single_backend import SingleBackend
+from claude_bridge.client.target import BackendAlone, LaunchOrder, OwnConfiguration, RunningBridge, find_target
+from claude_bridge.config.listeners import is_loopback
+from claude_bridge.config.load import read_file
+from claude_bridge.config.named_models import NamedModels, conversation_models, which_model
+from claude_bridge.config.schema import Backend, Config
+from claude_bridge.config.secret import HIDDEN, SecretSource
+from claude_bridge.core.model_names import as_spelled, plain_name
+from claude_bridge.core.nearest_names import name_list, nearest_names
+
+PROGRAM: Final = "claude"
+
+EXIT_NO_PROGRAM: Final = 127
+"""The status of a shell for a command that is not there."""
+
+NO_PROGRAM: Final = """\
+there is no `claude` on PATH. Install Claude Code with
+
+    npm install -g @anthropic-ai/claude-code
+
+and run this command again."""
+
+UNKNOWN_URL: Final = "http://127.0.0.1:PORT"
+"""Stands for the address of a bridge that is not started."""
+
+BACKEND_KEY: Final = "BACKEND_API_KEY"
+
+MAX_LISTED: Final = 20
+"""Names in a message at most."""
+
+_ANTHROPIC_KEY: Final = "sk-ant-"
+
+_PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy")
+_EXEMPT: Final = ("NO_PROXY", "no_proxy")
+_LOCAL: Final = "127.0.0.1,localhost,::1"
+
+
+def run(order: LaunchOrder, environ: Mapping[str, str], out: TextIO, err: TextIO, person: Person | None = None) -> int:
+    """Start Claude Code and return its exit status when it has ended; 1 for a failure of ours, which is explained.
+
+    Raises `ConfigErrors`.
+    """
+    program = shutil.which(PROGRAM, path=environ.get("PATH", os.defpath))
+    if program is None and not order.only_print:
+        err.write(f"claude-bridge launch: {NO_PROGRAM}\n")
+        return EXIT_NO_PROGRAM
+    try:
+        with Foreground() as foreground:
+            launch = _Launch(order, environ, err, person or Person(), foreground)
+            if order.only_print:
+                out.write(launch.described())
+                return 0
+            return launch.run(program or PROGRAM)
+    except ExpectedFailure as error:
+        err.write(f"claude-bridge launch: {error}\n")
+        return 1
+    except EndedBySignal as error:
+        return BY_SIGNAL + error.number
+
+
+@frozen
+class _Launch:
+    """One start of the client."""
+
+    _order: LaunchOrder
+    _environ: Mapping[str, str]
+    _err: TextIO
+    _person: Person
+    _foreground: Foreground
+
+    def run(self, program: str) -> int:
+        """Run the client, and what it needs, to its end."""
+        with ExitStack() as stack:
+            folder = stack.enter_context(settings_file.private_folder(self._environ))
+            arguments, theirs = settings_file.without_settings(self._order.arguments)
+            target = find_target(self._order, self._environ)
+            match target:
+                case RunningBridge():
+                    found = self._of_bridge(target)
+                case OwnConfiguration(config, file):
+                    url = stack.enter_context(self._started(file, self._environ))
+                    found = self._of_bridge(RunningBridge(url, config))
+                case BackendAlone():
+                    found = stack.enter_context(self._in_front_of(target, folder))
+            settings = self._settings(found, theirs)
+            content = json.dumps(settings)
+            path = stack.enter_context(settings_file.private_file(folder, content))
+            environ = cleared(self._environ, found.variables["ANTHROPIC_BASE_URL"])
+            return self._foreground.run([program, settings_file.OPTION, str(path), *arguments], environ)
+
+    def described(self) -> str:
+        """Return the command and the settings, secrets hidden; nothing is started."""
+        arguments, theirs = settings_file.without_settings(self._order.arguments)
+        target, lines = find_target(self._order, self._environ), []
+        match target:
+            case RunningBridge():
+                found = self._of_bridge(target)
+            case OwnConfiguration(config, file):
+                lines = ["# no bridge answers; this one would be started first, and end with Claude Code:"]
+                lines.append(shlex.join(own_bridge.command(file)))
+                found = offer.of_configuration(config, UNKNOWN_URL, main=self._configured_choice(config))
+            case BackendAlone():
+                backend = self._backend(target)
+                lines = [f"# a bridge in front of {backend.url} would be started first, and end with Claude Code"]
+                models = [OfferedModel(name=name, label=name) for name in backend.models or (backend.main,)]
+                found = offer.of_bridge(UNKNOWN_URL, models, main=backend.main).with_token(HIDDEN)
+        command = shlex.join([PROGRAM, settings_file.OPTION, "FILE", *arguments])
+        settings = settings_file.shown(self._settings(found, theirs))
+        return "\n".join([*lines, command, "# FILE, which is removed when Claude Code ends:", settings]) + "\n"
+
+    def _settings(self, found: Offer, theirs: Mapping[str, object]) -> dict[str, object]:
+        own = settings_file.own_settings(self._environ, Path.cwd())
+        if settings_file.permission_mode([*own, theirs]) == "auto":
+            self._err.write(f"claude-bridge launch: {PERMISSION_NOTE}\n")
+        return settings_file.launch_settings(found, theirs, own, self._environ)
+
+    def _of_bridge(self, bridge: RunningBridge) -> Offer:
+        """Return what a running bridge offers, with the token that it needs."""
+        models, token = self._published(bridge.url)
+        config = bridge.config if bridge.config is not None and offer.is_of(bridge.config, models) else None
+        default = offer.decided(models) if config is None else main_name(config)
+        names = [model.name for model in models]
+        main = self._chosen(names, default, f"the bridge at {bridge.url}", config)
+        if main not in names and config is None:
+            models = (OfferedModel(name=main, label=main), *models)
+        if token is None:
+            token = UNUSED if config is None else self._forwarded(config, main)
+        return offer.of_bridge(bridge.url, models, config, main).with_token(token)
+
+    def _published(self, url: str) -> tuple[tuple[OfferedModel, ...], str | None]:
+        """Return a bridge's models, and the token that it needs or may pass on; None if there is none to give."""
+        given = self._own_token()
+        try:
+            models = http_probe.published_models(url, None)
+            return (models or http_probe.published_models(url, given)), given
+        except KeyNeeded:
+            token = given or self._person.secret(f"Key for the bridge at {url}")
+        if not token:
+            raise ExpectedFailure(f"the bridge at {url} asks for a key: set {TOKEN} to it")
+        try:
+            return http_probe.published_models(url, token), token
+        except KeyNeeded:
+            raise ExpectedFailure(f"the bridge at {url} does not accept the key in {TOKEN}") from None
+
+    def _own_token(self) -> str | None:
+        """Return the token in the environment, unless it is for Anthropic."""
+        token = self._environ.get(TOKEN, "").strip()
+        return token if token and not token.startswith(_ANTHROPIC_KEY) else None
+
+    def _forwarded(self, config: Config, main: str) -> str:
+        """Return the key to pass on to a backend that has none of its own and wants one, else any text."""
+        if config.server.credentials != "forward":
+            return UNUSED
+        models = conversation_models(config, main, lambda model: model.context_window)
+        backends: list[Backend | None] = [config.backends[model.backend] for model in models]
+        backends = backends or [NamedModels(config).home]
+        for backend in backends:
+            if backend is not None and not backend.has_key:
+                with suppress(ExpectedFailure):
+                    try:
+                        http_probe.listed_models(backend.url, None)
+                    except KeyNeeded:
+                        return self._backend_key(backend.url)
+        return UNUSED
+
+    def _backend_key(self, url: str) -> str:
+        """Return the key for a backend that wants one."""
+        text = self._environ.get(BACKEND_KEY, "").strip()
+        if not text:
+            found = self._person.secret(f"Key for the backend at {url}")
+            if not found:
+                raise ExpectedFailure(f"the backend at {url} asks for a key: set {BACKEND_KEY} to it")
+            return found
+        try:
+            return SecretSource(self._environ, read_file).load(text).reveal()
+        except ValueError as error:
+            raise ExpectedFailure(f"{BACKEND_KEY}: {error}") from None
+
+    def _backend(self, target: BackendAlone) -> SingleBackend:
+        """Return a backend that was asked for its models, and the key that it wants."""
+        key = self._backend_key(target.url) if self._environ.get(BACKEND_KEY, "").strip() else None
+        try:
+            listed = http_probe.listed_models(target.url, key)
+        except KeyNeeded:
+            key = key or self._backend_key(target.url)
+            try:
+                listed = http_probe.listed_models(target.url, key)
+            except KeyNeeded:
+                raise ExpectedFailure(f"the backend at {target.url} does not accept the key: {BACKEND_KEY}") from None
+        main = self._chosen(listed.models, target.model, f"the backend at {target.url}")
+        return SingleBackend(url=listed.url, key=key, main=main, models=listed.models)
+
+    @contextmanager
+    def _in_front_of(self, target: BackendAlone, folder: Path) -> Iterator[Offer]:
+        """Run a bridge in front of one backend; yield what it offers."""
+        backend, token = self._backend(target), token_urlsafe(32)
+        environ = backend.environment(self._environ, token)
+        with ExitStack() as stack:
+            with settings_file.private_file(folder, backend.configuration(), ".ini") as file:
+                url = stack.enter_context(self._started(str(file), environ))
+            models = http_probe.published_models(url, token)
+            if backend.main not in {model.name for model in models}:
+                models = (OfferedModel(name=backend.main, label=backend.main), *models)
+            yield offer.of_bridge(url, models, main=backend.main).with_token(token)
+
+    @contextmanager
+    def _started(self, file: str | None, environ: Mapping[str, str]) -> Iterator[str]:
+        """Run a bridge; yield its URL. What it said last is shown if it ended by itself."""
+        bridge = own_bridge.start(file, environ)
+        try:
+            yield bridge.address()
+            if bridge.ended:
+                self._err.write(f"claude-bridge launch: {bridge.failure()}\n")
+        finally:
+            bridge.stop()
+
+    def _chosen(self, names: Sequence[str], default: str | None, whose: str, config: Config | None = None) -> str:
+        """Return the plain name of the main model: as ordered, else as decided, else as the person says."""
+        wanted = None if self._order.model is None else plain_name(self._order.model)
+        if wanted is not None:
+            found = as_spelled(wanted, names)
+            if found is None and names and (config is None or which_model(config).meant(wanted) is None):
+                near = name_list(nearest_names(wanted, names), len(set(names)))
+                raise ExpectedFailure(f"{whose} has no model {wanted}; it has {near}")
+            return found or wanted
+        if default is not None or len(names) == 1:
+            return default or names[0]
+        if not names:
+            raise ExpectedFailure(f"{whose} lists no models: name one, claude-bridge launch MODEL")
+        if not self._person.is_there:
+            listed = name_list(names[:MAX_LISTED], len(names))
+            raise ExpectedFailure(f"{whose} has several models: name one, claude-bridge launch MODEL: {listed}")
+        self._err.write(f"{whose} has these models:\n")
+        return self._person.choose("Which one", names)
+
+    def _configured_choice(self, config: Config) -> str | None:
+        """Return the main model of a configuration whose bridge does not run."""
+        names = [model.name for model in offer.of_configuration(config, UNKNOWN_URL).models]
+        return self._chosen(names, main_name(config), config.source, config)
+
+
+def cleared(environ: Mapping[str, str], url: str) -> dict[str, str]:
+    """Return the client's environment: without a rival key, and with no proxy before a bridge on this machine."""
+    result = {name: value for name, value in environ.items() if name != RIVAL}
+    local = is_loopback((urlsplit(url).hostname or "").strip("[]"))
+    if local and any(environ.get(name) or environ.get(name.upper()) for name in _PROXIES):
+        for name in _EXEMPT:
+            result[name] = ",".join(filter(None, (environ.get(name), _LOCAL)))
+    return result

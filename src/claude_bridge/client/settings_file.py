@@ -1,0 +1,177 @@
+"""The one settings file that Claude Code is started with: what is in it, and where it is while the client runs.
+
+``claude --settings`` beats what any other tool has left in the user's files, and leaves them as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from claude_bridge.children import ExpectedFailure
+from claude_bridge.client.environment import PERMISSION_MODE, RIVAL, UNUSED, picker
+from claude_bridge.client.offer import Offer
+from claude_bridge.config.secret import HIDDEN
+
+OPTION: Final = "--settings"
+
+PREFIX: Final = "launch-"
+"""How the file's name begins; the process and something random follow."""
+
+STALE: Final = (
+    *("ANTHROPIC_SMALL_FAST_MODEL", "CLAUDE_CODE_SUBAGENT_MODEL", "ANTHROPIC_CUSTOM_HEADERS"),
+    *("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"),
+)
+"""Variables of other set-ups that would lead requests elsewhere, or to models that are not here."""
+
+_SECRET_WORDS: Final = ("KEY", "TOKEN", "SECRET", "PASSWORD", "HEADERS")
+
+
+def without_settings(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    """Return the client's arguments without ``--settings``, and what that gave: a file's content, or JSON itself.
+
+    Raises `ExpectedFailure` for what is no settings file.
+    """
+    rest: list[str] = []
+    given: str | None = None
+    left = iter(arguments)
+    for word in left:
+        if word == "--":
+            rest += [word, *left]
+        elif word == OPTION:
+            given = next(left, "")
+        elif word.startswith(f"{OPTION}="):
+            given = word.partition("=")[2]
+        else:
+            rest.append(word)
+    return rest, {} if given is None else _decoded(given)
+
+
+def _decoded(given: str) -> dict[str, Any]:
+    try:
+        text = given if given.lstrip().startswith("{") else Path(given).read_text(encoding="utf-8-sig")
+        found = json.JSONDecoder().decode(text.strip())
+    except OSError as error:
+        raise ExpectedFailure(f"{OPTION}: cannot read {given}: {error.strerror}") from None
+    except ValueError as error:
+        raise ExpectedFailure(f"{OPTION}: not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise ExpectedFailure(f"{OPTION}: must be a JSON object")
+    return found
+
+
+def own_settings(environ: Mapping[str, str], project: Path) -> list[dict[str, Any]]:
+    """Return the settings that the client reads anyway: the user's, and those of a project."""
+    home = environ.get("CLAUDE_CONFIG_DIR") or str(Path(environ.get("HOME", "/"), ".claude"))
+    places = [Path(home, "settings.json"), *(project / ".claude" / f"settings{more}.json" for more in ("", ".local"))]
+    found = []
+    for place in places:
+        with suppress(OSError, ValueError):
+            decoded = json.JSONDecoder().decode(place.read_text(encoding="utf-8-sig").strip())
+            if isinstance(decoded, dict):
+                found.append(decoded)
+    return found
+
+
+def permission_mode(given: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the permission mode that the last of some settings says, if any does."""
+    modes = [_part(each, "permissions").get("defaultMode") for each in given]
+    return next((mode for mode in reversed(modes) if isinstance(mode, str)), None)
+
+
+def launch_settings(
+    offer: Offer, theirs: Mapping[str, Any], own: Sequence[Mapping[str, Any]], environ: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the content of the file.
+
+    :param theirs: settings that the user names for this start; what is in both is as the bridge needs it.
+    :param own: settings that the client reads anyway.
+    """
+    everywhere = [environ, *(_part(each, "env") for each in (*own, theirs))]
+    stale = {name: "" for name in STALE if any(each.get(name) for each in everywhere)}
+    ours: dict[str, Any] = {"env": {RIVAL: "", **stale, **offer.variables}, "modelPicker": picker(offer.models)}
+    if permission_mode([*own, theirs]) is None:
+        ours["permissions"] = {"defaultMode": PERMISSION_MODE}
+    return merged(theirs, ours)
+
+
+def merged(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both together; where both say something, it is ours, member by member."""
+    result = dict(theirs)
+    for name, value in ours.items():
+        before = result.get(name)
+        both = isinstance(before, dict) and isinstance(value, dict) and name != "modelPicker"
+        result[name] = merged(before, value) if both and isinstance(before, dict) else value
+    return result
+
+
+def shown(settings: Mapping[str, Any]) -> str:
+    """Return settings as text, secrets hidden."""
+    variables = {name: HIDDEN if _is_secret(name, value) else value for name, value in _part(settings, "env").items()}
+    return json.dumps({**settings, "env": variables}, indent=2)
+
+
+def _is_secret(name: str, value: object) -> bool:
+    text = str(value)
+    return any(word in name.upper() for word in _SECRET_WORDS) and not (text in {"", UNUSED} or text.isdecimal())
+
+
+def _part(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = settings.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+@contextmanager
+def private_folder(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Yield a folder that only this user can look into: in ``$XDG_RUNTIME_DIR``, else one for the time being."""
+    lasting = _runtime_folder(environ)
+    if lasting is not None:
+        _sweep(lasting)
+        yield lasting
+        return
+    try:
+        made = tempfile.TemporaryDirectory(prefix=f"claude-bridge-{PREFIX}", dir=environ.get("TMPDIR") or None)
+    except OSError as error:
+        raise ExpectedFailure(f"no folder for the settings file: {error}") from None
+    with made as path:
+        yield Path(path)
+
+
+def _runtime_folder(environ: Mapping[str, str]) -> Path | None:
+    """Return our folder in ``$XDG_RUNTIME_DIR``, made if need be; None if there is none that is this user's."""
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    folder = Path(runtime, "claude-bridge")
+    if not runtime.startswith("/"):
+        return None
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        usable = folder.lstat().st_uid == os.getuid() and not folder.is_symlink() and os.access(folder, os.W_OK)
+    except OSError:
+        return None
+    return folder if usable else None
+
+
+@contextmanager
+def private_file(folder: Path, content: str, suffix: str = ".json") -> Iterator[Path]:
+    """Yield the path of a file with this content, mode 600, which is removed in the end."""
+    descriptor, name = tempfile.mkstemp(prefix=f"{PREFIX}{os.getpid()}-", suffix=suffix, dir=folder)
+    path = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(content)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the files of processes that were killed."""
+    for path in folder.glob(f"{PREFIX}*-*"):
+        owner = path.name.removeprefix(PREFIX).partition("-")[0]
+        if owner.isdecimal() and not Path(f"/proc/{owner}").exists() and Path("/proc/self").exists():
+            path.unlink(missing_ok=True)
