@@ -7,7 +7,8 @@ import pty
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,16 @@ from claude_bridge.client.foreground import EndedBySignal, Foreground
 from tests.test_children import eventually
 
 SHELL = "/bin/sh"
+
+
+@contextmanager
+def twice(number: int) -> Iterator[None]:
+    """Send a signal, and another one in the clean-up after it."""
+    try:
+        os.kill(os.getpid(), number)
+        yield
+    finally:
+        os.kill(os.getpid(), number)
 
 
 def run(script: str) -> int:
@@ -43,9 +54,8 @@ class ForegroundTests:
     def test_before(self) -> None:
         """A signal before the program is started ends us, once; later ones do not disturb the clean-up."""
         before = signal.getsignal(signal.SIGTERM)
-        with pytest.raises(EndedBySignal) as caught, Foreground(), ExitStack() as stack:
-            stack.callback(os.kill, os.getpid(), signal.SIGTERM)
-            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(EndedBySignal) as caught, Foreground(), twice(signal.SIGTERM):
+            pass
         assert caught.value.number == signal.SIGTERM
         assert signal.getsignal(signal.SIGTERM) == before
 
