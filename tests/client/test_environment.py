@@ -203,6 +203,12 @@ class ListedTests:
         assert found["ANTHROPIC_DEFAULT_OPUS_MODEL"] == "opus@claude-bridge"
         assert found["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "60000"
 
+    def test_vendors_model(self) -> None:
+        """A vendor's model that is called like a family is not taken by itself: it may cost a lot."""
+        vendors = (*LISTED[:2], OfferedModel(name="anthropic/claude-haiku-4.5", label="Haiku"))
+        found = values(listed_settings(vendors, URL, "glm"))
+        assert found["ANTHROPIC_DEFAULT_HAIKU_MODEL"] == "glm@claude-bridge"
+
     def test_no_choice(self) -> None:
         """Where nothing decides, the names are there to choose from, and nothing is made up."""
         found = listed_settings(LISTED, URL, None)

@@ -14,6 +14,7 @@ from claude_bridge.client.http_probe import (
     listed_models,
     published_here,
     published_models,
+    wants_key,
 )
 from claude_bridge.client.offered_models import OfferedModel
 from tests.client.servers import BRIDGE, LIST, serving
@@ -78,6 +79,10 @@ class BackendTests:
             with pytest.raises(KeyNeeded):
                 listed_models(url, None)
             assert listed_models(url, "sk-1").models == ("a", "b")
+            assert wants_key(url)
+        with serving(answers) as url:
+            assert not wants_key(url)
+        assert not wants_key("http://127.0.0.1:9/v1")
 
     def test_wrong_url(self) -> None:
         """What no backend can have as its URL is said before anybody is asked."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -16,8 +17,12 @@ from typing import Any
 import pytest
 from attrs import field, frozen
 
+from claude_bridge.client import launch
 from claude_bridge.client.launch import cleared
+from claude_bridge.client.person import Person
+from claude_bridge.client.target import LaunchOrder
 from tests.client.servers import BRIDGE, LIST, serving
+from tests.client.test_person import Terminal
 
 BACKEND: Mapping[str, object] = {"/v1/models": LIST, "/v1/chat/completions": {}}
 ONE: Mapping[str, object] = {**BACKEND, "/v1/models": {"data": [{"id": "zai/GLM", "max_model_len": 9000}]}}
@@ -351,6 +356,54 @@ class PrintTests:
         assert "client-key" not in shown
         assert '"MY_API_KEY": "***"' in shown
         assert '"MAX_TOKENS": "5"' in shown
+
+
+class PersonTests:
+    """Somebody at the terminal."""
+
+    def shown(self, url: str, answers: Person, **environ: str) -> str:
+        """Return what would be run."""
+        out, err = io.StringIO(), io.StringIO()
+        assert launch.run(LaunchOrder(url=url, only_print=True), environ, out, err, answers) == 0, err.getvalue()
+        return out.getvalue()
+
+    def test_model(self) -> None:
+        """Of several models they choose one."""
+        out = Terminal()
+        with serving(BACKEND) as url:
+            shown = self.shown(url, Person(Terminal("2\n"), out))
+        assert '"ANTHROPIC_MODEL": "b@claude-bridge"' in shown
+        assert out.getvalue() == "   1  a\n   2  b\nWhich one [1-2]: "
+
+    @pytest.mark.parametrize("answers", [ONE, BRIDGE])
+    def test_key(self, answers: Mapping[str, object]) -> None:
+        """A key is asked for only where one is needed, and never shown."""
+        asked: list[str] = []
+
+        def hidden(question: str) -> str:
+            asked.append(question)
+            return "sk-typed-1234"
+
+        with serving(answers, key="sk-typed-1234") as url:
+            assert "sk-typed" not in self.shown(url, Person(Terminal(), Terminal(), hidden))
+            assert len(asked) == 1
+            assert url in asked[0]
+        with serving(answers) as url:
+            self.shown(url, Person(Terminal(), Terminal(), hidden))
+        assert len(asked) == 1
+
+    def test_key_to_pass_on(self, tmp_path: Path) -> None:
+        """The key for a backend that has none in the configuration is the client's, who passes it on."""
+        with serving(BRIDGE) as bridge, serving(ONE, key="sk-typed-1234") as backend:
+            file = tmp_path / "c.ini"
+            listen = f"[server]\nlisten = tcp:{bridge.rpartition(':')[2]}:interface=127.0.0.1\n"
+            file.write_text(f"{listen}[backend:b]\nurl = {backend}/v1\n[model:glm]\n")
+            order, err = LaunchOrder(file=str(file), only_print=True), io.StringIO()
+            assert launch.run(order, {}, io.StringIO(), err, Person(io.StringIO())) == 1
+            assert f"the backend at {backend}/v1 asks for a key: set BACKEND_API_KEY" in err.getvalue()
+            out, keyed = io.StringIO(), {"BACKEND_API_KEY": "sk-typed-1234"}
+            assert launch.run(order, keyed, out, err, Person(io.StringIO())) == 0
+            assert '"ANTHROPIC_AUTH_TOKEN": "***"' in out.getvalue()
 
 
 class NoProgramTests:

@@ -111,8 +111,11 @@ def listed_settings(models: Sequence[OfferedModel], url: str, main: str | None, 
     chosen = next((model for model in models if model.name == main), None)
 
     def family(name: str) -> OfferedModel:
-        """Return the model that is called like a family; else its own word, as routes may go by that, or the main."""
-        alias = next((model for model in models if name in model.name.lower()), None)
+        """Return the model that is called like a family; else its own word, as routes may go by that, or the main.
+
+        A name with a slash is a vendor's, who may charge as much as Anthropic for a model that is called so.
+        """
+        alias = next((model for model in models if name in model.name.lower() and "/" not in model.name), None)
         routed = OfferedModel(name=name, label=name, where=ROUTED)
         return alias or (routed if main == AUTO or chosen is None else chosen)
 

@@ -109,6 +109,17 @@ def listed_models(url: str, key: str | None) -> ListedBackend:
     return found
 
 
+def wants_key(url: str) -> bool:
+    """Return whether the backend with this base URL answers nobody without a key; false if it does not answer."""
+    try:
+        listed_models(url, None)
+    except KeyNeeded:
+        return True
+    except ExpectedFailure:
+        pass
+    return False
+
+
 def ask(method: str, url: str, key: str | None = None, body: bytes | None = None) -> Reply:
     """Return the answer to one request; redirects are not followed. Raises `Unreachable`."""
     parts = urlsplit(url)

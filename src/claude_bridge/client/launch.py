@@ -11,7 +11,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Final, TextIO
@@ -184,12 +184,8 @@ class _Launch:
         backends: list[Backend | None] = [config.backends[model.backend] for model in models]
         backends = backends or [NamedModels(config).home]
         for backend in backends:
-            if backend is not None and not backend.has_key:
-                with suppress(ExpectedFailure):
-                    try:
-                        http_probe.listed_models(backend.url, None)
-                    except KeyNeeded:
-                        return self._backend_key(backend.url)
+            if backend is not None and not backend.has_key and http_probe.wants_key(backend.url):
+                return self._backend_key(backend.url)
         return UNUSED
 
     def _backend_key(self, url: str) -> str:
