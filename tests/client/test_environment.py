@@ -352,6 +352,11 @@ class RenderingTests:
         done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, timeout=10)
         assert done.stdout == "it's $HOME `id` \\|unset|"
 
+    def test_one_reason_for_several(self) -> None:
+        """A setting without a reason of its own stands below the one that it belongs to."""
+        text = as_shell([Setting(name="A", value="x", why="both"), Setting(name="A_NAME", value="y")])
+        assert "# both\nexport A=x\nexport A_NAME=y\n" in text
+
     @given(st.text(), st.text())
     def test_comments_stay_comments(self, value: str, why: str) -> None:
         """Nothing in a reason or in a value that is not ready can become a command."""

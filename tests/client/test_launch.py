@@ -25,7 +25,7 @@ from tests.client.servers import BRIDGE, LIST, serving
 from tests.client.test_person import Terminal
 
 BACKEND: Mapping[str, object] = {"/v1/models": LIST, "/v1/chat/completions": {}}
-ONE: Mapping[str, object] = {**BACKEND, "/v1/models": {"data": [{"id": "zai/GLM", "max_model_len": 9000}]}}
+ONE: Mapping[str, object] = {**BACKEND, "/v1/models": {"data": [{"id": "zai/GLM", "max_model_len": 90_000}]}}
 
 PROGRAM = """#!{python}
 import json, os, sys, time, urllib.request
@@ -147,10 +147,10 @@ class BackendTests:
         assert [model["display_name"] for model in seen["models"]["data"]] == ["zai/GLM"]
         assert seen["settings"]["env"]["ANTHROPIC_API_KEY"] == ""
         assert seen["settings"]["env"]["ANTHROPIC_MODEL"] == "zai/GLM@claude-bridge"
-        assert seen["settings"]["env"]["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "9000"
+        assert seen["settings"]["env"]["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "90000"
         assert seen["settings"]["permissions"] == {"defaultMode": "acceptEdits"}
         (row,) = seen["settings"]["modelPicker"]["options"]
-        assert row == {"model": "zai/GLM@claude-bridge", "label": "zai/GLM", "description": "9K tokens"}
+        assert row == {"model": "zai/GLM@claude-bridge", "label": "zai/GLM", "description": "90K tokens"}
         assert Path(seen["path"]).is_relative_to(user.environ["XDG_RUNTIME_DIR"])
         assert stat.S_IMODE(seen["mode"]) == 0o600
         assert user.tree() == before
@@ -187,6 +187,13 @@ class BackendTests:
             "b@claude-bridge",
             "a@claude-bridge",
         ]
+
+    def test_small_window(self, user: User) -> None:
+        """A window that Claude Code's own instructions fill is warned of; the client is started all the same."""
+        with serving({**ONE, "/v1/models": {"data": [{"id": "m", "max_model_len": 8192}]}}) as url:
+            done = user.launch("--url", url)
+        assert done.returncode == 7
+        assert "m has a window of 8,192 tokens" in done.stderr
 
     def test_by_variables(self, user: User) -> None:
         """The variables of a container are enough."""
@@ -277,8 +284,8 @@ class ConfigurationTests:
             before = user.tree()
             done = user.launch()
             assert (done.returncode, done.stderr) == (7, "")
-            assert user.seen["settings"]["env"]["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "9000"
-            assert user.seen["settings"]["modelPicker"]["options"][0]["description"] == "zai/GLM on b, 9K tokens"
+            assert user.seen["settings"]["env"]["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "90000"
+            assert user.seen["settings"]["modelPicker"]["options"][0]["description"] == "zai/GLM on b, 90K tokens"
             assert user.launch("small").returncode == 7
         assert user.seen["settings"]["env"]["ANTHROPIC_MODEL"] == "small@claude-bridge"
         assert (user.tree(), bridges(user), user.runtime_files()) == (before, [], [])

@@ -51,13 +51,13 @@ _EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})
 class Setting:
     """One environment variable for Claude Code.
 
-    :ivar why: half a sentence for the person who reads it.
+    :ivar why: half a sentence for the person who reads it; "" where that of the setting before it holds.
     :ivar ready: false where only the reader knows the value; it is then shown but not set.
     """
 
     name: str
     value: str
-    why: str
+    why: str = ""
     ready: bool = True
 
 
@@ -179,10 +179,14 @@ def _models(main: OfferedModel, family: Callable[[str], OfferedModel]) -> Iterat
     yield Setting(name="ANTHROPIC_MODEL", value=main.id, why=why)
     for word in FAMILIES:
         found, name = family(word), f"ANTHROPIC_DEFAULT_{word.upper()}_MODEL"
-        jobs = ", as it does for titles, summaries and other side jobs" if word == "haiku" else ""
-        yield Setting(name=name, value=found.id, why=f'used when Claude Code asks for "{word}"{jobs}')
-        yield Setting(name=f"{name}_NAME", value=found.label, why="how /model shows it")
-        yield Setting(name=f"{name}_DESCRIPTION", value=found.description, why="what /model says about it")
+        jobs = ", as for titles, summaries and other side jobs" if word == "haiku" else ""
+        yield Setting(
+            name=name,
+            value=found.id,
+            why=f'used when Claude Code asks for "{word}"{jobs}, and what /model shows for it',
+        )
+        yield Setting(name=f"{name}_NAME", value=found.label)
+        yield Setting(name=f"{name}_DESCRIPTION", value=found.description)
 
 
 def _for_family(config: Config, family: str, main: str) -> str:
@@ -226,7 +230,8 @@ def as_shell(found: Sequence[Setting]) -> str:
     lines = ["# for the shell that starts Claude Code", f"# {RIVAL_NOTE}", f"unset {RIVAL}"]
     for setting in found:
         export = f"export {setting.name}={shlex.quote(setting.value)}"
-        lines += [f"# {_one_line(setting.why)}", export if setting.ready else f"# {_one_line(export)}"]
+        lines += [f"# {_one_line(setting.why)}"] if setting.why else []
+        lines.append(export if setting.ready else f"# {_one_line(export)}")
     return "\n".join([*lines, f"# {PERMISSION_NOTE}"]) + "\n"
 
 

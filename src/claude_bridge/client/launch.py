@@ -54,6 +54,9 @@ UNKNOWN_URL: Final = "http://127.0.0.1:PORT"
 
 BACKEND_KEY: Final = "BACKEND_API_KEY"
 
+NEEDED_TOKENS: Final = 32_768
+"""The window below which Claude Code has hardly any room for a conversation."""
+
 MAX_LISTED: Final = 20
 """Names in a message at most."""
 
@@ -112,6 +115,7 @@ class _Launch:
                 case BackendAlone():
                     found = stack.enter_context(self._in_front_of(target, folder))
             settings = self._settings(found, theirs)
+            self._warn_of_a_small_window(found)
             content = json.dumps(settings)
             path = stack.enter_context(settings_file.private_file(folder, content))
             environ = cleared(self._environ, found.variables["ANTHROPIC_BASE_URL"])
@@ -142,6 +146,14 @@ class _Launch:
         if settings_file.permission_mode([*own, theirs]) == "auto":
             self._err.write(f"claude-bridge launch: {PERMISSION_NOTE}\n")
         return settings_file.launch_settings(found, theirs, own, self._environ)
+
+    def _warn_of_a_small_window(self, found: Offer) -> None:
+        main = found.models[0]
+        if main.window is not None and main.window < NEEDED_TOKENS:
+            self._err.write(
+                f"claude-bridge launch: {main.name} has a window of {main.window:,} tokens, and Claude Code's own "
+                "instructions take 12,000 to 40,000 of it: start its server with a longer context, 65,536 or more\n"
+            )
 
     def _of_bridge(self, bridge: RunningBridge) -> Offer:
         """Return what a running bridge offers, with the token that it needs."""
