@@ -9,8 +9,18 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from attrs import frozen
+
 LIST = {"data": [{"id": "a"}, {"id": "b"}, {"id": "a"}, {"no": "id"}]}
 BRIDGE = {"/": {"service": "claude-bridge"}, "/v1/models": {"data": [{"id": "glm@claude-bridge"}]}}
+
+
+@frozen
+class Refusal:
+    """An answer with another status."""
+
+    status: int
+    body: object
 
 
 @contextmanager
@@ -36,7 +46,10 @@ def serving(answers: Mapping[str, object], key: str | None = None) -> Iterator[s
                 status = 404
             elif key is not None and path != "/" and self.headers["authorization"] != f"Bearer {key}":
                 status = 401
-            body = json.dumps(answers.get(path)).encode() if status == 200 else b"<html>"
+            value = answers.get(path)
+            if isinstance(value, Refusal):
+                status = value.status
+            body = json.dumps(getattr(value, "body", value)).encode() if status in {200, 403} else b"<html>"
             self.send_response(status)
             self.send_header("content-length", str(len(body)))
             self.end_headers()

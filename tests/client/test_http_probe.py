@@ -17,7 +17,7 @@ from claude_bridge.client.http_probe import (
     wants_key,
 )
 from claude_bridge.client.offered_models import OfferedModel
-from tests.client.servers import BRIDGE, LIST, serving
+from tests.client.servers import BRIDGE, LIST, Refusal, serving
 
 
 class BridgeTests:
@@ -36,6 +36,13 @@ class BridgeTests:
         for answers in wrong:
             with serving(answers) as url:
                 assert not is_bridge(url)
+
+    def test_foreign_name(self) -> None:
+        """What a bridge says to a name that it does not know is passed on."""
+        error = {"type": "permission_error", "message": "add it to allowed_hosts"}
+        refusal = Refusal(403, {"type": "error", "request_id": "req_1", "error": error})
+        with serving({"/": refusal}) as url, pytest.raises(ExpectedFailure, match="add it to allowed_hosts"):
+            is_bridge(url)
 
     def test_key(self) -> None:
         """One that asks for a key tells its models to who has it; `published_here` finds it in the environment."""

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from attrs import field, frozen
 
-from claude_bridge.client import launch
+from claude_bridge.client import launch, running_bridge
 from claude_bridge.client.launch import cleared
 from claude_bridge.client.person import Person
 from claude_bridge.client.target import LaunchOrder
@@ -163,6 +163,16 @@ class BackendTests:
             assert user.launch("--url", f"{url}/v1").returncode == 7
         assert "sk-backend-1234" not in json.dumps(user.seen["settings"])
         assert len(user.seen["settings"]["env"]["ANTHROPIC_AUTH_TOKEN"]) > 40
+
+    def test_control_socket(self, user: User) -> None:
+        """The bridge's control socket is apart: commands for the user's own bridge do not find it."""
+        with serving(ONE) as url, subprocess.Popen(user.command("--url", url, "--", "sleep"), env=user.environ) as run:
+            assert eventually((user.folder / "seen.json").exists)
+            assert Path(user.seen["path"]).with_name("control.sock").is_socket()
+            with pytest.raises(running_bridge.NoBridge, match="no running bridge found"):
+                running_bridge.find(user.environ, "/nope")
+            run.terminate()
+        assert (user.runtime_files(), bridges(user)) == ([], [])
 
     @pytest.mark.parametrize(("key", "told"), [("", "asks for a key: set BACKEND_API_KEY"), ("wrong", "not accept")])
     def test_no_key(self, user: User, key: str, told: str) -> None:
@@ -446,7 +456,7 @@ class EndTests:
         assert eventually(lambda: bridges(user) == [])
         if number == signal.SIGKILL:
             os.kill(user.seen["pid"], signal.SIGKILL)
-            assert [path.name for path in user.runtime_files()] == [Path(user.seen["path"]).name]
+            assert user.seen["path"] in map(str, user.runtime_files())
             with serving(BRIDGE) as url:
                 assert user.launch("--url", url).returncode == 7  # the next start removes what that left
         assert user.runtime_files() == []

@@ -17,9 +17,9 @@ from claude_bridge.client.settings_file import (
     merged,
     own_settings,
     permission_mode,
-    private_file,
     private_folder,
     without_settings,
+    write_private,
 )
 
 OFFER = offer.of_bridge("http://127.0.0.1:1", [OfferedModel(name="glm", label="GLM", window=9000)])
@@ -85,18 +85,22 @@ class PlaceTests:
 
     def test_runtime_directory(self, tmp_path: Path) -> None:
         """It is in the user's runtime directory, in a folder for the user alone, and then gone."""
-        with private_folder({"XDG_RUNTIME_DIR": str(tmp_path)}) as folder, private_file(folder, "text") as path:
-            assert path.parent == folder == tmp_path / "claude-bridge"
+        with private_folder({"XDG_RUNTIME_DIR": str(tmp_path)}) as folder:
+            assert folder.parent == tmp_path / "claude-bridge"
+            assert [stat.S_IMODE(each.stat().st_mode) for each in (folder, folder.parent)] == [0o700, 0o700]
+            path = write_private(folder / "settings.json", "text")
             assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("text", 0o600)
-            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        assert list(folder.iterdir()) == []
+            with pytest.raises(FileExistsError):
+                write_private(path, "more")
+        assert list(folder.parent.iterdir()) == []
 
     def test_folder_of_somebody_else(self, tmp_path: Path) -> None:
-        """A link in its place is not followed: another folder is made, and removed."""
+        """A link in its place is not followed: the folder for temporary files is taken."""
         (tmp_path / "claude-bridge").symlink_to(tmp_path)
         environ = {"XDG_RUNTIME_DIR": str(tmp_path), "TMPDIR": str(tmp_path)}
         with private_folder(environ) as folder:
-            assert folder != tmp_path / "claude-bridge"
+            assert folder.parent == tmp_path
+            assert folder.name.startswith("claude-bridge-launch-")
             assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert not folder.exists()
 
@@ -109,11 +113,11 @@ class PlaceTests:
             pass
 
     def test_left_behind(self, tmp_path: Path) -> None:
-        """Files of processes that were killed are removed, those of others are not."""
+        """What processes that were killed have left is removed, and nothing else."""
         folder = tmp_path / "claude-bridge"
-        folder.mkdir()
-        names = {"launch-999999999-x.json", f"launch-{os.getpid()}-x.json", "launch-x-1.json", "control.sock"}
+        names = {"launch-999999999-x", f"launch-{os.getpid()}-x", "launch-x-1", "control"}
         for name in names:
-            (folder / name).touch()
-        with private_folder({"XDG_RUNTIME_DIR": str(tmp_path)}):
-            assert {path.name for path in folder.iterdir()} == names - {"launch-999999999-x.json"}
+            (folder / name).mkdir(parents=True)
+            (folder / name / "settings.json").touch()
+        with private_folder({"XDG_RUNTIME_DIR": str(tmp_path)}) as own:
+            assert {path.name for path in folder.iterdir()} == {*names - {"launch-999999999-x"}, own.name}

@@ -62,9 +62,17 @@ class ListedBackend:
 
 
 def is_bridge(url: str) -> bool:
-    """Return whether a bridge answers at this address. Raises `Unreachable`."""
-    body = ask("GET", f"{bridge_url(url)}/").body
-    return isinstance(body, dict) and body.get("service") == "claude-bridge"
+    """Return whether a bridge answers at this address.
+
+    Raises `Unreachable`, and `ExpectedFailure` for a bridge that is not to be called by this name.
+    """
+    reply = ask("GET", f"{bridge_url(url)}/")
+    match reply.body:
+        case {"service": "claude-bridge"}:
+            return True
+        case {"type": "error", "request_id": _, "error": {"type": "permission_error", "message": str(message)}}:
+            raise ExpectedFailure(f"{url} answers: {message}")
+    return False
 
 
 def published_models(url: str, key: str | None) -> tuple[OfferedModel, ...]:

@@ -110,14 +110,14 @@ class _Launch:
                 case RunningBridge():
                     found = self._of_bridge(target)
                 case OwnConfiguration(config, file):
-                    url = stack.enter_context(self._started(file, self._environ))
+                    url = stack.enter_context(self._started(file, self._environ, folder))
                     found = self._of_bridge(RunningBridge(url, config))
                 case BackendAlone():
                     found = stack.enter_context(self._in_front_of(target, folder))
             settings = self._settings(found, theirs)
             self._warn_of_a_small_window(found)
             content = json.dumps(settings)
-            path = stack.enter_context(settings_file.private_file(folder, content))
+            path = settings_file.write_private(folder / "settings.json", content)
             environ = cleared(self._environ, found.variables["ANTHROPIC_BASE_URL"])
             return self._foreground.run([program, settings_file.OPTION, str(path), *arguments], environ)
 
@@ -233,17 +233,20 @@ class _Launch:
         backend, token = self._backend(target), token_urlsafe(32)
         environ = backend.environment(self._environ, token)
         with ExitStack() as stack:
-            with settings_file.private_file(folder, backend.configuration(), ".ini") as file:
-                url = stack.enter_context(self._started(str(file), environ))
+            file = settings_file.write_private(folder / "claude-bridge.ini", backend.configuration())
+            url = stack.enter_context(self._started(str(file), environ, folder))
             models = http_probe.published_models(url, token)
             if backend.main not in {model.name for model in models}:
                 models = (OfferedModel(name=backend.main, label=backend.main), *models)
             yield offer.of_bridge(url, models, main=backend.main).with_token(token)
 
     @contextmanager
-    def _started(self, file: str | None, environ: Mapping[str, str]) -> Iterator[str]:
-        """Run a bridge; yield its URL. What it said last is shown if it ended by itself."""
-        bridge = own_bridge.start(file, environ)
+    def _started(self, file: str | None, environ: Mapping[str, str], folder: Path) -> Iterator[str]:
+        """Run a bridge; yield its URL. What it said last is shown if it ended by itself.
+
+        Its control socket is in the folder, or commands for the user's own bridge would find two.
+        """
+        bridge = own_bridge.start(file, {**environ, "RUNTIME_DIRECTORY": str(folder)})
         try:
             yield bridge.address()
             if bridge.ended:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,7 +22,7 @@ from claude_bridge.config.secret import HIDDEN
 OPTION: Final = "--settings"
 
 PREFIX: Final = "launch-"
-"""How the file's name begins; the process and something random follow."""
+"""How the name of a folder begins; the process and something random follow."""
 
 STALE: Final = (
     *("ANTHROPIC_SMALL_FAST_MODEL", "CLAUDE_CODE_SUBAGENT_MODEL", "ANTHROPIC_CUSTOM_HEADERS"),
@@ -128,14 +129,18 @@ def _part(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 @contextmanager
 def private_folder(environ: Mapping[str, str]) -> Iterator[Path]:
-    """Yield a folder that only this user can look into: in ``$XDG_RUNTIME_DIR``, else one for the time being."""
+    """Yield a new folder that only this user can look into, in ``$XDG_RUNTIME_DIR`` if that is usable.
+
+    It is removed in the end, and what a process that was killed has left is removed now. Raises `ExpectedFailure`.
+    """
     lasting = _runtime_folder(environ)
     if lasting is not None:
         _sweep(lasting)
-        yield lasting
-        return
+    place, prefix = (lasting, "") if lasting is not None else (environ.get("TMPDIR") or None, "claude-bridge-")
     try:
-        made = tempfile.TemporaryDirectory(prefix=f"claude-bridge-{PREFIX}", dir=environ.get("TMPDIR") or None)
+        made = tempfile.TemporaryDirectory(
+            prefix=f"{prefix}{PREFIX}{os.getpid()}-", dir=place, ignore_cleanup_errors=True
+        )
     except OSError as error:
         raise ExpectedFailure(f"no folder for the settings file: {error}") from None
     with made as path:
@@ -156,22 +161,19 @@ def _runtime_folder(environ: Mapping[str, str]) -> Path | None:
     return folder if usable else None
 
 
-@contextmanager
-def private_file(folder: Path, content: str, suffix: str = ".json") -> Iterator[Path]:
-    """Yield the path of a file with this content, mode 600, which is removed in the end."""
-    descriptor, name = tempfile.mkstemp(prefix=f"{PREFIX}{os.getpid()}-", suffix=suffix, dir=folder)
-    path = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(content)
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
+def write_private(path: Path, content: str) -> Path:
+    """Write a new file, mode 600, and return its path."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(content)
+    return path
 
 
 def _sweep(folder: Path) -> None:
-    """Remove the files of processes that were killed."""
+    """Remove the folders of processes that were killed."""
+    if not Path("/proc/self").exists():
+        return
     for path in folder.glob(f"{PREFIX}*-*"):
         owner = path.name.removeprefix(PREFIX).partition("-")[0]
-        if owner.isdecimal() and not Path(f"/proc/{owner}").exists() and Path("/proc/self").exists():
-            path.unlink(missing_ok=True)
+        if owner.isdecimal() and not Path("/proc", owner).exists():
+            shutil.rmtree(path, ignore_errors=True)
