@@ -39,6 +39,14 @@ class ContentTests:
         assert "EDITOR" not in env
         assert "CLAUDE_CODE_USE_VERTEX" not in env
 
+    @pytest.mark.parametrize("name", ["glm", "glm@claude-bridge", "haiku", "inherit"])
+    def test_model_of_this_bridge(self, name: str) -> None:
+        """A model for subagents that the bridge has stays the user's choice."""
+        assert (
+            "CLAUDE_CODE_SUBAGENT_MODEL"
+            not in launch_settings(OFFER, {}, [], {"CLAUDE_CODE_SUBAGENT_MODEL": name})["env"]
+        )
+
     def test_merged(self) -> None:
         """Members of objects are merged, ours win; a list of models is replaced as a whole."""
         theirs = {"a": {"x": 1, "y": 2}, "b": [1], "modelPicker": {"options": [], "other": 1}}

@@ -15,20 +15,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from claude_bridge.children import ExpectedFailure
-from claude_bridge.client.environment import PERMISSION_MODE, RIVAL, UNUSED, picker
+from claude_bridge.client.environment import FAMILIES, PERMISSION_MODE, RIVAL, UNUSED, picker
 from claude_bridge.client.offer import Offer
 from claude_bridge.config.secret import HIDDEN
+from claude_bridge.core.model_names import plain_name
 
 OPTION: Final = "--settings"
 
 PREFIX: Final = "launch-"
 """How the name of a folder begins; the process and something random follow."""
 
-STALE: Final = (
-    *("ANTHROPIC_SMALL_FAST_MODEL", "CLAUDE_CODE_SUBAGENT_MODEL", "ANTHROPIC_CUSTOM_HEADERS"),
-    *("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"),
-)
-"""Variables of other set-ups that would lead requests elsewhere, or to models that are not here."""
+ELSEWHERE: Final = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
+"""Variables of other set-ups that would lead requests elsewhere."""
+
+NAMING: Final = ("ANTHROPIC_SMALL_FAST_MODEL", "CLAUDE_CODE_SUBAGENT_MODEL")
+"""Variables that name a model, which may be one of another set-up."""
 
 _SECRET_WORDS: Final = ("KEY", "TOKEN", "SECRET", "PASSWORD", "HEADERS")
 
@@ -93,12 +94,20 @@ def launch_settings(
     :param theirs: settings that the user names for this start; what is in both is as the bridge needs it.
     :param own: settings that the client reads anyway.
     """
-    everywhere = [environ, *(_part(each, "env") for each in (*own, theirs))]
-    stale = {name: "" for name in STALE if any(each.get(name) for each in everywhere)}
+    stale = dict.fromkeys(_stale(offer, [environ, *(_part(each, "env") for each in (*own, theirs))]), "")
     ours: dict[str, Any] = {"env": {RIVAL: "", **stale, **offer.variables}, "modelPicker": picker(offer.models)}
     if permission_mode([*own, theirs]) is None:
         ours["permissions"] = {"defaultMode": PERMISSION_MODE}
     return merged(theirs, ours)
+
+
+def _stale(offer: Offer, environments: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the variables of another set-up that have to be emptied."""
+    yield from (name for name in ELSEWHERE if any(each.get(name) for each in environments))
+    usable = {"", "inherit", *FAMILIES, *(model.name for model in offer.models)}
+    for name in NAMING:
+        if any(plain_name(str(each.get(name) or "")) not in usable for each in environments):
+            yield name
 
 
 def merged(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
