@@ -1,0 +1,165 @@
+"""`claude-bridge setup`: Claude Code's own settings point at the bridge.
+
+Only members that a bridge needs are written, and only in one file: the user's settings, or a project's local ones.
+What stood there is kept in a receipt, which is on the disk before the settings change; `undo` takes it from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from attrs import evolve, frozen
+
+from claude_bridge.client import receipt, staged_file
+from claude_bridge.client.environment import PERMISSION_MODE, RIVAL, Setting
+from claude_bridge.client.receipt import ChangedMember, Receipt
+from claude_bridge.client.settings_diff import settings_diff
+from claude_bridge.client.settings_draft import Draft, Place, SetupError, errors, read_draft, write
+from claude_bridge.client.settings_text import Path, restore, set_member, spelled, value_at
+from claude_bridge.client.undo import MODEL, is_ours
+from claude_bridge.config.schema import Config, Route
+from claude_bridge.core.model_names import is_clients_own, plain_name
+from claude_bridge.core.routing import DEFAULT
+
+TOKEN: Final = "ANTHROPIC_AUTH_TOKEN"  # noqa: S105 - a variable's name
+
+PLACEHOLDER: Final = "YOUR-"
+"""Beginning of a value that only the person knows."""
+
+UNUSED: Final = "unused"
+"""The token where nobody looks at it; the client wants one all the same."""
+
+ENV: Final = "env"
+
+_MODE: Final[Path] = ("permissions", "defaultMode")
+
+Ask = Callable[[str], str]
+"""Asks a person for a secret without showing it, and returns it. Raises `SetupError` if there is nobody."""
+
+
+def for_model(config: Config, model: str) -> Config:
+    """Return the configuration as it would be if every conversation went to one model."""
+    return evolve(config, routes={DEFAULT: Route(name=DEFAULT, models=(plain_name(model),))})
+
+
+def published_names(config: Config) -> tuple[str, ...]:
+    """Return the plain names under which the bridge lists models, except those that the client has by itself."""
+    return tuple(name for name in config.models if not is_clients_own(name))
+
+
+@frozen(kw_only=True)
+class Setup:
+    """What is to stand in one settings file.
+
+    :ivar where: the file.
+    :ivar settings: the variables for Claude Code.
+    :ivar published: the names of models that the bridge lists.
+    :ivar token: the token in the environment of the command; "" without one.
+    :ivar token_needed: whether the bridge itself looks at the token.
+    """
+
+    where: Place
+    settings: Sequence[Setting]
+    published: tuple[str, ...]
+    token: str
+    token_needed: bool
+
+    def preview(self) -> str:
+        """Return the changes as a unified diff without secrets; "" if there are none. Raises `SetupError`."""
+        with errors(self.where):
+            draft = read_draft(self.where.settings)
+            self._change(draft, self._receipt(draft), lambda _: f"{PLACEHOLDER}KEY")
+            return settings_diff(draft.before, draft.text, str(self.where.settings))
+
+    def apply(self, ask: Ask) -> bool:
+        """Write the settings, and return whether that changed them. Raises `SetupError`, and changes nothing then."""
+        with errors(self.where):
+            draft = read_draft(self.where.settings)
+            kept = self._change(draft, self._receipt(draft), ask)
+            if draft.text == draft.before:
+                receipt.save(self.where.receipt, kept)
+                return False
+            with _folders_for(self.where) as folders:
+                kept = evolve(kept, folders=tuple(dict.fromkeys((*kept.folders, *folders))))
+                write(self.where, draft, draft.text, lambda: receipt.save(self.where.receipt, kept))
+        return True
+
+    def _receipt(self, draft: Draft) -> Receipt:
+        """Return the receipt of earlier runs, brought up to what the file is now; a new one if there is none."""
+        old = receipt.load(self.where.receipt) or Receipt(settings=str(self.where.settings))
+        if draft.content is None:
+            old = evolve(old, made=True, blank=None)
+        elif draft.is_blank:
+            old = evolve(old, blank=draft.before)
+        return old if is_ours(draft.text, old) else evolve(old, model=spelled(draft.text, MODEL))
+
+    def _change(self, draft: Draft, kept: Receipt, ask: Ask) -> Receipt:
+        """Change the draft, and return what has to be kept of it."""
+        wanted = dict(self._wanted(draft.text, kept, ask))
+        for member in kept.members:
+            if member.path not in wanted and member.state(draft.text) == "ours":
+                draft.text = restore(draft.text, member.path, member.was)
+        members = {member.path: member for member in kept.members}
+        objects = kept.objects
+        for path, value in wanted.items():
+            member = members.get(path) or ChangedMember(path, (), None)
+            present = value_at(draft.text, path)
+            was = member.was if member.is_ours(present) else spelled(draft.text, path)
+            members[path] = ChangedMember(path, tuple(dict.fromkeys((*member.ours, receipt.digest(value)))), was)
+            if present != value:
+                edit = set_member(draft.text, path, json.dumps(value, ensure_ascii=False))
+                draft.text = edit.text
+                objects = receipt.merged_objects(objects, edit.objects)
+        published = tuple(dict.fromkeys((*kept.published, *self.published)))
+        return evolve(kept, members=tuple(members.values()), objects=objects, published=published)
+
+    def _wanted(self, text: str, kept: Receipt, ask: Ask) -> Iterator[tuple[Path, str]]:
+        """Yield the members to set, with their values."""
+        for setting in self.settings:
+            if setting.ready:
+                value = self._token(setting, text, kept, ask) if setting.name == TOKEN else setting.value
+                yield (ENV, setting.name), value
+            if setting.name == TOKEN:
+                yield (ENV, RIVAL), ""
+        mode = kept.member(_MODE)
+        if spelled(text, _MODE) is None or (mode is not None and mode.is_ours(value_at(text, _MODE))):
+            yield _MODE, PERMISSION_MODE
+
+    def _token(self, setting: Setting, text: str, kept: Receipt, ask: Ask) -> str:
+        """Return the client's token: any word where that will do, else what the person has given, gives, or gave."""
+        if not setting.value.startswith(PLACEHOLDER):
+            return setting.value
+        given = _one_word(self.token)
+        if given and not given.startswith(PLACEHOLDER):
+            return given
+        present, member = value_at(text, (ENV, TOKEN)), kept.member((ENV, TOKEN))
+        if isinstance(present, str) and member is not None and member.is_ours(present):
+            return present
+        given = _one_word(ask(setting.why))
+        if not given and self.token_needed:
+            raise SetupError(f"a key is needed, {setting.why}; nothing was changed")
+        return given or UNUSED
+
+
+def _one_word(token: str) -> str:
+    """Return a token without the white space around it. Raises `SetupError` for what no header can hold."""
+    token = token.strip()
+    if not all("!" <= character <= "~" for character in token):
+        raise SetupError("a key has only ASCII letters, digits and signs, without blanks; nothing was changed")
+    return token
+
+
+@contextlib.contextmanager
+def _folders_for(where: Place) -> Iterator[tuple[str, ...]]:
+    """Create the folders of a settings file where there are none, and remove them again if it cannot be written."""
+    folders = staged_file.make_folders(where.settings.resolve().parent)
+    try:
+        yield tuple(str(folder) for folder in folders)
+    except BaseException:
+        for folder in reversed(folders):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise

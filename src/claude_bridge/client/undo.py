@@ -1,0 +1,104 @@
+"""`claude-bridge undo`: what `claude-bridge setup` wrote goes, and what stood there before comes back.
+
+A member is restored only while it has a value that `setup` gave it: what anybody has changed since belongs to them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+from typing import Final
+
+from attrs import frozen
+
+from claude_bridge.client import receipt
+from claude_bridge.client.receipt import Receipt
+from claude_bridge.client.settings_draft import Draft, Place, begun, errors, read_draft, write
+from claude_bridge.client.settings_text import Path, restore, restore_objects, spelled, value_at
+from claude_bridge.core.model_names import MARK, plain_name
+
+MODEL: Final[Path] = ("model",)
+"""Where `/model` of Claude Code saves the user's choice; `setup` never writes it."""
+
+
+@frozen
+class Undone:
+    """What came of it.
+
+    :ivar had_receipt: whether `setup` had changed the file at all.
+    :ivar restored: the members that are as they were, as dotted paths.
+    :ivar left: the members that were left alone, each with the reason.
+    :ivar removed: the file and the folders that `setup` had made.
+    """
+
+    had_receipt: bool
+    restored: tuple[str, ...]
+    left: tuple[str, ...]
+    removed: tuple[str, ...] = ()
+
+
+def undo(where: Place) -> Undone:
+    """Take back what `Setup.apply` changed in a file. Raises `SetupError`, and changes nothing then.
+
+    A ``model`` of the bridge's goes even if `setup` was never run: `/model` saves one in any session with the bridge.
+    """
+    with errors(where):
+        kept = receipt.load(where.receipt)
+        draft = read_draft(where.settings)
+        restored, left = _taken_back(draft, kept or Receipt(settings=str(where.settings)))
+        removed = _put_back(where, draft, kept)
+        where.receipt.unlink(missing_ok=True)
+    return Undone(kept is not None, tuple(restored), tuple(left), tuple(removed))
+
+
+def is_ours(text: str, kept: Receipt) -> bool:
+    """Return whether the ``model`` of settings is one of the bridge's: its id is marked, or was listed plainly."""
+    model = value_at(text, MODEL)
+    if not isinstance(model, str):
+        return False
+    return MARK in model or (plain_name(model) in kept.published and spelled(text, MODEL) != kept.model)
+
+
+def _taken_back(draft: Draft, kept: Receipt) -> tuple[list[str], list[str]]:
+    """Restore in a draft what is still ours; return what was restored, and what was left with the reason."""
+    restored, left = [], []
+    for member in reversed(kept.members):
+        name, state = ".".join(member.path), member.state(draft.text)
+        if state == "ours":
+            draft.text = restore(draft.text, member.path, member.was)
+            restored.append(name)
+        elif state != "before":
+            left.append(f"{name}, which was {state} since")
+    if is_ours(draft.text, kept):
+        ours = value_at(draft.text, MODEL)
+        was = None if kept.model is None or MARK in kept.model else kept.model
+        draft.text = restore(draft.text, MODEL, was)
+        restored.append(f"model, which was {ours}")
+    draft.text = restore_objects(draft.text, kept.objects)
+    return restored, left
+
+
+def _put_back(where: Place, draft: Draft, kept: Receipt | None) -> list[str]:
+    """Write a draft from which ours was taken; return the file and folders that were removed instead."""
+    if draft.is_blank:
+        return []
+    if kept is not None and kept.made and draft.text == begun(""):
+        where.settings.resolve().unlink()
+        return [str(where.settings), *_removed(kept.folders)]
+    text = draft.text
+    if kept is not None and kept.blank is not None and text == begun(kept.blank):
+        text = kept.blank
+    if text != draft.before:
+        write(where, draft, text)
+    return []
+
+
+def _removed(folders: tuple[str, ...]) -> list[str]:
+    """Remove those folders that are empty, the inner ones first; return them."""
+    removed = []
+    for folder in reversed(folders):
+        try:
+            FilePath(folder).rmdir()
+        except OSError:  # there are files of others in it
+            break
+        removed.append(folder)
+    return removed
