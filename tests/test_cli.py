@@ -62,6 +62,19 @@ class EnvTests:
         assert main(["env", "--shell", "--config", config], surroundings) == 0
         assert capsys.readouterr().out == plain
 
+    def test_settings_file_that_wins(
+        self, config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A settings file that beats the export lines is named with its key, in a comment."""
+        monkeypatch.chdir(tmp_path)
+        environ = {"KEY": "k", "CLAUDE_CONFIG_DIR": str(tmp_path)}
+        assert main(["env", "--config", config], Surroundings(environ, lambda _: None)) == 0
+        assert capsys.readouterr().out.endswith("`claude-bridge setup` writes these there\n")
+        (tmp_path / "settings.json").write_text('{"env": {"ANTHROPIC_BASE_URL": "http://other"}}')
+        assert main(["env", "--config", config], Surroundings(environ, lambda _: None)) == 0
+        last = capsys.readouterr().out.splitlines()[-1]
+        assert last == f"# here {tmp_path}/settings.json sets env.ANTHROPIC_BASE_URL"
+
     def test_json(self, config: str, surroundings: Surroundings, capsys: pytest.CaptureFixture[str]) -> None:
         """With --json a settings.json comes out, for another address if that is asked for."""
         assert main(["env", "--json", "--config", config, "--url", "http://127.0.0.1:9/"], surroundings) == 0
@@ -182,6 +195,53 @@ class ConfigurationTests:
         surroundings = Surroundings({"KEY": "k", "STATE_DIRECTORY": "/var/lib/claude-bridge"}, lambda _: None)
         assert main(["dump-config", "--config", config], surroundings) == 0
         assert "# state_dir is not set: /var/lib/claude-bridge here\n" in capsys.readouterr().out
+
+
+class SetupTests:
+    """`claude-bridge setup` and `claude-bridge undo`."""
+
+    @pytest.fixture(autouse=True)
+    def _project(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Work in a project."""
+        (tmp_path / "project").mkdir()
+        monkeypatch.chdir(tmp_path / "project")
+
+    @pytest.mark.parametrize("project", [[], ["--project"]])
+    def test_there_and_back(
+        self, project: list[str], config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The settings are written for the configuration's address, the model and key are used, and all is undone."""
+        path = tmp_path / ("project/.claude/settings.local.json" if project else "home/.claude/settings.json")
+        path.parent.mkdir(parents=True)
+        path.write_text('{"theme": "dark"}')
+        surroundings = Surroundings({"KEY": "the-secret", "HOME": str(tmp_path / "home")}, lambda _: None)
+        assert main(["setup", "--dry-run", *project, "-c", config], surroundings) == 0
+        assert "+++ " in capsys.readouterr().out
+        assert path.read_text() == '{"theme": "dark"}'
+        assert main(["setup", *project, "--config", config, "m"], surroundings) == 0
+        out, err = capsys.readouterr()
+        assert out.endswith(
+            f"now uses http://127.0.0.1:9090; `{' '.join(['claude-bridge undo', *project])}` puts it back\n"
+        )
+        assert err == ""
+        found = json.JSONDecoder().decode(path.read_text())
+        assert found["env"]["ANTHROPIC_MODEL"] == "m@claude-bridge"
+        assert "the-secret" not in path.read_text()
+        assert main(["undo", *project], surroundings) == 0
+        assert capsys.readouterr().out.startswith(f"{path}: took back env.ANTHROPIC_BASE_URL")
+        assert path.read_text() == '{"theme": "dark"}'
+
+    def test_error(self, config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """What cannot be changed is one line, and status 1."""
+        path = tmp_path / "settings.json"
+        path.write_text("{} // mine")
+        surroundings = Surroundings({"KEY": "k", "HOME": "/h", "CLAUDE_CONFIG_DIR": str(tmp_path)}, lambda _: None)
+        assert main(["setup", "--config", config], surroundings) == 1
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert err.startswith(f"claude-bridge setup: {path}: line 1, column 4: a comment is not allowed")
+        assert main(["undo"], surroundings) == 1
+        assert capsys.readouterr().err.startswith(f"claude-bridge undo: {path}: ")
 
 
 class FileTests:
@@ -378,7 +438,14 @@ class CommandTests:
             (["serve"], "did you mean run?"),
             (["check"], "did you mean check-config?"),
             (["dumpconfig"], "did you mean dump-config?"),
-            (["zzz"], "there are demo, launch, env, check-config"),
+            (["zzz"], "there are demo, launch, env, setup, undo, check-config"),
+            (["configure"], "did you mean setup?"),
+            (["uninstall"], "did you mean undo?"),
+            (["setup", "--url", "bridge"], "--url bridge is not an address such as http://127.0.0.1:8080"),
+            (["setup", " "], "MODEL is empty"),
+            (["setup", "glm", "a.ini"], "a.ini is one word too many: the configuration is named with"),
+            (["setup", "a.ini"], "a.ini is no model: the configuration is named with --config"),
+            (["undo", "x"], "x is one word too many"),
             (["--config", "c.ini", "run"], "the command comes first"),
             (["check-config", "--confg", "x"], "did you mean --config?"),
             (["check-config", "--zzz"], "there is no option --zzz ("),

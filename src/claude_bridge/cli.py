@@ -34,6 +34,8 @@ _OTHER_WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("check", "validate", "test", "configtest", "lint"), "check-config"),
     **dict.fromkeys(("dump", "show", "config", "show-config", "print-config"), "dump-config"),
     **dict.fromkeys(("settings", "environment"), "env"),
+    **dict.fromkeys(("configure", "install", "persist"), "setup"),
+    **dict.fromkeys(("unconfigure", "uninstall", "restore"), "undo"),
     **dict.fromkeys(("route", "router", "routing", "table"), "routes"),
     **dict.fromkeys(("explain", "why"), "routes explain"),
     **dict.fromkeys(("refresh", "reread", "hup"), "reload"),
@@ -132,7 +134,7 @@ def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
     if parser.get_default("command") is launch and not nearest(word.partition("=")[0], valid):
         return f"{word} is not for this command: what is for Claude Code stands behind --, as in: launch -- {word}"
     if not word.startswith("-"):
-        if parser.get_default("command") is explain_route:
+        if parser.get_default("command") in (explain_route, setup):
             return f"{word} is one word too many: the configuration is named with --config"
         return (
             f"one configuration file is enough: {word} is one more"
@@ -183,6 +185,8 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         "the configuration",
     )
     command.set_defaults(command=env)
+
+    _setup_options(commands)
 
     _with_config(commands, "check-config", "report every mistake in the configuration").set_defaults(
         command=check_config
@@ -242,6 +246,23 @@ def _run_options(command: argparse.ArgumentParser) -> None:
     command.set_defaults(command=run)
 
 
+def _setup_options(commands: argparse._SubParsersAction[_Parser]) -> None:
+    """Add the commands that change Claude Code's settings."""
+    project = "the settings of this folder's project, .claude/settings.local.json, instead of the user's"
+    told = "write the settings for Claude Code into its settings file"
+    command = commands.add_parser("setup", help=told, description=told)
+    command.add_argument("model", nargs="?", metavar="MODEL", help="model to use; default: from the configuration")
+    command.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
+    command.add_argument("--project", action="store_true", help=project)
+    command.add_argument("--url", help="the bridge's address as clients see it; default: from the configuration")
+    command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
+    command.set_defaults(command=setup, file=None)
+    told = "take back what `claude-bridge setup` changed"
+    command = commands.add_parser("undo", help=told, description=told)
+    command.add_argument("--project", action="store_true", help=project)
+    command.set_defaults(command=undo)
+
+
 def _file(options: argparse.Namespace) -> str | None:
     """Return the configuration file that the command line names, as an option or an argument."""
     if options.file is not None and options.config is not None:
@@ -298,7 +319,7 @@ def env(options: argparse.Namespace, surroundings: Surroundings) -> int:
     elif options.json:
         sys.stdout.write(environment.as_json(found.settings, found.models))
     else:
-        sys.stdout.write(environment.as_shell(found.settings))
+        sys.stdout.write(_shell_lines(found.settings, surroundings.environ))
     return 0
 
 
@@ -313,6 +334,40 @@ def _learned(config: Config, environ: Mapping[str, str]) -> Limits:
         return model.context_window or window, smallest((model.max_output_tokens, longest))
 
     return limits
+
+
+def _shell_lines(found: Sequence[environment.Setting], environ: Mapping[str, str]) -> str:
+    """Return the settings as export lines, with the settings files that win over them here."""
+    from claude_bridge.client import settings_files  # noqa: PLC0415 - no other command needs it
+
+    exported = {setting.name: setting.value for setting in found if setting.ready} | {environment.RIVAL: ""}
+    return environment.as_shell(found, settings_files.over_shell(exported, environ, Path.cwd()))
+
+
+def setup(options: argparse.Namespace, surroundings: Surroundings) -> int:
+    """Write the settings for Claude Code into its settings file, or show what would change."""
+    from claude_bridge.client import setup_command  # noqa: PLC0415 - no other command needs it
+
+    if options.url is not None and not setup_command.is_address(options.url):
+        options.error(f"--url {options.url} is not an address such as http://127.0.0.1:8080")
+    if options.model is not None and not options.model.strip():
+        options.error("MODEL is empty")
+    if options.model is not None and options.model.endswith(".ini"):
+        options.error(f"{options.model} is no model: the configuration is named with --config")
+    config = load(_file(options), surroundings.environ)
+    wanted = setup_command.Wanted(
+        url=options.url, model=options.model, project=options.project, dry_run=options.dry_run
+    )
+    report = setup_command.set_up(config, surroundings.environ, Path.cwd(), wanted)
+    return report.write("setup", sys.stdout, sys.stderr)
+
+
+def undo(options: argparse.Namespace, surroundings: Surroundings) -> int:
+    """Take back what `setup` changed."""
+    from claude_bridge.client import setup_command  # noqa: PLC0415 - no other command needs it
+
+    report = setup_command.take_back(surroundings.environ, Path.cwd(), project=options.project)
+    return report.write("undo", sys.stdout, sys.stderr)
 
 
 def check_config(options: argparse.Namespace, surroundings: Surroundings) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from attrs import evolve, frozen
@@ -89,6 +88,3 @@ def needing_token(setup: Setup, *, needed: bool, why: str = "put it here") -> Se
     token = setting("ANTHROPIC_AUTH_TOKEN", "YOUR-CLIENT-KEY", why)
     settings = tuple(token if each.name == token.name else each for each in setup.settings)
     return evolve(setup, settings=settings, token_needed=needed)
-
-
-Asked = Callable[[str], str]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from claude_bridge.client.settings_files import Scope, SettingsFile, find_variables, settings_files
+from claude_bridge.client.settings_files import Scope, SettingsFile, find_variables, over_shell, settings_files
 
 URL = "ANTHROPIC_BASE_URL"
 FILES: dict[str, Scope] = {
@@ -130,3 +130,20 @@ class FindVariablesTests:
         (tmp_path / "home/.claude/settings.json").write_bytes(content)
         found = find_variables([URL], environ, tmp_path)
         assert (dict(found.places), found.problems) == ({}, ())
+
+
+class OverShellTests:
+    """What beats exported variables."""
+
+    def test_files(self, environ: dict[str, str], tmp_path: Path) -> None:
+        """Each file that wins is named once, with the variables that it gives other values."""
+        user, local = tmp_path / "home/.claude/settings.json", tmp_path / "project/.claude/settings.local.json"
+        write(user, A="other", B="other", C="same", ANTHROPIC_API_KEY="sk-1")
+        write(local, B="third")
+        exported = {"A": "1", "B": "2", "C": "same", "D": "4", "ANTHROPIC_API_KEY": ""}
+        environ |= {"D": "shell"}
+        assert over_shell(exported, environ, tmp_path / "project") == [
+            f"{user} sets env.A, env.ANTHROPIC_API_KEY",
+            f"{local} sets env.B",
+        ]
+        assert over_shell({"D": "4"}, environ, tmp_path) == []

@@ -87,6 +87,17 @@ class RoundTripTests:
         undo(home.place())
         assert read(path.read_text()) == read(HOOKS) | {"theme": "dark"}
 
+    def test_state_directory(self, home: Home) -> None:
+        """The receipt goes, and its folder too unless the daemon has files there."""
+        home.setup().apply(nobody)
+        state = home.place().receipt.parent
+        undo(home.place())
+        assert not state.exists()
+        home.setup().apply(nobody)
+        (state / "learned.json").write_text("")
+        undo(home.place())
+        assert [path.name for path in state.iterdir()] == ["learned.json"]
+
     def test_twice(self, home: Home) -> None:
         """A second undo has nothing to do, and says so."""
         home.has(ROUTER)
@@ -192,6 +203,7 @@ class ModelTests:
             undo(home.place())
             assert read(path.read_text()) == {"model": expected}
             path.write_bytes(copy[0])
+            home.place().receipt.parent.mkdir()
             home.place().receipt.write_bytes(copy[1])
 
     @pytest.mark.parametrize("model", ["opus", "glm", "claude-opus-4-8", 5])

@@ -44,6 +44,7 @@ UNUSED: Final = "unused"
 """The token for a bridge that asks for none: the client sends nothing without one."""
 MAX_PICKED: Final = 40
 """Models in the client's list: a vendor has hundreds, and every name can be typed after /model."""
+FILES_NOTE: Final = "Claude Code's settings files win over exported variables: `claude-bridge setup` writes these there"
 _EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})
 
 
@@ -225,14 +226,18 @@ def picker(models: Sequence[OfferedModel]) -> dict[str, Any]:
     return {"replaceBuiltInOptions": True, "options": options}
 
 
-def as_shell(found: Sequence[Setting]) -> str:
-    """Render ``found`` for a POSIX shell: ``export`` lines, the reasons as comments on lines of their own."""
+def as_shell(found: Sequence[Setting], stronger: Sequence[str] = ()) -> str:
+    """Render ``found`` for a POSIX shell: ``export`` lines, the reasons as comments on lines of their own.
+
+    :param stronger: the settings files that win over these lines here, each with what it sets.
+    """
     lines = ["# for the shell that starts Claude Code", f"# {RIVAL_NOTE}", f"unset {RIVAL}"]
     for setting in found:
         export = f"export {setting.name}={shlex.quote(setting.value)}"
         lines += [f"# {_one_line(setting.why)}"] if setting.why else []
         lines.append(export if setting.ready else f"# {_one_line(export)}")
-    return "\n".join([*lines, f"# {PERMISSION_NOTE}"]) + "\n"
+    lines += [f"# {PERMISSION_NOTE}", f"# {FILES_NOTE}", *(f"# here {_one_line(each)}" for each in stronger)]
+    return "\n".join(lines) + "\n"
 
 
 def _one_line(text: str) -> str:

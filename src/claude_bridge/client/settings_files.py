@@ -139,6 +139,20 @@ def find_variables(
     return VariablesFound({name: tuple(found) for name, found in places.items()}, tuple(problems))
 
 
+def over_shell(exported: Mapping[str, str], environ: Mapping[str, str], folder: Path) -> list[str]:
+    """Return the settings files that give exported variables other values, each as ``FILE sets KEY, KEY``.
+
+    Of several files that set a variable only the one that wins is among them.
+    """
+    found = find_variables(exported, environ, folder)
+    keys: dict[str, list[str]] = {}
+    for name, value in exported.items():
+        winner = found.stronger(name, "shell")
+        if winner is not None and winner.value != value:
+            keys.setdefault(str(winner.file), []).append(winner.key)
+    return [f"{file} sets {', '.join(names)}" for file, names in keys.items()]
+
+
 def _variables(path: Path) -> dict[str, Any]:
     """Return the ``env`` of a settings file; empty without such a file. Raises `OSError` and `InvalidSettings`."""
     try:

@@ -21,7 +21,7 @@ from claude_bridge.client.settings_draft import Draft, Place, SetupError, errors
 from claude_bridge.client.settings_text import Path, restore, set_member, spelled, value_at
 from claude_bridge.client.undo import MODEL, is_ours
 from claude_bridge.config.schema import Config, Route
-from claude_bridge.core.model_names import is_clients_own, plain_name
+from claude_bridge.core.model_names import AUTO, is_clients_own, plain_name
 from claude_bridge.core.routing import DEFAULT
 
 TOKEN: Final = "ANTHROPIC_AUTH_TOKEN"  # noqa: S105 - a variable's name
@@ -41,7 +41,9 @@ Ask = Callable[[str], str]
 
 
 def for_model(config: Config, model: str) -> Config:
-    """Return the configuration as it would be if every conversation went to one model."""
+    """Return the configuration as it would be if every conversation went to one model; as it is for ``auto``."""
+    if plain_name(model) == AUTO:
+        return config
     return evolve(config, routes={DEFAULT: Route(name=DEFAULT, models=(plain_name(model),))})
 
 

@@ -5,6 +5,7 @@ A member is restored only while it has a value that `setup` gave it: what anybod
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path as FilePath
 from typing import Final
 
@@ -47,6 +48,9 @@ def undo(where: Place) -> Undone:
         restored, left = _taken_back(draft, kept or Receipt(settings=str(where.settings)))
         removed = _put_back(where, draft, kept)
         where.receipt.unlink(missing_ok=True)
+        if kept is not None:
+            with contextlib.suppress(OSError):  # the daemon keeps its files there too
+                where.receipt.parent.rmdir()
     return Undone(kept is not None, tuple(restored), tuple(left), tuple(removed))
 
 
@@ -56,6 +60,16 @@ def is_ours(text: str, kept: Receipt) -> bool:
     if not isinstance(model, str):
         return False
     return MARK in model or (plain_name(model) in kept.published and spelled(text, MODEL) != kept.model)
+
+
+def saved_model(settings: FilePath) -> str | None:
+    """Return the model of the bridge's that a settings file has as the default, or None.
+
+    Raises `OSError` and `InvalidSettings`.
+    """
+    text = read_draft(settings).text
+    model = value_at(text, MODEL)
+    return str(model) if is_ours(text, Receipt(settings=str(settings))) else None
 
 
 def _taken_back(draft: Draft, kept: Receipt) -> tuple[list[str], list[str]]:
@@ -68,6 +82,7 @@ def _taken_back(draft: Draft, kept: Receipt) -> tuple[list[str], list[str]]:
             restored.append(name)
         elif state != "before":
             left.append(f"{name}, which was {state} since")
+    restored.reverse()
     if is_ours(draft.text, kept):
         ours = value_at(draft.text, MODEL)
         was = None if kept.model is None or MARK in kept.model else kept.model

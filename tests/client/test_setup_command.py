@@ -1,0 +1,231 @@
+"""Promises of the commands `setup` and `undo`: sentences that say what happened, what will happen, and what to do."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from claude_bridge.client import setup_command
+from claude_bridge.client.ask import NobodyToAsk
+from claude_bridge.client.setup_command import Report, Wanted, is_address, set_up, take_back
+from claude_bridge.config.schema import Config, Server
+from tests.client.setups import Home
+from tests.config.files import config_of
+
+read = json.JSONDecoder().decode
+
+TEXT = """
+[server]
+credentials = none
+[backend:b]
+url = http://b/v1
+[model:glm]
+backend = b
+context_window = 131072
+[model:eyes]
+backend = b
+context_window = 60000
+[route:default]
+models = glm
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """Return a user with a project."""
+    home = Home(tmp_path / "home")
+    home.project.mkdir(parents=True)
+    return home
+
+
+@pytest.fixture
+def config() -> Config:
+    """Return a configuration with two models."""
+    return config_of(TEXT)
+
+
+def run(home: Home, config: Config, wanted: Wanted = Wanted()) -> Report:  # noqa: B008 - it is frozen
+    """Run `setup`."""
+    return set_up(config, home.environ, home.project, wanted, str(home.folder.parent / "managed"))
+
+
+class SetUpTests:
+    """`claude-bridge setup`."""
+
+    def test_user(self, home: Home, config: Config) -> None:
+        """It says what was written, what Claude Code does now, and how to go back."""
+        assert run(home, config) == Report(
+            shown=f"{home.settings}: written\n"
+            "Claude Code now uses http://127.0.0.1:8080; `claude-bridge undo` puts it back\n"
+        )
+        assert run(home, config).shown.startswith(f"{home.settings}: nothing to change\nClaude Code now uses ")
+
+    def test_project(self, home: Home, config: Config) -> None:
+        """For a project it names the folder, and the command for it."""
+        path = home.place(project=True).settings
+        assert run(home, config, Wanted(project=True, url="https://bridge.lan/v1")).shown == (
+            f"{path}: written\nClaude Code in {home.project} now uses https://bridge.lan; "
+            "`claude-bridge undo --project` puts it back\n"
+        )
+
+    def test_dry_run(self, home: Home, config: Config) -> None:
+        """A dry run shows the changes, and makes none."""
+        report = run(home, config, Wanted(dry_run=True))
+        assert '+    "ANTHROPIC_BASE_URL": "http://127.0.0.1:8080",\n' in report.shown
+        assert not home.settings.exists()
+        run(home, config)
+        assert run(home, config, Wanted(dry_run=True)).shown == f"{home.settings}: nothing to change\n"
+
+    def test_model(self, home: Home, config: Config) -> None:
+        """A model that is named is used, with its window; one that the configuration does not have is told."""
+        assert run(home, config, Wanted(model="eyes")).warnings == ()
+        found = read(home.settings.read_text())["env"]
+        assert (found["ANTHROPIC_MODEL"], found["CLAUDE_CODE_MAX_CONTEXT_TOKENS"]) == ("eyes@claude-bridge", "60000")
+        (warning,) = run(home, config, Wanted(model="eyse@claude-bridge")).warnings
+        assert warning == "eyse is none of the configured models (glm, eyes): the backend has to know it"
+        for model in ("auto", "b/anything", "EYES"):
+            assert run(home, config, Wanted(model=model)).warnings == ()
+
+    def test_stronger_settings(self, home: Home, config: Config) -> None:
+        """Where others win, the last sentence does not claim that the bridge is used."""
+        run(home, config, Wanted(project=True, url="http://other"))
+        local = home.place(project=True).settings
+        report = run(home, config)
+        assert report.shown.endswith(
+            f"Claude Code now uses http://127.0.0.1:8080, but in {home.project} still the address in "
+            f"env.ANTHROPIC_BASE_URL of {local}; `claude-bridge undo` puts it back\n"
+        )
+        assert report.warnings == (f"{local} sets env.ANTHROPIC_BASE_URL, which wins over {home.settings}",)
+        managed = home.folder.parent / "managed" / "managed-settings.json"
+        managed.parent.mkdir()
+        managed.write_text('{"env": {"ANTHROPIC_BASE_URL": "http://org"}}')
+        assert f"Claude Code still uses the address in env.ANTHROPIC_BASE_URL of {managed}; " in run(home, config).shown
+
+    def test_no_address(self, home: Home, config: Config) -> None:
+        """Without a listener whose port is known the address has to be given."""
+        config = evolve(config, server=Server(listen=("unix:/s",), credentials="none"))
+        assert run(home, config) == Report(error=setup_command.NO_ADDRESS)
+        assert run(home, config, Wanted(url="http://b:1")).error is None
+
+    def test_nobody_to_ask(self, home: Home, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where nobody can be asked for the token the variable is named, and nothing is changed."""
+
+        def nobody(_question: str) -> str:
+            raise NobodyToAsk("there is no terminal to ask at")
+
+        monkeypatch.setattr(setup_command, "ask_hidden", nobody)
+        config = evolve(config, server=evolve(config.server, credentials="forward"))
+        report = run(home, config)
+        assert report.error is not None
+        assert report.error.startswith(
+            "there is no terminal to ask at: set ANTHROPIC_AUTH_TOKEN (put the backend's own"
+        )
+        assert report.error.endswith("; nothing was changed")
+        assert home.tree() == {}
+
+    def test_asked(self, home: Home, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The question says which key it is; the key is not printed."""
+        asked = []
+
+        def ask(question: str) -> str:
+            asked.append(question)
+            return "sk-typed"
+
+        monkeypatch.setattr(setup_command, "ask_hidden", ask)
+        config = evolve(config, server=evolve(config.server, credentials="forward"))
+        report = run(home, config)
+        assert asked[0].startswith("ANTHROPIC_AUTH_TOKEN: put the backend's own key here")
+        assert read(home.settings.read_text())["env"]["ANTHROPIC_AUTH_TOKEN"] == "sk-typed"
+        assert "sk-typed" not in repr(report)
+
+    def test_refused(self, home: Home, config: Config) -> None:
+        """A file that cannot be edited is an error with its place."""
+        path = home.has("{\n// mine\n}")
+        report = run(home, config)
+        assert report.error is not None
+        assert report.error.startswith(f"{path}: line 2, column 1: a comment is not allowed")
+        assert set_up(config, {}, home.project, Wanted()).error == "no home folder is known: set HOME"
+
+
+class TakeBackTests:
+    """`claude-bridge undo`."""
+
+    def test_all(self, home: Home, config: Config) -> None:
+        """It names what was taken back and what was removed."""
+        run(home, config)
+        lines = take_back(home.environ, home.project).shown.splitlines()
+        assert lines[0].startswith(f"{home.settings}: took back env.ANTHROPIC_BASE_URL, env.ANTHROPIC_AUTH_TOKEN, ")
+        assert lines[1:] == [
+            f"removed {home.settings}, which claude-bridge setup had made",
+            f"removed {home.settings.parent}, which claude-bridge setup had made",
+        ]
+
+    def test_left(self, home: Home, config: Config) -> None:
+        """And what was left, with the reason."""
+        run(home, config)
+        home.settings.write_text(home.settings.read_text().replace("8080", "9090"))
+        assert "left env.ANTHROPIC_BASE_URL, which was changed since\n" in take_back(home.environ, home.project).shown
+
+    def test_nothing(self, home: Home) -> None:
+        """Without a receipt it is one sentence."""
+        nothing = f"nothing to undo: claude-bridge setup has not changed {home.settings}\n"
+        assert take_back(home.environ, home.project) == Report(shown=nothing)
+        home.has('{"model": "glm@claude-bridge"}')
+        shown = take_back(home.environ, home.project).shown
+        assert shown == f"{nothing}{home.settings}: took back model, which was glm@claude-bridge\n"
+
+    def test_gone(self, home: Home, config: Config) -> None:
+        """If somebody has taken all of it away already, that is said."""
+        run(home, config)
+        home.settings.unlink()
+        assert take_back(home.environ, home.project).shown.startswith(f"{home.settings}: ")
+
+    def test_model_of_the_user(self, home: Home, config: Config) -> None:
+        """A session in a project has saved the model in the user's settings: for these there is another command."""
+        run(home, config, Wanted(project=True))
+        home.has('{"model": "glm@claude-bridge"}')
+        assert take_back(home.environ, home.project, project=True).warnings == (
+            f"{home.settings} has the model glm@claude-bridge, saved by /model: `claude-bridge undo` removes it",
+        )
+
+    def test_error(self, home: Home, config: Config) -> None:
+        """A file that cannot be edited any more is an error."""
+        run(home, config)
+        home.settings.write_text("[")
+        report = take_back(home.environ, home.project)
+        assert report.error is not None
+        assert report.error.startswith(f"{home.settings}: ")
+
+
+class ReportTests:
+    """What is printed."""
+
+    def test_write(self) -> None:
+        """Text goes to standard output, warnings and the error to standard error, with the exit status."""
+        out, err = io.StringIO(), io.StringIO()
+        assert Report(shown="done\n", warnings=("w",)).write("setup", out, err) == 0
+        assert Report(error="no").write("undo", out, err) == 1
+        assert (out.getvalue(), err.getvalue()) == ("done\n", "warning: w\nclaude-bridge undo: no\n")
+
+    @pytest.mark.parametrize(
+        ("url", "valid"),
+        [
+            ("http://127.0.0.1:8080", True),
+            ("https://bridge.lan/v1", True),
+            ("http://[::1]:8080", True),
+            ("bridge:8080", False),
+            ("8080", False),
+            ("http://", False),
+            ("http://h:0", False),
+            ("http://h:port", False),
+            ("ftp://h", False),
+            ("http://[::1", False),
+        ],
+    )
+    def test_address(self, url: str, valid: bool) -> None:
+        """Only what a client can connect to is an address."""
+        assert is_address(url) == valid
