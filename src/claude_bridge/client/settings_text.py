@@ -24,6 +24,7 @@ _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _TOKEN: Final = re.compile(r'("(?:[^"\\]|\\.)*")([ \t\n\r]*:)?|[{}]', re.DOTALL)
 _COMMENTS: Final = ("//", "/*", "#")
 _UNIT: Final = "  "
+_IGNORED: Final = "and Claude Code ignores the whole file"
 
 
 class InvalidSettings(ValueError):
@@ -299,7 +300,7 @@ def _meaning(text: str, error: JSONDecodeError) -> str:
     if comment:
         return comment
     if text[at : at + 1] in ("}", "]") and before.endswith(","):
-        return "a comma after the last entry is not allowed in JSON; remove it"
+        return f"a comma after the last entry is not allowed in JSON, {_IGNORED}; remove it"
     return f"this is not JSON: {error.msg}"
 
 
@@ -307,7 +308,7 @@ def _comment(text: str, at: int) -> str | None:
     """Return what to do about a comment, or None if there is none at this index."""
     if not text.startswith(_COMMENTS, at):
         return None
-    return "a comment is not allowed in JSON, and would not survive; remove it"
+    return f"a comment is not allowed in JSON, {_IGNORED}; remove it"
 
 
 def _refuse(text: str, at: int, reason: str) -> NoReturn:

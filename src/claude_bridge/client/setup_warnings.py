@@ -16,7 +16,10 @@ from claude_bridge.core.model_names import MARK, TIERS
 
 ADDRESS: Final = "ANTHROPIC_BASE_URL"
 
-OTHER_PROVIDERS: Final = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
+OTHER_PROVIDERS: Final = tuple(
+    f"CLAUDE_CODE_USE_{name}"
+    for name in ("BEDROCK", "VERTEX", "FOUNDRY", "MANTLE", "ANTHROPIC_AWS", "ANTHROPIC_GOOGLE_CLOUD")
+)
 """Variables with which Claude Code asks a cloud's own API, whatever its address is."""
 
 MODELS: Final = (
