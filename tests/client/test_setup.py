@@ -51,7 +51,7 @@ class ApplyTests:
                 "ANTHROPIC_MODEL": "glm@claude-bridge",
                 "CLAUDE_CODE_MAX_CONTEXT_TOKENS": "131072",
             },
-            "permissions": {"defaultMode": PERMISSION_MODE},
+            "permissions": {"defaultMode": PERMISSION_MODE, "disableAutoMode": "disable"},
         }
         assert stat.S_IMODE(home.settings.stat().st_mode) == 0o600
 
@@ -61,6 +61,7 @@ class ApplyTests:
         assert home.setup().apply(nobody)
         now = read(path.read_text())
         assert now.pop("env")["ANTHROPIC_BASE_URL"] == URL
+        assert now["permissions"].pop("disableAutoMode") == "disable"
         assert now == read(HOOKS)
         path = home.has(ROUTER)
         assert home.setup().apply(nobody)

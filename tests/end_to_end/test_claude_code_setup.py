@@ -100,6 +100,7 @@ class SetupTests:
         backend.enqueue(says("Yes."))  # the client tries a model before it takes it
         await screen.enter("/model small@claude-bridge")
         await screen.shown("Set model to")
+        assert "Makeautomodeyourdefault" not in screen.text
         await screen.close()
         path = user.home / ".claude" / "settings.json"
         assert json.JSONDecoder().decode(path.read_text())["model"] == "small@claude-bridge"

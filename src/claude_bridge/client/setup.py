@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from attrs import evolve, frozen
@@ -34,7 +34,12 @@ UNUSED: Final = "unused"
 
 ENV: Final = "env"
 
-_MODE: Final[Path] = ("permissions", "defaultMode")
+UNLESS_SET: Final[Mapping[Path, str]] = {
+    ("permissions", "defaultMode"): PERMISSION_MODE,
+    ("permissions", "disableAutoMode"): "disable",
+}
+"""What is written only where the user has nothing there. The client offers auto mode at its start, with Yes chosen
+beforehand, unless it is disabled; with a bridge that mode refuses commands (`docs/claude-code.md` 7)."""
 
 Ask = Callable[[str], str]
 """Asks a person for a secret without showing it, and returns it. Raises `SetupError` if there is nobody."""
@@ -126,9 +131,10 @@ class Setup:
                 yield (ENV, setting.name), value
             if setting.name == TOKEN:
                 yield (ENV, RIVAL), ""
-        mode = kept.member(_MODE)
-        if spelled(text, _MODE) is None or (mode is not None and mode.is_ours(value_at(text, _MODE))):
-            yield _MODE, PERMISSION_MODE
+        for path, value in UNLESS_SET.items():
+            member = kept.member(path)
+            if spelled(text, path) is None or (member is not None and member.is_ours(value_at(text, path))):
+                yield path, value
 
     def _token(self, setting: Setting, text: str, kept: Receipt, ask: Ask) -> str:
         """Return the client's token: any word where that will do, else what the person has given, gives, or gave."""
