@@ -7,6 +7,8 @@ there were.
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +40,18 @@ def dies_before(step: int, run: Callable[[], object]) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
 
 
+def dies_at_byte(size: int, run: Callable[[], object]) -> None:
+    """Run something in a child that is killed when it has written so many bytes of a file."""
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        run()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGXFSZ, size
+
+
 def has(home: Home) -> bytes | None:
     """Return the user's settings."""
     return home.settings.read_bytes() if home.settings.exists() else None
@@ -64,6 +78,15 @@ def main(home: Home) -> int:
         assert has(home) == old, step
         dying = dying or went_on
         step, steps = step + 1, steps + dying
+    for size in (0, 1, 100):
+        dies_at_byte(size, lambda: home.setup().apply(nobody))
+        assert has(home) == old, size
+        home.setup().apply(nobody)
+        if old and len(old) > size:
+            dies_at_byte(size, lambda: undo(home.place()))
+            assert has(home) == new, size
+        undo(home.place())
+        assert has(home) == old, size
     left = [name for name in home.tree() if name not in before]
     assert left in ([], [".claude"]), left  # a folder that was made just before the end
     return steps
