@@ -488,3 +488,70 @@ class CommandTests:
     def test_exit_status(self) -> None:
         """The status for a wrong configuration is that of sysexits.h."""
         assert EXIT_CONFIG == 78
+
+
+class DoctorTests:
+    """`claude-bridge doctor`, and `check-config --online`; a backend that is down is all they need here."""
+
+    DOWN = "[server]\nlisten = tcp:9090:interface=127.0.0.1\n[backend:tower]\nurl = http://127.0.0.1:1/v1\n"
+
+    @pytest.fixture
+    def down(self, tmp_path: Path) -> str:
+        """Return the path of a file whose backend is down."""
+        path = tmp_path / "down.ini"
+        path.write_text(self.DOWN)
+        return str(path)
+
+    @pytest.fixture
+    def at_home(self, tmp_path: Path) -> Surroundings:
+        """Return an environment with nothing but a home."""
+        return Surroundings({"HOME": str(tmp_path), "PATH": str(tmp_path)}, lambda _arguments: pytest.fail("served"))
+
+    def test_file(self, down: str, at_home: Surroundings, capsys: pytest.CaptureFixture[str]) -> None:
+        """The backends of a file are examined, then the client; status 2 says that something is broken."""
+        assert main(["doctor", "--config", down], at_home) == 2
+        shown = capsys.readouterr().out
+        assert "backend tower  http://127.0.0.1:1/v1\n" in shown
+        assert "connection refused: start the server, or correct `url`" in shown
+        assert "no bridge runs at http://127.0.0.1:9090 now" in shown
+
+    def test_url(self, at_home: Surroundings, capsys: pytest.CaptureFixture[str]) -> None:
+        """A backend that is in no file is examined alone."""
+        assert main(["doctor", "--url", "http://127.0.0.1:1/v1", "--json"], at_home) == 2
+        document = json.JSONDecoder().decode(capsys.readouterr().out)
+        assert [part["title"] for part in document["parts"]] == ["backend default"]
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (["towre"], "there is no backend towre, did you mean tower?"),
+            (["tower", "other"], "one backend is enough, or none for all: other is one more"),
+            (["--url", "http://x/v1", "tower"], "give it alone"),
+            (["--quik"], "did you mean --quick?"),
+        ],
+    )
+    def test_usage(
+        self,
+        arguments: list[str],
+        told: str,
+        down: str,
+        at_home: Surroundings,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """Wrong usage says what is right."""
+        with pytest.raises(SystemExit) as stopped:
+            main(["doctor", *arguments, "--config", down], at_home)
+        assert stopped.value.code == 2
+        assert told in capsys.readouterr().err
+
+    def test_wrong_file(self, tmp_path: Path, at_home: Surroundings) -> None:
+        """A file that is not valid is reported as by every command."""
+        path = tmp_path / "wrong.ini"
+        path.write_text("[backend:b]\nurl = x\n")
+        assert main(["doctor", "--config", str(path)], at_home) == EXIT_CONFIG
+
+    def test_online(self, down: str, at_home: Surroundings, capsys: pytest.CaptureFixture[str]) -> None:
+        """The look at the backends is printed, and changes no status: what is down may be up when it is needed."""
+        assert main(["check-config", "--online", down], at_home) == 0
+        shown = capsys.readouterr().out
+        assert shown.startswith(f"{down}: valid\nbackend tower: 127.0.0.1:1: connection refused")

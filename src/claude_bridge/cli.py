@@ -13,9 +13,9 @@ from attrs import frozen
 
 from claude_bridge.client import environment
 from claude_bridge.client.offered_models import Limits, smallest
-from claude_bridge.config.directories import state_directory
+from claude_bridge.config.directories import config_files, state_directory
 from claude_bridge.config.dump import dump
-from claude_bridge.config.load import load
+from claude_bridge.config.load import load, parse, read_file
 from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors, nearest
 from claude_bridge.config.schema import Config, LogFormat, Model
 from claude_bridge.core.errors import BridgeError, RequestTooLarge
@@ -39,6 +39,7 @@ _OTHER_WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("route", "router", "routing", "table"), "routes"),
     **dict.fromkeys(("explain", "why"), "routes explain"),
     **dict.fromkeys(("refresh", "reread", "hup"), "reload"),
+    **dict.fromkeys(("diagnose", "probe", "checkup", "health"), "doctor"),
 }
 """Names that other programs have for these commands."""
 
@@ -134,6 +135,8 @@ def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
     if parser.get_default("command") is launch and not nearest(word.partition("=")[0], valid):
         return f"{word} is not for this command: what is for Claude Code stands behind --, as in: launch -- {word}"
     if not word.startswith("-"):
+        if parser.get_default("command") is doctor:
+            return f"one backend is enough, or none for all: {word} is one more"
         if parser.get_default("command") in (explain_route, setup):
             return f"{word} is one word too many: the configuration is named with --config"
         return (
@@ -188,9 +191,9 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
 
     _setup_options(commands)
 
-    _with_config(commands, "check-config", "report every mistake in the configuration").set_defaults(
-        command=check_config
-    )
+    command = _with_config(commands, "check-config", "report every mistake in the configuration")
+    command.add_argument("--online", action="store_true", help="look at each backend too; spends no token")
+    command.set_defaults(command=check_config)
     _with_config(commands, "dump-config", "print the whole configuration, secrets hidden").set_defaults(
         command=dump_config
     )
@@ -204,6 +207,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     )
     command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
     command.set_defaults(command=explain_route, file=None)
+    _doctor_options(commands)
     _run_options(_with_config(commands, "run", "run in the foreground"))
 
     told = "have the running bridge read its configuration again"
@@ -218,6 +222,20 @@ def _with_config(commands: argparse._SubParsersAction[_Parser], name: str, help_
     command.add_argument("file", nargs="?", metavar="FILE", help="configuration file; default: the usual places")
     command.add_argument("-c", "--config", metavar="FILE", help="the same")
     return command
+
+
+def _doctor_options(commands: argparse._SubParsersAction[_Parser]) -> None:
+    told = "find out what is wrong with a backend, Claude Code's settings or the service, and what to change"
+    command = commands.add_parser("doctor", help=told, description=told)
+    command.add_argument("backend", nargs="?", metavar="BACKEND", help="name of a [backend:NAME]; default: all")
+    command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
+    command.add_argument("--url", help="a backend that is in no file; its key is read from $BACKEND_API_KEY")
+    command.add_argument("--model", default="", help="the model to ask; default: the first that is configured")
+    command.add_argument("--json", action="store_true", help="print one JSON document")
+    command.add_argument("--quick", action="store_true", help="leave out what takes many tokens")
+    command.add_argument("--deep", action="store_true", help="run one turn of Claude Code through the bridge too")
+    command.add_argument("--fix", action="store_true", help="print the lines for the configuration at the end")
+    command.set_defaults(command=doctor)
 
 
 def _run_options(command: argparse.ArgumentParser) -> None:
@@ -377,7 +395,56 @@ def check_config(options: argparse.Namespace, surroundings: Surroundings) -> int
     config = load(_file(options), surroundings.environ)
     sys.stdout.write(f"{config.source}: valid\n")
     sys.stderr.writelines(f"warning: {warning}\n" for warning in config.warnings)
+    if options.online:
+        from claude_bridge.doctor import command  # noqa: PLC0415 - without the option nothing of it is needed
+
+        sys.stdout.writelines(f"{state}\n" for state in command.online(config))
     return 0
+
+
+def doctor(options: argparse.Namespace, surroundings: Surroundings) -> int:
+    """Print what is wrong and what to change; return 0 if all is well, 1 if there are limits, 2 if it is broken."""
+    from claude_bridge.doctor import command  # noqa: PLC0415 - no other command needs it
+
+    environ = surroundings.environ
+    if options.url and (options.backend or options.config):
+        options.error("--url is a backend that is in no file: give it alone, or BACKEND and --config")
+    if options.url:
+        config = parse("", {**environ, "BACKEND_URL": options.url}, read_file)
+    else:
+        config = load(options.config, environ)
+    if options.backend and options.backend not in config.backends:
+        meant = nearest(options.backend, config.backends)
+        names = f"did you mean {meant}?" if meant else f"there are {', '.join(config.backends)}"
+        options.error(f"there is no backend {options.backend}, {names}")
+    wanted = command.Order(
+        backend=options.backend or "",
+        model=options.model,
+        quick=options.quick,
+        deep=options.deep,
+        local=not options.url,
+        json=options.json,
+        fix=options.fix,
+    )
+    return command.run(config, wanted, environ, sys.stdout, _bridge(config, options.config, environ))
+
+
+def _bridge(config: Config, file: str | None, environ: Mapping[str, str]) -> Any:  # noqa: ANN401 - imported by one command
+    """Return what is known of the bridge of a configuration, for the doctor."""
+    from claude_bridge.client import running_bridge  # noqa: PLC0415 - two commands need it
+    from claude_bridge.doctor import command  # noqa: PLC0415 - one command needs it
+
+    url = environment.base_url(config)
+    named = file or environ.get("CLAUDE_BRIDGE_CONFIG")
+    found = named or next((each for each in config_files(environ) if Path(each).exists()), None)
+    since = None
+    try:
+        seen = running_bridge.ask(running_bridge.find(environ), "GET", "/status").body["configuration"]
+        since = float(seen["since"]) if found and str(seen["source"]).partition(" with ")[0] == found else None
+    except (running_bridge.NoBridge, KeyError, TypeError, ValueError):
+        pass
+    settings = environment.as_json(environment.settings(config, url)) if url is not None else "{}"
+    return command.Bridge(url=url, settings=settings, file=found, since=since)
 
 
 def dump_config(options: argparse.Namespace, surroundings: Surroundings) -> int:

@@ -1,0 +1,1 @@
+"""The checks of one backend, in the order in which they are made."""

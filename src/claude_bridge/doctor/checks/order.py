@@ -1,0 +1,58 @@
+"""All checks of a backend, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from claude_bridge.doctor.checks import fields, models, reaching, server, speed, streaming, tools, window
+from claude_bridge.doctor.examination import Check, Examination
+
+
+async def _recognise(examination: Examination) -> None:
+    server.observe(examination)
+    await models.model(examination)
+
+
+REACHING: Final[Sequence[Check]] = (
+    Check(number=1, name="connection", run=reaching.connection),
+    Check(number=2, name="path", run=reaching.path),
+    Check(number=3, name="key", run=reaching.key),
+)
+FREE: Final[Sequence[Check]] = (
+    *REACHING,
+    Check(number=4, name="model", run=_recognise),
+    Check(number=5, name="server", run=server.server),
+)
+"""The checks that spend no token."""
+
+CHECKS: Final[Sequence[Check]] = (
+    *FREE,
+    Check(number=6, name="window", run=window.window),
+    Check(number=6, name="window", run=window.refused_window, tokens=60, thorough=True),
+    Check(number=6, name="window", run=window.known_window),
+    Check(number=8, name="streaming", run=streaming.streaming, tokens=80),
+    Check(number=9, name="tools", run=tools.tools, tokens=600),
+    Check(number=10, name="tool choice", run=tools.tool_choice, tokens=300),
+    Check(number=11, name="results", run=tools.results, tokens=350),
+    Check(number=12, name="thinking", run=fields.thinking, tokens=900),
+    Check(number=13, name="max_tokens", run=fields.max_tokens, tokens=50),
+    Check(number=14, name="schema", run=fields.schema, tokens=400),
+    Check(number=15, name="image", run=fields.image, tokens=300),
+    Check(number=16, name="count", run=speed.count, tokens=2200, thorough=True),
+    Check(number=17, name="usage", run=streaming.usage),
+    Check(number=18, name="speed", run=speed.speed, tokens=2200, thorough=True),
+    Check(number=19, name="leaving", run=speed.leaving, tokens=200),
+)
+
+
+def chosen(*, quick: bool) -> Sequence[Check]:
+    """Return the checks of a quick or a whole examination; the window is judged once."""
+    if quick:
+        return [check for check in CHECKS if not check.thorough]
+    return [check for check in CHECKS if check.run is not window.known_window]
+
+
+def tokens(checks: Sequence[Check]) -> int:
+    """Return about how many tokens they spend, at most."""
+    return sum(check.tokens for check in checks)

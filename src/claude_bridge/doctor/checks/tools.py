@@ -1,0 +1,165 @@
+"""Checks 9 to 11: whether the model calls tools, calls are parsed, and results are taken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from claude_bridge.core.chat_completions.openai_types import ToolCallDelta
+from claude_bridge.core.chat_completions.tool_parsers.scanner import ToolCallScanner
+from claude_bridge.core.chat_completions.tool_parsers.syntaxes import SYNTAXES
+from claude_bridge.core.conversation import ToolChoice
+from claude_bridge.core.errors import BridgeError
+from claude_bridge.core.events import Event, FinishReason
+from claude_bridge.doctor import questions
+from claude_bridge.doctor.asking import Answer
+from claude_bridge.doctor.examination import Examination
+
+PARSERS: Final[Mapping[str, tuple[str, str, str]]] = {
+    "tool_call": ("Hermes", "hermes", "qwen25"),
+    "qwen3_coder": ("Qwen3-Coder", "qwen3_coder", "qwen3_coder"),
+    "kimi_k2": ("Kimi", "kimi_k2", "kimi_k2"),
+    "kimi_k3": ("Kimi", "kimi_k2", "kimi_k2"),
+    "deepseek_v3": ("DeepSeek", "deepseek_v3", "deepseekv3"),
+    "dsml": ("DeepSeek", "deepseek_v32", "deepseekv32"),
+    "minimax_m2": ("MiniMax", "minimax_m2", "minimax-m2"),
+    "minimax_m1": ("MiniMax", "minimax", "minimax"),
+    "mistral": ("Mistral", "mistral", "mistral"),
+    "llama": ("Llama", "llama3_json", "llama3"),
+    "harmony": ("gpt-oss", "openai", "gpt-oss"),
+}
+"""Form of calls in a text, by the function that reads it -> its name, vLLM's and SGLang's parsers for it."""
+
+_PLAIN: Final = ("JSON", "hermes", "qwen25")
+_VLLM_FLAG: Final = "enable-auto-tool-choice"
+
+
+async def tools(examination: Examination) -> None:
+    """Offer one tool that is needed, and look whether it is called."""
+    if _has_no_template(examination):
+        examination.fault(
+            "the chat template of this model has no tools, so llama.cpp can only tell it of them in words: take a "
+            "model that was trained for tools, or give its template with --chat-template-file"
+        )
+        return
+    answer = await examination.ask(questions.weather())
+    error = examination.meaning(answer)
+    if error is not None:
+        examination.fault(_refused(error))
+    elif answer.calls:
+        examination.ok("the model calls a tool when it is offered one")
+    elif form := written_form(answer.text):
+        _as_text(examination, form)
+    else:
+        await _forced(examination, answer)
+
+
+async def _forced(examination: Examination, free: Answer) -> None:
+    """Ask again so that the model must call the tool."""
+    answer = await examination.ask(questions.weather(ToolChoice(kind="any")))
+    if answer.calls:
+        examination.warn(
+            "the model calls a tool only when it is forced to: it may be too small for Claude Code, or its chat "
+            "template hides the tools"
+        )
+    elif form := written_form(answer.text):
+        _as_text(examination, form)
+    elif free.finished is not None and free.finished.reason is FinishReason.LENGTH:
+        examination.warn("400 tokens were not enough for a call: the model thinks for longer, which costs time")
+    else:
+        examination.fault(
+            "the model answers with text where only a tool helps: it was not trained for tools, or its chat template "
+            "does not show them; Claude Code needs a model that calls tools"
+        )
+
+
+def written_form(text: str) -> tuple[str, str, str] | None:
+    """Return the form in which a text calls the tool, with vLLM's and SGLang's parsers for it; None for no call."""
+    found: list[ToolCallDelta] = []
+
+    def receive(call: ToolCallDelta, _events: list[Event]) -> None:
+        found.append(call)
+
+    scanner = ToolCallScanner((questions.TOOL,), receive)
+    events: list[Event] = []
+    scanner.add(text, events)
+    scanner.end(events)
+    if not found:
+        return None
+    marked = [(text.find(marker), -len(marker), marker) for marker in SYNTAXES if marker in text]
+    syntax = SYNTAXES[min(marked)[2]].__name__ if marked else ""
+    return PARSERS.get(syntax, _PLAIN)
+
+
+def _as_text(examination: Examination, form: tuple[str, str, str]) -> None:
+    """Say that the server parses no calls; the bridge does, where it is told to or knows the model's family."""
+    name, vllm, sglang = form
+    flags = {
+        "vllm": f"start vLLM with `--enable-auto-tool-choice --tool-call-parser {vllm}`",
+        "sglang": f"start SGLang with `--tool-call-parser {sglang}`",
+        "llamacpp": "start llama-server with `--jinja`",
+    }
+    flag = flags.get(
+        examination.dialect.dialect.name,
+        f"give the server one (vLLM: `--enable-auto-tool-choice --tool-call-parser {vllm}`)",
+    )
+    recovers = getattr(examination.target(), "recover_tool_calls", False)
+    bridge = (
+        "the bridge makes real calls of them (recover_tool_calls is on)"
+        if recovers
+        else "or let the bridge make real calls of them: `recover_tool_calls = yes`"
+    )
+    told = f"calls come as text, in the form of {name}: the server has no tool parser; {flag}; {bridge}"
+    if recovers:
+        examination.warn(told)
+    else:
+        examination.fault(told, option="recover_tool_calls = yes")
+
+
+def _refused(error: BridgeError) -> str:
+    if _VLLM_FLAG in error.message:
+        return (
+            f"tools are refused: {error}. Start vLLM with `--enable-auto-tool-choice --tool-call-parser NAME`; for "
+            "Qwen and Hermes NAME is hermes"
+        )
+    return f"tools are refused: {error}. Claude Code needs a model that calls tools"
+
+
+def _has_no_template(examination: Examination) -> bool:
+    caps = examination.properties.get("chat_template_caps")
+    return isinstance(caps, dict) and caps.get("supports_tools") is False
+
+
+async def tool_choice(examination: Examination) -> None:
+    """Force a tool by its name, as Claude Code does for web search and others."""
+    if _has_no_template(examination):
+        return
+    before = getattr(examination.target(), "tool_choice", "")
+    answer = await examination.ask(questions.weather(ToolChoice(kind="tool", name=questions.TOOL)))
+    after = getattr(answer.target, "tool_choice", "")
+    error = examination.meaning(answer)
+    if error is not None:
+        examination.warn(f"a tool that is forced by its name is refused: {error}")
+    elif before != after:
+        examination.warn(
+            f"`tool_choice` = {before} is refused, {after} is taken: the bridge learns that by one refused request; "
+            f"set `tool_choice = {after}`",
+            option=f"tool_choice = {after}",
+        )
+    else:
+        examination.ok(f"{before} is the most that is sent" + ("" if answer.calls else ", and it is not obeyed"))
+
+
+async def results(examination: Examination) -> None:
+    """Send the results of two calls at once, one an error."""
+    answer = await examination.ask(questions.results())
+    error = examination.meaning(answer)
+    if error is not None:
+        examination.fault(
+            f"results of tools are refused: {error}. The chat template of the model cannot have two calls in one turn, "
+            "or no results at all: take a newer template, or another model"
+        )
+    elif not answer.text and not answer.calls and not answer.reasoning:
+        examination.warn("the answer to the results of tools is empty: the chat template may drop them")
+    else:
+        examination.ok("two results at once, one of them an error, are answered")

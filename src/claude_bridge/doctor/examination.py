@@ -1,0 +1,230 @@
+"""The examination of one backend: what its checks share, and what they have found so far."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+from attrs import define, field, frozen
+
+from claude_bridge.config.schema import Backend, Model
+from claude_bridge.config.secret import Secret
+from claude_bridge.core import strict_json
+from claude_bridge.core.backend_api import (
+    BackendKind,
+    Circumstances,
+    DialectDecision,
+    Prepared,
+    Target,
+    UpstreamFailure,
+)
+from claude_bridge.core.conversation import Conversation
+from claude_bridge.core.errors import BridgeError
+from claude_bridge.core.model_list import ModelInfo
+from claude_bridge.doctor import questions
+from claude_bridge.doctor.asking import Answer, Asker, Reply
+from claude_bridge.doctor.finding import Finding, Level
+from claude_bridge.services.interfaces import ModelLists, Signposts
+from claude_bridge.services.knowledge.dialect_detection import DialectDetection
+
+PROBED: Final = "model"
+"""The model's name in a request that only asks whether there is an API."""
+
+LOOKED_FOR: Final = frozenset({"schema", "tool_choice"})
+"""Traits that have a check of their own."""
+
+
+@define(eq=False, kw_only=True)
+class Examination:
+    """One backend under examination.
+
+    :ivar credential: what is sent to it, or None.
+    :ivar brought: whether clients bring the key, because the configuration has none.
+    :ivar models: the configured models of it; the first is examined.
+    :ivar wanted: the model to examine, by its name at the backend, or "".
+    :ivar scrub: removes every known credential from a text.
+    :ivar told: called with each finding as it is made.
+    :ivar over: what is left cannot be checked any more.
+    :ivar listing: the response to the request for its models.
+    :ivar listed: the models that it lists.
+    :ivar model: the model that is examined, as it is configured.
+    :ivar window: its context window in tokens, where known.
+    :ivar properties: what llama.cpp says of itself under ``/props``.
+    :ivar last: the last answer that it gave.
+    """
+
+    backend: Backend
+    credential: Secret | None
+    kind: BackendKind
+    asker: Asker
+    lists: ModelLists
+    detection: DialectDetection
+    signposts: Signposts
+    scrub: Callable[[str], str]
+    brought: bool = False
+    models: Sequence[Model] = ()
+    wanted: str = ""
+    told: Callable[[Finding], None] = field(default=lambda _finding: None)
+    findings: list[Finding] = field(factory=list, init=False)
+    over: bool = field(default=False, init=False)
+    listing: Reply | None = field(default=None, init=False)
+    listed: Sequence[ModelInfo] = field(default=(), init=False)
+    model: Model | None = field(default=None, init=False)
+    window: int | None = field(default=None, init=False)
+    properties: Mapping[str, Any] = field(factory=dict, init=False)
+    last: Answer | None = field(default=None, init=False)
+    _overrides: dict[str, Any] = field(factory=dict, init=False)
+    _number: int = field(default=0, init=False)
+    _check: str = field(default="", init=False)
+
+    @property
+    def section(self) -> str:
+        """The section of the backend."""
+        return f"backend:{self.backend.name}"
+
+    @property
+    def model_section(self) -> str:
+        """The section of the model."""
+        return f"model:{self.model.alias}" if self.model is not None else self.section
+
+    @property
+    def dialect(self) -> DialectDecision:
+        """The dialect as far as it is known."""
+        return self.detection.dialect_of(self.backend)
+
+    def begin(self, check: Check) -> None:
+        """Attribute what is found from now on to ``check``."""
+        self._number, self._check = check.number, check.name
+
+    def ok(self, sentence: str, *, option: str = "") -> None:
+        """Note that nothing is wrong; ``option`` may still be worth setting."""
+        self._note("ok", sentence, self.model_section, option)
+
+    def warn(self, sentence: str, *, section: str = "", option: str = "") -> None:
+        """Note something that limits what works; ``option`` of the model's section, or of ``section``, mends it."""
+        self._note("warning", sentence, section or self.model_section, option)
+
+    def fault(self, sentence: str, *, section: str = "", option: str = "", last: bool = False) -> None:
+        """Note something without which it does not work; ``last``: nothing else can be checked then."""
+        self._note("fault", sentence, section or self.model_section, option)
+        self.over = self.over or last
+
+    def _note(self, level: Level, sentence: str, section: str, option: str) -> None:
+        finding = Finding(
+            number=self._number,
+            check=self._check,
+            level=level,
+            sentence=" ".join(self.scrub(sentence).split()),
+            subject=section if option else "",
+            option=self.scrub(option),
+        )
+        self.findings.append(finding)
+        self.told(finding)
+
+    async def get(self, path: str) -> Reply:
+        """Return the response to a GET."""
+        return await self.asker.small(self.backend, self.credential, path)
+
+    async def json(self, path: str) -> Any:  # noqa: ANN401 - decoded JSON
+        """Return the decoded response to a GET, an empty object if there is none."""
+        reply = await self.get(path)
+        try:
+            return strict_json.decode(reply.body) if reply.good else {}
+        except strict_json.JsonError:
+            return {}
+
+    async def ask(self, conversation: Conversation) -> Answer:
+        """Return the answer to a conversation, and note what had to be changed for it, once for each change."""
+        answer = await self.asker.ask(self.kind, self.backend, self.credential, self.target(), conversation)
+        self.window = self.window or answer.window
+        for adjustment in answer.adjustments:
+            self._tell_learned(adjustment.overrides)
+            self._overrides |= adjustment.overrides
+        if answer.finished is not None:
+            self.last = answer
+        return answer
+
+    def _tell_learned(self, overrides: Mapping[str, Any]) -> None:
+        """Note what a refusal has taught that no check looks for: the bridge would learn it as well."""
+        for name, value in overrides.items():
+            if name not in LOOKED_FOR and name not in self._overrides:
+                option = f"{name} = {_as_option(value)}"
+                self.ok(f"learned from a refused request; `{option}` saves the bridge that one", option=option)
+
+    def target(self, **overrides: Any) -> Target:  # noqa: ANN401 - traits
+        """Return the target for the model that is examined, with what its refusals have taught."""
+        model = self.model or Model(alias=PROBED, name=PROBED)
+        return self.kind.target(
+            self.dialect.dialect.name,
+            model.name,
+            {**model.overrides, **self._overrides, **overrides},
+            context_window=self.window,
+            window_configured=model.context_window is not None,
+            max_output_tokens=model.max_output_tokens,
+            strip_attribution=self.backend.strip_attribution,
+        )
+
+    def meaning(self, answer: Answer) -> BridgeError | None:
+        """Return what a client would be told of an answer, None if it is a good one."""
+        if answer.failure is None:
+            return answer.error
+        return self._explained(answer.failure, answer.prepared)
+
+    def meaning_of(self, reply: Reply) -> BridgeError | None:
+        """Return what a client would be told of a response, None for a status 200 or a request that is not complete."""
+        if reply.error is not None:
+            return reply.error
+        return self._explained(self.failure(reply), None, reply.url)
+
+    def failure(self, reply: Reply) -> UpstreamFailure:
+        """Return the failure that a response reports."""
+        return self.kind.read_refusal(reply.status, reply.headers, reply.body, now=time.time())
+
+    def _explained(self, failure: UpstreamFailure, prepared: Prepared | None, url: str = "") -> BridgeError:
+        target = self.target()
+        asked = prepared if prepared is not None else target.prepare(questions.greeting())
+        circumstances = Circumstances(
+            backend=self.backend.name,
+            url=url or f"{self.backend.url}/{asked.path}",
+            model=target.model,
+            forwarded=False,
+            estimate=0,
+            scrub=self.scrub,
+            names=(self.backend.name, target.model),
+        )
+        return asked.explain(failure, circumstances).error
+
+
+@frozen(kw_only=True)
+class Check:
+    """One check.
+
+    :ivar number: its place in the order.
+    :ivar name: what it looks at, in a word.
+    :ivar run: makes it.
+    :ivar tokens: about how many it spends.
+    :ivar thorough: whether it is left out of a quick examination.
+    """
+
+    number: int
+    name: str
+    run: Callable[[Examination], Awaitable[None]]
+    tokens: int = 0
+    thorough: bool = False
+
+
+async def examine(examination: Examination, checks: Sequence[Check]) -> None:
+    """Make the checks in order, until one leaves nothing else to check."""
+    for check in checks:
+        if examination.over:
+            return
+        examination.begin(check)
+        await check.run(examination)
+
+
+def _as_option(value: object) -> str:
+    """Return a trait's value as the configuration writes it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,154 @@
+"""The conversations that the doctor asks: short, and worth asking of any model."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from base64 import b64encode
+from collections.abc import Sequence
+from typing import Any, Final
+
+from claude_bridge.core import strict_json
+from claude_bridge.core.conversation import (
+    Conversation,
+    Image,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolChoice,
+    ToolDefinition,
+    ToolResult,
+    Turn,
+)
+
+TOOL: Final = "get_weather"
+
+_WEATHER: Final = {
+    "type": "object",
+    "properties": {"city": {"type": "string", "description": "The name of the city."}},
+    "required": ["city"],
+}
+
+_NESTED: Final = {
+    "$schema": "http://json-schema.org/draft-07/schema#",
+    "type": "object",
+    "properties": {
+        "file_path": {"type": "string", "format": "uri-reference", "minLength": 1},
+        "edits": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/edit"}},
+        "limit": {"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, {"type": "null"}], "default": None},
+        "mode": {"anyOf": [{"const": "fast"}, {"type": "object", "additionalProperties": {"type": "string"}}]},
+    },
+    "required": ["file_path", "edits"],
+    "additionalProperties": False,
+    "$defs": {
+        "edit": {
+            "type": "object",
+            "properties": {"old": {"type": "string"}, "new": {"type": "string", "pattern": "^[^\\0]*$"}},
+            "required": ["old", "new"],
+            "additionalProperties": False,
+        }
+    },
+}
+"""What the tools of Claude Code and of MCP servers have in their schemas."""
+
+_SIDE: Final = 32
+_SENTENCE: Final = "Line {}: the quick brown fox jumps over the lazy dog, and nobody in the village has seen it. "
+
+
+def greeting(max_tokens: int = 16, *, reasoning: Reasoning | None = None) -> Conversation:
+    """Return the shortest question."""
+    return _asked(
+        "Reply with the one word: ready", max_tokens=max_tokens, reasoning=reasoning or Reasoning(level="none")
+    )
+
+
+def counting() -> Conversation:
+    """Return a question whose answer has some forty tokens."""
+    return _asked(
+        "Count from one to thirty in words, separated by commas.", max_tokens=40, reasoning=Reasoning(level="none")
+    )
+
+
+def essay() -> Conversation:
+    """Return a question whose answer is long."""
+    return _asked("Write a long story about a lighthouse.", max_tokens=2000, reasoning=Reasoning(level="none"))
+
+
+def thinking(level: Any) -> Conversation:  # noqa: ANN401 - a ReasoningLevel
+    """Return a question with so much reasoning."""
+    return _asked("What is 17 + 25? Reply with the number.", max_tokens=400, reasoning=Reasoning(level=level))
+
+
+def weather(choice: ToolChoice | None = None) -> Conversation:
+    """Return a question that only a tool can answer."""
+    return _asked(
+        'What is the weather in Paris? To find out, call get_weather {"city": "Paris"}.',
+        max_tokens=400,
+        tools=(_tool(TOOL, "Returns the current weather of a city.", _WEATHER),),
+        tool_choice=choice,
+        reasoning=Reasoning(level="none"),
+    )
+
+
+def results() -> Conversation:
+    """Return a conversation in which the model called two tools at once, one of which failed."""
+    turns = [
+        Turn("user", [Text("What is the weather in Paris and in Atlantis? Call the tool get_weather.")]),
+        Turn("assistant", [_call("toolu_1", "Paris"), _call("toolu_2", "Atlantis")]),
+        Turn(
+            "user",
+            [
+                ToolResult("toolu_1", [Text("18 degrees, sunny")], False),
+                ToolResult("toolu_2", [Text("no such city")], True),
+            ],
+        ),
+    ]
+    tools = (_tool(TOOL, "Returns the current weather of a city.", _WEATHER),)
+    return Conversation(
+        system=("You are a terse assistant.",),
+        turns=turns,
+        tools=tools,
+        max_tokens=100,
+        reasoning=Reasoning(level="none"),
+    )
+
+
+def schema() -> Conversation:
+    """Return a question beside a tool whose schema is as wild as those of real tools."""
+    tools = (_tool("edit_file", "Edits a file.", _NESTED),)
+    return _asked("Reply with the one word: ready", max_tokens=16, tools=tools, reasoning=Reasoning(level="none"))
+
+
+def image() -> Conversation:
+    """Return a question about a small picture."""
+    picture = Image(f"data:image/png;base64,{b64encode(_png()).decode()}")
+    turns = [Turn("user", [picture, Text("What colour is this? One word.")])]
+    return Conversation(system=(), turns=turns, max_tokens=16, media=(picture,), reasoning=Reasoning(level="none"))
+
+
+def long_text(lines: int) -> Conversation:
+    """Return a prompt of about 22 tokens a line, the same each time."""
+    text = "".join(_SENTENCE.format(number) for number in range(lines))
+    return _asked(f"{text}\nReply with the one word: ready", max_tokens=8, reasoning=Reasoning(level="none"))
+
+
+def _asked(text: str, **more: Any) -> Conversation:  # noqa: ANN401 - fields of a conversation
+    return Conversation(system=("You are a terse assistant.",), turns=[Turn("user", [Text(text)])], **more)
+
+
+def _tool(name: str, description: str, parameters: Any) -> ToolDefinition:  # noqa: ANN401 - a JSON schema
+    return ToolDefinition(name, description, strict_json.Raw(strict_json.encode(parameters)))
+
+
+def _call(identifier: str, city: str) -> ToolCall:
+    return ToolCall(identifier, TOOL, strict_json.encode({"city": city}).decode())
+
+
+def _png() -> bytes:
+    """Return a red square: some servers refuse a picture of a single pixel."""
+    rows = (b"\0" + b"\xff\0\0" * _SIDE) * _SIDE
+    head = struct.pack(">IIBBBBB", _SIDE, _SIDE, 8, 2, 0, 0, 0)
+    chunks: Sequence[tuple[bytes, bytes]] = ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )

@@ -1,0 +1,140 @@
+"""The short form: one line for each backend, at the start of the daemon and in ``check-config --online``.
+
+It spends no token, takes two seconds, and fails for nothing: a backend that is down now may be up when it is needed.
+Only the backend's own key is sent, never a client's. The list of models is fetched through the lists that requests use,
+so that the first request finds it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from attrs import define, frozen
+from twisted.internet.interfaces import IReactorTime
+
+from claude_bridge.config.schema import Backend, Config, Model
+from claude_bridge.config.secret import Secret
+from claude_bridge.core.kinds import KINDS
+from claude_bridge.core.model_list import ModelInfo, find
+from claude_bridge.core.redaction import Redactor
+from claude_bridge.doctor.asking import Asker
+from claude_bridge.doctor.checks import models, order, server, window
+from claude_bridge.doctor.examination import Check, Examination, examine
+from claude_bridge.services.interfaces import ModelLists, UpstreamClient
+from claude_bridge.services.keys.key_ring import KeyRing
+from claude_bridge.services.knowledge.dialect_detection import DialectDetection
+from claude_bridge.services.model_lists import WAIT_SECONDS
+from claude_bridge.services.signposts import Signposts
+
+
+@frozen(kw_only=True)
+class BackendState:
+    """What one look at a backend showed.
+
+    :ivar sentence: as ``up, vLLM, 1 model, 131,072 tokens``, or what is wrong and what to change.
+    :ivar good: whether nothing is wrong.
+    """
+
+    backend: str
+    sentence: str
+    good: bool
+
+    def __str__(self) -> str:
+        """Return the line for people."""
+        return f"backend {self.backend}: {self.sentence}"
+
+
+_CHECKS: Final = (
+    Check(number=4, name="model", run=models.model),
+    Check(number=6, name="window", run=window.window),
+)
+
+
+@define(eq=False, kw_only=True)
+class ShortForm:
+    """Looks at the backends of one configuration.
+
+    :ivar lists: the lists that requests use.
+    :ivar scrub: removes every known credential from a text.
+    """
+
+    config: Config
+    client: UpstreamClient
+    clock: IReactorTime
+    lists: ModelLists
+    detection: DialectDetection
+    keys: KeyRing
+    scrub: Redactor
+
+    async def look(self, backend: Backend) -> BackendState:
+        """Return what a backend is, or what is wrong with it."""
+        waiting = self.keys.token(backend)
+        if waiting is not None:
+            await waiting
+        credential = self.keys.for_list(backend, None)
+        begun = self.clock.seconds()
+        found = await self.lists.fetch(backend, credential)
+        examination = self._examination(backend, credential)
+        if found:
+            return await self._up(examination, found)
+        if self.clock.seconds() - begun >= WAIT_SECONDS:
+            told = f"GET {backend.url}/models is not answered within {WAIT_SECONDS:g} s"
+            return BackendState(backend=backend.name, sentence=told, good=False)
+        return await self._without_list(examination)
+
+    async def _up(self, examination: Examination, found: Sequence[ModelInfo]) -> BackendState:
+        backend = examination.backend
+        examination.listed = found
+        await examine(examination, _CHECKS)
+        if examination.model is not None and examination.window is not None:
+            window.judge(examination)
+        wrong = [finding.sentence for finding in examination.findings if finding.level != "ok"]
+        if wrong:
+            return BackendState(backend=backend.name, sentence=wrong[0], good=False)
+        dialect = self.detection.dialect_of(backend)
+        parts = ["up"]
+        if dialect.known:
+            parts.append(server.title(dialect.dialect.name))
+        parts.append(f"{len(found):,} model{'s' if len(found) > 1 else ''}")
+        tokens = _window(examination, found)
+        if tokens:
+            parts.append(f"{tokens:,} tokens")
+        return BackendState(backend=backend.name, sentence=", ".join(parts), good=True)
+
+    async def _without_list(self, examination: Examination) -> BackendState:
+        """Return what is wrong, by the first three checks; a server without a list is up, and so is a careful one."""
+        await examine(examination, order.REACHING)
+        name, wrong = examination.backend.name, [each for each in examination.findings if each.level == "fault"]
+        if wrong:
+            return BackendState(backend=name, sentence=wrong[0].sentence, good=False)
+        if examination.over:
+            return BackendState(backend=name, sentence="up, asks for a key, which clients bring", good=True)
+        doubts = [each.sentence for each in examination.findings if each.level == "warning"]
+        return BackendState(
+            backend=name, sentence=doubts[0] if doubts else "up, has no list of models", good=not doubts
+        )
+
+    def _examination(self, backend: Backend, credential: Secret | None) -> Examination:
+        own = tuple(model for model in self.config.models.values() if model.backend == backend.name)
+        return Examination(
+            backend=backend,
+            credential=credential,
+            kind=KINDS[backend.kind],
+            asker=Asker(client=self.client, clock=self.clock, patience=WAIT_SECONDS),
+            lists=self.lists,
+            detection=self.detection,
+            signposts=Signposts(self.client, self.clock, KINDS),
+            scrub=self.scrub,
+            brought=not backend.has_key and self.config.server.credentials == "forward",
+            models=own,
+        )
+
+
+def _window(examination: Examination, found: Sequence[ModelInfo]) -> int | None:
+    """Return the window to show: of the model that is configured first, else of the only one."""
+    model: Model | None = examination.model
+    if examination.window is not None:
+        return examination.window
+    listed = None if model is None else find(found, model.name)
+    return None if listed is None else listed.context_window

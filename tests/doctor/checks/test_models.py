@@ -1,0 +1,81 @@
+"""Promises of the check of the model's name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest_twisted
+
+from tests.doctor.stand_ins import NAME, entry, examined, first, of, served, wrong
+
+
+def section(name: str, alias: str = "mine") -> str:
+    """Return the section of a model."""
+    return f"[model:{alias}]\nname = {name}"
+
+
+class ModelTests:
+    """The name is looked up in the list as the bridge would look."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_listed(self, reactor: Any) -> None:
+        """A model that is there under its name is a good one."""
+        async with served(reactor) as server:
+            findings = await examined(reactor, server.url, more=section(NAME))
+        assert wrong(findings) == []
+        assert of(findings, 4).sentence == "test-model is listed"
+
+    @pytest_twisted.ensureDeferred
+    async def test_case(self, reactor: Any) -> None:
+        """A name in another case works, as the bridge spells it as the list does; the line to write is told."""
+        async with served(reactor, models=["Test-Model", "Other"]) as server:
+            findings = await examined(reactor, server.url, more=section("test-model"))
+        assert first(findings).number == 4
+        assert first(findings).level == "warning"
+        assert "in another case" in first(findings).sentence
+        assert (first(findings).subject, first(findings).option) == ("model:mine", "name = Test-Model")
+
+    @pytest_twisted.ensureDeferred
+    async def test_unknown(self, reactor: Any) -> None:
+        """A name that is not there ends the examination, with the nearest that are."""
+        names = ["zai-org/GLM-4.5-Air", "Qwen/Qwen3-Coder"]
+        async with served(reactor, models=names) as server:
+            findings = await examined(reactor, server.url, more=section("glm-4.5-air"))
+        assert wrong(findings) == [(4, "fault")]
+        assert first(findings).option == "name = zai-org/GLM-4.5-Air"
+        assert findings[-1].number == 4
+
+    @pytest_twisted.ensureDeferred
+    async def test_tag(self, reactor: Any) -> None:
+        """Ollama's default tag need not be written, and may be."""
+        listed = [entry("qwen3:latest", "library", context_length=65_536)]
+        async with served(reactor, listed=listed, strict=False) as server:
+            findings = await examined(reactor, server.url, more=section("qwen3"))
+        assert of(findings, 4).option == "name = qwen3:latest"
+
+    @pytest_twisted.ensureDeferred
+    async def test_server_that_takes_any_name(self, reactor: Any) -> None:
+        """llama.cpp answers with its model whatever it is called."""
+        listed = [entry("/models/qwen.gguf", "llamacpp", meta={"n_ctx": 65_536})]
+        async with served(reactor, listed=listed, strict=False) as server:
+            findings = await examined(reactor, server.url, more=section("qwen"))
+        assert wrong(findings) == []
+
+    @pytest_twisted.ensureDeferred
+    async def test_second_model(self, reactor: Any) -> None:
+        """A second model that is not there is told, and the first is examined all the same."""
+        async with served(reactor) as server:
+            findings = await examined(reactor, server.url, more=f"{section(NAME)}\n{section('gone', 'other')}")
+        assert wrong(findings) == [(4, "warning")]
+        assert findings[-1].number == 17
+
+    @pytest_twisted.ensureDeferred
+    async def test_none_named(self, reactor: Any) -> None:
+        """Of several models nobody has chosen one."""
+        async with served(reactor, models=["a", "b"]) as server:
+            findings = await examined(reactor, server.url)
+            chosen = await examined(reactor, server.url, model="b")
+        assert wrong(findings) == []
+        assert "name one with --model" in findings[-1].sentence
+        assert wrong(chosen) == []
+        assert chosen[-1].number == 17

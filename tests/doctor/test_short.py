@@ -1,0 +1,128 @@
+"""Promises of the short form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest_twisted
+
+from claude_bridge.doctor.services import make_services
+from claude_bridge.doctor.short import BackendState, ShortForm
+from claude_bridge.services import model_lists
+from claude_bridge.testing.answers import Answer, Stall
+from claude_bridge.testing.backend import ScriptedBackend
+from tests.doctor.checks.test_reaching import free_port
+from tests.doctor.stand_ins import NO_SUCH_PATH, entry, served
+from tests.services.exchange.stage import configured
+
+KEY = "sk-a-key-of-the-owner-1234567890"
+
+
+async def looked(reactor: Any, url: str, ini: str = "", more: str = "") -> BackendState:
+    """Return what a look at the backend shows."""
+    config = configured(f"[backend:tower]\nurl = {url}\n{ini}\n{more}")
+    services = make_services(config, reactor)
+    short = ShortForm(
+        config=config,
+        client=services.upstream,
+        clock=reactor,
+        lists=services.lists,
+        detection=services.detection,
+        keys=services.keys,
+        scrub=services.scrub,
+    )
+    try:
+        return await short.look(config.backends["tower"])
+    finally:
+        await services.close()
+
+
+class LookTests:
+    """One line for each backend."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_up(self, reactor: Any) -> None:
+        """A backend that is up is told with its server, its models and the window; no chat is asked."""
+        async with served(reactor, listed=[entry("m", "vllm", max_model_len=131_072)]) as server:
+            state = await looked(reactor, server.url)
+            assert server.chats == []
+            assert len(server.requests) == 1
+        assert str(state) == "backend tower: up, vLLM, 1 model, 131,072 tokens"
+        assert state.good
+
+    @pytest_twisted.ensureDeferred
+    async def test_several_models(self, reactor: Any) -> None:
+        """The window is that of the model that is configured first."""
+        listed = [entry("a", context_length=65_536), entry("b", context_length=131_072)]
+        async with served(reactor, listed=listed) as server:
+            several = await looked(reactor, server.url)
+            chosen = await looked(reactor, server.url, more="[model:x]\nname = b")
+        assert str(several) == "backend tower: up, 2 models"
+        assert str(chosen) == "backend tower: up, 2 models, 131,072 tokens"
+
+    @pytest_twisted.ensureDeferred
+    async def test_down(self, reactor: Any) -> None:
+        """A backend that is down is told in the doctor's words."""
+        port = free_port()
+        state = await looked(reactor, f"http://127.0.0.1:{port}/v1")
+        assert not state.good
+        assert str(state) == (
+            f"backend tower: 127.0.0.1:{port}: connection refused: start the server, or correct `url`"
+        )
+
+    @pytest_twisted.ensureDeferred
+    async def test_wrong_path(self, reactor: Any, backend: ScriptedBackend) -> None:
+        """The right url is named."""
+        state = await looked(reactor, backend.url.removesuffix("/v1"))
+        assert not state.good
+        assert f"set `url = {backend.url}`" in state.sentence
+
+    @pytest_twisted.ensureDeferred
+    async def test_wrong_key(self, reactor: Any, backend: ScriptedBackend) -> None:
+        """A refused key is told without the key."""
+        backend.api_key = KEY
+        state = await looked(reactor, backend.url, "api_key = sk-another-key-0987654321")
+        assert not state.good
+        assert "is refused" in state.sentence
+        assert "another" not in state.sentence
+
+    @pytest_twisted.ensureDeferred
+    async def test_key_of_clients(self, reactor: Any, backend: ScriptedBackend) -> None:
+        """A backend whose key clients bring is up, although nothing more can be known of it."""
+        backend.api_key = KEY
+        state = await looked(reactor, backend.url)
+        assert state.good
+        assert state.sentence == "up, asks for a key, which clients bring"
+
+    @pytest_twisted.ensureDeferred
+    async def test_small_window(self, reactor: Any) -> None:
+        """A window that is too small is told at the start, not in the middle of the first conversation."""
+        async with served(reactor, listed=[entry(owner="llamacpp", meta={"n_ctx": 8192})]) as server:
+            state = await looked(reactor, server.url)
+        assert not state.good
+        assert state.sentence.startswith("8,192 tokens. Claude Code's own instructions take")
+
+    @pytest_twisted.ensureDeferred
+    async def test_unknown_model(self, reactor: Any) -> None:
+        """A configured name that is not there is told, with the nearest."""
+        async with served(reactor, models=["glm-4.5-air"]) as server:
+            state = await looked(reactor, server.url, more="[model:x]\nname = glm-4.5")
+        assert not state.good
+        assert "set `name = glm-4.5-air`" in state.sentence
+
+    @pytest_twisted.ensureDeferred
+    async def test_no_list(self, reactor: Any) -> None:
+        """A server without a list is up."""
+        async with served(reactor, pages={("GET", "*"): NO_SUCH_PATH}) as server:
+            state = await looked(reactor, server.url)
+        assert (state.good, state.sentence) == (True, "up, has no list of models")
+
+    @pytest_twisted.ensureDeferred
+    async def test_silent(self, reactor: Any, monkeypatch: Any) -> None:
+        """A server that says nothing is not waited for."""
+        monkeypatch.setattr(model_lists, "WAIT_SECONDS", 0.1)
+        monkeypatch.setattr("claude_bridge.doctor.short.WAIT_SECONDS", 0.1)
+        async with served(reactor, pages={("GET", "*"): Answer(200, (), (Stall(),))}) as server:
+            state = await looked(reactor, server.url)
+        assert not state.good
+        assert state.sentence.endswith("/models is not answered within 0.1 s")
