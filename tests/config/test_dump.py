@@ -36,6 +36,7 @@ SERVER = st.builds(
     allowed_hosts=st.lists(NAME, max_size=2).map(lambda names: tuple(f"h{name}h" for name in names)),
     allowed_origins=st.lists(NAME, max_size=2).map(lambda names: tuple(f"http://{name}" for name in names)),
     list_backend_models=st.none() | st.booleans(),
+    check_backends=st.booleans(),
     commit_after=st.floats(0, 86_400),
     ping_interval=SECONDS,
     state_dir=st.sampled_from([None, "none", "/var/lib/$x y"]),

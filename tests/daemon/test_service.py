@@ -171,6 +171,53 @@ class StartTests:
         reactor.advance(10)
 
 
+class CheckTests:
+    """Each backend is looked at when the daemon has started."""
+
+    @staticmethod
+    def states(told: list[LogEvent]) -> list[tuple[str, str]]:
+        """Return level and state of each line about a backend's state."""
+        return [(event["log_level"].name, event["state"]) for event in told if event.get("event") == "backend-state"]
+
+    @pytest_twisted.ensureDeferred
+    async def test_up(self, reactor: Any, backend: ScriptedBackend, told: list[LogEvent]) -> None:
+        """One line says that it is up; its list is asked for once, and the first request finds it there."""
+        daemon = Daemon.started(reactor, configured(PLAIN.format(url=backend.url, more="")))
+        await daemon.until(lambda: self.states(told))
+        assert self.states(told) == [("info", "up, 1 model")]
+        backend.enqueue(sse(chat_stream(text="Hi")))
+        assert (await daemon.ask("/v1/messages", asking(model="claude-x")))[0] == 200
+        await daemon.stop()
+        assert [request.path for request in backend.requests] == ["/v1/models", "/v1/chat/completions"]
+
+    @pytest_twisted.ensureDeferred
+    async def test_down(self, reactor: Any, told: list[LogEvent]) -> None:
+        """A backend that is down is a warning with what to do, and the daemon serves all the same."""
+        daemon = Daemon.started(reactor, configured(PLAIN.format(url="http://127.0.0.1:1/v1", more="")))
+        await daemon.until(lambda: self.states(told))
+        assert (await daemon.ask("/health"))[0] == 200
+        await daemon.stop()
+        ((level, state),) = self.states(told)
+        assert level == "warn"
+        assert state == "127.0.0.1:1: connection refused: start the server, or correct `url`"
+
+    @pytest_twisted.ensureDeferred
+    async def test_not_wanted(self, reactor: Any, backend: ScriptedBackend, told: list[LogEvent]) -> None:
+        """With check_backends = no nothing is asked."""
+        daemon = Daemon.started(reactor, configured(PLAIN.format(url=backend.url, more="check_backends = no")))
+        assert (await daemon.ask("/health"))[0] == 200
+        await daemon.stop()
+        assert backend.requests == []
+        assert self.states(told) == []
+
+    @pytest_twisted.ensureDeferred
+    async def test_stop(self, reactor: Any, backend: ScriptedBackend, told: list[LogEvent]) -> None:
+        """A stop does not wait for a look that is under way, which says nothing any more."""
+        daemon = Daemon.started(reactor, configured(PLAIN.format(url=backend.url, more="")))
+        await daemon.stop()
+        assert self.states(told) == []
+
+
 class StopTests:
     """From serving to nothing."""
 

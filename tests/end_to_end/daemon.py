@@ -26,13 +26,13 @@ LISTEN = "tcp:0:interface=127.0.0.1"
 
 
 def ini(backend_url: str, sections: Sections | None = None) -> str:
-    """Write a configuration with one backend, named ``scripted``.
+    """Write a configuration with one backend, named ``scripted``, which is asked for nothing at the start.
 
     :param sections: more keys; those of ``server`` and ``backend:scripted`` are added to what is there. Lines after
         the first of a value must be indented already.
     """
     told: dict[str, dict[str, str]] = {
-        "server": {"listen": LISTEN},
+        "server": {"listen": LISTEN, "check_backends": "no"},
         "backend:scripted": {"url": backend_url},
     }
     for name, keys in (sections or {}).items():

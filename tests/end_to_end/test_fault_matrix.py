@@ -34,6 +34,7 @@ PREFILLED = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content":
 
 CONFIG = """
 [server]
+check_backends = no
 listen = tcp:0:interface=127.0.0.1
 
 [backend:first]

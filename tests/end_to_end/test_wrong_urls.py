@@ -89,6 +89,7 @@ class WrongUrlTests:
 
 CONFIG = """
 [server]
+check_backends = no
 listen = tcp:0:interface=127.0.0.1
 [backend:up]
 url = {url}

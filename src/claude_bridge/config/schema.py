@@ -136,6 +136,11 @@ class Server:
         "Show the backends' own models in `/v1/models` beside the configured names. "
         "Default: yes where no `[model:*]` is configured, else no.",
     )
+    check_backends: bool = option(
+        True,
+        "Ask each backend for its list of models at the start, with its own key if it has one, and log in one line "
+        "whether it is up, what it is, or what is wrong. No token is spent and nothing waits for it.",
+    )
     commit_after: float = option(
         10.0,
         "How long an error can still keep its true status before a streaming client gets its headers.",

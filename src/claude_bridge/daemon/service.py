@@ -18,6 +18,7 @@ from claude_bridge.core.redaction import Redactor
 from claude_bridge.daemon.allocator import give_back_large_blocks
 from claude_bridge.daemon.generation import Generation, make_generation
 from claude_bridge.daemon.process import Process, make_process
+from claude_bridge.doctor.short import Looks, ShortForm
 from claude_bridge.edge.resource import Routes
 from claude_bridge.edge.site import BridgeSite
 from claude_bridge.services.callbacks import do_nothing
@@ -45,6 +46,7 @@ class Bridge(Service):
         self.process = process
         self.generation = make_generation(process, config)
         self._retiring: set[Generation] = set()
+        self._looks = Looks()
         routes = Routes(lambda: self.generation).resource()
         self._site = BridgeSite(routes, lambda: self.generation, process.clock)
 
@@ -68,6 +70,8 @@ class Bridge(Service):
         self.process.listeners.announce()
         self._tell_backends()
         self.process.clock.callWhenRunning(self.generation.keys.prepare)
+        if self.generation.config.server.check_backends:
+            self.process.clock.callWhenRunning(self._look_at_backends)
         self.process.clock.callWhenRunning(rare_collections)
 
     def change_over(self, config: Config) -> None:
@@ -93,6 +97,7 @@ class Bridge(Service):
         """
         super().stopService()
         self.process.ready = False
+        self._looks.stop()
         self._tell_stopping(self.process.running.exchanges, self.generation.config.server.drain_timeout)
         closed = self.process.listeners.close()
         drained = closed.addCallback(lambda _: self._site.drain(self.generation.config.server.drain_timeout))
@@ -127,6 +132,20 @@ class Bridge(Service):
                 dialect=decided.dialect.name,
                 why=decided.why,
             )
+
+    def _look_at_backends(self) -> None:
+        """Have the state of each backend logged, and its list fetched, so that the first request finds it."""
+        process, generation = self.process, self.generation
+        short = ShortForm(
+            config=generation.config,
+            client=process.upstream,
+            clock=process.clock,
+            lists=process.lists,
+            detection=process.detection,
+            keys=generation.keys,
+            scrub=process.redactor,
+        )
+        self._looks.begin(short, generation.backends)
 
     def _tell_stopping(self, active: int, seconds: float) -> None:
         told = "stopping"

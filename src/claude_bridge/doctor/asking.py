@@ -95,11 +95,15 @@ class _Collecting:
     _url: str
     _backend: str
     _seconds: float
-    result: Deferred[Reply] = field(factory=Deferred, init=False)
+    result: Deferred[Reply] = field(init=False)
     call: UpstreamCall | None = field(default=None, init=False)
     timer: IDelayedCall | None = field(default=None, init=False)
     _head: ResponseHead | None = field(default=None, init=False)
     _body: bytearray = field(factory=bytearray, init=False)
+
+    @result.default
+    def _waiting(self) -> Deferred[Reply]:
+        return Deferred(lambda _: self._close())
 
     def head_received(self, head: ResponseHead, producer: PushProducer) -> None:  # noqa: ARG002 - the seam's shape
         """Note status and headers."""
@@ -121,11 +125,15 @@ class _Collecting:
         told = f"backend {self._backend} has not answered GET or POST {self._url} within {self._seconds:g} s"
         self._finish(UpstreamTimeout(told))
 
-    def _finish(self, error: BridgeError | None) -> None:
+    def _close(self) -> None:
+        """Close the connection in whatever state it is."""
         call, self.call = self.call, None
         if call is not None:
             call.cancel()
         stop_timer(self.timer)
+
+    def _finish(self, error: BridgeError | None) -> None:
+        self._close()
         head = self._head
         if head is None or isinstance(error, UpstreamTimeout):
             self.result.callback(Reply(url=self._url, error=error))
@@ -238,7 +246,10 @@ class Asker:
     asked: int = field(default=0, init=False)
 
     def small(self, backend: Backend, credential: Secret | None, path: str, body: bytes = b"") -> Deferred[Reply]:
-        """Return what fires with the response to a POST of ``body``, or to a GET if that is empty."""
+        """Return what fires with the response to a POST of ``body``, or to a GET if that is empty.
+
+        It fails only if it is cancelled, which closes the connection.
+        """
         within = self.patience
         headers = [("Accept", "application/json"), ("User-Agent", product("/"))]
         if body:

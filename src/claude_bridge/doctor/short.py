@@ -8,10 +8,13 @@ so that the first request finds it there.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
-from attrs import define, frozen
+from attrs import define, field, frozen
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Secret
@@ -26,6 +29,8 @@ from claude_bridge.services.keys.key_ring import KeyRing
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.model_lists import WAIT_SECONDS
 from claude_bridge.services.signposts import Signposts
+
+_log = Logger()
 
 
 @frozen(kw_only=True)
@@ -49,6 +54,36 @@ _CHECKS: Final = (
     Check(number=4, name="model", run=models.model),
     Check(number=6, name="window", run=window.window),
 )
+
+
+@define(eq=False)
+class Looks:
+    """The looks at the backends that are under way when the daemon has started; each is logged when it is over."""
+
+    _under_way: set[Deferred[None]] = field(factory=set, init=False)
+
+    def begin(self, short: ShortForm, backends: Sequence[Backend]) -> None:
+        """Look at backends; nobody waits for it."""
+        for backend in backends:
+            looking = Deferred.fromCoroutine(_logged(short, backend))
+            self._under_way.add(looking)
+            looking.addErrback(lambda failure: failure.trap(CancelledError))
+            looking.addErrback(lambda failure: _log.failure("a look at a backend failed", failure, event="fault"))
+            looking.addBoth(partial(self._over, looking))
+
+    def stop(self) -> None:
+        """Give up those that are not over."""
+        for looking in tuple(self._under_way):
+            looking.cancel()
+
+    def _over(self, looking: Deferred[None], _result: object) -> None:
+        self._under_way.discard(looking)
+
+
+async def _logged(short: ShortForm, backend: Backend) -> None:
+    state = await short.look(backend)
+    write = _log.info if state.good else _log.warn
+    write("backend {backend}: {state}", event="backend-state", backend=state.backend, state=state.sentence)
 
 
 @define(eq=False, kw_only=True)

@@ -56,7 +56,7 @@ def configuration(urls: Mapping[str, str]) -> str:
     )
     models = "".join(f"    {name}\n" for name in urls)
     return (
-        f"[server]\nlisten = {LISTEN}\ncommit_after = 1\n"
+        f"[server]\nlisten = {LISTEN}\ncheck_backends = no\ncommit_after = 1\n"
         f"{backends}"
         f"[route:default]\nmodels =\n{models}"
         "[breaker]\nenabled = yes\nfailures = 5\nopen_seconds = 2\n"

@@ -225,7 +225,7 @@ class Services:
     @property
     def config(self) -> str:
         """Write the configuration of a bridge: the dialects are named, nothing is known of the models."""
-        lines = ["[server]", "listen = tcp:0:interface=127.0.0.1", "credentials = none"]
+        lines = ["[server]", "check_backends = no", "listen = tcp:0:interface=127.0.0.1", "credentials = none"]
         for number, (service, backend) in enumerate(self._running):
             lines += [
                 f"[backend:b{number}]",
