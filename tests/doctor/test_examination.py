@@ -54,6 +54,19 @@ class ExamineTests:
         assert KEY not in repr(made.findings)
 
     @pytest_twisted.ensureDeferred
+    async def test_rate_limit(self, reactor: Any) -> None:
+        """A short limit is waited for; a second one ends the examination, and is no fault of the model's."""
+        limit = error(429, {"message": "slow down", "code": "rate_limit_exceeded"}, [("retry-after", "0.01")])
+        async with served(reactor) as server:
+            server.enqueue(limit)
+            once = await examined(reactor, server.url)
+        async with served(reactor, lambda _: limit) as server:
+            always = await examined(reactor, server.url)
+        assert wrong(once) == []
+        assert wrong(always) == [(8, "warning")]
+        assert "slow down: what is left was not looked at" in always[-1].sentence
+
+    @pytest_twisted.ensureDeferred
     async def test_what_was_learned(self, reactor: Any) -> None:
         """What one check has learned of a refusal the next ones need not learn again."""
         refusal = error(400, {"message": "Unsupported parameter: 'stream_options' is not supported"})

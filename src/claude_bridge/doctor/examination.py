@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import define, field, frozen
+from twisted.internet.task import deferLater
 
 from claude_bridge.config.schema import Backend, Model
 from claude_bridge.config.secret import Secret
@@ -20,7 +21,7 @@ from claude_bridge.core.backend_api import (
     UpstreamFailure,
 )
 from claude_bridge.core.conversation import Conversation
-from claude_bridge.core.errors import BridgeError
+from claude_bridge.core.errors import BridgeError, UpstreamOverloaded, UpstreamRateLimited
 from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.doctor import questions
 from claude_bridge.doctor.asking import Answer, Asker, Reply
@@ -31,8 +32,23 @@ from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 PROBED: Final = "model"
 """The model's name in a request that only asks whether there is an API."""
 
+DEFAULT_WAIT: Final = 5.0
+LONGEST_WAIT: Final = 20.0
+"""Seconds to wait for a rate limit that does not say how long it lasts, and for one that says it."""
+
 LOOKED_FOR: Final = frozenset({"schema", "tool_choice"})
 """Traits that have a check of their own."""
+
+
+class Interrupted(Exception):
+    """The backend answers nothing for now.
+
+    :ivar error: what a client would be told.
+    """
+
+    def __init__(self, error: BridgeError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 @define(eq=False, kw_only=True)
@@ -135,8 +151,19 @@ class Examination:
             return {}
 
     async def ask(self, conversation: Conversation) -> Answer:
-        """Return the answer to a conversation, and note what had to be changed for it, once for each change."""
-        answer = await self.asker.ask(self.kind, self.backend, self.credential, self.target(), conversation)
+        """Return the answer to a conversation, and note what had to be changed for it, once for each change.
+
+        A rate limit is waited for, once. Raises `Interrupted` if it is a longer one.
+        """
+        answer = await self._ask(conversation)
+        limited = self._limited(answer)
+        if limited is not None:
+            seconds = min(limited.retry_after or DEFAULT_WAIT, LONGEST_WAIT)
+            await deferLater(self.asker.clock, seconds, lambda: None)
+            answer = await self._ask(conversation)
+            limited = self._limited(answer)
+        if limited is not None:
+            raise Interrupted(limited)
         self.window = self.window or answer.window
         for adjustment in answer.adjustments:
             self._tell_learned(adjustment.overrides)
@@ -144,6 +171,14 @@ class Examination:
         if answer.finished is not None:
             self.last = answer
         return answer
+
+    async def _ask(self, conversation: Conversation) -> Answer:
+        return await self.asker.ask(self.kind, self.backend, self.credential, self.target(), conversation)
+
+    def _limited(self, answer: Answer) -> BridgeError | None:
+        """Return the error of a backend that answers nothing for now, whatever it is asked; else None."""
+        error = self.meaning(answer)
+        return error if isinstance(error, UpstreamRateLimited | UpstreamOverloaded) else None
 
     def _tell_learned(self, overrides: Mapping[str, Any]) -> None:
         """Note what a refusal has taught that no check looks for: the bridge would learn it as well."""
@@ -220,7 +255,11 @@ async def examine(examination: Examination, checks: Sequence[Check]) -> None:
         if examination.over:
             return
         examination.begin(check)
-        await check.run(examination)
+        try:
+            await check.run(examination)
+        except Interrupted as interrupted:
+            examination.warn(f"{interrupted.error}: what is left was not looked at, ask again later")
+            examination.over = True
 
 
 def _as_option(value: object) -> str:

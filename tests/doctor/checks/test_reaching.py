@@ -176,6 +176,14 @@ class KeyTests:
         assert first(findings).option == "api_key = ${BACKEND_API_KEY}"
 
     @pytest_twisted.ensureDeferred
+    async def test_command_without_a_key(self, reactor: Any, friendly: ScriptedBackend) -> None:
+        """A command that prints no key is what to look at."""
+        friendly.api_key = KEY
+        findings = await examined(reactor, friendly.url, "api_key = command:/bin/false")
+        assert wrong(findings) == [(3, "fault")]
+        assert "has printed none" in first(findings).sentence
+
+    @pytest_twisted.ensureDeferred
     async def test_brought_by_clients(self, reactor: Any, friendly: ScriptedBackend) -> None:
         """Where clients bring the key, the doctor needs one to look further, and does with one."""
         friendly.api_key = KEY

@@ -178,6 +178,13 @@ def _refused(examination: Examination, reply: Reply, where: str) -> None:
             section=section,
             last=True,
         )
+    elif examination.backend.has_key:
+        examination.fault(
+            f"the server asks for a key ({where}: {reply.status}), and the command of `api_key` in [{section}] has "
+            "printed none: run it by hand as the user of the bridge",
+            section=section,
+            last=True,
+        )
     elif examination.brought:
         examination.warn(
             f"the server asks for a key ({where}: {reply.status}), and clients bring their own: with a key in "
