@@ -12,6 +12,15 @@ def found(level: Level) -> Finding:
     return Finding(number=1, check="connection", level=level, sentence="it is so")
 
 
+class FindingTests:
+    """What a finding says can be printed."""
+
+    def test_printable(self) -> None:
+        """It is one line, and nothing in it steers a terminal."""
+        said = Finding(number=1, check="x", level="ok", sentence="a\x1b[2Jb\n c\x9b", option="k = \x07v")
+        assert (said.sentence, said.option) == ("a[2Jb c", "k = v")
+
+
 class ExitStatusTests:
     """The exit status is that of the worst."""
 

@@ -93,7 +93,7 @@ class _Printer:
 
     def told(self, finding: Finding) -> None:
         """Print a finding."""
-        self.say(line(finding, terminal=self._out.isatty()))
+        self.say(line(finding, terminal=_is_terminal(self._out)))
 
     def keep(self, part: Part) -> None:
         """Keep what was found for the end."""
@@ -149,6 +149,11 @@ def run(config: Config, wanted: Order, environ: Mapping[str, str], out: TextIO, 
         printer.all("client", found)
         printer.all("service", list(service_side.findings(service_side.properties(environ), bridge.file, bridge.since)))
     return printer.end()
+
+
+def _is_terminal(out: TextIO) -> bool:
+    """Return whether symbols can be shown there."""
+    return out.isatty() and (out.encoding or "").lower().replace("-", "") == "utf8"
 
 
 def _announced(backends: Sequence[Backend], wanted: Order) -> str:

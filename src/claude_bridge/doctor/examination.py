@@ -131,7 +131,7 @@ class Examination:
             number=self._number,
             check=self._check,
             level=level,
-            sentence=" ".join(self.scrub(sentence).split()),
+            sentence=self.scrub(sentence),
             subject=section if option else "",
             option=self.scrub(option),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 Level = Literal["ok", "warning", "fault"]
 """How bad it is: nothing to do, it works with limits, or it does not work."""
@@ -13,6 +13,11 @@ Level = Literal["ok", "warning", "fault"]
 EXIT_FINE: Final = 0
 EXIT_LIMITED: Final = 1
 EXIT_BROKEN: Final = 2
+
+
+def printable(text: str) -> str:
+    """Return a text as one line without control characters: servers and files must not steer a terminal."""
+    return "".join(character for character in " ".join(text.split()) if character.isprintable())
 
 
 @frozen(kw_only=True)
@@ -29,9 +34,9 @@ class Finding:
     number: int
     check: str
     level: Level
-    sentence: str
+    sentence: str = field(converter=printable)
     subject: str = ""
-    option: str = ""
+    option: str = field(default="", converter=printable)
 
 
 def exit_status(findings: Iterable[Finding]) -> int:

@@ -37,13 +37,21 @@ class ModelTests:
 
     @pytest_twisted.ensureDeferred
     async def test_unknown(self, reactor: Any) -> None:
-        """A name that is not there ends the examination, with the nearest that are."""
+        """A name that is not there is told with the nearest that are, and that it is refused."""
         names = ["zai-org/GLM-4.5-Air", "Qwen/Qwen3-Coder"]
         async with served(reactor, models=names) as server:
             findings = await examined(reactor, server.url, more=section("glm-4.5-air"))
-        assert wrong(findings) == [(4, "fault")]
+        assert wrong(findings) == [(4, "warning"), (8, "fault")]
         assert first(findings).option == "name = zai-org/GLM-4.5-Air"
-        assert findings[-1].number == 4
+        assert findings[-1].number == 8
+
+    @pytest_twisted.ensureDeferred
+    async def test_unlisted_and_taken(self, reactor: Any) -> None:
+        """A server may take names that it does not list: then it works."""
+        async with served(reactor, models=["other"], strict=False) as server:
+            findings = await examined(reactor, server.url, more=section("hidden"))
+        assert wrong(findings) == [(4, "warning")]
+        assert findings[-1].number == 17
 
     @pytest_twisted.ensureDeferred
     async def test_tag(self, reactor: Any) -> None:
@@ -51,7 +59,8 @@ class ModelTests:
         listed = [entry("qwen3:latest", "library", context_length=65_536)]
         async with served(reactor, listed=listed, strict=False) as server:
             findings = await examined(reactor, server.url, more=section("qwen3"))
-        assert of(findings, 4).option == "name = qwen3:latest"
+        assert wrong(findings) == []
+        assert of(findings, 4).sentence == "qwen3 is listed with a tag, as qwen3:latest"
 
     @pytest_twisted.ensureDeferred
     async def test_server_that_takes_any_name(self, reactor: Any) -> None:

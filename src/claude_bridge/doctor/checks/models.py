@@ -9,8 +9,8 @@ from claude_bridge.core.model_list import find, name_as_listed
 from claude_bridge.core.nearest_names import name_list, nearest_names
 from claude_bridge.doctor.examination import Examination
 
-_ANY_NAME: Final = frozenset({"llamacpp"})
-"""Dialects of servers that answer with the model they have, whatever name is asked for."""
+_ANY_NAME: Final = frozenset({"azure", "llamacpp"})
+"""Dialects of servers whose names are not those of the list: llama.cpp answers to any, Azure has deployments."""
 
 
 async def model(examination: Examination) -> None:
@@ -49,21 +49,21 @@ def _look_up(examination: Examination, wanted: Model) -> None:
     if found is not None and found.id == wanted.name:
         examination.ok(f"{wanted.name} is listed")
     elif found is not None:
-        same = name_as_listed(examination.listed, wanted.name) == found.id
-        doubt = "in another case" if same else "with a tag"
-        _with_option(examination, wanted, f"{wanted.name} is listed {doubt}, as {found.id}", found.id, fault=False)
+        if name_as_listed(examination.listed, wanted.name) == found.id:
+            _warn(examination, wanted, f"{wanted.name} is listed in another case, as {found.id}", found.id)
+        else:
+            examination.ok(f"{wanted.name} is listed with a tag, as {found.id}")
     elif examination.dialect.dialect.name in _ANY_NAME:
-        examination.ok(f"{wanted.name} is not listed ({name_list(names[:5], len(names))}); this server takes any name")
+        examination.ok(
+            f"{wanted.name} is not listed ({name_list(names[:5], len(names))}); this server takes other names too"
+        )
     else:
         near = nearest_names(wanted.name, names)
         known = name_list(near, len(set(names)))
-        _with_option(examination, wanted, f"there is no model {wanted.name}; there are {known}", near[0], fault=first)
+        _warn(examination, wanted, f"{wanted.name} is not in the list; there are {known}", near[0])
 
 
-def _with_option(examination: Examination, wanted: Model, sentence: str, name: str, *, fault: bool) -> None:
-    option, section = f"name = {name}", f"model:{wanted.alias}"
-    told = f"{sentence}: set `{option}`"
-    if fault:
-        examination.fault(told, section=section, option=option, last=True)
-    else:
-        examination.warn(told, section=section, option=option)
+def _warn(examination: Examination, wanted: Model, sentence: str, name: str) -> None:
+    """Say which name to write; whether the server takes the other one all the same, the first question shows."""
+    option = f"name = {name}"
+    examination.warn(f"{sentence}: set `{option}`", section=f"model:{wanted.alias}", option=option)
