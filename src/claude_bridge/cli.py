@@ -426,7 +426,8 @@ def doctor(options: argparse.Namespace, surroundings: Surroundings) -> int:
         json=options.json,
         fix=options.fix,
     )
-    return command.run(config, wanted, environ, sys.stdout, _bridge(config, options.config, environ))
+    bridge = _bridge(config, options.config, environ)
+    return command.run(config, wanted, environ, bridge, out=sys.stdout, err=sys.stderr)
 
 
 def _bridge(config: Config, file: str | None, environ: Mapping[str, str]) -> Any:  # noqa: ANN401 - imported by one command

@@ -53,9 +53,10 @@ def url() -> Iterator[str]:
 
 def ran(text: str, home: Path, **order: object) -> tuple[int, str]:
     """Return exit status and output of the command; no client and no systemd is on this path."""
-    out = StringIO()
+    out, err = StringIO(), StringIO()
     environ = {"HOME": str(home), "PATH": str(home)}
-    status = run(configured(text), Order(**order), environ, out, Bridge())  # type: ignore[arg-type]
+    status = run(configured(text), Order(**order), environ, Bridge(), out=out, err=err)  # type: ignore[arg-type]
+    assert ("This takes about" in err.getvalue()) == bool(order.get("json"))
     return status, out.getvalue()
 
 

@@ -73,6 +73,7 @@ class _Printer:
     """Prints each finding when it is made, unless one document is wanted at the end."""
 
     _out: TextIO
+    _err: TextIO
     _order: Order
     _parts: list[Part] = field(factory=list, init=False)
 
@@ -86,6 +87,10 @@ class _Printer:
         if not self._order.json:
             self._out.write(text)
             self._out.flush()
+
+    def announce(self, text: str) -> None:
+        """Print what is said beforehand, beside the document if one is wanted."""
+        (self._err if self._order.json else self._out).write(text)
 
     def begin(self, title: str, about: str = "") -> None:
         """Begin a part of the report."""
@@ -118,11 +123,11 @@ class _Printer:
         return exit_status(finding for part in self._parts for finding in part.findings)
 
 
-def run(config: Config, wanted: Order, environ: Mapping[str, str], out: TextIO, bridge: Bridge) -> int:
+def run(config: Config, wanted: Order, environ: Mapping[str, str], bridge: Bridge, *, out: TextIO, err: TextIO) -> int:
     """Examine what is wanted, print it, and return the exit status."""
-    printer = _Printer(out=out, order=wanted)
+    printer = _Printer(out=out, err=err, order=wanted)
     backends = [each for each in config.backends.values() if wanted.backend in {"", each.name}]
-    printer.say(_announced(backends, wanted))
+    printer.announce(_announced(backends, wanted))
 
     async def work(reactor: Any) -> tuple[int | None, bool | None]:  # noqa: ANN401 - a reactor is many interfaces
         services = make_services(config, reactor)

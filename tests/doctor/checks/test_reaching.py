@@ -176,6 +176,14 @@ class KeyTests:
         assert first(findings).option == "api_key = ${BACKEND_API_KEY}"
 
     @pytest_twisted.ensureDeferred
+    async def test_one_of_several(self, reactor: Any, friendly: ScriptedBackend) -> None:
+        """Of several keys the one that is refused is named by its place, as records name it."""
+        friendly.api_key = KEY
+        findings = await examined(reactor, friendly.url, f"api_key =\n    {KEY}\n    sk-another-key-0987654321")
+        assert wrong(findings) == [(3, "warning")]
+        assert first(findings).sentence == "key tower/2 is refused (401): the second line of `api_key`"
+
+    @pytest_twisted.ensureDeferred
     async def test_command_without_a_key(self, reactor: Any, friendly: ScriptedBackend) -> None:
         """A command that prints no key is what to look at."""
         friendly.api_key = KEY

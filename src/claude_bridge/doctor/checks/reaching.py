@@ -143,7 +143,20 @@ def _answered(examination: Examination, chat: Reply) -> str:
 
 
 async def key(examination: Examination) -> None:
-    """Look whether the key is accepted, by the list and by a chat request that is empty."""
+    """Look whether the key is accepted, by the list and by a chat request that is empty; of several each."""
+    await _first_key(examination)
+    for number, other in enumerate(examination.backend.api_key[1:], start=2):
+        if other.secret is not None and not examination.over:
+            chat = await examination.asker.small(examination.backend, other.secret, CHAT, EMPTY)
+            if chat.status in _REFUSED:
+                examination.warn(
+                    f"key {examination.backend.name}/{number} is refused ({chat.status}): the {_ordinal(number)} "
+                    "line of `api_key`",
+                    section=examination.section,
+                )
+
+
+async def _first_key(examination: Examination) -> None:
     reply = examination.listing
     if reply is not None and reply.status in _REFUSED:
         _refused(examination, reply, "GET /models")
@@ -204,6 +217,10 @@ def _refused(examination: Examination, reply: Reply, where: str) -> None:
 
 def _meaning(examination: Examination, reply: Reply) -> BridgeError | None:
     return None if reply.good else examination.meaning_of(reply)
+
+
+def _ordinal(number: int) -> str:
+    return {2: "second", 3: "third"}.get(number, f"{number}th")
 
 
 def _counted(models: int) -> str:
