@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -16,14 +17,18 @@ from tests.doctor.checks.test_reaching import free_port
 from tests.services.exchange.stage import configured
 
 KEY = "sk-a-key-of-the-owner-1234567890"
+TOKEN = "a-token-of-the-client-here"
 SETTINGS = '{"env": {"ANTHROPIC_BASE_URL": "http://127.0.0.1:8080", "ANTHROPIC_AUTH_TOKEN": "unused"}}'
 
 
 class Handler(BaseHTTPRequestHandler):
     """Has a list of two models, and knows no chat."""
 
+    seen: ClassVar[list[str | None]] = []
+
     def do_GET(self) -> None:
-        """Give the list."""
+        """Note the credential and give the list."""
+        self.seen.append(self.headers["Authorization"])
         body = json.dumps({"data": [{"id": "a"}, {"id": "b"}]}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -54,7 +59,7 @@ def url() -> Iterator[str]:
 def ran(text: str, home: Path, **order: object) -> tuple[int, str]:
     """Return exit status and output of the command; no client and no systemd is on this path."""
     out, err = StringIO(), StringIO()
-    environ = {"HOME": str(home), "PATH": str(home)}
+    environ = {"HOME": str(home), "PATH": str(home), "ANTHROPIC_AUTH_TOKEN": TOKEN}
     status = run(configured(text), Order(**order), environ, Bridge(), out=out, err=err)  # type: ignore[arg-type]
     assert ("This takes about" in err.getvalue()) == bool(order.get("json"))
     return status, out.getvalue()
@@ -91,6 +96,17 @@ class RunTests:
         document = json.loads(out)
         assert document["status"] == status == 0
         assert [part["title"] for part in document["parts"]] == ["backend tower", "client"]
+
+    def test_key_of_the_client(self, url: str, tmp_path: Path) -> None:
+        """A client's key goes where the bridge would forward it, and never to a url of the command line."""
+        text = f"[backend:tower]\nurl = {url}"
+        Handler.seen.clear()
+        _, out = ran(text, tmp_path)
+        assert f"Bearer {TOKEN}" in Handler.seen
+        assert TOKEN not in out
+        Handler.seen.clear()
+        ran(text, tmp_path, local=False)
+        assert set(Handler.seen) == {None}
 
     def test_one_backend(self, url: str, tmp_path: Path) -> None:
         """Only the backend that is named is asked."""

@@ -40,7 +40,8 @@ class Order:
     :ivar model: the model to examine, by its alias or its name at the backend; "" for the first that is configured.
     :ivar quick: whether checks that take long are left out.
     :ivar deep: whether the client itself is run for one turn through the bridge.
-    :ivar local: whether the client and the service on this machine are looked at.
+    :ivar local: whether the client and the service on this machine are looked at, and the client's key is used where
+        the bridge would forward it.
     """
 
     backend: str = ""
@@ -181,8 +182,9 @@ async def _backend(
     """Examine one backend and return the context window of its model."""
     title = f"backend {backend.name}"
     printer.begin(title, backend.url)
+    client = _brought(environ) if wanted.local else None
     examination: Examination = await services.examination(
-        backend, _brought(environ), model=wanted.model, may_bring=wanted.local, told=printer.told
+        backend, client, model=wanted.model, may_bring=wanted.local, told=printer.told
     )
     await examine(examination, order.chosen(quick=wanted.quick))
     printer.keep(Part(title=title, about=backend.url, findings=tuple(examination.findings)))
