@@ -138,6 +138,8 @@ def _is_keyword(key: str) -> bool:
 
 def _plain(value: object, redact: Redact, depth: int) -> object:
     """Return ``value`` as JSON can carry it, or `_LEFT_OUT`: objects, bytes and secrets have no place in a log."""
+    if type(value) is str:  # most values, and this is done for each of a request's
+        return _clean(value, redact, MAX_TEXT_CHARACTERS)
     match value:
         case None | bool():
             return value
