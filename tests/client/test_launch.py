@@ -205,6 +205,17 @@ class BackendTests:
         assert done.returncode == 7
         assert "m has a window of 8,192 tokens" in done.stderr
 
+    def test_unknown_window(self, user: User) -> None:
+        """A window that nobody tells is warned of, unless the user says it."""
+        told = "the window of glm is not known"
+        with serving(BRIDGE) as url:
+            assert told in user.launch("--url", url).stderr
+            own = '{"env": {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": "50000"}}'
+            assert user.launch("--url", url, "--", "--settings", own).stderr == ""
+            assert user.seen["settings"]["env"]["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "50000"
+            user.more["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] = "50000"
+            assert user.launch("--url", url).stderr == ""
+
     def test_by_variables(self, user: User) -> None:
         """The variables of a container are enough."""
         with serving(BACKEND) as url:

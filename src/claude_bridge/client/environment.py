@@ -40,6 +40,7 @@ PERMISSION_NOTE: Final = (
 RIVAL: Final = "ANTHROPIC_API_KEY"
 RIVAL_NOTE: Final = "an Anthropic API key would conflict with the token"
 TOKEN: Final = "ANTHROPIC_AUTH_TOKEN"  # noqa: S105 - the name of a variable
+WINDOW: Final = "CLAUDE_CODE_MAX_CONTEXT_TOKENS"
 UNUSED: Final = "unused"
 """The token for a bridge that asks for none: the client sends nothing without one."""
 MAX_PICKED: Final = 40
@@ -205,7 +206,7 @@ def _sizes(models: Sequence[tuple[str, int | None, int | None]]) -> Iterator[Set
     if windows:
         why = "the model's window" if len(models) == 1 else f"the smallest known window of {', '.join(windows)}"
         yield Setting(
-            name="CLAUDE_CODE_MAX_CONTEXT_TOKENS",
+            name=WINDOW,
             value=str(min(windows.values())),
             why=f"{why}; otherwise Claude Code assumes 1,000,000 and compacts too late",
         )

@@ -14,14 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from secrets import token_urlsafe
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 from urllib.parse import urlsplit
 
 from attrs import frozen
 
 from claude_bridge.children import ExpectedFailure
 from claude_bridge.client import http_probe, offer, own_bridge, settings_file
-from claude_bridge.client.environment import PERMISSION_NOTE, RIVAL, TOKEN, UNUSED
+from claude_bridge.client.environment import PERMISSION_NOTE, RIVAL, TOKEN, UNUSED, WINDOW
 from claude_bridge.client.foreground import BY_SIGNAL, EndedBySignal, Foreground
 from claude_bridge.client.http_probe import KeyNeeded
 from claude_bridge.client.offer import Offer
@@ -115,7 +115,7 @@ class _Launch:
                 case BackendAlone():
                     found = stack.enter_context(self._in_front_of(target, folder))
             settings = self._settings(found, theirs)
-            self._warn_of_a_small_window(found)
+            self._warn_of_the_window(found, settings)
             content = json.dumps(settings)
             path = settings_file.write_private(folder / "settings.json", content)
             environ = cleared(self._environ, found.variables["ANTHROPIC_BASE_URL"])
@@ -141,19 +141,26 @@ class _Launch:
         settings = settings_file.shown(self._settings(found, theirs))
         return "\n".join([*lines, command, "# FILE, which is removed when Claude Code ends:", settings]) + "\n"
 
-    def _settings(self, found: Offer, theirs: Mapping[str, object]) -> dict[str, object]:
+    def _settings(self, found: Offer, theirs: Mapping[str, Any]) -> dict[str, Any]:
         own = settings_file.own_settings(self._environ, Path.cwd())
         if settings_file.permission_mode([*own, theirs]) == "auto":
             self._err.write(f"claude-bridge launch: {PERMISSION_NOTE}\n")
         return settings_file.launch_settings(found, theirs, own, self._environ)
 
-    def _warn_of_a_small_window(self, found: Offer) -> None:
-        main = found.models[0]
-        if main.window is not None and main.window < NEEDED_TOKENS:
-            self._err.write(
-                f"claude-bridge launch: {main.name} has a window of {main.window:,} tokens, and Claude Code's own "
-                "instructions take 12,000 to 40,000 of it: start its server with a longer context, 65,536 or more\n"
+    def _warn_of_the_window(self, found: Offer, settings: Mapping[str, Any]) -> None:
+        """Say what is wrong with the window of the main model, if anything is."""
+        main, told = found.models[0], ""
+        if main.window is None and not (settings["env"].get(WINDOW) or self._environ.get(WINDOW)):
+            told = (
+                f"the window of {main.name} is not known, and Claude Code assumes 1,000,000 tokens: set {WINDOW} to it"
             )
+        elif main.window is not None and main.window < NEEDED_TOKENS:
+            told = (
+                f"{main.name} has a window of {main.window:,} tokens, and Claude Code's own instructions take 12,000 "
+                "to 40,000 of it: start its server with a longer context, 65,536 or more"
+            )
+        if told:
+            self._err.write(f"claude-bridge launch: {told}\n")
 
     def _of_bridge(self, bridge: RunningBridge) -> Offer:
         """Return what a running bridge offers, with the token that it needs."""
