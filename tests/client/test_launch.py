@@ -311,6 +311,16 @@ class ConfigurationTests:
         assert user.seen["settings"]["env"]["ANTHROPIC_MODEL"] == "small@claude-bridge"
         assert (user.tree(), bridges(user), user.runtime_files()) == (before, [], [])
 
+    def test_backend_that_wants_the_clients_key(self, user: User) -> None:
+        """Where nothing but a backend is configured, its models are listed with the key that the client passes on."""
+        file = user.folder / "c.ini"
+        user.more["BACKEND_API_KEY"] = "sk-backend-1234"
+        with serving(ONE, key="sk-backend-1234") as url:
+            file.write_text(f"[server]\nlisten = tcp:9:interface=127.0.0.1\n[backend:b]\nurl = {url}/v1\n")
+            assert user.launch("--config", str(file)).returncode == 7
+        env = user.seen["settings"]["env"]
+        assert (env["ANTHROPIC_MODEL"], env["ANTHROPIC_AUTH_TOKEN"]) == ("zai/GLM@claude-bridge", "sk-backend-1234")
+
     def test_mistakes(self, user: User) -> None:
         """Mistakes are told as by every command."""
         file = user.folder / "c.ini"

@@ -34,7 +34,7 @@ from claude_bridge.config.load import read_file
 from claude_bridge.config.named_models import NamedModels, conversation_models, which_model
 from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.secret import HIDDEN, SecretSource
-from claude_bridge.core.model_names import as_spelled, plain_name
+from claude_bridge.core.model_names import AUTO, as_spelled, plain_name
 from claude_bridge.core.nearest_names import name_list, nearest_names
 
 PROGRAM: Final = "claude"
@@ -165,6 +165,9 @@ class _Launch:
     def _of_bridge(self, bridge: RunningBridge) -> Offer:
         """Return what a running bridge offers, with the token that it needs."""
         models, token = self._published(bridge.url)
+        if not models and token is None and bridge.config is not None:
+            token = self._forwarded(bridge.config, AUTO)
+            models = http_probe.published_models(bridge.url, token)
         config = bridge.config if bridge.config is not None and offer.is_of(bridge.config, models) else None
         default = offer.decided(models) if config is None else main_name(config)
         names = [model.name for model in models]
