@@ -139,6 +139,7 @@ class SetUpTests:
         config = evolve(config, server=evolve(config.server, credentials="forward"))
         report = run(home, config)
         assert asked[0].startswith("ANTHROPIC_AUTH_TOKEN: put the backend's own key here")
+        assert asked[0].endswith("\nkey (not shown; Return for none): ")
         assert read(home.settings.read_text())["env"]["ANTHROPIC_AUTH_TOKEN"] == "sk-typed"
         assert "sk-typed" not in repr(report)
 

@@ -151,6 +151,7 @@ class LeftTests:
         home.setup().apply(nobody)
         undone = undo(home.place())
         assert "env.ANTHROPIC_BASE_URL" not in undone.restored
+        assert undone.left == ("env.ANTHROPIC_BASE_URL, which had this value before",)
         assert path.read_text() == content
 
     def test_file_is_gone(self, home: Home) -> None:
@@ -164,6 +165,20 @@ class LeftTests:
         home.settings.unlink()
         undo(home.place())
         assert not home.settings.exists()
+
+    def test_receipt_that_stays(self, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A receipt that cannot be removed is told; the settings are as they were."""
+        path = home.has("{}")
+        home.setup().apply(nobody)
+
+        def refuse(_path: Path) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "unlink", refuse)
+            with pytest.raises(SetupError, match=r"as it was before, but .* cannot be removed"):
+                undo(home.place())
+        assert path.read_text() == "{}"
 
     def test_no_json_any_more(self, home: Home) -> None:
         """A file that cannot be edited any more is left, and so is the receipt, for another try."""

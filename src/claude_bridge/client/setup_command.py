@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final, TextIO
 from urllib.parse import urlsplit
@@ -99,7 +100,7 @@ def set_up(
         )
         if wanted.dry_run:
             return Report(shown=setup.preview() or f"{setup.where.settings}: nothing to change\n")
-        changed = setup.apply(_ask)
+        changed = setup.apply(partial(_ask, needed=setup.token_needed))
     except (SetupError, NobodyToAsk) as error:
         return Report(error=str(error))
     found = hindrances(setup, environ, folder, managed)
@@ -165,9 +166,9 @@ def _unknown(config: Config, name: str) -> tuple[str, ...]:
     return (f"{name} is none of the configured models ({', '.join(config.models)}): the backend has to know it",)
 
 
-def _ask(why: str) -> str:
+def _ask(why: str, *, needed: bool) -> str:
     """Ask for the token. Raises `NobodyToAsk`, with what to do then."""
     try:
-        return ask_hidden(f"{TOKEN}: {why}\nkey (not shown): ")
+        return ask_hidden(f"{TOKEN}: {why}\nkey ({'not shown' if needed else 'not shown; Return for none'}): ")
     except NobodyToAsk as error:
         raise NobodyToAsk(f"{error}: set {TOKEN} ({why}); nothing was changed") from None

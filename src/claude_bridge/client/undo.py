@@ -13,7 +13,7 @@ from attrs import frozen
 
 from claude_bridge.client import receipt
 from claude_bridge.client.receipt import Receipt
-from claude_bridge.client.settings_draft import Draft, Place, begun, errors, read_draft, write
+from claude_bridge.client.settings_draft import Draft, Place, SetupError, begun, errors, read_draft, write
 from claude_bridge.client.settings_text import Path, restore, restore_objects, spelled, value_at
 from claude_bridge.core.model_names import MARK, plain_name
 
@@ -38,7 +38,7 @@ class Undone:
 
 
 def undo(where: Place) -> Undone:
-    """Take back what `Setup.apply` changed in a file. Raises `SetupError`, and changes nothing then.
+    """Take back what `Setup.apply` changed in a file. Raises `SetupError`.
 
     A ``model`` of the bridge's goes even if `setup` was never run: `/model` saves one in any session with the bridge.
     """
@@ -47,10 +47,8 @@ def undo(where: Place) -> Undone:
         draft = read_draft(where.settings)
         restored, left = _taken_back(draft, kept or Receipt(settings=str(where.settings)))
         removed = _put_back(where, draft, kept)
-        where.receipt.unlink(missing_ok=True)
-        if kept is not None:
-            with contextlib.suppress(OSError):  # the daemon keeps its files there too
-                where.receipt.parent.rmdir()
+    if kept is not None:
+        _forget(where)
     return Undone(kept is not None, tuple(restored), tuple(left), tuple(removed))
 
 
@@ -82,6 +80,8 @@ def _taken_back(draft: Draft, kept: Receipt) -> tuple[list[str], list[str]]:
             restored.append(name)
         elif state != "before":
             left.append(f"{name}, which was {state} since")
+        elif member.was is not None and member.is_ours(value_at(draft.text, member.path)):
+            left.append(f"{name}, which had this value before")
     restored.reverse()
     if is_ours(draft.text, kept):
         ours = value_at(draft.text, MODEL)
@@ -105,6 +105,17 @@ def _put_back(where: Place, draft: Draft, kept: Receipt | None) -> list[str]:
     if text != draft.before:
         write(where, draft, text)
     return []
+
+
+def _forget(where: Place) -> None:
+    """Remove a receipt that has served, and its folder if nothing else is in it. Raises `SetupError`."""
+    try:
+        where.receipt.unlink()
+    except OSError as error:
+        reason = f"{where.receipt} cannot be removed: {error.strerror}"
+        raise SetupError(f"{where.settings} is as it was before, but {reason}") from None
+    with contextlib.suppress(OSError):  # the daemon keeps its files there too
+        where.receipt.parent.rmdir()
 
 
 def _removed(folders: tuple[str, ...]) -> list[str]:
