@@ -372,13 +372,11 @@ def setup(options: argparse.Namespace, surroundings: Surroundings) -> int:
         options.error("MODEL is empty")
     if options.model is not None and options.model.endswith(".ini"):
         options.error(f"{options.model} is no model: the configuration is named with --config")
-    config = load(_file(options), surroundings.environ, resolve_secrets=False)
+    config = load(_file(options), surroundings.environ)
     wanted = setup_command.Wanted(
         url=options.url, model=options.model, project=options.project, dry_run=options.dry_run
     )
-    report = setup_command.set_up(
-        config, surroundings.environ, Path.cwd(), wanted, limits=_learned(config, surroundings.environ)
-    )
+    report = setup_command.set_up(config, surroundings.environ, Path.cwd(), wanted)
     return report.write("setup", sys.stdout, sys.stderr)
 
 

@@ -12,7 +12,6 @@ from attrs import frozen
 
 from claude_bridge.client import environment
 from claude_bridge.client.ask import NobodyToAsk, ask_hidden
-from claude_bridge.client.offered_models import Limits, configured_limits
 from claude_bridge.client.settings_draft import SetupError, place
 from claude_bridge.client.settings_files import MANAGED, user_file
 from claude_bridge.client.settings_text import InvalidSettings
@@ -79,13 +78,11 @@ def set_up(
     folder: Path,
     wanted: Wanted,
     managed: str = MANAGED,
-    limits: Limits = configured_limits,
 ) -> Report:
     """Write the settings for a bridge with ``config``, or show what would change.
 
     :param folder: where the command runs; the project.
     :param managed: folder of an organization's settings.
-    :param limits: returns what is known of a model, for instance out of the state directory.
     """
     model, url = wanted.model, wanted.url or environment.base_url(config)
     if url is None:
@@ -93,7 +90,7 @@ def set_up(
     try:
         setup = Setup(
             where=place(environ, folder, project=wanted.project),
-            settings=environment.settings(config if model is None else for_model(config, model), url, limits),
+            settings=environment.settings(config if model is None else for_model(config, model), url),
             published=published_names(config),
             token=environ.get(TOKEN, ""),
             token_needed=config.server.credentials == "keys",
