@@ -231,6 +231,14 @@ class SetupTests:
         assert capsys.readouterr().out.startswith(f"{path}: took back env.ANTHROPIC_BASE_URL")
         assert path.read_text() == '{"theme": "dark"}'
 
+    def test_no_address(self, config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Without a listener whose port is known the address has to be given."""
+        Path(config).write_text(VALID.replace("tcp:9090", "tcp:0"))
+        surroundings = Surroundings({"KEY": "k", "HOME": str(tmp_path)}, lambda _: None)
+        assert main(["setup", "--dry-run", "--config", config], surroundings) == 1
+        assert "give the bridge's address with --url" in capsys.readouterr().err
+        assert main(["setup", "--dry-run", "--url", "http://b:1", "--config", config], surroundings) == 0
+
     def test_error(self, config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """What cannot be changed is one line, and status 1."""
         path = tmp_path / "settings.json"

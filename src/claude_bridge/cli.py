@@ -365,6 +365,7 @@ def _shell_lines(found: Sequence[environment.Setting], environ: Mapping[str, str
 def setup(options: argparse.Namespace, surroundings: Surroundings) -> int:
     """Write the settings for Claude Code into its settings file, or show what would change."""
     from claude_bridge.client import setup_command  # noqa: PLC0415 - no other command needs it
+    from claude_bridge.client.setup import for_model  # noqa: PLC0415 - the same
 
     if options.url is not None and not setup_command.is_address(options.url):
         options.error(f"--url {options.url} is not an address such as http://127.0.0.1:8080")
@@ -373,10 +374,15 @@ def setup(options: argparse.Namespace, surroundings: Surroundings) -> int:
     if options.model is not None and options.model.endswith(".ini"):
         options.error(f"{options.model} is no model: the configuration is named with --config")
     config = load(_file(options), surroundings.environ)
-    wanted = setup_command.Wanted(
-        url=options.url, model=options.model, project=options.project, dry_run=options.dry_run
-    )
-    report = setup_command.set_up(config, surroundings.environ, Path.cwd(), wanted)
+    url = options.url or environment.base_url(config)
+    if url is None:
+        sys.stderr.write(
+            "claude-bridge setup: no listener has a fixed TCP port; give the bridge's address with --url\n"
+        )
+        return 1
+    found = environment.settings(for_model(config, options.model) if options.model else config, url)
+    wanted = setup_command.Wanted(model=options.model, project=options.project, dry_run=options.dry_run)
+    report = setup_command.set_up(config, found, surroundings.environ, Path.cwd(), wanted)
     return report.write("setup", sys.stdout, sys.stderr)
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve
 
 from claude_bridge.client import setup_command
 from claude_bridge.client.ask import NobodyToAsk
+from claude_bridge.client.environment import settings
+from claude_bridge.client.setup import for_model
 from claude_bridge.client.setup_command import Report, Wanted, is_address, set_up, take_back
-from claude_bridge.config.schema import Config, Server
+from claude_bridge.config.schema import Config
 from tests.client.setups import Home
 from tests.config.files import config_of
 
@@ -48,9 +51,11 @@ def config() -> Config:
     return config_of(TEXT)
 
 
-def run(home: Home, config: Config, wanted: Wanted = Wanted()) -> Report:  # noqa: B008 - it is frozen
-    """Run `setup`."""
-    return set_up(config, home.environ, home.project, wanted, str(home.folder.parent / "managed"))
+def run(home: Home, config: Config, url: str = "http://127.0.0.1:8080", **wanted: Any) -> Report:
+    """Run `setup` for a bridge at an address."""
+    model = wanted.get("model")
+    found = settings(for_model(config, model) if model else config, url)
+    return set_up(config, found, home.environ, home.project, Wanted(**wanted), str(home.folder.parent / "managed"))
 
 
 class SetUpTests:
@@ -67,32 +72,32 @@ class SetUpTests:
     def test_project(self, home: Home, config: Config) -> None:
         """For a project it names the folder, and the command for it."""
         path = home.place(project=True).settings
-        assert run(home, config, Wanted(project=True, url="https://bridge.lan/v1")).shown == (
+        assert run(home, config, project=True, url="https://bridge.lan/v1").shown == (
             f"{path}: written\nClaude Code in {home.project} now uses https://bridge.lan; "
             "`claude-bridge undo --project` puts it back\n"
         )
 
     def test_dry_run(self, home: Home, config: Config) -> None:
         """A dry run shows the changes, and makes none."""
-        report = run(home, config, Wanted(dry_run=True))
+        report = run(home, config, dry_run=True)
         assert '+    "ANTHROPIC_BASE_URL": "http://127.0.0.1:8080",\n' in report.shown
         assert not home.settings.exists()
         run(home, config)
-        assert run(home, config, Wanted(dry_run=True)).shown == f"{home.settings}: nothing to change\n"
+        assert run(home, config, dry_run=True).shown == f"{home.settings}: nothing to change\n"
 
     def test_model(self, home: Home, config: Config) -> None:
         """A model that is named is used, with its window; one that the configuration does not have is told."""
-        assert run(home, config, Wanted(model="eyes")).warnings == ()
+        assert run(home, config, model="eyes").warnings == ()
         found = read(home.settings.read_text())["env"]
         assert (found["ANTHROPIC_MODEL"], found["CLAUDE_CODE_MAX_CONTEXT_TOKENS"]) == ("eyes@claude-bridge", "60000")
-        (warning,) = run(home, config, Wanted(model="eyse@claude-bridge")).warnings
+        (warning,) = run(home, config, model="eyse@claude-bridge").warnings
         assert warning == "eyse is none of the configured models (glm, eyes): the backend has to know it"
         for model in ("auto", "b/anything", "EYES"):
-            assert run(home, config, Wanted(model=model)).warnings == ()
+            assert run(home, config, model=model).warnings == ()
 
     def test_stronger_settings(self, home: Home, config: Config) -> None:
         """Where others win, the last sentence does not claim that the bridge is used."""
-        run(home, config, Wanted(project=True, url="http://other"))
+        run(home, config, project=True, url="http://other")
         local = home.place(project=True).settings
         report = run(home, config)
         assert report.shown.endswith(
@@ -105,12 +110,6 @@ class SetUpTests:
         managed.write_text('{"env": {"ANTHROPIC_BASE_URL": "http://org"}}')
         assert f"Claude Code still uses the address in env.ANTHROPIC_BASE_URL of {managed}; " in run(home, config).shown
 
-    def test_no_address(self, home: Home, config: Config) -> None:
-        """Without a listener whose port is known the address has to be given."""
-        config = evolve(config, server=Server(listen=("unix:/s",), credentials="none"))
-        assert run(home, config) == Report(error=setup_command.NO_ADDRESS)
-        assert run(home, config, Wanted(url="http://b:1")).error is None
-
     def test_nobody_to_ask(self, home: Home, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where nobody can be asked for the token the variable is named, and nothing is changed."""
 
@@ -121,10 +120,10 @@ class SetUpTests:
         config = evolve(config, server=evolve(config.server, credentials="forward"))
         report = run(home, config)
         assert report.error is not None
-        assert report.error.startswith(
-            "there is no terminal to ask at: set ANTHROPIC_AUTH_TOKEN (put the backend's own"
+        why = next(each.why for each in settings(config, "http://b") if each.name == "ANTHROPIC_AUTH_TOKEN")
+        assert report.error == (
+            f"there is no terminal to ask at: set ANTHROPIC_AUTH_TOKEN ({why}); nothing was changed"
         )
-        assert report.error.endswith("; nothing was changed")
         assert home.tree() == {}
 
     def test_asked(self, home: Home, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,8 +137,8 @@ class SetUpTests:
         monkeypatch.setattr(setup_command, "ask_hidden", ask)
         config = evolve(config, server=evolve(config.server, credentials="forward"))
         report = run(home, config)
-        assert asked[0].startswith("ANTHROPIC_AUTH_TOKEN: put the backend's own key here")
-        assert asked[0].endswith("\nkey (not shown; Return for none): ")
+        why = next(each.why for each in settings(config, "http://b") if each.name == "ANTHROPIC_AUTH_TOKEN")
+        assert asked == [f"ANTHROPIC_AUTH_TOKEN: {why}\nkey (not shown; Return for none): "]
         assert read(home.settings.read_text())["env"]["ANTHROPIC_AUTH_TOKEN"] == "sk-typed"
         assert "sk-typed" not in repr(report)
 
@@ -149,7 +148,7 @@ class SetUpTests:
         report = run(home, config)
         assert report.error is not None
         assert report.error.startswith(f"{path}: line 2, column 1: a comment is not allowed")
-        assert set_up(config, {}, home.project, Wanted()).error == "no home folder is known: set HOME"
+        assert set_up(config, (), {}, home.project, Wanted()).error == "no home folder is known: set HOME"
 
 
 class TakeBackTests:
@@ -187,7 +186,7 @@ class TakeBackTests:
 
     def test_model_of_the_user(self, home: Home, config: Config) -> None:
         """A session in a project has saved the model in the user's settings: for these there is another command."""
-        run(home, config, Wanted(project=True))
+        run(home, config, project=True)
         home.has('{"model": "glm@claude-bridge"}')
         assert take_back(home.environ, home.project, project=True).warnings == (
             f"{home.settings} has the model glm@claude-bridge, saved by /model: `claude-bridge undo` removes it",

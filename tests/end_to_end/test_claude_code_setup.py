@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 
+from claude_bridge.client.environment import settings
 from claude_bridge.client.setup_command import Wanted, set_up, take_back
 from claude_bridge.config.load import parse
 from claude_bridge.testing.backend import ScriptedBackend
@@ -50,7 +51,7 @@ def set_up_for(user: ClaudeCode, daemon: Daemon, *, project: bool = False) -> No
     """Run `claude-bridge setup` as the user."""
     config = parse(ini("http://127.0.0.1:9/v1", SECTIONS), {}, lambda path: path.encode())
     environ = {"HOME": str(user.home), "ANTHROPIC_AUTH_TOKEN": "my-key"}
-    report = set_up(config, environ, user.project, Wanted(url=daemon.url, project=project))
+    report = set_up(config, settings(config, daemon.url), environ, user.project, Wanted(project=project))
     assert report.error is None
     assert report.warnings == ()
 

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TextIO
 from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from claude_bridge.client import environment
 from claude_bridge.client.ask import NobodyToAsk, ask_hidden
+from claude_bridge.client.environment import Setting
 from claude_bridge.client.settings_draft import SetupError, place
 from claude_bridge.client.settings_files import MANAGED, user_file
 from claude_bridge.client.settings_text import InvalidSettings
-from claude_bridge.client.setup import TOKEN, Setup, for_model, published_names
+from claude_bridge.client.setup import TOKEN, Setup, published_names
 from claude_bridge.client.setup_warnings import ADDRESS, Hindrances, hindrances
 from claude_bridge.client.undo import Undone, saved_model, undo
 from claude_bridge.config.named_models import which_model
 from claude_bridge.config.schema import Config
 from claude_bridge.core.model_names import AUTO, plain_name
-
-NO_ADDRESS: Final = "no listener has a fixed TCP port; give the bridge's address with --url"
 
 
 @frozen(kw_only=True)
@@ -51,13 +49,11 @@ class Report:
 class Wanted:
     """What the command line of `setup` says.
 
-    :ivar url: the bridge's address; None: that of the configuration.
     :ivar model: the model for all conversations; None: as the configuration has it.
     :ivar project: whether to write the settings of the folder's project, not the user's.
     :ivar dry_run: whether to show the changes only.
     """
 
-    url: str | None = None
     model: str | None = None
     project: bool = False
     dry_run: bool = False
@@ -74,6 +70,7 @@ def is_address(url: str) -> bool:
 
 def set_up(
     config: Config,
+    settings: Sequence[Setting],
     environ: Mapping[str, str],
     folder: Path,
     wanted: Wanted,
@@ -81,16 +78,14 @@ def set_up(
 ) -> Report:
     """Write the settings for a bridge with ``config``, or show what would change.
 
+    :param settings: the variables for Claude Code.
     :param folder: where the command runs; the project.
     :param managed: folder of an organization's settings.
     """
-    model, url = wanted.model, wanted.url or environment.base_url(config)
-    if url is None:
-        return Report(error=NO_ADDRESS)
     try:
         setup = Setup(
             where=place(environ, folder, project=wanted.project),
-            settings=environment.settings(config if model is None else for_model(config, model), url),
+            settings=settings,
             published=published_names(config),
             token=environ.get(TOKEN, ""),
             token_needed=config.server.credentials == "keys",
@@ -101,7 +96,7 @@ def set_up(
     except (SetupError, NobodyToAsk) as error:
         return Report(error=str(error))
     found = hindrances(setup, environ, folder, managed)
-    unknown = () if model is None else _unknown(config, plain_name(model))
+    unknown = () if wanted.model is None else _unknown(config, plain_name(wanted.model))
     shown = f"{setup.where.settings}: {'written' if changed else 'nothing to change'}\n{_end(setup, found, folder)}\n"
     return Report(shown=shown, warnings=(*unknown, *found.warnings))
 
