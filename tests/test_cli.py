@@ -231,6 +231,16 @@ class SetupTests:
         assert capsys.readouterr().out.startswith(f"{path}: took back env.ANTHROPIC_BASE_URL")
         assert path.read_text() == '{"theme": "dark"}'
 
+    def test_as_env(self, config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """The settings are those that `env` prints, also of a service whose secrets are root's."""
+        Path(config).write_text(VALID.replace("${KEY}", "credential:chutes"))
+        surroundings = Surroundings({"HOME": str(tmp_path / "home")}, lambda _: None)
+        assert main(["env", "--json", config], surroundings) == 0
+        printed = json.JSONDecoder().decode(capsys.readouterr().out)["env"]
+        assert main(["setup", "--config", config], surroundings) == 0
+        written = json.JSONDecoder().decode((tmp_path / "home/.claude/settings.json").read_text())["env"]
+        assert written == {**printed, "ANTHROPIC_API_KEY": ""}
+
     def test_no_address(self, config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Without a listener whose port is known the address has to be given."""
         Path(config).write_text(VALID.replace("tcp:9090", "tcp:0"))

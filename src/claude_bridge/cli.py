@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn, get_args
 from attrs import frozen
 
 from claude_bridge.client import environment
+from claude_bridge.client.offer import Offer, of_bridge, of_configuration
 from claude_bridge.client.offered_models import Limits, smallest
 from claude_bridge.config.directories import config_files, state_directory
 from claude_bridge.config.dump import dump
@@ -20,6 +21,7 @@ from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors, nearest
 from claude_bridge.config.schema import Config, LogFormat, Model
 from claude_bridge.core.errors import BridgeError, RequestTooLarge
 from claude_bridge.core.kinds import KINDS
+from claude_bridge.core.model_names import plain_name
 from claude_bridge.daemon.standard_streams import open_closed
 from claude_bridge.release import product
 
@@ -316,18 +318,12 @@ def env(options: argparse.Namespace, surroundings: Surroundings) -> int:
 
     With ``--url`` a bridge that answers there is asked for its models.
     """
-    from claude_bridge.client import http_probe, offer  # noqa: PLC0415 - no other command needs them
-
     config = load(_file(options), surroundings.environ, resolve_secrets=False)
     url = options.url or environment.base_url(config) or ("" if options.aliases else None)
     if url is None:
         sys.stderr.write("claude-bridge env: no listener has a fixed TCP port; give the bridge's address with --url\n")
         return 1
-    published = http_probe.published_here(url, surroundings.environ) if options.url else ()
-    if published:
-        found = offer.of_bridge(url, published, config)
-    else:
-        found = offer.of_configuration(config, url, _learned(config, surroundings.environ))
+    found = _offer(config, url, options, surroundings.environ)
     if options.aliases:
         chosen = ["--url", options.url] if options.url else []
         chosen = ["--config", str(Path(file).absolute())] if (file := _file(options)) and not chosen else chosen
@@ -339,6 +335,18 @@ def env(options: argparse.Namespace, surroundings: Surroundings) -> int:
     else:
         sys.stdout.write(_shell_lines(found.settings, surroundings.environ))
     return 0
+
+
+def _offer(
+    config: Config, url: str, options: argparse.Namespace, environ: Mapping[str, str], main: str | None = None
+) -> Offer:
+    """Return what the bridge at ``url`` offers: as it says itself if ``--url`` names it, else by its configuration."""
+    from claude_bridge.client import http_probe  # noqa: PLC0415 - not every command needs it
+
+    published = http_probe.published_here(url, environ) if options.url else ()
+    if published:
+        return of_bridge(url, published, config, main)
+    return of_configuration(config, url, _learned(config, environ), main)
 
 
 def _learned(config: Config, environ: Mapping[str, str]) -> Limits:
@@ -365,7 +373,6 @@ def _shell_lines(found: Sequence[environment.Setting], environ: Mapping[str, str
 def setup(options: argparse.Namespace, surroundings: Surroundings) -> int:
     """Write the settings for Claude Code into its settings file, or show what would change."""
     from claude_bridge.client import setup_command  # noqa: PLC0415 - no other command needs it
-    from claude_bridge.client.setup import for_model  # noqa: PLC0415 - the same
 
     if options.url is not None and not setup_command.is_address(options.url):
         options.error(f"--url {options.url} is not an address such as http://127.0.0.1:8080")
@@ -373,14 +380,15 @@ def setup(options: argparse.Namespace, surroundings: Surroundings) -> int:
         options.error("MODEL is empty")
     if options.model is not None and options.model.endswith(".ini"):
         options.error(f"{options.model} is no model: the configuration is named with --config")
-    config = load(_file(options), surroundings.environ)
+    config = load(_file(options), surroundings.environ, resolve_secrets=False)
     url = options.url or environment.base_url(config)
     if url is None:
         sys.stderr.write(
             "claude-bridge setup: no listener has a fixed TCP port; give the bridge's address with --url\n"
         )
         return 1
-    found = environment.settings(for_model(config, options.model) if options.model else config, url)
+    main = plain_name(options.model) if options.model else None
+    found = _offer(config, url, options, surroundings.environ, main).settings
     wanted = setup_command.Wanted(model=options.model, project=options.project, dry_run=options.dry_run)
     report = setup_command.set_up(config, found, surroundings.environ, Path.cwd(), wanted)
     return report.write("setup", sys.stdout, sys.stderr)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from claude_bridge.client import environment
-from claude_bridge.client.environment import PERMISSION_MODE
+from claude_bridge.client.environment import PERMISSION_MODE, TOKEN
 from claude_bridge.client.settings_draft import SetupError, place
-from claude_bridge.client.setup import PLACEHOLDER, TOKEN, for_model, published_names
+from claude_bridge.client.setup import PLACEHOLDER, published_names
 from claude_bridge.client.undo import undo
-from claude_bridge.config.schema import Backend, ClientKey, Config, Model, Server
+from claude_bridge.config.schema import Backend, ClientKey, Config, Server
 from claude_bridge.config.secret import Secret
 from tests.client.settings_samples import HOOKS, REFUSED, ROUTER, SAMPLES
 from tests.client.setups import SETTINGS, URL, Home, needing_token, nobody, setting
@@ -338,22 +338,6 @@ models = glm
 models = eyes
 when = image
 """
-
-    @pytest.mark.parametrize("name", ["eyes", "eyes@claude-bridge"])
-    def test_for_model(self, name: str) -> None:
-        """A model that is named gets the conversation, and its window counts."""
-        config = for_model(config_of(self.TEXT), name)
-        found = {each.name: each.value for each in environment.settings(config, URL)}
-        assert found["ANTHROPIC_MODEL"] == "eyes@claude-bridge"
-        assert found["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "60000"
-
-    def test_model_without_a_section(self) -> None:
-        """Neither need it have a section."""
-        config = for_model(
-            Config(backends={"default": Backend(name="default")}, models={"m": Model(alias="m")}), "org/x"
-        )
-        found = {each.name: each.value for each in environment.settings(config, URL)}
-        assert found["ANTHROPIC_MODEL"] == "org/x@claude-bridge"
 
     def test_published_names(self) -> None:
         """Names that the client has by itself are not the bridge's alone."""

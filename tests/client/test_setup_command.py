@@ -13,9 +13,9 @@ from attrs import evolve
 from claude_bridge.client import setup_command
 from claude_bridge.client.ask import NobodyToAsk
 from claude_bridge.client.environment import settings
-from claude_bridge.client.setup import for_model
 from claude_bridge.client.setup_command import Report, Wanted, is_address, set_up, take_back
 from claude_bridge.config.schema import Config
+from claude_bridge.core.model_names import plain_name
 from tests.client.setups import Home
 from tests.config.files import config_of
 
@@ -54,7 +54,7 @@ def config() -> Config:
 def run(home: Home, config: Config, url: str = "http://127.0.0.1:8080", **wanted: Any) -> Report:
     """Run `setup` for a bridge at an address."""
     model = wanted.get("model")
-    found = settings(for_model(config, model) if model else config, url)
+    found = settings(config, url, main=plain_name(model) if model else None)
     return set_up(config, found, home.environ, home.project, Wanted(**wanted), str(home.folder.parent / "managed"))
 
 

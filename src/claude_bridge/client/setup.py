@@ -14,23 +14,17 @@ from typing import Final
 from attrs import evolve, frozen
 
 from claude_bridge.client import receipt, staged_file
-from claude_bridge.client.environment import PERMISSION_MODE, RIVAL, Setting
+from claude_bridge.client.environment import PERMISSION_MODE, RIVAL, TOKEN, UNUSED, Setting
 from claude_bridge.client.receipt import ChangedMember, Receipt
 from claude_bridge.client.settings_diff import settings_diff
 from claude_bridge.client.settings_draft import Draft, Place, SetupError, errors, read_draft, write
 from claude_bridge.client.settings_text import Path, restore, set_member, spelled, value_at
 from claude_bridge.client.undo import MODEL, is_ours
-from claude_bridge.config.schema import Config, Route
-from claude_bridge.core.model_names import AUTO, is_clients_own, plain_name
-from claude_bridge.core.routing import DEFAULT
-
-TOKEN: Final = "ANTHROPIC_AUTH_TOKEN"  # noqa: S105 - a variable's name
+from claude_bridge.config.schema import Config
+from claude_bridge.core.model_names import is_clients_own
 
 PLACEHOLDER: Final = "YOUR-"
 """Beginning of a value that only the person knows."""
-
-UNUSED: Final = "unused"
-"""The token where nobody looks at it; the client wants one all the same."""
 
 ENV: Final = "env"
 
@@ -43,13 +37,6 @@ beforehand, unless it is disabled; with a bridge that mode refuses commands (`do
 
 Ask = Callable[[str], str]
 """Asks a person for a secret without showing it, and returns it. Raises `SetupError` if there is nobody."""
-
-
-def for_model(config: Config, model: str) -> Config:
-    """Return the configuration as it would be if every conversation went to one model; as it is for ``auto``."""
-    if plain_name(model) == AUTO:
-        return config
-    return evolve(config, routes={DEFAULT: Route(name=DEFAULT, models=(plain_name(model),))})
 
 
 def published_names(config: Config) -> tuple[str, ...]:

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from claude_bridge.client.ask import NobodyToAsk, ask_hidden
-from claude_bridge.client.environment import Setting
+from claude_bridge.client.environment import TOKEN, Setting
 from claude_bridge.client.settings_draft import SetupError, place
 from claude_bridge.client.settings_files import MANAGED, user_file
 from claude_bridge.client.settings_text import InvalidSettings
-from claude_bridge.client.setup import TOKEN, Setup, published_names
+from claude_bridge.client.setup import Setup, published_names
 from claude_bridge.client.setup_warnings import ADDRESS, Hindrances, hindrances
 from claude_bridge.client.undo import Undone, saved_model, undo
 from claude_bridge.config.named_models import which_model
