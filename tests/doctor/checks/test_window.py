@@ -86,3 +86,11 @@ class WindowTests:
         async with served(reactor) as server:
             findings = await examined(reactor, server.url, more="[model:m]\nname = test-model\ncontext_window = 131072")
         assert of(findings, 6).sentence == "131,072 tokens"
+
+    @pytest_twisted.ensureDeferred
+    async def test_smaller_one_counts(self, reactor: Any) -> None:
+        """A large number in the configuration does not make a small window large."""
+        async with served(reactor, listed=[entry(max_model_len=8192)]) as server:
+            findings = await examined(reactor, server.url, more="[model:m]\nname = test-model\ncontext_window = 131072")
+        assert wrong(findings) == [(6, "warning"), (6, "fault")]
+        assert of(findings, 6).sentence.startswith("8,192 tokens")

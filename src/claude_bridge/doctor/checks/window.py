@@ -33,7 +33,7 @@ _ENDLESS: Final = 100_000_000
 
 
 async def window(examination: Examination) -> None:
-    """Find the context window, and say whether it is large enough; without thinking of what it would cost."""
+    """Find the context window in the configuration, the list of models, or llama.cpp's properties."""
     model = examination.model
     if model is None:
         return
@@ -48,6 +48,7 @@ async def window(examination: Examination) -> None:
             f"`context_window = {model.context_window}` is more than the {found:,} tokens of the server",
             option=f"context_window = {found}",
         )
+        examination.window = found
 
 
 async def refused_window(examination: Examination) -> None:
