@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -86,6 +87,18 @@ def logged_failures() -> Iterator[list[LogEvent]]:
     globalLogPublisher.removeObserver(observe)
     told = [f"{event.get('log_format') or ''}\n{event['log_failure'].getTraceback()}" for event in failures]
     assert not told, "\n".join(told)
+
+
+@pytest.fixture
+def signals_kept() -> Iterator[None]:
+    """Give the tests' reactor its signals back after another reactor has run: without SIGCHLD it reaps no children."""
+    numbers = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM)
+    handlers, wakeup = [signal.getsignal(number) for number in numbers], signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(wakeup)
+    yield
+    for number, handler in zip(numbers, handlers, strict=True):
+        signal.signal(number, handler)
+    signal.set_wakeup_fd(wakeup)
 
 
 @pytest_twisted.async_yield_fixture()

@@ -508,6 +508,7 @@ class CommandTests:
         assert EXIT_CONFIG == 78
 
 
+@pytest.mark.usefixtures("signals_kept")
 class DoctorTests:
     """`claude-bridge doctor`, and `check-config --online`; a backend that is down is all they need here."""
 

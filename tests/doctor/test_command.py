@@ -65,6 +65,7 @@ def ran(text: str, home: Path, **order: object) -> tuple[int, str]:
     return status, out.getvalue()
 
 
+@pytest.mark.usefixtures("signals_kept")
 class RunTests:
     """The whole command, in a reactor of its own."""
 

@@ -164,7 +164,7 @@ def _requirements() -> tuple[str, str]:
 
 
 def _check_hashes(installer: str, output: list[str]) -> None:
-    """Raise `ExpectedFailure` if an installer got other files than those that are pinned; another one would get them too."""
+    """Raise `ExpectedFailure` if an installer got other files than those pinned; another one would get them too."""
     if any(words in line.lower() for line in output for words in WRONG_HASH):
         raise ExpectedFailure(
             f"{installer} got a file that is not the one this version of claude-bridge was tested with: its SHA-256 "
