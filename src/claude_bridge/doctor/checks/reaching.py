@@ -31,7 +31,7 @@ _NO_SUCH_PATH: Final = frozenset({404, 405})
 
 _PAYMENT: Final = 402
 _FAILED: Final = 500
-_SCHEME: Final = re.compile(r"has to begin with (https?)://")
+_SCHEME: Final = re.compile(r"must begin with (https?)://")
 _OPTION: Final = re.compile(r"`(url = [^`\s]+)`")
 _UNTRUSTED: Final = "certificate verify failed"
 
