@@ -297,7 +297,7 @@ class RenderingTests:
     def test_json(self) -> None:
         """The JSON is a settings.json: variables that are ready, and a permission mode that works."""
         found = read(as_json(settings(Config(), URL)))
-        assert found["permissions"] == {"defaultMode": "acceptEdits"}
+        assert found["permissions"] == {"defaultMode": "acceptEdits", "disableAutoMode": "disable"}
         assert found["env"]["ANTHROPIC_BASE_URL"] == URL
         assert "ANTHROPIC_MODEL" not in found["env"]
 

@@ -148,7 +148,7 @@ class BackendTests:
         assert seen["settings"]["env"]["ANTHROPIC_API_KEY"] == ""
         assert seen["settings"]["env"]["ANTHROPIC_MODEL"] == "zai/GLM@claude-bridge"
         assert seen["settings"]["env"]["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "90000"
-        assert seen["settings"]["permissions"] == {"defaultMode": "acceptEdits"}
+        assert seen["settings"]["permissions"] == {"defaultMode": "acceptEdits", "disableAutoMode": "disable"}
         (row,) = seen["settings"]["modelPicker"]["options"]
         assert row == {"model": "zai/GLM@claude-bridge", "label": "zai/GLM", "description": "90K tokens"}
         assert Path(seen["path"]).is_relative_to(user.environ["XDG_RUNTIME_DIR"])
@@ -342,7 +342,11 @@ class SettingsTests:
                 seen = user.seen
                 assert seen["arguments"][2:] == ["-p", "--", "--settings"]
                 assert (seen["settings"]["env"]["A"], seen["settings"]["env"]["ANTHROPIC_BASE_URL"]) == ("1", url)
-                assert seen["settings"]["permissions"] == {"allow": ["Bash"], "defaultMode": "acceptEdits"}
+                assert seen["settings"]["permissions"] == {
+                    "allow": ["Bash"],
+                    "defaultMode": "acceptEdits",
+                    "disableAutoMode": "disable",
+                }
                 assert seen["settings"]["x"] == [1]
         assert file.read_text() == json.dumps(given)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, count
 from typing import Any, Final
 
@@ -33,6 +33,10 @@ from claude_bridge.core.routing import matches
 
 FAMILIES: Final = ("opus", "sonnet", "haiku", "fable")
 PERMISSION_MODE: Final = "acceptEdits"
+PERMISSIONS: Final[Mapping[str, str]] = {"defaultMode": PERMISSION_MODE, "disableAutoMode": "disable"}
+"""The client offers auto mode at its start, with Yes chosen beforehand, unless it is disabled; with a bridge that mode
+refuses commands (docs/claude-code.md 7)."""
+
 PERMISSION_NOTE: Final = (
     "Claude Code's auto mode asks its own vendor whether each command is safe; no other backend answers that, "
     "so commands would be refused. Start it in another permission mode: claude --permission-mode " + PERMISSION_MODE
@@ -248,7 +252,7 @@ def _one_line(text: str) -> str:
 
 def as_json(found: Sequence[Setting], models: Sequence[OfferedModel] = ()) -> str:
     """Render ``found`` as the part of Claude Code's ``settings.json`` that it makes up, with a list of ``models``."""
-    shown: dict[str, Any] = {"env": variables(found), "permissions": {"defaultMode": PERMISSION_MODE}}
+    shown: dict[str, Any] = {"env": variables(found), "permissions": dict(PERMISSIONS)}
     return json.dumps(shown | ({"modelPicker": picker(models)} if models else {}), indent=2) + "\n"
 
 

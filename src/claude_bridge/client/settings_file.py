@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from claude_bridge.children import ExpectedFailure
-from claude_bridge.client.environment import FAMILIES, PERMISSION_MODE, RIVAL, UNUSED, picker
+from claude_bridge.client.environment import FAMILIES, PERMISSIONS, RIVAL, UNUSED, picker
 from claude_bridge.client.offer import Offer
 from claude_bridge.config.secret import HIDDEN
 from claude_bridge.core.model_names import plain_name
@@ -97,7 +97,7 @@ def launch_settings(
     stale = dict.fromkeys(_stale(offer, [environ, *(_part(each, "env") for each in (*own, theirs))]), "")
     ours: dict[str, Any] = {"env": {RIVAL: "", **stale, **offer.variables}, "modelPicker": picker(offer.models)}
     if permission_mode([*own, theirs]) is None:
-        ours["permissions"] = {"defaultMode": PERMISSION_MODE}
+        ours["permissions"] = dict(PERMISSIONS)
     return merged(theirs, ours)
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from claude_bridge.client import receipt, staged_file
-from claude_bridge.client.environment import PERMISSION_MODE, RIVAL, TOKEN, UNUSED, Setting
+from claude_bridge.client.environment import PERMISSIONS, RIVAL, TOKEN, UNUSED, Setting
 from claude_bridge.client.receipt import ChangedMember, Receipt
 from claude_bridge.client.settings_diff import settings_diff
 from claude_bridge.client.settings_draft import Draft, Place, SetupError, errors, read_draft, write
@@ -28,12 +28,8 @@ PLACEHOLDER: Final = "YOUR-"
 
 ENV: Final = "env"
 
-UNLESS_SET: Final[Mapping[Path, str]] = {
-    ("permissions", "defaultMode"): PERMISSION_MODE,
-    ("permissions", "disableAutoMode"): "disable",
-}
-"""What is written only where the user has nothing there. The client offers auto mode at its start, with Yes chosen
-beforehand, unless it is disabled; with a bridge that mode refuses commands (`docs/claude-code.md` 7)."""
+UNLESS_SET: Final[Mapping[Path, str]] = {("permissions", name): value for name, value in PERMISSIONS.items()}
+"""What is written only where the user has nothing there."""
 
 Ask = Callable[[str], str]
 """Asks a person for a secret without showing it, and returns it. Raises `SetupError` if there is nobody."""
