@@ -20,6 +20,7 @@ KEYBOARD: Final = (signal.SIGINT, signal.SIGQUIT)
 """The kernel sends them to every process in the foreground."""
 
 PASSED_ON: Final = (signal.SIGTERM, signal.SIGHUP)
+HANDLED: Final = (*KEYBOARD, *PASSED_ON)
 
 OF_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 """Signals that Python ignores, and that a program expects not to be."""
@@ -49,7 +50,7 @@ class Foreground:
 
     def __enter__(self) -> Self:
         """Install the handlers; a signal that is ignored stays so, also for the program."""
-        for number in (*KEYBOARD, *PASSED_ON):
+        for number in HANDLED:
             if signal.getsignal(number) != signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._handle)
         return self
@@ -61,10 +62,15 @@ class Foreground:
 
     def run(self, command: Sequence[str], environ: Mapping[str, str]) -> int:
         """Run a program to its end, and return its exit status. Raises `ExpectedFailure` if it cannot be started."""
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)  # until it is known to whom they are passed on
         try:
-            self._pid = pid = os.posix_spawn(command[0], list(command), dict(environ), setsigdef=OF_PYTHON)
+            self._pid = pid = os.posix_spawn(
+                command[0], list(command), dict(environ), setsigmask=blocked, setsigdef=OF_PYTHON
+            )
         except OSError as error:
             raise ExpectedFailure(f"{command[0]} cannot be started: {error.strerror}") from None
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         while True:
             _, status = os.waitpid(pid, os.WUNTRACED)
             if not os.WIFSTOPPED(status):
