@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from claude_bridge.cli import Surroundings, main
 from claude_bridge.client import running_bridge
 from claude_bridge.config.problems import EXIT_CONFIG
 from claude_bridge.services.knowledge.snapshot import digest
+from tests.client.servers import serving
 
 VALID = """
 [server]
@@ -506,6 +507,38 @@ class CommandTests:
     def test_exit_status(self) -> None:
         """The status for a wrong configuration is that of sysexits.h."""
         assert EXIT_CONFIG == 78
+
+
+@pytest.mark.usefixtures("signals_kept")
+class InitTests:
+    """`claude-bridge init`."""
+
+    MODELS: Mapping[str, object] = {"/v1/models": {"data": [{"id": "m"}]}}
+
+    def test_written(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """The file is written, and the next command named."""
+        path, at_home = tmp_path / "b.ini", Surroundings({"HOME": str(tmp_path)}, lambda _arguments: None)
+        with serving(self.MODELS) as url:
+            assert main(["init", "--url", url, "-c", str(path), "--no-doctor"], at_home) == 0
+        out = capsys.readouterr().out.splitlines()
+        assert out[1:] == [f"written: {path}", f"next: claude-bridge launch --config {path}"]
+        assert main(["check-config", str(path)], at_home) == 0
+
+    def test_examined(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """The doctor looks at the backend, and its verdict is the exit status; a key in a variable is used for it."""
+        at_home = Surroundings({"HOME": str(tmp_path), "K": "sk-0123456789ab"}, lambda _arguments: None)
+        with serving(self.MODELS, key="sk-0123456789ab") as url:
+            assert main(["init", "--url", url, "--key-variable", "K"], at_home) == 2
+        out = capsys.readouterr().out
+        assert "backend local" in out
+        assert out.endswith("next: claude-bridge launch\n")
+        assert "sk-0123456789ab" not in out
+
+    def test_nothing(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """What is missing is told in one line."""
+        at_home = Surroundings({"HOME": str(tmp_path)}, lambda _arguments: None)
+        assert main(["init", "--url", "http://127.0.0.1:9"], at_home) == 1
+        assert capsys.readouterr().err.startswith("claude-bridge init: nothing answers at http://127.0.0.1:9")
 
 
 @pytest.mark.usefixtures("signals_kept")

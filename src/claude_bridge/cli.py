@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -40,6 +41,7 @@ _OTHER_WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("unconfigure", "uninstall", "restore"), "undo"),
     **dict.fromkeys(("route", "router", "routing", "table"), "routes"),
     **dict.fromkeys(("explain", "why"), "routes explain"),
+    **dict.fromkeys(("new", "wizard", "bootstrap"), "init"),
     **dict.fromkeys(("refresh", "reread", "hup"), "reload"),
     **dict.fromkeys(("diagnose", "probe", "checkup", "health"), "doctor"),
 }
@@ -209,6 +211,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     )
     command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
     command.set_defaults(command=explain_route, file=None)
+    _init_options(commands)
     _doctor_options(commands)
     _run_options(_with_config(commands, "run", "run in the foreground"))
 
@@ -224,6 +227,22 @@ def _with_config(commands: argparse._SubParsersAction[_Parser], name: str, help_
     command.add_argument("file", nargs="?", metavar="FILE", help="configuration file; default: the usual places")
     command.add_argument("-c", "--config", metavar="FILE", help="the same")
     return command
+
+
+def _init_options(commands: argparse._SubParsersAction[_Parser]) -> None:
+    told = "write a first configuration file for a backend, asking for what is not said, and examine it"
+    command = commands.add_parser("init", help=told, description=told)
+    command.add_argument("--url", help="the backend; default: asked for")
+    command.add_argument("--model", help="as the backend calls it; default: the only one, else asked for")
+    command.add_argument(
+        "--key-variable",
+        metavar="NAME",
+        default="",
+        help="the variable that has the key when the bridge runs; default: the key is written into a file of its own",
+    )
+    command.add_argument("-c", "--config", metavar="FILE", help="the file to write; default: the user's own")
+    command.add_argument("--no-doctor", action="store_true", help="do not examine the backend afterwards")
+    command.set_defaults(command=init)
 
 
 def _doctor_options(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -412,6 +431,35 @@ def check_config(options: argparse.Namespace, surroundings: Surroundings) -> int
 
         sys.stdout.writelines(f"{state}\n" for state in command.online(config))
     return 0
+
+
+def init(options: argparse.Namespace, surroundings: Surroundings) -> int:
+    """Write a first configuration file, and return what the doctor says of it."""
+    from claude_bridge.children import ExpectedFailure  # noqa: PLC0415 - no other command needs these
+    from claude_bridge.client import init as first_file  # noqa: PLC0415
+    from claude_bridge.client.person import Person  # noqa: PLC0415
+
+    environ = surroundings.environ
+    wanted = first_file.Wanted(
+        url=options.url, model=options.model, key_variable=options.key_variable, file=options.config
+    )
+    try:
+        written = first_file.write_first_file(wanted, environ, Person())
+    except ExpectedFailure as error:
+        sys.stderr.write(f"claude-bridge init: {error}\n")
+        return 1
+    sys.stdout.write(str(written))
+    status = 0
+    if not options.no_doctor:
+        from claude_bridge.doctor import command  # noqa: PLC0415 - two commands need it
+
+        known = {**environ, options.key_variable: written.found.key} if written.found.key else environ
+        config = load(str(written.path), known)
+        order = command.Order(quick=True, local=False)
+        status = command.run(config, order, known, command.Bridge(), out=sys.stdout, err=sys.stderr)
+    named = f" --config {shlex.quote(str(written.path))}" if options.config else ""
+    sys.stdout.write(f"next: claude-bridge launch{named}\n")
+    return status
 
 
 def doctor(options: argparse.Namespace, surroundings: Surroundings) -> int:

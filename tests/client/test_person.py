@@ -47,6 +47,13 @@ class PersonTests:
         assert out.getvalue() == "Key for x (not shown): "
         assert person()[0].secret("Key") == ""
 
+    def test_text(self) -> None:
+        """A line is asked for, and may be empty."""
+        asked, out = person(" http://x \n\n")
+        assert [asked.text("URL"), asked.text("URL"), asked.text("URL")] == ["http://x", "", ""]
+        assert out.getvalue() == "URL: " * 3
+        assert Person(io.StringIO("x\n"), Terminal(), lambda _question: "").text("URL") == ""
+
     @pytest.mark.parametrize(("typed", "chosen"), [("2\n", "b"), ("a\n", "a"), ("\n3\nz\n1\n", None), ("9\n2\n", "b")])
     def test_choose(self, typed: str, chosen: str | None) -> None:
         """A number or a name is an answer; after three that are none it is over, as at the end of input."""

@@ -36,6 +36,14 @@ class Person:
         except EOFError:
             return ""
 
+    def text(self, question: str) -> str:
+        """Return what is typed; "" if there is nobody."""
+        if not self.is_there:
+            return ""
+        self._out.write(f"{question}: ")
+        self._out.flush()
+        return self._typed.readline().strip()
+
     def choose(self, question: str, names: Sequence[str]) -> str:
         """Return one of several names, by its number or as it is. Raises `ExpectedFailure` for no answer."""
         self._out.writelines(f"{number:>4}  {name}\n" for number, name in enumerate(names, start=1))

@@ -1,0 +1,156 @@
+"""The first configuration file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from claude_bridge.children import ExpectedFailure
+from claude_bridge.client.http_probe import ListedBackend
+from claude_bridge.client.init import Found, Wanted, Written, alias_of, backend_name, configuration, write_first_file
+from claude_bridge.client.person import Person
+from claude_bridge.config.load import load, parse
+from tests.client.servers import serving
+from tests.client.test_person import person
+from tests.config.files import reading
+
+ONE: Mapping[str, object] = {"/v1/models": {"data": [{"id": "zai-org/GLM-4.5-Air"}]}}
+TWO: Mapping[str, object] = {"/v1/models": {"data": [{"id": "a"}, {"id": "org/B:free"}]}}
+
+
+def nobody() -> Person:
+    """Return nobody: there is no terminal."""
+    return Person(io.StringIO(), io.StringIO())
+
+
+class WriteTests:
+    """What is written, and where."""
+
+    def write(self, home: Path, wanted: Wanted, who: Person | None = None, **environ: str) -> Written:
+        """Write the files of somebody at home here."""
+        typist = person()[0] if who is None else who
+        return write_first_file(wanted, {"HOME": str(home), **environ}, typist)
+
+    def test_all_by_options(self, tmp_path: Path) -> None:
+        """A backend without a key and with one model needs only its URL, and the file can be loaded."""
+        with serving(ONE) as url:
+            written = self.write(tmp_path, Wanted(url=url))
+        assert written.path == tmp_path / ".config" / "claude-bridge" / "claude-bridge.ini"
+        assert (written.path.stat().st_mode & 0o777, written.key_file) == (0o600, None)
+        config = load(str(written.path), {})
+        assert config.warnings == ()
+        assert config.backends["local"].url == f"{url}/v1"
+        assert config.routes["default"].models == ("glm-4.5-air",)
+        assert config.models["glm-4.5-air"].name == "zai-org/GLM-4.5-Air"
+        assert str(written).splitlines() == [f"{url}/v1 lists 1 model", f"written: {written.path}"]
+
+    def test_asked(self, tmp_path: Path) -> None:
+        """Whoever says nothing is asked for URL, key and model; the key is in a file for its owner alone."""
+        with serving(TWO, key="sk-1") as url:
+            written = self.write(tmp_path, Wanted(), person(f"{url}\n2\n", "sk-1")[0])
+        assert written.key_file == written.path.with_name("local.key")
+        assert written.key_file.read_text() == "sk-1\n"
+        assert written.key_file.stat().st_mode & 0o777 == 0o600
+        assert "sk-1" not in written.path.read_text() + str(written) + repr(written)
+        config = load(str(written.path), {})
+        (key,) = config.backends["local"].api_key
+        assert key.secret is not None
+        assert key.secret.reveal() == "sk-1"
+        assert config.models["b"].name == "org/B:free"
+
+    def test_key_of_a_variable(self, tmp_path: Path) -> None:
+        """The key may stay in a variable; then nothing but its name is written."""
+        with serving(ONE, key="sk-1") as url:
+            written = self.write(tmp_path, Wanted(url=url, key_variable="GPU_KEY"), GPU_KEY="sk-1")
+        assert "api_key = ${GPU_KEY}\n" in written.path.read_text()
+        assert [each.name for each in written.path.parent.iterdir()] == ["claude-bridge.ini"]
+
+    def test_key_out_of_the_environment(self, tmp_path: Path) -> None:
+        """The usual variable has the key, so that nobody has to type it."""
+        with serving(ONE, key="sk-1") as url:
+            written = self.write(tmp_path, Wanted(url=url), nobody(), BACKEND_API_KEY="sk-1")
+        assert written.key_file is not None
+
+    def test_named_file(self, tmp_path: Path) -> None:
+        """Another file is written where that is wanted."""
+        with serving(TWO) as url:
+            written = self.write(tmp_path, Wanted(url=url, model="A", file=str(tmp_path / "x" / "b.ini")))
+        assert written.path == tmp_path / "x" / "b.ini"
+        assert "name = a\n" in written.path.read_text()
+
+    @pytest.mark.parametrize(
+        ("wanted", "told"),
+        [
+            (Wanted(), r"which backend\? name it: claude-bridge init --url"),
+            (Wanted(url="URL", model="c"), "the backend lists no model c: it has a, org/B:free"),
+            (Wanted(url="URL"), r"which model\? name it with --model, one of a, org/B:free"),
+            (Wanted(url="KEYED"), "wants a key: set BACKEND_API_KEY"),
+            (Wanted(url="http://127.0.0.1:9"), "nothing answers at http://127.0.0.1:9"),
+            (Wanted(url="http://u:p@x/v1"), "use api_key"),
+        ],
+    )
+    def test_wrong(self, wanted: Wanted, told: str, tmp_path: Path) -> None:
+        """What is missing or wrong is told, and nothing is written."""
+        with serving(TWO) as url, serving(TWO, key="sk-1") as keyed:
+            address = {"URL": url, "KEYED": keyed}.get(wanted.url or "", wanted.url)
+            with pytest.raises(ExpectedFailure, match=told):
+                self.write(tmp_path, Wanted(url=address, model=wanted.model), nobody())
+        assert list(tmp_path.iterdir()) == []
+
+    def test_wrong_key(self, tmp_path: Path) -> None:
+        """A key that is refused is not written."""
+        with serving(ONE, key="sk-1") as url, pytest.raises(ExpectedFailure, match="refuses this key"):
+            self.write(tmp_path, Wanted(url=url), BACKEND_API_KEY="sk-2")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_nothing_is_overwritten(self, tmp_path: Path) -> None:
+        """A file that is there stays, and so does a key's; then there is no new configuration either."""
+        path = tmp_path / "b.ini"
+        path.write_text("mine")
+        with pytest.raises(ExpectedFailure, match=r"b\.ini is there already: edit it"):
+            self.write(tmp_path, Wanted(url="http://127.0.0.1:9", file=str(path)))
+        (tmp_path / "local.key").write_text("mine")
+        with serving(ONE, key="sk-1") as url, pytest.raises(ExpectedFailure, match=r"local\.key is there already"):
+            self.write(tmp_path, Wanted(url=url, file=str(tmp_path / "c.ini")), BACKEND_API_KEY="sk-1")
+        assert sorted(each.name for each in tmp_path.iterdir()) == ["b.ini", "local.key"]
+        assert (tmp_path / "local.key").read_text() == "mine"
+
+
+class NameTests:
+    """Names that a person would give."""
+
+    @pytest.mark.parametrize(
+        ("url", "name"),
+        [
+            ("http://127.0.0.1:8000/v1", "local"),
+            ("http://localhost/v1", "local"),
+            ("https://api.deepseek.com", "deepseek"),
+            ("https://llm.chutes.ai/v1", "chutes"),
+            ("https://openrouter.ai/api/v1", "openrouter"),
+            ("http://gpu:8000/v1", "gpu"),
+            ("http://192.168.1.5:8000/v1", "backend"),
+            ("http://[fd00::5]/v1", "backend"),
+        ],
+    )
+    def test_backend(self, url: str, name: str) -> None:
+        """A backend is called as its host is."""
+        assert backend_name(url) == name
+
+    @pytest.mark.parametrize(
+        ("model", "alias"),
+        [("zai-org/GLM-4.5-Air", "glm-4.5-air"), ("qwen3:4b", "qwen3"), ("a b", "a-b"), ("模型", "model"), ("m", "m")],
+    )
+    def test_alias(self, model: str, alias: str) -> None:
+        """A model by the last part of its name."""
+        assert alias_of(model) == alias
+
+    @pytest.mark.parametrize("model", ["org/$x", "a,b", "模型", "opus", "x" * 200])
+    def test_can_be_loaded(self, model: str) -> None:
+        """Whatever the model is called, the file is valid and means it."""
+        found = Found(backend=ListedBackend(url="http://gpu:1/$v1", models=(model,)), model=model, key="sk-1")
+        config = parse(configuration(found, key_variable="K"), {"K": "sk-1"}, reading())
+        (section,) = config.models.values()
+        assert (section.name, config.backends["gpu"].url) == (model, "http://gpu:1/$v1")
