@@ -414,7 +414,7 @@ def setup(options: argparse.Namespace, surroundings: Surroundings) -> int:
 
 
 def undo(options: argparse.Namespace, surroundings: Surroundings) -> int:
-    """Take back what `setup` changed."""
+    """Restore what `setup` changed."""
     from claude_bridge.client import setup_command  # noqa: PLC0415 - no other command needs it
 
     report = setup_command.take_back(surroundings.environ, Path.cwd(), project=options.project)

@@ -148,7 +148,7 @@ class _Launch:
         return settings_file.launch_settings(found, theirs, own, self._environ)
 
     def _warn_of_the_window(self, found: Offer, settings: Mapping[str, Any]) -> None:
-        """Say what is wrong with the window of the main model, if anything is."""
+        """Warn of what is wrong with the window of the main model, if anything is."""
         main, told = found.models[0], ""
         if main.window is None and not (settings["env"].get(WINDOW) or self._environ.get(WINDOW)):
             told = (

@@ -138,12 +138,12 @@ def set_member(text: str, path: Path, value: str) -> Edit:
 
 
 def restore(text: str, path: Path, was: str | None) -> str:
-    """Give a member the value that it had before `set_member`, or remove it if there was none."""
+    """Restore the value that a member had before `set_member`, or remove it if there was none."""
     return _removed(text, path) if was is None else _replaced(text, path, was)
 
 
 def restore_objects(text: str, objects: Sequence[tuple[Path, str | None]]) -> str:
-    """Give the objects that are empty again the form that they had before: `Edit.objects`, in that order."""
+    """Restore the form of the objects that are empty again: `Edit.objects`, in that order."""
     for path, before in reversed(objects):
         found = _object(text, path)
         if found is not None and not found.members:

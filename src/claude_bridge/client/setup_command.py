@@ -115,7 +115,7 @@ def _end(setup: Setup, found: Hindrances, folder: Path) -> str:
 
 
 def take_back(environ: Mapping[str, str], folder: Path, *, project: bool = False) -> Report:
-    """Take back what `set_up` wrote."""
+    """Restore what was there before `set_up` wrote."""
     try:
         where = place(environ, folder, project=project)
         undone = undo(where)

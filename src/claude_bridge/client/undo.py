@@ -38,7 +38,7 @@ class Undone:
 
 
 def undo(where: Place) -> Undone:
-    """Take back what `Setup.apply` changed in a file. Raises `SetupError`.
+    """Restore what `Setup.apply` changed in a file. Raises `SetupError`.
 
     A ``model`` of the bridge's goes even if `setup` was never run: `/model` saves one in any session with the bridge.
     """

@@ -38,6 +38,7 @@ from claude_bridge.core.events import (
     ToolCallStarted,
     Usage,
 )
+from claude_bridge.core.retry import RetryBudget
 from claude_bridge.core.tokens.request_count import count
 from claude_bridge.release import product
 from claude_bridge.services.callbacks import stop_timer
@@ -60,9 +61,6 @@ CHAT_SECONDS: Final = 180.0
 
 MAX_BODY_BYTES: Final = 2 * 1024 * 1024
 MAX_RAW_BYTES: Final = 64 * 1024
-MAX_ADJUSTMENTS: Final = 5
-"""How often one conversation is asked again in another form."""
-
 LIMITS: Final = AnswerLimits(max_event=8 * 1024 * 1024, max_held_arguments=1024 * 1024, max_answer=8 * 1024 * 1024)
 
 _OK: Final = 200
@@ -279,28 +277,22 @@ class Asker:
         target: Target,
         conversation: Conversation,
     ) -> Answer:
-        """Return the answer to a conversation; where a refusal says how, it is asked again in another form."""
-        estimate, adjustments = count(conversation), list[Adjustment]()
-        window, max_tokens = None, None
+        """Return the answer to a conversation; where a refusal says how, it is asked again as the bridge would ask."""
+        estimate, window, retries = count(conversation), None, RetryBudget()
         while True:
+            asked = retries.with_adjustments(target)
             try:
-                prepared = target.prepare(conversation, estimate=estimate, max_tokens=max_tokens)
+                prepared = asked.prepare(conversation, estimate=estimate, max_tokens=retries.max_tokens_for(asked))
             except InvalidRequest as error:
-                return Answer(prepared=None, target=target, estimate=estimate, error=error)
-            answer = await self._attempt(kind, backend, credential, target, prepared)
+                return Answer(prepared=None, target=asked, estimate=estimate, error=error)
+            answer = await self._attempt(kind, backend, credential, asked, prepared)
             advice = None if answer.failure is None else prepared.adjust(answer.failure, estimate=estimate)
             if advice is not None:
                 window = advice.context_window or window
             adjustment = None if advice is None else advice.adjustment
-            if adjustment is None or len(adjustments) == MAX_ADJUSTMENTS or adjustment in adjustments:
-                return _with(answer, estimate, adjustments, window)
-            adjustments.append(adjustment)
-            max_tokens = adjustment.max_tokens
-            target = target.adjusted(
-                adjustment.overrides,
-                refuses_reasoning=adjustment.refuses_reasoning,
-                max_output_tokens=adjustment.max_output_tokens,
-            )
+            if adjustment is None or not retries.apply(adjustment):
+                tried = tuple(retries.take_confirmed())
+                return evolve(answer, estimate=estimate, adjustments=tried, window=window)
 
     async def begin(
         self,
@@ -366,10 +358,6 @@ class Asker:
             headers=attempt.clues().headers,
             raw=bytes(reader.raw),
         )
-
-
-def _with(answer: Answer, estimate: int, adjustments: Sequence[Adjustment], window: int | None) -> Answer:
-    return evolve(answer, estimate=estimate, adjustments=tuple(adjustments), window=window)
 
 
 def _calls(events: Sequence[Event]) -> tuple[Call, ...]:
