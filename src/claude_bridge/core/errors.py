@@ -23,6 +23,7 @@ class BridgeError(Exception):
     :ivar retry_after: seconds for the ``retry-after`` header, or None.
     :ivar should_retry: value of ``x-should-retry``, or None to leave the header out.
     :ivar details: ``error.details`` of the body, whose ``error_code`` decides what the official SDKs do; or None.
+    :ivar right_scheme: ``http`` or ``https`` where the backend's url has the other one by mistake, else "".
     :cvar fault: whose fault the error is.
     :cvar counts_against_backend: whether a backend's circuit breaker counts it as a failure.
     :cvar try_next: whether another backend may do better with the same request.
@@ -33,6 +34,7 @@ class BridgeError(Exception):
     retry_after: float | None = field(default=None, kw_only=True)
     should_retry: bool | None = field(default=None, kw_only=True)
     details: Mapping[str, object] | None = field(default=None, kw_only=True)
+    right_scheme: str = field(default="", kw_only=True)
 
     status: ClassVar[int] = 500
     kind: ClassVar[str] = "api_error"

@@ -31,7 +31,6 @@ _NO_SUCH_PATH: Final = frozenset({404, 405})
 
 _PAYMENT: Final = 402
 _FAILED: Final = 500
-_SCHEME: Final = re.compile(r"must begin with (https?)://")
 _OPTION: Final = re.compile(r"`(url = [^`\s]+)`")
 _UNTRUSTED: Final = "certificate verify failed"
 
@@ -65,9 +64,8 @@ async def _other_scheme(examination: Examination, error: BridgeError) -> str:
     backend = examination.backend
     scheme, _, rest = backend.url.partition("://")
     other = f"{'http' if scheme == 'https' else 'https'}://{rest}"
-    named = _SCHEME.search(error.message)
-    if named is not None:
-        return f"{named[1]}://{rest}"
+    if error.right_scheme:
+        return f"{error.right_scheme}://{rest}"
     if not isinstance(error, UpstreamCut):
         return ""
     reply = await examination.asker.small(evolve(backend, url=other, headers=()), None, LIST)

@@ -123,8 +123,9 @@ def _unconnected(error: BaseException, backend: Backend) -> UpstreamError | None
     reason: str | None = None
     tls = _tls(error)
     if isinstance(error, SpeaksPlainHTTP) or tls in _NO_TLS:
-        reason = "the server there does not speak TLS, so its url must begin with http://"
-    elif isinstance(error, (ConnectTimedOut, network.TimeoutError)):
+        told = f"{_cannot_reach(backend)}: the server there does not speak TLS, so its url must begin with http://"
+        return UpstreamUnreachable(told, right_scheme="http")
+    if isinstance(error, (ConnectTimedOut, network.TimeoutError)):
         reason = f"no connection within {backend.connect_timeout:g} s"
     elif isinstance(error, network.ConnectionRefusedError):
         reason = "connection refused"
@@ -203,7 +204,8 @@ def _unanswered(error: BaseException, backend: Backend) -> UpstreamError | None:
         return UpstreamCut(f"backend {backend.name} closed the connection in the middle of its answer's head")
     if isinstance(error, SpeaksTLS):
         return UpstreamUnreachable(
-            f"cannot reach backend {backend.name}: the server there speaks TLS, so its url must begin with https://"
+            f"cannot reach backend {backend.name}: the server there speaks TLS, so its url must begin with https://",
+            right_scheme="https",
         )
     if isinstance(error, HeadTooLong):
         return UpstreamProtocolError(f"backend {backend.name} sent {error}")

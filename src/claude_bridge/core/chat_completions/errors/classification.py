@@ -238,7 +238,9 @@ def _misaddressed(case: _Case) -> errors.BridgeError:
 
 def _wants_tls(case: _Case) -> errors.BridgeError:
     return errors.UpstreamMisaddressed(
-        f"{case.place} speaks TLS: the url of backend {case.backend!r} must begin with https://", should_retry=False
+        f"{case.place} speaks TLS: the url of backend {case.backend!r} must begin with https://",
+        should_retry=False,
+        right_scheme="https",
     )
 
 
