@@ -11,6 +11,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from claude_bridge.core.errors import NotFound, UpstreamUnreachable
 from claude_bridge.core.messages_api import parsing
+from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.request_info import request_info
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.daemon.generation import Generation, make_generation
@@ -42,7 +43,7 @@ def exchange(generation: Generation) -> Any:
     body = json.dumps(asking()).encode()
     asked = parsing.decode(body)
     return generation.admission.open_exchange(
-        asked,
+        AskedRequest(asked),
         request_info(asked, {}, len(body)),
         FakeClientResponse(),
         credential=None,

@@ -8,6 +8,7 @@ import zlib
 import pytest
 
 from claude_bridge.core import strict_json
+from claude_bridge.core.backend_api import NeutralRequest
 from claude_bridge.core.conversation import Conversation, Image
 from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.tokens.request_count import count
@@ -42,7 +43,7 @@ class QuestionTests:
             max_output_tokens=None,
             strip_attribution=True,
         )
-        assert problems(strict_json.decode(target.prepare(conversation).body)) == ()
+        assert problems(strict_json.decode(target.prepare(NeutralRequest(conversation)).body)) == ()
 
     def test_long_text(self) -> None:
         """Ninety lines have about 2,000 tokens."""

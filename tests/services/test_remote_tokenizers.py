@@ -21,6 +21,7 @@ from claude_bridge.core.errors import UpstreamUnreachable
 from claude_bridge.services.interfaces import TokenCount
 from claude_bridge.services.remote_tokenizers import MAX_ABSENT, MAX_BODY_BYTES, RemoteTokenizers
 from claude_bridge.testing.fakes import FakeCall, FakeUpstreamClient
+from tests.services.exchange.echo_kind import EchoRequest
 
 BACKEND = Backend(name="b", url="http://backend.test/llm/v1")
 COUNTER = TokenizerEndpoint(path="/tokenize", key="count", window="max_model_len", fields=("model", "messages"))
@@ -42,7 +43,9 @@ class CounterTests:
         """Count; the list gets what comes out."""
         assert tokenizer is not None
         told: list[object] = []
-        Deferred.fromCoroutine(self.counters.count(backend, tokenizer, Secret("sk"), chat)).addBoth(told.append)
+        Deferred.fromCoroutine(self.counters.count(backend, tokenizer, Secret("sk"), EchoRequest(chat))).addBoth(
+            told.append
+        )
         return told
 
     def answer(self, value: object) -> FakeCall:
@@ -190,7 +193,7 @@ class CounterTests:
 
     def test_cancelled(self) -> None:
         """Who leaves takes the question along."""
-        waiting = Deferred.fromCoroutine(self.counters.count(BACKEND, COUNTER, None, CHAT))
+        waiting = Deferred.fromCoroutine(self.counters.count(BACKEND, COUNTER, None, EchoRequest(CHAT)))
         gone: list[object] = []
         waiting.addErrback(lambda failure: gone.append(failure.check(CancelledError)))
         waiting.cancel()

@@ -23,9 +23,12 @@ def configured(backend: Backend) -> DialectDecision:
     return _by_host(backend.kind, backend.url)
 
 
-def key_header(backend: Backend, key: Secret) -> tuple[str, str]:
-    """Return name and value of the header that carries ``key``: a bearer unless the backend's dialect uses another."""
-    name = configured(backend).dialect.key_header
+def key_header(backend: Backend, key: Secret, name: str = "") -> tuple[str, str]:
+    """Return name and value of the header that carries ``key``: a bearer unless the backend's dialect uses another.
+
+    ``name``: the header to use whatever the dialect says, or "".
+    """
+    name = name or configured(backend).dialect.key_header
     return name, f"Bearer {key.reveal()}" if name == BEARER else key.reveal()
 
 

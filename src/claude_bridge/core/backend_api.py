@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from claude_bridge.core.answer_shape import AnswerShape
 from claude_bridge.core.conversation import NO_DOCUMENTS, Conversation
-from claude_bridge.core.errors import BridgeError
+from claude_bridge.core.errors import BridgeError, ErrorResponse
 from claude_bridge.core.events import Event
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.model_list import ModelList
@@ -51,13 +51,13 @@ class TokenizerEndpoint:
     :ivar path: relative to the server's root if it begins with a slash, else to the base URL.
     :ivar key: the field of the response that contains the number.
     :ivar window: the field that contains the context window, or "".
-    :ivar fields: the fields of a request that it accepts; the others are left out.
+    :ivar fields: the fields of a request that it accepts; the others are left out. None if it takes the whole request.
     """
 
     path: str
     key: str
     window: str = ""
-    fields: tuple[str, ...] = ("model", "messages", "tools", "chat_template_kwargs")
+    fields: tuple[str, ...] | None = ("model", "messages", "tools", "chat_template_kwargs")
 
 
 class ServerDialect(Protocol):
@@ -70,6 +70,10 @@ class ServerDialect(Protocol):
     @property
     def key_header(self) -> str:
         """Return the name of the header for the credential."""
+
+    @property
+    def is_anthropic(self) -> bool:
+        """Whether it is Anthropic itself, the only one to whom a key that begins with ``sk-ant-`` is sent."""
 
     @property
     def lists(self) -> tuple[str, ...]:
@@ -111,6 +115,7 @@ class UpstreamFailure:
     :ivar context_window: likewise the window, in tokens.
     :ivar answered: the status of the response, whatever its body meant; 0 if unknown.
     :ivar page: the title of the web page if the body was one, maybe empty; else None.
+    :ivar response: the response itself, if it is in the clients' own API; else None.
     """
 
     status: int
@@ -123,6 +128,7 @@ class UpstreamFailure:
     context_window: int | None = None
     answered: int = 0
     page: str | None = None
+    response: ErrorResponse | None = field(default=None, repr=False)
 
 
 @frozen(kw_only=True)
@@ -174,6 +180,43 @@ class Advice:
 
     adjustment: Adjustment | None = None
     context_window: int | None = None
+
+
+@frozen
+class OriginalRequest:
+    """A client's request as it was received.
+
+    :ivar body: the JSON that was decoded: decompressed, and without lone surrogates.
+    :ivar headers: names in lower case, the credential among them.
+    """
+
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+
+
+class ClientRequest(Protocol):
+    """A client's request as a kind of backend sees it."""
+
+    @property
+    def conversation(self) -> Conversation:
+        """Return it in neutral terms; raise `InvalidRequest` naming what is malformed."""
+
+    @property
+    def session(self) -> str:
+        """Return the client's own id of the conversation, or "" if it gives none."""
+
+    @property
+    def original(self) -> OriginalRequest | None:
+        """Return it as it was received; None where no backend passes requests through, or where the bridge made it."""
+
+
+@frozen
+class NeutralRequest:
+    """A request that was made in neutral terms, such as the doctor's; implements `ClientRequest`."""
+
+    conversation: Conversation
+    session: str = ""
+    original: OriginalRequest | None = None
 
 
 @frozen(kw_only=True)
@@ -239,6 +282,9 @@ class AnswerReader(Protocol):
     def finish_seen(self) -> bool:
         """Whether the finish reason has come; only late usage may follow."""
 
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """Note the headers of the response, once, before its body; names are in lower case."""
+
     @property
     def done(self) -> bool:
         """Whether `Finished` was returned; everything later is ignored."""
@@ -260,6 +306,10 @@ class Prepared(Protocol):
     @property
     def headers(self) -> Sequence[tuple[str, str]]:
         """Return the headers that this kind of backend needs, without the credential."""
+
+    @property
+    def client_key_header(self) -> str:
+        """Return the header for the client's own credential, or "" for that of the backend's dialect."""
 
     @property
     def body(self) -> bytes:
@@ -312,6 +362,10 @@ class Target(Protocol):
         """Return the backend's own name of the model."""
 
     @property
+    def passes_through(self) -> bool:
+        """Whether it gets a request as it was received, see `BackendKind.passes_through`."""
+
+    @property
     def context_window(self) -> int | None:
         """Return the context window in tokens, prompt and answer together, where known."""
 
@@ -341,13 +395,13 @@ class Target(Protocol):
 
     def prepare(
         self,
-        conversation: Conversation,
+        asked: ClientRequest,
         *,
         estimate: int = 0,
         max_tokens: int | None = None,
         documents: Mapping[str, str] = NO_DOCUMENTS,
     ) -> Prepared:
-        """Return the request for a conversation.
+        """Return the request to the backend for a client's request.
 
         :param estimate: the prompt's tokens, roughly, to limit the answer to what the window leaves.
         :param max_tokens: overrides the client's, for the retry after an overflow.
@@ -356,7 +410,7 @@ class Target(Protocol):
         Raises `InvalidRequest` for what the model cannot do.
         """
 
-    def schema_work(self, conversation: Conversation) -> SchemaWork | None:
+    def schema_work(self, asked: ClientRequest) -> SchemaWork | None:
         """Return the work to be done on the schemas of tools before `prepare`, or None if there is none."""
 
     def adjusted(self, overrides: Mapping[str, Any], *, refuses_reasoning: bool, max_output_tokens: int | None) -> Self:
@@ -374,6 +428,22 @@ TargetT = TypeVar("TargetT", bound=Target)
 
 class BackendKind(Protocol):
     """A kind of backend: one API that servers speak, ``kind = NAME`` in the configuration."""
+
+    @property
+    def passes_through(self) -> bool:
+        """Whether it speaks the clients' own API, so that requests and answers are passed on as they are.
+
+        Such a backend gets a request as it was received, and the bridge adds nothing of its own to the answer: no
+        searches, no repairs, no local answers.
+        """
+
+    @property
+    def models_path(self) -> str:
+        """Return the path of the list of models, relative to the backend's url."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, str]]:
+        """Return the headers that every request needs which the bridge makes on its own, as for the list of models."""
 
     @property
     def dialects(self) -> Mapping[str, ServerDialect]:

@@ -16,6 +16,18 @@ Fault = Literal["client", "upstream", "bridge"]
 
 
 @frozen
+class ErrorResponse:
+    """The error response of a backend that speaks the clients' own API, to be passed on as it is.
+
+    :ivar headers: those that concern the client.
+    """
+
+    status: int
+    body: bytes = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@frozen
 class BridgeError(Exception):
     """An error that is reported to the client. Not raised itself: raise a subclass.
 
@@ -24,6 +36,7 @@ class BridgeError(Exception):
     :ivar should_retry: value of ``x-should-retry``, or None to leave the header out.
     :ivar details: ``error.details`` of the body, whose ``error_code`` decides what the official SDKs do; or None.
     :ivar right_scheme: ``http`` or ``https`` where the backend's url has the other one by mistake, else "".
+    :ivar response: what the client gets instead of an error of the bridge's own making, or None.
     :cvar fault: whose fault the error is.
     :cvar counts_against_backend: whether a backend's circuit breaker counts it as a failure.
     :cvar try_next: whether another backend may do better with the same request.
@@ -35,6 +48,7 @@ class BridgeError(Exception):
     should_retry: bool | None = field(default=None, kw_only=True)
     details: Mapping[str, object] | None = field(default=None, kw_only=True)
     right_scheme: str = field(default="", kw_only=True)
+    response: ErrorResponse | None = field(default=None, kw_only=True, repr=False)
 
     status: ClassVar[int] = 500
     kind: ClassVar[str] = "api_error"
@@ -52,6 +66,11 @@ class BridgeError(Exception):
     def __str__(self) -> str:
         """Return the message."""
         return self.message
+
+    @property
+    def http_status(self) -> int:
+        """The status of the response to the client."""
+        return self.status if self.response is None else self.response.status
 
 
 class ClientError(BridgeError):

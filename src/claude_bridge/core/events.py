@@ -192,6 +192,22 @@ class Finished:
     explanation: str | None = None
 
 
+@define
+class Verbatim:
+    """A part of an answer in the clients' own API, to be passed on as it is.
+
+    :ivar opening: what precedes ``data`` unless the client has got the beginning of a message already.
+    :ivar data: whole events of a stream, or a whole message.
+    :ivar usage: the counts so far, or None.
+    :ivar headers: those of the response that concern the client; only the first part has them.
+    """
+
+    data: bytes
+    opening: bytes = b""
+    usage: Usage | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
 Event = (
     Started
     | TextDelta
@@ -203,5 +219,6 @@ Event = (
     | ToolCallEnded
     | ServerToolCalled
     | SearchResulted
+    | Verbatim
     | Finished
 )

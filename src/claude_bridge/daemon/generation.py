@@ -249,6 +249,7 @@ def make_generation(process: Process, config: Config, earlier: Generation | None
             counts,
             process.running,
             sweep=process.sweep,
+            needs_originals=any(KINDS[backend.kind].passes_through for backend in config.backends.values()),
         ),
         gatekeeper=Gatekeeper(config, process.redactor.learn),
         breaker=breaker,

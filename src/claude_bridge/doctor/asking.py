@@ -23,6 +23,7 @@ from claude_bridge.core.backend_api import (
     AnswerLimits,
     AnswerReader,
     BackendKind,
+    NeutralRequest,
     Prepared,
     Target,
     UpstreamFailure,
@@ -282,7 +283,9 @@ class Asker:
         while True:
             asked = retries.with_adjustments(target)
             try:
-                prepared = asked.prepare(conversation, estimate=estimate, max_tokens=retries.max_tokens_for(asked))
+                prepared = asked.prepare(
+                    NeutralRequest(conversation), estimate=estimate, max_tokens=retries.max_tokens_for(asked)
+                )
             except InvalidRequest as error:
                 return Answer(prepared=None, target=asked, estimate=estimate, error=error)
             answer = await self._attempt(kind, backend, credential, asked, prepared)
@@ -303,7 +306,7 @@ class Asker:
         conversation: Conversation,
     ) -> bool:
         """Ask a conversation, and leave when its content begins; return whether it began."""
-        prepared = target.prepare(conversation, estimate=count(conversation))
+        prepared = target.prepare(NeutralRequest(conversation), estimate=count(conversation))
         begun: list[bool] = []
 
         def leave() -> None:

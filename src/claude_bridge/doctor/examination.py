@@ -16,6 +16,7 @@ from claude_bridge.core.backend_api import (
     BackendKind,
     Circumstances,
     DialectDecision,
+    NeutralRequest,
     Prepared,
     Target,
     UpstreamFailure,
@@ -218,7 +219,7 @@ class Examination:
 
     def _explained(self, failure: UpstreamFailure, prepared: Prepared | None, url: str = "") -> BridgeError:
         target = self.target()
-        asked = prepared if prepared is not None else target.prepare(questions.greeting())
+        asked = prepared if prepared is not None else target.prepare(NeutralRequest(questions.greeting()))
         circumstances = Circumstances(
             backend=self.backend.name,
             url=url or f"{self.backend.url}/{asked.path}",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Final
 
 from twisted.web.server import Request
 
-from claude_bridge.core import strict_json
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.messages_api import rendering
 
@@ -33,6 +33,12 @@ def set_json(request: Request, body: bytes, status: int = 200) -> None:
     request.setHeader(b"content-length", b"%d" % len(body))
 
 
+def set_passed_headers(request: Request, headers: Iterable[tuple[str, str]]) -> None:
+    """Set the headers of a backend's response that is passed on."""
+    for name, value in headers:
+        request.setHeader(name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
+
+
 def write_error(request: Request, error: BridgeError, request_id: str) -> None:
     """Answer with the Anthropic error envelope and finish the request; nothing may have been sent before."""
     begin_error(request, error, request_id)
@@ -45,4 +51,6 @@ def begin_error(request: Request, error: BridgeError, request_id: str) -> None:
         request.setHeader(b"retry-after", b"%d" % max(1, math.ceil(error.retry_after)))
     if error.should_retry is not None:
         request.setHeader(b"x-should-retry", b"true" if error.should_retry else b"false")
-    begin_json(request, strict_json.encode(rendering.error_fields(error, request_id)), error.status)
+    if error.response is not None:
+        set_passed_headers(request, error.response.headers)
+    begin_json(request, rendering.error_body(error, request_id), error.http_status)

@@ -19,9 +19,10 @@ from twisted.web.server import Request
 
 from claude_bridge.config.schema import Config
 from claude_bridge.core import ids, strict_json
+from claude_bridge.core.backend_api import OriginalRequest
 from claude_bridge.core.errors import NotFound
 from claude_bridge.core.messages_api import parsing
-from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.limits import RequestLimits
 from claude_bridge.core.messages_api.request_info import request_info
 from claude_bridge.edge import listing
@@ -100,7 +101,7 @@ class Routes:
         body = request.take_body()
         decoding = parsing.Decoding(body, bounds=runtime.bounds)
         if decoding.step():
-            return self._answer(runtime, request, decoding.request, len(body))
+            return self._answer(runtime, request, decoding, len(body))
         return Deferred.fromCoroutine(self._decode_and_answer(runtime, request, decoding, len(body)))
 
     async def _decode_and_answer(
@@ -108,15 +109,16 @@ class Routes:
     ) -> None:
         """Decode a large request in turns, then answer it, both under the configuration with which it arrived."""
         with runtime.admission.held():
-            asked = await _decoded(runtime, request, decoding, "messages")
-            answered = self._answer(runtime, request, asked, body_bytes)
-        del asked, decoding
+            await _decode(runtime, request, decoding, "messages")
+            answered = self._answer(runtime, request, decoding, body_bytes)
+        del decoding
         await answered
 
     def _answer(
-        self, runtime: EdgeRuntime, request: BridgeRequest, asked: MessagesRequest, body_bytes: int
+        self, runtime: EdgeRuntime, request: BridgeRequest, decoding: parsing.Decoding, body_bytes: int
     ) -> Deferred[None]:
         """Start the exchange for a decoded request; the Deferred fires when the response has ended."""
+        asked = decoding.request
         request.measure_with(weakref.ref(asked))
         info = request_info(asked, request.head(), body_bytes)
         settings = ResponseSettings(
@@ -128,7 +130,7 @@ class Routes:
         )
         response = StreamResponse(request, settings) if info.streamed else JsonResponse(request, settings)
         exchange = runtime.admission.open_exchange(
-            asked,
+            _asked(runtime, request, decoding, info.session),
             info,
             response,
             credential=request.client_identity.credential,
@@ -147,12 +149,16 @@ class Routes:
         body = request.take_body()
         body_bytes, decoding = len(body), parsing.Decoding(body, counting=True, bounds=runtime.bounds)
         del body
-        asked = decoding.request if decoding.step() else await _decoded(runtime, request, decoding, "count_tokens")
+        if not decoding.step():
+            await _decode(runtime, request, decoding, "count_tokens")
+        asked = decoding.request
         request.measure_with(weakref.ref(asked))
         with _recording_departure(runtime, request, "count_tokens"):
             info = request_info(asked, request.head(), body_bytes)
             client = TurnOwner(request.client_identity.name or request.peer, info.session)
-            tokens = await runtime.admission.counts.count(asked, info, request.client_identity.credential, client)
+            credential = request.client_identity.credential
+            taken = _asked(runtime, request, decoding, info.session)
+            tokens = await runtime.admission.counts.count(taken, info, credential, client)
         write_json(request, strict_json.encode({"input_tokens": tokens}))
         runtime.record_answered(request, "count_tokens")
 
@@ -191,13 +197,17 @@ class Routes:
         write_json(request, b'{"service":"claude-bridge"}')
 
 
-async def _decoded(
-    runtime: EdgeRuntime, request: BridgeRequest, decoding: parsing.Decoding, kind: str
-) -> MessagesRequest:
-    """Return the request, decoded in turns of the reactor."""
+async def _decode(runtime: EdgeRuntime, request: BridgeRequest, decoding: parsing.Decoding, kind: str) -> None:
+    """Decode a request in turns of the reactor."""
     with _recording_departure(runtime, request, kind):
         await runtime.pace.finish(decoding.step)
-    return decoding.request
+
+
+def _asked(runtime: EdgeRuntime, request: BridgeRequest, decoding: parsing.Decoding, session: str) -> AskedRequest:
+    """Return the decoded request, with the request as it was received if some backend may need that."""
+    body = decoding.take_body()
+    original = OriginalRequest(body, request.head()) if runtime.admission.needs_originals else None
+    return AskedRequest(decoding.request, session, original)
 
 
 @contextmanager

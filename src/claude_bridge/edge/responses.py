@@ -20,7 +20,7 @@ from claude_bridge.core.events import Event, Usage
 from claude_bridge.core.messages_api.event_stream import StreamWriter
 from claude_bridge.core.messages_api.whole_message import Accumulator
 from claude_bridge.edge.buffered_body import BufferedBodyProducer
-from claude_bridge.edge.replies import set_json, write_error
+from claude_bridge.edge.replies import set_json, set_passed_headers, write_error
 from claude_bridge.edge.request import BridgeRequest
 from claude_bridge.services.callbacks import do_nothing, stop_timer
 from claude_bridge.services.interfaces import PushProducer, Sweep
@@ -197,7 +197,7 @@ class StreamResponse:
         if self._ended:
             return
         if not self.status or self._writer is None:
-            self.status = error.status
+            self.status = error.http_status
             self._stop()
             write_error(self._request, error, self._request.request_id)
             self._end_callbacks.finished()
@@ -229,6 +229,8 @@ class StreamResponse:
         self._stop_commit_timer()
         request = self._request
         request.setResponseCode(200)
+        if self._writer is not None:
+            set_passed_headers(request, self._writer.headers)
         request.setHeader(b"content-type", b"text/event-stream; charset=utf-8")
         request.setHeader(b"cache-control", b"no-cache")
         request.setHeader(b"x-accel-buffering", b"no")  # nginx must not hold events back
@@ -313,6 +315,7 @@ class JsonResponse:
         self.status = 200
         self.first_byte = self._settings.sweep.seconds()
         body = self._accumulator.body()
+        set_passed_headers(self._request, self._accumulator.headers)
         self._request.setHeader(MODEL_HEADER, self._served_by)
         set_json(self._request, body)
         self._body_producer = BufferedBodyProducer(self._request, body, self._end_callbacks.finished)
@@ -322,7 +325,7 @@ class JsonResponse:
         """Answer with the error."""
         if not self._ended:
             self._ended = True
-            self.status = error.status
+            self.status = error.http_status
             write_error(self._request, error, self._request.request_id)
             self._end_callbacks.finished()
 

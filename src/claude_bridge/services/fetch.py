@@ -6,7 +6,7 @@ They are bounded in time and size, and closed when whoever waits for the respons
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -118,8 +118,20 @@ class Fetcher:
     seconds: float
     max_bytes: int
 
-    def fetch(self, backend: Backend, credential: Secret | None, path: str, body: bytes = b"") -> Deferred[Response]:
+    def fetch(
+        self,
+        backend: Backend,
+        credential: Secret | None,
+        path: str,
+        body: bytes = b"",
+        *,
+        headers: Iterable[tuple[str, str]] = (),
+        key_header: str = "",
+    ) -> Deferred[Response]:
         """Send a POST if there is a body, else a GET, and return what fires with the response.
+
+        ``headers`` replace those that every request has. ``key_header``: the header for the credential, or "" for that
+        of the backend's dialect.
 
         It never fires before this returns, and fails only if it is cancelled, which closes the connection.
         """
@@ -128,7 +140,7 @@ class Fetcher:
         request = UpstreamRequest(
             backend=backend,
             url=address(backend.url, path),
-            headers=_headers(backend, credential, with_body=bool(body)),
+            headers=_headers(backend, credential, headers, key_header, with_body=bool(body)),
             body=body,
             method="POST" if body else "GET",
             first_byte_timeout=self.seconds,
@@ -157,11 +169,19 @@ def shown(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
 
 
-def _headers(backend: Backend, credential: Secret | None, *, with_body: bool) -> tuple[tuple[str, str], ...]:
+def _headers(
+    backend: Backend,
+    credential: Secret | None,
+    more: Iterable[tuple[str, str]],
+    key_name: str,
+    *,
+    with_body: bool,
+) -> tuple[tuple[str, str], ...]:
     """Return the headers, with the credential's; configured ones replace ours of the same name."""
-    ours = [("Accept", "application/json")]
+    ours = {"accept": ("Accept", "application/json")}
     if with_body:
-        ours.append(("Content-Type", "application/json"))
+        ours["content-type"] = ("Content-Type", "application/json")
+    ours.update((name.lower(), (name, value)) for name, value in more)
     if credential:
-        ours.append(key_header(backend, credential))
-    return backend.with_headers(ours)
+        ours[""] = key_header(backend, credential, key_name)
+    return backend.with_headers(ours.values())

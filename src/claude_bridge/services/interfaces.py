@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.backend_api import TokenizerEndpoint
+from claude_bridge.core.backend_api import Prepared, TokenizerEndpoint
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.events import Event, SearchErrorCode, SearchHit, Usage
 from claude_bridge.core.model_list import ModelInfo
@@ -196,9 +196,18 @@ class RemoteTokenizer(Protocol):
     """The backends' own tokenizers."""
 
     async def count(
-        self, backend: Backend, tokenizer: TokenizerEndpoint, credential: Secret | None, request_body: bytes
+        self,
+        backend: Backend,
+        tokenizer: TokenizerEndpoint,
+        credential: Secret | None,
+        prepared: Prepared,
+        *,
+        forwarded: bool = False,
     ) -> TokenCount | None:
-        """Return the length of a request's prompt; None if the backend cannot count it."""
+        """Return the length of a request's prompt; None if the backend cannot count it.
+
+        ``forwarded``: whether the credential is the client's own.
+        """
 
 
 SHORTEST_WRITING: Final = 0.05

@@ -157,8 +157,9 @@ class CachedModelLists:
     async def _load(self, entry: Entry, backend: Backend, credential: Secret | None) -> None:
         """Fetch the list, then the lists that only give windows; if one of those fails, the list is still used."""
         models: ModelList | None = None
+        kind = self._kinds[backend.kind]
         try:
-            response = await self._fetcher.fetch(backend, credential, "models")
+            response = await self._fetcher.fetch(backend, credential, kind.models_path, headers=kind.headers)
             models = self._read(backend, response)
             if models:
                 self._on_clues(backend, _clues(models, response))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from attrs import define, field
@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
 from claude_bridge.core import strict_json
-from claude_bridge.core.backend_api import TokenizerEndpoint
+from claude_bridge.core.backend_api import Prepared, TokenizerEndpoint
 from claude_bridge.core.bounded import BoundedMap
 from claude_bridge.core.events import MAX_TOKEN_COUNT
 from claude_bridge.services.fetch import Fetcher, Response
@@ -48,14 +48,28 @@ class RemoteTokenizers:
         self.__attrs_init__(fetcher, clock)
 
     async def count(
-        self, backend: Backend, tokenizer: TokenizerEndpoint, credential: Secret | None, request_body: bytes
+        self,
+        backend: Backend,
+        tokenizer: TokenizerEndpoint,
+        credential: Secret | None,
+        prepared: Prepared,
+        *,
+        forwarded: bool = False,
     ) -> TokenCount | None:
         """Return the length of a request's prompt; None if the backend cannot count it."""
-        fields = strict_json.decode_fields(request_body)
+        fields = strict_json.decode_fields(prepared.body)
         place = (backend.name, tokenizer.path, bytes(fields.get("model", b"")))
         if self._clock.seconds() < (self._absent.peek(place) or 0.0):
             return None
-        response = await self._fetcher.fetch(backend, credential, tokenizer.path, _tokenizer_request(fields, tokenizer))
+        body = prepared.body if tokenizer.fields is None else _tokenizer_request(fields, tokenizer.fields)
+        response = await self._fetcher.fetch(
+            backend,
+            credential,
+            tokenizer.path,
+            body,
+            headers=prepared.headers if tokenizer.fields is None else (),
+            key_header=prepared.client_key_header if forwarded else "",
+        )
         if response.status in ABSENT:
             self._note_absent(place)
         return _read(response, tokenizer)
@@ -65,9 +79,9 @@ class RemoteTokenizers:
         self._absent.put(place, self._clock.seconds() + MEMORY_SECONDS)
 
 
-def _tokenizer_request(given: Mapping[str, strict_json.Raw], tokenizer: TokenizerEndpoint) -> bytes:
+def _tokenizer_request(given: Mapping[str, strict_json.Raw], accepted: Collection[str]) -> bytes:
     """Return the fields of a chat request that the tokenizer takes."""
-    return strict_json.encode({name: given[name] for name in tokenizer.fields if name in given})
+    return strict_json.encode({name: given[name] for name in accepted if name in given})
 
 
 def _read(response: Response, tokenizer: TokenizerEndpoint) -> TokenCount | None:

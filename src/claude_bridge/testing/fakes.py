@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.backend_api import TokenizerEndpoint
+from claude_bridge.core.backend_api import Prepared, TokenizerEndpoint
 from claude_bridge.core.conversation import ReasoningLevel
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.events import Event, Finished, SearchHit, TextDelta, Usage
@@ -353,10 +353,12 @@ class FixedCounters:
         backend: Backend,
         tokenizer: TokenizerEndpoint,  # noqa: ARG002 - the seam's shape
         credential: Secret | None,  # noqa: ARG002 - the same
-        request_body: bytes,
+        prepared: Prepared,
+        *,
+        forwarded: bool = False,  # noqa: ARG002 - the same
     ) -> TokenCount | None:
         """Note the question and return the count."""
-        self.asked.append((backend.name, request_body))
+        self.asked.append((backend.name, prepared.body))
         return self.counted
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from claude_bridge.core.backend_api import AnswerLimits, Clues
+from claude_bridge.core.backend_api import AnswerLimits, Clues, NeutralRequest
 from claude_bridge.core.chat_completions.backend import CHAT_COMPLETIONS, ChatTarget
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages_api import parsing
@@ -32,7 +32,7 @@ class PreparedTests:
 
     def test_request(self) -> None:
         """It is JSON for chat completions, and asks for a stream."""
-        prepared = target().prepare(conversation_of(parsing.decode(BODY)))
+        prepared = target().prepare(NeutralRequest(conversation_of(parsing.decode(BODY))))
         assert prepared.path == "chat/completions"
         assert dict(prepared.headers) == {"Content-Type": "application/json", "Accept": "text/event-stream"}
         assert json.loads(prepared.body)["stream"] is True
@@ -40,20 +40,28 @@ class PreparedTests:
 
     def test_reader_knows_the_request(self) -> None:
         """Changed names come back as the client wrote them; limits are the given ones."""
-        made = target(context_window=4096).prepare(conversation_of(parsing.decode(BODY))).reader(LIMITS, bytes)
+        made = (
+            target(context_window=4096)
+            .prepare(NeutralRequest(conversation_of(parsing.decode(BODY))))
+            .reader(LIMITS, bytes)
+        )
         assert list(made.tool_names.values()) == ["a tool"]
         assert (made.stop_sequences, made.context_window, made.max_event) == (("END",), 4096, 2048)
         assert made.recoverable == {}
 
     def test_recovered_calls(self) -> None:
         """Calls are looked for in the text where the model writes them there, with the schemas that were sent."""
-        prepared = target(recover_tool_calls=True).prepare(conversation_of(asked(user("hi"), tools=[tool("read")])))
+        prepared = target(recover_tool_calls=True).prepare(
+            NeutralRequest(conversation_of(asked(user("hi"), tools=[tool("read")])))
+        )
         assert list(prepared.reader(LIMITS, bytes).recoverable) == ["read"]
 
     def test_refused(self) -> None:
         """What the model cannot do is said before anything is sent."""
         with pytest.raises(InvalidRequest):
-            target(prefill="refuse").prepare(conversation_of(asked(user("hi"), {"role": "assistant", "content": "So"})))
+            target(prefill="refuse").prepare(
+                NeutralRequest(conversation_of(asked(user("hi"), {"role": "assistant", "content": "So"})))
+            )
 
 
 class TargetTests:
@@ -65,7 +73,7 @@ class TargetTests:
 
     def test_schema_work(self) -> None:
         """Schemas are made ready for the level that the server takes; none is work for one that takes all."""
-        conversation = conversation_of(asked(user("hi"), tools=[tool("a")]))
+        conversation = NeutralRequest(conversation_of(asked(user("hi"), tools=[tool("a")])))
         assert target().schema_work(conversation) is None
         work = target(schema="basic").schema_work(conversation)
         assert work is not None

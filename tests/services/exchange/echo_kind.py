@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 from attrs import define, evolve, frozen
 
 from claude_bridge.core import backend_api as api
-from claude_bridge.core.conversation import NO_DOCUMENTS, Conversation, text_of
+from claude_bridge.core.conversation import NO_DOCUMENTS, text_of
 from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamServerError
 from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta
 from claude_bridge.core.ids import RandomBytes
@@ -26,6 +26,9 @@ class EchoReader:
     late_failure: object = None
     error: BridgeError | None = None
     fingerprint: str = ""
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """Take no notice."""
 
     def feed(self, data: bytes) -> list[Event]:
         """Return the text, and the end behind a full stop."""
@@ -47,6 +50,7 @@ class EchoRequest:
     body: bytes
     path: str = "echo"
     headers: tuple[tuple[str, str], ...] = (("Content-Type", "text/plain"),)
+    client_key_header: str = ""
     with_tools: bool = False
     dropped_keywords: frozenset[str] = frozenset()
     answer_shape: None = None
@@ -74,6 +78,7 @@ class EchoTarget:
     """A model that shouts unless it was told not to."""
 
     model: str
+    passes_through: bool = False
     loud: bool = True
     context_window: int | None = None
     window_configured: bool = False
@@ -85,17 +90,17 @@ class EchoTarget:
 
     def prepare(
         self,
-        conversation: Conversation,
+        asked: api.ClientRequest,
         *,
         estimate: int = 0,  # noqa: ARG002 - the seam's shape
         max_tokens: int | None = None,  # noqa: ARG002 - the same
         documents: Mapping[str, str] = NO_DOCUMENTS,  # noqa: ARG002 - the same
     ) -> EchoRequest:
         """Take the last text."""
-        text = "".join(map(text_of, conversation.turns[-1].pieces))
+        text = "".join(map(text_of, asked.conversation.turns[-1].pieces))
         return EchoRequest((text.upper() if self.loud else text).encode())
 
-    def schema_work(self, conversation: Conversation) -> None:
+    def schema_work(self, asked: api.ClientRequest) -> None:
         """Return none."""
 
     def adjusted(self, overrides: Mapping[str, Any], *, refuses_reasoning: bool, max_output_tokens: int | None) -> Self:
@@ -114,6 +119,7 @@ class EchoServer:
 
     name: str = "echo"
     key_header: str = "X-Echo-Key"
+    is_anthropic: bool = False
     lists: tuple[str, ...] = ()
     speaks_for_itself: bool = True
 
@@ -130,6 +136,9 @@ class EchoKind:
     """Implements `claude_bridge.core.backend_api.BackendKind`."""
 
     dialects: Mapping[str, api.ServerDialect] = {"echo": ECHO}
+    passes_through = False
+    models_path = "models"
+    headers: tuple[tuple[str, str], ...] = ()
     undecided = api.DialectDecision(ECHO, "there is no other", known=False)
 
     def recognise(self, clues: api.Clues) -> None:

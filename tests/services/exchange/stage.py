@@ -17,6 +17,7 @@ from claude_bridge.config.secret import Secret
 from claude_bridge.core.backend_api import BackendKind
 from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.messages_api import parsing
+from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.request_info import request_info
 from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.core.redaction import Redactor
@@ -229,7 +230,7 @@ class Stage:
         body = json.dumps(asking(**more)).encode()
         asked = parsing.decode(body)
         run = self.admission.open_exchange(
-            asked,
+            AskedRequest(asked),
             request_info(asked, {}, len(body)),
             self.downstream,
             credential=None if credential is None else Secret(credential),

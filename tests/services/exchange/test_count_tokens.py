@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages_api import parsing
+from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.request_info import request_info
 from claude_bridge.services.interfaces import TokenCount
 from claude_bridge.testing.chat import chat_stream, token_usage
@@ -38,7 +39,9 @@ class LocalTests:
     def counted(self, stage: Stage, model: str = "glm") -> int:
         """Count a long question."""
         asked = parsing.decode(json.dumps(asking(model=model, messages=self.long())).encode(), counting=True)
-        return succeeded(Deferred.fromCoroutine(stage.admission.counts.count(asked, request_info(asked, {}, 0), None)))
+        return succeeded(
+            Deferred.fromCoroutine(stage.admission.counts.count(AskedRequest(asked), request_info(asked, {}, 0), None))
+        )
 
     def long(self) -> list[dict[str, str]]:
         """Make a long question."""
@@ -71,7 +74,9 @@ class CounterTests:
     def counted(self, stage: Stage, **more: Any) -> int:
         """Count a small question."""
         asked = parsing.decode(json.dumps(asking(**more)).encode(), counting=True)
-        return succeeded(Deferred.fromCoroutine(stage.admission.counts.count(asked, request_info(asked, {}, 0), None)))
+        return succeeded(
+            Deferred.fromCoroutine(stage.admission.counts.count(AskedRequest(asked), request_info(asked, {}, 0), None))
+        )
 
     def test_its_count_counts(self) -> None:
         """The backend is asked with the very request that would be sent, and its number is the answer."""
@@ -116,7 +121,7 @@ class CounterTests:
         question = [{"role": "user", "content": [{"type": "document", "source": source}]}]
         asked = parsing.decode(json.dumps(asking(messages=question)).encode(), counting=True)
         counting: Deferred[int] = Deferred.fromCoroutine(
-            stage.admission.counts.count(asked, request_info(asked, {}, 0), None)
+            stage.admission.counts.count(AskedRequest(asked), request_info(asked, {}, 0), None)
         )
         stage.documents.give("word " * 500)
         assert 400 < succeeded(counting) < 700

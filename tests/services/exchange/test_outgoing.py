@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from claude_bridge.config.secret import Secret
+from claude_bridge.core.backend_api import NeutralRequest
 from claude_bridge.core.chat_completions.backend import ChatTarget
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.to_conversation import conversation_of
@@ -19,7 +20,7 @@ BODY = (
 def sent(more: str = "", secret: Secret | None = None, body: bytes = BODY) -> UpstreamRequest:
     """Address a request to a backend configured with ``more``."""
     backend = configured(f"[backend:box]\nurl = http://box/v1\n{more}").backends["box"]
-    prepared = ChatTarget(model="m").prepare(conversation_of(parsing.decode(body)))
+    prepared = ChatTarget(model="m").prepare(NeutralRequest(conversation_of(parsing.decode(body))))
     return upstream_request(backend, prepared, secret, "claude-bridge/1")
 
 

@@ -13,6 +13,7 @@ from claude_bridge.core.backend_api import (
     Advice,
     AnswerLimits,
     Circumstances,
+    ClientRequest,
     Clues,
     DialectDecision,
     Explanation,
@@ -26,7 +27,7 @@ from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, deci
 from claude_bridge.core.chat_completions.errors import advice, classification
 from claude_bridge.core.chat_completions.json_schema.sanitising import SanitisingWork
 from claude_bridge.core.chat_completions.translation import Translation
-from claude_bridge.core.conversation import NO_DOCUMENTS, Conversation
+from claude_bridge.core.conversation import NO_DOCUMENTS
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.model_list import ModelList
 from claude_bridge.core.strict_json import Raw
@@ -40,6 +41,7 @@ class PreparedCompletion:
 
     path: ClassVar[str] = "chat/completions"
     headers: ClassVar = (("Content-Type", "application/json"), ("Accept", "text/event-stream"))
+    client_key_header: ClassVar[str] = ""
     _sent: Translation
     _stop_sequences: tuple[str, ...]
     body: bytes
@@ -87,6 +89,8 @@ class PreparedCompletion:
 class ChatTarget(Target):
     """A model behind a chat completions API; implements `claude_bridge.core.backend_api.Target`."""
 
+    passes_through: ClassVar[bool] = False
+
     @property
     def documents_as_text(self) -> bool:
         """Whether PDF documents are sent as text extracted by the bridge."""
@@ -99,13 +103,14 @@ class ChatTarget(Target):
 
     def prepare(
         self,
-        conversation: Conversation,
+        asked: ClientRequest,
         *,
         estimate: int = 0,
         max_tokens: int | None = None,
         documents: Mapping[str, str] = NO_DOCUMENTS,
     ) -> PreparedCompletion:
-        """Translate a conversation; see `translation.translate`."""
+        """Translate a request; see `translation.translate`."""
+        conversation = asked.conversation
         sent = translation.translate(conversation, self, estimate=estimate, max_tokens=max_tokens, documents=documents)
         return PreparedCompletion(
             sent,
@@ -116,11 +121,11 @@ class ChatTarget(Target):
             sent.answer_shape,
         )
 
-    def schema_work(self, conversation: Conversation) -> SanitisingWork | None:
+    def schema_work(self, asked: ClientRequest) -> SanitisingWork | None:
         """Return the work to be done on the schemas of tools, or None if they are sent unchanged."""
         if self.schema == "none":
             return None
-        return SanitisingWork([tool.parameters for tool in conversation.tools], self.schema)
+        return SanitisingWork([tool.parameters for tool in asked.conversation.tools], self.schema)
 
     def adjusted(self, overrides: Mapping[str, Any], *, refuses_reasoning: bool, max_output_tokens: int | None) -> Self:
         """Return the target with what refusals taught, or itself if there is nothing."""
@@ -139,6 +144,10 @@ class ChatTarget(Target):
 @frozen
 class ChatCompletions:
     """Implements `claude_bridge.core.backend_api.BackendKind`."""
+
+    passes_through: ClassVar[bool] = False
+    models_path: ClassVar[str] = "models"
+    headers: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     @property
     def dialects(self) -> Mapping[str, Dialect]:

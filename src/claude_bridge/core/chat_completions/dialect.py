@@ -120,6 +120,7 @@ class Generic:
     hosts: ClassVar[tuple[str, ...]] = ()
     tokenizer: ClassVar[TokenizerEndpoint | None] = None
     key_header: ClassVar[str] = "Authorization"
+    is_anthropic: ClassVar[bool] = False
     lists: ClassVar[tuple[str, ...]] = ()
     speaks_for_itself: ClassVar[bool] = False
     stateful: ClassVar[bool] = False

@@ -33,6 +33,7 @@ from claude_bridge.core.events import (
     ToolArgumentsDelta,
     ToolCallStarted,
     Usage,
+    Verbatim,
 )
 from claude_bridge.core.messages_api import rendering
 from claude_bridge.core.messages_api.block_assembler import (
@@ -69,6 +70,7 @@ class StreamWriter:
     :ivar started: whether ``message_start`` was written.
     :ivar content_started: whether a block was started, so that no other attempt can take over the answer.
     :ivar ended: whether ``message_stop`` or an error was written; nothing may follow.
+    :ivar headers: those of a response that is passed on.
     """
 
     message_id: str
@@ -79,10 +81,13 @@ class StreamWriter:
     started: bool = field(default=False, init=False)
     content_started: bool = field(default=False, init=False)
     ended: bool = field(default=False, init=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), init=False)
     _assembler: BlockAssembler = field(init=False)
     _index: int = field(default=-1, init=False)
     _delta_head: bytes = field(default=b"", init=False)
     _unwritten: list[bytes] = field(factory=list, init=False)
+    _passing: bool = field(default=False, init=False)
+    _passed_usage: Usage | None = field(default=None, init=False)
 
     @_assembler.default
     def _new_assembler(self) -> BlockAssembler:
@@ -93,7 +98,7 @@ class StreamWriter:
     @property
     def usage(self) -> Usage | None:
         """Return the counts of the answer, estimated until it is finished; None while it is empty."""
-        return self._assembler.usage
+        return self._passed_usage or self._assembler.usage
 
     def open(self) -> bytes:
         """Return ``message_start`` and a ping the first time, nothing afterwards."""
@@ -120,7 +125,7 @@ class StreamWriter:
         self.ended = True
         self._assembler.break_off()
         self._unwritten.clear()
-        return _event(b"error", rendering.error_fields(error, request_id))
+        return sse.encode(b"error", rendering.error_body(error, request_id))
 
     def write(self, events: Iterable[Event]) -> bytes:
         """Return the bytes for the events of one upstream read, to be sent in one write.
@@ -139,6 +144,9 @@ class StreamWriter:
                 if texts:
                     self._continue_block(texts)
                     texts = []
+                if type(event) is Verbatim or self._passing:
+                    self._pass_on(event)
+                    continue
                 assembler.add(event, self)
                 state = assembler.state
         if texts:
@@ -157,6 +165,20 @@ class StreamWriter:
             # No text contains a line feed once it is encoded.
             deltas = _encode_lines(texts)[:-1].replace(b"\n", _DELTA_TAIL + self._delta_head)
         self._unwritten += (self._delta_head, deltas, _DELTA_TAIL)
+
+    def _pass_on(self, event: Event) -> None:
+        """Write a part of an answer in the clients' own API; its last part holds the end of the message."""
+        match event:
+            case Verbatim():
+                if not self._passing and not self.started:
+                    self._unwritten.append(event.opening)
+                    self.headers = event.headers
+                self._unwritten.append(event.data)
+                self._passing = self.started = self.content_started = True
+                self._passed_usage = event.usage or self._passed_usage
+            case Finished():
+                self._passed_usage = event.usage or self._passed_usage
+                self.ended = True
 
     # Calls of the assembler (`BlockSink`).
 

@@ -25,7 +25,7 @@ MAX_MODEL_CHARACTERS: Final = 256
 """Characters of a model's name, which goes into a header, every log line and the model profiles."""
 
 UNSUPPORTED: Final = ("compaction", "fallbacks", "mcp_servers", "thread")
-"""Fields that chat completions cannot express and that would change the answer (docs/chat-completions.md 1.1)."""
+"""Fields that other APIs cannot express and that would change the answer (docs/chat-completions.md 1.1)."""
 
 UNSUPPORTED_DETAILS: Final[Mapping[str, Mapping[str, object]]] = {
     "thread": {"error_code": "thread_unsupported_request", "unsupported": ["thread"]},
@@ -70,8 +70,13 @@ class Decoding:
         except strict_json.JsonError as error:
             raise InvalidRequest(str(error)) from None
         _check(self._request, self._body, self._bounds, counting=self._counting)
-        self._body, self._mending = b"", None  # this object may live as long as the answer; the body need not
+        self._mending = None
         return True
+
+    def take_body(self) -> bytes:
+        """Return the body that was decoded. It is not kept here: this object may live as long as the answer."""
+        body, self._body = self._body, b""
+        return body
 
 
 def decode(body: bytes, *, counting: bool = False, bounds: RequestLimits = BOUNDS) -> MessagesRequest:
@@ -110,11 +115,15 @@ def _check_tool(tool: Tool, index: int) -> None:
 
 
 def _check_runnable(request: MessagesRequest) -> None:
-    """Raise `InvalidRequest` for fields that cannot be honoured and without which the answer would be wrong."""
+    """Raise `InvalidRequest` for a request that no model can answer."""
     if request.max_tokens is None:
         raise InvalidRequest("max_tokens: Field required")
     if request.max_tokens < 0:
         raise InvalidRequest("max_tokens: Input should be greater than or equal to 0")
+
+
+def check_supported(request: MessagesRequest) -> None:
+    """Raise `InvalidRequest` for fields that only Anthropic's API can honour and that would change the answer."""
     for name in UNSUPPORTED:
         value = getattr(request, name)
         if strict_json.present(value) and bytes(value) not in {b"{}", b"[]"}:

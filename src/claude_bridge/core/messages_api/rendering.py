@@ -7,6 +7,7 @@ both, and Anthropic's own API leaves the key out.
 
 from __future__ import annotations
 
+from claude_bridge.core import strict_json
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.events import (
     Finished,
@@ -148,6 +149,13 @@ def error_fields(error: BridgeError, request_id: str) -> dict[str, object]:
     if error.details is not None:
         fields["details"] = error.details
     return {"type": "error", "error": fields, "request_id": request_id}
+
+
+def error_body(error: BridgeError, request_id: str) -> bytes:
+    """Return the error envelope as JSON; an error of a backend that speaks the Messages API itself is not changed."""
+    if error.response is not None:
+        return error.response.body
+    return strict_json.encode(error_fields(error, request_id))
 
 
 def _details(usage: Usage) -> dict[str, object] | None:

@@ -20,6 +20,7 @@ from claude_bridge.core.events import (
     TextDelta,
     ToolCallStarted,
     Usage,
+    Verbatim,
 )
 from claude_bridge.core.messages_api import rendering
 from claude_bridge.core.messages_api.block_assembler import TEXT, BlockAssembler, BlockState
@@ -59,6 +60,7 @@ class Accumulator:
     _assembler: BlockAssembler = field(init=False)
     _blocks: list[_Block] = field(factory=list, init=False)
     _size: int = field(default=0, init=False)
+    _passed: Verbatim | None = field(default=None, init=False)
 
     @_assembler.default
     def _new_assembler(self) -> BlockAssembler:
@@ -68,13 +70,22 @@ class Accumulator:
     @property
     def usage(self) -> Usage | None:
         """Return the counts of the answer, estimated until it is finished; None while it is empty."""
+        if self._passed is not None:
+            return self._passed.usage
         return self._assembler.usage
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Return the headers of a response that is passed on."""
+        return self._passed.headers if self._passed is not None else ()
 
     def add(self, events: Iterable[Event]) -> None:
         """Add events; raises `UpstreamProtocolError` if the answer outgrows ``max_size`` bytes."""
         assembler, held = self._assembler, self._assembler.held
         for event in events:
-            if type(event) is TextDelta and assembler.state is TEXT:
+            if type(event) is Verbatim:
+                self._passed = event
+            elif type(event) is TextDelta and assembler.state is TEXT:
                 # Text for the open text block does not change the assembler's state.
                 assembler.characters += len(event.text)
                 self.block_delta(event.text)
@@ -85,6 +96,8 @@ class Accumulator:
 
     def body(self) -> bytes:
         """Return the message as JSON; raises `ValueError` before `finished` is set."""
+        if self._passed is not None:
+            return self._passed.data
         if self.finished is None or self.usage is None:
             raise ValueError("the answer is not finished")
         assembler = self._assembler

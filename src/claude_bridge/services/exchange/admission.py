@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import BridgeOverloaded
-from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.services.exchange.catalogue import Catalogue
 from claude_bridge.services.exchange.count_tokens import TokenCounting
@@ -32,6 +32,7 @@ class AdmissionControl:
     :ivar catalogue: the models that clients may ask for.
     :ivar counts: counts the tokens of prompts.
     :ivar running: the number of exchanges, also of other configurations.
+    :ivar needs_originals: whether some backend is passed the requests as they were received.
     :ivar sweep: checks once a second, while there are exchanges, which of them have long been without an answer.
     """
 
@@ -40,6 +41,7 @@ class AdmissionControl:
     counts: TokenCounting
     running: RunningTotal = field(factory=RunningTotal)
     sweep: Sweep = field(kw_only=True)
+    needs_originals: bool = field(default=False, kw_only=True)
     _active: set[Exchange] = field(factory=set, init=False)
     _held: int = field(default=0, init=False)
     _waiting: list[Deferred[None]] = field(factory=list, init=False)
@@ -51,7 +53,7 @@ class AdmissionControl:
 
     def open_exchange(
         self,
-        request: MessagesRequest,
+        asked: AskedRequest,
         info: RequestInfo,
         downstream: ClientResponse,
         *,
@@ -62,6 +64,8 @@ class AdmissionControl:
     ) -> Exchange:
         """Return the exchange for a request; the caller starts it, and cancels it if the client leaves.
 
+        ``asked`` has the request as it was received if `needs_originals`.
+
         Raises `BridgeOverloaded` if there are too many already.
         """
         limit = self.services.config.limits.max_streams
@@ -69,7 +73,7 @@ class AdmissionControl:
             raise BridgeOverloaded(f"the bridge already serves {limit} requests; try again shortly", retry_after=1.0)
         exchange = Exchange(
             services=self.services,
-            request=request,
+            asked=asked,
             info=info,
             credential=credential,
             downstream=downstream,

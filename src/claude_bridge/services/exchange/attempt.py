@@ -133,6 +133,7 @@ class Attempt:
         if self.over:
             return
         if head.status == _OK:
+            self._reader.begin(head.headers)
             self._sink.producing(producer)
         elif self._call is not None:
             self._call.finish_seen()  # the short limit: an error body is not worth a long wait

@@ -13,6 +13,7 @@ from claude_bridge.core import conversation
 from claude_bridge.core.backend_api import Target
 from claude_bridge.core.errors import AuthenticationFailed, InvalidRequest, NotFound
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.core.messages_api.routing_facts import RoutingFacts
 from claude_bridge.core.messages_api.to_conversation import conversation_of
@@ -39,13 +40,18 @@ class TokenCounting:
     _pace: Pace
 
     async def count(
-        self, asked: MessagesRequest, info: RequestInfo, credential: Secret | None, client: TurnOwner = NOBODY
+        self,
+        request: AskedRequest,
+        info: RequestInfo,
+        credential: Secret | None,
+        client: TurnOwner = NOBODY,
     ) -> int:
         """Return the input tokens of a request; raise `InvalidRequest` with the path of a malformed block.
 
         Requests for an unknown model are counted too: Claude Code counts before it asks. ``client`` waits for the
         request's documents.
         """
+        asked = request.request
         reading = self._pace.read(asked)
         if reading is not None:
             await reading
@@ -57,7 +63,7 @@ class TokenCounting:
         backend = candidate.backend.name
         target = self._profiles.with_overrides(backend, candidate.target)
         texts = await self._texts(asked, target, client)
-        remote_count = await self._count_remotely(candidate, target, asked, texts, credential)
+        remote_count = await self._count_remotely(candidate, target, request, texts, credential)
         if remote_count is not None:
             return remote_count
         local_count = await self._count_locally(Count(conversation_of(asked), texts, target.strip_attribution))
@@ -81,7 +87,7 @@ class TokenCounting:
         self,
         candidate: Candidate,
         target: Target,
-        asked: MessagesRequest,
+        asked: AskedRequest,
         texts: Mapping[str, str],
         credential: Secret | None,
     ) -> int | None:
@@ -90,10 +96,12 @@ class TokenCounting:
             return None
         try:
             key = self._keys.for_count(candidate.backend, credential)
-            body = target.prepare(conversation_of(asked), documents=texts).body
+            prepared = target.prepare(asked, documents=texts)
         except (AuthenticationFailed, InvalidRequest):
             return None  # the local count raises for a malformed request
-        counted = await self._tokenizers.count(candidate.backend, target.tokenizer, key, body)
+        counted = await self._tokenizers.count(
+            candidate.backend, target.tokenizer, key, prepared, forwarded=not candidate.backend.has_key
+        )
         if counted is None:
             return None
         if counted.window is not None and target.context_window is None:

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 from attrs import define, field
 
-from claude_bridge.core.events import Event, Finished, FinishReason, ReasoningDelta, TextDelta, ToolCallStarted
+from claude_bridge.core.events import (
+    Event,
+    Finished,
+    FinishReason,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallStarted,
+    Verbatim,
+)
 from claude_bridge.services.exchange.extra_turns import ExtraTurn
 from claude_bridge.services.interfaces import ClientResponse, PushProducer
 
@@ -17,11 +25,12 @@ class Delivery:
 
     An answer that ends normally without content is held back: the model may be asked once more.
 
+    :ivar extra_turns: those that see the events first.
     :ivar has_content: the turn has brought content.
     """
 
     _client: ClientResponse
-    _extra_turns: Sequence[ExtraTurn]
+    extra_turns: Sequence[ExtraTurn]
     _is_first_turn: bool
     has_content: bool = field(default=False, init=False)
     _held: Sequence[Event] = field(default=(), init=False)
@@ -35,6 +44,10 @@ class Delivery:
     def holds_empty_answer(self) -> bool:
         """Whether an answer without content is held back; `release` or `discard` it."""
         return bool(self._held)
+
+    def pass_through(self) -> None:
+        """Let the events go to the client as they are: the attempt that begins speaks the client's own API."""
+        self.extra_turns = ()
 
     def producing(self, producer: PushProducer) -> None:
         """Let the client's side pause the body when the client is slow."""
@@ -65,7 +78,7 @@ class Delivery:
         return finished.reason is FinishReason.STOPPED and not self.begun
 
     def _pass_on(self, events: Sequence[Event]) -> None:
-        for extra_turn in self._extra_turns:
+        for extra_turn in self.extra_turns:
             events = extra_turn.filter(events)
         if events:
             self._client.emit(events)
@@ -73,6 +86,6 @@ class Delivery:
 
 def _is_content(event: Event) -> bool:
     """Return whether an event is content. Blank text and blank reasoning are not: they make no block of their own."""
-    return isinstance(event, ToolCallStarted) or (
+    return isinstance(event, ToolCallStarted | Verbatim) or (
         isinstance(event, TextDelta | ReasoningDelta) and bool(event.text.strip())
     )

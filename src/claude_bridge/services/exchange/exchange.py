@@ -23,15 +23,22 @@ from twisted.python.failure import Failure
 
 from claude_bridge.config.schema import Config
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.backend_api import AnswerLimits, Circumstances, Prepared, Target, UpstreamFailure
+from claude_bridge.core.backend_api import (
+    AnswerLimits,
+    Circumstances,
+    Prepared,
+    Target,
+    UpstreamFailure,
+)
 from claude_bridge.core.errors import BillingRefused, BridgeError, InternalFault, UpstreamCredentialRefused
 from claude_bridge.core.events import Event, Finished, Usage
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
+from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.core.messages_api.routing_facts import RoutingFacts
-from claude_bridge.core.messages_api.to_conversation import conversation_of, shows_thinking
+from claude_bridge.core.messages_api.to_conversation import shows_thinking
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.core.retry import AttemptBudget, Failed, Move, RetryBudget, Situation, Verdict
 from claude_bridge.services.accounting.recorder import FOR_KEY, IN_QUEUE, READING_DOCUMENTS, RequestRecorder
@@ -60,7 +67,7 @@ from claude_bridge.services.keys.key_ring import KeyRing, Lease
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.services.knowledge.window_warnings import WindowWarnings
-from claude_bridge.services.pace import Pace
+from claude_bridge.services.pace import HUGE, Pace
 
 _log = Logger()
 
@@ -104,7 +111,7 @@ class OpenAttempt:
     """An attempt, and what it was made from.
 
     :ivar slot: its place among the streams of the backend.
-    :ivar request: the client's, with everything that extra turns add.
+    :ivar asked: the client's request, with everything that extra turns add.
     :ivar estimate: our estimate of the prompt's tokens.
     :ivar max_tokens: what an overflow left for the answer, or None.
     :ivar documents: base64 text of a PDF -> its text.
@@ -114,7 +121,7 @@ class OpenAttempt:
     target: Target
     lease: Lease
     slot: Slot
-    request: MessagesRequest
+    asked: AskedRequest
     estimate: int
     max_tokens: int | None
     documents: Mapping[str, str]
@@ -122,7 +129,7 @@ class OpenAttempt:
 
     def prepare(self) -> Prepared:
         """Prepare the upstream request again: it is as large as the client's, so it is not kept for a refusal."""
-        return _prepare(self.request, self.target, self.estimate, self.max_tokens, self.documents)
+        return _prepare(self.asked, self.target, self.estimate, self.max_tokens, self.documents)
 
 
 @frozen
@@ -152,7 +159,7 @@ class Exchange:
     """One request. `start` it once; `cancel` it when the client leaves."""
 
     _services: Services
-    _request: MessagesRequest
+    _asked: AskedRequest
     _info: RequestInfo
     _credential: Secret | None
     _downstream: ClientResponse
@@ -235,13 +242,10 @@ class Exchange:
     async def _answer(self) -> Answered | None:
         """Take the turns of the model; return the only one, or None if extra turns had a part in the answer."""
         services = self._services
-        reading = services.pace.read(self._request, self._info.body_bytes)
-        if reading is not None:
-            await reading
+        if self._asked.original is None or self._info.body_bytes > HUGE:
+            await self._read()
         self._extra_turns = extra_turns(self._request, services.search, services.config.limits, services.random_bytes)
-        local = parsing.local_answer(self._request, searches=services.search is not None)
-        if local is not None:
-            self._answer_locally(local)
+        if self._asked.original is None and self._answered_locally():
             return None
         facts = RoutingFacts(self._request, self._info)
         self._plan = self._recorder.plan = await services.resolver.plan(self._info.model, self._credential, facts)
@@ -267,13 +271,27 @@ class Exchange:
                 return None
             self._turn += 1
 
+    async def _read(self) -> None:
+        """Read the request's messages, in turns of the reactor if there are many."""
+        reading = self._services.pace.read(self._request, self._info.body_bytes)
+        if reading is not None:
+            await reading
+
     def _begin_delivery(self) -> None:
         self._delivery = Delivery(self._downstream, self._extra_turns, is_first_turn=not self._turn)
 
-    async def _take_turn(self) -> Answered:
-        """Ask the candidates in order until one answers; those that failed are not asked in later turns either."""
+    async def _take_turn(self) -> Answered | None:
+        """Ask the candidates in order until one answers; those that failed are not asked in later turns either.
+
+        None if no backend is needed, which only the clients' own API makes known later than `_answer`.
+        """
         while True:
-            answered = await self._ask(await self._plan.candidate(self._steps[0]))
+            candidate = await self._plan.candidate(self._steps[0])
+            if self._asked.original is not None and not candidate.kind.passes_through:
+                await self._read()
+                if self._answered_locally():
+                    return None
+            answered = await self._ask(candidate)
             if answered is not None:
                 return answered
             del self._steps[0]
@@ -380,6 +398,11 @@ class Exchange:
             )
 
     @property
+    def _request(self) -> MessagesRequest:
+        """The client's request, decoded."""
+        return self._asked.request
+
+    @property
     def _owner(self) -> str:
         """Whose request it is: the name of the client's key, else its address."""
         return self.client_name or self.peer
@@ -432,21 +455,28 @@ class Exchange:
     ) -> OpenAttempt:
         """Return the attempt of a candidate that may be asked."""
         services, documents = self._services, self._prompt.texts
-        asked, max_tokens = self._turn_request(estimate), self._retries.max_tokens_for(target)
+        max_tokens = self._retries.max_tokens_for(target)
+        if candidate.kind.passes_through:
+            asked = self._asked
+            self._delivery.pass_through()
+        else:
+            asked = self._turn_request(estimate)
         prepared = _prepare(asked, target, estimate, max_tokens, documents)
-        for extra_turn in self._extra_turns:
+        for extra_turn in self._delivery.extra_turns:
             extra_turn.sent(prepared)
         if prepared.dropped_keywords:
             self._log_dropped_keywords(candidate, prepared.dropped_keywords)
         reader = prepared.reader(services.answer_limits, services.random_bytes)
-        request = upstream_request(candidate.backend, prepared, lease.secret, services.user_agent)
+        request = upstream_request(
+            candidate.backend, prepared, lease.secret, services.user_agent, forwarded=lease.forwarded
+        )
         attempt = Attempt(candidate.kind, reader, self._delivery, request, services.seconds, services.unix_time)
         return OpenAttempt(
             candidate=candidate,
             target=target,
             lease=lease,
             slot=slot,
-            request=asked,
+            asked=asked,
             estimate=estimate,
             max_tokens=max_tokens,
             documents=documents,
@@ -470,7 +500,7 @@ class Exchange:
 
     async def _prepare_schemas(self, candidate: Candidate, target: Target) -> None:
         """Reduce the tools' schemas to what the model accepts, in turns of the reactor if that takes long."""
-        work = target.schema_work(conversation_of(self._request))
+        work = target.schema_work(self._asked)
         if work is None or work.level in self._levels_ready:
             return
         self._levels_ready |= {work.level}
@@ -479,12 +509,12 @@ class Exchange:
             self._announce(candidate, self._prompt.estimate(candidate.backend.name, target))
         await ready
 
-    def _turn_request(self, estimate: int) -> MessagesRequest:
+    def _turn_request(self, estimate: int) -> AskedRequest:
         """Return the request of this turn: the client's with everything that extra turns add."""
         asked = self._request
         for extra_turn in self._extra_turns:
             asked = extra_turn.request(asked, estimate)
-        return asked
+        return self._asked if asked is self._request else AskedRequest(asked, self._asked.session)
 
     def _announce(self, candidate: Candidate, estimate: int) -> None:
         """Tell the downstream which candidate will answer; from then on it may commit early and send pings."""
@@ -593,11 +623,17 @@ class Exchange:
             self._downstream.emit(events)
         return bool(events)
 
-    def _answer_locally(self, events: list[Event]) -> None:
+    def _answered_locally(self) -> bool:
+        """Answer a request that needs no backend; return whether this was one. Raises `InvalidRequest`."""
+        parsing.check_supported(self._request)
+        events = parsing.local_answer(self._request, searches=self._services.search is not None)
+        if events is None:
+            return False
         self._downstream.attempt_started(
             served_by="claude-bridge/local", model=self._info.model, show_reasoning=False, input_tokens=0
         )
         self._downstream.emit(events)
+        return True
 
     def _learn(self, answered: Answered) -> None:
         """Learn from the prompt's true length."""
@@ -691,9 +727,9 @@ class Exchange:
 
 
 def _prepare(
-    asked: MessagesRequest, target: Target, estimate: int, max_tokens: int | None, documents: Mapping[str, str]
+    asked: AskedRequest, target: Target, estimate: int, max_tokens: int | None, documents: Mapping[str, str]
 ) -> Prepared:
-    return target.prepare(conversation_of(asked), estimate=estimate, max_tokens=max_tokens, documents=documents)
+    return target.prepare(asked, estimate=estimate, max_tokens=max_tokens, documents=documents)
 
 
 def _shows_reasoning(candidate: Candidate, asked: MessagesRequest) -> bool:

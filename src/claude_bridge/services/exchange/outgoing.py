@@ -20,11 +20,17 @@ def upstream_url(backend: Backend, prepared: Prepared) -> str:
     return f"{backend.url}/{prepared.path}"
 
 
-def upstream_request(backend: Backend, prepared: Prepared, secret: Secret | None, user_agent: str) -> UpstreamRequest:
-    """Return the request to a backend; configured headers replace ours of the same name."""
-    headers = [*prepared.headers, ("User-Agent", user_agent)]
+def upstream_request(
+    backend: Backend, prepared: Prepared, secret: Secret | None, user_agent: str, *, forwarded: bool = False
+) -> UpstreamRequest:
+    """Return the request to a backend; configured headers replace ours of the same name.
+
+    ``forwarded``: whether ``secret`` is the client's own.
+    """
+    headers = [("User-Agent", user_agent), *prepared.headers]
     if secret is not None:
-        headers.append(key_header(backend, secret))
+        name = prepared.client_key_header if forwarded else ""
+        headers.append(key_header(backend, secret, name))
     return UpstreamRequest(
         backend=backend,
         url=upstream_url(backend, prepared),

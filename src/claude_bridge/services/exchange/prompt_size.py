@@ -15,6 +15,7 @@ from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.core.messages_api.to_conversation import conversation_of
 from claude_bridge.core.tokens import preflight, request_count
+from claude_bridge.core.tokens.estimator import rough_tokens
 from claude_bridge.core.tokens.request_count import Count
 from claude_bridge.services.knowledge.profiles import ModelProfile, ModelProfiles
 from claude_bridge.services.knowledge.window_warnings import WindowWarnings
@@ -39,8 +40,10 @@ class PromptSize:
 
     def pending_documents(self, target: Target) -> list[str]:
         """Return the documents, in base64, that ``target`` needs as text and that are not read yet."""
+        if not target.documents_as_text:
+            return []
         asked = conversation_of(self._request)
-        if not asked.media or not target.documents_as_text:
+        if not asked.media:
             return []
         return [data for data in conversation.pdfs(asked) if data not in self.texts]
 
@@ -73,7 +76,9 @@ class PromptSize:
         return profile.estimate(rough)
 
     def learn(self, backend: str, target: Target, usage: Usage) -> None:
-        """Learn from its true length."""
+        """Learn from its true length, unless the backend reads the request as it was received."""
+        if target.passes_through:
+            return
         roughly = self._rough(target)
         true = usage.prompt_tokens
         if preflight.counted_whole_prompt(target, rough=roughly, true=true):
@@ -81,6 +86,8 @@ class PromptSize:
 
     def _rough(self, target: Target) -> int:
         """Return a rough count by the prompt's size, with documents as ``target`` gets them."""
+        if target.passes_through:
+            return rough_tokens(self._info.body_bytes)
         if self._from_size is None:
             self._from_size = request_count.quick_estimate(conversation_of(self._request), self._info.body_bytes)
         if not target.documents_as_text:

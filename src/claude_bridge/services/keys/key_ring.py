@@ -16,6 +16,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 
 from claude_bridge.config.backend_keys import BackendKey
+from claude_bridge.config.dialects import configured
 from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.config.variables import DEFAULT_BACKEND
@@ -215,7 +216,7 @@ class KeyRing:
                 "(any text if the backend needs no key)",
                 should_retry=False,
             )
-        if client.reveal().startswith(ANTHROPIC_KEY):
+        if client.reveal().startswith(ANTHROPIC_KEY) and not configured(backend).dialect.is_anthropic:
             raise AuthenticationFailed(
                 f"this is an Anthropic key (sk-ant-...), and backend {backend.name} is not Anthropic: it was not sent "
                 "on. Set ANTHROPIC_AUTH_TOKEN to the backend's own key and unset ANTHROPIC_API_KEY",
@@ -252,7 +253,7 @@ class KeyRing:
             return self._pool(backend).for_list()
         if self._config.server.credentials != "forward" or client is None:
             return None
-        if client.reveal().startswith(ANTHROPIC_KEY):
+        if client.reveal().startswith(ANTHROPIC_KEY) and not configured(backend).dialect.is_anthropic:
             return None
         keyless = [one.name for one in self._config.backends.values() if not one.has_key]
         return client if answers or backend.name == DEFAULT_BACKEND or keyless == [backend.name] else None

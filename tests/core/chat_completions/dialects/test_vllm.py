@@ -76,7 +76,7 @@ class VllmTests:
         tokenizer = Vllm().tokenizer
         assert tokenizer is not None
         assert (tokenizer.path, tokenizer.key, tokenizer.window) == ("/tokenize", "count", "max_model_len")
-        assert {"messages", "tools", "chat_template_kwargs"} <= set(tokenizer.fields)
+        assert {"messages", "tools", "chat_template_kwargs"} <= set(tokenizer.fields or ())
 
     def test_traits(self) -> None:
         """It takes ``top_k``, images in tool results, any choice of tool, and continues an answer if told so."""

@@ -130,6 +130,9 @@ class Reader:
         """Whether `Finished` was returned; everything later is ignored."""
         return self.state is DONE
 
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """Do nothing: the body tells everything."""
+
     def feed(self, data: bytes) -> list[Event]:
         """Decode body bytes and return the events they complete; check `failure` and `error` afterwards."""
         events: list[Event] = []
