@@ -27,7 +27,6 @@ from tests.core.asking import (
     assistant,
     body,
     chat,
-    refusal,
     result,
     system,
     text,
@@ -121,14 +120,16 @@ class FieldTests:
     def test_unsupported(self, fields: dict[str, Any]) -> None:
         """What would change the answer and cannot be done is refused by name; counting goes on."""
         (name,) = fields
-        assert refusal(user("hi"), **fields) == f"{name}: Extra inputs are not permitted (this gateway cannot do that)"
+        with pytest.raises(InvalidRequest) as refused:
+            parsing.check_supported(parsing.decode(body(user("hi"), **fields)))
+        assert str(refused.value) == f"{name}: Extra inputs are not permitted (this gateway cannot do that)"
         assert parsing.decode(body(user("hi"), **fields), counting=True).model
 
     @pytest.mark.parametrize("kind", ["create", "continue"])
     def test_thread(self, kind: str) -> None:
         """A thread is refused with the details on which the official tool runners go on without one."""
         with pytest.raises(InvalidRequest) as refused:
-            parsing.decode(body(user("hi"), thread={"type": kind}))
+            parsing.check_supported(parsing.decode(body(user("hi"), thread={"type": kind})))
 
         assert refused.value.details == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
 

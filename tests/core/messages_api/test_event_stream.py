@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.errors import UpstreamCut, UpstreamProtocolError
+from claude_bridge.core.errors import ErrorResponse, UpstreamCut, UpstreamOverloaded, UpstreamProtocolError
 from claude_bridge.core.events import (
     Event,
     Finished,
@@ -28,6 +28,7 @@ from claude_bridge.core.events import (
     ToolCallEnded,
     ToolCallStarted,
     Usage,
+    Verbatim,
 )
 from claude_bridge.core.messages_api.block_assembler import MAX_BLANK_CHARACTERS
 from claude_bridge.core.messages_api.event_stream import PING, StreamWriter
@@ -555,3 +556,37 @@ class EndTests:
         text = "".join(map(chr, range(0x250))) + "\u2028\u2029\ufeff😀"
         assert content(TextDelta(text)) == [text]
         assert json.loads(json.dumps(text)) == text
+
+
+class PassedTests:
+    """An answer that is in the clients' own API already."""
+
+    FIRST = Verbatim(b"one", b"opening", Usage(3, 1), (("x-a", "b"),))
+
+    def test_unchanged(self) -> None:
+        """Each part is written as it is, and its counts are those of the answer."""
+        writer = make()
+        assert writer.write([self.FIRST]) == b"openingone"
+        assert (writer.content_started, writer.headers, writer.usage) == (True, (("x-a", "b"),), Usage(3, 1))
+        assert writer.write([Verbatim(b"two"), Finished(FinishReason.STOPPED, usage=Usage(3, 9))]) == b"two"
+        assert (writer.ended, writer.usage) == (True, Usage(3, 9))
+
+    def test_after_an_early_commit(self) -> None:
+        """A client that has the beginning of a message does not get a second one."""
+        writer = make()
+        writer.open()
+        assert writer.write([self.FIRST]) == b"one"
+        assert writer.headers == ()
+
+    def test_error(self) -> None:
+        """An error of such a backend keeps its own words."""
+        writer = make()
+        writer.write([self.FIRST])
+        error = UpstreamOverloaded("busy", response=ErrorResponse(529, b'{"type":"error"}'))
+        assert writer.error(error, "req_1") == b'event: error\ndata: {"type":"error"}\n\n'
+
+    def test_ping(self) -> None:
+        """Silence inside such an answer is filled with pings, as in any other."""
+        writer = make()
+        writer.write([self.FIRST])
+        assert writer.ping() == PING

@@ -198,9 +198,19 @@ class DecodingTests:
 
     @pytest.mark.parametrize("said", ["hi", "\\ud800"])
     def test_lets_go(self, said: str) -> None:
-        """Once decoded, neither the body nor its mended copy is held: a count may be awaited for seconds."""
+        """Once taken, neither the body nor its mended copy is held: a count may be awaited for seconds."""
         decoding = parsing.Decoding(body(user("@")).replace(b"@", said.encode()))
         while not decoding.step():
             pass
+        decoding.take_body()
         assert (decoding._body, decoding._mending) == (b"", None)
         assert decoding.request.model
+
+    def test_body(self) -> None:
+        """The body that was decoded can be taken once, with lone surrogates replaced."""
+        decoding = parsing.Decoding(body(user("@")).replace(b"@", b"\\ud800"))
+        while not decoding.step():
+            pass
+        taken = decoding.take_body()
+        assert json.loads(taken)["messages"] == [user("\ufffd")]
+        assert decoding.take_body() == b""

@@ -23,6 +23,7 @@ from claude_bridge.core.events import (
     ToolCallEnded,
     ToolCallStarted,
     Usage,
+    Verbatim,
 )
 from claude_bridge.core.messages_api.block_assembler import MAX_BLANK_CHARACTERS
 from claude_bridge.core.messages_api.event_stream import StreamWriter
@@ -211,3 +212,15 @@ def cache_creation(events: list[Event]) -> dict[str, Any]:
     assert isinstance(last, Finished)
     written = last.usage.cache_write_tokens if last.usage is not None else 0
     return {"cache_creation": {"ephemeral_5m_input_tokens": written, "ephemeral_1h_input_tokens": 0}}
+
+
+class PassedTests:
+    """A message that is in the clients' own API already."""
+
+    def test_unchanged(self) -> None:
+        """It is passed on as it is, with its headers and its counts."""
+        accumulator = make(input_tokens=5)
+        accumulator.add([Verbatim(b'{"id": "msg_x"}', usage=Usage(3, 1), headers=(("x-a", "b"),)), END])
+        assert accumulator.finished is END
+        assert accumulator.body() == b'{"id": "msg_x"}'
+        assert (accumulator.usage, accumulator.headers) == (Usage(3, 1), (("x-a", "b"),))

@@ -10,7 +10,7 @@ from attrs import define, evolve, frozen
 from claude_bridge.core import backend_api as api
 from claude_bridge.core.conversation import NO_DOCUMENTS, text_of
 from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamServerError
-from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta
+from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta, Usage, Verbatim
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.model_list import ModelList
 
@@ -162,3 +162,55 @@ class EchoKind:
     def read_error(self, value: object) -> api.UpstreamFailure:
         """Keep the words."""
         return api.UpstreamFailure(status=502, message=str(value))
+
+
+class MirrorKind(EchoKind):
+    """Speaks the clients' own API, and sends a request's original bytes."""
+
+    passes_through = True
+
+    def target(self, dialect: str, model: str, overrides: Mapping[str, Any], **limits: Any) -> MirrorTarget:
+        """Make the target."""
+        del dialect, overrides
+        return MirrorTarget(model=model, max_output_tokens=limits["max_output_tokens"])
+
+
+@frozen(kw_only=True)
+class MirrorTarget(EchoTarget):
+    """A model that gets what the client sent."""
+
+    passes_through: bool = True
+
+    def prepare(self, asked: api.ClientRequest, **more: Any) -> MirrorRequest:
+        """Take the original."""
+        del more
+        assert asked.original is not None
+        return MirrorRequest(asked.original.body)
+
+
+@frozen
+class MirrorRequest(EchoRequest):
+    """A request that is passed on."""
+
+    client_key_header: str = "x-api-key"
+
+    def reader(self, limits: api.AnswerLimits, random_bytes: RandomBytes) -> MirrorReader:  # noqa: ARG002 - the seam's
+        """Make the reader."""
+        return MirrorReader()
+
+
+@define
+class MirrorReader(EchoReader):
+    """Passes bytes on; a full stop ends the answer."""
+
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """Keep them."""
+        self.headers = tuple(headers.items())
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Return the bytes, and the end behind a full stop."""
+        self.data_event_seen, self.done = True, data.endswith(b".")
+        end: list[Event] = [Finished(FinishReason.STOPPED, usage=Usage(8, 2))] if self.done else []
+        return [Verbatim(data, headers=self.headers), *end]

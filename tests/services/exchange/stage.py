@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from claude_bridge.config.load import parse
 from claude_bridge.config.schema import DIRECT, Backend, Config
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.backend_api import BackendKind
+from claude_bridge.core.backend_api import BackendKind, OriginalRequest
 from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.client_request import AskedRequest
@@ -163,6 +163,7 @@ class BrokenLists(HangingLists):
 class Stage:
     """Everything that a run needs, each part within the test's reach.
 
+    :ivar headers: those of the requests, for backends that are passed them.
     :ivar ticks: makes the sweep check, when it is advanced by a second; the time that it tells is `clock`'s.
     """
 
@@ -183,6 +184,7 @@ class Stage:
     counters: FixedCounters = field(factory=FixedCounters)
     downstream: FakeClientResponse = field(factory=FakeClientResponse)
     new_downstream: Callable[[], FakeClientResponse] = FakeClientResponse
+    headers: Mapping[str, str] = field(factory=dict)
     admission: AdmissionControl = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -222,15 +224,22 @@ class Stage:
             pace=services.pace,
         )
         catalogue = Catalogue(self.config, services.resolver, self.profiles)
-        self.admission = AdmissionControl(services, catalogue, counts, sweep=PeriodicSweep(self.ticks, seconds=seconds))
+        self.admission = AdmissionControl(
+            services,
+            catalogue,
+            counts,
+            sweep=PeriodicSweep(self.ticks, seconds=seconds),
+            needs_originals=any(self.kinds[each.kind].passes_through for each in self.config.backends.values()),
+        )
 
     def run(self, credential: str | None = None, **more: Any) -> Exchange:
         """Start a request with a new downstream; ``more`` are fields of its body."""
         self.downstream = self.new_downstream()
         body = json.dumps(asking(**more)).encode()
         asked = parsing.decode(body)
+        original = OriginalRequest(body, self.headers) if self.admission.needs_originals else None
         run = self.admission.open_exchange(
-            AskedRequest(asked),
+            AskedRequest(asked, "", original),
             request_info(asked, {}, len(body)),
             self.downstream,
             credential=None if credential is None else Secret(credential),

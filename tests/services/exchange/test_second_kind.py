@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
@@ -12,11 +13,21 @@ from claude_bridge.config.schema import Config
 from claude_bridge.core import kinds
 from claude_bridge.core.backend_api import BackendKind
 from claude_bridge.core.errors import UpstreamCut, UpstreamServerError
-from claude_bridge.core.events import TextDelta
-from tests.services.exchange.echo_kind import EchoKind
-from tests.services.exchange.stage import ONE, Stage, configured
+from claude_bridge.core.events import Finished, TextDelta, Usage, Verbatim
+from claude_bridge.testing.fakes import HeldSearch
+from tests.services.exchange.echo_kind import EchoKind, MirrorKind
+from tests.services.exchange.stage import LONGEST_PAUSE, ONE, Stage, asking, configured
 
-ECHO: Final[Mapping[str, BackendKind]] = {"echo": EchoKind()}
+ECHO: Final[Mapping[str, BackendKind]] = {"echo": EchoKind(), "mirror": MirrorKind()}
+BOTH: Final = """
+[backend:first]
+url = http://first/v1
+[backend:second]
+url = http://second/v1
+[route:default]
+models = first/m, second/m
+"""
+SEARCH: Final = {"type": "web_search_20250305", "name": "web_search"}
 HELLO: Final = [{"role": "user", "content": "Hello"}]
 
 
@@ -32,6 +43,14 @@ def echoing() -> Config:
     config = configured(ONE)
     backend = evolve(config.backends["box"], kind=cast(Any, "echo"))
     return evolve(config, backends={"box": backend})
+
+
+def mixed(first: str, second: str) -> Config:
+    """Make a configuration with a route over two backends of these kinds."""
+    config = configured(BOTH)
+    of_kind = {"first": first, "second": second}
+    backends = {name: evolve(each, kind=cast(Any, of_kind[name])) for name, each in config.backends.items()}
+    return evolve(config, backends=backends)
 
 
 class SecondKindTests:
@@ -68,3 +87,83 @@ class SecondKindTests:
         stage.run(messages=HELLO)
         stage.call.answer(b"HEL")
         assert (type(stage.error), stage.error.message) == (UpstreamCut, "no full stop")
+
+
+class PassThroughTests:
+    """A backend that speaks the clients' own API."""
+
+    def stage(self, first: str = "mirror", second: str = "echo", **parts: Any) -> Stage:
+        """Make a stage of two backends."""
+        return Stage(config=mixed(first, second), kinds=ECHO, **parts)
+
+    def test_request_and_answer(self) -> None:
+        """It gets the client's bytes, and the client gets its own; headers go the same way, and usage is counted."""
+        stage = self.stage()
+        stage.run("sk", messages=HELLO, unheard_of={"of": 1})
+        assert json.loads(stage.call.request.body) == asking(messages=HELLO, unheard_of={"of": 1})
+        stage.call.head(headers={"x-a": "b"})
+        stage.call.data(b"any bytes.")
+        stage.call.end()
+        first, last = stage.downstream.events
+        assert first == Verbatim(b"any bytes.", headers=(("x-a", "b"),))
+        assert isinstance(last, Finished)
+        assert stage.records.requests[0].attempts[0].usage == Usage(8, 2)
+        assert stage.outcomes == ("ok", "ok")
+
+    def test_credential(self) -> None:
+        """The client's own credential goes on in the header in which it came."""
+        stage = self.stage()
+        stage.run("sk-client", messages=HELLO)
+        assert ("x-api-key", "sk-client") in stage.call.request.headers
+
+    @pytest.mark.parametrize("more", [{"max_tokens": 0}, {"tools": [SEARCH]}, {"mcp_servers": [{"name": "x"}]}])
+    def test_nothing_is_added(self, more: dict[str, Any]) -> None:
+        """What the bridge would answer by itself, search for or refuse is for such a backend to decide."""
+        stage = self.stage(search=HeldSearch())
+        stage.run("sk", messages=HELLO, **more)
+        assert json.loads(stage.call.request.body) == asking(messages=HELLO, **more)
+        stage.call.answer(b"so.")
+        assert stage.outcomes == ("ok", "ok")
+
+    def test_falls_back(self) -> None:
+        """If it fails, the next model gets the same conversation, translated."""
+        stage = self.stage()
+        stage.run("sk", messages=HELLO)
+        stage.call.answer(b"", status=503)
+        stage.clock.advance(LONGEST_PAUSE)
+        while stage.call.request.url.startswith("http://first"):
+            stage.call.answer(b"", status=503)
+            stage.clock.advance(LONGEST_PAUSE)
+        assert (stage.call.request.url, stage.call.request.body) == ("http://second/v1/echo", b"HELLO")
+        stage.call.answer(b"Hi.")
+        assert stage.outcomes[-1] == "ok"
+
+    def test_is_fallen_back_to(self) -> None:
+        """It gets the client's own bytes also when another kind was asked first, and a search would have been made."""
+        stage = self.stage("echo", "mirror", search=HeldSearch())
+        stage.run("sk", messages=HELLO, tools=[SEARCH, {"name": "t", "input_schema": {}}])
+        while stage.call.request.url.startswith("http://first"):
+            stage.call.answer(b"", status=503)
+            stage.clock.advance(LONGEST_PAUSE)
+        assert json.loads(stage.call.request.body)["tools"][0] == SEARCH
+        stage.call.answer(b"found.")
+        assert isinstance(stage.downstream.events[0], Verbatim)
+        assert stage.outcomes[-1] == "ok"
+
+    def test_local_answer_for_the_next(self) -> None:
+        """What only such a backend can do is answered by the bridge if the next one cannot."""
+        stage = self.stage()
+        stage.run("sk", messages=HELLO, max_tokens=0)
+        while stage.admission.active:
+            stage.call.answer(b"", status=503)
+            stage.clock.advance(LONGEST_PAUSE)
+        assert all(call.request.url.startswith("http://first") for call in stage.client.calls)
+        assert isinstance(stage.downstream.events[-1], Finished)
+        assert stage.outcomes[-1] == "ok"
+
+    def test_malformed_for_the_next(self) -> None:
+        """A block that the bridge cannot read is no reason not to pass it on."""
+        stage = self.stage()
+        stage.run("sk", messages=[{"role": "user", "content": [{"no": "type"}]}])
+        stage.call.answer(b"so.")
+        assert stage.outcomes == ("ok", "ok")
