@@ -29,19 +29,24 @@ _BESIDE_ANTHROPICS: Final = {
 """Vendors with an Anthropic-compatible URL -> their URL for chat completions."""
 
 
-def misdirected(url: str) -> Iterator[str]:
-    """Yield what is probably wrong with the base URL of a backend of the kind ``openai``, and the right form."""
+def misdirected(url: str, kind: str) -> Iterator[str]:
+    """Yield what is probably wrong with the base URL of a backend of a kind, and the right form."""
+    if kind == "openai":
+        yield from _no_chat_completions(url)
+
+
+def _no_chat_completions(url: str) -> Iterator[str]:
     parts = urlsplit(url)
     host, path = (parts.hostname or "").lower(), parts.path
     root = f"{parts.scheme}://{parts.netloc}"
     if host == ANTHROPIC:
-        yield "is Anthropic's own API, not chat completions, which are all that kind = openai speaks"
+        yield "is Anthropic's own API, not chat completions: set kind = anthropic, or take another address"
     elif host == GEMINI and not path.endswith("/openai"):
         yield f"is Gemini's native API: did you mean https://{GEMINI}/v1beta/openai?"
     elif _OF_ANTHROPICS.fullmatch(path):
         right = _BESIDE_ANTHROPICS.get(host)
-        meant = f"did you mean {right}?" if right else "take the vendor's address for OpenAI clients"
-        yield f"is for Anthropic's API, not for chat completions, which are all that kind = openai speaks: {meant}"
+        meant = f"url = {right}" if right else "take the vendor's address for OpenAI clients"
+        yield f"is for Anthropic's API, not for chat completions: set kind = anthropic, or {meant}"
     elif found := _TOO_FAR.fullmatch(path):
         other = "Anthropic's API, not chat completions" if "messages" in found["end"] else "not the base of them all"
         yield f"ends in /{found['end']}, {other}: did you mean {root}{found['base']}?"

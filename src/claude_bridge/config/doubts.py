@@ -20,10 +20,11 @@ from claude_bridge.config.fields import plain_type
 from claude_bridge.config.ini import Lines
 from claude_bridge.config.problems import Problem
 from claude_bridge.config.proxy import proxy
-from claude_bridge.config.schema import Config
+from claude_bridge.config.schema import TRAITS, Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.config.sections import KINDS, find_kind
 from claude_bridge.config.variables import ALONE, DEFAULT_BACKEND, SECTION, set_variables
+from claude_bridge.core import kinds as backend_kinds
 from claude_bridge.core.redaction import carries_credential
 
 _PATH: Final = re.compile(r"(?:~|\.{1,2})/.*|/(?:[a-z][a-z_.-]*/)+[A-Za-z0-9_.-]+")
@@ -34,6 +35,9 @@ _ELSEWHERE: Final = re.compile(r"(?:os\.environ/|env[:.]|\{env:)\s*([A-Za-z_][A-
 
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]*_(?:KEY|TOKEN|SECRET)")
 """What a variable that holds a key is mostly called."""
+
+UNUSED_IF_PASSED: Final = frozenset({"max_output_tokens", "show_reasoning", "strip_attribution"})
+"""Keys that change requests or answers, which a backend with the clients' own API gets and gives as they are."""
 
 Sections = Mapping[str, Mapping[str, Lines]]
 
@@ -56,7 +60,24 @@ def doubts(config: Config, sections: Sections) -> Iterator[Problem]:
         for message in dict.fromkeys(message for entry in entries for message in _value(entry)):
             yield Problem(section, key, message)
         if section.partition(":")[0] in {"backend", SECTION} and key in {"url", "BACKEND_URL"}:
-            yield from (Problem(section, key, message) for message in misdirected(str(value)))
+            backend = config.backends[section.partition(":")[2] or DEFAULT_BACKEND]
+            yield from (Problem(section, key, message) for message in misdirected(str(value), backend.kind))
+    yield from _without_effect(config, sections)
+
+
+def _without_effect(config: Config, sections: Sections) -> Iterator[Problem]:
+    """Yield a warning for each key of a model or a backend that the backend's kind does not use."""
+    for section, entries in sections.items():
+        word, _, name = section.partition(":")
+        if word not in {"model", "backend"}:
+            continue
+        backend = config.backends[name if word == "backend" else config.models[name].backend]
+        kind = backend_kinds.KINDS[backend.kind]
+        used = {*kind.traits(kind.undecided.dialect.name, "")}
+        passed = UNUSED_IF_PASSED if kind.passes_through else frozenset()
+        for key in entries:
+            if key in passed or (word == "model" and key in TRAITS and key not in used):
+                yield Problem(section, key, f"has no effect: backends of kind = {backend.kind} do not use it")
 
 
 def unused(path: str, environ: Mapping[str, str]) -> Iterator[Problem]:

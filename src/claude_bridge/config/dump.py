@@ -6,21 +6,18 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from attrs import Attribute, evolve, fields
+from attrs import Attribute, evolve
 
 from claude_bridge.config.backend_keys import BackendKey, show_backend_key
 from claude_bridge.config.dialects import AUTO, configured
 from claude_bridge.config.fields import NOTHING, is_list, plain_type
 from claude_bridge.config.hidden import redactor
-from claude_bridge.config.schema import Backend, Config, Model
+from claude_bridge.config.schema import TRAITS, Backend, Config, Model
 from claude_bridge.config.secret import HIDDEN, Secret
 from claude_bridge.config.sections import KINDS, Kind
+from claude_bridge.core import kinds
 from claude_bridge.core.backend_api import DialectDecision
-from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
-from claude_bridge.core.chat_completions.traits import Traits
 from claude_bridge.core.redaction import carries_credential
-
-_TRAITS: Final = tuple(each.name for each in fields(Traits))
 
 _MORE_WORDS = ("auth", "cookie", "credential", "passwd", "session")
 """Parts of header names whose value may be a key, besides those whose value certainly is one: a dump is made for
@@ -120,7 +117,8 @@ def _derived(word: str, part: object, config: Config, decided: Callable[[Backend
         address = "the engine's own address is asked" if engine != "none" else "there is no engine to ask"
         return {"url": address, "api_key": "no key is sent"}
     if isinstance(part, Model):
-        return _MODEL | _traits(part, decided(config.backends[part.backend]))
+        backend = config.backends[part.backend]
+        return _MODEL | _traits(part, backend.kind, decided(backend))
     listed = "no, as there are [model:*]" if config.models else "yes, as there is no [model:*]"
     return {
         "list_backend_models": listed,
@@ -140,13 +138,14 @@ _MODEL: Final = {
 }
 
 
-def _traits(model: Model, decided: DialectDecision) -> dict[str, str]:
-    """Return the trait's value by the backend's dialect, if the dialect is known."""
-    dialect = DIALECTS.get(decided.dialect.name)  # None for another kind of backend, which has no traits
-    if dialect is None or not decided.known:
-        return dict.fromkeys(_TRAITS, "as the dialect has it")
-    traits = dialect.traits(model.name)
-    return {name: f"{written(getattr(traits, name))}, as {decided.dialect.name} has it" for name in _TRAITS}
+def _traits(model: Model, kind: str, decided: DialectDecision) -> dict[str, str]:
+    """Return each trait's value by the backend's dialect, if the dialect is known."""
+    dialect = decided.dialect.name
+    traits = kinds.KINDS[kind].traits(dialect, model.name)
+    absent = dict.fromkeys(TRAITS, f"backends of kind = {kind} do not use it")
+    if not decided.known:
+        return absent | dict.fromkeys(traits, "as the dialect has it")
+    return absent | {name: f"{written(value)}, as {dialect} has it" for name, value in traits.items()}
 
 
 def _directory(path: str | None) -> str:

@@ -11,11 +11,13 @@ from urllib.parse import urlsplit
 from attrs import Factory, evolve, frozen
 
 from claude_bridge.config import foreign_words, listeners
+from claude_bridge.config.dialects import AUTO
 from claude_bridge.config.listeners import listener
 from claude_bridge.config.named_models import NamedModels, which_model
-from claude_bridge.config.problems import Problem, suggestion
+from claude_bridge.config.problems import Problem, not_allowed, suggestion
 from claude_bridge.config.schema import Backend, Config, Model, Route
 from claude_bridge.config.secret import Read
+from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.model_names import pin
 from claude_bridge.core.routing import DEFAULT, WORDS
 from claude_bridge.core.web_search.engines import ENGINES
@@ -47,6 +49,7 @@ class Rules:
     def problems(self) -> Iterator[Problem]:
         """Yield everything that breaks a rule."""
         yield from self._listeners()
+        yield from self._dialects()
         yield from self._pools()
         yield from self._authorities()
         yield from self._queues()
@@ -62,6 +65,14 @@ class Rules:
         for text in self._guarded():
             if self._is_local(text) is False:
                 yield Problem(*self.listen_at, f"{text} can be reached from other machines, {self._remedy()}")
+
+    def _dialects(self) -> Iterator[Problem]:
+        """Yield the dialects of another kind of backend."""
+        for backend in self.config.backends.values():
+            known = (AUTO, *KINDS[backend.kind].dialects)
+            if backend.dialect not in known and not self._is_broken(f"backend:{backend.name}", "kind"):
+                message = f"is not a dialect of kind = {backend.kind}: {not_allowed(backend.dialect, known)}"
+                yield Problem(f"backend:{backend.name}", "dialect", message)
 
     def warnings(self) -> Iterator[Problem]:
         """Yield warnings about what cannot be checked yet."""

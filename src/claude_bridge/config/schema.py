@@ -21,7 +21,6 @@ from claude_bridge.config.listeners import tcp
 from claude_bridge.config.problems import Problem, not_allowed
 from claude_bridge.config.proxy import ProxySetting
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.traits import (
     CallContent,
     MaxTokensField,
@@ -41,6 +40,7 @@ from claude_bridge.core.chat_completions.traits import (
     Traits,
 )
 from claude_bridge.core.conversation import ReasoningLevel
+from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
 from claude_bridge.core.routing import Condition
 from claude_bridge.core.turns import SystemMessages
@@ -160,7 +160,8 @@ class Server:
     )
 
 
-_TRAITS: Final = tuple(each.name for each in fields(Traits))
+TRAITS: Final = tuple(each.name for each in fields(Traits))
+"""The keys of ``[model:*]`` that override what the dialect says of a model."""
 
 
 @frozen(kw_only=True)
@@ -177,7 +178,7 @@ class Backend:
     dialect: str = option(
         "auto",
         "`auto` (by the host, else by what the backend reveals) or the name of a dialect.",
-        validator=OneOf(("auto", *DIALECTS)),
+        validator=OneOf(("auto", *dict.fromkeys(name for kind in KINDS.values() for name in kind.dialects))),
     )
     api_key: tuple[BackendKey, ...] = option(
         (),
@@ -308,7 +309,7 @@ class Model:
     @property
     def overrides(self) -> dict[str, Any]:
         """Return the traits that this section says: none for None, and for an empty tuple just that."""
-        said = {name: getattr(self, name) for name in _TRAITS}
+        said = {name: getattr(self, name) for name in TRAITS}
         return {name: value for name, value in said.items() if value is not None}
 
 

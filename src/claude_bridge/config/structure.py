@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from attrs import Attribute, define, field, frozen
+from attrs import Attribute, define, evolve, field, frozen
 from cattrs import ClassValidationError, Converter, ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, override
 
 from claude_bridge.config.fields import read_field
 from claude_bridge.config.ini import Lines
 from claude_bridge.config.problems import Problem
-from claude_bridge.config.schema import Config
+from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.secret import SecretSource
 from claude_bridge.config.sections import KINDS, Kind, find_kind, unknown_key
+from claude_bridge.core import kinds as backend_kinds
 
 _NAME = ":name"
 """The key that carries a section's NAME to its field: `ini` accepts no such key."""
@@ -49,6 +50,8 @@ class _Drafting:
             self.problems.append(Problem(section, "", str(error)))
             return
         value = self._build(kind, section, name, entries)
+        if isinstance(value, Backend):
+            value = evolve(value, url=backend_kinds.KINDS[value.kind].base(value.url))
         if kind.name_field:
             self.parts.setdefault(kind.target, {})[name] = value
         else:

@@ -445,6 +445,15 @@ class BackendKind(Protocol):
     def headers(self) -> Sequence[tuple[str, str]]:
         """Return the headers that every request needs which the bridge makes on its own, as for the list of models."""
 
+    def base(self, url: str) -> str:
+        """Return the base of a backend's url, without the path of an endpoint that a user may have copied with it.
+
+        Paths are relative to it; ``url`` has no slash at its end.
+        """
+
+    def traits(self, dialect: str, model: str) -> Mapping[str, Any]:
+        """Return the traits of a model at a server by the names of their options; the names are always the same."""
+
     @property
     def dialects(self) -> Mapping[str, ServerDialect]:
         """Return the known dialects by name."""
@@ -467,7 +476,7 @@ class BackendKind(Protocol):
         max_output_tokens: int | None,
         strip_attribution: bool,
     ) -> Target:
-        """Return the target for a model; ``overrides``: traits that are configured differently, by name."""
+        """Return the target for a model; ``overrides``: those of `traits` that are configured differently, by name."""
 
     def read_models(self, body: bytes) -> ModelList | None:
         """Return the list of models in a response's body, or None if it contains none."""

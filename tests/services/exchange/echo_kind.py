@@ -141,6 +141,15 @@ class EchoKind:
     headers: tuple[tuple[str, str], ...] = ()
     undecided = api.DialectDecision(ECHO, "there is no other", known=False)
 
+    def base(self, url: str) -> str:
+        """Return it as it is."""
+        return url
+
+    def traits(self, dialect: str, model: str) -> Mapping[str, Any]:
+        """Return none."""
+        del dialect, model
+        return {}
+
     def recognise(self, clues: api.Clues) -> None:
         """Recognise nothing."""
 

@@ -18,7 +18,7 @@ from claude_bridge.testing.fakes import HeldSearch
 from tests.services.exchange.echo_kind import EchoKind, MirrorKind
 from tests.services.exchange.stage import LONGEST_PAUSE, ONE, Stage, asking, configured
 
-ECHO: Final[Mapping[str, BackendKind]] = {"echo": EchoKind(), "mirror": MirrorKind()}
+ECHO: Final[Mapping[str, BackendKind]] = {**kinds.KINDS, "echo": EchoKind(), "mirror": MirrorKind()}
 BOTH: Final = """
 [backend:first]
 url = http://first/v1

@@ -149,6 +149,14 @@ class ChatCompletions:
     models_path: ClassVar[str] = "models"
     headers: ClassVar[tuple[tuple[str, str], ...]] = ()
 
+    def base(self, url: str) -> str:
+        """Return the url without ``/chat/completions``."""
+        return url.removesuffix("/chat/completions").rstrip("/")
+
+    def traits(self, dialect: str, model: str) -> Mapping[str, Any]:
+        """Return the traits of a model at a server."""
+        return as_fields(DIALECTS[dialect].traits(model))
+
     @property
     def dialects(self) -> Mapping[str, Dialect]:
         """Return all dialects by name."""

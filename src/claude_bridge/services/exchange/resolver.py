@@ -273,10 +273,11 @@ class CandidateResolver:
         key = (backend.name, model.alias, model.name, dialect, window)
         target = self._targets.get(key)
         if target is None:
+            traits = self._kinds[backend.kind].traits(dialect, model.name)
             target = self._kinds[backend.kind].target(
                 dialect,
                 model.name,
-                model.overrides,
+                {name: value for name, value in model.overrides.items() if name in traits},
                 context_window=window,
                 window_configured=model.context_window is not None,
                 max_output_tokens=model.max_output_tokens,
