@@ -16,8 +16,8 @@ from claude_bridge.config.dump import dump
 from claude_bridge.config.proxy import ProxyServer, ProxySetting
 from claude_bridge.config.schema import Backend, ClientKey, Config, Model, Route, Server, WebSearch
 from claude_bridge.config.secret import Secret
-from claude_bridge.core.chat_completions.errors.classification import from_error, from_response, to_client
 from claude_bridge.core.redaction import MIN_CREDENTIAL_CHARACTERS, Redactor
+from claude_bridge.core.upstream_errors.classification import from_error, from_response, to_client
 from claude_bridge.daemon.logs.render import json_line, text_line
 from tests.core.test_spellings import LAYER, LAYERS
 from tests.daemon.logs.test_render import failure

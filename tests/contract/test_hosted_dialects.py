@@ -13,7 +13,7 @@ import pytest
 from claude_bridge.core import opaque_state
 from claude_bridge.core.chat_completions.dialects.gemini import UNSIGNED
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
-from claude_bridge.core.chat_completions.errors import classification
+from claude_bridge.core.upstream_errors import classification
 from tests.contract.answers import DONE, Answer, called, check, ends, fragment, read, says, whole
 from tests.contract.test_irregularities import SIZES
 from tests.core.asking import result, tool, user

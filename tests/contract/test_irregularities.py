@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core.chat_completions.errors import classification
 from claude_bridge.core.errors import UpstreamCut, UpstreamProtocolError
 from claude_bridge.core.ids import upstream_id
+from claude_bridge.core.upstream_errors import classification
 from tests.contract.stream_rules import check_stream
 from tests.core.strategies import in_steps
 from tests.core.transcripts import Transcript, carried

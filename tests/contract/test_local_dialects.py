@@ -20,8 +20,8 @@ from claude_bridge.core.chat_completions.dialects.lmstudio import LmStudio
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.dialects.sglang import Sglang
 from claude_bridge.core.chat_completions.dialects.vllm import Vllm
-from claude_bridge.core.chat_completions.errors import classification
 from claude_bridge.core.chat_completions.openai_types import EMPTY
+from claude_bridge.core.upstream_errors import classification
 from tests.contract.answers import Answer, called, check, ends, fragment, read, says, whole
 from tests.contract.test_irregularities import SIZES, shown, sse
 from tests.core.strategies import in_steps

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.backend_api import UpstreamFailure
-from claude_bridge.core.chat_completions.errors import classification, overflow_detection
 from claude_bridge.core.tokens import overflow
+from claude_bridge.core.upstream_errors import classification, overflow_detection
 from tests.core.overflows import NEAR_MISSES, WORDINGS, Wording, is_true
 
 Shape = Callable[[str], object]

@@ -15,7 +15,7 @@ from attrs import frozen
 from claude_bridge.core import errors
 from claude_bridge.core.backend_api import UpstreamFailure
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
-from claude_bridge.core.chat_completions.errors import classification, overflow_detection
+from claude_bridge.core.upstream_errors import classification, overflow_detection
 from tests.contract.answers import says
 from tests.contract.test_irregularities import SIZES, sse
 from tests.core.strategies import in_steps

@@ -13,7 +13,7 @@ from claude_bridge.core.backend_api import BackendKind
 from claude_bridge.core.chat_completions import backend
 from claude_bridge.core.chat_completions.answer.reader import Reader
 from claude_bridge.core.chat_completions.dialect import Generic
-from claude_bridge.core.chat_completions.json_schema.sanitising import SanitisingWork
+from claude_bridge.core.json_schema.sanitising import SanitisingWork
 from claude_bridge.core.kinds import KINDS
 
 SIDES = [

@@ -21,26 +21,25 @@ from claude_bridge.config.listeners import tcp
 from claude_bridge.config.problems import Problem, not_allowed
 from claude_bridge.config.proxy import ProxySetting
 from claude_bridge.config.secret import Secret
+from claude_bridge.core.call_ids import ToolIds
 from claude_bridge.core.chat_completions.traits import (
     CallContent,
     MaxTokensField,
-    Media,
-    Pdf,
     Prefill,
     ReasoningControl,
     ReasoningEcho,
     ReasoningField,
     RequestField,
-    SchemaLevel,
     StreamUsage,
     StructuredOutput,
     SystemRole,
     ToolChoices,
-    ToolIds,
     Traits,
 )
 from claude_bridge.core.conversation import ReasoningLevel
 from claude_bridge.core.kinds import KINDS
+from claude_bridge.core.json_schema.levels import SchemaLevel
+from claude_bridge.core.media_parts import ImageSupport, PdfSupport
 from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
 from claude_bridge.core.routing import Condition
 from claude_bridge.core.turns import SystemMessages
@@ -294,8 +293,8 @@ class Model:
     tool_ids: ToolIds | None = override("tool_ids")
     call_content: CallContent | None = override("call_content")
     tool_images: bool | None = override("tool_images")
-    images: Media | None = override("images")
-    pdf: Pdf | None = override("pdf")
+    images: ImageSupport | None = override("images")
+    pdf: PdfSupport | None = override("pdf")
     prefill: Prefill | None = override("prefill")
     max_tokens_field: MaxTokensField | None = override("max_tokens_field")
     stream_options: StreamUsage | None = override("stream_options")

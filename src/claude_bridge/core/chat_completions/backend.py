@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final, Self
 
 from attrs import evolve, frozen
 
+from claude_bridge.core import models_endpoint
 from claude_bridge.core.answer_shape import AnswerShape
 from claude_bridge.core.backend_api import (
     Advice,
@@ -20,17 +21,18 @@ from claude_bridge.core.backend_api import (
     TokenizerEndpoint,
     UpstreamFailure,
 )
-from claude_bridge.core.chat_completions import models_endpoint, translation
+from claude_bridge.core.chat_completions import translation
 from claude_bridge.core.chat_completions.answer.reader import Reader
 from claude_bridge.core.chat_completions.dialect import GENERIC, Dialect, Target, as_fields
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, decide
-from claude_bridge.core.chat_completions.errors import advice, classification
-from claude_bridge.core.chat_completions.json_schema.sanitising import SanitisingWork
+from claude_bridge.core.chat_completions.errors import advice
 from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.conversation import NO_DOCUMENTS
 from claude_bridge.core.ids import RandomBytes
+from claude_bridge.core.json_schema.sanitising import SanitisingWork
 from claude_bridge.core.model_list import ModelList
 from claude_bridge.core.strict_json import Raw
+from claude_bridge.core.upstream_errors import classification
 
 UNDECIDED: Final = DialectDecision(GENERIC, "not contacted yet", known=False)
 

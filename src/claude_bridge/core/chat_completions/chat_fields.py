@@ -13,10 +13,10 @@ from claude_bridge.core import strict_json
 from claude_bridge.core.answer_shape import AnswerShape
 from claude_bridge.core.chat_completions import chat_tools, reasoning
 from claude_bridge.core.chat_completions.dialect import Shaping, Target
-from claude_bridge.core.chat_completions.json_schema.sanitising import SCHEMA_CACHE, is_strict
 from claude_bridge.core.chat_completions.openai_types import ChatRequest, JsonSchema, ResponseFormat
 from claude_bridge.core.chat_completions.traits import Traits
 from claude_bridge.core.conversation import Conversation
+from claude_bridge.core.json_schema.sanitising import SCHEMA_CACHE, is_strict
 from claude_bridge.core.strict_json import Raw
 
 MAX_STOP_SEQUENCES: Final = 4

@@ -9,7 +9,6 @@ from typing import Final
 
 from attrs import frozen
 
-from claude_bridge.core.chat_completions.json_schema.sanitising import SCHEMA_CACHE, is_strict
 from claude_bridge.core.chat_completions.openai_types import (
     FunctionDefinition,
     FunctionName,
@@ -18,6 +17,7 @@ from claude_bridge.core.chat_completions.openai_types import (
 )
 from claude_bridge.core.chat_completions.traits import ToolChoices, Traits
 from claude_bridge.core.conversation import ToolChoice, ToolDefinition
+from claude_bridge.core.json_schema.sanitising import SCHEMA_CACHE, is_strict
 
 MAX_NAME_CHARACTERS: Final = 64
 """Characters of the longest function name that OpenAI's API accepts."""

@@ -12,7 +12,10 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
+from claude_bridge.core.call_ids import ToolIds
 from claude_bridge.core.conversation import ReasoningLevel
+from claude_bridge.core.json_schema.levels import SchemaLevel
+from claude_bridge.core.media_parts import ImageSupport, PdfSupport
 from claude_bridge.core.turns import SystemMessages
 
 ReasoningControl = Literal[
@@ -32,15 +35,11 @@ ReasoningField = Literal["reasoning_content", "reasoning", "reasoning_details", 
 
 SystemRole = Literal["system", "developer"]
 ToolChoices = Literal["named", "required", "any", "auto", "none"]
-SchemaLevel = Literal["none", "basic", "moonshot", "mistral", "gemini", "bare"]
 MaxTokensField = Literal["max_tokens", "max_completion_tokens"]
 StreamUsage = Literal["usage", "continuous", "none"]
-Media = Literal["yes", "refuse", "omit"]
-Pdf = Literal["file", "text", "refuse"]
 Prefill = Literal["pass", "prefix", "partial", "continue", "refuse"]
 StructuredOutput = Literal["json_schema", "json_object", "instruction"]
 CallContent = Literal["null", "empty"]
-ToolIds = Literal["any", "nine"]
 RequestField = Literal["temperature", "top_p", "stop"]
 
 
@@ -98,10 +97,10 @@ class Traits:
     tool_ids: ToolIds = trait("any", "Ids of tool calls: `any`, or `nine` letters and digits (Mistral).")
     call_content: CallContent = trait("null", "`content` beside calls without text: `null` or `empty`.")
     tool_images: bool = trait(False, "Send images inside tool messages, not in a user message after them.")
-    images: Media = trait(
+    images: ImageSupport = trait(
         "yes", "Images: `yes`, `refuse` (Claude Code then takes them out and goes on), `omit` (a note instead)."
     )
-    pdf: Pdf = trait("text", "PDF: sent as a `file` part, as `text` taken out here, or `refuse`.")
+    pdf: PdfSupport = trait("text", "PDF: sent as a `file` part, as `text` taken out here, or `refuse`.")
     prefill: Prefill = trait(
         "pass",
         "A conversation that ends with the assistant: `pass` it as it is, mark it (`prefix`, `partial`, `continue`), "

@@ -19,7 +19,7 @@ from claude_bridge.core.chat_completions.openai_types import ChatMessage, Delta,
 from claude_bridge.core.events import Usage
 from tests.core.asking import assistant, result, text, use, user
 from tests.core.chat_completions.dialects.translated import answers, carried, control, echoed, fields, thinking
-from tests.core.chat_completions.errors.test_bodies import JSON
+from tests.core.upstream_errors.test_bodies import JSON
 
 CLAUDE = "anthropic/claude-sonnet-5"
 

@@ -13,22 +13,21 @@ from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_bridge.core.call_ids import ToolIds
 from claude_bridge.core.chat_completions.dialect import GENERIC, Generic, Target
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.messages.chat_messages import MAX_STATE_CHARACTERS, write
 from claude_bridge.core.chat_completions.openai_types import ChatMessage
 from claude_bridge.core.chat_completions.traits import (
     CallContent,
-    Media,
-    Pdf,
     Prefill,
     ReasoningEcho,
     ReasoningField,
     SystemRole,
-    ToolIds,
 )
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.ids import downstream_id
+from claude_bridge.core.media_parts import ImageSupport, PdfSupport
 from claude_bridge.core.messages_api.to_conversation import conversation_of
 from claude_bridge.core.opaque_state import OpaqueState, pack_state
 from claude_bridge.core.turns import SystemMessages
@@ -392,8 +391,8 @@ TARGETS = st.builds(
             ("system_role", SystemRole),
             ("tool_ids", ToolIds),
             ("call_content", CallContent),
-            ("images", Media),
-            ("pdf", Pdf),
+            ("images", ImageSupport),
+            ("pdf", PdfSupport),
             ("prefill", Prefill),
         )
     },

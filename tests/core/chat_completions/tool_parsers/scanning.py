@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from claude_bridge.core.chat_completions.answer.tool_calls import ToolCalls
-from claude_bridge.core.chat_completions.answer.work import MAX_WORK_UNITS
 from claude_bridge.core.chat_completions.tool_parsers.scanner import ToolCallScanner
 from claude_bridge.core.events import Event, TextDelta, ToolArgumentsDelta, ToolCallStarted
 from claude_bridge.core.strict_json import Raw
+from claude_bridge.core.work import MAX_WORK_UNITS
 from tests.core.strategies import in_steps
 
 SIZES = (1, 7, 37, 4096)

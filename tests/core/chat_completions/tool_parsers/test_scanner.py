@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.chat_completions.answer.tool_calls import ToolCalls
-from claude_bridge.core.chat_completions.answer.work import MAX_WORK_UNITS, Work
 from claude_bridge.core.chat_completions.openai_types import FunctionDelta, ToolCallDelta
 from claude_bridge.core.chat_completions.tool_parsers.cursor import MAX_GAP_CHARACTERS, MAX_HEADER_CHARACTERS
 from claude_bridge.core.chat_completions.tool_parsers.scanner import (
@@ -18,6 +17,7 @@ from claude_bridge.core.chat_completions.tool_parsers.scanner import (
 )
 from claude_bridge.core.chat_completions.tool_parsers.syntaxes import SYNTAXES
 from claude_bridge.core.events import Event, TextDelta, ToolCallStarted
+from claude_bridge.core.work import MAX_WORK_UNITS, Work
 from tests.core.chat_completions.tool_parsers.scanning import NAMES, Outcome, in_all_sizes, outcome, scanned, unchanged
 from tests.core.strategies import cut, cuts, in_steps
 

@@ -31,7 +31,6 @@ from claude_bridge.core.chat_completions.answer.text import AnswerText
 from claude_bridge.core.chat_completions.answer.think_tags import ThinkSplitter
 from claude_bridge.core.chat_completions.answer.tool_calls import ToolCalls
 from claude_bridge.core.chat_completions.answer.usage_collector import UsageCollector
-from claude_bridge.core.chat_completions.answer.work import MAX_WORK_UNITS, Work
 from claude_bridge.core.chat_completions.dialect import Dialect
 from claude_bridge.core.chat_completions.openai_types import Choice, Chunk
 from claude_bridge.core.chat_completions.tool_parsers.scanner import ToolCallScanner
@@ -39,6 +38,7 @@ from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamProtocol
 from claude_bridge.core.events import Event, Finished, FinishReason, PromptSizeReported, Started, Usage
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.sse import DEFAULT_LIMIT, MAX_EVENT_BYTES, Decoder, Frame
+from claude_bridge.core.work import MAX_WORK_UNITS, Work
 
 MAX_JUNK_EVENTS: Final = 3
 """Data events that are not JSON objects (such as a keep-alive text) before the stream is an error. An event that begins

@@ -20,13 +20,13 @@ from zlib import crc32
 
 from attrs import define, field
 
-from claude_bridge.core.chat_completions.answer.tool_arguments import ArgumentsFilter
-from claude_bridge.core.chat_completions.answer.work import Work
 from claude_bridge.core.chat_completions.openai_types import FunctionDelta, ToolCallDelta
 from claude_bridge.core.errors import UpstreamProtocolError
 from claude_bridge.core.events import Event, ToolArgumentsDelta, ToolCallEnded, ToolCallStarted
 from claude_bridge.core.ids import RandomBytes, downstream_id
 from claude_bridge.core.sizes import size
+from claude_bridge.core.tool_arguments import ArgumentsFilter
+from claude_bridge.core.work import Work
 
 MAX_CALLS: Final = 1000
 """Calls of one answer; more come only from a faulty backend, and each costs memory."""

@@ -1,1 +1,1 @@
-"""Errors of backends: parsed, classified, and translated into the client's error format."""
+"""What refusals of chat completions teach."""

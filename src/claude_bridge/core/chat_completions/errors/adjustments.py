@@ -14,11 +14,11 @@ from typing import Any, Final, get_args
 from attrs import frozen
 
 from claude_bridge.core.backend_api import UpstreamFailure
-from claude_bridge.core.chat_completions.errors.quotations import Quotations, without_quoted_input
 from claude_bridge.core.chat_completions.openai_types import NamedToolChoice
 from claude_bridge.core.chat_completions.traits import RequestField
 from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.conversation import ReasoningLevel
+from claude_bridge.core.upstream_errors.quotations import Quotations, without_quoted_input
 
 STATUSES: Final = frozenset({400, 404, 415, 422, 500, 501, 502})
 """OpenRouter answers 404 for what no provider supports, llama.cpp 500 for images, llama-cpp-python 500 for anything; an

@@ -7,11 +7,12 @@ from typing import Final
 
 from claude_bridge.core.backend_api import Adjustment, Advice, Circumstances, Explanation, UpstreamFailure
 from claude_bridge.core.chat_completions import translation
-from claude_bridge.core.chat_completions.errors import adjustments, classification, overflow_detection
-from claude_bridge.core.chat_completions.errors.quotations import Quotations
+from claude_bridge.core.chat_completions.errors import adjustments
 from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.errors import InvalidRequest, capability_rejected
 from claude_bridge.core.tokens import overflow
+from claude_bridge.core.upstream_errors import classification, overflow_detection
+from claude_bridge.core.upstream_errors.quotations import Quotations
 
 _OK: Final = 200
 _PAYMENT_REQUIRED: Final = 402

@@ -14,13 +14,12 @@ from typing import Final
 from attrs import define, field, frozen
 
 from claude_bridge.core import opaque_state
+from claude_bridge.core.call_ids import CallIds
 from claude_bridge.core.chat_completions import openai_types
 from claude_bridge.core.chat_completions.chat_tools import upstream_name
 from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.chat_completions.messages import cache_control, instructions, reasoning_history
 from claude_bridge.core.chat_completions.messages.alternation import alternated
-from claude_bridge.core.chat_completions.messages.call_ids import CallIds
-from claude_bridge.core.chat_completions.messages.media_parts import Media
 from claude_bridge.core.chat_completions.openai_types import (
     ChatMessage,
     FileData,
@@ -47,6 +46,7 @@ from claude_bridge.core.conversation import (
     Turn,
     text_of,
 )
+from claude_bridge.core.media_parts import Media
 from claude_bridge.core.turns import SystemMessages, is_question, merge_turns, system_text
 
 NO_OUTPUT: Final = "(no output)"
@@ -136,7 +136,7 @@ class ChatMessages:
 
     def __attrs_post_init__(self) -> None:
         """Create the parts that depend on the target."""
-        self._media = Media(self.target, self.documents)
+        self._media = Media(self.target.images, self.target.pdf, self.documents)
         self._ids = CallIds(self.target.tool_ids)
 
     def build(self, turns: list[Turn], system: str) -> list[ChatMessage]:

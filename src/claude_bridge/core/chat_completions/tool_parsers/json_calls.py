@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions.answer.tool_arguments import ArgumentsFilter
 from claude_bridge.core.chat_completions.tool_parsers.cursor import ParsedCall
+from claude_bridge.core.tool_arguments import ArgumentsFilter
 
 
 def decode(text: str) -> object:

@@ -25,7 +25,6 @@ from typing import Final
 from attrs import define, field
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions.answer.work import Work
 from claude_bridge.core.chat_completions.openai_types import FunctionDelta, ToolCallDelta
 from claude_bridge.core.chat_completions.tool_parsers import bare_json, llama
 from claude_bridge.core.chat_completions.tool_parsers.cursor import (
@@ -39,6 +38,7 @@ from claude_bridge.core.chat_completions.tool_parsers.markdown import MarkdownSt
 from claude_bridge.core.chat_completions.tool_parsers.offered_tools import Tools
 from claude_bridge.core.chat_completions.tool_parsers.syntaxes import SYNTAXES, Syntax
 from claude_bridge.core.events import Event, TextDelta
+from claude_bridge.core.work import Work
 
 MAX_HELD_CHARACTERS: Final = 1024 * 1024
 """Characters of one call that are held: an answer of 128,000 tokens has about half as many."""

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 
 from claude_bridge.core.backend_api import UpstreamFailure
-from claude_bridge.core.chat_completions.errors.quotations import Quotations, without_quoted_input
 from claude_bridge.core.tokens.overflow import MIN_ANSWER_TOKENS, Overflow
+from claude_bridge.core.upstream_errors.quotations import Quotations, without_quoted_input
 
 # 502 stands for an error inside a stream whose code implies no status.
 _STATUSES = frozenset((400, 413, 422, 500, 502))

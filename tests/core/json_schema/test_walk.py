@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.chat_completions.json_schema.walk`: where subschemas are and where references lead."""
+"""Tests for `claude_bridge.core.json_schema.walk`: where subschemas are and where references lead."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from claude_bridge.core.chat_completions.json_schema.walk import Node, SchemaTooLarge, Walk, join_both, union_of_objects
+from claude_bridge.core.json_schema.walk import Node, SchemaTooLarge, Walk, join_both, union_of_objects
 
 
 def seen(schema: Node) -> list[Any]:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from claude_bridge.core import errors
 from claude_bridge.core.backend_api import UpstreamFailure
-from claude_bridge.core.chat_completions.errors.classification import from_error, from_response, to_client
-from tests.core.chat_completions.errors.test_bodies import JSON
+from claude_bridge.core.upstream_errors.classification import from_error, from_response, to_client
+from tests.core.upstream_errors.test_bodies import JSON
 
 NOON = 1_764_590_400.0
 SECRET = "correct-horse_battery.staple"

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
 from attrs import frozen
 
-from claude_bridge.core.chat_completions.traits import Traits
 from claude_bridge.core.conversation import Content, Document, Image, Text, document_text
 from claude_bridge.core.errors import capability_rejected
+
+ImageSupport = Literal["yes", "refuse", "omit"]
+PdfSupport = Literal["file", "text", "refuse"]
 
 NO_IMAGE: Final = "[image omitted: this model cannot see images]"
 
 
 @frozen
 class Media:
-    """Converts images and documents as the traits say.
+    """Converts images and documents.
 
+    :ivar images: whether the model sees images, and else whether the client must leave them out.
+    :ivar pdf: how PDF documents are sent.
     :ivar documents: base64 text of a PDF -> the text that was extracted from it.
     """
 
-    traits: Traits
+    images: ImageSupport
+    pdf: PdfSupport
     documents: Mapping[str, str]
 
     def convert(self, part: Content) -> Content:
@@ -31,7 +36,7 @@ class Media:
         return self._file(part) if isinstance(part, Document) else part
 
     def _image(self, part: Image) -> Content:
-        match self.traits.images:
+        match self.images:
             case "refuse":
                 raise capability_rejected("image_block", "this model cannot see images")
             case "omit":
@@ -40,7 +45,7 @@ class Media:
                 return part
 
     def _file(self, part: Document) -> Content:
-        match self.traits.pdf:
+        match self.pdf:
             case "refuse":
                 raise capability_rejected("document_block", "this model cannot read PDF documents")
             case "text":

@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.chat_completions.models_endpoint`: lists in all their shapes."""
+"""Tests for `claude_bridge.core.models_endpoint`: lists in all their shapes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.models_endpoint import MAX_MODELS, read_models
 from claude_bridge.core.model_list import ModelInfo, ModelList
+from claude_bridge.core.models_endpoint import MAX_MODELS, read_models
 
 
 def listing(*names: str) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.backend_api import UpstreamFailure
-from claude_bridge.core.chat_completions.errors.overflow_detection import detect, max_output_limit
 from claude_bridge.core.tokens.overflow import Overflow, canonical
+from claude_bridge.core.upstream_errors.overflow_detection import detect, max_output_limit
 from tests.core.overflows import NEAR_MISSES, WORDINGS, Wording, is_true
 
 

@@ -17,9 +17,9 @@ from attrs import frozen
 
 from claude_bridge.core import errors
 from claude_bridge.core.backend_api import UpstreamFailure
-from claude_bridge.core.chat_completions.errors import bodies, retry_after
-from claude_bridge.core.chat_completions.errors.bodies import MAX_WORD_CHARACTERS, ErrorBody, one_line
 from claude_bridge.core.redaction import redact
+from claude_bridge.core.upstream_errors import bodies, retry_after
+from claude_bridge.core.upstream_errors.bodies import MAX_WORD_CHARACTERS, ErrorBody, one_line
 
 Scrub = Callable[[str], str]
 """Returns a text without the known secrets."""

@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.chat_completions.json_schema.levels`.
+"""Tests for `claude_bridge.core.json_schema.levels`.
 
 What each level makes of each construct that servers refuse.
 """
@@ -13,9 +13,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.json_schema.sanitising import sanitised
-from claude_bridge.core.chat_completions.traits import SchemaLevel
-from tests.core.chat_completions.json_schema.test_sanitising import WELL_FORMED, at, raw
+from claude_bridge.core.json_schema.levels import SchemaLevel
+from claude_bridge.core.json_schema.sanitising import sanitised
+from tests.core.json_schema.test_sanitising import WELL_FORMED, at, raw
 
 ANYTHING = {"anyOf": [{"type": kind} for kind in ("string", "number", "boolean", "array", "object")]}
 

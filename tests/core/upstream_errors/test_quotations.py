@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.chat_completions.errors.quotations`.
+"""Tests for `claude_bridge.core.upstream_errors.quotations`.
 
 What users write teaches the bridge nothing about servers.
 """
@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from claude_bridge.core.backend_api import UpstreamFailure
 from claude_bridge.core.chat_completions.dialect import Target
-from claude_bridge.core.chat_completions.errors import adjustments, overflow_detection, quotations
-from claude_bridge.core.chat_completions.errors.quotations import MAX_COMPARED_BYTES, Quotations, without_quoted_input
+from claude_bridge.core.chat_completions.errors import adjustments
 from claude_bridge.core.chat_completions.translation import Translation
+from claude_bridge.core.upstream_errors import overflow_detection, quotations
+from claude_bridge.core.upstream_errors.quotations import MAX_COMPARED_BYTES, Quotations, without_quoted_input
 from tests.core.asking import IMAGE, asked, assistant, result, text, tool, translate, use, user
 
 TOO_LONG = (

@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.chat_completions.messages.media_parts`.
+"""Tests for `claude_bridge.core.media_parts`.
 
 Images and documents for models that take some of them or none.
 """
@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from claude_bridge.core.chat_completions.dialect import Target
-from claude_bridge.core.chat_completions.messages.media_parts import NO_IMAGE
 from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.media_parts import NO_IMAGE
 from tests.core.asking import IMAGE, IMAGE_PART, assistant, result, sent, system, text, use, user
 
 DATA = "JVBERi0xLjQK"

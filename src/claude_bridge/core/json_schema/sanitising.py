@@ -15,9 +15,8 @@ from attrs import define, field, frozen
 
 from claude_bridge.core import strict_json
 from claude_bridge.core.bounded import BoundedMap
-from claude_bridge.core.chat_completions.json_schema.levels import SANITISERS
-from claude_bridge.core.chat_completions.json_schema.walk import VOCABULARY, SchemaTooLarge, Walk
-from claude_bridge.core.chat_completions.traits import SchemaLevel
+from claude_bridge.core.json_schema.levels import SANITISERS, SchemaLevel
+from claude_bridge.core.json_schema.walk import VOCABULARY, SchemaTooLarge, Walk
 from claude_bridge.core.strict_json import Raw
 
 OTHERS: Final = "others"

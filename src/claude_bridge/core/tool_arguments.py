@@ -23,8 +23,8 @@ from typing import Final
 from attrs import define, field
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions.answer.work import Work
 from claude_bridge.core.sizes import size
+from claude_bridge.core.work import Work
 
 # Positive character classes and possessive quantifiers take half the time for a long text.
 _IN_STRING: Final = r"[ !#-\[\]-\U0010ffff]*+(?:\\[ -\U0010ffff][ !#-\[\]-\U0010ffff]*+)*+"

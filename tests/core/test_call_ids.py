@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.chat_completions.messages.call_ids`.
+"""Tests for `claude_bridge.core.call_ids`.
 
 Ids that are legal at the backend, and each only once.
 """
@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_bridge.core.call_ids import CallIds, ToolIds, nine_characters
 from claude_bridge.core.chat_completions.dialect import Target
-from claude_bridge.core.chat_completions.messages.call_ids import CallIds, nine_characters
-from claude_bridge.core.chat_completions.traits import ToolIds
 from claude_bridge.core.ids import downstream_id
 from tests.core.asking import assistant, result, sent, use, user
 from tests.core.conversations import CONVERSATIONS

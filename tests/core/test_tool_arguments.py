@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.chat_completions.answer.tool_arguments`."""
+"""Tests for `claude_bridge.core.tool_arguments`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions.answer.tool_arguments import MAX_PIECE_CHARACTERS, ArgumentsFilter, repair
-from claude_bridge.core.chat_completions.answer.work import Work
+from claude_bridge.core.tool_arguments import MAX_PIECE_CHARACTERS, ArgumentsFilter, repair
+from claude_bridge.core.work import Work
 from tests.core.strategies import TEXT, cut, cuts, in_steps, json_text
 
 CONTROL = re.compile(r"[\x00-\x1f]")

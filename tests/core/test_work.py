@@ -1,12 +1,12 @@
-"""Tests for `claude_bridge.core.chat_completions.answer.work`."""
+"""Tests for `claude_bridge.core.work`."""
 
 from __future__ import annotations
 
 from claude_bridge.core.chat_completions.answer.reader import Reader
 from claude_bridge.core.chat_completions.answer.tool_calls import ToolCalls
-from claude_bridge.core.chat_completions.answer.work import MAX_WORK_UNITS, Work
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.strict_json import Raw
+from claude_bridge.core.work import MAX_WORK_UNITS, Work
 
 
 class WorkTests:

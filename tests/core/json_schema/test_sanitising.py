@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.chat_completions.json_schema.sanitising`.
+"""Tests for `claude_bridge.core.json_schema.sanitising`.
 
 Levels as a whole, what is bounded and what is remembered.
 """
@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.json_schema import sanitising
-from claude_bridge.core.chat_completions.json_schema.sanitising import (
+from claude_bridge.core.json_schema import sanitising
+from claude_bridge.core.json_schema.levels import SchemaLevel
+from claude_bridge.core.json_schema.sanitising import (
     MAX_CACHED_BYTES,
     MAX_CACHED_SCHEMAS,
     MAX_SCHEMA_BYTES,
@@ -24,7 +25,6 @@ from claude_bridge.core.chat_completions.json_schema.sanitising import (
     is_strict,
     sanitised,
 )
-from claude_bridge.core.chat_completions.traits import SchemaLevel
 from claude_bridge.core.strict_json import Raw
 
 LEVELS = [level for level in get_args(SchemaLevel) if level != "none"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.errors.bodies import MAX_MESSAGE_CHARACTERS, ErrorBody, parse, parse_bytes
+from claude_bridge.core.upstream_errors.bodies import MAX_MESSAGE_CHARACTERS, ErrorBody, parse, parse_bytes
 
 
 def decode(data: bytes) -> object:

@@ -13,9 +13,9 @@ import re
 from attrs import frozen
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.chat_completions.errors import retry_after
 from claude_bridge.core.events import token_count
 from claude_bridge.core.redaction import shorten
+from claude_bridge.core.upstream_errors import retry_after
 
 MAX_MESSAGE_CHARACTERS = 2000
 """Characters of an upstream message that are kept: a paragraph, not a dump."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
-from typing import Final
+from typing import Final, Literal
 
 from attrs import define, field
 
-from claude_bridge.core.chat_completions.traits import ToolIds
 from claude_bridge.core.ids import token, upstream_id
+
+ToolIds = Literal["any", "nine"]
+"""The form of ids that a backend accepts: any, or nine letters and digits (Mistral)."""
 
 MAX_ID_CHARACTERS: Final = 40
 """Characters that OpenAI takes ("string too long. Expected a string with maximum length 40"); clients bring longer ids

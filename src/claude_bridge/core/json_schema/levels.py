@@ -1,4 +1,4 @@
-"""The levels of `claude_bridge.core.chat_completions.json_schema.sanitising`: how each sanitises a node.
+"""The levels of `claude_bridge.core.json_schema.sanitising`: how each sanitises a node.
 
 What a server refuses is removed or expressed in an equivalent way. If that is not possible, the result allows more than
 the client's schema (the client checks arguments itself), or a subset of it: a string for a value of any type, if a
@@ -8,9 +8,9 @@ server requires a type.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from claude_bridge.core.chat_completions.json_schema.walk import (
+from claude_bridge.core.json_schema.walk import (
     Node,
     NodeSanitiser,
     Walk,
@@ -19,7 +19,9 @@ from claude_bridge.core.chat_completions.json_schema.walk import (
     required,
     union_of_objects,
 )
-from claude_bridge.core.chat_completions.traits import SchemaLevel
+
+SchemaLevel = Literal["none", "basic", "moonshot", "mistral", "gemini", "bare"]
+"""How much of JSON Schema a server accepts, as `claude_bridge.core.json_schema.sanitising` describes it."""
 
 TYPES: Final = ("string", "integer", "number", "boolean", "array", "object", "null")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.chat_completions.errors import retry_after
+from claude_bridge.core.upstream_errors import retry_after
 
 NOON = 1_764_590_400.0  # Mon, 01 Dec 2025 12:00:00 GMT
 

@@ -1,1 +1,0 @@
-"""Tests of `claude_bridge.core.chat_completions.json_schema`."""
