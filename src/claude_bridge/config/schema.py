@@ -33,7 +33,6 @@ from claude_bridge.core.chat_completions.traits import (
     StreamUsage,
     StructuredOutput,
     SystemRole,
-    ToolChoices,
     Traits,
 )
 from claude_bridge.core.conversation import ReasoningLevel
@@ -42,6 +41,7 @@ from claude_bridge.core.json_schema.levels import SchemaLevel
 from claude_bridge.core.media_parts import ImageSupport, PdfSupport
 from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
 from claude_bridge.core.routing import Condition
+from claude_bridge.core.tool_choice import ToolChoices
 from claude_bridge.core.turns import SystemMessages
 from claude_bridge.core.web_search.engines import ENGINES, Engine
 

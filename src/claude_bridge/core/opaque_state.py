@@ -25,6 +25,10 @@ MAX_STATE_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 32
 """Levels of nesting of a state; real ones have five. A state is encoded again inside a request, which adds levels."""
 
+MAX_STATE_CHARACTERS: Final = 8 << 20
+"""Characters of state that are sent back, the newest: real ones have a few thousand in each turn, and hostile JSON
+takes twenty times its size in memory."""
+
 SNIPPET_PREFIX: Final = "cbs1."
 MAX_SNIPPET_BYTES: Final = 1 << 16
 """Characters of the longest string that is decoded: the bridge's own have a few thousand."""
@@ -70,6 +74,12 @@ def unpack_state(text: str) -> OpaqueState | None:
         return None
     carried = OpaqueState(value["d"], value["m"], value.get("x"))
     return carried if _is_shallow(carried.state) else None
+
+
+def state_of(carrier: str, dialect: str, model: str) -> OpaqueState | None:
+    """Return the state in a string from a client if this model gave it; those of another mean nothing to it."""
+    carried = unpack_state(carrier)
+    return carried if carried is not None and (carried.dialect, carried.model) == (dialect, model) else None
 
 
 def _is_shallow(state: object) -> bool:

@@ -6,15 +6,12 @@ import re
 from typing import Any, ClassVar, Literal, get_args
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from claude_bridge.core.chat_completions import chat_tools
-from claude_bridge.core.chat_completions.chat_tools import upstream_name
 from claude_bridge.core.chat_completions.dialect import Target
-from claude_bridge.core.chat_completions.traits import ToolChoices
 from claude_bridge.core.conversation import ToolChoice
 from claude_bridge.core.messages_api import parsing
+from claude_bridge.core.tool_choice import ToolChoices
 from tests.core.asking import TARGET, asked, assistant, chat, refusal, result, system, text, tool, translate, use, user
 from tests.core.asking import sent as sent_to
 
@@ -349,15 +346,3 @@ class NameTests:
         translated = translate(asked(user("hi"), tools=[tool("Read-me_2"), tool("x" * 64)]), TARGET)
         assert translated.tool_names == {}
         assert names(user("hi"), tools=[tool("Read-me_2"), tool("x" * 64)]) == ["Read-me_2", "x" * 64]
-
-    def test_different_names_stay_different(self) -> None:
-        """Two long names that begin alike do not become one."""
-        assert upstream_name("a" * 70 + "b") != upstream_name("a" * 70 + "c")
-        assert upstream_name("a.b") != upstream_name("a:b")
-
-    @given(st.text())
-    def test_any_name(self, name: str) -> None:
-        """Whatever the name, its legal form is legal and always the same, and a legal form is its own."""
-        legal = upstream_name(name)
-        assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", legal)
-        assert upstream_name(name) == upstream_name(legal) == legal

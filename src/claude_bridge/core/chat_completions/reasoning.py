@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final, get_args
+from collections.abc import Mapping
+from typing import Final
 
 from attrs import frozen
 
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
 from claude_bridge.core.chat_completions.traits import Traits
 from claude_bridge.core.conversation import ReasoningLevel
+from claude_bridge.core.reasoning_levels import nearest_level
 
-_ORDER: Final[tuple[ReasoningLevel, ...]] = get_args(ReasoningLevel)
 TOKENS: Final[Mapping[ReasoningLevel, int]] = {
     "none": 0,
     "minimal": 512,
@@ -23,16 +23,6 @@ TOKENS: Final[Mapping[ReasoningLevel, int]] = {
 }
 """Tokens of each level, for servers that only know budgets; they lie within the bounds that map a client's budget to a
 level."""
-
-
-def nearest_level(wanted_level: ReasoningLevel, levels: Sequence[ReasoningLevel]) -> ReasoningLevel | None:
-    """Return the lowest level at or above the wanted one, else the highest; None if there are no levels.
-
-    A server without the level ``none`` cannot switch reasoning off: it gets its lowest level.
-    """
-    known = sorted(levels, key=_ORDER.index)
-    wanted_index = _ORDER.index(wanted_level)
-    return next((each for each in known if _ORDER.index(each) >= wanted_index), known[-1] if known else None)
 
 
 @frozen(kw_only=True)

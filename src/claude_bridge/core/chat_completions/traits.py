@@ -16,6 +16,7 @@ from claude_bridge.core.call_ids import ToolIds
 from claude_bridge.core.conversation import ReasoningLevel
 from claude_bridge.core.json_schema.levels import SchemaLevel
 from claude_bridge.core.media_parts import ImageSupport, PdfSupport
+from claude_bridge.core.tool_choice import ToolChoices
 from claude_bridge.core.turns import SystemMessages
 
 ReasoningControl = Literal[
@@ -34,7 +35,6 @@ ReasoningEcho = Literal["current_turn", "never", "tool_turns", "all_turns", "aft
 ReasoningField = Literal["reasoning_content", "reasoning", "reasoning_details", "content"]
 
 SystemRole = Literal["system", "developer"]
-ToolChoices = Literal["named", "required", "any", "auto", "none"]
 MaxTokensField = Literal["max_tokens", "max_completion_tokens"]
 StreamUsage = Literal["usage", "continuous", "none"]
 Prefill = Literal["pass", "prefix", "partial", "continue", "refuse"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from attrs import frozen
 
@@ -15,10 +14,7 @@ from claude_bridge.core.chat_completions.messages.chat_messages import Written, 
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
 from claude_bridge.core.conversation import NO_DOCUMENTS, Conversation
 from claude_bridge.core.errors import InvalidRequest
-
-MIN_OUTPUT_TOKENS: Final = 1024
-"""Tokens below which the window does not reduce ``max_tokens``: a shorter answer is useless, and the backend knows
-better than the bridge's estimate whether the prompt fits."""
+from claude_bridge.core.tokens.answer_limit import clamp_max_tokens
 
 
 @frozen(kw_only=True)
@@ -48,6 +44,16 @@ class Translation:
     dropped_keywords: frozenset[str]
     answer_shape: AnswerShape | None
 
+    @property
+    def model(self) -> str:
+        """Return the backend's own name of the model."""
+        return self.target.model
+
+    @property
+    def context_window(self) -> int | None:
+        """Return the model's window in tokens, where known."""
+        return self.target.context_window
+
 
 def translate(
     asked: Conversation,
@@ -64,8 +70,12 @@ def translate(
     accepts no files. Raises `InvalidRequest` for what the target cannot do.
     """
     written = write(asked, target, documents)
-    limit = max_tokens if max_tokens is not None else clamp_max_tokens(asked.max_tokens, target, estimate)
+    limit = max_tokens if max_tokens is not None else _limit(asked, target, estimate)
     return _translate(asked, target, written, limit)
+
+
+def _limit(asked: Conversation, target: Target, estimate: int) -> int | None:
+    return clamp_max_tokens(asked.max_tokens, estimate, window=target.context_window, most=target.max_output_tokens)
 
 
 def _translate(asked: Conversation, target: Target, chat: Written, limit: int | None) -> Translation:
@@ -90,25 +100,3 @@ def _translate(asked: Conversation, target: Target, chat: Written, limit: int | 
         dropped_keywords=offered.dropped_keywords,
         answer_shape=built.answer_shape,
     )
-
-
-def clamp_max_tokens(max_tokens: int | None, target: Target, estimate: int) -> int | None:
-    """Return the ``max_tokens`` to request: never more than the model supports or the window leaves.
-
-    What the window leaves is rounded down to whole thousands, so that the request's first bytes do not change with
-    every turn.
-    """
-    if max_tokens is None:
-        return None
-    limit = max_tokens
-    if target.max_output_tokens is not None:
-        limit = min(limit, target.max_output_tokens)
-    if target.context_window is not None:
-        left = target.context_window - estimate - margin(target.context_window)
-        limit = min(limit, max(MIN_OUTPUT_TOKENS, left - left % MIN_OUTPUT_TOKENS))
-    return limit
-
-
-def margin(window: int) -> int:
-    """Return the tokens of a window to leave free: the estimate is rough, and chat templates add some tokens."""
-    return max(256, window // 50)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core import json_weight, strict_json
+from claude_bridge.core.answer_body import MAX_PAGE_BYTES
 from claude_bridge.core.chat_completions.answer.answer_state import (
     ANSWERING,
     AWAITING_FIRST_EVENT,
@@ -21,7 +22,7 @@ from claude_bridge.core.chat_completions.answer.answer_state import (
     WHOLE_JSON,
     AnswerState,
 )
-from claude_bridge.core.chat_completions.answer.reader import MAX_JUNK_EVENTS, MAX_PAGE_BYTES, Reader
+from claude_bridge.core.chat_completions.answer.reader import MAX_JUNK_EVENTS, Reader
 from claude_bridge.core.chat_completions.answer.tool_calls import MAX_CALLS
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.errors import InternalFault, UpstreamCut, UpstreamProtocolError

@@ -20,12 +20,13 @@ from claude_bridge.core.backend_api import UpstreamFailure
 from claude_bridge.core.chat_completions.dialect import Target, as_fields
 from claude_bridge.core.chat_completions.dialects.azure import Azure
 from claude_bridge.core.chat_completions.dialects.openrouter import OpenRouter
-from claude_bridge.core.chat_completions.errors.adjustments import TraitChange, refuses_images, trait_change
+from claude_bridge.core.chat_completions.errors.adjustments import refuses_images, trait_change
 from claude_bridge.core.chat_completions.traits import ReasoningEcho
 from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.conversation import ReasoningLevel
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.upstream_errors import classification, overflow_detection
+from claude_bridge.core.upstream_errors.trait_changes import TraitChange
 from tests.core.asking import IMAGE, asked, assistant, result, system, text, tool, translate, use, user
 
 CHOICE = {"type": "tool", "name": "a", "disable_parallel_tool_use": True}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from claude_bridge.core.call_ids import ToolIds
 from claude_bridge.core.chat_completions.dialect import GENERIC, Generic, Target
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
-from claude_bridge.core.chat_completions.messages.chat_messages import MAX_STATE_CHARACTERS, write
+from claude_bridge.core.chat_completions.messages.chat_messages import write
 from claude_bridge.core.chat_completions.openai_types import ChatMessage
 from claude_bridge.core.chat_completions.traits import (
     CallContent,
@@ -29,7 +29,7 @@ from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.ids import downstream_id
 from claude_bridge.core.media_parts import ImageSupport, PdfSupport
 from claude_bridge.core.messages_api.to_conversation import conversation_of
-from claude_bridge.core.opaque_state import OpaqueState, pack_state
+from claude_bridge.core.opaque_state import MAX_STATE_CHARACTERS, OpaqueState, pack_state
 from claude_bridge.core.turns import SystemMessages
 from tests.core.asking import IMAGE, IMAGE_PART, asked, assistant, result, system, text, told, use, user
 from tests.core.asking import sent as unchecked

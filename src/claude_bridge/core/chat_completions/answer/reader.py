@@ -13,6 +13,7 @@ from typing import Final
 from attrs import define, field
 
 from claude_bridge.core import json_weight, strict_json
+from claude_bridge.core.answer_body import BEFORE_JSON, MAX_PAGE_BYTES, check_values, looks_like_event_stream
 from claude_bridge.core.chat_completions import chat_codec
 from claude_bridge.core.chat_completions.answer import finish_and_usage, plain_chunks
 from claude_bridge.core.chat_completions.answer.answer_state import (
@@ -48,15 +49,9 @@ MAX_MISSES: Final = 6
 """Chunks that are not plain as expected, before no more plain ones are expected: each costs 2 microseconds, and there
 are servers whose chunks always hold more. A usual answer has one for its finish, and one for each call."""
 
-MAX_PAGE_BYTES: Final = 32 * 1024
-"""Bytes that are kept of a body that is not an event stream, enough for the head of a proxy's error page."""
-
 _DONE_MARK: Final = b"[DONE]"
 _MAX_DONE_BYTES: Final = 64
 """Bytes of it with white space around it; longer data need not be compared."""
-
-_BEFORE_JSON: Final = b"\xef\xbb\xbf \t\r\n"
-_SSE_FIELDS: Final = (b":", b"data:", b"event:", b"id:", b"retry:")
 
 
 @define(kw_only=True)
@@ -179,7 +174,7 @@ class Reader:
 
     def _decide(self, data: bytes) -> None:
         """Distinguish a whole JSON answer from a stream by its first byte, whatever the content type says."""
-        start = data.lstrip(_BEFORE_JSON)
+        start = data.lstrip(BEFORE_JSON)
         if start:
             self._move_to(WHOLE_JSON if start[:1] in b"{[" else AWAITING_FIRST_EVENT)
 
@@ -259,7 +254,7 @@ class Reader:
             self._skip(name, data, events)
             return
         if len(data) > json_weight.MAX_UNCHECKED_BYTES:
-            _check_values(data)
+            check_values(data)
         chunk = chat_codec.decode_chunk(data)
         # Cheap checks first: nearly every chunk has choices and nothing that could be an error.
         if chunk.choices is None or chunk.error or name == b"error":
@@ -298,7 +293,7 @@ class Reader:
         """End without ``[DONE]``: the answer is finished, or cut off, or no stream but a page or a line of text."""
         if self.state is FINISHING or self._usage_came_last:
             self._end(events)
-        elif self.data_event_seen or _looks_like_event_stream(self._page):
+        elif self.data_event_seen or looks_like_event_stream(self._page):
             self._give_up(UpstreamCut("the backend closed the connection before its answer was finished"))
         else:
             self._fail({"error": self._page.decode("utf-8", "replace")})
@@ -314,8 +309,8 @@ class Reader:
             self._give_up(UpstreamProtocolError(f"the backend sent an answer of more than {most} bytes in one piece"))
 
     def _read_json_body(self, events: list[Event]) -> None:
-        body = b"".join(self._json_body).strip(_BEFORE_JSON)
-        _check_values(body)
+        body = b"".join(self._json_body).strip(BEFORE_JSON)
+        check_values(body)
         chunk = chat_codec.decode_chunk(body)
         self.data_event_seen = True
         failure = reported_error(chunk, b"", body) if chunk.choices else strict_json.decode(body)
@@ -358,15 +353,3 @@ class Reader:
 def _report_prompt(usage: Usage | None, events: list[Event], read: int | None = None) -> None:
     if usage is not None:
         events.append(PromptSizeReported(usage, read))
-
-
-def _check_values(data: bytes) -> None:
-    """Raise `UpstreamProtocolError` for an event with more values than can be decoded in one turn."""
-    if json_weight.has_too_many_values(data):
-        raise UpstreamProtocolError(f"the backend sent more than {json_weight.MAX_VALUES} values in one event")
-
-
-def _looks_like_event_stream(body: bytes) -> bool:
-    """Return whether a body, which may be cut anywhere, begins like an event stream; an empty body does."""
-    start = body.lstrip(_BEFORE_JSON)
-    return any(start.startswith(name) or name.startswith(start) for name in _SSE_FIELDS)

@@ -14,9 +14,9 @@ from attrs import evolve, frozen
 from claude_bridge.core.chat_completions.dialect import Generic, Shaping
 from claude_bridge.core.chat_completions.dialects import open_models
 from claude_bridge.core.chat_completions.openai_types import ChatRequest
-from claude_bridge.core.chat_completions.reasoning import nearest_level
 from claude_bridge.core.chat_completions.traits import ReasoningControl, Traits
 from claude_bridge.core.conversation import ReasoningLevel
+from claude_bridge.core.reasoning_levels import nearest_level
 
 LEVELS: Final[tuple[ReasoningLevel, ...]] = ("low", "medium", "high")
 """The levels that all versions accept."""

@@ -16,7 +16,6 @@ from attrs import define, field, frozen
 from claude_bridge.core import opaque_state
 from claude_bridge.core.call_ids import CallIds
 from claude_bridge.core.chat_completions import openai_types
-from claude_bridge.core.chat_completions.chat_tools import upstream_name
 from claude_bridge.core.chat_completions.dialect import Target
 from claude_bridge.core.chat_completions.messages import cache_control, instructions, reasoning_history
 from claude_bridge.core.chat_completions.messages.alternation import alternated
@@ -47,18 +46,13 @@ from claude_bridge.core.conversation import (
     text_of,
 )
 from claude_bridge.core.media_parts import Media
+from claude_bridge.core.tool_names import upstream_name, with_notices_as_text
+from claude_bridge.core.tool_results import NO_RESULT, SUMMARY, mark_error, text_output
 from claude_bridge.core.turns import SystemMessages, is_question, merge_turns, system_text
 
-NO_OUTPUT: Final = "(no output)"
-NO_RESULT: Final = "[no result]"
 NO_ANSWER: Final = "[no answer]"
 """The content of an answer that ended while the model was still reasoning: servers refuse an empty one ("must not be
 empty", kimi-code issue 1985)."""
-SUMMARY: Final = "Summary of earlier conversation: "
-MAX_STATE_CHARACTERS: Final = 8 << 20
-"""Characters of state that are sent back, the newest: real ones have a few thousand in each turn, and hostile JSON
-takes twenty times its size in memory."""
-_ERROR_MARKS: Final = ("[tool error]", "<tool_use_error>", "<error>")
 
 
 @frozen(kw_only=True)
@@ -85,10 +79,10 @@ def write(asked: Conversation, target: Target, documents: Mapping[str, str]) -> 
     # A template that requires alternation accepts only the first message as a system message.
     inline = target.system_messages == "inline"
     policy: SystemMessages = "fold" if inline and target.alternate else target.system_messages
-    turns = map(_with_notices_as_text, asked.turns) if asked.changes_tools else asked.turns
+    turns = map(with_notices_as_text, asked.turns) if asked.changes_tools else asked.turns
     conversation = merge_turns(turns, policy, strip_attribution=target.strip_attribution)
     system = system_text(asked.system, strip_attribution=target.strip_attribution)
-    chat = ChatMessages(target, documents, asked.state_characters - MAX_STATE_CHARACTERS)
+    chat = ChatMessages(target, documents, asked.state_characters - opaque_state.MAX_STATE_CHARACTERS)
     messages = chat.build(conversation.turns, "\n\n".join(filter(None, (system, *conversation.leading))))
     if target.alternate:
         messages = alternated(messages)
@@ -209,8 +203,8 @@ class ChatMessages:
             if self.excess > 0:
                 self.excess -= len(state.carrier)
                 continue
-            carried = opaque_state.unpack_state(state.carrier)
-            if carried and (carried.dialect, carried.model) == (self.target.dialect.name, self.target.model):
+            carried = opaque_state.state_of(state.carrier, self.target.dialect.name, self.target.model)
+            if carried is not None:
                 restored.append((calls_before, carried.state))
         return restored
 
@@ -298,25 +292,14 @@ class ChatMessages:
                 part = Text(label)
             inside.append(part)
         if result.is_error:
-            _mark_error(inside)
+            mark_error(inside)
         return inside, shown
-
-
-def _mark_error(inside: list[Content]) -> None:
-    """Mark a result as an error by a prefix, unless it has one."""
-    first = inside[0] if inside else Text(NO_OUTPUT)
-    if not isinstance(first, Text):
-        inside.insert(0, Text("[tool error]"))
-    elif not first.text.startswith(_ERROR_MARKS):
-        inside[:1] = [Text(f"[tool error] {first.text}")]
 
 
 def _output(inside: list[Content]) -> str | list[Part]:
     """Return a tool's output, as one string if it is all text."""
-    if len(inside) == 1 and isinstance(inside[0], Text):
-        return inside[0].text or NO_OUTPUT
-    texts = [each.text for each in inside if isinstance(each, Text)]
-    return "\n".join(texts) or NO_OUTPUT if len(texts) == len(inside) else [*map(_part, inside)]
+    text = text_output(inside)
+    return [*map(_part, inside)] if text is None else text
 
 
 def _content(said: list[Content]) -> str | list[Part]:
@@ -337,20 +320,3 @@ def _part(content: Content) -> Part:
             return FilePart(FileData(content.filename, content.url))
         case ToolNotice():
             return TextPart(text_of(content))
-
-
-def _with_notices_as_text(turn: Turn) -> Turn:
-    """Return a turn with its tool notices as text, with the names that the backend knows."""
-    return Turn(turn.role, [*map(_piece_with_notices_as_text, turn.pieces)])
-
-
-def _piece_with_notices_as_text(piece: Piece) -> Piece:
-    if isinstance(piece, ToolResult):
-        return ToolResult(piece.call_id, [*map(_notice_as_text, piece.content)], piece.is_error)
-    return _notice_as_text(piece) if isinstance(piece, ToolNotice) else piece
-
-
-def _notice_as_text(content: Content) -> Content:
-    if isinstance(content, ToolNotice):
-        return Text(text_of(ToolNotice(upstream_name(content.name), content.available)))
-    return content
