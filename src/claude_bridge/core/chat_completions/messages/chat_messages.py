@@ -7,7 +7,6 @@ user message. They refuse a conversation that leaves a call open or answers one 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
@@ -46,8 +45,9 @@ from claude_bridge.core.conversation import (
     text_of,
 )
 from claude_bridge.core.media_parts import Media
+from claude_bridge.core.open_calls import OpenCall, OpenCalls
 from claude_bridge.core.tool_names import upstream_name, with_notices_as_text
-from claude_bridge.core.tool_results import NO_RESULT, SUMMARY, mark_error, text_output
+from claude_bridge.core.tool_results import NO_RESULT, SUMMARY, ResultContents, text_output
 from claude_bridge.core.turns import SystemMessages, is_question, merge_turns, system_text
 
 NO_ANSWER: Final = "[no answer]"
@@ -98,14 +98,6 @@ def write(asked: Conversation, target: Target, documents: Mapping[str, str]) -> 
 
 
 @define
-class _OpenCall:
-    """A call of the last assistant message, until it is answered."""
-
-    upstream: str
-    result: ToolResult | None = None
-
-
-@define
 class ChatMessages:
     """Translates turns into chat messages.
 
@@ -120,18 +112,16 @@ class ChatMessages:
     excess: int = 0
     names: dict[str, str] = field(factory=dict, init=False)
     echoed: bool = field(default=False, init=False)
-    _media: Media = field(init=False)
-    _ids: CallIds = field(init=False)
+    _contents: ResultContents = field(init=False)
     _messages: list[ChatMessage] = field(factory=list, init=False)
-    _open: list[_OpenCall] = field(factory=list, init=False)
-    _awaited: dict[str, deque[_OpenCall]] = field(factory=dict, init=False)
+    _open: OpenCalls = field(init=False)
     _held_system_texts: list[str] = field(factory=list, init=False)
-    _label_number: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         """Create the parts that depend on the target."""
-        self._media = Media(self.target.images, self.target.pdf, self.documents)
-        self._ids = CallIds(self.target.tool_ids)
+        media = Media(self.target.images, self.target.pdf, self.documents)
+        self._contents = ResultContents(media, images=self.target.tool_images)
+        self._open = OpenCalls(CallIds(self.target.tool_ids))
 
     def build(self, turns: list[Turn], system: str) -> list[ChatMessage]:
         """Return the messages of the whole conversation; ``system`` comes first if it is not empty."""
@@ -210,37 +200,29 @@ class ChatMessages:
 
     def _call(self, piece: ToolCall) -> openai_types.ToolCall:
         """Return a call with the backend's own id and name, and note that its result is awaited."""
-        identifier = self._ids.assign(piece.id)
-        call = _OpenCall(identifier)
-        self._open.append(call)
-        self._awaited.setdefault(piece.id, deque()).append(call)
+        identifier = self._open.add(piece.id)
         name = upstream_name(piece.name)
         if name != piece.name:
             self.names[name] = piece.name
         return openai_types.ToolCall(identifier, FunctionCall(name, piece.arguments))
 
     def _user(self, turn: Turn) -> None:
-        rest: list[Piece] = []
-        for piece in turn.pieces:
-            if isinstance(piece, ToolResult) and (awaited := self._awaited.get(piece.call_id)):
-                awaited.popleft().result = piece
-            else:
-                rest.append(piece)
-        self._label_number = 0
-        asked = self._open
-        content = self._answer_calls()
+        rest = self._open.take_results(turn.pieces)
+        self._contents.restart()
+        calls = self._open.close()
+        content = self._answer(calls)
         for piece in rest:
             content += [piece] if isinstance(piece, Text) else self._as_content(piece)
-        if content or not any(call.result for call in asked):
+        if content or not any(call.result for call in calls):
             self._messages.append(ChatMessage("user", _content(content)))
         self._close_open()
 
     def _as_content(self, piece: Piece) -> list[Content]:
         """Return a piece other than text as content of a user message."""
         if isinstance(piece, Image | Document):
-            return [self._media.convert(piece)]
+            return [self._contents.media.convert(piece)]
         if isinstance(piece, ToolResult):
-            inside, shown = self._result(piece, with_images=False)
+            inside, shown = self._contents.split(piece, images=False)
             return [Text(f"[tool result without call: {piece.call_id}] {_output(inside)}"), *shown]
         return [Text(SUMMARY + piece.text if isinstance(piece, Summary) else text_of(piece))]
 
@@ -255,45 +237,22 @@ class ChatMessages:
     def _close_open(self) -> None:
         """Answer open calls that have no result, and add the system messages that waited for the results."""
         if self._open:
-            self._answer_calls()
+            self._answer(self._open.close())
         if self._held_system_texts:
             self._messages += [ChatMessage(self.target.system_role, text) for text in self._held_system_texts]
             self._held_system_texts.clear()
 
-    def _answer_calls(self) -> list[Content]:
+    def _answer(self, calls: list[OpenCall]) -> list[Content]:
         """Add the tool messages in the calls' order; return the images that only a user message can contain."""
         shown: list[Content] = []
-        if not self._open:
-            return shown
-        for call in self._open:
+        for call in calls:
             content: str | list[Part] = NO_RESULT
             if call.result is not None:
-                inside, user_content = self._result(call.result, with_images=self.target.tool_images)
+                inside, user_content = self._contents.split(call.result)
                 content = _output(inside)
                 shown += user_content
             self._messages.append(ChatMessage("tool", content, tool_call_id=call.upstream))
-        self._open = []
-        self._awaited = {}
         return shown
-
-    def _result(self, result: ToolResult, *, with_images: bool) -> tuple[list[Content], list[Content]]:
-        """Return what a tool message can contain, and what only a user message can, labelled by numbers."""
-        inside: list[Content] = []
-        shown: list[Content] = []
-        for piece in result.content:
-            if isinstance(piece, Text):
-                inside.append(piece)
-                continue
-            part = self._media.convert(piece)
-            if isinstance(part, Document) or (isinstance(part, Image) and not with_images):
-                self._label_number += 1
-                label = f"[{'image' if isinstance(part, Image) else 'document'} {self._label_number}]"
-                shown += [Text(f"{label} of the tool result above:"), part]
-                part = Text(label)
-            inside.append(part)
-        if result.is_error:
-            mark_error(inside)
-        return inside, shown
 
 
 def _output(inside: list[Content]) -> str | list[Part]:
