@@ -36,8 +36,8 @@ from claude_bridge.core.chat_completions.traits import (
     Traits,
 )
 from claude_bridge.core.conversation import ReasoningLevel
-from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.json_schema.levels import SchemaLevel
+from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.media_parts import ImageSupport, PdfSupport
 from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
 from claude_bridge.core.routing import Condition
