@@ -56,12 +56,15 @@ CLAUDE_AGENT_SDK = Package(
     name="@anthropic-ai/claude-agent-sdk", version="0.3.332", folder="claude-agent-sdk", beside=(_ZOD,)
 )
 
+TYPESCRIPT = Package(name="typescript", version="7.0.2", folder="typescript")
+"""Compares settings with the types that the Agent SDK has for them."""
+
 OPENCODE = Package(name="opencode-ai", version="1.18.33", folder="opencode", beside=(_ZOD,))
 
 MARKED = {
     "peers": (AIMOCK,),
     "client": (CLAUDE_CODE,),
-    "other_clients": (AI_5, AI_6, AI_7, ANTHROPIC_SDK, CLAUDE_AGENT_SDK, OPENCODE),
+    "other_clients": (AI_5, AI_6, AI_7, ANTHROPIC_SDK, CLAUDE_AGENT_SDK, TYPESCRIPT, OPENCODE),
 }
 """What tests with these marks need."""
 
