@@ -529,6 +529,16 @@ class FailedTests:
         assert "[route:default]" in stage.error.message
         assert "ANTHROPIC_MODEL" in stage.error.message
 
+    def test_unknown_model_of_a_named_backend(self) -> None:
+        """A request that names the backend too is told what that one has, and of no route."""
+        stage = Stage(lists=FixedLists({"box": models("llama", "zai/glm-air")}))
+        stage.run(model="box/glm-ari")
+        stage.call.answer(refusal("no such model", code="model_not_found"), status=404)
+        assert stage.error.message == (
+            "model: glm-ari is unknown to backend 'box' (no such model). The request names this backend, so that no "
+            "route applies: name a model that box has. It has zai/glm-air, llama"
+        )
+
     def test_unknown_model_names_what_there_is(self) -> None:
         """The client and the log learn which names the backend has, those most like the wrong one first."""
         stage = Stage(lists=FixedLists({"box": models("llama", "zai/glm-air", "GLM")}))

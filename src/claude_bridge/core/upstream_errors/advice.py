@@ -6,8 +6,11 @@ import re
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from attrs import evolve
+
 from claude_bridge.core.backend_api import Adjustment, Advice, Circumstances, Explanation, UpstreamFailure
-from claude_bridge.core.errors import BridgeError, InvalidRequest, capability_rejected
+from claude_bridge.core.errors import BridgeError, InvalidRequest, NotFound, capability_rejected
+from claude_bridge.core.model_names import pin, plain_name
 from claude_bridge.core.tokens import answer_limit, overflow
 from claude_bridge.core.upstream_errors import classification, overflow_detection
 from claude_bridge.core.upstream_errors.quotations import Quotations
@@ -90,9 +93,19 @@ def explain(
         names=circumstances.names,
         url=circumstances.url,
     )
+    if isinstance(error, NotFound):
+        error = evolve(error, message=f"{error.message}. {_about_the_name(circumstances)}")
     quotations = Quotations(sent.body)
     quoted = quotations.quotes(failure.message or _type_and_code(failure), (sent.model, circumstances.model))
     return Explanation(error=error, log_reason=_describe_without_message(failure, quotations) if quoted else "")
+
+
+def _about_the_name(circumstances: Circumstances) -> str:
+    """Return what to do about a model that a backend does not have; no route helps where the client names both."""
+    backend = circumstances.backend
+    if pin(plain_name(circumstances.model), (backend,)) is not None:
+        return f"The request names this backend, so that no route applies: name a model that {backend} has"
+    return "Name a model that it has in [route:default] of the bridge's configuration, or in ANTHROPIC_MODEL"
 
 
 def describe(failure: UpstreamFailure, sent: SentRequest) -> str:

@@ -214,11 +214,9 @@ def _billing_refused(case: _Case) -> errors.BridgeError:
 
 
 def _not_found(case: _Case) -> errors.BridgeError:
-    """Return the error for an unknown model; the text says what to configure, as clients show it to their users."""
+    """Return the error for an unknown model; what to do about it depends on the name that the client asked for."""
     return errors.NotFound(
-        f"model: {case.model} is unknown to backend {case.backend!r} ({case.message}). Name a model that it has in "
-        f"[route:default] of the bridge's configuration, or in ANTHROPIC_MODEL",
-        should_retry=False,
+        f"model: {case.model} is unknown to backend {case.backend!r} ({case.message})", should_retry=False
     )
 
 

@@ -181,6 +181,27 @@ class ExplanationTests:
         assert isinstance(told.error, UpstreamServerError)
         assert ("out of memory" in told.error.message, told.log_reason) == (True, "")
 
+    @pytest.mark.parametrize(
+        ("name", "advice"),
+        [
+            ("m", "Name a model that it has in [route:default] of the bridge's configuration, or in ANTHROPIC_MODEL"),
+            (
+                "other/m",
+                "Name a model that it has in [route:default] of the bridge's configuration, or in ANTHROPIC_MODEL",
+            ),
+            ("box/m", "The request names this backend, so that no route applies: name a model that box has"),
+            ("Box,m", "The request names this backend, so that no route applies: name a model that box has"),
+            (
+                "box/m@claude-bridge",
+                "The request names this backend, so that no route applies: name a model that box has",
+            ),
+        ],
+    )
+    def test_unknown_model(self, name: str, advice: str) -> None:
+        """Where the client names the backend too a route would change nothing, and none is advised."""
+        told = explain(refused("no such model", 404), sent(), evolve(CIRCUMSTANCES, model=name)).error.message
+        assert told == f"model: m is unknown to backend 'box' (no such model). {advice}"
+
     def test_quoted_prompt(self) -> None:
         """Words that quote the prompt reach the client, and not the log."""
         secret = "the treasure is buried under the third oak tree behind the old mill"
