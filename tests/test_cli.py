@@ -221,8 +221,10 @@ class SetupTests:
         assert path.read_text() == '{"theme": "dark"}'
         assert main(["setup", *project, "--config", config, "m"], surroundings) == 0
         out, err = capsys.readouterr()
+        told = f"now uses http://127.0.0.1:9090; `{' '.join(['claude-bridge undo', *project])}` puts it back\n"
+        assert told in out
         assert out.endswith(
-            f"now uses http://127.0.0.1:9090; `{' '.join(['claude-bridge undo', *project])}` puts it back\n"
+            f"\nno bridge answers at http://127.0.0.1:9090 yet: start it with `claude-bridge run {config}`\n"
         )
         assert err == ""
         found = json.JSONDecoder().decode(path.read_text())

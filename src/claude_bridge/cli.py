@@ -356,16 +356,14 @@ def env(options: argparse.Namespace, surroundings: Surroundings) -> int:
     return 0
 
 
-def _offer(
-    config: Config, url: str, options: argparse.Namespace, environ: Mapping[str, str], main: str | None = None
-) -> Offer:
+def _offer(config: Config, url: str, options: argparse.Namespace, environ: Mapping[str, str]) -> Offer:
     """Return what the bridge at ``url`` offers: as it says itself if ``--url`` names it, else by its configuration."""
     from claude_bridge.client import http_probe  # noqa: PLC0415 - not every command needs it
 
     published = http_probe.published_here(url, environ) if options.url else ()
     if published:
-        return of_bridge(url, published, config, main)
-    return of_configuration(config, url, _learned(config, environ), main)
+        return of_bridge(url, published, config)
+    return of_configuration(config, url, _learned(config, environ))
 
 
 def _learned(config: Config, environ: Mapping[str, str]) -> Limits:
@@ -391,7 +389,9 @@ def _shell_lines(found: Sequence[environment.Setting], environ: Mapping[str, str
 
 def setup(options: argparse.Namespace, surroundings: Surroundings) -> int:
     """Write the settings for Claude Code into its settings file, or show what would change."""
-    from claude_bridge.client import setup_command  # noqa: PLC0415 - no other command needs it
+    from claude_bridge.client import chosen_bridge, setup_command  # noqa: PLC0415 - no other command needs these
+    from claude_bridge.client.person import Person  # noqa: PLC0415
+    from claude_bridge.client.settings_draft import SetupError  # noqa: PLC0415
 
     if options.url is not None and not setup_command.is_address(options.url):
         options.error(f"--url {options.url} is not an address such as http://127.0.0.1:8080")
@@ -399,17 +399,27 @@ def setup(options: argparse.Namespace, surroundings: Surroundings) -> int:
         options.error("MODEL is empty")
     if options.model is not None and options.model.endswith(".ini"):
         options.error(f"{options.model} is no model: the configuration is named with --config")
-    config = load(_file(options), surroundings.environ, resolve_secrets=False)
+    environ, file = surroundings.environ, _file(options)
+    config = load(file, environ, resolve_secrets=False)
     url = options.url or environment.base_url(config)
     if url is None:
         sys.stderr.write(
             "claude-bridge setup: no listener has a fixed TCP port; give the bridge's address with --url\n"
         )
         return 1
-    main = plain_name(options.model) if options.model else None
-    found = _offer(config, url, options, surroundings.environ, main).settings
-    wanted = setup_command.Wanted(model=options.model, project=options.project, dry_run=options.dry_run)
-    report = setup_command.set_up(config, found, surroundings.environ, Path.cwd(), wanted)
+    order = chosen_bridge.BridgeOrder(
+        url=environment.bridge_url(url),
+        model=plain_name(options.model) if options.model else None,
+        start="" if options.url else shlex.join(["claude-bridge", "run", *([] if file is None else [file])]),
+    )
+    wanted, person = setup_command.Wanted(project=options.project, dry_run=options.dry_run), Person()
+    limits, asked = _learned(config, environ), None if options.dry_run else person
+    try:
+        bridge = chosen_bridge.chosen_bridge(order, config, limits, environ, asked)
+    except SetupError as error:
+        report = setup_command.Report(error=str(error))
+    else:
+        report = setup_command.set_up(bridge, environ, Path.cwd(), wanted, person)
     return report.write("setup", sys.stdout, sys.stderr)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from attrs import frozen
 
 LIST = {"data": [{"id": "a"}, {"id": "b"}, {"id": "a"}, {"no": "id"}]}
+BACKEND = {"/v1/models": LIST, "/v1/chat/completions": {}}
 BRIDGE = {"/": {"service": "claude-bridge"}, "/v1/models": {"data": [{"id": "glm@claude-bridge"}]}}
 
 

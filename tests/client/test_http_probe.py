@@ -8,10 +8,12 @@ import pytest
 
 from claude_bridge.children import ExpectedFailure
 from claude_bridge.client.http_probe import (
+    BridgeSeen,
     KeyNeeded,
     Unreachable,
     is_bridge,
     listed_models,
+    look,
     published_here,
     published_models,
     wants_key,
@@ -49,8 +51,25 @@ class BridgeTests:
         with serving(BRIDGE, key="sk-1") as url:
             with pytest.raises(KeyNeeded):
                 published_models(url, None)
+            assert published_here(url, {"ANTHROPIC_AUTH_TOKEN": "sk-ant-mine"}) == ()
             assert published_here(url, {}) == ()
             assert published_here(url, {"ANTHROPIC_AUTH_TOKEN": "sk-1"}) == published_models(url, "sk-1")
+
+    def test_look(self) -> None:
+        """One look shows whether a bridge is there, what it asks for, and what it has."""
+        glm = (OfferedModel(name="glm", label="glm"),)
+        with serving(BRIDGE) as url:
+            assert look(url, "sk-1") == BridgeSeen(answers=True, models=glm)
+        with serving(BRIDGE, key="sk-1") as url:
+            assert look(url, None) == look(url, "sk-2") == BridgeSeen(answers=True, key_needed=True)
+            assert look(url, "sk-1") == BridgeSeen(answers=True, key_needed=True, key_taken=True, models=glm)
+        with serving({"/": {"service": "claude-bridge"}}) as url:
+            assert look(url, None) == BridgeSeen(answers=True)
+        with serving({}) as url:
+            assert look(f"{url}/v1", None) == BridgeSeen(is_other=True, told=f"what answers at {url} is no bridge")
+        seen = look("http://127.0.0.1:9", None)
+        assert (seen.answers, seen.silent) == (False, True)
+        assert seen.told.startswith("nothing answers at http://127.0.0.1:9: ")
 
     @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "gpu:8000", "http://x:y", "ftp://x"])
     def test_nobody(self, url: str) -> None:

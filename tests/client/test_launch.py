@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from claude_bridge.client import launch, running_bridge
-from claude_bridge.client.launch import cleared
+from claude_bridge.client.launch import cleared, where_to_set_the_window
 from claude_bridge.client.person import Person
 from claude_bridge.client.target import LaunchOrder
-from tests.client.servers import BRIDGE, LIST, serving
+from tests.client.servers import BACKEND, BRIDGE, serving
 from tests.client.test_person import Terminal
+from tests.config.files import config_of
 
-BACKEND: Mapping[str, object] = {"/v1/models": LIST, "/v1/chat/completions": {}}
 ONE: Mapping[str, object] = {**BACKEND, "/v1/models": {"data": [{"id": "zai/GLM", "max_model_len": 90_000}]}}
 
 PROGRAM = """#!{python}
@@ -207,9 +207,12 @@ class BackendTests:
 
     def test_unknown_window(self, user: User) -> None:
         """A window that nobody tells is warned of, unless the user says it."""
-        told = "the window of glm is not known"
         with serving(BRIDGE) as url:
-            assert told in user.launch("--url", url).stderr
+            assert user.launch("--url", url).stderr == (
+                "claude-bridge launch: the window of glm is not known, and Claude Code assumes 1,000,000 tokens: set "
+                "CLAUDE_CODE_MAX_CONTEXT_TOKENS to it here, or `context_window` in [model:glm] of the bridge's "
+                "configuration\n"
+            )
             own = '{"env": {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": "50000"}}'
             assert user.launch("--url", url, "--", "--settings", own).stderr == ""
             assert user.seen["settings"]["env"]["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "50000"
@@ -293,6 +296,9 @@ models = glm
 """
 
 
+ROUTE = "[route:r]\nmatch = other\nmodels = other, glm"
+
+
 class ConfigurationTests:
     """A configuration that no bridge runs with."""
 
@@ -310,6 +316,43 @@ class ConfigurationTests:
             assert user.launch("small").returncode == 7
         assert user.seen["settings"]["env"]["ANTHROPIC_MODEL"] == "small@claude-bridge"
         assert (user.tree(), bridges(user), user.runtime_files()) == (before, [], [])
+
+    def test_backend_is_down(self, user: User) -> None:
+        """If no backend of the model answers that is said at once, with the next step, and nothing is started."""
+        file = user.folder / "c.ini"
+        file.write_text(CONFIGURED.format(url="http://127.0.0.1:9", state="none"))
+        done = user.launch("--config", str(file))
+        assert done.returncode == 1
+        assert done.stderr == (
+            "claude-bridge launch: backend b: down: connection refused at 127.0.0.1:9: start the server, or correct "
+            "`url` in [backend:b]\n"
+            "claude-bridge launch: no backend answers, so Claude Code is not started; `claude-bridge doctor --config "
+            f"{file}` examines it\n"
+        )
+        assert not (user.folder / "seen.json").exists()
+        assert (user.runtime_files(), bridges(user)) == ([], [])
+
+    def test_one_of_two_backends_is_down(self, user: User) -> None:
+        """If another is left the client is started, and the one that is down is told."""
+        file = user.folder / "c.ini"
+        with serving(ONE) as url:
+            text = CONFIGURED.format(url=url, state="none").replace("[route:default]\nmodels = glm", ROUTE)
+            text = text.replace("[model:glm]", "[model:glm]\nbackend = b").replace("[model:small]", "")
+            file.write_text(f"{text}[model:other]\nbackend = c\n[backend:c]\nurl = http://127.0.0.1:9/v1\n")
+            done = user.launch("other", "--config", str(file))
+        assert done.returncode == 7
+        assert "backend c: down: connection refused at 127.0.0.1:9" in done.stderr
+        assert "backend b" not in done.stderr
+
+    def test_unknown_window(self, user: User) -> None:
+        """A window that nobody tells is to be set in the section of the model, in the file that has it."""
+        file = user.folder / "c.ini"
+        with serving(BACKEND) as url:
+            file.write_text(CONFIGURED.format(url=url, state="none"))
+            told = f"tokens: set `context_window` in [model:glm] of {file}\n"
+            assert told in user.launch("--config", str(file)).stderr
+            told = f"tokens: add a section [model:NAME] with `backend = b`, `name = a` and `context_window` to {file}\n"
+            assert told in user.launch("b/a", "--config", str(file)).stderr
 
     def test_backend_that_wants_the_clients_key(self, user: User) -> None:
         """Where nothing but a backend is configured, its models are listed with the key that the client passes on."""
@@ -351,14 +394,18 @@ class SettingsTests:
         assert file.read_text() == json.dumps(given)
 
     def test_own_permission_mode(self, user: User) -> None:
-        """The mode that the user's settings say stays; the auto mode is warned of."""
-        folder = user.folder / "project" / ".claude"
-        folder.mkdir()
-        (folder / "settings.json").write_text('{"permissions": {"defaultMode": "auto"}}')
+        """The mode that the user's settings have stays, but for auto mode, which no bridge can serve."""
+        path = user.folder / "project" / ".claude" / "settings.json"
+        path.parent.mkdir()
         with serving(BRIDGE) as url:
+            path.write_text('{"permissions": {"defaultMode": "plan"}}')
+            assert "auto mode" not in user.launch("--url", url).stderr
+            assert user.seen["settings"]["permissions"] == {"disableAutoMode": "disable"}
+            path.write_text('{"permissions": {"defaultMode": "auto"}}')
             done = user.launch("--url", url)
-        assert "permissions" not in user.seen["settings"]
-        assert "auto mode asks its own vendor" in done.stderr
+        assert user.seen["settings"]["permissions"] == {"defaultMode": "acceptEdits", "disableAutoMode": "disable"}
+        assert "your settings have auto mode" in done.stderr
+        assert "this start is in the mode acceptEdits" in done.stderr
 
     def test_no_json(self, user: User) -> None:
         """What is no settings file is a failure in words."""
@@ -446,6 +493,30 @@ class PersonTests:
             out, keyed = io.StringIO(), {"BACKEND_API_KEY": "sk-typed-1234"}
             assert launch.run(order, keyed, out, err, Person(io.StringIO())) == 0
             assert '"ANTHROPIC_AUTH_TOKEN": "***"' in out.getvalue()
+
+
+class WindowTests:
+    """Where a window that is not known can be set."""
+
+    ROUTED = "[backend:b]\n[model:m]\n[model:n]\n[route:default]\nmodels = m\n[route:i]\nmodels = n\nwhen = image\n"
+
+    @pytest.mark.parametrize(
+        ("text", "name", "told"),
+        [
+            (ROUTED, "m", "set `context_window` in [model:m] of c.ini"),
+            (ROUTED, "auto", "set `context_window` in [model:n] and [model:m] of c.ini"),
+            (
+                "[backend:b]\n",
+                "zai/GLM",
+                "add a section [model:NAME] with `name = zai/GLM` and `context_window` to c.ini",
+            ),
+            (None, "m", "set CLAUDE_CODE_MAX_CONTEXT_TOKENS to it"),
+        ],
+    )
+    def test_where(self, text: str | None, name: str, told: str) -> None:
+        """It is the model's section of the file; without a file it is a variable."""
+        source = "environment" if text is None else "c.ini with HOST_PORT"
+        assert where_to_set_the_window(evolve(config_of(text or ""), source=source), name) == told
 
 
 class NoProgramTests:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import getpass
 import io
+import os
+import pty
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +79,50 @@ class PersonTests:
         with pytest.raises(ExpectedFailure):
             asked.choose("Which one", ["a", "b"])
         assert out.getvalue().count("Which one") == 1
+
+
+SCRIPT = "from claude_bridge.client.person import Person; print(repr(Person().secret('key')))"
+
+
+class TerminalTests:
+    """A real terminal."""
+
+    @pytest.fixture
+    def terminal(self) -> Iterator[tuple[int, str]]:
+        """Yield our end of a terminal, and the name of the other one."""
+        ours, theirs = pty.openpty()
+        yield ours, os.ttyname(theirs)
+        os.close(ours)
+        os.close(theirs)
+
+    def test_typed(self, terminal: tuple[int, str], tmp_path: Path) -> None:
+        """What a person types comes back, and the terminal shows the question alone."""
+        ours, name = terminal
+        script = f"import os; os.setsid(); t = os.open({name!r}, os.O_RDWR); os.dup2(t, 0); os.dup2(t, 2); {SCRIPT}"
+        with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=tmp_path) as process:
+            shown = b""
+            while b"(not shown): " not in shown:
+                shown += os.read(ours, 1000)
+            os.write(ours, b"s3cret\n")
+            assert process.stdout is not None
+            assert process.stdout.read() == b"'s3cret'\n"
+        os.set_blocking(ours, False)
+        assert b"s3cret" not in shown + os.read(ours, 1000)
+
+    def test_no_terminal(self) -> None:
+        """Without a terminal nothing is read, not even from standard input, and no warning is shown."""
+        script = f"import os; os.setsid(); {SCRIPT}"
+        done = subprocess.run(
+            [sys.executable, "-c", script], input="typed\n", capture_output=True, text=True, timeout=60, check=True
+        )
+        assert (done.stdout, done.stderr) == ("''\n", "")
+
+    def test_cannot_be_hidden(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where what is typed would be shown nothing is asked."""
+
+        def shows(_question: str) -> str:
+            warnings.warn("Can not control echo on the terminal.", getpass.GetPassWarning, stacklevel=1)
+            return "s3cret"
+
+        monkeypatch.setattr(getpass, "getpass", shows)
+        assert Person(Terminal(), Terminal()).secret("key") == ""

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from claude_bridge.client import environment
 from claude_bridge.client.environment import PERMISSION_MODE, TOKEN
@@ -70,6 +71,43 @@ class ApplyTests:
             **{each.name: each.value for each in SETTINGS if each.ready},
             "ANTHROPIC_API_KEY": "",
         }
+
+    @pytest.mark.parametrize(
+        ("own", "now"),
+        [
+            (None, PERMISSION_MODE),
+            ("auto", PERMISSION_MODE),
+            ("default", "default"),
+            (PERMISSION_MODE, PERMISSION_MODE),
+        ],
+    )
+    def test_permission_mode(self, own: str | None, now: str, home: Home) -> None:
+        """A mode of the user's stays, but for auto mode, which no bridge can serve; undo brings all of it back."""
+        before = json.dumps({} if own is None else {"permissions": {"defaultMode": own}})
+        path = home.has(before)
+        for _ in range(2):
+            home.setup().apply(nobody)
+            assert read(path.read_text())["permissions"] == {"defaultMode": now, "disableAutoMode": "disable"}
+            assert home.setup().mode() == (now if own in (None, "auto") else None)
+        undo(home.place())
+        assert path.read_text() == before
+
+    def test_mode_that_is_changed(self, home: Home) -> None:
+        """Whoever writes another mode after it keeps that one in the next run."""
+        path = home.has("{}")
+        home.setup().apply(nobody)
+        path.write_text(path.read_text().replace(PERMISSION_MODE, "default"))
+        home.setup().apply(nobody)
+        assert read(path.read_text())["permissions"]["defaultMode"] == "default"
+        assert home.setup().mode() is None
+
+    def test_inherited_mode(self, home: Home) -> None:
+        """A project's settings do not beat the mode that the user's have."""
+        path = home.place(project=True).settings
+        evolve(home.setup(project=True), inherited="plan").apply(nobody)
+        assert read(path.read_text())["permissions"] == {"disableAutoMode": "disable"}
+        evolve(home.setup(project=True), inherited="auto").apply(nobody)
+        assert read(path.read_text())["permissions"]["defaultMode"] == PERMISSION_MODE
 
     def test_project(self, home: Home) -> None:
         """For a project its local settings are written, neither the shared ones nor the user's."""
@@ -261,11 +299,11 @@ class TokenTests:
 
     @pytest.mark.parametrize("token", ["", "YOUR-CLIENT-KEY"])
     def test_nothing_given(self, token: str, home: Home) -> None:
-        """Where the bridge looks at keys one is needed; where a backend might not, any word will do."""
+        """Where a key is needed there is an error without one; else any word will do, and nobody is asked."""
         with pytest.raises(SetupError, match="a key is needed, put it here; nothing was changed"):
             needing_token(home.setup(token=token), needed=True).apply(lambda _: " ")
         assert not home.settings.parent.exists()
-        needing_token(home.setup(token=token), needed=False).apply(lambda _: "")
+        needing_token(home.setup(token=token), needed=False).apply(nobody)
         assert variables(home.settings)[TOKEN] == "unused"
 
     def test_of_another_program(self, home: Home) -> None:

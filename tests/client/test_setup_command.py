@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from claude_bridge.client import setup_command
-from claude_bridge.client.ask import NobodyToAsk
+from claude_bridge.client.chosen_bridge import BridgeOrder, ChosenBridge
 from claude_bridge.client.environment import settings
+from claude_bridge.client.http_probe import BridgeSeen
+from claude_bridge.client.person import Person
 from claude_bridge.client.setup_command import Report, Wanted, is_address, set_up, take_back
 from claude_bridge.config.schema import Config
-from claude_bridge.core.model_names import plain_name
+from tests.client.servers import BACKEND, BRIDGE, serving
 from tests.client.setups import Home
+from tests.client.test_person import person
 from tests.config.files import config_of
 
 read = json.JSONDecoder().decode
@@ -51,11 +53,27 @@ def config() -> Config:
     return config_of(TEXT)
 
 
-def run(home: Home, config: Config, url: str = "http://127.0.0.1:8080", **wanted: Any) -> Report:
-    """Run `setup` for a bridge at an address."""
-    model = wanted.get("model")
-    found = settings(config, url, main=plain_name(model) if model else None)
-    return set_up(config, found, home.environ, home.project, Wanted(**wanted), str(home.folder.parent / "managed"))
+RUNNING = BridgeSeen(answers=True)
+SILENT = BridgeSeen(silent=True, told="nothing answers at http://127.0.0.1:8080: connection refused")
+EDITS = (
+    "Claude Code edits files without asking (permissions.defaultMode is acceptEdits); to be asked, write "
+    '"default" there: setup keeps a mode of yours\n'
+)
+
+
+def run(home: Home, config: Config, url: str = "http://127.0.0.1:8080", **more: Any) -> Report:
+    """Run `setup` for a bridge at an address, which runs."""
+    order = BridgeOrder(url=url, model=more.pop("model", None), start=more.pop("start", "claude-bridge run"))
+    bridge = ChosenBridge(
+        order=order,
+        config=config,
+        settings=settings(config, url, main=order.model),
+        seen=more.pop("seen", RUNNING),
+        notes=more.pop("notes", ()),
+    )
+    who = more.pop("person", Person(io.StringIO()))
+    environ = more.pop("environ", home.environ)
+    return set_up(bridge, environ, home.project, Wanted(**more), who, str(home.folder.parent / "managed"))
 
 
 class SetUpTests:
@@ -65,7 +83,7 @@ class SetUpTests:
         """It says what was written, what Claude Code does now, and how to go back."""
         assert run(home, config) == Report(
             shown=f"{home.settings}: written\n"
-            "Claude Code now uses http://127.0.0.1:8080; `claude-bridge undo` puts it back\n"
+            f"Claude Code now uses http://127.0.0.1:8080; `claude-bridge undo` puts it back\n{EDITS}"
         )
         assert run(home, config).shown.startswith(f"{home.settings}: nothing to change\nClaude Code now uses ")
 
@@ -74,8 +92,26 @@ class SetUpTests:
         path = home.place(project=True).settings
         assert run(home, config, project=True, url="https://bridge.lan/v1").shown == (
             f"{path}: written\nClaude Code in {home.project} now uses https://bridge.lan; "
-            "`claude-bridge undo --project` puts it back\n"
+            f"`claude-bridge undo --project` puts it back\n{EDITS}"
         )
+
+    def test_mode(self, home: Home, config: Config) -> None:
+        """A permission mode of the user's stays, in a project too, and then nothing is said of it."""
+        home.has('{"permissions": {"defaultMode": "plan"}}')
+        for project in (False, True):
+            assert "permissions" not in run(home, config, project=project).shown
+            written = read(home.place(project=project).settings.read_text())["permissions"]
+            assert written == ({"disableAutoMode": "disable"} if project else {"defaultMode": "plan"} | written)
+
+    def test_no_bridge(self, home: Home, config: Config) -> None:
+        """A bridge that does not run yet is said with the command that starts it; one elsewhere is a warning."""
+        report = run(home, config, seen=SILENT, start="claude-bridge run my.ini")
+        told = "no bridge answers at http://127.0.0.1:8080 yet: start it with `claude-bridge run my.ini`\n"
+        assert (report.shown.endswith(told), report.warnings) == (True, ())
+        report = run(home, config, seen=SILENT, start="")
+        assert report.warnings == (f"{SILENT.told}: start the bridge there, or correct --url",)
+        foreign = BridgeSeen(told="http://b answers: add it to allowed_hosts")
+        assert run(home, config, seen=foreign, start="").warnings == (foreign.told,)
 
     def test_dry_run(self, home: Home, config: Config) -> None:
         """A dry run shows the changes, and makes none."""
@@ -86,14 +122,12 @@ class SetUpTests:
         assert run(home, config, dry_run=True).shown == f"{home.settings}: nothing to change\n"
 
     def test_model(self, home: Home, config: Config) -> None:
-        """A model that is named is used, with its window; one that the configuration does not have is told."""
+        """A model that is named is used, with its window; what could not be found out of it is told."""
         assert run(home, config, model="eyes").warnings == ()
         found = read(home.settings.read_text())["env"]
         assert (found["ANTHROPIC_MODEL"], found["CLAUDE_CODE_MAX_CONTEXT_TOKENS"]) == ("eyes@claude-bridge", "60000")
-        (warning,) = run(home, config, model="eyse@claude-bridge").warnings
-        assert warning == "eyse is none of the configured models (glm, eyes): the backend has to know it"
-        for model in ("auto", "b/anything", "EYES"):
-            assert run(home, config, model=model).warnings == ()
+        note = "whether the bridge has it cannot be said"
+        assert run(home, config, model="eyes", notes=(note,)).warnings == (note,)
 
     def test_stronger_settings(self, home: Home, config: Config) -> None:
         """Where others win, the last sentence does not claim that the bridge is used."""
@@ -102,7 +136,7 @@ class SetUpTests:
         report = run(home, config)
         assert report.shown.endswith(
             f"Claude Code now uses http://127.0.0.1:8080, but in {home.project} still the address in "
-            f"env.ANTHROPIC_BASE_URL of {local}; `claude-bridge undo` puts it back\n"
+            f"env.ANTHROPIC_BASE_URL of {local}; `claude-bridge undo` puts it back\n{EDITS}"
         )
         assert report.warnings == (f"{local} sets env.ANTHROPIC_BASE_URL, which wins over {home.settings}",)
         managed = home.folder.parent / "managed" / "managed-settings.json"
@@ -110,37 +144,29 @@ class SetUpTests:
         managed.write_text('{"env": {"ANTHROPIC_BASE_URL": "http://org"}}')
         assert f"Claude Code still uses the address in env.ANTHROPIC_BASE_URL of {managed}; " in run(home, config).shown
 
-    def test_nobody_to_ask(self, home: Home, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where nobody can be asked for the token the variable is named, and nothing is changed."""
-
-        def nobody(_question: str) -> str:
-            raise NobodyToAsk("there is no terminal to ask at")
-
-        monkeypatch.setattr(setup_command, "ask_hidden", nobody)
-        config = evolve(config, server=evolve(config.server, credentials="forward"))
-        report = run(home, config)
-        assert report.error is not None
-        why = next(each.why for each in settings(config, "http://b") if each.name == "ANTHROPIC_AUTH_TOKEN")
-        assert report.error == (
-            f"there is no terminal to ask at: set ANTHROPIC_AUTH_TOKEN ({why}); nothing was changed"
-        )
+    def test_key(self, home: Home, config: Config) -> None:
+        """A key that is needed is asked for, with the reason, and not printed; nobody to ask is an error."""
+        asking = evolve(RUNNING, key_needed=True)
+        why = "the bridge at http://127.0.0.1:8080 asks for a key"
+        report = run(home, config, seen=asking)
+        told = f"{why}, and there is no terminal to ask at: set ANTHROPIC_AUTH_TOKEN to it; nothing was changed"
+        assert report == Report(error=told)
         assert home.tree() == {}
-
-    def test_asked(self, home: Home, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The question says which key it is; the key is not printed."""
-        asked = []
-
-        def ask(question: str) -> str:
-            asked.append(question)
-            return "sk-typed"
-
-        monkeypatch.setattr(setup_command, "ask_hidden", ask)
-        config = evolve(config, server=evolve(config.server, credentials="forward"))
-        report = run(home, config)
-        why = next(each.why for each in settings(config, "http://b") if each.name == "ANTHROPIC_AUTH_TOKEN")
-        assert asked == [f"ANTHROPIC_AUTH_TOKEN: {why}\nkey (not shown; Return for none): "]
+        with serving(BRIDGE, key="sk-typed") as url:
+            somebody, out = person(secret="sk-typed")
+            report = run(home, config, url, seen=asking, person=somebody)
+        assert report.error is None
+        assert out.getvalue() == f"the bridge at {url} asks for a key\nANTHROPIC_AUTH_TOKEN (not shown): "
         assert read(home.settings.read_text())["env"]["ANTHROPIC_AUTH_TOKEN"] == "sk-typed"
         assert "sk-typed" not in repr(report)
+
+    def test_no_key(self, home: Home, config: Config) -> None:
+        """Where nobody wants one nobody is asked."""
+        config = evolve(config, server=evolve(config.server, credentials="forward"))
+        with serving(BACKEND) as url:
+            backend = evolve(config.backends["b"], url=f"{url}/v1")
+            assert run(home, evolve(config, backends={"b": backend})).error is None
+        assert read(home.settings.read_text())["env"]["ANTHROPIC_AUTH_TOKEN"] == "unused"
 
     def test_refused(self, home: Home, config: Config) -> None:
         """A file that cannot be edited is an error with its place."""
@@ -148,7 +174,7 @@ class SetUpTests:
         report = run(home, config)
         assert report.error is not None
         assert report.error.startswith(f"{path}: line 2, column 1: a comment is not allowed")
-        assert set_up(config, (), {}, home.project, Wanted()).error == "no home folder is known: set HOME"
+        assert run(home, config, environ={}).error == "no home folder is known: set HOME"
 
 
 class TakeBackTests:

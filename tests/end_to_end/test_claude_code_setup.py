@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
 import pytest
 import pytest_twisted
 
+from claude_bridge.client.chosen_bridge import BridgeOrder, ChosenBridge
 from claude_bridge.client.environment import settings
+from claude_bridge.client.http_probe import BridgeSeen
+from claude_bridge.client.person import Person
 from claude_bridge.client.setup_command import Wanted, set_up, take_back
 from claude_bridge.config.load import parse
 from claude_bridge.testing.backend import ScriptedBackend
@@ -50,8 +54,14 @@ def has(user: ClaudeCode, content: str) -> None:
 def set_up_for(user: ClaudeCode, daemon: Daemon, *, project: bool = False) -> None:
     """Run `claude-bridge setup` as the user."""
     config = parse(ini("http://127.0.0.1:9/v1", SECTIONS), {}, lambda path: path.encode())
-    environ = {"HOME": str(user.home), "ANTHROPIC_AUTH_TOKEN": "my-key"}
-    report = set_up(config, settings(config, daemon.url), environ, user.project, Wanted(project=project))
+    bridge = ChosenBridge(
+        order=BridgeOrder(url=daemon.url),
+        config=config,
+        settings=settings(config, daemon.url),
+        seen=BridgeSeen(answers=True),
+        token="my-key",
+    )
+    report = set_up(bridge, {"HOME": str(user.home)}, user.project, Wanted(project=project), Person(io.StringIO()))
     assert report.error is None
     assert report.warnings == ()
 

@@ -36,6 +36,7 @@ PERMISSION_MODE: Final = "acceptEdits"
 PERMISSIONS: Final[Mapping[str, str]] = {"defaultMode": PERMISSION_MODE, "disableAutoMode": "disable"}
 """The client offers auto mode at its start, with Yes chosen beforehand, unless it is disabled; with a bridge that mode
 refuses commands (docs/claude-code.md 7)."""
+AUTO_MODE: Final = "auto"
 
 PERMISSION_NOTE: Final = (
     "Claude Code's auto mode asks its own vendor whether each command is safe; no other backend answers that, "
@@ -50,6 +51,7 @@ UNUSED: Final = "unused"
 MAX_PICKED: Final = 40
 """Models in the client's list: a vendor has hundreds, and every name can be typed after /model."""
 FILES_NOTE: Final = "Claude Code's settings files win over exported variables: `claude-bridge setup` writes these there"
+_ANTHROPIC_KEY: Final = "sk-ant-"
 _EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})
 
 
@@ -65,6 +67,11 @@ class Setting:
     value: str
     why: str = ""
     ready: bool = True
+
+
+def permissions(own: str | None) -> dict[str, str]:
+    """Return the permissions to set. A mode that the user's own settings have stays, but for auto mode."""
+    return {name: value for name, value in PERMISSIONS.items() if name != "defaultMode" or own in (None, AUTO_MODE)}
 
 
 def base_url(config: Config) -> str | None:
@@ -136,6 +143,12 @@ def listed_settings(models: Sequence[OfferedModel], url: str, main: str | None, 
 
 def _address(url: str) -> Setting:
     return Setting(name="ANTHROPIC_BASE_URL", value=bridge_url(url), why="the bridge; without /v1")
+
+
+def own_token(environ: Mapping[str, str]) -> str | None:
+    """Return the token for the bridge in an environment; one of Anthropic's is none."""
+    token = environ.get(TOKEN, "").strip()
+    return token if token and not token.startswith(_ANTHROPIC_KEY) else None
 
 
 def bridge_url(url: str) -> str:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from claude_bridge.children import ExpectedFailure
-from claude_bridge.client.environment import TOKEN, bridge_url
+from claude_bridge.client.environment import bridge_url, own_token
 from claude_bridge.client.offered_models import OfferedModel, published
 from claude_bridge.config.fields import base_url
 from claude_bridge.core import strict_json
@@ -61,6 +61,28 @@ class ListedBackend:
     models: tuple[str, ...]
 
 
+@frozen(kw_only=True)
+class BridgeSeen:
+    """What one look at the address of a bridge showed.
+
+    :ivar answers: whether a bridge does.
+    :ivar is_other: whether something else does.
+    :ivar silent: whether nothing does.
+    :ivar told: what is wrong, where no bridge answers.
+    :ivar key_needed: whether it answers nobody without a key.
+    :ivar key_taken: whether it answers with the key that was given.
+    :ivar models: what it publishes, as far as it does for this key.
+    """
+
+    answers: bool = False
+    is_other: bool = False
+    silent: bool = False
+    told: str = ""
+    key_needed: bool = False
+    key_taken: bool = False
+    models: tuple[OfferedModel, ...] = ()
+
+
 def is_bridge(url: str) -> bool:
     """Return whether a bridge answers at this address.
 
@@ -85,12 +107,31 @@ def published_models(url: str, key: str | None) -> tuple[OfferedModel, ...]:
     return published(reply.body)
 
 
+def look(url: str, key: str | None) -> BridgeSeen:
+    """Return what is at the address of a bridge; the key is sent only if that is one, and lists nothing without it."""
+    try:
+        if not is_bridge(url):
+            return BridgeSeen(is_other=True, told=f"what answers at {bridge_url(url)} is no bridge")
+    except Unreachable as error:
+        return BridgeSeen(silent=True, told=str(error))
+    except ExpectedFailure as error:
+        return BridgeSeen(told=str(error))
+    models: tuple[OfferedModel, ...] = ()
+    needed = taken = False
+    with suppress(ExpectedFailure):
+        try:
+            models = published_models(url, None)
+        except KeyNeeded:
+            needed = True
+        if key is not None and not models:
+            with suppress(KeyNeeded):
+                models, taken = published_models(url, key), True
+    return BridgeSeen(answers=True, key_needed=needed, key_taken=taken, models=models)
+
+
 def published_here(url: str, environ: Mapping[str, str]) -> tuple[OfferedModel, ...]:
     """Return the models of the bridge at this address; none if there is none, or it does not tell."""
-    for key in (None, environ.get(TOKEN)):
-        with suppress(KeyNeeded, ExpectedFailure):
-            return published_models(url, key) if is_bridge(url) else ()
-    return ()
+    return look(url, own_token(environ)).models
 
 
 def listed_models(url: str, key: str | None) -> ListedBackend:

@@ -21,9 +21,10 @@ from attrs import frozen
 
 from claude_bridge.children import ExpectedFailure
 from claude_bridge.client import http_probe, offer, own_bridge, settings_file
-from claude_bridge.client.environment import PERMISSION_NOTE, RIVAL, TOKEN, UNUSED, WINDOW
+from claude_bridge.client.environment import AUTO_MODE, PERMISSION_MODE, RIVAL, TOKEN, UNUSED, WINDOW, own_token
 from claude_bridge.client.foreground import BY_SIGNAL, EndedBySignal, Foreground
 from claude_bridge.client.http_probe import KeyNeeded
+from claude_bridge.client.needed_backends import Connecting, backend_wanting_key, needed_backends
 from claude_bridge.client.offer import Offer
 from claude_bridge.client.offered_models import OfferedModel, main_name
 from claude_bridge.client.person import Person
@@ -31,11 +32,12 @@ from claude_bridge.client.single_backend import SingleBackend
 from claude_bridge.client.target import BackendAlone, LaunchOrder, OwnConfiguration, RunningBridge, find_target
 from claude_bridge.config.listeners import is_loopback
 from claude_bridge.config.load import read_file
-from claude_bridge.config.named_models import NamedModels, conversation_models, which_model
+from claude_bridge.config.named_models import conversation_models
 from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.secret import HIDDEN, SecretSource
-from claude_bridge.core.model_names import AUTO, as_spelled, plain_name
-from claude_bridge.core.nearest_names import name_list, nearest_names
+from claude_bridge.config.variables import SECTION
+from claude_bridge.core.model_names import AUTO, plain_name
+from claude_bridge.core.nearest_names import name_list
 
 PROGRAM: Final = "claude"
 
@@ -49,6 +51,11 @@ there is no `claude` on PATH. Install Claude Code with
 
 and run this command again."""
 
+AUTO_REPLACED: Final = (
+    "your settings have auto mode, which asks Anthropic's server to approve each action; no bridge can, so this start "
+    f"is in the mode {PERMISSION_MODE}"
+)
+
 UNKNOWN_URL: Final = "http://127.0.0.1:PORT"
 """Stands for the address of a bridge that is not started."""
 
@@ -59,8 +66,6 @@ NEEDED_TOKENS: Final = 32_768
 
 MAX_LISTED: Final = 20
 """Names in a message at most."""
-
-_ANTHROPIC_KEY: Final = "sk-ant-"
 
 _PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy")
 _EXEMPT: Final = ("NO_PROXY", "no_proxy")
@@ -107,15 +112,16 @@ class _Launch:
             arguments, theirs = settings_file.without_settings(self._order.arguments)
             target = find_target(self._order, self._environ)
             match target:
-                case RunningBridge():
+                case RunningBridge(_, config):
                     found = self._of_bridge(target)
                 case OwnConfiguration(config, file):
-                    url = stack.enter_context(self._started(file, self._environ, folder))
+                    url = stack.enter_context(self._started(file, self._environ, folder, self._needed(config)))
                     found = self._of_bridge(RunningBridge(url, config))
                 case BackendAlone():
+                    config = None
                     found = stack.enter_context(self._in_front_of(target, folder))
             settings = self._settings(found, theirs)
-            self._warn_of_the_window(found, settings)
+            self._warn_of_the_window(found, settings, config)
             content = json.dumps(settings)
             path = settings_file.write_private(folder / "settings.json", content)
             environ = cleared(self._environ, found.variables["ANTHROPIC_BASE_URL"])
@@ -143,16 +149,17 @@ class _Launch:
 
     def _settings(self, found: Offer, theirs: Mapping[str, Any]) -> dict[str, Any]:
         own = settings_file.own_settings(self._environ, Path.cwd())
-        if settings_file.permission_mode([*own, theirs]) == "auto":
-            self._err.write(f"claude-bridge launch: {PERMISSION_NOTE}\n")
+        if settings_file.permission_mode([*own, theirs]) == AUTO_MODE:
+            self._err.write(f"claude-bridge launch: {AUTO_REPLACED}\n")
         return settings_file.launch_settings(found, theirs, own, self._environ)
 
-    def _warn_of_the_window(self, found: Offer, settings: Mapping[str, Any]) -> None:
+    def _warn_of_the_window(self, found: Offer, settings: Mapping[str, Any], config: Config | None) -> None:
         """Warn of what is wrong with the window of the main model, if anything is."""
         main, told = found.models[0], ""
         if main.window is None and not (settings["env"].get(WINDOW) or self._environ.get(WINDOW)):
             told = (
-                f"the window of {main.name} is not known, and Claude Code assumes 1,000,000 tokens: set {WINDOW} to it"
+                f"the window of {main.name} is not known, and Claude Code assumes 1,000,000 tokens: "
+                f"{where_to_set_the_window(config, main.name)}"
             )
         elif main.window is not None and main.window < NEEDED_TOKENS:
             told = (
@@ -180,7 +187,7 @@ class _Launch:
 
     def _published(self, url: str) -> tuple[tuple[OfferedModel, ...], str | None]:
         """Return a bridge's models, and the token that it needs or may pass on; None if there is none to give."""
-        given = self._own_token()
+        given = own_token(self._environ)
         try:
             models = http_probe.published_models(url, None)
             return (models or http_probe.published_models(url, given)), given
@@ -193,22 +200,10 @@ class _Launch:
         except KeyNeeded:
             raise ExpectedFailure(f"the bridge at {url} does not accept the key in {TOKEN}") from None
 
-    def _own_token(self) -> str | None:
-        """Return the token in the environment, unless it is for Anthropic."""
-        token = self._environ.get(TOKEN, "").strip()
-        return token if token and not token.startswith(_ANTHROPIC_KEY) else None
-
     def _forwarded(self, config: Config, main: str) -> str:
         """Return the key to pass on to a backend that has none of its own and wants one, else any text."""
-        if config.server.credentials != "forward":
-            return UNUSED
-        models = conversation_models(config, main, lambda model: model.context_window)
-        backends: list[Backend | None] = [config.backends[model.backend] for model in models]
-        backends = backends or [NamedModels(config).home]
-        for backend in backends:
-            if backend is not None and not backend.has_key and http_probe.wants_key(backend.url):
-                return self._backend_key(backend.url)
-        return UNUSED
+        backend = backend_wanting_key(config, main)
+        return UNUSED if backend is None else self._backend_key(backend.url)
 
     def _backend_key(self, url: str) -> str:
         """Return the key for a backend that wants one."""
@@ -251,28 +246,41 @@ class _Launch:
             yield offer.of_bridge(url, models, main=backend.main).with_token(token)
 
     @contextmanager
-    def _started(self, file: str | None, environ: Mapping[str, str], folder: Path) -> Iterator[str]:
+    def _started(
+        self, file: str | None, environ: Mapping[str, str], folder: Path, needed: Sequence[Backend] = ()
+    ) -> Iterator[str]:
         """Run a bridge; yield its URL. What it said last is shown if it ended by itself.
 
-        Its control socket is in the folder, or commands for the user's own bridge would find two.
+        Its control socket is in the folder, or commands for the user's own bridge would find two. While it starts the
+        backends that it needs are tried. Raises `ExpectedFailure` also if all of them are down.
         """
         bridge = own_bridge.start(file, {**environ, "RUNTIME_DIRECTORY": str(folder)})
         try:
+            self._refuse_all_down(needed, file)
             yield bridge.address()
             if bridge.ended:
                 self._err.write(f"claude-bridge launch: {bridge.failure()}\n")
         finally:
             bridge.stop()
 
+    def _needed(self, config: Config) -> tuple[Backend, ...]:
+        """Return the backends that the main model of a configuration may be at, as far as the names tell."""
+        name = main_name(config) if self._order.model is None else plain_name(self._order.model)
+        return needed_backends(config, name or AUTO)
+
+    def _refuse_all_down(self, needed: Sequence[Backend], file: str | None) -> None:
+        """Write a line for each backend that is down. Raises `ExpectedFailure` if no other is left."""
+        down = Connecting(needed).down()
+        self._err.writelines(f"claude-bridge launch: {each}\n" for each in down)
+        if down and len(down) == len(needed):
+            command = shlex.join(["claude-bridge", "doctor", *([] if file is None else ["--config", file])])
+            raise ExpectedFailure(f"no backend answers, so Claude Code is not started; `{command}` examines it")
+
     def _chosen(self, names: Sequence[str], default: str | None, whose: str, config: Config | None = None) -> str:
         """Return the plain name of the main model: as ordered, else as decided, else as the person says."""
         wanted = None if self._order.model is None else plain_name(self._order.model)
         if wanted is not None:
-            found = as_spelled(wanted, names)
-            if found is None and names and (config is None or which_model(config).meant(wanted) is None):
-                near = name_list(nearest_names(wanted, names), len(set(names)))
-                raise ExpectedFailure(f"{whose} has no model {wanted}; it has {near}")
-            return found or wanted
+            return offer.named_model(wanted, names, whose, config)
         if default is not None or len(names) == 1:
             return default or names[0]
         if not names:
@@ -287,6 +295,25 @@ class _Launch:
         """Return the main model of a configuration whose bridge does not run."""
         names = [model.name for model in offer.of_configuration(config, UNKNOWN_URL).models]
         return self._chosen(names, main_name(config), config.source, config)
+
+
+def where_to_set_the_window(config: Config | None, name: str) -> str:
+    """Return what to write where, so that the window of a model is known.
+
+    :param config: the bridge's configuration; None if it is not known, or in no file.
+    """
+    if config is None:
+        return f"set {WINDOW} to it here, or `context_window` in [model:{name}] of the bridge's configuration"
+    file = config.source.partition(" with ")[0]
+    if file == SECTION:
+        return f"set {WINDOW} to it"
+    models = conversation_models(config, name, lambda model: model.context_window)
+    sections = [f"[model:{model.alias}]" for model in models if model.alias in config.models]
+    if sections:
+        return f"set `context_window` in {' and '.join(sections)} of {file}"
+    backend = f"`backend = {models[0].backend}`, " if models else ""
+    upstream = models[0].name if models else name
+    return f"add a section [model:NAME] with {backend}`name = {upstream}` and `context_window` to {file}"
 
 
 def cleared(environ: Mapping[str, str], url: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from attrs import evolve, frozen
 
+from claude_bridge.children import ExpectedFailure
 from claude_bridge.client.environment import TOKEN, Setting, listed_settings, settings, variables
 from claude_bridge.client.offered_models import (
     Limits,
@@ -16,8 +17,10 @@ from claude_bridge.client.offered_models import (
     main_name,
     offered,
 )
+from claude_bridge.config.named_models import which_model
 from claude_bridge.config.schema import Config
-from claude_bridge.core.model_names import AUTO
+from claude_bridge.core.model_names import AUTO, as_spelled
+from claude_bridge.core.nearest_names import name_list, nearest_names
 
 
 @frozen
@@ -65,6 +68,26 @@ def of_bridge(
     main = main or decided(published)
     first = sorted(published, key=lambda model: model.name != main)
     return Offer(listed_settings(published, url, main), tuple(first))
+
+
+def named_model(wanted: str, names: Sequence[str], whose: str, config: Config | None) -> str:
+    """Return the plain name of a model in the spelling that ``names`` have. Raises `ExpectedFailure` for a wrong one.
+
+    :param names: those that there are; any name will do if none is known.
+    :param whose: who has them, for a person.
+    :param config: may give names a meaning that are not listed, such as ``backend/model``.
+    """
+    found = as_spelled(wanted, names)
+    if found is None and names and (config is None or not has_meaning(config, wanted)):
+        near = name_list(nearest_names(wanted, names), len(set(names)))
+        raise ExpectedFailure(f"{whose} has no model {wanted}; it has {near}")
+    return found or wanted
+
+
+def has_meaning(config: Config, name: str) -> bool:
+    """Return whether a plain name means a model of a configuration, or one of its routes is for names like it."""
+    which = which_model(config)
+    return which.meant(name) is not None or any(rule.match for rule in which.routes.may_take(name))
 
 
 def is_of(config: Config, published: Sequence[OfferedModel]) -> bool:

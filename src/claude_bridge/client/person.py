@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Final, TextIO
 
@@ -12,6 +13,17 @@ from attrs import field, frozen
 from claude_bridge.children import ExpectedFailure
 
 TRIES: Final = 3
+"""Answers that may be wrong before it is given up."""
+
+
+def typed_unseen(question: str) -> str:
+    """Return what is typed at the terminal, which does not show it. Raises `EOFError` where it cannot be hidden."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", getpass.GetPassWarning)  # it would be shown
+        try:
+            return getpass.getpass(question)
+        except (OSError, getpass.GetPassWarning):
+            raise EOFError from None
 
 
 @frozen
@@ -20,7 +32,7 @@ class Person:
 
     _typed: TextIO = field(factory=lambda: sys.stdin)
     _out: TextIO = field(factory=lambda: sys.stderr)
-    _hidden: Callable[[str], str] = getpass.getpass
+    _hidden: Callable[[str], str] = typed_unseen
 
     @property
     def is_there(self) -> bool:

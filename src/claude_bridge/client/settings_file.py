@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from claude_bridge.children import ExpectedFailure
-from claude_bridge.client.environment import FAMILIES, PERMISSIONS, RIVAL, UNUSED, picker
+from claude_bridge.client.environment import FAMILIES, RIVAL, UNUSED, permissions, picker
 from claude_bridge.client.offer import Offer
 from claude_bridge.config.secret import HIDDEN
 from claude_bridge.core.model_names import plain_name
@@ -67,10 +67,14 @@ def _decoded(given: str) -> dict[str, Any]:
     return found
 
 
-def own_settings(environ: Mapping[str, str], project: Path) -> list[dict[str, Any]]:
-    """Return the settings that the client reads anyway: the user's, and those of a project."""
+def own_settings(environ: Mapping[str, str], project: Path, *, local: bool = True) -> list[dict[str, Any]]:
+    """Return the settings that the client reads anyway: the user's, and those of a project, the strongest last.
+
+    :param local: whether the project's local ones, which are the strongest, are among them.
+    """
     home = environ.get("CLAUDE_CONFIG_DIR") or str(Path(environ.get("HOME", "/"), ".claude"))
-    places = [Path(home, "settings.json"), *(project / ".claude" / f"settings{more}.json" for more in ("", ".local"))]
+    places = [Path(home, "settings.json"), project / ".claude" / "settings.json"]
+    places += [project / ".claude" / "settings.local.json"] if local else []
     found = []
     for place in places:
         with suppress(OSError, ValueError):
@@ -95,9 +99,11 @@ def launch_settings(
     :param own: settings that the client reads anyway.
     """
     stale = dict.fromkeys(_stale(offer, [environ, *(_part(each, "env") for each in (*own, theirs))]), "")
-    ours: dict[str, Any] = {"env": {RIVAL: "", **stale, **offer.variables}, "modelPicker": picker(offer.models)}
-    if permission_mode([*own, theirs]) is None:
-        ours["permissions"] = dict(PERMISSIONS)
+    ours: dict[str, Any] = {
+        "env": {RIVAL: "", **stale, **offer.variables},
+        "permissions": permissions(permission_mode([*own, theirs])),
+        "modelPicker": picker(offer.models),
+    }
     return merged(theirs, ours)
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from attrs import evolve, frozen
 
 from claude_bridge.client import receipt, staged_file
-from claude_bridge.client.environment import PERMISSIONS, RIVAL, TOKEN, UNUSED, Setting
+from claude_bridge.client.environment import RIVAL, TOKEN, UNUSED, Setting, permissions
 from claude_bridge.client.receipt import ChangedMember, Receipt
 from claude_bridge.client.settings_diff import settings_diff
 from claude_bridge.client.settings_draft import Draft, Place, SetupError, errors, read_draft, write
@@ -28,8 +28,8 @@ PLACEHOLDER: Final = "YOUR-"
 
 ENV: Final = "env"
 
-UNLESS_SET: Final[Mapping[Path, str]] = {("permissions", name): value for name, value in PERMISSIONS.items()}
-"""What is written only where the user has nothing there."""
+PERMISSIONS: Final = "permissions"
+MODE: Final[Path] = (PERMISSIONS, "defaultMode")
 
 Ask = Callable[[str], str]
 """Asks a person for a secret without showing it, and returns it. Raises `SetupError` if there is nobody."""
@@ -48,7 +48,8 @@ class Setup:
     :ivar settings: the variables for Claude Code.
     :ivar published: the names of models that the bridge lists.
     :ivar token: the token in the environment of the command; "" without one.
-    :ivar token_needed: whether the bridge itself looks at the token.
+    :ivar token_needed: whether a token that is not given has to be asked for; else any word will do.
+    :ivar inherited: the permission mode in settings that this file would beat; None if they have none.
     """
 
     where: Place
@@ -56,6 +57,7 @@ class Setup:
     published: tuple[str, ...]
     token: str
     token_needed: bool
+    inherited: str | None = None
 
     def preview(self) -> str:
         """Return the changes as a unified diff without secrets; "" if there are none. Raises `SetupError`."""
@@ -76,6 +78,13 @@ class Setup:
                 kept = evolve(kept, folders=tuple(dict.fromkeys((*kept.folders, *folders))))
                 write(self.where, draft, draft.text, lambda: receipt.save(self.where.receipt, kept))
         return True
+
+    def mode(self) -> str | None:
+        """Return the permission mode that was written; None if the user's own stays. Raises `SetupError`."""
+        with errors(self.where):
+            kept, present = receipt.load(self.where.receipt), value_at(read_draft(self.where.settings).text, MODE)
+        member = None if kept is None else kept.member(MODE)
+        return str(present) if member is not None and member.is_ours(present) else None
 
     def _receipt(self, draft: Draft) -> Receipt:
         """Return the receipt of earlier runs, brought up to what the file is now; a new one if there is none."""
@@ -114,10 +123,9 @@ class Setup:
                 yield (ENV, setting.name), value
             if setting.name == TOKEN:
                 yield (ENV, RIVAL), ""
-        for path, value in UNLESS_SET.items():
-            member = kept.member(path)
-            if spelled(text, path) is None or (member is not None and member.is_ours(value_at(text, path))):
-                yield path, value
+        member, present = kept.member(MODE), value_at(text, MODE)
+        own = None if present is None or (member is not None and member.is_ours(present)) else str(present)
+        yield from (((PERMISSIONS, name), value) for name, value in permissions(own or self.inherited).items())
 
     def _token(self, setting: Setting, text: str, kept: Receipt, ask: Ask) -> str:
         """Return the client's token: any word where that will do, else what the person has given, gives, or gave."""
@@ -129,10 +137,12 @@ class Setup:
         present, member = value_at(text, (ENV, TOKEN)), kept.member((ENV, TOKEN))
         if isinstance(present, str) and member is not None and member.is_ours(present):
             return present
+        if not self.token_needed:
+            return UNUSED
         given = _one_word(ask(setting.why))
-        if not given and self.token_needed:
+        if not given:
             raise SetupError(f"a key is needed, {setting.why}; nothing was changed")
-        return given or UNUSED
+        return given
 
 
 def _one_word(token: str) -> str:

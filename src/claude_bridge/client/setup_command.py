@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TextIO
 from urllib.parse import urlsplit
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from claude_bridge.client.ask import NobodyToAsk, ask_hidden
+from claude_bridge.client.chosen_bridge import ChosenBridge
 from claude_bridge.client.environment import TOKEN, Setting
+from claude_bridge.client.person import Person
 from claude_bridge.client.settings_draft import SetupError, place
+from claude_bridge.client.settings_file import own_settings, permission_mode
 from claude_bridge.client.settings_files import MANAGED, user_file
 from claude_bridge.client.settings_text import InvalidSettings
-from claude_bridge.client.setup import Setup, published_names
+from claude_bridge.client.setup import PLACEHOLDER, Setup, published_names
 from claude_bridge.client.setup_warnings import ADDRESS, Hindrances, hindrances
 from claude_bridge.client.undo import Undone, saved_model, undo
-from claude_bridge.config.named_models import which_model
-from claude_bridge.config.schema import Config
-from claude_bridge.core.model_names import AUTO, plain_name
 
 
 @frozen(kw_only=True)
@@ -49,12 +48,10 @@ class Report:
 class Wanted:
     """What the command line of `setup` says.
 
-    :ivar model: the model for all conversations; None: as the configuration has it.
     :ivar project: whether to write the settings of the folder's project, not the user's.
     :ivar dry_run: whether to show the changes only.
     """
 
-    model: str | None = None
     project: bool = False
     dry_run: bool = False
 
@@ -69,36 +66,58 @@ def is_address(url: str) -> bool:
 
 
 def set_up(
-    config: Config,
-    settings: Sequence[Setting],
+    bridge: ChosenBridge,
     environ: Mapping[str, str],
     folder: Path,
     wanted: Wanted,
+    person: Person,
     managed: str = MANAGED,
 ) -> Report:
-    """Write the settings for a bridge with ``config``, or show what would change.
+    """Write the settings for a bridge, or show what would change.
 
-    :param settings: the variables for Claude Code.
     :param folder: where the command runs; the project.
     :param managed: folder of an organization's settings.
     """
+    notes = bridge.notes
     try:
+        needed = bridge.needed_key()
+        inherited = permission_mode(own_settings(environ, folder, local=False)) if wanted.project else None
         setup = Setup(
             where=place(environ, folder, project=wanted.project),
-            settings=settings,
-            published=published_names(config),
-            token=environ.get(TOKEN, ""),
-            token_needed=config.server.credentials == "keys",
+            settings=[_with_reason(each, needed) for each in bridge.settings],
+            published=published_names(bridge.config),
+            token=bridge.token or "",
+            token_needed=bool(needed),
+            inherited=inherited,
         )
         if wanted.dry_run:
-            return Report(shown=setup.preview() or f"{setup.where.settings}: nothing to change\n")
-        changed = setup.apply(partial(_ask, needed=setup.token_needed))
-    except (SetupError, NobodyToAsk) as error:
+            shown = setup.preview() or f"{setup.where.settings}: nothing to change\n"
+            return Report(shown=shown, warnings=notes)
+        changed = setup.apply(partial(bridge.ask, person))
+        mode = setup.mode()
+    except SetupError as error:
         return Report(error=str(error))
     found = hindrances(setup, environ, folder, managed)
-    unknown = () if wanted.model is None else _unknown(config, plain_name(wanted.model))
-    shown = f"{setup.where.settings}: {'written' if changed else 'nothing to change'}\n{_end(setup, found, folder)}\n"
-    return Report(shown=shown, warnings=(*unknown, *found.warnings))
+    lines = [f"{setup.where.settings}: {'written' if changed else 'nothing to change'}", _end(setup, found, folder)]
+    if mode is not None:
+        lines.append(
+            f"Claude Code edits files without asking (permissions.defaultMode is {mode}); to be asked, write "
+            '"default" there: setup keeps a mode of yours'
+        )
+    if bridge.seen.silent and bridge.order.start:
+        lines.append(f"no bridge answers at {bridge.order.url} yet: start it with `{bridge.order.start}`")
+    elif bridge.seen.silent:
+        notes = (*notes, f"{bridge.seen.told}: start the bridge there, or correct --url")
+    elif not bridge.seen.answers:
+        notes = (*notes, bridge.seen.told)
+    return Report(shown="".join(f"{line}\n" for line in lines), warnings=(*notes, *found.warnings))
+
+
+def _with_reason(setting: Setting, needed: str) -> Setting:
+    """Return a variable; that of the token, if a key is needed, is for the person to fill in."""
+    if setting.name != TOKEN or not needed:
+        return setting
+    return evolve(setting, value=f"{PLACEHOLDER}KEY", why=needed)
 
 
 def _end(setup: Setup, found: Hindrances, folder: Path) -> str:
@@ -149,18 +168,3 @@ def _saved_by_user(environ: Mapping[str, str]) -> str | None:
         return None if settings is None else saved_model(settings)
     except (OSError, InvalidSettings):
         return None
-
-
-def _unknown(config: Config, name: str) -> tuple[str, ...]:
-    """Return a warning for a model that the configuration does not have."""
-    if not config.models or name == AUTO or which_model(config).meant(name) is not None:
-        return ()
-    return (f"{name} is none of the configured models ({', '.join(config.models)}): the backend has to know it",)
-
-
-def _ask(why: str, *, needed: bool) -> str:
-    """Ask for the token. Raises `NobodyToAsk`, with what to do then."""
-    try:
-        return ask_hidden(f"{TOKEN}: {why}\nkey ({'not shown' if needed else 'not shown; Return for none'}): ")
-    except NobodyToAsk as error:
-        raise NobodyToAsk(f"{error}: set {TOKEN} ({why}); nothing was changed") from None

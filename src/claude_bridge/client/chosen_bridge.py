@@ -1,0 +1,133 @@
+"""The bridge that Claude Code is to be set up for: what is at its address, which key it needs, which models it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from attrs import evolve, field, frozen
+
+from claude_bridge.children import ExpectedFailure
+from claude_bridge.client.environment import TOKEN, Setting, own_token
+from claude_bridge.client.http_probe import BridgeSeen, look
+from claude_bridge.client.needed_backends import backend_wanting_key
+from claude_bridge.client.offer import has_meaning, is_of, named_model, of_bridge, of_configuration
+from claude_bridge.client.offered_models import Limits, main_name
+from claude_bridge.client.person import Person
+from claude_bridge.client.settings_draft import SetupError
+from claude_bridge.client.setup import PLACEHOLDER
+from claude_bridge.config.schema import Config
+from claude_bridge.config.variables import SECTION
+from claude_bridge.core.model_names import AUTO
+
+UNCHANGED: Final = "nothing was changed"
+
+
+@frozen(kw_only=True)
+class BridgeOrder:
+    """What the command line says about the bridge.
+
+    :ivar url: its address.
+    :ivar model: the plain name of the main model; None: as the configuration has it.
+    :ivar start: the command that starts it; "" if the address was given, so that it may be anywhere.
+    """
+
+    url: str
+    model: str | None = None
+    start: str = ""
+
+
+@frozen(kw_only=True)
+class ChosenBridge:
+    """A bridge, running or not.
+
+    :ivar config: its configuration, or what is taken for it.
+    :ivar settings: the variables for Claude Code.
+    :ivar seen: what is at its address now.
+    :ivar token: the client's, out of the environment or typed; None without one.
+    :ivar notes: warnings of what could not be found out.
+    """
+
+    order: BridgeOrder
+    config: Config
+    settings: Sequence[Setting]
+    seen: BridgeSeen
+    token: str | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
+
+    def needed_key(self) -> str:
+        """Return which key Claude Code needs, as half a sentence for a person; "" if any word will do."""
+        config, token = self.config, next(each for each in self.settings if each.name == TOKEN)
+        if self.seen.key_needed:
+            return f"the bridge at {self.order.url} asks for a key"
+        if not token.value.startswith(PLACEHOLDER):
+            return ""
+        if config.server.credentials == "keys":
+            return token.why
+        backend = backend_wanting_key(config, self.order.model or main_name(config) or AUTO)
+        return "" if backend is None else f"the backend at {backend.url} asks for a key, which the bridge passes on"
+
+    def ask(self, person: Person, why: str) -> str:
+        """Return the key that somebody types. Raises `SetupError` without one, and for one that the bridge refuses."""
+        if not person.is_there:
+            raise SetupError(f"{why}, and there is no terminal to ask at: set {TOKEN} to it; {UNCHANGED}")
+        typed = person.secret(f"{why}\n{TOKEN}")
+        if typed and self.seen.key_needed and not look(self.order.url, typed).key_taken:
+            raise SetupError(f"the bridge at {self.order.url} does not accept this key; {UNCHANGED}")
+        return typed
+
+
+def chosen_bridge(
+    order: BridgeOrder, config: Config, limits: Limits, environ: Mapping[str, str], person: Person | None
+) -> ChosenBridge:
+    """Return the bridge at an address, which is asked what it is; whoever is there is asked for a key that it needs.
+
+    Raises `SetupError` for an address where no bridge can be, a key that is refused, and a model that is not there.
+
+    :param config: of the bridge, or what is taken for it.
+    :param limits: returns what is known of a model of the configuration.
+    :param person: None: nobody is asked.
+    """
+    token, seen = own_token(environ), look(order.url, own_token(environ))
+    if not order.start and seen.key_needed and token is None and person is not None:  # only it knows its models
+        token = person.secret(f"Key for the bridge at {order.url}") or None
+        seen = seen if token is None else look(order.url, token)
+    if order.start and seen.is_other:
+        raise SetupError(
+            f"{seen.told}, so no bridge can listen there: give it another port with `listen` in [server], such as "
+            f"tcp:8081:interface=127.0.0.1; {UNCHANGED}"
+        )
+    if seen.key_needed and token is not None and not seen.key_taken:
+        raise SetupError(f"the bridge at {order.url} does not accept the key in {TOKEN}; {UNCHANGED}")
+    name, notes = _checked(order, config, seen)
+    if not order.start and seen.models:
+        found = of_bridge(order.url, seen.models, config, name)
+    else:
+        found = of_configuration(config, order.url, limits, name)
+    order = evolve(order, model=name)
+    return ChosenBridge(order=order, config=config, settings=found.settings, seen=seen, token=token, notes=notes)
+
+
+def _checked(order: BridgeOrder, config: Config, seen: BridgeSeen) -> tuple[str | None, tuple[str, ...]]:
+    """Return the model's name as it is spelled, and a warning if it cannot be looked up. Raises `SetupError`."""
+    if order.model is None or order.model == AUTO:
+        return order.model, ()
+    names, whose = _names(order, config, seen)
+    mine = config if order.start or not seen.models or is_of(config, seen.models) else None
+    try:
+        name = named_model(order.model, names, whose, mine)
+    except ExpectedFailure as error:
+        raise SetupError(f"{error}; {UNCHANGED}") from None
+    if names or (mine is not None and has_meaning(mine, name)):
+        return name, ()
+    return name, (f"whether the bridge has a model {name} cannot be said: {seen.told or 'it lists none'}",)
+
+
+def _names(order: BridgeOrder, config: Config, seen: BridgeSeen) -> tuple[list[str], str]:
+    """Return the names of the bridge's models, none if they are not known, and who says so."""
+    if seen.models:
+        return [each.name for each in seen.models], f"the bridge at {order.url}"
+    in_file = config.source.partition(" with ")[0] != SECTION
+    if order.start and in_file and not config.server.list_backend_models:
+        return list(config.models), config.source
+    return [], ""
