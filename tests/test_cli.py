@@ -447,6 +447,21 @@ class CommandTests:
         assert caught.value.code == 0
         assert re.fullmatch(r"claude-bridge \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
+    def test_file_that_is_called_like_a_command(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A configuration file behind `routes` may be called as it likes."""
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "explian").write_text("[backend:b]\n")
+        assert main(["routes", "explian"], Surroundings({}, lambda _: None)) == 0
+
+    def test_interrupted(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Ctrl-C ends a command without a traceback, as shells expect it."""
+
+        def interrupt(_arguments: object) -> None:
+            raise KeyboardInterrupt
+
+        assert main(["run"], Surroundings({"HOME": str(tmp_path)}, interrupt)) == 130
+        assert capsys.readouterr() == ("", "\n")
+
     @pytest.mark.parametrize(
         ("arguments", "told"),
         [
@@ -477,6 +492,12 @@ class CommandTests:
             (["env", "--shell", "--json"], "not allowed with"),
             (["router"], "did you mean routes?"),
             (["explain", "r.json"], "did you mean routes explain?"),
+            (["routes", "explian", "r.json"], "there is no command routes explian, did you mean routes explain?"),
+            (["routes", "why", "r.json"], "there is no command routes why, did you mean routes explain?"),
+            (["lanch", "glm"], "there is no command lanch, did you mean launch?"),
+            (["stup"], "did you mean setup?"),
+            (["undoo"], "did you mean undo?"),
+            (["inti"], "did you mean init?"),
             (["routes", "explain"], "the following arguments are required: REQUEST"),
             (["routes", "explain", "r.json", "a.ini"], "a.ini is one word too many: the configuration is named with"),
             (["routes", "a.ini", "explain"], "one configuration file is enough: explain is one more"),

@@ -50,6 +50,9 @@ _OTHER_WORDS: Final[Mapping[str, str]] = {
 _MAX_RECORD: Final = 1 << 20
 """Bytes that a saved request may have beyond its body: headers, and white space."""
 
+_INTERRUPTED: Final = 130
+"""The status of a shell for a command that Ctrl-C ended."""
+
 _LAUNCH: Final = "launch"
 
 _EXPLAIN: Final = "routes explain"
@@ -88,6 +91,8 @@ def main(arguments: Sequence[str] | None = None, surroundings: Surroundings | No
     parser, commands = _parsers()
     if not given or given[0] not in {*commands, *_WITHOUT_COMMAND}:
         parser.error(_no_command(given, tuple(commands)))
+    if _is_mistyped(given):
+        commands[given[0]].error(f"there is no command {' '.join(given[:2])}, did you mean {_EXPLAIN}?")
     options, rest = parser.parse_known_args(given)
     chosen = commands[given[0]]
     if rest:
@@ -98,6 +103,9 @@ def main(arguments: Sequence[str] | None = None, surroundings: Surroundings | No
     except ConfigErrors as errors:
         sys.stderr.write(f"{errors}\n")
         return EXIT_CONFIG
+    except KeyboardInterrupt:  # while somebody was asked, or an answer was awaited
+        sys.stderr.write("\n")
+        return _INTERRUPTED
     return status
 
 
@@ -111,6 +119,14 @@ def _joined(given: list[str]) -> list[str]:
     """Return the words of a command line, those of a command of two words as one."""
     both = _EXPLAIN.split()
     return [_EXPLAIN, *given[len(both) :]] if given[: len(both)] == both else given
+
+
+def _is_mistyped(given: Sequence[str]) -> bool:
+    """Return whether a command line means the command of two words, and names no file instead."""
+    first, second = _EXPLAIN.split()
+    if given[:1] != [first] or len(given) == 1 or Path(given[1]).exists():
+        return False
+    return nearest(given[1], [second]) is not None or _OTHER_WORDS.get(given[1]) == _EXPLAIN
 
 
 def _divided(given: list[str]) -> tuple[list[str], list[str]]:

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import io
+import socket
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from claude_bridge.children import ExpectedFailure
+from claude_bridge.client import init
+from claude_bridge.client.environment import base_url
 from claude_bridge.client.http_probe import ListedBackend
-from claude_bridge.client.init import Found, Wanted, Written, alias_of, backend_name, configuration, write_first_file
+from claude_bridge.client.init import (
+    Found,
+    Wanted,
+    Written,
+    alias_of,
+    backend_name,
+    configuration,
+    other_port,
+    write_first_file,
+)
 from claude_bridge.client.person import Person
 from claude_bridge.config.load import load, parse
 from tests.client.servers import serving
-from tests.client.test_person import person
+from tests.client.test_person import Terminal, person
 from tests.config.files import reading
 
 ONE: Mapping[str, object] = {"/v1/models": {"data": [{"id": "zai-org/GLM-4.5-Air"}]}}
@@ -28,6 +41,8 @@ def nobody() -> Person:
 
 class WriteTests:
     """What is written, and where."""
+
+    OTHER_KEY = r"local\.key is there already, with something else than this key: remove it, or .* --key-variable NAME"
 
     def write(self, home: Path, wanted: Wanted, who: Person | None = None, **environ: str) -> Written:
         """Write the files of somebody at home here."""
@@ -101,10 +116,56 @@ class WriteTests:
         assert list(tmp_path.iterdir()) == []
 
     def test_wrong_key(self, tmp_path: Path) -> None:
-        """A key that is refused is not written."""
-        with serving(ONE, key="sk-1") as url, pytest.raises(ExpectedFailure, match="refuses this key"):
-            self.write(tmp_path, Wanted(url=url), BACKEND_API_KEY="sk-2")
-        assert list(tmp_path.iterdir()) == []
+        """A key that is refused is not written; whoever is there is asked again, three times at most."""
+        with serving(ONE, key="sk-1") as url:
+            with pytest.raises(ExpectedFailure, match="refuses the key in BACKEND_API_KEY"):
+                self.write(tmp_path, Wanted(url=url), nobody(), BACKEND_API_KEY="sk-2")
+            somebody, out = person(secret="sk-3")
+            with pytest.raises(ExpectedFailure, match="refuses this key"):
+                self.write(tmp_path, Wanted(url=url), somebody)
+            assert out.getvalue().count("key of the backend (not shown): ") == 3
+            assert list(tmp_path.iterdir()) == []
+            typed = iter(["sk-4", "sk-1"])
+            out = Terminal()
+            written = self.write(tmp_path, Wanted(url=url), Person(Terminal(), out, lambda _: next(typed)))
+        assert written.key_file is not None
+        assert written.key_file.read_text() == "sk-1\n"
+        assert out.getvalue() == f"{url} refuses this key\n"
+
+    def test_wrong_url(self, tmp_path: Path) -> None:
+        """A URL that was typed where nothing answers is asked for again; one on the command line is not."""
+        with serving(ONE) as url:
+            somebody, out = person(f"http://127.0.0.1:9\n{url}\n")
+            assert self.write(tmp_path, Wanted(), somebody).path.exists()
+        assert "nothing answers at http://127.0.0.1:9: " in out.getvalue()
+        with pytest.raises(ExpectedFailure, match="nothing answers"):
+            self.write(tmp_path, Wanted(file=str(tmp_path / "b.ini")), person("http://127.0.0.1:9\n" * 3)[0])
+
+    def test_backend_at_the_usual_port(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where the backend or another server has the bridge's usual port the bridge gets another, and that is said."""
+        with serving(ONE) as url, serving(ONE) as other, socket.socket() as taken:
+            port = urlsplit(url).port or 0
+            monkeypatch.setattr(init, "USUAL_PORT", port)
+            monkeypatch.setattr(init, "USUAL", url)
+            for number, backend in enumerate((url, url.replace("127.0.0.1", "localhost"), other)):
+                written = self.write(tmp_path, Wanted(url=backend, file=str(tmp_path / f"{number}.ini")))
+                config = load(str(written.path), {})
+                found = urlsplit(base_url(config) or "")
+                assert found.hostname == "127.0.0.1"
+                assert port < (found.port or 0) < port + 100
+                told = f"the bridge is to listen at {found.geturl()}: port {port} is taken\n"
+                assert str(written).endswith(told)
+            taken.bind(("127.0.0.1", found.port or 0))
+            assert other_port(url) not in (None, port, found.port)
+        assert other_port("http://gpu:8080/v1") is None
+
+    def test_key_file_that_is_there(self, tmp_path: Path) -> None:
+        """A file that has the key already is used as it is."""
+        (tmp_path / "local.key").write_text("sk-1\n")
+        with serving(ONE, key="sk-1") as url:
+            written = self.write(tmp_path, Wanted(url=url, file=str(tmp_path / "b.ini")), BACKEND_API_KEY="sk-1")
+        assert f"used: {tmp_path / 'local.key'} (the key, for you alone)\n" in str(written)
+        assert "api_key = file:" in written.path.read_text()
 
     def test_nothing_is_overwritten(self, tmp_path: Path) -> None:
         """A file that is there stays, and so does a key's; then there is no new configuration either."""
@@ -113,7 +174,7 @@ class WriteTests:
         with pytest.raises(ExpectedFailure, match=r"b\.ini is there already: edit it"):
             self.write(tmp_path, Wanted(url="http://127.0.0.1:9", file=str(path)))
         (tmp_path / "local.key").write_text("mine")
-        with serving(ONE, key="sk-1") as url, pytest.raises(ExpectedFailure, match=r"local\.key is there already"):
+        with serving(ONE, key="sk-1") as url, pytest.raises(ExpectedFailure, match=self.OTHER_KEY):
             self.write(tmp_path, Wanted(url=url, file=str(tmp_path / "c.ini")), BACKEND_API_KEY="sk-1")
         assert sorted(each.name for each in tmp_path.iterdir()) == ["b.ini", "local.key"]
         assert (tmp_path / "local.key").read_text() == "mine"

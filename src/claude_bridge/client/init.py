@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +17,9 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from claude_bridge.children import ExpectedFailure
-from claude_bridge.client.http_probe import KeyNeeded, ListedBackend, listed_models
-from claude_bridge.client.person import Person
+from claude_bridge.client.http_probe import KeyNeeded, ListedBackend, Unreachable, listed_models, look
+from claude_bridge.client.person import TRIES, Person
+from claude_bridge.client.target import USUAL, USUAL_PORT
 from claude_bridge.config.directories import config_files
 from claude_bridge.config.listeners import is_loopback
 from claude_bridge.core.nearest_names import name_list, nearest_names
@@ -52,23 +54,27 @@ class Found:
     """What the file is made from.
 
     :ivar key: None if the backend wants none.
+    :ivar port: where the bridge is to listen; None for the usual port.
     """
 
     backend: ListedBackend
     model: str
     key: str | None = field(repr=False)
+    port: int | None = None
 
 
 @frozen(kw_only=True)
 class Written:
-    """The files that were written.
+    """What was written.
 
-    :ivar key_file: that of the key, if there is one.
+    :ivar key_file: the file with the key, if there is one.
+    :ivar written: the files that are new.
     """
 
     path: Path
     key_file: Path | None
     found: Found
+    written: tuple[Path, ...] = ()
 
     def __str__(self) -> str:
         """Return what was done, one line for each file."""
@@ -76,7 +82,10 @@ class Written:
         told = f"{self.found.backend.url} lists {listed} model{'' if listed == 1 else 's'}"
         lines = [told if listed else f"{self.found.backend.url} has no list of models", f"written: {self.path}"]
         if self.key_file is not None:
-            lines.append(f"written: {self.key_file} (the key, for you alone)")
+            done = "written" if self.key_file in self.written else "used"
+            lines.append(f"{done}: {self.key_file} (the key, for you alone)")
+        if self.found.port is not None:
+            lines.append(f"the bridge is to listen at http://127.0.0.1:{self.found.port}: port {USUAL_PORT} is taken")
         return "".join(f"{line}\n" for line in lines)
 
 
@@ -88,17 +97,19 @@ def write_first_file(wanted: Wanted, environ: Mapping[str, str], person: Person)
     if found.key is not None and not wanted.key_variable:
         key_file = path.with_name(f"{backend_name(found.backend.url)}.key")
     texts = {path: configuration(found, key_file, wanted.key_variable)}
-    if key_file is not None:
+    if key_file is not None and not _has(key_file, found.key or ""):
         texts = {key_file: f"{found.key}\n", **texts}
     _write_all(texts)
-    return Written(path=path, key_file=key_file, found=found)
+    return Written(path=path, key_file=key_file, found=found, written=tuple(texts))
 
 
 def configuration(found: Found, key_file: Path | None = None, key_variable: str = "") -> str:
     """Return the INI text for one backend and one model."""
     backend, alias = backend_name(found.backend.url), alias_of(found.model)
-    lines = [
-        "# Written by claude-bridge init. etc/claude-bridge.ini has every option, with a comment.",
+    lines = ["# Written by claude-bridge init. etc/claude-bridge.ini has every option, with a comment."]
+    if found.port is not None:
+        lines += [f"# Port {USUAL_PORT} is taken.", "[server]", f"listen = tcp:{found.port}:interface=127.0.0.1", ""]
+    lines += [
         f"[backend:{backend}]",
         f"url = {_escaped(found.backend.url)}",
     ]
@@ -142,23 +153,62 @@ def _target(wanted: Wanted, environ: Mapping[str, str]) -> Path:
 
 
 def _look(wanted: Wanted, environ: Mapping[str, str], person: Person) -> Found:
-    """Return the backend with its models, the chosen model, and the key."""
-    url = wanted.url or person.text("URL of the backend, such as http://127.0.0.1:8000/v1")
-    if not url:
-        raise ExpectedFailure("which backend? name it: claude-bridge init --url http://127.0.0.1:8000/v1")
-    url = url if "://" in url else f"http://{url}"
-    key: str | None = None
-    try:
-        backend = listed_models(url, None)
-    except KeyNeeded:
-        key = environ.get(wanted.key_variable or KEY_VARIABLE, "").strip() or person.secret("key of the backend")
-        if not key:
-            raise ExpectedFailure(f"{url} wants a key: set {wanted.key_variable or KEY_VARIABLE}") from None
+    """Return the backend with its models, the chosen model, and the key. What was mistyped is asked again."""
+    tries = TRIES if wanted.url is None and person.is_there else 1
+    while True:
+        tries -= 1
+        url = wanted.url or person.text("URL of the backend, such as http://127.0.0.1:8000/v1")
+        if not url:
+            raise ExpectedFailure("which backend? name it: claude-bridge init --url http://127.0.0.1:8000/v1")
         try:
-            backend = listed_models(url, key)
-        except KeyNeeded:
-            raise ExpectedFailure(f"{url} refuses this key") from None
-    return Found(backend=backend, model=_model(wanted.model, backend.models, person), key=key)
+            backend, key = _listed(url if "://" in url else f"http://{url}", wanted, environ, person)
+            break
+        except Unreachable as error:
+            if not tries:
+                raise
+            person.tell(str(error))
+    return Found(
+        backend=backend, model=_model(wanted.model, backend.models, person), key=key, port=other_port(backend.url)
+    )
+
+
+def _listed(url: str, wanted: Wanted, environ: Mapping[str, str], person: Person) -> tuple[ListedBackend, str | None]:
+    """Return a backend that was asked for its models, and the key that it wants."""
+    with suppress(KeyNeeded):
+        return listed_models(url, None), None
+    variable = wanted.key_variable or KEY_VARIABLE
+    key = environ.get(variable, "").strip()
+    if not key and not person.is_there:
+        raise ExpectedFailure(f"{url} wants a key: set {variable} to it")
+    told = f"{url} refuses the key in {variable}" if key else ""
+    for _ in range(TRIES):
+        if not key:
+            if told:
+                person.tell(told)
+            key = person.secret("key of the backend")
+            told = f"{url} refuses this key"
+        if not key:
+            raise ExpectedFailure(f"{url} wants a key: set {variable} to it")
+        with suppress(KeyNeeded):
+            return listed_models(url, key), key
+        key = ""
+        if not person.is_there:
+            break
+    raise ExpectedFailure(told)
+
+
+def other_port(url: str) -> int | None:
+    """Return a free port for the bridge, if a backend at this URL or another server has the usual one; else None."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").strip("[]")
+    mine = parts.port == USUAL_PORT and (host == "localhost" or is_loopback(host))
+    if not mine and not look(USUAL, None).is_other:
+        return None
+    for port in range(USUAL_PORT + 1, USUAL_PORT + 100):
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            return port
+    raise ExpectedFailure(f"port {USUAL_PORT} is taken, and so are the next hundred")
 
 
 def _model(name: str | None, listed: Sequence[str], person: Person) -> str:
@@ -194,6 +244,21 @@ def _write_all(texts: Mapping[Path, str]) -> None:
                 path.unlink()
         told = "is there already" if isinstance(error, FileExistsError) else f"cannot be written: {error.strerror}"
         raise ExpectedFailure(f"{error.filename} {told}") from None
+
+
+def _has(path: Path, key: str) -> bool:
+    """Return whether a file has this key already. Raises `ExpectedFailure` if it has something else."""
+    try:
+        if not path.exists():
+            return False
+        if path.read_text(encoding="utf-8").strip() == key:
+            return True
+    except (OSError, ValueError):
+        pass
+    raise ExpectedFailure(
+        f"{path} is there already, with something else than this key: remove it, or leave the key in a variable with "
+        "--key-variable NAME"
+    )
 
 
 def _escaped(text: str) -> str:

@@ -39,6 +39,10 @@ class Person:
         """Whether anybody can answer."""
         return self._typed.isatty() and self._out.isatty()
 
+    def tell(self, what: str) -> None:
+        """Write a line."""
+        self._out.write(f"{what}\n")
+
     def secret(self, question: str) -> str:
         """Return what is typed without being shown; "" if there is nobody."""
         if not self.is_there:

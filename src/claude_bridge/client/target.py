@@ -16,7 +16,8 @@ from claude_bridge.config.load import load
 from claude_bridge.config.schema import Config
 from claude_bridge.config.variables import SECTION
 
-USUAL: Final = "http://127.0.0.1:8080"
+USUAL_PORT: Final = 8080
+USUAL: Final = f"http://127.0.0.1:{USUAL_PORT}"
 """Where a bridge listens unless it is told otherwise."""
 
 
