@@ -226,7 +226,10 @@ class SetupTests:
         assert out.endswith(
             f"\nno bridge answers at http://127.0.0.1:9090 yet: start it with `claude-bridge run {config}`\n"
         )
-        assert err == ""
+        assert err == (
+            "warning: the window of m is not known, and Claude Code assumes 1,000,000 tokens: set `context_window` in "
+            f"[model:m] of {config}\n"
+        )
         found = json.JSONDecoder().decode(path.read_text())
         assert found["env"]["ANTHROPIC_MODEL"] == "m@claude-bridge"
         assert "the-secret" not in path.read_text()
@@ -554,7 +557,7 @@ class InitTests:
             assert main(["init", "--url", url, "--key-variable", "K"], at_home) == 2
         out = capsys.readouterr().out
         assert "backend local" in out
-        assert out.endswith("next: claude-bridge launch\n")
+        assert out.endswith("\nwhen that is mended: claude-bridge launch\n")
         assert "sk-0123456789ab" not in out
 
     def test_nothing(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,6 +53,9 @@ _MAX_RECORD: Final = 1 << 20
 _INTERRUPTED: Final = 130
 """The status of a shell for a command that Ctrl-C ended."""
 
+_BROKEN: Final = 2
+"""The doctor's status where Claude Code would not work."""
+
 _LAUNCH: Final = "launch"
 
 _EXPLAIN: Final = "routes explain"
@@ -484,7 +487,8 @@ def init(options: argparse.Namespace, surroundings: Surroundings) -> int:
         order = command.Order(quick=True, local=False)
         status = command.run(config, order, known, command.Bridge(), out=sys.stdout, err=sys.stderr)
     named = f" --config {shlex.quote(str(written.path))}" if options.config else ""
-    sys.stdout.write(f"next: claude-bridge launch{named}\n")
+    next_ = "next" if status < _BROKEN else "when that is mended"
+    sys.stdout.write(f"{next_}: claude-bridge launch{named}\n")
     return status
 
 

@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from claude_bridge.client import launch, running_bridge
-from claude_bridge.client.launch import cleared, where_to_set_the_window
+from claude_bridge.client.launch import cleared
 from claude_bridge.client.person import Person
 from claude_bridge.client.target import LaunchOrder
 from tests.client.servers import BACKEND, BRIDGE, serving
 from tests.client.test_person import Terminal
-from tests.config.files import config_of
 
 ONE: Mapping[str, object] = {**BACKEND, "/v1/models": {"data": [{"id": "zai/GLM", "max_model_len": 90_000}]}}
 
@@ -493,30 +492,6 @@ class PersonTests:
             out, keyed = io.StringIO(), {"BACKEND_API_KEY": "sk-typed-1234"}
             assert launch.run(order, keyed, out, err, Person(io.StringIO())) == 0
             assert '"ANTHROPIC_AUTH_TOKEN": "***"' in out.getvalue()
-
-
-class WindowTests:
-    """Where a window that is not known can be set."""
-
-    ROUTED = "[backend:b]\n[model:m]\n[model:n]\n[route:default]\nmodels = m\n[route:i]\nmodels = n\nwhen = image\n"
-
-    @pytest.mark.parametrize(
-        ("text", "name", "told"),
-        [
-            (ROUTED, "m", "set `context_window` in [model:m] of c.ini"),
-            (ROUTED, "auto", "set `context_window` in [model:n] and [model:m] of c.ini"),
-            (
-                "[backend:b]\n",
-                "zai/GLM",
-                "add a section [model:NAME] with `name = zai/GLM` and `context_window` to c.ini",
-            ),
-            (None, "m", "set CLAUDE_CODE_MAX_CONTEXT_TOKENS to it"),
-        ],
-    )
-    def test_where(self, text: str | None, name: str, told: str) -> None:
-        """It is the model's section of the file; without a file it is a variable."""
-        source = "environment" if text is None else "c.ini with HOST_PORT"
-        assert where_to_set_the_window(evolve(config_of(text or ""), source=source), name) == told
 
 
 class NoProgramTests:

@@ -13,6 +13,7 @@ from attrs import evolve
 from claude_bridge.client.chosen_bridge import BridgeOrder, ChosenBridge
 from claude_bridge.client.environment import settings
 from claude_bridge.client.http_probe import BridgeSeen
+from claude_bridge.client.offered_models import OfferedModel
 from claude_bridge.client.person import Person
 from claude_bridge.client.setup_command import Report, Wanted, is_address, set_up, take_back
 from claude_bridge.config.schema import Config
@@ -69,6 +70,7 @@ def run(home: Home, config: Config, url: str = "http://127.0.0.1:8080", **more: 
         config=config,
         settings=settings(config, url, main=order.model),
         seen=more.pop("seen", RUNNING),
+        main=more.pop("main", None),
         notes=more.pop("notes", ()),
     )
     who = more.pop("person", Person(io.StringIO()))
@@ -128,6 +130,17 @@ class SetUpTests:
         assert (found["ANTHROPIC_MODEL"], found["CLAUDE_CODE_MAX_CONTEXT_TOKENS"]) == ("eyes@claude-bridge", "60000")
         note = "whether the bridge has it cannot be said"
         assert run(home, config, model="eyes", notes=(note,)).warnings == (note,)
+
+    def test_window(self, home: Home, config: Config) -> None:
+        """A window that is not known is warned of, unless the user's settings have it."""
+        told = (
+            "the window of glm is not known, and Claude Code assumes 1,000,000 tokens: set `context_window` in [model:"
+        )
+        glm = OfferedModel(name="glm", label="glm")
+        (warning,) = run(home, evolve(config, source="c.ini"), main=glm).warnings
+        assert warning == f"{told}glm] of c.ini"
+        home.has('{"env": {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": "50000"}}')
+        assert run(home, config, main=glm).warnings == ()
 
     def test_stronger_settings(self, home: Home, config: Config) -> None:
         """Where others win, the last sentence does not claim that the bridge is used."""

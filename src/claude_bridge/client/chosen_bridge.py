@@ -10,9 +10,9 @@ from attrs import evolve, field, frozen
 from claude_bridge.children import ExpectedFailure
 from claude_bridge.client.environment import TOKEN, Setting, own_token
 from claude_bridge.client.http_probe import BridgeSeen, look
-from claude_bridge.client.needed_backends import backend_wanting_key
+from claude_bridge.client.needed_backends import backend_key, backend_wanting_key
 from claude_bridge.client.offer import has_meaning, is_of, named_model, of_bridge, of_configuration
-from claude_bridge.client.offered_models import Limits, main_name
+from claude_bridge.client.offered_models import Limits, OfferedModel, main_name
 from claude_bridge.client.person import Person
 from claude_bridge.client.settings_draft import SetupError
 from claude_bridge.client.setup import PLACEHOLDER
@@ -21,6 +21,15 @@ from claude_bridge.config.variables import SECTION
 from claude_bridge.core.model_names import AUTO
 
 UNCHANGED: Final = "nothing was changed"
+
+_ANOTHER_PORT: Final = (
+    ", so no bridge can listen there: give it another port with `listen` in [server], such as "
+    "tcp:8081:interface=127.0.0.1"
+)
+_IN_FRONT: Final = (
+    ". If it is a backend, `claude-bridge launch --url {0}` runs a bridge in front of it, and `claude-bridge init "
+    "--url {0}` writes the configuration of one"
+)
 
 
 @frozen(kw_only=True)
@@ -44,7 +53,9 @@ class ChosenBridge:
     :ivar config: its configuration, or what is taken for it.
     :ivar settings: the variables for Claude Code.
     :ivar seen: what is at its address now.
+    :ivar main: the main model, if that is decided.
     :ivar token: the client's, out of the environment or typed; None without one.
+    :ivar backend_key: the one for a backend out of the environment, which may be passed on; None without one.
     :ivar notes: warnings of what could not be found out.
     """
 
@@ -52,7 +63,9 @@ class ChosenBridge:
     config: Config
     settings: Sequence[Setting]
     seen: BridgeSeen
+    main: OfferedModel | None = None
     token: str | None = field(default=None, repr=False)
+    backend_key: str | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
 
     def needed_key(self) -> str:
@@ -69,6 +82,8 @@ class ChosenBridge:
 
     def ask(self, person: Person, why: str) -> str:
         """Return the key that somebody types. Raises `SetupError` without one, and for one that the bridge refuses."""
+        if not self.seen.key_needed and self.config.server.credentials == "forward" and self.backend_key:
+            return self.backend_key
         if not person.is_there:
             raise SetupError(f"{why}, and there is no terminal to ask at: set {TOKEN} to it; {UNCHANGED}")
         typed = person.secret(f"{why}\n{TOKEN}")
@@ -92,20 +107,34 @@ def chosen_bridge(
     if not order.start and seen.key_needed and token is None and person is not None:  # only it knows its models
         token = person.secret(f"Key for the bridge at {order.url}") or None
         seen = seen if token is None else look(order.url, token)
-    if order.start and seen.is_other:
-        raise SetupError(
-            f"{seen.told}, so no bridge can listen there: give it another port with `listen` in [server], such as "
-            f"tcp:8081:interface=127.0.0.1; {UNCHANGED}"
-        )
+    if seen.is_other:
+        advice = _ANOTHER_PORT if order.start else _IN_FRONT.format(order.url)
+        raise SetupError(f"{seen.told}{advice}; {UNCHANGED}")
     if seen.key_needed and token is not None and not seen.key_taken:
         raise SetupError(f"the bridge at {order.url} does not accept the key in {TOKEN}; {UNCHANGED}")
     name, notes = _checked(order, config, seen)
-    if not order.start and seen.models:
+    if seen.models and (not order.start or is_of(config, seen.models)):
         found = of_bridge(order.url, seen.models, config, name)
     else:
         found = of_configuration(config, order.url, limits, name)
     order = evolve(order, model=name)
-    return ChosenBridge(order=order, config=config, settings=found.settings, seen=seen, token=token, notes=notes)
+    return ChosenBridge(
+        order=order,
+        config=config,
+        settings=found.settings,
+        seen=seen,
+        main=found.models[0] if found.models else None,
+        token=token,
+        backend_key=_backend_key(environ),
+        notes=notes,
+    )
+
+
+def _backend_key(environ: Mapping[str, str]) -> str | None:
+    try:
+        return backend_key(environ)
+    except ExpectedFailure as error:
+        raise SetupError(f"{error}; {UNCHANGED}") from None
 
 
 def _checked(order: BridgeOrder, config: Config, seen: BridgeSeen) -> tuple[str | None, tuple[str, ...]]:
@@ -120,7 +149,8 @@ def _checked(order: BridgeOrder, config: Config, seen: BridgeSeen) -> tuple[str 
         raise SetupError(f"{error}; {UNCHANGED}") from None
     if names or (mine is not None and has_meaning(mine, name)):
         return name, ()
-    return name, (f"whether the bridge has a model {name} cannot be said: {seen.told or 'it lists none'}",)
+    why = "it lists none" if seen.answers else "it does not answer"
+    return name, (f"whether the bridge has a model {name} is not known, as {why}",)
 
 
 def _names(order: BridgeOrder, config: Config, seen: BridgeSeen) -> tuple[list[str], str]:

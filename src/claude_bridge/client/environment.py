@@ -39,8 +39,8 @@ refuses commands (docs/claude-code.md 7)."""
 AUTO_MODE: Final = "auto"
 
 PERMISSION_NOTE: Final = (
-    "Claude Code's auto mode asks its own vendor whether each command is safe; no other backend answers that, "
-    "so commands would be refused. Start it in another permission mode: claude --permission-mode " + PERMISSION_MODE
+    "Claude Code's auto mode asks Anthropic's server to approve each action; no bridge can, so actions would be "
+    "refused. Start it in another permission mode: claude --permission-mode " + PERMISSION_MODE
 )
 RIVAL: Final = "ANTHROPIC_API_KEY"
 RIVAL_NOTE: Final = "an Anthropic API key would conflict with the token"

@@ -18,14 +18,12 @@ from attrs import field, frozen
 
 from claude_bridge.children import ExpectedFailure
 from claude_bridge.client.http_probe import KeyNeeded, ListedBackend, Unreachable, listed_models, look
+from claude_bridge.client.needed_backends import BACKEND_KEY
 from claude_bridge.client.person import TRIES, Person
 from claude_bridge.client.target import USUAL, USUAL_PORT
 from claude_bridge.config.directories import config_files
 from claude_bridge.config.listeners import is_loopback
 from claude_bridge.core.nearest_names import name_list, nearest_names
-
-KEY_VARIABLE: Final = "BACKEND_API_KEY"
-"""Where a key is looked for before it is asked for."""
 
 _UNTOLD: Final = frozenset({"api", "llm", "inference", "openai", "www", "ai", "router"})
 """Parts of a host's name that do not say whose it is."""
@@ -176,7 +174,7 @@ def _listed(url: str, wanted: Wanted, environ: Mapping[str, str], person: Person
     """Return a backend that was asked for its models, and the key that it wants."""
     with suppress(KeyNeeded):
         return listed_models(url, None), None
-    variable = wanted.key_variable or KEY_VARIABLE
+    variable = wanted.key_variable or BACKEND_KEY
     key = environ.get(variable, "").strip()
     if not key and not person.is_there:
         raise ExpectedFailure(f"{url} wants a key: set {variable} to it")

@@ -21,21 +21,25 @@ from attrs import frozen
 
 from claude_bridge.children import ExpectedFailure
 from claude_bridge.client import http_probe, offer, own_bridge, settings_file
-from claude_bridge.client.environment import AUTO_MODE, PERMISSION_MODE, RIVAL, TOKEN, UNUSED, WINDOW, own_token
+from claude_bridge.client.environment import AUTO_MODE, PERMISSION_MODE, RIVAL, TOKEN, UNUSED, own_token
 from claude_bridge.client.foreground import BY_SIGNAL, EndedBySignal, Foreground
 from claude_bridge.client.http_probe import KeyNeeded
-from claude_bridge.client.needed_backends import Connecting, backend_wanting_key, needed_backends
+from claude_bridge.client.needed_backends import (
+    BACKEND_KEY,
+    Connecting,
+    backend_key,
+    backend_wanting_key,
+    needed_backends,
+)
 from claude_bridge.client.offer import Offer
 from claude_bridge.client.offered_models import OfferedModel, main_name
 from claude_bridge.client.person import Person
 from claude_bridge.client.single_backend import SingleBackend
 from claude_bridge.client.target import BackendAlone, LaunchOrder, OwnConfiguration, RunningBridge, find_target
+from claude_bridge.client.window_warning import window_warning
 from claude_bridge.config.listeners import is_loopback
-from claude_bridge.config.load import read_file
-from claude_bridge.config.named_models import conversation_models
 from claude_bridge.config.schema import Backend, Config
-from claude_bridge.config.secret import HIDDEN, SecretSource
-from claude_bridge.config.variables import SECTION
+from claude_bridge.config.secret import HIDDEN
 from claude_bridge.core.model_names import AUTO, plain_name
 from claude_bridge.core.nearest_names import name_list
 
@@ -58,11 +62,6 @@ AUTO_REPLACED: Final = (
 
 UNKNOWN_URL: Final = "http://127.0.0.1:PORT"
 """Stands for the address of a bridge that is not started."""
-
-BACKEND_KEY: Final = "BACKEND_API_KEY"
-
-NEEDED_TOKENS: Final = 32_768
-"""The window below which Claude Code has hardly any room for a conversation."""
 
 MAX_LISTED: Final = 20
 """Names in a message at most."""
@@ -116,12 +115,14 @@ class _Launch:
                     found = self._of_bridge(target)
                 case OwnConfiguration(config, file):
                     url = stack.enter_context(self._started(file, self._environ, folder, self._needed(config)))
-                    found = self._of_bridge(RunningBridge(url, config))
+                    found = self._of_bridge(RunningBridge(url, config), config.source)
                 case BackendAlone():
                     config = None
                     found = stack.enter_context(self._in_front_of(target, folder))
             settings = self._settings(found, theirs)
-            self._warn_of_the_window(found, settings, config)
+            warning = window_warning(found.models[0], config, [settings["env"], self._environ])
+            if warning:
+                self._err.write(f"claude-bridge launch: {warning}\n")
             content = json.dumps(settings)
             path = settings_file.write_private(folder / "settings.json", content)
             environ = cleared(self._environ, found.variables["ANTHROPIC_BASE_URL"])
@@ -153,24 +154,8 @@ class _Launch:
             self._err.write(f"claude-bridge launch: {AUTO_REPLACED}\n")
         return settings_file.launch_settings(found, theirs, own, self._environ)
 
-    def _warn_of_the_window(self, found: Offer, settings: Mapping[str, Any], config: Config | None) -> None:
-        """Warn of what is wrong with the window of the main model, if anything is."""
-        main, told = found.models[0], ""
-        if main.window is None and not (settings["env"].get(WINDOW) or self._environ.get(WINDOW)):
-            told = (
-                f"the window of {main.name} is not known, and Claude Code assumes 1,000,000 tokens: "
-                f"{where_to_set_the_window(config, main.name)}"
-            )
-        elif main.window is not None and main.window < NEEDED_TOKENS:
-            told = (
-                f"{main.name} has a window of {main.window:,} tokens, and Claude Code's own instructions take 12,000 "
-                "to 40,000 of it: start its server with a longer context, 65,536 or more"
-            )
-        if told:
-            self._err.write(f"claude-bridge launch: {told}\n")
-
-    def _of_bridge(self, bridge: RunningBridge) -> Offer:
-        """Return what a running bridge offers, with the token that it needs."""
+    def _of_bridge(self, bridge: RunningBridge, whose: str = "") -> Offer:
+        """Return what a running bridge offers, with the token that it needs; ``whose``: what people call it."""
         models, token = self._published(bridge.url)
         if not models and token is None and bridge.config is not None:
             token = self._forwarded(bridge.config, AUTO)
@@ -178,7 +163,7 @@ class _Launch:
         config = bridge.config if bridge.config is not None and offer.is_of(bridge.config, models) else None
         default = offer.decided(models) if config is None else main_name(config)
         names = [model.name for model in models]
-        main = self._chosen(names, default, f"the bridge at {bridge.url}", config)
+        main = self._chosen(names, default, whose or f"the bridge at {bridge.url}", config)
         if main not in names and config is None:
             models = (OfferedModel(name=main, label=main), *models)
         if token is None:
@@ -207,20 +192,14 @@ class _Launch:
 
     def _backend_key(self, url: str) -> str:
         """Return the key for a backend that wants one."""
-        text = self._environ.get(BACKEND_KEY, "").strip()
-        if not text:
-            found = self._person.secret(f"Key for the backend at {url}")
-            if not found:
-                raise ExpectedFailure(f"the backend at {url} asks for a key: set {BACKEND_KEY} to it")
-            return found
-        try:
-            return SecretSource(self._environ, read_file).load(text).reveal()
-        except ValueError as error:
-            raise ExpectedFailure(f"{BACKEND_KEY}: {error}") from None
+        key = backend_key(self._environ) or self._person.secret(f"Key for the backend at {url}")
+        if not key:
+            raise ExpectedFailure(f"the backend at {url} asks for a key: set {BACKEND_KEY} to it")
+        return key
 
     def _backend(self, target: BackendAlone) -> SingleBackend:
         """Return a backend that was asked for its models, and the key that it wants."""
-        key = self._backend_key(target.url) if self._environ.get(BACKEND_KEY, "").strip() else None
+        key = backend_key(self._environ)
         try:
             listed = http_probe.listed_models(target.url, key)
         except KeyNeeded:
@@ -295,25 +274,6 @@ class _Launch:
         """Return the main model of a configuration whose bridge does not run."""
         names = [model.name for model in offer.of_configuration(config, UNKNOWN_URL).models]
         return self._chosen(names, main_name(config), config.source, config)
-
-
-def where_to_set_the_window(config: Config | None, name: str) -> str:
-    """Return what to write where, so that the window of a model is known.
-
-    :param config: the bridge's configuration; None if it is not known, or in no file.
-    """
-    if config is None:
-        return f"set {WINDOW} to it here, or `context_window` in [model:{name}] of the bridge's configuration"
-    file = config.source.partition(" with ")[0]
-    if file == SECTION:
-        return f"set {WINDOW} to it"
-    models = conversation_models(config, name, lambda model: model.context_window)
-    sections = [f"[model:{model.alias}]" for model in models if model.alias in config.models]
-    if sections:
-        return f"set `context_window` in {' and '.join(sections)} of {file}"
-    backend = f"`backend = {models[0].backend}`, " if models else ""
-    upstream = models[0].name if models else name
-    return f"add a section [model:NAME] with {backend}`name = {upstream}` and `context_window` to {file}"
 
 
 def cleared(environ: Mapping[str, str], url: str) -> dict[str, str]:

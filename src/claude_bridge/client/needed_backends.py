@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
 from attrs import define, field, frozen
 
+from claude_bridge.children import ExpectedFailure
 from claude_bridge.client import http_probe
+from claude_bridge.config.load import read_file
 from claude_bridge.config.named_models import NamedModels, conversation_models, which_model
 from claude_bridge.config.schema import Backend, Config
+from claude_bridge.config.secret import SecretSource
 
 SECONDS: Final = 1.0
 """For a connection: about as long as a bridge takes to start."""
+
+BACKEND_KEY: Final = "BACKEND_API_KEY"
+"""The variable that may have the key for a backend."""
 
 _PORTS: Final = {"http": 80, "https": 443}
 
@@ -51,6 +57,17 @@ def backend_wanting_key(config: Config, name: str) -> Backend | None:
         if backend is not None and not backend.has_key and http_probe.wants_key(backend.url):
             return backend
     return None
+
+
+def backend_key(environ: Mapping[str, str]) -> str | None:
+    """Return the key for a backend out of an environment, None if it has none. Raises `ExpectedFailure`."""
+    text = environ.get(BACKEND_KEY, "").strip()
+    if not text:
+        return None
+    try:
+        return SecretSource(environ, read_file).load(text).reveal()
+    except ValueError as error:
+        raise ExpectedFailure(f"{BACKEND_KEY}: {error}") from None
 
 
 @frozen

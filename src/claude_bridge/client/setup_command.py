@@ -20,6 +20,7 @@ from claude_bridge.client.settings_text import InvalidSettings
 from claude_bridge.client.setup import PLACEHOLDER, Setup, published_names
 from claude_bridge.client.setup_warnings import ADDRESS, Hindrances, hindrances
 from claude_bridge.client.undo import Undone, saved_model, undo
+from claude_bridge.client.window_warning import window_warning
 
 
 @frozen(kw_only=True)
@@ -79,6 +80,10 @@ def set_up(
     :param managed: folder of an organization's settings.
     """
     notes = bridge.notes
+    if bridge.main is not None:
+        theirs = [each["env"] for each in own_settings(environ, folder) if isinstance(each.get("env"), dict)]
+        known = bridge.config if bridge.order.start else None
+        notes = (*notes, *filter(None, [window_warning(bridge.main, known, [environ, *theirs])]))
     try:
         needed = bridge.needed_key()
         inherited = permission_mode(own_settings(environ, folder, local=False)) if wanted.project else None

@@ -82,14 +82,17 @@ def find_target(order: LaunchOrder, environ: Mapping[str, str]) -> Target:
         return RunningBridge(bridge_url(url)) if http_probe.is_bridge(url) else BackendAlone(url, environ.get("MODEL"))
     config = load(order.file, environ, resolve_secrets=False)
     url = base_url(config) or USUAL
+    answers = False
     with suppress(Unreachable):
         if http_probe.is_bridge(url):
             return RunningBridge(url, config)
+        answers = True
     if config.source.partition(" with ")[0] != SECTION:
         return OwnConfiguration(config, order.file)
     if environ.get("BACKEND_URL", "").strip():
         return BackendAlone(environ["BACKEND_URL"].strip(), environ.get("MODEL", "").strip() or None)
+    other = f"what answers at {url} is no bridge" if answers else f"no bridge answers at {url}"
     raise ExpectedFailure(
-        f"no bridge answers at {url}, and there is no configuration file to start one with: name a bridge or a "
-        "backend, claude-bridge launch --url http://127.0.0.1:8000/v1"
+        f"{other}, and there is no configuration file to start one with: name a bridge or a backend, claude-bridge "
+        f"launch --url {f'{url}/v1' if answers else 'http://127.0.0.1:8000/v1'}"
     )
