@@ -84,33 +84,43 @@ class KeyTests:
         with serving(BRIDGE, key="sk-1") as url:
             bridge = chosen(url, ANTHROPIC_AUTH_TOKEN="sk-1")
             assert (bridge.notes, bridge.token) == ((), "sk-1")
-            assert bridge.needed_key() == f"the bridge at {url} asks for a key"
             bridge = chosen(url, who=person(secret="sk-1")[0])
             assert (bridge.token, variables(bridge)["ANTHROPIC_MODEL"]) == ("sk-1", "glm@claude-bridge")
             with pytest.raises(SetupError, match="does not accept the key in ANTHROPIC_AUTH_TOKEN; nothing was chang"):
                 chosen(url, ANTHROPIC_AUTH_TOKEN="sk-2")
             assert chosen(url, ANTHROPIC_AUTH_TOKEN="sk-ant-mine").token is None
+            wanted = chosen(url).needed_key()
+            assert wanted is not None
+            assert wanted.why == f"the bridge at {url} asks for a key"
             with pytest.raises(SetupError, match="does not accept this key; nothing was changed"):
-                chosen(url).ask(person(secret="sk-2")[0], "why")
+                wanted.ask(person(secret="sk-2")[0])
+            assert chosen(url, who=Person(io.StringIO())).token is None
 
     def test_of_the_configuration(self) -> None:
         """One that asks for keys of its own needs one of these even if it does not run."""
         bridge = chosen(NOWHERE, "[server]\ncredentials = keys\n[key:me]\nsecret = 0123456789abcdef0\n[backend:b]\n")
-        assert bridge.needed_key() == "put one of the bridge's keys here: [key:me]"
+        wanted = bridge.needed_key()
+        assert wanted is not None
+        assert wanted.why == "put one of the bridge's keys here: [key:me]"
+        assert wanted.ask(person(secret="any")[0]) == "any"
 
     def test_to_pass_on(self) -> None:
-        """A key is passed on only to a backend that answers nobody without one."""
-        for key, told in ((None, ""), ("sk-1", "asks for a key, which the bridge passes on")):
-            with serving(BACKEND, key=key) as url:
-                assert chosen(NOWHERE, f"[backend:b]\nurl = {url}/v1\n").needed_key().endswith(told)
-        assert chosen(NOWHERE, "[backend:b]\nurl = http://127.0.0.1:9/v1\n").needed_key() == ""
-
-    def test_of_the_backend(self) -> None:
-        """The key for a backend may be in the variable for it, as for launch; a wrong word in that is told."""
+        """A key is passed on only to a backend that answers nobody without one; it may be in launch's variable."""
         nobody = Person(io.StringIO())
-        assert chosen(NOWHERE, "[backend:b]\n", BACKEND_API_KEY="sk-9").ask(nobody, "why") == "sk-9"
-        with pytest.raises(SetupError, match="why, and there is no terminal to ask at: set ANTHROPIC_AUTH_TOKEN to it"):
-            chosen(NOWHERE, TEXT, BACKEND_API_KEY="sk-9").ask(nobody, "why")
+        with serving(BACKEND, key="sk-1") as url:
+            text = f"[backend:b]\nurl = {url}/v1\n"
+            wanted = chosen(NOWHERE, text).needed_key()
+            assert wanted is not None
+            assert wanted.why == f"the backend at {url}/v1 asks for a key, which the bridge passes on"
+            assert wanted.ask(person(secret="sk-1")[0]) == "sk-1"
+            with pytest.raises(SetupError, match="there is no terminal to ask at: set ANTHROPIC_AUTH_TOKEN to it"):
+                wanted.ask(nobody)
+            wanted = chosen(NOWHERE, text, BACKEND_API_KEY="sk-9").needed_key()
+            assert wanted is not None
+            assert wanted.ask(nobody) == "sk-9"
+        with serving(BACKEND) as url:
+            assert chosen(NOWHERE, f"[backend:b]\nurl = {url}/v1\n").needed_key() is None
+        assert chosen(NOWHERE, "[backend:b]\nurl = http://127.0.0.1:9/v1\n").needed_key() is None
         with pytest.raises(SetupError, match=r"BACKEND_API_KEY: .*; nothing was changed"):
             chosen(NOWHERE, BACKEND_API_KEY="file:/nope/nope")
 

@@ -173,7 +173,10 @@ class BackendTests:
             run.terminate()
         assert (user.runtime_files(), bridges(user)) == ([], [])
 
-    @pytest.mark.parametrize(("key", "told"), [("", "asks for a key: set BACKEND_API_KEY"), ("wrong", "not accept")])
+    @pytest.mark.parametrize(
+        ("key", "told"),
+        [("", "asks for a key: set BACKEND_API_KEY"), ("wrong", "not accept the key in BACKEND_API_KEY")],
+    )
     def test_no_key(self, user: User, key: str, told: str) -> None:
         """Without the key, and with nobody to ask, the variable is named; a wrong one is not shown."""
         user.more["BACKEND_API_KEY"] = key
@@ -215,6 +218,9 @@ class BackendTests:
             own = '{"env": {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": "50000"}}'
             assert user.launch("--url", url, "--", "--settings", own).stderr == ""
             assert user.seen["settings"]["env"]["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "50000"
+        with serving(BACKEND) as url:
+            assert user.launch("a", "--url", url).stderr.endswith(": set CLAUDE_CODE_MAX_CONTEXT_TOKENS to it\n")
+        with serving(BRIDGE) as url:
             user.more["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] = "50000"
             assert user.launch("--url", url).stderr == ""
 

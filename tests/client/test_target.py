@@ -52,3 +52,7 @@ class TargetTests:
         assert find_target(LaunchOrder(), environ) == BackendAlone("http://box/v1", "m")
         with pytest.raises(ExpectedFailure, match=r"no bridge answers at http://127\.0\.0\.1:9"):
             find_target(LaunchOrder(), {"HOST_PORT": "9"})
+        with serving({"/v1/models": LIST}) as url:
+            told = f"what answers at {url} is no bridge, .*: name a bridge or a backend, .* launch --url {url}/v1"
+            with pytest.raises(ExpectedFailure, match=told):
+                find_target(LaunchOrder(), {"HOST_PORT": url.rpartition(":")[2]})

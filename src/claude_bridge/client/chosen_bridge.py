@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from attrs import evolve, field, frozen
 
 from claude_bridge.children import ExpectedFailure
 from claude_bridge.client.environment import TOKEN, Setting, own_token
-from claude_bridge.client.http_probe import BridgeSeen, look
+from claude_bridge.client.http_probe import BridgeSeen, listed_models, look, published_models
 from claude_bridge.client.needed_backends import backend_key, backend_wanting_key
 from claude_bridge.client.offer import has_meaning, is_of, named_model, of_bridge, of_configuration
 from claude_bridge.client.offered_models import Limits, OfferedModel, main_name
 from claude_bridge.client.person import Person
 from claude_bridge.client.settings_draft import SetupError
 from claude_bridge.client.setup import PLACEHOLDER
+from claude_bridge.client.typed_key import typed_key
 from claude_bridge.config.schema import Config
 from claude_bridge.config.variables import SECTION
 from claude_bridge.core.model_names import AUTO
@@ -46,6 +48,40 @@ class BridgeOrder:
     start: str = ""
 
 
+@frozen
+class NeededKey:
+    """A key that Claude Code needs.
+
+    :ivar why: which it is, as half a sentence for a person.
+    :ivar whose: who wants it.
+    :ivar attempt: raises `KeyNeeded` for one that is not accepted, if that can be found out now.
+    :ivar given: it, if it is in the environment.
+    """
+
+    why: str
+    whose: str
+    attempt: Callable[[str], object]
+    given: str | None = field(default=None, repr=False)
+
+    def ask(self, person: Person) -> str:
+        """Return it, typed by somebody unless it is given. Raises `SetupError`."""
+        if self.given is not None:
+            return self.given
+        if not person.is_there:
+            raise SetupError(f"{self.why}, and there is no terminal to ask at: set {TOKEN} to it; {UNCHANGED}")
+        try:
+            typed = typed_key(person, f"{self.why}\n{TOKEN}", self.whose, self.attempt)
+        except ExpectedFailure as error:
+            raise SetupError(f"{error}; {UNCHANGED}") from None
+        return "" if typed is None else typed[0]
+
+
+def _key_for(url: str) -> NeededKey:
+    """Return the key for a running bridge."""
+    whose = f"the bridge at {url}"
+    return NeededKey(f"{whose} asks for a key", whose, partial(published_models, url))
+
+
 @frozen(kw_only=True)
 class ChosenBridge:
     """A bridge, running or not.
@@ -68,28 +104,21 @@ class ChosenBridge:
     backend_key: str | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
 
-    def needed_key(self) -> str:
-        """Return which key Claude Code needs, as half a sentence for a person; "" if any word will do."""
+    def needed_key(self) -> NeededKey | None:
+        """Return which key Claude Code needs; None if any word will do."""
         config, token = self.config, next(each for each in self.settings if each.name == TOKEN)
         if self.seen.key_needed:
-            return f"the bridge at {self.order.url} asks for a key"
+            return _key_for(self.order.url)
         if not token.value.startswith(PLACEHOLDER):
-            return ""
+            return None
         if config.server.credentials == "keys":
-            return token.why
+            return NeededKey(token.why, f"the bridge at {self.order.url}", lambda _: None)
         backend = backend_wanting_key(config, self.order.model or main_name(config) or AUTO)
-        return "" if backend is None else f"the backend at {backend.url} asks for a key, which the bridge passes on"
-
-    def ask(self, person: Person, why: str) -> str:
-        """Return the key that somebody types. Raises `SetupError` without one, and for one that the bridge refuses."""
-        if not self.seen.key_needed and self.config.server.credentials == "forward" and self.backend_key:
-            return self.backend_key
-        if not person.is_there:
-            raise SetupError(f"{why}, and there is no terminal to ask at: set {TOKEN} to it; {UNCHANGED}")
-        typed = person.secret(f"{why}\n{TOKEN}")
-        if typed and self.seen.key_needed and not look(self.order.url, typed).key_taken:
-            raise SetupError(f"the bridge at {self.order.url} does not accept this key; {UNCHANGED}")
-        return typed
+        if backend is None:
+            return None
+        whose = f"the backend at {backend.url}"
+        attempt = partial(listed_models, backend.url)
+        return NeededKey(f"{whose} asks for a key, which the bridge passes on", whose, attempt, self.backend_key)
 
 
 def chosen_bridge(
@@ -104,9 +133,9 @@ def chosen_bridge(
     :param person: None: nobody is asked.
     """
     token, seen = own_token(environ), look(order.url, own_token(environ))
-    if not order.start and seen.key_needed and token is None and person is not None:  # only it knows its models
-        token = person.secret(f"Key for the bridge at {order.url}") or None
-        seen = seen if token is None else look(order.url, token)
+    if not order.start and seen.key_needed and token is None and person is not None and person.is_there:
+        token = _key_for(order.url).ask(person) or None  # only it knows its models
+        seen = look(order.url, token)
     if seen.is_other:
         advice = _ANOTHER_PORT if order.start else _IN_FRONT.format(order.url)
         raise SetupError(f"{seen.told}{advice}; {UNCHANGED}")

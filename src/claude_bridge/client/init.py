@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from claude_bridge.client.http_probe import KeyNeeded, ListedBackend, Unreachabl
 from claude_bridge.client.needed_backends import BACKEND_KEY
 from claude_bridge.client.person import TRIES, Person
 from claude_bridge.client.target import USUAL, USUAL_PORT
+from claude_bridge.client.typed_key import typed_key
 from claude_bridge.config.directories import config_files
 from claude_bridge.config.listeners import is_loopback
 from claude_bridge.core.nearest_names import name_list, nearest_names
@@ -146,7 +148,9 @@ def _target(wanted: Wanted, environ: Mapping[str, str]) -> Path:
         own = next(iter(config_files({name: environ[name] for name in ("HOME", "XDG_CONFIG_HOME") if name in environ})))
         path = Path(own)
     if path.exists():
-        raise ExpectedFailure(f"{path} is there already: edit it, or name another file with --config")
+        raise ExpectedFailure(
+            f"{path} is there already: `claude-bridge doctor` examines it; edit it, or name another with --config"
+        )
     return path
 
 
@@ -176,23 +180,18 @@ def _listed(url: str, wanted: Wanted, environ: Mapping[str, str], person: Person
         return listed_models(url, None), None
     variable = wanted.key_variable or BACKEND_KEY
     key = environ.get(variable, "").strip()
-    if not key and not person.is_there:
-        raise ExpectedFailure(f"{url} wants a key: set {variable} to it")
-    told = f"{url} refuses the key in {variable}" if key else ""
-    for _ in range(TRIES):
-        if not key:
-            if told:
-                person.tell(told)
-            key = person.secret("key of the backend")
-            told = f"{url} refuses this key"
-        if not key:
-            raise ExpectedFailure(f"{url} wants a key: set {variable} to it")
+    if key:
         with suppress(KeyNeeded):
             return listed_models(url, key), key
-        key = ""
+        told = f"{url} does not accept the key in {variable}"
         if not person.is_there:
-            break
-    raise ExpectedFailure(told)
+            raise ExpectedFailure(told)
+        person.tell(told)
+    typed = typed_key(person, "key of the backend", url, partial(listed_models, url))
+    if typed is None:
+        raise ExpectedFailure(f"{url} wants a key: set {variable} to it")
+    key, backend = typed
+    return backend, key
 
 
 def other_port(url: str) -> int | None:

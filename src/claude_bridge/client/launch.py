@@ -12,6 +12,7 @@ import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any, Final, TextIO
@@ -23,7 +24,7 @@ from claude_bridge.children import ExpectedFailure
 from claude_bridge.client import http_probe, offer, own_bridge, settings_file
 from claude_bridge.client.environment import AUTO_MODE, PERMISSION_MODE, RIVAL, TOKEN, UNUSED, own_token
 from claude_bridge.client.foreground import BY_SIGNAL, EndedBySignal, Foreground
-from claude_bridge.client.http_probe import KeyNeeded
+from claude_bridge.client.http_probe import KeyNeeded, ListedBackend
 from claude_bridge.client.needed_backends import (
     BACKEND_KEY,
     Connecting,
@@ -36,10 +37,12 @@ from claude_bridge.client.offered_models import OfferedModel, main_name
 from claude_bridge.client.person import Person
 from claude_bridge.client.single_backend import SingleBackend
 from claude_bridge.client.target import BackendAlone, LaunchOrder, OwnConfiguration, RunningBridge, find_target
+from claude_bridge.client.typed_key import typed_key
 from claude_bridge.client.window_warning import window_warning
 from claude_bridge.config.listeners import is_loopback
 from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.secret import HIDDEN
+from claude_bridge.config.variables import SECTION
 from claude_bridge.core.model_names import AUTO, plain_name
 from claude_bridge.core.nearest_names import name_list
 
@@ -117,7 +120,7 @@ class _Launch:
                     url = stack.enter_context(self._started(file, self._environ, folder, self._needed(config)))
                     found = self._of_bridge(RunningBridge(url, config), config.source)
                 case BackendAlone():
-                    config = None
+                    config = Config(source=SECTION)  # there is none in which anything could be set
                     found = stack.enter_context(self._in_front_of(target, folder))
             settings = self._settings(found, theirs)
             warning = window_warning(found.models[0], config, [settings["env"], self._environ])
@@ -177,25 +180,33 @@ class _Launch:
             models = http_probe.published_models(url, None)
             return (models or http_probe.published_models(url, given)), given
         except KeyNeeded:
-            token = given or self._person.secret(f"Key for the bridge at {url}")
-        if not token:
-            raise ExpectedFailure(f"the bridge at {url} asks for a key: set {TOKEN} to it")
-        try:
-            return http_probe.published_models(url, token), token
-        except KeyNeeded:
-            raise ExpectedFailure(f"the bridge at {url} does not accept the key in {TOKEN}") from None
+            pass
+        whose = f"the bridge at {url}"
+        if given is not None:
+            try:
+                return http_probe.published_models(url, given), given
+            except KeyNeeded:
+                raise ExpectedFailure(f"{whose} does not accept the key in {TOKEN}") from None
+        typed = typed_key(self._person, f"Key for {whose}", whose, partial(http_probe.published_models, url))
+        if typed is None:
+            raise ExpectedFailure(f"{whose} asks for a key: set {TOKEN} to it")
+        token, models = typed
+        return models, token
 
     def _forwarded(self, config: Config, main: str) -> str:
         """Return the key to pass on to a backend that has none of its own and wants one, else any text."""
         backend = backend_wanting_key(config, main)
-        return UNUSED if backend is None else self._backend_key(backend.url)
+        if backend is None:
+            return UNUSED
+        return backend_key(self._environ) or self._typed_backend_key(backend.url)[0]
 
-    def _backend_key(self, url: str) -> str:
-        """Return the key for a backend that wants one."""
-        key = backend_key(self._environ) or self._person.secret(f"Key for the backend at {url}")
-        if not key:
-            raise ExpectedFailure(f"the backend at {url} asks for a key: set {BACKEND_KEY} to it")
-        return key
+    def _typed_backend_key(self, url: str) -> tuple[str, ListedBackend]:
+        """Return the key that somebody types for a backend, and its models."""
+        whose = f"the backend at {url}"
+        typed = typed_key(self._person, f"Key for {whose}", whose, partial(http_probe.listed_models, url))
+        if typed is None:
+            raise ExpectedFailure(f"{whose} asks for a key: set {BACKEND_KEY} to it")
+        return typed
 
     def _backend(self, target: BackendAlone) -> SingleBackend:
         """Return a backend that was asked for its models, and the key that it wants."""
@@ -203,11 +214,10 @@ class _Launch:
         try:
             listed = http_probe.listed_models(target.url, key)
         except KeyNeeded:
-            key = key or self._backend_key(target.url)
-            try:
-                listed = http_probe.listed_models(target.url, key)
-            except KeyNeeded:
-                raise ExpectedFailure(f"the backend at {target.url} does not accept the key: {BACKEND_KEY}") from None
+            if key is not None:
+                told = f"the backend at {target.url} does not accept the key in {BACKEND_KEY}"
+                raise ExpectedFailure(told) from None
+            key, listed = self._typed_backend_key(target.url)
         main = self._chosen(listed.models, target.model, f"the backend at {target.url}")
         return SingleBackend(url=listed.url, key=key, main=main, models=listed.models)
 

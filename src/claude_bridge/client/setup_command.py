@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import TextIO
 from urllib.parse import urlsplit
@@ -89,16 +88,16 @@ def set_up(
         inherited = permission_mode(own_settings(environ, folder, local=False)) if wanted.project else None
         setup = Setup(
             where=place(environ, folder, project=wanted.project),
-            settings=[_with_reason(each, needed) for each in bridge.settings],
+            settings=[each if needed is None else _with_reason(each, needed.why) for each in bridge.settings],
             published=published_names(bridge.config),
             token=bridge.token or "",
-            token_needed=bool(needed),
+            token_needed=needed is not None,
             inherited=inherited,
         )
         if wanted.dry_run:
             shown = setup.preview() or f"{setup.where.settings}: nothing to change\n"
             return Report(shown=shown, warnings=notes)
-        changed = setup.apply(partial(bridge.ask, person))
+        changed = setup.apply(lambda _: "" if needed is None else needed.ask(person))
         mode = setup.mode()
     except SetupError as error:
         return Report(error=str(error))
@@ -118,11 +117,9 @@ def set_up(
     return Report(shown="".join(f"{line}\n" for line in lines), warnings=(*notes, *found.warnings))
 
 
-def _with_reason(setting: Setting, needed: str) -> Setting:
-    """Return a variable; that of the token, if a key is needed, is for the person to fill in."""
-    if setting.name != TOKEN or not needed:
-        return setting
-    return evolve(setting, value=f"{PLACEHOLDER}KEY", why=needed)
+def _with_reason(setting: Setting, why: str) -> Setting:
+    """Return a variable; that of the token is for the person to fill in."""
+    return evolve(setting, value=f"{PLACEHOLDER}KEY", why=why) if setting.name == TOKEN else setting
 
 
 def _end(setup: Setup, found: Hindrances, folder: Path) -> str:
