@@ -108,6 +108,12 @@ class EnvTests:
         assert main(["env", config], Surroundings({"HOME": str(tmp_path)}, lambda _: None)) == 0
         assert "export ANTHROPIC_AUTH_TOKEN=unused\n" in capsys.readouterr().out
 
+    def test_unknown_window(self, config: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """A window that is not known is told in a comment, with the line that sets it."""
+        assert main(["env", config], Surroundings({"KEY": "k", "HOME": "/h"}, lambda _: None)) == 0
+        told = f"1,000,000 tokens: set `context_window` in [model:m] of {config}\n"
+        assert told in capsys.readouterr().out
+
     def test_learned_window(self, config: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         """A window that the bridge has found out is told."""
         learned = {"name": "b", "url": digest("http://127.0.0.1:8000/v1"), "used": time.time()}

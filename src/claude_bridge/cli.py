@@ -371,7 +371,7 @@ def env(options: argparse.Namespace, surroundings: Surroundings) -> int:
     elif options.json:
         sys.stdout.write(environment.as_json(found.settings, found.models))
     else:
-        sys.stdout.write(_shell_lines(found.settings, surroundings.environ))
+        sys.stdout.write(_shell_lines(found, None if options.url else config, surroundings.environ))
     return 0
 
 
@@ -398,12 +398,13 @@ def _learned(config: Config, environ: Mapping[str, str]) -> Limits:
     return limits
 
 
-def _shell_lines(found: Sequence[environment.Setting], environ: Mapping[str, str]) -> str:
+def _shell_lines(found: Offer, config: Config | None, environ: Mapping[str, str]) -> str:
     """Return the settings as export lines, with the settings files that win over them here."""
-    from claude_bridge.client import settings_files  # noqa: PLC0415 - no other command needs it
+    from claude_bridge.client import settings_files, window_warning  # noqa: PLC0415 - few other commands need them
 
-    exported = {setting.name: setting.value for setting in found if setting.ready} | {environment.RIVAL: ""}
-    return environment.as_shell(found, settings_files.over_shell(exported, environ, Path.cwd()))
+    stronger = settings_files.over_shell(found.variables | {environment.RIVAL: ""}, environ, Path.cwd())
+    warning = window_warning.window_warning(found.models[0], config, [environ]) if found.models else ""
+    return environment.as_shell(found.settings, stronger, warning)
 
 
 def setup(options: argparse.Namespace, surroundings: Surroundings) -> int:

@@ -334,6 +334,7 @@ class RenderingTests:
     def test_permission_mode(self) -> None:
         """The shell text says which permission mode to use, and why."""
         assert "claude --permission-mode acceptEdits" in as_shell([])
+        assert "\n# the window of m is not known\n" in as_shell([], warning="the window of m\nis not known")
         assert "auto mode" in environment.PERMISSION_NOTE
 
     def test_no_other_key(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 
 import pytest
@@ -97,6 +98,7 @@ class BackendTests:
         with serving({}) as url:
             found = listed_models(url, None)
             assert (found.url, found.models) == (f"{url}/v1", ())
+            assert found.listing == f"GET {url}/v1/models answered 404"
 
     def test_key(self) -> None:
         """One that wants a key is known, also by chat alone where the list is open to everybody."""
@@ -109,6 +111,27 @@ class BackendTests:
         with serving(answers) as url:
             assert not wants_key(url)
         assert not wants_key("http://127.0.0.1:9/v1")
+
+    def test_http_where_https_is_asked(self) -> None:
+        """A wrong scheme is told with the right one."""
+        with serving({}) as url:
+            place = url.removeprefix("http://")
+            with pytest.raises(Unreachable) as caught:
+                listed_models(f"https://{place}/v1", None)
+        assert str(caught.value) == f"{place} speaks http, not https: write http://{place}"
+
+    def test_untrusted_certificate(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A certificate that is not trusted is told without the words of the library alone."""
+        error = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
+        error.verify_message = "self-signed certificate"
+
+        def refuse(*_arguments: object, **_options: object) -> None:
+            raise error
+
+        monkeypatch.setattr("http.client.HTTPSConnection.request", refuse)
+        told = r"the certificate of box is not trusted on this machine \(self-signed certificate\); .* `ca_file`"
+        with pytest.raises(Unreachable, match=told):
+            listed_models("https://box/v1", None)
 
     def test_wrong_url(self) -> None:
         """What no backend can have as its URL is said before anybody is asked."""

@@ -103,6 +103,7 @@ class WriteTests:
             (Wanted(url="URL", model="c"), "the backend lists no model c: it has a, org/B:free"),
             (Wanted(url="URL"), r"which model\? name it with --model, one of a, org/B:free"),
             (Wanted(url="KEYED"), "wants a key: set BACKEND_API_KEY"),
+            (Wanted(url="URL/x"), r"name it with --model; GET http.*/x/models answered 404, is the URL right\?"),
             (Wanted(url="http://127.0.0.1:9"), "nothing answers at http://127.0.0.1:9"),
             (Wanted(url="http://u:p@x/v1"), "use api_key"),
         ],
@@ -110,7 +111,7 @@ class WriteTests:
     def test_wrong(self, wanted: Wanted, told: str, tmp_path: Path) -> None:
         """What is missing or wrong is told, and nothing is written."""
         with serving(TWO) as url, serving(TWO, key="sk-1") as keyed:
-            address = {"URL": url, "KEYED": keyed}.get(wanted.url or "", wanted.url)
+            address = {"URL": url, "URL/x": f"{url}/x", "KEYED": keyed}.get(wanted.url or "", wanted.url)
             with pytest.raises(ExpectedFailure, match=told):
                 self.write(tmp_path, Wanted(url=address, model=wanted.model), nobody())
         assert list(tmp_path.iterdir()) == []

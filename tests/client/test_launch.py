@@ -194,6 +194,8 @@ class BackendTests:
             done = user.launch("x", "--url", url)
             assert (done.returncode, "has no model x; it has a, b" in done.stderr) == (1, True)
             assert user.launch("B@claude-bridge", "--url", url).returncode == 7
+            told = f"lists no models (GET {url}/x/models answered 404, is its URL right?): name one"
+            assert told in user.launch("--url", f"{url}/x").stderr
         assert user.seen["settings"]["env"]["ANTHROPIC_MODEL"] == "b@claude-bridge"
         assert [row["model"] for row in user.seen["settings"]["modelPicker"]["options"]] == [
             "b@claude-bridge",

@@ -244,16 +244,18 @@ def picker(models: Sequence[OfferedModel]) -> dict[str, Any]:
     return {"replaceBuiltInOptions": True, "options": options}
 
 
-def as_shell(found: Sequence[Setting], stronger: Sequence[str] = ()) -> str:
+def as_shell(found: Sequence[Setting], stronger: Sequence[str] = (), warning: str = "") -> str:
     """Render ``found`` for a POSIX shell: ``export`` lines, the reasons as comments on lines of their own.
 
     :param stronger: the settings files that win over these lines here, each with what it sets.
+    :param warning: what is wrong with the window.
     """
     lines = ["# for the shell that starts Claude Code", f"# {RIVAL_NOTE}", f"unset {RIVAL}"]
     for setting in found:
         export = f"export {setting.name}={shlex.quote(setting.value)}"
         lines += [f"# {_one_line(setting.why)}"] if setting.why else []
         lines.append(export if setting.ready else f"# {_one_line(export)}")
+    lines += [f"# {_one_line(warning)}"] if warning else []
     lines += [f"# {PERMISSION_NOTE}", f"# {FILES_NOTE}", *(f"# here {_one_line(each)}" for each in stronger)]
     return "\n".join(lines) + "\n"
 

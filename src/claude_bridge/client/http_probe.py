@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from claude_bridge.children import ExpectedFailure
 from claude_bridge.client.environment import bridge_url, own_token
@@ -28,6 +28,7 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 
 _OK: Final = 200
 _REFUSED: Final = frozenset({401, 403})
+_NO_TLS: Final = "WRONG_VERSION_NUMBER"
 
 
 class KeyNeeded(Exception):
@@ -55,10 +56,12 @@ class ListedBackend:
 
     :ivar url: the base under which it has them.
     :ivar models: their names, none if it has no list.
+    :ivar listing: what came of the request for the list, for a person.
     """
 
     url: str
     models: tuple[str, ...]
+    listing: str = ""
 
 
 @frozen(kw_only=True)
@@ -149,10 +152,12 @@ def listed_models(url: str, key: str | None) -> ListedBackend:
         reply = ask("GET", f"{each}/models", key)
         if reply.status in _REFUSED:
             raise KeyNeeded
-        names = _names(reply.body)
+        names, listing = _names(reply.body), f"GET {each}/models answered {reply.status}"
         if reply.status == _OK and names:
-            found = ListedBackend(url=each, models=names)
+            found = ListedBackend(url=each, models=names, listing=listing)
             break
+        if not found.listing:
+            found = evolve(found, listing=listing)
     if key is None and ask("POST", f"{found.url}/chat/completions", body=b"{}").status in _REFUSED:
         raise KeyNeeded
     return found
@@ -183,10 +188,22 @@ def ask(method: str, url: str, key: str | None = None, body: bytes | None = None
         answer = connection.getresponse()
         return Reply(answer.status, _decoded(answer.read(MAX_BYTES)))
     except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise Unreachable(f"nothing answers at {parts.scheme}://{parts.netloc.rpartition('@')[2]}: {reason}") from None
+        raise Unreachable(_reason(error, parts.scheme, parts.netloc.rpartition("@")[2])) from None
     finally:
         connection.close()
+
+
+def _reason(error: Exception, scheme: str, place: str) -> str:
+    """Return the sentence for a request that was not answered."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"the certificate of {place} is not trusted on this machine ({error.verify_message}); for a backend, "
+            "`ca_file` in its section of a configuration names the authority"
+        )
+    if isinstance(error, ssl.SSLError) and error.reason == _NO_TLS:
+        return f"{place} speaks http, not https: write http://{place}"
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return f"nothing answers at {scheme}://{place}: {reason}"
 
 
 def _connection(scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:

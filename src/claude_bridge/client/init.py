@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -169,9 +169,7 @@ def _look(wanted: Wanted, environ: Mapping[str, str], person: Person) -> Found:
             if not tries:
                 raise
             person.tell(str(error))
-    return Found(
-        backend=backend, model=_model(wanted.model, backend.models, person), key=key, port=other_port(backend.url)
-    )
+    return Found(backend=backend, model=_model(wanted.model, backend, person), key=key, port=other_port(backend.url))
 
 
 def _listed(url: str, wanted: Wanted, environ: Mapping[str, str], person: Person) -> tuple[ListedBackend, str | None]:
@@ -208,16 +206,21 @@ def other_port(url: str) -> int | None:
     raise ExpectedFailure(f"port {USUAL_PORT} is taken, and so are the next hundred")
 
 
-def _model(name: str | None, listed: Sequence[str], person: Person) -> str:
+def _model(name: str | None, backend: ListedBackend, person: Person) -> str:
+    listed = backend.models
     if name is None:
         if len(listed) == 1:
             return listed[0]
         if listed and person.is_there:
             return person.choose("which model", listed)
         if not listed:
+            if person.is_there:
+                person.tell(f"{backend.listing}, so that its models are not known")
             name = person.text("name of the model, as the backend calls it")
         if not name:
-            known = f", one of {name_list(listed[:5], len(listed))}" if listed else ""
+            known = f"; {backend.listing}, is the URL right?"
+            if listed:
+                known = f", one of {name_list(listed[:5], len(listed))}"
             raise ExpectedFailure(f"which model? name it with --model{known}")
     folded = {each.casefold(): each for each in listed}
     if listed and name.casefold() not in folded:

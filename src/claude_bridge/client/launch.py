@@ -218,7 +218,8 @@ class _Launch:
                 told = f"the backend at {target.url} does not accept the key in {BACKEND_KEY}"
                 raise ExpectedFailure(told) from None
             key, listed = self._typed_backend_key(target.url)
-        main = self._chosen(listed.models, target.model, f"the backend at {target.url}")
+        whose = f"the backend at {target.url}"
+        main = self._chosen(listed.models, target.model, whose, listing=f" ({listed.listing}, is its URL right?)")
         return SingleBackend(url=listed.url, key=key, main=main, models=listed.models)
 
     @contextmanager
@@ -265,7 +266,9 @@ class _Launch:
             command = shlex.join(["claude-bridge", "doctor", *([] if file is None else ["--config", file])])
             raise ExpectedFailure(f"no backend answers, so Claude Code is not started; `{command}` examines it")
 
-    def _chosen(self, names: Sequence[str], default: str | None, whose: str, config: Config | None = None) -> str:
+    def _chosen(
+        self, names: Sequence[str], default: str | None, whose: str, config: Config | None = None, listing: str = ""
+    ) -> str:
         """Return the plain name of the main model: as ordered, else as decided, else as the person says."""
         wanted = None if self._order.model is None else plain_name(self._order.model)
         if wanted is not None:
@@ -273,7 +276,7 @@ class _Launch:
         if default is not None or len(names) == 1:
             return default or names[0]
         if not names:
-            raise ExpectedFailure(f"{whose} lists no models: name one, claude-bridge launch MODEL")
+            raise ExpectedFailure(f"{whose} lists no models{listing}: name one, claude-bridge launch MODEL")
         if not self._person.is_there:
             listed = name_list(names[:MAX_LISTED], len(names))
             raise ExpectedFailure(f"{whose} has several models: name one, claude-bridge launch MODEL: {listed}")

@@ -80,7 +80,10 @@ def named_model(wanted: str, names: Sequence[str], whose: str, config: Config | 
     found = as_spelled(wanted, names)
     if found is None and names and (config is None or not has_meaning(config, wanted)):
         near = name_list(nearest_names(wanted, names), len(set(names)))
-        raise ExpectedFailure(f"{whose} has no model {wanted}; it has {near}")
+        more = ""
+        if config is not None and config.backends:
+            more = f" (if only a backend lists it: {next(iter(config.backends))}/{wanted})"
+        raise ExpectedFailure(f"{whose} has no model {wanted}; it has {near}{more}")
     return found or wanted
 
 
