@@ -635,7 +635,8 @@ class DoctorTests:
         assert main(["doctor", "--config", str(path)], at_home) == EXIT_CONFIG
 
     def test_online(self, down: str, at_home: Surroundings, capsys: pytest.CaptureFixture[str]) -> None:
-        """The look at the backends is printed, and changes no status: what is down may be up when it is needed."""
-        assert main(["check-config", "--online", down], at_home) == 0
+        """The look at the backends is printed, and makes the status 1 if one is down; without it the file is valid."""
+        assert main(["check-config", "--online", down], at_home) == 1
         shown = capsys.readouterr().out
-        assert shown.startswith(f"{down}: valid\nbackend tower: 127.0.0.1:1: connection refused")
+        assert shown.startswith(f"{down}: valid\nbackend tower: down: 127.0.0.1:1: connection refused")
+        assert main(["check-config", down], at_home) == 0

@@ -215,7 +215,11 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     _setup_options(commands)
 
     command = _with_config(commands, "check-config", "report every mistake in the configuration")
-    command.add_argument("--online", action="store_true", help="look at each backend too; spends no token")
+    command.add_argument(
+        "--online",
+        action="store_true",
+        help="look at each backend too; spends no token; exit status 1 if one is down or cannot be used",
+    )
     command.set_defaults(command=check_config)
     _with_config(commands, "dump-config", "print the whole configuration, secrets hidden").set_defaults(
         command=dump_config
@@ -452,14 +456,19 @@ def undo(options: argparse.Namespace, surroundings: Surroundings) -> int:
 
 
 def check_config(options: argparse.Namespace, surroundings: Surroundings) -> int:
-    """Print that the configuration is valid, and its warnings; mistakes are raised as `ConfigErrors`."""
+    """Print that the configuration is valid, and its warnings; mistakes are raised as `ConfigErrors`.
+
+    Return 0; 1 if the backends are looked at and one cannot be used.
+    """
     config = load(_file(options), surroundings.environ)
     sys.stdout.write(f"{config.source}: valid\n")
     sys.stderr.writelines(f"warning: {warning}\n" for warning in config.warnings)
     if options.online:
         from claude_bridge.doctor import command  # noqa: PLC0415 - without the option nothing of it is needed
 
-        sys.stdout.writelines(f"{state}\n" for state in command.online(config))
+        states = command.online(config)
+        sys.stdout.writelines(f"{state}\n" for state in states)
+        return 0 if all(state.usable for state in states) else 1
     return 0
 
 

@@ -67,8 +67,9 @@ class LookTests:
         state = await looked(reactor, f"http://127.0.0.1:{port}/v1")
         assert not state.good
         assert str(state) == (
-            f"backend tower: 127.0.0.1:{port}: connection refused: start the server, or correct `url`"
+            f"backend tower: down: 127.0.0.1:{port}: connection refused: start the server, or correct `url`"
         )
+        assert not state.usable
 
     @pytest_twisted.ensureDeferred
     async def test_wrong_path(self, reactor: Any, backend: ScriptedBackend) -> None:
@@ -83,7 +84,8 @@ class LookTests:
         backend.api_key = KEY
         state = await looked(reactor, backend.url, "api_key = sk-another-key-0987654321")
         assert not state.good
-        assert "is refused" in state.sentence
+        assert state.sentence.startswith("cannot be used: the key of `api_key` is refused")
+        assert not state.usable
         assert "another" not in state.sentence
 
     @pytest_twisted.ensureDeferred
@@ -100,14 +102,15 @@ class LookTests:
         async with served(reactor, listed=[entry(owner="llamacpp", meta={"n_ctx": 8192})]) as server:
             state = await looked(reactor, server.url)
         assert not state.good
-        assert state.sentence.startswith("8,192 tokens. Claude Code's own instructions take")
+        assert state.sentence.startswith("cannot be used: 8,192 tokens. Claude Code's own instructions take")
 
     @pytest_twisted.ensureDeferred
     async def test_unknown_model(self, reactor: Any) -> None:
         """A configured name that is not there is told, with the nearest."""
         async with served(reactor, models=["glm-4.5-air"]) as server:
             state = await looked(reactor, server.url, more="[model:x]\nname = glm-4.5")
-        assert not state.good
+        assert (state.good, state.usable) == (False, True)
+        assert state.sentence.startswith("up, but glm-4.5 is not in the list")
         assert "set `name = glm-4.5-air`" in state.sentence
 
     @pytest_twisted.ensureDeferred
@@ -124,5 +127,6 @@ class LookTests:
         monkeypatch.setattr("claude_bridge.doctor.short.WAIT_SECONDS", 0.1)
         async with served(reactor, pages={("GET", "*"): Answer(200, (), (Stall(),))}) as server:
             state = await looked(reactor, server.url)
-        assert not state.good
+        assert not state.usable
+        assert state.sentence.startswith("down: GET ")
         assert state.sentence.endswith("/models is not answered within 0.1 s")

@@ -206,13 +206,7 @@ def make_process(
     detection, profiles = DialectDetection(KINDS), ModelProfiles(time.time)
     log = RequestLog(detailed=config.log.level == "debug")
     totals = Totals(log)
-    lists = CachedModelLists(
-        upstream,
-        reactor,
-        KINDS,
-        on_clues=detection.observe,
-        more_lists=lambda backend: detection.dialect_of(backend).dialect.lists,
-    )
+    lists = CachedModelLists(upstream, reactor, KINDS, on_clues=detection.observe, more_lists=detection.lists_of)
     state = StateFile(
         directory=state_directory,
         knowledge=_knowledge(config, profiles, detection, time.time),

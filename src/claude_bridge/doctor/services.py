@@ -102,13 +102,7 @@ def make_services(config: Config, reactor: Any, seconds: Callable[[], float] = t
     sweep.startService()
     upstream = TreqUpstream(reactor, sweep)
     detection = DialectDetection(KINDS)
-    lists = CachedModelLists(
-        upstream,
-        reactor,
-        KINDS,
-        on_clues=detection.observe,
-        more_lists=lambda backend: detection.dialect_of(backend).dialect.lists,
-    )
+    lists = CachedModelLists(upstream, reactor, KINDS, on_clues=detection.observe, more_lists=detection.lists_of)
     return DoctorServices(
         config=config,
         upstream=upstream,

@@ -1,8 +1,8 @@
 """The short form: one line for each backend, at the start of the daemon and in ``check-config --online``.
 
-It spends no token, takes two seconds, and fails for nothing: a backend that is down now may be up when it is needed.
-Only the backend's own key is sent, never a client's. The list of models is fetched through the lists that requests use,
-so that the first request finds it there.
+It spends no token and takes two seconds. At the start it fails for nothing, as a backend that is down now may be up when
+it is needed; the command's exit status is 1 if a backend cannot be used. Only the backend's own key is sent, never a
+client's. The list of models is fetched through the lists that requests use, so that the first request finds it there.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from claude_bridge.core.redaction import Redactor
 from claude_bridge.doctor.asking import Asker
 from claude_bridge.doctor.checks import models, order, server, window
 from claude_bridge.doctor.examination import Check, Examination, examine
+from claude_bridge.doctor.finding import Level
 from claude_bridge.services.interfaces import ModelLists, UpstreamClient
 from claude_bridge.services.keys.key_ring import KeyRing
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
@@ -32,18 +33,32 @@ from claude_bridge.services.signposts import Signposts
 
 _log = Logger()
 
+_CONNECTION: Final = 1
+"""The check that finds out whether something answers at all."""
+
 
 @frozen(kw_only=True)
 class BackendState:
     """What one look at a backend showed.
 
-    :ivar sentence: as ``up, vLLM, 1 model, 131,072 tokens``, or what is wrong and what to change.
-    :ivar good: whether nothing is wrong.
+    :ivar sentence: as ``up, vLLM, 1 model, 131,072 tokens``; else ``down``, ``up, but`` or ``cannot be used``, with
+        what is wrong and what to change.
+    :ivar level: the worst that was found.
     """
 
     backend: str
     sentence: str
-    good: bool
+    level: Level = "ok"
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.level == "ok"
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can be used, with limits at least."""
+        return self.level != "fault"
 
     def __str__(self) -> str:
         """Return the line for people."""
@@ -114,8 +129,8 @@ class ShortForm:
         if found:
             return await self._up(examination, found)
         if self.clock.seconds() - begun >= WAIT_SECONDS:
-            told = f"GET {backend.url}/models is not answered within {WAIT_SECONDS:g} s"
-            return BackendState(backend=backend.name, sentence=told, good=False)
+            told = f"down: GET {backend.url}/models is not answered within {WAIT_SECONDS:g} s"
+            return BackendState(backend=backend.name, sentence=told, level="fault")
         return await self._without_list(examination)
 
     async def _up(self, examination: Examination, found: Sequence[ModelInfo]) -> BackendState:
@@ -124,9 +139,9 @@ class ShortForm:
         await examine(examination, _CHECKS)
         if examination.model is not None and examination.window is not None:
             window.judge(examination)
-        wrong = [finding.sentence for finding in examination.findings if finding.level != "ok"]
-        if wrong:
-            return BackendState(backend=backend.name, sentence=wrong[0], good=False)
+        wrong = _worst(examination)
+        if wrong is not None:
+            return wrong
         dialect = self.detection.dialect_of(backend)
         parts = ["up"]
         if dialect.known:
@@ -135,20 +150,17 @@ class ShortForm:
         tokens = _window(examination, found)
         if tokens:
             parts.append(f"{tokens:,} tokens")
-        return BackendState(backend=backend.name, sentence=", ".join(parts), good=True)
+        return BackendState(backend=backend.name, sentence=", ".join(parts))
 
     async def _without_list(self, examination: Examination) -> BackendState:
         """Return what is wrong, by the first three checks; a server without a list is up, and so is a careful one."""
         await examine(examination, order.REACHING)
-        name, wrong = examination.backend.name, [each for each in examination.findings if each.level == "fault"]
-        if wrong:
-            return BackendState(backend=name, sentence=wrong[0].sentence, good=False)
+        name, wrong = examination.backend.name, _worst(examination)
+        if wrong is not None and not (examination.over and wrong.usable):
+            return wrong
         if examination.over:
-            return BackendState(backend=name, sentence="up, asks for a key, which clients bring", good=True)
-        doubts = [each.sentence for each in examination.findings if each.level == "warning"]
-        return BackendState(
-            backend=name, sentence=doubts[0] if doubts else "up, has no list of models", good=not doubts
-        )
+            return BackendState(backend=name, sentence="up, asks for a key, which clients bring")
+        return BackendState(backend=name, sentence="up, has no list of models")
 
     def _examination(self, backend: Backend, credential: Secret | None) -> Examination:
         own = tuple(model for model in self.config.models.values() if model.backend == backend.name)
@@ -164,6 +176,17 @@ class ShortForm:
             brought=not backend.has_key and self.config.server.credentials == "forward",
             models=own,
         )
+
+
+def _worst(examination: Examination) -> BackendState | None:
+    """Return the state that follows from the first of the worst findings; None if all is well."""
+    worst: Sequence[Level] = ("fault", "warning")
+    for level in worst:
+        found = next((each for each in examination.findings if each.level == level), None)
+        if found is not None:
+            said = "up, but" if level == "warning" else "down:" if found.number == _CONNECTION else "cannot be used:"
+            return BackendState(backend=examination.backend.name, sentence=f"{said} {found.sentence}", level=level)
+    return None
 
 
 def _window(examination: Examination, found: Sequence[ModelInfo]) -> int | None:

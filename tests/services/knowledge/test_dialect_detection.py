@@ -51,6 +51,13 @@ class DetectionTests:
         assert not DialectDetection(KINDS).dialect_of(HOME).known
         assert DialectDetection(KINDS).is_undecided(HOME)
 
+    def test_lists(self) -> None:
+        """Where the windows of loaded models are listed is known with the dialect."""
+        detection = DialectDetection(KINDS)
+        assert detection.lists_of(HOME) == ()
+        detection.observe(HOME, OLLAMA)
+        assert "/api/ps" in detection.lists_of(HOME)
+
     def test_host(self, told: Told) -> None:
         """A hosted service is known by its name, and no answer changes that."""
         detection = DialectDetection(KINDS)

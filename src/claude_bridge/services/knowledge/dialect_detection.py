@@ -8,7 +8,7 @@ warning is logged, once, if the backend looks like another server.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from attrs import define, field
@@ -49,6 +49,10 @@ class DialectDetection:
         if decision is None:
             decision = self._decided[_key(backend)] = configured(backend)
         return decision
+
+    def lists_of(self, backend: Backend) -> Sequence[str]:
+        """Return the paths of a backend's lists with the windows of loaded models, as far as its dialect is known."""
+        return self.dialect_of(backend).dialect.lists
 
     def is_undecided(self, backend: Backend) -> bool:
         """Return whether clues count: nothing is known yet, or only from an earlier run."""
