@@ -15,6 +15,7 @@ from attrs import frozen
 from claude_bridge.client import environment
 from claude_bridge.client.offer import Offer, of_bridge, of_configuration
 from claude_bridge.client.offered_models import Limits, smallest
+from claude_bridge.config import fields
 from claude_bridge.config.directories import config_files, state_directory
 from claude_bridge.config.dump import dump
 from claude_bridge.config.load import load, parse, read_file
@@ -510,6 +511,7 @@ def doctor(options: argparse.Namespace, surroundings: Surroundings) -> int:
     if options.url and (options.backend or options.config):
         options.error("--url is a backend that is in no file: give it alone, or BACKEND and --config")
     if options.url:
+        _check_url(options)
         config = parse("", {**environ, "BACKEND_URL": options.url}, read_file)
     else:
         config = load(options.config, environ)
@@ -522,12 +524,25 @@ def doctor(options: argparse.Namespace, surroundings: Surroundings) -> int:
         model=options.model,
         quick=options.quick,
         deep=options.deep,
+        by_option=bool(options.url),
         local=not options.url,
         json=options.json,
         fix=options.fix,
     )
     bridge = _bridge(config, options.config, environ)
     return command.run(config, wanted, environ, bridge, out=sys.stdout, err=sys.stderr)
+
+
+def _check_url(options: argparse.Namespace) -> None:
+    """Report a ``--url`` that is none, with what may have been meant."""
+    try:
+        fields.base_url(options.url)
+    except ValueError as error:
+        given, meant = f"--url {options.url}", ""
+        if "://" not in options.url:
+            bare = options.url.strip("/")
+            meant = f", as in --url http://{bare}{'' if '/' in bare else '/v1'}"
+        options.error(f"{given} {error}{meant}")
 
 
 def _bridge(config: Config, file: str | None, environ: Mapping[str, str]) -> Any:  # noqa: ANN401 - imported by one command

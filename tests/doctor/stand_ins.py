@@ -10,7 +10,7 @@ from attrs import define, field
 
 from claude_bridge.config.secret import Secret
 from claude_bridge.doctor.checks import order
-from claude_bridge.doctor.examination import Examination, examine
+from claude_bridge.doctor.examination import Check, Examination, examine
 from claude_bridge.doctor.finding import Finding
 from claude_bridge.doctor.services import make_services
 from claude_bridge.testing.answers import Answer
@@ -21,6 +21,7 @@ from claude_bridge.testing.received import Received
 from tests.services.exchange.stage import configured
 
 NAME = "test-model"
+WINDOW = 131_072
 NO_SUCH_PATH = error(404, "<html><head><title>404 Not Found</title></head><body>404 Not Found</body></html>")
 
 
@@ -29,11 +30,15 @@ class StandIn(ScriptedBackend):
     """A friendly backend with other lists and pages than the scripted one has.
 
     :ivar pages: answers by method and path, before anything else.
-    :ivar listed: entries of the list of models, as they are.
+    :ivar listed: entries of the list of models, as they are; without them each model has a large window.
+    :ivar late: it looks at the key only where a model would be asked.
+    :ivar needs_some_key: what has no key at all is refused at once.
     """
 
     pages: dict[tuple[str, str], Answer] = field(factory=dict, kw_only=True)
     listed: Sequence[Mapping[str, Any]] = field(default=(), kw_only=True)
+    late: bool = field(default=False, kw_only=True)
+    needs_some_key: bool = field(default=False, kw_only=True)
 
     def answer(self, received: Received) -> Answer:
         """Decide by the pages, else as usual."""
@@ -42,13 +47,20 @@ class StandIn(ScriptedBackend):
         if page is not None:
             self.requests.append(received)
             return page
-        if received.method == "GET" and path == "/v1/models" and self.listed:
+        is_list = received.method == "GET" and path == "/v1/models"
+        is_chat = received.method == "POST" and path == "/v1/chat/completions"
+        is_empty = is_chat and not (received.json or {}).get("messages")
+        if self.needs_some_key and "authorization" not in received.headers:
             self.requests.append(received)
-            return json_answer(200, {"object": "list", "data": list(self.listed)})
-        if received.method == "POST" and not (received.json or {}).get("messages"):
+            return error(401, {"message": "Missing API key."})
+        if (is_list or is_empty) and (self.late or self.api_key is None or self._authorized(received)):
             self.requests.append(received)
-            return error(400, {"message": "messages: field required", "type": "invalid_request_error"})
+            return self._list() if is_list else error(400, {"message": "messages: field required"})
         return super().answer(received)
+
+    def _list(self) -> Answer:
+        listed = self.listed or [entry(name, context_length=WINDOW) for name in self.models]
+        return json_answer(200, {"object": "list", "data": list(listed)})
 
 
 @asynccontextmanager
@@ -83,10 +95,24 @@ async def examined(
     patience: float = 5.0,
     client: str = "",
     more: str = "",
+    by_option: bool = False,
+    checks: Sequence[Check] = (),
 ) -> list[Finding]:
-    """Return what the doctor finds; ``ini`` are lines of the backend's section, ``more`` other sections."""
+    """Return what the doctor finds; ``ini`` are lines of the backend's section, ``more`` other sections.
+
+    ``checks``: those to make, instead of all of a quick or a whole examination.
+    """
     done = await examination_of(
-        reactor, url, ini, model=model, quick=quick, patience=patience, client=client, more=more
+        reactor,
+        url,
+        ini,
+        model=model,
+        quick=quick,
+        patience=patience,
+        client=client,
+        more=more,
+        by_option=by_option,
+        checks=checks,
     )
     return done.findings
 
@@ -98,8 +124,11 @@ async def examination_of(reactor: Any, url: str, ini: str = "", **how: Any) -> E
     services.asker.patience = how.get("patience", 5.0)
     client = Secret(how["client"]) if how.get("client") else None
     try:
-        examination = await services.examination(config.backends["tower"], client, model=how.get("model", ""))
-        await examine(examination, order.chosen(quick=how.get("quick", True)))
+        backend = config.backends["tower"]
+        examination = await services.examination(
+            backend, client, model=how.get("model", ""), by_option=how.get("by_option", False)
+        )
+        await examine(examination, how.get("checks") or order.chosen(quick=how.get("quick", True)))
     finally:
         await services.close()
     return examination

@@ -14,13 +14,28 @@ FILE = "~/.claude/settings.json"
 def told(file: dict[str, str], shell: dict[str, str] | None = None, **more: Any) -> list[tuple[str, str]]:
     """Return level and sentence of each finding."""
     places = [Source(place=FILE, variables=file), Source(place=SHELL, variables=shell or {})]
-    client = Client(**{"version": "2.1.330", "sources": places, "bridge": BRIDGE, "alive": True, **more})
+    installed = {"program": "claude", "version": "2.1.330"}
+    client = Client(**{**installed, "sources": places, "bridge": BRIDGE, "alive": True, **more})
     return [(each.level, each.sentence) for each in findings(client)]
 
 
 def wrong(file: dict[str, str], shell: dict[str, str] | None = None, **more: Any) -> list[str]:
     """Return the sentences of what is not well."""
     return [sentence for level, sentence in told(file, shell, **more) if level != "ok"]
+
+
+class ProgramTests:
+    """Whether there is a client."""
+
+    def test_not_installed(self) -> None:
+        """Without a client there is a limit, with how to get it."""
+        (sentence,) = wrong({}, program="", version="")
+        assert sentence == "Claude Code is not installed here: npm install -g @anthropic-ai/claude-code"
+
+    def test_broken(self) -> None:
+        """A client that does not run is named by its path."""
+        (sentence,) = wrong({}, program="/opt/claude", version="")
+        assert sentence.startswith("`/opt/claude --version` fails")
 
 
 class AddressTests:
@@ -31,7 +46,7 @@ class AddressTests:
         assert wrong({"ANTHROPIC_BASE_URL": "http://localhost:8080/"}) == []
         assert wrong({}, {"ANTHROPIC_BASE_URL": BRIDGE}) == []
         assert wrong({}) == []
-        assert wrong({}, version="", alive=False) == []
+        assert wrong({}, alive=False) == []
 
     def test_another_router(self) -> None:
         """A file that leads elsewhere is named, with whose address it is, and that it wins."""
@@ -57,7 +72,7 @@ class AddressTests:
     def test_unreadable_file(self) -> None:
         """A file that nobody can read is named."""
         places = [Source(place=FILE, variables={}, unreadable="it is not JSON")]
-        found = list(findings(Client(version="1", sources=places, bridge=None)))
+        found = list(findings(Client(program="claude", version="1", sources=places, bridge=None)))
         (sentence,) = [each.sentence for each in found if each.level == "warning"]
         assert sentence.startswith(f"{FILE}: it is not JSON")
 

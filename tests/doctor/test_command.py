@@ -12,6 +12,9 @@ from typing import ClassVar
 
 import pytest
 
+from claude_bridge.doctor import command
+from claude_bridge.doctor.checks import order
+from claude_bridge.doctor.checks.order import CHECKS
 from claude_bridge.doctor.command import Bridge, Order, in_reactor, online, run, turn
 from tests.doctor.checks.test_reaching import free_port
 from tests.services.exchange.stage import configured
@@ -22,14 +25,15 @@ SETTINGS = '{"env": {"ANTHROPIC_BASE_URL": "http://127.0.0.1:8080", "ANTHROPIC_A
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Has a list of two models, and knows no chat."""
+    """Has a list of two models, unless it has another, and knows no chat."""
 
     seen: ClassVar[list[str | None]] = []
+    listed: ClassVar[list[dict[str, object]]] = [{"id": "a"}, {"id": "b"}]
 
     def do_GET(self) -> None:
         """Note the credential and give the list."""
         self.seen.append(self.headers["Authorization"])
-        body = json.dumps({"data": [{"id": "a"}, {"id": "b"}]}).encode()
+        body = json.dumps({"data": self.listed}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -69,18 +73,36 @@ def ran(text: str, home: Path, **order: object) -> tuple[int, str]:
 class RunTests:
     """The whole command, in a reactor of its own."""
 
-    def test_fine(self, url: str, tmp_path: Path) -> None:
+    def test_fine(self, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """What it will cost comes first, then one line for each check, and the sum."""
+        monkeypatch.setattr(Handler, "listed", [{"id": "a", "context_length": 131_072}])
+        monkeypatch.setattr(order, "chosen", lambda quick: CHECKS[: 7 if quick else 8])
+        monkeypatch.setattr(command, "_version", lambda _program, _environ: "2.1.330")
+        (tmp_path / "claude").touch(0o700)
         status, out = ran(f"[backend:tower]\nurl = {url}", tmp_path)
         lines = out.splitlines()
         assert status == 0
-        assert lines[0].startswith("This takes about 7,")
+        assert lines[0].startswith("This takes about ")
         assert "--quick makes it" in lines[0]
         assert lines[2] == f"backend tower  {url}"
         assert lines[3].split() == ["ok", "1", "connection", url.split("/")[2], "answers"]
         assert lines[-1] == "all is well"
         assert "client" in lines
         assert "\x1b" not in out
+
+    def test_no_model(self, url: str, tmp_path: Path) -> None:
+        """A backend of which no model was examined is not well."""
+        status, out = ran(f"[backend:tower]\nurl = {url}", tmp_path, local=False)
+        assert status == 1
+        assert "no model was examined: there are a, b; name one, as in --model a" in out
+        assert out.endswith("\n1 warning\n")
+
+    def test_model_of_one_backend(self, url: str, tmp_path: Path) -> None:
+        """Only the backend that has the model is asked for it."""
+        text = f"[backend:one]\nurl = {url}\n[backend:two]\nurl = {url}\n[model:x]\nbackend = two\nname = b"
+        _, out = ran(text, tmp_path, local=False, model="x")
+        assert "backend one" not in out
+        assert "b is listed" in out
 
     def test_broken(self, tmp_path: Path) -> None:
         """A fault makes the status 2, and the lines to write come at the end; no key is in any of it."""
@@ -95,7 +117,7 @@ class RunTests:
         """One document and nothing else."""
         status, out = ran(f"[backend:tower]\nurl = {url}", tmp_path, json=True)
         document = json.loads(out)
-        assert document["status"] == status == 0
+        assert document["status"] == status == 1
         assert [part["title"] for part in document["parts"]] == ["backend tower", "client"]
 
     def test_key_of_the_client(self, url: str, tmp_path: Path) -> None:
@@ -120,7 +142,7 @@ class RunTests:
         text = f"[backend:tower]\nurl = {url}\n[model:m]\nname = A"
         status, out = ran(text, tmp_path, fix=True, local=False)
         assert status == 2
-        assert out.endswith("\n[model:m]\nname = a\n")
+        assert "\n[model:m]\nname = a\n" in out
 
     def test_online(self, url: str) -> None:
         """The short form has a line for each backend."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+from attrs import evolve
+
 from claude_bridge.doctor.finding import Finding
-from claude_bridge.doctor.report import Part, as_ini, as_json, heading, line, summary
+from claude_bridge.doctor.report import Part, as_json, fixes, heading, line, summary
 
 GOOD = Finding(number=1, check="connection", level="ok", sentence="tower:8000 answers")
 URL = Finding(
@@ -51,5 +53,12 @@ class EndTests:
 
     def test_ini(self) -> None:
         """The lines stand under their sections, each once."""
-        assert as_ini([PART, PART]) == "[backend:tower]\nurl = http://t/v1\n\n[model:m]\nmax_output_tokens = 1\n"
-        assert as_ini([Part(title="x", findings=(GOOD,))]) == ""
+        assert fixes([PART, PART]) == "[backend:tower]\nurl = http://t/v1\n\n[model:m]\nmax_output_tokens = 1\n"
+        assert fixes([Part(title="x", findings=(GOOD,))]) == ""
+
+    def test_elsewhere(self) -> None:
+        """What is not for a file has a comment above it instead of a section."""
+        here = evolve(URL, subject="environment", option="BACKEND_URL=http://t/v1")
+        there = evolve(URL, subject="command line", option="--url http://t/v1")
+        told = fixes([Part(title="x", findings=(here, there))])
+        assert told == "# environment\nBACKEND_URL=http://t/v1\n\n# command line\n--url http://t/v1\n"

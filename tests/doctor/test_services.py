@@ -48,10 +48,11 @@ class ModelTests:
         b = services.config.backends["b"]
 
         async def names(model: str) -> list[str]:
-            return [each.name for each in (await services.examination(b, None, model=model)).models]
+            made = await services.examination(b, None, model=model)
+            return [each.name for each in made.models] or [f"not configured: {made.wanted}"]
 
         assert await names("") == ["X", "Y"]
         assert await names("y") == ["Y"]
         assert await names("X") == ["X"]
-        assert await names("Z") == ["Z"]
+        assert await names("Z") == ["not configured: Z"]
         await services.close()

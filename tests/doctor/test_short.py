@@ -84,7 +84,7 @@ class LookTests:
         backend.api_key = KEY
         state = await looked(reactor, backend.url, "api_key = sk-another-key-0987654321")
         assert not state.good
-        assert state.sentence.startswith("cannot be used: the key of `api_key` is refused")
+        assert state.sentence.startswith("cannot be used: the key of `api_key` in [backend:tower] is refused")
         assert not state.usable
         assert "another" not in state.sentence
 

@@ -15,6 +15,9 @@ BASE_URL: Final = "ANTHROPIC_BASE_URL"
 RIVAL: Final = "ANTHROPIC_API_KEY"
 WINDOW: Final = "CLAUDE_CODE_MAX_CONTEXT_TOKENS"
 
+INSTALL: Final = "npm install -g @anthropic-ai/claude-code"
+"""How to get Claude Code."""
+
 _ELSEWHERE: Final = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
 """Variables with which the client does not look at ``ANTHROPIC_BASE_URL``."""
 
@@ -29,13 +32,15 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 class Client:
     """What is known of the client on this machine.
 
-    :ivar version: what ``claude --version`` says; "" if it is not installed.
+    :ivar program: its path; "" if it is not installed.
+    :ivar version: what ``claude --version`` says; "" if it does not run.
     :ivar sources: the places that set variables, the one that wins first.
     :ivar bridge: the bridge's address by its configuration; None if it has no fixed one.
     :ivar alive: whether a bridge answers there; None if nobody has asked.
     :ivar window: the smallest context window of the models that were examined, in tokens; None if unknown.
     """
 
+    program: str
     version: str
     sources: list[Source]
     bridge: str | None
@@ -46,8 +51,10 @@ class Client:
 def findings(client: Client) -> Iterator[Finding]:
     """Yield what is right and wrong on the client's side."""
     yield from _window(client)
-    if not client.version:
-        yield _found("ok", "Claude Code is not installed here: npm install -g @anthropic-ai/claude-code")
+    if not client.program:
+        yield _found("warning", f"Claude Code is not installed here: {INSTALL}")
+    elif not client.version:
+        yield _found("warning", f"`{client.program} --version` fails: install Claude Code again, {INSTALL}")
     else:
         yield _found("ok", f"Claude Code {client.version}")
     for source in client.sources:

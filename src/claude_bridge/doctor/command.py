@@ -21,7 +21,7 @@ from claude_bridge.doctor import client_files, client_side, service_side
 from claude_bridge.doctor.checks import order
 from claude_bridge.doctor.examination import Examination, examine
 from claude_bridge.doctor.finding import Finding, Level, exit_status
-from claude_bridge.doctor.report import Part, as_ini, as_json, heading, line, summary
+from claude_bridge.doctor.report import Part, as_json, fixes, heading, line, summary
 from claude_bridge.doctor.services import DoctorServices, make_services
 from claude_bridge.doctor.short import BackendState, ShortForm
 
@@ -38,6 +38,7 @@ class Order:
 
     :ivar backend: the only backend to examine, by its name; "" for all.
     :ivar model: the model to examine, by its alias or its name at the backend; "" for the first that is configured.
+    :ivar by_option: whether the command line names a backend that is in no configuration.
     :ivar quick: whether checks that take long are left out.
     :ivar deep: whether the client itself is run for one turn through the bridge.
     :ivar local: whether the client and the service on this machine are looked at, and the client's key is used where
@@ -46,6 +47,7 @@ class Order:
 
     backend: str = ""
     model: str = ""
+    by_option: bool = False
     quick: bool = False
     deep: bool = False
     local: bool = True
@@ -119,15 +121,15 @@ class _Printer:
             self._out.write(as_json(self._parts))
         else:
             self._out.write(summary(self._parts))
-            fixes = as_ini(self._parts) if self._order.fix else ""
-            self._out.write(f"\n{fixes}" if fixes else "")
+            lines = fixes(self._parts) if self._order.fix else ""
+            self._out.write(f"\n{lines}" if lines else "")
         return exit_status(finding for part in self._parts for finding in part.findings)
 
 
 def run(config: Config, wanted: Order, environ: Mapping[str, str], bridge: Bridge, *, out: TextIO, err: TextIO) -> int:
     """Examine what is wanted, print it, and return the exit status."""
     printer = _Printer(out=out, err=err, order=wanted)
-    backends = [each for each in config.backends.values() if wanted.backend in {"", each.name}]
+    backends = _backends(config, wanted)
     printer.announce(_announced(backends, wanted))
 
     async def work(reactor: Any) -> tuple[int | None, bool | None]:  # noqa: ANN401 - a reactor is many interfaces
@@ -143,6 +145,7 @@ def run(config: Config, wanted: Order, environ: Mapping[str, str], bridge: Bridg
     if wanted.local:
         program = shutil.which("claude", path=environ.get("PATH", os.defpath))
         client = client_side.Client(
+            program=program or "",
             version="" if program is None else _version(program, environ),
             sources=client_files.sources(environ, Path.cwd()),
             bridge=bridge.url,
@@ -155,6 +158,14 @@ def run(config: Config, wanted: Order, environ: Mapping[str, str], bridge: Bridg
         printer.all("client", found)
         printer.all("service", list(service_side.findings(service_side.properties(environ), bridge.file, bridge.since)))
     return printer.end()
+
+
+def _backends(config: Config, wanted: Order) -> Sequence[Backend]:
+    """Return the backends to examine: the one that is named, else those with the model that is named, else all."""
+    if wanted.backend:
+        return [config.backends[wanted.backend]]
+    having = {each.backend for each in config.models.values() if wanted.model in {each.alias, each.name}}
+    return [each for each in config.backends.values() if not having or each.name in having]
 
 
 def _is_terminal(out: TextIO) -> bool:
@@ -184,7 +195,12 @@ async def _backend(
     printer.begin(title, backend.url)
     client = _brought(environ) if wanted.local else None
     examination: Examination = await services.examination(
-        backend, client, model=wanted.model, may_bring=wanted.local, told=printer.told
+        backend,
+        client,
+        model=wanted.model,
+        by_option=wanted.by_option,
+        may_bring=wanted.local,
+        told=printer.told,
     )
     await examine(examination, order.chosen(quick=wanted.quick))
     printer.keep(Part(title=title, about=backend.url, findings=tuple(examination.findings)))

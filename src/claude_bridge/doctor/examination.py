@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from attrs import define, field, frozen
 from twisted.internet.task import deferLater
@@ -25,8 +25,10 @@ from claude_bridge.core.conversation import Conversation
 from claude_bridge.core.errors import BridgeError, UpstreamOverloaded, UpstreamRateLimited
 from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.doctor import questions
+from claude_bridge.doctor.addresses import Clash
 from claude_bridge.doctor.asking import Answer, Asker, Reply
 from claude_bridge.doctor.finding import Finding, Level
+from claude_bridge.doctor.origin import Origin
 from claude_bridge.services.interfaces import ModelLists, Signposts
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 
@@ -59,13 +61,17 @@ class Examination:
     :ivar credential: what is sent to it, or None.
     :ivar brought: whether clients bring the key, because the configuration has none.
     :ivar models: the configured models of it; the first is examined.
-    :ivar wanted: the model to examine, by its name at the backend, or "".
+    :ivar wanted: a model that is not configured, as the command line names it, or "".
+    :ivar origin: where the owner has written the backend.
+    :ivar clash: the listener of the bridge that has the backend's address, or None.
     :ivar scrub: removes every known credential from a text.
     :ivar told: called with each finding as it is made.
     :ivar over: what is left cannot be checked any more.
     :ivar listing: the response to the request for its models.
+    :ivar key_in_doubt: whether a key seems to be ``asked for`` or ``not asked for``; "" if that is known.
     :ivar listed: the models that it lists.
     :ivar model: the model that is examined, as it is configured.
+    :ivar is_named: whether the examined model has a name that can be written into the configuration.
     :ivar window: its context window in tokens, where known.
     :ivar properties: what llama.cpp says of itself under ``/props``.
     :ivar last: the last answer that it gave.
@@ -79,6 +85,8 @@ class Examination:
     detection: DialectDetection
     signposts: Signposts
     scrub: Callable[[str], str]
+    origin: Origin
+    clash: Clash | None = None
     brought: bool = False
     models: Sequence[Model] = ()
     wanted: str = ""
@@ -86,8 +94,10 @@ class Examination:
     findings: list[Finding] = field(factory=list, init=False)
     over: bool = field(default=False, init=False)
     listing: Reply | None = field(default=None, init=False)
+    key_in_doubt: Literal["", "asked for", "not asked for"] = field(default="", init=False)
     listed: Sequence[ModelInfo] = field(default=(), init=False)
     model: Model | None = field(default=None, init=False)
+    is_named: bool = field(default=True, init=False)
     window: int | None = field(default=None, init=False)
     properties: Mapping[str, Any] = field(factory=dict, init=False)
     last: Answer | None = field(default=None, init=False)
@@ -128,6 +138,8 @@ class Examination:
         self.over = self.over or last
 
     def _note(self, level: Level, sentence: str, section: str, option: str) -> None:
+        if section == self.model_section and not self.is_named:
+            option = ""
         finding = Finding(
             number=self._number,
             check=self._check,

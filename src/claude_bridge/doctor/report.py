@@ -8,7 +8,9 @@ from typing import Final
 
 from attrs import asdict, frozen
 
+from claude_bridge.config.variables import SECTION as ENVIRONMENT
 from claude_bridge.doctor.finding import Finding, Level, exit_status
+from claude_bridge.doctor.origin import COMMAND_LINE
 
 _WORDS: Final[Mapping[Level, str]] = {"ok": "ok", "warning": "warning", "fault": "FAULT"}
 _SYMBOLS: Final[Mapping[Level, str]] = {"ok": "\u2713", "warning": "!", "fault": "\u2717"}
@@ -61,15 +63,19 @@ def summary(parts: Sequence[Part]) -> str:
     return ", ".join(filter(None, counted)) + "\n"
 
 
-def as_ini(parts: Iterable[Part]) -> str:
-    """Return the lines that mend what was found, under their sections; "" if there are none."""
+def fixes(parts: Iterable[Part]) -> str:
+    """Return the lines that mend what was found, under their sections, or under a comment; "" if there are none."""
     sections: dict[str, list[str]] = {}
     for finding in _all(parts):
         if finding.option and finding.subject:
             lines = sections.setdefault(finding.subject, [])
             if finding.option not in lines:
                 lines.append(finding.option)
-    return "\n".join(f"[{section}]\n" + "".join(f"{each}\n" for each in lines) for section, lines in sections.items())
+    return "\n".join(_titled(section) + "".join(f"{each}\n" for each in lines) for section, lines in sections.items())
+
+
+def _titled(subject: str) -> str:
+    return f"# {subject}\n" if subject in {ENVIRONMENT, COMMAND_LINE} else f"[{subject}]\n"
 
 
 def _counted(number: int, word: str) -> str:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
 
 from claude_bridge.config import hidden
-from claude_bridge.config.schema import Backend, Config, Model
+from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.redaction import Redactor
+from claude_bridge.doctor.addresses import find_clash
 from claude_bridge.doctor.asking import Asker
 from claude_bridge.doctor.examination import Examination
 from claude_bridge.doctor.finding import Finding
+from claude_bridge.doctor.origin import origin_of
 from claude_bridge.services.breaker import NoBreaker
 from claude_bridge.services.keys.key_ring import KeyRing
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
@@ -63,14 +65,19 @@ class DoctorServices:
         client: Secret | None,
         *,
         model: str = "",
+        by_option: bool = False,
         may_bring: bool = True,
         told: Callable[[Finding], None] = lambda _finding: None,
     ) -> Examination:
         """Return the examination of a backend, not yet begun.
 
         :param model: the one to examine, by alias or name; "" for the first that is configured.
+        :param by_option: whether the command line names the backend.
         :param may_bring: whether clients may bring a key.
         """
+        configured = [each for each in self.config.models.values() if each.backend == backend.name]
+        found = [each for each in configured if model in {"", each.alias, each.name}]
+        others = [each.url for each in self.config.backends.values() if each is not backend]
         return Examination(
             backend=backend,
             credential=await self.credential(backend, client),
@@ -80,19 +87,13 @@ class DoctorServices:
             detection=self.detection,
             signposts=self.signposts,
             scrub=self.scrub,
+            origin=origin_of(self.config, backend, by_option=by_option),
+            clash=find_clash(self.config.server.listen, backend.url, others),
             brought=may_bring and not backend.has_key and self.config.server.credentials == "forward",
-            models=_models(self.config, backend, model),
+            models=found,
+            wanted="" if found else model,
             told=told,
         )
-
-
-def _models(config: Config, backend: Backend, wanted: str) -> Sequence[Model]:
-    """Return the configured models of a backend, or only the one that is wanted."""
-    own = [model for model in config.models.values() if model.backend == backend.name]
-    if not wanted:
-        return own
-    found = [model for model in own if wanted in {model.alias, model.name}]
-    return found or [Model(alias=wanted, backend=backend.name, name=wanted)]
 
 
 def make_services(config: Config, reactor: Any, seconds: Callable[[], float] = time.monotonic) -> DoctorServices:  # noqa: ANN401 - a reactor is many interfaces

@@ -1,6 +1,6 @@
 """The short form: one line for each backend, at the start of the daemon and in ``check-config --online``.
 
-It spends no token and takes two seconds. At the start it fails for nothing, as a backend that is down now may be up when
+It spends no token and takes two seconds. At the start it fails for nothing, as a backend that is down may be up when
 it is needed; the command's exit status is 1 if a backend cannot be used. Only the backend's own key is sent, never a
 client's. The list of models is fetched through the lists that requests use, so that the first request finds it there.
 """
@@ -25,6 +25,7 @@ from claude_bridge.doctor.asking import Asker
 from claude_bridge.doctor.checks import models, order, server, window
 from claude_bridge.doctor.examination import Check, Examination, examine
 from claude_bridge.doctor.finding import Level
+from claude_bridge.doctor.origin import origin_of
 from claude_bridge.services.interfaces import ModelLists, UpstreamClient
 from claude_bridge.services.keys.key_ring import KeyRing
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
@@ -66,7 +67,7 @@ class BackendState:
 
 
 _CHECKS: Final = (
-    Check(number=4, name="model", run=models.model),
+    Check(number=4, name="model", run=models.configured),
     Check(number=6, name="window", run=window.window),
 )
 
@@ -173,6 +174,7 @@ class ShortForm:
             detection=self.detection,
             signposts=Signposts(self.client, self.clock, KINDS),
             scrub=self.scrub,
+            origin=origin_of(self.config, backend),
             brought=not backend.has_key and self.config.server.credentials == "forward",
             models=own,
         )

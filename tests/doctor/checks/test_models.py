@@ -6,7 +6,19 @@ from typing import Any
 
 import pytest_twisted
 
-from tests.doctor.stand_ins import NAME, entry, examined, first, of, served, wrong
+from claude_bridge.testing.chat import error
+from tests.doctor.stand_ins import (
+    NAME,
+    NO_SUCH_PATH,
+    entry,
+    examination_of,
+    examined,
+    first,
+    of,
+    served,
+    sometimes,
+    wrong,
+)
 
 
 def section(name: str, alias: str = "mine") -> str:
@@ -41,7 +53,7 @@ class ModelTests:
         names = ["zai-org/GLM-4.5-Air", "Qwen/Qwen3-Coder"]
         async with served(reactor, models=names) as server:
             findings = await examined(reactor, server.url, more=section("glm-4.5-air"))
-        assert wrong(findings) == [(4, "warning"), (8, "fault")]
+        assert wrong(findings) == [(4, "warning"), (6, "warning"), (8, "fault")]
         assert first(findings).option == "name = zai-org/GLM-4.5-Air"
         assert findings[-1].number == 8
 
@@ -80,11 +92,43 @@ class ModelTests:
 
     @pytest_twisted.ensureDeferred
     async def test_none_named(self, reactor: Any) -> None:
-        """Of several models nobody has chosen one."""
+        """Of several models nobody has chosen one: that none was examined is said, with how to name one."""
         async with served(reactor, models=["a", "b"]) as server:
             findings = await examined(reactor, server.url)
             chosen = await examined(reactor, server.url, model="b")
-        assert wrong(findings) == []
-        assert "name one with --model" in findings[-1].sentence
+        assert wrong(findings) == [(4, "warning")]
+        assert findings[-1].sentence == "no model was examined: there are a, b; name one, as in --model a"
         assert wrong(chosen) == []
         assert chosen[-1].number == 17
+
+
+class WantedTests:
+    """A model that only the command line names."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_slip_of_the_pen(self, reactor: Any) -> None:
+        """A name that is nowhere is told with the nearest, and no line makes an alias of it."""
+        refusal = error(400, {"message": "Invalid schema for function 'edit_file': anyOf is not supported"})
+        script = sometimes(lambda body: "$defs" in str(body.get("tools")), refusal)
+        async with served(reactor, script, models=["glm-4.5-air", "qwen"], strict=False) as server:
+            findings = await examined(reactor, server.url, model="glm-4.5-iar")
+        assert first(findings).number == 4
+        assert first(findings).sentence.endswith("perhaps --model glm-4.5-air")
+        assert (14, "warning") in wrong(findings)
+        assert [each.option for each in findings if each.option] == []
+
+    @pytest_twisted.ensureDeferred
+    async def test_case(self, reactor: Any) -> None:
+        """A name in another case is examined as the list spells it, and lines are for that."""
+        async with served(reactor, listed=[entry("Test-Model", max_model_len=32_768)], strict=False) as server:
+            examination = await examination_of(reactor, server.url, model="test-model")
+        assert examination.findings[3].sentence == "test-model is listed, as Test-Model"
+        assert examination.model_section == "model:Test-Model"
+
+    @pytest_twisted.ensureDeferred
+    async def test_no_list(self, reactor: Any) -> None:
+        """Without a list nothing speaks against a name."""
+        async with served(reactor, pages={("GET", "*"): NO_SUCH_PATH}) as server:
+            findings = await examined(reactor, server.url, model=NAME)
+        assert wrong(findings) == [(6, "warning")]
+        assert first(findings).subject == f"model:{NAME}"

@@ -67,10 +67,22 @@ class WindowTests:
         """A window that no list tells is told by the refusal of an endless answer; not in a quick examination."""
         refusal = error(400, {"message": TOO_LONG, "code": "context_length_exceeded"})
         script = sometimes(lambda body: body.get("max_tokens", 0) > 8192, refusal)
-        async with served(reactor, script) as server:
+        async with served(reactor, script, listed=[entry()]) as server:
             examination = await examination_of(reactor, server.url, quick=False)
         assert examination.window == 8192
         assert first(examination.findings).number == 6
+
+    @pytest_twisted.ensureDeferred
+    async def test_unknown(self, reactor: Any) -> None:
+        """A window that nobody knows is a limit, as Claude Code then assumes a million; the line to write is told."""
+        async with served(reactor, listed=[entry()]) as server:
+            quick = await examined(reactor, server.url)
+            whole = await examined(reactor, server.url, quick=False)
+        for findings in (quick, whole):
+            assert wrong(findings) == [(6, "warning")]
+            assert "Claude Code then assumes 1,000,000 tokens" in first(findings).sentence
+            assert "set `context_window = TOKENS` in [model:test-model]" in first(findings).sentence
+            assert first(findings).option.startswith("# context_window = ")
 
     @pytest_twisted.ensureDeferred
     async def test_configured_beyond_the_server(self, reactor: Any) -> None:
@@ -83,7 +95,7 @@ class WindowTests:
     @pytest_twisted.ensureDeferred
     async def test_configured(self, reactor: Any) -> None:
         """What is configured counts where the server says nothing."""
-        async with served(reactor) as server:
+        async with served(reactor, listed=[entry()]) as server:
             findings = await examined(reactor, server.url, more="[model:m]\nname = test-model\ncontext_window = 131072")
         assert of(findings, 6).sentence == "131,072 tokens"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from claude_bridge.config.schema import Model
+from claude_bridge.config.variables import SECTION as ENVIRONMENT
 from claude_bridge.core.model_list import find, name_as_listed
 from claude_bridge.core.nearest_names import name_list, nearest_names
 from claude_bridge.doctor.examination import Examination
@@ -12,35 +13,76 @@ from claude_bridge.doctor.examination import Examination
 _ANY_NAME: Final = frozenset({"azure", "llamacpp"})
 """Dialects of servers whose names are not those of the list: llama.cpp answers to any, Azure has deployments."""
 
+_SHOWN: Final = 5
 
-async def model(examination: Examination) -> None:
-    """Look the configured names up in the list, and choose the model that is examined further."""
+
+def choose(examination: Examination) -> None:
+    """Choose the model that is examined: the first that is configured, else the one that is named, else the only one.
+
+    One that only the command line names, and that no list has, may be a slip of the pen: no line is written for it.
+    """
+    if examination.model is not None:
+        return
+    names, wanted = [each.id for each in examination.listed], examination.wanted
+    if examination.models:
+        examination.model = examination.models[0]
+    elif wanted:
+        found = find(examination.listed, wanted)
+        examination.model = _plain(examination, wanted if found is None else found.id)
+        examination.is_named = found is not None or not names
+    elif len(names) == 1:
+        examination.model = _plain(examination, names[0])
+
+
+def _plain(examination: Examination, name: str) -> Model:
+    return Model(alias=name, backend=examination.backend.name, name=name)
+
+
+async def configured(examination: Examination) -> None:
+    """Look the configured names up in the list."""
+    choose(examination)
     for each in examination.models:
         _look_up(examination, each)
-    if examination.over or examination.model is not None:
+
+
+async def model(examination: Examination) -> None:
+    """Look the names up in the list, and choose the model that is examined further."""
+    await configured(examination)
+    if examination.models:
         return
-    _choose(examination)
-
-
-def _choose(examination: Examination) -> None:
-    """Choose the only model of the list where none is configured."""
     names = [each.id for each in examination.listed]
-    if len(names) == 1:
-        examination.model = Model(alias=names[0], backend=examination.backend.name, name=names[0])
-        examination.ok(f"{names[0]} is the only one, and answers to every name")
+    if examination.wanted:
+        _look_up_wanted(examination)
+    elif examination.model is not None:
+        examination.ok(f"{examination.model.name} is the only one, and answers to every name")
     elif names:
-        known = name_list(names[:5], len(names))
-        examination.ok(f"there are {known}: name one with --model, and it is examined too")
+        known = name_list(names[:_SHOWN], len(names))
+        examination.warn(f"no model was examined: there are {known}; name one, as in --model {names[0]}")
         examination.over = True
     else:
         examination.warn("neither the list nor the configuration names a model: name one with --model")
         examination.over = True
 
 
+def _look_up_wanted(examination: Examination) -> None:
+    """Look up a model that only the command line names."""
+    names, wanted = [each.id for each in examination.listed], examination.wanted
+    found = find(examination.listed, wanted)
+    if not names:
+        examination.ok(f"{wanted} is not looked up, as there is no list")
+    elif found is not None:
+        examination.ok(f"{wanted} is listed" + ("" if found.id == wanted else f", as {found.id}"))
+    elif examination.dialect.dialect.name in _ANY_NAME:
+        examination.ok(f"{wanted} is not listed ({_known(names)}); this server takes other names too")
+    else:
+        near = nearest_names(wanted, names)
+        examination.warn(
+            f"{wanted} is neither configured nor in the list; there are {name_list(near, len(set(names)))}: perhaps "
+            f"--model {near[0]}"
+        )
+
+
 def _look_up(examination: Examination, wanted: Model) -> None:
-    first = examination.model is None
-    if first:
-        examination.model = wanted
     names = [each.id for each in examination.listed]
     if not names:
         examination.ok(f"{wanted.name} is not looked up, as there is no list")
@@ -54,16 +96,20 @@ def _look_up(examination: Examination, wanted: Model) -> None:
         else:
             examination.ok(f"{wanted.name} is listed with a tag, as {found.id}")
     elif examination.dialect.dialect.name in _ANY_NAME:
-        examination.ok(
-            f"{wanted.name} is not listed ({name_list(names[:5], len(names))}); this server takes other names too"
-        )
+        examination.ok(f"{wanted.name} is not listed ({_known(names)}); this server takes other names too")
     else:
         near = nearest_names(wanted.name, names)
         known = name_list(near, len(set(names)))
         _warn(examination, wanted, f"{wanted.name} is not in the list; there are {known}", near[0])
 
 
+def _known(names: list[str]) -> str:
+    return name_list(names[:_SHOWN], len(names))
+
+
 def _warn(examination: Examination, wanted: Model, sentence: str, name: str) -> None:
     """Say which name to write; whether the server takes the other one all the same, the first question shows."""
-    option = f"name = {name}"
-    examination.warn(f"{sentence}: set `{option}`", section=f"model:{wanted.alias}", option=option)
+    option, section = f"name = {name}", f"model:{wanted.alias}"
+    if not examination.origin.in_file:  # the variable MODEL alone has configured it
+        option, section = f"MODEL={name}", ENVIRONMENT
+    examination.warn(f"{sentence}: set `{option}`", section=section, option=option)

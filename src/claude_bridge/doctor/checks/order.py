@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from claude_bridge.doctor.checks import fields, models, reaching, server, speed, streaming, tools, window
+from claude_bridge.doctor.checks import fields, key, models, reaching, server, speed, streaming, tools, window
 from claude_bridge.doctor.examination import Check, Examination
 
 
@@ -15,19 +15,17 @@ async def _recognise(examination: Examination) -> None:
 
 
 REACHING: Final[Sequence[Check]] = (
+    Check(number=1, name="address", run=reaching.address),
     Check(number=1, name="connection", run=reaching.connection),
     Check(number=2, name="path", run=reaching.path),
-    Check(number=3, name="key", run=reaching.key),
+    Check(number=3, name="key", run=key.key),
 )
-FREE: Final[Sequence[Check]] = (
+CHECKS: Final[Sequence[Check]] = (
     *REACHING,
+    Check(number=3, name="key", run=key.without_tokens),
+    Check(number=3, name="key", run=key.with_tokens, tokens=150, thorough=True),
     Check(number=4, name="model", run=_recognise),
     Check(number=5, name="server", run=server.server),
-)
-"""The checks that spend no token."""
-
-CHECKS: Final[Sequence[Check]] = (
-    *FREE,
     Check(number=6, name="window", run=window.window),
     Check(number=6, name="window", run=window.refused_window, tokens=60, thorough=True),
     Check(number=6, name="window", run=window.known_window),
@@ -46,11 +44,15 @@ CHECKS: Final[Sequence[Check]] = (
 )
 
 
+_QUICK: Final = (key.without_tokens, window.known_window)
+"""Checks that say what seems to be so where a thorough one would find out and say it."""
+
+
 def chosen(*, quick: bool) -> Sequence[Check]:
-    """Return the checks of a quick or a whole examination; the window is judged once."""
+    """Return the checks of a quick or a whole examination."""
     if quick:
         return [check for check in CHECKS if not check.thorough]
-    return [check for check in CHECKS if check.run is not window.known_window]
+    return [check for check in CHECKS if check.run not in _QUICK]
 
 
 def tokens(checks: Sequence[Check]) -> int:

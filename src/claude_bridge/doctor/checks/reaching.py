@@ -1,4 +1,4 @@
-"""Checks 1 to 3: whether something is there, whether it is the API, and takes the key. They spend no token."""
+"""Checks 1 and 2: whether something is there, and whether it is the API. They spend no token."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from attrs import evolve
 
 from claude_bridge.core.errors import (
-    BillingRefused,
     BridgeError,
     UpstreamCut,
     UpstreamMisaddressed,
@@ -25,14 +24,36 @@ CHAT: Final = "chat/completions"
 EMPTY: Final = b"{}"
 """A request that every server refuses before a model sees it."""
 
-_REFUSED: Final = frozenset({401, 403})
+REFUSED: Final = frozenset({401, 403})
 _NO_SUCH_PATH: Final = frozenset({404, 405})
 """To a request that names no model, 404 cannot be about a model."""
 
-_PAYMENT: Final = 402
 _FAILED: Final = 500
-_OPTION: Final = re.compile(r"`(url = [^`\s]+)`")
+_OPTION: Final = re.compile(r"`url = ([^`\s]+)`")
 _UNTRUSTED: Final = "certificate verify failed"
+
+
+async def address(examination: Examination) -> None:
+    """Look whether the bridge is to listen where the backend does: only one of them can."""
+    clash, origin = examination.clash, examination.origin
+    if clash is None:
+        return
+    place, line = _place(examination.backend.url), f"listen = {clash.instead}"
+    cure = f"`{line}` in [server]"
+    if not origin.in_file:
+        line = origin.listen.line(str(clash.port))
+        cure = f"`{line}`, or {cure}{origin.place}"
+    if origin.alone:
+        examination.ok(
+            f"{place} is where a bridge listens too unless it is told otherwise: for claude-bridge run set {cure}; "
+            "claude-bridge launch takes a port of its own"
+        )
+        return
+    examination.fault(
+        f"the bridge listens at {place} as well (`listen = {clash.listener}`), and only one of the two can: set {cure}",
+        section=origin.listen.subject,
+        option=line,
+    )
 
 
 async def connection(examination: Examination) -> None:
@@ -43,14 +64,15 @@ async def connection(examination: Examination) -> None:
     right = "" if error is None else await _other_scheme(examination, error)
     if right:
         schemes = [urlsplit(url).scheme for url in (right, backend.url)]
+        line = examination.origin.url.line(right)
         examination.fault(
-            f"{_place(backend.url)} speaks {schemes[0]}, not {schemes[1]}: set `url = {right}`",
-            section=examination.section,
-            option=f"url = {right}",
+            f"{_place(backend.url)} speaks {schemes[0]}, not {schemes[1]}: set `{line}`",
+            section=examination.origin.url.subject,
+            option=line,
             last=True,
         )
     elif reply.error is not None:
-        examination.fault(_unreached(examination, reply.error), section=examination.section, last=True)
+        examination.fault(_unreached(examination, reply.error), last=True)
     else:
         examination.ok(f"{_place(backend.url)} answers")
 
@@ -83,20 +105,35 @@ def _unreached(examination: Examination, error: BridgeError) -> str:
     if _UNTRUSTED in error.message:
         return (
             f"{error.message}: this machine does not know the authority that signed the certificate of {place}; name "
-            "it with `ca_file = /path/to/ca.pem`"
+            f"it with `ca_file = /path/to/ca.pem`{examination.origin.place}"
         )
     reason = error.message.removeprefix(f"cannot reach backend {examination.backend.name}: ")
-    return f"{place}: {reason}: start the server, or correct `url`"
+    return f"{place}: {reason}: start the server, or correct {examination.origin.url.name}"
 
 
 async def path(examination: Examination) -> None:
     """Look whether the url is that of the API, by the list and by a chat request that is empty."""
+    if await _is_bridge(examination):
+        examination.fault(
+            f"what answers at {_place(examination.backend.url)} is a claude-bridge, not a backend: name the server "
+            f"behind it in {examination.origin.url.name}",
+            last=True,
+        )
+        return
     reply = examination.listing or Reply(url="")
     models = examination.kind.read_models(reply.body) if reply.good else None
     if models is not None:
         await _listed(examination, models)
-    elif reply.status not in _REFUSED:
+    elif reply.status not in REFUSED:
         await _without_list(examination, reply)
+
+
+async def _is_bridge(examination: Examination) -> bool:
+    """Return whether a bridge answers; asked where its address or the command line makes that likely."""
+    if examination.clash is None and not examination.origin.alone:
+        return False
+    page = await examination.json("/")
+    return isinstance(page, dict) and page.get("service") == "claude-bridge"
 
 
 async def _listed(examination: Examination, models: ModelList) -> None:
@@ -104,9 +141,7 @@ async def _listed(examination: Examination, models: ModelList) -> None:
     if models:
         examination.ok(f"GET {examination.backend.url}/models lists {_counted(len(models))}")
     else:
-        examination.warn(
-            f"GET {examination.backend.url}/models lists no model: load one on the server", section=examination.section
-        )
+        examination.warn(f"GET {examination.backend.url}/models lists no model: load one on the server")
 
 
 async def _without_list(examination: Examination, reply: Reply) -> None:
@@ -123,13 +158,10 @@ async def _without_list(examination: Examination, reply: Reply) -> None:
         return
     signs = await examination.signposts.look(examination.backend, examination.credential)
     wrong = error.message if isinstance(error, UpstreamMisaddressed) else _answered(examination, chat)
-    option = _OPTION.search(signs)
-    examination.fault(
-        f"{wrong}. {signs}",
-        section=examination.section,
-        option=option[1] if option is not None else "",
-        last=True,
-    )
+    found, setting = _OPTION.search(signs), examination.origin.url
+    line = "" if found is None else setting.line(found[1])
+    cure = signs if found is None else signs.replace(found[0], f"`{line}`")
+    examination.fault(f"{wrong}. {cure}", section=setting.subject, option=line, last=True)
 
 
 def _answered(examination: Examination, chat: Reply) -> str:
@@ -138,87 +170,6 @@ def _answered(examination: Examination, chat: Reply) -> str:
         return chat.error.message
     said = "" if chat.good else examination.failure(chat).message
     return f"{chat.url} answered {chat.status}{said and ': '}{said}"
-
-
-async def key(examination: Examination) -> None:
-    """Look whether the key is accepted, by the list and by a chat request that is empty; of several each."""
-    await _first_key(examination)
-    for number, other in enumerate(examination.backend.api_key[1:], start=2):
-        if other.secret is not None and not examination.over:
-            chat = await examination.asker.small(examination.backend, other.secret, CHAT, EMPTY)
-            if chat.status in _REFUSED:
-                examination.warn(
-                    f"key {examination.backend.name}/{number} is refused ({chat.status}): the {_ordinal(number)} "
-                    "line of `api_key`",
-                    section=examination.section,
-                )
-
-
-async def _first_key(examination: Examination) -> None:
-    reply = examination.listing
-    if reply is not None and reply.status in _REFUSED:
-        _refused(examination, reply, "GET /models")
-        return
-    chat = await examination.asker.small(examination.backend, examination.credential, CHAT, EMPTY)
-    if chat.status in _REFUSED:
-        _refused(examination, chat, "the list of models is open, chat is not")
-    elif chat.status == _PAYMENT or isinstance(_meaning(examination, chat), BillingRefused):
-        examination.fault(f"{_meaning(examination, chat)}", section=examination.section, last=True)
-    elif examination.credential is None:
-        examination.ok("the server asks for no key")
-    else:
-        await _is_needed(examination)
-
-
-async def _is_needed(examination: Examination) -> None:
-    """Look whether the same is answered without the key; only where the answer stays on this network."""
-    bare = await examination.asker.small(examination.backend, None, LIST)
-    chat = await examination.asker.small(examination.backend, None, CHAT, EMPTY) if bare.good else bare
-    if bare.good and chat.error is None and chat.status not in _REFUSED:
-        examination.ok("nothing is said against the key; the server seems to ask for none")
-    else:
-        examination.ok("the key is accepted")
-
-
-def _refused(examination: Examination, reply: Reply, where: str) -> None:
-    section, said = examination.section, examination.failure(reply).message or "no reason given"
-    if examination.credential is not None:
-        whose = "the key that clients bring" if examination.brought else "the key of `api_key`"
-        examination.fault(
-            f"{whose} is refused ({where}: {reply.status}, {said}): correct `api_key` in [{section}]",
-            section=section,
-            last=True,
-        )
-    elif examination.backend.has_key:
-        examination.fault(
-            f"the server asks for a key ({where}: {reply.status}), and the command of `api_key` in [{section}] has "
-            "printed none: run it by hand as the user of the bridge",
-            section=section,
-            last=True,
-        )
-    elif examination.brought:
-        examination.warn(
-            f"the server asks for a key ({where}: {reply.status}), and clients bring their own: with a key in "
-            "$ANTHROPIC_AUTH_TOKEN the doctor can look further",
-            section=section,
-        )
-        examination.over = True
-    else:
-        examination.fault(
-            f"the server asks for a key ({where}: {reply.status}, {said}) and none is configured: set `api_key` in "
-            f"[{section}]",
-            section=section,
-            option="api_key = ${BACKEND_API_KEY}",
-            last=True,
-        )
-
-
-def _meaning(examination: Examination, reply: Reply) -> BridgeError | None:
-    return None if reply.good else examination.meaning_of(reply)
-
-
-def _ordinal(number: int) -> str:
-    return {2: "second", 3: "third"}.get(number, f"{number}th")
 
 
 def _counted(models: int) -> str:

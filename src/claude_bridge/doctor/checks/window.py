@@ -93,7 +93,12 @@ def _unknown(examination: Examination) -> None:
             option=f"context_window = {MORE}",
         )
     else:
-        examination.ok("the server does not tell it: set `context_window` if you know it")
+        place = examination.origin.place
+        examination.warn(
+            "the server does not tell it, and Claude Code then assumes 1,000,000 tokens and compacts too late: set "
+            f"`context_window = TOKENS` in [{examination.model_section}]{place} to what the server was started with",
+            option="# context_window = TOKENS, as the server was started",
+        )
 
 
 def _endless() -> Conversation:
