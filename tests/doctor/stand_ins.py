@@ -29,13 +29,13 @@ NO_SUCH_PATH = error(404, "<html><head><title>404 Not Found</title></head><body>
 class StandIn(ScriptedBackend):
     """A friendly backend with other lists and pages than the scripted one has.
 
-    :ivar pages: answers by method and path, before anything else.
+    :ivar pages: answers by method and path, before anything else, or what returns the next one.
     :ivar listed: entries of the list of models, as they are; without them each model has a large window.
     :ivar late: it looks at the key only where a model would be asked.
     :ivar needs_some_key: what has no key at all is refused at once.
     """
 
-    pages: dict[tuple[str, str], Answer] = field(factory=dict, kw_only=True)
+    pages: dict[tuple[str, str], Answer | Callable[[], Answer]] = field(factory=dict, kw_only=True)
     listed: Sequence[Mapping[str, Any]] = field(default=(), kw_only=True)
     late: bool = field(default=False, kw_only=True)
     needs_some_key: bool = field(default=False, kw_only=True)
@@ -46,7 +46,7 @@ class StandIn(ScriptedBackend):
         page = self.pages.get((received.method, path)) or self.pages.get((received.method, "*"))
         if page is not None:
             self.requests.append(received)
-            return page
+            return page if isinstance(page, Answer) else page()
         is_list = received.method == "GET" and path == "/v1/models"
         is_chat = received.method == "POST" and path == "/v1/chat/completions"
         is_empty = is_chat and not (received.json or {}).get("messages")

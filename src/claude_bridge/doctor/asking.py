@@ -277,8 +277,13 @@ class Asker:
         credential: Secret | None,
         target: Target,
         conversation: Conversation,
+        *,
+        again: bool = True,
     ) -> Answer:
-        """Return the answer to a conversation; where a refusal says how, it is asked again as the bridge would ask."""
+        """Return the answer to a conversation.
+
+        ``again``: where a refusal says how, it is asked again as the bridge would ask.
+        """
         estimate, window, retries = count(conversation), None, RetryBudget()
         while True:
             asked = retries.with_adjustments(target)
@@ -292,7 +297,7 @@ class Asker:
             advice = None if answer.failure is None else prepared.adjust(answer.failure, estimate=estimate)
             if advice is not None:
                 window = advice.context_window or window
-            adjustment = None if advice is None else advice.adjustment
+            adjustment = None if advice is None or not again else advice.adjustment
             if adjustment is None or not retries.apply(adjustment):
                 tried = tuple(retries.take_confirmed())
                 return evolve(answer, estimate=estimate, adjustments=tried, window=window)

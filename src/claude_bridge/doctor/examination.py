@@ -54,6 +54,26 @@ class Interrupted(Exception):
         self.error = error
 
 
+@frozen(kw_only=True)
+class Tried:
+    """What became of a conversation that depends on a trait.
+
+    :ivar error: what a client would be told, None for a good answer.
+    :ivar before: the value of the trait with which it was sent first.
+    :ivar after: the value with which it was answered, or refused for good.
+    """
+
+    answer: Answer
+    error: BridgeError | None
+    before: str
+    after: str
+
+    @property
+    def good(self) -> bool:
+        """Whether it was answered as it was sent first."""
+        return self.error is None and self.before == self.after
+
+
 @define(eq=False, kw_only=True)
 class Examination:
     """One backend under examination.
@@ -168,25 +188,54 @@ class Examination:
 
         A rate limit is waited for, once. Raises `Interrupted` if it is a longer one.
         """
-        answer = await self._ask(conversation)
-        limited = self._limited(answer)
-        if limited is not None:
-            seconds = min(limited.retry_after or DEFAULT_WAIT, LONGEST_WAIT)
-            await deferLater(self.asker.clock, seconds, lambda: None)
-            answer = await self._ask(conversation)
-            limited = self._limited(answer)
-        if limited is not None:
-            raise Interrupted(limited)
+        answer = await self._patiently(conversation, self.target(), again=True)
         self.window = self.window or answer.window
-        for adjustment in answer.adjustments:
-            self._tell_learned(adjustment.overrides)
-            self._overrides |= adjustment.overrides
         if answer.finished is not None:
+            for adjustment in answer.adjustments:
+                self._tell_learned(adjustment.overrides)
+                self._overrides |= adjustment.overrides
             self.last = answer
         return answer
 
-    async def _ask(self, conversation: Conversation) -> Answer:
-        return await self.asker.ask(self.kind, self.backend, self.credential, self.target(), conversation)
+    async def ask_with(self, conversation: Conversation, **traits: Any) -> Answer:  # noqa: ANN401 - values of traits
+        """Return the answer to a conversation that is sent with these traits, and not again in another way."""
+        return await self._patiently(conversation, self.target(**traits), again=False)
+
+    async def first_taken(self, trait: str, values: Sequence[str], conversation: Conversation) -> str:
+        """Return the first value of a trait with which a conversation is answered, "" if it is with none."""
+        for value in values:
+            answer = await self.ask_with(conversation, **{trait: value})
+            if answer.finished is not None:
+                return value
+        return ""
+
+    async def try_trait(self, trait: str, conversation: Conversation) -> Tried:
+        """Return what becomes of a conversation that depends on a trait, and of the trait."""
+        before = getattr(self.target(), trait, "")
+        answer = await self.ask(conversation)
+        return Tried(
+            answer=answer, error=self.meaning(answer), before=before, after=getattr(answer.target, trait, before)
+        )
+
+    def assume(self, **traits: Any) -> None:  # noqa: ANN401 - values of traits
+        """Ask with these traits from now on."""
+        self._overrides |= traits
+
+    async def _patiently(self, conversation: Conversation, target: Target, *, again: bool) -> Answer:
+        """Return the answer to a conversation; a rate limit is waited for, once. Raises `Interrupted` if it lasts."""
+
+        async def ask() -> tuple[Answer, BridgeError | None]:
+            answer = await self.asker.ask(self.kind, self.backend, self.credential, target, conversation, again=again)
+            return answer, self._limited(answer)
+
+        answer, limited = await ask()
+        if limited is not None:
+            seconds = min(limited.retry_after or DEFAULT_WAIT, LONGEST_WAIT)
+            await deferLater(self.asker.clock, seconds, lambda: None)
+            answer, limited = await ask()
+        if limited is not None:
+            raise Interrupted(limited)
+        return answer
 
     def _limited(self, answer: Answer) -> BridgeError | None:
         """Return the error of a backend that answers nothing for now, whatever it is asked; else None."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import struct
 import zlib
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from claude_bridge.core import strict_json
 from claude_bridge.core.conversation import (
+    PDF,
     Conversation,
+    Document,
     Image,
     Reasoning,
     Text,
@@ -29,27 +31,36 @@ _WEATHER: Final = {
     "required": ["city"],
 }
 
-_NESTED: Final = {
-    "$schema": "http://json-schema.org/draft-07/schema#",
+_EDIT: Final = {
     "type": "object",
-    "properties": {
-        "file_path": {"type": "string", "format": "uri-reference", "minLength": 1},
-        "edits": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/edit"}},
-        "limit": {"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, {"type": "null"}], "default": None},
-        "mode": {"anyOf": [{"const": "fast"}, {"type": "object", "additionalProperties": {"type": "string"}}]},
-    },
-    "required": ["file_path", "edits"],
+    "properties": {"old": {"type": "string"}, "new": {"type": "string"}},
+    "required": ["old", "new"],
     "additionalProperties": False,
-    "$defs": {
-        "edit": {
-            "type": "object",
-            "properties": {"old": {"type": "string"}, "new": {"type": "string", "pattern": "^[^\\0]*$"}},
-            "required": ["old", "new"],
-            "additionalProperties": False,
-        }
-    },
 }
-"""What the tools of Claude Code and of MCP servers have in their schemas."""
+_PARTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "nested anyOf": {
+        "mode": {"anyOf": [{"const": "fast"}, {"type": "object", "additionalProperties": {"type": "string"}}]},
+        "limit": {"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, {"type": "null"}], "default": None},
+    },
+    "$ref": {"edits": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/edit"}}},
+    "format": {"address": {"type": "string", "format": "uri-reference", "minLength": 1}},
+    "pattern": {"line": {"type": "string", "pattern": "^[^\\0]*$"}},
+}
+"""What the tools of Claude Code and of MCP servers have in their schemas -> properties with that."""
+
+SCHEMA_PARTS: Final = tuple(_PARTS)
+
+TOOLS: Final = 40
+TOOL_BYTES: Final = 1500
+"""How many tools Claude Code offers with a few MCP servers, and how long each is."""
+
+_LIMIT: Final = {"type": "object", "properties": {"n": {"anyOf": [{"type": "integer"}, {"type": "null"}]}}}
+
+WORD: Final = "marigold"
+"""What stands in the PDF."""
+
+COLOUR: Final = "red"
+"""What colour the picture has."""
 
 _SIDE: Final = 32
 _SENTENCE: Final = "Line {}: the quick brown fox jumps over the lazy dog, and nobody in the village has seen it. "
@@ -113,10 +124,33 @@ def results() -> Conversation:
     )
 
 
-def schema() -> Conversation:
-    """Return a question beside a tool whose schema is as wild as those of real tools."""
-    tools = (_tool("edit_file", "Edits a file.", _NESTED),)
-    return _asked("Reply with the one word: ready", max_tokens=16, tools=tools, reasoning=Reasoning(level="none"))
+def schema(*parts: str) -> Conversation:
+    """Return a question beside a tool whose schema has all `SCHEMA_PARTS`, as real tools have, or some of them."""
+    chosen = parts or SCHEMA_PARTS
+    properties = {name: value for part in chosen for name, value in _PARTS[part].items()}
+    parameters = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        **({"$defs": {"edit": _EDIT}} if "$ref" in chosen else {}),
+    }
+    return _beside((_tool("edit_file", "Edits a file.", parameters),))
+
+
+def many_tools() -> Conversation:
+    """Return a question beside as many tools as Claude Code offers, in as many bytes.
+
+    Most of these are blanks, which cost next to no tokens.
+    """
+    padding = " " * (TOOL_BYTES - len(strict_json.encode(_LIMIT)))
+    return _beside(tuple(_tool(f"read_{number}", f"Reads.{padding}.", _LIMIT) for number in range(TOOLS)))
+
+
+def forbidden() -> Conversation:
+    """Return a question beside a tool that must not be called."""
+    tools = (_tool(TOOL, "Returns the current weather of a city.", _WEATHER),)
+    return _beside(tools, tool_choice=ToolChoice(kind="none"))
 
 
 def image() -> Conversation:
@@ -126,10 +160,24 @@ def image() -> Conversation:
     return Conversation(system=(), turns=turns, max_tokens=16, media=(picture,), reasoning=Reasoning(level="none"))
 
 
+def document() -> Conversation:
+    """Return a question about a PDF of one line."""
+    file = Document("note.pdf", f"data:{PDF};base64,{b64encode(_pdf()).decode()}")
+    turns = [Turn("user", [file, Text("Which word does the document have? Reply with that word.")])]
+    return Conversation(system=(), turns=turns, max_tokens=16, media=(file,), reasoning=Reasoning(level="none"))
+
+
 def long_text(lines: int) -> Conversation:
     """Return a prompt of about 22 tokens a line, the same each time."""
     text = "".join(_SENTENCE.format(number) for number in range(lines))
     return _asked(f"{text}\nReply with the one word: ready", max_tokens=8, reasoning=Reasoning(level="none"))
+
+
+def _beside(tools: Sequence[ToolDefinition], **more: Any) -> Conversation:  # noqa: ANN401 - as below
+    """Return the shortest question beside tools."""
+    return _asked(
+        "Reply with the one word: ready", max_tokens=16, tools=tools, reasoning=Reasoning(level="none"), **more
+    )
 
 
 def _asked(text: str, **more: Any) -> Conversation:  # noqa: ANN401 - fields of a conversation
@@ -142,6 +190,26 @@ def _tool(name: str, description: str, parameters: Any) -> ToolDefinition:  # no
 
 def _call(identifier: str, city: str) -> ToolCall:
     return ToolCall(identifier, TOOL, strict_json.encode({"city": city}).decode())
+
+
+def _pdf() -> bytes:
+    """Return a PDF of one page with one word."""
+    stream = f"BT /F1 24 Tf 72 720 Td ({WORD}) Tj ET"
+    objects = (
+        "<</Type/Catalog/Pages 2 0 R>>",
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
+        f"<</Length {len(stream)}>>\nstream\n{stream}\nendstream",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    )
+    body, offsets = "%PDF-1.4\n", []
+    for number, content in enumerate(objects, start=1):
+        offsets.append(len(body))
+        body += f"{number} 0 obj\n{content}\nendobj\n"
+    table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
+    size = len(objects) + 1
+    trailer = f"trailer\n<</Size {size}/Root 1 0 R>>\nstartxref\n{len(body)}\n%%EOF\n"
+    return f"{body}xref\n0 {size}\n0000000000 65535 f \n{table}{trailer}".encode()
 
 
 def _png() -> bytes:

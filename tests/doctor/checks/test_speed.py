@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import pytest_twisted
 
-from claude_bridge.doctor.checks import speed
+from claude_bridge.doctor.checks import order, speed
+from claude_bridge.doctor.finding import Finding
 from claude_bridge.testing.answers import Answer, Pause, Send
 from claude_bridge.testing.chat import STREAM_HEADERS, chat_stream, json_answer, sse, token_usage
 from claude_bridge.testing.friendly import Friendly
@@ -18,6 +19,9 @@ from tests.doctor.stand_ins import entry, examined, first, of, served, sometimes
 def is_long(body: dict[str, Any]) -> bool:
     """Whether it is the long prompt."""
     return "lazy dog" in str(body.get("messages"))
+
+
+CHECKS = [check for check in order.chosen(quick=True) if check.number in {1, 2, 4, 5, 6, 19}]
 
 
 class CountTests:
@@ -82,34 +86,55 @@ class SpeedTests:
 class LeavingTests:
     """A client that has left is not worked for."""
 
+    METRIC: ClassVar[dict[str, str]] = {"vllm": "vllm:num_requests_running", "sglang": "sglang:num_running_reqs"}
+
+    def page(self, owner: str, running: int) -> Answer:
+        """Return what a server tells of the requests it works on."""
+        if owner == "llamacpp":
+            return json_answer(200, [{"is_processing": number < running} for number in range(4)])
+        told = f'# a comment\n{self.METRIC[owner]}{{model_name="m"}} {running}.0\n'
+        return Answer(200, (), (Send(told.encode()),))
+
+    async def left(self, reactor: Any, owner: str, *running: int) -> tuple[list[Finding], int]:
+        """Return what is found where so many requests run, look by look, and how many looks there were.
+
+        The first look is before anything is asked; the last number holds for all later ones.
+        """
+        path, counts = "/slots" if owner == "llamacpp" else "/metrics", list(running)
+        looks = iter([*counts, *counts[-1:] * 9])
+        pages = {("GET", path): lambda: self.page(owner, next(looks))}
+        async with served(
+            reactor, listed=[entry(owner=owner, max_model_len=131_072)], strict=False, pages=pages
+        ) as server:
+            findings = await examined(reactor, server.url, checks=CHECKS)
+            return findings, sum(each.path == path for each in server.requests)
+
+    @pytest.mark.parametrize("owner", ["llamacpp", "vllm", "sglang"])
     @pytest_twisted.ensureDeferred
-    async def test_goes_on(self, reactor: Any) -> None:
-        """Where the server still works two seconds later, something keeps the connection."""
-        slots = [json_answer(200, [{"is_processing": busy}]) for busy in (False, True)]
-        listed = [entry(owner="llamacpp", max_model_len=131_072)]
-        async with served(reactor, listed=listed, strict=False) as server:
-            pages = server.pages
-            pages["GET", "/slots"] = slots[0]
-
-            def script(received: Received) -> Answer:
-                if "lighthouse" in str(received.json):
-                    pages["GET", "/slots"] = slots[1]
-                return Friendly()(received)
-
-            server.script = script
-            findings = await examined(reactor, server.url)
-            assert any("lighthouse" in str(chat.json) for chat in server.chats)
+    async def test_goes_on(self, reactor: Any, owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where the server works on and on, something keeps the connection."""
+        monkeypatch.setattr(speed, "LOOKS", (0.01, 0.01, 0.01))
+        findings, looks = await self.left(reactor, owner, 0, 1)
         assert wrong(findings) == [(19, "warning")]
+        assert first(findings).sentence.startswith("the server keeps computing an answer whose client has left")
+        assert looks == 4
 
+    @pytest.mark.parametrize("owner", ["llamacpp", "vllm", "sglang"])
     @pytest_twisted.ensureDeferred
-    async def test_stops(self, reactor: Any) -> None:
-        """Where it does not, all is well."""
-        listed = [entry(owner="llamacpp", max_model_len=131_072)]
-        pages = {("GET", "/slots"): json_answer(200, [{"is_processing": False}])}
-        async with served(reactor, listed=listed, strict=False, pages=pages) as server:
-            findings = await examined(reactor, server.url)
+    async def test_stops(self, reactor: Any, owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where it stops, be it after a moment, all is well, and nobody looks any longer."""
+        monkeypatch.setattr(speed, "LOOKS", (0.01, 0.01, 0.01))
+        findings, looks = await self.left(reactor, owner, 0, 1, 0)
         assert wrong(findings) == []
         assert of(findings, 19).sentence == "an answer ends when the client leaves"
+        assert looks == 3
+
+    @pytest_twisted.ensureDeferred
+    async def test_others(self, reactor: Any) -> None:
+        """Where others are served at the same time nothing can be told."""
+        findings, looks = await self.left(reactor, "vllm", 3)
+        assert 19 not in {each.number for each in findings}
+        assert looks == 1
 
     @pytest_twisted.ensureDeferred
     async def test_unseen(self, reactor: Any) -> None:

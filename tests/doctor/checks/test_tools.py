@@ -118,20 +118,68 @@ class ToolsTests:
         assert "was not trained for tools" in first(findings).sentence
 
 
+VALUES = "Invalid tool_choice type: 'object'. Supported string values: none, auto, required"
+
+
+def choice(body: dict[str, Any]) -> str:
+    """Return what kind of tool choice a request has."""
+    given = body.get("tool_choice", "")
+    return given if isinstance(given, str) else "named"
+
+
 class ToolChoiceTests:
     """How a tool is forced."""
 
     @pytest_twisted.ensureDeferred
+    async def test_all_taken(self, reactor: Any) -> None:
+        """A server that takes every form is a good one."""
+        async with served(reactor) as server:
+            findings = await examined(reactor, server.url)
+            sent = [choice(chat.json) for chat in server.chats]
+        assert wrong(findings) == []
+        assert of(findings, 10).sentence == "a tool by its name, required and none are taken (`tool_choice = named`)"
+        assert {"named", "required", "none"} <= set(sent)
+
+    @pytest_twisted.ensureDeferred
     async def test_named_refused(self, reactor: Any) -> None:
         """What is taken instead is told, as a line for the configuration."""
-        refusal = error(
-            400, {"message": "Invalid tool_choice type: 'object'. Supported string values: none, auto, required"}
-        )
-        script = sometimes(lambda body: isinstance(body.get("tool_choice"), dict), refusal)
+        script = sometimes(lambda body: choice(body) == "named", error(400, {"message": VALUES}))
         async with served(reactor, script) as server:
             findings = await examined(reactor, server.url)
         assert wrong(findings) == [(10, "warning")]
+        assert "to send `required` with that tool alone" in first(findings).sentence
         assert first(findings).option == "tool_choice = required"
+
+    @pytest.mark.parametrize(("refused", "taken"), [({"named"}, "required"), ({"named", "required"}, "auto")])
+    @pytest_twisted.ensureDeferred
+    async def test_words_that_teach_nothing(self, reactor: Any, refused: set[str], taken: str) -> None:
+        """What is taken is found, although the refusal does not tell the bridge what it is about."""
+        script = sometimes(lambda body: choice(body) in refused, error(400, {"message": "no"}))
+        async with served(reactor, script) as server:
+            findings = await examined(reactor, server.url)
+        assert wrong(findings) == [(10, "warning")]
+        assert first(findings).sentence.startswith("a tool that is forced by its name is refused (")
+        assert first(findings).option == f"tool_choice = {taken}"
+
+    @pytest_twisted.ensureDeferred
+    async def test_required_refused(self, reactor: Any) -> None:
+        """A server that takes a name and not `required` has a line, too."""
+        script = sometimes(lambda body: choice(body) in {"required", "any"}, error(400, {"message": "no"}))
+        async with served(reactor, script) as server:
+            findings = await examined(reactor, server.url)
+        assert wrong(findings) == [(10, "warning")]
+        assert first(findings).sentence.startswith("`required` is refused, while a tool's name is taken (")
+        assert first(findings).option == "tool_choice = auto"
+
+    @pytest_twisted.ensureDeferred
+    async def test_none_refused(self, reactor: Any) -> None:
+        """What the bridge sends instead of `none` is told; a line would take more away than it gives."""
+        script = sometimes(lambda body: choice(body) == "none", error(400, {"message": "no"}))
+        async with served(reactor, script) as server:
+            findings = await examined(reactor, server.url)
+        assert wrong(findings) == [(10, "warning")]
+        assert first(findings).sentence.startswith("`tool_choice = none` is refused")
+        assert first(findings).option == ""
 
     @pytest_twisted.ensureDeferred
     async def test_known_dialect(self, reactor: Any) -> None:
@@ -139,6 +187,7 @@ class ToolChoiceTests:
         listed = [entry(owner="organization_owner", loaded_context_length=65_536)]
         async with served(reactor, listed=listed) as server:
             findings = await examined(reactor, server.url)
+            assert "named" not in [choice(chat.json) for chat in server.chats]
         assert wrong(findings) == []
         assert of(findings, 10).sentence.startswith("required is the most")
 

@@ -1,10 +1,11 @@
-"""Checks 12 to 15: thinking, long answers, wild schemas, pictures."""
+"""Checks 12 to 15: thinking, long answers, wild schemas, many tools, pictures, PDF."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from claude_bridge.core.errors import BridgeError
+from claude_bridge.core.errors import BridgeError, ContextOverflow, UpstreamTimeout
+from claude_bridge.core.tokens.request_count import count
 from claude_bridge.doctor import questions
 from claude_bridge.doctor.asking import Answer
 from claude_bridge.doctor.examination import Examination
@@ -14,6 +15,10 @@ LONG_ANSWER: Final = 32_000
 
 _OPENED, _CLOSED = b"<think>", b"</think>"
 _CLOSED_TEXT: Final = "</think>"
+_PARTS: Final = f"{', '.join(questions.SCHEMA_PARTS[:-1])} and {questions.SCHEMA_PARTS[-1]}"
+
+_MARGIN: Final = 2
+"""How many times the estimate must fit into a window: nobody knows how a server counts blanks."""
 
 
 async def thinking(examination: Examination) -> None:
@@ -68,39 +73,114 @@ async def max_tokens(examination: Examination) -> None:
 
 
 async def schema(examination: Examination) -> None:
-    """Offer a tool whose schema has what real ones have."""
-    before = getattr(examination.target(), "schema", "")
-    answer = await examination.ask(questions.schema())
-    after = getattr(answer.target, "schema", "")
-    error = examination.meaning(answer)
-    if error is not None:
-        examination.warn(f"a tool with anyOf, $ref and pattern in its schema is refused: {error}")
-    elif before != after:
-        examination.warn(
-            f"anyOf, $ref or pattern in a tool's schema is refused: the bridge learns that by one refused request; set "
-            f"`schema = {after}`",
-            option=f"schema = {after}",
+    """Offer a tool whose schema has what real ones have; where that is refused, look what of it, and what is taken."""
+    tried = await examination.try_trait("schema", questions.schema())
+    if tried.good:
+        reduced = "" if tried.before == "none" else f", as `schema = {tried.before}` sends them"
+        examination.ok(f"{_PARTS} in a tool's schema are taken{reduced}")
+        return
+    if tried.error is not None and tried.answer.failure is None:
+        examination.warn(f"a tool with {_PARTS} in its schema is not answered: {tried.error}")
+        return
+    refused = [part for part in questions.SCHEMA_PARTS if await _refuses(examination, part, tried.before)]
+    levels = ["basic"] if tried.before == "none" else []
+    levels += [] if tried.error is None else ["bare"]
+    level = await examination.first_taken("schema", levels, questions.schema())
+    level = level or ("" if tried.error is not None else tried.after)
+    what = f"refused in a tool's schema: {', '.join(refused) or f'{_PARTS} together'}"
+    if not level:
+        examination.fault(f"{what}, and all that the bridge can leave out is not enough: {tried.error}")
+        return
+    examination.assume(schema=level)
+    option = f"schema = {level}"
+    if tried.error is not None:
+        examination.fault(
+            f"{what} ({tried.error}); the bridge does not learn it by that: set `{option}`", option=option
         )
     else:
-        examination.ok("anyOf, $ref and pattern in a tool's schema are taken")
+        examination.warn(
+            f"{what}; set `{option}`, or the bridge learns `schema = {tried.after}` by one refused request",
+            option=option,
+        )
+
+
+async def _refuses(examination: Examination, part: str, level: str) -> bool:
+    answer = await examination.ask_with(questions.schema(part), schema=level)
+    return answer.failure is not None
+
+
+async def many_tools(examination: Examination) -> None:
+    """Offer as many tools as Claude Code does, in as many bytes."""
+    question = questions.many_tools()
+    if examination.window is not None and examination.window < count(question) * _MARGIN:
+        return
+    tried = await examination.try_trait("schema", question)
+    size = f"{questions.TOOLS} tools of {questions.TOOLS * questions.TOOL_BYTES // 1000} KB"
+    if tried.good:
+        examination.ok(f"{size} are taken")
+    elif isinstance(tried.error, ContextOverflow | UpstreamTimeout):
+        examination.ok(f"{size} were not looked at: {tried.error}")
+    elif tried.error is not None:
+        examination.warn(
+            f"{size} are refused, and Claude Code offers about as many: {tried.error}. Connect fewer MCP servers, or "
+            "take another server"
+        )
+    else:
+        option = f"schema = {tried.after}"
+        examination.warn(f"{size} are refused with their schemas as they are: set `{option}`", option=option)
 
 
 async def image(examination: Examination) -> None:
     """Show a small picture."""
-    if getattr(examination.target(), "images", "yes") != "yes":
-        examination.ok("images are not sent, as configured")
+    configured = getattr(examination.target(), "images", "yes")
+    if configured != "yes":
+        examination.ok(f"images are not sent (`images = {configured}`)")
         return
     answer = await examination.ask(questions.image())
     error = examination.meaning(answer)
     if error is None:
-        examination.ok("pictures are taken")
+        seen = questions.COLOUR in answer.text.lower()
+        examination.ok(
+            f"pictures are taken (`images = yes`){'' if seen else '; whether this one was seen is not clear'}"
+        )
     elif _takes_none(error):
         examination.ok(
             "no pictures: Claude Code leaves them out and goes on; `images = refuse` saves the attempt",
             option="images = refuse",
         )
+    elif answer.failure is not None:
+        examination.ok(
+            f"a picture is refused ({error}); `images = refuse` has Claude Code leave them out",
+            option="images = refuse",
+        )
     else:
-        examination.ok(f"a picture is refused ({error}); `images = refuse` has Claude Code leave them out")
+        examination.warn(f"a question with a picture is not answered: {error}")
+
+
+async def pdf(examination: Examination) -> None:
+    """Send a small PDF as it is, which only some servers take; to the others the bridge sends the text of it."""
+    configured = getattr(examination.target(), "pdf", "")
+    if configured not in {"file", "text"}:
+        if configured:
+            examination.ok(f"PDF documents are not sent (`pdf = {configured}`)")
+        return
+    answer = await examination.ask_with(questions.document(), pdf="file")
+    is_read = answer.finished is not None and questions.WORD in answer.text.lower()
+    if configured == "file" and answer.failure is not None:
+        examination.warn(
+            f"a PDF is refused as a file ({examination.meaning(answer)}): `pdf = text` sends its text",
+            option="pdf = text",
+        )
+    elif configured == "file":
+        examination.ok(
+            f"a PDF is taken as a file (`pdf = file`){'' if is_read else '; whether it was read is not clear'}"
+        )
+    elif is_read:
+        examination.ok(
+            "the bridge sends the text of a PDF; `pdf = file` would send it as it is, which this server reads"
+        )
+    else:
+        examination.ok("the bridge sends the text of a PDF (`pdf = text`)")
 
 
 def _takes_none(error: BridgeError) -> bool:

@@ -24,8 +24,14 @@ SLOW_SECONDS: Final = 120.0
 CUT: Final = 0.5
 """A prompt that a server counts with less than this part of the estimate was cut."""
 
-LEAVING_SECONDS: Final = 2.0
-_RUNNING: Final = re.compile(rb"^vllm:num_requests_running\{[^}]*\} ([0-9.]+)", re.MULTILINE)
+LOOKS: Final = (0.3, 0.7, 2.0)
+"""Seconds between the looks at a server that may go on: the first comes before the longest answer is written."""
+
+_RUNNING: Final = {
+    "sglang": re.compile(rb"^sglang:num_running_reqs\{[^}]*\} ([0-9.]+)", re.MULTILINE),
+    "vllm": re.compile(rb"^vllm:num_requests_running\{[^}]*\} ([0-9.]+)", re.MULTILINE),
+}
+"""The number of running requests among the metrics of servers that have such."""
 
 
 async def count(examination: Examination) -> None:
@@ -86,8 +92,11 @@ def _shown(seconds: float) -> str:
 
 
 async def leaving(examination: Examination) -> None:
-    """Leave a long answer after its first token, and look whether the server goes on; where that can be seen."""
-    if examination.dialect.dialect.name not in {"llamacpp", "vllm"} or await _busy(examination) != 0:
+    """Leave a long answer after its first token, and look whether the server goes on; where that can be seen.
+
+    Where it cannot, or others use the server at the same time, nothing is asked and nothing said.
+    """
+    if await _busy(examination) != 0:
         return
     asker = examination.asker
     begun = await asker.begin(
@@ -95,22 +104,30 @@ async def leaving(examination: Examination) -> None:
     )
     if not begun:
         return
-    await deferLater(asker.clock, LEAVING_SECONDS, lambda: None)
-    if await _busy(examination):
+    busy: int | None = None
+    for seconds in LOOKS:
+        await deferLater(asker.clock, seconds, lambda: None)
+        busy = await _busy(examination)
+        if not busy:
+            break
+    if busy:
         examination.warn(
-            "the server goes on with an answer whose client has left: a proxy between keeps the connection open, so "
+            "the server keeps computing an answer whose client has left: a proxy between keeps the connection open, so "
             "that what is interrupted with Esc costs its full time"
         )
-    else:
+    elif busy == 0:
         examination.ok("an answer ends when the client leaves")
 
 
 async def _busy(examination: Examination) -> int | None:
     """Return how many requests the server works on, None if it does not tell."""
-    if examination.dialect.dialect.name == "vllm":
+    name = examination.dialect.dialect.name
+    if name in _RUNNING:
         reply = await examination.get("/metrics")
-        found = _RUNNING.findall(reply.body) if reply.good else []
+        found = _RUNNING[name].findall(reply.body) if reply.good else []
         return round(sum(map(float, found))) if found else None
+    if name != "llamacpp":
+        return None
     slots = await examination.json("/slots")
     if not isinstance(slots, list) or not slots:
         return None

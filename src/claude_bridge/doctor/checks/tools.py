@@ -8,12 +8,12 @@ from typing import Final
 from claude_bridge.core.chat_completions.openai_types import ToolCallDelta
 from claude_bridge.core.chat_completions.tool_parsers.scanner import ToolCallScanner
 from claude_bridge.core.chat_completions.tool_parsers.syntaxes import SYNTAXES
-from claude_bridge.core.conversation import ToolChoice
+from claude_bridge.core.conversation import Conversation, ToolChoice
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.events import Event, FinishReason
 from claude_bridge.doctor import questions
 from claude_bridge.doctor.asking import Answer
-from claude_bridge.doctor.examination import Examination
+from claude_bridge.doctor.examination import Examination, Tried
 
 PARSERS: Final[Mapping[str, tuple[str, str, str]]] = {
     "tool_call": ("Hermes", "hermes", "qwen25"),
@@ -29,6 +29,15 @@ PARSERS: Final[Mapping[str, tuple[str, str, str]]] = {
     "harmony": ("gpt-oss", "openai", "gpt-oss"),
 }
 """Form of calls in a text, by the function that reads it -> its name, vLLM's and SGLang's parsers for it."""
+
+_SENT: Final[Mapping[str, str]] = {
+    "named": "the tool's name",
+    "required": "`required` with that tool alone",
+    "any": "`any` with that tool alone",
+    "auto": "`auto` and an instruction to call it",
+    "none": "no tool_choice, and an instruction in its place",
+}
+"""What the bridge sends for a forced tool, by the trait, the strongest first."""
 
 _PLAIN: Final = ("JSON", "hermes", "qwen25")
 _VLLM_FLAG: Final = "enable-auto-tool-choice"
@@ -131,23 +140,62 @@ def _has_no_template(examination: Examination) -> bool:
 
 
 async def tool_choice(examination: Examination) -> None:
-    """Force a tool by its name, as Claude Code does for web search and others."""
+    """Force a tool by its name, some tool, and none, as Claude Code does for web search and others."""
     if _has_no_template(examination):
         return
-    before = getattr(examination.target(), "tool_choice", "")
-    answer = await examination.ask(questions.weather(ToolChoice(kind="tool", name=questions.TOOL)))
-    after = getattr(answer.target, "tool_choice", "")
-    error = examination.meaning(answer)
-    if error is not None:
-        examination.warn(f"a tool that is forced by its name is refused: {error}")
-    elif before != after:
+    named = questions.weather(ToolChoice(kind="tool", name=questions.TOOL))
+    tried = await examination.try_trait("tool_choice", named)
+    if tried.error is not None:
+        weaker = await _weaker(examination, tried.before, named) if tried.answer.failure is not None else ""
+        _refused_choice(examination, f"a tool that is forced by its name is refused ({tried.error})", weaker)
+    elif not tried.good:
+        option = f"tool_choice = {tried.after}"
         examination.warn(
-            f"`tool_choice` = {before} is refused, {after} is taken: the bridge learns that by one refused request; "
-            f"set `tool_choice = {after}`",
-            option=f"tool_choice = {after}",
+            f"a tool that is forced is refused as `{tried.before}`; the bridge learns by one refused request to send "
+            f"{_SENT[tried.after]}: set `{option}`",
+            option=option,
         )
     else:
-        examination.ok(f"{before} is the most that is sent" + ("" if answer.calls else ", and it is not obeyed"))
+        await _other_choices(examination, tried)
+
+
+async def _other_choices(examination: Examination, tried: Tried) -> None:
+    """Look whether `required` and `none` are taken as well, where the bridge would send them."""
+    obeyed = "" if tried.answer.calls else ", and it is not obeyed"
+    if tried.before == "named":
+        question = questions.weather(ToolChoice(kind="any"))
+        some = await examination.ask_with(question)
+        if some.failure is not None:
+            weaker = await _weaker(examination, "required", question)
+            told = f"`required` is refused, while a tool's name is taken ({examination.meaning(some)})"
+            _refused_choice(examination, told, weaker)
+            return
+    if tried.before not in {"auto", "none"}:
+        none = await examination.ask_with(questions.forbidden())
+        if none.failure is not None:
+            examination.warn(
+                f"`tool_choice = none` is refused ({examination.meaning(none)}): after one refused request the bridge "
+                f"sends {_SENT['none']}"
+            )
+            return
+    if tried.before == "named":
+        examination.ok(f"a tool by its name{obeyed}, required and none are taken (`tool_choice = named`)")
+    else:
+        examination.ok(f"{tried.before} is the most that is sent{obeyed}")
+
+
+async def _weaker(examination: Examination, refused: str, question: Conversation) -> str:
+    """Return the strongest value below ``refused`` with which the question is answered, "" if there is none."""
+    values = list(_SENT)
+    return await examination.first_taken("tool_choice", values[values.index(refused) + 1 :], question)
+
+
+def _refused_choice(examination: Examination, told: str, weaker: str) -> None:
+    if weaker:
+        option = f"tool_choice = {weaker}"
+        examination.warn(f"{told}; with `{option}` the bridge sends {_SENT[weaker]}: set it", option=option)
+    else:
+        examination.warn(told)
 
 
 async def results(examination: Examination) -> None:
