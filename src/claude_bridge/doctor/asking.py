@@ -186,6 +186,11 @@ class Answer:
     raw: bytes = field(default=b"", repr=False)
 
     @property
+    def refused(self) -> bool:
+        """Whether the request itself was refused, by its status; an error inside an answer may be the model's fault."""
+        return self.failure is not None and self.failure.answered != _OK
+
+    @property
     def usage(self) -> Usage | None:
         """Return the counts that the backend reported, or None."""
         return None if self.finished is None else self.finished.usage

@@ -80,6 +80,17 @@ class ToolsTests:
         assert "--enable-auto-tool-choice --tool-call-parser NAME" in first(findings).sentence
 
     @pytest_twisted.ensureDeferred
+    async def test_fails_inside_the_answer(self, reactor: Any) -> None:
+        """A server that cannot read what the model has written refuses nothing: what it takes is not known."""
+        failing = sse([b'data: {"error": {"code": 500, "message": "does not match the expected format"}}\n\n'])
+        async with served(reactor, sometimes(lambda body: "tools" in body, failing)) as server:
+            findings = await examined(reactor, server.url)
+        assert (9, "fault") in wrong(findings)
+        assert first(findings).sentence.startswith("where a tool is offered the answer fails: ")
+        assert "refused" not in str([each.sentence for each in findings])
+        assert {level for number, level in wrong(findings) if number in {10, 14}} == {"warning"}
+
+    @pytest_twisted.ensureDeferred
     async def test_no_tools_at_all(self, reactor: Any) -> None:
         """A model that takes none is named as what it is."""
         refusal = error(400, {"message": "registry.ollama.ai/library/gemma:2b does not support tools"})

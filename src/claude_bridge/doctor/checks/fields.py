@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from claude_bridge.core.errors import BridgeError, ContextOverflow, UpstreamTimeout
+from claude_bridge.core.errors import BridgeError, ContextOverflow
 from claude_bridge.core.tokens.request_count import count
 from claude_bridge.doctor import questions
 from claude_bridge.doctor.asking import Answer
@@ -66,8 +66,10 @@ async def max_tokens(examination: Examination) -> None:
         examination.warn(
             f"max_tokens = {LONG_ANSWER:,} is refused, {limits[-1]:,} is the limit: set `{option}`", option=option
         )
-    elif error is not None:
+    elif error is not None and answer.refused:
         examination.fault(f"an answer of up to {LONG_ANSWER:,} tokens is refused: {error}")
+    elif error is not None:
+        examination.warn(f"a short question is answered with an error: {error}")
     else:
         examination.ok(f"an answer of up to {LONG_ANSWER:,} tokens may be asked for")
 
@@ -79,8 +81,9 @@ async def schema(examination: Examination) -> None:
         reduced = "" if tried.before == "none" else f", as `schema = {tried.before}` sends them"
         examination.ok(f"{_PARTS} in a tool's schema are taken{reduced}")
         return
-    if tried.error is not None and tried.answer.failure is None:
-        examination.warn(f"a tool with {_PARTS} in its schema is not answered: {tried.error}")
+    if tried.error is not None and not tried.answer.refused:
+        told = f"whether {_PARTS} in a tool's schema are taken is not known"
+        examination.warn(f"{told}, as the answer fails: {tried.error}")
         return
     refused = [part for part in questions.SCHEMA_PARTS if await _refuses(examination, part, tried.before)]
     levels = ["basic"] if tried.before == "none" else []
@@ -106,7 +109,7 @@ async def schema(examination: Examination) -> None:
 
 async def _refuses(examination: Examination, part: str, level: str) -> bool:
     answer = await examination.ask_with(questions.schema(part), schema=level)
-    return answer.failure is not None
+    return answer.refused
 
 
 async def many_tools(examination: Examination) -> None:
@@ -118,8 +121,8 @@ async def many_tools(examination: Examination) -> None:
     size = f"{questions.TOOLS} tools of {questions.TOOLS * questions.TOOL_BYTES // 1000} KB"
     if tried.good:
         examination.ok(f"{size} are taken")
-    elif isinstance(tried.error, ContextOverflow | UpstreamTimeout):
-        examination.ok(f"{size} were not looked at: {tried.error}")
+    elif isinstance(tried.error, ContextOverflow) or (tried.error is not None and not tried.answer.refused):
+        examination.ok(f"whether {size} are taken is not known: {tried.error}")
     elif tried.error is not None:
         examination.warn(
             f"{size} are refused, and Claude Code offers about as many: {tried.error}. Connect fewer MCP servers, or "
@@ -148,7 +151,7 @@ async def image(examination: Examination) -> None:
             "no pictures: Claude Code leaves them out and goes on; `images = refuse` saves the attempt",
             option="images = refuse",
         )
-    elif answer.failure is not None:
+    elif answer.refused:
         examination.ok(
             f"a picture is refused ({error}); `images = refuse` has Claude Code leave them out",
             option="images = refuse",
@@ -166,7 +169,7 @@ async def pdf(examination: Examination) -> None:
         return
     answer = await examination.ask_with(questions.document(), pdf="file")
     is_read = answer.finished is not None and questions.WORD in answer.text.lower()
-    if configured == "file" and answer.failure is not None:
+    if configured == "file" and answer.refused:
         examination.warn(
             f"a PDF is refused as a file ({examination.meaning(answer)}): `pdf = text` sends its text",
             option="pdf = text",

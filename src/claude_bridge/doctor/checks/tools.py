@@ -54,7 +54,7 @@ async def tools(examination: Examination) -> None:
     answer = await examination.ask(questions.weather())
     error = examination.meaning(answer)
     if error is not None:
-        examination.fault(_refused(error))
+        examination.fault(_refused(error) if answer.refused else _failed(error))
     elif answer.calls:
         examination.ok("the model calls a tool when it is offered one")
     elif form := written_form(answer.text):
@@ -134,6 +134,13 @@ def _refused(error: BridgeError) -> str:
     return f"tools are refused: {error}. Claude Code needs a model that calls tools"
 
 
+def _failed(error: BridgeError) -> str:
+    return (
+        f"where a tool is offered the answer fails: {error}. The model writes calls that the server cannot read: take "
+        "a model that was trained for tools, or the chat template that was made for this one"
+    )
+
+
 def _has_no_template(examination: Examination) -> bool:
     caps = examination.properties.get("chat_template_caps")
     return isinstance(caps, dict) and caps.get("supports_tools") is False
@@ -145,8 +152,10 @@ async def tool_choice(examination: Examination) -> None:
         return
     named = questions.weather(ToolChoice(kind="tool", name=questions.TOOL))
     tried = await examination.try_trait("tool_choice", named)
-    if tried.error is not None:
-        weaker = await _weaker(examination, tried.before, named) if tried.answer.failure is not None else ""
+    if tried.error is not None and not tried.answer.refused:
+        examination.warn(f"whether a tool can be forced is not known, as the answer fails: {tried.error}")
+    elif tried.error is not None:
+        weaker = await _weaker(examination, tried.before, named)
         _refused_choice(examination, f"a tool that is forced by its name is refused ({tried.error})", weaker)
     elif not tried.good:
         option = f"tool_choice = {tried.after}"
@@ -165,14 +174,14 @@ async def _other_choices(examination: Examination, tried: Tried) -> None:
     if tried.before == "named":
         question = questions.weather(ToolChoice(kind="any"))
         some = await examination.ask_with(question)
-        if some.failure is not None:
+        if some.refused:
             weaker = await _weaker(examination, "required", question)
             told = f"`required` is refused, while a tool's name is taken ({examination.meaning(some)})"
             _refused_choice(examination, told, weaker)
             return
     if tried.before not in {"auto", "none"}:
         none = await examination.ask_with(questions.forbidden())
-        if none.failure is not None:
+        if none.refused:
             examination.warn(
                 f"`tool_choice = none` is refused ({examination.meaning(none)}): after one refused request the bridge "
                 f"sends {_SENT['none']}"
@@ -202,7 +211,9 @@ async def results(examination: Examination) -> None:
     """Send the results of two calls at once, one an error."""
     answer = await examination.ask(questions.results())
     error = examination.meaning(answer)
-    if error is not None:
+    if error is not None and not answer.refused:
+        examination.fault(f"the answer to the results of tools fails: {error}")
+    elif error is not None:
         examination.fault(
             f"results of tools are refused: {error}. The chat template of the model cannot have two calls in one turn, "
             "or no results at all: take a newer template, or another model"
