@@ -29,7 +29,7 @@ class FindClashTests:
         """The same port of this machine, whatever it is called, is one address; the line has another port."""
         clash = find_clash([listener], url)
         assert clash is not None
-        assert (clash.listener, clash.instead) == (listener, instead)
+        assert clash.instead == instead
 
     @pytest.mark.parametrize(
         ("listener", "url"),

@@ -62,3 +62,10 @@ class EndTests:
         there = evolve(URL, subject="command line", option="--url http://t/v1")
         told = fixes([Part(title="x", findings=(here, there))])
         assert told == "# environment\nBACKEND_URL=http://t/v1\n\n# command line\n--url http://t/v1\n"
+
+    def test_no_file(self) -> None:
+        """Where there is no file yet, sections say how to get one."""
+        told = fixes([Part(title="x", findings=(LIMIT,))], in_file=False)
+        assert told.startswith("# sections are for a configuration file: claude-bridge init writes one\n[model:m]\n")
+        here = evolve(URL, subject="environment", option="BACKEND_URL=http://t/v1")
+        assert fixes([Part(title="x", findings=(here,))], in_file=False).startswith("# environment")

@@ -17,12 +17,10 @@ _ANYWHERE = frozenset({"", "0.0.0.0", "::"})
 class Clash:
     """A listener of the bridge at the address of a backend.
 
-    :ivar listener: its endpoint string.
-    :ivar instead: the same with a port that is free in the configuration.
+    :ivar instead: its endpoint string with a port that is free in the configuration.
     :ivar port: that port.
     """
 
-    listener: str
     instead: str
     port: int
 
@@ -39,7 +37,7 @@ def find_clash(listen: Sequence[str], url: str, others: Sequence[str] = ()) -> C
         if _port(text) == port and _reaches(listener(text).interface, host):
             free = _free(port, taken)
             instead = re.sub(rf"(?<=[:=]){port}(?=:|$)", str(free), text, count=1).removesuffix(":backlog=1024")
-            return Clash(listener=text, instead=instead, port=free)
+            return Clash(instead=instead, port=free)
     return None
 
 

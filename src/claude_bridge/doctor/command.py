@@ -21,6 +21,7 @@ from claude_bridge.doctor import client_files, client_side, service_side
 from claude_bridge.doctor.checks import order
 from claude_bridge.doctor.examination import Examination, examine
 from claude_bridge.doctor.finding import Finding, Level, exit_status
+from claude_bridge.doctor.origin import origin_of
 from claude_bridge.doctor.report import Part, as_json, fixes, heading, line, summary
 from claude_bridge.doctor.services import DoctorServices, make_services
 from claude_bridge.doctor.short import BackendState, ShortForm
@@ -78,6 +79,7 @@ class _Printer:
     _out: TextIO
     _err: TextIO
     _order: Order
+    _in_file: bool
     _parts: list[Part] = field(factory=list, init=False)
 
     @property
@@ -121,15 +123,16 @@ class _Printer:
             self._out.write(as_json(self._parts))
         else:
             self._out.write(summary(self._parts))
-            lines = fixes(self._parts) if self._order.fix else ""
+            lines = fixes(self._parts, in_file=self._in_file) if self._order.fix else ""
             self._out.write(f"\n{lines}" if lines else "")
         return exit_status(finding for part in self._parts for finding in part.findings)
 
 
 def run(config: Config, wanted: Order, environ: Mapping[str, str], bridge: Bridge, *, out: TextIO, err: TextIO) -> int:
     """Examine what is wanted, print it, and return the exit status."""
-    printer = _Printer(out=out, err=err, order=wanted)
     backends = _backends(config, wanted)
+    in_file = any(origin_of(config, each, by_option=wanted.by_option).in_file for each in backends)
+    printer = _Printer(out=out, err=err, order=wanted, in_file=in_file)
     printer.announce(_announced(backends, wanted))
 
     async def work(reactor: Any) -> tuple[int | None, bool | None]:  # noqa: ANN401 - a reactor is many interfaces

@@ -53,8 +53,8 @@ class Origin:
 
     @property
     def place(self) -> str:
-        """Return what to add to a line that only a file can have; "" where there is a file."""
-        return "" if self.in_file else " in a configuration file, which claude-bridge init writes"
+        """Return what to add to a section that only a file can have; "" where there is a file."""
+        return "" if self.in_file else " of a configuration file (claude-bridge init writes one)"
 
 
 def origin_of(config: Config, backend: Backend, *, by_option: bool = False) -> Origin:

@@ -18,6 +18,9 @@ _COLOURS: Final[Mapping[Level, str]] = {"ok": "32", "warning": "33", "fault": "3
 _WORD_WIDTH: Final = max(map(len, _WORDS.values()))
 _CHECK_WIDTH: Final = 12
 
+_NOT_IN_FILE: Final = frozenset({ENVIRONMENT, COMMAND_LINE})
+_NO_FILE: Final = "# sections are for a configuration file: claude-bridge init writes one"
+
 
 @frozen(kw_only=True)
 class Part:
@@ -63,19 +66,23 @@ def summary(parts: Sequence[Part]) -> str:
     return ", ".join(filter(None, counted)) + "\n"
 
 
-def fixes(parts: Iterable[Part]) -> str:
-    """Return the lines that mend what was found, under their sections, or under a comment; "" if there are none."""
+def fixes(parts: Iterable[Part], *, in_file: bool = True) -> str:
+    """Return the lines that mend what was found, under their sections, or under a comment; "" if there are none.
+
+    ``in_file``: whether there is a file for the sections.
+    """
     sections: dict[str, list[str]] = {}
     for finding in _all(parts):
         if finding.option and finding.subject:
             lines = sections.setdefault(finding.subject, [])
             if finding.option not in lines:
                 lines.append(finding.option)
-    return "\n".join(_titled(section) + "".join(f"{each}\n" for each in lines) for section, lines in sections.items())
+    text = "\n".join(_titled(section) + "".join(f"{each}\n" for each in lines) for section, lines in sections.items())
+    return text if in_file or sections.keys() <= _NOT_IN_FILE else f"{_NO_FILE}\n{text}"
 
 
 def _titled(subject: str) -> str:
-    return f"# {subject}\n" if subject in {ENVIRONMENT, COMMAND_LINE} else f"[{subject}]\n"
+    return f"# {subject}\n" if subject in _NOT_IN_FILE else f"[{subject}]\n"
 
 
 def _counted(number: int, word: str) -> str:

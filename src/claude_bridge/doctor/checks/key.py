@@ -157,7 +157,8 @@ def _refused(examination: Examination, said: str, where: str) -> None:
     """Say that the key is refused, or missing; ``said``: the status, and the server's words."""
     setting, name = examination.origin.key, examination.origin.key.name
     if examination.credential is not None:
-        whose = "the key in ANTHROPIC_AUTH_TOKEN" if examination.brought else f"the key of {name}"
+        own = f"the key {'of' if examination.origin.in_file else 'in'} {name}"
+        whose = "the key in ANTHROPIC_AUTH_TOKEN" if examination.brought else own
         examination.fault(f"{whose} is refused ({where}: {said}): correct it", last=True)
     elif examination.backend.has_key:
         examination.fault(

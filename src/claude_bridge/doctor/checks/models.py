@@ -34,6 +34,13 @@ def choose(examination: Examination) -> None:
         examination.model = _plain(examination, names[0])
 
 
+def is_missing(examination: Examination) -> bool:
+    """Return whether the examined model is in no list of a server that has one, and whose names mean something."""
+    if examination.model is None or not examination.listed or examination.dialect.dialect.name in _ANY_NAME:
+        return False
+    return find(examination.listed, examination.model.name) is None
+
+
 def _plain(examination: Examination, name: str) -> Model:
     return Model(alias=name, backend=examination.backend.name, name=name)
 

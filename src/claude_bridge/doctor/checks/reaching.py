@@ -50,7 +50,7 @@ async def address(examination: Examination) -> None:
         )
         return
     examination.fault(
-        f"the bridge listens at {place} as well (`listen = {clash.listener}`), and only one of the two can: set {cure}",
+        f"the bridge listens at {place} as well, and only one of the two can: set {cure}",
         section=origin.listen.subject,
         option=line,
     )
@@ -105,7 +105,7 @@ def _unreached(examination: Examination, error: BridgeError) -> str:
     if _UNTRUSTED in error.message:
         return (
             f"{error.message}: this machine does not know the authority that signed the certificate of {place}; name "
-            f"it with `ca_file = /path/to/ca.pem`{examination.origin.place}"
+            f"it with `ca_file = /path/to/ca.pem` in [{examination.section}]{examination.origin.place}"
         )
     reason = error.message.removeprefix(f"cannot reach backend {examination.backend.name}: ")
     return f"{place}: {reason}: start the server, or correct {examination.origin.url.name}"

@@ -9,6 +9,7 @@ from claude_bridge.core.conversation import Conversation
 from claude_bridge.core.events import token_count
 from claude_bridge.core.model_list import find
 from claude_bridge.doctor import questions
+from claude_bridge.doctor.checks import models
 from claude_bridge.doctor.examination import Examination
 
 TOO_SMALL: Final = 20_000
@@ -86,6 +87,8 @@ def judge(examination: Examination) -> None:
 
 
 def _unknown(examination: Examination) -> None:
+    if models.is_missing(examination):
+        return
     if _truncates(examination):
         examination.warn(
             "not known until the model is loaded, and longer prompts are cut silently: load it with a larger context "
@@ -96,7 +99,7 @@ def _unknown(examination: Examination) -> None:
         place = examination.origin.place
         examination.warn(
             "the server does not tell it, and Claude Code then assumes 1,000,000 tokens and compacts too late: set "
-            f"`context_window = TOKENS` in [{examination.model_section}]{place} to what the server was started with",
+            f"`context_window = TOKENS` in [{examination.model_section}]{place}, as the server was started",
             option="# context_window = TOKENS, as the server was started",
         )
 
