@@ -28,7 +28,7 @@ def write(file: Path, value: str) -> None:
 def found(home: Path) -> tuple[str, str] | None:
     """Return value and place of the variable; the shell sets it too."""
     environ = {"HOME": str(home / "home"), NAME: "shell"}
-    won = winner(sources(environ, home / "project", home / "managed"), NAME)
+    won = winner(sources(environ, home / "project", str(home / "managed")), NAME)
     return None if won is None else (won.value, won.place)
 
 
@@ -51,19 +51,19 @@ class WinnerTests:
         (home / "other").mkdir()
         write(home / "other/settings.json", "other")
         environ = {"HOME": str(home / "home"), "CLAUDE_CONFIG_DIR": str(home / "other")}
-        won = winner(sources(environ, home, home / "managed"), NAME)
+        won = winner(sources(environ, home, str(home / "managed")), NAME)
         assert won is not None
         assert (won.value, won.in_file) == ("other", True)
 
     def test_nobody(self, home: Path) -> None:
         """A variable that nobody sets has no value."""
-        assert winner(sources({"HOME": str(home)}, home, home), NAME) is None
+        assert winner(sources({"HOME": str(home)}, home, str(home)), NAME) is None
 
     @pytest.mark.parametrize("text", ["// no JSON\n{}", "[" * 100_000, "\udcff"])
     def test_unreadable(self, home: Path, text: str) -> None:
         """A file that is no JSON is named, and hides nothing else."""
         (home / "home/.claude/settings.json").write_bytes(text.encode("utf-8", "surrogateescape"))
-        places = sources({"HOME": str(home / "home")}, home, home)
+        places = sources({"HOME": str(home / "home")}, home, str(home))
         assert [(each.place, each.unreadable) for each in places] == [
             ("~/.claude/settings.json", "it is not JSON"),
             (SHELL, ""),
@@ -73,4 +73,4 @@ class WinnerTests:
     def test_without_variables(self, home: Path, text: str) -> None:
         """A file of another shape sets nothing."""
         (home / "home/.claude/settings.json").write_text(text)
-        assert len(sources({"HOME": str(home / "home")}, home, home)) == 1
+        assert len(sources({"HOME": str(home / "home")}, home, str(home))) == 1

@@ -1,46 +1,46 @@
-"""The settings files of Claude Code that count in a folder, and which of them decides about a variable.
+"""Where variables are set for Claude Code, in its settings files or the shell, and which place decides.
 
-Found by running the client (2.1.330, `docs/claude-code.md` 9): the organization's managed settings win, then what
-``claude --settings`` names, the project's own ``settings.local.json``, the project's shared ``settings.json``, the
-user's ``settings.json``, and last the variables of the shell.
+The files and their order are in `claude_bridge.config.claude_settings`, for the doctor reads them too.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
 from attrs import field, frozen
 
 from claude_bridge.client.settings_text import InvalidSettings, parsed
+from claude_bridge.config.claude_settings import (
+    MANAGED,
+    Scope,
+    SettingsFile,
+    config_folder,
+    project_file,
+    settings_files,
+    user_file,
+)
 
-Scope = Literal["managed", "project, local", "project", "user", "shell"]
-"""Whose settings they are, the strongest first."""
-
-MANAGED: Final = "/Library/Application Support/ClaudeCode" if sys.platform == "darwin" else "/etc/claude-code"
-"""Folder of the settings that an organization gives; nobody else can overrule them."""
+__all__ = [
+    "MANAGED",
+    "MAX_BYTES",
+    "Scope",
+    "SetHere",
+    "SettingsFile",
+    "VariablesFound",
+    "config_folder",
+    "find_variables",
+    "over_shell",
+    "project_file",
+    "settings_files",
+    "user_file",
+]
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 """Bytes of the largest settings file that is read."""
 
 _ENV: Final = "env"
-
-
-@frozen
-class SettingsFile:
-    """A place where Claude Code looks; there need be no file.
-
-    :ivar path: empty for the shell.
-    """
-
-    scope: Scope
-    path: str
-
-    def __str__(self) -> str:
-        """Return what people call it."""
-        return self.path or "the shell's environment"
 
 
 @frozen
@@ -75,43 +75,6 @@ class VariablesFound:
         order = get_args(Scope)
         found = self.winner(name)
         return found if found is not None and order.index(found.file.scope) < order.index(than) else None
-
-
-def config_folder(environ: Mapping[str, str]) -> Path | None:
-    """Return the folder of the user's settings, ``$CLAUDE_CONFIG_DIR`` or ``~/.claude``; None without a home."""
-    given = environ.get("CLAUDE_CONFIG_DIR")
-    if given:
-        return Path(given)
-    home = environ.get("HOME")
-    return Path(home, ".claude") if home else None
-
-
-def user_file(environ: Mapping[str, str]) -> Path | None:
-    """Return the path of the user's settings; None without a home."""
-    folder = config_folder(environ)
-    return None if folder is None else folder / "settings.json"
-
-
-def project_file(folder: Path) -> Path:
-    """Return the path of the settings of a project that are its user's own, and not shared."""
-    return folder / ".claude" / "settings.local.json"
-
-
-def settings_files(environ: Mapping[str, str], folder: Path, managed: str = MANAGED) -> Iterator[SettingsFile]:
-    """Yield the files that Claude Code reads when it is started in ``folder``, the strongest first.
-
-    ``claude --settings`` comes after the managed ones, but only its own command line knows what it names.
-    """
-    drop_ins = sorted(Path(managed, "managed-settings.d").glob("*.json"), reverse=True)
-    for path in (*drop_ins, Path(managed, "managed-settings.json")):
-        yield SettingsFile("managed", str(path))
-    user = user_file(environ)
-    yield SettingsFile("project, local", str(project_file(folder)))
-    shared = folder / ".claude" / "settings.json"
-    if user is None or shared.absolute() != user.absolute():  # in the home folder they are one file
-        yield SettingsFile("project", str(shared))
-    if user is not None:
-        yield SettingsFile("user", str(user))
 
 
 def find_variables(

@@ -1,19 +1,16 @@
-"""The settings files of Claude Code that hold environment variables, and which of them wins.
-
-In pairs the client was seen (2.1.330) to take managed settings before the project's own local file, that before the
-project's shared one, that before the user's, and all of them before the variables of the shell.
-"""
+"""The variables in the settings files of Claude Code, and which of the places that set one wins."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from attrs import frozen
 
-MANAGED: Final = Path("/etc/claude-code")
+from claude_bridge.config.claude_settings import MANAGED, settings_files
+
 SHELL: Final = "the environment"
 
 
@@ -43,20 +40,11 @@ class Winner:
         return self.place != SHELL
 
 
-def sources(environ: Mapping[str, str], project: Path, managed: Path = MANAGED) -> list[Source]:
+def sources(environ: Mapping[str, str], project: Path, managed: str = MANAGED) -> list[Source]:
     """Return the places that set variables, the one that wins first."""
     home = Path(environ.get("HOME", "/nonexistent"))
-    user = Path(environ.get("CLAUDE_CONFIG_DIR") or home / ".claude")
-    drop_ins = sorted((managed / "managed-settings.d").glob("*.json"), reverse=True)
-    files = [
-        *drop_ins,
-        managed / "managed-settings.json",
-        project / ".claude" / "settings.local.json",
-        project / ".claude" / "settings.json",
-        user / "settings.json",
-    ]
-    found = list(_read(dict.fromkeys(files), home))
-    return [*found, Source(place=SHELL, variables=environ)]
+    files = [Path(file.path) for file in settings_files(environ, project, managed)]
+    return [*_read(files, home), Source(place=SHELL, variables=environ)]
 
 
 def winner(found: list[Source], name: str) -> Winner | None:
@@ -67,7 +55,7 @@ def winner(found: list[Source], name: str) -> Winner | None:
     return None
 
 
-def _read(files: Mapping[Path, None], home: Path) -> Iterator[Source]:
+def _read(files: Iterable[Path], home: Path) -> Iterator[Source]:
     for file in files:
         place = f"~/{file.relative_to(home)}" if file.is_relative_to(home) else str(file)
         try:
