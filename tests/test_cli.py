@@ -547,8 +547,11 @@ class InitTests:
 
     MODELS: Mapping[str, object] = {"/v1/models": {"data": [{"id": "m"}]}}
 
-    def test_written(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_written(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """The file is written, and the next command named."""
+        monkeypatch.setattr("claude_bridge.client.init.USUAL", "http://127.0.0.1:9")  # where nothing answers
         path, at_home = tmp_path / "b.ini", Surroundings({"HOME": str(tmp_path)}, lambda _arguments: None)
         with serving(self.MODELS) as url:
             assert main(["init", "--url", url, "-c", str(path), "--no-doctor"], at_home) == 0
