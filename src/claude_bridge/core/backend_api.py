@@ -141,6 +141,7 @@ class Adjustment:
     :ivar refuses_reasoning: whether past reasoning is to be left out.
     :ivar max_output_tokens: the largest answer, in tokens, as the refusal named it.
     :ivar max_tokens: what to ask for instead in this request, or None to leave that to the kind of backend.
+    :ivar remembered: whether it is about the model, so that later requests are sent like this; else about this request.
     """
 
     why: str
@@ -148,6 +149,7 @@ class Adjustment:
     refuses_reasoning: bool = False
     max_output_tokens: int | None = None
     max_tokens: int | None = None
+    remembered: bool = True
 
     @property
     def rejected(self) -> str:

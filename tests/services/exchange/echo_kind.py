@@ -60,9 +60,9 @@ class EchoRequest:
         return EchoReader()
 
     def adjust(self, failure: api.UpstreamFailure, *, estimate: int) -> api.Advice:  # noqa: ARG002 - the seam's shape
-        """Ask more softly, once, after a 406."""
-        softer = api.Adjustment(why="softer", overrides={"loud": False})
-        return api.Advice(adjustment=softer if failure.status == 406 else None)
+        """Ask more softly after a 406, and after a 409 for this once."""
+        softer = api.Adjustment(why="softer", overrides={"loud": False}, remembered=failure.status == 406)
+        return api.Advice(adjustment=softer if failure.status in {406, 409} else None)
 
     def explain(self, failure: api.UpstreamFailure, circumstances: api.Circumstances) -> api.Explanation:
         """Name the backend and the status."""

@@ -78,6 +78,16 @@ class SecondKindTests:
         stage.run(messages=HELLO)
         assert stage.call.request.body == b"Hello"
 
+    def test_adjustment_for_once(self) -> None:
+        """What a refusal says about one request only is not remembered."""
+        stage = Stage(config=echoing(), kinds=ECHO)
+        stage.run(messages=HELLO)
+        stage.call.answer(b"not now", status=409)
+        assert stage.call.request.body == b"Hello"
+        stage.call.answer(b"Hello.")
+        stage.run(messages=HELLO)
+        assert stage.call.request.body == b"HELLO"
+
     def test_failures(self) -> None:
         """Its failures are told in its own words, and a cut is a cut."""
         stage = Stage(config=echoing(), kinds=ECHO)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from operator import attrgetter
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, gatherResults
@@ -591,7 +592,7 @@ class Exchange:
         adjustments = self._retries.take_confirmed()
         if adjustments:
             profile = self._services.profiles.profile(attempt.candidate.backend.name, attempt.target.model)
-            for adjustment in adjustments:
+            for adjustment in filter(attrgetter("remembered"), adjustments):
                 profile.learn(adjustment)
 
     async def _wants_another_turn(self) -> bool:
