@@ -165,6 +165,7 @@ class StreamReader:
         """Distinguish a whole JSON answer from a stream by its first byte, whatever the content type says."""
         if first:
             self._begun, self._whole = True, first in b"{["
+            self.data_event_seen = self._whole
 
     def _too_large(self, what: str) -> UpstreamProtocolError:
         return UpstreamProtocolError(f"the backend sent {what} of more than {self.max_event} bytes")
@@ -294,7 +295,6 @@ class StreamReader:
             raise UpstreamProtocolError("the backend sent broken JSON instead of a stream")
         check_api(event)
         if event.kind == "error" or strict_json.present(event.error):
-            self.data_event_seen = True
             self.failure = decoded(body)
             return
         raise UpstreamProtocolError(
