@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from typing import Any
 
 import pytest
 
-from claude_bridge.core.anthropic_backend.backend import ANTHROPIC_MESSAGES, MessagesTarget
+from claude_bridge.core import backend_api
+from claude_bridge.core.anthropic_backend.backend import (
+    ANTHROPIC_MESSAGES,
+    AnthropicMessages,
+    MessagesTarget,
+    PreparedMessages,
+)
+from claude_bridge.core.anthropic_backend.dialect import Generic
 from claude_bridge.core.anthropic_backend.message_reader import MessageReader
+from claude_bridge.core.anthropic_backend.neutral_reader import NeutralReader
 from claude_bridge.core.anthropic_backend.stream_reader import StreamReader
-from claude_bridge.core.backend_api import AnswerLimits, Clues, NeutralRequest, OriginalRequest
+from claude_bridge.core.backend_api import AnswerLimits, BackendKind, Clues, NeutralRequest, OriginalRequest
 from claude_bridge.core.conversation import Conversation, Text, Turn
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.model_list import ModelInfo
@@ -29,6 +38,27 @@ def target(dialect: str = "generic", overrides: dict[str, Any] | None = None, **
 def asked(sent: bytes, **headers: str) -> NeutralRequest:
     """Return a client's request."""
     return NeutralRequest(HELLO, "", OriginalRequest(sent, headers))
+
+
+SIDES = [
+    (backend_api.BackendKind, AnthropicMessages),
+    (backend_api.Target, MessagesTarget),
+    (backend_api.Prepared, PreparedMessages),
+    (backend_api.AnswerReader, StreamReader),
+    (backend_api.AnswerReader, MessageReader),
+    (backend_api.ServerDialect, Generic),
+]
+
+
+class ProtocolTests:
+    """What implements a Protocol fits it."""
+
+    @pytest.mark.parametrize(("seam", "side"), SIDES)
+    def test_methods_take_what_is_given(self, seam: type, side: type) -> None:
+        """Every method of a seam is there, with the same parameters in the same order."""
+        for name in [name for name, value in vars(seam).items() if inspect.isfunction(value) and name[0] != "_"]:
+            wanted, given = (list(inspect.signature(getattr(one, name)).parameters) for one in (seam, side))
+            assert (name, given) == (name, wanted)
 
 
 class PreparedTests:
@@ -100,7 +130,7 @@ class PreparedTests:
         assert (sent["model"], sent["max_tokens"], sent["stream"]) == ("claude-opus-5", 77, True)
         assert prepared.client_key_header == ""
         assert prepared.headers == (("content-type", "application/json"), ("anthropic-version", "2023-06-01"))
-        assert isinstance(prepared.reader(LIMITS, bytes), StreamReader)
+        assert isinstance(prepared.reader(LIMITS, bytes), NeutralReader)
 
     def test_nothing_is_done(self) -> None:
         """No schema is reduced, nothing in the answer is checked."""
@@ -147,9 +177,22 @@ class KindTests:
 
     def test_models(self) -> None:
         """Its list of models is asked for with the version that the API demands."""
-        assert ANTHROPIC_MESSAGES.models_path == "v1/models"
+        kind: BackendKind = ANTHROPIC_MESSAGES
+        assert kind.models_path == "v1/models"
         assert ANTHROPIC_MESSAGES.headers == (("anthropic-version", "2023-06-01"),)
         assert ANTHROPIC_MESSAGES.read_models(b'{"data":[{"id":"a"}]}') == (ModelInfo(id="a"),)
+
+    @pytest.mark.parametrize("end", ["", "/v1", "/v1/messages"])
+    def test_base(self, end: str) -> None:
+        """A url may have been copied with its endpoint."""
+        assert (
+            ANTHROPIC_MESSAGES.base(f"https://api.deepseek.com/anthropic{end}") == "https://api.deepseek.com/anthropic"
+        )
+
+    def test_traits(self) -> None:
+        """Its options have the values of the dialect."""
+        assert ANTHROPIC_MESSAGES.traits("anthropic", "m") == {"signatures": "checked"}
+        assert ANTHROPIC_MESSAGES.traits("generic", "m") == {"signatures": "unchecked"}
 
     def test_dialects(self) -> None:
         """Servers are recognised; an unknown one is generic."""

@@ -17,6 +17,7 @@ from claude_bridge.core.anthropic_backend.body_editing import Changes, PastThink
 from claude_bridge.core.anthropic_backend.dialect import DIALECTS, GENERIC, Generic, Traits, decide
 from claude_bridge.core.anthropic_backend.headers import request_headers, response_headers
 from claude_bridge.core.anthropic_backend.message_reader import MessageReader
+from claude_bridge.core.anthropic_backend.neutral_reader import NeutralReader
 from claude_bridge.core.anthropic_backend.stream_reader import StreamReader
 from claude_bridge.core.backend_api import (
     Advice,
@@ -53,6 +54,7 @@ class PreparedMessages:
     """A request that is ready to be sent; implements `claude_bridge.core.backend_api.Prepared`.
 
     :ivar streams: whether the answer is streamed, as the client asked.
+    :ivar is_own: whether the bridge made it itself, so that there is nobody to pass the answer on to.
     """
 
     path: ClassVar[str] = "v1/messages"
@@ -63,6 +65,7 @@ class PreparedMessages:
     client_key_header: str
     body: bytes
     streams: bool
+    is_own: bool
     with_tools: bool
     max_tokens: int | None
 
@@ -89,6 +92,8 @@ class PreparedMessages:
     def reader(self, limits: AnswerLimits, random_bytes: RandomBytes) -> AnswerReader:
         """Return a new reader for the answer."""
         del random_bytes
+        if self.is_own:
+            return NeutralReader(max_event=limits.max_event)
         return StreamReader(max_event=limits.max_event) if self.streams else MessageReader(max_answer=limits.max_answer)
 
     def adjust(self, failure: UpstreamFailure, *, estimate: int) -> Advice:
@@ -164,6 +169,7 @@ class MessagesTarget(Traits):
             client_key_header=key_header,
             body=body,
             streams=given.get("stream") == _TRUE,
+            is_own=asked.original is None,
             with_tools=bytes(given.get("tools", b"")) not in _EMPTY,
             max_tokens=_tokens(given.get("max_tokens")),
         )
@@ -183,8 +189,8 @@ class MessagesTarget(Traits):
         return self
 
 
-_TRAITS: Final = frozenset(each.name for each in fields(Traits))
-_LEARNED: Final = _TRAITS | {"past_thinking", "thinking"}
+_TRAITS: Final = tuple(each.name for each in fields(Traits))
+_LEARNED: Final = frozenset((*_TRAITS, "past_thinking", "thinking"))
 
 
 @frozen
@@ -194,6 +200,15 @@ class AnthropicMessages:
     passes_through: ClassVar[bool] = True
     models_path: ClassVar[str] = models_endpoint.PATH
     headers: ClassVar[tuple[tuple[str, str], ...]] = (VERSION,)
+
+    def base(self, url: str) -> str:
+        """Return the url without ``/v1`` and ``/v1/messages``, as in ``ANTHROPIC_BASE_URL``."""
+        return url.removesuffix("/v1/messages").removesuffix("/v1").rstrip("/")
+
+    def traits(self, dialect: str, model: str) -> Mapping[str, Any]:
+        """Return the traits of a model at a server."""
+        traits = DIALECTS[dialect].traits(model)
+        return {name: getattr(traits, name) for name in _TRAITS}
 
     @property
     def dialects(self) -> Mapping[str, Generic]:
@@ -222,9 +237,8 @@ class AnthropicMessages:
     ) -> MessagesTarget:
         """Return the target for a model. Traits of other kinds, and what would change the request, do not count."""
         del strip_attribution
-        traits = DIALECTS[dialect].traits(model)
         return MessagesTarget(
-            **{name: overrides.get(name, getattr(traits, name)) for name in _TRAITS},
+            **{name: overrides.get(name, value) for name, value in self.traits(dialect, model).items()},
             model=model,
             context_window=context_window if window_configured else None,
             max_output_tokens=max_output_tokens,
