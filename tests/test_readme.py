@@ -24,6 +24,7 @@ from typing import Final, TypeVar
 import pytest
 from attrs import define, field
 
+from claude_bridge import cli
 from claude_bridge.config.load import parse
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -285,6 +286,12 @@ class EveryCommandTests:
             assert what in {node.name for node in ast.walk(ast.parse(text)) if isinstance(node, functions)}
         else:
             assert what in text
+
+    def test_options(self) -> None:
+        """Every option in the section about Claude Code is one of ours, those in sentences and comments too."""
+        section = README.partition("\n## Point Claude Code at it\n")[2].partition("\n## ")[0]
+        known = {option for command in cli._parsers()[1].values() for option in command._option_string_actions}
+        assert {"--print", "--project", "--fix"} <= set(re.findall(r"--[a-z][a-z-]*", section)) <= known
 
     def test_none_is_missed(self) -> None:
         """A name is no command; one that is broken over two lines is; comments are no part of one."""
