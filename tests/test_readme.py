@@ -79,7 +79,7 @@ request = urllib.request.Request(env["ANTHROPIC_BASE_URL"] + "/v1/messages", jso
 request.add_header("authorization", "Bearer " + env["ANTHROPIC_AUTH_TOKEN"])
 request.add_header("content-type", "application/json")
 answer = json.load(urllib.request.build_opener(urllib.request.ProxyHandler({{}})).open(request, timeout=30))
-print("Claude Code was told:", answer["content"][0]["text"], "by", answer["model"])
+print(*sys.argv[1:], "was told:", answer["content"][0]["text"], "by", answer["model"])
 """
 """Plays Claude Code: asks the bridge that its settings name."""
 
@@ -288,10 +288,10 @@ class EveryCommandTests:
             assert what in text
 
     def test_options(self) -> None:
-        """Every option in the section about Claude Code is one of ours, those in sentences and comments too."""
+        """Every option in the section about Claude Code is ours, in sentences and comments too, but for its own."""
         section = README.partition("\n## Point Claude Code at it\n")[2].partition("\n## ")[0]
         known = {option for command in cli._parsers()[1].values() for option in command._option_string_actions}
-        assert {"--print", "--project", "--fix"} <= set(re.findall(r"--[a-z][a-z-]*", section)) <= known
+        assert {"--print", "--project", "--fix"} <= set(re.findall(r"--[a-z][a-z-]*", section)) <= known | {"--resume"}
 
     def test_none_is_missed(self) -> None:
         """A name is no command; one that is broken over two lines is; comments are no part of one."""
@@ -366,6 +366,7 @@ class FirstHourTests:
         "claude-bridge launch --url http://gpu:8000/v1",
         "claude-bridge launch glm",
         'claude-bridge launch glm -- -p "Hello"',
+        "claude-bridge launch -- --resume ID",
     )
     def test_launch(self, reader: Reader) -> None:
         """Claude Code is started at a backend, and at the bridge of the configuration; its arguments are passed on."""
@@ -373,6 +374,7 @@ class FirstHourTests:
         reader.configure(one_model())
         assert "You said: nothing by glm" in reader.run("claude-bridge launch glm")
         assert "You said: Hello by glm" in reader.run('claude-bridge launch glm -- -p "Hello"')
+        assert "--resume 1234" in reader.run("claude-bridge launch -- --resume ID", ID=1234)
 
     @runs("claude-bridge setup --dry-run", "claude-bridge setup", "claude-bridge undo")
     def test_setup(self, reader: Reader) -> None:
