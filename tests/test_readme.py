@@ -331,12 +331,14 @@ DUMP = (
 )
 
 
+NEEDS_VENV = pytest.mark.skipif(not Path(sys.prefix, "bin", "activate").exists(), reason="needs to run in a venv")
 NEEDS_CURL = pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 
 
 class FirstHourTests:
     """From nothing to Claude Code, and back."""
 
+    @NEEDS_VENV
     @runs("source .venv/bin/activate", "claude-bridge init", "claude-bridge launch")
     def test_init(self, reader: Reader) -> None:
         """At a terminal `init` asks, writes the file and tests the backend; `launch` starts Claude Code with it."""
