@@ -7,7 +7,7 @@ from typing import Any
 import pytest_twisted
 
 from claude_bridge.doctor.services import make_services
-from claude_bridge.doctor.short import BackendState, ShortForm
+from claude_bridge.doctor.short import BackendState
 from claude_bridge.services import model_lists
 from claude_bridge.testing.answers import Answer, Stall
 from claude_bridge.testing.backend import ScriptedBackend
@@ -22,15 +22,7 @@ async def looked(reactor: Any, url: str, ini: str = "", more: str = "") -> Backe
     """Return what a look at the backend shows."""
     config = configured(f"[backend:tower]\nurl = {url}\n{ini}\n{more}")
     services = make_services(config, reactor)
-    short = ShortForm(
-        config=config,
-        client=services.upstream,
-        clock=reactor,
-        lists=services.lists,
-        detection=services.detection,
-        keys=services.keys,
-        scrub=services.scrub,
-    )
+    short = services.short_form()
     try:
         return await short.look(config.backends["tower"])
     finally:

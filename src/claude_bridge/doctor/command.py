@@ -24,7 +24,7 @@ from claude_bridge.doctor.finding import Finding, Level, exit_status
 from claude_bridge.doctor.origin import origin_of
 from claude_bridge.doctor.report import Part, as_json, fixes, heading, line, summary
 from claude_bridge.doctor.services import DoctorServices, make_services
-from claude_bridge.doctor.short import BackendState, ShortForm
+from claude_bridge.doctor.short import BackendState
 
 CLIENT_SECONDS: Final = 10.0
 DEEP_SECONDS: Final = 300.0
@@ -249,15 +249,7 @@ def online(config: Config) -> list[BackendState]:
 
     async def work(reactor: Any) -> list[BackendState]:  # noqa: ANN401 - a reactor is many interfaces
         services = make_services(config, reactor)
-        short = ShortForm(
-            config=config,
-            client=services.upstream,
-            clock=reactor,
-            lists=services.lists,
-            detection=services.detection,
-            keys=services.keys,
-            scrub=services.scrub,
-        )
+        short = services.short_form()
         try:
             looking = [Deferred.fromCoroutine(short.look(each)) for each in config.backends.values()]
             return [await each for each in looking]

@@ -19,6 +19,7 @@ from claude_bridge.doctor.asking import Asker
 from claude_bridge.doctor.examination import Examination
 from claude_bridge.doctor.finding import Finding
 from claude_bridge.doctor.origin import origin_of
+from claude_bridge.doctor.short import ShortForm
 from claude_bridge.services.breaker import NoBreaker
 from claude_bridge.services.keys.key_ring import KeyRing
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
@@ -93,6 +94,18 @@ class DoctorServices:
             models=found,
             wanted="" if found else model,
             told=told,
+        )
+
+    def short_form(self) -> ShortForm:
+        """Return what looks at the backends without spending a token."""
+        return ShortForm(
+            config=self.config,
+            client=self.upstream,
+            clock=self.asker.clock,
+            lists=self.lists,
+            detection=self.detection,
+            keys=self.keys,
+            scrub=self.scrub,
         )
 
 

