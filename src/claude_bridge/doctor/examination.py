@@ -22,7 +22,7 @@ from claude_bridge.core.backend_api import (
     UpstreamFailure,
 )
 from claude_bridge.core.conversation import Conversation
-from claude_bridge.core.errors import BridgeError, UpstreamOverloaded, UpstreamRateLimited
+from claude_bridge.core.errors import BridgeError, ContextOverflow, UpstreamOverloaded, UpstreamRateLimited
 from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.doctor import questions
 from claude_bridge.doctor.addresses import Clash
@@ -73,6 +73,11 @@ class Tried:
         """Whether it was answered as it was sent first."""
         return self.error is None and self.before == self.after
 
+    @property
+    def unclear(self) -> bool:
+        """Whether it failed for a reason that says nothing about the trait."""
+        return self.error is not None and (not self.answer.refused or isinstance(self.error, ContextOverflow))
+
 
 @define(eq=False, kw_only=True)
 class Examination:
@@ -93,6 +98,7 @@ class Examination:
     :ivar model: the model that is examined, as it is configured.
     :ivar is_named: whether the examined model has a name that can be written into the configuration.
     :ivar window: its context window in tokens, where known.
+    :ivar takes_tools: false if every request with tools is refused.
     :ivar properties: what llama.cpp says of itself under ``/props``.
     :ivar last: the last answer that it gave.
     """
@@ -119,6 +125,7 @@ class Examination:
     model: Model | None = field(default=None, init=False)
     is_named: bool = field(default=True, init=False)
     window: int | None = field(default=None, init=False)
+    takes_tools: bool = field(default=True, init=False)
     properties: Mapping[str, Any] = field(factory=dict, init=False)
     last: Answer | None = field(default=None, init=False)
     _overrides: dict[str, Any] = field(factory=dict, init=False)

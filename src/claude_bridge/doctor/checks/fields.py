@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from claude_bridge.core.errors import BridgeError, ContextOverflow
+from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.tokens.request_count import count
 from claude_bridge.doctor import questions
 from claude_bridge.doctor.asking import Answer
@@ -76,12 +76,14 @@ async def max_tokens(examination: Examination) -> None:
 
 async def schema(examination: Examination) -> None:
     """Offer a tool whose schema has what real ones have; where that is refused, look what of it, and what is taken."""
+    if not examination.takes_tools:
+        return
     tried = await examination.try_trait("schema", questions.schema())
     if tried.good:
         reduced = "" if tried.before == "none" else f", as `schema = {tried.before}` sends them"
         examination.ok(f"{_PARTS} in a tool's schema are taken{reduced}")
         return
-    if tried.error is not None and not tried.answer.refused:
+    if tried.unclear:
         told = f"whether {_PARTS} in a tool's schema are taken is not known"
         examination.warn(f"{told}, as the answer fails: {tried.error}")
         return
@@ -115,13 +117,14 @@ async def _refuses(examination: Examination, part: str, level: str) -> bool:
 async def many_tools(examination: Examination) -> None:
     """Offer as many tools as Claude Code does, in as many bytes."""
     question = questions.many_tools()
-    if examination.window is not None and examination.window < count(question) * _MARGIN:
+    fits = examination.window is None or examination.window >= count(question) * _MARGIN
+    if not fits or not examination.takes_tools:
         return
     tried = await examination.try_trait("schema", question)
     size = f"{questions.TOOLS} tools of {questions.TOOLS * questions.TOOL_BYTES // 1000} KB"
     if tried.good:
         examination.ok(f"{size} are taken")
-    elif isinstance(tried.error, ContextOverflow) or (tried.error is not None and not tried.answer.refused):
+    elif tried.unclear:
         examination.ok(f"whether {size} are taken is not known: {tried.error}")
     elif tried.error is not None:
         examination.warn(

@@ -54,6 +54,7 @@ async def tools(examination: Examination) -> None:
     answer = await examination.ask(questions.weather())
     error = examination.meaning(answer)
     if error is not None:
+        examination.takes_tools = not answer.refused
         examination.fault(_refused(error) if answer.refused else _failed(error))
     elif answer.calls:
         examination.ok("the model calls a tool when it is offered one")
@@ -148,11 +149,11 @@ def _has_no_template(examination: Examination) -> bool:
 
 async def tool_choice(examination: Examination) -> None:
     """Force a tool by its name, some tool, and none, as Claude Code does for web search and others."""
-    if _has_no_template(examination):
+    if _has_no_template(examination) or not examination.takes_tools:
         return
     named = questions.weather(ToolChoice(kind="tool", name=questions.TOOL))
     tried = await examination.try_trait("tool_choice", named)
-    if tried.error is not None and not tried.answer.refused:
+    if tried.unclear:
         examination.warn(f"whether a tool can be forced is not known, as the answer fails: {tried.error}")
     elif tried.error is not None:
         weaker = await _weaker(examination, tried.before, named)
@@ -209,6 +210,8 @@ def _refused_choice(examination: Examination, told: str, weaker: str) -> None:
 
 async def results(examination: Examination) -> None:
     """Send the results of two calls at once, one an error."""
+    if not examination.takes_tools:
+        return
     answer = await examination.ask(questions.results())
     error = examination.meaning(answer)
     if error is not None and not answer.refused:
