@@ -21,6 +21,7 @@ from claude_bridge.config.dump import dump
 from claude_bridge.config.load import load, parse, read_file
 from claude_bridge.config.problems import EXIT_CONFIG, ConfigErrors, nearest
 from claude_bridge.config.schema import Config, LogFormat, Model
+from claude_bridge.config.variables import source_file
 from claude_bridge.core.errors import BridgeError, RequestTooLarge
 from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.model_names import plain_name
@@ -556,7 +557,7 @@ def _bridge(config: Config, file: str | None, environ: Mapping[str, str]) -> Any
     since = None
     try:
         seen = running_bridge.ask(running_bridge.find(environ), "GET", "/status").body["configuration"]
-        since = float(seen["since"]) if found and str(seen["source"]).partition(" with ")[0] == found else None
+        since = float(seen["since"]) if found and source_file(str(seen["source"])) == found else None
     except (running_bridge.NoBridge, KeyError, TypeError, ValueError):
         pass
     settings = environment.as_json(environment.settings(config, url)) if url is not None else "{}"

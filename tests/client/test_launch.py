@@ -333,8 +333,8 @@ class ConfigurationTests:
         assert done.stderr == (
             "claude-bridge launch: backend b: down: connection refused at 127.0.0.1:9: start the server, or correct "
             "`url` in [backend:b]\n"
-            "claude-bridge launch: no backend answers, so Claude Code is not started; `claude-bridge doctor --config "
-            f"{file}` examines it\n"
+            "claude-bridge launch: no other backend has the model, so Claude Code is not started; `claude-bridge "
+            f"doctor --config {file}` says more\n"
         )
         assert not (user.folder / "seen.json").exists()
         assert (user.runtime_files(), bridges(user)) == ([], [])
@@ -370,6 +370,22 @@ class ConfigurationTests:
             assert user.launch("--config", str(file)).returncode == 7
         env = user.seen["settings"]["env"]
         assert (env["ANTHROPIC_MODEL"], env["ANTHROPIC_AUTH_TOKEN"]) == ("zai/GLM@claude-bridge", "sk-backend-1234")
+
+    def test_own_bridge_that_wants_a_key(self, user: User) -> None:
+        """The bridge is called by its file, as nobody knows its address."""
+        file = user.folder / "c.ini"
+        with serving(ONE) as url:
+            text = CONFIGURED.format(url=url, state="none").replace("[server]\n", "[server]\ncredentials = keys\n")
+            file.write_text(f"{text}[key:me]\nsecret = 0123456789abcdef0\n")
+            done = user.launch("--config", str(file))
+            assert done.stderr == (
+                f"claude-bridge launch: the bridge of {file} asks for a key: set ANTHROPIC_AUTH_TOKEN to it\n"
+            )
+            user.more["ANTHROPIC_AUTH_TOKEN"] = "0123456789abcdef0"
+            assert (
+                f"the bridge of {file} has no model glmm; it has glm, small"
+                in user.launch("glmm", "--config", str(file)).stderr
+            )
 
     def test_mistakes(self, user: User) -> None:
         """Mistakes are told as by every command."""

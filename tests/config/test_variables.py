@@ -13,7 +13,7 @@ from claude_bridge.config.load import parse
 from claude_bridge.config.problems import ConfigErrors
 from claude_bridge.config.schema import Backend, Config, Model, Route
 from claude_bridge.config.secret import Secret
-from claude_bridge.config.variables import Overrides, describe_source, read_environment
+from claude_bridge.config.variables import Overrides, describe_source, read_environment, source_file
 from tests.config.files import config_of, mistakes, reading
 
 FILE = """
@@ -282,6 +282,7 @@ class SourceTests:
     def test_source(self, path: str | None, environ: dict[str, str], source: str) -> None:
         """File and variables are both named."""
         assert describe_source(path, environ, Config()) == source
+        assert source_file(source) == (path or "environment")
 
     def test_nothing_overridden(self) -> None:
         """No variable leaves a configuration with a backend as it is."""

@@ -199,7 +199,7 @@ class CheckTests:
         await daemon.stop()
         ((level, state),) = self.states(told)
         assert level == "warn"
-        assert state == "127.0.0.1:1: connection refused: start the server, or correct `url`"
+        assert state.startswith("down: 127.0.0.1:1: connection refused: start the server, or correct ")
 
     @pytest_twisted.ensureDeferred
     async def test_not_wanted(self, reactor: Any, backend: ScriptedBackend, told: list[LogEvent]) -> None:

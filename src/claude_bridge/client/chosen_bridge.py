@@ -19,7 +19,7 @@ from claude_bridge.client.settings_draft import SetupError
 from claude_bridge.client.setup import PLACEHOLDER
 from claude_bridge.client.typed_key import typed_key
 from claude_bridge.config.schema import Config
-from claude_bridge.config.variables import SECTION
+from claude_bridge.config.variables import SECTION, source_file
 from claude_bridge.core.model_names import AUTO
 
 UNCHANGED: Final = "nothing was changed"
@@ -108,7 +108,8 @@ class ChosenBridge:
         """Return which key Claude Code needs; None if any word will do."""
         config, token = self.config, next(each for each in self.settings if each.name == TOKEN)
         if self.seen.key_needed:
-            return _key_for(self.order.url)
+            key = _key_for(self.order.url)
+            return evolve(key, why=token.why) if self.order.start and config.server.credentials == "keys" else key
         if not token.value.startswith(PLACEHOLDER):
             return None
         if config.server.credentials == "keys":
@@ -186,7 +187,6 @@ def _names(order: BridgeOrder, config: Config, seen: BridgeSeen) -> tuple[list[s
     """Return the names of the bridge's models, none if they are not known, and who says so."""
     if seen.models:
         return [each.name for each in seen.models], f"the bridge at {order.url}"
-    in_file = config.source.partition(" with ")[0] != SECTION
-    if order.start and in_file and not config.server.list_backend_models:
-        return list(config.models), config.source
+    if order.start and source_file(config.source) != SECTION and not config.server.list_backend_models:
+        return list(config.models), source_file(config.source)
     return [], ""

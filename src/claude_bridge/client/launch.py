@@ -42,7 +42,7 @@ from claude_bridge.client.window_warning import window_warning
 from claude_bridge.config.listeners import is_loopback
 from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.secret import HIDDEN
-from claude_bridge.config.variables import SECTION
+from claude_bridge.config.variables import SECTION, source_file
 from claude_bridge.core.model_names import AUTO, plain_name
 from claude_bridge.core.nearest_names import name_list
 
@@ -118,7 +118,7 @@ class _Launch:
                     found = self._of_bridge(target)
                 case OwnConfiguration(config, file):
                     url = stack.enter_context(self._started(file, self._environ, folder, self._needed(config)))
-                    found = self._of_bridge(RunningBridge(url, config), config.source)
+                    found = self._of_bridge(RunningBridge(url, config), f"the bridge of {source_file(config.source)}")
                 case BackendAlone():
                     config = Config(source=SECTION)  # there is none in which anything could be set
                     found = stack.enter_context(self._in_front_of(target, folder))
@@ -159,21 +159,22 @@ class _Launch:
 
     def _of_bridge(self, bridge: RunningBridge, whose: str = "") -> Offer:
         """Return what a running bridge offers, with the token that it needs; ``whose``: what people call it."""
-        models, token = self._published(bridge.url)
+        whose = whose or f"the bridge at {bridge.url}"
+        models, token = self._published(bridge.url, whose)
         if not models and token is None and bridge.config is not None:
             token = self._forwarded(bridge.config, AUTO)
             models = http_probe.published_models(bridge.url, token)
         config = bridge.config if bridge.config is not None and offer.is_of(bridge.config, models) else None
         default = offer.decided(models) if config is None else main_name(config)
         names = [model.name for model in models]
-        main = self._chosen(names, default, whose or f"the bridge at {bridge.url}", config)
+        main = self._chosen(names, default, whose, config)
         if main not in names and config is None:
             models = (OfferedModel(name=main, label=main), *models)
         if token is None:
             token = UNUSED if config is None else self._forwarded(config, main)
         return offer.of_bridge(bridge.url, models, config, main).with_token(token)
 
-    def _published(self, url: str) -> tuple[tuple[OfferedModel, ...], str | None]:
+    def _published(self, url: str, whose: str) -> tuple[tuple[OfferedModel, ...], str | None]:
         """Return a bridge's models, and the token that it needs or may pass on; None if there is none to give."""
         given = own_token(self._environ)
         try:
@@ -181,7 +182,6 @@ class _Launch:
             return (models or http_probe.published_models(url, given)), given
         except KeyNeeded:
             pass
-        whose = f"the bridge at {url}"
         if given is not None:
             try:
                 return http_probe.published_models(url, given), given
@@ -246,7 +246,7 @@ class _Launch:
         """
         bridge = own_bridge.start(file, {**environ, "RUNTIME_DIRECTORY": str(folder)})
         try:
-            self._refuse_all_down(needed, file)
+            self._refuse_if_down(needed, file)
             yield bridge.address()
             if bridge.ended:
                 self._err.write(f"claude-bridge launch: {bridge.failure()}\n")
@@ -258,13 +258,15 @@ class _Launch:
         name = main_name(config) if self._order.model is None else plain_name(self._order.model)
         return needed_backends(config, name or AUTO)
 
-    def _refuse_all_down(self, needed: Sequence[Backend], file: str | None) -> None:
+    def _refuse_if_down(self, needed: Sequence[Backend], file: str | None) -> None:
         """Write a line for each backend that is down. Raises `ExpectedFailure` if no other is left."""
         down = Connecting(needed).down()
         self._err.writelines(f"claude-bridge launch: {each}\n" for each in down)
         if down and len(down) == len(needed):
             command = shlex.join(["claude-bridge", "doctor", *([] if file is None else ["--config", file])])
-            raise ExpectedFailure(f"no backend answers, so Claude Code is not started; `{command}` examines it")
+            raise ExpectedFailure(
+                f"no other backend has the model, so Claude Code is not started; `{command}` says more"
+            )
 
     def _chosen(
         self, names: Sequence[str], default: str | None, whose: str, config: Config | None = None, listing: str = ""
@@ -286,7 +288,7 @@ class _Launch:
     def _configured_choice(self, config: Config) -> str | None:
         """Return the main model of a configuration whose bridge does not run."""
         names = [model.name for model in offer.of_configuration(config, UNKNOWN_URL).models]
-        return self._chosen(names, main_name(config), config.source, config)
+        return self._chosen(names, main_name(config), source_file(config.source), config)
 
 
 def cleared(environ: Mapping[str, str], url: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from claude_bridge.client.environment import base_url, bridge_url
 from claude_bridge.client.http_probe import Unreachable
 from claude_bridge.config.load import load
 from claude_bridge.config.schema import Config
-from claude_bridge.config.variables import SECTION
+from claude_bridge.config.variables import SECTION, source_file
 
 USUAL_PORT: Final = 8080
 USUAL: Final = f"http://127.0.0.1:{USUAL_PORT}"
@@ -87,7 +87,7 @@ def find_target(order: LaunchOrder, environ: Mapping[str, str]) -> Target:
         if http_probe.is_bridge(url):
             return RunningBridge(url, config)
         answers = True
-    if config.source.partition(" with ")[0] != SECTION:
+    if source_file(config.source) != SECTION:
         return OwnConfiguration(config, order.file)
     if environ.get("BACKEND_URL", "").strip():
         return BackendAlone(environ["BACKEND_URL"].strip(), environ.get("MODEL", "").strip() or None)

@@ -9,7 +9,7 @@ from claude_bridge.client.environment import WINDOW
 from claude_bridge.client.offered_models import OfferedModel
 from claude_bridge.config.named_models import conversation_models
 from claude_bridge.config.schema import Config
-from claude_bridge.config.variables import SECTION
+from claude_bridge.config.variables import SECTION, source_file
 
 NEEDED_TOKENS: Final = 32_768
 """The window below which Claude Code has hardly any room for a conversation."""
@@ -38,7 +38,7 @@ def _where_to_set(config: Config | None, name: str) -> str:
     """Return what to write where for the window of a model with this plain name."""
     if config is None:
         return f"set {WINDOW} to it here, or `context_window` in [model:{name}] of the bridge's configuration"
-    file = config.source.partition(" with ")[0]
+    file = source_file(config.source)
     if file == SECTION:
         return f"set {WINDOW} to it"
     models = conversation_models(config, name, lambda model: model.context_window)

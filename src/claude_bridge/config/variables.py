@@ -125,6 +125,11 @@ def describe_source(path: str | None, environ: Mapping[str, str], config: Config
     return source + (" (BACKEND_URL is not used: the file has a [backend:default])" if ignored else "")
 
 
+def source_file(source: str) -> str:
+    """Return the file out of what `describe_source` returns; `SECTION` where there is none."""
+    return source.partition(" with ")[0].partition(" (BACKEND_URL")[0]
+
+
 def set_variables(environ: Mapping[str, str], names: Iterable[str]) -> list[str]:
     """Return those of ``names`` that are set and not empty."""
     return [name for name in names if environ.get(name, "").strip()]
