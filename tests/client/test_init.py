@@ -44,6 +44,11 @@ class WriteTests:
 
     OTHER_KEY = r"local\.key is there already, with something else than this key: remove it, or .* --key-variable NAME"
 
+    @pytest.fixture(autouse=True)
+    def _free_port(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nobody has the usual port."""
+        monkeypatch.setattr(init, "USUAL", "http://127.0.0.1:9")
+
     def write(self, home: Path, wanted: Wanted, who: Person | None = None, **environ: str) -> Written:
         """Write the files of somebody at home here."""
         typist = person()[0] if who is None else who

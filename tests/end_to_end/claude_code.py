@@ -177,8 +177,13 @@ class ClaudeCode:
         lines = [json.loads(line) for line in watched.out.decode().splitlines()]
         return Turn(code=code, lines=lines, err=watched.err.decode(errors="replace"))
 
-    async def screen(self, *arguments: str, environment: Mapping[str, str | None] | None = None) -> Screen:
-        """Start the interactive client on a terminal of its own, as for a user who is past the first welcome."""
+    async def screen(
+        self, *arguments: str, environment: Mapping[str, str | None] | None = None, mode: str = "accept edits"
+    ) -> Screen:
+        """Start the interactive client on a terminal of its own, as for a user who is past the first welcome.
+
+        It is ready when it shows its permission mode.
+        """
         known = {
             "hasCompletedOnboarding": True,
             "projects": {str(self.project): {"hasTrustDialogAccepted": True}},
@@ -188,7 +193,7 @@ class ClaudeCode:
         command = [str(self.program), *arguments]
         told = self.environment({"TERM": "xterm-256color", **(environment or {})})
         self._reactor.spawnProcess(screen, command[0], command, env=told, path=str(self.project), usePTY=True)
-        await screen.shown("accept edits on")
+        await screen.shown(f"{mode} on")
         return screen
 
 

@@ -123,3 +123,22 @@ class LaunchTests:
             assert "Opus" not in screen.text
         finally:
             await screen.close()
+
+    @pytest_twisted.ensureDeferred
+    @pytest.mark.parametrize(("own", "mode"), [("default", "manual mode"), ("auto", "accept edits")])
+    async def test_auto_mode(
+        self, start_daemon: StartDaemon, launching: Launching, backend: ScriptedBackend, own: str, mode: str
+    ) -> None:
+        """Whatever mode the user's own settings have, auto mode is neither in force nor offered."""
+        daemon = await start_daemon(SECTIONS)
+        user = launching.user("glm", "--url", daemon.url)
+        settings = user.home / ".claude" / "settings.json"
+        settings.write_text(json.dumps({**OLD, "permissions": {"defaultMode": own}}))
+        screen = await user.screen(environment=launching.environment, mode=mode)
+        try:
+            backend.enqueue(says("Yes."))  # the client tries a model before it takes it
+            await screen.enter("/model small@claude-bridge")
+            await screen.shown("Set model to")
+            assert "Makeautomodeyourdefault" not in screen.text
+        finally:
+            await screen.close()
