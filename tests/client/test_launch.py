@@ -274,6 +274,19 @@ class BridgeTests:
         assert user.seen["settings"]["env"]["ANTHROPIC_BASE_URL"] == url
         assert user.seen["settings"]["modelPicker"]["options"][0]["label"] == "GLM"
 
+    def test_backend_is_down(self, user: User) -> None:
+        """A backend that is down behind a bridge that runs is told; the bridge may know more than we do."""
+        with serving(BRIDGE) as url:
+            file = user.folder / "c.ini"
+            listen = f"[server]\nlisten = tcp:{url.rpartition(':')[2]}:interface=127.0.0.1\n"
+            file.write_text(f"{listen}[backend:b]\nurl = http://127.0.0.1:9/v1\n[model:glm]\ncontext_window = 131072\n")
+            done = user.launch("--config", str(file))
+        assert done.returncode == 7
+        assert done.stderr == (
+            "claude-bridge launch: backend b: down: connection refused at 127.0.0.1:9: start the server, or correct "
+            "`url` in [backend:b]\n"
+        )
+
     def test_nothing_to_start(self, user: User) -> None:
         """Where there is neither bridge nor file nor address, the command that helps is named."""
         user.more["HOST_PORT"] = "9"

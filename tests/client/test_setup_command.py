@@ -197,7 +197,8 @@ class TakeBackTests:
         """It names what was taken back and what was removed."""
         run(home, config)
         lines = take_back(home.environ, home.project).shown.splitlines()
-        assert lines[0].startswith(f"{home.settings}: took back env.ANTHROPIC_BASE_URL, env.ANTHROPIC_AUTH_TOKEN, ")
+        told = f"{home.settings}: took back env.ANTHROPIC_BASE_URL and 18 more of env, permissions.defaultMode, "
+        assert lines[0].startswith(told)
         assert lines[1:] == [
             f"removed {home.settings}, which claude-bridge setup had made",
             f"removed {home.settings.parent}, which claude-bridge setup had made",

@@ -28,6 +28,7 @@ from claude_bridge.client.http_probe import KeyNeeded, ListedBackend
 from claude_bridge.client.needed_backends import (
     BACKEND_KEY,
     Connecting,
+    Down,
     backend_key,
     backend_wanting_key,
     needed_backends,
@@ -68,6 +69,9 @@ UNKNOWN_URL: Final = "http://127.0.0.1:PORT"
 
 MAX_LISTED: Final = 20
 """Names in a message at most."""
+
+_MOMENT: Final = 0.1
+"""Seconds to wait where a bridge runs already: a backend on this machine refuses at once."""
 
 _PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy")
 _EXEMPT: Final = ("NO_PROXY", "no_proxy")
@@ -115,7 +119,9 @@ class _Launch:
             target = find_target(self._order, self._environ)
             match target:
                 case RunningBridge(_, config):
+                    looking = Connecting([] if config is None else list(filter(_is_here, self._needed(config))))
                     found = self._of_bridge(target)
+                    self._tell_of(looking.down(_MOMENT))
                 case OwnConfiguration(config, file):
                     url = stack.enter_context(self._started(file, self._environ, folder, self._needed(config)))
                     found = self._of_bridge(RunningBridge(url, config), f"the bridge of {source_file(config.source)}")
@@ -261,12 +267,15 @@ class _Launch:
     def _refuse_if_down(self, needed: Sequence[Backend], file: str | None) -> None:
         """Write a line for each backend that is down. Raises `ExpectedFailure` if no other is left."""
         down = Connecting(needed).down()
-        self._err.writelines(f"claude-bridge launch: {each}\n" for each in down)
+        self._tell_of(down)
         if down and len(down) == len(needed):
             command = shlex.join(["claude-bridge", "doctor", *([] if file is None else ["--config", file])])
             raise ExpectedFailure(
                 f"no other backend has the model, so Claude Code is not started; `{command}` says more"
             )
+
+    def _tell_of(self, down: Sequence[Down]) -> None:
+        self._err.writelines(f"claude-bridge launch: {each}\n" for each in down)
 
     def _chosen(
         self, names: Sequence[str], default: str | None, whose: str, config: Config | None = None, listing: str = ""
@@ -289,6 +298,12 @@ class _Launch:
         """Return the main model of a configuration whose bridge does not run."""
         names = [model.name for model in offer.of_configuration(config, UNKNOWN_URL).models]
         return self._chosen(names, main_name(config), source_file(config.source), config)
+
+
+def _is_here(backend: Backend) -> bool:
+    """Return whether a backend is on this machine, as far as its URL tells."""
+    host = (urlsplit(backend.url).hostname or "").strip("[]")
+    return host == "localhost" or is_loopback(host)
 
 
 def cleared(environ: Mapping[str, str], url: str) -> dict[str, str]:

@@ -107,10 +107,10 @@ class Connecting:
         for thread in self._threads:
             thread.start()
 
-    def down(self) -> tuple[Down, ...]:
-        """Return the backends that are down, in their order; waits until that is known."""
+    def down(self, within: float = SECONDS) -> tuple[Down, ...]:
+        """Return the backends that are down, in their order; waits until that is known, or these seconds for each."""
         for thread in self._threads:
-            thread.join(SECONDS)
+            thread.join(within)
         return tuple(self._found())
 
     def _found(self) -> Iterator[Down]:

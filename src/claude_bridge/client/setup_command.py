@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 from urllib.parse import urlsplit
 
 from attrs import evolve, frozen
@@ -20,6 +20,9 @@ from claude_bridge.client.setup import PLACEHOLDER, Setup, published_names
 from claude_bridge.client.setup_warnings import ADDRESS, Hindrances, hindrances
 from claude_bridge.client.undo import Undone, saved_model, undo
 from claude_bridge.client.window_warning import window_warning
+
+_OF_ENV: Final = "env."
+_SHOWN_VARIABLES: Final = 4
 
 
 @frozen(kw_only=True)
@@ -160,7 +163,13 @@ def take_back(environ: Mapping[str, str], folder: Path, *, project: bool = False
 
 
 def _restored(undone: Undone) -> str:
-    return f"took back {', '.join(undone.restored)}" if undone.restored else "nothing of it was left"
+    if not undone.restored:
+        return "nothing of it was left"
+    variables = [each for each in undone.restored if each.startswith(_OF_ENV)]
+    others = [each for each in undone.restored if not each.startswith(_OF_ENV)]
+    if len(variables) > _SHOWN_VARIABLES:
+        variables = [f"{variables[0]} and {len(variables) - 1} more of env"]
+    return f"took back {', '.join((*variables, *others))}"
 
 
 def _saved_by_user(environ: Mapping[str, str]) -> str | None:
