@@ -537,6 +537,7 @@ class NoProgramTests:
     def test_no_program(self, user: User) -> None:
         """The way to get it is told, with a shell's status for a command that is not there."""
         (user.folder / "bin" / "claude").unlink()
+        user.more["PATH"] = str(user.folder / "bin")  # whatever this machine has
         done = user.launch("--url", "http://127.0.0.1:9")
         assert done.returncode == 127
         assert "npm install -g @anthropic-ai/claude-code" in done.stderr

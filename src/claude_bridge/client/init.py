@@ -19,12 +19,11 @@ from attrs import field, frozen
 
 from claude_bridge.children import ExpectedFailure
 from claude_bridge.client.http_probe import KeyNeeded, ListedBackend, Unreachable, listed_models, look
-from claude_bridge.client.needed_backends import BACKEND_KEY
+from claude_bridge.client.needed_backends import BACKEND_KEY, is_here
 from claude_bridge.client.person import TRIES, Person
 from claude_bridge.client.target import USUAL, USUAL_PORT
 from claude_bridge.client.typed_key import typed_key
 from claude_bridge.config.directories import config_files
-from claude_bridge.config.listeners import is_loopback
 from claude_bridge.core.nearest_names import name_list, nearest_names
 
 _UNTOLD: Final = frozenset({"api", "llm", "inference", "openai", "www", "ai", "router"})
@@ -124,9 +123,9 @@ def configuration(found: Found, key_file: Path | None = None, key_variable: str 
 
 def backend_name(url: str) -> str:
     """Return a name for the backend at a URL: ``local``, else the part of the host's name that says whose it is."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or is_loopback(host):
+    if is_here(url):
         return "local"
+    host = urlsplit(url).hostname or ""
     if re.fullmatch(r"[\d.]+|.*:.*", host):
         return "backend"
     labels = host.split(".")
@@ -194,9 +193,7 @@ def _listed(url: str, wanted: Wanted, environ: Mapping[str, str], person: Person
 
 def other_port(url: str) -> int | None:
     """Return a free port for the bridge, if a backend at this URL or another server has the usual one; else None."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").strip("[]")
-    mine = parts.port == USUAL_PORT and (host == "localhost" or is_loopback(host))
+    mine = urlsplit(url).port == USUAL_PORT and is_here(url)
     if not mine and not look(USUAL, None).is_other:
         return None
     for port in range(USUAL_PORT + 1, USUAL_PORT + 100):

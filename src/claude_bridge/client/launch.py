@@ -31,6 +31,7 @@ from claude_bridge.client.needed_backends import (
     Down,
     backend_key,
     backend_wanting_key,
+    is_here,
     needed_backends,
 )
 from claude_bridge.client.offer import Offer
@@ -119,7 +120,8 @@ class _Launch:
             target = find_target(self._order, self._environ)
             match target:
                 case RunningBridge(_, config):
-                    looking = Connecting([] if config is None else list(filter(_is_here, self._needed(config))))
+                    needed = () if config is None else self._needed(config)
+                    looking = Connecting([backend for backend in needed if is_here(backend.url)])
                     found = self._of_bridge(target)
                     self._tell_of(looking.down(_MOMENT))
                 case OwnConfiguration(config, file):
@@ -298,12 +300,6 @@ class _Launch:
         """Return the main model of a configuration whose bridge does not run."""
         names = [model.name for model in offer.of_configuration(config, UNKNOWN_URL).models]
         return self._chosen(names, main_name(config), source_file(config.source), config)
-
-
-def _is_here(backend: Backend) -> bool:
-    """Return whether a backend is on this machine, as far as its URL tells."""
-    host = (urlsplit(backend.url).hostname or "").strip("[]")
-    return host == "localhost" or is_loopback(host)
 
 
 def cleared(environ: Mapping[str, str], url: str) -> dict[str, str]:
