@@ -246,8 +246,8 @@ class ReadFieldTests:
                 r"did you mean tool_turns\? \(must be one of: current_turn, never",
             ),
             ("server", "credentials", "zzz", "must be one of: forward, keys, none"),
-            ("backend", "dialect", "vlm", r"did you mean vllm\? \(must be one of: auto, generic, .*, vllm\)$"),
-            ("backend", "dialect", "zzzzzz", r"must be one of: auto, azure, .*, openrouter, .*, zai$"),
+            ("backend", "dialect", "vlm", r"did you mean vllm\? \(must be one of: auto, generic, .*, vllm, .*\)$"),
+            ("backend", "dialect", "zzzzzz", r"must be one of: anthropic, auto, azure, .*, openrouter, .*, zai$"),
             ("model", "drop", "stopp", r"did you mean stop\? \(must be one of: "),
         ],
     )

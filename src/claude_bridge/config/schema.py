@@ -21,6 +21,7 @@ from claude_bridge.config.listeners import tcp
 from claude_bridge.config.problems import Problem, not_allowed
 from claude_bridge.config.proxy import ProxySetting
 from claude_bridge.config.secret import Secret
+from claude_bridge.core.anthropic_backend.dialect import Signatures
 from claude_bridge.core.call_ids import ToolIds
 from claude_bridge.core.chat_completions.traits import (
     CallContent,
@@ -159,7 +160,7 @@ class Server:
     )
 
 
-TRAITS: Final = tuple(each.name for each in fields(Traits))
+TRAITS: Final = (*(each.name for each in fields(Traits)), "signatures")
 """The keys of ``[model:*]`` that override what the dialect says of a model."""
 
 
@@ -170,10 +171,15 @@ class Backend:
     name: str
     url: str = option(
         "http://127.0.0.1:8000/v1",
-        "Base URL, usually ending in `/v1`, or the full path to chat completions.",
+        "Base URL, usually ending in `/v1`, or the full path to chat completions; with `kind = anthropic` what "
+        "`ANTHROPIC_BASE_URL` would be.",
         shape="url",
     )
-    kind: Literal["openai"] = option("openai", "What the backend speaks: `openai` (chat completions).")
+    kind: Literal["openai", "anthropic"] = option(
+        "openai",
+        "What the backend speaks: `openai` (chat completions) or `anthropic` (Anthropic's Messages API, which is passed "
+        "through).",
+    )
     dialect: str = option(
         "auto",
         "`auto` (by the host, else by what the backend reveals) or the name of a dialect.",
@@ -304,6 +310,11 @@ class Model:
     drop: tuple[RequestField, ...] | None = override("drop")
     cache_control: bool | None = override("cache_control")
     truncates: bool | None = override("truncates")
+    signatures: Signatures | None = option(
+        None,
+        "With `kind = anthropic`: `checked` leaves out thinking that the backend has not signed, `unchecked` leaves it "
+        "in until the backend refuses it. Default: the dialect's.",
+    )
 
     @property
     def overrides(self) -> dict[str, Any]:

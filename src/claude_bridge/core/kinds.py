@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from claude_bridge.core.anthropic_backend.backend import ANTHROPIC_MESSAGES
 from claude_bridge.core.backend_api import BackendKind
 from claude_bridge.core.chat_completions.backend import CHAT_COMPLETIONS
 
-KINDS: Final[Mapping[str, BackendKind]] = {"openai": CHAT_COMPLETIONS}
+KINDS: Final[Mapping[str, BackendKind]] = {"openai": CHAT_COMPLETIONS, "anthropic": ANTHROPIC_MESSAGES}
