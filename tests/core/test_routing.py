@@ -22,6 +22,7 @@ class Rule:
     name: str
     match: tuple[str, ...] = ()
     when: tuple[Condition, ...] = ()
+    models: tuple[str, ...] = ("m",)
 
 
 DEFAULT = Rule("default")

@@ -56,10 +56,12 @@ class ChoiceTests:
 class AutoTests:
     """The name of no model."""
 
-    def test_only_where_conditions_decide(self) -> None:
-        """It is worth asking for where a route has a condition, and is no model's own name."""
+    def test_only_where_there_is_a_choice(self) -> None:
+        """It is worth asking for where a route has a condition or a second model, and is no model's own name."""
         assert WHICH.has_auto
         assert not UNROUTED.has_auto
+        assert not WhichModel(("glm",), ("box",), RouteTable((Rule("default", models=("glm",)),))).has_auto
+        assert WhichModel(("glm",), ("box",), RouteTable((Rule("default", models=("glm", "box/b")),))).has_auto
         assert not WhichModel(("AUTO",), ("box",), ROUTES).has_auto
 
 

@@ -62,8 +62,9 @@ def configured_limits(model: Model) -> tuple[int | None, int | None]:
 def main_name(config: Config) -> str | None:
     """Return the plain name to use for the main conversation, if the configuration decides it.
 
-    Where routes look at kinds of requests it is the name that leaves the choice to them; else the first model of the
-    default route, or the first that is configured.
+    Where routes look at kinds of requests, or have another model for one that fails, it is the name that leaves the
+    choice to them: a model's own name would keep the conversation from both. Else it is the model of the default route,
+    or the first that is configured.
     """
     if which_model(config).has_auto:
         return AUTO

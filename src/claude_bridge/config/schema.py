@@ -177,8 +177,8 @@ class Backend:
     )
     kind: Literal["openai", "anthropic"] = option(
         "openai",
-        "What the backend speaks: `openai` (chat completions) or `anthropic` (Anthropic's Messages API, which is passed "
-        "through).",
+        "What the backend speaks: `openai` (chat completions) or `anthropic` (Anthropic's Messages API, which is "
+        "passed through).",
     )
     dialect: str = option(
         "auto",

@@ -138,6 +138,10 @@ class Rule(Protocol):
     def when(self) -> tuple[Condition, ...]:
         """Return the conditions."""
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Return the names of its models, in the order in which they are asked."""
+
 
 @frozen
 class Judgement:
@@ -170,6 +174,11 @@ class RouteTable:
     def has_conditions(self) -> bool:
         """Whether any route looks at more than the model's name."""
         return any(rule.when for rule in self.rules)
+
+    @property
+    def has_choice(self) -> bool:
+        """Whether the name of no model may lead to several: by the kind of request, or because one failed."""
+        return self.has_conditions or any(rule.name == DEFAULT and len(rule.models) > 1 for rule in self.rules)
 
     def may_take(self, name: str, *, is_alias: bool = False) -> Iterator[Rule]:
         """Yield the routes that take some kind of request with this name, up to the one that takes every kind."""

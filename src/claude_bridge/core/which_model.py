@@ -83,8 +83,8 @@ class WhichModel:
 
     @property
     def has_auto(self) -> bool:
-        """Whether `AUTO` is worth asking for: a route looks at the kind of request, and no model is called so."""
-        return self.routes.has_conditions and self.alias(AUTO) is None
+        """Whether `AUTO` is worth asking for: it may lead to several models, and none is called so."""
+        return self.routes.has_choice and self.alias(AUTO) is None
 
     def choose(self, name: str, facts: Facts) -> Choice:
         """Return what a request with this plain name leads to."""
