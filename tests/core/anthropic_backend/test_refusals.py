@@ -14,6 +14,8 @@ import pytest
 from attrs import evolve
 
 from claude_bridge.core.anthropic_backend.backend import ANTHROPIC_MESSAGES, MessagesTarget, PreparedMessages
+from claude_bridge.core.anthropic_backend.message_reader import MessageReader
+from claude_bridge.core.anthropic_backend.stream_reader import StreamReader
 from claude_bridge.core.backend_api import Adjustment, Circumstances, NeutralRequest, OriginalRequest, UpstreamFailure
 from claude_bridge.core.conversation import Conversation
 from claude_bridge.core.errors import (
@@ -225,10 +227,26 @@ class ExplainTests:
 
     def test_in_a_stream(self) -> None:
         """An error inside an answer is passed on, too, with the status that its type stands for."""
-        value = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
-        found = self.explained(ANTHROPIC_MESSAGES.read_error(value))
+        sent_error = b'{"type": "error", "error":{"type":"overloaded_error" ,"message":"Overloaded"}} '
+        reader = StreamReader()
+        reader.feed(b"event: error\ndata: " + sent_error + b"\n\n")
+        found = self.explained(ANTHROPIC_MESSAGES.read_error(reader.failure))
+        assert type(found) is UpstreamOverloaded
+        assert found.response == ErrorResponse(529, sent_error)
+
+    def test_in_several_lines(self) -> None:
+        """It has to fit into one line of an event stream."""
+        value = {"type": "error", "error": {"type": "overloaded_error", "message": "Over\nloaded"}}
+        reader = MessageReader()
+        reader.feed(json.dumps(value, indent=2).encode())
+        reader.close()
+        found = self.explained(ANTHROPIC_MESSAGES.read_error(reader.failure))
         assert found.response is not None
-        assert (found.response.status, json.loads(found.response.body)) == (529, value)
+        assert json.loads(found.response.body) == value
+        assert b"\n" not in found.response.body
+
+    def test_without_the_envelope(self) -> None:
+        """Any other error inside an answer is told in the bridge's words."""
         assert self.explained(ANTHROPIC_MESSAGES.read_error({"error": "boom"})).response is None
 
     def test_log_reason(self) -> None:

@@ -19,6 +19,7 @@ from claude_bridge.core.anthropic_backend.headers import request_headers, respon
 from claude_bridge.core.anthropic_backend.message_reader import MessageReader
 from claude_bridge.core.anthropic_backend.neutral_reader import NeutralReader
 from claude_bridge.core.anthropic_backend.stream_reader import StreamReader
+from claude_bridge.core.anthropic_backend.wire_events import ReportedError
 from claude_bridge.core.backend_api import (
     Advice,
     AnswerLimits,
@@ -256,7 +257,8 @@ class AnthropicMessages:
     def read_error(self, value: object) -> UpstreamFailure:
         """Return the failure that a decoded error inside an answer reports."""
         failure = classification.from_error(value)
-        return refusals.with_response(failure, ErrorResponse(failure.status, strict_json.encode(value)))
+        body = value.data if isinstance(value, ReportedError) else strict_json.encode(value)
+        return refusals.with_response(failure, ErrorResponse(failure.status, body))
 
 
 ANTHROPIC_MESSAGES: Final = AnthropicMessages()

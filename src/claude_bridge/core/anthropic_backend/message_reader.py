@@ -16,6 +16,7 @@ from claude_bridge.core.anthropic_backend.wire_events import (
     check_api,
     decoded,
     read_event,
+    reported_error,
 )
 from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamProtocolError
 from claude_bridge.core.events import Event, Verbatim
@@ -98,7 +99,7 @@ class MessageReader:
             return []
         check_api(message)
         if message.kind == "error" or (strict_json.present(message.error) and not message.content):
-            self.failure = decoded(text)
+            self.failure = reported_error(text)
             return []
         if message.kind != "message" and not message.content:
             raise UpstreamProtocolError("the backend sent JSON that is neither a message nor an error")

@@ -23,9 +23,9 @@ from claude_bridge.core.anthropic_backend.usage import UsageCollector, finished
 from claude_bridge.core.anthropic_backend.wire_events import (
     WireEvent,
     check_api,
-    decoded,
     decoded_object,
     read_event,
+    reported_error,
 )
 from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamProtocolError
 from claude_bridge.core.events import Event, Usage, Verbatim
@@ -248,7 +248,7 @@ class StreamReader:
             return _Part.OTHER
         self.data_event_seen = True
         if kind == "error" or name == "error" or (not kind and strict_json.present(event.error)):
-            return self._fail(decoded(data))
+            return self._fail(reported_error(data))
         self._note(kind, event)
         return _Part.CONTENT if kind.startswith(_CONTENT_TYPE) else _PARTS.get(kind, _Part.OTHER)
 
@@ -295,7 +295,7 @@ class StreamReader:
             raise UpstreamProtocolError("the backend sent broken JSON instead of a stream")
         check_api(event)
         if event.kind == "error" or strict_json.present(event.error):
-            self.failure = decoded(body)
+            self.failure = reported_error(body)
             return
         raise UpstreamProtocolError(
             "the backend answered with one whole message where a stream was asked for: its Messages API cannot stream"

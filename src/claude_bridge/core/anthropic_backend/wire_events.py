@@ -30,6 +30,17 @@ class WireEvent(msgspec.Struct):
         return kind if isinstance(kind, str) else ""
 
 
+class ReportedError(dict[str, Any]):
+    """An error inside an answer, decoded, which is passed on as it came.
+
+    :ivar data: its JSON, in one line.
+    """
+
+    def __init__(self, fields: dict[str, Any], data: bytes) -> None:
+        super().__init__(fields)
+        self.data = data
+
+
 _event: Final = msgspec.json.Decoder(WireEvent)
 
 
@@ -59,6 +70,14 @@ def decoded_object(raw: bytes | Raw) -> dict[str, Any]:
     """Return an object decoded, empty for anything else."""
     value = decoded(raw)
     return value if isinstance(value, dict) else {}
+
+
+def reported_error(data: bytes) -> object:
+    """Return the error that an event or a body contains, decoded; JSON of several lines is passed on as one."""
+    value = decoded(data)
+    if not isinstance(value, dict):
+        return {"error": data.decode("utf-8", "replace")}
+    return ReportedError(value, strict_json.encode(value) if b"\n" in data or b"\r" in data else data)
 
 
 def check_api(event: WireEvent) -> None:
