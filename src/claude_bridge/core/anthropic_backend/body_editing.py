@@ -60,9 +60,11 @@ def edited(body: bytes, changes: Changes) -> bytes:
     if "model" not in fields:
         raise InvalidRequest("model: Field required")
     edits.replace(fields["model"].start, fields["model"].end, strict_json.encode(changes.model))
-    thinking = changes.past_thinking != "all" and _may_contain(body, _THINKING_MARK)
-    if (thinking or _may_contain(body, _SNIPPET_MARK)) and "messages" in fields:
-        _edit_messages(body, fields["messages"], changes.past_thinking, edits)
+    escaped = _ESCAPED_LETTER in body  # a mark may be written with escapes
+    searched = escaped or _SNIPPET_MARK in body
+    thought = changes.past_thinking != "all" and (escaped or _THINKING_MARK in body)
+    if (searched or thought) and "messages" in fields:
+        _edit_messages(body, fields["messages"], changes.past_thinking, edits, searched=searched)
     if changes.thinking_off:
         _turn_thinking_off(body, top, fields, edits)
     return edits.applied()
@@ -71,11 +73,6 @@ def edited(body: bytes, changes: Changes) -> bytes:
 def leaves_thinking_out(body: bytes, past_thinking: PastThinking) -> bool:
     """Return whether a body has thinking blocks that would be left out."""
     return len(edited(body, Changes(model="", past_thinking=past_thinking))) < len(edited(body, Changes(model="")))
-
-
-def _may_contain(body: bytes, mark: bytes) -> bool:
-    """Return whether a body has a mark, maybe with escaped letters: a quick check before anything is decoded."""
-    return mark in body or _ESCAPED_LETTER in body
 
 
 # --- the messages -------------------------------------------------------------------------------------------------
@@ -130,11 +127,11 @@ class _Searches:
             self.ids.add(_name(block.tool_use_id))
 
 
-def _edit_messages(body: bytes, member: Member, past_thinking: PastThinking, edits: Edits) -> None:
-    """Note the changes to the blocks of the assistant's messages."""
+def _edit_messages(body: bytes, member: Member, past_thinking: PastThinking, edits: Edits, *, searched: bool) -> None:
+    """Note the changes to the blocks of the assistant's messages. ``searched``: the bridge's searches may be there."""
     contents = _contents(member.raw)
     searches = _Searches()
-    if _may_contain(body, _SNIPPET_MARK):
+    if searched:
         for block in chain.from_iterable(contents):
             searches.note(block)
     changed = {
