@@ -635,6 +635,37 @@ class DoctorTests:
         assert stopped.value.code == 2
         assert told in capsys.readouterr().err
 
+    @pytest.mark.parametrize(
+        ("given", "meant"),
+        [
+            ("127.0.0.1:8000", "http://127.0.0.1:8000/v1"),
+            ("gpu:8000/v1/", "http://gpu:8000/v1"),
+            ("localhost", "http://localhost/v1"),
+        ],
+    )
+    def test_url_without_a_scheme(
+        self, given: str, meant: str, at_home: Surroundings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """What was typed is named, and what may have been meant."""
+        with pytest.raises(SystemExit) as stopped:
+            main(["doctor", "--url", given], at_home)
+        assert stopped.value.code == 2
+        told = capsys.readouterr().err
+        assert f"--url {given} must be a URL that begins with http://" in told
+        assert f", as in --url {meant} (see" in told
+        assert "BACKEND_URL" not in told
+
+    @pytest.mark.parametrize("arguments", [[], ["--url", "http://127.0.0.1:1/v1"]])
+    def test_without_a_file(
+        self, arguments: list[str], at_home: Surroundings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """No section of a file is named where there is none."""
+        environ = {**at_home.environ, "BACKEND_URL": "http://127.0.0.1:1/v1"}
+        assert main(["doctor", "--fix", *arguments], Surroundings(environ, at_home.serve)) == 2
+        shown = capsys.readouterr().out
+        assert f"start the server, or correct {arguments[0] if arguments else 'BACKEND_URL'}\n" in shown
+        assert "[backend" not in shown
+
     def test_wrong_file(self, tmp_path: Path, at_home: Surroundings) -> None:
         """A file that is not valid is reported as by every command."""
         path = tmp_path / "wrong.ini"
@@ -642,7 +673,8 @@ class DoctorTests:
         assert main(["doctor", "--config", str(path)], at_home) == EXIT_CONFIG
 
     def test_online(self, down: str, at_home: Surroundings, capsys: pytest.CaptureFixture[str]) -> None:
-        """The look at the backends is printed, and changes no status: what is down may be up when it is needed."""
-        assert main(["check-config", "--online", down], at_home) == 0
+        """The look at the backends is printed, and makes the status 1 if one is down; without it the file is valid."""
+        assert main(["check-config", "--online", down], at_home) == 1
         shown = capsys.readouterr().out
-        assert shown.startswith(f"{down}: valid\nbackend tower: 127.0.0.1:1: connection refused")
+        assert shown.startswith(f"{down}: valid\nbackend tower: down: 127.0.0.1:1: connection refused")
+        assert main(["check-config", down], at_home) == 0

@@ -475,7 +475,7 @@ def check_config(options: argparse.Namespace, surroundings: Surroundings) -> int
 
 
 def init(options: argparse.Namespace, surroundings: Surroundings) -> int:
-    """Write a first configuration file, and return what the doctor says of it."""
+    """Write a first configuration file and examine the backend; return 0 if it works, if need be with limits."""
     from claude_bridge.children import ExpectedFailure  # noqa: PLC0415 - no other command needs these
     from claude_bridge.client import init as first_file  # noqa: PLC0415
     from claude_bridge.client.person import Person  # noqa: PLC0415
@@ -499,9 +499,9 @@ def init(options: argparse.Namespace, surroundings: Surroundings) -> int:
         order = command.Order(quick=True, local=False)
         status = command.run(config, order, known, command.Bridge(), out=sys.stdout, err=sys.stderr)
     named = f" --config {shlex.quote(str(written.path))}" if options.config else ""
-    next_ = "next" if status < _BROKEN else "when that is mended"
-    sys.stdout.write(f"{next_}: claude-bridge launch{named}\n")
-    return status
+    works = status < _BROKEN
+    sys.stdout.write(f"{'next' if works else 'when that is mended'}: claude-bridge launch{named}\n")
+    return 0 if works else status
 
 
 def doctor(options: argparse.Namespace, surroundings: Surroundings) -> int:

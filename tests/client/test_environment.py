@@ -105,10 +105,16 @@ class SettingsTests:
 
     def test_default_route_to_a_backends_model(self) -> None:
         """A default route may name a model that has no section; it is the main one all the same."""
-        found = values(settings(config_of(TWO + "[route:default]\nmodels = two/x, glm\n"), URL))
+        found = values(settings(config_of(TWO + "[route:default]\nmodels = two/x\n"), URL))
         assert found["ANTHROPIC_MODEL"] == "two/x@claude-bridge"
         assert found["ANTHROPIC_DEFAULT_OPUS_MODEL"] == "two/x@claude-bridge"
         assert "CLAUDE_CODE_MAX_CONTEXT_TOKENS" not in found
+
+    def test_route_with_a_second_model(self) -> None:
+        """A model's own name would never lead to the second one, so the choice is left to the route."""
+        found = values(settings(config_of(TWO + "[route:default]\nmodels = two/x, glm\n"), URL))
+        assert found["ANTHROPIC_MODEL"] == "auto@claude-bridge"
+        assert found["ANTHROPIC_DEFAULT_OPUS_MODEL"] == "auto@claude-bridge"
 
     @pytest.mark.parametrize(
         ("credentials", "api_key", "token", "said"),

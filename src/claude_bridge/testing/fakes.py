@@ -17,7 +17,7 @@ from claude_bridge.config.secret import Secret
 from claude_bridge.core.backend_api import Prepared, TokenizerEndpoint
 from claude_bridge.core.conversation import ReasoningLevel
 from claude_bridge.core.errors import BridgeError
-from claude_bridge.core.events import Event, Finished, SearchHit, TextDelta, Usage
+from claude_bridge.core.events import Event, Finished, SearchHit, TextDelta, Usage, Verbatim
 from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.core.web_search.tool import SearchQuestion
 from claude_bridge.services.interfaces import (
@@ -182,7 +182,7 @@ class FakeClientResponse:
             raise self.refusal
         self._check_open()
         self.events += events
-        if any(isinstance(event, TextDelta) and event.text.strip() for event in events):
+        if any(isinstance(each, Verbatim) or (isinstance(each, TextDelta) and each.text.strip()) for each in events):
             self.content_started, self.status = True, 200
         if isinstance(events[-1], Finished):
             self.status = 200

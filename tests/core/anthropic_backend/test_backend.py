@@ -178,7 +178,7 @@ class KindTests:
     def test_models(self) -> None:
         """Its list of models is asked for with the version that the API demands."""
         kind: BackendKind = ANTHROPIC_MESSAGES
-        assert kind.models_path == "v1/models"
+        assert kind.models_path == "v1/models?limit=1000"
         assert ANTHROPIC_MESSAGES.headers == (("anthropic-version", "2023-06-01"),)
         assert ANTHROPIC_MESSAGES.read_models(b'{"data":[{"id":"a"}]}') == (ModelInfo(id="a"),)
 

@@ -85,6 +85,7 @@ class TargetTests:
         told = before.adjusted({"schema": "bare"}, refuses_reasoning=True, max_output_tokens=400)
         assert told == evolve(before, schema="bare", reasoning_echo="never", max_output_tokens=400)
         assert before.adjusted({}, refuses_reasoning=False, max_output_tokens=600) is before
+        assert before.adjusted({"signatures": "checked"}, refuses_reasoning=False, max_output_tokens=None) is before
         configured = target(reasoning_echo="all_turns")
         assert configured.adjusted({}, refuses_reasoning=True, max_output_tokens=None) is configured
 

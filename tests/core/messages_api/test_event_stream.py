@@ -585,6 +585,13 @@ class PassedTests:
         error = UpstreamOverloaded("busy", response=ErrorResponse(529, b'{"type":"error"}'))
         assert writer.error(error, "req_1") == b'event: error\ndata: {"type":"error"}\n\n'
 
+    def test_error_over_several_lines(self) -> None:
+        """An error response that is laid out over several lines becomes one line of an event."""
+        writer = make()
+        writer.open()
+        error = UpstreamOverloaded("busy", response=ErrorResponse(529, b'{\r\n "type": "error"\n}'))
+        assert writer.error(error, "req_1") == b'event: error\ndata: {   "type": "error" }\n\n'
+
     def test_ping(self) -> None:
         """Silence inside such an answer is filled with pings, as in any other."""
         writer = make()

@@ -152,10 +152,11 @@ class NameTests:
         ]
 
     def test_auto(self) -> None:
-        """Where a route looks at the kind of request, the name that leaves it to the routes comes first."""
+        """Where the routes have a choice, the name that leaves it to them comes first."""
         assert published(ROUTED, FixedLists())[0].id == "auto@claude-bridge"
         assert published(ROUTED, FixedLists())[0].display_name == "auto"
-        assert plain_names(ROUTED.replace("when = image", "match = x")) == ["a", "b"]
+        assert plain_names(ROUTED.replace("when = image", "match = x")) == ["auto", "a", "b"]
+        assert plain_names(ROUTED.replace("when = image", "match = x").replace("a, b", "a")) == ["a", "b"]
         assert plain_names(ROUTED.replace("[model:b]", "[model:Auto]").replace("a, b", "a")) == ["a", "Auto"]
 
     @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.to_conversation import conversation_of
 from claude_bridge.services.exchange.outgoing import IDLE, IDLE_WITH_TOOLS, upstream_request
 from claude_bridge.services.interfaces import UpstreamRequest
+from tests.services.exchange.echo_kind import EchoRequest
 from tests.services.exchange.stage import configured
 
 BODY = (
@@ -41,6 +42,13 @@ class UpstreamRequestTests:
         headers = sent("headers =\n    user-agent: mine\n    X-Title: home\n").headers
         assert [value for name, value in headers if name.lower() == "user-agent"] == ["mine"]
         assert ("X-Title", "home") in headers
+
+    def test_clients_user_agent(self) -> None:
+        """A client's own name for itself, which some kinds of backends are sent, is not joined by ours."""
+        backend = configured("[backend:box]\nurl = http://box/v1\n").backends["box"]
+        prepared = EchoRequest(b"hi", headers=(("user-agent", "claude-cli/2"),))
+        headers = upstream_request(backend, prepared, None, "claude-bridge/1").headers
+        assert headers == (("user-agent", "claude-cli/2"),)
 
     def test_silence_limits(self) -> None:
         """Tools make long silences plausible; a configured limit goes before both."""

@@ -11,7 +11,8 @@ from claude_bridge.core import models_endpoint, strict_json
 from claude_bridge.core.events import token_count
 from claude_bridge.core.model_list import ModelInfo, ModelList
 
-PATH: Final = "v1/models"
+PATH: Final = "v1/models?limit=1000"
+"""Anthropic lists twenty models at once if it is not told a number; a thousand is its most."""
 
 
 def read_models(body: bytes) -> ModelList | None:

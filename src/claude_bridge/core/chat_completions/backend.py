@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any, ClassVar, Final, Self
 
-from attrs import evolve, frozen
+from attrs import evolve, fields, frozen
 
 from claude_bridge.core import models_endpoint
 from claude_bridge.core.answer_shape import AnswerShape
@@ -26,6 +26,7 @@ from claude_bridge.core.chat_completions.answer.reader import Reader
 from claude_bridge.core.chat_completions.dialect import GENERIC, Dialect, Target, as_fields
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS, decide
 from claude_bridge.core.chat_completions.errors import advice
+from claude_bridge.core.chat_completions.traits import Traits
 from claude_bridge.core.chat_completions.translation import Translation
 from claude_bridge.core.conversation import NO_DOCUMENTS
 from claude_bridge.core.ids import RandomBytes
@@ -33,6 +34,8 @@ from claude_bridge.core.json_schema.sanitising import SanitisingWork
 from claude_bridge.core.model_list import ModelList
 from claude_bridge.core.strict_json import Raw
 from claude_bridge.core.upstream_errors import classification
+
+_TRAITS: Final = frozenset(each.name for each in fields(Traits))
 
 UNDECIDED: Final = DialectDecision(GENERIC, "not contacted yet", known=False)
 
@@ -131,7 +134,7 @@ class ChatTarget(Target):
 
     def adjusted(self, overrides: Mapping[str, Any], *, refuses_reasoning: bool, max_output_tokens: int | None) -> Self:
         """Return the target with what refusals taught, or itself if there is nothing."""
-        changes = dict(overrides)
+        changes = {name: value for name, value in overrides.items() if name in _TRAITS}
         if refuses_reasoning and self.reasoning_echo == "current_turn":
             changes.setdefault("reasoning_echo", "never")
         if max_output_tokens is not None and max_output_tokens < (self.max_output_tokens or inf):

@@ -56,6 +56,9 @@ _DELTA_KEYS: Final = {
 }
 _DELTA_TAIL: Final = b"}}\n\n"
 
+_ON_ONE_LINE: Final = bytes.maketrans(b"\r\n", b"  ")
+"""A line break in JSON stands between its parts only."""
+
 _encode: Final = strict_json.encode
 _encode_lines: Final = strict_json.encode_lines
 
@@ -125,7 +128,8 @@ class StreamWriter:
         self.ended = True
         self._assembler.break_off()
         self._unwritten.clear()
-        return sse.encode(b"error", rendering.error_body(error, request_id))
+        body = rendering.error_body(error, request_id)
+        return sse.encode(b"error", body.translate(_ON_ONE_LINE))
 
     def write(self, events: Iterable[Event]) -> bytes:
         """Return the bytes for the events of one upstream read, to be sent in one write.

@@ -27,7 +27,9 @@ def upstream_request(
 
     ``forwarded``: whether ``secret`` is the client's own.
     """
-    headers = [("User-Agent", user_agent), *prepared.headers]
+    headers = list(prepared.headers)
+    if not any(name.lower() == "user-agent" for name, _ in headers):
+        headers.append(("User-Agent", user_agent))
     if secret is not None:
         name = prepared.client_key_header if forwarded else ""
         headers.append(key_header(backend, secret, name))
