@@ -11,6 +11,7 @@ from attrs import frozen
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from claude_bridge.core.backend_api import AnswerReader
 from claude_bridge.core.chat_completions.answer.reader import Reader
 from claude_bridge.core.chat_completions.dialect import GENERIC, Dialect
 from claude_bridge.core.errors import BridgeError
@@ -51,9 +52,14 @@ def counted() -> Callable[[int], bytes]:
 def carried(
     pieces: Iterable[bytes], *, show_reasoning: bool = True, dialect: Dialect = GENERIC, **reader_options: Any
 ) -> Transcript:
-    """Carry a backend's answer, as its reads arrive, to both kinds of client."""
-    pieces = list(pieces)
+    """Carry a backend's chat completion, as its reads arrive, to both kinds of client."""
     reader = Reader(dialect=dialect, random_bytes=counted(), **reader_options)
+    return carried_by(reader, pieces, show_reasoning=show_reasoning)
+
+
+def carried_by(reader: AnswerReader, pieces: Iterable[bytes], *, show_reasoning: bool = True) -> Transcript:
+    """Carry an answer of any kind of backend to both kinds of client."""
+    pieces = list(pieces)
     writer = StreamWriter(message_id="msg_1", model="m", input_tokens=5, show_reasoning=show_reasoning)
     accumulator = Accumulator(message_id="msg_1", model="m", input_tokens=5, show_reasoning=show_reasoning)
     out = []

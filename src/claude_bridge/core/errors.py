@@ -173,7 +173,7 @@ class UpstreamCut(UpstreamError):
 
 
 class UpstreamProtocolError(UpstreamError):
-    """The backend sent something that is not a chat completion (502)."""
+    """The backend sent something that is no answer (502)."""
 
     counts_against_backend = True
     outcome = "upstream_protocol_error"
@@ -237,7 +237,7 @@ class KeyUnavailable(UpstreamError):
 
 
 class UpstreamMisaddressed(UpstreamError):
-    """There is no chat completions endpoint at the backend's url, but something else (502)."""
+    """There is no endpoint of the backend's kind at its url, but something else (502)."""
 
     outcome = "upstream_misaddressed"
 

@@ -24,6 +24,11 @@ ATTRIBUTION: Final = "x-anthropic-billing-header"
 REMINDER: Final = "<system-reminder>"
 """Opening tag with which Claude Code marks the client's own words in a user message."""
 
+PREFILL_REFUSED: Final = (
+    "This model does not support assistant message prefill. The conversation must end with a user message."
+)
+"""The wording of Anthropic's API."""
+
 
 def is_question(turn: Turn) -> bool:
     """Return whether a turn contains words of a person: a user turn without tool results that is not all reminders.

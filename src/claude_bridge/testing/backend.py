@@ -11,7 +11,7 @@ import hmac
 import sys
 from collections import deque
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, DeferredQueue
@@ -39,8 +39,10 @@ class ScriptedBackend(LoopbackServer):
     :ivar api_key: the bearer that every request needs, or None.
     :ivar strict: refuse invalid requests and unknown models.
     :ivar extensions: keys beyond OpenAI's that are allowed, see `requests.EXTENSIONS`.
+    :cvar endpoint: the path of the requests that are answered.
     """
 
+    endpoint: ClassVar[str] = "/v1/chat/completions"
     script: Script | None = None
     models: list[str] = field(factory=lambda: ["test-model"], kw_only=True)
     api_key: str | None = field(default=None, kw_only=True, repr=False)
@@ -58,7 +60,7 @@ class ScriptedBackend(LoopbackServer):
     @property
     def chats(self) -> list[Received]:
         """Return the chat completion requests among all."""
-        return [one for one in self.requests if _is_chat(one)]
+        return [one for one in self.requests if self._is_asked(one)]
 
     def enqueue(self, *answers: Answer) -> None:
         """Answer the next chat completion requests with these, one each."""
@@ -71,10 +73,17 @@ class ScriptedBackend(LoopbackServer):
             return error(401, {"message": "Incorrect API key provided.", "code": "invalid_api_key"})
         if received.method == "GET" and received.path.partition("?")[0].startswith("/v1/models"):
             return self._models(received.path.partition("?")[0].removeprefix("/v1/models").strip("/"))
-        if not _is_chat(received):
+        if not self._is_asked(received):
             return error(404, {"message": f"no {received.method} {received.path} here", "type": "not_found_error"})
         self.arrivals.put(received)
         return self._refusal(received) or self._scripted(received)
+
+    def find_problems(self, received: Received) -> tuple[str, ...]:
+        """Return everything that is wrong with a request."""
+        return problems(received.json, self.extensions)
+
+    def _is_asked(self, received: Received) -> bool:
+        return received.method == "POST" and received.path.partition("?")[0] == self.endpoint
 
     def _authorized(self, received: Received) -> bool:
         told = received.headers.get("authorization", "").encode()
@@ -88,7 +97,7 @@ class ScriptedBackend(LoopbackServer):
         return json_answer(200, found[0]) if found else _no_model(name)
 
     def _refusal(self, received: Received) -> Answer | None:
-        received.problems = problems(received.json, self.extensions)
+        received.problems = self.find_problems(received)
         if not self.strict:
             return None
         if received.problems:
@@ -104,10 +113,6 @@ class ScriptedBackend(LoopbackServer):
         if self.script is not None:
             return self.script(received)
         return error(500, {"message": "the test has no answer for this request", "type": "server_error"})
-
-
-def _is_chat(received: Received) -> bool:
-    return received.method == "POST" and received.path.partition("?")[0] == "/v1/chat/completions"
 
 
 def _no_model(name: str) -> Answer:

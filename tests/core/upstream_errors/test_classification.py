@@ -332,7 +332,7 @@ class InsideAnswerTests:
     def test_without_a_word(self) -> None:
         """An answer that is none is told as that."""
         message = client_error(from_error({"choices": [], "usage": {}})).message
-        assert message == "backend 'chutes' sent something that is not a chat completion, and no reason"
+        assert message == "backend 'chutes' sent something that is no answer, and no reason"
 
 
 class SecrecyTests:

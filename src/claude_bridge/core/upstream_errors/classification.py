@@ -102,6 +102,21 @@ _STATUS_BY_NAME = {
     "invalid_argument": 400,
     "invalid_parameter_error": 400,
     "content_filter": 400,
+    "invalid_prompt": 400,
+    "bio_policy": 400,
+    "misalignment_policy_violation": 400,
+    "image_content_policy_violation": 400,
+    "invalid_image": 400,
+    "invalid_image_format": 400,
+    "invalid_base64_image": 400,
+    "invalid_image_url": 400,
+    "image_too_large": 400,
+    "image_too_small": 400,
+    "image_parse_error": 400,
+    "image_file_too_large": 400,
+    "unsupported_image_media_type": 400,
+    "empty_image_file": 400,
+    "failed_to_download_image": 400,
     "tool_use_failed": 400,
     "context_length_exceeded": 400,
     "exceed_context_size_error": 400,
@@ -140,7 +155,7 @@ class _Case:
         """Return a sentence that names the backend, its status unless that is 200, and its message."""
         if 0 < self.failure.answered < _FIRST_FAILED_STATUS:
             if self.message == _NO_MESSAGE:
-                return f"backend {self.backend!r} sent something that is not a chat completion, and no reason"
+                return f"backend {self.backend!r} sent something that is no answer, and no reason"
             return f"backend {self.backend!r} reported an error inside its answer: {self.message}"
         return f"backend {self.backend!r} answered {self.failure.status}: {self.message}"
 
@@ -221,7 +236,7 @@ def _not_found(case: _Case) -> errors.BridgeError:
 
 
 def _misaddressed(case: _Case) -> errors.BridgeError:
-    """Return the error for a url without chat completions, which is not about the model; no retry helps."""
+    """Return the error for a url without the backend's API, which is not about the model; no retry helps."""
     failure = case.failure
     if failure.page is None:
         answered = f"{failure.answered}: {case.message}"
@@ -340,7 +355,7 @@ def _is_misaddressed(failure: UpstreamFailure) -> bool:
     named = "model" in text.lower()
     match failure.answered:
         case 405:
-            return True  # every chat completions endpoint takes POST
+            return True  # every endpoint that is asked takes POST
         case 404 if failure.page is None:
             return not named and bool(_no_such_path(text) or _not_found_alone(failure.message))
         case 404:

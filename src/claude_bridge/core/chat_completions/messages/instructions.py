@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from claude_bridge.core.chat_completions.openai_types import ChatMessage, TextPart
 from claude_bridge.core.chat_completions.traits import Prefill, SystemRole
 from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.turns import PREFILL_REFUSED
 
 
 def add_to_system(messages: list[ChatMessage], text: str, role: SystemRole) -> None:
@@ -39,10 +38,6 @@ def _add(message: ChatMessage, text: str) -> None:
         message.content = f"{message.content}\n\n{text}" if message.content else text
 
 
-REFUSAL: Final = "This model does not support assistant message prefill. The conversation must end with a user message."
-"""The wording of Anthropic's API."""
-
-
 def mark_prefill(messages: list[ChatMessage], how: Prefill) -> dict[str, object]:
     """Mark a trailing assistant message in the server's way; return the request's fields that belong to it.
 
@@ -52,7 +47,7 @@ def mark_prefill(messages: list[ChatMessage], how: Prefill) -> dict[str, object]
         return {}
     match how:
         case "refuse":
-            raise InvalidRequest(REFUSAL)
+            raise InvalidRequest(PREFILL_REFUSED)
         case "prefix":
             messages[-1].prefix = True
         case "partial":

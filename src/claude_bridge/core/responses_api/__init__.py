@@ -1,0 +1,1 @@
+"""One kind of backend: servers that speak OpenAI's Responses API, each in its dialect."""

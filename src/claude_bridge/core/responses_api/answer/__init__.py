@@ -1,0 +1,1 @@
+"""Reading of an answer: events of the Responses API -> neutral events."""

@@ -1,0 +1,91 @@
+"""Dialects: the differences between servers of the Responses API; `Generic` is one that does what OpenAI documents.
+
+A dialect only describes how it differs, as data in its `Traits`; the request is built and the answer is read by the
+same code for all. A `Target` is one model at one of these servers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+from attrs import fields, frozen
+
+from claude_bridge.core.backend_api import Clues, TokenizerEndpoint
+from claude_bridge.core.conversation import ReasoningLevel
+from claude_bridge.core.responses_api.traits import Traits
+
+COUNTED: Final = (
+    *("model", "reasoning", "text", "tool_choice", "parallel_tool_calls", "tools"),
+    *("instructions", "input"),
+)
+"""The fields of a request that a server takes when it counts a prompt."""
+
+COUNTER: Final = TokenizerEndpoint(path="responses/input_tokens", key="input_tokens", fields=COUNTED)
+
+
+@frozen
+class Generic:
+    """A server that nobody knows.
+
+    Subclasses override as little as possible. Implements `claude_bridge.core.backend_api.ServerDialect`.
+
+    :cvar hosts: host names, or suffixes with a leading dot, by which the server is recognised.
+    :cvar can_reason_less: whether the lowest level is asked for if reasoning cannot be switched off; a server that
+        nobody knows is asked for nothing then.
+    :cvar least_limit: tokens of the smallest ``max_output_tokens`` that it takes.
+    """
+
+    name: ClassVar[str] = "generic"
+    server: ClassVar[str] = "A server that does what OpenAI documents, read as forgivingly as possible"
+    known_by: ClassVar[str] = ""
+    hosts: ClassVar[tuple[str, ...]] = ()
+    tokenizer: ClassVar[TokenizerEndpoint | None] = None
+    key_header: ClassVar[str] = "Authorization"
+    lists: ClassVar[tuple[str, ...]] = ()
+    speaks_for_itself: ClassVar[bool] = False
+    is_anthropic: ClassVar[bool] = False
+    can_reason_less: ClassVar[bool] = False
+    least_limit: ClassVar[int] = 1
+    default_traits: ClassVar[Traits] = Traits()
+
+    def recognised(self, clues: Clues) -> str:
+        """Return the host if it is one of `hosts`, else ""; subclasses may use other clues."""
+        known = any(clues.host == host or (host[:1] == "." and clues.host.endswith(host)) for host in self.hosts)
+        return f"host {clues.host}" if known else ""
+
+    def traits(self, model: str) -> Traits:
+        """Return the traits of ``model`` at this server."""
+        del model
+        return self.default_traits
+
+    def switches_off(self, levels: tuple[ReasoningLevel, ...]) -> bool:
+        """Return whether a model with these levels is asked for something where the client wants no reasoning."""
+        return self.can_reason_less or "none" in levels or "minimal" in levels
+
+
+GENERIC: Final = Generic()
+
+
+@frozen(kw_only=True)
+class Target(Traits):
+    """One model at one backend, as far as a request depends on it: its traits, its name and its limits.
+
+    :ivar model: the backend's own name of the model.
+    :ivar context_window: tokens, prompt and answer together, where known.
+    :ivar window_configured: whether the window was configured, so that it overrides what the backend reports.
+    :ivar max_output_tokens: the largest ``max_output_tokens`` to request, where known.
+    :ivar past_reasoning: whether encrypted reasoning goes back; not in the retry after the server could not read it.
+    """
+
+    model: str
+    dialect: Generic = GENERIC
+    context_window: int | None = None
+    window_configured: bool = False
+    max_output_tokens: int | None = None
+    strip_attribution: bool = True
+    past_reasoning: bool = True
+
+
+def as_fields(traits: Traits) -> dict[str, Any]:
+    """Return traits as keyword arguments for a target."""
+    return {each.name: getattr(traits, each.name) for each in fields(Traits)}

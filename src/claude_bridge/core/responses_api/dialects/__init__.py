@@ -1,0 +1,1 @@
+"""One file a server: how it differs from what OpenAI documents."""
