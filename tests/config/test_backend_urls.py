@@ -58,3 +58,21 @@ class MisdirectedTests:
     def test_good_ones(self, url: str) -> None:
         """Nothing is said of what the documents of backends give, or of folders that may be somebody's own."""
         assert list(misdirected(url, "openai")) == []
+
+    @pytest.mark.parametrize(
+        ("url", "words"),
+        [
+            ("https://api.anthropic.com", "not for the Responses API: set kind = anthropic"),
+            ("https://api.deepseek.com/anthropic", "not for the Responses API: set kind = anthropic"),
+            ("http://127.0.0.1:8000/v1/models", "did you mean http://127.0.0.1:8000/v1?"),
+            ("http://127.0.0.1:11434/api/generate", "did you mean http://127.0.0.1:11434/v1?"),
+        ],
+    )
+    def test_responses(self, url: str, words: str) -> None:
+        """What leads to another API than that of ``kind = responses`` is told in its words."""
+        (told,) = misdirected(url, "responses")
+        assert words in told
+
+    def test_good_for_responses(self) -> None:
+        """Nothing is said of the usual bases."""
+        assert list(misdirected("https://api.openai.com/v1", "responses")) == []

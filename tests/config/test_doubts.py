@@ -26,6 +26,18 @@ def warnings(text: str | None, environ: Mapping[str, str] | None = None) -> list
     return [str(warning) for warning in config.warnings]
 
 
+class KindTests:
+    """Options that the backend's kind does not use."""
+
+    @pytest.mark.parametrize("option", ["top_k", "recover_tool_calls", "thinking_opened"])
+    def test_without_effect(self, option: str) -> None:
+        """They are told by their names; those that the kind has are not."""
+        backend = "[backend:b]\nurl = https://api.openai.com/v1\nkind = responses\n[model:m]\n"
+        assert warnings(f"{backend}{option} = yes\nstrict = no\n") == [
+            f"[model:m] {option}: has no effect: backends of kind = responses do not use it"
+        ]
+
+
 class QuotesTests:
     """Quotes that became a part of a valid value."""
 

@@ -154,6 +154,15 @@ class DumpTests:
 
         assert dump(config).splitlines()[0] == "# The configuration of claude-bridge, from: /a b.ini"
 
+    def test_traits_of_the_kind(self) -> None:
+        """A model shows the traits of its backend's kind, and which options that kind does not use."""
+        text = dump(config_of("[backend:b]\nurl = https://api.openai.com/v1\nkind = responses\n[model:gpt-5.6]\n"))
+
+        assert "kind = responses\n" in text
+        assert "# auto is openai here: host api.openai.com\n" in text
+        assert "# reasoning_levels is not set: none, low, medium, high, xhigh, as openai has it\n" in text
+        assert "# top_k is not set: backends of kind = responses do not use it\n" in text
+
     def test_secrets_are_stars(self) -> None:
         """Keys and headers that may hold keys are shown as stars; with them put back the text can be loaded."""
         headers = "headers =\n  X-Auth-Token: sk-2\n  X-Title: mine\n"

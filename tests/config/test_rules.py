@@ -347,3 +347,48 @@ class WebSearchTests:
     def test_no_second_blame(self, text: str) -> None:
         """What could not be read is told once, not again for being missing."""
         assert len(mistakes(f"[web_search]\n{text}\n")) == 1
+
+
+RESPONSES = "[backend:b]\nurl = https://api.openai.com/v1\nkind = responses\n"
+
+
+class KindTests:
+    """What a backend's kind knows of dialects, and of a model's options."""
+
+    @pytest.mark.parametrize("dialect", ["auto", "openai", "azure", "llamacpp", "generic"])
+    def test_dialects(self, dialect: str) -> None:
+        """The dialects of its kind, or none yet."""
+        assert mistakes(f"{RESPONSES}dialect = {dialect}\n") == []
+
+    def test_dialect_of_another_kind(self) -> None:
+        """A dialect of another kind is refused with those that there are."""
+        (told,) = mistakes(f"{RESPONSES}dialect = vllm\n")
+        assert told.startswith("[backend:b] dialect: is not a dialect of kind = responses: ")
+        assert mistakes("[backend:b]\ndialect = vllm\n") == []
+
+    @pytest.mark.parametrize(
+        ("line", "words"),
+        [
+            ("reasoning_control = thinking_type", "none, effort"),
+            ("tool_choice = any", "named, required, auto, none"),
+            ("drop = top_p, stop", "temperature, top_p"),
+        ],
+    )
+    def test_words_of_another_kind(self, line: str, words: str) -> None:
+        """A word of an option that only another kind knows is refused."""
+        name = line.partition(" ")[0]
+        assert mistakes(f"{RESPONSES}[model:m]\n{line}\n") == [
+            f"[model:m] {name}: must be one of these by kind = responses: {words}"
+        ]
+
+    def test_options(self) -> None:
+        """What both kinds know is taken."""
+        text = "[model:m]\nreasoning_levels = none, high\nimages = refuse\nschema = bare\nstrict = no\ndrop = none\n"
+        assert mistakes(RESPONSES + text) == []
+
+    @pytest.mark.parametrize("end", ["", "/", "/responses", "/responses/", "/chat/completions"])
+    def test_url(self, end: str) -> None:
+        """The full path of its endpoint is cut to the base."""
+        config = config_of(RESPONSES.replace("/v1\n", f"/v1{end}\n"))
+        assert config.backends["b"].url == "https://api.openai.com/v1"
+        assert config.warnings == ()

@@ -15,6 +15,9 @@ from claude_bridge.core.chat_completions.answer.reader import Reader
 from claude_bridge.core.chat_completions.dialect import Generic
 from claude_bridge.core.json_schema.sanitising import SanitisingWork
 from claude_bridge.core.kinds import KINDS
+from claude_bridge.core.responses_api import backend as responses
+from claude_bridge.core.responses_api.answer.reader import Reader as ResponsesReader
+from claude_bridge.core.responses_api.dialect import Generic as ResponsesGeneric
 
 SIDES = [
     (backend_api.BackendKind, backend.ChatCompletions),
@@ -23,6 +26,11 @@ SIDES = [
     (backend_api.AnswerReader, Reader),
     (backend_api.SchemaWork, SanitisingWork),
     (backend_api.ServerDialect, Generic),
+    (backend_api.BackendKind, responses.ResponsesApi),
+    (backend_api.Target, responses.ResponsesTarget),
+    (backend_api.Prepared, responses.PreparedResponse),
+    (backend_api.AnswerReader, ResponsesReader),
+    (backend_api.ServerDialect, ResponsesGeneric),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Finds base URLs that are valid but do not lead to chat completions."""
+"""Finds base URLs that are valid but do not lead to the API of the backend's kind."""
 
 from __future__ import annotations
 
@@ -33,6 +33,20 @@ def misdirected(url: str, kind: str) -> Iterator[str]:
     """Yield what is probably wrong with the base URL of a backend of a kind, and the right form."""
     if kind == "openai":
         yield from _no_chat_completions(url)
+    elif kind == "responses":
+        yield from _no_responses(url)
+
+
+def _no_responses(url: str) -> Iterator[str]:
+    parts = urlsplit(url)
+    host, path = (parts.hostname or "").lower(), parts.path
+    root = f"{parts.scheme}://{parts.netloc}"
+    if host == ANTHROPIC or _OF_ANTHROPICS.fullmatch(path):
+        yield "is for Anthropic's API, not for the Responses API: set kind = anthropic, or take another address"
+    elif found := _TOO_FAR.fullmatch(path):
+        yield f"ends in /{found['end']}, not the base of them all: did you mean {root}{found['base']}?"
+    elif found := _OLLAMA.fullmatch(path):
+        yield f"is Ollama's native API: did you mean {root}{found['base']}/v1?"
 
 
 def _no_chat_completions(url: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ from claude_bridge.config.variables import SECTION as ENVIRONMENT
 from claude_bridge.core.chat_completions import openai_types
 from claude_bridge.core.messages_api import anthropic_types
 from claude_bridge.core.redaction import MIN_CREDENTIAL_CHARACTERS, Redactor, carries_credential
+from claude_bridge.core.responses_api import wire_types
 
 OURS: Final = ("claude-bridge", "claude_bridge")
 
@@ -99,8 +100,9 @@ def _hosts(url: str) -> Iterator[str]:
 
 
 def _field_names() -> frozenset[str]:
-    """Return the names of fields on both wires, and of sections and keys of a configuration."""
-    structs = (*vars(anthropic_types).values(), *vars(openai_types).values())
+    """Return the names of fields on all wires, and of sections and keys of a configuration."""
+    wires = (anthropic_types, openai_types, wire_types)
+    structs = [each for wire in wires for each in vars(wire).values()]
     wire = {name for each in structs for name in getattr(each, "__struct_encode_fields__", ())}
     return frozenset(
         wire.union(_IN_ANSWERS)

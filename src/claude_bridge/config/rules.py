@@ -187,6 +187,8 @@ class Rules:
                 yield Problem(section, "backend", f"{needed}, {suggestion('', backends)}")
             elif model.backend not in backends:
                 yield Problem(section, "backend", self._no_backend(model.backend))
+            elif not self._is_broken(f"backend:{model.backend}", "kind"):
+                yield from _overrides(model, section, backends[model.backend].kind)
 
     def _no_backend(self, name: str) -> str:
         if self.written is not None and not self.written:
@@ -264,6 +266,14 @@ class Rules:
 
     def _is_broken(self, section: str, *keys: str) -> bool:
         return any((section, key) in self.broken for key in keys)
+
+
+def _overrides(model: Model, section: str, kind: str) -> Iterator[Problem]:
+    """Yield the options of a model whose value its kind of backend does not know, although another kind does."""
+    for name, value in model.overrides.items():
+        words = KINDS[kind].trait_words(name)
+        if words and any(word not in words for word in (value if isinstance(value, tuple) else (value,))):
+            yield Problem(section, name, f"must be one of these by kind = {kind}: {', '.join(words)}")
 
 
 def _is_here(backend: Backend) -> bool:

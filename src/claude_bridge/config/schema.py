@@ -171,14 +171,14 @@ class Backend:
     name: str
     url: str = option(
         "http://127.0.0.1:8000/v1",
-        "Base URL, usually ending in `/v1`, or the full path to chat completions; with `kind = anthropic` what "
+        "Base URL, usually ending in `/v1`, or the full path of its endpoint; with `kind = anthropic` what "
         "`ANTHROPIC_BASE_URL` would be.",
         shape="url",
     )
-    kind: Literal["openai", "anthropic"] = option(
+    kind: Literal["openai", "anthropic", "responses"] = option(
         "openai",
-        "What the backend speaks: `openai` (chat completions) or `anthropic` (Anthropic's Messages API, which is "
-        "passed through).",
+        "What the backend speaks: `openai` (chat completions), `anthropic` (Anthropic's Messages API, which is passed "
+        "through) or `responses` (OpenAI's Responses API).",
     )
     dialect: str = option(
         "auto",

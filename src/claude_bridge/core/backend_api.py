@@ -432,6 +432,10 @@ class BackendKind(Protocol):
     """A kind of backend: one API that servers speak, ``kind = NAME`` in the configuration."""
 
     @property
+    def api_name(self) -> str:
+        """Return the name of the API, as the object of a sentence."""
+
+    @property
     def passes_through(self) -> bool:
         """Whether it speaks the clients' own API, so that requests and answers are passed on as they are.
 
@@ -455,6 +459,9 @@ class BackendKind(Protocol):
 
     def traits(self, dialect: str, model: str) -> Mapping[str, Any]:
         """Return the traits of a model at a server by the names of their options; the names are always the same."""
+
+    def trait_words(self, name: str) -> Sequence[str]:
+        """Return the words that the option of a trait may have, or () if the configuration itself knows them."""
 
     @property
     def dialects(self) -> Mapping[str, ServerDialect]:

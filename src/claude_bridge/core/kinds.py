@@ -1,7 +1,7 @@
 """Registry of the kinds of backends, by their names in ``kind = NAME``.
 
 A new kind is a package beside `claude_bridge.core.chat_completions` whose class implements
-`claude_bridge.core.backend_api.BackendKind`, a line here, and its name and dialects in `claude_bridge.config.schema`.
+`claude_bridge.core.backend_api.BackendKind`, a line here, and its name in `claude_bridge.config.schema`.
 Services and the edge stay as they are.
 """
 
@@ -13,5 +13,10 @@ from typing import Final
 from claude_bridge.core.anthropic_backend.backend import ANTHROPIC_MESSAGES
 from claude_bridge.core.backend_api import BackendKind
 from claude_bridge.core.chat_completions.backend import CHAT_COMPLETIONS
+from claude_bridge.core.responses_api.backend import RESPONSES_API
 
-KINDS: Final[Mapping[str, BackendKind]] = {"openai": CHAT_COMPLETIONS, "anthropic": ANTHROPIC_MESSAGES}
+KINDS: Final[Mapping[str, BackendKind]] = {
+    "openai": CHAT_COMPLETIONS,
+    "anthropic": ANTHROPIC_MESSAGES,
+    "responses": RESPONSES_API,
+}

@@ -103,17 +103,17 @@ class Signposts:
         for url, response in zip(urls, await gatherResults(fetching), strict=True):
             models = kind.read_models(response.body) if response.good else None
             probes.append(Probe(url, response, len(models or ())))
-        look.sentence = _sentence(probes)
+        look.sentence = _sentence(probes, kind.api_name)
         waiting, look.waiting = look.waiting, []
         for waiter in waiting:
             waiter.callback(look.sentence)
 
 
-def _sentence(probes: list[Probe]) -> str:
+def _sentence(probes: list[Probe], api: str) -> str:
     """Return which url would be right, as far as the probes show; the first one is of the configured url."""
     own, *others = probes
     if own.models:
-        return f"{own}, so this server may not have chat completions"
+        return f"{own}, so this server may not have {api}"
     for probe in others:
         if probe.models:
             return f"{probe}: set `url = {probe.base}`"

@@ -135,6 +135,7 @@ ECHO: Final = EchoServer()
 class EchoKind:
     """Implements `claude_bridge.core.backend_api.BackendKind`."""
 
+    api_name = "an echo"
     dialects: Mapping[str, api.ServerDialect] = {"echo": ECHO}
     passes_through = False
     models_path = "models"
@@ -152,6 +153,11 @@ class EchoKind:
 
     def recognise(self, clues: api.Clues) -> None:
         """Recognise nothing."""
+
+    def trait_words(self, name: str) -> tuple[str, ...]:
+        """Have none."""
+        del name
+        return ()
 
     def target(self, dialect: str, model: str, overrides: Mapping[str, Any], **limits: Any) -> EchoTarget:
         """Make the target."""

@@ -6,7 +6,7 @@ because it did not come from there is left out (`body_editing`). The answer is p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final, Literal, Self
 
 from attrs import evolve, fields, frozen
@@ -198,6 +198,7 @@ _LEARNED: Final = frozenset((*_TRAITS, "past_thinking", "thinking"))
 class AnthropicMessages:
     """Implements `claude_bridge.core.backend_api.BackendKind`."""
 
+    api_name: ClassVar[str] = "Anthropic's Messages API"
     passes_through: ClassVar[bool] = True
     models_path: ClassVar[str] = models_endpoint.PATH
     headers: ClassVar[tuple[tuple[str, str], ...]] = (VERSION,)
@@ -210,6 +211,11 @@ class AnthropicMessages:
         """Return the traits of a model at a server."""
         traits = DIALECTS[dialect].traits(model)
         return {name: getattr(traits, name) for name in _TRAITS}
+
+    def trait_words(self, name: str) -> Sequence[str]:
+        """Return (): the configuration itself knows which words each trait may have."""
+        del name
+        return ()
 
     @property
     def dialects(self) -> Mapping[str, Generic]:

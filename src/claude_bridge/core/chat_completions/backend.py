@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any, ClassVar, Final, Self
 
@@ -150,6 +150,7 @@ class ChatTarget(Target):
 class ChatCompletions:
     """Implements `claude_bridge.core.backend_api.BackendKind`."""
 
+    api_name: ClassVar[str] = "chat completions"
     passes_through: ClassVar[bool] = False
     models_path: ClassVar[str] = "models"
     headers: ClassVar[tuple[tuple[str, str], ...]] = ()
@@ -161,6 +162,11 @@ class ChatCompletions:
     def traits(self, dialect: str, model: str) -> Mapping[str, Any]:
         """Return the traits of a model at a server."""
         return as_fields(DIALECTS[dialect].traits(model))
+
+    def trait_words(self, name: str) -> Sequence[str]:
+        """Return (): the configuration itself knows which words each trait may have."""
+        del name
+        return ()
 
     @property
     def dialects(self) -> Mapping[str, Dialect]:
