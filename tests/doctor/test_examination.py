@@ -16,9 +16,10 @@ from tests.services.exchange.stage import configured
 KEY = "sk-a-key-of-the-owner-1234567890"
 
 
-async def examination(reactor: Any, told: list[Finding]) -> Examination:
+async def examination(reactor: Any, told: list[Finding], kind: str = "openai") -> Examination:
     """Return the examination of a backend that is never asked."""
-    services = make_services(configured(f"[backend:tower]\nurl = http://127.0.0.1:1/v1\napi_key = {KEY}"), reactor)
+    config = configured(f"[backend:tower]\nurl = http://127.0.0.1:1/v1\nkind = {kind}\napi_key = {KEY}")
+    services = make_services(config, reactor)
     made = await services.examination(services.config.backends["tower"], None, told=told.append)
     await services.close()
     return made
@@ -52,6 +53,15 @@ class ExamineTests:
         assert made.findings[0].sentence == "the server said *** and more"
         assert made.findings[0].option == "api_key = ***"
         assert KEY not in repr(made.findings)
+
+    @pytest_twisted.ensureDeferred
+    async def test_options_of_the_kind(self, reactor: Any) -> None:
+        """No option is proposed that the backend's kind does not have, or that nobody can set."""
+        made = await examination(reactor, [], kind="responses")
+        assert made.knows("tool_choice")
+        assert not made.knows("recover_tool_calls")
+        made._tell_learned({"prompt_cache_key": False, "images": "refuse"})
+        assert [each.option for each in made.findings] == ["images = refuse"]
 
     @pytest_twisted.ensureDeferred
     async def test_rate_limit(self, reactor: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from attrs import define, field, frozen
 from twisted.internet.task import deferLater
 
-from claude_bridge.config.schema import Backend, Model
+from claude_bridge.config.schema import TRAITS, Backend, Model
 from claude_bridge.config.secret import Secret
 from claude_bridge.core import strict_json
 from claude_bridge.core.backend_api import (
@@ -252,9 +252,13 @@ class Examination:
     def _tell_learned(self, overrides: Mapping[str, Any]) -> None:
         """Note what a refusal has taught that no check looks for: the bridge would learn it as well."""
         for name, value in overrides.items():
-            if name not in LOOKED_FOR and name not in self._overrides:
+            if name not in LOOKED_FOR and name not in self._overrides and name in TRAITS:
                 option = f"{name} = {_as_option(value)}"
                 self.ok(f"learned from a refused request; `{option}` saves the bridge that one", option=option)
+
+    def knows(self, trait: str) -> bool:
+        """Return whether the backend's kind has a trait, so that its option may be set."""
+        return trait in self.kind.traits(self.kind.undecided.dialect.name, "")
 
     def target(self, **overrides: Any) -> Target:  # noqa: ANN401 - traits
         """Return the target for the model that is examined, with what its refusals have taught."""

@@ -29,11 +29,14 @@ async def thinking(examination: Examination) -> None:
     if error is not None:
         examination.warn(f"a question with thinking is refused: {error}")
     elif _CLOSED_TEXT in deep.text or (_CLOSED in deep.raw and _OPENED not in deep.raw):
-        examination.warn(
+        told = (
             "the thinking stands in the answer up to `</think>`: the chat template opens it itself, and the server has "
-            f"no reasoning parser ({_parser(examination)}); set `thinking_opened = yes`",
-            option="thinking_opened = yes",
+            f"no reasoning parser ({_parser(examination)})"
         )
+        if examination.knows("thinking_opened"):
+            examination.warn(f"{told}; set `thinking_opened = yes`", option="thinking_opened = yes")
+        else:
+            examination.warn(told)
     elif _OPENED in deep.raw:
         examination.ok(
             f"comes as <think> in the text, which the bridge separates; {_parser(examination)} does it in the server"

@@ -114,12 +114,16 @@ def _as_text(examination: Examination, form: tuple[str, str, str]) -> None:
         f"give the server one (vLLM: `--enable-auto-tool-choice --tool-call-parser {vllm}`)",
     )
     recovers = getattr(examination.target(), "recover_tool_calls", False)
+    told = f"calls come as text, in the form of {name}: the server has no tool parser; {flag}"
+    if not examination.knows("recover_tool_calls"):
+        examination.fault(told)
+        return
     bridge = (
         "the bridge makes real calls of them (recover_tool_calls is on)"
         if recovers
         else "or let the bridge make real calls of them: `recover_tool_calls = yes`"
     )
-    told = f"calls come as text, in the form of {name}: the server has no tool parser; {flag}; {bridge}"
+    told = f"{told}; {bridge}"
     if recovers:
         examination.warn(told)
     else:
