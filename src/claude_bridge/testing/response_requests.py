@@ -17,7 +17,7 @@ REQUEST_KEYS = frozenset({
 })  # fmt: skip
 
 ITEM_KEYS: Mapping[str, frozenset[str]] = {
-    "message": frozenset({"type", "role", "content"}),
+    "message": frozenset({"type", "role", "content", "phase"}),
     "function_call": frozenset({"type", "call_id", "name", "arguments"}),
     "function_call_output": frozenset({"type", "call_id", "output"}),
     "reasoning": frozenset({"type", "id", "summary", "encrypted_content"}),

@@ -84,6 +84,13 @@ class MessageTests:
         got = items(user("a"), assistant(use("1"), text("b"), use("2")), user(result("1"), result("2")))
         assert got[1:4] == [called("1"), said("assistant", "b"), called("2")]
 
+    def test_phases(self) -> None:
+        """Models that know phases are told which of their messages was a comment and which an answer."""
+        turns = user("a"), assistant(text("b"), use("1")), user(result("1")), assistant("c"), user("d")
+        phases = [each.get("phase") for each in items(*turns, target=GPT) if each.get("role") == "assistant"]
+        assert phases == ["commentary", "final_answer"]
+        assert not any("phase" in each for each in items(*turns))
+
     def test_images(self) -> None:
         """An image is a part of the message."""
         assert items(user(text("see"), IMAGE)) == [said("user", [{"type": "input_text", "text": "see"}, PICTURE])]

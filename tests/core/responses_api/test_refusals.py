@@ -156,6 +156,13 @@ class TraitTests:
         words = "System message must be at the beginning."
         assert trait_change(refused(words), sent) == TraitChange(trait="system_messages", value="fold")
 
+    def test_phases(self) -> None:
+        """Phases of messages are left out where they are refused."""
+        sent = translate(user("a"), assistant("b"), user("c"), target=GPT)
+        change = trait_change(refused("Unknown parameter: 'input[1].phase'."), sent)
+        assert change == TraitChange(trait="phases", value=False)
+        assert trait_change(refused("Unknown parameter: 'input[1].phase'."), translate(user("a"))) is None
+
 
 class PastReasoningTests:
     """Encrypted reasoning that the server cannot read."""

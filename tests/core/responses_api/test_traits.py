@@ -27,5 +27,5 @@ class WordTests:
         """All but these can be configured by the options of a model that chat completions has, too."""
         options = {each.name for each in fields(Model)}
         assert {each.name for each in fields(Traits)} - options == {
-            "reasoning_summary", "encrypted_reasoning", "answer_limit", "prompt_cache_key",
+            "reasoning_summary", "encrypted_reasoning", "answer_limit", "phases", "prompt_cache_key",
         }  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from attrs import define, field, frozen
+from msgspec import UNSET
 
 from claude_bridge.core import opaque_state
 from claude_bridge.core.call_ids import CallIds
@@ -134,29 +135,32 @@ class InputItems:
 
     def _assistant(self, turn: Turn) -> None:
         texts: list[str] = []
+        calls = sum(isinstance(piece, ToolCall) for piece in turn.pieces)
         for piece in turn.pieces:
             if isinstance(piece, ToolCall):
-                self._say(texts)
+                self._say(texts, before_call=True)
                 self._items.append(self._call(piece))
+                calls -= 1
             elif isinstance(piece, Text):
                 texts.append(piece.text)
             elif isinstance(piece, State):
-                self._say(texts)
+                self._say(texts, before_call=calls > 0)
                 self._reason(piece)
             elif isinstance(piece, Summary):
                 self._items.append(Message("user", SUMMARY + piece.text))
             elif not isinstance(piece, Thinking):
                 texts.append(text_of(piece))
-        self._say(texts)
+        self._say(texts, before_call=False)
         while self._items and isinstance(self._items[-1], ReasoningItem):
             self._items.pop()  # the server refuses reasoning that nothing followed
 
-    def _say(self, texts: list[str]) -> None:
-        """Add the texts so far as one message, and clear them."""
+    def _say(self, texts: list[str], *, before_call: bool) -> None:
+        """Add the texts so far as one message, and clear them; what the model says before it calls is a comment."""
         text = "\n\n".join(texts)
         texts.clear()
         if text:
-            self._items.append(Message("assistant", text))
+            phase = ("commentary" if before_call else "final_answer") if self.target.phases else UNSET
+            self._items.append(Message("assistant", text, phase))
 
     def _reason(self, state: State) -> None:
         """Add encrypted reasoning that this model gave; that of another is refused, or means nothing."""

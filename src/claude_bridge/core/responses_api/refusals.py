@@ -35,6 +35,7 @@ IMAGE_PART: Final = b'"type":"input_image"'
 """As in a body; inside a text its quotes are escaped."""
 
 _REASONING_ITEM: Final = b'{"type":"reasoning",'
+_PHASE: Final = b'"phase":"'
 _IN_OUTPUT: Final = re.compile(rb'"output":\[\{"type":"input_')
 
 # OpenAI: of another organisation, or of an item that is not there; or one that nothing followed.
@@ -198,6 +199,7 @@ RULES: Final[tuple[Rule[Translation], ...]] = (
         lambda sent: sent.target.strict and sent.fields.tools,
         _off,
     ),
+    Rule("phases", any_of(refused(r"(?:input\[\d+\]\.)?phase")), lambda sent: _PHASE in sent.body, _off),
     Rule(
         "tool_images",
         any_of(

@@ -36,6 +36,7 @@ class Traits:
     :ivar encrypted_reasoning: whether encrypted reasoning is asked for, and sent back in later turns.
     :ivar system_messages: where system messages inside the conversation go.
     :ivar system_role: their role, if they stay in their place.
+    :ivar phases: whether the model's own messages are marked as comments or answers.
     :ivar tool_choice: the most that the server takes.
     :ivar parallel_tool_calls: whether the field is sent.
     :ivar schema: how much of JSON Schema the server takes in tools.
@@ -55,6 +56,7 @@ class Traits:
     encrypted_reasoning: bool = True
     system_messages: SystemMessages = "fold"
     system_role: SystemRole = "system"
+    phases: bool = False
     tool_choice: ToolChoices = "named"
     parallel_tool_calls: bool = True
     schema: SchemaLevel = "none"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 EMPTY = Raw(b"")
 """A Raw field that was absent."""
@@ -38,10 +38,11 @@ InputPart = InputText | InputImage | InputFile
 
 
 class Message(Struct, tag="message", tag_field="type"):
-    """What somebody said."""
+    """What somebody said; ``phase`` says whether words of the model were a comment on its work or its answer."""
 
     role: str
     content: str | list[InputPart]
+    phase: str | UnsetType = UNSET
 
 
 class FunctionCall(Struct, tag="function_call", tag_field="type", gc=False):

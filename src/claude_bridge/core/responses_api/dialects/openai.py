@@ -36,6 +36,9 @@ CHATS: Final = evolve(
 )
 """gpt-4 and the like: no reasoning."""
 
+_PHASES: Final = evolve(REASONS, phases=True)
+"""gpt-5.3-codex and later, which do worse without the phases of their messages (says the ``openai`` package)."""
+
 _O_SERIES: Final = evolve(REASONS, reasoning_levels=("low", "medium", "high"))
 
 # a name may follow a prefix: "ft:", "openai/", and any deployment's name at Azure
@@ -47,15 +50,16 @@ FAMILIES: Final[Families] = (
     (r"chat-latest|gpt-5-chat|search-api", CHATS),
     (_AT + r"gpt-5(?:-|$)", evolve(REASONS, reasoning_levels=("minimal", "low", "medium", "high"))),
     (_AT + r"gpt-5\.1(?:-|$)", evolve(REASONS, reasoning_levels=("none", "low", "medium", "high"))),
+    (_AT + r"gpt-5\.(?:[4-9]|3-codex)", _PHASES),
     (_AT + r"gpt-5", REASONS),
     (_AT + r"codex", evolve(_O_SERIES, reasoning_levels=("low", "medium", "high", "xhigh"))),
     (
         r"gpt-6-(?:astra|rosalind)|gpt-6\.1-sol",
-        evolve(REASONS, reasoning_levels=("low", "medium", "high", "xhigh", "max")),
+        evolve(_PHASES, reasoning_levels=("low", "medium", "high", "xhigh", "max")),
     ),
     (
         _AT + r"gpt-(?:[6-9]|\d\d)",
-        evolve(REASONS, reasoning_levels=("none", "low", "medium", "high", "xhigh", "max")),
+        evolve(_PHASES, reasoning_levels=("none", "low", "medium", "high", "xhigh", "max")),
     ),
     (_AT + r"(?:gpt-3\.5|gpt-4(?:-\d{4}|-32k|$))", evolve(CHATS, images="refuse", pdf="text")),
 )
