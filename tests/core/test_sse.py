@@ -77,6 +77,33 @@ class DecoderTests:
         assert decoder.feed(b"g") == []
         assert decoder.close() == [(b"", b"gg")]
 
+    def test_quick_way_with_names(self) -> None:
+        """So do events with names, as the Responses API and Anthropic's have them."""
+        decoder = Decoder()
+        assert decoder.feed(b"event: a\ndata: 1\n\n") == [(b"a", b"1")]
+        assert decoder.feed(b"event: b \ndata: 2\n\nevent: c\ndata: 3\n\neve") == [(b"b", b"2"), (b"c", b"3")]
+        assert decoder.feed(b"nt: d\ndata: 4\n\nevent: e\ndata: 5\n\n") == [(b"d", b"4"), (b"e", b"5")]
+
+    @given(
+        st.lists(
+            st.sampled_from(
+                [
+                    b"event: a\ndata: x\n\n",
+                    b"event: b\ndata: y\ndata: z\n\n",
+                    b"data: u\n\n",
+                    b": c\n\n",
+                    b"event: d\n\n",
+                ]
+            ),
+            max_size=8,
+        ),
+        st.data(),
+    )
+    def test_any_events(self, events: list[bytes], data: st.DataObject) -> None:
+        """Events with and without names mean the same in any order, however they are cut."""
+        stream = b"".join(events)
+        assert read(cut(stream, data.draw(cuts(len(stream))))) == read([stream]) == read(in_steps(stream, 1))
+
     def test_empty_read(self) -> None:
         """A read of nothing between CR and LF does not make two lines of one."""
         assert read([b"data: a\r", b"", b"\ndata: b\r\n\r\n"]) == [(b"", b"a\nb")]

@@ -40,6 +40,7 @@ _LINE_COST: Final = 64
 
 _BOM: Final = b"\xef\xbb\xbf"
 _DATA: Final = b"data: "
+_NAME: Final = b"event: "
 _BETWEEN_EVENTS: Final = b"\n\ndata: "
 
 
@@ -84,7 +85,7 @@ class Decoder:
     def _feed_whole_events(self, data: bytes) -> list[Frame]:
         """Decode the common case quickly: nothing is pending and each event is one line of data."""
         if not data.startswith(_DATA):
-            return self._feed_lines(data)
+            return self._feed_named_events(data) if data.startswith(_NAME) else self._feed_lines(data)
         end = data.rfind(b"\n\n")
         if data.find(b"\n") == end == len(data) - 2:
             return [(b"", data[len(_DATA) : end])]
@@ -92,6 +93,22 @@ class Decoder:
         if data.count(b"\n", 0, end + 2) != 2 * len(events):
             return self._feed_lines(data)
         frames = list(zip(repeat(b""), events, strict=False))
+        if end + 2 < len(data):
+            frames += self._feed_lines(data[end + 2 :])
+        return frames
+
+    def _feed_named_events(self, data: bytes) -> list[Frame]:
+        """Decode the other common case: nothing is pending and each event is its name and one line of data."""
+        end = data.find(b"\n")
+        if data.find(b"\n", end + 1) == len(data) - 2 and data.startswith(_DATA, end + 1) and data.endswith(b"\n"):
+            return [(data[len(_NAME) : end].strip(), data[end + 1 + len(_DATA) : -2])]
+        end = data.rfind(b"\n\n")
+        frames: list[Frame] = []
+        for event in data[: max(end, 0)].split(b"\n\n"):
+            name, _, rest = event.partition(b"\n")
+            if not (name.startswith(_NAME) and rest.startswith(_DATA)) or b"\n" in rest:
+                return self._feed_lines(data)
+            frames.append((name[len(_NAME) :].strip(), rest[len(_DATA) :]))
         if end + 2 < len(data):
             frames += self._feed_lines(data[end + 2 :])
         return frames
