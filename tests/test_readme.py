@@ -268,6 +268,11 @@ def several_models() -> str:
     return one_model().partition("[route:default]")[0] + blocks("ini")[1]
 
 
+def with_anthropic() -> str:
+    """Return a configuration with Anthropic as the second choice, as the README shows it."""
+    return one_model().partition("[route:default]")[0] + blocks("ini")[2]
+
+
 class EveryCommandTests:
     """What the README shows, against what is run."""
 
@@ -305,11 +310,16 @@ class ConfigurationTests:
     """The blocks of INI that are configurations."""
 
     @pytest.mark.parametrize(
-        "text", [one_model(), several_models(), one_model() + blocks("ini")[2]], ids=["one", "several", "search"]
+        "text",
+        [one_model(), several_models(), with_anthropic(), one_model() + blocks("ini")[3]],
+        ids=["one", "several", "anthropic", "search"],
     )
     def test_valid(self, text: str) -> None:
         """Each is valid as it stands."""
-        keys = {"CHUTES_API_KEY": "key-of-chutes", "OPENROUTER_API_KEY": "key-of-openrouter", "SEARCH_KEY": "key"}
+        keys = {
+            "CHUTES_API_KEY": "key-of-chutes", "OPENROUTER_API_KEY": "key-of-openrouter", "SEARCH_KEY": "key",
+            "ANTHROPIC_API_KEY": "key-of-anthropic",
+        }  # fmt: skip
         assert parse(text, keys, lambda path: path.encode()).warnings == ()
 
 
