@@ -49,6 +49,13 @@ class MessageReaderTests:
         body = message(stop_reason="stop_sequence", stop_sequence="END", stop_details={"explanation": "No."})
         assert read([body])[0][-1] == Finished(FinishReason.STOP_SEQUENCE, "END", TOTAL, "No.")
 
+    def test_unreadable_key(self) -> None:
+        """What is no text, in a field that nobody looks at, is the client's to read."""
+        body = b'{"type":"message","content":[],"\xff":1,"stop_reason":"max_tokens"}'
+        events, reader = read([body])
+        assert [type(event) for event in events] == [Verbatim, Finished]
+        assert reader.done
+
     def test_keep_alive(self) -> None:
         """White space before the message says that the backend lives, not that it answers."""
         reader = MessageReader()

@@ -273,3 +273,13 @@ class FailureTests:
         fault = InternalFault("the bridge failed over the body")
         bench.call.end(fault)
         assert bench.outcome is fault
+
+    def test_own_code_breaks_over_the_last_bytes(self) -> None:
+        """A fault of ours while the rest of a body is read is the outcome too: nobody is left waiting."""
+        bench = Bench()
+        bench.call.head()
+        bench.call.data(*STREAM[:-1])
+        bench.sink.refusal = RuntimeError("bug")
+        with pytest.raises(RuntimeError):
+            bench.call.end()
+        assert isinstance(bench.outcome, InternalFault)

@@ -21,6 +21,8 @@ from claude_bridge.core.anthropic_backend.wire_events import (
 from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamProtocolError
 from claude_bridge.core.events import Event, Verbatim
 
+_STOP_FIELDS: Final = ("stop_reason", "stop_sequence", "stop_details")
+
 _LONGEST_START: Final = 32
 _LONGEST_NAME: Final = len(b"event:")
 """Bytes of a body that are looked at, and that are needed, to recognise an event stream."""
@@ -103,15 +105,13 @@ class MessageReader:
             return []
         if message.kind != "message" and not message.content:
             raise UpstreamProtocolError("the backend sent JSON that is neither a message nor an error")
-        return self._finish(body, text, message)
+        return self._finish(body, message)
 
-    def _finish(self, body: bytes, text: bytes, message: WireEvent) -> list[Event]:
+    def _finish(self, body: bytes, message: WireEvent) -> list[Event]:
         counts = UsageCollector()
         counts.add(message.usage)
         usage = counts.usage()
-        fields = strict_json.decode_fields(text)
-        names = ("stop_reason", "stop_sequence", "stop_details")
-        stop = {name: decoded(fields[name]) for name in names if name in fields}
+        stop = {name: decoded(getattr(message, name)) for name in _STOP_FIELDS}
         self.done = True
         return [Verbatim(body, usage=usage, headers=self._headers), finished(stop, usage)]
 

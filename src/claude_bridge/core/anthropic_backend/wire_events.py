@@ -22,6 +22,9 @@ class WireEvent(msgspec.Struct):
     usage: Raw = Raw()
     error: Raw = Raw()
     choices: Raw = Raw()
+    stop_reason: Raw = Raw()
+    stop_sequence: Raw = Raw()
+    stop_details: Raw = Raw()
 
     @property
     def kind(self) -> str:

@@ -148,8 +148,18 @@ class Attempt:
         self._report(self._reader.feed(data))
 
     def ended(self, error: BridgeError | None) -> None:
-        """Conclude the attempt: the body, or the wait for it, has ended."""
+        """Conclude the attempt: the body, or the wait for it, has ended.
+
+        If our own code raises, the outcome is that: nothing else would ever report one, and the client would wait.
+        """
         self._call = None
+        try:
+            self._conclude(error)
+        except Exception:
+            self._end(InternalFault("the bridge failed over the end of the backend's answer"))
+            raise
+
+    def _conclude(self, error: BridgeError | None) -> None:
         if self.over:
             if isinstance(error, InternalFault):
                 self._end(error)  # our own code raised while it handled the end of the answer
