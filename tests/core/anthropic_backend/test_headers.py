@@ -70,10 +70,12 @@ class ResponseTests:
             *("content-length", "content-encoding", "content-type", "date", "server", "set-cookie", "alt-svc"),
             *("strict-transport-security", "cache-control"),
             *("access-control-allow-origin", "x-claude-bridge-served-by"),
+            *("x-content-type-options", "cross-origin-resource-policy", "content-security-policy", "clear-site-data"),
+            *("x-accel-redirect", "x-sendfile", "x-lighttpd-send-file", "refresh", "link", "nel", "report-to"),
         ],
     )
     def test_left_out(self, name: str) -> None:
-        """What describes this one transfer, opens the bridge to pages, or is the bridge's own, does not."""
+        """What describes this one transfer, opens the bridge to pages, commands a proxy, or is ours, does not."""
         assert response_headers({name: "x"}) == ()
 
     def test_request_id(self) -> None:

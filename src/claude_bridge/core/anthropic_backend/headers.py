@@ -26,8 +26,12 @@ _NOT_SENT_BEGINNINGS: Final = ("proxy-", "sec-", "x-forwarded-", OURS)
 _NOT_RETURNED: Final = HOP_BY_HOP | {
     *("content-length", "content-encoding", "content-type", "date", "server", "set-cookie", "request-id"),
     *("alt-svc", "strict-transport-security", "cache-control"),
+    *("x-content-type-options", "clear-site-data", "refresh", "link", "nel", "report-to", "reporting-endpoints"),
+    *("x-sendfile", "x-lighttpd-send-file"),
 }
-_NOT_RETURNED_BEGINNINGS: Final = ("proxy-", "access-control-", OURS)
+_NOT_RETURNED_BEGINNINGS: Final = ("proxy-", "access-control-", "cross-origin-", "content-security-", "x-accel-", OURS)
+"""Among them what a web server in front of the bridge would obey (``x-accel-redirect`` sends a file of its own), and
+what would take back the bridge's own protection against web pages."""
 
 _ADDED: Final = (("content-type", "application/json"), ("anthropic-version", "2023-06-01"))
 
