@@ -209,6 +209,13 @@ class ExplainTests:
         assert failure.response is None
         assert self.explained(failure).response is None
 
+    def test_status_of_success(self) -> None:
+        """An error that comes with the status of a success must not look like one to the client."""
+        failure = ANTHROPIC_MESSAGES.read_refusal(202, {}, envelope("Overloaded", "overloaded_error"), now=0.0)
+        response = self.explained(failure).response
+        assert response is not None
+        assert response.status == 529
+
     def test_overflow_in_other_forms(self) -> None:
         """An overflow is then worded as clients expect it."""
         failure = ANTHROPIC_MESSAGES.read_refusal(

@@ -47,6 +47,7 @@ VERSION: Final = ("anthropic-version", "2023-06-01")
 
 _TRUE: Final = Raw(b"true")
 _LONGEST_NUMBER: Final = 20
+_FIRST_FAILED_STATUS: Final = 400
 _EMPTY: Final = frozenset({b"", b"null", b"[]"})
 
 
@@ -258,7 +259,8 @@ class AnthropicMessages:
     def read_refusal(self, status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> UpstreamFailure:
         """Return the failure that an error response reports, with the response if that is an error of this API."""
         failure = classification.from_response(status, headers, body, now=now)
-        return refusals.with_response(failure, ErrorResponse(status, body, response_headers(headers)))
+        told = status if status >= _FIRST_FAILED_STATUS else failure.status
+        return refusals.with_response(failure, ErrorResponse(told, body, response_headers(headers)))
 
     def read_error(self, value: object) -> UpstreamFailure:
         """Return the failure that a decoded error inside an answer reports."""
