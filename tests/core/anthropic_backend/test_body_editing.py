@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.core.anthropic_backend.body_editing import Changes, PastThinking, edited, leaves_thinking_out
+from claude_bridge.core.anthropic_backend.body_editing import (
+    MAX_BLOCKS,
+    MAX_SEARCH_VALUES,
+    Changes,
+    PastThinking,
+    edited,
+    leaves_thinking_out,
+)
 from claude_bridge.core.anthropic_backend.json_layout import members
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.events import SearchHit
@@ -95,6 +102,42 @@ class ModelTests:
             edited(sent, Changes(model="new", past_thinking=past_thinking))
             taken.append(time.process_time() - began)
         assert min(taken) < 0.02  # 0.2 and 0.6 ms on an idle machine
+
+
+class TooMuchTests:
+    """Requests with more in them than can be looked at in one turn of the reactor."""
+
+    THINKING = b'{"type":"thinking","thinking":"x","signature":""}'
+    HIT = b'{"type":"web_search_result","encrypted_content":"cbs1.eA"}'
+
+    @pytest.mark.parametrize("block", [b"{}", b"0", b"[]"])
+    def test_blocks(self, block: bytes) -> None:
+        """The blocks of a request with too many stay as they are."""
+        blocks = b",".join([self.THINKING, *[block] * MAX_BLOCKS])
+        sent = b'{"messages":[{"role":"assistant","content":[%b]}],"model":"old"}' % blocks
+        assert edited(sent, Changes(model="new", past_thinking="none")) == sent.replace(b"old", b"new")
+
+    @pytest.mark.parametrize("where", ["content", "input"])
+    def test_searches(self, where: str) -> None:
+        """The results of a search with too many values are not decoded, nor are those after it."""
+        many = b",".join([self.HIT, *[b"[]"] * MAX_SEARCH_VALUES])
+        hits, query = (many, b"") if where == "content" else (self.HIT, many)
+        blocks = (
+            b'{"type":"server_tool_use","id":"s","input":[%b]}' % query,
+            b'{"type":"web_search_tool_result","tool_use_id":"s","content":[%b]}' % hits,
+        )
+        sent = b'{"messages":[{"role":"assistant","content":[%b]}],"model":"old"}' % b",".join(blocks)
+        assert edited(sent, Changes(model="new")) == sent.replace(b"old", b"new")
+
+    def test_no_text(self) -> None:
+        """What should be a text and is none is not decoded: thinking with such a signature counts as unsigned."""
+        many = b",".join([b"[]"] * 500_000)
+        block = b'{"type":"thinking","thinking":"x","signature":[%b]}' % many
+        sent = b'{"messages":[{"role":"assistant","content":[%b]}],"model":"old"}' % block
+        began = time.thread_time()
+        left = edited(sent, Changes(model="new", past_thinking="signed"))
+        assert time.thread_time() - began < 0.25  # decoded it would be ten times as long
+        assert messages(left) == []
 
 
 class PastThinkingTests:

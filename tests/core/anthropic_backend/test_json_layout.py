@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from claude_bridge.core.anthropic_backend.json_layout import Edits, elements, members
+from claude_bridge.core.anthropic_backend.json_layout import MAX_MEMBERS, Edits, elements, members
 from claude_bridge.core.errors import InvalidRequest
 from tests.core.anthropic_backend.bodies import objects, written_values
 from tests.core.strategies import JSON, OBJECTS
@@ -74,6 +74,11 @@ class MembersTests:
         """What is no object is the client's mistake."""
         with pytest.raises(InvalidRequest):
             members(text)
+
+    def test_too_many(self) -> None:
+        """An object with more members than a request ever has is refused, not walked."""
+        with pytest.raises(InvalidRequest, match="more than"):
+            members(b"{%b}" % b",".join(b'"%d":0' % number for number in range(MAX_MEMBERS + 1)))
 
     def test_empty(self) -> None:
         """An empty object has no members."""

@@ -30,6 +30,13 @@ _CHANGEABLE: Final = frozenset({"thinking", "redacted_thinking", "server_tool_us
 _CLEARS_THINKING: Final = "clear_thinking_"
 """How the names of context edits begin that the API accepts only while the model thinks."""
 
+MAX_BLOCKS: Final = 20_000
+"""Blocks of a request that are looked at, each for a few microseconds. Those of one with more stay as they are, for the
+backend to judge: a request that is passed on has not been counted before."""
+
+MAX_SEARCH_VALUES: Final = 50_000
+"""JSON values of all searches that are decoded, in 30 ms at most; those beyond are not. A real search has a hundred."""
+
 _SNIPPET_MARK: Final = b'"%b' % SNIPPET_PREFIX.encode()
 _THINKING_MARK: Final = b'thinking"'
 _ESCAPED_LETTER: Final = b"\\u00"
@@ -113,23 +120,37 @@ class _Searches:
 
     :ivar ids: the ids of the calls whose results the bridge made.
     :ivar queries: the queries of all searches by the ids of their calls.
+    :ivar results: the decoded results that the bridge made, by the `id` of their block.
     """
 
     ids: set[str] = field(factory=set)
     queries: dict[str, object] = field(factory=dict)
+    results: dict[int, list[Any]] = field(factory=dict)
+    _values: int = field(default=0, init=False)
 
     def note(self, block: _Block) -> None:
         """Note a call, or a result of the bridge's."""
         if block.type == "server_tool_use":
-            called = _decoded(block.input)
+            called = self._read(block.input)
             self.queries[_name(block.id)] = called.get("query") if isinstance(called, dict) else None
-        elif block.type == "web_search_tool_result" and is_ours(_decoded(block.content)):
-            self.ids.add(_name(block.tool_use_id))
+        elif block.type == "web_search_tool_result":
+            content = self._read(block.content)
+            if is_ours(content):
+                self.ids.add(_name(block.tool_use_id))
+                self.results[id(block)] = content
+
+    def _read(self, raw: Raw) -> Any:  # noqa: ANN401 - decoded JSON is what it is
+        """Return a value decoded; None for one that cannot be, and for all once there were too many."""
+        text = bytes(raw)
+        self._values += 1 + text.count(b",") + text.count(b"[") + text.count(b"{")
+        return _decoded(raw) if self._values <= MAX_SEARCH_VALUES else None
 
 
 def _edit_messages(body: bytes, member: Member, past_thinking: PastThinking, edits: Edits, *, searched: bool) -> None:
     """Note the changes to the blocks of the assistant's messages. ``searched``: the bridge's searches may be there."""
     contents = _contents(member.raw)
+    if sum(map(len, contents)) > MAX_BLOCKS:
+        return
     searches = _Searches()
     if searched:
         for block in chain.from_iterable(contents):
@@ -158,14 +179,17 @@ def _contents(messages: Raw) -> list[Sequence[_Block]]:
 def _read_one_by_one(messages: Raw) -> list[Sequence[_Block]]:
     """Return the blocks of messages some of which are not as they should be: these count as empty."""
     contents: list[Sequence[_Block]] = []
+    left = MAX_BLOCKS
     for raw in _raws.decode(messages):
         try:
             message = _loose_message.decode(raw)
-            blocks = [_read_block(each) for each in _raws.decode(message.content)]
+            parts = _raws.decode(message.content) if message.role == "assistant" else []
         except strict_json.ERRORS:
-            contents.append(())
-        else:
-            contents.append(blocks if message.role == "assistant" else ())
+            parts = []
+        left -= len(parts)
+        if left < 0:
+            return []
+        contents.append([_read_block(each) for each in parts])
     return contents
 
 
@@ -209,9 +233,9 @@ def _instead(block: _Block, past_thinking: PastThinking, searches: _Searches) ->
             return b"" if past_thinking == "none" or _is_unsigned(block.data) else None
         case "server_tool_use" if _name(block.id) in searches.ids:
             return b""
-        case "web_search_tool_result" if searches.ids and is_ours(_decoded(block.content)):
+        case "web_search_tool_result" if id(block) in searches.results:
             query = searches.queries.get(_name(block.tool_use_id))
-            return _text_block(search_text(query, _decoded(block.content)), block.cache_control)
+            return _text_block(search_text(query, searches.results[id(block)]), block.cache_control)
     return None
 
 
@@ -229,8 +253,8 @@ def _text_block(text: str, cache_control: Raw) -> bytes:
 
 
 def _name(raw: Raw) -> str:
-    """Return a text decoded, "" for anything else."""
-    value = _decoded(raw)
+    """Return a text decoded, "" for anything else, which is not decoded: it may be of any size."""
+    value = _decoded(raw) if bytes(memoryview(raw)[:1]) == b'"' else ""
     return value if isinstance(value, str) else ""
 
 

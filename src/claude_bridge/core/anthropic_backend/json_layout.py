@@ -20,6 +20,9 @@ from msgspec import Raw
 from claude_bridge.core import strict_json
 from claude_bridge.core.errors import InvalidRequest
 
+MAX_MEMBERS: Final = 10_000
+"""Members of an object that are walked; a request has two dozen."""
+
 _fields: Final = msgspec.json.Decoder(dict[str, Raw])
 _values: Final = msgspec.json.Decoder(list[Raw])
 
@@ -56,6 +59,8 @@ def members(text: bytes, raw: bytes | Raw | None = None, at: int = 0) -> list[Me
         fields = _fields.decode(text if raw is None else raw)
     except strict_json.ERRORS as error:
         raise InvalidRequest(strict_json.explain(error)) from None
+    if len(fields) > MAX_MEMBERS:
+        raise InvalidRequest(f"the request body has an object with more than {MAX_MEMBERS} fields")
     found: list[Member] = []
     place = _begin(text, at)
     while key := _KEY.match(text, place):
