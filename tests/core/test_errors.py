@@ -65,6 +65,7 @@ NOT_ASKED = {errors.KeysCooling, errors.KeyUnavailable}
 FOLLOWING = {
     "ClientError": ("client_error", False, False),
     "InvalidRequest": ("invalid_request", False, False),
+    "UnsupportedField": ("invalid_request", False, True),
     "ContextOverflow": ("context_overflow", False, False),
     "AuthenticationFailed": ("authentication_failed", False, False),
     "BillingRefused": ("billing_refused", False, False),

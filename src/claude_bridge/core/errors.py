@@ -88,6 +88,12 @@ class InvalidRequest(ClientError):
     outcome = "invalid_request"
 
 
+class UnsupportedField(InvalidRequest):
+    """The request has a field that only backends with Anthropic's own API can honour (400)."""
+
+    try_next = True
+
+
 class ContextOverflow(ClientError):
     """The conversation does not fit the model's window; the message is one of the two canonical texts (400)."""
 

@@ -12,7 +12,7 @@ from attrs import evolve
 from claude_bridge.config.schema import Config
 from claude_bridge.core import kinds
 from claude_bridge.core.backend_api import BackendKind
-from claude_bridge.core.errors import UpstreamCut, UpstreamServerError
+from claude_bridge.core.errors import UnsupportedField, UpstreamCut, UpstreamServerError
 from claude_bridge.core.events import Finished, TextDelta, Usage, Verbatim
 from claude_bridge.testing.fakes import HeldSearch
 from tests.services.exchange.echo_kind import EchoKind, MirrorKind
@@ -170,6 +170,33 @@ class PassThroughTests:
         assert all(call.request.url.startswith("http://first") for call in stage.client.calls)
         assert isinstance(stage.downstream.events[-1], Finished)
         assert stage.outcomes[-1] == "ok"
+
+    @pytest.mark.parametrize(
+        "more", [{"mcp_servers": [{"type": "url"}]}, {"messages": [{"role": "user", "content": [{"no": "type"}]}]}]
+    )
+    def test_the_next_cannot(self, more: dict[str, Any]) -> None:
+        """If the next one cannot be asked, the client is told what will pass, and not that its request is wrong."""
+        stage = self.stage()
+        stage.run("sk", **{"messages": HELLO, **more})
+        while stage.admission.active:
+            stage.call.answer(b"", status=503)
+            stage.clock.advance(LONGEST_PAUSE)
+        assert all(call.request.url.startswith("http://first") for call in stage.client.calls)
+        assert isinstance(stage.error, UpstreamServerError)
+
+    def test_the_first_cannot(self) -> None:
+        """A request that only such a backend can honour reaches it, wherever it stands in the route."""
+        stage = self.stage("echo", "mirror")
+        stage.run("sk", messages=HELLO, mcp_servers=[{"type": "url"}])
+        assert stage.call.request.url.startswith("http://second")
+        stage.call.answer(b"so.")
+        assert stage.outcomes == ("ok", "ok")
+
+    def test_nobody_can(self) -> None:
+        """If there is none in the route, the field is named."""
+        stage = self.stage("echo", "echo")
+        stage.run("sk", messages=HELLO, mcp_servers=[{"type": "url"}])
+        assert isinstance(stage.error, UnsupportedField)
 
     def test_malformed_for_the_next(self) -> None:
         """A block that the bridge cannot read is no reason not to pass it on."""

@@ -8,7 +8,7 @@ from typing import Final
 from attrs import define, field
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.errors import InvalidRequest, UnsupportedField
 from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta, Usage
 from claude_bridge.core.messages_api import codec, subagent_tag, tool_definitions
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest, Tool
@@ -123,11 +123,11 @@ def _check_runnable(request: MessagesRequest) -> None:
 
 
 def check_supported(request: MessagesRequest) -> None:
-    """Raise `InvalidRequest` for fields that only Anthropic's API can honour and that would change the answer."""
+    """Raise `UnsupportedField` for one that only Anthropic's API can honour and that would change the answer."""
     for name in UNSUPPORTED:
         value = getattr(request, name)
         if strict_json.present(value) and bytes(value) not in {b"{}", b"[]"}:
-            raise InvalidRequest(
+            raise UnsupportedField(
                 f"{name}: Extra inputs are not permitted (this gateway cannot do that)",
                 details=UNSUPPORTED_DETAILS.get(name),
             )

@@ -31,7 +31,13 @@ from claude_bridge.core.backend_api import (
     Target,
     UpstreamFailure,
 )
-from claude_bridge.core.errors import BillingRefused, BridgeError, InternalFault, UpstreamCredentialRefused
+from claude_bridge.core.errors import (
+    BillingRefused,
+    BridgeError,
+    InternalFault,
+    InvalidRequest,
+    UpstreamCredentialRefused,
+)
 from claude_bridge.core.events import Event, Finished, Usage
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.messages_api import parsing
@@ -288,13 +294,21 @@ class Exchange:
         """
         while True:
             candidate = await self._plan.candidate(self._steps[0])
+            unfit = None
             if self._asked.original is not None and not candidate.kind.passes_through:
-                await self._read()
-                if self._answered_locally():
-                    return None
-            answered = await self._ask(candidate)
-            if answered is not None:
-                return answered
+                try:
+                    await self._read()
+                    if self._answered_locally():
+                        return None
+                except InvalidRequest as error:
+                    error.__traceback__ = None  # as in `_run`
+                    unfit = FailedAttempt(None, None, error)
+            if unfit is None:
+                answered = await self._ask(candidate)
+                if answered is not None:
+                    return answered
+            elif self._judge(candidate, unfit).move is not Move.NEXT:
+                raise await self._final_error(candidate, unfit)
             del self._steps[0]
             self._retries.reset()
 
@@ -345,7 +359,8 @@ class Exchange:
         if self._budget is None:
             self._budget = AttemptBudget(route.patience, route.max_attempts, route.max_wait, self._recorder.started)
         target = candidate.target if attempt is None else attempt.target
-        tokens = self._prompt.estimate(backend.name, target)
+        # a request that cannot be read has no length, and no key is waited for with it
+        tokens = 0 if isinstance(error, InvalidRequest) else self._prompt.estimate(backend.name, target)
         window = services.profiles.with_overrides(backend.name, candidate.target).context_window
         # There is no other: it was the client's, or none at all.
         only_key = isinstance(error, BillingRefused | UpstreamCredentialRefused) and not backend.has_key
