@@ -52,6 +52,15 @@ class MessagesTests:
         assert len(edge.client.calls) == (path == "/v1/messages")
         assert f"{path.removeprefix('/v1/messages').strip('/') or 'messages'} left" in edge.answers
 
+    def test_header_in_several_lines(self) -> None:
+        """A backend that is passed the headers gets all values of one that a proxy has divided."""
+        edge = Edge(configured(BARE.replace("url", "kind = anthropic\nurl")))
+        line = edge.line()
+        body = json.dumps(asking()).encode()
+        head = "host: localhost\r\nx-api-key: sk\r\nanthropic-beta: one\r\nAnthropic-Beta: two,three\r\n"
+        line.say(f"POST /v1/messages HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        assert ("anthropic-beta", "one, two,three") in edge.client.last.request.headers
+
     def test_stream_absent_means_json(self) -> None:
         """Who does not say `stream` gets one JSON object."""
         edge = Edge()

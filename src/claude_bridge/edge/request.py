@@ -303,6 +303,13 @@ class BridgeRequest(Request):
             }
         return self._head
 
+    def whole_head(self) -> dict[str, str]:
+        """Return the headers likewise, the values of one that came in several lines as one list (RFC 9110, 5.3)."""
+        return {
+            name.decode("latin-1").lower(): b", ".join(values).decode("latin-1")
+            for name, values in self.requestHeaders.getAllRawHeaders()
+        }
+
     def _read_head(self) -> SiteRuntime:
         """Set what Twisted sets only when the body is complete, and the headers of every response."""
         channel = self.channel

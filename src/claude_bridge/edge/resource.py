@@ -206,7 +206,7 @@ async def _decode(runtime: EdgeRuntime, request: BridgeRequest, decoding: parsin
 def _asked(runtime: EdgeRuntime, request: BridgeRequest, decoding: parsing.Decoding, session: str) -> AskedRequest:
     """Return the decoded request, with the request as it was received if some backend may need that."""
     body = decoding.take_body()
-    original = OriginalRequest(body, request.head()) if runtime.admission.needs_originals else None
+    original = OriginalRequest(body, request.whole_head()) if runtime.admission.needs_originals else None
     return AskedRequest(decoding.request, session, original)
 
 
