@@ -9,6 +9,7 @@ from base64 import b64encode
 import pytest
 from twisted.internet.task import Clock
 
+from claude_bridge.core.anthropic_backend.backend import MessagesTarget
 from claude_bridge.core.chat_completions.backend import ChatTarget
 from claude_bridge.core.errors import ContextOverflow
 from claude_bridge.core.events import Usage
@@ -68,6 +69,16 @@ class PromptTests:
         """A prompt of many MB is not counted while its sender waits, but refused all the same."""
         with pytest.raises(ContextOverflow, match=r"prompt is too long: \d{6} tokens > \d+ maximum"):
             prompt(WORDS * (MAX_BYTES_AT_ONCE // len(WORDS) + 1)).check("b", SMALL, ModelProfile())
+
+    @pytest.mark.parametrize("more", [(), ({"no": "type"},)])
+    def test_images_that_are_passed_on(self, more: tuple[object, ...]) -> None:
+        """A screenshot is some thousand tokens for every kind of backend, unless the bridge cannot read the request."""
+        source = {"type": "base64", "media_type": "image/png", "data": "A" * 2 * MAX_BYTES_AT_ONCE}
+        made = prompt([{"type": "image", "source": source}, *more])
+        target = MessagesTarget(model="m", context_window=200_000)
+        assert (made.estimate("b", target) < 10_000) == (not more)
+        if not more:
+            made.check("b", target, ModelProfile(), is_only=False)
 
     def test_documents(self) -> None:
         """Documents are wanted as text once, and only where the model takes no files."""

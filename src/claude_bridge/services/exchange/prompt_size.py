@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -10,6 +11,7 @@ from twisted.internet.defer import Deferred
 from claude_bridge.core import conversation
 from claude_bridge.core.backend_api import Target
 from claude_bridge.core.conversation import NO_DOCUMENTS
+from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.request_info import RequestInfo
@@ -20,6 +22,11 @@ from claude_bridge.core.tokens.request_count import Count
 from claude_bridge.services.knowledge.profiles import ModelProfile, ModelProfiles
 from claude_bridge.services.knowledge.window_warnings import WindowWarnings
 from claude_bridge.services.pace import Pace
+
+MANY_BYTES: Final = 256 * 1024
+"""Bytes from which on a request that is passed on is searched for images: in a smaller one they are no great part."""
+
+_MEDIA: Final = b'"base64"'
 
 
 @define(eq=False, kw_only=True)
@@ -37,6 +44,7 @@ class PromptSize:
     texts: Mapping[str, str] = field(default=NO_DOCUMENTS, init=False)
     _texts_minus_documents: int = field(default=0, init=False)
     _from_size: int | None = field(default=None, init=False)
+    _has_media: bool | None = field(default=None, init=False)
 
     def pending_documents(self, target: Target) -> list[str]:
         """Return the documents, in base64, that ``target`` needs as text and that are not read yet."""
@@ -86,13 +94,32 @@ class PromptSize:
 
     def _rough(self, target: Target) -> int:
         """Return a rough count by the prompt's size, with documents as ``target`` gets them."""
-        if target.passes_through:
+        if target.passes_through and self._from_size is None and not self._may_have_media():
             return rough_tokens(self._info.body_bytes)
         if self._from_size is None:
-            self._from_size = request_count.quick_estimate(conversation_of(self._request), self._info.body_bytes)
+            self._from_size = self._quick_estimate(must_be_read=not target.passes_through)
         if not target.documents_as_text:
             return self._from_size
         return max(0, self._from_size + self._texts_minus_documents)
+
+    def _quick_estimate(self, *, must_be_read: bool) -> int:
+        """Return a count by the size without images and documents; with them if the request cannot be read."""
+        try:
+            asked = conversation_of(self._request)
+        except InvalidRequest:
+            if must_be_read:
+                raise
+            return rough_tokens(self._info.body_bytes)
+        return request_count.quick_estimate(asked, self._info.body_bytes)
+
+    def _may_have_media(self) -> bool:
+        """Return whether images or documents may be a large part of the request: their bytes are no tokens."""
+        if self._has_media is None:
+            contents = (each.content for each in self._request.messages if not isinstance(each.content, str))
+            self._has_media = self._info.body_bytes >= MANY_BYTES and any(
+                _MEDIA in bytes(block) for content in contents for block in content
+            )
+        return self._has_media
 
     def _count_in_turns(self, target: Target) -> Deferred[int]:
         """Return a careful count, made in turns of the reactor."""
