@@ -129,6 +129,16 @@ class TooMuchTests:
         sent = b'{"messages":[{"role":"assistant","content":[%b]}],"model":"old"}' % b",".join(blocks)
         assert edited(sent, Changes(model="new")) == sent.replace(b"old", b"new")
 
+    def test_many_cuts(self) -> None:
+        """As many cuts as there may be take time in proportion to their number."""
+        kept = b'{"type":"text","text":"y"}'
+        blocks = b",".join([self.THINKING, kept] * (MAX_BLOCKS // 2))
+        sent = b'{"messages":[{"role":"assistant","content":[%b]}],"model":"old"}' % blocks
+        began = time.thread_time()
+        left = edited(sent, Changes(model="new", past_thinking="none"))
+        assert time.thread_time() - began < 0.5  # a tenth of that on an idle machine, and 1 s if it were quadratic
+        assert len(messages(left)[0]["content"]) == MAX_BLOCKS // 2
+
     def test_no_text(self) -> None:
         """What should be a text and is none is not decoded: thinking with such a signature counts as unsigned."""
         many = b",".join([b"[]"] * 500_000)

@@ -113,7 +113,7 @@ class Edits:
 
     def drop(self, parts: Sequence[Element] | Sequence[Member], dropped: Collection[int]) -> None:
         """Note that some parts of a list or object, by index, are to be cut out, with the commas that go with them."""
-        for start, end in _cuts([(_start(part), part.end) for part in parts], dropped):
+        for start, end in _cuts([(_start(part), part.end) for part in parts], frozenset(dropped)):
             self.replace(start, end)
 
     def applied(self) -> bytes:
@@ -128,7 +128,7 @@ class Edits:
         return b"".join(pieces)
 
 
-def _cuts(spans: Sequence[tuple[int, int]], dropped: Collection[int]) -> Iterator[tuple[int, int]]:
+def _cuts(spans: Sequence[tuple[int, int]], dropped: frozenset[int]) -> Iterator[tuple[int, int]]:
     """Yield what to cut: each run up to the part that follows it, or from the end of the part that precedes it."""
     for is_dropped, run in groupby(range(len(spans)), lambda index: index in dropped):
         if is_dropped:
