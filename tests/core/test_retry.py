@@ -18,6 +18,7 @@ from claude_bridge.core.errors import (
     BridgeError,
     CircuitOpen,
     ContextOverflow,
+    ErrorResponse,
     InternalFault,
     InvalidRequest,
     KeysCooling,
@@ -288,6 +289,17 @@ class EndingTests:
         """Whatever may pass is told before what will not, with the soonest time."""
         chosen = ending([failed(each) for each in errors])
         assert (chosen.error.status, chosen.error.retry_after) == (status, retry_after)
+
+    @pytest.mark.parametrize(
+        ("other", "left"), [(7.0, ()), (99.0, (("retry-after", "17"),)), (None, (("retry-after", "17"),))]
+    )
+    def test_time_in_a_response(self, other: float | None, left: tuple[tuple[str, str], ...]) -> None:
+        """A response that is passed on keeps its own time, unless another failure named a sooner one."""
+        response = ErrorResponse(429, b"{}", (("retry-after", "17"), ("x-other", "1")))
+        told = UpstreamRateLimited("a", retry_after=17.0, response=response)
+        chosen = ending([failed(told, "a"), failed(UpstreamUnavailable("b", retry_after=other), "b")]).error
+        assert chosen.response is not None
+        assert chosen.response.headers == (*left, ("x-other", "1"))
 
     def test_largest_window(self) -> None:
         """If the prompt fits nowhere, the client learns what would fit the largest window."""

@@ -234,11 +234,20 @@ def ending(failures: Sequence[Failed]) -> Failed:
     asked = [each for each in temporary if each.error.fault == "upstream"] or temporary
     chosen = next((each for status in (429, 529) for each in reversed(asked) if each.error.status == status), asked[-1])
     waits = [each.error.retry_after for each in temporary if each.error.retry_after is not None]
-    error = evolve(chosen.error, retry_after=min(waits)) if waits else chosen.error
+    error = _with_wait(chosen.error, min(waits)) if waits else chosen.error
     others = dict.fromkeys(each.label for each in failures if each.label != chosen.label)
     if others:
         error = evolve(error, message=f"{error.message} (also failed: {', '.join(others)})")
     return evolve(chosen, error=error)
+
+
+def _with_wait(error: BridgeError, seconds: float) -> BridgeError:
+    """Return an error that names a time; a later one that the backend's own response names is left out of that."""
+    response = error.response
+    if response is not None and error.retry_after is not None and seconds < error.retry_after:
+        headers = tuple(each for each in response.headers if each[0] != "retry-after")
+        response = evolve(response, headers=headers)
+    return evolve(error, retry_after=seconds, response=response)
 
 
 def _is_of_the_key(error: BridgeError) -> bool:
