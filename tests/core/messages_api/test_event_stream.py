@@ -571,6 +571,29 @@ class PassedTests:
         assert writer.write([Verbatim(b"two"), Finished(FinishReason.STOPPED, usage=Usage(3, 9))]) == b"two"
         assert (writer.ended, writer.usage) == (True, Usage(3, 9))
 
+    def test_cut_off(self) -> None:
+        """What has come since the last count is estimated: an answer that is cut off has more than its first token."""
+        writer = make(input_tokens=5)
+        delta = b"event: content_block_delta\n" + b"x" * 400 + b"\n\n"
+        writer.write([Verbatim(delta, b"opening", Usage(3, 1))])
+        once = writer.usage
+        assert once is not None
+        assert (once.input_tokens, once.estimated) == (3, True)
+        writer.write([Verbatim(delta)])
+        twice = writer.usage
+        assert twice is not None
+        assert 50 < once.output_tokens < 120
+        assert abs(twice.output_tokens - 2 * once.output_tokens) < 3
+        writer.write([Verbatim(delta, usage=Usage(3, 200))])
+        assert writer.usage == Usage(3, 200)
+
+    def test_without_counts(self) -> None:
+        """Where the backend counts nothing, all is estimated."""
+        writer = make(input_tokens=5)
+        writer.write([Verbatim(b"y" * 400 + b"\n\n", b"opening")])
+        assert writer.usage is not None
+        assert (writer.usage.input_tokens, writer.usage.estimated) == (5, True)
+
     def test_after_an_early_commit(self) -> None:
         """A client that has the beginning of a message does not get a second one."""
         writer = make()

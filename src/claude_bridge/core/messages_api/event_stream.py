@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from claude_bridge.core import sse, strict_json
 from claude_bridge.core.errors import BridgeError
@@ -45,6 +45,7 @@ from claude_bridge.core.messages_api.block_assembler import (
     BlockState,
 )
 from claude_bridge.core.messages_api.held_blocks import CompleteBlockEvent
+from claude_bridge.core.tokens.estimator import rough_tokens
 
 PING: Final = sse.encode(b"ping", b'{"type":"ping"}')
 
@@ -55,6 +56,9 @@ _DELTA_KEYS: Final = {
     TOOL_CALL: b'"input_json_delta","partial_json"',
 }
 _DELTA_TAIL: Final = b"}}\n\n"
+
+_DELTA_FRAME_BYTES: Final = 120
+"""Bytes of a delta's event without its text."""
 
 _ON_ONE_LINE: Final = bytes.maketrans(b"\r\n", b"  ")
 """A line break in JSON stands between its parts only."""
@@ -91,6 +95,7 @@ class StreamWriter:
     _unwritten: list[bytes] = field(factory=list, init=False)
     _passing: bool = field(default=False, init=False)
     _passed_usage: Usage | None = field(default=None, init=False)
+    _uncounted_bytes: int = field(default=0, init=False)
 
     @_assembler.default
     def _new_assembler(self) -> BlockAssembler:
@@ -101,7 +106,7 @@ class StreamWriter:
     @property
     def usage(self) -> Usage | None:
         """Return the counts of the answer, estimated until it is finished; None while it is empty."""
-        return self._passed_usage or self._assembler.usage
+        return self._passed_so_far() if self._passing else self._assembler.usage
 
     def open(self) -> bytes:
         """Return ``message_start`` and a ping the first time, nothing afterwards."""
@@ -178,11 +183,27 @@ class StreamWriter:
                     self._unwritten.append(event.opening)
                     self.headers = event.headers
                 self._unwritten.append(event.data)
+                if event.usage is not None and self._passing:
+                    self._uncounted_bytes = 0
+                else:
+                    self._uncounted_bytes += len(event.data) - _DELTA_FRAME_BYTES * max(1, event.data.count(b"\n\n"))
                 self._passing = self.started = self.content_started = True
                 self._passed_usage = event.usage or self._passed_usage
             case Finished():
-                self._passed_usage = event.usage or self._passed_usage
+                if event.usage is not None:
+                    self._passed_usage, self._uncounted_bytes = event.usage, 0
                 self.ended = True
+
+    def _passed_so_far(self) -> Usage:
+        """Return the counts of an answer that is passed on; what has come since the last one is estimated by its size.
+
+        The API counts at the beginning and at the end, so that an answer that is cut off would count as one token.
+        """
+        counted = self._passed_usage or self._assembler.prompt_usage(0)
+        more = rough_tokens(self._uncounted_bytes)
+        if not more and self._passed_usage is not None:
+            return counted
+        return evolve(counted, output_tokens=counted.output_tokens + more, estimated=True)
 
     # Calls of the assembler (`BlockSink`).
 
