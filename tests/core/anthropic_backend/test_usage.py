@@ -29,6 +29,16 @@ class UsageCollectorTests:
         usage = collected({"input_tokens": 5, "output_tokens": 1}, {"output_tokens": 9, "input_tokens": None})
         assert usage == Usage(input_tokens=5, output_tokens=9)
 
+    def test_ever_more_fields(self) -> None:
+        """A backend that makes up fields does not fill the memory with them."""
+        counts = UsageCollector()
+        for number in range(10):
+            counts.add(Raw(json.dumps({f"{number}_{each}": 1 for each in range(200)}).encode()))
+        assert counts.add(Raw(b'{"0_0":2,"output_tokens":7}'))
+        usage = counts.usage()
+        assert usage is not None
+        assert (usage.output_tokens, len(usage.raw or ())) == (7, 201)
+
     def test_cache(self) -> None:
         """What was read from the cache and written to it is not part of the input."""
         usage = collected({"input_tokens": 1, "cache_read_input_tokens": 2, "cache_creation_input_tokens": 3})

@@ -44,6 +44,10 @@ _BLANK_LINE: Final = re.compile(_LINE_END + _LINE_END)
 _LONGEST_BLANK_LINE: Final = 4
 
 
+_OBJECT_BYTES: Final = 41
+"""What an event that is held back takes in memory besides its bytes: a comment may have three."""
+
+
 class _Part(Enum):
     """What an event means for the answer."""
 
@@ -223,7 +227,7 @@ class StreamReader:
     def _hold(self, wire_event: bytes) -> None:
         """Keep an event for the first part: before its data, or in it once the message is ending."""
         (self._ending if self.finish_seen else self._opening).append(wire_event)
-        self._held += len(wire_event)
+        self._held += len(wire_event) + _OBJECT_BYTES
         if self._held > self.max_event:
             self.error = self._too_large("a beginning without content")
 

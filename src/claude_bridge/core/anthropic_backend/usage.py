@@ -18,6 +18,10 @@ _REASONS: Final = {
 }
 
 
+MAX_FIELDS: Final = 256
+"""Fields of all usage objects of one answer together, which has a dozen; one that would add more is ignored."""
+
+
 @define
 class UsageCollector:
     """The counts of one answer. Those that come later replace earlier ones, as the API counts up."""
@@ -33,6 +37,8 @@ class UsageCollector:
         except strict_json.JsonError:
             return False
         given = {name: each for name, each in value.items() if each is not None} if isinstance(value, dict) else {}
+        if len(self._raw.keys() | given.keys()) > MAX_FIELDS:
+            return False
         self._raw.update(given)
         return bool(given)
 
