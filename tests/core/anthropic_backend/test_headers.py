@@ -45,6 +45,11 @@ class RequestTests:
         given = {**CLIENT, "connection": "close, X-Private", "x-private": "1"}
         assert dict(request_headers(given)) == CLIENT
 
+    def test_content_type(self) -> None:
+        """The body was read as JSON, and is called that whatever the client called it."""
+        given = {**CLIENT, "content-type": "application/x-www-form-urlencoded"}
+        assert dict(request_headers(given)) == CLIENT
+
     def test_added(self) -> None:
         """The API demands a version, and a content type."""
         assert request_headers({}) == (("content-type", "application/json"), ("anthropic-version", "2023-06-01"))

@@ -17,7 +17,7 @@ UPSTREAM_REQUEST_ID: Final = f"{OURS}upstream-request-id"
 """Under this name clients get the backend's ``request-id``: the bridge has a ``request-id`` of its own."""
 
 _NOT_SENT: Final = HOP_BY_HOP | {
-    *("host", "content-length", "content-encoding", "accept-encoding", "expect", "cookie"),
+    *("host", "content-length", "content-encoding", "content-type", "accept-encoding", "expect", "cookie"),
     *("authorization", "x-api-key"),
     *("origin", "referer", "forwarded", "via", "x-real-ip"),
 }
@@ -34,6 +34,7 @@ _NOT_RETURNED_BEGINNINGS: Final = ("proxy-", "access-control-", "cross-origin-",
 what would take back the bridge's own protection against web pages."""
 
 _ADDED: Final = (("content-type", "application/json"), ("anthropic-version", "2023-06-01"))
+"""The body is JSON in UTF-8 by now, whatever the client called it: curl calls everything a form."""
 
 
 def request_headers(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
