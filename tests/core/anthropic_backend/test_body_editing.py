@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from claude_bridge.core.anthropic_backend.body_editing import (
     MAX_BLOCKS,
+    MAX_REST_BYTES,
     MAX_SEARCH_VALUES,
     Changes,
     PastThinking,
@@ -128,6 +129,18 @@ class TooMuchTests:
         )
         sent = b'{"messages":[{"role":"assistant","content":[%b]}],"model":"old"}' % b",".join(blocks)
         assert edited(sent, Changes(model="new")) == sent.replace(b"old", b"new")
+
+    def test_rest(self) -> None:
+        """Large are the messages, the system prompt and the tools, and nothing else."""
+        parts = dict.fromkeys(("messages", "system", "tools"), "x" * MAX_REST_BYTES)
+        assert json.loads(edited(json.dumps({"model": "old", **parts}).encode(), Changes(model="new"))) == {
+            "model": "new",
+            **parts,
+        }
+        with pytest.raises(InvalidRequest, match="beside messages"):
+            edited(json.dumps({"model": "old", **parts, "more": "x" * MAX_REST_BYTES}).encode(), _AS_IS)
+        with pytest.raises(InvalidRequest):
+            edited(b"[%b]" % (b" " * MAX_REST_BYTES), _AS_IS)
 
     def test_many_cuts(self) -> None:
         """As many cuts as there may be take time in proportion to their number."""

@@ -37,6 +37,9 @@ backend to judge: a request that is passed on has not been counted before."""
 MAX_SEARCH_VALUES: Final = 50_000
 """JSON values of all searches that are decoded, in 30 ms at most; those beyond are not. A real search has a hundred."""
 
+MAX_REST_BYTES: Final = 2 << 20
+"""Bytes of a request beside its messages, system prompt and tools; a few hundred are usual."""
+
 _SNIPPET_MARK: Final = b'"%b' % SNIPPET_PREFIX.encode()
 _THINKING_MARK: Final = b'thinking"'
 _ESCAPED_LETTER: Final = b"\\u00"
@@ -61,6 +64,7 @@ def edited(body: bytes, changes: Changes) -> bytes:
 
     Web searches that the bridge made for an earlier answer become text, as their results are encoded for the bridge.
     """
+    _check_rest(body)
     top = json_layout.members(body)
     fields = {member.key: member for member in top}
     edits = Edits(body)
@@ -75,6 +79,18 @@ def edited(body: bytes, changes: Changes) -> bytes:
     if changes.thinking_off:
         _turn_thinking_off(body, top, fields, edits)
     return edits.applied()
+
+
+def _check_rest(body: bytes) -> None:
+    """Raise `InvalidRequest` if the fields that are never large are: two MB of the smallest ones are found in 60 ms."""
+    if len(body) <= MAX_REST_BYTES:
+        return
+    try:
+        large = _large.decode(body)
+    except strict_json.ERRORS as error:
+        raise InvalidRequest(strict_json.explain(error)) from None
+    if len(body) - len(large.messages) - len(large.system) - len(large.tools) > MAX_REST_BYTES:
+        raise InvalidRequest(f"more than {MAX_REST_BYTES} bytes beside messages, system and tools")
 
 
 def leaves_thinking_out(body: bytes, past_thinking: PastThinking) -> bool:
@@ -98,6 +114,14 @@ class _Block(msgspec.Struct):
     cache_control: Raw = Raw()
 
 
+class _Large(msgspec.Struct):
+    """The fields of a request that may be large."""
+
+    messages: Raw = Raw()
+    system: Raw = Raw()
+    tools: Raw = Raw()
+
+
 class _Message(msgspec.Struct):
     role: str = ""
     content: list[_Block] | str = ""
@@ -108,6 +132,7 @@ class _LooseMessage(msgspec.Struct):
     content: Raw = Raw()
 
 
+_large: Final = msgspec.json.Decoder(_Large)
 _messages: Final = msgspec.json.Decoder(list[_Message])
 _loose_message: Final = msgspec.json.Decoder(_LooseMessage)
 _block: Final = msgspec.json.Decoder(_Block)
