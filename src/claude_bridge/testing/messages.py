@@ -39,13 +39,15 @@ def message_stream(
     model: str = "claude-test",
     usage: Mapping[str, Any] = MESSAGE_USAGE,
     split: int = 16,
+    message_id: str = MESSAGE_ID,
 ) -> tuple[bytes, ...]:
     """Make a good stream, one bytes object for each event.
 
     :param blocks: the content; text, thinking and tool input come in deltas of ``split`` characters.
     :param stop: the stop reason; by default ``tool_use`` or ``end_turn``, as fits.
+    :param message_id: clients that keep a history take two messages with one id for parts of the same.
     """
-    started = message(model=model, usage=usage)
+    started = message(model=model, usage=usage, message_id=message_id)
     stop = stop or ("tool_use" if any(block["type"] == "tool_use" for block in blocks) else "end_turn")
     frames = [frame("message_start", message=started), frame("ping")]
     for index, block in enumerate(blocks):
@@ -60,10 +62,11 @@ def message(
     model: str = "claude-test",
     stop: str | None = None,
     usage: Mapping[str, Any] = MESSAGE_USAGE,
+    message_id: str = MESSAGE_ID,
 ) -> dict[str, Any]:
     """Return a message's fields."""
     return {
-        "id": MESSAGE_ID,
+        "id": message_id,
         "type": "message",
         "role": "assistant",
         "model": model,
