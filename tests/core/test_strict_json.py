@@ -98,6 +98,17 @@ class EncodeTests:
         """It is told whether a text is one JSON object and nothing else."""
         assert strict_json.is_object(text) is one
 
+    @pytest.mark.parametrize(
+        ("data", "cut"),
+        [
+            *((b'{"a": [1, "b"]}'[:size], True) for size in range(1, 15)),
+            *((broken, False) for broken in (b"", b'{"a": [1, "b"]}', b'{"a" [', b"{}}", b'{"a":x', b'["a"', b"nul")),
+        ],
+    )
+    def test_is_truncated(self, data: bytes, cut: bool) -> None:
+        """The beginning of an object is told from what can never become one."""
+        assert strict_json.is_truncated(data) is cut
+
 
 class DecodeFieldsTests:
     """An object's names, its values left alone."""

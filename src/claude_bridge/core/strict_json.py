@@ -29,6 +29,7 @@ __all__ = [
     "encode_lines",
     "explain",
     "is_object",
+    "is_truncated",
     "present",
 ]
 
@@ -95,6 +96,15 @@ def is_object(text: str) -> bool:
     except (*ERRORS, UnicodeEncodeError):
         return False
     return True
+
+
+def is_truncated(data: bytes) -> bool:
+    """Return whether bytes are the beginning of one JSON object, and valid as far as they go."""
+    try:
+        _object.decode(data)
+    except ERRORS as error:
+        return data.startswith(b"{") and "truncated" in str(error)
+    return False
 
 
 def compact(raw: Raw) -> str:

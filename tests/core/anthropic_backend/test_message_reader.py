@@ -97,6 +97,15 @@ class MessageReaderTests:
         """An empty body or a part of a message is an answer that was cut off."""
         assert isinstance(read([sent])[1].error, UpstreamCut)
 
+    @pytest.mark.parametrize(
+        "sent", [b"{]", message()[:-1] + b",}", message()[:-2] + b"}}}", message().replace(b":", b"", 1)]
+    )
+    def test_broken_json(self, sent: bytes) -> None:
+        """A whole body that is no JSON is a mistake of the backend's, not of the connection."""
+        error = read([sent])[1].error
+        assert isinstance(error, UpstreamProtocolError)
+        assert "broken JSON" in error.message
+
     def test_chat_completion(self) -> None:
         """An answer in the other API says which kind the backend is of."""
         error = read([b'{"object":"chat.completion","choices":[]}'])[1].error

@@ -358,6 +358,29 @@ class ErrorTests:
         _, reader = read([b'{"type":"mess'])
         assert isinstance(reader.error, UpstreamProtocolError)
 
+    @pytest.mark.parametrize(
+        "broken",
+        [
+            b'event: message_start\ndata: {"type": "mess\n\n',
+            b"event: message_start\ndata: start\n\n",
+            b'event: message_delta\ndata: {"delta"}\n\n',
+            b'data: {"choices": [{"delta"\n\n',
+        ],
+    )
+    @pytest.mark.parametrize("before", [b"", start() + block()])
+    def test_event_with_broken_json(self, before: bytes, broken: bytes) -> None:
+        """It ends the answer, wherever it would have decided how this goes on; what came before it is passed on."""
+        events, reader = read([before + broken + start() + block() + ending()])
+        assert isinstance(reader.error, UpstreamProtocolError)
+        assert passed(events) == before
+
+    @pytest.mark.parametrize("end", [b"event: message_stop\ndata: {\n\n", b"data: {\n\n"])
+    def test_broken_json_after_the_stop_reason(self, end: bytes) -> None:
+        """The answer is complete, whatever follows."""
+        _, reader = read([start() + block() + ending() + end])
+        assert reader.error is None
+        assert reader.done
+
     @pytest.mark.parametrize("size", [7, 100_000])
     @pytest.mark.parametrize("end", [b"", b"\n\n"])
     def test_large_event(self, size: int, end: bytes) -> None:

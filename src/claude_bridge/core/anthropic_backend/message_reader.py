@@ -95,8 +95,10 @@ class MessageReader:
         text = body.strip(BEFORE_JSON)
         message = read_event(text)
         if message is None:
-            if text[:1] in {b"", b"{"}:
+            if not text or strict_json.is_truncated(text):
                 raise UpstreamCut("the backend closed the connection before its answer was finished")
+            if text.startswith(b"{"):
+                raise UpstreamProtocolError("the backend sent broken JSON instead of a message")
             self.failure = {"error": text[:MAX_PAGE_BYTES].decode("utf-8", "replace")}
             return []
         check_api(message)

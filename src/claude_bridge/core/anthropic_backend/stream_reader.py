@@ -245,7 +245,7 @@ class StreamReader:
             return _Part.CONTENT
         event = read_event(data)
         if event is None:
-            return self._fail({"error": data.decode("utf-8", "replace")}) if name == "error" else _Part.OTHER
+            return self._without_json(name, data)
         check_api(event)
         kind = event.kind or name
         if kind == "ping":
@@ -255,6 +255,14 @@ class StreamReader:
             return self._fail(reported_error(data))
         self._note(kind, event)
         return _Part.CONTENT if kind.startswith(_CONTENT_TYPE) else _PARTS.get(kind, _Part.OTHER)
+
+    def _without_json(self, name: str, data: bytes) -> _Part:
+        """Return what an event means whose data is no object; raises `UpstreamProtocolError` if it should be one."""
+        if name == "error":
+            return self._fail({"error": data.decode("utf-8", "replace")})
+        if (name in _PARTS or data.startswith(b"{")) and not self.finish_seen:
+            raise UpstreamProtocolError("the backend sent an event with broken JSON")
+        return _Part.OTHER
 
     def _note(self, kind: str, event: WireEvent) -> None:
         """Note usage and stop reason, of which the last ones count."""
