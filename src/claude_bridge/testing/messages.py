@@ -48,7 +48,7 @@ def message_stream(
     :param message_id: clients that keep a history take two messages with one id for parts of the same.
     """
     started = message(model=model, usage=usage, message_id=message_id)
-    stop = stop or ("tool_use" if any(block["type"] == "tool_use" for block in blocks) else "end_turn")
+    stop = stop or _stop_reason(blocks)
     frames = [frame("message_start", message=started), frame("ping")]
     for index, block in enumerate(blocks):
         frames += _block(index, block, split)
@@ -78,10 +78,10 @@ def message(
 
 
 def message_json(
-    *blocks: Mapping[str, Any], model: str = "claude-test", headers: Sequence[tuple[str, str]] = ()
+    *blocks: Mapping[str, Any], stop: str = "", model: str = "claude-test", headers: Sequence[tuple[str, str]] = ()
 ) -> Answer:
-    """Make a whole answer, not streamed."""
-    stop = "tool_use" if any(block["type"] == "tool_use" for block in blocks) else "end_turn"
+    """Make a whole answer, not streamed; ``stop`` is as for `message_stream`."""
+    stop = stop or _stop_reason(blocks)
     usage = {**MESSAGE_USAGE, "output_tokens": OUTPUT_TOKENS}
     return json_answer(200, message(*blocks, model=model, stop=stop, usage=usage), headers)
 
@@ -98,6 +98,10 @@ def message_error(
 def message_text(text: str, **more: Any) -> tuple[bytes, ...]:  # noqa: ANN401 - as `message_stream`
     """Make a stream that says one text."""
     return message_stream({"type": "text", "text": text}, **more)
+
+
+def _stop_reason(blocks: Sequence[Mapping[str, Any]]) -> str:
+    return "tool_use" if any(block["type"] == "tool_use" for block in blocks) else "end_turn"
 
 
 def _block(index: int, block: Mapping[str, Any], split: int) -> Iterator[bytes]:
