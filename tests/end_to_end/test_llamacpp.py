@@ -17,13 +17,16 @@ from typing import Any
 import pytest
 import pytest_twisted
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThreadPool
 from twisted.web.client import ResponseNeverReceived
 
+from tests.contract.schema import validate_stream
 from tests.end_to_end.client import Client
 from tests.end_to_end.conftest import StartDaemon, client_of
 from tests.end_to_end.daemon import Sections, ini
 from tests.end_to_end.llamacpp import MODEL, THINKING, TOOLS, serve
 from tests.end_to_end.peers import Peer
+from tests.end_to_end.sdks import SDKS, read_by_sdk
 from tests.end_to_end.sse import Event, names, text_of
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(400)]
@@ -58,6 +61,9 @@ ALWAYS = "Think always."
 
 NAMED: Sections = {"model:small": {"backend": "scripted", "name": MODEL}}
 """With a name of its own the model need not be looked for in the backend's list."""
+
+MESSAGES_API: Sections = {"backend:scripted": {"kind": "anthropic"}}
+HEADERS = {"x-api-key": "test-key", "anthropic-version": "2023-06-01"}
 
 TIME: dict[str, Any] = {
     "name": "get_time",
@@ -445,6 +451,84 @@ class CountTests:
         client = client_of(reactor, await start_daemon(config=config_for(thinking)))
         for name, body in THOUGHTS.items():
             await assert_counted(client, name, body)
+
+
+class PassThroughTests:
+    """Its own Messages API, passed through."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_text(self, reactor: Any, start_daemon: StartDaemon, plain: Peer) -> None:
+        """An answer comes piece by piece, says the same as one that comes whole, and is accounted for."""
+        daemon = await start_daemon(config=config_for(plain, MESSAGES_API))
+        client = Client(reactor, daemon.url, HEADERS)
+        reply = await client.post(MESSAGES, asked(), seconds=SECONDS)
+        events = reply.events
+        whole = (await client.post(MESSAGES, asked(stream=False), seconds=SECONDS)).json
+        assert reply.headers["x-claude-bridge-model"] == f"scripted/{MODEL}"
+        assert len([event for event in events if event.name == "content_block_delta"]) > 10
+        assert whole["content"] == [{"type": "text", "text": text_of(events)}]
+        assert whole["stop_reason"] == final(events)["delta"]["stop_reason"]
+        counted = (await client.post(COUNT, {"model": MODEL, "messages": [CAPITAL]})).json["input_tokens"]
+        for line in ((await daemon.wait_for("request")), (await daemon.wait_for("request", count=2))):
+            assert line["input_tokens"] + line["cache_read_tokens"] == counted
+            assert line["output_tokens"] == whole["usage"]["output_tokens"]
+        assert [line["dialect"] for line in daemon.events("dialect")] == ["llamacpp"]
+
+    @pytest_twisted.ensureDeferred
+    async def test_loop(self, reactor: Any, start_daemon: StartDaemon, calling: Peer) -> None:
+        """A forced call comes as a stream of valid JSON for the tool, and its result is answered with text."""
+        client = Client(reactor, (await start_daemon(config=config_for(calling, MESSAGES_API))).url, HEADERS)
+        body = asked(PARIS, tools=[TIME, WEATHER], tool_choice={"type": "tool", "name": "get_weather"})
+        streamed = (await client.post(MESSAGES, body, seconds=SECONDS)).events
+        (call,) = tool_uses(streamed)
+        assert (call["name"], call["input"].keys()) == ("get_weather", {"city", "unit"})
+        assert final(streamed)["delta"]["stop_reason"] == "tool_use"
+        (same,) = (await client.post(MESSAGES, {**body, "stream": False}, seconds=SECONDS)).json["content"]
+        assert (same["type"], same["name"], same["input"]) == ("tool_use", call["name"], call["input"])
+
+        conversation = [PARIS, {"role": "assistant", "content": [call]}, result(call, "18 degrees and sunny")]
+        answered = (await client.post(MESSAGES, asked(*conversation, tools=[TIME, WEATHER]), seconds=SECONDS)).events
+        assert "sunny" in text_of(answered)
+
+    @pytest_twisted.ensureDeferred
+    async def test_sdks(self, reactor: Any, start_daemon: StartDaemon, calling: Peer) -> None:
+        """Both SDKs read what it sends, although it leaves out many fields that the API's schema requires.
+
+        Those are the ones that may be null, ``citations``, and ``input`` where a call begins.
+        """
+        client = Client(reactor, (await start_daemon(config=config_for(calling, MESSAGES_API))).url, HEADERS)
+        call = asked(PARIS, tools=[TIME, WEATHER], tool_choice={"type": "any"})
+        replies = [await client.post(MESSAGES, body, seconds=SECONDS) for body in (call, asked())]
+        missing = {problem.rpartition(": ")[2] for reply in replies for problem in validate_stream(reply.events)}
+        assert all("is a required property" in one or "listed in the 'oneOf'" in one for one in missing), missing
+        for environment in SDKS:
+            results = await deferToThreadPool(
+                reactor, reactor.getThreadPool(), read_by_sdk, environment, [reply.body for reply in replies]
+            )
+            assert [one.failure for one in results] == [None, None]
+            contents = [(one.message or {})["content"][0] for one in results]
+            assert contents[0]["input"].keys() == {"city", "unit"}
+            assert contents[1]["text"] == text_of(replies[1].events)
+
+    @pytest_twisted.ensureDeferred
+    async def test_counts(self, reactor: Any, start_daemon: StartDaemon, calling: Peer) -> None:
+        """Its own counter counts what it then says that it has read."""
+        client = Client(reactor, (await start_daemon(config=config_for(calling, MESSAGES_API))).url, HEADERS)
+        for name, body in CALLS.items():
+            counted = (await client.post(COUNT, {"model": MODEL, **body})).json["input_tokens"]
+            ask = {"model": MODEL, "max_tokens": 5, "temperature": 0, **body}
+            usage = (await client.post(MESSAGES, ask, seconds=SECONDS)).json["usage"]
+            assert usage["input_tokens"] + usage["cache_read_input_tokens"] == counted, name
+
+    @pytest_twisted.ensureDeferred
+    @pytest.mark.parametrize("stream", [True, False])
+    async def test_overflow(self, reactor: Any, start_daemon: StartDaemon, plain: Peer, stream: bool) -> None:
+        """A prompt that is too long is refused in the words that make the client compact, which are not its own."""
+        client = client_of(reactor, await start_daemon(config=config_for(plain, MESSAGES_API)))
+        counted = (await client.post(COUNT, {"model": MODEL, "messages": [wrong(900)]})).json["input_tokens"]
+        reply = await client.post(MESSAGES, asked(wrong(900), stream=stream), seconds=SECONDS)
+        assert reply.status == 400
+        assert reply.json["error"]["message"] == f"prompt is too long: {counted} tokens > {WINDOW} maximum"
 
 
 async def assert_counted(client: Client, name: str, body: dict[str, Any]) -> None:
