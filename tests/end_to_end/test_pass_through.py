@@ -408,6 +408,27 @@ class FallbackTests:
         assert reply.headers["x-claude-bridge-model"] == "claude/claude-test"
         assert reply.body == b"".join(sent) if stream else reply.json["content"] == [TEXT]
 
+    @pytest_twisted.ensureDeferred
+    async def test_what_only_anthropic_can_do(self, pair: Pair) -> None:
+        """If Anthropic is overloaded, a request that no other kind can answer is told that, so that it is repeated."""
+        client = await pair.client()
+        pair.claude.script = lambda _: message_error(529, "overloaded_error", "Overloaded")
+        servers = [{"type": "url", "name": "m", "url": "https://m.example/mcp"}]
+        reply = await client.post(MESSAGES, asking(model="auto", mcp_servers=servers))
+        assert (reply.status, reply.json["error"]["type"]) == (529, "overloaded_error")
+        assert pair.chat.chats == []
+
+    @pytest_twisted.ensureDeferred
+    @pytest.mark.parametrize("route", ["opus, glm", "glm, opus"])
+    async def test_thread(self, pair: Pair, route: str) -> None:
+        """A conversation that Anthropic keeps is asked for as a whole where another kind is to answer."""
+        client = await pair.client(route=route)
+        pair.claude.script = lambda _: message_error(529, "overloaded_error", "Overloaded")
+        thread = {"type": "continue", "previous_message_id": "msg_1"}
+        reply = await client.post(MESSAGES, asking(model="auto", thread=thread))
+        assert reply.status == 400
+        assert reply.json["error"]["details"]["error_code"] == "thread_unsupported_request"
+
 
 class OtherHostTests:
     """A key of Anthropic's."""
