@@ -6,7 +6,8 @@ and answers; multiples of its figures can be compared across machines. The small
 have the least and the most. Measure on a quiet machine: neighbours cost a large program more of its caches than a small
 one, so multiples grow with them. Goals are only printed, for a busy machine is nobody's mistake.
 Another gateway can be measured with --url, --pid and --backend-port: it must be running, speak the Messages API, have
-http://127.0.0.1:BACKEND_PORT/v1 as its backend and pass on the model name "bench-model".
+http://127.0.0.1:BACKEND_PORT/v1 as its backend, in the Messages API for the scenarios named *_passed, and pass on the
+model name "bench-model".
 """
 
 from __future__ import annotations
@@ -75,21 +76,21 @@ async def _round(scenario: Scenario, results: Comparison, options: argparse.Name
     if scenario.relayed:
         async with children.relay(backend_port) as relay:
             results.relay.add(await run(scenario, relay))
-    async with _gateway(options, backend_port) as gateway:
+    async with _gateway(options, backend_port, scenario.kind) as gateway:
         results.gateway.add(await run(scenario, gateway))
 
 
 @asynccontextmanager
-async def _gateway(options: argparse.Namespace, backend_port: int) -> AsyncIterator[Gateway]:
+async def _gateway(options: argparse.Namespace, backend_port: int, kind: str) -> AsyncIterator[Gateway]:
     if options.url is not None:
         yield Gateway(address=options.url, pids=tuple(options.pid))
         return
-    async with children.daemon(backend_port) as gateway:
+    async with children.daemon(backend_port, kind) as gateway:
         yield gateway
 
 
 def _sized(scenario: Scenario, options: argparse.Namespace) -> Scenario:
-    if scenario.name == "slow":
+    if scenario.stamped:
         return scenario.of(options.streams, options.streams)
     if scenario.name == "idle" or options.requests is None:
         return scenario
@@ -102,8 +103,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("scenarios", nargs="*", type=_scenario, metavar="SCENARIO", help=", ".join(SCENARIOS))
     parser.add_argument("--repeat", type=_up_to(MOST_REPEATS), default=1, help="runs; the smallest time counts")
-    parser.add_argument("--requests", type=_up_to(MOST_REQUESTS), help="in a run, of all but slow and idle")
-    parser.add_argument("--streams", type=_up_to(MOST_STREAMS), default=500, help="of slow (default: 500)")
+    parser.add_argument("--requests", type=_up_to(MOST_REQUESTS), help="in a run, of all but slow ones and idle")
+    parser.add_argument("--streams", type=_up_to(MOST_STREAMS), default=500, help="of slow ones (default: 500)")
     parser.add_argument("--url", type=_address, help="measure the gateway at this address")
     parser.add_argument("--pid", type=int, action="append", default=[], help="its process; once for each")
     parser.add_argument("--backend-port", type=int, default=0, help="where that gateway expects its backend")

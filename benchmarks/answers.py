@@ -1,4 +1,4 @@
-"""What the backend answers, rendered beforehand: chat completions as JSON and as server-sent events."""
+"""What the backend answers, rendered beforehand: chat completions or messages, as JSON and as server-sent events."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from benchmarks import messages
 from benchmarks.mark import NO_STAMP, blank
 from benchmarks.requests import MODEL
 from benchmarks.scenarios import FRAGMENT, Scenario
@@ -68,6 +69,8 @@ def json_answer(value: object, status: str = "200 OK") -> bytes:
 
 
 def _whole(scenario: Scenario) -> dict[str, Any]:
+    if scenario.kind == "anthropic":
+        return messages.whole(blank(scenario.name) + text(scenario), INPUT_TOKENS, OUTPUT_TOKENS)
     message: dict[str, Any] = {"role": "assistant", "content": blank(scenario.name) + text(scenario)}
     if scenario.argument_bytes:
         message["tool_calls"] = [_call(arguments(scenario.argument_bytes))]
@@ -76,10 +79,7 @@ def _whole(scenario: Scenario) -> dict[str, Any]:
 
 
 def _writes(scenario: Scenario) -> Iterator[bytes]:
-    first = _delta({"role": "assistant", "content": ""}) + _delta({"content": blank(scenario.name)})
-    middle = [_delta(fields) for fields in _middle(scenario)]
-    last = _delta({}, _finish(scenario))
-    last += _event({**_common("chat.completion.chunk"), "choices": [], "usage": _USAGE}) + b"data: [DONE]\n\n"
+    first, middle, last = _parts(scenario)
     if not scenario.per_write:
         yield _SSE_HEAD + _chunk(b"".join([first, *middle, last])) + _LAST_CHUNK
         return
@@ -87,6 +87,16 @@ def _writes(scenario: Scenario) -> Iterator[bytes]:
     for at in range(0, len(middle), scenario.per_write):
         yield _chunk(b"".join(middle[at : at + scenario.per_write]))
     yield _chunk(last) + _LAST_CHUNK
+
+
+def _parts(scenario: Scenario) -> tuple[bytes, list[bytes], bytes]:
+    """Return the events before the deltas, one for each delta, and those that follow."""
+    if scenario.kind == "anthropic":
+        return messages.parts(blank(scenario.name), _deltas(scenario), INPUT_TOKENS, OUTPUT_TOKENS)
+    first = _delta({"role": "assistant", "content": ""}) + _delta({"content": blank(scenario.name)})
+    last = _delta({}, _finish(scenario))
+    last += _event({**_common("chat.completion.chunk"), "choices": [], "usage": _USAGE}) + b"data: [DONE]\n\n"
+    return first, [_delta(fields) for fields in _middle(scenario)], last
 
 
 def _middle(scenario: Scenario) -> Iterator[dict[str, Any]]:

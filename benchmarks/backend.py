@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from attrs import define, field
 
-from benchmarks import answers, mark, processes
+from benchmarks import answers, mark, processes, requests
 from benchmarks.http1 import Message, MessageReader
 from benchmarks.requests import CALLS, MODEL, TOOLS
 from benchmarks.scenarios import SCENARIOS, Scenario
@@ -28,14 +28,18 @@ BACKLOG = 4096
 INSPECTED = 3
 """Requests of each scenario that are looked into; more would make this process the slow one."""
 
-_TRANSLATED = b"POST /v1/chat/completions"
-"""How a gateway's request begins. The relay's is the client's own, in the other API, and is not looked into."""
+_ASKED = {"openai": b"POST /v1/chat/completions", "anthropic": b"POST /v1/messages"}
+"""How a gateway's request begins. The relay's is always the client's own; in the other API it is not looked into."""
 
 _STREAMED = re.compile(rb'"stream"\s*:\s*true')
 
 
 def fault(scenario: Scenario, body: bytes) -> str | None:
     """Return what is missing from a request, if anything."""
+    if scenario.kind == "anthropic":
+        found = mark.find(body)
+        sent = body.replace(found[0].encode(), mark.blank(scenario.name).encode()) if found else body
+        return None if sent == requests.render(scenario) else "it was not passed on as it is"
     request = json.loads(body)
     messages = request["messages"]
     if request.get("model") != MODEL:
@@ -110,7 +114,8 @@ class Backend(asyncio.Protocol):
             self._write(_refusal("the request has no mark"))
             return
         marked, self._scenario = found[0].encode(), SCENARIOS[found[1]]
-        reason = self._inspect(request.body) if request.head.startswith(_TRANSLATED) else None
+        asked = _ASKED[self._scenario.kind]
+        reason = self._inspect(request.body) if request.head.startswith(asked) else None
         self._write(self._first(marked, request.body) if reason is None else _refusal(reason))
 
     def _inspect(self, body: bytes) -> str | None:

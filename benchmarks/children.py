@@ -70,16 +70,15 @@ async def backend(port: int) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def daemon(backend_port: int) -> AsyncIterator[Gateway]:
-    """Run the real daemon, as a user does who has no configuration file."""
-    environment = {
-        "CLAUDE_BRIDGE_CONFIG": os.devnull,
-        "BACKEND_URL": f"http://127.0.0.1:{backend_port}/v1",
-        "HOST_PORT": "127.0.0.1:0",
-    }
-    program = Path(sys.prefix, "bin", "twistd")
-    async with _gateway(environment, str(program), "--nodaemon", "--pidfile=", "claude-bridge") as gateway:
-        yield gateway
+async def daemon(backend_port: int, kind: str = "openai") -> AsyncIterator[Gateway]:
+    """Run the real daemon, which knows of its backend no more than where it is and of which kind."""
+    with tempfile.TemporaryDirectory(prefix="claude-bridge-benchmark-") as folder:
+        config = Path(folder) / "claude-bridge.ini"
+        config.write_text(f"[backend:default]\nurl = http://127.0.0.1:{backend_port}/v1\nkind = {kind}\n")
+        environment = {"CLAUDE_BRIDGE_CONFIG": str(config), "HOST_PORT": "127.0.0.1:0"}
+        program = Path(sys.prefix, "bin", "twistd")
+        async with _gateway(environment, str(program), "--nodaemon", "--pidfile=", "claude-bridge") as gateway:
+            yield gateway
 
 
 @asynccontextmanager

@@ -43,6 +43,7 @@ class Scenario:
     """One kind of work.
 
     :ivar requests: how many in a run, by ``clients`` (not more) at the same time on a connection each.
+    :ivar kind: of the backend, as in its configuration: what it is asked and answers is translated, or passed through.
     :ivar asks_stream: whether the client asks for a stream.
     :ivar answer: what the backend sends if it is asked to stream; else it sends JSON.
     :ivar deltas: pieces of text in the answer; 0 where it is a tool call.
@@ -59,6 +60,7 @@ class Scenario:
     requests: int
     clients: int
     request: Literal["small", "claude_code"] = "small"
+    kind: Literal["openai", "anthropic"] = "openai"
     asks_stream: bool = True
     answer: Literal["json", "sse"] = "sse"
     deltas: int = 20
@@ -76,6 +78,11 @@ class Scenario:
             self, requests=requests, clients=min(clients, requests), warm_up=min(self.warm_up, requests)
         )  # fmt: skip
 
+    def passed(self, *goals: Goal) -> Scenario:
+        """Return the same work where the backend has the client's own API."""
+        warm_with = "burst_passed" if self.warm_with else ""
+        return evolve(self, name=f"{self.name}_passed", kind="anthropic", goals=goals, warm_with=warm_with)
+
     def untranslated(self) -> Scenario:
         """Return the same work for a client that asks for what the backend sends: a stream, or JSON."""
         return evolve(self, asks_stream=self.answer == "sse")
@@ -90,7 +97,7 @@ MOST_STREAMS: Final = 2000
 _SLOW_GAP = 1 / 7
 """Seconds: 2,000 streams of a delta each in this time are the 14,000 deltas a second of the goal."""
 
-_ALL = (
+_TRANSLATED = (
     Scenario(
         name="small", goals=(Goal("request_ms", 11),), requests=1000, clients=8,
         asks_stream=False, answer="json", warm_up=50,
@@ -123,5 +130,14 @@ _ALL = (
         asks_stream=False, answer="json", relayed=False, warm_up=0,
     ),
 )  # fmt: skip
+
+_PASSED: Mapping[str, tuple[Goal, ...]] = {
+    "small": (Goal("request_ms", 10),),
+    "cc": (Goal("request_ms", 9),),
+    "burst": (Goal("delta_us", 2.6),),
+    "slow": (Goal("stream_kib", 28), Goal("late_s", 0.5)),
+}
+
+_ALL = (*_TRANSLATED, *(one.passed(*_PASSED[one.name]) for one in _TRANSLATED if one.name in _PASSED))
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {scenario.name: scenario for scenario in _ALL}

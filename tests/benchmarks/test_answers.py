@@ -6,8 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from benchmarks import answers, mark
+from benchmarks.checks import check
 from benchmarks.http1 import MessageReader
 from benchmarks.scenarios import SCENARIOS, Scenario
 
@@ -38,6 +40,15 @@ class ScriptTests:
 
         assert streamed == mark.blank(name) + answers.text(scenario)
         assert whole(scenario)["choices"][0]["message"]["content"] == streamed
+
+    @pytest.mark.parametrize("name", [name for name, scenario in SCENARIOS.items() if scenario.kind == "anthropic"])
+    def test_messages_are_right_answers(self, name: str) -> None:
+        """In the clients' own API, both forms are what a client of any gateway has to get."""
+        scenario = SCENARIOS[name]
+        script = answers.script(scenario)
+        for asks_stream, sent in ((True, b"".join(script.writes)), (False, script.whole)):
+            (message,) = MessageReader().feed(sent)
+            check(evolve(scenario, asks_stream=asks_stream), mark.blank(name), 200, message.body)
 
     def test_arguments_come_in_fragments(self) -> None:
         """The big tool call has 1 MB of arguments, in pieces of 256 characters."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import children, mark
+from benchmarks import children, mark, requests
 from benchmarks.backend import fault
 from benchmarks.scenarios import SCENARIOS
 
@@ -39,6 +39,15 @@ class FaultTests:
     def test_what_was_lost_is_said(self, changed: dict[str, Any], reason: str) -> None:
         """A gateway that drops tools, calls or results is not measured as a fast one."""
         assert fault(SCENARIOS["cc"], request(**changed)) == reason
+
+    @pytest.mark.parametrize(
+        ("old", "new", "reason"), [(b"", b"", None), (b'"tools":[', b'"tools": [', "it was not passed on as it is")]
+    )
+    def test_what_is_passed_through_is_unchanged(self, old: bytes, new: bytes, reason: str | None) -> None:
+        """A request in the client's own API has its own bytes."""
+        scenario = SCENARIOS["cc_passed"]
+        sent = requests.render(scenario).replace(mark.blank("cc_passed").encode(), mark.mark("cc_passed", 7).encode())
+        assert fault(scenario, sent.replace(old, new)) == reason
 
 
 class BackendTests:

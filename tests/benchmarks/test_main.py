@@ -32,14 +32,15 @@ def ran(*arguments: str) -> subprocess.CompletedProcess[str]:
 class BenchmarksTests:
     """The command."""
 
-    def test_a_small_run_measures_the_real_daemon(self) -> None:
+    @pytest.mark.parametrize("scenario", ["small_sse", "small_passed"])
+    def test_a_small_run_measures_the_real_daemon(self, scenario: str) -> None:
         """Five requests a round through the real daemon are all right; the table has their cost beside the relay's."""
-        done = ran("small_sse", "--requests", "5", "--repeat", "2")
+        done = ran(scenario, "--requests", "5", "--repeat", "2")
 
         assert done.returncode == 0, done.stderr
         _, _, row = ([cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines())
         name, measured, relay, multiple, _, _, answers = row
-        assert (name, answers) == ("small_sse", "20 right")  # ten of them to warm up
+        assert (name, answers) == (scenario, "20 right")  # ten of them to warm up
         ours, its, times = (float(cell.split()[0]) for cell in (measured, relay, multiple))
         assert 0 < its < ours < 1000
         assert times == pytest.approx(ours / its, rel=0.01)
