@@ -50,6 +50,10 @@ class MessageStreamTests:
         assert delta["usage"]["input_tokens"] == MESSAGE_USAGE["input_tokens"]
         assert last == {"type": "message_stop"}
 
+    def test_id(self) -> None:
+        """Two messages of one conversation can be told from each other."""
+        assert bodies(message_text("Hi", message_id="msg_2"))[0]["message"]["id"] == "msg_2"
+
     def test_text(self) -> None:
         """The shortest stream says one text."""
         assert message_text("Hi") == message_stream({"type": "text", "text": "Hi"})
@@ -71,6 +75,13 @@ class WholeTests:
         assert [block.type for block in read.content] == ["thinking", "text", "tool_use"]
         assert read.stop_reason == "tool_use"
         assert ("x-a", "b") in answer.headers
+
+    def test_refusal(self) -> None:
+        """A message may have no content, and end for any reason."""
+        (step,) = message_json(stop="refusal").steps
+        assert isinstance(step, Send)
+        read = anthropic.types.Message.model_validate_json(step.data, strict=True)
+        assert (read.content, read.stop_reason) == ([], "refusal")
 
     def test_error(self) -> None:
         """An error has the API's envelope, and its id in a header too."""
