@@ -275,6 +275,7 @@ class EndingTests:
             ([UpstreamRateLimited("x", retry_after=30.0), UNAVAILABLE, UpstreamTimeout("x")], 429, 5.0),
             ([OVERLOADED, UpstreamServerError("x")], 529, 9.0),
             ([UNAVAILABLE, InvalidRequest("prefill")], 503, 5.0),
+            ([UNAVAILABLE, InvalidRequest("thread", details={"error_code": "thread_unsupported_request"})], 400, None),
             ([REFUSED, UNAVAILABLE], 503, 5.0),
             ([UNAVAILABLE, REFUSED], 503, 5.0),
             ([UpstreamServerError("x"), CircuitOpen("x", retry_after=20.0)], 502, 20.0),

@@ -223,10 +223,14 @@ class AttemptBudget:
 def ending(failures: Sequence[Failed]) -> Failed:
     """Return the failure that ends a request after all of these, in order; there is at least one.
 
-    If trying again can help, the client is told so: by a 429, else a 529, else the last of the temporary failures,
+    An error with details comes first: they tell the client how to go on without what could not be done. Else, if trying
+    again can help, the client is told so: by a 429, else a 529, else the last of the temporary failures,
     with the soonest time that any of them named. A model that was not asked at all says less than one that failed. If
     nothing is temporary it is the overflow of the largest window, else the last failure.
     """
+    detailed = next((each for each in failures if each.error.details is not None), None)
+    if detailed is not None:
+        return detailed
     temporary = [each for each in failures if each.error.fault != "client" and each.error.should_retry is not False]
     if not temporary:
         overflows = [each for each in failures if isinstance(each.error, ContextOverflow)]
