@@ -146,7 +146,7 @@ class DumpTests:
             and f"\n{key.name} =\n" not in text
             and f"# {key.name} is not set: " not in text
         ]
-        assert missing == []
+        assert missing == ["signatures"]  # a trait of another kind of backend than this model's
 
     def test_source_comes_first(self) -> None:
         """The first line says where the configuration comes from, on one line whatever the path."""
@@ -235,6 +235,18 @@ class DumpTests:
         assert "# reasoning_levels is not set: as the dialect has it\n" in unknown
         learned = dump(config_of(text.format("auto")), lambda _: DialectDecision(DIALECTS["vllm"], "owned_by vllm"))
         assert "# recover_tool_calls is not set: yes, as vllm has it\n" in learned
+
+    def test_traits_of_another_kind(self) -> None:
+        """A trait that the backend's kind does not have is left out, unless it is set."""
+        config = config_of("[backend:b]\nkind = anthropic\n[model:m]\ntop_k = no\n")
+        lines = dump(config).splitlines()
+        model = lines[lines.index("[model:m]") + 1 :]
+        model = model[: model.index("")]
+        assert [line.removeprefix("# ").split(" ")[0] for line in model] == [
+            *("backend", "name", "label", "context_window", "max_output_tokens"),
+            *("show_reasoning", "top_k", "signatures"),
+        ]
+        assert "top_k = no" in model
 
     def test_state_directory(self) -> None:
         """Where the state is kept in this very environment is said, and also where it is not kept."""

@@ -29,6 +29,8 @@ def dump(
 ) -> str:
     """Return every section and key, defaults included; for one that is not set a comment says what applies.
 
+    Traits that the backends of a model's kind do not have are left out unless they are set.
+
     ``decided`` knows what an earlier run of the daemon found out of a backend with ``dialect = auto``,
     ``state_directory`` is where it keeps that, None where it keeps nothing.
     """
@@ -42,6 +44,8 @@ def dump(
             lines += ["", f"[{header}]"]
             derived = _derived(kind.word, part, config, decided) | {"state_dir": _directory(state_directory)}
             for key in kind.keys:
+                if key.name in TRAITS and key.name not in derived and getattr(part, key.name) is None:
+                    continue
                 lines += _key(key, getattr(part, key.name), derived, redact)
                 if isinstance(part, Backend) and (key.name, part.dialect) == ("dialect", AUTO):
                     lines.append(_detected(decided(part)))
@@ -139,13 +143,12 @@ _MODEL: Final = {
 
 
 def _traits(model: Model, kind: str, decided: DialectDecision) -> dict[str, str]:
-    """Return each trait's value by the backend's dialect, if the dialect is known."""
+    """Return each trait's value by the backend's dialect, if the dialect is known; only those that the kind has."""
     dialect = decided.dialect.name
     traits = kinds.KINDS[kind].traits(dialect, model.name)
-    absent = dict.fromkeys(TRAITS, f"backends of kind = {kind} do not use it")
     if not decided.known:
-        return absent | dict.fromkeys(traits, "as the dialect has it")
-    return absent | {name: f"{written(value)}, as {dialect} has it" for name, value in traits.items()}
+        return dict.fromkeys(traits, "as the dialect has it")
+    return {name: f"{written(value)}, as {dialect} has it" for name, value in traits.items()}
 
 
 def _directory(path: str | None) -> str:
