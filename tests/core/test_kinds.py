@@ -9,10 +9,11 @@ import pytest
 
 from claude_bridge.config.schema import Backend
 from claude_bridge.core import backend_api
-from claude_bridge.core.backend_api import BackendKind
+from claude_bridge.core.backend_api import BackendKind, NeutralRequest
 from claude_bridge.core.chat_completions import backend
 from claude_bridge.core.chat_completions.answer.reader import Reader
 from claude_bridge.core.chat_completions.dialect import Generic
+from claude_bridge.core.conversation import Conversation, Text, Turn
 from claude_bridge.core.json_schema.sanitising import SanitisingWork
 from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.responses_api import backend as responses
@@ -46,6 +47,21 @@ class RegistryTests:
         """Each kind has a guess for a server that nothing is known of, which is one of its dialects."""
         assert not kind.undecided.known
         assert kind.dialects[kind.undecided.dialect.name] is kind.undecided.dialect
+
+    @pytest.mark.parametrize("kind", KINDS.values())
+    def test_paths(self, kind: BackendKind) -> None:
+        """Requests go where the kind says that they go, and its API is looked for at the backend's url first."""
+        target = kind.target(
+            *("generic", "m", {}),
+            context_window=None,
+            window_configured=False,
+            max_output_tokens=None,
+            strip_attribution=False,
+        )
+        asked = Conversation(system=(), turns=[Turn("user", [Text("hi")])], max_tokens=1)
+        assert target.prepare(NeutralRequest(asked)).path == kind.request_path
+        assert kind.places[0] == ""
+        assert all(place.startswith("/") and place.endswith("/") for place in kind.places[1:])
 
 
 class ProtocolTests:

@@ -444,8 +444,20 @@ class BackendKind(Protocol):
         """
 
     @property
+    def request_path(self) -> str:
+        """Return the path of a request for an answer, relative to the backend's url: that of `Prepared`."""
+
+    @property
     def models_path(self) -> str:
         """Return the path of the list of models, relative to the backend's url."""
+
+    @property
+    def places(self) -> Sequence[str]:
+        """Return where the API may be on a server, as what stands before its paths.
+
+        The first is "", for the backend's url; the others begin with a slash and replace the version of that url. The
+        second is the usual one.
+        """
 
     @property
     def headers(self) -> Sequence[tuple[str, str]]:

@@ -14,6 +14,9 @@ from claude_bridge.core.model_list import ModelInfo, ModelList
 MAX_MODELS: Final = 5000
 """Models of a list that are kept; each costs ten microseconds when the list is decoded, and 300 bytes."""
 
+PLACES: Final = ("", "/v1/", "/api/", "/api/v1/", "/openai/v1/")
+"""Where OpenAI's APIs may be: below the configured url, at most servers, at Open WebUI, at OpenRouter, at Groq."""
+
 
 def read_models(body: bytes) -> ModelList | None:
     """Return the list of models in any of the known shapes, or None if it has none of them.

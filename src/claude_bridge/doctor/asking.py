@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import define, evolve, field, frozen
@@ -249,13 +249,22 @@ class Asker:
     patience: float = SMALL_SECONDS
     asked: int = field(default=0, init=False)
 
-    def small(self, backend: Backend, credential: Secret | None, path: str, body: bytes = b"") -> Deferred[Reply]:
+    def small(
+        self,
+        backend: Backend,
+        credential: Secret | None,
+        path: str,
+        body: bytes = b"",
+        more: Iterable[tuple[str, str]] = (),
+    ) -> Deferred[Reply]:
         """Return what fires with the response to a POST of ``body``, or to a GET if that is empty.
+
+        ``more``: headers that the backend's kind demands.
 
         It fails only if it is cancelled, which closes the connection.
         """
         within = self.patience
-        headers = [("Accept", "application/json"), ("User-Agent", product("/"))]
+        headers = [("Accept", "application/json"), ("User-Agent", product("/")), *more]
         if body:
             headers.append(("Content-Type", "application/json"))
         if credential:

@@ -35,6 +35,9 @@ from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 PROBED: Final = "model"
 """The model's name in a request that only asks whether there is an API."""
 
+EMPTY: Final = b"{}"
+"""A request that every server refuses before a model sees it."""
+
 DEFAULT_WAIT: Final = 5.0
 LONGEST_WAIT: Final = 20.0
 """Seconds to wait for a rate limit that does not say how long it lasts, and for one that says it."""
@@ -181,6 +184,19 @@ class Examination:
     async def get(self, path: str) -> Reply:
         """Return the response to a GET."""
         return await self.asker.small(self.backend, self.credential, path)
+
+    async def get_list(self, credential: Secret | None) -> Reply:
+        """Return the response to the request for the models."""
+        return await self.asker.small(self.backend, credential, self.kind.models_path, more=self.kind.headers)
+
+    async def post_empty(self, credential: Secret | None) -> Reply:
+        """Return the response to a request for an answer that has no content, which costs nothing."""
+        return await self.asker.small(self.backend, credential, self.kind.request_path, EMPTY, self.kind.headers)
+
+    @property
+    def list_url(self) -> str:
+        """Return the URL of the list of models."""
+        return f"{self.backend.url}/{self.kind.models_path.partition('?')[0]}"
 
     async def json(self, path: str) -> Any:  # noqa: ANN401 - decoded JSON
         """Return the decoded response to a GET, an empty object if there is none."""

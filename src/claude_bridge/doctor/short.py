@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import define, field, fields, frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -22,7 +22,7 @@ from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.model_list import ModelInfo, find
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.doctor.asking import Asker
-from claude_bridge.doctor.checks import models, order, server, window
+from claude_bridge.doctor.checks import models, order, reaching, server, window
 from claude_bridge.doctor.examination import Check, Examination, examine
 from claude_bridge.doctor.finding import Level
 from claude_bridge.doctor.origin import origin_of
@@ -66,6 +66,10 @@ class BackendState:
         return f"backend {self.backend}: {self.sentence}"
 
 
+_USUAL_KIND: Final = fields(Backend).kind.default
+"""The kind of nearly every server; whether a server has another's API its list of models does not tell."""
+
+_API: Final = Check(number=2, name="path", run=reaching.another_api)
 _CHECKS: Final = (
     Check(number=4, name="model", run=models.configured),
     Check(number=6, name="window", run=window.window),
@@ -130,14 +134,14 @@ class ShortForm:
         if found:
             return await self._up(examination, found)
         if self.clock.seconds() - begun >= WAIT_SECONDS:
-            told = f"down: GET {backend.url}/models is not answered within {WAIT_SECONDS:g} s"
+            told = f"down: GET {examination.list_url} is not answered within {WAIT_SECONDS:g} s"
             return BackendState(backend=backend.name, sentence=told, level="fault")
         return await self._without_list(examination)
 
     async def _up(self, examination: Examination, found: Sequence[ModelInfo]) -> BackendState:
         backend = examination.backend
         examination.listed = found
-        await examine(examination, _CHECKS)
+        await examine(examination, _CHECKS if backend.kind == _USUAL_KIND else (_API, *_CHECKS))
         if examination.model is not None and examination.window is not None:
             window.judge(examination)
         wrong = _worst(examination)

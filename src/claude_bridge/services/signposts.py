@@ -1,12 +1,13 @@
-"""Finds out where the API of a server may be when the configured url is wrong.
+"""Finds out where the API of a server may be when the configured url is wrong, and which API it has.
 
-Model lists are requested at the usual paths of the same server, so that an error can name the right url. The
-configuration does not change, and requests are not sent elsewhere.
+Model lists are requested at the usual paths of the same server, so that an error can name the right url. Where that
+does not tell, each kind of backend's own path gets an empty request, which no server takes for a prompt: one that finds
+fault with it has that API. The configuration does not change, and requests are not sent elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from attrs import define, field, frozen
@@ -26,25 +27,25 @@ MEMORY_SECONDS: Final = 60.0
 WAIT_SECONDS: Final = 2.0
 """How long an error is delayed for this."""
 
-PATHS: Final = ("models", "/v1/models", "/api/models", "/api/v1/models", "/openai/v1/models")
-"""Where a list may be: below the configured url, at most servers, at Open WebUI, at OpenRouter, at Groq."""
+EMPTY: Final = b"{}"
+"""A request that every API refuses before a model sees it."""
 
-_LIST: Final = "/models"
 _CREDENTIAL_WANTED: Final = frozenset({401, 403})
+_FAULT_FOUND: Final = frozenset({400, 402, 422, 429})
+"""Statuses of an API that an empty request has reached."""
 
 
 @frozen
 class Probe:
-    """The response at one URL."""
+    """The response at one URL.
+
+    :ivar base: the url that the backend would need.
+    """
 
     url: str
+    base: str
     response: Response
     models: int
-
-    @property
-    def base(self) -> str:
-        """The url that the backend would need."""
-        return self.url.removesuffix(_LIST)
 
     def __str__(self) -> str:
         """Return the result in words."""
@@ -93,33 +94,89 @@ class Signposts:
         return waiter
 
     async def _ask(self, look: _Look, backend: Backend, credential: Secret | None) -> None:
-        """Request all paths in parallel."""
-        fetcher = Fetcher(client=self._client, clock=self._clock, seconds=WAIT_SECONDS, max_bytes=MAX_BODY_BYTES)
-        paths = {shown(address(backend.url, path)): path for path in reversed(PATHS)}
-        urls = list(dict.fromkeys(shown(address(backend.url, path)) for path in PATHS))
-        fetching = [fetcher.fetch(backend, credential, paths[url]) for url in urls]
-        kind = self._kinds[backend.kind]
-        probes = []
-        for url, response in zip(urls, await gatherResults(fetching), strict=True):
-            models = kind.read_models(response.body) if response.good else None
-            probes.append(Probe(url, response, len(models or ())))
-        look.sentence = _sentence(probes, kind.api_name)
+        look.sentence = await self._sentence(backend, credential)
         waiting, look.waiting = look.waiting, []
         for waiter in waiting:
             waiter.callback(look.sentence)
 
+    async def _sentence(self, backend: Backend, credential: Secret | None) -> str:
+        """Return which url or which kind would be right, as far as the server shows."""
+        kind = self._kinds[backend.kind]
+        own, *others = await self._lists(kind, backend, credential)
+        for probe in others:
+            if probe.models and not own.models:
+                return f"{probe}: set `url = {probe.base}`"
+        found = await self._api(backend, credential)
+        if found:
+            return found
+        if own.models:
+            return f"{own}, so this server may not have {kind.api_name}"
+        for probe in others:
+            if probe.response.status in _CREDENTIAL_WANTED:
+                return f"{probe}, as an API does: perhaps `url = {probe.base}`"
+        return f"{others[0] if others else own}: is it the right server?"
 
-def _sentence(probes: list[Probe], api: str) -> str:
-    """Return which url would be right, as far as the probes show; the first one is of the configured url."""
-    own, *others = probes
-    if own.models:
-        return f"{own}, so this server may not have {api}"
-    for probe in others:
-        if probe.models:
-            return f"{probe}: set `url = {probe.base}`"
-    for probe in others:
-        if probe.response.status in _CREDENTIAL_WANTED:
-            return f"{probe}, as an API does: perhaps `url = {probe.base}`"
-    if others:
-        return f"{others[0]}: is it the right server?"
-    return f"{own}: is it the right server?"
+    async def _lists(self, kind: BackendKind, backend: Backend, credential: Secret | None) -> list[Probe]:
+        """Request the list of models at all places at once; the first probe is of the configured url."""
+        paths = _by_url(backend, kind.places, kind.models_path)
+        fetcher = self._fetcher()
+        fetching = [fetcher.fetch(backend, credential, path, headers=kind.headers) for path in paths.values()]
+        probes = []
+        for url, response in zip(paths, await gatherResults(fetching), strict=True):
+            models = kind.read_models(response.body) if response.good else None
+            probes.append(Probe(url, _base(url, kind.models_path), response, len(models or ())))
+        return probes
+
+    async def _api(self, backend: Backend, credential: Secret | None) -> str:
+        """Return which API the server has, by requests without content; "" if it has none where one was looked for.
+
+        The backend's own kind is looked for at all its places but the configured url, the others at their first two.
+        """
+        tried: dict[str, tuple[str, str]] = {}
+        own = shown(address(backend.url, self._kinds[backend.kind].request_path))
+        for name, kind in self._kinds.items():
+            places = kind.places[1:] if name == backend.kind else kind.places[:2]
+            for url, path in _by_url(backend, places, kind.request_path).items():
+                if url != own:
+                    tried.setdefault(url, (name, path))
+        fetcher = self._fetcher()
+        fetching = [
+            fetcher.fetch(backend, credential, path, EMPTY, headers=self._kinds[name].headers)
+            for name, path in tried.values()
+        ]
+        found: list[tuple[int, str, str]] = []
+        for url, response in zip(tried, await gatherResults(fetching), strict=True):
+            if response.status in _FAULT_FOUND | _CREDENTIAL_WANTED:
+                found.append((response.status, tried[url][0], url))
+        # a fault tells more than a wanted credential, which some servers ask for at any path
+        found.sort(key=lambda each: (each[0] in _CREDENTIAL_WANTED, each[1] != backend.kind))
+        return "" if not found else self._cure(backend, *found[0])
+
+    def _cure(self, backend: Backend, status: int, name: str, url: str) -> str:
+        """Return the sentence for a kind's API that was found at a url."""
+        kind = self._kinds[name]
+        base = _base(url, kind.request_path)
+        if status in _FAULT_FOUND:
+            told = f"{url} answers as {kind.api_name} does: set"
+        else:
+            told = f"{url} answers {status}, as an API does: perhaps"
+        if name == backend.kind:
+            return f"{told} `url = {base}`"
+        more = "" if kind.base(shown(backend.url)) == base else f" and `url = {base}`"
+        return f"{told} `kind = {name}`{more}"
+
+    def _fetcher(self) -> Fetcher:
+        return Fetcher(client=self._client, clock=self._clock, seconds=WAIT_SECONDS, max_bytes=MAX_BODY_BYTES)
+
+
+def _by_url(backend: Backend, places: Sequence[str], path: str) -> dict[str, str]:
+    """Return the paths by the URL that they lead to at a backend; of two that lead to the same the first."""
+    paths: dict[str, str] = {}
+    for place in places:
+        paths.setdefault(shown(address(backend.url, f"{place}{path}")), f"{place}{path}")
+    return paths
+
+
+def _base(url: str, path: str) -> str:
+    """Return the url of a backend whose API has a path at this URL."""
+    return url.removesuffix(f"/{path.partition('?')[0]}")

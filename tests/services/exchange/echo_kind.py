@@ -138,7 +138,9 @@ class EchoKind:
     api_name = "an echo"
     dialects: Mapping[str, api.ServerDialect] = {"echo": ECHO}
     passes_through = False
+    request_path = "echo"
     models_path = "models"
+    places: tuple[str, ...] = ("", "/v1/")
     headers: tuple[tuple[str, str], ...] = ()
     undecided = api.DialectDecision(ECHO, "there is no other", known=False)
 

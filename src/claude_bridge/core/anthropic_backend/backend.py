@@ -42,7 +42,11 @@ from claude_bridge.core.strict_json import Raw
 from claude_bridge.core.upstream_errors import advice, classification
 
 UNDECIDED: Final = DialectDecision(GENERIC, "not contacted yet", known=False)
-COUNTER: Final = TokenizerEndpoint(path="v1/messages/count_tokens", key="input_tokens", fields=None)
+REQUEST_PATH: Final = "v1/messages"
+PLACES: Final = ("", "/", "/anthropic/", "/api/", "/api/anthropic/")
+"""Where the API may be: below the configured url, at most servers, at DeepSeek and others, at OpenRouter, at Z.ai."""
+
+COUNTER: Final = TokenizerEndpoint(path=f"{REQUEST_PATH}/count_tokens", key="input_tokens", fields=None)
 VERSION: Final = ("anthropic-version", "2023-06-01")
 
 _TRUE: Final = Raw(b"true")
@@ -59,7 +63,7 @@ class PreparedMessages:
     :ivar is_own: whether the bridge made it itself, so that there is nobody to pass the answer on to.
     """
 
-    path: ClassVar[str] = "v1/messages"
+    path: ClassVar[str] = REQUEST_PATH
     dropped_keywords: ClassVar[frozenset[str]] = frozenset()
     answer_shape: ClassVar[None] = None
     target: MessagesTarget
@@ -201,7 +205,9 @@ class AnthropicMessages:
 
     api_name: ClassVar[str] = "Anthropic's Messages API"
     passes_through: ClassVar[bool] = True
+    request_path: ClassVar[str] = REQUEST_PATH
     models_path: ClassVar[str] = models_endpoint.PATH
+    places: ClassVar[Sequence[str]] = PLACES
     headers: ClassVar[tuple[tuple[str, str], ...]] = (VERSION,)
 
     def base(self, url: str) -> str:

@@ -37,6 +37,7 @@ from claude_bridge.core.upstream_errors import classification
 
 _TRAITS: Final = frozenset(each.name for each in fields(Traits))
 
+REQUEST_PATH: Final = "chat/completions"
 UNDECIDED: Final = DialectDecision(GENERIC, "not contacted yet", known=False)
 
 
@@ -44,7 +45,7 @@ UNDECIDED: Final = DialectDecision(GENERIC, "not contacted yet", known=False)
 class PreparedCompletion:
     """A chat request that is ready to be sent; implements `claude_bridge.core.backend_api.Prepared`."""
 
-    path: ClassVar[str] = "chat/completions"
+    path: ClassVar[str] = REQUEST_PATH
     headers: ClassVar = (("Content-Type", "application/json"), ("Accept", "text/event-stream"))
     client_key_header: ClassVar[str] = ""
     _sent: Translation
@@ -152,7 +153,9 @@ class ChatCompletions:
 
     api_name: ClassVar[str] = "chat completions"
     passes_through: ClassVar[bool] = False
+    request_path: ClassVar[str] = REQUEST_PATH
     models_path: ClassVar[str] = "models"
+    places: ClassVar[Sequence[str]] = models_endpoint.PLACES
     headers: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     def base(self, url: str) -> str:

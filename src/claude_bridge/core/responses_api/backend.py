@@ -33,6 +33,7 @@ from claude_bridge.core.responses_api.traits import TRAIT_WORDS
 from claude_bridge.core.responses_api.translation import Translation
 from claude_bridge.core.upstream_errors import advice, classification
 
+REQUEST_PATH: Final = "responses"
 UNDECIDED: Final = DialectDecision(GENERIC, "not contacted yet", known=False)
 
 
@@ -40,7 +41,7 @@ UNDECIDED: Final = DialectDecision(GENERIC, "not contacted yet", known=False)
 class PreparedResponse:
     """A request that is ready to be sent; implements `claude_bridge.core.backend_api.Prepared`."""
 
-    path: ClassVar[str] = "responses"
+    path: ClassVar[str] = REQUEST_PATH
     headers: ClassVar = (("Content-Type", "application/json"), ("Accept", "text/event-stream"))
     client_key_header: ClassVar[str] = ""
     _sent: Translation
@@ -149,7 +150,9 @@ class ResponsesApi:
 
     api_name: ClassVar[str] = "the Responses API"
     passes_through: ClassVar[bool] = False
+    request_path: ClassVar[str] = REQUEST_PATH
     models_path: ClassVar[str] = "models"
+    places: ClassVar[Sequence[str]] = models_endpoint.PLACES
     headers: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     def base(self, url: str) -> str:

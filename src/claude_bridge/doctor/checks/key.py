@@ -13,7 +13,7 @@ from claude_bridge.core.errors import BillingRefused
 from claude_bridge.doctor import questions
 from claude_bridge.doctor.asking import Answer, Reply
 from claude_bridge.doctor.checks import models, server
-from claude_bridge.doctor.checks.reaching import CHAT, EMPTY, LIST, REFUSED
+from claude_bridge.doctor.checks.reaching import REFUSED
 from claude_bridge.doctor.examination import Examination
 
 WRONG: Final = Secret("claude-bridge-doctor-asks-with-a-wrong-key")
@@ -27,7 +27,7 @@ async def key(examination: Examination) -> None:
     await _first_key(examination)
     for number, other in enumerate(examination.backend.api_key[1:], start=2):
         if other.secret is not None and not examination.over:
-            chat = await _empty(examination, other.secret)
+            chat = await examination.post_empty(other.secret)
             if chat.status in REFUSED:
                 examination.warn(
                     f"key {examination.backend.name}/{number} is refused ({chat.status}): the {_ordinal(number)} "
@@ -38,9 +38,9 @@ async def key(examination: Examination) -> None:
 async def _first_key(examination: Examination) -> None:
     reply = examination.listing
     if reply is not None and reply.status in REFUSED:
-        _refused(examination, _said(examination, reply), "GET /models")
+        _refused(examination, _said(examination, reply), f"GET /{examination.kind.models_path.partition('?')[0]}")
         return
-    chat = await _empty(examination, examination.credential)
+    chat = await examination.post_empty(examination.credential)
     meaning = None if chat.good else examination.meaning_of(chat)
     if chat.status in REFUSED:
         _refused(examination, _said(examination, chat), _LIST_IS_OPEN)
@@ -139,18 +139,13 @@ def _refuses_key(answer: Answer) -> bool:
     return answer.failure is not None and answer.failure.status in REFUSED
 
 
-async def _empty(examination: Examination, credential: Secret | None) -> Reply:
-    """Return the response to a request without messages."""
-    return await examination.asker.small(examination.backend, credential, CHAT, EMPTY)
-
-
 async def _is_refused(examination: Examination, credential: Secret | None) -> bool:
     """Return whether the list, where there is one, or chat is refused with this credential."""
     if examination.listing is not None and examination.listing.good:
-        listing = await examination.asker.small(examination.backend, credential, LIST)
+        listing = await examination.get_list(credential)
         if listing.status in REFUSED:
             return True
-    return (await _empty(examination, credential)).status in REFUSED
+    return (await examination.post_empty(credential)).status in REFUSED
 
 
 def _refused(examination: Examination, said: str, where: str) -> None:

@@ -15,21 +15,18 @@ from claude_bridge.core.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.model_list import ModelList
 from claude_bridge.doctor.asking import Reply
 from claude_bridge.doctor.examination import Examination
-
-LIST: Final = "models"
-CHAT: Final = "chat/completions"
-EMPTY: Final = b"{}"
-"""A request that every server refuses before a model sees it."""
 
 REFUSED: Final = frozenset({401, 403})
 _NO_SUCH_PATH: Final = frozenset({404, 405})
 """To a request that names no model, 404 cannot be about a model."""
 
 _FAILED: Final = 500
-_OPTION: Final = re.compile(r"`url = ([^`\s]+)`")
+_URL: Final = re.compile(r"`url = ([^`\s]+)`")
+_KIND: Final = re.compile(r"`kind = ([^`\s]+)`")
 _UNTRUSTED: Final = "certificate verify failed"
 
 
@@ -59,7 +56,7 @@ async def address(examination: Examination) -> None:
 async def connection(examination: Examination) -> None:
     """Ask for the list of models: whether something answers, with or without TLS as the url says."""
     backend = examination.backend
-    examination.listing = reply = await examination.get(LIST)
+    examination.listing = reply = await examination.get_list(examination.credential)
     error = examination.meaning_of(reply)
     right = "" if error is None else await _other_scheme(examination, error)
     if right:
@@ -90,7 +87,8 @@ async def _other_scheme(examination: Examination, error: BridgeError) -> str:
         return f"{error.right_scheme}://{rest}"
     if not isinstance(error, UpstreamCut):
         return ""
-    reply = await examination.asker.small(evolve(backend, url=other, headers=()), None, LIST)
+    path = examination.kind.models_path
+    reply = await examination.asker.small(evolve(backend, url=other, headers=()), None, path)
     speaks = reply.status or (reply.error is not None and _UNTRUSTED in reply.error.message)
     return other if speaks else ""
 
@@ -99,7 +97,7 @@ def _unreached(examination: Examination, error: BridgeError) -> str:
     place = _place(examination.backend.url)
     if isinstance(error, UpstreamTimeout):
         return (
-            f"{place} takes the connection and says nothing to GET {examination.backend.url}/models: it is busy with "
+            f"{place} takes the connection and says nothing to GET {examination.list_url}: it is busy with "
             "another request, is still loading its model, or does not speak HTTP"
         )
     if _UNTRUSTED in error.message:
@@ -112,7 +110,7 @@ def _unreached(examination: Examination, error: BridgeError) -> str:
 
 
 async def path(examination: Examination) -> None:
-    """Look whether the url is that of the API, by the list and by a chat request that is empty."""
+    """Look whether the url is that of the API, by the list and by a request for an answer that is empty."""
     if await _is_bridge(examination):
         examination.fault(
             f"what answers at {_place(examination.backend.url)} is a claude-bridge, not a backend: name the server "
@@ -139,14 +137,26 @@ async def _is_bridge(examination: Examination) -> bool:
 async def _listed(examination: Examination, models: ModelList) -> None:
     examination.listed = models
     if models:
-        examination.ok(f"GET {examination.backend.url}/models lists {_counted(len(models))}")
+        examination.ok(f"GET {examination.list_url} lists {_counted(len(models))}")
     else:
-        examination.warn(f"GET {examination.backend.url}/models lists no model: load one on the server")
+        examination.warn(f"GET {examination.list_url} lists no model: load one on the server")
+    await another_api(examination)
+
+
+async def another_api(examination: Examination) -> None:
+    """Look whether a server whose list of models is there, as that is the same in several APIs, has another API."""
+    reply = await examination.post_empty(examination.credential)
+    error = None if reply.good else examination.meaning_of(reply)
+    if not isinstance(error, UpstreamMisaddressed):
+        return
+    signs = await examination.signposts.look(examination.backend, examination.credential)
+    if _KIND.search(signs) or _URL.search(signs):
+        _misaddressed(examination, f"{reply.url} answers {reply.status}", signs)
 
 
 async def _without_list(examination: Examination, reply: Reply) -> None:
-    """Decide by chat completions: some servers have no list."""
-    chat = await examination.asker.small(examination.backend, examination.credential, CHAT, EMPTY)
+    """Decide by an empty request for an answer: some servers have no list."""
+    chat = await examination.post_empty(examination.credential)
     error = examination.meaning_of(chat)
     if isinstance(error, UpstreamUnavailable) or reply.status >= _FAILED <= chat.status:
         told = error or examination.meaning_of(reply)
@@ -154,14 +164,43 @@ async def _without_list(examination: Examination, reply: Reply) -> None:
         return
     is_elsewhere = isinstance(error, UpstreamMisaddressed) or chat.good or chat.status in _NO_SUCH_PATH
     if chat.error is None and not is_elsewhere:
-        examination.ok(f"no list of models at {reply.url}, but {chat.url} is there")
+        _without_list_but_there(examination, reply, chat)
         return
     signs = await examination.signposts.look(examination.backend, examination.credential)
     wrong = error.message if isinstance(error, UpstreamMisaddressed) else _answered(examination, chat)
-    found, setting = _OPTION.search(signs), examination.origin.url
-    line = "" if found is None else setting.line(found[1])
-    cure = signs if found is None else signs.replace(found[0], f"`{line}`")
-    examination.fault(f"{wrong}. {cure}", section=setting.subject, option=line, last=True)
+    if _KIND.search(signs):
+        wrong = f"{chat.url} answers {chat.status}"
+    _misaddressed(examination, wrong, signs)
+
+
+def _without_list_but_there(examination: Examination, reply: Reply, chat: Reply) -> None:
+    """Say that there is no list, or that the server speaks another API, one that has a header of its own."""
+    said = examination.failure(chat).message.lower()
+    for name, kind in KINDS.items():
+        for header, _ in kind.headers:
+            if header.lower() in said and kind is not examination.kind:
+                sign = f"that header belongs to {kind.api_name}: set `kind = {name}`"
+                _misaddressed(examination, f"{chat.url} asks for {header}", sign)
+                return
+    examination.ok(f"no list of models at {reply.url}, but {chat.url} is there")
+
+
+def _misaddressed(examination: Examination, wrong: str, signs: str) -> None:
+    """Say that url or kind are wrong, and what they should be as far as ``signs`` tell."""
+    url, kind, setting = _URL.search(signs), _KIND.search(signs), examination.origin.url
+    if url is not None:
+        signs = signs.replace(url[0], f"`{setting.line(url[1])}`")
+    if kind is None:
+        line = "" if url is None else setting.line(url[1])
+        examination.fault(f"{wrong}. {signs}", section=setting.subject, option=line, last=True)
+        return
+    in_file = examination.origin.in_file
+    place = "" if in_file else f" in [{examination.section}]{examination.origin.place}"
+    section, line = (examination.section, f"kind = {kind[1]}") if in_file else ("", "")
+    examination.fault(f"{wrong}. {signs}{place}", section=section, option=line, last=True)
+    if url is not None and in_file:
+        line = setting.line(url[1])
+        examination.fault(f"with that kind the url is another: set `{line}`", section=setting.subject, option=line)
 
 
 def _answered(examination: Examination, chat: Reply) -> str:
