@@ -258,6 +258,9 @@ def _init_options(commands: argparse._SubParsersAction[_Parser]) -> None:
     told = "write a first configuration file for a backend, asking for what is not said, and examine it"
     command = commands.add_parser("init", help=told, description=told)
     command.add_argument("--url", help="the backend; default: asked for")
+    command.add_argument(
+        "--kind", choices=tuple(KINDS), default="openai", help="the API in which it is asked; default: chat completions"
+    )
     command.add_argument("--model", help="as the backend calls it; default: the only one, else asked for")
     command.add_argument(
         "--key-variable",
@@ -482,7 +485,7 @@ def init(options: argparse.Namespace, surroundings: Surroundings) -> int:
 
     environ = surroundings.environ
     wanted = first_file.Wanted(
-        url=options.url, model=options.model, key_variable=options.key_variable, file=options.config
+        url=options.url, kind=options.kind, model=options.model, key_variable=options.key_variable, file=options.config
     )
     try:
         written = first_file.write_first_file(wanted, environ, Person())

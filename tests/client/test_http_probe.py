@@ -100,6 +100,29 @@ class BackendTests:
             assert (found.url, found.models) == (f"{url}/v1", ())
             assert found.listing == f"GET {url}/v1/models answered 404"
 
+    @pytest.mark.parametrize(
+        ("kind", "path", "given", "other"),
+        [
+            ("openai", "/v1/messages", "", "anthropic --url {url}"),
+            ("openai", "/anthropic/v1/messages", "/anthropic", "anthropic --url {url}/anthropic"),
+            ("anthropic", "/v1/chat/completions", "", "openai --url {url}/v1"),
+        ],
+    )
+    def test_another_kind(self, kind: str, path: str, given: str, other: str) -> None:
+        """One with another API than that of the kind is told so, with the command that writes what it needs."""
+        with serving({path: {}}) as url:
+            with pytest.raises(ExpectedFailure) as caught:
+                listed_models(url + given, None, kind)
+            assert f"{url}{path} answers as " in str(caught.value)
+            assert f"`claude-bridge init --kind {other.format(url=url)}`" in str(caught.value)
+
+    def test_kind(self) -> None:
+        """Each kind is asked at its own paths, and the base is one of its own notion."""
+        with serving({"/v1/models": LIST, "/v1/messages": {}, "/v1/chat/completions": {}}) as url:
+            found = listed_models(f"{url}/v1", None, "anthropic")
+            assert (found.url, found.models, found.kind) == (url, ("a", "b"), "anthropic")
+            assert listed_models(url, None).url == f"{url}/v1"
+
     def test_key(self) -> None:
         """One that wants a key is known, also by chat alone where the list is open to everybody."""
         answers = {"/v1/models": LIST, "/v1/chat/completions": {}}

@@ -94,6 +94,13 @@ class WriteTests:
             written = self.write(tmp_path, Wanted(url=url), nobody(), BACKEND_API_KEY="sk-1")
         assert written.key_file is not None
 
+    def test_kind(self, tmp_path: Path) -> None:
+        """A backend of another kind gets a line that says so."""
+        with serving({**TWO, "/v1/messages": {}}) as url:
+            written = self.write(tmp_path, Wanted(url=url, kind="anthropic", model="a"))
+        backend = load(str(written.path), {}).backends["local"]
+        assert (backend.url, backend.kind) == (url, "anthropic")
+
     def test_named_file(self, tmp_path: Path) -> None:
         """Another file is written where that is wanted."""
         with serving(TWO) as url:

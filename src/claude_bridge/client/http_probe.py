@@ -9,7 +9,7 @@ import http.client
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from attrs import evolve, frozen
@@ -17,8 +17,12 @@ from attrs import evolve, frozen
 from claude_bridge.children import ExpectedFailure
 from claude_bridge.client.environment import bridge_url, own_token
 from claude_bridge.client.offered_models import OfferedModel, published
+from claude_bridge.config.dialects import key_header
 from claude_bridge.config.fields import base_url
+from claude_bridge.config.schema import Backend
+from claude_bridge.config.secret import Secret
 from claude_bridge.core import strict_json
+from claude_bridge.core.kinds import KINDS
 
 SECONDS: Final = 10.0
 """For each wait: a bridge asks its backends for 2 s before it answers."""
@@ -28,6 +32,13 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 
 _OK: Final = 200
 _REFUSED: Final = frozenset({401, 403})
+_NO_SUCH_PATH: Final = frozenset({404, 405})
+_FAULT_FOUND: Final = frozenset({400, 401, 403, 422})
+"""Statuses of an API that an empty request has reached."""
+
+_EMPTY: Final = b"{}"
+_NO_HEADERS: Final[Mapping[str, str]] = {}
+USUAL_KIND: Final = "openai"
 _NO_TLS: Final = "WRONG_VERSION_NUMBER"
 
 
@@ -56,11 +67,13 @@ class ListedBackend:
 
     :ivar url: the base under which it has them.
     :ivar models: their names, none if it has no list.
+    :ivar kind: the kind of backend as which it was asked.
     :ivar listing: what came of the request for the list, for a person.
     """
 
     url: str
     models: tuple[str, ...]
+    kind: str = USUAL_KIND
     listing: str = ""
 
 
@@ -137,36 +150,73 @@ def published_here(url: str, environ: Mapping[str, str]) -> tuple[OfferedModel, 
     return look(url, own_token(environ)).models
 
 
-def listed_models(url: str, key: str | None) -> ListedBackend:
-    """Return the models of the backend with this base URL; ``/v1`` may be missing.
+def listed_models(url: str, key: str | None, kind: str = USUAL_KIND) -> ListedBackend:
+    """Return the models of the backend with this base URL; a version that is usual there may be missing.
 
-    Raises `KeyNeeded` also where only the list is open to everybody; `ExpectedFailure`.
+    Raises `KeyNeeded` also where only the list is open to everybody; `ExpectedFailure`, also for a server that has
+    another kind's API and not this one's.
     """
     try:
-        base = base_url(url)
+        given = base_url(url)
     except ValueError as error:
         raise ExpectedFailure(f"--url {error}") from None
-    bases = [base] if urlsplit(base).path.strip("/") else [f"{base}/v1", base]
-    found = ListedBackend(url=bases[0], models=())
+    bases = _bases(kind, given)
+    found = ListedBackend(url=bases[0], models=(), kind=kind)
     for each in bases:
-        reply = ask("GET", f"{each}/models", key)
+        reply = _ask_backend(kind, each, key, None)
         if reply.status in _REFUSED:
             raise KeyNeeded
-        names, listing = _names(reply.body), f"GET {each}/models answered {reply.status}"
+        listed_at = f"{each}/{KINDS[kind].models_path.partition('?')[0]}"
+        names, listing = _names(reply.body), f"GET {listed_at} answered {reply.status}"
         if reply.status == _OK and names:
-            found = ListedBackend(url=each, models=names, listing=listing)
+            found = evolve(found, url=each, models=names, listing=listing)
             break
         if not found.listing:
             found = evolve(found, listing=listing)
-    if key is None and ask("POST", f"{found.url}/chat/completions", body=b"{}").status in _REFUSED:
+    reply = _ask_backend(kind, found.url, key, _EMPTY)
+    if key is None and reply.status in _REFUSED:
         raise KeyNeeded
+    _refuse_another_kind(found, given, key, reply)
     return found
 
 
-def wants_key(url: str) -> bool:
+def _refuse_another_kind(found: ListedBackend, given: str, key: str | None, reply: Reply) -> None:
+    """Raise `ExpectedFailure` where a server has another API instead; ``reply``: to an empty request for an answer."""
+    kind, url, said = found.kind, found.url, str(reply.body).lower()
+    for name, other in KINDS.items():
+        demanded = any(header.lower() in said for header, _ in other.headers)
+        if name == kind or not (demanded or reply.status in _NO_SUCH_PATH):
+            continue
+        for base in _bases(name, given):
+            if _ask_backend(name, base, key, _EMPTY).status in _FAULT_FOUND:
+                raise ExpectedFailure(
+                    f"{KINDS[kind].api_name} cannot be asked at {url}, but {base}/{other.request_path} answers as "
+                    f"{other.api_name} does: `claude-bridge init --kind {name} --url {base}` writes a configuration "
+                    f"with `kind = {name}`, and `claude-bridge launch` starts with that"
+                )
+
+
+def _bases(kind: str, given: str) -> list[str]:
+    """Return the base URLs under which a kind's API may be, the most likely first."""
+    base, usual = KINDS[kind].base(given), KINDS[kind].places[1].rstrip("/")
+    return [base] if urlsplit(base).path.strip("/") else list(dict.fromkeys((f"{base}{usual}", base)))
+
+
+def _ask_backend(kind: str, base: str, key: str | None, body: bytes | None) -> Reply:
+    """Return the answer to a request for the models, or with a body for an answer."""
+    api = KINDS[kind]
+    headers = dict(api.headers)
+    if key:
+        name, value = key_header(Backend(name=kind, url=base, kind=cast("Any", kind)), Secret(key))
+        headers[name] = value
+    path = api.models_path if body is None else api.request_path
+    return ask("GET" if body is None else "POST", f"{base}/{path}", body=body, more=headers)
+
+
+def wants_key(url: str, kind: str = USUAL_KIND) -> bool:
     """Return whether the backend with this base URL answers nobody without a key; false if it does not answer."""
     try:
-        listed_models(url, None)
+        listed_models(url, None, kind)
     except KeyNeeded:
         return True
     except ExpectedFailure:
@@ -174,14 +224,19 @@ def wants_key(url: str) -> bool:
     return False
 
 
-def ask(method: str, url: str, key: str | None = None, body: bytes | None = None) -> Reply:
-    """Return the answer to one request; redirects are not followed. Raises `Unreachable`."""
+def ask(
+    method: str, url: str, key: str | None = None, body: bytes | None = None, more: Mapping[str, str] = _NO_HEADERS
+) -> Reply:
+    """Return the answer to one request; redirects are not followed. Raises `Unreachable`.
+
+    ``more``: headers beside ours and that of the key.
+    """
     parts = urlsplit(url)
     try:
         connection = _connection(parts.scheme, parts.hostname or "", parts.port)
     except ValueError:
         raise Unreachable(f"{url} is not the URL of a server") from None
-    headers: Mapping[str, str] = {"accept": "application/json", "content-type": "application/json"}
+    headers = {"accept": "application/json", "content-type": "application/json", **more}
     try:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request(method, target, body, {**headers, **({"authorization": f"Bearer {key}"} if key else {})})

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from claude_bridge.children import ExpectedFailure
-from claude_bridge.client.http_probe import KeyNeeded, ListedBackend, Unreachable, listed_models, look
+from claude_bridge.client.http_probe import USUAL_KIND, KeyNeeded, ListedBackend, Unreachable, listed_models, look
 from claude_bridge.client.needed_backends import BACKEND_KEY, is_here
 from claude_bridge.client.person import TRIES, Person
 from claude_bridge.client.target import USUAL, USUAL_PORT
@@ -37,12 +37,14 @@ class Wanted:
     """What the command line says; what it does not say is asked.
 
     :ivar url: of the backend.
+    :ivar kind: of the backend.
     :ivar model: as the backend calls it.
     :ivar key_variable: the variable that will have the key when the daemon runs, instead of a file; "" for a file.
     :ivar file: the file to write; None for the user's own.
     """
 
     url: str | None = None
+    kind: str = USUAL_KIND
     model: str | None = None
     key_variable: str = ""
     file: str | None = None
@@ -112,6 +114,8 @@ def configuration(found: Found, key_file: Path | None = None, key_variable: str 
         f"[backend:{backend}]",
         f"url = {_escaped(found.backend.url)}",
     ]
+    if found.backend.kind != USUAL_KIND:
+        lines.append(f"kind = {found.backend.kind}")
     if key_file is not None:
         lines.append(f"api_key = file:{_escaped(str(key_file))}")
     elif found.key is not None:
@@ -174,17 +178,17 @@ def _look(wanted: Wanted, environ: Mapping[str, str], person: Person) -> Found:
 def _listed(url: str, wanted: Wanted, environ: Mapping[str, str], person: Person) -> tuple[ListedBackend, str | None]:
     """Return a backend that was asked for its models, and the key that it wants."""
     with suppress(KeyNeeded):
-        return listed_models(url, None), None
+        return listed_models(url, None, wanted.kind), None
     variable = wanted.key_variable or BACKEND_KEY
     key = environ.get(variable, "").strip()
     if key:
         with suppress(KeyNeeded):
-            return listed_models(url, key), key
+            return listed_models(url, key, wanted.kind), key
         told = f"{url} does not accept the key in {variable}"
         if not person.is_there:
             raise ExpectedFailure(told)
         person.tell(told)
-    typed = typed_key(person, "key of the backend", url, partial(listed_models, url))
+    typed = typed_key(person, "key of the backend", url, partial(listed_models, url, kind=wanted.kind))
     if typed is None:
         raise ExpectedFailure(f"{url} wants a key: set {variable} to it")
     key, backend = typed

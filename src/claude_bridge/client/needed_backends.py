@@ -55,7 +55,7 @@ def backend_wanting_key(config: Config, name: str) -> Backend | None:
     models = conversation_models(config, name, lambda model: model.context_window)
     backends: list[Backend | None] = [config.backends[model.backend] for model in models]
     for backend in backends or [NamedModels(config).home]:
-        if backend is not None and not backend.has_key and http_probe.wants_key(backend.url):
+        if backend is not None and not backend.has_key and http_probe.wants_key(backend.url, backend.kind):
             return backend
     return None
 
