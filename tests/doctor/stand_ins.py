@@ -15,8 +15,10 @@ from claude_bridge.doctor.finding import Finding
 from claude_bridge.doctor.services import make_services
 from claude_bridge.testing.answers import Answer
 from claude_bridge.testing.backend import ScriptedBackend
-from claude_bridge.testing.chat import error, json_answer
+from claude_bridge.testing.chat import error, json_answer, sse
 from claude_bridge.testing.friendly import Friendly
+from claude_bridge.testing.messages import MESSAGE_USAGE, message_error, message_stream
+from claude_bridge.testing.messages_backend import MessagesBackend
 from claude_bridge.testing.received import Received
 from tests.services.exchange.stage import configured
 
@@ -61,6 +63,64 @@ class StandIn(ScriptedBackend):
     def _list(self) -> Answer:
         listed = self.listed or [entry(name, context_length=WINDOW) for name in self.models]
         return json_answer(200, {"object": "list", "data": list(listed)})
+
+
+@define(eq=False)
+class MessagesStandIn(MessagesBackend):
+    """A friendly backend with the Messages API, whose answers follow from what it is asked.
+
+    :ivar pages: answers by method and path, before anything else.
+    :ivar refuses: returns why a request for a message is refused, "" if it is not.
+    :ivar tools_as_text: calls are written into the text.
+    :ivar windows: the list of models has their windows.
+    """
+
+    pages: dict[tuple[str, str], Answer] = field(factory=dict, kw_only=True)
+    refuses: Callable[[Received], str] = field(default=lambda _: "", kw_only=True)
+    tools_as_text: bool = field(default=False, kw_only=True)
+    windows: bool = field(default=True, kw_only=True)
+
+    def answer(self, received: Received) -> Answer:
+        """Decide by the pages, else as usual."""
+        path = received.path.partition("?")[0]
+        page = self.pages.get((received.method, path)) or self.pages.get((received.method, "*"))
+        if page is not None:
+            self.requests.append(received)
+            return page
+        answer = super().answer(received)
+        if self.windows and (received.method, path, answer.status) == ("GET", "/v1/models", 200):
+            listed = [{"type": "model", "id": name, "max_input_tokens": WINDOW} for name in self.models]
+            return json_answer(200, {"data": listed, "has_more": False})
+        return answer
+
+    def friendly(self, received: Received) -> Answer:
+        """Answer a request for a message."""
+        refusal = self.refuses(received)
+        if refusal:
+            return message_error(400, "invalid_request_error", refusal)
+        request, said = received.json, str(received.json["messages"][-1]["content"])
+        choice = request.get("tool_choice", {}).get("type", "auto")
+        call = {"type": "tool_use", "id": "toolu_9", "name": "get_weather", "input": {"city": "Paris"}}
+        blocks: list[dict[str, Any]] = [{"type": "text", "text": f"You said: {said[:400]}"}]
+        if "get_weather" in said and "tool_result" not in said and choice != "none":
+            text = '<tool_call>{"name": "get_weather", "arguments": {"city": "Paris"}}</tool_call>'
+            blocks = [{"type": "text", "text": text} if self.tools_as_text else call]
+        elif request.get("thinking", {}).get("type") == "adaptive":
+            blocks.insert(0, self.thinking("It is asked."))
+        usage = {**MESSAGE_USAGE, "input_tokens": len(received.body) // 4}
+        return sse(message_stream(*blocks, model=request["model"], usage=usage))
+
+
+@asynccontextmanager
+async def messages_served(reactor: Any, **how: Any) -> AsyncIterator[MessagesStandIn]:
+    """Serve a stand-in of the Messages API."""
+    server = MessagesStandIn(reactor, **{"checks_signatures": False, **how})
+    server.script = server.friendly
+    server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
 
 
 @asynccontextmanager

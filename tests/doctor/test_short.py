@@ -11,8 +11,8 @@ from claude_bridge.doctor.short import BackendState
 from claude_bridge.services import model_lists
 from claude_bridge.testing.answers import Answer, Stall
 from claude_bridge.testing.backend import ScriptedBackend
-from tests.doctor.checks.test_reaching import free_port
-from tests.doctor.stand_ins import NO_SUCH_PATH, entry, served
+from tests.doctor.checks.test_reaching import MESSAGES, free_port
+from tests.doctor.stand_ins import NO_SUCH_PATH, entry, messages_served, served
 from tests.services.exchange.stage import configured
 
 KEY = "sk-a-key-of-the-owner-1234567890"
@@ -122,3 +122,30 @@ class LookTests:
         assert not state.usable
         assert state.sentence.startswith("down: GET ")
         assert state.sentence.endswith("/models is not answered within 0.1 s")
+
+    @pytest_twisted.ensureDeferred
+    async def test_passed_through(self, reactor: Any) -> None:
+        """Of another kind: a good one, a wrong key, an unknown model, a wrong url."""
+        async with messages_served(reactor, api_key=KEY, key_header="authorization") as server:
+            good = await looked(reactor, server.url, f"{MESSAGES}\napi_key = {KEY}")
+            assert all(each.body in {b"", b"{}"} for each in server.requests)
+            key = await looked(reactor, server.url, f"{MESSAGES}\napi_key = another-key-0987654321")
+            model = "[model:x]\nname = glm"
+            unknown = await looked(reactor, server.url, f"{MESSAGES}\napi_key = {KEY}", more=model)
+            url = await looked(reactor, f"{server.url}/api", f"{MESSAGES}\napi_key = {KEY}")
+        assert good.sentence == "up, 1 model, 131,072 tokens"
+        assert key.sentence.startswith("cannot be used: the key of `api_key` in [backend:tower] is refused")
+        assert unknown.sentence.startswith("up, but glm is not in the list")
+        assert not url.usable
+
+    @pytest_twisted.ensureDeferred
+    async def test_another_kind(self, reactor: Any) -> None:
+        """A server with another API than the configuration says is told at the start."""
+        async with messages_served(reactor) as server:
+            state = await looked(reactor, f"{server.url}/v1")
+        assert not state.usable
+        assert f"`{MESSAGES}`" in state.sentence
+        async with served(reactor, pages={("POST", "/v1/messages"): NO_SUCH_PATH}) as chats:
+            state, url = await looked(reactor, chats.url, MESSAGES), chats.url
+        assert not state.usable
+        assert f"set `kind = openai` and `url = {url}`" in state.sentence

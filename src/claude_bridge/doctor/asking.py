@@ -24,6 +24,7 @@ from claude_bridge.core.backend_api import (
     AnswerReader,
     BackendKind,
     NeutralRequest,
+    OriginalRequest,
     Prepared,
     Target,
     UpstreamFailure,
@@ -293,17 +294,22 @@ class Asker:
         conversation: Conversation,
         *,
         again: bool = True,
+        original: OriginalRequest | None = None,
     ) -> Answer:
         """Return the answer to a conversation.
 
-        ``again``: where a refusal says how, it is asked again as the bridge would ask.
+        :param again: where a refusal says how, it is asked again as the bridge would ask.
+        :param original: the request to pass on where the backend's kind does that; of its answer nothing is read but
+            the end and `Answer.raw`.
         """
         estimate, window, retries = count(conversation), None, RetryBudget()
         while True:
             asked = retries.with_adjustments(target)
             try:
                 prepared = asked.prepare(
-                    NeutralRequest(conversation), estimate=estimate, max_tokens=retries.max_tokens_for(asked)
+                    NeutralRequest(conversation, original=original),
+                    estimate=estimate,
+                    max_tokens=retries.max_tokens_for(asked),
                 )
             except InvalidRequest as error:
                 return Answer(prepared=None, target=asked, estimate=estimate, error=error)

@@ -17,6 +17,7 @@ from claude_bridge.core.backend_api import (
     Circumstances,
     DialectDecision,
     NeutralRequest,
+    OriginalRequest,
     Prepared,
     Target,
     UpstreamFailure,
@@ -37,6 +38,8 @@ PROBED: Final = "model"
 
 EMPTY: Final = b"{}"
 """A request that every server refuses before a model sees it."""
+
+_NO_HEADERS: Final[Mapping[str, str]] = {}
 
 DEFAULT_WAIT: Final = 5.0
 LONGEST_WAIT: Final = 20.0
@@ -193,6 +196,10 @@ class Examination:
         """Return the response to a request for an answer that has no content, which costs nothing."""
         return await self.asker.small(self.backend, credential, self.kind.request_path, EMPTY, self.kind.headers)
 
+    async def post(self, path: str, body: bytes) -> Reply:
+        """Return the response to a POST."""
+        return await self.asker.small(self.backend, self.credential, path, body, self.kind.headers)
+
     @property
     def list_url(self) -> str:
         """Return the URL of the list of models."""
@@ -215,7 +222,7 @@ class Examination:
         self.window = self.window or answer.window
         if answer.finished is not None:
             for adjustment in answer.adjustments:
-                self._tell_learned(adjustment.overrides)
+                self._tell_learned(adjustment.overrides if adjustment.remembered else {})
                 self._overrides |= adjustment.overrides
             self.last = answer
         return answer
@@ -223,6 +230,16 @@ class Examination:
     async def ask_with(self, conversation: Conversation, **traits: Any) -> Answer:  # noqa: ANN401 - values of traits
         """Return the answer to a conversation that is sent with these traits, and not again in another way."""
         return await self._patiently(conversation, self.target(**traits), again=False)
+
+    async def ask_as_client(self, body: Mapping[str, Any], headers: Mapping[str, str] = _NO_HEADERS) -> Answer:
+        """Return the answer to a request as a client would make it, of a backend whose kind passes that on.
+
+        ``body``: without the model and `stream`. Nothing is noted of what had to be changed for it.
+        """
+        made = strict_json.encode({"model": self.target().model, "stream": True, **body})
+        given = {name.lower(): value for name, value in (*self.kind.headers, *headers.items())}
+        original = OriginalRequest(made, given)
+        return await self._patiently(questions.greeting(), self.target(), again=True, original=original)
 
     async def first_taken(self, trait: str, values: Sequence[str], conversation: Conversation) -> str:
         """Return the first value of a trait with which a conversation is answered, "" if it is with none."""
@@ -244,11 +261,15 @@ class Examination:
         """Ask with these traits from now on."""
         self._overrides |= traits
 
-    async def _patiently(self, conversation: Conversation, target: Target, *, again: bool) -> Answer:
+    async def _patiently(
+        self, conversation: Conversation, target: Target, *, again: bool, original: OriginalRequest | None = None
+    ) -> Answer:
         """Return the answer to a conversation; a rate limit is waited for, once. Raises `Interrupted` if it lasts."""
 
         async def ask() -> tuple[Answer, BridgeError | None]:
-            answer = await self.asker.ask(self.kind, self.backend, self.credential, target, conversation, again=again)
+            answer = await self.asker.ask(
+                *(self.kind, self.backend, self.credential, target, conversation), again=again, original=original
+            )
             return answer, self._limited(answer)
 
         answer, limited = await ask()

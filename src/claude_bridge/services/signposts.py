@@ -139,11 +139,10 @@ class Signposts:
             for url, path in _by_url(backend, places, kind.request_path).items():
                 if url != own:
                     tried.setdefault(url, (name, path))
+        # those of all kinds, as a server that misses one may say so at any path
+        headers = [header for kind in self._kinds.values() for header in kind.headers]
         fetcher = self._fetcher()
-        fetching = [
-            fetcher.fetch(backend, credential, path, EMPTY, headers=self._kinds[name].headers)
-            for name, path in tried.values()
-        ]
+        fetching = [fetcher.fetch(backend, credential, path, EMPTY, headers=headers) for _, path in tried.values()]
         found: list[tuple[int, str, str]] = []
         for url, response in zip(tried, await gatherResults(fetching), strict=True):
             if response.status in _FAULT_FOUND | _CREDENTIAL_WANTED:

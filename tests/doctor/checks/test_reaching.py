@@ -10,10 +10,11 @@ import pytest_twisted
 
 from claude_bridge.testing.answers import Answer, Send, Stall
 from claude_bridge.testing.chat import error, json_answer
-from tests.doctor.stand_ins import NO_SUCH_PATH, StandIn, entry, examined, first, served, wrong
+from tests.doctor.stand_ins import NO_SUCH_PATH, StandIn, entry, examined, first, messages_served, served, wrong
 from tests.services.upstream.loopback import Bench
 from tests.services.upstream.test_endpoints import self_signed
 
+MESSAGES = "kind = anthropic"
 PAGE = Answer(200, (("content-type", "text/html"),), (Send(b"<!doctype html><title>Open WebUI</title><p>Hello</p>"),))
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")  # Twisted's own use of it
@@ -166,3 +167,37 @@ class PathTests:
         assert wrong(findings) == [(2, "fault")]
         assert "Loading model" in first(findings).sentence
         assert "does not serve yet" in first(findings).sentence
+
+
+class KindTests:
+    """Whether the server has the API that the configuration says."""
+
+    @pytest.mark.parametrize("end", ["", "/v1"])
+    @pytest_twisted.ensureDeferred
+    async def test_messages(self, reactor: Any, end: str) -> None:
+        """A server with the Messages API alone needs one more line."""
+        async with messages_served(reactor) as server:
+            findings = await examined(reactor, server.url + end)
+        assert wrong(findings) == [(2, "fault")]
+        assert "as Anthropic's Messages API does" in first(findings).sentence
+        assert (first(findings).subject, first(findings).option) == ("backend:tower", MESSAGES)
+
+    @pytest_twisted.ensureDeferred
+    async def test_messages_with_an_open_list(self, reactor: Any) -> None:
+        """A list of models says nothing of the API."""
+        async with messages_served(reactor) as server:
+            server.pages["GET", "/v1/models"] = json_answer(200, {"data": [entry()]})
+            server.pages["POST", "/v1/chat/completions"] = NO_SUCH_PATH
+            findings = await examined(reactor, f"{server.url}/v1")
+        assert wrong(findings) == [(2, "fault")]
+        assert first(findings).option == MESSAGES
+
+    @pytest_twisted.ensureDeferred
+    async def test_chat_completions(self, reactor: Any) -> None:
+        """A server with chat completions alone needs the other kind, and the version in its url."""
+        async with served(reactor) as server:
+            server.pages["POST", "/v1/messages"] = NO_SUCH_PATH
+            findings = await examined(reactor, server.url, MESSAGES)
+            url = server.url
+        assert wrong(findings) == [(2, "fault"), (2, "fault")]
+        assert [each.option for each in findings if each.option] == ["kind = openai", f"url = {url}"]

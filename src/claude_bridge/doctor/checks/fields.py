@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from claude_bridge.core.conversation import Conversation
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.tokens.request_count import count
 from claude_bridge.doctor import questions
@@ -22,7 +23,12 @@ _MARGIN: Final = 2
 
 
 async def thinking(examination: Examination) -> None:
-    """Ask a question without thinking and with it, and look where the thinking comes."""
+    """Ask a question without thinking and with it, and look where the thinking comes.
+
+    Where requests are passed on `passing_through` looks at it.
+    """
+    if examination.kind.passes_through:
+        return
     plain = await examination.ask(questions.thinking("none"))
     deep = await examination.ask(questions.thinking("high"))
     error = examination.meaning(deep)
@@ -69,6 +75,11 @@ async def max_tokens(examination: Examination) -> None:
         examination.warn(
             f"max_tokens = {LONG_ANSWER:,} is refused, {limits[-1]:,} is the limit: set `{option}`", option=option
         )
+    elif error is not None and answer.refused and examination.kind.passes_through:
+        examination.warn(
+            f"an answer of up to {LONG_ANSWER:,} tokens is refused: {error}. Claude Code asks again for less where "
+            "the refusal is worded as Anthropic's; else set CLAUDE_CODE_MAX_OUTPUT_TOKENS in the client's environment"
+        )
     elif error is not None and answer.refused:
         examination.fault(f"an answer of up to {LONG_ANSWER:,} tokens is refused: {error}")
     elif error is not None:
@@ -80,6 +91,9 @@ async def max_tokens(examination: Examination) -> None:
 async def schema(examination: Examination) -> None:
     """Offer a tool whose schema has what real ones have; where that is refused, look what of it, and what is taken."""
     if not examination.takes_tools:
+        return
+    if not examination.knows("schema"):
+        await _schema_as_it_is(examination)
         return
     tried = await examination.try_trait("schema", questions.schema())
     if tried.good:
@@ -112,6 +126,18 @@ async def schema(examination: Examination) -> None:
         )
 
 
+async def _schema_as_it_is(examination: Examination) -> None:
+    """Look what is taken of a schema where the bridge leaves nothing out of it."""
+    answer = await examination.ask(questions.schema())
+    error = examination.meaning(answer)
+    if error is None:
+        examination.ok(f"{_PARTS} in a tool's schema are taken")
+    elif answer.refused:
+        examination.fault(f"a tool's schema with {_PARTS} is refused, and is sent as it is: {error}")
+    else:
+        examination.warn(f"whether {_PARTS} in a tool's schema are taken is not known, as the answer fails: {error}")
+
+
 async def _refuses(examination: Examination, part: str, level: str) -> bool:
     answer = await examination.ask_with(questions.schema(part), schema=level)
     return answer.refused
@@ -141,6 +167,9 @@ async def many_tools(examination: Examination) -> None:
 
 async def image(examination: Examination) -> None:
     """Show a small picture."""
+    if not examination.knows("images"):
+        await _media_as_it_is(examination, "a picture", questions.image(), questions.COLOUR)
+        return
     configured = getattr(examination.target(), "images", "yes")
     if configured != "yes":
         examination.ok(f"images are not sent (`images = {configured}`)")
@@ -168,6 +197,9 @@ async def image(examination: Examination) -> None:
 
 async def pdf(examination: Examination) -> None:
     """Send a small PDF as it is, which only some servers take; to the others the bridge sends the text of it."""
+    if not examination.knows("pdf"):
+        await _media_as_it_is(examination, "a PDF", questions.document(), questions.WORD)
+        return
     configured = getattr(examination.target(), "pdf", "")
     if configured not in {"file", "text"}:
         if configured:
@@ -190,6 +222,19 @@ async def pdf(examination: Examination) -> None:
         )
     else:
         examination.ok("the bridge sends the text of a PDF (`pdf = text`)")
+
+
+async def _media_as_it_is(examination: Examination, what: str, question: Conversation, seen: str) -> None:
+    """Look whether a picture or a document is taken where the bridge sends it as it is. ``seen``: what it shows."""
+    answer = await examination.ask(question)
+    error = examination.meaning(answer)
+    if error is None:
+        clear = "" if seen in answer.text.lower() else "; whether this one was seen is not clear"
+        examination.ok(f"{what} is taken{clear}")
+    elif answer.refused:
+        examination.warn(f"{what} is refused, and Claude Code is told so in the server's words: {error}")
+    else:
+        examination.warn(f"a question with {what} is not answered: {error}")
 
 
 def _takes_none(error: BridgeError) -> bool:

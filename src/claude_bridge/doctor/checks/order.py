@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from claude_bridge.doctor.checks import fields, key, models, reaching, server, speed, streaming, tools, window
+from claude_bridge.doctor.checks import (
+    fields,
+    key,
+    models,
+    passing_through,
+    reaching,
+    server,
+    speed,
+    streaming,
+    tools,
+    window,
+)
 from claude_bridge.doctor.examination import Check, Examination
 
 
@@ -33,12 +44,15 @@ CHECKS: Final[Sequence[Check]] = (
     Check(number=9, name="tools", run=tools.tools, tokens=600),
     Check(number=10, name="tool choice", run=tools.tool_choice, tokens=600),
     Check(number=11, name="results", run=tools.results, tokens=350),
-    Check(number=12, name="thinking", run=fields.thinking, tokens=900),
+    Check(number=12, name="thinking", run=fields.thinking, tokens=900),  # or the next two
+    Check(number=12, name="requests", run=passing_through.requests),
+    Check(number=12, name="signatures", run=passing_through.signatures),
     Check(number=13, name="max_tokens", run=fields.max_tokens, tokens=50),
     Check(number=14, name="schema", run=fields.schema, tokens=700),
     Check(number=14, name="many tools", run=fields.many_tools, tokens=3000, thorough=True),
     Check(number=15, name="image", run=fields.image, tokens=300),
     Check(number=15, name="PDF", run=fields.pdf, tokens=350, thorough=True),
+    Check(number=16, name="count", run=passing_through.count),
     Check(number=16, name="count", run=speed.count, tokens=2200, thorough=True),
     Check(number=17, name="usage", run=streaming.usage),
     Check(number=18, name="speed", run=speed.speed, tokens=2200, thorough=True),

@@ -151,7 +151,7 @@ async def another_api(examination: Examination) -> None:
         return
     signs = await examination.signposts.look(examination.backend, examination.credential)
     if _KIND.search(signs) or _URL.search(signs):
-        _misaddressed(examination, f"{reply.url} answers {reply.status}", signs)
+        _misaddressed(examination, f"{reply.url} answers {reply.status}. {signs}")
 
 
 async def _without_list(examination: Examination, reply: Reply) -> None:
@@ -170,7 +170,7 @@ async def _without_list(examination: Examination, reply: Reply) -> None:
     wrong = error.message if isinstance(error, UpstreamMisaddressed) else _answered(examination, chat)
     if _KIND.search(signs):
         wrong = f"{chat.url} answers {chat.status}"
-    _misaddressed(examination, wrong, signs)
+    _misaddressed(examination, f"{wrong}. {signs}")
 
 
 def _without_list_but_there(examination: Examination, reply: Reply, chat: Reply) -> None:
@@ -179,26 +179,28 @@ def _without_list_but_there(examination: Examination, reply: Reply, chat: Reply)
     for name, kind in KINDS.items():
         for header, _ in kind.headers:
             if header.lower() in said and kind is not examination.kind:
-                sign = f"that header belongs to {kind.api_name}: set `kind = {name}`"
-                _misaddressed(examination, f"{chat.url} asks for {header}", sign)
+                told = f"{chat.url} asks for the header {header}, as {kind.api_name} does"
+                _misaddressed(examination, f"{told}: set `kind = {name}`")
                 return
     examination.ok(f"no list of models at {reply.url}, but {chat.url} is there")
 
 
-def _misaddressed(examination: Examination, wrong: str, signs: str) -> None:
-    """Say that url or kind are wrong, and what they should be as far as ``signs`` tell."""
-    url, kind, setting = _URL.search(signs), _KIND.search(signs), examination.origin.url
+def _misaddressed(examination: Examination, told: str) -> None:
+    """Say that url or kind are wrong; ``told`` has what they should be as lines of a file, as far as it is known."""
+    url, kind, setting = _URL.search(told), _KIND.search(told), examination.origin.url
     if url is not None:
-        signs = signs.replace(url[0], f"`{setting.line(url[1])}`")
+        told = told.replace(url[0], f"`{setting.line(url[1])}`")
     if kind is None:
         line = "" if url is None else setting.line(url[1])
-        examination.fault(f"{wrong}. {signs}", section=setting.subject, option=line, last=True)
+        examination.fault(told, section=setting.subject, option=line, last=True)
         return
-    in_file = examination.origin.in_file
-    place = "" if in_file else f" in [{examination.section}]{examination.origin.place}"
-    section, line = (examination.section, f"kind = {kind[1]}") if in_file else ("", "")
-    examination.fault(f"{wrong}. {signs}{place}", section=section, option=line, last=True)
-    if url is not None and in_file:
+    if not examination.origin.in_file:
+        address = examination.backend.url if url is None else url[1]
+        write = f"`claude-bridge init --kind {kind[1]} --url {address}` writes one"
+        examination.fault(f"{told} in [{examination.section}] of a configuration file ({write})", last=True)
+        return
+    examination.fault(told, section=examination.section, option=f"kind = {kind[1]}", last=True)
+    if url is not None:
         line = setting.line(url[1])
         examination.fault(f"with that kind the url is another: set `{line}`", section=setting.subject, option=line)
 

@@ -47,11 +47,15 @@ async def count(examination: Examination) -> None:
         return
     counted = answer.usage.prompt_tokens
     if counted < answer.estimate * CUT:
-        examination.fault(
+        told = (
             f"a prompt of about {answer.estimate:,} tokens counts {counted:,}: the server cuts what is too long for "
-            f"it, silently; give it a larger context, set `context_window` to it and `truncates = yes`",
-            option="truncates = yes",
+            "it, silently; give it a larger context"
         )
+        if examination.knows("truncates"):
+            told, option = f"{told}, set `context_window` to it and `truncates = yes`", "truncates = yes"
+            examination.fault(told, option=option)
+        else:
+            examination.fault(told)
         return
     examination.ok(f"{counted:,} tokens by the server, {answer.estimate:,} by the bridge's estimate")
 

@@ -62,9 +62,11 @@ async def usage(examination: Examination) -> None:
     if answer is None or answer.finished is None or answer.finished.reason is FinishReason.REFUSED:
         return
     if answer.usage is None:
-        examination.warn(
-            "no usage at the end of a stream: the token counts that Claude Code shows are estimates; the server, or a "
-            "proxy before it, drops `stream_options.include_usage`"
-        )
+        told = "no usage at the end of a stream: the token counts that Claude Code shows are estimates"
+        if examination.kind.passes_through:
+            told = "no usage in a stream: Claude Code does not know how full its context is"
+        elif examination.knows("stream_options"):
+            told = f"{told}; the server, or a proxy before it, drops `stream_options.include_usage`"
+        examination.warn(told)
     else:
         examination.ok(f"{answer.usage.prompt_tokens:,} in, {answer.usage.output_tokens:,} out are reported")

@@ -156,6 +156,9 @@ async def tool_choice(examination: Examination) -> None:
     if _has_no_template(examination) or not examination.takes_tools:
         return
     named = questions.weather(ToolChoice(kind="tool", name=questions.TOOL))
+    if not examination.knows("tool_choice"):
+        await _choices_as_they_are(examination, named)
+        return
     tried = await examination.try_trait("tool_choice", named)
     if tried.unclear:
         examination.warn(f"whether a tool can be forced is not known, as the answer fails: {tried.error}")
@@ -171,6 +174,27 @@ async def tool_choice(examination: Examination) -> None:
         )
     else:
         await _other_choices(examination, tried)
+
+
+async def _choices_as_they_are(examination: Examination, named: Conversation) -> None:
+    """Look which choices are taken where the bridge changes none."""
+    asked = {
+        "a tool that is forced by its name": named,
+        "`any`": questions.weather(ToolChoice(kind="any")),
+        "`none`": questions.forbidden(),
+    }
+    answers = {name: await examination.ask(question) for name, question in asked.items()}
+    refused = {name: examination.meaning(answer) for name, answer in answers.items() if answer.refused}
+    for name, error in refused.items():
+        examination.warn(f"{name} is refused, which Claude Code asks for in web search and others: {error}")
+    if refused:
+        return
+    failed = next((error for answer in answers.values() if (error := examination.meaning(answer))), None)
+    if failed is not None:
+        examination.warn(f"whether a tool can be forced is not known, as the answer fails: {failed}")
+        return
+    obeyed = all(answer.calls for answer in (*answers.values(),)[:2])
+    examination.ok(f"a tool by its name{'' if obeyed else ', and it is not obeyed'}, any and none are taken")
 
 
 async def _other_choices(examination: Examination, tried: Tried) -> None:

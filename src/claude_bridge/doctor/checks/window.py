@@ -44,6 +44,8 @@ async def window(examination: Examination) -> None:
         of_list = examination.listed[0].context_window
     found = of_list or _of_slot(examination.properties)
     examination.window = model.context_window or found
+    if examination.kind.passes_through:
+        return  # what a beta may make larger only the server knows
     if model.context_window and found and model.context_window > found:
         examination.warn(
             f"`context_window = {model.context_window}` is more than the {found:,} tokens of the server",
@@ -54,7 +56,8 @@ async def window(examination: Examination) -> None:
 
 async def refused_window(examination: Examination) -> None:
     """Find a window that is still unknown by an answer that is too long for any; judge it."""
-    if examination.window is None and examination.model is not None and not _truncates(examination):
+    known = examination.window is not None or examination.kind.passes_through  # where such a refusal is not read
+    if not known and examination.model is not None and not _truncates(examination):
         await examination.ask(_endless())
     judge(examination)
 
@@ -95,11 +98,14 @@ def _unknown(examination: Examination) -> None:
             f"({_LARGER['ollama']}), and set `context_window` to that",
             option=f"context_window = {MORE}",
         )
+    elif examination.dialect.dialect.is_anthropic:
+        examination.ok("not listed; Claude Code knows it by the model's name")
     else:
         place = examination.origin.place
+        whose = " of a model that it does not know" if examination.kind.passes_through else ""
         examination.warn(
-            "the server does not tell it, and Claude Code then assumes 1,000,000 tokens and compacts too late: set "
-            f"`context_window = TOKENS` in [{examination.model_section}]{place}, as the server was started",
+            f"the server does not tell it, and Claude Code then assumes 1,000,000 tokens{whose} and compacts too late: "
+            f"set `context_window = TOKENS` in [{examination.model_section}]{place}, as the server was started",
             option="# context_window = TOKENS, as the server was started",
         )
 
