@@ -247,6 +247,7 @@ class DumpTests:
             *("show_reasoning", "top_k", "signatures"),
         ]
         assert "top_k = no" in model
+        assert "# max_output_tokens is not set: the client's max_tokens is kept" in model
 
     def test_state_directory(self) -> None:
         """Where the state is kept in this very environment is said, and also where it is not kept."""

@@ -192,7 +192,7 @@ def _refuse_another_kind(found: ListedBackend, given: str, key: str | None, repl
                 raise ExpectedFailure(
                     f"{KINDS[kind].api_name} cannot be asked at {url}, but {base}/{other.request_path} answers as "
                     f"{other.api_name} does: `claude-bridge init --kind {name} --url {base}` writes a configuration "
-                    f"with `kind = {name}`, and `claude-bridge launch` starts with that"
+                    f"with `kind = {name}`, after which `claude-bridge launch` will do"
                 )
 
 

@@ -122,7 +122,8 @@ def _derived(word: str, part: object, config: Config, decided: Callable[[Backend
         return {"url": address, "api_key": "no key is sent"}
     if isinstance(part, Model):
         backend = config.backends[part.backend]
-        return _MODEL | _traits(part, backend.kind, decided(backend))
+        limits = _PASSED_LIMITS if kinds.KINDS[backend.kind].passes_through else _LIMITS
+        return _MODEL | limits | _traits(part, backend.kind, decided(backend))
     listed = "no, as there are [model:*]" if config.models else "yes, as there is no [model:*]"
     return {
         "list_backend_models": listed,
@@ -135,8 +136,12 @@ def _derived(word: str, part: object, config: Config, decided: Callable[[Backend
     }
 
 
-_MODEL: Final = {
-    "label": "the section's name is shown",
+_MODEL: Final = {"label": "the section's name is shown"}
+_PASSED_LIMITS: Final = {
+    "context_window": "taken from the backend's list of models, where that has it",
+    "max_output_tokens": "the client's max_tokens is kept",
+}
+_LIMITS: Final = {
     "context_window": "taken from the backend's list of models or its errors",
     "max_output_tokens": "the client's max_tokens is kept as far as the window allows",
 }
