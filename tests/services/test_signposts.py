@@ -153,6 +153,14 @@ class SignpostsTests:
                 "http://h/anthropic/v1/messages answers as Anthropic's Messages API does: set `url = http://h/anthropic`",
             ),
             (
+                *("anthropic", "http://h/anthropic", ["http://h/v1/models"], "http://h/v1/messages"),
+                "GET http://h/v1/models lists 2 models: set `url = http://h`",
+            ),
+            (
+                *("openai", "http://h/api", [], "http://h/v1/messages"),
+                "http://h/v1/messages answers as the Messages API does: set `kind = anthropic` and `url = http://h`",
+            ),
+            (
                 *("anthropic", "http://h", ["http://h/v1/models"], ""),
                 "GET http://h/v1/models lists 2 models, so this server may not have Anthropic's Messages API",
             ),

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final
+from urllib.parse import urlsplit, urlunsplit
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
 
@@ -118,9 +119,9 @@ class Signposts:
 
     async def _lists(self, kind: BackendKind, backend: Backend, credential: Secret | None) -> list[Probe]:
         """Request the list of models at all places at once; the first probe is of the configured url."""
-        paths = _by_url(backend, kind.places, kind.models_path)
+        paths = _by_url(backend, kind.places, kind.places[1], kind.models_path)
         fetcher = self._fetcher()
-        fetching = [fetcher.fetch(backend, credential, path, headers=kind.headers) for path in paths.values()]
+        fetching = [fetcher.fetch(asked, credential, path, headers=kind.headers) for asked, path in paths.values()]
         probes = []
         for url, response in zip(paths, await gatherResults(fetching), strict=True):
             models = kind.read_models(response.body) if response.good else None
@@ -132,17 +133,17 @@ class Signposts:
 
         The backend's own kind is looked for at all its places but the configured url, the others at their first two.
         """
-        tried: dict[str, tuple[str, str]] = {}
+        tried: dict[str, tuple[str, Backend, str]] = {}
         own = shown(address(backend.url, self._kinds[backend.kind].request_path))
         for name, kind in self._kinds.items():
             places = kind.places[1:] if name == backend.kind else kind.places[:2]
-            for url, path in _by_url(backend, places, kind.request_path).items():
+            for url, (asked, path) in _by_url(backend, places, kind.places[1], kind.request_path).items():
                 if url != own:
-                    tried.setdefault(url, (name, path))
+                    tried.setdefault(url, (name, asked, path))
         # those of all kinds, as a server that misses one may say so at any path
         headers = [header for kind in self._kinds.values() for header in kind.headers]
         fetcher = self._fetcher()
-        fetching = [fetcher.fetch(backend, credential, path, EMPTY, headers=headers) for _, path in tried.values()]
+        fetching = [fetcher.fetch(asked, credential, path, EMPTY, headers=headers) for _, asked, path in tried.values()]
         found: list[tuple[int, str, str]] = []
         for url, response in zip(tried, await gatherResults(fetching), strict=True):
             if response.status in _FAULT_FOUND | _CREDENTIAL_WANTED:
@@ -168,12 +169,18 @@ class Signposts:
         return Fetcher(client=self._client, clock=self._clock, seconds=WAIT_SECONDS, max_bytes=MAX_BODY_BYTES)
 
 
-def _by_url(backend: Backend, places: Sequence[str], path: str) -> dict[str, str]:
-    """Return the paths by the URL that they lead to at a backend; of two that lead to the same the first."""
-    paths: dict[str, str] = {}
-    for place in places:
-        paths.setdefault(shown(address(backend.url, f"{place}{path}")), f"{place}{path}")
-    return paths
+def _by_url(backend: Backend, places: Sequence[str], usual: str, path: str) -> dict[str, tuple[Backend, str]]:
+    """Return what to ask by the URLs that it leads to: a backend and a path; of two that lead to the same the first.
+
+    ``usual``: the place to look at below the server's root too, in case the url has a prefix too many.
+    """
+    root = evolve(backend, url=urlunsplit(urlsplit(backend.url)._replace(path="")))
+    ways = [(backend, f"{place}{path}") for place in places]
+    ways.append((root, f"{usual}{path}"))
+    found: dict[str, tuple[Backend, str]] = {}
+    for asked, way in ways:
+        found.setdefault(shown(address(asked.url, way)), (asked, way))
+    return found
 
 
 def _base(url: str, path: str) -> str:
