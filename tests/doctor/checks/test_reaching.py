@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 
+from claude_bridge.doctor.checks import order
 from claude_bridge.testing.answers import Answer, Send, Stall
 from claude_bridge.testing.chat import error, json_answer
 from tests.doctor.stand_ins import NO_SUCH_PATH, StandIn, entry, examined, first, messages_served, served, wrong
@@ -192,12 +193,24 @@ class KindTests:
         assert wrong(findings) == [(2, "fault")]
         assert first(findings).option == MESSAGES
 
+    @pytest.mark.parametrize("gone", [NO_SUCH_PATH, error(404, {"message": "no POST /v1/messages here"})])
     @pytest_twisted.ensureDeferred
-    async def test_chat_completions(self, reactor: Any) -> None:
+    async def test_chat_completions(self, reactor: Any, gone: Answer) -> None:
         """A server with chat completions alone needs the other kind, and the version in its url."""
         async with served(reactor) as server:
-            server.pages["POST", "/v1/messages"] = NO_SUCH_PATH
+            server.pages["POST", "/v1/messages"] = gone
             findings = await examined(reactor, server.url, MESSAGES)
             url = server.url
         assert wrong(findings) == [(2, "fault"), (2, "fault")]
         assert [each.option for each in findings if each.option] == ["kind = openai", f"url = {url}"]
+
+    @pytest_twisted.ensureDeferred
+    async def test_both(self, reactor: Any) -> None:
+        """A server that has both APIs is asked in the one that is configured, even if it misses the model first."""
+        no_model = error(404, {"message": "model is required"})
+        async with served(reactor) as server:
+            server.pages["POST", "/v1/messages"] = error(400, {"message": "max_tokens: Field required"})
+            good = await examined(reactor, server.url, checks=order.REACHING)
+            server.pages["POST", "/v1/chat/completions"] = no_model
+            late = await examined(reactor, server.url, checks=order.REACHING)
+        assert wrong(good) == wrong(late) == []

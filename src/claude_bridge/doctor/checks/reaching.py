@@ -147,7 +147,8 @@ async def another_api(examination: Examination) -> None:
     """Look whether a server whose list of models is there, as that is the same in several APIs, has another API."""
     reply = await examination.post_empty(examination.credential)
     error = None if reply.good else examination.meaning_of(reply)
-    if not isinstance(error, UpstreamMisaddressed):
+    of_a_model = "model" in examination.failure(reply).message.lower()  # which some servers miss first
+    if not isinstance(error, UpstreamMisaddressed) and (reply.status not in _NO_SUCH_PATH or of_a_model):
         return
     signs = await examination.signposts.look(examination.backend, examination.credential)
     if _KIND.search(signs) or _URL.search(signs):
