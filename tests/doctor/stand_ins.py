@@ -17,7 +17,7 @@ from claude_bridge.testing.answers import Answer
 from claude_bridge.testing.backend import ScriptedBackend
 from claude_bridge.testing.chat import error, json_answer, sse
 from claude_bridge.testing.friendly import Friendly
-from claude_bridge.testing.messages import MESSAGE_USAGE, message_error, message_stream
+from claude_bridge.testing.messages import message_error, message_stream
 from claude_bridge.testing.messages_backend import MessagesBackend
 from claude_bridge.testing.received import Received
 from tests.services.exchange.stage import configured
@@ -72,12 +72,14 @@ class MessagesStandIn(MessagesBackend):
     :ivar pages: answers by method and path, before anything else.
     :ivar refuses: returns why a request for a message is refused, "" if it is not.
     :ivar tools_as_text: calls are written into the text.
+    :ivar counts: how many tokens a prompt of so many bytes has.
     :ivar windows: the list of models has their windows.
     """
 
     pages: dict[tuple[str, str], Answer] = field(factory=dict, kw_only=True)
     refuses: Callable[[Received], str] = field(default=lambda _: "", kw_only=True)
     tools_as_text: bool = field(default=False, kw_only=True)
+    counts: Callable[[int], int] = field(default=lambda size: size // 4, kw_only=True)
     windows: bool = field(default=True, kw_only=True)
 
     def answer(self, received: Received) -> Answer:
@@ -107,7 +109,7 @@ class MessagesStandIn(MessagesBackend):
             blocks = [{"type": "text", "text": text} if self.tools_as_text else call]
         elif request.get("thinking", {}).get("type") == "adaptive":
             blocks.insert(0, self.thinking("It is asked."))
-        usage = {**MESSAGE_USAGE, "input_tokens": len(received.body) // 4}
+        usage = {"input_tokens": self.counts(len(received.body)), "output_tokens": 1}
         return sse(message_stream(*blocks, model=request["model"], usage=usage))
 
 

@@ -26,7 +26,7 @@ MEMORY_SECONDS: Final = 60.0
 """How often a backend is asked at most: its url is corrected by hand."""
 
 WAIT_SECONDS: Final = 2.0
-"""How long an error is delayed for this."""
+"""How long an error is delayed for each of the two rounds, of lists and of empty requests."""
 
 EMPTY: Final = b"{}"
 """A request that every API refuses before a model sees it."""

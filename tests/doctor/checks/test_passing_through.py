@@ -167,3 +167,37 @@ class MessagesTests:
             findings = await examined(reactor, server.url, MESSAGES)
         assert wrong(findings) == []
         assert "counts no tokens (/v1/messages/count_tokens answers 404): the bridge estimates" in told(findings)
+
+    @pytest_twisted.ensureDeferred
+    async def test_no_usage(self, reactor: Any) -> None:
+        """A stream without the size of the prompt leaves the client in the dark."""
+        async with messages_served(reactor, counts=lambda _: 0) as server:
+            findings = await examined(reactor, server.url, MESSAGES)
+        assert wrong(findings) == [(17, "warning")]
+        assert first(findings).sentence.startswith("a stream does not tell the prompt's tokens")
+
+    @pytest_twisted.ensureDeferred
+    async def test_cut_prompts(self, reactor: Any) -> None:
+        """A server that cuts prompts is told without options that have no effect here."""
+        async with messages_served(reactor, counts=lambda size: min(size // 4, 512)) as server:
+            findings = await examined(reactor, server.url, MESSAGES, quick=False)
+        assert wrong(findings) == [(16, "fault")]
+        assert "silently; give it a larger context" in first(findings).sentence
+        assert first(findings).option == ""
+
+    @pytest_twisted.ensureDeferred
+    async def test_refused_by_parts(self, reactor: Any) -> None:
+        """What is refused of choices, schemas and pictures is told, as the bridge can leave none of it out."""
+
+        def refuses(received: Received) -> str:
+            body = received.json
+            if body.get("tool_choice", {}).get("type") == "tool":
+                return "tool_choice: not supported"
+            if "$ref" in str(body.get("tools")):
+                return "$ref: not supported"
+            return "image: not supported" if "'image'" in str(body["messages"]) else ""
+
+        async with messages_served(reactor, refuses=refuses) as server:
+            findings = await examined(reactor, server.url, MESSAGES)
+        assert wrong(findings) == [(10, "warning"), (14, "fault"), (15, "warning")]
+        assert all(each.option == "" for each in findings)

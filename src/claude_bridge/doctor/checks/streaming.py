@@ -61,11 +61,11 @@ async def usage(examination: Examination) -> None:
     answer = examination.last
     if answer is None or answer.finished is None or answer.finished.reason is FinishReason.REFUSED:
         return
-    if answer.usage is None:
+    if examination.kind.passes_through and (answer.usage is None or not answer.usage.prompt_tokens):
+        examination.warn("a stream does not tell the prompt's tokens: Claude Code cannot know how full its context is")
+    elif answer.usage is None:
         told = "no usage at the end of a stream: the token counts that Claude Code shows are estimates"
-        if examination.kind.passes_through:
-            told = "no usage in a stream: Claude Code does not know how full its context is"
-        elif examination.knows("stream_options"):
+        if examination.knows("stream_options"):
             told = f"{told}; the server, or a proxy before it, drops `stream_options.include_usage`"
         examination.warn(told)
     else:

@@ -28,7 +28,7 @@ class Hints:
     signposts: Signposts
 
     def of(self, error: BridgeError, candidate: Candidate, credential: Secret | None) -> Deferred[BridgeError] | None:
-        """Return ``error`` with a hint, after two seconds at most; None if there is no hint for this kind of error.
+        """Return ``error`` with a hint, after four seconds at most; None if there is no hint for this kind of error.
 
         The Deferred fails only if it is cancelled.
         """
