@@ -65,6 +65,17 @@ class MessagesTests:
         assert of(good, 3).sentence == "the key is accepted, and a wrong one is refused"
 
     @pytest_twisted.ensureDeferred
+    async def test_key_in_another_header(self, reactor: Any) -> None:
+        """A key that is right and in the wrong header is not called wrong."""
+        async with messages_served(reactor, api_key=KEY, key_header="x-api-key") as server:
+            findings = await examined(reactor, server.url, f"{MESSAGES}\napi_key = {KEY}")
+            cured = await examined(reactor, server.url, f"{MESSAGES}\nheaders = x-api-key: {KEY}")
+        assert wrong(findings) == [(3, "fault")]
+        assert first(findings).option == "headers = x-api-key: ${BACKEND_API_KEY}"
+        assert KEY not in told(findings)
+        assert wrong(cured) == []
+
+    @pytest_twisted.ensureDeferred
     async def test_unknown_model(self, reactor: Any) -> None:
         """The nearest name is told, and the server's refusal."""
         async with messages_served(reactor, models=["glm-4.5-air"]) as server:

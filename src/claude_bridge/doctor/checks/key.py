@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from claude_bridge.config.dialects import BEARER, key_header
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import BillingRefused
 from claude_bridge.doctor import questions
@@ -38,7 +39,8 @@ async def key(examination: Examination) -> None:
 async def _first_key(examination: Examination) -> None:
     reply = examination.listing
     if reply is not None and reply.status in REFUSED:
-        _refused(examination, _said(examination, reply), f"GET /{examination.kind.models_path.partition('?')[0]}")
+        if not await _wants_another_header(examination):
+            _refused(examination, _said(examination, reply), f"GET /{examination.kind.models_path.partition('?')[0]}")
         return
     chat = await examination.post_empty(examination.credential)
     meaning = None if chat.good else examination.meaning_of(chat)
@@ -52,6 +54,32 @@ async def _first_key(examination: Examination) -> None:
         examination.ok("the key is accepted, and a wrong one is refused")
     else:
         examination.key_in_doubt = "asked for" if await _is_refused(examination, None) else "not asked for"
+
+
+async def _wants_another_header(examination: Examination) -> bool:
+    """Look whether the server takes the key in the header of another dialect; say so, and return whether it does."""
+    credential, used = examination.credential, examination.dialect.dialect.key_header
+    if credential is None:
+        return False
+    for name in dict.fromkeys(each.key_header for each in examination.kind.dialects.values()):
+        if name in {used, BEARER}:  # which `headers` cannot set
+            continue
+        header = key_header(examination.backend, credential, name)
+        reply = await examination.asker.small(
+            *(examination.backend, None, examination.kind.models_path), more=(*examination.kind.headers, header)
+        )
+        if reply.good:
+            line = f"headers = {name}: ${{BACKEND_API_KEY}}"
+            setting = examination.origin.key.name
+            examination.fault(
+                f"the server takes the key in the header {name}, and it is sent in {used}: set `{line}` in "
+                f"[{examination.section}]{examination.origin.place} instead of {setting}",
+                section=examination.section,
+                option=line if examination.origin.in_file else "",
+                last=True,
+            )
+            return True
+    return False
 
 
 async def without_tokens(examination: Examination) -> None:
