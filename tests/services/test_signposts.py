@@ -23,6 +23,7 @@ from claude_bridge.testing.fakes import FakeUpstreamClient
 BACKEND = Backend(name="ui", url="http://h:3000")
 LIST = json.dumps({"data": [{"id": "a"}, {"id": "b"}]}).encode()
 ONE_MODEL = json.dumps({"data": [{"id": "a"}]}).encode()
+ANTHROPICS = "Anthropic's Messages API"
 CHAT = "http://h/v1/chat/completions"
 NOTHING: Mapping[str, int] = {}
 PAGE = b"<!doctype html><title>Open WebUI</title>"
@@ -158,7 +159,7 @@ class SignpostsTests:
             ),
             (
                 *("openai", "http://h/api", [], "http://h/v1/messages"),
-                "http://h/v1/messages answers as the Messages API does: set `kind = anthropic` and `url = http://h`",
+                f"http://h/v1/messages answers as {ANTHROPICS} does: set `kind = anthropic` and `url = http://h`",
             ),
             (
                 *("anthropic", "http://h", ["http://h/v1/models"], ""),
