@@ -15,11 +15,13 @@ from claude_bridge.doctor.finding import Finding
 from claude_bridge.doctor.services import make_services
 from claude_bridge.testing.answers import Answer
 from claude_bridge.testing.backend import ScriptedBackend
-from claude_bridge.testing.chat import error, json_answer, sse
+from claude_bridge.testing.chat import ToolCall, error, json_answer, sse
 from claude_bridge.testing.friendly import Friendly
 from claude_bridge.testing.messages import message_error, message_stream
 from claude_bridge.testing.messages_backend import MessagesBackend
 from claude_bridge.testing.received import Received
+from claude_bridge.testing.responses import response_stream, response_usage
+from claude_bridge.testing.responses_backend import ResponsesBackend
 from tests.services.exchange.stage import configured
 
 NAME = "test-model"
@@ -118,6 +120,29 @@ async def messages_served(reactor: Any, **how: Any) -> AsyncIterator[MessagesSta
     """Serve a stand-in of the Messages API."""
     server = MessagesStandIn(reactor, **{"checks_signatures": False, **how})
     server.script = server.friendly
+    server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+def friendly_response(received: Received) -> Answer:
+    """Answer a request of the Responses API: call the tool that is asked for, and think where that is asked."""
+    request = received.json
+    last, choice = str(request["input"][-1]), request.get("tool_choice", "auto")
+    if request.get("tools") and "get_weather {" in last and choice != "none":
+        call = ToolCall(id="call_1", name="get_weather", arguments='{"city":"Paris"}')
+        return sse(response_stream(calls=(call,)))
+    thinks = (request.get("reasoning") or {}).get("effort") not in {None, "none"}
+    size = len(received.body) // 4
+    return sse(response_stream(text="You said it.", reasoning="So." if thinks else "", usage=response_usage(size, 7)))
+
+
+@asynccontextmanager
+async def responses_served(reactor: Any, **how: Any) -> AsyncIterator[ResponsesBackend]:
+    """Serve a friendly backend with the Responses API."""
+    server = ResponsesBackend(reactor, friendly_response, **how)
     server.start()
     try:
         yield server

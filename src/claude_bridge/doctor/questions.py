@@ -56,6 +56,9 @@ TOOL_BYTES: Final = 1500
 
 _LIMIT: Final = {"type": "object", "properties": {"n": {"anyOf": [{"type": "integer"}, {"type": "null"}]}}}
 
+SHORT: Final = 16
+"""Tokens of a short answer: OpenAI's Responses API takes no smaller limit."""
+
 WORD: Final = "marigold"
 """What stands in the PDF."""
 
@@ -66,7 +69,7 @@ _SIDE: Final = 32
 _SENTENCE: Final = "Line {}: the quick brown fox jumps over the lazy dog, and nobody in the village has seen it. "
 
 
-def greeting(max_tokens: int = 16, *, reasoning: Reasoning | None = None) -> Conversation:
+def greeting(max_tokens: int = SHORT, *, reasoning: Reasoning | None = None) -> Conversation:
     """Return the shortest question."""
     return _asked(
         "Reply with the one word: ready", max_tokens=max_tokens, reasoning=reasoning or Reasoning(level="none")
@@ -157,26 +160,26 @@ def image() -> Conversation:
     """Return a question about a small picture."""
     picture = Image(f"data:image/png;base64,{b64encode(_png()).decode()}")
     turns = [Turn("user", [picture, Text("What colour is this? One word.")])]
-    return Conversation(system=(), turns=turns, max_tokens=16, media=(picture,), reasoning=Reasoning(level="none"))
+    return Conversation(system=(), turns=turns, max_tokens=SHORT, media=(picture,), reasoning=Reasoning(level="none"))
 
 
 def document() -> Conversation:
     """Return a question about a PDF of one line."""
     file = Document("note.pdf", f"data:{PDF};base64,{b64encode(_pdf()).decode()}")
     turns = [Turn("user", [file, Text("Which word does the document have? Reply with that word.")])]
-    return Conversation(system=(), turns=turns, max_tokens=16, media=(file,), reasoning=Reasoning(level="none"))
+    return Conversation(system=(), turns=turns, max_tokens=SHORT, media=(file,), reasoning=Reasoning(level="none"))
 
 
 def long_text(lines: int) -> Conversation:
     """Return a prompt of about 22 tokens a line, the same each time."""
     text = "".join(_SENTENCE.format(number) for number in range(lines))
-    return _asked(f"{text}\nReply with the one word: ready", max_tokens=8, reasoning=Reasoning(level="none"))
+    return _asked(f"{text}\nReply with the one word: ready", max_tokens=SHORT, reasoning=Reasoning(level="none"))
 
 
 def _beside(tools: Sequence[ToolDefinition], **more: Any) -> Conversation:  # noqa: ANN401 - as below
     """Return the shortest question beside tools."""
     return _asked(
-        "Reply with the one word: ready", max_tokens=16, tools=tools, reasoning=Reasoning(level="none"), **more
+        "Reply with the one word: ready", max_tokens=SHORT, tools=tools, reasoning=Reasoning(level="none"), **more
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 
+from claude_bridge.doctor import questions
 from claude_bridge.doctor.checks import order
 from claude_bridge.doctor.checks.key import WRONG
 from claude_bridge.doctor.finding import Finding
@@ -121,15 +122,15 @@ async def looked(reactor: Any, server: StandIn, *keys: str, ini: str = "", **how
 
 
 class TokenTests:
-    """Servers that look at the key last are asked for a token."""
+    """Servers that look at the key last are asked for a short answer."""
 
     @pytest_twisted.ensureDeferred
     async def test_not_needed(self, reactor: Any, friendly: StandIn) -> None:
-        """A key that nobody asks for can be left out; one request of one token shows it."""
+        """A key that nobody asks for can be left out; one request for a short answer shows it."""
         findings = await looked(reactor, friendly, KEY)
         assert of(findings, 3).sentence == "no key needed: leave `api_key` in [backend:tower] out"
         assert wrong(findings) == []
-        assert [chat.json["max_tokens"] for chat in asked(friendly)] == [1]
+        assert [chat.json["max_tokens"] for chat in asked(friendly)] == [questions.SHORT]
 
     @pytest_twisted.ensureDeferred
     async def test_none(self, reactor: Any, friendly: StandIn) -> None:

@@ -11,7 +11,17 @@ import pytest_twisted
 from claude_bridge.doctor.checks import order
 from claude_bridge.testing.answers import Answer, Send, Stall
 from claude_bridge.testing.chat import error, json_answer
-from tests.doctor.stand_ins import NO_SUCH_PATH, StandIn, entry, examined, first, messages_served, served, wrong
+from tests.doctor.stand_ins import (
+    NO_SUCH_PATH,
+    StandIn,
+    entry,
+    examined,
+    first,
+    messages_served,
+    responses_served,
+    served,
+    wrong,
+)
 from tests.services.upstream.loopback import Bench
 from tests.services.upstream.test_endpoints import self_signed
 
@@ -214,3 +224,17 @@ class KindTests:
             server.pages["POST", "/v1/chat/completions"] = no_model
             late = await examined(reactor, server.url, checks=order.REACHING)
         assert wrong(good) == wrong(late) == []
+
+    @pytest_twisted.ensureDeferred
+    async def test_responses(self, reactor: Any) -> None:
+        """A server with the Responses API is a good one of its kind, and is told where another kind is configured."""
+        more = "[model:m]\nname = test-model\ncontext_window = 131072"
+        async with responses_served(reactor) as server:
+            good = await examined(reactor, server.url, "kind = responses", more=more, quick=False)
+            chat = await examined(reactor, server.url)
+        async with served(reactor) as server:
+            other = await examined(reactor, server.url, "kind = responses")
+        assert wrong(good) == []
+        assert [wrong(chat), wrong(other)] == [[(2, "fault")]] * 2
+        assert first(chat).option == "kind = responses"
+        assert first(other).option == "kind = openai"

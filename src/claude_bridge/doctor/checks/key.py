@@ -1,7 +1,7 @@
 """Check 3: whether the key is accepted, and whether one is needed.
 
 A request without messages costs nothing, and mostly tells: it is sent with the key, with a wrong one and without one.
-Servers that look at the request before they look at the key answer all three alike; then answers of one token decide.
+Servers that look at the request before they look at the key answer all three alike; then short answers decide.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ async def without_tokens(examination: Examination) -> None:
 
 
 async def with_tokens(examination: Examination) -> None:
-    """Ask for one token without the key, with it, and with a wrong one, as far as the answers before do not tell."""
+    """Ask for a short answer without the key, with it, and with a wrong one, as far as nothing before has told."""
     if not examination.key_in_doubt:
         return
     server.observe(examination)
@@ -109,7 +109,7 @@ async def with_tokens(examination: Examination) -> None:
 
 async def _need(examination: Examination) -> bool:
     """Look whether chat is answered without a key; return whether that is known."""
-    bare = await _one_token(examination, None)
+    bare = await _short_answer(examination, None)
     if _is_answered(bare):
         if examination.credential is None:
             examination.ok("the server asks for no key")
@@ -131,7 +131,7 @@ async def _validity(examination: Examination) -> bool:
     told = await _judged(examination, "")
     if not told or examination.over:
         return told
-    if _is_answered(await _one_token(examination, WRONG)):
+    if _is_answered(await _short_answer(examination, WRONG)):
         examination.ok("the server asks for a key, and takes any")
     else:
         examination.ok("the key is accepted, and a wrong one is not")
@@ -140,7 +140,7 @@ async def _validity(examination: Examination) -> bool:
 
 async def _judged(examination: Examination, accepted: str) -> bool:
     """Ask with the key, and say ``accepted`` if it is; return whether that is known."""
-    answer = await _one_token(examination, examination.credential)
+    answer = await _short_answer(examination, examination.credential)
     meaning = examination.meaning(answer)
     if _refuses_key(answer):
         _refused(examination, _said_in(answer), _LIST_IS_OPEN)
@@ -153,9 +153,9 @@ async def _judged(examination: Examination, accepted: str) -> bool:
     return True
 
 
-async def _one_token(examination: Examination, credential: Secret | None) -> Answer:
+async def _short_answer(examination: Examination, credential: Secret | None) -> Answer:
     return await examination.asker.ask(
-        examination.kind, examination.backend, credential, examination.target(), questions.greeting(1)
+        examination.kind, examination.backend, credential, examination.target(), questions.greeting()
     )
 
 
