@@ -134,6 +134,7 @@ _TRANSLATED = (
 _PASSED: Mapping[str, tuple[Goal, ...]] = {
     "small": (Goal("request_ms", 10),),
     "cc": (Goal("request_ms", 9),),
+    "deltas": (Goal("delta_us", 1.35),),
     "burst": (Goal("delta_us", 2.6),),
     "slow": (Goal("stream_kib", 28), Goal("late_s", 0.5)),
 }

@@ -58,7 +58,7 @@ class RunTests:
         """The backend gives it what it gives the daemon, JSON or a stream, and each answer comes back byte for byte."""
         results = measured(children.relay, *(name for name, scenario in SCENARIOS.items() if scenario.relayed))
 
-        assert len(results) == 11
+        assert len(results) == 12
         for name, found in results.items():
             assert (found.wrong, found.right) == ({}, 4), name
             ((value,),) = (figures.values() for figures in found.runs)

@@ -16,6 +16,8 @@ from claude_bridge.testing.behaviours import BEHAVIOURS
 from claude_bridge.testing.chat import STREAM_HEADERS, chat_stream, chunk, error, events, sse
 from claude_bridge.testing.messages import message_error, message_json, message_stream
 from claude_bridge.testing.messages_backend import MessagesBackend
+from claude_bridge.testing.responses import ResponseEvents, encoded, response_stream
+from claude_bridge.testing.responses_backend import ResponsesBackend
 
 MODEL = "test-model"
 TEXT = "The answer, whole and right, of the model that gave it."
@@ -49,7 +51,7 @@ class Kind:
     name: str
     backend: Callable[[Any], Any]
     passes_through: bool
-    sayings: Mapping[str, Saying]
+    sayings: dict[str, Saying]
 
 
 def begun(stream: tuple[bytes, ...], *steps: Step, sent: int = 5) -> Answer:
@@ -71,7 +73,7 @@ def _limited(*retry_after: str) -> Answer:
     return error(429, {"message": "slow down", "code": "rate_limit_exceeded"}, headers)
 
 
-_CHAT: Mapping[str, Answer] = {
+_CHAT = {
     "the answer": sse(_CHUNKS),
     "429, Retry-After 1": _limited("1"),
     "429, Retry-After 30": _limited("30"),
@@ -99,7 +101,7 @@ OPENAI = Kind(
     name="openai",
     backend=lambda reactor: ScriptedBackend(reactor, strict=False),
     passes_through=False,
-    sayings={name: Saying(answer) for name, answer in _CHAT.items()},  # it is always asked to stream
+    sayings={name: Saying(answer) for name, answer in _CHAT.items()},  # it is always asked to stream, as `RESPONSES` is
 )
 
 
@@ -127,7 +129,7 @@ def _busy(*retry_after: str) -> Answer:
     return message_error(429, "rate_limit_error", "This request would exceed your account's rate limit.", headers)
 
 
-_MESSAGES: Mapping[str, Saying] = {
+_MESSAGES = {
     "the answer": Saying(sse(_EVENTS), _WHOLE),
     "429, Retry-After 1": Saying(_busy("1")),
     "429, Retry-After 30": Saying(_busy("30")),
@@ -170,4 +172,43 @@ ANTHROPIC = Kind(
 )
 
 
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (OPENAI, ANTHROPIC)}
+# --- responses ----------------------------------------------------------------------------------------------------
+
+_PARTS = response_stream(text=TEXT, model=MODEL)
+_WRONG_PART = b'event: response.output_text.delta\ndata: {"type": "response.output_text.delta", "del\n\n'
+_TOO_LONG = "Your input exceeds the context window of this model. Please adjust your input and try again."
+
+
+def _filtered() -> Answer:
+    """Return the answer that a filter has ended before it said anything."""
+    answer = ResponseEvents(MODEL)
+    answer.begin()
+    answer.end("incomplete", incomplete_details={"reason": "content_filter"})
+    return sse(encoded(answer.events))
+
+
+RESPONSES = Kind(
+    name="responses",
+    backend=lambda reactor: ResponsesBackend(reactor, strict=False),
+    passes_through=False,
+    sayings=OPENAI.sayings
+    | {
+        name: Saying(answer)
+        for name, answer in {
+            "the answer": sse(_PARTS),
+            "late": Answer(200, STREAM_HEADERS, (Pause(0.7), *map(Send, _PARTS))),
+            "reset in the answer": begun(_PARTS, Cut(), sent=7),
+            "silence in the answer": begun(_PARTS, Stall(), sent=7),
+            "malformed at the beginning": sse((_WRONG_PART, *_PARTS)),
+            "malformed in the answer": begun(_PARTS, Send(_WRONG_PART), *map(Send, _PARTS[7:]), sent=7),
+            "no end mark": sse(_PARTS),  # nothing follows the event that says how the answer ended
+            "too long": error(
+                400, {"message": _TOO_LONG, "code": "context_length_exceeded", "type": "invalid_request_error"}
+            ),
+            "a refusal": _filtered(),
+        }.items()
+    },
+)
+
+
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (OPENAI, ANTHROPIC, RESPONSES)}

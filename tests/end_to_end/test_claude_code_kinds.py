@@ -18,6 +18,8 @@ from claude_bridge.testing.chat import ToolCall, chat_stream, error, sse, token_
 from claude_bridge.testing.messages import message_error, message_stream
 from claude_bridge.testing.messages_backend import MessagesBackend
 from claude_bridge.testing.received import Received
+from claude_bridge.testing.responses import response_stream, response_usage
+from claude_bridge.testing.responses_backend import ResponsesBackend
 from tests.end_to_end.claude_code import ClaudeCode, Turn
 from tests.end_to_end.conftest import StartDaemon
 from tests.end_to_end.daemon import LISTEN, Daemon
@@ -145,9 +147,36 @@ class OpenaiPlayer(Player):
         return sse(chat_stream(reasoning=CONCLUSION, text=f"Done, by {self.kind}.", usage=self.usage))
 
 
+class ResponsesPlayer(Player):
+    """One with the Responses API."""
+
+    kind = "responses"
+    dialect = "openai"
+    counts: ClassVar[list[int | None]] = [8, 100, 4, 30, 7]
+    usage: ClassVar[dict[str, Any]] = response_usage(112, 30, cached=100, written=4, reasoning=7)
+
+    def refusal(self) -> Answer:
+        """Refuse."""
+        return error(503, {"message": "down"})
+
+    def asked(self) -> Answer:
+        """Ask for the command."""
+        call = ToolCall(id="call_2", name="Bash", arguments=json.dumps(RUN))
+        return self.thinking(THOUGHT, text=QUESTION, calls=[call])
+
+    def concluded(self) -> Answer:
+        """Conclude."""
+        return self.thinking(CONCLUSION, text=f"Done, by {self.kind}.")
+
+    def thinking(self, thought: str, **more: Any) -> Answer:
+        """Return an answer with a summary of what it thought, and with that itself, which only it can read."""
+        return sse(response_stream(reasoning=thought, encrypted="gAAAA-" + "e" * 40, usage=self.usage, **more))
+
+
 PLAYERS: dict[str, Callable[[Any], Player]] = {
     "anthropic": lambda reactor: AnthropicPlayer(MessagesBackend(reactor, models=[MODEL])),
     "openai": lambda reactor: OpenaiPlayer(ScriptedBackend(reactor)),
+    "responses": lambda reactor: ResponsesPlayer(ResponsesBackend(reactor)),
 }
 """One of each kind; a kind more is an entry more."""
 

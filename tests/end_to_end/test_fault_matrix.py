@@ -23,7 +23,7 @@ from tests.end_to_end.asking import MESSAGES
 from tests.end_to_end.client import Client, Reply
 from tests.end_to_end.conftest import check_answer
 from tests.end_to_end.daemon import Daemon
-from tests.end_to_end.kinds import ANTHROPIC, KINDS, MODEL, OPENAI, TEXT, Kind
+from tests.end_to_end.kinds import ANTHROPIC, KINDS, MODEL, OPENAI, RESPONSES, TEXT, Kind
 from tests.end_to_end.sse import names
 
 TABLE = Path(__file__).parents[2] / "docs" / "fallback.md"
@@ -57,7 +57,7 @@ name = test-model
 models = small, large
 """
 
-PAIRS = [(OPENAI, ANTHROPIC), (ANTHROPIC, OPENAI)]
+PAIRS = [(OPENAI, ANTHROPIC), (ANTHROPIC, RESPONSES), (RESPONSES, OPENAI)]
 """Each kind as the first choice, once."""
 
 
