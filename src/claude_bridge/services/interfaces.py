@@ -219,6 +219,8 @@ class AttemptRecord:
     """The record of one upstream request, also of one that failed or was abandoned.
 
     :ivar first_token_seconds: until the model's first word, which the client need not see; None if there was none.
+    :ivar cost: in pico-dollars; None if it is unknown.
+    :ivar price_from: where the price came from; "" if there is none.
     """
 
     backend: str
@@ -231,6 +233,8 @@ class AttemptRecord:
     outcome: str
     usage: Usage | None
     first_token_seconds: float | None = None
+    cost: int | None = None
+    price_from: str = ""
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -250,6 +254,8 @@ class RequestRecord:
         did not fail.
     :ivar route: the route that it took; "" where its model's name decided.
     :ivar first_choice: the route's first choice as ``backend/model``, if another model was asked last; else "".
+    :ivar agent_type: what kind of subagent asked, as the client calls it; "" for the main conversation.
+    :ivar parent: the id of the subagent that started this one; "" where the main conversation did.
     """
 
     request_id: str
@@ -270,6 +276,8 @@ class RequestRecord:
     reason: str = ""
     route: str = ""
     first_choice: str = ""
+    agent_type: str = ""
+    parent: str = ""
 
 
 class SearchFailed(Exception):

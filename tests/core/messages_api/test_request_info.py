@@ -21,6 +21,8 @@ class FactsTests:
         headers = {
             "x-claude-code-session-id": "s-2",
             "x-claude-code-agent-id": "a-1",
+            "x-claude-code-agent-type": "general-purpose",
+            "x-claude-code-parent-agent-id": "a-0",
             "x-claude-code-request-class": "auxiliary",
         }
         request = asked(user("hi"), model="m@claude-bridge", stream=True, metadata={"user_id": USER_ID})
@@ -31,6 +33,8 @@ class FactsTests:
             kind="auxiliary",
             streamed=True,
             body_bytes=3600,
+            agent_type="general-purpose",
+            parent="a-0",
         )
 
     def test_without_headers(self) -> None:

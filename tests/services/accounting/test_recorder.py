@@ -17,7 +17,9 @@ from claude_bridge.services.exchange.plan import Candidate, Plan, Step
 from claude_bridge.testing.fakes import FakeClientResponse, KeptRecords
 from tests.services.exchange.stage import configured
 
-FACTS = RequestInfo(model="m", session="s", agent="a", kind="main", streamed=True, body_bytes=80)
+FACTS = RequestInfo(
+    model="m", session="s", agent="a", kind="main", streamed=True, body_bytes=80, agent_type="Explore", parent="p"
+)
 
 
 @define
@@ -78,6 +80,7 @@ class BooksTests:
             "s",
             (attempt,),
         )
+        assert (request.agent, request.agent_type, request.parent) == ("a", "Explore", "p")
 
     def test_nothing_came(self) -> None:
         """Where nothing came there is no time of its coming."""

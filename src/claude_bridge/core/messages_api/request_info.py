@@ -24,6 +24,8 @@ class RequestInfo:
     :ivar model: the id that the client asked for, as it wrote it.
     :ivar session: Claude Code's session id, from its header or from ``metadata.user_id``; else "".
     :ivar agent: the subagent's id; "" for the main conversation.
+    :ivar agent_type: what kind of subagent it is, as the client calls it; else "".
+    :ivar parent: the id of the subagent that started this one; "" where the main conversation did.
     :ivar kind: ``main``, ``subagent`` or ``auxiliary``, where the client says so; else "".
     """
 
@@ -33,6 +35,8 @@ class RequestInfo:
     kind: str
     streamed: bool
     body_bytes: int
+    agent_type: str = ""
+    parent: str = ""
 
 
 def request_info(request: MessagesRequest, headers: Mapping[str, str], body_bytes: int) -> RequestInfo:
@@ -45,6 +49,8 @@ def request_info(request: MessagesRequest, headers: Mapping[str, str], body_byte
         kind=_printable_prefix(headers.get("x-claude-code-request-class") or ("subagent" if agent else "")),
         streamed=bool(request.stream),
         body_bytes=body_bytes,
+        agent_type=_printable_prefix(headers.get("x-claude-code-agent-type", "")),
+        parent=_printable_prefix(headers.get("x-claude-code-parent-agent-id", "")),
     )
 
 

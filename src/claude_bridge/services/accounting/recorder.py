@@ -117,6 +117,8 @@ class RequestRecorder:
                 attempts=self._attempts,
                 route="" if self.plan is None else self.plan.route.name,
                 first_choice=self._first_choice(),
+                agent_type=info.agent_type,
+                parent=info.parent,
             )
         )
 
