@@ -17,6 +17,7 @@ BEGIN = "<!-- options:begin -->"
 END = "<!-- options:end -->"
 
 _UNITS = ((1024**3, "G"), (1024**2, "M"), (1024, "K"))
+_DAY = 86_400
 
 
 def markdown() -> str:
@@ -46,6 +47,8 @@ def _default(key: Attribute[Any]) -> str:
         return ", ".join(f"`{show(entry, key)}`" for entry in value) or "none"
     if key.metadata["unit"] == "bytes":
         return next(f"`{value // step}{letter}`" for step, letter in (*_UNITS, (1, "")) if value % step == 0)
+    if key.metadata["unit"] == "s" and value >= _DAY and value % _DAY == 0:
+        return f"`{value // _DAY:g}d`"
     return f"`{show(value, key)}`"
 
 

@@ -40,13 +40,14 @@ class StartTests:
     """What only a start can do."""
 
     def test_stays(self) -> None:
-        """A running daemon keeps its sockets, its state directory and its log's form; all else follows."""
+        """A running daemon keeps sockets, state directory, ledger and its log's form; all else follows."""
         running = configured(ONE)
         wanted = configured(
             "[server]\nlisten = tcp:1:interface=127.0.0.1\nstate_dir = none\nping_interval = 3\n"
             + ONE.partition("[server]")[2].partition("\n")[2]
             + "[log]\nformat = text\nlevel = debug\n"
+            + "[ledger]\nenabled = no\ndatabase = /srv/ledger.sqlite\nkeep = 30d\n"
         )
         possible = as_far_as_possible(running, wanted)
         assert set(changes(possible, wanted)) == set(AT_START)
-        assert set(changes(running, possible)) == {"[server] ping_interval", "[log] level"}
+        assert set(changes(running, possible)) == {"[server] ping_interval", "[log] level", "[ledger] keep"}

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from claude_bridge.config.directories import cache_directory, config_files, control_directories, state_directory
+from claude_bridge.config.directories import (
+    cache_directory,
+    config_files,
+    control_directories,
+    ledger_file,
+    state_directory,
+)
 from tests.config.files import config_of, mistakes
 
 HOME = {"HOME": "/home/a"}
@@ -48,6 +54,45 @@ class StateDirectoryTests:
         assert mistakes(f"[server]\nstate_dir = {text}\n") == [
             "[server] state_dir: must be the absolute path of a directory, or none"
         ]
+
+
+class LedgerFileTests:
+    """The place of the accounts."""
+
+    @pytest.mark.parametrize(
+        ("text", "state", "file"),
+        [
+            ("", "/state", "/state/ledger.sqlite"),
+            ("", None, None),
+            ("enabled = no", "/state", None),
+            ("enabled = yes", None, None),
+            ("database = /srv/l.sqlite", "/state", "/srv/l.sqlite"),
+            ("database = /srv/l.sqlite", None, "/srv/l.sqlite"),
+            ("enabled = no\ndatabase = /srv/l.sqlite", "/state", None),
+        ],
+    )
+    def test_place(self, text: str, state: str | None, file: str | None) -> None:
+        """It is in the state directory unless the file names another place, and nowhere if it is not wanted."""
+        ledger = config_of(f"[ledger]\n{text}\n").ledger
+        assert ledger_file(enabled=ledger.enabled, database=ledger.database, state=state) == file
+
+    @pytest.mark.parametrize(
+        ("text", "mistake"),
+        [
+            (
+                "database = postgresql://db/bridge",
+                "database: must be the absolute path of a file: this version keeps its accounts in SQLite only",
+            ),
+            (
+                "database = ledger.sqlite",
+                "database: must be the absolute path of a file; the default is in the state directory",
+            ),
+            ("keep = 12h", "keep: must be from 86,400 to 3,153,600,000 s"),
+        ],
+    )
+    def test_mistakes(self, text: str, mistake: str) -> None:
+        """What cannot be used is told with what can."""
+        assert mistakes(f"[ledger]\n{text}\n") == [f"[ledger] {mistake}"]
 
 
 class ConfigFilesTests:

@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 from claude_bridge.config.dump import dump
 from claude_bridge.config.load import parse
 from claude_bridge.config.proxy import proxy
-from claude_bridge.config.schema import Backend, BreakerConfig, Config, Limits, Log, Model, Route, Server, WebSearch
+from claude_bridge.config.schema import (
+    Backend,
+    BreakerConfig,
+    Config,
+    Ledger,
+    Limits,
+    Log,
+    Model,
+    Route,
+    Server,
+    WebSearch,
+)
 from claude_bridge.config.secret import Secret
 from claude_bridge.config.sections import KINDS
 from claude_bridge.core.backend_api import DialectDecision
@@ -73,6 +84,12 @@ CONDITIONS = st.sampled_from(
 )
 ROUTES = ("small", "default", "long.1")
 BREAKER = st.builds(BreakerConfig, enabled=st.booleans(), failures=st.integers(1, 10_000), open_seconds=SECONDS)
+LEDGER = st.builds(
+    Ledger,
+    enabled=st.none() | st.booleans(),
+    database=st.sampled_from([None, "/srv/$x y.sqlite"]),
+    keep=st.floats(86_400, 10**8),
+)
 SEARCH = st.builds(
     WebSearch,
     engine=st.just("searxng"),
@@ -110,6 +127,7 @@ def configs(draw: st.DrawFn) -> Config:
         web_search=draw(st.just(WebSearch()) | SEARCH),
         limits=draw(LIMITS),
         log=draw(LOG),
+        ledger=draw(LEDGER),
     )
 
 

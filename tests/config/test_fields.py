@@ -49,6 +49,7 @@ class ScalarTests:
             (duration, "90s", 90.0),
             (duration, "1.5m", 90.0),
             (duration, "2 h", 7200.0),
+            (duration, "90d", 7_776_000.0),
             (size, "65536", 65536),
             (size, "64K", 65536),
             (size, "32m", 33554432),
@@ -70,7 +71,7 @@ class ScalarTests:
         ("parse", "text"),
         [
             *((boolean, text) for text in ("", "y", "2", "yes please")),
-            *((duration, text) for text in ("", "s", "10d", "1e3", "inf", "nan", "1,5", "٣", "10ms")),
+            *((duration, text) for text in ("", "s", "10w", "1e3", "inf", "nan", "1,5", "٣", "10ms")),
             *((size, text) for text in ("", "M", "1.5M", "32X", "1e6")),
             *((tokens, text) for text in ("", "1.5k", "128kB", "1G", "9" * 5000)),
             *((count, text) for text in ("", "1.0", "128k", "1_000", "0x10", "9" * 5000)),

@@ -10,8 +10,14 @@ from attrs import evolve
 from claude_bridge.config.schema import Config
 from claude_bridge.config.sections import KINDS, Kind
 
-AT_START: Final = ("[server] listen", "[server] state_dir", "[log] format")
-"""What a running daemon cannot change: its sockets, its state file, the format of its log."""
+AT_START: Final = (
+    "[server] listen",
+    "[server] state_dir",
+    "[log] format",
+    "[ledger] enabled",
+    "[ledger] database",
+)
+"""What a running daemon cannot change: its sockets, its state file, the format of its log, the file of its ledger."""
 
 
 def changes(old: Config, new: Config) -> tuple[str, ...]:
@@ -25,6 +31,7 @@ def as_far_as_possible(running: Config, wanted: Config) -> Config:
         wanted,
         server=evolve(wanted.server, listen=running.server.listen, state_dir=running.server.state_dir),
         log=evolve(wanted.log, format=running.log.format),
+        ledger=evolve(wanted.ledger, enabled=running.ledger.enabled, database=running.ledger.database),
     )
 
 

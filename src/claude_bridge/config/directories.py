@@ -16,6 +16,9 @@ CONTROL_SOCKET: Final = "control{}.sock"
 SYSTEM_RUNTIME: Final = "/run/claude-bridge"
 """``RuntimeDirectory=`` of the system's service, where it has its control socket."""
 
+LEDGER: Final = "ledger.sqlite"
+"""Name of the file with the accounts."""
+
 _NAME: Final = "claude-bridge"
 
 
@@ -39,6 +42,18 @@ def state_directory(configured: str | None, environ: Mapping[str, str]) -> str |
         return None if configured == NO_DIRECTORY else configured
     given = next((path for path in environ.get("STATE_DIRECTORY", "").split(":") if path.startswith("/")), None)
     return _of_user(environ, "XDG_STATE_HOME", ".local/state") if given is None else given
+
+
+def ledger_file(*, enabled: bool | None, database: str | None, state: str | None) -> str | None:
+    """Return the path of the file with the accounts, or None if none are kept.
+
+    ``enabled`` and ``database`` are those of ``[ledger]``, ``state`` is the state directory, if there is one.
+    """
+    if enabled is False:
+        return None
+    if database is not None:
+        return database
+    return None if state is None else str(PurePosixPath(state) / LEDGER)
 
 
 def control_directories(environ: Mapping[str, str], state: str | None) -> Iterator[str]:

@@ -120,6 +120,11 @@ def _derived(word: str, part: object, config: Config, decided: Callable[[Backend
         engine = config.web_search.engine
         address = "the engine's own address is asked" if engine != "none" else "there is no engine to ask"
         return {"url": address, "api_key": "no key is sent"}
+    if word == "ledger":
+        return {
+            "enabled": "yes where there is a state directory",
+            "database": "ledger.sqlite in the state directory",
+        }
     if isinstance(part, Model):
         backend = config.backends[part.backend]
         limits = _PASSED_LIMITS if kinds.KINDS[backend.kind].passes_through else _LIMITS

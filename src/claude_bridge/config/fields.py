@@ -25,8 +25,8 @@ from claude_bridge.core.routing import LEVELS, WORDS, Condition, Word
 Parse: TypeAlias = Callable[[str], Any]
 
 _WORDS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
-_DURATION = re.compile(r"(-?\d+(?:\.\d+)?)\s*([smh]?)", re.ASCII)
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_DURATION = re.compile(r"(-?\d+(?:\.\d+)?)\s*([smhd]?)", re.ASCII)
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SIZE = re.compile(r"(-?\d+)\s*([KMG]?)(?:iB|B)?", re.ASCII | re.IGNORECASE)
 _BYTES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 _TOKENS = re.compile(r"(-?\d{1,15})\s*([KM]?)", re.ASCII | re.IGNORECASE)
@@ -60,10 +60,10 @@ def boolean(text: str) -> bool:
 
 
 def duration(text: str) -> float:
-    """Read seconds; ``s``, ``m`` and ``h`` may follow the number."""
+    """Read seconds; ``s``, ``m``, ``h`` and ``d`` may follow the number."""
     match = _DURATION.fullmatch(text)
     if match is None:
-        raise ValueError("must be a time: seconds, or a number with s, m or h (90, 90s, 1.5m)")
+        raise ValueError("must be a time: seconds, or a number with s, m, h or d (90, 90s, 1.5m, 2d)")
     return float(match[1]) * _SECONDS[match[2]]
 
 
@@ -144,6 +144,15 @@ def directory(text: str) -> str:
     return text
 
 
+def database(text: str) -> str:
+    """Read the absolute path of the ledger's file."""
+    if "://" in text:
+        raise ValueError("must be the absolute path of a file: this version keeps its accounts in SQLite only")
+    if not text.startswith("/") or text.endswith("/"):
+        raise ValueError("must be the absolute path of a file; the default is in the state directory")
+    return text
+
+
 def model_reference(text: str) -> str:
     """Read a model's name, or ``backend/model``."""
     if any(character.isspace() for character in text):
@@ -182,6 +191,7 @@ _NUMBERS: Mapping[str, Parse] = {"bytes": size, "bytes/s": size, "tokens": token
 
 SHAPES: Mapping[str, Parse] = {
     "condition": condition,
+    "database": database,
     "directory": directory,
     "endpoint": endpoint,
     "header": header,

@@ -49,7 +49,6 @@ _LATER: Final[Mapping[str, str]] = {
     "price": "the log has the tokens of each request, to be multiplied there",
     "budget": "set a limit with the backend's vendor, for the key that is used here",
     "admin": "GET /health tells whether it serves, the log has one line per request",
-    "ledger": "the log has one line per request, with its tokens and its session",
     "traces": "the log has one line per request, with the times of its attempts",
     "inspect": "level = debug in [log] tells more of each request",
 }

@@ -499,6 +499,27 @@ class Log:
 
 
 @frozen(kw_only=True)
+class Ledger:
+    """``[ledger]``: the accounts, who used how many tokens of which model and what they cost."""
+
+    enabled: bool | None = option(
+        None, "Keep accounts. Default: yes where there is a state directory or `database` is set."
+    )
+    database: str | None = option(
+        None,
+        "The SQLite file, readable for the daemon's user only. Default: `ledger.sqlite` in the state directory.",
+        shape="database",
+    )
+    keep: float = option(
+        90.0 * DAY,
+        "How long each request, attempt, session and agent is kept. Sums by hour are kept for 35 days, sums by day for "
+        "ever, without sessions.",
+        unit="s",
+        validator=Between(DAY, 36_500 * DAY),
+    )
+
+
+@frozen(kw_only=True)
 class Config:
     """The whole configuration.
 
@@ -515,6 +536,7 @@ class Config:
     web_search: WebSearch = Factory(WebSearch)
     limits: Limits = Factory(Limits)
     log: Log = Factory(Log)
+    ledger: Ledger = Factory(Ledger)
     source: str = "environment"
     warnings: tuple[Problem, ...] = ()
     variables: frozenset[tuple[str, str]] = frozenset()

@@ -73,6 +73,7 @@ KINDS: Mapping[str, Kind] = {
         Kind(word="web_search", schema=schema.WebSearch, target="web_search"),
         Kind(word="limits", schema=schema.Limits, target="limits"),
         Kind(word="log", schema=schema.Log, target="log"),
+        Kind(word="ledger", schema=schema.Ledger, target="ledger"),
     )
 }
 
