@@ -1,0 +1,100 @@
+"""Removes from the ledger: what is too old, a session or a key that is to be forgotten, names that nobody has."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, Final
+
+from claude_bridge.services.accounting.store import sql
+from claude_bridge.services.accounting.store.booking import HOUR, Booking
+
+PIECE: Final = 2_000
+"""Requests that one transaction removes, so that nobody waits long for its end."""
+
+HOURS_KEPT: Final = 35 * 24
+"""How many hours have sums of their own; days have them for ever."""
+
+FORGOTTEN: Final = "(forgotten)"
+"""The name that the sums of a forgotten key have."""
+
+
+def remove_old(cursor: Any, now: int, keep: int) -> int:  # noqa: ANN401 - a cursor of whatever database
+    """Remove some requests that are older than ``keep``; return how many, less than `PIECE` if there are no more.
+
+    ``now`` is in Unix milliseconds, ``keep`` in milliseconds. The sums of their sessions and agents become less, so
+    that they are those of the attempts that are left; the sums of hours and days stay.
+    """
+    cursor.execute("BEGIN IMMEDIATE")
+    oldest_hour = now // HOUR - HOURS_KEPT
+    cursor.execute(sql.DROP_HOURS, (oldest_hour,))
+    cursor.execute(sql.DROP_LATENCIES, (oldest_hour,))
+    requests = cursor.execute(sql.OLD_REQUESTS, (now - keep, PIECE)).fetchall()
+    less: dict[int, list[int]] = {}
+    for request, agent, failed in requests:
+        sums = list(cursor.execute(sql.ATTEMPTS_OF, (request,)).fetchone())
+        sums[:2] = 1, failed
+        sums[-1] = sums[-1] or 0
+        of_agent = less.setdefault(agent, [0] * len(sums))
+        for place, number in enumerate(sums):
+            of_agent[place] += number
+    cursor.executemany(sql.LESS_OF_AGENT, [(*sums, agent) for agent, sums in less.items()])
+    cursor.executemany(sql.LESS_OF_SESSION, [(*sums, agent) for agent, sums in less.items()])
+    numbers = [(request,) for request, _, _ in requests]
+    cursor.executemany(sql.DROP_ATTEMPTS, numbers)
+    cursor.executemany(sql.DROP_REQUEST, numbers)
+    for agent in less:
+        session = cursor.execute(sql.SESSION_OF, (agent,)).fetchone()
+        cursor.execute(sql.DROP_EMPTY_AGENT, (agent,))
+        cursor.execute(sql.DROP_EMPTY_SESSION, session)
+    return len(requests)
+
+
+def forget_session(connection: sqlite3.Connection, session: str) -> int:
+    """Remove a session, its agents, requests and attempts; return how many requests that were."""
+    return _forget(connection, session, sql.REQUESTS_OF_SESSION, sql.FORGET_SESSION)
+
+
+def forget_key(connection: sqlite3.Connection, key: str) -> int:
+    """Remove a key's name and all its sessions; return how many requests that were.
+
+    What it used stays in the sums of hours and days, under the name `FORGOTTEN`.
+    """
+    return _forget(connection, key, sql.REQUESTS_OF_KEY, sql.FORGET_KEY, rename=True)
+
+
+def compact(connection: sqlite3.Connection) -> None:
+    """Remove names that nobody has, and give back the space of all that was removed."""
+    cursor = connection.execute("BEGIN IMMEDIATE")
+    cursor.execute(sql.UNUSED_NAMES)
+    cursor.execute("COMMIT")
+    cursor.execute("VACUUM")
+    cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _forget(
+    connection: sqlite3.Connection, what: str, counted: str, statements: tuple[str, ...], *, rename: bool = False
+) -> int:
+    connection.execute("PRAGMA secure_delete = ON")  # overwrites what it removes
+    cursor = connection.execute("BEGIN IMMEDIATE")
+    try:
+        (requests,) = cursor.execute(counted, (what,)).fetchone()
+        for statement in statements:
+            cursor.execute(statement, (what,))
+        if rename:
+            _rename(cursor, what)
+        cursor.execute(sql.UNUSED_NAMES)
+        cursor.execute("COMMIT")
+    except BaseException:
+        cursor.execute("ROLLBACK")
+        raise
+    cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return int(requests)
+
+
+def _rename(cursor: sqlite3.Cursor, key: str) -> None:
+    found = cursor.execute(sql.NAME, (key,)).fetchone()
+    if found is not None:
+        other = Booking().name(cursor, FORGOTTEN)
+        for add, drop in sql.OTHER_KEY:
+            cursor.execute(add, (other, *found))
+            cursor.execute(drop, found)

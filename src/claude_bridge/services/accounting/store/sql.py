@@ -1,0 +1,196 @@
+"""Every statement that the ledger sends to its database, in the SQL that SQLite and PostgreSQL share.
+
+What differs between them, the tables and the connection, is beside this module (`sqlite`). ``?`` stands for a value.
+"""
+
+# ruff: noqa: S608 - every text is put together from constants of this module alone
+
+from __future__ import annotations
+
+from typing import Final
+
+SUMS: Final = (
+    *("requests", "failed", "attempts"),
+    *("input", "cache_read", "cache_write", "output", "thinking"),
+    *("cost", "priced", "unpriced"),
+)
+"""The columns of each table of sums, in their order."""
+
+_SUMS: Final = ", ".join(SUMS)
+TOTALS: Final = ", ".join(f"sum({name})" for name in SUMS)
+
+
+def _more(table: str) -> str:
+    return ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in SUMS)
+
+
+def _less() -> str:
+    return ", ".join(f"{name} = {name} - ?" for name in SUMS)
+
+
+def _added(table: str, columns: str, unique: str, more: str = "") -> str:
+    """Return the statement that adds sums to a row, or makes it."""
+    values = ", ".join("?" for _ in (*columns.split(","), *SUMS))
+    return (
+        f"INSERT INTO {table} ({columns}, {_SUMS}) VALUES ({values}) "
+        f"ON CONFLICT ({unique}) DO UPDATE SET {_more(table)}{more}"
+    )
+
+
+def _times(table: str) -> str:
+    return (
+        f", first = CASE WHEN excluded.first < {table}.first THEN excluded.first ELSE {table}.first END"
+        f", last = CASE WHEN excluded.last > {table}.last THEN excluded.last ELSE {table}.last END"
+    )
+
+
+# what is written
+
+NEW_NAME: Final = "INSERT INTO name (text) VALUES (?) ON CONFLICT (text) DO NOTHING"
+NAME: Final = "SELECT id FROM name WHERE text = ?"
+LAST_REQUEST: Final = "SELECT coalesce(max(id), 0) FROM request"
+SESSION: Final = _added("session", "text, key, first, last", "text, key", _times("session")) + " RETURNING id"
+AGENT: Final = (
+    _added(
+        "agent",
+        "session, text, type, parent, first, last",
+        "session, text",
+        f"{_times('agent')}, type = excluded.type, parent = excluded.parent",
+    )
+    + " RETURNING id"
+)
+HOUR: Final = _added("hour", "hour, backend, model, key", "hour, backend, model, key")
+DAY: Final = _added("day", "day, backend, model, key", "day, backend, model, key")
+LATENCY: Final = (
+    "INSERT INTO latency (hour, backend, model, bucket, count) VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT (hour, backend, model, bucket) DO UPDATE SET count = latency.count + excluded.count"
+)
+REQUEST: Final = (
+    "INSERT INTO request (id, request_id, agent, model, route, kind, started, milliseconds, first_byte, status, "
+    "outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+ATTEMPT: Final = (
+    "INSERT INTO attempt (request, number, backend, model, credential, started, milliseconds, first_token, status, "
+    "outcome, input, cache_read, cache_write, output, thinking, estimated, cost, price_from) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+# what is removed
+
+_OLD: Final = "(SELECT id FROM request WHERE started < ? ORDER BY started LIMIT ?)"
+_OF_SESSION: Final = "(SELECT id FROM session WHERE text = ?)"
+_OF_KEY: Final = "(SELECT session.id FROM session JOIN name ON name.id = session.key WHERE name.text = ?)"
+_IN_ATTEMPTS: Final = (
+    "0, 0, count(*), coalesce(sum(input), 0), coalesce(sum(cache_read), 0), coalesce(sum(cache_write), 0), "
+    "coalesce(sum(output), 0), coalesce(sum(thinking), 0), coalesce(sum(cost), 0), count(cost), "
+    "sum(CASE WHEN cost IS NULL AND input IS NOT NULL THEN 1 ELSE 0 END)"
+)
+NO_FAILURE: Final = ("ok", "client_left")
+"""The outcomes of requests that did not fail."""
+
+OLD_REQUESTS: Final = (
+    "SELECT request.id, request.agent, CASE WHEN name.text IN ('ok', 'client_left') THEN 0 ELSE 1 END "
+    f"FROM request JOIN name ON name.id = request.outcome WHERE request.id IN {_OLD}"
+)
+ATTEMPTS_OF: Final = f"SELECT {_IN_ATTEMPTS} FROM attempt WHERE request = ?"
+LESS_OF_AGENT: Final = f"UPDATE agent SET {_less()} WHERE id = ?"
+LESS_OF_SESSION: Final = f"UPDATE session SET {_less()} WHERE id = (SELECT session FROM agent WHERE id = ?)"
+DROP_ATTEMPTS: Final = "DELETE FROM attempt WHERE request = ?"
+DROP_REQUEST: Final = "DELETE FROM request WHERE id = ?"
+DROP_EMPTY_AGENT: Final = "DELETE FROM agent WHERE id = ? AND requests = 0"
+SESSION_OF: Final = "SELECT session FROM agent WHERE id = ?"
+DROP_EMPTY_SESSION: Final = "DELETE FROM session WHERE id = ? AND requests = 0"
+DROP_HOURS: Final = "DELETE FROM hour WHERE hour < ?"
+DROP_LATENCIES: Final = "DELETE FROM latency WHERE hour < ?"
+
+
+def forget(sessions: str) -> tuple[str, ...]:
+    """Return the statements that remove some sessions with all that belongs to them; each takes the same value."""
+    agents = f"(SELECT id FROM agent WHERE session IN {sessions})"
+    return (
+        f"DELETE FROM attempt WHERE request IN (SELECT id FROM request WHERE agent IN {agents})",
+        f"DELETE FROM request WHERE agent IN {agents}",
+        f"DELETE FROM agent WHERE session IN {sessions}",
+        f"DELETE FROM session WHERE id IN {sessions}",
+    )
+
+
+FORGET_SESSION: Final = forget(_OF_SESSION)
+FORGET_KEY: Final = forget(_OF_KEY)
+REQUESTS_OF_SESSION: Final = "SELECT coalesce(sum(requests), 0) FROM session WHERE text = ?"
+REQUESTS_OF_KEY: Final = f"SELECT coalesce(sum(requests), 0) FROM session WHERE id IN {_OF_KEY}"
+
+
+def _renamed(table: str) -> tuple[str, str]:
+    """Return the statements that give the sums of one key to another: the first takes new and old, the second old."""
+    add = (
+        f"INSERT INTO {table} ({table}, backend, model, key, {_SUMS}) SELECT {table}, backend, model, ?, {_SUMS} "
+        f"FROM {table} WHERE key = ? ON CONFLICT ({table}, backend, model, key) DO UPDATE SET {_more(table)}"
+    )
+    return add, f"DELETE FROM {table} WHERE key = ?"
+
+
+OTHER_KEY: Final = (_renamed("hour"), _renamed("day"))
+UNUSED_NAMES: Final = "DELETE FROM name WHERE id NOT IN ({})".format(
+    " UNION ".join(
+        f"SELECT {column} FROM {table}"
+        for table, columns in (
+            ("session", ("key",)),
+            ("agent", ("type",)),
+            ("request", ("model", "route", "kind", "outcome")),
+            ("attempt", ("backend", "model", "credential", "outcome", "price_from")),
+            ("hour", ("backend", "model", "key")),
+            ("day", ("backend", "model", "key")),
+            ("latency", ("backend", "model")),
+        )
+        for column in columns
+    )
+)
+
+# what is read
+
+_BACKEND: Final = "JOIN name AS backend ON backend.id = {0}.backend"
+_MODEL: Final = "JOIN name AS model ON model.id = {0}.model"
+_KEY: Final = "JOIN name AS key ON key.id = {0}.key"
+
+_BY: Final = {
+    "": ("'', ''", ""),
+    "model": ("backend.text, model.text", f"{_BACKEND} {_MODEL}"),
+    "backend": ("backend.text, ''", _BACKEND),
+    "key": ("key.text, ''", _KEY),
+    "day": ("day, ''", ""),
+    "hour": ("hour, ''", ""),
+}
+
+
+def sums(table: str, by: str) -> str:
+    """Return the query for the sums of ``hour`` or ``day`` from one on, as two columns that say of what, and `SUMS`."""
+    what, joins = _BY[by]
+    if by == "day" and table == "hour":
+        what = "hour / 24, ''"
+    grouped = "" if not by else " GROUP BY 1, 2"
+    return f"SELECT {what}, {TOTALS} FROM {table} {joins.format(table)} WHERE {table} >= ?{grouped}"
+
+
+_SESSION_COLUMNS: Final = "session.text, key.text, session.first, session.last"
+_AGENT_COLUMNS: Final = "agent.text, agent_type.text, agent.parent, agent.first, agent.last"
+
+
+def _columns(table: str) -> str:
+    return ", ".join(f"{table}.{name}" for name in SUMS)
+
+
+SESSIONS: Final = (
+    f"SELECT {_SESSION_COLUMNS}, {_columns('session')} FROM session {_KEY.format('session')} "
+    "WHERE session.last >= ? ORDER BY session.last DESC LIMIT ?"
+)
+_AGENTS: Final = (
+    f"SELECT {_SESSION_COLUMNS}, {_AGENT_COLUMNS}, {_columns('agent')} FROM agent "
+    f"JOIN session ON session.id = agent.session {_KEY.format('session')} "
+    "JOIN name AS agent_type ON agent_type.id = agent.type"
+)
+AGENTS: Final = f"{_AGENTS} WHERE agent.last >= ? ORDER BY agent.last DESC LIMIT ?"
+AGENTS_OF: Final = f"{_AGENTS} WHERE session.text = ? ORDER BY key.text, agent.first"
+LIKE_SESSION: Final = "SELECT DISTINCT text FROM session WHERE text >= ? AND text < ? ORDER BY text LIMIT 5"
+NEWEST: Final = "SELECT max(last) FROM session"
+EXPORT: Final = "SELECT * FROM attempts WHERE request IN (SELECT id FROM request WHERE started >= ?) ORDER BY request"

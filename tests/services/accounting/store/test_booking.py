@@ -1,0 +1,154 @@
+"""What is written, and that the sums are those of what was written."""
+
+# ruff: noqa: S608 - only names of tables are inserted
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claude_bridge.services.accounting.store import sqlite
+from claude_bridge.services.accounting.store.booking import Booking
+from claude_bridge.services.accounting.store.entries import Entry
+from claude_bridge.services.accounting.store.removal import compact
+from tests.services.accounting.store.books import (
+    NOON,
+    assert_periods_add_up,
+    assert_sessions_add_up,
+    attempt,
+    entries,
+    entry,
+    rows,
+    write,
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    """Return where the ledger is to be."""
+    return str(tmp_path / "ledger.sqlite")
+
+
+@pytest.fixture
+def ledger(file: str) -> Iterator[sqlite3.Connection]:
+    """Yield a new ledger."""
+    connection = sqlite.connect(file)
+    yield connection
+    connection.close()
+
+
+class BookingTests:
+    """One request after the other."""
+
+    def test_views_show_words(self, ledger: sqlite3.Connection) -> None:
+        """A person who opens the file finds names, dates, seconds and dollars in two views."""
+        agent = {"agent": "a-1", "agent_type": "Explore", "parent": "a-0", "kind": "subagent"}
+        write(ledger, [entry(**agent)])
+        ledger.row_factory = sqlite3.Row
+        (request,) = ledger.execute("SELECT * FROM requests").fetchall()
+        (seen,) = ledger.execute("SELECT * FROM attempts").fetchall()
+        assert dict(request) == {
+            "id": 1,
+            "request_id": "req_1",
+            "started": "2023-11-15 12:00:00",
+            "started_ms": NOON,
+            "seconds": 1.0,
+            "first_byte_seconds": 0.3,
+            "key": "alice",
+            "session": "s-1",
+            **agent,
+            "model": "glm",
+            "route": "default",
+            "status": 200,
+            "outcome": "ok",
+        }
+        assert dict(seen) == {
+            "request": 1,
+            "number": 1,
+            "request_id": "req_1",
+            "started": "2023-11-15 12:00:00",
+            "started_ms": NOON,
+            "seconds": 0.9,
+            "first_token_seconds": 0.25,
+            "key": "alice",
+            "session": "s-1",
+            **agent,
+            "asked_model": "glm",
+            "route": "default",
+            "backend": "chutes",
+            "model": "GLM",
+            "credential": "client",
+            "status": 200,
+            "outcome": "ok",
+            "input_tokens": 10,
+            "cache_read_tokens": 80,
+            "cache_write_tokens": 5,
+            "output_tokens": 7,
+            "thinking_tokens": 3,
+            "estimated": 0,
+            "cost_pico_usd": 1_500_000,
+            "cost_usd": 1.5e-6,
+            "price_from": "file",
+        }
+
+    def test_unknown_is_null(self, ledger: sqlite3.Connection) -> None:
+        """Tokens and costs that nobody knows are NULL, and counted as unpriced, never as 0."""
+        nothing = attempt(
+            input=None, cache_read=None, cache_write=None, output=None, thinking=None, cost=None, first_token=None
+        )
+        write(ledger, [entry(attempts=(nothing, attempt(cost=None)))])
+        assert rows(ledger, "SELECT input, cost, first_token FROM attempt") == [(None, None, None), (10, None, 250)]
+        assert rows(ledger, "SELECT attempts, priced, unpriced, cost FROM session") == [(2, 0, 1, 0)]
+
+    def test_request_without_attempt(self, ledger: sqlite3.Connection) -> None:
+        """A request that no backend was asked for is counted, as one that failed, at no model."""
+        write(ledger, [entry(attempts=(), status=404, outcome="unknown_model")])
+        assert rows(ledger, "SELECT requests, failed, attempts FROM session") == [(1, 1, 0)]
+        assert rows(ledger, "SELECT name.text, requests FROM day JOIN name ON name.id = day.model") == [("", 1)]
+
+    def test_latencies(self, ledger: sqlite3.Connection) -> None:
+        """First words are counted by the bucket of their time; one that needed no time at all is in the first."""
+        times = (0, 100, 101, 119_000, 120_001, None)
+        write(ledger, [entry(attempts=tuple(attempt(first_token=each) for each in times))])
+        assert rows(ledger, "SELECT bucket, count FROM latency ORDER BY bucket") == [(0, 2), (1, 1), (12, 1), (13, 1)]
+
+    def test_one_session_of_two_keys(self, ledger: sqlite3.Connection) -> None:
+        """The same session's id with another key is another session: nobody's figures are in somebody else's."""
+        write(ledger, [entry(), entry(key="bob")])
+        assert rows(ledger, "SELECT text, requests FROM session") == [("s-1", 1), ("s-1", 1)]
+
+    def test_times_of_a_session(self, ledger: sqlite3.Connection) -> None:
+        """A session lasts from its first request's beginning to its last one's end, in whatever order they come."""
+        write(ledger, [entry(started=NOON), entry(started=NOON - 9000)], [entry(started=NOON - 5000)])
+        assert rows(ledger, "SELECT first, last FROM session") == [(NOON - 9000, NOON + 1000)]
+        assert rows(ledger, "SELECT first, last FROM agent") == [(NOON - 9000, NOON + 1000)]
+
+    def test_names_that_somebody_removed(self, ledger: sqlite3.Connection, file: str) -> None:
+        """Names that another process has removed get numbers again, although this one had remembered theirs."""
+        booking = Booking()
+        booking.book(ledger.cursor(), [entry(route="once")])
+        ledger.commit()
+        other = sqlite.connect(file)
+        for table in ("request", "attempt", "agent", "session", "hour", "day", "latency"):
+            other.execute(f"DELETE FROM {table}")
+        compact(other)
+        other.close()
+        booking.book(ledger.cursor(), [entry(route="once")])
+        ledger.commit()
+        assert rows(ledger, "SELECT route, model FROM attempts") == [("once", "GLM")]
+
+    @given(batches=st.lists(st.lists(entries(), max_size=6), max_size=4))
+    def test_sums_are_those_of_the_attempts(
+        self, batches: list[list[Entry]], tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        """Whatever is written: agents, sessions, hours and days are the sums of their attempts."""
+        connection = sqlite.connect(str(tmp_path_factory.mktemp("books") / "ledger.sqlite"))
+        write(connection, *batches)
+        assert_sessions_add_up(connection)
+        assert_periods_add_up(connection)
+        connection.close()

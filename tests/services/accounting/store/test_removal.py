@@ -1,0 +1,153 @@
+"""What is removed, and that what is left adds up."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claude_bridge.services.accounting.store import sqlite
+from claude_bridge.services.accounting.store.booking import DAY, HOUR
+from claude_bridge.services.accounting.store.entries import Entry
+from claude_bridge.services.accounting.store.removal import (
+    FORGOTTEN,
+    PIECE,
+    compact,
+    forget_key,
+    forget_session,
+    remove_old,
+)
+from tests.services.accounting.store.books import NOON, assert_sessions_add_up, entries, entry, rows, write
+
+TOTAL = "SELECT sum(requests), sum(attempts), sum(input), sum(cost) FROM {}"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    """Return where the ledger is."""
+    return str(tmp_path / "ledger.sqlite")
+
+
+@pytest.fixture
+def ledger(file: str) -> Iterator[sqlite3.Connection]:
+    """Yield a new ledger."""
+    connection = sqlite.connect(file)
+    yield connection
+    connection.close()
+
+
+def removed(connection: sqlite3.Connection, now: int, keep: int) -> int:
+    """Remove one piece of what is old."""
+    count = remove_old(connection.cursor(), now, keep)
+    connection.commit()
+    return count
+
+
+def files(file: str) -> bytes:
+    """Return all bytes that are on the disk."""
+    return b"".join(path.read_bytes() for path in Path(file).parent.iterdir())
+
+
+class RetentionTests:
+    """What is too old."""
+
+    def test_old_requests(self, ledger: sqlite3.Connection) -> None:
+        """Requests older than is kept go, with sessions of which nothing is left; days stay."""
+        write(ledger, [entry(session="old", started=NOON - 90 * DAY - 1), entry(session="new")])
+        assert removed(ledger, NOON, 90 * DAY) == 1
+        assert rows(ledger, "SELECT session FROM requests") == [("new",)]
+        assert rows(ledger, "SELECT text FROM session") == [("new",)]
+        assert rows(ledger, TOTAL.format("day")) == [(2, 2, 20, 3_000_000)]
+
+    def test_sums_of_hours(self, ledger: sqlite3.Connection) -> None:
+        """Hours and latencies are kept for 35 days, whatever `keep` says."""
+        times = [NOON - 36 * DAY, NOON - 34 * DAY]
+        write(ledger, [entry(started=each, attempts=(entry().attempts[0]._replace(started=each),)) for each in times])
+        removed(ledger, NOON, 90 * DAY)
+        assert rows(ledger, "SELECT hour FROM hour") == [(times[1] // HOUR,)]
+        assert rows(ledger, "SELECT hour FROM latency") == [(times[1] // HOUR,)]
+
+    def test_in_pieces(self, ledger: sqlite3.Connection) -> None:
+        """One transaction removes no more than a piece, the oldest first."""
+        write(ledger, [entry(started=NOON - 100 * DAY + number) for number in range(PIECE + 1)])
+        assert removed(ledger, NOON, 90 * DAY) == PIECE
+        assert rows(ledger, "SELECT started_ms FROM requests") == [(NOON - 100 * DAY + PIECE,)]
+        assert (removed(ledger, NOON, 90 * DAY), removed(ledger, NOON, 90 * DAY)) == (1, 0)
+        assert rows(ledger, "SELECT count(*) FROM attempt") == [(0,)]
+
+    def test_clock_set_back(self, ledger: sqlite3.Connection) -> None:
+        """With a clock that is years behind nothing is old, and nothing goes."""
+        write(ledger, [entry()])
+        assert removed(ledger, NOON - 3650 * DAY, 90 * DAY) == 0
+
+    @given(written=st.lists(entries(), max_size=12), days=st.integers(0, 100))
+    def test_what_is_left_adds_up(
+        self, written: list[Entry], days: int, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        """After any removal agents and sessions are the sums of the attempts that are left."""
+        connection = sqlite.connect(str(tmp_path_factory.mktemp("books") / "ledger.sqlite"))
+        write(connection, written)
+        days_before = rows(connection, TOTAL.format("day"))
+        removed(connection, NOON, days * DAY)
+        assert_sessions_add_up(connection)
+        assert rows(connection, TOTAL.format("day")) == days_before
+        kept = sorted(each.started for each in written if each.started >= NOON - days * DAY)
+        assert sorted(started for (started,) in rows(connection, "SELECT started FROM request")) == kept
+        connection.close()
+
+
+class ForgettingTests:
+    """A session or a key that is to be forgotten."""
+
+    def test_session(self, ledger: sqlite3.Connection, file: str) -> None:
+        """Nothing of it is left in the files, not even among what was removed; sums of days stay."""
+        write(ledger, [entry(session="secret-session"), entry(session="secret-session", agent="a"), entry()])
+        assert b"secret-session" in files(file)
+        assert forget_session(ledger, "secret-session") == 2
+        assert rows(ledger, "SELECT session FROM attempts") == [("s-1",)]
+        assert rows(ledger, TOTAL.format("day")) == [(3, 3, 30, 4_500_000)]
+        assert b"secret-session" not in files(file)
+        assert forget_session(ledger, "secret-session") == 0
+
+    def test_key(self, ledger: sqlite3.Connection, file: str) -> None:
+        """Its sessions and its name go; what it used stays in the sums, under no name, also a second time."""
+        for name in ("anastasia", "bartholomew"):
+            write(ledger, [entry(key=name), entry(key="carol")])
+            assert forget_key(ledger, name) == 1
+            assert name.encode() not in files(file)
+        assert rows(ledger, "SELECT key, count(*) FROM attempts GROUP BY key") == [("carol", 2)]
+        by_key = "SELECT name.text, sum(requests) FROM day JOIN name ON name.id = day.key GROUP BY 1 ORDER BY 1"
+        assert rows(ledger, by_key) == [(FORGOTTEN, 2), ("carol", 2)]
+        assert rows(ledger, TOTAL.format("hour")) == [(4, 4, 40, 6_000_000)]
+
+    @given(written=st.lists(entries(), max_size=12), session=st.sampled_from(["", "s-1"]))
+    def test_what_is_left_adds_up(
+        self, written: list[Entry], session: str, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        """Whatever is forgotten, agents and sessions are the sums of the attempts that are left."""
+        connection = sqlite.connect(str(tmp_path_factory.mktemp("books") / "ledger.sqlite"))
+        write(connection, written)
+        days = rows(connection, TOTAL.format("day"))
+        assert forget_session(connection, session) == sum(each.session == session for each in written)
+        assert forget_key(connection, "bob") == sum(each.key == "bob" and each.session != session for each in written)
+        assert_sessions_add_up(connection)
+        assert rows(connection, TOTAL.format("day")) == days
+        connection.close()
+
+
+class CompactingTests:
+    """Space that is given back."""
+
+    def test_shrinks(self, ledger: sqlite3.Connection, file: str) -> None:
+        """After a removal the file is as large as what is left, and names that nobody has are gone."""
+        write(ledger, [entry(request_id="r" * 500, model=f"m{number}") for number in range(2000)])
+        ledger.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        before = Path(file).stat().st_size
+        removed(ledger, NOON + 91 * DAY, 90 * DAY)
+        compact(ledger)
+        assert Path(file).stat().st_size < before / 5
+        assert rows(ledger, "SELECT count(*) FROM name WHERE text LIKE 'm1%'") == [(0,)]

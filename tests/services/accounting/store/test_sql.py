@@ -1,0 +1,61 @@
+"""Every statement is one that the database takes, on the tables that there are."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from claude_bridge.services.accounting.store import sql, sqlite
+
+CONSTANTS = {
+    name: value
+    for name, value in vars(sql).items()
+    if name.isupper() and not name.startswith("_") and name not in {"SUMS", "TOTALS", "NO_FAILURE"}
+}
+
+
+def texts(value: object) -> list[str]:
+    """Return the statements of a constant."""
+    if isinstance(value, str):
+        return [value]
+    assert isinstance(value, tuple)
+    return [text for each in value for text in texts(each)]
+
+
+class StatementTests:
+    """The statements."""
+
+    @pytest.mark.parametrize("name", sorted(CONSTANTS))
+    def test_is_taken(self, name: str, tmp_path: Path) -> None:
+        """The database can run it: every table and column is there."""
+        connection = sqlite.connect(str(tmp_path / "ledger.sqlite"))
+        for text in texts(CONSTANTS[name]):
+            connection.execute(f"EXPLAIN {text}", (None,) * text.count("?"))
+        connection.close()
+
+    @pytest.mark.parametrize("table", ["hour", "day"])
+    @pytest.mark.parametrize("by", ["", "model", "backend", "key", "day"])
+    def test_sums(self, table: str, by: str, tmp_path: Path) -> None:
+        """So are the queries for sums, whatever they are grouped by."""
+        connection = sqlite.connect(str(tmp_path / "ledger.sqlite"))
+        connection.execute(sql.sums(table, by), (0,))
+        connection.close()
+
+    @pytest.mark.parametrize("name", ["SESSIONS", "AGENTS", "AGENTS_OF", "OLD_REQUESTS", "REQUESTS_OF_SESSION"])
+    def test_uses_indexes(self, name: str, tmp_path: Path) -> None:
+        """What is asked of a large ledger reads no table from end to end."""
+        connection = sqlite.connect(str(tmp_path / "ledger.sqlite"))
+        text = CONSTANTS[name]
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {text}", (None,) * text.count("?")).fetchall()
+        connection.close()
+        assert [step for *_, step in plan if step.startswith("SCAN") and "name" not in step] == []
+
+    def test_same_outcomes(self) -> None:
+        """What is no failure when a request is written is none when it is removed."""
+        assert str(sql.NO_FAILURE) in sql.OLD_REQUESTS
+
+    def test_database_is_new_enough(self) -> None:
+        """``RETURNING`` came with SQLite 3.35."""
+        assert sqlite3.sqlite_version_info >= (3, 35)
