@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,11 @@ from claude_bridge.core.backend_api import Clues
 from claude_bridge.core.redaction import HIDDEN, Redactor
 from claude_bridge.daemon.process import Process, make_process
 from claude_bridge.release import product
+from claude_bridge.services.accounting.ledger import BufferedLedger
 from claude_bridge.services.backend_slots import Slot
 from claude_bridge.services.upstream.client import BackendConnections
 from claude_bridge.services.upstream.pool import IdleConnections
+from tests.services.accounting.test_request_log import RECORD
 from tests.services.exchange.stage import ONE, configured
 
 MOVED = ONE.replace("http://", "http://other.")
@@ -152,3 +156,52 @@ class FollowTests:
         process.keep_only(())
         assert process.slots._pools == {}
         assert process.detection.dialect_of(backend).dialect.name == "generic"
+
+
+class LedgerTests:
+    """The accounts."""
+
+    def test_every_record_is_kept(self, tmp_path: Path) -> None:
+        """Where there is a state directory the ledger gets each request, beside the log and the totals."""
+        process = made(configured(ONE), state_directory=str(tmp_path))
+        process.records.request_ended(RECORD)
+        assert isinstance(process.ledger, BufferedLedger)
+        assert (process.ledger.path, process.ledger.waiting) == (str(tmp_path / "ledger.sqlite"), 1)
+        assert process.totals.requests == 1
+
+    @pytest.mark.parametrize("text", ["", "[ledger]\nenabled = yes\n"])
+    def test_no_state_directory(self, text: str) -> None:
+        """Without a directory nothing is kept."""
+        assert made(configured(ONE + text)).ledger is None
+
+    def test_not_wanted(self, tmp_path: Path) -> None:
+        """Nothing is kept if the file says so."""
+        assert made(configured(ONE + "[ledger]\nenabled = no\n"), state_directory=str(tmp_path)).ledger is None
+
+    def test_reload(self, tmp_path: Path) -> None:
+        """Another configuration says how long requests are kept from now on; the ledger stays."""
+        process = made(configured(ONE), state_directory=str(tmp_path))
+        ledger = process.ledger
+        assert ledger is not None
+        assert ledger.keep == 90 * 86_400
+        follow(process, ONE + "[ledger]\nkeep = 2d\n")
+        assert process.ledger is ledger
+        assert ledger.keep == 2 * 86_400
+
+    @pytest.mark.parametrize("enabled", ["yes", "no"])
+    def test_the_start_imports_no_database(self, enabled: str, tmp_path: Path) -> None:
+        """A start does not wait for SQLite: it is imported with the first request, and never if it is not wanted."""
+        config = f"[ledger]\nenabled = {enabled}\n"
+        program = (
+            "import sys\n"
+            "from twisted.internet import reactor\n"
+            "from claude_bridge.config.load import parse, read_file\n"
+            "from claude_bridge.core.redaction import Redactor\n"
+            "from claude_bridge.daemon.process import make_process\n"
+            f"process = make_process(parse({config!r}, {{}}, read_file), reactor, Redactor(()), "
+            f"state_directory={str(tmp_path)!r})\n"
+            "process.start()\n"
+            "print('sqlite3' in sys.modules, 'twisted.enterprise.adbapi' in sys.modules, process.ledger is not None)\n"
+        )
+        told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert told.stdout.split() == ["False", "False", str(enabled == "yes")]

@@ -17,12 +17,14 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from claude_bridge.config import hidden
+from claude_bridge.config.directories import ledger_file
 from claude_bridge.config.schema import Backend, Config
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.daemon.listeners import Listeners, ListenerSnapshot
 from claude_bridge.release import product
+from claude_bridge.services.accounting.fan_out import FanOut
 from claude_bridge.services.accounting.request_log import RequestLog
 from claude_bridge.services.accounting.totals import Totals
 from claude_bridge.services.affinity import Affinity
@@ -30,7 +32,7 @@ from claude_bridge.services.backend_slots import BackendSlots
 from claude_bridge.services.callbacks import do_nothing
 from claude_bridge.services.documents.texts import PdfTexts
 from claude_bridge.services.exchange.admission import RunningTotal
-from claude_bridge.services.interfaces import Records
+from claude_bridge.services.interfaces import Ledger, Records
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.services.knowledge.snapshot import KnowledgeSnapshot
@@ -74,8 +76,9 @@ class Process:
     :ivar affinity: where conversations were answered last.
     :ivar slots: limits the streams of each backend, those of all configurations together.
     :ivar running: counts the exchanges of all configurations.
-    :ivar records: gets the record of each attempt and request; `totals`, which pass them on to the request log.
+    :ivar records: gets the record of each attempt and request, for the log, `totals` and `ledger`.
     :ivar totals: what was served since the start.
+    :ivar ledger: keeps the accounts; None if none are kept.
     :ivar set_log_level: sets the least important level that the log writes.
     :ivar ready: whether requests are accepted.
     """
@@ -97,6 +100,7 @@ class Process:
     request_log: RequestLog
     totals: Totals
     records: Records
+    ledger: Ledger | None
     listeners: Listeners
     set_log_level: Callable[[str], None]
     random_bytes: RandomBytes = os.urandom
@@ -124,7 +128,9 @@ class Process:
         self.documents.stop()
         closed: Deferred[Any] = self.upstream.close()
         closed.addBoth(lambda _: self.sweep.stopService())
-        return closed.addBoth(lambda _: self.state.stop())
+        closed.addBoth(lambda _: self.state.stop())
+        ledger = self.ledger
+        return closed if ledger is None else closed.addBoth(lambda _: ledger.stop())
 
     def profiles_for(self, config: Config) -> ModelProfiles:
         """Return what is known of the models of ``config``, whose backends may be at other addresses than before."""
@@ -135,11 +141,13 @@ class Process:
     def follow(self, config: Config, profiles: ModelProfiles) -> None:
         """Apply ``config``, which comes into force now.
 
-        Hidden values, log level, profiles, state file, TLS trust, limits of backends.
+        Hidden values, log level, profiles, state file, TLS trust, limits of backends, how long accounts are kept.
         """
         hidden.renew(self.redactor, config)
         self.set_log_level(config.log.level)
         self.request_log.detailed = config.log.level == "debug"
+        if self.ledger is not None:
+            self.ledger.keep = config.ledger.keep
         self.backends, self.profiles = config.backends, profiles
         turned = self.state.switch_to(_knowledge(config, profiles, self.detection, self.unix_time))
         turned.addErrback(lambda failure: _log.failure("the state file is not kept", failure, event="fault"))
@@ -206,6 +214,7 @@ def make_process(
     detection, profiles = DialectDetection(KINDS), ModelProfiles(time.time)
     log = RequestLog(detailed=config.log.level == "debug")
     totals = Totals(log)
+    ledger = _ledger(config, reactor, state_directory)
     lists = CachedModelLists(upstream, reactor, KINDS, on_clues=detection.observe, more_lists=detection.lists_of)
     state = StateFile(
         directory=state_directory,
@@ -230,9 +239,25 @@ def make_process(
         pace=Pace(reactor),
         request_log=log,
         totals=totals,
-        records=totals,
+        records=totals if ledger is None else FanOut((totals, ledger)),
+        ledger=ledger,
         listeners=Listeners(reactor),
         set_log_level=set_log_level,
+    )
+
+
+def _ledger(config: Config, reactor: Any, state_directory: str | None) -> Ledger | None:  # noqa: ANN401 - as above
+    """Return what keeps the accounts, or None if none are kept; opens nothing."""
+    settings = config.ledger
+    path = ledger_file(enabled=settings.enabled, database=settings.database, state=state_directory)
+    if path is None:
+        if settings.enabled:
+            _log.warn("no accounts are kept: there is no state directory, and no [ledger] database", event="ledger")
+        return None
+    from claude_bridge.services.accounting.ledger import BufferedLedger, in_file  # noqa: PLC0415 - only where it is used
+
+    return BufferedLedger(
+        path=path, keep=settings.keep, clock=reactor, unix_time=time.time, open_writer=in_file(path, reactor)
     )
 
 

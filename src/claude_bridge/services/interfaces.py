@@ -306,6 +306,18 @@ class Records(Protocol):
         """Take the whole request's record."""
 
 
+class Ledger(Records, Protocol):
+    """Keeps records across restarts.
+
+    :ivar keep: how long, in seconds; may be changed at any time.
+    """
+
+    keep: float
+
+    def stop(self) -> Deferred[None]:
+        """Write what is left, and close; never fails, and takes a few seconds at most."""
+
+
 class ClientResponse(Protocol):
     """The response to a client as an exchange sees it; the edge implements it."""
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from claude_bridge.services.accounting.store import sqlite
-from claude_bridge.services.accounting.store.sqlite import NewerVersion, NoLedger, connect, open_to_read
+from claude_bridge.services.accounting.store.errors import NewerVersion, NoLedger
+from claude_bridge.services.accounting.store.sqlite import connect, open_to_read
 from tests.services.accounting.store.books import entry, rows, write
 
 

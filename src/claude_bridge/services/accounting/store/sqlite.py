@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from claude_bridge.services.accounting.store.errors import NewerVersion, NoLedger
+
 apilevel: Final = sqlite3.apilevel
 threadsafety: Final = sqlite3.threadsafety
 
@@ -29,14 +31,6 @@ _BESIDE: Final = ("", "-wal", "-shm")
 """The endings of the names of a database's files."""
 
 _BROKEN: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-
-
-class NewerVersion(Exception):
-    """The file was written by a newer version of the bridge, whose tables this one does not know."""
-
-
-class NoLedger(Exception):
-    """There is no file, or none that can be read; says so in a sentence."""
 
 
 def connect(path: str) -> sqlite3.Connection:

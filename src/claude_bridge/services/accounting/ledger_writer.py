@@ -1,0 +1,128 @@
+"""Writes the ledger's file, in a thread of its own, by ``adbapi``. Imported only when there is something to write."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import define, field
+from twisted.enterprise import adbapi
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
+
+from claude_bridge.services.accounting.ledger_entries import entry_of
+from claude_bridge.services.accounting.store import sqlite
+from claude_bridge.services.accounting.store.booking import Booking
+from claude_bridge.services.accounting.store.entries import Entry
+from claude_bridge.services.accounting.store.errors import Broken, Unavailable
+from claude_bridge.services.accounting.store.removal import remove_old
+from claude_bridge.services.interfaces import RequestRecord
+
+_PIECE: Final = 32
+"""Records after which other threads may run."""
+
+Identity = tuple[int, int]
+"""Device and number of a file: another file in its place has other ones."""
+
+
+@define(eq=False)
+class LedgerWriter:
+    """Implements `ledger.Writer` on SQLite.
+
+    All methods but `close` return at once; what they began runs in the thread, one after the other. Their Deferreds
+    fail with `Broken`, `Unavailable` or `NewerVersion`.
+    """
+
+    _reactor: Any
+    _path: str
+    _booking: Booking = field(factory=Booking, init=False)
+    _pool: adbapi.ConnectionPool = field(init=False)
+    _file: Identity | None = field(default=None, init=False)
+
+    @_pool.default
+    def _make_pool(self) -> adbapi.ConnectionPool:
+        return adbapi.ConnectionPool(
+            "claude_bridge.services.accounting.store.sqlite",
+            self._path,
+            cp_reactor=self._reactor,
+            cp_min=1,
+            cp_max=1,
+            cp_noisy=False,
+        )
+
+    def write(self, records: Sequence[RequestRecord]) -> Deferred[int]:
+        """Write records in one transaction; fires with how many could not be, as something in them is impossible."""
+        return self._run(self._write, records)
+
+    def remove_old(self, now: float, keep: float) -> Deferred[int]:
+        """Remove some of what is older than ``keep`` seconds at ``now``; fires with how many requests that were."""
+        return self._run(self._remove_old, round(now * 1000), round(keep * 1000))
+
+    def set_aside(self) -> Deferred[str]:
+        """Rename a broken file, so that the next write begins a new one; fires with its new name."""
+        renaming: Deferred[str] = deferToThreadPool(self._reactor, self._pool.threadpool, self._set_aside)
+        return renaming
+
+    def close(self) -> None:
+        """Close the file, and end the thread; waits for what it does at the moment."""
+        self._pool.close()
+
+    def _run(self, call: Callable[..., int], *arguments: object) -> Deferred[int]:
+        """Call a function in the thread, with a cursor; it ends with COMMIT, and is rolled back if it fails."""
+
+        def run(connection: adbapi.Connection) -> int:
+            if self._file is not None and self._identity() != self._file:
+                connection.reconnect()  # what is written to a file that was removed would be lost
+                self._booking.forget()
+                self._file = None
+            self._file = self._file or self._identity()
+            result = call(connection.cursor(), *arguments)
+            connection.commit()
+            return result
+
+        running: Deferred[int] = self._pool.runWithConnection(run)
+        return running.addErrback(self._translated)
+
+    def _translated(self, failure: Failure) -> Failure:
+        """Return one of our own errors for what the database says."""
+        self._booking.forget()  # the numbers of names that were rolled back
+        error = failure.value
+        if isinstance(error, sqlite3.Error):
+            return Failure(Broken(str(error)) if sqlite.is_broken(error) else Unavailable(str(error)))
+        if isinstance(error, OSError):
+            return Failure(Unavailable(error.strerror or type(error).__name__))
+        return failure
+
+    def _write(self, cursor: Any, records: Sequence[RequestRecord]) -> int:  # noqa: ANN401 - of whatever database
+        entries: list[Entry] = []
+        for number, record in enumerate(records):
+            try:
+                entries.append(entry_of(record))
+            except (ValueError, OverflowError):
+                continue
+            if number % _PIECE == 0:
+                time.sleep(0)
+        self._booking.book(cursor, entries)
+        return len(records) - len(entries)
+
+    def _remove_old(self, cursor: Any, now: int, keep: int) -> int:  # noqa: ANN401 - as above
+        return remove_old(cursor, now, keep)
+
+    def _set_aside(self) -> str:
+        connection = self._pool.connections.get(self._pool.threadID())
+        if connection is not None:
+            self._pool.disconnect(connection)
+        self._booking.forget()
+        self._file = None
+        return sqlite.set_aside(self._path)
+
+    def _identity(self) -> Identity | None:
+        try:
+            found = Path(self._path).stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino

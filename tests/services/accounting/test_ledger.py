@@ -1,0 +1,369 @@
+"""The buffer in front of the ledger's database: when it is written, and what happens when it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from attrs import define, evolve, field
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from zope.interface import provider
+
+from claude_bridge.services.accounting import ledger as module
+from claude_bridge.services.accounting.ledger import BufferedLedger, Writer, in_file
+from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
+from claude_bridge.services.accounting.store.sqlite import connect
+from claude_bridge.services.interfaces import Ledger, RequestRecord
+from tests.services.accounting.store.books import rows
+from tests.services.accounting.test_request_log import ATTEMPT, RECORD
+
+
+@define(eq=False)
+class KeptWrites:
+    """A `Writer` that keeps what it gets, or fails as it is told.
+
+    :ivar trouble: what the next writes fail with.
+    :ivar held: the Deferred of the next write, which the test fires; None to succeed at once.
+    """
+
+    written: list[list[str]] = field(factory=list)
+    trouble: Exception | None = None
+    held: Deferred[int] | None = None
+    removals: list[tuple[float, float]] = field(factory=list)
+    removal_trouble: Exception | None = None
+    left_to_remove: int = 0
+    aside: int = 0
+    closed: bool = False
+
+    def write(self, records: Sequence[RequestRecord]) -> Deferred[int]:
+        """Keep the ids of the records."""
+        if self.trouble is not None:
+            return fail(self.trouble)
+        self.written.append([each.request_id for each in records])
+        return succeed(0) if self.held is None else self.held
+
+    def remove_old(self, now: float, keep: float) -> Deferred[int]:
+        """Note it."""
+        self.removals.append((now, keep))
+        if self.removal_trouble is not None:
+            return fail(self.removal_trouble)
+        self.left_to_remove, removed = max(0, self.left_to_remove - 1), self.left_to_remove
+        return succeed(removed)
+
+    def set_aside(self) -> Deferred[str]:
+        """Count it, and be whole again."""
+        self.aside, self.trouble = self.aside + 1, None
+        return succeed("ledger.sqlite.broken")
+
+    def close(self) -> None:
+        """Note it."""
+        self.closed = True
+
+
+@define(eq=False)
+class Desk:
+    """A ledger on kept writes, and what it logs."""
+
+    clock: Clock = field(factory=Clock)
+    writer: KeptWrites = field(factory=KeptWrites)
+    opened: int = 0
+    ledger: BufferedLedger = field(init=False)
+    lines: list[str] = field(factory=list)
+
+    @ledger.default
+    def _make_ledger(self) -> BufferedLedger:
+        return BufferedLedger(
+            path="/state/ledger.sqlite",
+            keep=50.0,
+            clock=self.clock,
+            unix_time=lambda: 1e9 + self.clock.seconds(),
+            open_writer=self._open,
+        )
+
+    def _open(self) -> Deferred[Writer]:
+        self.opened += 1
+        return succeed(self.writer)
+
+    def book(self, *ids: str) -> None:
+        """Let requests end."""
+        for each in ids:
+            self.ledger.request_ended(evolve(RECORD, request_id=each))
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    """Yield a desk."""
+    made = Desk()
+
+    @provider(ILogObserver)
+    def keep(event: LogEvent) -> None:
+        if event.get("event") == "ledger":
+            made.lines.append(event["log_format"].format(**event))
+
+    globalLogPublisher.addObserver(keep)
+    yield made
+    globalLogPublisher.removeObserver(keep)
+
+
+class BufferTests:
+    """When records are written."""
+
+    def test_once_a_second(self, desk: Desk) -> None:
+        """What comes within a second is written together, and nothing ticks while nothing comes."""
+        assert (desk.opened, desk.clock.getDelayedCalls()) == (0, [])
+        desk.book("a", "b")
+        desk.clock.advance(0.99)
+        assert desk.writer.written == []
+        desk.clock.advance(0.01)
+        assert (desk.writer.written, desk.clock.getDelayedCalls()) == ([["a", "b"]], [])
+        desk.book("c")
+        desk.clock.advance(1)
+        assert (desk.writer.written, desk.opened) == ([["a", "b"], ["c"]], 1)
+
+    def test_only_requests_for_a_model(self, desk: Desk) -> None:
+        """Lists of models and wrong paths are not kept, so that nobody fills the file with them."""
+        desk.ledger.request_ended(evolve(RECORD, model=""))
+        desk.ledger.attempt_ended("req_1", ATTEMPT)
+        assert desk.ledger.waiting == 0
+
+    def test_while_a_write_is_under_way(self, desk: Desk) -> None:
+        """One write at a time; the next begins a second after the last one began, or when that has ended."""
+        held: Deferred[int] = Deferred()
+        desk.writer.held = held
+        desk.book("a")
+        desk.clock.advance(1)
+        desk.book("b")
+        desk.clock.advance(0.7)
+        assert desk.writer.written == [["a"]]
+        desk.writer.held = None
+        held.callback(0)
+        desk.clock.advance(0.3)
+        assert desk.writer.written == [["a"], ["b"]]
+
+    def test_large_batches(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is more than one transaction should have is written in several, without a pause."""
+        monkeypatch.setattr(module, "BATCH", 2)
+        desk.book("a", "b", "c", "d", "e")
+        desk.clock.advance(1)
+        desk.clock.advance(0)
+        assert desk.writer.written == [["a", "b"], ["c", "d"]]
+        desk.clock.advance(1)
+        assert desk.writer.written[2:] == [["e"]]
+
+    def test_is_a_ledger(self, desk: Desk) -> None:
+        """It is what the process wants of a ledger."""
+        ledger: Ledger = desk.ledger
+        assert ledger.keep == 50
+
+
+class TroubleTests:
+    """A database that cannot be used."""
+
+    def test_is_tried_again(self, desk: Desk) -> None:
+        """What could not be written is written later, in its order; the trouble and its end are told once."""
+        desk.writer.trouble = Unavailable("database or disk is full")
+        desk.book("a", "b")
+        desk.clock.advance(1)
+        desk.book("c")
+        desk.clock.advance(5)
+        desk.writer.trouble = None
+        desk.clock.advance(5)
+        assert desk.writer.written == [["a", "b", "c"]]
+        first, second = desk.lines
+        assert first == (
+            "accounts cannot be written to /state/ledger.sqlite: database or disk is full; requests are served all the "
+            "same, 2 wait in memory to be written, 0 are lost"
+        )
+        assert second == "accounts are written to /state/ledger.sqlite again"
+
+    def test_memory_is_bounded(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        """If it lasts the oldest are dropped and counted; once a minute the log says how it stands."""
+        monkeypatch.setattr(module, "MOST", 3)
+        desk.writer.trouble = Unavailable("no space")
+        desk.ledger._waiting = type(desk.ledger._waiting)(maxlen=3)
+        desk.book("a", "b")
+        desk.clock.advance(1)
+        desk.book("c", "d", "e")
+        desk.clock.pump([5] * 13)
+        assert (desk.ledger.dropped, desk.ledger.waiting) == (2, 3)
+        desk.writer.trouble = None
+        desk.clock.pump([5, 5])
+        assert desk.writer.written == [["c", "d", "e"]]
+        assert desk.lines[1].endswith("3 wait in memory to be written, 2 are lost")
+        assert len(desk.lines) == 3
+
+    def test_room_for_what_came_meanwhile(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Records of a write that failed make room for those that came while it was under way."""
+        monkeypatch.setattr(module, "MOST", 3)
+        desk.ledger._waiting = type(desk.ledger._waiting)(maxlen=3)
+        held: Deferred[int] = Deferred()
+        desk.writer.held = held
+        desk.book("a", "b")
+        desk.clock.advance(1)
+        desk.book("c", "d")
+        held.errback(Unavailable("no space"))
+        desk.writer.held, desk.writer.written = None, []
+        desk.clock.advance(5)
+        assert (desk.writer.written, desk.ledger.dropped) == ([["b", "c", "d"]], 1)
+
+    def test_broken_file(self, desk: Desk) -> None:
+        """A damaged file is put aside and a new one begun, with the same records and a warning."""
+        desk.writer.trouble = Broken("malformed")
+        desk.book("a")
+        desk.clock.advance(1)
+        desk.clock.advance(1)
+        assert (desk.writer.written, desk.writer.aside) == ([["a"]], 1)
+        (line,) = desk.lines
+        assert line == (
+            "/state/ledger.sqlite is damaged (malformed); it was renamed to ledger.sqlite.broken, "
+            "and a new one is begun"
+        )
+
+    def test_broken_disk(self, desk: Desk) -> None:
+        """Where each new file is damaged at once the folder is not filled with them."""
+        for _ in range(10):
+            desk.writer.trouble = Broken("malformed")
+            desk.book("a")
+            desk.clock.advance(5)
+        assert desk.writer.aside == 1
+
+    @pytest.mark.parametrize("error", [NewerVersion("a newer version"), ImportError("No module named '_sqlite3'")])
+    def test_refused(self, desk: Desk, error: Exception) -> None:
+        """A newer version's file, or a Python without SQLite, is told once; nothing is kept, in memory neither."""
+        desk.writer.trouble = error
+        desk.book("a")
+        desk.clock.advance(1)
+        desk.book("b")
+        desk.clock.advance(100)
+        assert desk.ledger.waiting == 0
+        assert desk.lines == [f"no accounts are kept in /state/ledger.sqlite: {error}"]
+
+    def test_fault(self, desk: Desk, logged_failures: list[LogEvent]) -> None:
+        """Records on which the writer has a fault are dropped, or they would keep all later ones from being written."""
+        desk.writer.trouble = ZeroDivisionError()
+        desk.book("a")
+        desk.clock.advance(1)
+        assert len(logged_failures) == 1
+        logged_failures.clear()
+        desk.writer.trouble = None
+        desk.book("b")
+        desk.clock.advance(1)
+        assert (desk.writer.written, desk.ledger.dropped) == ([["b"]], 1)
+
+
+class RemovalTests:
+    """What is old."""
+
+    def test_once_an_hour(self, desk: Desk) -> None:
+        """Ten minutes after the start, then hourly, what is old is removed after a write; by the wall clock."""
+        desk.book("a")
+        desk.clock.advance(1)
+        assert desk.writer.removals == []
+        for _ in range(130):
+            desk.book("b")
+            desk.clock.advance(60)
+        assert [round(now - 1e9) // 60 for now, _ in desk.writer.removals] == [10, 70, 130]
+
+    def test_in_pieces(self, desk: Desk) -> None:
+        """While there is more, each write removes a piece, by what is kept now."""
+        desk.writer.left_to_remove = 2
+        desk.clock.advance(600)
+        desk.ledger.keep = 30.0
+        for _ in range(5):
+            desk.book("a")
+            desk.clock.advance(1)
+        assert [keep for _, keep in desk.writer.removals] == [30.0] * 3
+
+    def test_trouble(self, desk: Desk) -> None:
+        """A removal that fails is left to the next hour; what was written is not written twice."""
+        desk.clock.advance(600)
+        desk.writer.removal_trouble = Unavailable("locked")
+        desk.book("a")
+        desk.clock.advance(1)
+        desk.clock.advance(10)
+        assert (desk.writer.written, desk.ledger.waiting, len(desk.writer.removals)) == ([["a"]], 0, 1)
+
+
+class StopTests:
+    """The end."""
+
+    def test_writes_what_is_left(self, desk: Desk) -> None:
+        """All that waits is written, then the database is closed; nothing ticks any more."""
+        desk.book("a")
+        stopped: list[None] = []
+        desk.ledger.stop().addCallback(stopped.append)
+        assert (desk.writer.written, desk.writer.closed, stopped) == ([["a"]], True, [None])
+        assert desk.clock.getDelayedCalls() == []
+
+    def test_waits_for_a_write(self, desk: Desk) -> None:
+        """A write that is under way ends first; what came meanwhile is written after it."""
+        held: Deferred[int] = Deferred()
+        desk.writer.held = held
+        desk.book("a")
+        desk.clock.advance(1)
+        desk.book("b")
+        stopped: list[None] = []
+        desk.ledger.stop().addCallback(stopped.append)
+        assert stopped == []
+        desk.writer.held = None
+        held.callback(0)
+        assert (desk.writer.written, stopped) == ([["a"], ["b"]], [None])
+
+    def test_nothing_to_write(self, desk: Desk) -> None:
+        """A ledger that was never needed opens nothing at the end either."""
+        desk.ledger.stop()
+        assert (desk.opened, desk.writer.closed) == (0, False)
+
+    def test_trouble(self, desk: Desk) -> None:
+        """What cannot be written at the end is told as lost, and the stop does not wait."""
+        desk.writer.trouble = Unavailable("full")
+        desk.book("a")
+        stopped: list[None] = []
+        desk.ledger.stop().addCallback(stopped.append)
+        assert stopped == [None]
+        assert desk.lines[-1] == "1 requests are not in the accounts, as /state/ledger.sqlite could not be written"
+
+    def test_hangs(self, desk: Desk) -> None:
+        """A database that does not answer holds the stop for five seconds."""
+        desk.writer.held = Deferred()
+        desk.book("a")
+        stopped: list[None] = []
+        desk.ledger.stop().addCallback(stopped.append)
+        desk.clock.advance(4.9)
+        assert stopped == []
+        desk.clock.advance(0.1)
+        assert stopped == [None]
+
+
+class FileTests:
+    """The whole, on a real file."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_in_a_file(self, reactor: Any, tmp_path: Path) -> None:
+        """Requests are in the file after a second; nothing is there before the first one."""
+        clock, path = Clock(), tmp_path / "new" / "ledger.sqlite"
+        ledger = BufferedLedger(
+            path=str(path), keep=9e9, clock=clock, unix_time=lambda: 1e9, open_writer=in_file(str(path), reactor)
+        )
+        assert not path.parent.exists()
+        ledger.request_ended(RECORD)
+        clock.advance(1)
+        await ledger.settled()
+        connection = connect(str(path))
+        assert rows(connection, "SELECT request_id FROM requests") == [(RECORD.request_id,)]
+        ledger.request_ended(evolve(RECORD, request_id="last"))
+        await ledger.stop()
+        assert rows(connection, "SELECT count(*) FROM requests") == [(2,)]
+        connection.close()
+
+    def test_opens_nothing(self, tmp_path: Path) -> None:
+        """Making one starts no thread and opens no file."""
+        opener: Callable[[], Deferred[Writer]] = in_file(str(tmp_path / "l.sqlite"), MemoryReactorClock())
+        assert callable(opener)
+        assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,157 @@
+"""The ledger's file, written in its thread."""
+
+# ruff: noqa: ASYNC240 - nobody else waits for the reactor of a test
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from attrs import evolve
+
+from claude_bridge.services.accounting.ledger_writer import LedgerWriter
+from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
+from claude_bridge.services.accounting.store.sqlite import connect
+from tests.services.accounting.store.books import rows
+from tests.services.accounting.test_request_log import RECORD
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return where the ledger is to be."""
+    return tmp_path / "ledger.sqlite"
+
+
+@pytest.fixture
+def writer(reactor: Any, file: Path) -> Iterator[LedgerWriter]:
+    """Yield a writer."""
+    made = LedgerWriter(reactor, str(file))
+    yield made
+    made.close()
+
+
+def requests(file: Path) -> list[str]:
+    """Return the ids of all requests in the file."""
+    connection = connect(str(file))
+    found = [each for (each,) in rows(connection, "SELECT request_id FROM requests ORDER BY id")]
+    connection.close()
+    return found
+
+
+class WritingTests:
+    """What is written."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_one_transaction_a_call(self, writer: LedgerWriter, file: Path) -> None:
+        """What a call has written is in the file when its Deferred fires."""
+        assert await writer.write([RECORD, evolve(RECORD, request_id="req_2")]) == 0
+        assert requests(file) == [RECORD.request_id, "req_2"]
+
+    @pytest_twisted.ensureDeferred
+    async def test_impossible_record(self, writer: LedgerWriter, file: Path) -> None:
+        """A record that nobody can write costs itself alone."""
+        assert await writer.write([evolve(RECORD, started=float("nan")), RECORD]) == 1
+        assert requests(file) == [RECORD.request_id]
+
+    @pytest_twisted.ensureDeferred
+    async def test_removes_what_is_old(self, writer: LedgerWriter, file: Path) -> None:
+        """Requests older than is kept go."""
+        await writer.write([RECORD, evolve(RECORD, request_id="new", started=RECORD.started + 100)])
+        assert await writer.remove_old(RECORD.started + 100, 50) == 1
+        assert requests(file) == ["new"]
+
+    @pytest_twisted.ensureDeferred
+    async def test_file_that_was_removed(self, writer: LedgerWriter, file: Path) -> None:
+        """A file that somebody removed or replaced is not written to any more: the one that is there now is."""
+        await writer.write([RECORD])
+        for path in file.parent.iterdir():
+            path.unlink()
+        await writer.write([evolve(RECORD, request_id="later")])
+        assert requests(file) == ["later"]
+
+
+class TroubleTests:
+    """A file that cannot be used."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_locked(self, writer: LedgerWriter, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A file that somebody else has locked for long is unavailable, and can be written after that."""
+        monkeypatch.setattr("claude_bridge.services.accounting.store.sqlite.LOCK_SECONDS", 0.05)
+        other = connect(str(file))
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable, match="locked"):
+            await writer.write([RECORD])
+        other.rollback()
+        other.close()
+        assert await writer.write([RECORD]) == 0
+        assert requests(file) == [RECORD.request_id]
+
+    @pytest_twisted.ensureDeferred
+    async def test_full(self, writer: LedgerWriter, file: Path) -> None:
+        """Where the file must not grow a write fails as a whole; names that it had made are made anew later."""
+        await writer.write([RECORD])
+        full = [evolve(RECORD, request_id=f"req_{number}" * 9, model=f"model-{number}") for number in range(3000)]
+        connection = writer._pool.connections[next(iter(writer._pool.connections))]
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages + 5}")
+        with pytest.raises(Unavailable, match="full"):
+            await writer.write(full)
+        assert requests(file) == [RECORD.request_id]
+        connection.execute("PRAGMA max_page_count = 100000")
+        assert await writer.write(full) == 0
+        assert len(requests(file)) == 3001
+
+    @pytest_twisted.ensureDeferred
+    async def test_no_such_folder(self, reactor: Any, tmp_path: Path) -> None:
+        """A folder that cannot be made is unavailable, with the system's words."""
+        (tmp_path / "file").touch()
+        writer = LedgerWriter(reactor, str(tmp_path / "file" / "ledger.sqlite"))
+        with pytest.raises(Unavailable, match=r"(Not a directory|File exists)"):
+            await writer.write([RECORD])
+        writer.close()
+
+    @pytest_twisted.ensureDeferred
+    async def test_newer(self, writer: LedgerWriter, file: Path) -> None:
+        """The file of a newer version is told as that."""
+        connection = connect(str(file))
+        connection.execute("PRAGMA user_version = 99")
+        connection.close()
+        with pytest.raises(NewerVersion):
+            await writer.write([RECORD])
+
+    @pytest_twisted.ensureDeferred
+    async def test_broken(self, writer: LedgerWriter, file: Path) -> None:
+        """A damaged file is told as that, and after it was put aside a new one is begun."""
+        file.write_bytes(b"something else entirely, " * 400)
+        with pytest.raises(Broken):
+            await writer.write([RECORD])
+        name = await writer.set_aside()
+        assert (file.parent / name).read_bytes().startswith(b"something else")
+        await writer.write([RECORD])
+        assert requests(file) == [RECORD.request_id]
+
+    @pytest_twisted.ensureDeferred
+    async def test_broken_while_open(self, writer: LedgerWriter, file: Path) -> None:
+        """A file that is damaged while it is open is told as that too, if not at once."""
+        await writer.write([RECORD])
+        connection = writer._pool.connections[next(iter(writer._pool.connections))]
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        content = file.read_bytes()
+        with file.open("r+b") as opened:
+            opened.write(b"\xff" * len(content))
+        connection.execute("PRAGMA shrink_memory")
+        with pytest.raises(Broken):
+            await writer.write([RECORD])
+        await writer.set_aside()
+        await writer.write([RECORD])
+        assert requests(file) == [RECORD.request_id]
+
+    def test_thread_ends(self, reactor: Any, file: Path) -> None:
+        """A writer that has written nothing makes no file, and closes."""
+        LedgerWriter(reactor, str(file)).close()
+        assert not file.exists()
+        assert sqlite3.threadsafety >= 1
