@@ -18,8 +18,10 @@ from claude_bridge.cli import Surroundings, main
 from claude_bridge.client import chosen_bridge, init, running_bridge
 from claude_bridge.client.http_probe import BridgeSeen
 from claude_bridge.config.problems import EXIT_CONFIG
+from claude_bridge.services.accounting.store.sqlite import connect
 from claude_bridge.services.knowledge.snapshot import digest
 from tests.client.servers import serving
+from tests.services.accounting.store.books import entry, write
 
 VALID = """
 [server]
@@ -678,3 +680,80 @@ class DoctorTests:
         shown = capsys.readouterr().out
         assert shown.startswith(f"{down}: valid\nbackend tower: down: 127.0.0.1:1: connection refused")
         assert main(["check-config", down], at_home) == 0
+
+
+class UsageTests:
+    """`claude-bridge usage`."""
+
+    @pytest.fixture
+    def at_home(self, tmp_path: Path) -> Surroundings:
+        """Return an environment with nothing but a home."""
+        return Surroundings({"HOME": str(tmp_path)}, lambda _arguments: pytest.fail("served"))
+
+    @pytest.fixture
+    def ledger(self, tmp_path: Path) -> Path:
+        """Write a ledger of one request, long ago, where a bridge of this home would have it."""
+        path = tmp_path / ".local/state/claude-bridge/ledger.sqlite"
+        connection = connect(str(path))
+        write(connection, [entry()])
+        connection.close()
+        return path
+
+    @pytest.mark.usefixtures("ledger")
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (["all"], "chutes/GLM         1"),
+            (["all", "--by", "key", "--csv"], "alice,1,0,1"),
+            (["session", "s-1"], "s-1, key alice"),
+            (["export", "--since", "all", "--format", "jsonl"], '"session":"s-1"'),
+            (["forget", "--session", "s-1"], "session s-1 is forgotten: 1 requests"),
+            (["compact"], "ledger.sqlite: "),
+        ],
+    )
+    def test_actions(
+        self, arguments: list[str], told: str, at_home: Surroundings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Each does what it says, with the file that the configuration leads to."""
+        assert main(["usage", *arguments], at_home) == 0
+        assert told in capsys.readouterr().out
+
+    def test_database(self, ledger: Path, surroundings: Surroundings, capsys: pytest.CaptureFixture[str]) -> None:
+        """A copy elsewhere is read by its path, and no configuration is needed for that."""
+        assert main(["usage", "all", "--json", "--database", str(ledger)], surroundings) == 0
+        assert json.JSONDecoder().decode(capsys.readouterr().out)["total"]["requests"] == 1
+
+    def test_no_ledger(self, at_home: Surroundings, capsys: pytest.CaptureFixture[str]) -> None:
+        """Where there is none the status is 1 and the error says where it would be."""
+        assert main(["usage"], at_home) == 1
+        assert "there is no ledger at" in capsys.readouterr().err
+        assert main(["usage"], Surroundings({}, at_home.serve)) == 1
+        assert "no accounts are kept: there is no state directory" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (["usage", "yesterday"], "yesterday is no time: today, week"),
+            (["usage", "--bye", "day"], "did you mean --by?"),
+            (["usage", "--by", "week"], "invalid choice: 'week'"),
+            (["cost"], "did you mean usage?"),
+        ],
+    )
+    def test_wrong_words(
+        self, arguments: list[str], told: str, at_home: Surroundings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Wrong usage says what is right."""
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments, at_home)
+        assert stopped.value.code == 2
+        assert told in capsys.readouterr().err
+
+    def test_needs_no_twisted(self, ledger: Path) -> None:
+        """It is quick, because it imports nothing of the daemon."""
+        program = (
+            "import sys\nfrom claude_bridge.cli import main\n"
+            f"status = main(['usage', '--database', {str(ledger)!r}])\n"
+            "print(status, 'twisted.internet.reactor' in sys.modules, 'klein' in sys.modules)\n"
+        )
+        told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert told.stdout.splitlines()[-1] == "0 False False"

@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn, get_args
 
@@ -45,6 +46,7 @@ _OTHER_WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("explain", "why"), "routes explain"),
     **dict.fromkeys(("new", "wizard", "bootstrap"), "init"),
     **dict.fromkeys(("refresh", "reread", "hup"), "reload"),
+    **dict.fromkeys(("accounts", "cost", "costs", "spend", "stats", "ledger"), "usage"),
     **dict.fromkeys(("diagnose", "probe", "checkup", "health"), "doctor"),
 }
 """Names that other programs have for these commands."""
@@ -236,8 +238,8 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     )
     command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
     command.set_defaults(command=explain_route, file=None)
-    _init_options(commands)
-    _doctor_options(commands)
+    for add_options in (_init_options, _doctor_options, _usage_options):
+        add_options(commands)
     _run_options(_with_config(commands, "run", "run in the foreground"))
 
     told = "have the running bridge read its configuration again"
@@ -285,6 +287,39 @@ def _doctor_options(commands: argparse._SubParsersAction[_Parser]) -> None:
     command.add_argument("--deep", action="store_true", help="run one turn of Claude Code through the bridge too")
     command.add_argument("--fix", action="store_true", help="print the lines for the configuration at the end")
     command.set_defaults(command=doctor)
+
+
+def _usage_options(commands: argparse._SubParsersAction[_Parser]) -> None:
+    told = "show what was used, by whom, and what it cost"
+    command = commands.add_parser(
+        "usage",
+        help=told,
+        description=told,
+        usage="%(prog)s [today | week | month | all | SINCE] [--by WHAT] [--json | --csv]\n"
+        "       %(prog)s session ID [--json | --csv]\n"
+        "       %(prog)s export [--since SINCE] [--format jsonl | csv]\n"
+        "       %(prog)s compact\n"
+        "       %(prog)s forget --session ID | --key NAME",
+        epilog="SINCE is a date (2026-11-30) or how long ago (24h, 7d, 4w); times are in UTC. The file is read beside "
+        "the running bridge.",
+    )
+    command.add_argument("words", nargs="*", metavar="WHAT", help="a period (default: today), or one of the above")
+    command.add_argument(
+        "--by",
+        choices=("model", "backend", "key", "session", "agent", "day", "hour"),
+        default="model",
+        help="default: model",
+    )
+    command.add_argument("--since", metavar="SINCE", default="", help="the beginning of an export; default: all")
+    form = command.add_mutually_exclusive_group()
+    for name in ("json", "csv"):
+        form.add_argument(f"--{name}", dest="form", action="store_const", const=name, help=f"print {name.upper()}")
+    form.add_argument("--format", dest="form", choices=("jsonl", "csv"), help="of an export; default: jsonl")
+    command.add_argument("--session", metavar="ID", default="", help="the session to forget")
+    command.add_argument("--key", metavar="NAME", default="", help="the [key:NAME] to forget, with its sessions")
+    command.add_argument("--database", metavar="FILE", help="the ledger's file; default: by the configuration")
+    command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
+    command.set_defaults(command=usage)
 
 
 def _run_options(command: argparse.ArgumentParser) -> None:
@@ -565,6 +600,32 @@ def _bridge(config: Config, file: str | None, environ: Mapping[str, str]) -> Any
         pass
     settings = environment.as_json(environment.settings(config, url)) if url is not None else "{}"
     return command.Bridge(url=url, settings=settings, file=found, since=since)
+
+
+def usage(options: argparse.Namespace, surroundings: Surroundings) -> int:
+    """Print what was used, or change the ledger as asked."""
+    from claude_bridge.services.accounting.store.errors import NoLedger  # noqa: PLC0415 - no other command needs these
+    from claude_bridge.usage import command  # noqa: PLC0415
+
+    order = command.Order(
+        words=options.words,
+        by=options.by,
+        since=options.since,
+        form=options.form or "text",
+        session=options.session,
+        key=options.key,
+    )
+    environ = surroundings.environ
+    try:
+        path = options.database or command.find(load(options.config, environ, resolve_secrets=False), environ)
+        return command.run(order, path, datetime.now(UTC), sys.stdout, sys.stderr)
+    except command.Misuse as error:
+        options.error(str(error))
+    except NoLedger as error:
+        sys.stderr.write(f"claude-bridge usage: {error}\n")
+    except BrokenPipeError:  # whoever reads has enough, as `head` has
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - or Python complains at its end
+    return 1
 
 
 def dump_config(options: argparse.Namespace, surroundings: Surroundings) -> int:

@@ -16,6 +16,9 @@ CONTROL_SOCKET: Final = "control{}.sock"
 SYSTEM_RUNTIME: Final = "/run/claude-bridge"
 """``RuntimeDirectory=`` of the system's service, where it has its control socket."""
 
+SYSTEM_STATE: Final = "/var/lib/claude-bridge"
+"""``StateDirectory=`` of the system's service."""
+
 LEDGER: Final = "ledger.sqlite"
 """Name of the file with the accounts."""
 

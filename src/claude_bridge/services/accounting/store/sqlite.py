@@ -61,6 +61,8 @@ def open_to_read(path: str) -> sqlite3.Connection:
         return _opened_to_read(path)
     except sqlite3.Error as error:
         raise NoLedger(_unreadable(path, error)) from error
+    except PermissionError as error:
+        raise NoLedger(f"{path} may be read by the daemon's user alone: run this as that user") from error
     except OSError as error:
         raise NoLedger(f"{path}: {error.strerror or type(error).__name__}") from error
 

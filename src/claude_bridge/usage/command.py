@@ -1,0 +1,225 @@
+"""What `claude-bridge usage` does with the ledger's file."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from attrs import frozen
+
+from claude_bridge.config.directories import LEDGER, SYSTEM_STATE, ledger_file, state_directory
+from claude_bridge.config.schema import Config
+from claude_bridge.services.accounting.store import figures, removal, sqlite
+from claude_bridge.services.accounting.store.errors import NewerVersion, NoLedger
+from claude_bridge.usage import tables
+from claude_bridge.usage.period import milliseconds, moment, since
+
+SHOWN: Final = 50
+"""Sessions or agents that a table for a person has."""
+
+ACTIONS: Final = ("session", "export", "compact", "forget")
+"""The words after `usage` that are no period."""
+
+_FORMATS: Final = ("jsonl", "csv")
+
+
+@frozen(kw_only=True)
+class Order:
+    """What somebody wants to know.
+
+    :ivar words: the words of the command line: a period, or an action and what it is about.
+    :ivar since: the period of an export.
+    :ivar form: how to write it: ``text``, ``json``, ``csv``; for an export ``jsonl`` or ``csv``.
+    :ivar session: whom to forget.
+    :ivar key: likewise.
+    """
+
+    words: Sequence[str] = ()
+    by: figures.By = "model"
+    since: str = ""
+    form: str = "text"
+    session: str = ""
+    key: str = ""
+
+
+class Misuse(Exception):
+    """The command line makes no sense; the text says why."""
+
+
+def find(config: Config, environ: Mapping[str, str], system: str = SYSTEM_STATE) -> str:
+    """Return the path of the ledger, of the user's own bridge or of the system's. Raises `NoLedger`."""
+    state = state_directory(config.server.state_dir, environ)
+    own = ledger_file(enabled=None, database=config.ledger.database, state=state)
+    if own is not None and (config.ledger.database or Path(own).exists()):
+        return own
+    of_system = Path(system, LEDGER)
+    if config.server.state_dir is None and _is_there(of_system):
+        return str(of_system)
+    if own is None:
+        raise NoLedger("no accounts are kept: there is no state directory, and no [ledger] database")
+    return own
+
+
+def run(order: Order, path: str, now: datetime, out: TextIO, err: TextIO) -> int:
+    """Do what is asked; return the exit status. Raises `Misuse`."""
+    actions: Mapping[str, Callable[[Order, str, datetime, TextIO], int]] = {
+        "session": _session,
+        "export": _export,
+        "compact": _compact,
+        "forget": _forget,
+    }
+    first = order.words[0] if order.words else ""
+    try:
+        return actions.get(first, _usage)(order, path, now, out)
+    except (NoLedger, NewerVersion) as error:
+        err.write(f"claude-bridge usage: {error}\n")
+    except sqlite3.Error as error:
+        err.write(f"claude-bridge usage: {path}: {error}\n")
+    return 1
+
+
+def _usage(order: Order, path: str, now: datetime, out: TextIO) -> int:
+    if len(order.words) > 1:
+        raise Misuse(f"one period is enough: {order.words[1]} is one word too many")
+    named = order.words[0] if order.words else order.since or "today"
+    beginning = _since(named, now)
+    start, by = milliseconds(beginning), order.by
+    with closing(sqlite.open_to_read(path)) as connection:
+        found = figures.rows(connection, start, by, SHOWN if order.form == "text" else figures.ALL)
+    if order.form == "json":
+        document = {
+            "since": beginning.isoformat().replace("+00:00", "Z"),
+            "by": by,
+            "rows": [tables.plain(row, by) for row in found],
+            "total": tables.plain_figures(figures.total(found)),
+        }
+        out.write(tables.as_json(document))
+    elif order.form == "csv":
+        out.write(tables.as_csv(found, by))
+    else:
+        out.write(_headline(named, start, by, len(found)))
+        out.write(tables.table(found, by) if found else "")
+    return 0
+
+
+def _headline(named: str, start: int, by: figures.By, count: int) -> str:
+    told = f"since {moment(start)} UTC" if start else "since the beginning"
+    if not count:
+        return f"nothing was used {told}\n"
+    if by not in {"session", "agent"}:
+        return f"{named}: {told}\n"
+    last = f"the last {SHOWN} " if count == SHOWN else ""
+    return f"{last}{by}s that were used {told}, each as a whole\n"
+
+
+def _session(order: Order, path: str, _now: datetime, out: TextIO) -> int:
+    if len(order.words) != 2:  # noqa: PLR2004 - the action, and whose it is
+        raise Misuse("name one session by its id, or the beginning of it: usage session ID")
+    with closing(sqlite.open_to_read(path)) as connection:
+        session = _only_session(connection, order.words[1])
+        agents = figures.agents_of(connection, session)
+    keys = list(dict.fromkeys(row.what["key"] for row in agents))
+    if order.form == "json":
+        rows = [tables.plain(row, "agent") for row in agents]
+        total = tables.plain_figures(figures.total(agents))
+        out.write(tables.as_json({"session": session, "keys": keys, "agents": rows, "total": total}))
+    elif order.form == "csv":
+        out.write(tables.as_csv(agents, "agent"))
+    else:
+        for key in keys:
+            own = [row for row in agents if row.what["key"] == key]
+            first, last = min(row.first or 0 for row in own), max(row.last or 0 for row in own)
+            of_key = f", key {tables.printable(key)}" if key else ""
+            out.write(f"{tables.printable(session)}{of_key}, {moment(first)} to {moment(last)} UTC\n{tables.tree(own)}")
+    return 0
+
+
+def _only_session(connection: sqlite3.Connection, beginning: str) -> str:
+    found = figures.sessions_like(connection, beginning)
+    if beginning in found:
+        return beginning
+    if not found:
+        raise NoLedger(f"there is no session {beginning}: usage all --by session shows the last ones")
+    if len(found) > 1:
+        raise NoLedger(f"several sessions begin with {beginning}: {', '.join(map(tables.printable, found))}")
+    return found[0]
+
+
+def _export(order: Order, path: str, now: datetime, out: TextIO) -> int:
+    if len(order.words) > 1:
+        raise Misuse(f"the period of an export is named with --since: {order.words[1]} is one word too many")
+    form = "jsonl" if order.form == "text" else order.form
+    if form not in _FORMATS:
+        raise Misuse("an export has --format jsonl or csv")
+    start = milliseconds(_since(order.since or "all", now))
+    with closing(sqlite.open_to_read(path)) as connection:
+        columns, rows = figures.attempts(connection, start)
+        if form == "csv":
+            writer = csv.writer(out, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(rows)
+        else:
+            out.writelines(_json_line(dict(zip(columns, row, strict=True))) for row in rows)
+    return 0
+
+
+def _json_line(row: dict[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _compact(order: Order, path: str, _now: datetime, out: TextIO) -> int:
+    if len(order.words) > 1:
+        raise Misuse(f"{order.words[1]} is one word too many")
+    before = Path(path).stat().st_size if _is_there(Path(path)) else 0
+    with closing(_opened_to_write(path)) as connection:
+        removal.compact(connection)
+    out.write(f"{path}: {before / 1e6:,.1f} MB, now {Path(path).stat().st_size / 1e6:,.1f} MB\n")
+    return 0
+
+
+def _forget(order: Order, path: str, _now: datetime, out: TextIO) -> int:
+    if len(order.words) > 1 or bool(order.session) == bool(order.key):
+        raise Misuse("name what to forget: usage forget --session ID, or usage forget --key NAME")
+    what, forget = (
+        (f"session {order.session}", removal.forget_session)
+        if order.session
+        else (f"key {order.key}", removal.forget_key)
+    )
+    with closing(_opened_to_write(path)) as connection:
+        requests = forget(connection, order.session or order.key)
+    if not requests:
+        raise NoLedger(f"there is no {what} in {path}")
+    out.write(f"{what} is forgotten: {requests:,} requests\n")
+    copies = sorted(each.name for each in Path(path).parent.glob(f"{Path(path).name}.*"))
+    if copies:
+        out.write(f"copies of earlier times beside it are unchanged: {', '.join(copies)}\n")
+    return 0
+
+
+def _opened_to_write(path: str) -> sqlite3.Connection:
+    """Return a connection that may change what is there. Raises `NoLedger`, `NewerVersion` and `sqlite3.Error`."""
+    sqlite.open_to_read(path).close()  # which makes no file where there is none
+    try:
+        return sqlite.connect(path)
+    except OSError as error:
+        raise NoLedger(f"{path}: {error.strerror or type(error).__name__}") from error
+
+
+def _since(text: str, now: datetime) -> datetime:
+    try:
+        return since(text, now)
+    except ValueError as error:
+        raise Misuse(str(error)) from None
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return True  # in a folder that may not be looked into: opening it says so

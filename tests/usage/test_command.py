@@ -1,0 +1,266 @@
+"""`claude-bridge usage` on real files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claude_bridge.services.accounting.store.errors import NoLedger
+from claude_bridge.services.accounting.store.sqlite import connect
+from claude_bridge.usage.command import Misuse, Order, find, run
+from tests.config.files import config_of
+from tests.services.accounting.store.books import NOON, attempt, entry, rows, write
+
+NOW = datetime.fromtimestamp(NOON / 1000 + 3600, UTC)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return a ledger of a session with a subagent, and of a key without a session."""
+    path = tmp_path / "ledger.sqlite"
+    connection = connect(str(path))
+    explorer = {"agent": "a-1", "agent_type": "Explore", "kind": "subagent"}
+    box = attempt(backend="box", model="qwen", cost=None)
+    write(
+        connection,
+        [
+            entry(session="3f2a-91"),
+            entry(session="3f2a-91", attempts=(attempt(outcome="upstream_cut"), attempt())),
+            entry(session="3f2a-91", **explorer),
+            entry(session="", key="bob", attempts=(box,), status=502, outcome="upstream_cut"),
+        ],
+    )
+    connection.close()
+    return path
+
+
+def told(file: Path, *words: str, **more: Any) -> tuple[int, str, str]:
+    """Return status, output and errors of a command."""
+    out, err = io.StringIO(), io.StringIO()
+    status = run(Order(words=words, **more), str(file), NOW, out, err)
+    return status, out.getvalue(), err.getvalue()
+
+
+class PeriodTests:
+    """What was used in some time."""
+
+    def test_today(self, file: Path) -> None:
+        """Without a word it is today, by model, as text."""
+        status, out, err = told(file)
+        assert (status, err) == (0, "")
+        assert out.splitlines() == [
+            "today: since 2023-11-15 00:00 UTC",
+            "model       requests  failed  prompt  cached  output          cost",
+            "chutes/GLM         3       0     380    84 %      28      <$0.0001",
+            "box/qwen           1       1      95    84 %       7       unknown",
+            "total              4       1     475    84 %      35  <$0.0001 + ?",
+            "?: the price of 1 attempt is not known",
+        ]
+
+    def test_sessions(self, file: Path) -> None:
+        """Sessions say that they are whole, and what has none is told too."""
+        _, out, _ = told(file, "week", by="session")
+        assert out.startswith("sessions that were used since 2023-11-13 00:00 UTC, each as a whole\n")
+        assert "3f2a-91 (alice)" in out
+        assert "(no session) (bob)" in out
+
+    def test_nothing(self, file: Path) -> None:
+        """A time in which nothing was used is told in words."""
+        assert told(file, "2024-01-01") == (0, "nothing was used since 2024-01-01 00:00 UTC\n", "")
+
+    def test_json(self, file: Path) -> None:
+        """A program gets the rows and their sum."""
+        _, out, _ = told(file, "all", by="key", form="json")
+        document = json.loads(out)
+        assert (document["since"], document["by"]) == ("1970-01-01T00:00:00Z", "key")
+        assert [(row["key"], row["requests"], row["cost_usd"]) for row in document["rows"]] == [
+            ("alice", 3, 6e-6),
+            ("bob", 1, None),
+        ]
+        assert (document["total"]["attempts"], document["total"]["unpriced_attempts"]) == (5, 1)
+
+    def test_csv(self, file: Path) -> None:
+        """A spreadsheet gets the rows alone."""
+        _, out, _ = told(file, by="backend", form="csv")
+        assert [row["backend"] for row in csv.DictReader(io.StringIO(out))] == ["chutes", "box"]
+
+    @pytest.mark.parametrize(
+        ("words", "reason"),
+        [(("yesterday",), "yesterday is no time"), (("today", "week"), "week is one word too many")],
+    )
+    def test_misuse(self, file: Path, words: tuple[str, ...], reason: str) -> None:
+        """A word that means nothing is told."""
+        with pytest.raises(Misuse, match=reason):
+            told(file, *words)
+
+
+class SessionTests:
+    """One session as a tree."""
+
+    def test_tree(self, file: Path) -> None:
+        """Main conversation and agents are below the session, whose sum they are."""
+        status, out, _ = told(file, "session", "3f2a")
+        assert status == 0
+        lines = out.splitlines()
+        assert lines[0] == "3f2a-91, key alice, 2023-11-15 12:00 to 2023-11-15 12:00 UTC"
+        assert [line.split("  ")[0].strip() or line.split()[0:2] for line in lines[2:]] == [
+            "session",
+            ["main", "2"],
+            ["Explore", "a-1"],
+        ]
+        assert "380" in lines[2]
+
+    def test_json(self, file: Path) -> None:
+        """A program gets the same."""
+        _, out, _ = told(file, "session", "3f2a-91", form="json")
+        document = json.loads(out)
+        assert (document["session"], document["keys"]) == ("3f2a-91", ["alice"])
+        assert [(row["agent"], row["type"], row["requests"]) for row in document["agents"]] == [
+            ("", "", 2),
+            ("a-1", "Explore", 1),
+        ]
+        assert document["total"]["attempts"] == 4
+
+    def test_of_two_keys(self, file: Path) -> None:
+        """A session that two keys have used is two trees."""
+        connection = connect(str(file))
+        write(connection, [entry(session="3f2a-91", key="bob")])
+        connection.close()
+        assert told(file, "session", "3f2a-91")[1].count("session  ") == 2
+
+    def test_unknown(self, file: Path) -> None:
+        """A session that is not there, or not the only one, is told as that."""
+        assert told(file, "session", "zzz")[::2] == (
+            1,
+            "claude-bridge usage: there is no session zzz: usage all --by session shows the last ones\n",
+        )
+        connection = connect(str(file))
+        write(connection, [entry(session="3f2b")])
+        connection.close()
+        assert "several sessions begin with 3f2: 3f2a-91, 3f2b" in told(file, "session", "3f2")[2]
+
+    def test_misuse(self, file: Path) -> None:
+        """It needs one session."""
+        with pytest.raises(Misuse, match="name one session"):
+            told(file, "session")
+
+
+class ExportTests:
+    """Every attempt."""
+
+    def test_json_lines(self, file: Path) -> None:
+        """One line is one attempt, with all that is known of it."""
+        lines = [json.loads(line) for line in told(file, "export")[1].splitlines()]
+        assert len(lines) == 5
+        assert (lines[4]["backend"], lines[4]["cost_usd"], lines[4]["outcome"]) == ("box", None, "ok")
+
+    def test_csv(self, file: Path) -> None:
+        """As CSV it has a line of names."""
+        _, out, _ = told(file, "export", form="csv", since="2023-11-15")
+        assert len(list(csv.DictReader(io.StringIO(out)))) == 5
+        assert len(told(file, "export", form="csv", since="2023-11-16")[1].splitlines()) == 1
+
+    def test_misuse(self, file: Path) -> None:
+        """Other forms and more words are told."""
+        with pytest.raises(Misuse, match="jsonl or csv"):
+            told(file, "export", form="json")
+        with pytest.raises(Misuse, match="--since"):
+            told(file, "export", "week")
+
+
+class ChangeTests:
+    """What changes the file, also while a daemon has it open."""
+
+    def test_forget_session(self, file: Path) -> None:
+        """A session is forgotten by its whole id, and it is told how much that was, and of copies."""
+        daemon = connect(str(file))
+        file.with_name("ledger.sqlite.version-1").touch()
+        status, out, _ = told(file, "forget", session="3f2a-91")
+        assert status == 0
+        assert out.splitlines() == [
+            "session 3f2a-91 is forgotten: 3 requests",
+            "copies of earlier times beside it are unchanged: ledger.sqlite.version-1",
+        ]
+        assert rows(daemon, "SELECT key FROM requests") == [("bob",)]
+        assert told(file, "forget", session="3f2a")[0] == 1
+        daemon.close()
+
+    def test_forget_key(self, file: Path) -> None:
+        """A key is forgotten with its sessions; the days' sums stay."""
+        assert told(file, "forget", key="alice")[1] == "key alice is forgotten: 3 requests\n"
+        document = json.loads(told(file, by="key", form="json")[1])
+        assert {row["key"]: row["requests"] for row in document["rows"]} == {"(forgotten)": 3, "bob": 1}
+
+    def test_compact(self, file: Path) -> None:
+        """It tells the size before and after."""
+        daemon = connect(str(file))
+        assert told(file, "compact")[1].startswith(f"{file}: 0.")
+        write(daemon, [entry()])
+        daemon.close()
+
+    @pytest.mark.parametrize("more", [{}, {"session": "a", "key": "b"}])
+    def test_misuse(self, file: Path, more: dict[str, str]) -> None:
+        """One thing is forgotten at a time."""
+        with pytest.raises(Misuse, match="name what to forget"):
+            told(file, "forget", **more)
+        with pytest.raises(Misuse, match="one word too many"):
+            told(file, "compact", "now")
+
+
+class NoFileTests:
+    """A ledger that cannot be read."""
+
+    @pytest.mark.parametrize("words", [(), ("export",), ("compact",), ("session", "x")])
+    def test_none(self, tmp_path: Path, words: tuple[str, ...]) -> None:
+        """Where there is none it is said, and none is made."""
+        path = tmp_path / "ledger.sqlite"
+        assert told(path, *words) == (
+            1,
+            "",
+            f"claude-bridge usage: there is no ledger at {path}: no request has been recorded yet\n",
+        )
+        assert not path.exists()
+
+    def test_newer(self, file: Path) -> None:
+        """The file of a newer version is told as that."""
+        connection = connect(str(file))
+        connection.execute("PRAGMA user_version = 99")
+        connection.close()
+        status, _, err = told(file)
+        assert (status, "written by a newer version" in err) == (1, True)
+
+    def test_young(self, tmp_path: Path) -> None:
+        """A ledger without a request says that nothing was used."""
+        connect(str(tmp_path / "ledger.sqlite")).close()
+        assert told(tmp_path / "ledger.sqlite", "all") == (0, "nothing was used since the beginning\n", "")
+
+
+class FindTests:
+    """Where the ledger is."""
+
+    def test_by_the_configuration(self, tmp_path: Path) -> None:
+        """The file says it, else it is in the state directory."""
+        named = config_of("[ledger]\ndatabase = /srv/l.sqlite\n")
+        assert find(named, {}, str(tmp_path)) == "/srv/l.sqlite"
+        kept = config_of("[server]\nstate_dir = /srv\n")
+        assert find(kept, {}, str(tmp_path)) == "/srv/ledger.sqlite"
+
+    def test_of_the_service(self, file: Path, tmp_path: Path) -> None:
+        """Where a person has no ledger, but the machine's service has one, that is meant."""
+        home = {"HOME": str(tmp_path / "home")}
+        assert find(config_of(""), home, str(file.parent)) == str(file)
+        own = tmp_path / "home/.local/state/claude-bridge/ledger.sqlite"
+        own.parent.mkdir(parents=True)
+        own.touch()
+        assert find(config_of(""), home, str(file.parent)) == str(own)
+
+    def test_nowhere(self, tmp_path: Path) -> None:
+        """Where nothing is kept it is said why."""
+        with pytest.raises(NoLedger, match="no accounts are kept"):
+            find(config_of(""), {}, str(tmp_path))

@@ -1,0 +1,42 @@
+"""The time that is asked about."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from claude_bridge.usage.period import milliseconds, moment, since
+
+NOW = datetime(2026, 11, 26, 15, 47, 12, tzinfo=UTC)
+"""A Thursday."""
+
+
+class SinceTests:
+    """The beginning of a period."""
+
+    @pytest.mark.parametrize(
+        ("text", "beginning"),
+        [
+            ("today", "2026-11-26 00:00"),
+            ("week", "2026-11-23 00:00"),
+            ("month", "2026-11-01 00:00"),
+            ("all", "1970-01-01 00:00"),
+            ("2h", "2026-11-26 13:00"),
+            ("7d", "2026-11-19 15:00"),
+            ("2w", "2026-11-12 15:00"),
+            ("99999w", "1970-01-01 00:00"),
+            ("2026-10-03", "2026-10-03 00:00"),
+            ("2026-10-03T04:05", "2026-10-03 04:00"),
+            ("2026-10-03T04:05+02:00", "2026-10-03 02:00"),
+        ],
+    )
+    def test_words(self, text: str, beginning: str) -> None:
+        """It is a whole hour in UTC; weeks begin on Monday."""
+        assert moment(milliseconds(since(text, NOW))) == beginning
+
+    @pytest.mark.parametrize("text", ["yesterday", "", "7", "2026-13-01", "3m"])
+    def test_mistakes(self, text: str) -> None:
+        """What is no time is told with what is."""
+        with pytest.raises(ValueError, match="today, week, month, all, a date"):
+            since(text, NOW)
