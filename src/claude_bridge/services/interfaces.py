@@ -219,8 +219,8 @@ class AttemptRecord:
     """The record of one upstream request, also of one that failed or was abandoned.
 
     :ivar first_token_seconds: until the model's first word, which the client need not see; None if there was none.
-    :ivar cost: in pico-dollars; None if it is unknown.
-    :ivar price_from: where the price came from; "" if there is none.
+    :ivar cost: pico-dollars; None if it is unknown.
+    :ivar price_from: who told what it costs: ``configuration``, ``answer``, ``list``, ``genai-prices``; "" for nobody.
     """
 
     backend: str
