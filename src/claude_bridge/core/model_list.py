@@ -7,6 +7,8 @@ from functools import cached_property
 
 from attrs import evolve, frozen
 
+from claude_bridge.core.listed_prices import NOT_LISTED, ListedPrice
+
 
 @frozen(kw_only=True)
 class ModelInfo:
@@ -14,12 +16,14 @@ class ModelInfo:
 
     :ivar context_window: tokens, where the list says so (``max_model_len``, ``meta.n_ctx``, ``context_length``).
     :ivar owner: ``owned_by``, or "".
+    :ivar listed_price: what the list says of its price.
     """
 
     id: str
     created: int | None = None
     context_window: int | None = None
     owner: str = ""
+    listed_price: ListedPrice = NOT_LISTED
 
 
 class ModelList(tuple[ModelInfo, ...]):  # noqa: SLOT001 - it keeps what it works out

@@ -9,6 +9,7 @@ from typing import Final
 from claude_bridge.core import strict_json
 from claude_bridge.core.events import token_count
 from claude_bridge.core.json_weight import has_too_many_values
+from claude_bridge.core.listed_prices import listed_price
 from claude_bridge.core.model_list import ModelInfo, ModelList
 
 MAX_MODELS: Final = 5000
@@ -58,6 +59,7 @@ def _model(entry: object) -> ModelInfo | None:
         created=token_count(entry.get("created")),  # Unix seconds, as an integer or a float
         context_window=_window(entry),
         owner=owner if isinstance(owner, str) else "",
+        listed_price=listed_price(entry),
     )
 
 
