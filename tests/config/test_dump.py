@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.config.dump import dump
 from claude_bridge.config.load import parse
+from claude_bridge.config.price_values import PriceTier
 from claude_bridge.config.proxy import proxy
 from claude_bridge.config.schema import (
     Backend,
@@ -17,6 +20,7 @@ from claude_bridge.config.schema import (
     Limits,
     Log,
     Model,
+    ModelPrice,
     Route,
     Server,
     WebSearch,
@@ -27,6 +31,7 @@ from claude_bridge.core.backend_api import DialectDecision
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.traits import RequestField
 from claude_bridge.core.conversation import ReasoningLevel
+from claude_bridge.core.prices import PARTS
 from claude_bridge.core.routing import DEFAULT, Condition
 from tests.config.files import config_of, mistakes, reading
 
@@ -123,11 +128,33 @@ def configs(draw: st.DrawFn) -> Config:
         backends=backends,
         models=models,
         routes={name: draw(routes(name, listed)) for name in draw(st.permutations(ROUTES))} if listed else {},
+        prices={name: draw(prices(name)) for name in aliases},
         breaker=draw(BREAKER),
         web_search=draw(st.just(WebSearch()) | SEARCH),
         limits=draw(LIMITS),
         log=draw(LOG),
         ledger=draw(LEDGER),
+    )
+
+
+def prices(name: str) -> st.SearchStrategy[ModelPrice]:
+    """Make prices of one name."""
+    amounts = st.decimals(0, 1000, places=6) | st.integers(0, 100).map(Decimal)
+    parts = st.lists(st.sampled_from(PARTS), min_size=1, unique=True)
+    tiers = st.builds(
+        lambda above, names, amount: PriceTier(above, tuple((part, amount) for part in names)),
+        st.integers(1, 10**9),
+        parts,
+        amounts,
+    )
+    return st.builds(
+        ModelPrice,
+        name=st.just(name),
+        input=amounts,
+        output=amounts,
+        cache_read=st.none() | amounts,
+        reasoning=st.none() | amounts,
+        above=st.lists(tiers, max_size=2, unique_by=lambda tier: tier.above).map(tuple),
     )
 
 
@@ -154,6 +181,7 @@ class DumpTests:
     def test_every_key_is_there(self) -> None:
         """Defaults are written out, and what has no value is explained."""
         keyed = "[server]\ncredentials = keys\n[key:a]\nsecret = s\n"
+        keyed += "[price:m]\ninput = 0\noutput = 0\n"
         text = dump(config_of(f"{keyed}[model:m]\n[route:default]\nmodels = m\n"))
 
         missing = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from claude_bridge.core.reported_costs import reported_cost
@@ -53,6 +53,7 @@ class ReportedCostTests:
         raw["cost_details"] = None
         assert reported_cost(raw) is None
 
+    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # they measure the machine
     @given(
         st.dictionaries(
             st.sampled_from(["cost", "cost_details", "is_byok", "estimated_cost", "cost_in_usd_ticks"]), ANYTHING

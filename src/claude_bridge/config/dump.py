@@ -64,6 +64,8 @@ def show(value: object, attribute: Attribute[Any], redact: Callable[[str], str] 
         return "yes" if value else "no"
     if isinstance(value, float):
         return _number(value)
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     if attribute.metadata.get("shape") == "header" and isinstance(value, tuple):
         name, content = value
         hidden = carries_credential(name) or any(word in name.lower() for word in _MORE_WORDS)
@@ -133,6 +135,9 @@ def _derived(word: str, part: object, config: Config, decided: Callable[[Backend
     return {
         "list_backend_models": listed,
         "api_key": "the client's credential is passed on, if there is one",
+        "cache_read": "as input",
+        "cache_write": "as input",
+        "reasoning": "as output",
         "api_key_lifetime": "1 h, where api_key has a command:",
         "ca_file": "the system's certificate authorities are trusted",
         "max_streams": "it is asked by any number of requests at a time",

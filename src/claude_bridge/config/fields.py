@@ -17,6 +17,7 @@ from claude_bridge.config.backend_keys import BackendKey, read_backend_key
 from claude_bridge.config.expand import OFF, expand, quoted
 from claude_bridge.config.ini import Lines
 from claude_bridge.config.listeners import endpoint
+from claude_bridge.config.price_values import amount, tier
 from claude_bridge.config.problems import not_allowed
 from claude_bridge.config.proxy import proxy
 from claude_bridge.config.secret import HIDDEN, Secret, SecretSource
@@ -199,6 +200,8 @@ SHAPES: Mapping[str, Parse] = {
     "model": model_reference,
     "origin": origin,
     "pattern": pattern,
+    "price": amount,
+    "price tier": tier,
     "proxy": proxy,
     "url": base_url,
 }

@@ -31,6 +31,8 @@ _SAID: Final[Mapping[str, tuple[str, ...]]] = {
     "credentials": ("auth", "auth_mode"),
     "level": ("log_level", "verbosity", "debug"),
     "format": ("log_format",),
+    "input": ("prompt",),
+    "output": ("completion",),
     "max_streams": ("max_parallel_requests", "max_concurrency", "concurrency"),
 }
 """Our key -> other words for it; the section decides which of several keys is meant."""
@@ -43,10 +45,10 @@ _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "server": ("general", "main", "global", "general_settings", "http", "proxy"),
     "log": ("logger", "logging"),
     "web_search": ("search", "searxng"),
+    "price": ("prices", "pricing", "cost", "costs"),
 }
 
 _LATER: Final[Mapping[str, str]] = {
-    "price": "the log has the tokens of each request, to be multiplied there",
     "budget": "set a limit with the backend's vendor, for the key that is used here",
     "admin": "GET /health tells whether it serves, the log has one line per request",
     "traces": "the log has one line per request, with the times of its attempts",

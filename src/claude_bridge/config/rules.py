@@ -13,12 +13,13 @@ from attrs import Factory, evolve, frozen
 from claude_bridge.config import foreign_words, listeners
 from claude_bridge.config.dialects import AUTO
 from claude_bridge.config.listeners import listener
+from claude_bridge.config.model_prices import Priced, by_precedence, known_names, meaning
 from claude_bridge.config.named_models import NamedModels, which_model
 from claude_bridge.config.problems import Problem, not_allowed, suggestion
 from claude_bridge.config.schema import Backend, Config, Model, Route
 from claude_bridge.config.secret import Read
 from claude_bridge.core.kinds import KINDS
-from claude_bridge.core.model_names import pin
+from claude_bridge.core.model_names import as_spelled, pin
 from claude_bridge.core.routing import DEFAULT, WORDS
 from claude_bridge.core.web_search.engines import ENGINES
 
@@ -55,6 +56,7 @@ class Rules:
         yield from self._queues()
         yield from self._models()
         yield from self._route()
+        yield from self._prices()
         yield from self._keys()
         yield from self._web_search()
 
@@ -85,6 +87,7 @@ class Rules:
                 )
         if self.config.server.credentials == "forward":
             yield from self._shared_credentials()
+        yield from self._doubtful_prices()
 
     def _shared_credentials(self) -> Iterator[Problem]:
         """Yield the routes that would send a client's own key to the services of several vendors."""
@@ -222,6 +225,28 @@ class Rules:
                 yield f"{entry}no [model:*] of that name{neither}, {suggestion(name, models)}"
         if len(set(route.models)) != len(route.models):
             yield "names a model twice"
+
+    def _prices(self) -> Iterator[Problem]:
+        for price in self.config.prices.values():
+            section = f"price:{price.name}"
+            for key in ("input", "output"):
+                if getattr(price, key) is None and not self._is_broken(section, key):
+                    yield Problem(section, key, "is missing: dollars per million tokens, 0 for what costs nothing")
+            limits = [each.above for each in price.above]
+            if len(set(limits)) != len(limits):
+                yield Problem(section, "above", "has two lines for the same number of tokens")
+
+    def _doubtful_prices(self) -> Iterator[Problem]:
+        """Yield the prices whose NAME nothing in the file has, and those of a model that has another."""
+        names, seen = tuple(known_names(self.config)), dict[Priced, str]()
+        for name in by_precedence(self.config):
+            meant = meaning(self.config, name)
+            twin = seen.setdefault(meant, name)
+            if twin != name:
+                yield Problem(f"price:{name}", "", f"has no effect: [price:{twin}] is for the same model")
+            elif not meant.backend and names and as_spelled(name, names) is None:
+                told = f"no [model:*] has this name, {suggestion(name, self.config.models or names)}"
+                yield Problem(f"price:{name}", "", f"{told} It holds for a model that a backend itself calls so.")
 
     def _keys(self) -> Iterator[Problem]:
         if self.config.server.credentials == "keys" and not self.config.keys:

@@ -11,6 +11,7 @@ they hold the NAME of the section. The validators are called by attrs, and by `f
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any, Final, Literal
 
 from attrs import Attribute, Factory, field, fields, fields_dict, frozen
@@ -18,6 +19,7 @@ from attrs.validators import optional
 
 from claude_bridge.config.backend_keys import BackendKey
 from claude_bridge.config.listeners import tcp
+from claude_bridge.config.price_values import PriceTier
 from claude_bridge.config.problems import Problem, not_allowed
 from claude_bridge.config.proxy import ProxySetting
 from claude_bridge.config.secret import Secret
@@ -41,6 +43,7 @@ from claude_bridge.core.json_schema.levels import SchemaLevel
 from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.media_parts import ImageSupport, PdfSupport
 from claude_bridge.core.messages_api.limits import BOUNDS, RequestLimits
+from claude_bridge.core.prices import Price, per_token
 from claude_bridge.core.routing import Condition
 from claude_bridge.core.tool_choice import ToolChoices
 from claude_bridge.core.turns import SystemMessages
@@ -366,6 +369,49 @@ DIRECT: Final = Route(name="")
 """The route of a request that goes to the model that it names; its limits are those of ``[route:default]``."""
 
 
+_DOLLARS: Final = "$ per million tokens"
+
+
+@frozen(kw_only=True)
+class ModelPrice:
+    """``[price:NAME]``: what the tokens of a model cost. NAME is a ``[model:*]``, ``backend/model``, or a model."""
+
+    name: str
+    input: Decimal | None = option(None, "Tokens of the prompt. Must be given.", unit=_DOLLARS, shape="price")
+    cache_read: Decimal | None = option(
+        None, "Tokens of the prompt that were read from a cache. Default: as `input`.", unit=_DOLLARS, shape="price"
+    )
+    cache_write: Decimal | None = option(
+        None, "Tokens of the prompt that were written to a cache. Default: as `input`.", unit=_DOLLARS, shape="price"
+    )
+    output: Decimal | None = option(None, "Tokens of the answer. Must be given.", unit=_DOLLARS, shape="price")
+    reasoning: Decimal | None = option(
+        None,
+        "Tokens of the answer that are reasoning, where they are billed apart. Default: as `output`.",
+        unit=_DOLLARS,
+        shape="price",
+    )
+    above: tuple[PriceTier, ...] = option(
+        (),
+        "Other prices for all tokens where the prompt is longer, cached tokens included: "
+        "`200K input 0.60 output 2.20`, one limit per line.",
+        unit=_DOLLARS,
+        shape="price tier",
+    )
+
+    @property
+    def price(self) -> Price:
+        """Return it in pico-dollars a token."""
+        return Price(
+            input=per_token(self.input) or 0,
+            output=per_token(self.output) or 0,
+            cache_read=per_token(self.cache_read),
+            cache_write=per_token(self.cache_write),
+            reasoning=per_token(self.reasoning),
+            tiers=tuple(each.tier for each in self.above),
+        )
+
+
 @frozen(kw_only=True)
 class ClientKey:
     """``[key:NAME]``: one client's secret, for ``credentials = keys``."""
@@ -531,6 +577,7 @@ class Config:
     backends: Mapping[str, Backend] = Factory(dict)
     models: Mapping[str, Model] = Factory(dict)
     routes: Mapping[str, Route] = Factory(dict)
+    prices: Mapping[str, ModelPrice] = Factory(dict)
     keys: Mapping[str, ClientKey] = Factory(dict)
     breaker: BreakerConfig = Factory(BreakerConfig)
     web_search: WebSearch = Factory(WebSearch)

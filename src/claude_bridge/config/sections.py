@@ -68,6 +68,7 @@ KINDS: Mapping[str, Kind] = {
             name_field="name",
             check_name=_check_plain,
         ),
+        Kind(word="price", schema=schema.ModelPrice, target="prices", name_field="name", check_name=_check_model),
         Kind(word="key", schema=schema.ClientKey, target="keys", name_field="name", check_name=_check_plain),
         Kind(word="breaker", schema=schema.BreakerConfig, target="breaker"),
         Kind(word="web_search", schema=schema.WebSearch, target="web_search"),
