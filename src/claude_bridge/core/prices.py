@@ -161,6 +161,11 @@ def _scaled(amount: object, digits: int) -> int | None:
     return int(value.scaleb(digits).to_integral_value())
 
 
+def in_dollars(cost: int | None) -> float | None:
+    """Return an amount of pico-dollars in dollars, for programs; None for what is unknown."""
+    return None if cost is None else cost / DOLLAR
+
+
 _SMALL: Final = DOLLAR // 1000
 _CENT_DIGITS: Final = 10
 """Digits of pico-dollars behind a cent."""

@@ -12,6 +12,7 @@ from typing import Any
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
 
+from claude_bridge.config.model_prices import ConfiguredPrices
 from claude_bridge.config.schema import Backend, Config, Limits
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.ids import RandomBytes
@@ -21,6 +22,7 @@ from claude_bridge.daemon.process import Process
 from claude_bridge.edge.gate import Gatekeeper
 from claude_bridge.edge.request import BridgeRequest
 from claude_bridge.release import product
+from claude_bridge.services.accounting.prices import Pricing
 from claude_bridge.services.breaker import CircuitBreakers, NoBreaker
 from claude_bridge.services.exchange.admission import AdmissionControl
 from claude_bridge.services.exchange.catalogue import Catalogue
@@ -281,6 +283,7 @@ def _services(process: Process, config: Config, profiles: ModelProfiles, keys: K
         random_bytes=process.random_bytes,
         redactor=process.redactor,
         user_agent=product("/"),
+        prices=Pricing(ConfiguredPrices(config), process.listed_prices, process.library_prices),
     )
 
 

@@ -21,10 +21,13 @@ from claude_bridge.config.directories import ledger_file
 from claude_bridge.config.schema import Backend, Config
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.kinds import KINDS
+from claude_bridge.core.prices import in_dollars
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.daemon.listeners import Listeners, ListenerSnapshot
 from claude_bridge.release import product
 from claude_bridge.services.accounting.fan_out import FanOut
+from claude_bridge.services.accounting.library_prices import LibraryPrices
+from claude_bridge.services.accounting.prices import ListedPrices
 from claude_bridge.services.accounting.request_log import RequestLog
 from claude_bridge.services.accounting.totals import Totals
 from claude_bridge.services.affinity import Affinity
@@ -75,6 +78,8 @@ class Process:
     :ivar profiles: what was learned of their models.
     :ivar affinity: where conversations were answered last.
     :ivar slots: limits the streams of each backend, those of all configurations together.
+    :ivar listed_prices: what the backends' lists say of prices.
+    :ivar library_prices: what the package genai-prices says, if it is installed.
     :ivar running: counts the exchanges of all configurations.
     :ivar records: gets the record of each attempt and request, for the log, `totals` and `ledger`.
     :ivar totals: what was served since the start.
@@ -93,6 +98,8 @@ class Process:
     backends: Mapping[str, Backend]
     profiles: ModelProfiles
     lists: CachedModelLists
+    listed_prices: ListedPrices
+    library_prices: LibraryPrices
     state: StateFile
     documents: PdfTexts
     slots: BackendSlots
@@ -186,6 +193,8 @@ class Process:
             failed=totals.failed,
             input_tokens=totals.tokens_in,
             output_tokens=totals.tokens_out,
+            cost_usd=in_dollars(totals.cost),
+            unpriced=totals.unpriced,
             seconds=round(seconds, 3),
         )
 
@@ -215,7 +224,9 @@ def make_process(
     log = RequestLog(detailed=config.log.level == "debug")
     totals = Totals(log)
     ledger = _ledger(config, reactor, state_directory)
+    listed_prices = ListedPrices()
     lists = CachedModelLists(upstream, reactor, KINDS, on_clues=detection.observe, more_lists=detection.lists_of)
+    lists.on_list = listed_prices.learn
     state = StateFile(
         directory=state_directory,
         knowledge=_knowledge(config, profiles, detection, time.time),
@@ -233,6 +244,8 @@ def make_process(
         backends=config.backends,
         profiles=profiles,
         lists=lists,
+        listed_prices=listed_prices,
+        library_prices=LibraryPrices(threads_of(reactor)),
         state=state,
         documents=PdfTexts(reactor, reactor),
         slots=BackendSlots(reactor, seconds),

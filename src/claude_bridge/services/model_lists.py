@@ -46,6 +46,7 @@ Models = tuple[ModelInfo, ...]
 Key = tuple[str, str, str]
 """Name and URL of a backend, and the fingerprint of a credential or ""."""
 OnClues = Callable[[Backend, Clues], None]
+OnList = Callable[[Backend, Models], None]
 MoreLists = Callable[[Backend], Sequence[str]]
 
 
@@ -74,6 +75,7 @@ class CachedModelLists:
     """Implements `claude_bridge.services.interfaces.ModelLists`.
 
     :ivar revision: counts the lists that have arrived.
+    :ivar on_list: called with each of them.
     :param kinds: the kinds of backends by name; they read the lists.
     :param on_clues: called with what a list that arrives reveals about its server.
     :param more_lists: returns the paths of lists with the windows of a backend's loaded models, after `on_clues`.
@@ -97,6 +99,7 @@ class CachedModelLists:
         self._clock = clock
         self._kinds = kinds
         self._on_clues = on_clues
+        self.on_list: OnList = do_nothing
         self._more_lists = more_lists
         self._ttl = ttl
         self.revision = 0
@@ -186,6 +189,7 @@ class CachedModelLists:
         if models:
             entry.models, entry.fetched, entry.failed = models, self._clock.seconds(), None
             self.revision += 1
+            self.on_list(backend, models)
         else:
             entry.failed = self._clock.seconds()
             self._log.debug("No model list from backend {backend}", backend=backend.name)

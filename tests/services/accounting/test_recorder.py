@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from attrs import define
+from attrs import define, field
 
-from claude_bridge.config.schema import Model, Route
+from claude_bridge.config.schema import Backend, Model, Route
 from claude_bridge.core.chat_completions.backend import CHAT_COMPLETIONS, ChatTarget
 from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api.request_info import RequestInfo
+from claude_bridge.services.accounting.prices import Cost
 from claude_bridge.services.accounting.recorder import RequestRecorder
 from claude_bridge.services.exchange.attempt import Attempt
 from claude_bridge.services.exchange.plan import Candidate, Plan, Step
@@ -32,6 +33,22 @@ class Tried:
 
 
 MODELS = ("big", "glm")
+
+
+@define
+class FixedPrices:
+    """Implements `AttemptPrices`: each token costs one pico-dollar."""
+
+    expected: list[tuple[str, str]] = field(factory=list)
+
+    def expect(self, backend: Backend, model: str) -> None:
+        """Note who is expected."""
+        self.expected.append((backend.name, model))
+
+    def cost(self, backend: Backend, model: str, usage: Usage | None) -> Cost:
+        """Count the tokens of the one model that is known."""
+        assert (backend.name, model) == ("box", "glm")
+        return Cost() if usage is None else Cost(usage.prompt_tokens + usage.output_tokens, "list")
 
 
 async def never(_step: Step) -> Candidate:
@@ -81,6 +98,20 @@ class BooksTests:
             (attempt,),
         )
         assert (request.agent, request.agent_type, request.parent) == ("a", "Explore", "p")
+
+    @pytest.mark.parametrize("outcome", ["ok", "client_left", "upstream_cut"])
+    def test_cost(self, outcome: str) -> None:
+        """An attempt with tokens has its cost and whose word that is, however it ended."""
+        kept, prices = KeptRecords(), FixedPrices()
+        books = RequestRecorder(
+            records=kept, request_id="r", seconds=lambda: 1.0, unix_time=lambda: 1.0, started=1.0, prices=prices
+        )
+        tried: Any = Tried()
+        books.attempt_started(tried, choice())
+        books.attempt_ended(cast(Attempt, tried), choice(), "client", outcome, Usage(3, 4))
+        books.attempt_ended(cast(Attempt, tried), choice(), "client", outcome, None)
+        assert prices.expected == [("box", "glm")]
+        assert [(each.cost, each.price_from) for each in kept.attempts] == [(7, "list"), (None, "")]
 
     def test_nothing_came(self) -> None:
         """Where nothing came there is no time of its coming."""

@@ -49,6 +49,22 @@ class GoodRequestTests:
             "main #3f2a glm -> chutes  12,180 in (11,904 cached) 2,465 out  13.4 s  first 0.9 s  184 tok/s"
         )
 
+    def test_cost(self) -> None:
+        """The cost of all attempts stands behind the rate, and before the client."""
+        priced = evolve(CHUTES, cost=4_200_000_000)
+        line = request_line(evolve(GOOD, attempts=(BOX, priced), client="anna"))
+        assert line.endswith("  184 tok/s  $0.0042  for anna")
+        assert request_line(evolve(GOOD, attempts=(priced, priced))).endswith("  184 tok/s  $0.0084")
+
+    def test_unknown_cost(self) -> None:
+        """A part of the cost is not the cost: where that of one attempt with tokens is unknown, nothing is said."""
+        priced = evolve(CHUTES, cost=4_200_000_000)
+        assert request_line(evolve(GOOD, attempts=(CHUTES, priced))).endswith("  184 tok/s")
+
+    def test_free(self) -> None:
+        """What is known to cost nothing is not unknown."""
+        assert request_line(evolve(GOOD, attempts=(evolve(CHUTES, cost=0),))).endswith("  184 tok/s  $0")
+
     def test_what_is_not_known_leaves_no_gap(self) -> None:
         """Without kind, session, cache, first word and rate the rest of the line stands close together."""
         plain = evolve(CHUTES, usage=Usage(1000, 1), first_token_seconds=None)

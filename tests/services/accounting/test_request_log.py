@@ -59,6 +59,12 @@ def logged(record: RequestRecord) -> LogEvent:
 class RequestLineTests:
     """The line at a request's end."""
 
+    def test_cost(self) -> None:
+        """The cost is that of all attempts, in dollars; unknown is null, never 0."""
+        priced = evolve(ATTEMPT, cost=4_200_000_000, price_from="configuration")
+        assert logged(evolve(RECORD, attempts=(priced, priced)))["cost_usd"] == 0.0084
+        assert logged(evolve(RECORD, attempts=(ATTEMPT, priced)))["cost_usd"] is None
+
     def test_names_everything(self) -> None:
         """Ids, model, backend, attempts, times, tokens and outcome are fields of the line."""
         event = logged(RECORD)
@@ -92,6 +98,7 @@ class RequestLineTests:
             "peer": "10.0.0.7",
             "reason": None,
             "route": "",
+            "cost_usd": None,
         }
         counts = "17 in (3 cached) 7 out  2.5 s  first 1.2 s  5 tok/s"
         assert formatEvent(event) == f"main #s-1 claude-opus-5-5 -> box (2 attempts)  {counts}  for anna"

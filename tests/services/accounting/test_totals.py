@@ -23,6 +23,19 @@ class TotalsTests:
             totals.request_ended(evolve(RECORD, outcome=outcome))
         assert totals.summary(7_800) == "served 3 requests (1 failed) in 2 h 10 min, 3.1M tokens in, 210k out"
 
+    def test_cost(self) -> None:
+        """What is known of the cost is added up, and it is told how much of it is not known."""
+        totals = Totals(KeptRecords())
+        priced = evolve(ATTEMPT, cost=1_200_000_000_000)
+        for record in (priced, priced, evolve(ATTEMPT, usage=None)):
+            totals.attempt_ended("r", record)
+        assert totals.summary(60).endswith("34 tokens in, 14 out, $2.40")
+        totals.attempt_ended("r", ATTEMPT)
+        assert totals.summary(60).endswith("21 out, $2.40 and 1 answer of unknown price")
+        totals.attempt_ended("r", ATTEMPT)
+        assert totals.summary(60).endswith("28 out, $2.40 and 2 answers of unknown price")
+        assert (totals.cost, totals.unpriced) == (2_400_000_000_000, 2)
+
     def test_what_is_no_request_for_a_model(self) -> None:
         """Lists of models and paths that are not there are no requests of this kind."""
         totals = Totals(KeptRecords())

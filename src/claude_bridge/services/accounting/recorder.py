@@ -9,6 +9,7 @@ from attrs import define, field
 
 from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api.request_info import RequestInfo
+from claude_bridge.services.accounting.prices import NO_PRICES, AttemptPrices
 from claude_bridge.services.exchange.attempt import Attempt
 from claude_bridge.services.exchange.plan import Candidate, Plan
 from claude_bridge.services.interfaces import AttemptRecord, ClientResponse, Records, RequestRecord
@@ -31,6 +32,7 @@ class RequestRecorder:
     :ivar peer: the client's address.
     :ivar seconds: the monotonic clock, for durations.
     :ivar unix_time: the wall clock, for dates.
+    :ivar prices: know what attempts cost.
     :ivar started: when the request began, by the monotonic clock.
     :ivar plan: the models that may answer, once it is made.
     :ivar asked: the candidate whose turn it is, once there is one.
@@ -46,6 +48,7 @@ class RequestRecorder:
     started: float
     client: str = ""
     peer: str = ""
+    prices: AttemptPrices = NO_PRICES
     plan: Plan | None = field(default=None, init=False)
     asked: Candidate | None = field(default=None, init=False)
     attempt: Attempt | None = field(default=None, init=False)
@@ -71,6 +74,7 @@ class RequestRecorder:
         """Note when an attempt began."""
         self.asked, self.attempt = candidate, attempt
         self._attempt_started = self.seconds()
+        self.prices.expect(candidate.backend, candidate.target.model)
 
     def attempt_ended(
         self, attempt: Attempt, candidate: Candidate, credential: str, outcome: str, usage: Usage | None
@@ -79,6 +83,7 @@ class RequestRecorder:
         self.attempt, self.waits_for = None, BETWEEN_ATTEMPTS
         seconds, first = self.seconds() - self._attempt_started, attempt.first_event
         word = attempt.first_token
+        cost = self.prices.cost(candidate.backend, candidate.target.model, usage)
         record = AttemptRecord(
             backend=candidate.backend.name,
             model=candidate.target.model,
@@ -90,6 +95,8 @@ class RequestRecorder:
             outcome=outcome,
             usage=usage,
             first_token_seconds=None if word is None else word - self._attempt_started,
+            cost=cost.amount,
+            price_from=cost.price_from,
         )
         self._attempts += (record,)
         self.records.attempt_ended(self.request_id, record)

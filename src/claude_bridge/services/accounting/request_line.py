@@ -2,7 +2,7 @@
 
 ::
 
-    main #3f2a glm -> chutes  12,180 in (11,904 cached) 2,465 out  13.4 s  first 0.9 s  184 tok/s
+    main #3f2a glm -> chutes  12,180 in (11,904 cached) 2,465 out  13.4 s  first 0.9 s  184 tok/s  $0.0042
     main #3f2a glm -> chutes  failed: 502 upstream_cut  3.0 s: the backend closed the connection
 
 It is formatted for every request, so it is made of a few f-strings and nothing else.
@@ -14,6 +14,8 @@ from typing import Final
 
 from claude_bridge.core.events import Usage
 from claude_bridge.core.model_names import plain_name
+from claude_bridge.core.prices import dollars
+from claude_bridge.services.accounting.costs import request_cost
 from claude_bridge.services.interfaces import AttemptRecord, RequestRecord
 
 SESSION_CHARACTERS: Final = 4
@@ -42,6 +44,9 @@ def request_line(record: RequestRecord) -> str:
     rate = None if last is None else last.tokens_per_second
     if rate is not None:
         line += f"  {rate:.0f} tok/s"
+    cost = request_cost(attempts)
+    if cost is not None:
+        line += f"  {dollars(cost)}"
     if record.client:
         line += f"  for {record.client}"
     return f"{line}: {record.reason}" if record.reason else line

@@ -5,6 +5,8 @@ from __future__ import annotations
 from attrs import define, field
 from twisted.logger import Logger
 
+from claude_bridge.core.prices import in_dollars
+from claude_bridge.services.accounting.costs import request_cost
 from claude_bridge.services.accounting.request_line import request_line
 from claude_bridge.services.interfaces import AttemptRecord, RequestRecord
 
@@ -41,6 +43,8 @@ class RequestLog:
             status=record.status,
             outcome=record.outcome,
             seconds=round(record.seconds, 3),
+            cost_usd=in_dollars(record.cost),
+            price_from=record.price_from,
         )
 
     def request_ended(self, record: RequestRecord) -> None:
@@ -85,6 +89,7 @@ def _fields(record: RequestRecord) -> dict[str, object]:
         "first_byte_seconds": _rounded(record.first_byte_seconds),
         "reason": record.reason or None,
         "route": record.route,
+        "cost_usd": in_dollars(request_cost(record.attempts)),
     }
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from attrs import define
 
+from claude_bridge.core.prices import dollars
 from claude_bridge.services.interfaces import AttemptRecord, Records, RequestRecord
 
 _NO_FAILURE: Final = frozenset({"ok", "client_left"})
@@ -24,6 +25,8 @@ class Totals:
     :ivar failed: those of them that ended with an error.
     :ivar tokens_in: tokens of all prompts that were read, also for attempts that failed.
     :ivar tokens_out: tokens of all answers.
+    :ivar cost: what the attempts cost whose price was known, in pico-dollars; None if there was none.
+    :ivar unpriced: attempts with tokens whose price was unknown.
     """
 
     _next: Records
@@ -31,6 +34,8 @@ class Totals:
     failed: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
+    cost: int | None = None
+    unpriced: int = 0
 
     def attempt_ended(self, request_id: str, record: AttemptRecord) -> None:
         """Count the tokens of an attempt."""
@@ -38,6 +43,9 @@ class Totals:
         if usage is not None:
             self.tokens_in += usage.prompt_tokens
             self.tokens_out += usage.output_tokens
+            self.unpriced += record.cost is None
+        if record.cost is not None:
+            self.cost = (self.cost or 0) + record.cost
         self._next.attempt_ended(request_id, record)
 
     def request_ended(self, record: RequestRecord) -> None:
@@ -54,7 +62,11 @@ class Totals:
         told = f"served {requests}{failed} in {duration(seconds)}"
         if not self.tokens_in and not self.tokens_out:
             return told
-        return f"{told}, {short_count(self.tokens_in)} tokens in, {short_count(self.tokens_out)} out"
+        told += f", {short_count(self.tokens_in)} tokens in, {short_count(self.tokens_out)} out"
+        if self.cost is None:
+            return told
+        unpriced = f" and {self.unpriced:,} answer{'' if self.unpriced == 1 else 's'} of unknown price"
+        return f"{told}, {dollars(self.cost)}{unpriced if self.unpriced else ''}"
 
 
 def duration(seconds: float) -> str:

@@ -48,6 +48,7 @@ from claude_bridge.core.messages_api.routing_facts import RoutingFacts
 from claude_bridge.core.messages_api.to_conversation import shows_thinking
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.core.retry import AttemptBudget, Failed, Move, RetryBudget, Situation, Verdict
+from claude_bridge.services.accounting.prices import NO_PRICES, AttemptPrices
 from claude_bridge.services.accounting.recorder import FOR_KEY, IN_QUEUE, READING_DOCUMENTS, RequestRecorder
 from claude_bridge.services.affinity import NOWHERE, Affinity, Conversation, Place
 from claude_bridge.services.backend_slots import BackendSlots, Slot
@@ -103,6 +104,7 @@ class Services:
     random_bytes: RandomBytes
     redactor: Redactor
     user_agent: str
+    prices: AttemptPrices = NO_PRICES
     answer_limits: AnswerLimits = field(init=False)
 
     @answer_limits.default
@@ -202,6 +204,7 @@ class Exchange:
             started=services.seconds(),
             client=self.client_name,
             peer=self.peer,
+            prices=services.prices,
         )
 
     @_prompt.default
