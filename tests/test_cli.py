@@ -309,6 +309,23 @@ def request_file(tmp_path: Path) -> Path:
     return path
 
 
+class PricesTests:
+    """`claude-bridge usage prices`."""
+
+    @pytest.mark.parametrize("more", [[], ["--all"]])
+    def test_prices(
+        self, tmp_path: Path, surroundings: Surroundings, capsys: pytest.CaptureFixture[str], more: list[str]
+    ) -> None:
+        """The price of the file comes out, and that a backend is not there."""
+        path = tmp_path / "prices.ini"
+        path.write_text("[backend:b]\nurl = http://127.0.0.1:1/v1\n[model:m]\n[price:m]\ninput = 1\noutput = 2\n")
+        assert main(["usage", "prices", "--config", str(path), *more], surroundings) == 0
+        out, err = capsys.readouterr()
+        assert "m = b/m   1.00        1.00         1.00    2.00       2.00  configuration\n" in out
+        assert "backend b: its list of models did not arrive" in out
+        assert err == ""
+
+
 class RoutesTests:
     """`claude-bridge routes` and `claude-bridge routes explain`."""
 
@@ -505,6 +522,8 @@ class CommandTests:
             (["env", "--shell", "--json"], "not allowed with"),
             (["router"], "did you mean routes?"),
             (["explain", "r.json"], "did you mean routes explain?"),
+            (["prices"], "did you mean usage prices?"),
+            (["usage", "prices", "a.ini"], "a.ini is one word too many: the configuration"),
             (["routes", "explian", "r.json"], "there is no command routes explian, did you mean routes explain?"),
             (["routes", "why", "r.json"], "there is no command routes why, did you mean routes explain?"),
             (["lanch", "glm"], "there is no command lanch, did you mean launch?"),

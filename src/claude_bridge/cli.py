@@ -44,6 +44,7 @@ _OTHER_WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("unconfigure", "uninstall", "restore"), "undo"),
     **dict.fromkeys(("route", "router", "routing", "table"), "routes"),
     **dict.fromkeys(("explain", "why"), "routes explain"),
+    **dict.fromkeys(("prices", "price", "pricing", "costs"), "usage prices"),
     **dict.fromkeys(("new", "wizard", "bootstrap"), "init"),
     **dict.fromkeys(("refresh", "reread", "hup"), "reload"),
     **dict.fromkeys(("accounts", "cost", "costs", "spend", "stats", "ledger"), "usage"),
@@ -63,7 +64,9 @@ _BROKEN: Final = 2
 _LAUNCH: Final = "launch"
 
 _EXPLAIN: Final = "routes explain"
-"""The one command of two words."""
+_PRICES: Final = "usage prices"
+_TWO_WORDS: Final = (_EXPLAIN, _PRICES)
+"""The commands of two words."""
 
 
 @frozen
@@ -124,8 +127,8 @@ def _serve(arguments: Sequence[str]) -> None:
 
 def _joined(given: list[str]) -> list[str]:
     """Return the words of a command line, those of a command of two words as one."""
-    both = _EXPLAIN.split()
-    return [_EXPLAIN, *given[len(both) :]] if given[: len(both)] == both else given
+    both = " ".join(given[:2])
+    return [both, *given[2:]] if both in _TWO_WORDS else given
 
 
 def _is_mistyped(given: Sequence[str]) -> bool:
@@ -164,7 +167,7 @@ def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
     if not word.startswith("-"):
         if parser.get_default("command") is doctor:
             return f"one backend is enough, or none for all: {word} is one more"
-        if parser.get_default("command") in (explain_route, setup):
+        if parser.get_default("command") in (explain_route, setup, prices):
             return f"{word} is one word too many: the configuration is named with --config"
         return (
             f"one configuration file is enough: {word} is one more"
@@ -238,7 +241,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     )
     command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
     command.set_defaults(command=explain_route, file=None)
-    for add_options in (_init_options, _doctor_options, _usage_options):
+    for add_options in (_init_options, _doctor_options, _usage_options, _prices_options):
         add_options(commands)
     _run_options(_with_config(commands, "run", "run in the foreground"))
 
@@ -254,6 +257,14 @@ def _with_config(commands: argparse._SubParsersAction[_Parser], name: str, help_
     command.add_argument("file", nargs="?", metavar="FILE", help="configuration file; default: the usual places")
     command.add_argument("-c", "--config", metavar="FILE", help="the same")
     return command
+
+
+def _prices_options(commands: argparse._SubParsersAction[_Parser]) -> None:
+    told = "print what is known of the prices of models, and from where; asks the backends for their lists"
+    command = commands.add_parser(_PRICES, help=told, description=told)
+    command.add_argument("--all", action="store_true", help="every model that a backend lists, too")
+    command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
+    command.set_defaults(command=prices)
 
 
 def _init_options(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -659,6 +670,15 @@ def explain_route(options: argparse.Namespace, surroundings: Surroundings) -> in
         sys.stderr.write(f"claude-bridge {_EXPLAIN}: {options.request}: {reason}\n")
         return 1
     sys.stdout.write(shown)
+    return 0
+
+
+def prices(options: argparse.Namespace, surroundings: Surroundings) -> int:
+    """Print what is known of the prices of models, and from where."""
+    from claude_bridge.doctor import price_report  # noqa: PLC0415 - no other command needs it
+
+    config = load(options.config, surroundings.environ)
+    sys.stdout.write(str(price_report.price_report(config, listed=options.all)))
     return 0
 
 

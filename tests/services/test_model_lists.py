@@ -183,6 +183,17 @@ class CachedModelListsTests:
         scene.client.asked[1].answer(listing(), status=500)
         assert scene.lists.revision == 1
 
+    def test_each_list_is_passed_on(self) -> None:
+        """Who asks for it gets each list that arrives, and no failure."""
+        scene, passed = Scene(), list[tuple[str, ...]]()
+        scene.lists.on_list = lambda backend, models: passed.append((backend.name, *(each.id for each in models)))
+        scene.fetch()
+        scene.client.asked[0].answer(listing("x", "y"))
+        scene.clock.advance(300)
+        scene.fetch()
+        scene.client.asked[1].answer(listing(), status=500)
+        assert passed == [(BACKEND.name, "x", "y")]
+
     def test_stale_list_outlives_a_failing_backend(self) -> None:
         """What was known stays known while the backend is down."""
         scene = Scene()

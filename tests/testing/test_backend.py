@@ -120,9 +120,10 @@ class StrictTests:
     @pytest_twisted.ensureDeferred
     async def test_models(self, backend: ScriptedBackend, client: Client) -> None:
         """The model list says what the test configured, and each model can be asked for, slashes and all."""
-        backend.models = ["a/b", "c"]
+        backend.models, backend.model_keys = ["a/b", "c"], {"pricing": {"prompt": "0"}}
         listed = (await client.get("/models")).json
         assert [one["id"] for one in listed["data"]] == ["a/b", "c"]
+        assert [each["pricing"] for each in listed["data"]] == [{"prompt": "0"}] * 2
         assert (await client.get("/models/a/b")).json["id"] == "a/b"
         assert (await client.get("/models/d")).status == 404
 

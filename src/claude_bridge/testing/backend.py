@@ -10,7 +10,7 @@ import argparse
 import hmac
 import sys
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar
 
 from attrs import define, field
@@ -36,6 +36,7 @@ class ScriptedBackend(LoopbackServer):
 
     :ivar script: makes the answers that were not queued; without it an unexpected request gets 500.
     :ivar models: what ``/v1/models`` lists.
+    :ivar model_keys: more keys that every model has there.
     :ivar api_key: the bearer that every request needs, or None.
     :ivar strict: refuse invalid requests and unknown models.
     :ivar extensions: keys beyond OpenAI's that are allowed, see `requests.EXTENSIONS`.
@@ -45,6 +46,7 @@ class ScriptedBackend(LoopbackServer):
     endpoint: ClassVar[str] = "/v1/chat/completions"
     script: Script | None = None
     models: list[str] = field(factory=lambda: ["test-model"], kw_only=True)
+    model_keys: Mapping[str, object] = field(factory=dict, kw_only=True)
     api_key: str | None = field(default=None, kw_only=True, repr=False)
     strict: bool = field(default=True, kw_only=True)
     extensions: Collection[str] = field(default=EXTENSIONS, kw_only=True)
@@ -90,7 +92,8 @@ class ScriptedBackend(LoopbackServer):
         return hmac.compare_digest(told, f"Bearer {self.api_key}".encode())
 
     def _models(self, name: str) -> Answer:
-        listed = [{"id": one, "object": "model", "created": CREATED, "owned_by": "scripted"} for one in self.models]
+        head = {"object": "model", "created": CREATED, "owned_by": "scripted", **self.model_keys}
+        listed = [{"id": one, **head} for one in self.models]
         if not name:
             return json_answer(200, {"object": "list", "data": listed})
         found = [one for one in listed if one["id"] == name]

@@ -1,0 +1,100 @@
+"""Tests for `claude_bridge.doctor.price_report`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest_twisted
+from twisted.internet.defer import Deferred
+
+from claude_bridge.core.prices import Price, Tier
+from claude_bridge.doctor.price_report import PricedModel, PriceReport, price_report
+from claude_bridge.services.accounting.prices import PriceFrom
+from claude_bridge.testing.backend import ScriptedBackend
+from tests.services.exchange.stage import configured
+
+PRICE = Price(input=300_000, output=1_100_000, cache_read=62_500)
+LISTED = {"pricing": {"prompt": "0.000001", "completion": "0.000002"}}
+
+
+async def reported(reactor: Any, text: str, *, listed: bool = False) -> list[str]:
+    """Return the lines of the report on a configuration."""
+    report: Any = price_report(configured(text), listed=listed, run=lambda work: Deferred.fromCoroutine(work(reactor)))
+    return str(await report).splitlines()
+
+
+class ReportTests:
+    """The command's answer."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_configured_models(self, reactor: Any, backend: ScriptedBackend) -> None:
+        """Each model that the file names is there once, with its price and who says it."""
+        backend.models, backend.model_keys = ["qwen", "glm-4.5", "other"], LISTED
+        text = f"""
+[backend:box]
+url = {backend.url}
+[backend:gone]
+url = http://127.0.0.1:1/v1
+[model:glm]
+backend = box
+name = glm-4.5
+[model:lost]
+backend = gone
+[route:default]
+models = glm, box/qwen
+[price:glm]
+input = 0.30
+output = 1.10
+above = 200K input 0.6
+[price:elsewhere]
+input = 2
+output = 0.0625
+"""
+        assert await reported(reactor, text) == [
+            "dollars per million tokens",
+            "MODEL                     INPUT  CACHE READ  CACHE WRITE  OUTPUT  REASONING  FROM",
+            "glm = box/glm-4.5          0.30        0.30         0.30    1.10       1.10  configuration",
+            "  above 200,000 tokens     0.60        0.60         0.60    1.10       1.10",
+            "lost = gone/lost                                                             unknown",
+            "box/qwen                   1.00        1.00         1.00    2.00       2.00  list",
+            "elsewhere at any backend   2.00        2.00         2.00  0.0625     0.0625  configuration",
+            "backend gone: its list of models did not arrive, so its prices are not known here",
+            "what is unknown: [price:NAME] in the configuration says it",
+        ]
+
+    @pytest_twisted.ensureDeferred
+    async def test_listed_models(self, reactor: Any, backend: ScriptedBackend) -> None:
+        """Every other model of the lists only where it is asked for."""
+        backend.models, backend.model_keys = ["qwen", "glm"], LISTED
+        text = f"[backend:box]\nurl = {backend.url}\n"
+        assert await reported(reactor, text) == ["no model is configured; --all shows those that the backends list"]
+        found = await reported(reactor, f"{text}[model:qwen]\n", listed=True)
+        assert [line.split()[0] for line in found[2:]] == ["qwen", "box/glm"]
+
+    def test_own_word(self) -> None:
+        """Where answers say what they cost, that comes before the list, but not before the file."""
+        said: list[tuple[Price | None, PriceFrom]] = [(PRICE, "configuration"), (PRICE, "list"), (None, "")]
+        told = [
+            next(PricedModel(shown="m", price=price, price_from=price_from, in_answers=True).rows())[-1]
+            for price, price_from in said
+        ]
+        assert told == ["configuration", "answer, else list", "answer"]
+
+    def test_library(self) -> None:
+        """The package is named only where something is unknown and it is not there."""
+        unknown = PricedModel(shown="m", price=None, price_from="")
+        known = PricedModel(shown="m", price=PRICE, price_from="list")
+        assert "genai-prices" in str(PriceReport(models=(known, unknown)))
+        assert "genai-prices" not in str(PriceReport(models=(known, unknown), library=True))
+        assert "genai-prices" not in str(PriceReport(models=(known,)))
+
+    def test_tiers(self) -> None:
+        """Each length of prompt has a line of its own, the shortest first, with everything that holds there."""
+        tiers = (Tier(above=10**6, output=9 * 10**6), Tier(above=200_000, input=600_000))
+        price = Price(input=300_000, output=1_100_000, tiers=tiers)
+        rows = list(PricedModel(shown="m", price=price, price_from="list").rows())
+        assert [(row[0], row[1], row[4]) for row in rows] == [
+            ("m", "0.30", "1.10"),
+            ("  above 200,000 tokens", "0.60", "1.10"),
+            ("  above 1,000,000 tokens", "0.60", "9.00"),
+        ]
