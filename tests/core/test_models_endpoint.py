@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_bridge.core.listed_prices import ListedPrice
 from claude_bridge.core.model_list import ModelInfo, ModelList
-from claude_bridge.core.models_endpoint import MAX_MODELS, read_models
+from claude_bridge.core.models_endpoint import MAX_MODELS, MAX_PRICED, read_models
 
 
 def listing(*names: str) -> dict[str, Any]:
@@ -49,6 +50,16 @@ class ReadModelsTests:
             ModelInfo(id="studio", context_window=4096),
             ModelInfo(id="idle"),
             ModelInfo(id="plain"),
+        )
+
+    def test_prices(self) -> None:
+        """Prices are read of as many models as any vendor has; one that is not understood refuses nothing."""
+        pricing = {"prompt": "0.000001", "completion": "0.000002"}
+        models = self.read([{"id": str(number), "pricing": pricing} for number in range(MAX_PRICED + 1)])
+        assert models is not None
+        assert [each.listed_price.price is None for each in models].index(True) == MAX_PRICED
+        assert self.read([{"id": "x", "pricing": {"prompt": {}}, "price": "free"}]) == (
+            ModelInfo(id="x", listed_price=ListedPrice(found="pricing with prompt is not understood")),
         )
 
     def test_bare_list(self) -> None:

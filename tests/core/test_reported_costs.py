@@ -34,6 +34,7 @@ class ReportedCostTests:
             ({"cost": {"currency": "EUR"}}, None),
             ({"estimated_cost": 1.5e-05}, 15_000_000),
             ({"cost_in_usd_ticks": 37_756_000}, 3_775_600_000),
+            ({"cost_in_usd_ticks": 37_756_000.0}, 3_775_600_000),
             ({"cost_in_usd_ticks": -5}, None),
         ],
     )

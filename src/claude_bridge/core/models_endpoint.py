@@ -9,7 +9,7 @@ from typing import Final
 from claude_bridge.core import strict_json
 from claude_bridge.core.events import token_count
 from claude_bridge.core.json_weight import has_too_many_values
-from claude_bridge.core.listed_prices import listed_price
+from claude_bridge.core.listed_prices import NOT_LISTED, listed_price
 from claude_bridge.core.model_list import ModelInfo, ModelList
 
 MAX_MODELS: Final = 5000
@@ -17,6 +17,9 @@ MAX_MODELS: Final = 5000
 
 PLACES: Final = ("", "/v1/", "/api/", "/api/v1/", "/openai/v1/")
 """Where OpenAI's APIs may be: below the configured url, at most servers, at Open WebUI, at OpenRouter, at Groq."""
+
+MAX_PRICED: Final = 2000
+"""Models of a list whose prices are read, the first ones; each costs twenty microseconds more."""
 
 
 def read_models(body: bytes) -> ModelList | None:
@@ -34,7 +37,8 @@ def read_models(body: bytes) -> ModelList | None:
     entries = _entries(value)
     if entries is None:
         return None
-    return ModelList(model for model in map(_model, islice(entries, MAX_MODELS)) if model is not None)
+    models = (_model(entry, priced=number < MAX_PRICED) for number, entry in enumerate(islice(entries, MAX_MODELS)))
+    return ModelList(model for model in models if model is not None)
 
 
 def _entries(value: object) -> Iterable[object] | None:
@@ -44,7 +48,7 @@ def _entries(value: object) -> Iterable[object] | None:
     return value if isinstance(value, list) else None
 
 
-def _model(entry: object) -> ModelInfo | None:
+def _model(entry: object, *, priced: bool) -> ModelInfo | None:
     if isinstance(entry, str) and entry:
         return ModelInfo(id=entry)
     if not isinstance(entry, Mapping):
@@ -59,7 +63,7 @@ def _model(entry: object) -> ModelInfo | None:
         created=token_count(entry.get("created")),  # Unix seconds, as an integer or a float
         context_window=_window(entry),
         owner=owner if isinstance(owner, str) else "",
-        listed_price=listed_price(entry),
+        listed_price=listed_price(entry) if priced else NOT_LISTED,
     )
 
 

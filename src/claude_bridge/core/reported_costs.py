@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from claude_bridge.core.events import token_count
 from claude_bridge.core.prices import pico_dollars
 
 _PICO_DOLLARS_A_TICK: Final = 100
 """xAI counts ticks, ten thousand millions a dollar: a tick is a hundred pico-dollars."""
-
-_MAX_TICKS: Final = 10**16
 
 
 def reported_cost(raw: Mapping[str, object]) -> int | None:
@@ -35,7 +34,9 @@ def reported_cost(raw: Mapping[str, object]) -> int | None:
 
 
 def _under_another_name(raw: Mapping[str, object]) -> int | None:
-    ticks = raw.get("cost_in_usd_ticks")
-    if isinstance(ticks, int) and not isinstance(ticks, bool) and 0 <= ticks <= _MAX_TICKS:
-        return ticks * _PICO_DOLLARS_A_TICK
-    return pico_dollars(raw.get("estimated_cost"))
+    told = raw.get("cost_in_usd_ticks")
+    if told is not None:
+        ticks = token_count(told)
+        return None if ticks is None else ticks * _PICO_DOLLARS_A_TICK
+    estimated = raw.get("estimated_cost")
+    return None if estimated is None else pico_dollars(estimated)

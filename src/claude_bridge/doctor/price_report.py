@@ -19,7 +19,7 @@ from claude_bridge.doctor.services import DoctorServices, make_services
 from claude_bridge.services.accounting.library_prices import LibraryPrices
 from claude_bridge.services.accounting.prices import ListedPrices, PriceFrom, Pricing
 
-_TELL_THEIR_COST: Final = frozenset({"openrouter"})
+_TELL_THEIR_COST: Final = frozenset({"openrouter", "xai"})
 """Dialects whose answers say what they cost."""
 
 _HEADINGS: Final = ("MODEL", *(part.replace("_", " ").upper() for part in PARTS), "FROM")

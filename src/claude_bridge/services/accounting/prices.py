@@ -7,7 +7,7 @@ is never the same as nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from attrs import define, field, frozen
 from twisted.logger import Logger
@@ -30,8 +30,7 @@ MAX_LISTED: Final = 20_000
 """Models of one backend whose listed price is kept, from the lists under all credentials."""
 
 
-@frozen
-class Cost:
+class Cost(NamedTuple):
     """What something costs.
 
     :ivar amount: pico-dollars; None if it is unknown.
