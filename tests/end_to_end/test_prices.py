@@ -111,20 +111,23 @@ async def test_failed_attempt_and_abort(reactor: Any, backend: ScriptedBackend, 
 
 
 @pytest_twisted.ensureDeferred
-async def test_search(reactor: Any, backend: ScriptedBackend, start_daemon: StartDaemon) -> None:
-    """Of an answer with a web search each turn of the model is paid once; the search itself costs nothing here."""
+@pytest.mark.parametrize("fails", [False, True])
+async def test_search(reactor: Any, backend: ScriptedBackend, start_daemon: StartDaemon, fails: bool) -> None:
+    """Of an answer with a web search each turn of the model is paid once, none of it for a turn that fails.
+
+    The search itself costs nothing here.
+    """
     searxng = FakeSearXNG(reactor)
     searxng.finds = lambda _: [RAIN]
     searxng.start()
     try:
         daemon = await start_daemon({**PRICE, "web_search": {"engine": "searxng", "url": searxng.url}})
         call = ToolCall(id="call_1", name="web_search", arguments='{"query": "weather"}')
-        backend.enqueue(
-            sse(chat_stream(tool_calls=[call], usage=COUNTS)), sse(chat_stream(text="It rains.", usage=COUNTS))
-        )
-        await client_of(reactor, daemon).post(MESSAGES, ASKED)
+        second = error(400, {"message": "no"}) if fails else sse(chat_stream(text="It rains.", usage=COUNTS))
+        backend.enqueue(sse(chat_stream(text="Let me look.", tool_calls=[call], usage=COUNTS)), second)
+        await client_of(reactor, daemon).post(MESSAGES, {**ASKED, "stream": True})
         line = await logged(daemon)
         assert line["attempts"] == 2
-        assert round(line["cost_usd"] * DOLLAR) == round(2 * BY_FILE * DOLLAR)
+        assert round(line["cost_usd"] * DOLLAR) == round((1 if fails else 2) * BY_FILE * DOLLAR)
     finally:
         await searxng.stop()

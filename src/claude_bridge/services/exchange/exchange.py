@@ -186,6 +186,7 @@ class Exchange:
     _budget: AttemptBudget | None = field(default=None, init=False)
     _extra_turns: tuple[ExtraTurn, ...] = field(default=(), init=False)
     _turn: int = field(default=0, init=False)
+    _written_before: int = field(default=0, init=False)
     _delivery: Delivery = field(init=False)
     _levels_ready: frozenset[Hashable] = field(default=frozenset(), init=False)  # an empty set of its own is 216 bytes
     _running: Deferred[None] | None = field(default=None, init=False)
@@ -289,6 +290,8 @@ class Exchange:
 
     def _begin_delivery(self) -> None:
         self._delivery = Delivery(self._downstream, self._extra_turns, is_first_turn=not self._turn)
+        before = self._downstream.usage if self._turn else None
+        self._written_before = 0 if before is None else before.output_tokens
 
     async def _take_turn(self) -> Answered | None:
         """Ask the candidates in order until one answers; those that failed are not asked in later turns either.
@@ -357,7 +360,7 @@ class Exchange:
         attempt, outcome, error = failure.attempt, failure.outcome, failure.error
         told = outcome.retry_after if isinstance(outcome, UpstreamFailure) else None
         if attempt is not None:
-            self._close(attempt, error.outcome, self._downstream.usage, error, told)
+            self._close(attempt, error.outcome, self._counted(attempt), error, told)
         services, backend, route = self._services, candidate.backend, self._plan.route
         if self._budget is None:
             self._budget = AttemptBudget(route.patience, route.max_attempts, route.max_wait, self._recorder.started)
@@ -718,11 +721,20 @@ class Exchange:
         attempt.slot.release()
         if self._client_left:
             attempt.lease.abandoned()
-            usage = self._downstream.usage
+            usage = self._counted(attempt)
             self._recorder.attempt_ended(attempt.attempt, attempt.candidate, attempt.lease.name, "client_left", usage)
         else:
             fault = InternalFault("internal error of the bridge")
             self._close(attempt, fault.outcome, None, fault)
+
+    def _counted(self, attempt: OpenAttempt) -> Usage | None:
+        """Return the counts of an attempt that did not finish, without what earlier turns of the answer have had."""
+        usage = self._downstream.usage
+        if not self._turn or usage is None:
+            return usage
+        if attempt.attempt.first_token is None:
+            return None
+        return Usage(attempt.estimate, max(0, usage.output_tokens - self._written_before), estimated=True)
 
     def _fault(self, cause: BaseException) -> InternalFault:
         """Log a fault of our own and return an error without details for the client."""
