@@ -44,7 +44,7 @@ _OTHER_WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("unconfigure", "uninstall", "restore"), "undo"),
     **dict.fromkeys(("route", "router", "routing", "table"), "routes"),
     **dict.fromkeys(("explain", "why"), "routes explain"),
-    **dict.fromkeys(("prices", "price", "pricing", "costs"), "usage prices"),
+    **dict.fromkeys(("prices", "price", "pricing"), "usage prices"),
     **dict.fromkeys(("new", "wizard", "bootstrap"), "init"),
     **dict.fromkeys(("refresh", "reread", "hup"), "reload"),
     **dict.fromkeys(("accounts", "cost", "costs", "spend", "stats", "ledger"), "usage"),

@@ -10,12 +10,17 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from claude_bridge.core.errors import NotFound, UpstreamUnreachable
+from claude_bridge.core.events import Usage
+from claude_bridge.core.listed_prices import ListedPrice
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.request_info import request_info
+from claude_bridge.core.model_list import ModelInfo
+from claude_bridge.core.prices import Price
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.daemon.generation import Generation, make_generation
 from claude_bridge.daemon.process import make_process
+from claude_bridge.services.accounting.prices import Cost
 from claude_bridge.services.breaker import CircuitBreakers, CircuitState, NoBreaker
 from claude_bridge.testing.fakes import FakeClientResponse, KeptRecords
 from tests.edge.stage import Edge
@@ -36,6 +41,32 @@ def circuit(generation: Generation) -> CircuitState:
     """Return the state of the circuit of the only backend."""
     assert isinstance(generation.breaker, CircuitBreakers)
     return generation.breaker.state("box")
+
+
+PRICE = "[price:m]\ninput = {}\noutput = 1\n"
+
+
+def cost(generation: Generation) -> Cost:
+    """Return what a thousand tokens of a prompt cost."""
+    backend = generation.config.backends["box"]
+    return generation.admission.services.prices.cost(backend, "m", Usage(1000))
+
+
+class PriceTests:
+    """What answers cost."""
+
+    def test_new_prices(self) -> None:
+        """A reload brings other prices, and what runs on is paid by the old ones; what the lists said stays known."""
+        first = made(ONE + PRICE.format(1))
+        first.process.lists.on_list(
+            first.config.backends["box"], (ModelInfo(id="m", listed_price=ListedPrice(Price(input=5, output=5), "")),)
+        )
+        second, third = made(ONE + PRICE.format(2), first), made(ONE, first)
+        assert [cost(each) for each in (first, second, third)] == [
+            Cost(10**9, "configuration"),
+            Cost(2 * 10**9, "configuration"),
+            Cost(5000, "list"),
+        ]
 
 
 def exchange(generation: Generation) -> Any:
