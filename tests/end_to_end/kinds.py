@@ -51,7 +51,7 @@ class Kind:
     name: str
     backend: Callable[[Any], Any]
     passes_through: bool
-    sayings: dict[str, Saying]
+    sayings: Mapping[str, Saying]
 
 
 def begun(stream: tuple[bytes, ...], *steps: Step, sent: int = 5) -> Answer:
@@ -73,7 +73,7 @@ def _limited(*retry_after: str) -> Answer:
     return error(429, {"message": "slow down", "code": "rate_limit_exceeded"}, headers)
 
 
-_CHAT = {
+_CHAT: Mapping[str, Answer] = {
     "the answer": sse(_CHUNKS),
     "429, Retry-After 1": _limited("1"),
     "429, Retry-After 30": _limited("30"),
@@ -101,7 +101,7 @@ OPENAI = Kind(
     name="openai",
     backend=lambda reactor: ScriptedBackend(reactor, strict=False),
     passes_through=False,
-    sayings={name: Saying(answer) for name, answer in _CHAT.items()},  # it is always asked to stream, as `RESPONSES` is
+    sayings={name: Saying(answer) for name, answer in _CHAT.items()},  # it is always asked to stream
 )
 
 
@@ -129,7 +129,7 @@ def _busy(*retry_after: str) -> Answer:
     return message_error(429, "rate_limit_error", "This request would exceed your account's rate limit.", headers)
 
 
-_MESSAGES = {
+_MESSAGES: Mapping[str, Saying] = {
     "the answer": Saying(sse(_EVENTS), _WHOLE),
     "429, Retry-After 1": Saying(_busy("1")),
     "429, Retry-After 30": Saying(_busy("30")),
@@ -174,40 +174,60 @@ ANTHROPIC = Kind(
 
 # --- responses ----------------------------------------------------------------------------------------------------
 
-_PARTS = response_stream(text=TEXT, model=MODEL)
-_WRONG_PART = b'event: response.output_text.delta\ndata: {"type": "response.output_text.delta", "del\n\n'
-_TOO_LONG = "Your input exceeds the context window of this model. Please adjust your input and try again."
+_TYPED = response_stream(text=TEXT, model=MODEL)
+_WRONG_CREATED = b'event: response.created\ndata: {"type":"response.created","resp\n\n'
+_WRONG_WORD = b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","del\n\n'
+_LIMIT = f"Rate limit reached for {MODEL} in organization org-1 on requests per min (RPM): Limit 3, Used 3."
 
 
-def _filtered() -> Answer:
-    """Return the answer that a filter has ended before it said anything."""
+def _ended(status: str, **more: Any) -> Answer:
+    """Begin an answer and end it with this status, before anything is said."""
     answer = ResponseEvents(MODEL)
     answer.begin()
-    answer.end("incomplete", incomplete_details={"reason": "content_filter"})
+    answer.end(status, **more)
     return sse(encoded(answer.events))
 
+
+def _failed(code: str, message: str) -> Answer:
+    return _ended("failed", usage=None, error={"code": code, "message": message})
+
+
+def _started(*steps: Step) -> Answer:
+    return begun(_TYPED, *steps, sent=8)
+
+
+_RESPONSES: Mapping[str, Answer] = {
+    "the answer": sse(_TYPED),
+    "429, Retry-After 1": _failed("rate_limit_exceeded", f"{_LIMIT} Please try again in 1s."),
+    "429, Retry-After 30": _failed("rate_limit_exceeded", f"{_LIMIT} Please try again in 30s."),
+    "429, Retry-After 60": _limited("60"),
+    "429": _failed("rate_limit_exceeded", _LIMIT),
+    "500": _failed("server_error", "An error occurred while processing your request."),
+    "503": error(503, {"message": "The server is currently overloaded.", "type": "server_error"}),
+    "529": _failed("server_is_overloaded", "Our servers are currently overloaded. Please try again later."),
+    "reset before the head": RESET,
+    "no head": SILENT,
+    "no data": NO_DATA,
+    "late": Answer(200, STREAM_HEADERS, (*map(Send, _TYPED[:2]), Pause(0.7), *map(Send, _TYPED[2:]))),
+    "reset in the answer": _started(Cut()),
+    "silence in the answer": _started(Stall()),
+    "malformed at the beginning": sse((_WRONG_CREATED, *_TYPED)),
+    "malformed in the answer": _started(Send(_WRONG_WORD), *map(Send, _TYPED[8:])),
+    "no end mark": sse(_TYPED[:-1]),
+    "too long": _failed(
+        "context_length_exceeded",
+        "Your input exceeds the context window of this model. Please adjust your input and try again.",
+    ),
+    "a refusal": _ended("incomplete", incomplete_details={"reason": "content_filter"}),
+    "refused": _failed("invalid_prompt", "Invalid prompt: your prompt was flagged as violating our usage policy."),
+    "no prefill": error(400, {"message": "prefill is not supported", "type": "invalid_request_error"}),
+}
 
 RESPONSES = Kind(
     name="responses",
     backend=lambda reactor: ResponsesBackend(reactor, strict=False),
     passes_through=False,
-    sayings=OPENAI.sayings
-    | {
-        name: Saying(answer)
-        for name, answer in {
-            "the answer": sse(_PARTS),
-            "late": Answer(200, STREAM_HEADERS, (Pause(0.7), *map(Send, _PARTS))),
-            "reset in the answer": begun(_PARTS, Cut(), sent=7),
-            "silence in the answer": begun(_PARTS, Stall(), sent=7),
-            "malformed at the beginning": sse((_WRONG_PART, *_PARTS)),
-            "malformed in the answer": begun(_PARTS, Send(_WRONG_PART), *map(Send, _PARTS[7:]), sent=7),
-            "no end mark": sse(_PARTS),  # nothing follows the event that says how the answer ended
-            "too long": error(
-                400, {"message": _TOO_LONG, "code": "context_length_exceeded", "type": "invalid_request_error"}
-            ),
-            "a refusal": _filtered(),
-        }.items()
-    },
+    sayings={name: Saying(answer) for name, answer in _RESPONSES.items()},  # it is always asked to stream
 )
 
 
