@@ -118,6 +118,14 @@ class FromErrorTests:
         failure = from_error({"error": "out of memory"})
         assert (failure.status, failure.message) == (502, "out of memory")
 
+    @pytest.mark.parametrize("code", ["server_is_overloaded", "slow_down"])
+    def test_overload(self, code: str) -> None:
+        """An overload that OpenAI's Responses API reports by its code alone has the status that it has elsewhere."""
+        message = "Our servers are currently overloaded. Please try again later."
+        failure = from_error({"error": {"code": code, "message": message}})
+        assert failure.status == 503
+        assert client_error(failure).retry_after == 5
+
     @given(JSON)
     def test_any_value(self, value: object) -> None:
         """No value makes the reading or the telling fail."""

@@ -126,6 +126,8 @@ _STATUS_BY_NAME = {
     "unavailable_error": 503,
     "service_unavailable": 503,
     "service_unavailable_error": 503,
+    "server_is_overloaded": 503,
+    "slow_down": 503,
     "overloaded_error": 529,
 }
 
