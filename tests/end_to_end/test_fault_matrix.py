@@ -60,6 +60,9 @@ models = small, large
 PAIRS = [(OPENAI, ANTHROPIC), (ANTHROPIC, RESPONSES), (RESPONSES, OPENAI)]
 """Each kind as the first choice and as the second, once."""
 
+OTHER_PAIRS = [(first, second) for second, first in PAIRS]
+"""The same the other way round: with these, any kind has stood before any other."""
+
 
 @frozen(kw_only=True)
 class Expected:
@@ -177,6 +180,22 @@ WAITING, BOTH_WAITING, GOOD = (
 )
 
 
+HANDED_ON = [
+    "429, Retry-After 60",
+    "529, always",
+    "prompt too long",
+    "prompt too long for both",
+    "503, and the second choice refuses prefill",
+    "500 and 503, always",
+]
+"""Faults that end with what the second choice says, and soon."""
+
+
+def pair_name(pair: tuple[Kind, Kind]) -> str:
+    """Return the names of two kinds."""
+    return ", ".join(kind.name for kind in pair)
+
+
 def bytes_of(answer: Answer) -> bytes:
     """Return the body of an answer."""
     return b"".join(step.data for step in answer.steps if isinstance(step, Send))
@@ -227,6 +246,21 @@ class Pair:
         """How often each was asked."""
         return len(self.first.backend.chats), len(self.second.backend.chats)
 
+    async def assert_follows(self, name: str, *, streaming: bool) -> None:
+        """Have a fault happen, and check who was asked how often, what the client got, and the line in the log."""
+        fault = FAULTS[name]
+        self.set(fault)
+        before = len(self.daemon.events("request"))
+        reply = await self.ask(f"{re.sub('[^a-z0-9]', '-', name.lower())}-{streaming}", fault, streaming=streaming)
+        (first, second), ends = fault.of(self.first.kind).of(streaming=streaming)
+        self.assert_ends(reply, ends, fault, streaming=streaming)
+        assert first <= self.asked[0] <= first + fault.resent
+        assert self.asked[1] == second
+        await self.daemon.wait_for("request", count=before + 1)
+        line = self.daemon.events("request")[-1]
+        assert first + second - fault.resent <= line["attempts"] <= first + second
+        assert (line["outcome"] == "ok") == (ends in {"first", "second", "as sent"})
+
     def assert_ends(self, reply: Reply, ends: str, fault: Fault, *, streaming: bool) -> None:
         """Check that the client got the one complete right answer, or one clean error."""
         if ends in {"first", "second"}:
@@ -258,9 +292,7 @@ class Pair:
                 check_answer(MESSAGES, reply)
 
 
-@pytest_twisted.async_yield_fixture(
-    scope="module", params=PAIRS, ids=[f"{first.name}, {second.name}" for first, second in PAIRS]
-)
+@pytest_twisted.async_yield_fixture(scope="module", params=PAIRS, ids=pair_name)
 async def pair(
     reactor: Any, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Pair]:
@@ -334,18 +366,14 @@ class MatrixTests:
     @pytest.mark.parametrize("name", FAULTS)
     async def test_fault(self, pair: Pair, name: str, streaming: bool) -> None:
         """Each fault ends as the table says, with as many requests to each as it says, all of them accounted for."""
-        fault = FAULTS[name]
-        pair.set(fault)
-        before = len(pair.daemon.events("request"))
-        reply = await pair.ask(f"{re.sub('[^a-z0-9]', '-', name.lower())}-{streaming}", fault, streaming=streaming)
-        (first, second), ends = fault.of(pair.first.kind).of(streaming=streaming)
-        pair.assert_ends(reply, ends, fault, streaming=streaming)
-        assert first <= pair.asked[0] <= first + fault.resent
-        assert pair.asked[1] == second
-        await pair.daemon.wait_for("request", count=before + 1)
-        line = pair.daemon.events("request")[-1]
-        assert first + second - fault.resent <= line["attempts"] <= first + second
-        assert (line["outcome"] == "ok") == (ends in {"first", "second", "as sent"})
+        await pair.assert_follows(name, streaming=streaming)
+
+    @pytest_twisted.ensureDeferred
+    @pytest.mark.parametrize("pair", OTHER_PAIRS, ids=pair_name, indirect=True, scope="module")
+    @pytest.mark.parametrize("name", HANDED_ON)
+    async def test_handed_on(self, pair: Pair, name: str) -> None:
+        """So it is with the kinds the other way round, where the second choice has a say."""
+        await pair.assert_follows(name, streaming=True)
 
     @pytest_twisted.ensureDeferred
     async def test_waits(self, pair: Pair) -> None:
