@@ -45,9 +45,10 @@ class MessageStreamTests:
     @pytest.mark.parametrize(("blocks", "stop"), [((TEXT,), "end_turn"), ((TEXT, CALL), "tool_use")])
     def test_stop_reason(self, blocks: tuple[dict[str, Any], ...], stop: str) -> None:
         """It stops for the reason that fits, after all tokens are counted."""
-        *_, delta, last = bodies(message_stream(*blocks))
+        *_, delta, last = bodies(message_stream(*blocks, output_tokens=77))
         assert delta["delta"]["stop_reason"] == stop
         assert delta["usage"]["input_tokens"] == MESSAGE_USAGE["input_tokens"]
+        assert delta["usage"]["output_tokens"] == 77
         assert last == {"type": "message_stop"}
 
     def test_id(self) -> None:

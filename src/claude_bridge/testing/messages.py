@@ -40,12 +40,14 @@ def message_stream(
     usage: Mapping[str, Any] = MESSAGE_USAGE,
     split: int = 16,
     message_id: str = MESSAGE_ID,
+    output_tokens: int = OUTPUT_TOKENS,
 ) -> tuple[bytes, ...]:
     """Make a good stream, one bytes object for each event.
 
     :param blocks: the content; text, thinking and tool input come in deltas of ``split`` characters.
     :param stop: the stop reason; by default ``tool_use`` or ``end_turn``, as fits.
     :param message_id: clients that keep a history take two messages with one id for parts of the same.
+    :param output_tokens: as the end has it, of the whole answer.
     """
     started = message(model=model, usage=usage, message_id=message_id)
     stop = stop or _stop_reason(blocks)
@@ -53,7 +55,7 @@ def message_stream(
     for index, block in enumerate(blocks):
         frames += _block(index, block, split)
     delta = {"stop_reason": stop, "stop_sequence": None}
-    ended = {name: usage[name] for name in usage if name.endswith("tokens")} | {"output_tokens": OUTPUT_TOKENS}
+    ended = {name: usage[name] for name in usage if name.endswith("tokens")} | {"output_tokens": output_tokens}
     return (*frames, frame("message_delta", delta=delta, usage=ended), frame("message_stop"))
 
 
