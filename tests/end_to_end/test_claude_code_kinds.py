@@ -23,6 +23,7 @@ from claude_bridge.testing.responses_backend import ResponsesBackend
 from tests.end_to_end.claude_code import ClaudeCode, Turn
 from tests.end_to_end.conftest import StartDaemon
 from tests.end_to_end.daemon import LISTEN, Daemon
+from tests.end_to_end.kinds import RESPONSES
 from tests.end_to_end.users import ALLOWED, CLIENT, NewUser, new_user, program, requests
 
 __all__ = ["new_user", "program"]  # fixtures
@@ -95,6 +96,11 @@ class Player:
         """Return the last answer."""
         raise NotImplementedError
 
+    @property
+    def mark(self) -> bytes:
+        """Return what has to come back of the thinking that led to the command, byte for byte."""
+        return b""
+
 
 class AnthropicPlayer(Player):
     """One with Anthropic's own API, which takes no thinking but what it has signed."""
@@ -125,6 +131,11 @@ class AnthropicPlayer(Player):
         call = {"type": "tool_use", "id": "toolu_01A09q90qw90lq917835lq9", "name": "Bash", "input": RUN}
         return self.backend.thinking(THOUGHT), {"type": "text", "text": QUESTION}, call
 
+    @property
+    def mark(self) -> bytes:
+        """Return the signature."""
+        return f'"signature":"{self.backend.signature(THOUGHT)}"'.encode()
+
 
 class OpenaiPlayer(Player):
     """One with chat completions."""
@@ -148,35 +159,39 @@ class OpenaiPlayer(Player):
 
 
 class ResponsesPlayer(Player):
-    """One with the Responses API."""
+    """One with the Responses API, whose thinking only it can read; it refuses inside an answer of status 200."""
 
     kind = "responses"
     dialect = "openai"
-    counts: ClassVar[list[int | None]] = [8, 100, 4, 30, 7]
-    usage: ClassVar[dict[str, Any]] = response_usage(112, 30, cached=100, written=4, reasoning=7)
+    counts: ClassVar[list[int | None]] = [12, 100, 4, 30, 7]
+    usage: ClassVar[dict[str, Any]] = response_usage(116, 30, cached=100, written=4, reasoning=7)
 
     def refusal(self) -> Answer:
         """Refuse."""
-        return error(503, {"message": "down"})
+        return RESPONSES.sayings["529"].streamed
 
     def asked(self) -> Answer:
         """Ask for the command."""
-        call = ToolCall(id="call_2", name="Bash", arguments=json.dumps(RUN))
-        return self.thinking(THOUGHT, text=QUESTION, calls=[call])
+        call = ToolCall(id="call_1", name="Bash", arguments=json.dumps(RUN))
+        return sse(
+            response_stream(reasoning=THOUGHT, encrypted="gAAAA-one+/==", text=QUESTION, calls=[call], usage=self.usage)
+        )
 
     def concluded(self) -> Answer:
         """Conclude."""
-        return self.thinking(CONCLUSION, text=f"Done, by {self.kind}.")
+        text = f"Done, by {self.kind}."
+        return sse(response_stream(reasoning=CONCLUSION, encrypted="gAAAA-two+/==", text=text, usage=self.usage))
 
-    def thinking(self, thought: str, **more: Any) -> Answer:
-        """Return an answer with a summary of what it thought, and with that itself, which only it can read."""
-        return sse(response_stream(reasoning=thought, encrypted="gAAAA-" + "e" * 40, usage=self.usage, **more))
+    @property
+    def mark(self) -> bytes:
+        """Return what is encrypted."""
+        return b'"encrypted_content":"gAAAA-one+/=="'
 
 
 PLAYERS: dict[str, Callable[[Any], Player]] = {
     "anthropic": lambda reactor: AnthropicPlayer(MessagesBackend(reactor, models=[MODEL])),
     "openai": lambda reactor: OpenaiPlayer(ScriptedBackend(reactor)),
-    "responses": lambda reactor: ResponsesPlayer(ResponsesBackend(reactor)),
+    "responses": lambda reactor: ResponsesPlayer(ResponsesBackend(reactor, models=["gpt-5.6"])),
 }
 """One of each kind; a kind more is an entry more."""
 
@@ -292,10 +307,10 @@ class PassThroughTests:
         assert house.answered == house.answers(*["anthropic"] * 3)
 
 
-ORDERS = list(permutations(PLAYERS, 2))
+PAIRS = [("anthropic", "openai"), ("openai", "anthropic")]
 
 
-@pytest.mark.parametrize(("first", "second"), ORDERS, ids=[f"{one} to {other}" for one, other in ORDERS])
+@pytest.mark.parametrize(("first", "second"), PAIRS, ids=[" to ".join(pair) for pair in PAIRS])
 class MovingTests:
     """A session that moves to a backend of another kind."""
 
@@ -321,3 +336,33 @@ class MovingTests:
         assert_quiet(await user.turn("And now?", "--continue", *ALLOWED), f"Done, by {second}.")
         assert (user.project / "runs.txt").read_text() == "ran\n"
         assert house.answered == house.answers(first, second, second)
+
+
+ORDERS = list(permutations(PLAYERS))
+
+
+class ThreeKindsTests:
+    """A session over all kinds."""
+
+    @pytest.mark.parametrize("order", ORDERS, ids=[", ".join(order) for order in ORDERS])
+    @pytest_twisted.ensureDeferred
+    async def test_session(self, house: House, order: tuple[str, str, str]) -> None:
+        """The first has a command run, the second answers, the third is asked next and stays, and the first ends it.
+
+        The first then gets back what it thought, and the command has not run twice.
+        """
+        user = await house.user(*order)
+        first, second, third = (house.players[kind] for kind in order)
+        first.concluded = first.refusal
+        assert_quiet(await user.turn("Run it", *ALLOWED), f"Done, by {second.kind}.")
+        first.is_down = second.is_down = True
+        assert_quiet(await user.turn("And now?", "--continue", *ALLOWED), f"Done, by {third.kind}.")
+        second.is_down = False
+        assert_quiet(await user.turn("And now?", "--continue", *ALLOWED), f"Done, by {third.kind}.")
+        del first.concluded
+        first.is_down, third.is_down = False, True
+        assert_quiet(await user.turn("And now?", "--continue", *ALLOWED), f"Done, by {first.kind}.")
+        assert (user.project / "runs.txt").read_text() == "ran\n"
+        assert first.mark in first.backend.chats[-1].body
+        asked = (first, second, third, third, first)
+        assert house.answered == house.answers(*(player.kind for player in asked))
