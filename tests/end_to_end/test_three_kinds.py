@@ -15,10 +15,10 @@ import pytest
 import pytest_twisted
 from attrs import define, field, frozen
 
+from claude_bridge.testing import messages
 from claude_bridge.testing.answers import Answer
 from claude_bridge.testing.backend import ScriptedBackend
-from claude_bridge.testing.chat import ToolCall, chat_stream, sse, token_usage
-from claude_bridge.testing.messages import message_stream
+from claude_bridge.testing.chat import ToolCall, chat_stream, json_answer, sse, token_usage
 from claude_bridge.testing.messages_backend import MessagesBackend
 from claude_bridge.testing.received import Received
 from claude_bridge.testing.responses import response_stream, response_usage
@@ -144,16 +144,20 @@ class Speaker:
     step: Step = STEPS[0]
     gave: list[Step] = field(factory=list)
 
-    def answer(self, _received: Received) -> Answer:
+    def answer(self, received: Received) -> Answer:
         """Answer a request."""
         if self.is_down:
             return self.failure
         self.gave.append(self.step)
-        return sse(self.stream(self.step))
+        return sse(self.stream(self.step)) if received.json["stream"] else self.whole(self.step)
 
     def stream(self, step: Step) -> Sequence[bytes]:
         """Return a step's events."""
         raise NotImplementedError
+
+    def whole(self, step: Step) -> Answer:
+        """Return a step's answer in one piece."""
+        raise NotImplementedError  # only who is passed through is asked for one
 
     def said(self, request: Mapping[str, Any]) -> Iterator[Said]:
         """Yield what was said in the conversation that a request brings, the system's words first."""
@@ -229,11 +233,18 @@ class AnthropicSpeaker(Speaker):
 
     def stream(self, step: Step) -> Sequence[bytes]:
         """Make a stream of its events."""
-        given, read, written, output, thinking = step.counts
-        usage = {
-            "input_tokens": given, "cache_read_input_tokens": read, "cache_creation_input_tokens": written,
-            "output_tokens": 1, "output_tokens_details": {"thinking_tokens": thinking},
-        }  # fmt: skip
+        return messages.message_stream(
+            *self.content(step), **self.head(step), usage=self.usage(step, 1), output_tokens=step.counts[3]
+        )
+
+    def whole(self, step: Step) -> Answer:
+        """Make a message."""
+        stop = "tool_use" if step.calls else "end_turn"
+        usage = self.usage(step, step.counts[3])
+        return json_answer(200, messages.message(*self.content(step), **self.head(step), stop=stop, usage=usage))
+
+    def content(self, step: Step) -> list[dict[str, Any]]:
+        """Return its blocks."""
         calls = [
             {
                 "type": "tool_use",
@@ -243,10 +254,19 @@ class AnthropicSpeaker(Speaker):
             }
             for at, path in enumerate(step.paths)
         ]
-        content = [self.own(step), {"type": "text", "text": step.text}, *calls]
-        return message_stream(
-            *content, model="claude-opus-5-5", usage=usage, message_id=f"msg_{step.number:024}", output_tokens=output
-        )
+        return [self.own(step), {"type": "text", "text": step.text}, *calls]
+
+    def head(self, step: Step) -> dict[str, Any]:
+        """Return the model, and an id that no other message has."""
+        return {"model": self.backend.models[0], "message_id": f"msg_{step.number:024}"}
+
+    def usage(self, step: Step, output_tokens: int) -> dict[str, Any]:
+        """Return its counts, with so many tokens of output so far."""
+        given, read, written, _, thinking = step.counts
+        return {
+            "input_tokens": given, "cache_read_input_tokens": read, "cache_creation_input_tokens": written,
+            "output_tokens": output_tokens, "output_tokens_details": {"thinking_tokens": thinking},
+        }  # fmt: skip
 
     def said(self, request: Mapping[str, Any]) -> Iterator[Said]:
         """Read the blocks."""
@@ -344,11 +364,10 @@ class Talk:
     said: list[Said] = field(factory=lambda: [("system", SYSTEM), ("user", QUESTION)])
     steps: list[Step] = field(factory=list)
 
-    @property
-    def request(self) -> dict[str, Any]:
+    def request(self, *, streaming: bool) -> dict[str, Any]:
         """Return the next request."""
         return {
-            "model": "claude-opus-5-5", "max_tokens": 5000, "stream": True, "system": SYSTEM, "tools": [TOOL],
+            "model": "claude-opus-5-5", "max_tokens": 5000, "stream": streaming, "system": SYSTEM, "tools": [TOOL],
             "thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}, "messages": self.messages,
         }  # fmt: skip
 
@@ -393,12 +412,12 @@ class House:
         assert (last in asked[:-1]) == (step.fails and last is not None)
         return asked
 
-    async def take(self, step: Step, talk: Talk) -> None:
+    async def take(self, step: Step, talk: Talk, *, streaming: bool) -> None:
         """Ask the next question, and check who was asked what, the answer, and the lines in the log."""
         asked = self.prepare(step)
         before = {speaker.kind: len(speaker.backend.chats) for speaker in self.route}
         requests, attempts = (len(self.daemon.events(name)) for name in ("request", "attempt"))
-        reply = await self.client.post(MESSAGES, talk.request, headers=SESSION)
+        reply = await self.client.post(MESSAGES, talk.request(streaming=streaming), headers=SESSION)
         assert reply.status == 200, reply.body
         self.place = asked[-1]
 
@@ -412,12 +431,12 @@ class House:
 
         if not KINDS[self.place.kind].passes_through:
             check_answer(MESSAGES, reply)
-        message = check_events(reply.events)
-        blocks = {kind: [block for block in message["content"] if block["type"] == kind] for kind in KINDS_OF_BLOCKS}
+        answer = check_events(reply.events) if streaming else reply.json
+        blocks = {kind: [block for block in answer["content"] if block["type"] == kind] for kind in KINDS_OF_BLOCKS}
         assert [block["thinking"] for block in blocks["thinking"]] == [step.thought]
         assert [block["text"] for block in blocks["text"]] == [step.text]
         assert [block["input"]["path"] for block in blocks["tool_use"]] == step.paths
-        assert message["stop_reason"] == ("tool_use" if step.paths else "end_turn")
+        assert answer["stop_reason"] == ("tool_use" if step.paths else "end_turn")
 
         await self.daemon.wait_for("request", count=requests + 1)
         line = self.daemon.events("request")[-1]
@@ -426,9 +445,9 @@ class House:
         assert line["attempts"] == len(asked)
         told = [(each["backend"], each["status"], each["outcome"]) for each in self.daemon.events("attempt")[attempts:]]
         assert told == [(one.kind, *one.failed) for one in asked[:-1]] + [(self.place.kind, 200, "ok")]
-        usage = message["usage"]
+        usage = answer["usage"]
         assert [usage[name] for name in CLIENT_COUNTS] == step.counts[: len(CLIENT_COUNTS)]
-        talk.goes_on(step, message["content"])
+        talk.goes_on(step, answer["content"])
 
 
 KINDS_OF_BLOCKS = ("thinking", "text", "tool_use")
@@ -464,8 +483,9 @@ class MovingTests:
         assert {move for move in moves if move[0] != move[1]} == set(permutations(range(len(SPEAKERS)), 2))
 
     @pytest_twisted.ensureDeferred
-    async def test_moves(self, house: House) -> None:
+    @pytest.mark.parametrize("streaming", [True, False], ids=["streaming", "whole"])
+    async def test_moves(self, house: House, streaming: bool) -> None:
         """Whoever is asked finds all that was said, in order, and the thinking that it can read, as it was."""
         talk = Talk()
         for step in STEPS:
-            await house.take(step, talk)
+            await house.take(step, talk, streaming=streaming)
