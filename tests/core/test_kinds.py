@@ -25,7 +25,7 @@ SIDES = [
     (backend_api.Target, backend.ChatTarget),
     (backend_api.Prepared, backend.PreparedCompletion),
     (backend_api.AnswerReader, Reader),
-    (backend_api.SchemaWork, SanitisingWork),
+    (backend_api.Preparation, SanitisingWork),
     (backend_api.ServerDialect, Generic),
     (backend_api.BackendKind, responses.ResponsesApi),
     (backend_api.Target, responses.ResponsesTarget),

@@ -190,10 +190,12 @@ class OriginalRequest:
 
     :ivar body: the JSON that was decoded: decompressed, and without lone surrogates.
     :ivar headers: names in lower case, the credential among them.
+    :ivar derived: what kinds of backends worked out from the body, for another attempt.
     """
 
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
+    derived: dict[Hashable, object] = field(factory=dict, init=False, repr=False, eq=False)
 
 
 class ClientRequest(Protocol):
@@ -342,18 +344,15 @@ class Prepared(Protocol):
         """Return a description of a failure for the log, without words that may quote the prompt."""
 
 
-class SchemaWork(Protocol):
-    """The sanitising of tools' schemas, in small steps.
-
-    :ivar level: the level that they are reduced to; the work for one level is needed only once in a request.
-    """
+class Preparation(Protocol):
+    """Work on a large request that goes before `Target.prepare`, in small steps; its result is kept for that."""
 
     @property
-    def level(self) -> Hashable:
-        """Return the level."""
+    def key(self) -> Hashable:
+        """Return what the result depends on besides the request: the work for one key is done once in a request."""
 
     def step(self) -> bool:
-        """Do the next step and return whether it was the last."""
+        """Do the next step and return whether it was the last; raise `InvalidRequest` as `Target.prepare` does."""
 
 
 class Target(Protocol):
@@ -412,8 +411,8 @@ class Target(Protocol):
         Raises `InvalidRequest` for what the model cannot do.
         """
 
-    def schema_work(self, asked: ClientRequest) -> SchemaWork | None:
-        """Return the work to be done on the schemas of tools before `prepare`, or None if there is none."""
+    def preparation(self, asked: ClientRequest) -> Preparation | None:
+        """Return the work to be done before `prepare`, or None if that takes no time worth mentioning."""
 
     def adjusted(self, overrides: Mapping[str, Any], *, refuses_reasoning: bool, max_output_tokens: int | None) -> Self:
         """Return the target with what refusals taught, or itself if there is nothing.

@@ -11,10 +11,12 @@ import pytest
 from claude_bridge.core import backend_api
 from claude_bridge.core.anthropic_backend.backend import (
     ANTHROPIC_MESSAGES,
+    LARGE,
     AnthropicMessages,
     MessagesTarget,
     PreparedMessages,
 )
+from claude_bridge.core.anthropic_backend.body_editing import Editing
 from claude_bridge.core.anthropic_backend.dialect import Generic
 from claude_bridge.core.anthropic_backend.message_reader import MessageReader
 from claude_bridge.core.anthropic_backend.neutral_reader import NeutralReader
@@ -44,6 +46,7 @@ SIDES = [
     (backend_api.BackendKind, AnthropicMessages),
     (backend_api.Target, MessagesTarget),
     (backend_api.Prepared, PreparedMessages),
+    (backend_api.Preparation, Editing),
     (backend_api.AnswerReader, StreamReader),
     (backend_api.AnswerReader, MessageReader),
     (backend_api.ServerDialect, Generic),
@@ -136,8 +139,41 @@ class PreparedTests:
         """No schema is reduced, nothing in the answer is checked."""
         prepared = target().prepare(asked(body()))
         assert (prepared.dropped_keywords, prepared.answer_shape) == (frozenset(), None)
-        work: object = MessagesTarget.schema_work(target(), asked(body()))  # type: ignore[func-returns-value]
-        assert work is None
+
+
+class PreparationTests:
+    """Large requests, which are edited in steps."""
+
+    LARGE = body(message("user", "x" * LARGE), message("assistant", thinking("a", "cb1.x"), "one"), stream=True)
+
+    def test_in_steps(self) -> None:
+        """The result of the steps is what is prepared, for every attempt with the same changes."""
+        request, asks = asked(self.LARGE), target("anthropic")
+        assert request.original is not None
+        derived = request.original.derived
+        work = asks.preparation(request)
+        assert work is not None
+        while not work.step():
+            assert not derived
+        assert asks.preparation(request) is None
+        assert [*derived] == [work.key]
+        prepared = asks.prepare(request)
+        assert prepared.body == target("anthropic").prepare(asked(self.LARGE)).body
+        assert b"cb1." not in prepared.body
+        assert (prepared.streams, prepared.max_tokens, prepared.with_tools) == (True, 9, False)
+
+    def test_other_changes(self) -> None:
+        """Other changes are other work."""
+        request = asked(self.LARGE)
+        target("anthropic").prepare(request)
+        assert target("anthropic").preparation(request) is None
+        assert target("generic").preparation(request) is not None
+        assert b"cb1." in target("generic").prepare(request).body
+
+    def test_none(self) -> None:
+        """There is none for a request of the bridge's own, nor for a small one."""
+        assert target().preparation(NeutralRequest(HELLO)) is None
+        assert target().preparation(asked(body())) is None
 
 
 class TargetTests:

@@ -71,11 +71,11 @@ class TargetTests:
         """Documents are text unless the model takes files."""
         assert (target().documents_as_text, target(pdf="file").documents_as_text) == (True, False)
 
-    def test_schema_work(self) -> None:
+    def test_preparation(self) -> None:
         """Schemas are made ready for the level that the server takes; none is work for one that takes all."""
         conversation = NeutralRequest(conversation_of(asked(user("hi"), tools=[tool("a")])))
-        assert target().schema_work(conversation) is None
-        work = target(schema="basic").schema_work(conversation)
+        assert target().preparation(conversation) is None
+        work = target(schema="basic").preparation(conversation)
         assert work is not None
         assert (work.level, work.step()) == ("basic", True)
 

@@ -86,11 +86,11 @@ class KindTests:
         assert target("llamacpp").tokenizer == target().tokenizer
         assert target("generic").tokenizer is None
 
-    def test_schema_work(self) -> None:
+    def test_preparation(self) -> None:
         """Schemas are worked on only where the server needs it."""
         conversation = request(asked(user("hi"), tools=[tool("a")]))
-        assert target().schema_work(conversation) is not None
-        assert target("generic").schema_work(conversation) is None
+        assert target().preparation(conversation) is not None
+        assert target("generic").preparation(conversation) is None
         assert target("generic", pdf="text").documents_as_text
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Self
+from collections.abc import Hashable, Mapping
+from typing import Any, Final, Self, cast
 
 from attrs import define, evolve, frozen
 
@@ -13,6 +13,9 @@ from claude_bridge.core.errors import BridgeError, UpstreamCut, UpstreamServerEr
 from claude_bridge.core.events import Event, Finished, FinishReason, Started, TextDelta, Usage, Verbatim
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.model_list import ModelList
+
+LARGE: Final = 1000
+"""Bytes of a request that is prepared in steps."""
 
 
 @define
@@ -100,8 +103,10 @@ class EchoTarget:
         text = "".join(map(text_of, asked.conversation.turns[-1].pieces))
         return EchoRequest((text.upper() if self.loud else text).encode())
 
-    def schema_work(self, asked: api.ClientRequest) -> None:
+    def preparation(self, asked: api.ClientRequest) -> api.Preparation | None:
         """Return none."""
+        del asked
+        return None
 
     def adjusted(self, overrides: Mapping[str, Any], *, refuses_reasoning: bool, max_output_tokens: int | None) -> Self:
         """Return it softer, or as it is."""
@@ -192,16 +197,36 @@ class MirrorKind(EchoKind):
         return MirrorTarget(model=model, max_output_tokens=limits["max_output_tokens"])
 
 
+@define
+class Polishing:
+    """Counts down before a large request is sent."""
+
+    left: dict[Hashable, object]
+    key: str = "polished"
+
+    def step(self) -> bool:
+        """Count."""
+        count = cast(int, self.left.get(self.key, 3)) - 1
+        self.left[self.key] = count
+        return not count
+
+
 @frozen(kw_only=True)
 class MirrorTarget(EchoTarget):
-    """A model that gets what the client sent."""
+    """A model that gets what the client sent, if it is large after three steps."""
 
     passes_through: bool = True
+
+    def preparation(self, asked: api.ClientRequest) -> Polishing | None:
+        """Return it for a large request."""
+        assert asked.original is not None
+        return Polishing(asked.original.derived) if len(asked.original.body) > LARGE else None
 
     def prepare(self, asked: api.ClientRequest, **more: Any) -> MirrorRequest:
         """Take the original."""
         del more
         assert asked.original is not None
+        assert not asked.original.derived.get("polished")
         return MirrorRequest(asked.original.body)
 
 

@@ -15,7 +15,7 @@ from claude_bridge.core.backend_api import BackendKind
 from claude_bridge.core.errors import UnsupportedField, UpstreamCut, UpstreamServerError
 from claude_bridge.core.events import Finished, TextDelta, Usage, Verbatim
 from claude_bridge.testing.fakes import HeldSearch
-from tests.services.exchange.echo_kind import EchoKind, MirrorKind
+from tests.services.exchange.echo_kind import LARGE, EchoKind, MirrorKind
 from tests.services.exchange.stage import LONGEST_PAUSE, ONE, Stage, asking, configured
 
 ECHO: Final[Mapping[str, BackendKind]] = {**kinds.KINDS, "echo": EchoKind(), "mirror": MirrorKind()}
@@ -119,6 +119,18 @@ class PassThroughTests:
         assert isinstance(last, Finished)
         assert stage.records.requests[0].attempts[0].usage == Usage(8, 2)
         assert stage.outcomes == ("ok", "ok")
+
+    def test_large_request(self) -> None:
+        """What is done to a large one before it is sent is done once, and other requests get their turns meanwhile."""
+        stage = self.stage()
+        stage.run("sk", messages=[{"role": "user", "content": "x" * LARGE}])
+        assert not stage.client.calls
+        stage.clock.advance(0)
+        stage.call.answer(b"", status=503)
+        stage.clock.advance(LONGEST_PAUSE)
+        assert [call.request.url for call in stage.client.calls] == ["http://first/v1/echo"] * 2
+        stage.call.answer(b"so.")
+        assert stage.outcomes[-1] == "ok"
 
     def test_credential(self) -> None:
         """The client's own credential goes on in the header in which it came."""

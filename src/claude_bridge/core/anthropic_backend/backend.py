@@ -13,9 +13,10 @@ from attrs import evolve, fields, frozen
 
 from claude_bridge.core import strict_json
 from claude_bridge.core.anthropic_backend import models_endpoint, refusals, rendering
-from claude_bridge.core.anthropic_backend.body_editing import Changes, PastThinking, edited
+from claude_bridge.core.anthropic_backend.body_editing import Changes, EditedBody, Editing
 from claude_bridge.core.anthropic_backend.dialect import DIALECTS, GENERIC, Generic, Traits, decide
 from claude_bridge.core.anthropic_backend.headers import request_headers, response_headers
+from claude_bridge.core.anthropic_backend.message_editing import PastThinking
 from claude_bridge.core.anthropic_backend.message_reader import MessageReader
 from claude_bridge.core.anthropic_backend.neutral_reader import NeutralReader
 from claude_bridge.core.anthropic_backend.stream_reader import StreamReader
@@ -50,6 +51,10 @@ COUNTER: Final = TokenizerEndpoint(path=f"{REQUEST_PATH}/count_tokens", key="inp
 VERSION: Final = ("anthropic-version", "2023-06-01")
 
 _TRUE: Final = Raw(b"true")
+LARGE: Final = 1 << 20
+"""Bytes of a request from which on it is edited in steps; a smaller one takes a few milliseconds."""
+
+NO_HEADERS: Final[Mapping[str, str]] = {}
 _LONGEST_NUMBER: Final = 20
 _FIRST_FAILED_STATUS: Final = 400
 _EMPTY: Final = frozenset({b"", b"null", b"[]"})
@@ -162,26 +167,41 @@ class MessagesTarget(Traits):
         original = asked.original
         if original is None:
             limit = max_tokens or asked.conversation.max_tokens or self.max_output_tokens
-            original = OriginalRequest(rendering.body_of(asked.conversation, self.model, max_tokens=limit), {})
-            body, key_header = original.body, ""
+            body = rendering.body_of(asked.conversation, self.model, max_tokens=limit)
+            headers, key_header = NO_HEADERS, ""
+            given: Mapping[str, Raw] = strict_json.decode_fields(body)
         else:
-            changes = Changes(model=self.model, past_thinking=self.kept_thinking, thinking_off=self.thinking == "off")
-            body = edited(original.body, changes)
+            edited = self._edited(original)
+            body, given, headers = edited.joined(), edited.fields, original.headers
             key_header = "Authorization" if _has_bearer(original.headers) else "x-api-key"
-        given = strict_json.decode_fields(body)
         return PreparedMessages(
             target=self,
-            headers=request_headers(original.headers),
+            headers=request_headers(headers),
             client_key_header=key_header,
             body=body,
             streams=given.get("stream") == _TRUE,
-            is_own=asked.original is None,
+            is_own=original is None,
             with_tools=bytes(given.get("tools", b"")) not in _EMPTY,
             max_tokens=_tokens(given.get("max_tokens")),
         )
 
-    def schema_work(self, asked: ClientRequest) -> None:
-        """Return None: the schemas of tools are sent unchanged."""
+    def preparation(self, asked: ClientRequest) -> Editing | None:
+        """Return the editing of a large request, whose result is kept with it; None if there is nothing to do."""
+        original = asked.original
+        if original is None or len(original.body) <= LARGE or self._changes in original.derived:
+            return None
+        return Editing(original.body, self._changes, original.derived)
+
+    @property
+    def _changes(self) -> Changes:
+        return Changes(model=self.model, past_thinking=self.kept_thinking, thinking_off=self.thinking == "off")
+
+    def _edited(self, original: OriginalRequest) -> EditedBody:
+        """Return the edited request, which is kept for a refusal, and for another attempt."""
+        found = original.derived.get(self._changes)
+        if isinstance(found, EditedBody):
+            return found
+        return Editing(original.body, self._changes, original.derived).finish()
 
     def adjusted(self, overrides: Mapping[str, Any], *, refuses_reasoning: bool, max_output_tokens: int | None) -> Self:
         """Return the target with what refusals taught, or itself if there is nothing that concerns this kind."""

@@ -8,7 +8,8 @@ from typing import Final, Protocol
 from attrs import evolve
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.anthropic_backend.body_editing import PastThinking, leaves_thinking_out
+from claude_bridge.core.anthropic_backend.body_editing import leaves_thinking_out
+from claude_bridge.core.anthropic_backend.message_editing import PastThinking
 from claude_bridge.core.backend_api import Adjustment, Circumstances, Explanation, UpstreamFailure
 from claude_bridge.core.errors import BridgeError, ErrorResponse, UpstreamCredentialRefused, UpstreamMisaddressed
 from claude_bridge.core.upstream_errors import advice

@@ -127,7 +127,7 @@ class ChatTarget(Target):
             sent.answer_shape,
         )
 
-    def schema_work(self, asked: ClientRequest) -> SanitisingWork | None:
+    def preparation(self, asked: ClientRequest) -> SanitisingWork | None:
         """Return the work to be done on the schemas of tools, or None if they are sent unchanged."""
         if self.schema == "none":
             return None

@@ -138,12 +138,17 @@ SCHEMA_CACHE: Final = SchemaCache()
 class SanitisingWork:
     """Sanitises many schemas in steps and caches the results, before they are needed all at once.
 
-    Implements `claude_bridge.core.backend_api.SchemaWork`.
+    Implements `claude_bridge.core.backend_api.Preparation`.
     """
 
     _schemas: Sequence[Raw]
     level: SchemaLevel
     _done: int = field(default=0, init=False)
+
+    @property
+    def key(self) -> SchemaLevel:
+        """Return the level."""
+        return self.level
 
     def step(self) -> bool:
         """Sanitise more schemas, until `STEP` subschemas were visited, and return whether these were the last."""

@@ -188,7 +188,7 @@ class Exchange:
     _turn: int = field(default=0, init=False)
     _written_before: int = field(default=0, init=False)
     _delivery: Delivery = field(init=False)
-    _levels_ready: frozenset[Hashable] = field(default=frozenset(), init=False)  # an empty set of its own is 216 bytes
+    _work_done: frozenset[Hashable] = field(default=frozenset(), init=False)  # an empty set of its own is 216 bytes
     _running: Deferred[None] | None = field(default=None, init=False)
     _log_reason: str = field(default="", init=False)
     _client_left: bool = field(default=False, init=False)
@@ -437,7 +437,7 @@ class Exchange:
         services, backend = self._services, candidate.backend
         profile = services.profiles.profile(backend.name, candidate.target.model)
         target = self._retries.with_adjustments(profile.with_overrides(candidate.target))
-        await self._prepare_schemas(candidate, target)
+        await self._work_ahead(candidate, target)
         self._log_reason = ""
         estimate = self._prompt.check(backend.name, target, profile, is_only=len(self._steps) == 1)
         slot = services.slots.acquire(backend, self._owner)
@@ -520,12 +520,12 @@ class Exchange:
         texts: list[str] = await gatherResults(reading, consumeErrors=True)
         self._prompt.add_texts(dict(zip(documents, texts, strict=True)))
 
-    async def _prepare_schemas(self, candidate: Candidate, target: Target) -> None:
-        """Reduce the tools' schemas to what the model accepts, in turns of the reactor if that takes long."""
-        work = target.schema_work(self._asked)
-        if work is None or work.level in self._levels_ready:
+    async def _work_ahead(self, candidate: Candidate, target: Target) -> None:
+        """Do what the kind of backend does to a large request before it is prepared, in turns of the reactor."""
+        work = target.preparation(self._asked)
+        if work is None or work.key in self._work_done:
             return
-        self._levels_ready |= {work.level}
+        self._work_done |= {work.key}
         ready = Deferred.fromCoroutine(self._services.pace.finish(work.step))
         if not ready.called:
             self._announce(candidate, self._prompt.estimate(candidate.backend.name, target))
