@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 from attrs import frozen
@@ -24,27 +25,42 @@ state_dir = none
 [backend:b]
 url = http://127.0.0.1:{port}/v1
 dialect = generic
+[backend:passing]
+url = http://127.0.0.1:{port}
+kind = anthropic
+[model:passing]
+backend = passing
+name = m
+signatures = checked
 [model:plain]
+backend = b
 name = m
 [model:recover]
+backend = b
 name = m
 recover_tool_calls = yes
 [model:shaped]
+backend = b
 name = m
 structured_output = instruction
 [model:basic]
+backend = b
 name = m
 schema = basic
 [model:mistral]
+backend = b
 name = m
 schema = mistral
 [model:moonshot]
+backend = b
 name = m
 schema = moonshot
 [model:gemini]
+backend = b
 name = m
 schema = gemini
 [model:bare]
+backend = b
 name = m
 schema = bare
 """
@@ -118,6 +134,14 @@ def text(number: int) -> dict[str, object]:
 
 
 OK = events(delta(b'"content":"hi"'))
+PASSED = HEAD % b"text/event-stream" + b"".join(
+    b'event: %b\ndata: {"type":"%b"%b}\n\n' % (name, name, more)
+    for name, more in (
+        (b"message_start", b',"message":{"id":"msg_1","usage":{"input_tokens":9,"output_tokens":1}}'),
+        (b"message_delta", b',"delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":9}'),
+        (b"message_stop", b""),
+    )
+)
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
 
@@ -211,6 +235,30 @@ def requests() -> Iterator[Input]:
     )
 
 
+def passed_on() -> Iterator[Input]:
+    """Yield what clients may send to a backend that speaks their own API."""
+
+    def sent(name: str, content: Callable[[], Iterator[list[dict[str, Any]]]]) -> Input:
+        return Input(name=f"passed on: {name}", make=lambda: (_thoughts(content()), PASSED))
+
+    few, many = 40, 4_990
+    yield sent("31 MiB in 9,980 thinking blocks", lambda: ([_thought(1_500)] * 2 for _ in range(many)))
+    yield sent("31 MiB in one message", lambda: iter([[_thought(15 * MIB), text(1), _thought(15 * MIB)]]))
+    yield sent("20,000 small thinking blocks", lambda: ([_thought(9), text(1)] * 250 for _ in range(few)))
+    brackets = [[]] * (31 * MIB // 4)  # type: ignore[var-annotated]
+    used = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": brackets}}
+    yield sent("31 MiB of brackets as a call's input", lambda: iter([[_thought(9), used]]))
+
+
+def _thought(size: int) -> dict[str, object]:
+    return {"type": "thinking", "thinking": "a" * size, "signature": ""}
+
+
+def _thoughts(answers: Iterator[list[dict[str, Any]]]) -> bytes:
+    turns = [[*HELLO, {"role": "assistant", "content": blocks}] for blocks in answers]
+    return asking([*chain.from_iterable(turns), *HELLO], model="passing")
+
+
 def _use(nested: str) -> dict[str, Any]:
     return {"type": "tool_use", "id": "toolu_1", "name": "f", "input": json.loads(nested)}
 
@@ -273,4 +321,4 @@ def answers() -> Iterator[Input]:
 
 def inputs() -> list[Input]:
     """Return all inputs, those of clients first."""
-    return [*requests(), *answers()]
+    return [*requests(), *passed_on(), *answers()]
