@@ -61,6 +61,14 @@ class MessagesTests:
         line.say(f"POST /v1/messages HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         assert ("anthropic-beta", "one, two,three") in edge.client.last.request.headers
 
+    def test_subagent_tag(self) -> None:
+        """A backend that is passed the request does not see the tag that named its model."""
+        edge = Edge(configured(BARE.replace("url", "kind = anthropic\nurl")))
+        tag = "<CCR-SUBAGENT-MODEL>default,m</CCR-SUBAGENT-MODEL>"
+        edge.line().post(asking(messages=[{"role": "user", "content": f"{tag}Find it."}]), **{"x-api-key": "sk"})
+        sent = edge.client.last.request.body
+        assert json.loads(sent) == asking(model="m", messages=[{"role": "user", "content": "Find it."}])
+
     def test_stream_absent_means_json(self) -> None:
         """Who does not say `stream` gets one JSON object."""
         edge = Edge()

@@ -188,7 +188,8 @@ class Advice:
 class OriginalRequest:
     """A client's request as it was received.
 
-    :ivar body: the JSON that was decoded: decompressed, and without lone surrogates.
+    :ivar body: the JSON that was decoded: decompressed, without lone surrogates, and without
+        the tag with which a subagent's model is named.
     :ivar headers: names in lower case, the credential among them.
     :ivar derived: what kinds of backends worked out from the body, for another attempt.
     """

@@ -21,7 +21,7 @@ from claude_bridge.config.schema import Config
 from claude_bridge.core import ids, strict_json
 from claude_bridge.core.backend_api import OriginalRequest
 from claude_bridge.core.errors import NotFound
-from claude_bridge.core.messages_api import parsing
+from claude_bridge.core.messages_api import parsing, subagent_tag
 from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.limits import RequestLimits
 from claude_bridge.core.messages_api.request_info import request_info
@@ -204,10 +204,13 @@ async def _decode(runtime: EdgeRuntime, request: BridgeRequest, decoding: parsin
 
 
 def _asked(runtime: EdgeRuntime, request: BridgeRequest, decoding: parsing.Decoding, session: str) -> AskedRequest:
-    """Return the decoded request, with the request as it was received if some backend may need that."""
+    """Return the decoded request, with the request as it was received, but for tags, if some backend may need that."""
     body = decoding.take_body()
-    original = OriginalRequest(body, request.whole_head()) if runtime.admission.needs_originals else None
-    return AskedRequest(decoding.request, session, original)
+    if not runtime.admission.needs_originals:
+        return AskedRequest(decoding.request, session)
+    if subagent_tag.may_be_in(body):
+        body = subagent_tag.without_tags(body)
+    return AskedRequest(decoding.request, session, OriginalRequest(body, request.whole_head()))
 
 
 @contextmanager

@@ -10,15 +10,14 @@ import pytest
 from hypothesis import given
 
 from claude_bridge.core.anthropic_backend.body_editing import (
-    MAX_REST_BYTES,
     SEARCHED_BYTES,
     Changes,
     Editing,
     edited,
 )
-from claude_bridge.core.anthropic_backend.json_layout import members
 from claude_bridge.core.anthropic_backend.message_editing import PastThinking
 from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.json_layout import MAX_REST_BYTES, members
 from tests.core.anthropic_backend.bodies import (
     body,
     message,

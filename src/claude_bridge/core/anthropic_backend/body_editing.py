@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Hashable, Mapping, MutableMapping, Sequence
 from typing import Final
 
-import msgspec
 from attrs import define, field, frozen
 from msgspec import Raw
 
-from claude_bridge.core import strict_json
-from claude_bridge.core.anthropic_backend import json_layout
-from claude_bridge.core.anthropic_backend.json_layout import Edits, Element, Member
+from claude_bridge.core import json_layout, strict_json
 from claude_bridge.core.anthropic_backend.message_editing import (
     PastThinking,
     decoded,
@@ -22,15 +19,13 @@ from claude_bridge.core.anthropic_backend.message_editing import (
     has_unwanted_thinking,
 )
 from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.json_layout import MAX_REST_BYTES, Edits, Element, Member
 from claude_bridge.core.opaque_state import SNIPPET_PREFIX
 
 THINKING_OFF: Final = b'{"type":"disabled"}'
 
 _CLEARS_THINKING: Final = "clear_thinking_"
 """How the names of context edits begin that the API accepts only while the model thinks."""
-
-MAX_REST_BYTES: Final = 2 << 20
-"""Bytes of a request beside its messages, system prompt and tools; a few hundred are usual."""
 
 SEARCHED_BYTES: Final = 4 << 20
 """Bytes that are searched for a mark in one step: that takes up to 10 ms."""
@@ -120,7 +115,7 @@ def _edit(body: bytes, changes: Changes) -> Generator[None, None, EditedBody]:
     """Return the edited body; yields between two steps."""
     yield  # the body was decoded in the turn in which this begins
     if len(body) > MAX_REST_BYTES:
-        _check_rest(body)
+        json_layout.check_rest(body)
         yield
     top = json_layout.members(body)
     fields = {member.key: member for member in top}
@@ -148,31 +143,11 @@ def _contains(body: bytes, mark: bytes) -> Generator[None, None, bool]:
     return False
 
 
-def _check_rest(body: bytes) -> None:
-    """Raise `InvalidRequest` if the fields that are never large are: two MB of the smallest ones are found in 60 ms."""
-    try:
-        large = _large.decode(body)
-    except strict_json.ERRORS as error:
-        raise InvalidRequest(strict_json.explain(error)) from None
-    if len(body) - len(large.messages) - len(large.system) - len(large.tools) > MAX_REST_BYTES:
-        raise InvalidRequest(f"more than {MAX_REST_BYTES} bytes beside messages, system and tools")
-
-
 def leaves_thinking_out(body: bytes, past_thinking: PastThinking) -> bool:
     """Return whether a body has thinking blocks that would be left out."""
     messages = next((member for member in json_layout.members(body) if member.key == "messages"), None)
     return messages is not None and has_unwanted_thinking(body, messages, past_thinking)
 
-
-class _Large(msgspec.Struct):
-    """The fields of a request that may be large."""
-
-    messages: Raw = Raw()
-    system: Raw = Raw()
-    tools: Raw = Raw()
-
-
-_large: Final = msgspec.json.Decoder(_Large)
 
 _REPORTED: Final = ("stream", "tools", "max_tokens")
 

@@ -14,11 +14,10 @@ import msgspec
 from attrs import define, field
 from msgspec import Raw
 
-from claude_bridge.core import strict_json
-from claude_bridge.core.anthropic_backend import json_layout
-from claude_bridge.core.anthropic_backend.json_layout import Edits, Element, Member
+from claude_bridge.core import json_layout, strict_json
 from claude_bridge.core.anthropic_backend.search_text import is_ours, search_text
 from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.json_layout import Edits, Element, Member
 from claude_bridge.core.opaque_state import STATE_PREFIX
 
 PastThinking = Literal["all", "signed", "none"]

@@ -9,13 +9,18 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from claude_bridge.core import strict_json
+from claude_bridge.core import json_layout, strict_json
+from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.json_layout import Edits, Element, Member
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.strict_json import Raw
 
 NAME: Final = "CCR-SUBAGENT-MODEL"
 
 _MARK: Final = f"<{NAME}>".encode()
+_WRITTEN_TAG: Final = re.compile(b'<%b>[^<>"]{1,2048}</%b>' % (NAME.encode(), NAME.encode()))
+"""What may be a tag in JSON, in which a character may be written as six or twelve."""
+
 _TAG: Final = re.compile(rf"<{NAME}>\s{{0,64}}([^<>\s][^<>]{{0,255}})</{NAME}>")
 """No two parts of it can match the same blanks in more than one way: a client may send a megabyte of them."""
 
@@ -35,6 +40,74 @@ def apply(request: MessagesRequest) -> None:
         first.content = _without_tags(first.content, found)
     if found:
         request.model = found[0]
+
+
+def without_tags(body: bytes) -> bytes:
+    """Return a request's body without the tags that `apply` cuts out of the decoded request.
+
+    All other bytes stay, and so does a body that is not as it should be: what reads it next says why.
+    """
+    edits = Edits(body)
+    try:
+        json_layout.check_rest(body)
+        for content in _contents(body):
+            _cut_content(body, content, edits)
+    except (InvalidRequest, strict_json.JsonError):
+        return body
+    return edits.applied()
+
+
+def _contents(body: bytes) -> list[Member]:
+    """Return what may have the tag: the system prompt, and the content of the first message if it is a user's."""
+    top = {member.key: member for member in json_layout.members(body)}
+    found = [top["system"]] if "system" in top else []
+    listed = json_layout.elements(body, top["messages"].raw, top["messages"].start)
+    first = {member.key: member for member in json_layout.members(body, listed[0].raw, listed[0].start)}
+    if {"role", "content"} <= first.keys() and strict_json.decode(first["role"].raw) == "user":
+        found.append(first["content"])
+    return found
+
+
+def _cut_content(body: bytes, content: Member, edits: Edits) -> None:
+    """Note the cuts in a text, or in the texts of a list of blocks; one of these that is left empty goes as a whole."""
+    if body.startswith(b'"', content.start):
+        _cut_text(content, edits)
+    elif body.startswith(b"[", content.start):
+        blocks = json_layout.elements(body, content.raw, content.start)
+        texts = {at: _text(body, each) for at, each in enumerate(blocks) if _MARK in bytes(each.raw)}
+        emptied = [at for at, text in texts.items() if text is not None and not _cut(strict_json.decode(text.raw), [])]
+        if len(emptied) == len(blocks):
+            emptied = []
+        edits.drop(blocks, emptied)
+        for at, text in texts.items():
+            if text is not None and at not in emptied:
+                _cut_text(text, edits)
+
+
+def _text(body: bytes, block: Element) -> Member | None:
+    """Return the text of a text block, None for any other, and for a malformed one."""
+    try:
+        fields = {member.key: member for member in json_layout.members(body, block.raw, block.start)}
+        is_text = "type" in fields and strict_json.decode(fields["type"].raw) == "text"
+    except (InvalidRequest, strict_json.JsonError):
+        return None
+    text = fields.get("text") if is_text else None
+    return text if text is not None and body.startswith(b'"', text.start) else None
+
+
+def _cut_text(text: Member, edits: Edits) -> None:
+    """Note the cuts in one text: as they are written, or of the whole text where that cannot be done."""
+    raw = bytes(text.raw)
+    value = strict_json.decode(raw)
+    expected = _cut(value, [])
+    if expected == value:
+        return
+    cut = _WRITTEN_TAG.sub(lambda found: b"" if _is_tag(found[0]) else found[0], raw)
+    edits.replace(text.start, text.end, cut if strict_json.decode(cut) == expected else strict_json.encode(expected))
+
+
+def _is_tag(written: bytes) -> bool:
+    return _TAG.fullmatch(strict_json.decode(b'"%b"' % written)) is not None
 
 
 def _without_tags(content: str | list[Raw], found: list[str]) -> str | list[Raw]:

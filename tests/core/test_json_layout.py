@@ -1,4 +1,4 @@
-"""Tests for `claude_bridge.core.anthropic_backend.json_layout`."""
+"""Tests for `claude_bridge.core.json_layout`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from claude_bridge.core.anthropic_backend.json_layout import MAX_MEMBERS, Edits, elements, members
 from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.json_layout import MAX_MEMBERS, Edits, elements, members
 from tests.core.anthropic_backend.bodies import objects, written_values
 from tests.core.strategies import JSON, OBJECTS
 
