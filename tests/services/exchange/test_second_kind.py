@@ -8,12 +8,20 @@ from typing import Any, Final, cast
 
 import pytest
 from attrs import evolve
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from claude_bridge.config.schema import Config
+from claude_bridge.config.secret import Secret
 from claude_bridge.core import kinds
-from claude_bridge.core.backend_api import BackendKind
-from claude_bridge.core.errors import UnsupportedField, UpstreamCut, UpstreamServerError
+from claude_bridge.core.backend_api import BackendKind, OriginalRequest
+from claude_bridge.core.errors import InvalidRequest, UnsupportedField, UpstreamCut, UpstreamServerError
 from claude_bridge.core.events import Finished, TextDelta, Usage, Verbatim
+from claude_bridge.core.messages_api import parsing
+from claude_bridge.core.messages_api.client_request import AskedRequest
+from claude_bridge.core.messages_api.request_info import request_info
+from claude_bridge.services.pace import HUGE
+from claude_bridge.testing.chat import chat_stream
 from claude_bridge.testing.fakes import HeldSearch
 from tests.services.exchange.echo_kind import LARGE, EchoKind, MirrorKind
 from tests.services.exchange.stage import LONGEST_PAUSE, ONE, Stage, asking, configured
@@ -45,9 +53,9 @@ def echoing() -> Config:
     return evolve(config, backends={"box": backend})
 
 
-def mixed(first: str, second: str) -> Config:
+def mixed(first: str, second: str, text: str = BOTH) -> Config:
     """Make a configuration with a route over two backends of these kinds."""
-    config = configured(BOTH)
+    config = configured(text)
     of_kind = {"first": first, "second": second}
     backends = {name: evolve(each, kind=cast(Any, of_kind[name])) for name, each in config.backends.items()}
     return evolve(config, backends=backends)
@@ -138,7 +146,15 @@ class PassThroughTests:
         stage.run("sk-client", messages=HELLO)
         assert ("x-api-key", "sk-client") in stage.call.request.headers
 
-    @pytest.mark.parametrize("more", [{"max_tokens": 0}, {"tools": [SEARCH]}, {"mcp_servers": [{"name": "x"}]}])
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"max_tokens": 0},
+            {"tools": [SEARCH]},
+            {"mcp_servers": [{"name": "x"}]},
+            {"output_config": {"format": {"type": "json_schema", "schema": []}}},
+        ],
+    )
     def test_nothing_is_added(self, more: dict[str, Any]) -> None:
         """What the bridge would answer by itself, search for or refuse is for such a backend to decide."""
         stage = self.stage(search=HeldSearch())
@@ -184,7 +200,13 @@ class PassThroughTests:
         assert stage.outcomes[-1] == "ok"
 
     @pytest.mark.parametrize(
-        "more", [{"mcp_servers": [{"type": "url"}]}, {"messages": [{"role": "user", "content": [{"no": "type"}]}]}]
+        "more",
+        [
+            {"mcp_servers": [{"type": "url"}]},
+            {"messages": [{"role": "user", "content": [{"no": "type"}]}]},
+            {"tools": [SEARCH]},
+            {"output_config": {"format": {"type": "json_schema", "schema": []}}},
+        ],
     )
     def test_the_next_cannot(self, more: dict[str, Any]) -> None:
         """If the next one cannot be asked, the client is told what will pass, and not that its request is wrong."""
@@ -210,9 +232,42 @@ class PassThroughTests:
         stage.run("sk", messages=HELLO, mcp_servers=[{"type": "url"}])
         assert isinstance(stage.error, UnsupportedField)
 
-    def test_malformed_for_the_next(self) -> None:
-        """A block that the bridge cannot read is no reason not to pass it on."""
+    @pytest.mark.parametrize("more", ["", "x" * HUGE])
+    def test_malformed_for_the_next(self, more: str) -> None:
+        """A block that the bridge cannot read is no reason not to pass it on, however large the request is."""
         stage = self.stage()
-        stage.run("sk", messages=[{"role": "user", "content": [{"no": "type"}]}])
+        stage.run("sk", messages=[{"role": "user", "content": [{"no": "type", "more": more}]}])
+        stage.clock.advance(0)
         stage.call.answer(b"so.")
         assert stage.outcomes == ("ok", "ok")
+
+    def test_schema_for_the_next(self) -> None:
+        """An answer of the next model is held to the schema, whoever was asked first."""
+        shaped = "[model:shaped]\nname = m\nbackend = second\nstructured_output = instruction\n"
+        config = mixed("mirror", "openai", BOTH.replace("second/m", "shaped") + shaped)
+        stage = Stage(config=config, kinds=ECHO)
+        stage.run("sk", messages=HELLO, output_config={"format": {"type": "json_object"}})
+        while stage.call.request.url.startswith("http://first"):
+            stage.call.answer(b"", status=503)
+            stage.clock.advance(LONGEST_PAUSE)
+        stage.call.answer(*chat_stream(text="Here it is: {}"))
+        assert "".join(event.text for event in stage.downstream.events if isinstance(event, TextDelta)) == "{}"
+
+    @pytest.mark.parametrize(("first", "second"), [("mirror", "echo"), ("echo", "mirror")])
+    def test_count_of_what_cannot_be_read(self, first: str, second: str) -> None:
+        """A block that the bridge cannot read is an error of the count only if the first model would not get it."""
+        stage = self.stage(first, second)
+        asked = asking(messages=[{"role": "user", "content": [{"no": "type"}]}])
+        body = json.dumps(asked).encode()
+        request = parsing.decode(body, counting=True)
+        whole = AskedRequest(request, "", OriginalRequest(body, {}))
+        info = request_info(request, {}, len(body))
+        counting = Deferred.fromCoroutine(stage.admission.counts.count(whole, info, Secret("sk")))
+        if first == "echo":
+            problems: list[Failure] = []
+            counting.addErrback(problems.append)
+            assert problems[0].check(InvalidRequest)
+        else:
+            counts: list[int] = []
+            counting.addCallback(counts.append)
+            assert 10 < counts[0] < 100

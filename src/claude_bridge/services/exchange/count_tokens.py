@@ -17,6 +17,7 @@ from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.core.messages_api.routing_facts import RoutingFacts
 from claude_bridge.core.messages_api.to_conversation import conversation_of
+from claude_bridge.core.tokens.estimator import rough_tokens
 from claude_bridge.core.tokens.request_count import Count
 from claude_bridge.services.exchange.plan import Candidate
 from claude_bridge.services.exchange.resolver import CandidateResolver
@@ -48,26 +49,40 @@ class TokenCounting:
     ) -> int:
         """Return the input tokens of a request; raise `InvalidRequest` with the path of a malformed block.
 
-        Requests for an unknown model are counted too: Claude Code counts before it asks. ``client`` waits for the
-        request's documents.
+        Requests for an unknown model are counted too: Claude Code counts before it asks. A block that only the bridge
+        does not know is no obstacle where the request is passed on. ``client`` waits for the request's documents.
         """
         asked = request.request
-        reading = self._pace.read(asked)
-        if reading is not None:
-            await reading
+        unreadable = await self._read(asked)
+        if unreadable is not None and request.original is None:
+            raise unreadable
         try:
             plan = await self._resolver.plan(asked.model, credential, RoutingFacts(asked, info))
             candidate = await plan.candidate(plan.steps[0])
         except NotFound:
             return await self._count_locally(Count(conversation_of(asked)))
+        if unreadable is not None and not candidate.kind.passes_through:
+            raise unreadable
         backend = candidate.backend.name
         target = self._profiles.with_overrides(backend, candidate.target)
         texts = await self._texts(asked, target, client)
         remote_count = await self._count_remotely(candidate, target, request, texts, credential)
         if remote_count is not None:
             return remote_count
+        if unreadable is not None:
+            return self._profiles.corrected_count(backend, target.model, rough_tokens(info.body_bytes))
         local_count = await self._count_locally(Count(conversation_of(asked), texts, target.strip_attribution))
         return self._profiles.corrected_count(backend, target.model, local_count)
+
+    async def _read(self, asked: MessagesRequest) -> InvalidRequest | None:
+        """Read a request's messages; return the error if that cannot be done."""
+        try:
+            reading = self._pace.read(asked)
+            if reading is not None:
+                await reading
+        except InvalidRequest as error:
+            return error.with_traceback(None)
+        return None
 
     async def _count_locally(self, count: Count) -> int:
         await self._pace.finish(count.step)
@@ -96,6 +111,9 @@ class TokenCounting:
             return None
         try:
             key = self._keys.for_count(candidate.backend, credential)
+            work = target.preparation(asked)
+            if work is not None:
+                await self._pace.finish(work.step)
             prepared = target.prepare(asked, documents=texts)
         except (AuthenticationFailed, InvalidRequest):
             return None  # the local count raises for a malformed request

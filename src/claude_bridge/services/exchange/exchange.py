@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from operator import attrgetter
 
 from attrs import define, field, frozen
@@ -253,10 +254,7 @@ class Exchange:
     async def _answer(self) -> Answered | None:
         """Take the turns of the model; return the only one, or None if extra turns had a part in the answer."""
         services = self._services
-        if self._asked.original is None or self._info.body_bytes > HUGE:
-            await self._read()
-        self._extra_turns = extra_turns(self._request, services.search, services.config.limits, services.random_bytes)
-        if self._asked.original is None and self._answered_locally():
+        if await self._needs_no_backend():
             return None
         facts = RoutingFacts(self._request, self._info)
         self._plan = self._recorder.plan = await services.resolver.plan(self._info.model, self._credential, facts)
@@ -282,6 +280,18 @@ class Exchange:
                 return None
             self._turn += 1
 
+    async def _needs_no_backend(self) -> bool:
+        """Return whether the request was answered without a backend, which is decided later if one may get it as it is.
+
+        A huge one is read in any case, in turns: its images are looked for.
+        """
+        if self._asked.original is None:
+            return await self._answered_locally()
+        if self._info.body_bytes > HUGE:
+            with suppress(InvalidRequest):  # it is for the backend to judge, if it gets the request
+                await self._read()
+        return False
+
     async def _read(self) -> None:
         """Read the request's messages, in turns of the reactor if there are many."""
         reading = self._services.pace.read(self._request, self._info.body_bytes)
@@ -303,8 +313,7 @@ class Exchange:
             unfit = None
             if self._asked.original is not None and not candidate.kind.passes_through:
                 try:
-                    await self._read()
-                    if self._answered_locally():
+                    if await self._answered_locally():
                         return None
                 except InvalidRequest as error:
                     error.__traceback__ = None  # as in `_run`
@@ -645,12 +654,23 @@ class Exchange:
             self._downstream.emit(events)
         return bool(events)
 
-    def _answered_locally(self) -> bool:
-        """Answer a request that needs no backend; return whether this was one. Raises `InvalidRequest`."""
+    async def _answered_locally(self) -> bool:
+        """Read the request and answer it if it needs no backend; return whether this was one. Raises `InvalidRequest`.
+
+        If a backend has failed that might have searched the web, its error says more than that the bridge cannot.
+        """
+        services = self._services
+        await self._read()
+        if not self._extra_turns:
+            limits = services.config.limits
+            self._extra_turns = extra_turns(self._request, services.search, limits, services.random_bytes)
+            self._begin_delivery()
         parsing.check_supported(self._request)
-        events = parsing.local_answer(self._request, searches=self._services.search is not None)
+        events = parsing.local_answer(self._request, searches=services.search is not None)
         if events is None:
             return False
+        if self._budget is not None and self._request.max_tokens != 0:
+            raise InvalidRequest(parsing.NO_WEB_SEARCH)
         self._downstream.attempt_started(
             served_by="claude-bridge/local", model=self._info.model, show_reasoning=False, input_tokens=0
         )
