@@ -50,7 +50,7 @@ class UpstreamRequest:
 
 @frozen(kw_only=True)
 class ResponseHead:
-    """Status and headers of an upstream answer; header names in lower case, the first value of each."""
+    """Status and headers of an upstream answer; header names in lower case, several values as one list."""
 
     status: int
     headers: dict[str, str]

@@ -14,6 +14,7 @@ from claude_bridge.core.errors import (
     UpstreamUnreachable,
 )
 from claude_bridge.services.interfaces import UpstreamClient
+from claude_bridge.services.upstream.call import MAX_JOINED_BYTES
 from tests.services.upstream.loopback import CHUNKED, SHORT, Bench, Conversation, Notes, answer, chunk
 
 
@@ -69,11 +70,13 @@ class SendTests:
 
     @pytest_twisted.ensureDeferred
     async def test_answer(self, bench: Bench) -> None:
-        """Status, headers in lower case, body, and one end without error."""
+        """Status, headers in lower case, several values as one list if they may be one, body, one end without error."""
 
         def script(conversation: Conversation, _: int) -> None:
             conversation.transport.write(
-                b"HTTP/1.1 503 Busy\r\nRetry-After: 3\r\nX-Two: a\r\nX-Two: b\r\nContent-Length: 4\r\n\r\nbusy"
+                b"HTTP/1.1 503 Busy\r\nRetry-After: 3\r\nX-Two: a\r\nX-Two: b\r\nx-two: a\r\nRetry-After: 5\r\n"
+                b"Set-Cookie: a=b\r\nSet-Cookie: c=d\r\nX-Long: %b\r\nX-Long: c\r\nContent-Length: 4\r\n\r\nbusy"
+                % (b"l" * MAX_JOINED_BYTES)
             )
 
         _, backend = bench.serve(script)
@@ -82,7 +85,9 @@ class SendTests:
         await bench.end_of(notes)
         assert notes.head is not None
         assert notes.head.status == 503
-        assert (notes.head.headers["retry-after"], notes.head.headers["x-two"]) == ("3", "a")
+        headers = notes.head.headers
+        assert (headers["retry-after"], headers["x-two"], headers["set-cookie"]) == ("3", "a, b", "a=b")
+        assert headers["x-long"] == "l" * MAX_JOINED_BYTES
         assert (notes.body, notes.ends) == (b"busy", [None])
 
     @pytest_twisted.ensureDeferred

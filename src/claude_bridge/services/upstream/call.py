@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Sequence
+from typing import Final, cast
 from urllib.parse import urljoin
 
 from attrs import define, field
@@ -20,6 +21,14 @@ from claude_bridge.services.upstream import errors
 from claude_bridge.services.upstream.silence import Silence
 
 _log = Logger()
+
+MAX_JOINED_BYTES: Final = 8192
+"""Bytes of a header's values that are joined; of longer ones the first is taken."""
+
+_SINGLE: Final = frozenset(
+    {"content-encoding", "content-length", "content-type", "date", "location", "retry-after", "server", "set-cookie"}
+)
+"""Headers that are no lists: of several values the first counts."""
 
 
 class UnwantedBody(Protocol):
@@ -187,11 +196,18 @@ class Call(Protocol):
 
 
 def _head(response: IResponse) -> ResponseHead:
-    headers = {
-        name.decode("latin-1").lower(): values[0].decode("latin-1")
-        for name, values in response.headers.getAllRawHeaders()
-    }
+    headers = {}
+    for raw_name, values in response.headers.getAllRawHeaders():
+        name = raw_name.decode("latin-1").lower()
+        headers[name] = (values[0] if len(values) == 1 else _joined(name, values)).decode("latin-1")
     return ResponseHead(status=response.code, headers=headers)
+
+
+def _joined(name: str, values: Sequence[bytes]) -> bytes:
+    """Return the values of a header that came in several lines as one list, each value once (RFC 9110, 5.3)."""
+    if name in _SINGLE or sum(map(len, values)) > MAX_JOINED_BYTES:
+        return values[0]
+    return b", ".join(dict.fromkeys(values))
 
 
 def _first(response: IResponse, name: bytes) -> str:
