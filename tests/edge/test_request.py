@@ -343,10 +343,10 @@ class SafeHeadersTests:
 class BudgetTests:
     """What requests hold in memory, all connections together."""
 
-    def small(self, **limits: int) -> Edge:
+    def small(self, text: str = ONE, **limits: int) -> Edge:
         """Make an edge whose requests may have 30,000 bytes together, of up to 10,000 each."""
         values = {"max_body": 10_000, "max_in_progress": COPIES_OF_BODY * 30_000} | limits
-        return Edge(configured(ONE + "[limits]\n" + "".join(f"{key} = {value}\n" for key, value in values.items())))
+        return Edge(configured(text + "[limits]\n" + "".join(f"{key} = {value}\n" for key, value in values.items())))
 
     def body(self, size: int) -> bytes:
         """Write a request of this size."""
@@ -450,6 +450,18 @@ class BudgetTests:
         third = edge.line()
         third.ask("POST", "/v1/messages", b" " * 1000, content_length="2000")
         assert 0 <= edge.site.budget.held - COPIES_OF_BODY * (len(harmless) + 1000) < 5000
+
+    def test_passed_on(self) -> None:
+        """What is set aside for the texts of a request that is only passed on is given back while it is answered."""
+        passing = ONE.replace("url =", "kind = anthropic\nurl =")
+        edge = self.small(passing, max_body=2_000_000, max_in_progress=COPIES_OF_BODY * 4_000_000)
+        wide = json.dumps(saying("x" * 1_500_000 + "\u4e2d")).encode()
+        edge.line().post(wide)
+        assert edge.site.budget.held == (COPIES_OF_BODY + 2) * len(wide)
+        edge.clock.pump([0] * 20)
+        assert edge.client.calls
+        edge.line().ask("POST", "/v1/messages", b" " * 1000, content_length="2000")
+        assert edge.site.budget.held == COPIES_OF_BODY * (len(wide) + 1000)
 
     def test_one_alone_is_always_served(self) -> None:
         """On an idle daemon the largest body is welcome, whatever the bound."""

@@ -11,7 +11,7 @@ import pytest
 from claude_bridge.core import strict_json
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.conversation_reader import reading_of
-from claude_bridge.core.messages_api.memory_weight import max_text_expansion, request_weight
+from claude_bridge.core.messages_api.memory_weight import max_text_expansion, note_passed_on, request_weight
 
 
 def body(**fields: Any) -> bytes:
@@ -71,6 +71,15 @@ class WeightTests:
         assert before is not None
         assert 5_000_000 <= before <= 5_010_000
         assert request_weight(asked) in range(before, before + 1000)
+
+    def test_passed_on(self) -> None:
+        """A request that is passed on has no more than its body until its messages are decoded for another backend."""
+        asked = parsing.decode(CASES["one emoji"])
+        assert request_weight(asked) is None
+        note_passed_on(asked)
+        assert request_weight(asked) == 0
+        reading_of(asked).read_all()
+        assert (request_weight(asked) or 0) > 1_000_000
 
     @pytest.mark.parametrize("name", CASES)
     def test_no_more_than_the_widest(self, name: str) -> None:

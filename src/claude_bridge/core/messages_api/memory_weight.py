@@ -27,15 +27,20 @@ _ESCAPE: Final = re.compile(rb"\\u(?!00[0-7])")
 _PAIR: Final = re.compile(rb"\\u[dD][89abAB]")
 
 
+def note_passed_on(request: MessagesRequest) -> None:
+    """Note that a request is sent as it was received, so that its messages are not decoded, or not before long."""
+    request.derived["passed on"] = True
+
+
 def request_weight(request: MessagesRequest) -> int | None:
-    """Return the bytes of a decoded request's objects, or None while its messages have not been decoded.
+    """Return the bytes of a decoded request's objects, or None while its messages have yet to be decoded.
 
     Python stores a string as wide as its widest character, so that with one emoji every letter takes four bytes, and
     a string that was sent is cached as UTF-8 too. What stays raw JSON points into the body and is not counted.
     """
     reading = request.derived.get("reading")
     if not isinstance(reading, ConversationReader) or len(reading.turns) < len(request.messages):
-        return None
+        return 0 if "passed on" in request.derived else None
     total = MESSAGE_BYTES * len(reading.turns)
     for turn in reading.turns:
         total += _size(turn.pieces)

@@ -44,6 +44,7 @@ from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.client_request import AskedRequest
+from claude_bridge.core.messages_api.memory_weight import note_passed_on
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.core.messages_api.routing_facts import RoutingFacts
 from claude_bridge.core.messages_api.to_conversation import shows_thinking
@@ -490,6 +491,7 @@ class Exchange:
         if candidate.kind.passes_through:
             asked = self._asked
             self._delivery.pass_through()
+            note_passed_on(self._request)
         else:
             asked = self._turn_request(estimate)
         prepared = _prepare(asked, target, estimate, max_tokens, documents)
