@@ -74,6 +74,12 @@ class RecordedTests:
 class FactsTests:
     """What other requests show."""
 
+    def test_unreadable(self) -> None:
+        """A request that cannot be read may still be passed on: it has its size, and nothing that is in it."""
+        seen = facts(messages=[{"role": "user", "content": [{"no": "type"}, {"text": "x" * 4000}]}])
+        assert 500 < seen.tokens < 3000
+        assert (seen.effort, seen.thinking_budget, seen.image) == (None, None, False)
+
     @pytest.mark.parametrize(
         ("headers", "fields", "expected"),
         [

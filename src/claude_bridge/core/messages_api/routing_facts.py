@@ -10,12 +10,14 @@ from typing import Any, Final
 from attrs import define
 
 from claude_bridge.core import strict_json
-from claude_bridge.core.conversation import Image, ReasoningLevel
+from claude_bridge.core.conversation import Conversation, Image, Reasoning, ReasoningLevel
+from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages_api.anthropic_types import MessagesRequest
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.core.messages_api.to_conversation import conversation_of, shows_thinking
 from claude_bridge.core.messages_api.tool_definitions import WEB_SEARCH
 from claude_bridge.core.model_names import plain_name, tier
+from claude_bridge.core.tokens.estimator import rough_tokens
 from claude_bridge.core.tokens.request_count import quick_estimate
 
 AUXILIARY = "auxiliary"
@@ -44,19 +46,20 @@ class RoutingFacts:
     @property
     def effort(self) -> ReasoningLevel | None:
         """Return the level of reasoning that the client asks for, or None."""
-        reasoning = conversation_of(self._request).reasoning
+        reasoning = self._reasoning
         return None if reasoning is None else reasoning.level
 
     @property
     def thinking_budget(self) -> int | None:
         """Return the tokens of reasoning that the client asks for, or None."""
-        reasoning = conversation_of(self._request).reasoning
+        reasoning = self._reasoning
         return None if reasoning is None else reasoning.budget
 
     @property
     def tokens(self) -> int:
         """Return the estimated tokens of the prompt."""
-        return quick_estimate(conversation_of(self._request), self._info.body_bytes)
+        read, size = self._conversation, self._info.body_bytes
+        return rough_tokens(size) if read is None else quick_estimate(read, size)
 
     @property
     def web_search(self) -> bool:
@@ -66,7 +69,8 @@ class RoutingFacts:
     @property
     def image(self) -> bool:
         """Whether the conversation has an image."""
-        return any(isinstance(medium, Image) for medium in conversation_of(self._request).media)
+        read = self._conversation
+        return read is not None and any(isinstance(medium, Image) for medium in read.media)
 
     @property
     def subagent(self) -> bool:
@@ -89,6 +93,19 @@ class RoutingFacts:
             if isinstance(mode, str):
                 return mode
         return ""
+
+    @property
+    def _conversation(self) -> Conversation | None:
+        """Return the request in neutral terms; None if only a backend that is passed it can read it."""
+        try:
+            return conversation_of(self._request)
+        except InvalidRequest:
+            return None
+
+    @property
+    def _reasoning(self) -> Reasoning | None:
+        read = self._conversation
+        return None if read is None else read.reasoning
 
     @property
     def _has_the_shape_of_a_side_job(self) -> bool:
