@@ -130,6 +130,7 @@ def _edit(body: bytes, changes: Changes) -> Generator[None, None, EditedBody]:
         yield from edit_messages(body, fields["messages"], changes.past_thinking, edits, searched=searched)
     if changes.thinking_off:
         _turn_thinking_off(body, top, fields, edits)
+    yield  # what follows, in the turn in which this ends, looks at the body too
     return EditedBody(edits, {name: fields[name].raw for name in _REPORTED if name in fields})
 
 
