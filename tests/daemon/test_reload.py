@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
+from claude_bridge.config.expand import expand
 from claude_bridge.config.problems import ConfigErrors, Problem
 from claude_bridge.config.schema import Config
 from claude_bridge.core.redaction import Redactor
@@ -131,6 +133,20 @@ class ReloadTests:
             ("warn", "[server]: no {such} section"),
             ("warn", "not reloaded, the configuration in force stays: 2 mistakes in the new one"),
         ]
+
+    def test_unset_variable(self) -> None:
+        """A variable that was exported elsewhere since does not reach a running bridge, and that is said."""
+        with pytest.raises(ValueError, match="is not set") as caught:
+            expand("${SECOND_KEY}", {})
+        wrong = ConfigErrors((Problem("backend:b", "api_key", caught.value.args[0]),))
+        scene = Scene()
+        got = scene.ask()
+        scene.disk.read(wrong)
+        assert str(got[0].value) == (
+            "[backend:b] api_key: the environment variable SECOND_KEY is not set in the running bridge, which has the "
+            "variables of its start: restart it, or give a key as file:/PATH or credential:NAME; "
+            "${SECOND_KEY:-default} would give a default"
+        )
 
     def test_warnings(self) -> None:
         """What is valid and should be different is told as at a start."""

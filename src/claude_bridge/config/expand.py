@@ -12,6 +12,9 @@ from typing import Final
 _DOLLAR = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}$]*))?\})?")
 _COMMENT = re.compile(r"(?:^|\s)[#;]")
 
+_UNSET: Final = "the environment variable {0} is not set; ${{{0}:-default}} would give a default"
+_IS_UNSET: Final = re.compile(r"the environment variable (\w+) is not set;")
+
 OFF: Final = "is in quotes, which are a part of the value here: take the quotes off"
 
 _CLOSING: Final = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u2018": "\u2019"}
@@ -41,7 +44,7 @@ def expand(line: str, environ: Mapping[str, str]) -> str:
         if default is not None:
             return environ.get(name) or default
         if name not in environ:
-            mistakes.append(f"the environment variable {name} is not set; ${{{name}:-default}} would give a default")
+            mistakes.append(_UNSET.format(name))
         return environ.get(name, "")
 
     text = _DOLLAR.sub(fill, line).strip()
@@ -52,6 +55,15 @@ def expand(line: str, environ: Mapping[str, str]) -> str:
     if mistakes:
         raise ValueError(*dict.fromkeys(mistakes))
     return text
+
+
+def in_running_process(mistake: str) -> str:
+    """Return the message of a mistake as it is for a process that runs, whose variables are those of its start."""
+    return _IS_UNSET.sub(
+        r"the environment variable \1 is not set in the running bridge, which has the variables of its start: restart "
+        "it, or give a key as file:/PATH or credential:NAME;",
+        mistake,
+    )
 
 
 def quoted(text: str) -> bool:

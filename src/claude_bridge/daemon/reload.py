@@ -9,12 +9,13 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from claude_bridge.config.changes import as_far_as_possible, changes
+from claude_bridge.config.expand import in_running_process
 from claude_bridge.config.problems import ConfigErrors
 from claude_bridge.config.schema import Config
 from claude_bridge.daemon.service import Bridge
@@ -94,9 +95,13 @@ class Reloader:
         return reloaded
 
     def _refuse(self, failure: Failure) -> Failure:
-        if isinstance(failure.value, ConfigErrors):
-            _tell_mistakes(failure.value)
-        return failure
+        if not isinstance(failure.value, ConfigErrors):
+            return failure
+        problems = failure.value.problems
+        told = tuple(evolve(each, message=in_running_process(each.message)) for each in problems)
+        errors = failure.value if told == problems else ConfigErrors(told)
+        _tell_mistakes(errors)
+        return Failure(errors)
 
     def _end(self, result: Reloaded | Failure, waiting: list[Deferred[Reloaded]]) -> None:
         if isinstance(result, Failure) and not result.check(ConfigErrors, Stopping):
