@@ -238,7 +238,7 @@ class SetupTests:
         )
         assert err == (
             "warning: the window of m is not known, and Claude Code assumes 1,000,000 tokens: set `context_window` in "
-            f"[model:m] of {config}\n"
+            f"[model:m] of {config}, then run `{' '.join(['claude-bridge setup', *project])}` again\n"
         )
         found = json.JSONDecoder().decode(path.read_text())
         assert found["env"]["ANTHROPIC_MODEL"] == "m@claude-bridge"
@@ -462,9 +462,10 @@ class ReloadTests:
     ) -> None:
         """Without `--socket` the environment says where the bridge is; output and errors come out apart."""
         monkeypatch.setattr(running_bridge, "find", lambda environ: f"{environ['XDG_RUNTIME_DIR']}/s")
-        monkeypatch.setattr(running_bridge, "reload", lambda path: (78, [f"asked at {path}"], ["wrong"]))
+        told = "asked at {}, set up: {is_set_up}".format
+        monkeypatch.setattr(running_bridge, "reload", lambda path, **more: (78, [told(path, **more)], ["wrong"]))
         assert main(["reload"], Surroundings({"XDG_RUNTIME_DIR": "/run/user/1"}, lambda _: None)) == 78
-        assert capsys.readouterr() == ("asked at /run/user/1/s\n", "wrong\n")
+        assert capsys.readouterr() == ("asked at /run/user/1/s, set up: False\n", "wrong\n")
 
 
 class CommandTests:
@@ -626,6 +627,24 @@ class DoctorTests:
         assert "backend tower  http://127.0.0.1:1/v1\n" in shown
         assert "connection refused: start the server, or correct `url`" in shown
         assert "no bridge runs at http://127.0.0.1:9090 now" in shown
+
+    def test_outdated_settings(
+        self, down: str, at_home: Surroundings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """What `setup` wrote for an earlier configuration is told, and what `setup` writes again is not."""
+        environ = {**at_home.environ, "CLAUDE_CONFIG_DIR": str(tmp_path / "claude")}
+        at_home = Surroundings(environ, at_home.serve)
+        routed = f"{self.DOWN}[model:m]\nbackend = tower\n"
+        Path(down).write_text(routed)
+        assert main(["setup", "--config", down], at_home) == 0
+        Path(down).write_text(f"{routed}[route:default]\nmodels = m, tower/n\n")
+        main(["doctor", "--config", down], at_home)
+        shown = capsys.readouterr().out
+        assert f"{tmp_path}/claude/settings.json is of an earlier configuration (ANTHROPIC_MODEL is m, would" in shown
+        assert f"run `claude-bridge setup --config {down}` again" in shown
+        assert main(["setup", "--config", down], at_home) == 0
+        main(["doctor", "--config", down], at_home)
+        assert "earlier configuration" not in capsys.readouterr().out
 
     def test_url(self, at_home: Surroundings, capsys: pytest.CaptureFixture[str]) -> None:
         """A backend that is in no file is examined alone."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn, get_args
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from claude_bridge.client import environment
 from claude_bridge.client.offer import Offer, of_bridge, of_configuration
@@ -580,7 +580,17 @@ def doctor(options: argparse.Namespace, surroundings: Surroundings) -> int:
         fix=options.fix,
     )
     bridge = _bridge(config, options.config, environ)
+    if wanted.local and bridge.url is not None:
+        bridge = evolve(bridge, outdated=_outdated(config, bridge.url, options.config, environ))
     return command.run(config, wanted, environ, bridge, out=sys.stdout, err=sys.stderr)
+
+
+def _outdated(config: Config, url: str, file: str | None, environ: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with Claude Code's settings that are of an earlier configuration."""
+    from claude_bridge.client import outdated_settings  # noqa: PLC0415 - one command needs it
+
+    found = outdated_settings.outdated_settings(config, url, _learned(config, environ), environ, Path.cwd(), file)
+    return [str(each) for each in found]
 
 
 def _check_url(options: argparse.Namespace) -> None:
@@ -711,11 +721,12 @@ def run(options: argparse.Namespace, surroundings: Surroundings) -> int:
 
 def reload(options: argparse.Namespace, surroundings: Surroundings) -> int:
     """Make a running daemon reload its configuration, and print the result."""
-    from claude_bridge.client import running_bridge  # noqa: PLC0415 - no other command needs it
+    from claude_bridge.client import outdated_settings, running_bridge  # noqa: PLC0415 - no other command needs both
 
     try:
         path = options.socket or running_bridge.find(surroundings.environ)
-        status, told, wrong = running_bridge.reload(path)
+        is_set_up = outdated_settings.has_receipt(surroundings.environ, Path.cwd())
+        status, told, wrong = running_bridge.reload(path, is_set_up=is_set_up)
     except running_bridge.NoBridge as error:
         sys.stderr.write(f"claude-bridge reload: {error}\n")
         return running_bridge.EXIT_UNAVAILABLE

@@ -112,6 +112,20 @@ class ReloadTests:
             "needs a restart: [server] listen",
         ]
 
+    @pytest.mark.parametrize(
+        ("changed", "is_told"),
+        [("[model:m] context_window", True), ("[route:default] models", True), ("[limits] max_body", False)],
+    )
+    def test_settings_of_the_client(
+        self, changed: str, is_told: bool, short: Path, sockets: list[socket.socket]
+    ) -> None:
+        """A change of models, routes or windows reaches Claude Code's settings by another `setup` only."""
+        body = f'{{"source":"c.ini","changed":["{changed}"],"needs_restart":[],"warnings":[]}}'
+        _, out, _ = running_bridge.reload(answering(sockets, short / "s", 200, body), is_set_up=True)
+        assert (out[-1] == running_bridge.SET_UP_AGAIN) == is_told
+        _, out, _ = running_bridge.reload(answering(sockets, short / "t", 200, body))
+        assert running_bridge.SET_UP_AGAIN not in out
+
     def test_nothing_changed(self, short: Path, sockets: list[socket.socket]) -> None:
         """That nothing changed is said."""
         body = '{"source":"x","changed":[],"needs_restart":[],"warnings":[]}'

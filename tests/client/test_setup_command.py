@@ -137,8 +137,10 @@ class SetUpTests:
             "the window of glm is not known, and Claude Code assumes 1,000,000 tokens: set `context_window` in [model:"
         )
         glm = OfferedModel(name="glm", label="glm")
+        (warning,) = run(home, evolve(config, source="c.ini"), main=glm, project=True, dry_run=True).warnings
+        assert warning.endswith("then run `claude-bridge setup --project` again")
         (warning,) = run(home, evolve(config, source="c.ini"), main=glm).warnings
-        assert warning == f"{told}glm] of c.ini"
+        assert warning == f"{told}glm] of c.ini, then run `claude-bridge setup` again"
         home.has('{"env": {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": "50000"}}')
         assert run(home, config, main=glm).warnings == ()
 

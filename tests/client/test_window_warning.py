@@ -57,3 +57,16 @@ class KnownTests:
         """One that Claude Code's instructions fill is warned of, and no other."""
         assert warning(window=window).startswith(f"m has a window of {window:,} tokens, and ") == small
         assert bool(warning(window=window)) == small
+
+
+class ThenTests:
+    """What is to be done after the cure."""
+
+    def test_setup(self) -> None:
+        """A changed file or server is not all; a variable is."""
+        for window in (None, 8192):
+            model = OfferedModel(name="m", label="m", window=window)
+            for config in (evolve(config_of(ROUTED), source="c.ini"), None):
+                assert window_warning(model, config, [], "then do it").endswith(", then do it")
+        nowhere = evolve(config_of(""), source="environment")
+        assert window_warning(OfferedModel(name="m", label="m"), nowhere, [], "then do it").endswith("_TOKENS to it")

@@ -116,3 +116,14 @@ class WindowTests:
         assert wrong({"CLAUDE_CODE_MAX_CONTEXT_TOKENS": "65536"}, window=65_536) == []
         small = told({"CLAUDE_CODE_MAX_CONTEXT_TOKENS": "8000"}, window=65_536)
         assert any("uses all" in sentence for level, sentence in small if level == "ok")
+
+
+class OutdatedTests:
+    """Settings of an earlier configuration."""
+
+    def test_told(self) -> None:
+        """Each is a warning, as whoever has compared them words it."""
+        assert wrong({"ANTHROPIC_BASE_URL": BRIDGE}, outdated=["a.json is old", "b.json is old"]) == [
+            "a.json is old",
+            "b.json is old",
+        ]

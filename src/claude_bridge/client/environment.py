@@ -46,6 +46,7 @@ RIVAL: Final = "ANTHROPIC_API_KEY"
 RIVAL_NOTE: Final = "an Anthropic API key would conflict with the token"
 TOKEN: Final = "ANTHROPIC_AUTH_TOKEN"  # noqa: S105 - the name of a variable
 WINDOW: Final = "CLAUDE_CODE_MAX_CONTEXT_TOKENS"
+LONGEST: Final = "CLAUDE_CODE_MAX_OUTPUT_TOKENS"
 UNUSED: Final = "unused"
 """The token for a bridge that asks for none: the client sends nothing without one."""
 MAX_PICKED: Final = 40
@@ -232,7 +233,7 @@ def _sizes(models: Sequence[tuple[str, int | None, int | None]]) -> Iterator[Set
         why = "the most that the model writes in one answer"
         if len(models) > 1:
             why = "the least that one of them writes"
-        yield Setting(name="CLAUDE_CODE_MAX_OUTPUT_TOKENS", value=str(longest), why=why)
+        yield Setting(name=LONGEST, value=str(longest), why=why)
 
 
 def picker(models: Sequence[OfferedModel]) -> dict[str, Any]:

@@ -69,6 +69,7 @@ class Receipt:
     :ivar folders: the folders that were created for it, the outer ones first.
     :ivar published: the names of models that the bridge published.
     :ivar model: the value of ``model`` before, as it was spelled; None if there was none.
+    :ivar chosen: the main model that the command line named; None if the configuration decided it.
     """
 
     settings: str
@@ -79,6 +80,7 @@ class Receipt:
     folders: tuple[str, ...] = ()
     published: tuple[str, ...] = ()
     model: str | None = None
+    chosen: str | None = None
 
     def member(self, path: Path) -> ChangedMember | None:
         """Return what was changed at a path, or None."""

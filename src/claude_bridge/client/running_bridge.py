@@ -20,6 +20,14 @@ EXIT_UNAVAILABLE: Final = 69
 SECONDS: Final = 60.0
 """For the whole answer: files on a slow disk are read for it."""
 
+SET_UP_AGAIN: Final = (
+    "Claude Code's settings have models and windows of the earlier configuration: run `claude-bridge setup` again, and "
+    "start Claude Code anew"
+)
+
+_TOLD_TO_CLIENT: Final = ("[model:", "[route:")
+"""Beginnings of the sections from which `claude-bridge setup` takes what it writes."""
+
 _OK: Final = 200
 _WRONG: Final = 422
 
@@ -86,8 +94,11 @@ def find(environ: Mapping[str, str], system: str = SYSTEM_RUNTIME) -> str:
     return found[0]
 
 
-def reload(path: str) -> tuple[int, list[str], list[str]]:
-    """Have the bridge reload; return exit status, and the lines for standard output and standard error."""
+def reload(path: str, *, is_set_up: bool = False) -> tuple[int, list[str], list[str]]:
+    """Have the bridge reload; return exit status, and the lines for standard output and standard error.
+
+    :param is_set_up: whether Claude Code's settings have what `claude-bridge setup` wrote.
+    """
     answer = ask(path, "POST", "/reload")
     if answer.status == _WRONG:
         told = [*answer.strings("problems"), "not reloaded, the configuration in force stays"]
@@ -98,7 +109,10 @@ def reload(path: str) -> tuple[int, list[str], list[str]]:
     changed, restart = answer.strings("changed"), answer.strings("needs_restart")
     lines = [f"reloaded: {answer.body.get('source', '')}", *_listed("changed", changed or ["nothing"])]
     warnings = [f"warning: {each}" for each in answer.strings("warnings")]
-    return 0, [*lines, *_listed("needs a restart", restart)], warnings
+    lines += _listed("needs a restart", restart)
+    if is_set_up and any(each.startswith(_TOLD_TO_CLIENT) for each in changed):
+        lines.append(SET_UP_AGAIN)
+    return 0, lines, warnings
 
 
 def _listed(title: str, names: Sequence[str]) -> Iterator[str]:

@@ -50,6 +50,7 @@ class Setup:
     :ivar token: the token in the environment of the command; "" without one.
     :ivar token_needed: whether a token that is not given has to be asked for; else any word will do.
     :ivar inherited: the permission mode in settings that this file would beat; None if they have none.
+    :ivar chosen: the plain name of the main model, if the command line names it.
     """
 
     where: Place
@@ -58,6 +59,7 @@ class Setup:
     token: str
     token_needed: bool
     inherited: str | None = None
+    chosen: str | None = None
 
     def preview(self) -> str:
         """Return the changes as a unified diff without secrets; "" if there are none. Raises `SetupError`."""
@@ -113,7 +115,7 @@ class Setup:
                 draft.text = edit.text
                 objects = receipt.merged_objects(objects, edit.objects)
         published = tuple(dict.fromkeys((*kept.published, *self.published)))
-        return evolve(kept, members=tuple(members.values()), objects=objects, published=published)
+        return evolve(kept, members=tuple(members.values()), objects=objects, published=published, chosen=self.chosen)
 
     def _wanted(self, text: str, kept: Receipt, ask: Ask) -> Iterator[tuple[Path, str]]:
         """Yield the members to set, with their values."""

@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 
 from claude_bridge.client.chosen_bridge import ChosenBridge
 from claude_bridge.client.environment import TOKEN, Setting
+from claude_bridge.client.outdated_settings import setup_again
 from claude_bridge.client.person import Person
 from claude_bridge.client.settings_draft import SetupError, place
 from claude_bridge.client.settings_file import own_settings, permission_mode
@@ -85,7 +86,8 @@ def set_up(
     if bridge.main is not None:
         theirs = [each["env"] for each in own_settings(environ, folder) if isinstance(each.get("env"), dict)]
         known = bridge.config if bridge.order.start else None
-        notes = (*notes, *filter(None, [window_warning(bridge.main, known, [environ, *theirs])]))
+        again = f"then run `{setup_again(project=wanted.project)}` again"
+        notes = (*notes, *filter(None, [window_warning(bridge.main, known, [environ, *theirs], again)]))
     try:
         needed = bridge.needed_key()
         inherited = permission_mode(own_settings(environ, folder, local=False)) if wanted.project else None
@@ -96,6 +98,7 @@ def set_up(
             token=bridge.token or "",
             token_needed=needed is not None,
             inherited=inherited,
+            chosen=bridge.order.model,
         )
         if wanted.dry_run:
             shown = setup.preview() or f"{setup.where.settings}: nothing to change\n"

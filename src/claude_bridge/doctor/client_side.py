@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -38,6 +38,7 @@ class Client:
     :ivar bridge: the bridge's address by its configuration; None if it has no fixed one.
     :ivar alive: whether a bridge answers there; None if nobody has asked.
     :ivar window: the smallest context window of the models that were examined, in tokens; None if unknown.
+    :ivar outdated: what is wrong with settings of an earlier configuration that lead to the bridge, with the cure.
     """
 
     program: str
@@ -46,6 +47,7 @@ class Client:
     bridge: str | None
     alive: bool | None = None
     window: int | None = None
+    outdated: Sequence[str] = ()
 
 
 def findings(client: Client) -> Iterator[Finding]:
@@ -62,6 +64,7 @@ def findings(client: Client) -> Iterator[Finding]:
             yield _found("warning", f"{source.place}: {source.unreadable}, so nobody knows what it sets")
     address = winner(client.sources, BASE_URL)
     yield from _address(client, address)
+    yield from (_found("warning", each) for each in client.outdated)
     yield from _rivals(client, address)
     yield from _proxies(client, address)
 

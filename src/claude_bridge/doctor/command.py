@@ -64,12 +64,14 @@ class Bridge:
     :ivar settings: the settings with which Claude Code uses it, as the text of a ``settings.json``.
     :ivar file: the configuration file; None if there is none.
     :ivar since: when a running bridge read it, in Unix seconds; None if none runs here.
+    :ivar outdated: what is wrong with Claude Code's settings files of an earlier configuration, with the cure.
     """
 
     url: str | None = None
     settings: str = "{}"
     file: str | None = None
     since: float | None = None
+    outdated: Sequence[str] = ()
 
 
 @define(eq=False, kw_only=True)
@@ -154,6 +156,7 @@ def run(config: Config, wanted: Order, environ: Mapping[str, str], bridge: Bridg
             bridge=bridge.url,
             alive=alive,
             window=window,
+            outdated=bridge.outdated,
         )
         found = list(client_side.findings(client))
         if wanted.deep:
