@@ -719,6 +719,18 @@ class DoctorTests:
         assert shown.startswith(f"{down}: valid\nbackend tower: down: 127.0.0.1:1: connection refused")
         assert main(["check-config", down], at_home) == 0
 
+    def test_online_without_the_model(
+        self, tmp_path: Path, at_home: Surroundings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A model that no request can get makes the status 1, whether a section or a route names it."""
+        path = tmp_path / "c.ini"
+        with serving({"/v1/models": {"data": [{"id": "glm"}]}}) as url:
+            for name, status in (("glm", 0), ("gml", 1)):
+                for more in (f"[model:m]\nname = {name}\n", f"[route:default]\nmodels = b/{name}\n"):
+                    path.write_text(f"[backend:b]\nurl = {url}/v1\n{more}")
+                    assert main(["check-config", "--online", str(path)], at_home) == status
+                    assert ("gml is not in the list; there are glm: set `" in capsys.readouterr().out) == bool(status)
+
 
 class UsageTests:
     """`claude-bridge usage`."""

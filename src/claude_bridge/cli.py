@@ -225,7 +225,8 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     command.add_argument(
         "--online",
         action="store_true",
-        help="look at each backend too; spends no token; exit status 1 if one is down or cannot be used",
+        help="look at each backend too; spends no token; exit status 1 if one is down, cannot be used, or does not "
+        "list a model that is named for it",
     )
     command.set_defaults(command=check_config)
     _with_config(commands, "dump-config", "print the whole configuration, secrets hidden").set_defaults(
@@ -509,7 +510,7 @@ def undo(options: argparse.Namespace, surroundings: Surroundings) -> int:
 def check_config(options: argparse.Namespace, surroundings: Surroundings) -> int:
     """Print that the configuration is valid, and its warnings; mistakes are raised as `ConfigErrors`.
 
-    Return 0; 1 if the backends are looked at and one cannot be used.
+    Return 0; 1 if the backends are looked at, and one cannot be used or does not list a model that is configured.
     """
     config = load(_file(options), surroundings.environ)
     sys.stdout.write(f"{config.source}: valid\n")
@@ -519,7 +520,7 @@ def check_config(options: argparse.Namespace, surroundings: Surroundings) -> int
 
         states = command.online(config)
         sys.stdout.writelines(f"{state}\n" for state in states)
-        return 0 if all(state.usable for state in states) else 1
+        return 0 if all(state.usable and not state.missing for state in states) else 1
     return 0
 
 

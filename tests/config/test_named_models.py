@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
-from claude_bridge.config.named_models import NamedModels, conversation_models, which_model
+from claude_bridge.config.named_models import (
+    NamedModels,
+    conversation_models,
+    routed_models,
+    section_of,
+    which_model,
+)
 from claude_bridge.config.schema import Model
 from claude_bridge.core.which_model import Choice, Meant
 from claude_bridge.testing.fakes import FixedFacts
@@ -124,3 +131,37 @@ class WhichModelTests:
     def test_names_and_routes(self, name: str, image: bool, choice: Choice) -> None:
         """They know its names, its backends and its routes."""
         assert which_model(CONFIG).choose(name, FixedFacts(image=image)) == choice
+
+
+class RoutedModelTests:
+    """Models that only routes name."""
+
+    def test_found(self) -> None:
+        """Those of one backend, with the route; names of sections, and models that have one, are none."""
+        config = config_of(
+            "[backend:a]\n[backend:b]\n[model:m]\nbackend = a\nname = x\n"
+            "[route:default]\nmodels = m, a/x, a/y, b/z\n[route:images]\nmodels = a/y\nwhen = image\n"
+        )
+        found = routed_models(config, "a")
+        assert [(each.route, each.name, each.written) for each in found] == [
+            ("default", "y", "a/y"),
+            ("images", "y", "a/y"),
+        ]
+        assert found[0].models_with("v") == ("m", "a/x", "a/v", "b/z")
+        assert [each.name for each in routed_models(config, "b")] == ["z"]
+
+
+class SectionTests:
+    """The section of a model."""
+
+    def test_there(self) -> None:
+        """A model has the section of its alias, if that is at its backend."""
+        config = config_of("[backend:a]\n[backend:b]\n[model:m]\nbackend = a\n")
+        assert section_of(config, config.models["m"]) == "m"
+        assert section_of(config, Model(alias="m", backend="b", name="m")) == ""
+        assert section_of(config, Model(alias="other", backend="a", name="other")) == ""
+
+    def test_variable(self) -> None:
+        """One that a variable has configured has none."""
+        config = evolve(config_of("[backend:default]\n", {"MODEL": "m"}), source="environment with BACKEND_URL, MODEL")
+        assert section_of(config, config.models["m"]) == ""

@@ -106,6 +106,19 @@ class LookTests:
         assert "set `name = glm-4.5-air`" in state.sentence
 
     @pytest_twisted.ensureDeferred
+    async def test_missing_models(self, reactor: Any) -> None:
+        """All that are not there are told, those of routes too; where there is no list nobody knows."""
+        more = "[model:x]\nname = glm-4.5\n[model:y]\nname = qwen\n[route:default]\nmodels = x, tower/gpt-4o"
+        async with served(reactor, models=["glm-4.5-air", "qwen"]) as server:
+            state = await looked(reactor, server.url, more=more)
+        assert state.missing == ("glm-4.5", "gpt-4o")
+        first, second = state.sentence.split("; gpt-4o")
+        assert first.startswith("up, but glm-4.5 is not in the list")
+        assert second.startswith(" is not in the list; there are ")
+        async with served(reactor, pages={("GET", "*"): NO_SUCH_PATH}) as server:
+            assert (await looked(reactor, server.url, more=more)).missing == ()
+
+    @pytest_twisted.ensureDeferred
     async def test_no_list(self, reactor: Any) -> None:
         """A server without a list is up."""
         async with served(reactor, pages={("GET", "*"): NO_SUCH_PATH}) as server:

@@ -9,8 +9,29 @@ from attrs import evolve, frozen
 
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.variables import DEFAULT_BACKEND
-from claude_bridge.core.routing import Condition, RouteTable
+from claude_bridge.core.routing import DEFAULT, Condition, RouteTable
 from claude_bridge.core.which_model import Meant, WhichModel
+
+
+@frozen(kw_only=True)
+class RoutedModel:
+    """A model that a route names as ``backend/model``, and that has no section.
+
+    :ivar name: its name at the backend.
+    :ivar route: the name of the route.
+    :ivar written: what the route has for it.
+    :ivar models: everything that the route has.
+    """
+
+    name: str
+    route: str
+    written: str
+    models: tuple[str, ...]
+
+    def models_with(self, name: str) -> tuple[str, ...]:
+        """Return the models of the route with another name at the backend in its place."""
+        instead = self.written.removesuffix(self.name) + name
+        return tuple(instead if each == self.written else each for each in self.models)
 
 
 @frozen
@@ -38,6 +59,31 @@ class NamedModels:
         folded = name.casefold()
         same = next((model for model in own if model.name.casefold() == folded), None)
         return Model(alias=name, backend=backend, name=name) if same is None else evolve(same, name=name)
+
+
+def routed_models(config: Config, backend: str) -> tuple[RoutedModel, ...]:
+    """Return the models of a backend that only routes name, in their order."""
+    which, named = which_model(config), NamedModels(config)
+    found: list[RoutedModel] = []
+    for route in config.routes.values():
+        for written in route.models:
+            meant = which.meant(written)
+            if meant is None or meant.alias or meant.backend != backend:
+                continue
+            if named.at(backend, meant.model).alias not in config.models:
+                found.append(RoutedModel(name=meant.model, route=route.name, written=written, models=route.models))
+    return tuple(dict.fromkeys(found))
+
+
+def section_of(config: Config, model: Model) -> str:
+    """Return the name of the model's section in the file, ``[model:NAME]``; "" if it has none there."""
+    own = config.models.get(model.alias)
+    if own is None or own.backend != model.backend:
+        return ""
+    variables = config.source.partition(" with ")[2].split(", ")
+    default = config.routes.get(DEFAULT)
+    by_variable = "MODEL" in variables and default is not None and default.models == (model.alias,)
+    return "" if by_variable else model.alias
 
 
 def conversation_models(config: Config, name: str, window_of: Callable[[Model], int | None]) -> tuple[Model, ...]:

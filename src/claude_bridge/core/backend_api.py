@@ -235,6 +235,7 @@ class Circumstances:
     :ivar estimate: the bridge's estimate of the prompt's tokens.
     :ivar scrub: removes every known credential from a text.
     :ivar names: names in the configuration, which may look like credentials but are none.
+    :ivar section: the name of the model's section in the configuration, ``[model:NAME]``; "" if it has none.
     """
 
     backend: str
@@ -244,6 +245,7 @@ class Circumstances:
     estimate: int
     scrub: Callable[[str], str]
     names: Collection[str] = ()
+    section: str = ""
 
 
 @frozen(kw_only=True)

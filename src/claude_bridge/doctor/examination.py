@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from attrs import define, field, frozen
 from twisted.internet.task import deferLater
 
+from claude_bridge.config.named_models import RoutedModel
 from claude_bridge.config.schema import TRAITS, Backend, Model
 from claude_bridge.config.secret import Secret
 from claude_bridge.core import strict_json
@@ -92,6 +93,7 @@ class Examination:
     :ivar credential: what is sent to it, or None.
     :ivar brought: whether clients bring the key, because the configuration has none.
     :ivar models: the configured models of it; the first is examined.
+    :ivar routed: the models of it that only routes name.
     :ivar wanted: a model that is not configured, as the command line names it, or "".
     :ivar origin: where the owner has written the backend.
     :ivar clash: the listener of the bridge that has the backend's address, or None.
@@ -101,6 +103,7 @@ class Examination:
     :ivar listing: the response to the request for its models.
     :ivar key_in_doubt: whether a key seems to be ``asked for`` or ``not asked for``; "" if that is known.
     :ivar listed: the models that it lists.
+    :ivar missing: the names of configured and routed models that it does not list.
     :ivar model: the model that is examined, as it is configured.
     :ivar is_named: whether the examined model has a name that can be written into the configuration.
     :ivar window: its context window in tokens, where known.
@@ -121,6 +124,7 @@ class Examination:
     clash: Clash | None = None
     brought: bool = False
     models: Sequence[Model] = ()
+    routed: Sequence[RoutedModel] = ()
     wanted: str = ""
     told: Callable[[Finding], None] = field(default=lambda _finding: None)
     findings: list[Finding] = field(factory=list, init=False)
@@ -128,6 +132,7 @@ class Examination:
     listing: Reply | None = field(default=None, init=False)
     key_in_doubt: Literal["", "asked for", "not asked for"] = field(default="", init=False)
     listed: Sequence[ModelInfo] = field(default=(), init=False)
+    missing: list[str] = field(factory=list, init=False)
     model: Model | None = field(default=None, init=False)
     is_named: bool = field(default=True, init=False)
     window: int | None = field(default=None, init=False)
@@ -147,6 +152,13 @@ class Examination:
     def model_section(self) -> str:
         """The section of the model."""
         return f"model:{self.model.alias}" if self.model is not None else self.section
+
+    @property
+    def _own_section(self) -> str:
+        """The alias of the examined model if a file has a section of it, else ""."""
+        if self.model is None or self.model not in self.models or not self.origin.in_file:
+            return ""
+        return self.model.alias
 
     @property
     def dialect(self) -> DialectDecision:
@@ -337,6 +349,7 @@ class Examination:
             estimate=0,
             scrub=self.scrub,
             names=(self.backend.name, target.model),
+            section=self._own_section,
         )
         return asked.explain(failure, circumstances).error
 

@@ -10,6 +10,7 @@ from attrs import frozen
 from twisted.internet.defer import Deferred
 
 from claude_bridge.config import hidden
+from claude_bridge.config.named_models import routed_models
 from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.kinds import KINDS
@@ -92,6 +93,7 @@ class DoctorServices:
             clash=find_clash(self.config.server.listen, backend.url, others),
             brought=may_bring and not backend.has_key and self.config.server.credentials == "forward",
             models=found,
+            routed=() if model else routed_models(self.config, backend.name),
             wanted="" if found else model,
             told=told,
         )

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from attrs import define, field, fields, frozen
+from attrs import define, evolve, field, fields, frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from claude_bridge.config.named_models import routed_models
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.kinds import KINDS
@@ -37,6 +38,9 @@ _log = Logger()
 _CONNECTION: Final = 1
 """The check that finds out whether something answers at all."""
 
+_MODELS: Final = 4
+"""The check of the models' names, of which all that are wrong are told."""
+
 
 @frozen(kw_only=True)
 class BackendState:
@@ -45,11 +49,13 @@ class BackendState:
     :ivar sentence: as ``up, vLLM, 1 model, 131,072 tokens``; else ``down``, ``up, but`` or ``cannot be used``, with
         what is wrong and what to change.
     :ivar level: the worst that was found.
+    :ivar missing: the names of configured and routed models that its list does not have.
     """
 
     backend: str
     sentence: str
     level: Level = "ok"
+    missing: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
@@ -71,7 +77,7 @@ _USUAL_KIND: Final = fields(Backend).kind.default
 
 _API: Final = Check(number=2, name="path", run=reaching.another_api)
 _CHECKS: Final = (
-    Check(number=4, name="model", run=models.configured),
+    Check(number=_MODELS, name="model", run=models.configured),
     Check(number=6, name="window", run=window.window),
 )
 
@@ -146,7 +152,7 @@ class ShortForm:
             window.judge(examination)
         wrong = _worst(examination)
         if wrong is not None:
-            return wrong
+            return evolve(wrong, missing=tuple(examination.missing))
         dialect = self.detection.dialect_of(backend)
         parts = ["up"]
         if dialect.known:
@@ -181,17 +187,20 @@ class ShortForm:
             origin=origin_of(self.config, backend),
             brought=not backend.has_key and self.config.server.credentials == "forward",
             models=own,
+            routed=routed_models(self.config, backend.name),
         )
 
 
 def _worst(examination: Examination) -> BackendState | None:
-    """Return the state that follows from the first of the worst findings; None if all is well."""
+    """Return the state that follows from the first of the worst findings, or all of models; None if all is well."""
     worst: Sequence[Level] = ("fault", "warning")
     for level in worst:
-        found = next((each for each in examination.findings if each.level == level), None)
-        if found is not None:
-            said = "up, but" if level == "warning" else "down:" if found.number == _CONNECTION else "cannot be used:"
-            return BackendState(backend=examination.backend.name, sentence=f"{said} {found.sentence}", level=level)
+        found = [each for each in examination.findings if each.level == level]
+        if found:
+            number = found[0].number
+            said = "up, but" if level == "warning" else "down:" if number == _CONNECTION else "cannot be used:"
+            told = "; ".join(each.sentence for each in found if each.number == number == _MODELS or each is found[0])
+            return BackendState(backend=examination.backend.name, sentence=f"{said} {told}", level=level)
     return None
 
 

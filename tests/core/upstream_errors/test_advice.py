@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from claude_bridge.core.backend_api import Adjustment, Advice, Circumstances, UpstreamFailure
 from claude_bridge.core.errors import ContextOverflow, InvalidRequest
@@ -53,6 +53,14 @@ class ExplanationTests:
     def test_overflow(self) -> None:
         """An overflow comes before a missing capability."""
         assert isinstance(explain(OVERFLOW, Sent(), HERE, InvalidRequest("no images")).error, ContextOverflow)
+
+    def test_unknown_model(self) -> None:
+        """A model that has a section is put right there, unless the client has named the backend itself."""
+        refusal = UpstreamFailure(status=404, message="The model `m` does not exist.")
+        told = explain(refusal, Sent(), evolve(HERE, section="glm"), None).error
+        assert told.message.endswith("Set `name` in [model:glm] of the bridge's configuration to a model that it has")
+        told = explain(refusal, Sent(), evolve(HERE, section="glm", model="b/m"), None).error
+        assert "no route applies" in told.message
 
     def test_missing(self) -> None:
         """A model without eyes is an error that the client knows."""

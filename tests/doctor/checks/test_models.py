@@ -58,6 +58,22 @@ class ModelTests:
         assert findings[-1].number == 8
 
     @pytest_twisted.ensureDeferred
+    async def test_one_cure(self, reactor: Any) -> None:
+        """The refused question names no second cure beside that of the name."""
+        async with served(reactor, models=["glm-4.5-air"]) as server:
+            findings = await examined(reactor, server.url, more=section("glm-4.5"))
+        assert findings[-1].sentence == ("a short question is refused, as there is no model glm-4.5: see check 4 above")
+
+    @pytest_twisted.ensureDeferred
+    async def test_cure_without_a_list(self, reactor: Any) -> None:
+        """Where there is no list, the line of the model's section is the cure."""
+        pages = {("GET", "*"): NO_SUCH_PATH}
+        async with served(reactor, models=["glm-4.5-air"], pages=pages) as server:
+            findings = await examined(reactor, server.url, more=section("glm-4.5"))
+        assert "Set `name` in [model:mine] of the bridge's configuration" in findings[-1].sentence
+        assert "[route:default]" not in findings[-1].sentence
+
+    @pytest_twisted.ensureDeferred
     async def test_unlisted_and_taken(self, reactor: Any) -> None:
         """A server may take names that it does not list: then it works."""
         async with served(reactor, models=["other"], strict=False) as server:
@@ -100,6 +116,38 @@ class ModelTests:
         assert findings[-1].sentence == "no model was examined: there are a, b; name one, as in --model a"
         assert wrong(chosen) == []
         assert chosen[-1].number == 17
+
+
+class RoutedTests:
+    """A model that only a route names, as ``backend/model``."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_missing(self, reactor: Any) -> None:
+        """One that is not there is told with the line to write; what is there is examined."""
+        route = "[route:default]\nmodels = mine, tower/gpt-4o, x"
+        more = f"{section(NAME)}\n{section(NAME, 'x')}\n{route}"
+        async with served(reactor) as server:
+            findings = await examined(reactor, server.url, more=more)
+        assert wrong(findings) == [(4, "warning")]
+        assert first(findings).sentence == (
+            "gpt-4o is not in the list; there are test-model: set `models = mine, tower/test-model, x` in "
+            "[route:default]"
+        )
+        assert (first(findings).subject, first(findings).option) == (
+            "route:default",
+            "models = mine, tower/test-model, x",
+        )
+        assert findings[-1].number == 17
+
+    @pytest_twisted.ensureDeferred
+    async def test_examined(self, reactor: Any) -> None:
+        """Without a section the first that is there is examined, of several that the server has."""
+        more = "[route:default]\nmodels = tower/gone, tower/b"
+        async with served(reactor, models=["a", "b"]) as server:
+            findings = await examined(reactor, server.url, more=more)
+        assert wrong(findings) == [(4, "warning")]
+        assert of(findings, 4).sentence == "b is listed"
+        assert findings[-1].number == 17
 
 
 class WantedTests:

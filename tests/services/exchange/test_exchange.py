@@ -522,12 +522,12 @@ class FailedTests:
         assert (record.status, record.attempts[0].status, record.outcome) == (told, status, error.outcome)
 
     def test_unknown_model_says_what_to_set(self) -> None:
-        """A backend's 404 names the two places where a model can be set."""
+        """A backend's 404 names the section of the model, whose name is wrong; nobody has chosen another one."""
         stage = Stage()
         stage.run()
         stage.call.answer(refusal("no such model", code="model_not_found"), status=404)
-        assert "[route:default]" in stage.error.message
-        assert "ANTHROPIC_MODEL" in stage.error.message
+        assert "Set `name` in [model:glm] of the bridge's configuration" in stage.error.message
+        assert "[route:default]" not in stage.error.message
 
     def test_unknown_model_of_a_named_backend(self) -> None:
         """A request that names the backend too is told what that one has, and of no route."""

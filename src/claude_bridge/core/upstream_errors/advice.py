@@ -105,6 +105,8 @@ def _about_the_name(circumstances: Circumstances) -> str:
     backend = circumstances.backend
     if pin(plain_name(circumstances.model), (backend,)) is not None:
         return f"The request names this backend, so that no route applies: name a model that {backend} has"
+    if circumstances.section:
+        return f"Set `name` in [model:{circumstances.section}] of the bridge's configuration to a model that it has"
     return "Name a model that it has in [route:default] of the bridge's configuration, or in ANTHROPIC_MODEL"
 
 

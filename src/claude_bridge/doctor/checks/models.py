@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
+from claude_bridge.config.named_models import RoutedModel
 from claude_bridge.config.schema import Model
 from claude_bridge.config.variables import SECTION as ENVIRONMENT
 from claude_bridge.core.model_list import find, name_as_listed
@@ -17,15 +20,21 @@ _SHOWN: Final = 5
 
 
 def choose(examination: Examination) -> None:
-    """Choose the model that is examined: the first that is configured, else the one that is named, else the only one.
+    """Choose the model that is examined.
+
+    It is the first that is configured, else the first that a route names and the list has, else the one that the
+    command line names, else the only one.
 
     One that only the command line names, and that no list has, may be a slip of the pen: no line is written for it.
     """
     if examination.model is not None:
         return
     names, wanted = [each.id for each in examination.listed], examination.wanted
+    routed = next((each for each in examination.routed if find(examination.listed, each.name) or not names), None)
     if examination.models:
         examination.model = examination.models[0]
+    elif routed is not None:
+        examination.model = _plain(examination, routed.name)
     elif wanted:
         found = find(examination.listed, wanted)
         examination.model = _plain(examination, wanted if found is None else found.id)
@@ -49,13 +58,15 @@ async def configured(examination: Examination) -> None:
     """Look the configured names up in the list."""
     choose(examination)
     for each in examination.models:
-        _look_up(examination, each)
+        _look_up(examination, each.name, partial(_warn, examination, each))
+    for routed in examination.routed:
+        _look_up(examination, routed.name, partial(_warn_of_route, examination, routed))
 
 
 async def model(examination: Examination) -> None:
     """Look the names up in the list, and choose the model that is examined further."""
     await configured(examination)
-    if examination.models:
+    if examination.models or _is_routed(examination):
         return
     names = [each.id for each in examination.listed]
     if examination.wanted:
@@ -89,25 +100,32 @@ def _look_up_wanted(examination: Examination) -> None:
         )
 
 
-def _look_up(examination: Examination, wanted: Model) -> None:
+def _is_routed(examination: Examination) -> bool:
+    """Return whether the examined model is one that a route names."""
+    model = examination.model
+    return model is not None and any(each.name == model.name for each in examination.routed)
+
+
+def _look_up(examination: Examination, name: str, warn: Callable[[str, str], None]) -> None:
+    """Look up a name; ``warn`` gets what is wrong with it, and the name to write."""
     names = [each.id for each in examination.listed]
     if not names:
-        examination.ok(f"{wanted.name} is not looked up, as there is no list")
+        examination.ok(f"{name} is not looked up, as there is no list")
         return
-    found = find(examination.listed, wanted.name)
-    if found is not None and found.id == wanted.name:
-        examination.ok(f"{wanted.name} is listed")
+    found = find(examination.listed, name)
+    if found is not None and found.id == name:
+        examination.ok(f"{name} is listed")
     elif found is not None:
-        if name_as_listed(examination.listed, wanted.name) == found.id:
-            _warn(examination, wanted, f"{wanted.name} is listed in another case, as {found.id}", found.id)
+        if name_as_listed(examination.listed, name) == found.id:
+            warn(f"{name} is listed in another case, as {found.id}", found.id)
         else:
-            examination.ok(f"{wanted.name} is listed with a tag, as {found.id}")
+            examination.ok(f"{name} is listed with a tag, as {found.id}")
     elif examination.dialect.dialect.name in _ANY_NAME:
-        examination.ok(f"{wanted.name} is not listed ({_known(names)}); this server takes other names too")
+        examination.ok(f"{name} is not listed ({_known(names)}); this server takes other names too")
     else:
-        near = nearest_names(wanted.name, names)
-        known = name_list(near, len(set(names)))
-        _warn(examination, wanted, f"{wanted.name} is not in the list; there are {known}", near[0])
+        examination.missing.append(name)
+        near = nearest_names(name, names)
+        warn(f"{name} is not in the list; there are {name_list(near, len(set(names)))}", near[0])
 
 
 def _known(names: list[str]) -> str:
@@ -120,3 +138,9 @@ def _warn(examination: Examination, wanted: Model, sentence: str, name: str) -> 
     if not examination.origin.in_file:  # the variable MODEL alone has configured it
         option, section = f"MODEL={name}", ENVIRONMENT
     examination.warn(f"{sentence}: set `{option}`", section=section, option=option)
+
+
+def _warn_of_route(examination: Examination, routed: RoutedModel, sentence: str, name: str) -> None:
+    """Say what to write in the route that names the model."""
+    section, option = f"route:{routed.route}", f"models = {', '.join(routed.models_with(name))}"
+    examination.warn(f"{sentence}: set `{option}` in [{section}]", section=section, option=option)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from claude_bridge.core.errors import NotFound
 from claude_bridge.core.events import FinishReason
 from claude_bridge.doctor import questions
 from claude_bridge.doctor.asking import Answer
+from claude_bridge.doctor.checks import models
 from claude_bridge.doctor.examination import Examination
 
 BUFFERED_SECONDS: Final = 1.0
@@ -25,7 +27,10 @@ async def streaming(examination: Examination) -> None:
     """Ask for forty tokens, and look when the first and the last came."""
     answer = await examination.ask(questions.counting())
     error = examination.meaning(answer)
-    if error is not None:
+    if isinstance(error, NotFound) and models.is_missing(examination):
+        name = examination.target().model
+        examination.fault(f"a short question is refused, as there is no model {name}: see check 4 above", last=True)
+    elif error is not None:
         examination.fault(f"a short question is not answered: {error}", last=True)
     elif answer.headers.get("content-type", "").startswith(_JSON):
         examination.warn(

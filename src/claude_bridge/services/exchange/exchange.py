@@ -608,6 +608,7 @@ class Exchange:
             estimate=attempt.estimate,
             scrub=self._scrub,
             names=services.redactor.words,
+            section=attempt.candidate.section,
         )
         explanation = prepared.explain(failure, circumstances)
         self._log_reason = explanation.log_reason

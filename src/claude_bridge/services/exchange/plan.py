@@ -18,6 +18,7 @@ class Candidate:
     :ivar kind: the backend's kind.
     :ivar shown: the model's name in the answer.
     :ivar show_reasoning: ``auto``, ``always`` or ``never``.
+    :ivar section: the name of the model's section in the configuration; "" if it has none.
     :ivar label: the name for the response header and the log.
     """
 
@@ -26,6 +27,7 @@ class Candidate:
     target: Target
     shown: str
     show_reasoning: str = "auto"
+    section: str = ""
     label: str = field(init=False, eq=False)
 
     @label.default

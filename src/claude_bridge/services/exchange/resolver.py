@@ -15,7 +15,7 @@ from typing import Final
 from attrs import define, evolve, field, frozen
 from twisted.internet.defer import CancelledError, FirstError, gatherResults
 
-from claude_bridge.config.named_models import NamedModels, which_model
+from claude_bridge.config.named_models import NamedModels, section_of, which_model
 from claude_bridge.config.schema import DIRECT, Backend, Config, Model, Route
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.backend_api import BackendKind, Target
@@ -266,6 +266,7 @@ class CandidateResolver:
             target=self._target(backend, model, self._detection.dialect_of(backend).dialect.name, window),
             shown=shown,
             show_reasoning=model.show_reasoning,
+            section=section_of(self._config, model),
         )
 
     def _target(self, backend: Backend, model: Model, dialect: str, window: int | None) -> Target:
