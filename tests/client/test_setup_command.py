@@ -218,7 +218,7 @@ class TakeBackTests:
         assert take_back(home.environ, home.project) == Report(shown=nothing)
         home.has('{"model": "glm@claude-bridge"}')
         shown = take_back(home.environ, home.project).shown
-        assert shown == f"{nothing}{home.settings}: took back model, which was glm@claude-bridge\n"
+        assert shown == f"{home.settings}: took back model, which was glm@claude-bridge\n"
 
     def test_gone(self, home: Home, config: Config) -> None:
         """If somebody has taken all of it away already, that is said."""

@@ -241,6 +241,44 @@ class ModelTests:
         assert home.tree() == before
 
 
+class FamilyTests:
+    """A model that /model of Claude Code has saved as the word of a family."""
+
+    FABLE = setting("ANTHROPIC_DEFAULT_FABLE_MODEL", "glm@claude-bridge")
+
+    @pytest.mark.parametrize("before", ["{}", '{"model": "opus"}'])
+    @pytest.mark.parametrize("word", ["fable", "Fable[1m]"])
+    def test_picked(self, before: str, word: str, home: Home) -> None:
+        """It meant the bridge's model, so it goes, also if `setup` was run again meanwhile."""
+        home.has(before)
+        home.setup(self.FABLE).apply(nobody)
+        home.settings.write_text(json.dumps(read(home.settings.read_text()) | {"model": word}))
+        home.setup(self.FABLE).apply(nobody)
+        assert f"model, which was {word}" in undo(home.place()).restored
+        assert read(home.settings.read_text()) == read(before)
+
+    def test_own(self, home: Home) -> None:
+        """One that was there before stays, and so does one of a family that does not lead to the bridge."""
+        home.has('{"model": "fable"}')
+        home.setup(self.FABLE).apply(nobody)
+        undo(home.place())
+        assert read(home.settings.read_text()) == {"model": "fable"}
+        home.has("{}")
+        home.setup().apply(nobody)
+        home.settings.write_text(json.dumps(read(home.settings.read_text()) | {"model": "fable"}))
+        undo(home.place())
+        assert read(home.settings.read_text()) == {"model": "fable"}
+
+    def test_led_elsewhere(self, home: Home) -> None:
+        """Who has led the family elsewhere since has chosen that."""
+        home.has("{}")
+        home.setup(self.FABLE).apply(nobody)
+        text = home.settings.read_text().replace('FABLE_MODEL": "glm@claude-bridge"', 'FABLE_MODEL": "mine"')
+        home.settings.write_text(json.dumps(read(text) | {"model": "fable"}))
+        undo(home.place())
+        assert read(home.settings.read_text())["model"] == "fable"
+
+
 class KilledTests:
     """A process that dies at any moment."""
 

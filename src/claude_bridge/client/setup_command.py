@@ -149,10 +149,10 @@ def take_back(environ: Mapping[str, str], folder: Path, *, project: bool = False
     except SetupError as error:
         return Report(error=str(error))
     lines = []
-    if not undone.had_receipt:
-        lines.append(f"nothing to undo: claude-bridge setup has not changed {where.settings}")
     if undone.had_receipt or undone.restored:
         lines.append(f"{where.settings}: {_restored(undone)}")
+    else:
+        lines.append(f"nothing to undo: claude-bridge setup has not changed {where.settings}")
     lines += [f"removed {each}, which claude-bridge setup had made" for each in undone.removed]
     lines += [f"left {each}" for each in undone.left]
     warnings = []

@@ -15,7 +15,7 @@ from claude_bridge.client import receipt
 from claude_bridge.client.receipt import Receipt
 from claude_bridge.client.settings_draft import Draft, Place, SetupError, begun, errors, read_draft, write
 from claude_bridge.client.settings_text import Path, restore, restore_objects, spelled, value_at
-from claude_bridge.core.model_names import MARK, plain_name
+from claude_bridge.core.model_names import MARK, TIERS, plain_name
 
 MODEL: Final[Path] = ("model",)
 """Where `/model` of Claude Code saves the user's choice; `setup` never writes it."""
@@ -53,11 +53,24 @@ def undo(where: Place) -> Undone:
 
 
 def is_ours(text: str, kept: Receipt) -> bool:
-    """Return whether the ``model`` of settings is one of the bridge's: its id is marked, or was listed plainly."""
+    """Return whether the ``model`` of settings is one of the bridge's: its id is marked, or was listed plainly.
+
+    So is the word of a family that `setup` has led to the bridge, if it was not there before: it was chosen while it
+    meant the bridge's model, and would mean Anthropic's without.
+    """
     model = value_at(text, MODEL)
     if not isinstance(model, str):
         return False
-    return MARK in model or (plain_name(model) in kept.published and spelled(text, MODEL) != kept.model)
+    if MARK in model:
+        return True
+    return spelled(text, MODEL) != kept.model and (plain_name(model) in kept.published or _is_led(text, model, kept))
+
+
+def _is_led(text: str, model: str, kept: Receipt) -> bool:
+    """Return whether a word is a family's that leads to what `setup` has set, and nobody has changed since."""
+    word = plain_name(model).lower()
+    member = kept.member(("env", f"ANTHROPIC_DEFAULT_{word.upper()}_MODEL")) if word in TIERS else None
+    return member is not None and member.is_ours(value_at(text, member.path))
 
 
 def saved_model(settings: FilePath) -> str | None:
@@ -73,6 +86,7 @@ def saved_model(settings: FilePath) -> str | None:
 def _taken_back(draft: Draft, kept: Receipt) -> tuple[list[str], list[str]]:
     """Restore in a draft what is still ours; return what was restored, and what was left with the reason."""
     restored, left = [], []
+    has_our_model = is_ours(draft.text, kept)
     for member in reversed(kept.members):
         name, state = ".".join(member.path), member.state(draft.text)
         if state == "ours":
@@ -83,7 +97,7 @@ def _taken_back(draft: Draft, kept: Receipt) -> tuple[list[str], list[str]]:
         elif member.was is not None and member.is_ours(value_at(draft.text, member.path)):
             left.append(f"{name}, which had this value before")
     restored.reverse()
-    if is_ours(draft.text, kept):
+    if has_our_model:
         ours = value_at(draft.text, MODEL)
         was = None if kept.model is None or MARK in kept.model else kept.model
         draft.text = restore(draft.text, MODEL, was)
