@@ -528,6 +528,11 @@ class CommandTests:
             (["routes", "explian", "r.json"], "there is no command routes explian, did you mean routes explain?"),
             (["routes", "why", "r.json"], "there is no command routes why, did you mean routes explain?"),
             (["lanch", "glm"], "there is no command lanch, did you mean launch?"),
+            (["launch", "--model", "glm"], "the model stands without --model: claude-bridge launch glm ("),
+            (
+                ["launch", "--url", "gpu:1", "--model=glm", "--", "-p", "a b"],
+                "the model stands without --model: claude-bridge launch --url gpu:1 glm -- -p 'a b' (",
+            ),
             (["stup"], "did you mean setup?"),
             (["undoo"], "did you mean undo?"),
             (["inti"], "did you mean init?"),

@@ -63,6 +63,9 @@ _BROKEN: Final = 2
 
 _LAUNCH: Final = "launch"
 
+_MODEL_OPTION: Final = "--model"
+"""An option of other commands, and of Claude Code."""
+
 _EXPLAIN: Final = "routes explain"
 _PRICES: Final = "usage prices"
 _TWO_WORDS: Final = (_EXPLAIN, _PRICES)
@@ -105,6 +108,8 @@ def main(arguments: Sequence[str] | None = None, surroundings: Surroundings | No
         commands[given[0]].error(f"there is no command {' '.join(given[:2])}, did you mean {_EXPLAIN}?")
     options, rest = parser.parse_known_args(given)
     chosen = commands[given[0]]
+    if rest and given[0] == _LAUNCH and rest[0].partition("=")[0] == _MODEL_OPTION:
+        chosen.error(f"the model stands without {_MODEL_OPTION}: {_without_option(given, behind)}")
     if rest:
         chosen.error(_unknown(rest[0], chosen))
     options.error, options.arguments = chosen.error, behind
@@ -145,6 +150,12 @@ def _divided(given: list[str]) -> tuple[list[str], list[str]]:
         return given, []
     at = given.index("--")
     return given[:at], given[at + 1 :]
+
+
+def _without_option(given: Sequence[str], behind: Sequence[str]) -> str:
+    """Return the command line of `launch` that somebody meant who wrote ``--model`` before the model."""
+    words = [word.removeprefix(f"{_MODEL_OPTION}=") for word in given if word != _MODEL_OPTION]
+    return shlex.join(["claude-bridge", *words, *(["--", *behind] if behind else [])])
 
 
 def _no_command(given: Sequence[str], commands: Sequence[str]) -> str:

@@ -189,12 +189,14 @@ class BackendTests:
     def test_model(self, user: User) -> None:
         """Of several models one has to be named; one that is not there gets the nearest names."""
         with serving(BACKEND) as url:
-            done = user.launch("--url", url)
-            assert (done.returncode, "claude-bridge launch MODEL: a, b" in done.stderr) == (1, True)
+            done = user.launch("--url", url, "--", "-p", "Hello, you")
+            told = f"several models, a, b: name one, as in `claude-bridge launch a --url {url} -- -p 'Hello, you'`\n"
+            assert (done.returncode, told in done.stderr) == (1, True)
             done = user.launch("x", "--url", url)
             assert (done.returncode, "has no model x; it has a, b" in done.stderr) == (1, True)
             assert user.launch("B@claude-bridge", "--url", url).returncode == 7
-            told = f"lists no models (GET {url}/x/models answered 404, is its URL right?): name one"
+            told = f"lists no models (GET {url}/x/models answered 404, is its URL right?): name one, "
+            told += f"`claude-bridge launch MODEL --url {url}/x`\n"
             assert told in user.launch("--url", f"{url}/x").stderr
         assert user.seen["settings"]["env"]["ANTHROPIC_MODEL"] == "b@claude-bridge"
         assert [row["model"] for row in user.seen["settings"]["modelPicker"]["options"]] == [
@@ -269,23 +271,40 @@ class BridgeTests:
         with serving(BRIDGE) as url:
             file = user.folder / "c.ini"
             listen = f"[server]\nlisten = tcp:{url.rpartition(':')[2]}:interface=127.0.0.1\n"
-            file.write_text(listen + "[backend:b]\napi_key = credential:none\n[model:glm]\nlabel = GLM\n")
+            backend = "[backend:b]\nurl = http://backend.invalid/v1\napi_key = credential:none\n"
+            file.write_text(f"{listen}{backend}[model:glm]\nlabel = GLM\n")
             assert user.launch("--config", str(file)).returncode == 7
         assert user.seen["settings"]["env"]["ANTHROPIC_BASE_URL"] == url
         assert user.seen["settings"]["modelPicker"]["options"][0]["label"] == "GLM"
 
     def test_backend_is_down(self, user: User) -> None:
-        """A backend that is down behind a bridge that runs is told; the bridge may know more than we do."""
+        """If the only backend of a bridge that runs is down Claude Code would be silent, and is not started."""
         with serving(BRIDGE) as url:
             file = user.folder / "c.ini"
             listen = f"[server]\nlisten = tcp:{url.rpartition(':')[2]}:interface=127.0.0.1\n"
             file.write_text(f"{listen}[backend:b]\nurl = http://127.0.0.1:9/v1\n[model:glm]\ncontext_window = 131072\n")
             done = user.launch("--config", str(file))
+            assert done.returncode == 1
+            assert done.stderr == (
+                "claude-bridge launch: backend b: down: connection refused at 127.0.0.1:9: start the server, or "
+                "correct `url` in [backend:b]\n"
+                "claude-bridge launch: no other backend has the model, so Claude Code is not started; `claude-bridge "
+                f"doctor --config {file}` says more\n"
+            )
+            assert not (user.folder / "seen.json").exists()
+
+    def test_one_of_two_backends_is_down(self, user: User) -> None:
+        """If another may answer, also one elsewhere of which nobody knows, it is started, and the line is there."""
+        with serving(BRIDGE) as url:
+            file = user.folder / "c.ini"
+            listen = f"[server]\nlisten = tcp:{url.rpartition(':')[2]}:interface=127.0.0.1\n"
+            models = "[model:glm]\nbackend = b\ncontext_window = 131072\n[route:default]\nmodels = glm, c/m\n"
+            backends = "[backend:b]\nurl = http://127.0.0.1:9/v1\n[backend:c]\nurl = http://backend.invalid/v1\n"
+            file.write_text(f"{listen}{backends}{models}")
+            done = user.launch("--config", str(file))
         assert done.returncode == 7
-        assert done.stderr == (
-            "claude-bridge launch: backend b: down: connection refused at 127.0.0.1:9: start the server, or correct "
-            "`url` in [backend:b]\n"
-        )
+        assert "claude-bridge launch: backend b: down: connection refused at 127.0.0.1:9: start" in done.stderr
+        assert "backend c" not in done.stderr
 
     def test_nothing_to_start(self, user: User) -> None:
         """Where there is neither bridge nor file nor address, the command that helps is named."""

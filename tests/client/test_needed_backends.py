@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from claude_bridge.client.needed_backends import Connecting, backend_wanting_key, needed_backends
+from claude_bridge.client.needed_backends import Connecting, Down, backend_wanting_key, needed_backends
 from claude_bridge.config.schema import Backend
 from tests.client.servers import BACKEND, serving
 from tests.config.files import config_of
@@ -76,6 +76,14 @@ class ConnectingTests:
             (down,) = Connecting(backends).down()
         assert str(down).startswith("backend r: down: ")
         assert str(down).endswith(" at ::1:9: start the server, or correct `url` in [backend:r]")
+
+    def test_elsewhere(self) -> None:
+        """Nobody here can start a server that is on another machine."""
+        config = config_of("[backend:h]\nurl = https://api.example.com/v1\n")
+        down = Down(config.backends["h"], "connection refused")
+        assert str(down) == (
+            "backend h: down: connection refused at api.example.com:443: is it up? Else correct `url` in [backend:h]"
+        )
 
     def test_no_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A name that leads nowhere is down too; what is slow is not decided."""

@@ -56,3 +56,14 @@ class TargetTests:
             told = f"what answers at {url} is no bridge, .*: name a bridge or a backend, .* launch --url {url}/v1"
             with pytest.raises(ExpectedFailure, match=told):
                 find_target(LaunchOrder(), {"HOST_PORT": url.rpartition(":")[2]})
+
+
+class OrderTests:
+    """A command line."""
+
+    def test_with_model(self) -> None:
+        """It is written as it was given, with a model."""
+        order = LaunchOrder(url="http://gpu/v1", file="my c.ini", only_print=True, arguments=["-p", "a b"])
+        told = "claude-bridge launch zai/GLM --url http://gpu/v1 --config 'my c.ini' --print -- -p 'a b'"
+        assert order.with_model("zai/GLM") == told
+        assert LaunchOrder().with_model("m") == "claude-bridge launch m"

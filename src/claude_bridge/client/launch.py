@@ -123,7 +123,7 @@ class _Launch:
                     needed = () if config is None else self._needed(config)
                     looking = Connecting([backend for backend in needed if is_here(backend.url)])
                     found = self._of_bridge(target)
-                    self._tell_of(looking.down(_MOMENT))
+                    self._refuse_if_down(needed, looking.down(_MOMENT), self._order.file)
                 case OwnConfiguration(config, file):
                     url = stack.enter_context(self._started(file, self._environ, folder, self._needed(config)))
                     found = self._of_bridge(RunningBridge(url, config), f"the bridge of {source_file(config.source)}")
@@ -254,7 +254,7 @@ class _Launch:
         """
         bridge = own_bridge.start(file, {**environ, "RUNTIME_DIRECTORY": str(folder)})
         try:
-            self._refuse_if_down(needed, file)
+            self._refuse_if_down(needed, Connecting(needed).down(), file)
             yield bridge.address()
             if bridge.ended:
                 self._err.write(f"claude-bridge launch: {bridge.failure()}\n")
@@ -266,18 +266,17 @@ class _Launch:
         name = main_name(config) if self._order.model is None else plain_name(self._order.model)
         return needed_backends(config, name or AUTO)
 
-    def _refuse_if_down(self, needed: Sequence[Backend], file: str | None) -> None:
-        """Write a line for each backend that is down. Raises `ExpectedFailure` if no other is left."""
-        down = Connecting(needed).down()
-        self._tell_of(down)
+    def _refuse_if_down(self, needed: Sequence[Backend], down: Sequence[Down], file: str | None) -> None:
+        """Write a line for each backend that is down. Raises `ExpectedFailure` if no other is left.
+
+        Claude Code would ask for three minutes without a word.
+        """
+        self._err.writelines(f"claude-bridge launch: {each}\n" for each in down)
         if down and len(down) == len(needed):
             command = shlex.join(["claude-bridge", "doctor", *([] if file is None else ["--config", file])])
             raise ExpectedFailure(
                 f"no other backend has the model, so Claude Code is not started; `{command}` says more"
             )
-
-    def _tell_of(self, down: Sequence[Down]) -> None:
-        self._err.writelines(f"claude-bridge launch: {each}\n" for each in down)
 
     def _chosen(
         self, names: Sequence[str], default: str | None, whose: str, config: Config | None = None, listing: str = ""
@@ -289,10 +288,11 @@ class _Launch:
         if default is not None or len(names) == 1:
             return default or names[0]
         if not names:
-            raise ExpectedFailure(f"{whose} lists no models{listing}: name one, claude-bridge launch MODEL")
+            raise ExpectedFailure(f"{whose} lists no models{listing}: name one, `{self._order.with_model('MODEL')}`")
         if not self._person.is_there:
             listed = name_list(names[:MAX_LISTED], len(names))
-            raise ExpectedFailure(f"{whose} has several models: name one, claude-bridge launch MODEL: {listed}")
+            command = self._order.with_model(names[0])
+            raise ExpectedFailure(f"{whose} has several models, {listed}: name one, as in `{command}`")
         self._err.write(f"{whose} has these models:\n")
         return self._person.choose("Which one", names)
 

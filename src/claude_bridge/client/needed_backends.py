@@ -90,10 +90,8 @@ class Down:
     def __str__(self) -> str:
         """Return the line for people."""
         name, (host, port) = self.backend.name, _address(self.backend.url)
-        return (
-            f"backend {name}: down: {self.reason} at {host}:{port}: start the server, or correct `url` in "
-            f"[backend:{name}]"
-        )
+        cure = "start the server, or correct" if is_here(self.backend.url) else "is it up? Else correct"
+        return f"backend {name}: down: {self.reason} at {host}:{port}: {cure} `url` in [backend:{name}]"
 
 
 @define(eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final, TypeAlias
@@ -37,6 +38,14 @@ class LaunchOrder:
     file: str | None = None
     arguments: Sequence[str] = ()
     only_print: bool = False
+
+    def with_model(self, model: str) -> str:
+        """Return the same command line with a model."""
+        words = ["claude-bridge", "launch", model]
+        words += [] if self.url is None else ["--url", self.url]
+        words += [] if self.file is None else ["--config", self.file]
+        words += ["--print"] if self.only_print else []
+        return shlex.join([*words, *(["--", *self.arguments] if self.arguments else [])])
 
 
 @frozen
