@@ -202,6 +202,29 @@ class CheckTests:
         assert state.startswith("down: 127.0.0.1:1: connection refused: start the server, or correct ")
 
     @pytest_twisted.ensureDeferred
+    async def test_changed(self, reactor: Any, backend: ScriptedBackend, told: list[LogEvent]) -> None:
+        """After a reload those are looked at whose section or models have changed, and no other."""
+        plain = PLAIN.format(url=backend.url, more="")
+        daemon = Daemon.started(reactor, configured(plain))
+        await daemon.until(lambda: self.states(told))
+        daemon.bridge.change_over(configured(plain))
+        daemon.bridge.change_over(configured(f"{plain}\n[backend:second]\nurl = http://127.0.0.1:1/v1\n"))
+        await daemon.until(lambda: len(self.states(told)) > 1)
+        assert [state[:22] for _, state in self.states(told)] == ["up, 1 model", "down: 127.0.0.1:1: con"]
+        await daemon.stop()
+
+    @pytest_twisted.ensureDeferred
+    async def test_changed_model(self, reactor: Any, backend: ScriptedBackend, told: list[LogEvent]) -> None:
+        """A model that is not there is logged when it comes into the configuration."""
+        plain = PLAIN.format(url=backend.url, more="")
+        daemon = Daemon.started(reactor, configured(plain))
+        await daemon.until(lambda: self.states(told))
+        daemon.bridge.change_over(configured(f"{plain}\n[model:x]\nname = gone\n"))
+        await daemon.until(lambda: len(self.states(told)) > 1)
+        assert self.states(told)[1][1].startswith("up, but gone is not in the list; there are test-model")
+        await daemon.stop()
+
+    @pytest_twisted.ensureDeferred
     async def test_not_wanted(self, reactor: Any, backend: ScriptedBackend, told: list[LogEvent]) -> None:
         """With check_backends = no nothing is asked."""
         daemon = Daemon.started(reactor, configured(PLAIN.format(url=backend.url, more="check_backends = no")))

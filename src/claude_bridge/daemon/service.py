@@ -6,14 +6,15 @@ import gc
 import linecache
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from claude_bridge.config.schema import Config
+from claude_bridge.config.named_models import routed_models
+from claude_bridge.config.schema import Backend, Config
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.daemon.allocator import give_back_large_blocks
 from claude_bridge.daemon.generation import Generation, make_generation
@@ -71,13 +72,14 @@ class Bridge(Service):
         self._tell_backends()
         self.process.clock.callWhenRunning(self.generation.keys.prepare)
         if self.generation.config.server.check_backends:
-            self.process.clock.callWhenRunning(self._look_at_backends)
+            self.process.clock.callWhenRunning(lambda: self._look_at(self.generation.backends))
         self.process.clock.callWhenRunning(rare_collections)
 
     def change_over(self, config: Config) -> None:
         """Put ``config`` in force for new requests; requests under way keep the configuration they began with.
 
-        If this raises, nothing has changed.
+        The state of backends that have changed, or of which other models are named, is logged as at the start. If this
+        raises, nothing has changed.
         """
         old, new = self.generation, make_generation(self.process, config, self.generation)
         self.process.follow(config, new.profiles)
@@ -88,6 +90,8 @@ class Bridge(Service):
         self._retiring.add(old)
         retired = old.retire().addCallback(lambda _: self._retired(old))
         retired.addErrback(lambda failure: _log.failure("an old configuration stays", failure, event="fault"))
+        if config.server.check_backends:
+            self._look_at([each for each in new.backends if _looked_at(config, each) != _looked_at(old.config, each)])
 
     def stopService(self) -> Deferred[object]:  # noqa: N802 - Twisted's name
         """Stop listening, let running responses finish, then close what is left.
@@ -133,8 +137,8 @@ class Bridge(Service):
                 why=decided.why,
             )
 
-    def _look_at_backends(self) -> None:
-        """Have the state of each backend logged, and its list fetched, so that the first request finds it."""
+    def _look_at(self, backends: Sequence[Backend]) -> None:
+        """Have the state of backends logged, and their lists fetched, so that the first request finds them."""
         process, generation = self.process, self.generation
         short = ShortForm(
             config=generation.config,
@@ -145,7 +149,7 @@ class Bridge(Service):
             keys=generation.keys,
             scrub=process.redactor,
         )
-        self._looks.begin(short, generation.backends)
+        self._looks.begin(short, backends)
 
     def _tell_stopping(self, active: int, seconds: float) -> None:
         told = "stopping"
@@ -168,6 +172,12 @@ def build(
         config, reactor, redactor, seconds, state_directory=state_directory, set_log_level=set_log_level
     )
     return Bridge(process, config)
+
+
+def _looked_at(config: Config, backend: Backend) -> object:
+    """Return what a configuration has that decides the result of a look at a backend."""
+    models = [each for each in config.models.values() if each.backend == backend.name]
+    return config.backends.get(backend.name), models, routed_models(config, backend.name)
 
 
 def raise_file_limit(streams: int) -> None:
