@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.config.backend_urls import misdirected
+from claude_bridge.config.backend_urls import is_here, misdirected
 
 
 class MisdirectedTests:
@@ -76,3 +76,21 @@ class MisdirectedTests:
     def test_good_for_responses(self) -> None:
         """Nothing is said of the usual bases."""
         assert list(misdirected("https://api.openai.com/v1", "responses")) == []
+
+
+class HereTests:
+    """Whether a backend is on this machine."""
+
+    @pytest.mark.parametrize(
+        ("url", "is_it"),
+        [
+            ("http://127.0.0.1:8000/v1", True),
+            ("http://localhost/v1", True),
+            ("http://[::1]:8000/v1", True),
+            ("http://gpu:8000/v1", False),
+            ("https://api.anthropic.com", False),
+        ],
+    )
+    def test_hosts(self, url: str, is_it: bool) -> None:
+        """The names and addresses of the machine itself are; nobody knows of any other."""
+        assert is_here(url) == is_it

@@ -52,7 +52,7 @@ class AddressTests:
         """A file that leads elsewhere is named, with whose address it is, and that it wins."""
         (sentence,) = wrong({"ANTHROPIC_BASE_URL": "http://127.0.0.1:3456"}, {"ANTHROPIC_BASE_URL": BRIDGE})
         assert sentence.startswith(f"{FILE} sets ANTHROPIC_BASE_URL=http://127.0.0.1:3456 (Claude Code Router)")
-        assert "it wins over exported variables" in sentence
+        assert "it wins over exported variables; run claude-bridge setup, or remove it there, or start" in sentence
 
     def test_version_in_the_address(self) -> None:
         """The client adds /v1 itself."""

@@ -19,10 +19,11 @@ from attrs import field, frozen
 
 from claude_bridge.children import ExpectedFailure
 from claude_bridge.client.http_probe import USUAL_KIND, KeyNeeded, ListedBackend, Unreachable, listed_models, look
-from claude_bridge.client.needed_backends import BACKEND_KEY, is_here
+from claude_bridge.client.needed_backends import BACKEND_KEY
 from claude_bridge.client.person import TRIES, Person
 from claude_bridge.client.target import USUAL, USUAL_PORT
 from claude_bridge.client.typed_key import typed_key
+from claude_bridge.config.backend_urls import is_here
 from claude_bridge.config.directories import config_files
 from claude_bridge.core.nearest_names import name_list, nearest_names
 

@@ -31,7 +31,6 @@ from claude_bridge.client.needed_backends import (
     Down,
     backend_key,
     backend_wanting_key,
-    is_here,
     needed_backends,
 )
 from claude_bridge.client.offer import Offer
@@ -41,6 +40,7 @@ from claude_bridge.client.single_backend import SingleBackend
 from claude_bridge.client.target import BackendAlone, LaunchOrder, OwnConfiguration, RunningBridge, find_target
 from claude_bridge.client.typed_key import typed_key
 from claude_bridge.client.window_warning import window_warning
+from claude_bridge.config.backend_urls import is_here
 from claude_bridge.config.listeners import is_loopback
 from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.secret import HIDDEN

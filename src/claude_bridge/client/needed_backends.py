@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 
 from claude_bridge.children import ExpectedFailure
 from claude_bridge.client import http_probe
-from claude_bridge.config.listeners import is_loopback
+from claude_bridge.config.backend_urls import is_here
 from claude_bridge.config.load import read_file
 from claude_bridge.config.named_models import NamedModels, conversation_models, which_model
 from claude_bridge.config.schema import Backend, Config
@@ -58,12 +58,6 @@ def backend_wanting_key(config: Config, name: str) -> Backend | None:
         if backend is not None and not backend.has_key and http_probe.wants_key(backend.url, backend.kind):
             return backend
     return None
-
-
-def is_here(url: str) -> bool:
-    """Return whether a backend is on this machine, as far as its URL tells."""
-    host = urlsplit(url).hostname or ""
-    return host == "localhost" or is_loopback(host)
 
 
 def backend_key(environ: Mapping[str, str]) -> str | None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
+from claude_bridge.config.listeners import is_loopback
+
 ANTHROPIC: Final = "api.anthropic.com"
 GEMINI: Final = "generativelanguage.googleapis.com"
 
@@ -66,3 +68,9 @@ def _no_chat_completions(url: str) -> Iterator[str]:
         yield f"ends in /{found['end']}, {other}: did you mean {root}{found['base']}?"
     elif found := _OLLAMA.fullmatch(path):
         yield f"is Ollama's native API: did you mean {root}{found['base']}/v1?"
+
+
+def is_here(url: str) -> bool:
+    """Return whether a backend is on this machine, as far as its URL tells."""
+    host = urlsplit(url).hostname or ""
+    return host == "localhost" or is_loopback(host)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from attrs import Factory, evolve, frozen
 
 from claude_bridge.config import foreign_words, listeners
+from claude_bridge.config.backend_urls import is_here
 from claude_bridge.config.dialects import AUTO
 from claude_bridge.config.listeners import listener
 from claude_bridge.config.model_prices import Priced, by_precedence, known_names, meaning
@@ -95,7 +96,7 @@ class Rules:
         for route in self.config.routes.values():
             meant = [each for name in route.models if (each := which.meant(name)) is not None]
             backends = dict.fromkeys(self.config.backends[named.model(each).backend] for each in meant)
-            strangers = [each for each in backends if not each.has_key and not _is_here(each)]
+            strangers = [each for each in backends if not each.has_key and not is_here(each.url)]
             if len({_host(each) for each in strangers}) > 1:
                 names = ", ".join(each.name for each in strangers)
                 yield Problem(
@@ -299,12 +300,6 @@ def _overrides(model: Model, section: str, kind: str) -> Iterator[Problem]:
         words = KINDS[kind].trait_words(name)
         if words and any(word not in words for word in (value if isinstance(value, tuple) else (value,))):
             yield Problem(section, name, f"must be one of these by kind = {kind}: {', '.join(words)}")
-
-
-def _is_here(backend: Backend) -> bool:
-    """Return whether a backend runs on this machine."""
-    host = _host(backend)
-    return host == "localhost" or listeners.is_loopback(host)
 
 
 def _host(backend: Backend) -> str:

@@ -108,7 +108,9 @@ def _address(client: Client, address: Winner | None) -> Iterator[Finding]:
     elif bridge is not None and not _same(address.value, bridge):
         router = _ROUTERS.get(_port(address.value), "")
         whose = f" ({router})" if router else ""
-        wins = "it wins over exported variables; remove it there" if address.in_file else "unset it"
+        wins = "unset it"
+        if address.in_file:
+            wins = "it wins over exported variables; run claude-bridge setup, or remove it there"
         yield _found(
             "warning",
             f"{address.place} sets {BASE_URL}={shown}{whose}, not this bridge ({bridge}): {wins}, or start the client "

@@ -47,6 +47,13 @@ class ConnectionTests:
         assert wrong(await examined(reactor, friendly.url)) == []
 
     @pytest_twisted.ensureDeferred
+    async def test_elsewhere(self, reactor: Any) -> None:
+        """A server on another machine is not for its reader to start."""
+        findings = await examined(reactor, "http://backend.invalid/v1")
+        assert findings[0].sentence.startswith("backend.invalid: ")
+        assert findings[0].sentence.endswith(": is it up? Else correct `url`")
+
+    @pytest_twisted.ensureDeferred
     async def test_down(self, reactor: Any) -> None:
         """A server that is down is named with its port, and nothing else is checked."""
         port = free_port()

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from attrs import evolve
 
+from claude_bridge.config.backend_urls import is_here
 from claude_bridge.core.errors import (
     BridgeError,
     UpstreamCut,
@@ -106,7 +107,8 @@ def _unreached(examination: Examination, error: BridgeError) -> str:
             f"it with `ca_file = /path/to/ca.pem` in [{examination.section}]{examination.origin.place}"
         )
     reason = error.message.removeprefix(f"cannot reach backend {examination.backend.name}: ")
-    return f"{place}: {reason}: start the server, or correct {examination.origin.url.name}"
+    cure = "start the server, or correct" if is_here(examination.backend.url) else "is it up? Else correct"
+    return f"{place}: {reason}: {cure} {examination.origin.url.name}"
 
 
 async def path(examination: Examination) -> None:
