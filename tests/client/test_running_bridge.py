@@ -126,6 +126,21 @@ class ReloadTests:
         _, out, _ = running_bridge.reload(answering(sockets, short / "t", 200, body))
         assert running_bridge.SET_UP_AGAIN not in out
 
+    @pytest.mark.parametrize(
+        ("changed", "is_told"),
+        [
+            ("[backend:b] url", True),
+            ("[backend:b] added", True),
+            ("[backend:b] removed", False),
+            ("[log] level", False),
+        ],
+    )
+    def test_backends(self, changed: str, is_told: bool, short: Path, sockets: list[socket.socket]) -> None:
+        """It is told where to see whether backends that have changed are up."""
+        body = f'{{"source":"c.ini","changed":["{changed}"],"needs_restart":[],"warnings":[]}}'
+        _, out, _ = running_bridge.reload(answering(sockets, short / "s", 200, body))
+        assert (running_bridge.LOOK_AT_BACKENDS in out) == is_told
+
     def test_nothing_changed(self, short: Path, sockets: list[socket.socket]) -> None:
         """That nothing changed is said."""
         body = '{"source":"x","changed":[],"needs_restart":[],"warnings":[]}'

@@ -25,6 +25,10 @@ SET_UP_AGAIN: Final = (
     "start Claude Code anew"
 )
 
+LOOK_AT_BACKENDS: Final = (
+    "the bridge's log says whether the changed backends are up, and so does `claude-bridge check-config --online`"
+)
+
 _TOLD_TO_CLIENT: Final = ("[model:", "[route:")
 """Beginnings of the sections from which `claude-bridge setup` takes what it writes."""
 
@@ -110,6 +114,8 @@ def reload(path: str, *, is_set_up: bool = False) -> tuple[int, list[str], list[
     lines = [f"reloaded: {answer.body.get('source', '')}", *_listed("changed", changed or ["nothing"])]
     warnings = [f"warning: {each}" for each in answer.strings("warnings")]
     lines += _listed("needs a restart", restart)
+    if any(each.startswith("[backend:") and not each.endswith("] removed") for each in changed):
+        lines.append(LOOK_AT_BACKENDS)
     if is_set_up and any(each.startswith(_TOLD_TO_CLIENT) for each in changed):
         lines.append(SET_UP_AGAIN)
     return 0, lines, warnings
