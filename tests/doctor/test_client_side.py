@@ -127,3 +127,11 @@ class OutdatedTests:
             "a.json is old",
             "b.json is old",
         ]
+
+    def test_one_cure(self) -> None:
+        """A window that `setup` would put right is not to be put right by hand as well."""
+        window = {"ANTHROPIC_BASE_URL": BRIDGE, "CLAUDE_CODE_MAX_CONTEXT_TOKENS": "65536"}
+        assert len(wrong(window, window=60_000)) == 1
+        outdated = ["a.json is old (CLAUDE_CODE_MAX_CONTEXT_TOKENS is 65536)"]
+        assert wrong(window, window=60_000, outdated=outdated) == outdated
+        assert len(wrong(window, window=60_000, outdated=["a.json is old (ANTHROPIC_MODEL is a)"])) == 2

@@ -73,6 +73,8 @@ def _window(client: Client) -> Iterator[Finding]:
     told = winner(client.sources, WINDOW)
     if client.window is None or told is None or not told.value.isdecimal():
         return
+    if any(WINDOW in each for each in client.outdated):  # which has a cure of its own
+        return
     line = f"{WINDOW}={client.window}"
     if int(told.value) > client.window:
         yield _found(

@@ -149,6 +149,15 @@ class RoutedTests:
         assert of(findings, 4).sentence == "b is listed"
         assert findings[-1].number == 17
 
+    @pytest_twisted.ensureDeferred
+    async def test_examined_instead(self, reactor: Any) -> None:
+        """Where none of them is there, the only model that is there is examined."""
+        async with served(reactor) as server:
+            findings = await examined(reactor, server.url, more="[route:default]\nmodels = tower/gone")
+        assert wrong(findings) == [(4, "warning")]
+        assert of(findings, 4).sentence == "test-model is examined instead, as it is the only one"
+        assert findings[-1].number == 17
+
 
 class WantedTests:
     """A model that only the command line names."""

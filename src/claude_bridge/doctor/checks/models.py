@@ -71,6 +71,8 @@ async def model(examination: Examination) -> None:
     names = [each.id for each in examination.listed]
     if examination.wanted:
         _look_up_wanted(examination)
+    elif examination.model is not None and examination.routed:
+        examination.ok(f"{examination.model.name} is examined instead, as it is the only one")
     elif examination.model is not None:
         examination.ok(f"{examination.model.name} is the only one, and answers to every name")
     elif names:
