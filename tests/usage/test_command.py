@@ -70,6 +70,19 @@ class PeriodTests:
         assert "3f2a-91 (alice)" in out
         assert "(no session) (bob)" in out
 
+    def test_hours(self, file: Path) -> None:
+        """All hours of the time are shown, as far back as there are any, with their sum."""
+        connection = connect(str(file))
+        for number in range(60):
+            time = NOON - number * 3_600_000
+            write(connection, [entry(started=time, attempts=(attempt(started=time),))])
+        connection.close()
+        _, out, _ = told(file, "all", by="hour")
+        assert out.startswith("all: since 2023-10-11 13:00 UTC\n")
+        lines = out.splitlines()[2:]
+        assert len(lines) == 62
+        assert lines[-2].split()[:2] == ["total", "64"]
+
     def test_nothing(self, file: Path) -> None:
         """A time in which nothing was used is told in words."""
         assert told(file, "2024-01-01") == (0, "nothing was used since 2024-01-01 00:00 UTC\n", "")

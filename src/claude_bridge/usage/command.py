@@ -18,7 +18,7 @@ from claude_bridge.config.schema import Config
 from claude_bridge.services.accounting.store import figures, removal, sqlite
 from claude_bridge.services.accounting.store.errors import NewerVersion, NoLedger
 from claude_bridge.usage import tables
-from claude_bridge.usage.period import milliseconds, moment, since
+from claude_bridge.usage.period import milliseconds, moment, oldest_hour, since
 
 SHOWN: Final = 50
 """Sessions or agents that a table for a person has."""
@@ -89,6 +89,8 @@ def _usage(order: Order, path: str, now: datetime, out: TextIO) -> int:
         raise Misuse(f"one period is enough: {order.words[1]} is one word too many")
     named = order.words[0] if order.words else order.since or "today"
     beginning = _since(named, now)
+    if order.by == "hour":
+        beginning = max(beginning, oldest_hour(now))
     start, by = milliseconds(beginning), order.by
     with closing(sqlite.open_to_read(path)) as connection:
         found = figures.rows(connection, start, by, SHOWN if order.form == "text" else figures.ALL)

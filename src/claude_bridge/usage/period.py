@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from claude_bridge.services.accounting.store.removal import HOURS_KEPT
+
 WORDS: Final = ("today", "week", "month", "all")
 
 _AGO: Final = re.compile(r"(\d{1,5})([hdw])", re.ASCII)
@@ -15,11 +17,21 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def since(text: str, now: datetime) -> datetime:
-    """Return the beginning of the period, a whole hour.
+    """Return the beginning of the period: a whole hour, and a whole day if it is too long ago for sums by hour.
 
     ``today``, ``week`` and ``month`` are those of the calendar; a week begins on Monday. Raises `ValueError`.
     """
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    found = max(_EPOCH, _beginning(text, now))
+    return _day(found) if found < oldest_hour(now) else found
+
+
+def oldest_hour(now: datetime) -> datetime:
+    """Return the first hour that still has sums of its own."""
+    return _hour(now) - timedelta(hours=HOURS_KEPT)
+
+
+def _beginning(text: str, now: datetime) -> datetime:
+    today = _day(now)
     named = {
         "today": today,
         "week": today - timedelta(days=today.weekday()),
@@ -29,13 +41,14 @@ def since(text: str, now: datetime) -> datetime:
     if text in named:
         return named[text]
     if ago := _AGO.fullmatch(text):
-        return max(_EPOCH, _hour(now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})))
+        before = now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        return _hour(before) if ago[2] == "h" else _day(before)
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         words = ", ".join(WORDS)
         raise ValueError(f"{text} is no time: {words}, a date (2026-11-30), or how long ago (24h, 7d, 4w)") from None
-    return max(_EPOCH, _hour(found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)))
+    return _hour(found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC))
 
 
 def milliseconds(time: datetime) -> int:
@@ -46,6 +59,10 @@ def milliseconds(time: datetime) -> int:
 def moment(unix_milliseconds: int) -> str:
     """Return a time for a person, in UTC."""
     return datetime.fromtimestamp(unix_milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _day(time: datetime) -> datetime:
+    return time.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _hour(time: datetime) -> datetime:

@@ -115,10 +115,10 @@ class BufferTests:
     """When records are written."""
 
     def test_once_a_second(self, desk: Desk) -> None:
-        """What comes within a second is written together, and nothing ticks while nothing comes."""
+        """What comes within 0.8 s is written together, and nothing ticks while nothing comes."""
         assert (desk.opened, desk.clock.getDelayedCalls()) == (0, [])
         desk.book("a", "b")
-        desk.clock.advance(0.99)
+        desk.clock.advance(0.79)
         assert desk.writer.written == []
         desk.clock.advance(0.01)
         assert (desk.writer.written, desk.clock.getDelayedCalls()) == ([["a", "b"]], [])
@@ -133,17 +133,19 @@ class BufferTests:
         assert desk.ledger.waiting == 0
 
     def test_while_a_write_is_under_way(self, desk: Desk) -> None:
-        """One write at a time; the next begins a second after the last one began, or when that has ended."""
+        """One write at a time; the next begins 0.8 s after the last one began, or when that has ended."""
         held: Deferred[int] = Deferred()
         desk.writer.held = held
         desk.book("a")
         desk.clock.advance(1)
         desk.book("b")
-        desk.clock.advance(0.7)
+        desk.clock.advance(0.5)
         assert desk.writer.written == [["a"]]
         desk.writer.held = None
         held.callback(0)
-        desk.clock.advance(0.3)
+        desk.clock.advance(0.29)
+        assert desk.writer.written == [["a"]]
+        desk.clock.advance(0.02)
         assert desk.writer.written == [["a"], ["b"]]
 
     def test_large_batches(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,9 @@
 """Keeps the record of each request in a database, and never costs a request anything.
 
-A record is appended to a buffer. Once a second what is in it is written in one transaction, in a thread (`LedgerWriter`
-by default); nothing is imported, opened or made before there is something to write. If the database cannot be used the
-records wait in memory, up to `MOST`; then the oldest are dropped, which is counted and logged. A kill loses at most
-what the last second has brought, and the requests that were under way.
+A record is appended to a buffer. Before a second is over what is in it is written in one transaction, in a thread;
+nothing is imported, opened or made before there is something to write. If the database cannot be used the records wait
+in memory, up to `MOST`; then the oldest are dropped, which is counted and logged. A kill loses at most what the last
+second has brought, and the requests that were under way.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from claude_bridge.services.accounting.store.errors import Broken, NewerVersion,
 from claude_bridge.services.callbacks import stop_timer
 from claude_bridge.services.interfaces import AttemptRecord, RequestRecord
 
-WRITE_SECONDS: Final = 1.0
-"""From one write to the next, while there are records: what a kill can lose."""
+WRITE_SECONDS: Final = 0.8
+"""From one write to the next, while there are records. With the time of the write itself a kill loses a second."""
 
 RETRY_SECONDS: Final = 5.0
 """From a write that failed to the next one."""

@@ -86,8 +86,8 @@ def total(rows: Iterable[Row]) -> Figures:
 def rows(connection: sqlite3.Connection, since: int, by: By, limit: int = ALL) -> list[Row]:
     """Return the sums from ``since`` on, in Unix milliseconds, of whole hours.
 
-    Sessions and agents are those that were used since then, each as a whole, the last ones first; of the others those
-    that cost most come first, days and hours in their order.
+    Sessions and agents are those that were used since then, each as a whole, the last ``limit`` of them, the last one
+    first. Of the others those that cost most come first, days and hours in their order.
     """
     if by == "session":
         return [_session(values) for values in connection.execute(sql.SESSIONS, (since, limit))]
@@ -96,8 +96,8 @@ def rows(connection: sqlite3.Connection, since: int, by: By, limit: int = ALL) -
     table, unit = ("hour", HOUR) if by == "hour" or since % DAY else ("day", DAY)
     found = [_sums(by, values) for values in connection.execute(sql.sums(table, by), (since // unit,))]
     if by in {"day", "hour"}:
-        return sorted(found, key=lambda row: row.first or 0)[:limit]
-    return sorted(found, key=lambda row: (-row.figures.cost, -row.figures.prompt - row.figures.output))[:limit]
+        return sorted(found, key=lambda row: row.first or 0)
+    return sorted(found, key=lambda row: (-row.figures.cost, -row.figures.prompt - row.figures.output))
 
 
 def agents_of(connection: sqlite3.Connection, session: str) -> list[Row]:

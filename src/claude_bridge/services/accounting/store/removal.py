@@ -82,7 +82,7 @@ def _forget(
             cursor.execute(statement, (what,))
         if rename:
             _rename(cursor, what)
-        cursor.execute(sql.UNUSED_NAMES)
+            cursor.execute(sql.UNUSED_NAMES)
         cursor.execute("COMMIT")
     except BaseException:
         cursor.execute("ROLLBACK")

@@ -62,7 +62,7 @@ def open_to_read(path: str) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise NoLedger(_unreadable(path, error)) from error
     except PermissionError as error:
-        raise NoLedger(f"{path} may be read by the daemon's user alone: run this as that user") from error
+        raise NoLedger(f"{path} may be read by the daemon's user alone: run this as that user, or with sudo") from error
     except OSError as error:
         raise NoLedger(f"{path}: {error.strerror or type(error).__name__}") from error
 
