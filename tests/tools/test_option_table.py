@@ -33,6 +33,7 @@ class MarkdownTests:
             "| `[route:NAME]` | `models` |",
             "| `[limits]` | `max_body` | bytes | `32M` |",
             "| `[key:NAME]` | `secret` |  |  |",
+            "| `[ledger]` | `keep` | s | `90d` |",
         ],
     )
     def test_cells(self, row: str) -> None:

@@ -16,7 +16,7 @@ from attrs import evolve
 from claude_bridge.services.accounting.ledger_writer import LedgerWriter
 from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
 from claude_bridge.services.accounting.store.sqlite import connect
-from tests.services.accounting.store.books import rows
+from tests.services.accounting.store.books import assert_periods_add_up, assert_sessions_add_up, rows
 from tests.services.accounting.test_request_log import RECORD
 
 
@@ -72,6 +72,24 @@ class WritingTests:
             path.unlink()
         await writer.write([evolve(RECORD, request_id="later")])
         assert requests(file) == ["later"]
+
+
+    @pytest_twisted.ensureDeferred
+    async def test_two_bridges_on_one_file(self, reactor: Any, writer: LedgerWriter, file: Path) -> None:
+        """Two bridges may write to one file at the same time: all is there, and the sums are right."""
+        other = LedgerWriter(reactor, str(file))
+        writes = [
+            each.write([evolve(RECORD, request_id=f"req_{number}", model=f"m{number}", session="s")] * 5)
+            for number in range(10)
+            for each in (writer, other)
+        ]
+        assert [await each for each in writes] == [0] * 20
+        other.close()
+        connection = connect(str(file))
+        assert rows(connection, "SELECT count(*), count(DISTINCT id) FROM requests") == [(100, 100)]
+        assert_sessions_add_up(connection)
+        assert_periods_add_up(connection)
+        connection.close()
 
 
 class TroubleTests:
