@@ -73,7 +73,6 @@ class WritingTests:
         await writer.write([evolve(RECORD, request_id="later")])
         assert requests(file) == ["later"]
 
-
     @pytest_twisted.ensureDeferred
     async def test_two_bridges_on_one_file(self, reactor: Any, writer: LedgerWriter, file: Path) -> None:
         """Two bridges may write to one file at the same time: all is there, and the sums are right."""

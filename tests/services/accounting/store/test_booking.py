@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claude_bridge.services.accounting.store import sqlite
@@ -142,6 +142,7 @@ class BookingTests:
         ledger.commit()
         assert rows(ledger, "SELECT route, model FROM attempts") == [("once", "GLM")]
 
+    @settings(max_examples=60, deadline=None)
     @given(batches=st.lists(st.lists(entries(), max_size=6), max_size=4))
     def test_sums_are_those_of_the_attempts(
         self, batches: list[list[Entry]], tmp_path_factory: pytest.TempPathFactory

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claude_bridge.services.accounting.store import sqlite
-from claude_bridge.services.accounting.store.booking import DAY, HOUR
+from claude_bridge.services.accounting.store.booking import DAY, HOUR, Booking
 from claude_bridge.services.accounting.store.entries import Entry
 from claude_bridge.services.accounting.store.removal import (
     FORGOTTEN,
@@ -84,6 +85,7 @@ class RetentionTests:
         write(ledger, [entry()])
         assert removed(ledger, NOON - 3650 * DAY, 90 * DAY) == 0
 
+    @settings(max_examples=60, deadline=None)
     @given(written=st.lists(entries(), max_size=12), days=st.integers(0, 100))
     def test_what_is_left_adds_up(
         self, written: list[Entry], days: int, tmp_path_factory: pytest.TempPathFactory
@@ -123,7 +125,10 @@ class ForgettingTests:
         by_key = "SELECT name.text, sum(requests) FROM day JOIN name ON name.id = day.key GROUP BY 1 ORDER BY 1"
         assert rows(ledger, by_key) == [(FORGOTTEN, 2), ("carol", 2)]
         assert rows(ledger, TOTAL.format("hour")) == [(4, 4, 40, 6_000_000)]
+        assert forget_key(ledger, FORGOTTEN) == 0
+        assert rows(ledger, by_key) == [(FORGOTTEN, 2), ("carol", 2)]
 
+    @settings(max_examples=60, deadline=None)
     @given(written=st.lists(entries(), max_size=12), session=st.sampled_from(["", "s-1"]))
     def test_what_is_left_adds_up(
         self, written: list[Entry], session: str, tmp_path_factory: pytest.TempPathFactory
@@ -151,3 +156,48 @@ class CompactingTests:
         compact(ledger)
         assert Path(file).stat().st_size < before / 5
         assert rows(ledger, "SELECT count(*) FROM name WHERE text LIKE 'm1%'") == [(0,)]
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), st.lists(entries(), min_size=1, max_size=5)),
+        st.tuples(st.just("remove"), st.integers(0, 100)),
+        st.tuples(st.just("session"), st.sampled_from(["", "s-1", "s-2"])),
+        st.tuples(st.just("key"), st.sampled_from(["alice", "bob", FORGOTTEN])),
+        st.tuples(st.just("compact"), st.none()),
+    ),
+    max_size=8,
+)
+
+
+class LifeTests:
+    """Whatever happens to a ledger in its life, in whatever order."""
+
+    @settings(max_examples=60, deadline=None)
+    @given(steps=STEPS)
+    def test_adds_up(self, steps: list[tuple[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> None:
+        """Agents and sessions are the sums of the attempts that are there, days those of all there ever were."""
+        connection, booking = sqlite.connect(str(tmp_path_factory.mktemp("books") / "ledger.sqlite")), Booking()
+        written: list[Entry] = []
+        for step, value in steps:
+            if step == "write":
+                booking.book(connection.cursor(), value)
+                connection.commit()
+                written += value
+            elif step == "remove":
+                removed(connection, NOON, value * DAY)
+            elif step == "session":
+                forget_session(connection, value)
+            elif step == "key":
+                forget_key(connection, value)
+            else:
+                compact(connection)
+            booking.forget()  # as after a change by another connection
+            assert_sessions_add_up(connection)
+        attempts = [attempt for each in written for attempt in each.attempts]
+        assert rows(connection, "SELECT coalesce(sum(requests), 0), coalesce(sum(cost), 0) FROM day") == [
+            (len(written), sum(attempt.cost or 0 for attempt in attempts))
+        ]
+        unnamed = "SELECT count(*) FROM attempt LEFT JOIN name ON name.id = attempt.backend WHERE name.id IS NULL"
+        assert rows(connection, unnamed) == [(0,)]
+        connection.close()

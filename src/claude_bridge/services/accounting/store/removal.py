@@ -93,7 +93,7 @@ def _forget(
 
 def _rename(cursor: sqlite3.Cursor, key: str) -> None:
     found = cursor.execute(sql.NAME, (key,)).fetchone()
-    if found is not None:
+    if found is not None and key != FORGOTTEN:
         other = Booking().name(cursor, FORGOTTEN)
         for add, drop in sql.OTHER_KEY:
             cursor.execute(add, (other, *found))
