@@ -321,6 +321,7 @@ def _usage_options(commands: argparse._SubParsersAction[_Parser]) -> None:
         usage="%(prog)s [today | week | month | all | SINCE] [--by WHAT] [--json | --csv]\n"
         "       %(prog)s session ID [--json | --csv]\n"
         "       %(prog)s export [--since SINCE] [--format jsonl | csv]\n"
+        "       %(prog)s prices [--all]\n"
         "       %(prog)s compact\n"
         "       %(prog)s forget --session ID | --key NAME",
         epilog="SINCE is a date (2026-11-30) or how long ago (24h, 7d, 4w); times are in UTC. The file is read beside "

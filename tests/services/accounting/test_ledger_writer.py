@@ -123,6 +123,17 @@ class TroubleTests:
         assert len(requests(file)) == 3001
 
     @pytest_twisted.ensureDeferred
+    async def test_row_that_is_refused(self, writer: LedgerWriter, file: Path) -> None:
+        """A row that the tables refuse would be refused for ever: that is no trouble that passes."""
+        await writer.write([RECORD])
+        connection = connect(str(file))
+        connection.execute("CREATE UNIQUE INDEX once ON request (request_id)")
+        connection.close()
+        with pytest.raises(sqlite3.IntegrityError):
+            await writer.write([RECORD])
+        assert await writer.write([evolve(RECORD, request_id="another")]) == 0
+
+    @pytest_twisted.ensureDeferred
     async def test_no_such_folder(self, reactor: Any, tmp_path: Path) -> None:
         """A folder that cannot be made is unavailable, with the system's words."""
         (tmp_path / "file").touch()

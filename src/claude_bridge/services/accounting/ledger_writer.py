@@ -34,7 +34,7 @@ class LedgerWriter:
     """Implements `ledger.Writer` on SQLite.
 
     All methods but `close` return at once; what they began runs in the thread, one after the other. Their Deferreds
-    fail with `Broken`, `Unavailable` or `NewerVersion`.
+    fail with `Broken`, `Unavailable` or `NewerVersion`; with another error only after a fault of ours.
     """
 
     _reactor: Any
@@ -91,8 +91,10 @@ class LedgerWriter:
         """Return one of our own errors for what the database says."""
         self._booking.forget()  # the numbers of names that were rolled back
         error = failure.value
-        if isinstance(error, sqlite3.Error):
-            return Failure(Broken(str(error)) if sqlite.is_broken(error) else Unavailable(str(error)))
+        if sqlite.is_broken(error):
+            return Failure(Broken(str(error)))
+        if isinstance(error, sqlite3.OperationalError):
+            return Failure(Unavailable(str(error)))
         if isinstance(error, OSError):
             return Failure(Unavailable(error.strerror or type(error).__name__))
         return failure

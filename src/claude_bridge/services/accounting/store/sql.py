@@ -192,5 +192,4 @@ _AGENTS: Final = (
 AGENTS: Final = f"{_AGENTS} WHERE agent.last >= ? ORDER BY agent.last DESC LIMIT ?"
 AGENTS_OF: Final = f"{_AGENTS} WHERE session.text = ? ORDER BY key.text, agent.first"
 LIKE_SESSION: Final = "SELECT DISTINCT text FROM session WHERE text >= ? AND text < ? ORDER BY text LIMIT 5"
-NEWEST: Final = "SELECT max(last) FROM session"
 EXPORT: Final = "SELECT * FROM attempts WHERE request IN (SELECT id FROM request WHERE started >= ?) ORDER BY request"
