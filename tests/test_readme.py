@@ -41,6 +41,7 @@ SECONDS: Final = 30.0
 """Limit for one command: a second or two on an idle machine."""
 
 ELSEWHERE: Final[Mapping[str, str]] = {
+    "pip install genai-prices": "pyproject.toml: genai-prices",
     # it installs packages, which takes a minute
     "python3 -m venv .venv && .venv/bin/python -m pip install --quiet . && .venv/bin/claude-bridge demo": (
         ".ci/run: $(readme_command demo)"
@@ -387,6 +388,24 @@ class FirstHourTests:
         assert "You said: nothing by glm" in reader.run("claude-bridge launch glm")
         assert "You said: Hello by glm" in reader.run('claude-bridge launch glm -- -p "Hello"')
         assert "--resume 1234" in reader.run("claude-bridge launch -- --resume ID", ID=1234)
+
+    @runs("claude-bridge usage week", "claude-bridge usage session ID", "claude-bridge usage prices")
+    def test_usage(self, reader: Reader) -> None:
+        """A running bridge's requests are shown, the sessions among them, and what is known of prices."""
+        reader.configure(one_model())
+        database = reader.home / ".local" / "state" / "claude-bridge" / "ledger.sqlite"
+        with reader.started(f"claude-bridge run --listen {reader.port}"):
+            body = {"model": "glm", "max_tokens": 9, "messages": [{"role": "user", "content": "Hello"}]}
+            headers = {"x-api-key": "k", "x-claude-code-session-id": "s-1", "content-type": "application/json"}
+            asked = urllib.request.Request(
+                f"http://127.0.0.1:{reader.port}/v1/messages", json.dumps(body).encode(), headers
+            )
+            with urllib.request.urlopen(asked, timeout=SECONDS):  # noqa: S310 - at this machine
+                pass
+        assert database.exists()
+        assert "glm" in reader.run("claude-bridge usage week").lower()
+        assert "s-1" in reader.run("claude-bridge usage session ID", ID="s-1")
+        assert "glm" in reader.run("claude-bridge usage prices")
 
     @runs("claude-bridge setup --dry-run", "claude-bridge setup", "claude-bridge undo")
     def test_setup(self, reader: Reader) -> None:

@@ -81,7 +81,7 @@ class LaunchTests:
         user = launching.user("zai/GLM", "--url", backend.url)
         turn = await user.turn("Hello?", environment=launching.environment)
         assert turn.answer == "Hello."
-        assert [chat.json["model"] for chat in backend.chats] == ["zai/GLM"]
+        assert [chat.json["model"] for chat in backend.chats if chat.json] == ["zai/GLM"]
         assert json.loads((user.home / ".claude" / "settings.json").read_text()) == OLD
         assert list(user.scratch.glob("claude-bridge*")) == []
 
@@ -93,7 +93,7 @@ class LaunchTests:
         user = launching.user("zai/GLM", "--url", backend.url)
         turn = await user.turn("Hello?", "--model", "claude-opus-4-1", environment=launching.environment)
         assert turn.answer == "Hello."
-        assert [chat.json["model"] for chat in backend.chats] == ["zai/GLM"]
+        assert [chat.json["model"] for chat in backend.chats if chat.json] == ["zai/GLM"]
 
     @pytest_twisted.ensureDeferred
     async def test_running_bridge(
@@ -106,7 +106,7 @@ class LaunchTests:
         user = launching.user("small", "--url", daemon.url)
         turn = await user.turn("Hello?", environment=launching.environment)
         assert turn.answer == "Hello."
-        assert [chat.json["model"] for chat in backend.chats] == ["small"]
+        assert [chat.json["model"] for chat in backend.chats if chat.json] == ["small"]
         assert turn.result["modelUsage"]["small@claude-bridge"]["contextWindow"] == 65_536
 
     @pytest_twisted.ensureDeferred
