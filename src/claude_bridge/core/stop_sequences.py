@@ -36,9 +36,10 @@ class StopSequences:
         if self.matched is not None:
             return ""
         text = self._held + text
-        found = [(at, -len(each), each) for each in self._sequences if (at := text.find(each)) >= 0]
+        # the one that is complete first counts, as at a server that looks after each token
+        found = [(at + len(each), at, each) for each in self._sequences if (at := text.find(each)) >= 0]
         if found:
-            at, _, self.matched = min(found)
+            _, at, self.matched = min(found)
             self._held = ""
             return text[:at]
         keep = max((_overlap(text, each) for each in self._sequences), default=0)
