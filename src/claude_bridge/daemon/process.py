@@ -223,7 +223,7 @@ def make_process(
     detection, profiles = DialectDetection(KINDS), ModelProfiles(time.time)
     log = RequestLog(detailed=config.log.level == "debug")
     totals = Totals(log)
-    ledger = _ledger(config, reactor, state_directory)
+    ledger = _ledger(config, reactor, seconds, state_directory)
     listed_prices = ListedPrices()
     lists = CachedModelLists(upstream, reactor, KINDS, on_clues=detection.observe, more_lists=detection.lists_of)
     lists.on_list = listed_prices.learn
@@ -259,7 +259,12 @@ def make_process(
     )
 
 
-def _ledger(config: Config, reactor: Any, state_directory: str | None) -> Ledger | None:  # noqa: ANN401 - as above
+def _ledger(
+    config: Config,
+    reactor: Any,  # noqa: ANN401 - as above
+    seconds: Callable[[], float],
+    state_directory: str | None,
+) -> Ledger | None:
     """Return what keeps the accounts, or None if none are kept; opens nothing."""
     settings = config.ledger
     path = ledger_file(enabled=settings.enabled, database=settings.database, state=state_directory)
@@ -270,7 +275,12 @@ def _ledger(config: Config, reactor: Any, state_directory: str | None) -> Ledger
     from claude_bridge.services.accounting.ledger import BufferedLedger, in_file  # noqa: PLC0415 - only where it is used
 
     return BufferedLedger(
-        path=path, keep=settings.keep, clock=reactor, unix_time=time.time, open_writer=in_file(path, reactor)
+        path=path,
+        keep=settings.keep,
+        clock=reactor,
+        unix_time=time.time,
+        open_writer=in_file(path, reactor),
+        seconds=seconds,
     )
 
 
