@@ -374,15 +374,16 @@ class StopTests:
         assert desk.lines[-1] == "1 requests are not in the accounts, as /state/ledger.sqlite could not be written"
 
     def test_hangs(self, desk: Desk) -> None:
-        """A database that does not answer holds the stop for five seconds."""
+        """A database that does not answer holds the stop for five seconds; what it had to write is told too."""
         desk.writer.held = Deferred()
-        desk.book("a")
+        desk.book("a", "b")
         stopped: list[None] = []
         desk.ledger.stop().addCallback(stopped.append)
         desk.clock.advance(4.9)
         assert stopped == []
         desk.clock.advance(0.1)
         assert stopped == [None]
+        assert desk.lines == ["2 requests may not be in the accounts, as /state/ledger.sqlite could not be written"]
 
 
 class FileTests:

@@ -90,6 +90,7 @@ class BufferedLedger:
     _writer: Writer | None = field(default=None, init=False)
     _timer: IDelayedCall | None = field(default=None, init=False)
     _writing: Deferred[Any] | None = field(default=None, init=False)
+    _under_way: int = field(default=0, init=False)
     _idle: list[Deferred[None]] = field(factory=list, init=False)
     _write_began: float = field(default=0.0, init=False)
     _removal_due: float = field(init=False)
@@ -160,11 +161,12 @@ class BufferedLedger:
         return self.settled().addCallback(again)
 
     def _close(self) -> None:
-        if self._waiting:
+        if self._waiting or self._under_way:
+            told = "may not be" if self._under_way else "are not"  # what hangs may still succeed
             _log.warn(
-                "{count} requests are not in the accounts, as {path} could not be written",
+                "{count} requests " + told + " in the accounts, as {path} could not be written",
                 event="ledger",
-                count=len(self._waiting),
+                count=len(self._waiting) + self._under_way,
                 path=self.path,
             )
         writer, self._writer = self._writer, None
@@ -179,11 +181,12 @@ class BufferedLedger:
         self._timer = None
         waiting = self._waiting
         batch = [waiting.popleft() for _ in range(min(len(waiting), BATCH))]
+        self._under_way = len(batch)
         self._write_began = self._seconds()
         opened = self._open_writer() if self._writer is None else succeed(self._writer)
         writing: Deferred[Any] = opened.addCallback(self._written_by, batch)
         self._writing = writing
-        writing.addCallbacks(self._written, self._failed, errbackArgs=(batch,))
+        writing.addBoth(self._ended).addCallbacks(self._written, self._failed, errbackArgs=(batch,))
         writing.addCallback(self._remove_old).addErrback(self._not_removed)
         writing.addErrback(lambda failure: _log.failure("accounts are not kept", failure, event="fault"))
         writing.addBoth(lambda _: self._settle())
@@ -191,6 +194,10 @@ class BufferedLedger:
     def _written_by(self, writer: Writer, batch: Sequence[RequestRecord]) -> Deferred[int]:
         self._writer = writer
         return writer.write(batch)
+
+    def _ended(self, result: Any) -> Any:  # noqa: ANN401 - passed on
+        self._under_way = 0
+        return result
 
     def _written(self, impossible: int) -> bool:
         self.dropped += impossible
