@@ -38,7 +38,7 @@ class SinceTests:
         """It is a whole hour in UTC, long ago a whole day; weeks begin on Monday."""
         assert moment(milliseconds(since(text, NOW))) == beginning
 
-    @pytest.mark.parametrize("text", ["yesterday", "", "7", "2026-13-01", "3m"])
+    @pytest.mark.parametrize("text", ["yesterday", "", "7", "2026-13-01", "3m", "0001-01-01T00:00+05:00"])
     def test_mistakes(self, text: str) -> None:
         """What is no time is told with what is."""
         with pytest.raises(ValueError, match="today, week, month, all, a date"):

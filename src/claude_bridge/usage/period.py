@@ -45,10 +45,11 @@ def _beginning(text: str, now: datetime) -> datetime:
         return _hour(before) if ago[2] == "h" else _day(before)
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        found = found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter in the first or last hours that a date can have
         words = ", ".join(WORDS)
         raise ValueError(f"{text} is no time: {words}, a date (2026-11-30), or how long ago (24h, 7d, 4w)") from None
-    return _hour(found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC))
+    return _hour(found)
 
 
 def milliseconds(time: datetime) -> int:
