@@ -89,6 +89,11 @@ class TreeTests:
             "  agent a-3",
         ]
 
+    def test_deep(self) -> None:
+        """A client may say that each of many agents started the next one."""
+        chain = [agent(""), agent("a-0"), *(agent(f"a-{number}", f"a-{number - 1}") for number in range(1, 2000))]
+        assert tables.tree(chain).splitlines()[-1].lstrip().startswith("Explore a-1999 ")
+
     def test_circle(self) -> None:
         """Agents that name each other as the one that started them are shown too, each once."""
         told = tables.tree([agent("a-1", "a-2"), agent("a-2", "a-1")])

@@ -83,19 +83,18 @@ def plain_figures(figures: Figures) -> dict[str, Any]:
 def _branches(rows: Sequence[Row]) -> Iterator[tuple[int, str, Figures]]:
     """Yield the agents of a session, each below the one that started it."""
     known = {row.what["agent"] for row in rows if row.what["agent"]}
+    started: dict[str, list[Row]] = {}
+    for row in rows:
+        started.setdefault(row.parent if row.what["agent"] and row.parent in known else "", []).append(row)
     seen: set[str] = set()
-
-    def below(parent: str, depth: int) -> Iterator[tuple[int, str, Figures]]:
-        for row in rows:
-            agent = row.what["agent"]
-            started_by = row.parent if row.parent in known else ""
-            if started_by == parent and agent not in seen and (agent or not parent):
-                seen.add(agent)
-                yield depth, _agent(row), row.figures
-                if agent:
-                    yield from below(agent, depth + 1)
-
-    yield from below("", 1)
+    ahead = [(1, row) for row in reversed(started.get("", ()))]
+    while ahead:
+        depth, row = ahead.pop()
+        agent = row.what["agent"]
+        seen.add(agent)
+        yield depth, _agent(row), row.figures
+        if agent:
+            ahead += ((depth + 1, each) for each in reversed(started.get(agent, ())))
     for row in rows:  # agents that name each other in a circle
         if row.what["agent"] not in seen:
             seen.add(row.what["agent"])
