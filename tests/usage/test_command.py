@@ -157,6 +157,7 @@ class SessionTests:
         write(connection, [entry(session="3f2b")])
         connection.close()
         assert "several sessions begin with 3f2: 3f2a-91, 3f2b" in told(file, "session", "3f2")[2]
+        assert told(file, "session", "\udcff")[::2] == (1, "claude-bridge usage: there is none whose name is no text\n")
 
     def test_misuse(self, file: Path) -> None:
         """It needs one session."""

@@ -81,6 +81,8 @@ def run(order: Order, path: str, now: datetime, out: TextIO, err: TextIO) -> int
         err.write(f"claude-bridge usage: {error}\n")
     except sqlite3.Error as error:
         err.write(f"claude-bridge usage: {path}: {error}\n")
+    except UnicodeEncodeError:  # bytes of the command line that are no UTF-8: nothing in the file is called that
+        err.write("claude-bridge usage: there is none whose name is no text\n")
     return 1
 
 
