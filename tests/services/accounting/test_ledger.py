@@ -373,6 +373,13 @@ class StopTests:
         assert stopped == [None]
         assert desk.lines[-1] == "1 requests are not in the accounts, as /state/ledger.sqlite could not be written"
 
+    def test_broken_file(self, desk: Desk) -> None:
+        """What is left is written to the new file."""
+        desk.writer.trouble = Broken("malformed")
+        desk.book("a")
+        desk.ledger.stop()
+        assert (desk.writer.written, desk.writer.aside, desk.ledger.waiting) == ([["a"]], 1, 0)
+
     def test_hangs(self, desk: Desk) -> None:
         """A database that does not answer holds the stop for five seconds; what it had to write is told too."""
         desk.writer.held = Deferred()

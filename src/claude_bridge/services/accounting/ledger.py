@@ -149,14 +149,15 @@ class BufferedLedger:
         return stopping.addCallback(lambda _: self._close())
 
     def _write_all(self) -> Deferred[None]:
-        """Write until nothing is left, or a write fails."""
-        before = len(self._waiting)
+        """Write until nothing is left, or a write fails; after a damaged file was put aside once more."""
+        before, began_anew = len(self._waiting), self._began_anew
         if not before or self._refused:
             return succeed(None)
         self._write()
 
         def again(_: None) -> Deferred[None]:
-            return self._write_all() if len(self._waiting) < before else succeed(None)
+            goes_on = len(self._waiting) < before or self._began_anew != began_anew
+            return self._write_all() if goes_on else succeed(None)
 
         return self.settled().addCallback(again)
 
