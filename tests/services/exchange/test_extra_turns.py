@@ -242,6 +242,13 @@ class ShapeTests:
         assert stage.downstream.text == '{"title": "Hello"}'
         assert len(stage.client.calls) == 1
 
+    def test_not_counted(self) -> None:
+        """The records have the bridge's own counts of an answer that its backend did not count."""
+        stage = self.ask()
+        stage.call.data(*chat_stream(text='{"title": "Hello"}', usage=None))
+        (record,) = stage.records.requests
+        assert [attempt.usage and attempt.usage.estimated for attempt in record.attempts] == [True]
+
     def test_repaired(self) -> None:
         """A wrong answer is asked for once more with what is wrong, and the client sees the right one alone."""
         stage = self.ask()

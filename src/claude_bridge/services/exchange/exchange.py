@@ -576,7 +576,8 @@ class Exchange:
             self._delivery.release()
         self._log_late_failure(attempt)
         self._confirm_adjustments(attempt)
-        self._close(attempt, "ok", outcome.usage if self._extra_turns else self._downstream.usage)
+        own = outcome.usage if self._extra_turns else self._downstream.usage  # which has all turns of the answer
+        self._close(attempt, "ok", own or self._counted(attempt))
         return outcome
 
     def _adjust_or_raise(self, attempt: OpenAttempt, failure: UpstreamFailure) -> None:
@@ -751,7 +752,7 @@ class Exchange:
             self._close(attempt, fault.outcome, None, fault)
 
     def _counted(self, attempt: OpenAttempt) -> Usage | None:
-        """Return the counts of an attempt that did not finish, without what earlier turns of the answer have had."""
+        """Return the bridge's counts of an attempt, without what earlier turns of the answer have had."""
         usage = self._downstream.usage
         if not self._turn or usage is None:
             return usage
