@@ -39,6 +39,13 @@ class NewFileTests:
         assert modes == {"ledger.sqlite": 0o600, "ledger.sqlite-wal": 0o600, "ledger.sqlite-shm": 0o600}
         assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
+    def test_owner_only_behind_a_link(self, tmp_path: Path) -> None:
+        """A symbolic link may lead to where there is no file yet."""
+        link, target = tmp_path / "ledger.sqlite", tmp_path / "elsewhere.sqlite"
+        link.symlink_to(target)
+        connect(str(link)).close()
+        assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
     def test_settings(self, file: Path) -> None:
         """What was written survives a power cut, and readers do not wait for who writes."""
         connection = connect(str(file))
