@@ -144,7 +144,7 @@ class Usage:
 
     :ivar estimated: whether the backend reported nothing and the counts are the bridge's own.
     :ivar web_search_requests: searches that the bridge made for this answer.
-    :ivar raw: the backend's own object, for the usage records.
+    :ivar raw: the backend's own object, which may say what the answer cost; empty in records.
     """
 
     input_tokens: int = 0

@@ -82,12 +82,14 @@ class BooksTests:
         tried: Any = Tried(first_event=105.0, first_token=106.0)
         books.attempt_started(tried, choice())
         now[0] = 110.0
-        books.attempt_ended(cast(Attempt, tried), choice(), "client", "ok", Usage(3, 4))
+        books.attempt_ended(cast(Attempt, tried), choice(), "client", "ok", Usage(3, 4, raw={"vendor": "x" * 9000}))
         downstream = FakeClientResponse(status=200, first_byte=106.0)
         now[0] = 111.0
         books.request_ended(FACTS, downstream, "ok")
         (attempt,), (request,) = kept.attempts, kept.requests
         assert (attempt.started, attempt.seconds, attempt.first_event_seconds) == (1e9 + 103, 7.0, 2.0)
+        assert attempt.usage == Usage(3, 4)
+        assert not attempt.usage.raw  # which would wait in memory with the record
         assert (attempt.first_token_seconds, attempt.tokens_per_second) == (3.0, 1.0)
         assert (attempt.backend, attempt.model, attempt.credential) == ("box", "glm", "client")
         assert (request.started, request.seconds, request.first_byte_seconds) == (1e9 + 100, 11.0, 6.0)

@@ -37,7 +37,7 @@ STOP_SECONDS: Final = 5.0
 """How long a stop waits for the database."""
 
 MOST: Final = 50_000
-"""Records that wait in memory, some 50 MB; more are dropped, the oldest first."""
+"""Records that wait in memory, some 60 MB; more are dropped, the oldest first."""
 
 BATCH: Final = 5_000
 """Records that one transaction writes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api.request_info import RequestInfo
@@ -93,7 +93,7 @@ class RequestRecorder:
             first_event_seconds=None if first is None else first - self._attempt_started,
             status=attempt.status,
             outcome=outcome,
-            usage=usage,
+            usage=usage and evolve(usage, raw={}),  # the backend's own object may be large, and records may wait long
             first_token_seconds=None if word is None else word - self._attempt_started,
             cost=cost.amount,
             price_from=cost.price_from,
