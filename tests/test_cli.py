@@ -309,6 +309,7 @@ def request_file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("signals_kept")
 class PricesTests:
     """`claude-bridge usage prices`."""
 

@@ -23,6 +23,7 @@ async def reported(reactor: Any, text: str, *, listed: bool = False) -> list[str
     return str(await report).splitlines()
 
 
+@pytest.mark.usefixtures("signals_kept")
 class ReportTests:
     """The command's answer."""
 

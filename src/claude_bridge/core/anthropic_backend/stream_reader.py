@@ -39,7 +39,7 @@ _CONTENT: Final = (
 )
 _CONTENT_TYPE: Final = "content_block_"
 
-_LINE_END: Final = rb"[\r\n](?:(?<=\r)\n)?+"
+_LINE_END: Final = rb"(?:\r\n|\n|\r(?!\n))"
 _BLANK_LINE: Final = re.compile(_LINE_END + _LINE_END)
 _LONGEST_BLANK_LINE: Final = 4
 
