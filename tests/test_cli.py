@@ -646,7 +646,7 @@ class DoctorTests:
         Path(down).write_text(f"{routed}[route:default]\nmodels = m, tower/n\n")
         main(["doctor", "--config", down], at_home)
         shown = capsys.readouterr().out
-        assert f"{tmp_path}/claude/settings.json is of an earlier configuration (ANTHROPIC_MODEL is m, would" in shown
+        assert f"{tmp_path}/claude/settings.json comes from an earlier configuration (ANTHROPIC_MODEL is m" in shown
         assert f"run `claude-bridge setup --config {down}` again" in shown
         assert main(["setup", "--config", down], at_home) == 0
         main(["doctor", "--config", down], at_home)
@@ -789,7 +789,7 @@ class UsageTests:
     @pytest.mark.parametrize(
         ("arguments", "told"),
         [
-            (["usage", "yesterday"], "yesterday is no time: today, week"),
+            (["usage", "yesterday"], "yesterday is not a time: today, week"),
             (["usage", "--bye", "day"], "did you mean --by?"),
             (["usage", "--by", "week"], "invalid choice: 'week'"),
             (["cost"], "did you mean usage?"),

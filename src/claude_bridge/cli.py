@@ -205,7 +205,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     command.add_argument("--once", action="store_true", help="end after the first answer instead of serving on")
     command.set_defaults(command=demo)
 
-    told = "start Claude Code here, and a bridge for it where none runs"
+    told = "start Claude Code here, and a bridge for it if none is running"
     command = commands.add_parser(
         _LAUNCH, help=told, description=told, usage="%(prog)s [MODEL] [options] [-- Claude Code's arguments]"
     )
@@ -225,8 +225,8 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     form.add_argument("--aliases", action="store_true", help="as shell functions that start Claude Code, one per model")
     command.add_argument(
         "--url",
-        help="the bridge's address as clients see it; one that answers is asked for its models; default: from "
-        "the configuration",
+        help="the bridge's address as clients see it; a bridge that answers there is asked for its models; default: "
+        "from the configuration",
     )
     command.set_defaults(command=env)
 
@@ -236,8 +236,8 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     command.add_argument(
         "--online",
         action="store_true",
-        help="look at each backend too; spends no token; exit status 1 if one is down, cannot be used, or does not "
-        "list a model that is named for it",
+        help="check each backend too; spends no tokens; exit status 1 if one is down, cannot be used, or does not "
+        "list a model that the configuration names",
     )
     command.set_defaults(command=check_config)
     _with_config(commands, "dump-config", "print the whole configuration, secrets hidden").set_defaults(
@@ -257,7 +257,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         add_options(commands)
     _run_options(_with_config(commands, "run", "run in the foreground"))
 
-    told = "have the running bridge read its configuration again"
+    told = "make the running bridge read its configuration again"
     command = commands.add_parser("reload", help=told, description=told)
     command.add_argument("--socket", metavar="PATH", help="its control socket; default: that of the bridge found here")
     command.set_defaults(command=reload)
@@ -272,26 +272,26 @@ def _with_config(commands: argparse._SubParsersAction[_Parser], name: str, help_
 
 
 def _prices_options(commands: argparse._SubParsersAction[_Parser]) -> None:
-    told = "print what is known of the prices of models, and from where; asks the backends for their lists"
+    told = "print which prices of models are known, and from where; asks the backends for their lists"
     command = commands.add_parser(_PRICES, help=told, description=told)
-    command.add_argument("--all", action="store_true", help="every model that a backend lists, too")
+    command.add_argument("--all", action="store_true", help="show every model that a backend lists, too")
     command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
     command.set_defaults(command=prices)
 
 
 def _init_options(commands: argparse._SubParsersAction[_Parser]) -> None:
-    told = "write a first configuration file for a backend, asking for what is not said, and examine it"
+    told = "write a first configuration file for a backend, asking for what no option gives, and examine it"
     command = commands.add_parser("init", help=told, description=told)
     command.add_argument("--url", help="the backend; default: asked for")
     command.add_argument(
-        "--kind", choices=tuple(KINDS), default="openai", help="the API in which it is asked; default: chat completions"
+        "--kind", choices=tuple(KINDS), default="openai", help="the API that it speaks; default: chat completions"
     )
     command.add_argument("--model", help="as the backend calls it; default: the only one, else asked for")
     command.add_argument(
         "--key-variable",
         metavar="NAME",
         default="",
-        help="the variable that has the key when the bridge runs; default: the key is written into a file of its own",
+        help="the variable that has the key when the bridge runs; default: the key is written into a separate file",
     )
     command.add_argument("-c", "--config", metavar="FILE", help="the file to write; default: the user's own")
     command.add_argument("--no-doctor", action="store_true", help="do not examine the backend afterwards")
@@ -306,7 +306,7 @@ def _doctor_options(commands: argparse._SubParsersAction[_Parser]) -> None:
     command.add_argument("--url", help="a backend that is in no file; its key is read from $BACKEND_API_KEY")
     command.add_argument("--model", default="", help="the model to ask; default: the first that is configured")
     command.add_argument("--json", action="store_true", help="print one JSON document")
-    command.add_argument("--quick", action="store_true", help="leave out what takes many tokens")
+    command.add_argument("--quick", action="store_true", help="leave out the checks that take many tokens")
     command.add_argument("--deep", action="store_true", help="run one turn of Claude Code through the bridge too")
     command.add_argument("--fix", action="store_true", help="print the lines for the configuration at the end")
     command.set_defaults(command=doctor)
@@ -324,8 +324,8 @@ def _usage_options(commands: argparse._SubParsersAction[_Parser]) -> None:
         "       %(prog)s prices [--all]\n"
         "       %(prog)s compact\n"
         "       %(prog)s forget --session ID | --key NAME",
-        epilog="SINCE is a date (2026-11-30) or how long ago (24h, 7d, 4w); times are in UTC. The file is read beside "
-        "the running bridge.",
+        epilog="SINCE is a date (2026-11-30) or how long ago (24h, 7d, 4w); times are in UTC. The file can be read "
+        "while the bridge runs.",
     )
     command.add_argument("words", nargs="*", metavar="WHAT", help="a period (default: today), or one of the above")
     command.add_argument(

@@ -42,7 +42,7 @@ def nobody() -> Person:
 class WriteTests:
     """What is written, and where."""
 
-    OTHER_KEY = r"local\.key is there already, with something else than this key: remove it, or .* --key-variable NAME"
+    OTHER_KEY = r"local\.key is there already, with something other than this key: remove it, or .* --key-variable NAME"
 
     @pytest.fixture(autouse=True)
     def _free_port(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -460,7 +460,7 @@ class SettingsTests:
             done = user.launch("--url", url)
         assert user.seen["settings"]["permissions"] == {"defaultMode": "acceptEdits", "disableAutoMode": "disable"}
         assert "your settings have auto mode" in done.stderr
-        assert "this start is in the mode acceptEdits" in done.stderr
+        assert "so Claude Code starts in the mode acceptEdits" in done.stderr
 
     def test_no_json(self, user: User) -> None:
         """What is no settings file is a failure in words."""

@@ -82,7 +82,8 @@ class ConnectingTests:
         config = config_of("[backend:h]\nurl = https://api.example.com/v1\n")
         down = Down(config.backends["h"], "connection refused")
         assert str(down) == (
-            "backend h: down: connection refused at api.example.com:443: is it up? Else correct `url` in [backend:h]"
+            "backend h: down: connection refused at api.example.com:443: check that it is up, or correct `url` in "
+            "[backend:h]"
         )
 
     def test_no_name(self, monkeypatch: pytest.MonkeyPatch) -> None:

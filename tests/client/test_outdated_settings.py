@@ -67,9 +67,10 @@ class OutdatedTests:
         set_up(home, config_of(ONE))
         (found,) = outdated(home, FALLBACK)
         assert str(found) == (
-            f"{home.settings} is of an earlier configuration (ANTHROPIC_MODEL is glm, would be auto; "
-            "ANTHROPIC_DEFAULT_OPUS_MODEL is glm, would be auto; ANTHROPIC_DEFAULT_SONNET_MODEL is glm, would be auto; "
-            "and 2 more): run `claude-bridge setup` again, and start Claude Code anew"
+            f"{home.settings} comes from an earlier configuration (ANTHROPIC_MODEL is glm, should be auto; "
+            "ANTHROPIC_DEFAULT_OPUS_MODEL is glm, should be auto; "
+            "ANTHROPIC_DEFAULT_SONNET_MODEL is glm, should be auto; "
+            "and 2 more): run `claude-bridge setup` again, and restart Claude Code"
         )
 
     def test_window(self, home: Home) -> None:
@@ -77,12 +78,13 @@ class OutdatedTests:
         set_up(home, config_of(ONE))
         (found,) = outdated(home, WINDOW)
         assert [str(each) for each in found.differences] == [
-            "CLAUDE_CODE_MAX_CONTEXT_TOKENS is not set, would be 131072",
-            "CLAUDE_CODE_MAX_OUTPUT_TOKENS is not set, would be 8000",
+            "CLAUDE_CODE_MAX_CONTEXT_TOKENS is not set, should be 131072",
+            "CLAUDE_CODE_MAX_OUTPUT_TOKENS is not set, should be 8000",
         ]
         set_up(home, config_of(WINDOW))
         (found,) = outdated(home, WINDOW.replace("131072", "65536"))
-        assert [str(each) for each in found.differences] == ["CLAUDE_CODE_MAX_CONTEXT_TOKENS is 131072, would be 65536"]
+        differences = [str(each) for each in found.differences]
+        assert differences == ["CLAUDE_CODE_MAX_CONTEXT_TOKENS is 131072, should be 65536"]
 
     def test_learned_window(self, home: Home) -> None:
         """So is one that the bridge has found out, or publishes."""

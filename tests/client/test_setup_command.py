@@ -58,7 +58,7 @@ RUNNING = BridgeSeen(answers=True)
 SILENT = BridgeSeen(silent=True, told="nothing answers at http://127.0.0.1:8080: connection refused")
 EDITS = (
     "Claude Code edits files without asking (permissions.defaultMode is acceptEdits); to be asked, write "
-    '"default" there: setup keeps a mode of yours\n'
+    '"default" there: setup keeps a mode that you set\n'
 )
 
 

@@ -82,7 +82,7 @@ class HindrancesTests:
             home.settings, ANTHROPIC_SMALL_FAST_MODEL="router,small", CLAUDE_CODE_SUBAGENT_MODEL="x@claude-bridge"
         )
         assert found(home).warnings == (
-            f"{path} still sets env.ANTHROPIC_SMALL_FAST_MODEL to router,small: the bridge is asked for that model",
+            f"{path} still sets env.ANTHROPIC_SMALL_FAST_MODEL to router,small: Claude Code asks the bridge for it",
         )
 
     def test_broken_file(self, home: Home) -> None:

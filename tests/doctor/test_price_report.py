@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 
@@ -60,7 +61,7 @@ output = 0.0625
             "box/qwen                   1.00        1.00         1.00    2.00       2.00  list",
             "elsewhere at any backend   2.00        2.00         2.00  0.0625     0.0625  configuration",
             "backend gone: its list of models did not arrive, so its prices are not known here",
-            "what is unknown: [price:NAME] in the configuration says it",
+            "[price:NAME] in the configuration sets a price that is unknown",
         ]
 
     @pytest_twisted.ensureDeferred

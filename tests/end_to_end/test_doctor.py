@@ -64,7 +64,7 @@ class LlamaCppTests:
         assert of(found, 5)[0]["sentence"].startswith("llama.cpp ")
         assert "8,192 tokens" in of(found, 6)[-1]["sentence"]
         assert (6, "fault") in wrong
-        assert "the chat template of this model has no tools" in of(found, 9)[0]["sentence"]
+        assert "the chat template of this model does not support tools" in of(found, 9)[0]["sentence"]
         assert {number for number, _ in wrong} <= {6, 9}
 
     @pytest_twisted.ensureDeferred

@@ -66,7 +66,7 @@ class PeriodTests:
     def test_sessions(self, file: Path) -> None:
         """Sessions say that they are whole, and what has none is told too."""
         _, out, _ = told(file, "week", by="session")
-        assert out.startswith("sessions that were used since 2023-11-13 00:00 UTC, each as a whole\n")
+        assert out.startswith("sessions that were used since 2023-11-13 00:00 UTC, each with all its figures\n")
         assert "3f2a-91 (alice)" in out
         assert "(no session) (bob)" in out
 
@@ -105,7 +105,7 @@ class PeriodTests:
 
     @pytest.mark.parametrize(
         ("words", "reason"),
-        [(("yesterday",), "yesterday is no time"), (("today", "week"), "week is one word too many")],
+        [(("yesterday",), "yesterday is not a time"), (("today", "week"), "week is one word too many")],
     )
     def test_misuse(self, file: Path, words: tuple[str, ...], reason: str) -> None:
         """A word that means nothing is told."""
@@ -199,7 +199,7 @@ class ChangeTests:
         assert status == 0
         assert out.splitlines() == [
             "session 3f2a-91 is forgotten: 3 requests",
-            "copies of earlier times beside it are unchanged: ledger.sqlite.version-1",
+            "earlier copies beside it are unchanged: ledger.sqlite.version-1",
         ]
         assert rows(daemon, "SELECT key FROM requests") == [("bob",)]
         assert told(file, "forget", session="3f2a")[0] == 1

@@ -119,7 +119,7 @@ def published_models(url: str, key: str | None) -> tuple[OfferedModel, ...]:
     if reply.status in _REFUSED:
         raise KeyNeeded
     if reply.status != _OK:
-        raise ExpectedFailure(f"the bridge at {url} answers {reply.status} to a question for its models")
+        raise ExpectedFailure(f"the bridge at {url} answers {reply.status} when asked for its models")
     return published(reply.body)
 
 
@@ -192,7 +192,7 @@ def _refuse_another_kind(found: ListedBackend, given: str, key: str | None, repl
                 raise ExpectedFailure(
                     f"{KINDS[kind].api_name} cannot be asked at {url}, but {base}/{other.request_path} answers as "
                     f"{other.api_name} does: `claude-bridge init --kind {name} --url {base}` writes a configuration "
-                    f"with `kind = {name}`, after which `claude-bridge launch` will do"
+                    f"with `kind = {name}`, after which `claude-bridge launch` works"
                 )
 
 
@@ -253,7 +253,7 @@ def _reason(error: Exception, scheme: str, place: str) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"the certificate of {place} is not trusted on this machine ({error.verify_message}); for a backend, "
-            "`ca_file` in its section of a configuration names the authority"
+            "name the authority with `ca_file` in its section of the configuration"
         )
     if isinstance(error, ssl.SSLError) and error.reason == _NO_TLS:
         return f"{place} speaks http, not https: write http://{place}"

@@ -217,7 +217,7 @@ def _model(name: str | None, backend: ListedBackend, person: Person) -> str:
             return person.choose("which model", listed)
         if not listed:
             if person.is_there:
-                person.tell(f"{backend.listing}, so that its models are not known")
+                person.tell(f"{backend.listing}, so its models are not known")
             name = person.text("name of the model, as the backend calls it")
         if not name:
             known = f"; {backend.listing}, is the URL right?"
@@ -258,7 +258,7 @@ def _has(path: Path, key: str) -> bool:
     except (OSError, ValueError):
         pass
     raise ExpectedFailure(
-        f"{path} is there already, with something else than this key: remove it, or leave the key in a variable with "
+        f"{path} is there already, with something other than this key: remove it, or leave the key in a variable with "
         "--key-variable NAME"
     )
 

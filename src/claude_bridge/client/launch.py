@@ -61,8 +61,8 @@ there is no `claude` on PATH. Install Claude Code with
 and run this command again."""
 
 AUTO_REPLACED: Final = (
-    "your settings have auto mode, which asks Anthropic's server to approve each action; no bridge can, so this start "
-    f"is in the mode {PERMISSION_MODE}"
+    "your settings choose auto mode, which asks Anthropic's server to approve each action; no bridge can, so "
+    f"Claude Code starts in the mode {PERMISSION_MODE}"
 )
 
 UNKNOWN_URL: Final = "http://127.0.0.1:PORT"

@@ -84,7 +84,7 @@ class Down:
     def __str__(self) -> str:
         """Return the line for people."""
         name, (host, port) = self.backend.name, _address(self.backend.url)
-        cure = "start the server, or correct" if is_here(self.backend.url) else "is it up? Else correct"
+        cure = "start the server, or correct" if is_here(self.backend.url) else "check that it is up, or correct"
         return f"backend {name}: down: {self.reason} at {host}:{port}: {cure} `url` in [backend:{name}]"
 
 

@@ -52,7 +52,7 @@ class Difference:
     def __str__(self) -> str:
         """Return both values, models under their plain names."""
         present = "not set" if self.present is None else plain_name(self.present)
-        return f"{self.name} is {present}, would be {plain_name(self.wanted)}"
+        return f"{self.name} is {present}, should be {plain_name(self.wanted)}"
 
 
 @frozen
@@ -72,8 +72,8 @@ class OutdatedSettings:
         more = len(self.differences) - len(shown)
         shown += [f"and {more} more"] if more else []
         return (
-            f"{self.file} is of an earlier configuration ({'; '.join(shown)}): run `{self.command}` again, and start "
-            "Claude Code anew"
+            f"{self.file} comes from an earlier configuration ({'; '.join(shown)}): run `{self.command}` again, and "
+            "restart Claude Code"
         )
 
 

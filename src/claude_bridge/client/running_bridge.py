@@ -21,8 +21,8 @@ SECONDS: Final = 60.0
 """For the whole answer: files on a slow disk are read for it."""
 
 SET_UP_AGAIN: Final = (
-    "Claude Code's settings have models and windows of the earlier configuration: run `claude-bridge setup` again, and "
-    "start Claude Code anew"
+    "Claude Code's settings still have models and windows of the earlier configuration: run `claude-bridge setup` "
+    "again, and restart Claude Code"
 )
 
 LOOK_AT_BACKENDS: Final = (
@@ -90,7 +90,7 @@ def find(environ: Mapping[str, str], system: str = SYSTEM_RUNTIME) -> str:
     if not found:
         looked = ", ".join(places)
         raise NoBridge(
-            f"no running bridge found in {looked}: start one, or name its socket with --socket; its log tells the path "
+            f"no running bridge found in {looked}: start one, or name its socket with --socket; its log has the path "
             "in the line `control socket`"
         )
     if len(found) > 1:

@@ -151,7 +151,7 @@ def _one_word(token: str) -> str:
     """Return a token without the white space around it. Raises `SetupError` for what no header can hold."""
     token = token.strip()
     if not all("!" <= character <= "~" for character in token):
-        raise SetupError("a key has only ASCII letters, digits and signs, without blanks; nothing was changed")
+        raise SetupError("a key consists of ASCII letters, digits and signs, without spaces; nothing was changed")
     return token
 
 

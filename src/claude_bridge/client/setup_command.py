@@ -112,7 +112,7 @@ def set_up(
     if mode is not None:
         lines.append(
             f"Claude Code edits files without asking (permissions.defaultMode is {mode}); to be asked, write "
-            '"default" there: setup keeps a mode of yours'
+            '"default" there: setup keeps a mode that you set'
         )
     if bridge.seen.silent and bridge.order.start:
         lines.append(f"no bridge answers at {bridge.order.url} yet: start it with `{bridge.order.start}`")

@@ -71,7 +71,7 @@ def hindrances(setup: Setup, environ: Mapping[str, str], folder: Path, managed: 
         for name in MODELS:
             place = found.winner(name)
             if name not in names and place is not None and MARK not in place.value:
-                yield f"{place.file} still sets {place.key} to {place.value}: the bridge is asked for that model"
+                yield f"{place.file} still sets {place.key} to {place.value}: Claude Code asks the bridge for it"
         yield from found.problems
         if where.scope != "user" and _is_seen_by_git(where.settings):
             yield f"git does not ignore {where.settings}, which may hold a token: add it to .gitignore"

@@ -61,7 +61,7 @@ def findings(client: Client) -> Iterator[Finding]:
         yield _found("ok", f"Claude Code {client.version}")
     for source in client.sources:
         if source.unreadable:
-            yield _found("warning", f"{source.place}: {source.unreadable}, so nobody knows what it sets")
+            yield _found("warning", f"{source.place}: {source.unreadable}, so what it sets is not known")
     address = winner(client.sources, BASE_URL)
     yield from _address(client, address)
     yield from (_found("warning", each) for each in client.outdated)

@@ -303,7 +303,7 @@ class Examination:
         for name, value in overrides.items():
             if name not in LOOKED_FOR and name not in self._overrides and name in TRAITS:
                 option = f"{name} = {_as_option(value)}"
-                self.ok(f"learned from a refused request; `{option}` saves the bridge that one", option=option)
+                self.ok(f"learned from a refused request; `{option}` saves the bridge that request", option=option)
 
     def knows(self, trait: str) -> bool:
         """Return whether the backend's kind has a trait, so that its option may be set."""

@@ -86,7 +86,7 @@ class PriceReport:
         for name in self.silent:
             yield f"backend {name}: its list of models did not arrive, so its prices are not known here"
         if any(model.price is None and not model.in_answers for model in self.models):
-            yield "what is unknown: [price:NAME] in the configuration says it"
+            yield "[price:NAME] in the configuration sets a price that is unknown"
             if not self.library:
                 yield "the package genai-prices, which knows the prices of many vendors, is not installed"
 

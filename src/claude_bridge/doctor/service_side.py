@@ -63,7 +63,7 @@ def findings(
         why = unit.get("Result", "")
         yield _found("fault", f"{UNIT} has failed ({why}): journalctl -u {UNIT} -n 20 says why")
     elif state != "active":
-        yield _found("ok", f"{UNIT} is installed and does not run ({state}): systemctl start {UNIT}")
+        yield _found("ok", f"{UNIT} is installed but does not run ({state}): systemctl start {UNIT}")
     else:
         yield _found("ok", f"{UNIT} runs")
     yield from _credentials(unit, modified)

@@ -119,7 +119,7 @@ def _headline(named: str, start: int, by: figures.By, count: int) -> str:
     if by not in {"session", "agent"}:
         return f"{named}: {told}\n"
     last = f"the last {SHOWN} " if count == SHOWN else ""
-    return f"{last}{by}s that were used {told}, each as a whole\n"
+    return f"{last}{by}s that were used {told}, each with all its figures\n"
 
 
 def _session(order: Order, path: str, _now: datetime, out: TextIO) -> int:
@@ -202,7 +202,7 @@ def _forget(order: Order, path: str, _now: datetime, out: TextIO) -> int:
     out.write(f"{what} is forgotten: {requests:,} requests\n")
     copies = sorted(each.name for each in Path(path).parent.glob(f"{Path(path).name}.*"))
     if copies:
-        out.write(f"copies of earlier times beside it are unchanged: {', '.join(copies)}\n")
+        out.write(f"earlier copies beside it are unchanged: {', '.join(copies)}\n")
     return 0
 
 

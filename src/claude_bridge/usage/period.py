@@ -48,7 +48,7 @@ def _beginning(text: str, now: datetime) -> datetime:
         found = found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):  # the latter in the first or last hours that a date can have
         words = ", ".join(WORDS)
-        raise ValueError(f"{text} is no time: {words}, a date (2026-11-30), or how long ago (24h, 7d, 4w)") from None
+        raise ValueError(f"{text} is not a time: {words}, a date (2026-11-30), or how long ago (24h, 7d, 4w)") from None
     return _hour(found)
 
 

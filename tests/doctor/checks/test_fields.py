@@ -91,7 +91,7 @@ class SchemaTests:
             findings = await examined(reactor, server.url)
             assert sum("edit_file" in str(chat.json) for chat in server.chats) == 1
         assert wrong(findings) == []
-        assert of(findings, 14).sentence == "nested anyOf, $ref, format and pattern in a tool's schema are taken"
+        assert of(findings, 14).sentence == "nested anyOf, $ref, format and pattern in a tool's schema are accepted"
 
     @pytest.mark.parametrize(
         ("word", "named", "level"),
@@ -145,7 +145,7 @@ class ManyToolsTests:
         async with served(reactor) as server:
             findings = await self.looked(reactor, server)
         assert wrong(findings) == []
-        assert of(findings, 14).sentence == "40 tools of 60 KB are taken"
+        assert of(findings, 14).sentence == "40 tools of 60 KB are accepted"
 
     @pytest_twisted.ensureDeferred
     async def test_too_many(self, reactor: Any) -> None:
@@ -188,7 +188,7 @@ class ImageTests:
         async with served(reactor) as server:
             taken = await examined(reactor, server.url)
         assert wrong(seen) == wrong(taken) == []
-        assert of(seen, 15).sentence == "pictures are taken (`images = yes`)"
+        assert of(seen, 15).sentence == "pictures are accepted (`images = yes`)"
         assert of(taken, 15).sentence.endswith("whether this one was seen is not clear")
 
     @pytest.mark.parametrize("told", ["This model does not support image input", "no"])
@@ -243,7 +243,7 @@ class PdfTests:
         found = await self.looked(reactor, refuses, self.MODEL.format("file"))
         assert (found.level, found.option) == ("warning", "pdf = text")
         good = await self.looked(reactor, None, self.MODEL.format("file"))
-        assert good.sentence.startswith("a PDF is taken as a file")
+        assert good.sentence.startswith("a PDF is accepted as a file")
 
     @pytest_twisted.ensureDeferred
     async def test_none(self, reactor: Any) -> None:

@@ -37,7 +37,7 @@ class MessagesTests:
         for word in ("schema =", "tool_choice =", "images", "pdf =", "max_output_tokens", "recover_tool_calls"):
             assert word not in told(findings)
         assert asked == {("GET", "/v1/models"), ("POST", "/v1/messages"), ("POST", "/v1/messages/count_tokens")}
-        assert "what Claude Code sends is taken as it is, and the model thinks" in told(findings)
+        assert "what Claude Code sends is accepted as it is, and the model thinks" in told(findings)
         assert of(findings, 6).sentence == "131,072 tokens"
 
     @pytest_twisted.ensureDeferred
@@ -177,7 +177,7 @@ class MessagesTests:
             server.pages["POST", "/v1/messages/count_tokens"] = GONE
             findings = await examined(reactor, server.url, MESSAGES)
         assert wrong(findings) == []
-        assert "counts no tokens (/v1/messages/count_tokens answers 404): the bridge estimates" in told(findings)
+        assert "does not count tokens (/v1/messages/count_tokens answers 404): the bridge estimates" in told(findings)
 
     @pytest_twisted.ensureDeferred
     async def test_no_usage(self, reactor: Any) -> None:
@@ -185,7 +185,7 @@ class MessagesTests:
         async with messages_served(reactor, counts=lambda _: 0) as server:
             findings = await examined(reactor, server.url, MESSAGES)
         assert wrong(findings) == [(17, "warning")]
-        assert first(findings).sentence.startswith("a stream does not tell the prompt's tokens")
+        assert first(findings).sentence.startswith("a stream does not report the prompt's tokens")
 
     @pytest_twisted.ensureDeferred
     async def test_cut_prompts(self, reactor: Any) -> None:
@@ -193,7 +193,7 @@ class MessagesTests:
         async with messages_served(reactor, counts=lambda size: min(size // 4, 512)) as server:
             findings = await examined(reactor, server.url, MESSAGES, quick=False)
         assert wrong(findings) == [(16, "fault")]
-        assert "silently; give it a larger context" in first(findings).sentence
+        assert "silently cuts what is too long for it; give it a larger context" in first(findings).sentence
         assert first(findings).option == ""
 
     @pytest_twisted.ensureDeferred

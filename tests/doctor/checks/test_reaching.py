@@ -51,7 +51,7 @@ class ConnectionTests:
         """A server on another machine is not for its reader to start."""
         findings = await examined(reactor, "http://backend.invalid/v1")
         assert findings[0].sentence.startswith("backend.invalid: ")
-        assert findings[0].sentence.endswith(": is it up? Else correct `url`")
+        assert findings[0].sentence.endswith(": check that it is up, or correct `url`")
 
     @pytest_twisted.ensureDeferred
     async def test_down(self, reactor: Any) -> None:

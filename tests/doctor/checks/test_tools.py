@@ -85,7 +85,7 @@ class ToolsTests:
         async with served(reactor, sometimes(lambda body: "tools" in body, failing)) as server:
             findings = await examined(reactor, server.url)
         assert (9, "fault") in wrong(findings)
-        assert first(findings).sentence.startswith("where a tool is offered the answer fails: ")
+        assert first(findings).sentence.startswith("the answer fails when a tool is offered: ")
         assert "refused" not in str([each.sentence for each in findings])
         assert {level for number, level in wrong(findings) if number in {10, 14}} == {"warning"}
 
@@ -147,7 +147,7 @@ class ToolChoiceTests:
             findings = await examined(reactor, server.url)
             sent = [choice(chat.json) for chat in server.chats]
         assert wrong(findings) == []
-        assert of(findings, 10).sentence == "a tool by its name, required and none are taken (`tool_choice = named`)"
+        assert of(findings, 10).sentence == "a tool by its name, required and none are accepted (`tool_choice = named`)"
         assert {"named", "required", "none"} <= set(sent)
 
     @pytest_twisted.ensureDeferred
@@ -178,7 +178,7 @@ class ToolChoiceTests:
         async with served(reactor, script) as server:
             findings = await examined(reactor, server.url)
         assert wrong(findings) == [(10, "warning")]
-        assert first(findings).sentence.startswith("`required` is refused, while a tool's name is taken (")
+        assert first(findings).sentence.startswith("`required` is refused, while a tool's name is accepted (")
         assert first(findings).option == "tool_choice = auto"
 
     @pytest_twisted.ensureDeferred

@@ -41,7 +41,7 @@ class WindowTests:
         async with served(reactor, listed=listed, models=["qwen3:8b"], pages={("GET", "/api/ps"): loaded}) as server:
             findings = await examined(reactor, server.url)
         assert first(findings).number == 6
-        assert first(findings).sentence.startswith("4,096 tokens: longer prompts it cuts silently")
+        assert first(findings).sentence.startswith("4,096 tokens: the server silently cuts longer prompts")
         assert "OLLAMA_CONTEXT_LENGTH=65536" in first(findings).sentence
 
     @pytest_twisted.ensureDeferred

@@ -98,10 +98,10 @@ async def schema(examination: Examination) -> None:
     tried = await examination.try_trait("schema", questions.schema())
     if tried.good:
         reduced = "" if tried.before == "none" else f", as `schema = {tried.before}` sends them"
-        examination.ok(f"{_PARTS} in a tool's schema are taken{reduced}")
+        examination.ok(f"{_PARTS} in a tool's schema are accepted{reduced}")
         return
     if tried.unclear:
-        told = f"whether {_PARTS} in a tool's schema are taken is not known"
+        told = f"whether {_PARTS} in a tool's schema are accepted is not known"
         examination.warn(f"{told}, as the answer fails: {tried.error}")
         return
     refused = [part for part in questions.SCHEMA_PARTS if await _refuses(examination, part, tried.before)]
@@ -111,17 +111,15 @@ async def schema(examination: Examination) -> None:
     level = level or ("" if tried.error is not None else tried.after)
     what = f"refused in a tool's schema: {', '.join(refused) or f'{_PARTS} together'}"
     if not level:
-        examination.fault(f"{what}, and all that the bridge can leave out is not enough: {tried.error}")
+        examination.fault(f"{what}, even without everything that the bridge can leave out: {tried.error}")
         return
     examination.assume(schema=level)
     option = f"schema = {level}"
     if tried.error is not None:
-        examination.fault(
-            f"{what} ({tried.error}); the bridge does not learn it by that: set `{option}`", option=option
-        )
+        examination.fault(f"{what} ({tried.error}); the bridge does not learn from that: set `{option}`", option=option)
     else:
         examination.warn(
-            f"{what}; set `{option}`, or the bridge learns `schema = {tried.after}` by one refused request",
+            f"{what}; set `{option}`, or the bridge learns `schema = {tried.after}` from one refused request",
             option=option,
         )
 
@@ -131,11 +129,11 @@ async def _schema_as_it_is(examination: Examination) -> None:
     answer = await examination.ask(questions.schema())
     error = examination.meaning(answer)
     if error is None:
-        examination.ok(f"{_PARTS} in a tool's schema are taken")
+        examination.ok(f"{_PARTS} in a tool's schema are accepted")
     elif answer.refused:
         examination.fault(f"a tool's schema with {_PARTS} is refused, and is sent as it is: {error}")
     else:
-        examination.warn(f"whether {_PARTS} in a tool's schema are taken is not known, as the answer fails: {error}")
+        examination.warn(f"whether {_PARTS} in a tool's schema are accepted is not known, as the answer fails: {error}")
 
 
 async def _refuses(examination: Examination, part: str, level: str) -> bool:
@@ -152,9 +150,9 @@ async def many_tools(examination: Examination) -> None:
     tried = await examination.try_trait("schema", question)
     size = f"{questions.TOOLS} tools of {questions.TOOLS * questions.TOOL_BYTES // 1000} KB"
     if tried.good:
-        examination.ok(f"{size} are taken")
+        examination.ok(f"{size} are accepted")
     elif tried.unclear:
-        examination.ok(f"whether {size} are taken is not known: {tried.error}")
+        examination.ok(f"whether {size} are accepted is not known: {tried.error}")
     elif tried.error is not None:
         examination.warn(
             f"{size} are refused, and Claude Code offers about as many: {tried.error}. Connect fewer MCP servers, or "
@@ -179,7 +177,7 @@ async def image(examination: Examination) -> None:
     if error is None:
         seen = questions.COLOUR in answer.text.lower()
         examination.ok(
-            f"pictures are taken (`images = yes`){'' if seen else '; whether this one was seen is not clear'}"
+            f"pictures are accepted (`images = yes`){'' if seen else '; whether this one was seen is not clear'}"
         )
     elif _takes_none(error):
         examination.ok(
@@ -214,7 +212,7 @@ async def pdf(examination: Examination) -> None:
         )
     elif configured == "file":
         examination.ok(
-            f"a PDF is taken as a file (`pdf = file`){'' if is_read else '; whether it was read is not clear'}"
+            f"a PDF is accepted as a file (`pdf = file`){'' if is_read else '; whether it was read is not clear'}"
         )
     elif is_read:
         examination.ok(
@@ -230,7 +228,7 @@ async def _media_as_it_is(examination: Examination, what: str, question: Convers
     error = examination.meaning(answer)
     if error is None:
         clear = "" if seen in answer.text.lower() else "; whether this one was seen is not clear"
-        examination.ok(f"{what} is taken{clear}")
+        examination.ok(f"{what} is accepted{clear}")
     elif answer.refused:
         examination.warn(f"{what} is refused, and Claude Code is told so in the server's words: {error}")
     else:

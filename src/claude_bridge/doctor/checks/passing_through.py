@@ -64,7 +64,7 @@ async def requests(examination: Examination) -> None:
         error = examination.meaning(whole)
         thinks = "" if _THOUGHT not in whole.raw else ", and the model thinks"
         if error is None:
-            examination.ok(f"what Claude Code sends is taken as it is{thinks}")
+            examination.ok(f"what Claude Code sends is accepted as it is{thinks}")
         else:
             examination.warn(f"a request as Claude Code sends it is answered with an error: {error}")
         return
@@ -92,7 +92,7 @@ async def signatures(examination: Examination) -> None:
     ]
     answer = await examination.ask_as_client({"max_tokens": 16, "messages": turns})
     if answer.finished is not None and not answer.adjustments:
-        examination.ok("thinking of other backends is taken, so a conversation may come from them with all it has")
+        examination.ok("thinking from other backends is accepted, so a conversation may move here with all of it")
     elif answer.finished is not None:
         option = "signatures = checked"
         examination.ok(
@@ -114,10 +114,12 @@ async def count(examination: Examination) -> None:
     if reply.good:
         examination.ok(f"the server counts tokens (/{endpoint.path})")
     elif reply.status in _NOT_FOUND:
-        examination.ok(f"the server counts no tokens (/{endpoint.path} answers {reply.status}): the bridge estimates")
+        examination.ok(
+            f"the server does not count tokens (/{endpoint.path} answers {reply.status}): the bridge estimates them"
+        )
     else:
         told = examination.meaning_of(reply)
-        examination.ok(f"the server counts no tokens, so the bridge estimates: {told}")
+        examination.ok(f"the server does not count tokens, so the bridge estimates: {told}")
 
 
 async def _ask(examination: Examination, parts: Sequence[Part]) -> Answer:

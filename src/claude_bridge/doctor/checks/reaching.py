@@ -43,8 +43,8 @@ async def address(examination: Examination) -> None:
         cure = f"`{line}`, or {cure}{origin.place}"
     if origin.alone:
         examination.ok(
-            f"{place} is where a bridge listens too unless it is told otherwise: for claude-bridge run set {cure}; "
-            "claude-bridge launch takes a port of its own"
+            f"{place} is where a bridge listens too by default: for claude-bridge run set {cure}; "
+            "claude-bridge launch chooses another port itself"
         )
         return
     examination.fault(
@@ -107,7 +107,7 @@ def _unreached(examination: Examination, error: BridgeError) -> str:
             f"it with `ca_file = /path/to/ca.pem` in [{examination.section}]{examination.origin.place}"
         )
     reason = error.message.removeprefix(f"cannot reach backend {examination.backend.name}: ")
-    cure = "start the server, or correct" if is_here(examination.backend.url) else "is it up? Else correct"
+    cure = "start the server, or correct" if is_here(examination.backend.url) else "check that it is up, or correct"
     return f"{place}: {reason}: {cure} {examination.origin.url.name}"
 
 
@@ -163,7 +163,7 @@ async def _without_list(examination: Examination, reply: Reply) -> None:
     error = examination.meaning_of(chat)
     if isinstance(error, UpstreamUnavailable) or reply.status >= _FAILED <= chat.status:
         told = error or examination.meaning_of(reply)
-        examination.fault(f"{told}: the server is there and does not serve yet", last=True)
+        examination.fault(f"{told}: the server is there but does not serve yet", last=True)
         return
     is_elsewhere = isinstance(error, UpstreamMisaddressed) or chat.good or chat.status in _NO_SUCH_PATH
     if chat.error is None and not is_elsewhere:

@@ -48,8 +48,8 @@ async def count(examination: Examination) -> None:
     counted = answer.usage.prompt_tokens
     if counted < answer.estimate * CUT:
         told = (
-            f"a prompt of about {answer.estimate:,} tokens counts {counted:,}: the server cuts what is too long for "
-            "it, silently; give it a larger context"
+            f"a prompt of about {answer.estimate:,} tokens is counted as {counted:,}: the server silently cuts what "
+            "is too long for it; give it a larger context"
         )
         if examination.knows("truncates"):
             told, option = f"{told}, set `context_window` to it and `truncates = yes`", "truncates = yes"
@@ -116,8 +116,8 @@ async def leaving(examination: Examination) -> None:
             break
     if busy:
         examination.warn(
-            "the server keeps computing an answer whose client has left: a proxy between keeps the connection open, so "
-            "that what is interrupted with Esc costs its full time"
+            "the server keeps computing an answer whose client has left: a proxy in between keeps the connection open, "
+            "so an answer that is interrupted with Esc costs its full time"
         )
     elif busy == 0:
         examination.ok("an answer ends when the client leaves")

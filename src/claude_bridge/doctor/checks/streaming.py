@@ -39,8 +39,8 @@ async def streaming(examination: Examination) -> None:
         )
     elif _is_buffered(answer) and _is_buffered(await examination.ask(questions.counting())):
         examination.warn(
-            f"the answer arrives in one piece after {answer.last:.1f} s: something between holds it back; nginx needs "
-            "`proxy_buffering off;`"
+            f"the answer arrives in one piece after {answer.last:.1f} s: something in between holds it back; nginx "
+            "needs `proxy_buffering off;`"
         )
     else:
         examination.ok(_told(answer))
@@ -67,7 +67,7 @@ async def usage(examination: Examination) -> None:
     if answer is None or answer.finished is None or answer.finished.reason is FinishReason.REFUSED:
         return
     if examination.kind.passes_through and (answer.usage is None or not answer.usage.prompt_tokens):
-        examination.warn("a stream does not tell the prompt's tokens: Claude Code cannot know how full its context is")
+        examination.warn("a stream does not report the prompt's tokens: Claude Code cannot see how full its context is")
     elif answer.usage is None:
         told = "no usage at the end of a stream: the token counts that Claude Code shows are estimates"
         if examination.knows("stream_options"):

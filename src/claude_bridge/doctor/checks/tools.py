@@ -47,8 +47,8 @@ async def tools(examination: Examination) -> None:
     """Offer one tool that is needed, and look whether it is called."""
     if _has_no_template(examination):
         examination.fault(
-            "the chat template of this model has no tools, so llama.cpp can only tell it of them in words: take a "
-            "model that was trained for tools, or give its template with --chat-template-file"
+            "the chat template of this model does not support tools, so llama.cpp can only describe them in words: "
+            "take a model that was trained for tools, or give its template with --chat-template-file"
         )
         return
     answer = await examination.ask(questions.weather())
@@ -119,9 +119,9 @@ def _as_text(examination: Examination, form: tuple[str, str, str]) -> None:
         examination.fault(told)
         return
     bridge = (
-        "the bridge makes real calls of them (recover_tool_calls is on)"
+        "the bridge turns them into real calls (recover_tool_calls is on)"
         if recovers
-        else "or let the bridge make real calls of them: `recover_tool_calls = yes`"
+        else "or let the bridge turn them into real calls: `recover_tool_calls = yes`"
     )
     told = f"{told}; {bridge}"
     if recovers:
@@ -141,7 +141,7 @@ def _refused(error: BridgeError) -> str:
 
 def _failed(error: BridgeError) -> str:
     return (
-        f"where a tool is offered the answer fails: {error}. The model writes calls that the server cannot read: take "
+        f"the answer fails when a tool is offered: {error}. The model writes calls that the server cannot read: take "
         "a model that was trained for tools, or the chat template that was made for this one"
     )
 
@@ -168,7 +168,7 @@ async def tool_choice(examination: Examination) -> None:
     elif not tried.good:
         option = f"tool_choice = {tried.after}"
         examination.warn(
-            f"a tool that is forced is refused as `{tried.before}`; the bridge learns by one refused request to send "
+            f"a tool that is forced is refused as `{tried.before}`; the bridge learns from one refused request to send "
             f"{_SENT[tried.after]}: set `{option}`",
             option=option,
         )
@@ -186,7 +186,7 @@ async def _choices_as_they_are(examination: Examination, named: Conversation) ->
     answers = {name: await examination.ask(question) for name, question in asked.items()}
     refused = {name: examination.meaning(answer) for name, answer in answers.items() if answer.refused}
     for name, error in refused.items():
-        examination.warn(f"{name} is refused, which Claude Code asks for in web search and others: {error}")
+        examination.warn(f"{name} is refused, which Claude Code uses for web search, among others: {error}")
     if refused:
         return
     failed = next((error for answer in answers.values() if (error := examination.meaning(answer))), None)
@@ -194,7 +194,7 @@ async def _choices_as_they_are(examination: Examination, named: Conversation) ->
         examination.warn(f"whether a tool can be forced is not known, as the answer fails: {failed}")
         return
     obeyed = all(answer.calls for answer in (*answers.values(),)[:2])
-    examination.ok(f"a tool by its name{'' if obeyed else ', and it is not obeyed'}, any and none are taken")
+    examination.ok(f"a tool by its name{'' if obeyed else ', and it is not obeyed'}, any and none are accepted")
 
 
 async def _other_choices(examination: Examination, tried: Tried) -> None:
@@ -205,7 +205,7 @@ async def _other_choices(examination: Examination, tried: Tried) -> None:
         some = await examination.ask_with(question)
         if some.refused:
             weaker = await _weaker(examination, "required", question)
-            told = f"`required` is refused, while a tool's name is taken ({examination.meaning(some)})"
+            told = f"`required` is refused, while a tool's name is accepted ({examination.meaning(some)})"
             _refused_choice(examination, told, weaker)
             return
     if tried.before not in {"auto", "none"}:
@@ -217,7 +217,7 @@ async def _other_choices(examination: Examination, tried: Tried) -> None:
             )
             return
     if tried.before == "named":
-        examination.ok(f"a tool by its name{obeyed}, required and none are taken (`tool_choice = named`)")
+        examination.ok(f"a tool by its name{obeyed}, required and none are accepted (`tool_choice = named`)")
     else:
         examination.ok(f"{tried.before} is the most that is sent{obeyed}")
 
@@ -246,8 +246,8 @@ async def results(examination: Examination) -> None:
         examination.fault(f"the answer to the results of tools fails: {error}")
     elif error is not None:
         examination.fault(
-            f"results of tools are refused: {error}. The chat template of the model cannot have two calls in one turn, "
-            "or no results at all: take a newer template, or another model"
+            f"results of tools are refused: {error}. The chat template of the model cannot handle two calls in one "
+            "turn, or no results at all: take a newer template, or another model"
         )
     elif not answer.text and not answer.calls and not answer.reasoning:
         examination.warn("the answer to the results of tools is empty: the chat template may drop them")

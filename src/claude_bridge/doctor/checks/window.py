@@ -70,7 +70,7 @@ async def known_window(examination: Examination) -> None:
 def judge(examination: Examination) -> None:
     """Say whether the window is large enough."""
     size, dialect = examination.window, examination.dialect.dialect.name
-    cuts = ": longer prompts it cuts silently, so the bridge refuses them" if _truncates(examination) else ""
+    cuts = ": the server silently cuts longer prompts, so the bridge refuses them" if _truncates(examination) else ""
     if size is None:
         _unknown(examination)
         return
@@ -104,9 +104,9 @@ def _unknown(examination: Examination) -> None:
         place = examination.origin.place
         whose = " of a model that it does not know" if examination.kind.passes_through else ""
         examination.warn(
-            f"the server does not tell it, and Claude Code then assumes 1,000,000 tokens{whose} and compacts too late: "
-            f"set `context_window = TOKENS` in [{examination.model_section}]{place}, as the server was started",
-            option="# context_window = TOKENS, as the server was started",
+            f"the server does not report it, and Claude Code then assumes 1,000,000 tokens{whose} and compacts too "
+            f"late: set `context_window = TOKENS` in [{examination.model_section}]{place}, to the server's own length",
+            option="# context_window = TOKENS, the length that the server was started with",
         )
 
 
