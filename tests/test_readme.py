@@ -212,7 +212,7 @@ class Reader:
 
     @contextmanager
     def started(self, line: str, ready: str = "listening") -> Iterator[subprocess.Popen[str]]:
-        """Type a command that goes on until Ctrl-C, and wait until its output has this word."""
+        """Type a command that goes on until it is stopped, and wait until its output has this word."""
         log = self.folder / "log"
         with log.open("w") as file:
             process = subprocess.Popen(
@@ -228,7 +228,7 @@ class Reader:
             yield process
         finally:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGINT)
+                os.killpg(process.pid, signal.SIGTERM)  # a shell in the background ignores Ctrl-C
             process.wait(SECONDS)
 
 
