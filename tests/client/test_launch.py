@@ -459,7 +459,7 @@ class SettingsTests:
             path.write_text('{"permissions": {"defaultMode": "auto"}}')
             done = user.launch("--url", url)
         assert user.seen["settings"]["permissions"] == {"defaultMode": "acceptEdits", "disableAutoMode": "disable"}
-        assert "your settings have auto mode" in done.stderr
+        assert "your settings choose auto mode" in done.stderr
         assert "so Claude Code starts in the mode acceptEdits" in done.stderr
 
     def test_no_json(self, user: User) -> None:
