@@ -315,7 +315,7 @@ class TokenTests:
     @pytest.mark.parametrize("token", ["sk mine", "sk\nmine", "schlüssel", "sk-\x1b[A"])
     def test_no_token(self, token: str, home: Home) -> None:
         """What no header can hold is refused, and not repeated."""
-        with pytest.raises(SetupError, match="only ASCII") as caught:
+        with pytest.raises(SetupError, match="ASCII letters, digits and signs") as caught:
             needing_token(home.setup(token=token), needed=True).apply(nobody)
         assert token not in str(caught.value)
 

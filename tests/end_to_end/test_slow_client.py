@@ -35,6 +35,7 @@ class SlowClientTests:
         """While it does not read, the daemon grows by less than 2 MiB; when it reads on, nothing is missing."""
         backend.enqueue(SMALL, LARGE)
         await client.post(MESSAGES, STREAMED)  # so that what only the first answer needs is there
+        await deferLater(reactor, 2.0)  # and what its account needs, which is written within a second
         before = daemon.resident_bytes
         reading = await client.send("POST", MESSAGES, STREAMED)
         await reading.event()
