@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.core.backend_api import Adjustment, Clues, UpstreamFailure
+from claude_bridge.core.backend_api import Adjustment, Clues, UpstreamFailure, first_recognised
+from claude_bridge.core.kinds import KINDS
 
 
 class UpstreamFailureTests:
@@ -50,3 +51,19 @@ class CluesTests:
     def test_any_other(self, owners: tuple[str, ...]) -> None:
         """A gateway before several servers, and a server that tells nothing, are not taken for it."""
         assert Clues(owners=owners).only_owner("vllm") == ""
+
+    @pytest.mark.parametrize(
+        ("host", "known"),
+        [("api.x.com", True), ("a.y.com", True), ("y.com", False), ("evil-api.x.com", False), ("api.x.com.z", False)],
+    )
+    def test_hosts(self, host: str, known: bool) -> None:
+        """A host is known by its whole name, or by a suffix that begins with a dot."""
+        assert Clues(host=host).host_among(("api.x.com", ".y.com")) == (f"host {host}" if known else "")
+
+    def test_first_recognised(self) -> None:
+        """The first dialect that recognises the clues decides, with its reason."""
+        dialects = tuple(KINDS["openai"].dialects.values())
+        found = first_recognised(dialects, Clues(host="api.deepseek.com"))
+        assert found is not None
+        assert (found.dialect.name, found.why, found.known) == ("deepseek", "host api.deepseek.com", True)
+        assert first_recognised(dialects, Clues(host="nobody.example")) is None

@@ -6,7 +6,7 @@ answer into neutral events. The services know no kind by name: they are passed t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, Self, TypeVar
 
 from attrs import field, frozen
@@ -35,6 +35,14 @@ class Clues:
     fingerprint: str = ""
     error: object = None
     headers: Mapping[str, str] = field(factory=dict)
+
+    def host_among(self, hosts: Iterable[str]) -> str:
+        """Return the host as the reason to recognise a server if it is one of ``hosts``, else "".
+
+        ``hosts``: names, or suffixes with a leading dot.
+        """
+        known = any(self.host == host or (host[:1] == "." and self.host.endswith(host)) for host in hosts)
+        return f"host {self.host}" if known else ""
 
     def only_owner(self, owner: str) -> str:
         """Return the reason to recognise an engine whose models all name ``owner`` as their owner, or "" if not all do.
@@ -100,6 +108,15 @@ class DialectDecision:
     dialect: ServerDialect
     why: str
     known: bool = True
+
+
+def first_recognised(dialects: Iterable[ServerDialect], clues: Clues) -> DialectDecision | None:
+    """Return the first of the dialects that recognises the clues, and why; None if none does."""
+    for dialect in dialects:
+        why = dialect.recognised(clues)
+        if why:
+            return DialectDecision(dialect, why)
+    return None
 
 
 @frozen(kw_only=True)

@@ -11,7 +11,7 @@ from typing import ClassVar, Final, Literal
 
 from attrs import frozen
 
-from claude_bridge.core.backend_api import Clues, DialectDecision
+from claude_bridge.core.backend_api import Clues, DialectDecision, first_recognised
 
 Signatures = Literal["checked", "unchecked"]
 
@@ -46,8 +46,7 @@ class Generic:
 
     def recognised(self, clues: Clues) -> str:
         """Return the host if it is one of `hosts`, else ""; subclasses may use other clues."""
-        known = any(clues.host == host or (host[:1] == "." and clues.host.endswith(host)) for host in self.hosts)
-        return f"host {clues.host}" if known else ""
+        return clues.host_among(self.hosts)
 
     def traits(self, model: str) -> Traits:
         """Return the traits of a model."""
@@ -179,8 +178,4 @@ DIALECTS: Final[Mapping[str, Generic]] = {dialect.name: dialect for dialect in (
 
 def decide(clues: Clues) -> DialectDecision | None:
     """Return the dialect that recognises the clues, or None."""
-    for dialect in _KNOWN:
-        why = dialect.recognised(clues)
-        if why:
-            return DialectDecision(dialect, why)
-    return None
+    return first_recognised(_KNOWN, clues)

@@ -128,8 +128,7 @@ class Generic:
 
     def recognised(self, clues: Clues) -> str:
         """Return the host if it is one of `hosts`, else ""; subclasses may use other clues."""
-        known = any(clues.host == host or (host[:1] == "." and clues.host.endswith(host)) for host in self.hosts)
-        return f"host {clues.host}" if known else ""
+        return clues.host_among(self.hosts)
 
     def traits(self, model: str) -> Traits:
         """Return the same traits for all models."""

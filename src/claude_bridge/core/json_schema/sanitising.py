@@ -14,6 +14,7 @@ from typing import Final
 from attrs import define, field, frozen
 
 from claude_bridge.core import strict_json
+from claude_bridge.core.backend_api import ClientRequest
 from claude_bridge.core.bounded import BoundedMap
 from claude_bridge.core.json_schema.levels import SANITISERS, SchemaLevel
 from claude_bridge.core.json_schema.walk import VOCABULARY, SchemaTooLarge, Walk
@@ -157,3 +158,8 @@ class SanitisingWork:
             SCHEMA_CACHE.sanitised(self._schemas[self._done], self.level)
             self._done += 1
         return self._done == len(self._schemas)
+
+
+def sanitising_work(asked: ClientRequest, level: SchemaLevel) -> SanitisingWork | None:
+    """Return the work to be done on the schemas of a request's tools, or None if they are sent unchanged."""
+    return None if level == "none" else SanitisingWork([tool.parameters for tool in asked.conversation.tools], level)

@@ -23,7 +23,7 @@ from claude_bridge.core.backend_api import (
 )
 from claude_bridge.core.conversation import NO_DOCUMENTS
 from claude_bridge.core.ids import RandomBytes
-from claude_bridge.core.json_schema.sanitising import SanitisingWork
+from claude_bridge.core.json_schema.sanitising import SanitisingWork, sanitising_work
 from claude_bridge.core.model_list import ModelList
 from claude_bridge.core.responses_api import refusals, translation
 from claude_bridge.core.responses_api.answer.reader import Reader
@@ -126,9 +126,7 @@ class ResponsesTarget(Target):
 
     def preparation(self, asked: ClientRequest) -> SanitisingWork | None:
         """Return the work to be done on the schemas of tools, or None if they are sent unchanged."""
-        if self.schema == "none":
-            return None
-        return SanitisingWork([tool.parameters for tool in asked.conversation.tools], self.schema)
+        return sanitising_work(asked, self.schema)
 
     def adjusted(self, overrides: Mapping[str, Any], *, refuses_reasoning: bool, max_output_tokens: int | None) -> Self:
         """Return the target with what refusals taught, or itself if there is nothing."""

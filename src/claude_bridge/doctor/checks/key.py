@@ -83,7 +83,7 @@ async def _wants_another_header(examination: Examination) -> bool:
 
 
 async def without_tokens(examination: Examination) -> None:
-    """Say what seems to be so where nothing may be spent on it."""
+    """Report what is likely about the key, where no token may be spent to find out."""
     if not examination.key_in_doubt:
         return
     if examination.credential is None:
@@ -177,7 +177,7 @@ async def _is_refused(examination: Examination, credential: Secret | None) -> bo
 
 
 def _refused(examination: Examination, said: str, where: str) -> None:
-    """Say that the key is refused, or missing; ``said``: the status, and the server's words."""
+    """Report that the key is refused, or missing; ``said``: the status, and the server's words."""
     setting, name = examination.origin.key, examination.origin.key.name
     if examination.credential is not None:
         own = f"the key {'of' if examination.origin.in_file else 'in'} {name}"

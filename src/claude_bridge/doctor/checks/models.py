@@ -135,7 +135,7 @@ def _known(names: list[str]) -> str:
 
 
 def _warn(examination: Examination, wanted: Model, sentence: str, name: str) -> None:
-    """Say which name to write; whether the server takes the other one all the same, the first question shows."""
+    """Report which name to write; whether the server takes the other one all the same, the first question shows."""
     option, section = f"name = {name}", f"model:{wanted.alias}"
     if not examination.origin.in_file:  # the variable MODEL alone has configured it
         option, section = f"MODEL={name}", ENVIRONMENT
@@ -143,6 +143,6 @@ def _warn(examination: Examination, wanted: Model, sentence: str, name: str) -> 
 
 
 def _warn_of_route(examination: Examination, routed: RoutedModel, sentence: str, name: str) -> None:
-    """Say what to write in the route that names the model."""
+    """Report what to write in the route that names the model."""
     section, option = f"route:{routed.route}", f"models = {', '.join(routed.models_with(name))}"
     examination.warn(f"{sentence}: set `{option}` in [{section}]", section=section, option=option)

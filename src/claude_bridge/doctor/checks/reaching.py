@@ -177,7 +177,7 @@ async def _without_list(examination: Examination, reply: Reply) -> None:
 
 
 def _without_list_but_there(examination: Examination, reply: Reply, chat: Reply) -> None:
-    """Say that there is no list, or that the server speaks another API, one that has a header of its own."""
+    """Report that there is no list, or that the server speaks another API, one that has a header of its own."""
     said = examination.failure(chat).message.lower()
     for name, kind in KINDS.items():
         for header, _ in kind.headers:
@@ -189,7 +189,7 @@ def _without_list_but_there(examination: Examination, reply: Reply, chat: Reply)
 
 
 def _misaddressed(examination: Examination, told: str) -> None:
-    """Say that url or kind are wrong; ``told`` has what they should be as lines of a file, as far as it is known."""
+    """Report that url or kind are wrong; ``told`` has what they should be as lines of a file, as far as it is known."""
     url, kind, setting = _URL.search(told), _KIND.search(told), examination.origin.url
     if url is not None:
         told = told.replace(url[0], f"`{setting.line(url[1])}`")

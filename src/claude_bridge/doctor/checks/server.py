@@ -46,7 +46,7 @@ def observe(examination: Examination) -> None:
 
 
 async def server(examination: Examination) -> None:
-    """Say what server it is, in which version, and by what it was recognised."""
+    """Report what server it is, in which version, and by what it was recognised."""
     decision = examination.dialect
     name = decision.dialect.name
     version = await _version(examination, name)

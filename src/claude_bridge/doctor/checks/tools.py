@@ -102,7 +102,7 @@ def written_form(text: str) -> tuple[str, str, str] | None:
 
 
 def _as_text(examination: Examination, form: tuple[str, str, str]) -> None:
-    """Say that the server parses no calls; the bridge does, where it is told to or knows the model's family."""
+    """Report that the server parses no calls; the bridge does, where it is told to or knows the model's family."""
     name, vllm, sglang = form
     flags = {
         "vllm": f"start vLLM with `--enable-auto-tool-choice --tool-call-parser {vllm}`",

@@ -68,7 +68,7 @@ async def known_window(examination: Examination) -> None:
 
 
 def judge(examination: Examination) -> None:
-    """Say whether the window is large enough."""
+    """Report whether the window is large enough."""
     size, dialect = examination.window, examination.dialect.dialect.name
     cuts = ": the server silently cuts longer prompts, so the bridge refuses them" if _truncates(examination) else ""
     if size is None:

@@ -95,7 +95,7 @@ class ListedPrices:
     _log: Logger = field(factory=Logger)
 
     def learn(self, backend: Backend, models: Sequence[ModelInfo]) -> None:
-        """Take the prices of a list that has arrived, and log once for each backend what it says."""
+        """Store the prices of a list that has arrived, and log once for each backend what was found in it."""
         key = backend.name, backend.url
         prices = {model.id.casefold(): model.listed_price.price for model in models if model.listed_price.price}
         if prices:

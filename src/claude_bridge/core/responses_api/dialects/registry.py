@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from claude_bridge.core.backend_api import Clues, DialectDecision
+from claude_bridge.core.backend_api import Clues, DialectDecision, first_recognised
 from claude_bridge.core.responses_api.dialect import GENERIC, Generic
 from claude_bridge.core.responses_api.dialects.azure import Azure
 from claude_bridge.core.responses_api.dialects.llamacpp import LlamaCpp
@@ -19,8 +19,4 @@ DIALECTS: Final[Mapping[str, Generic]] = {dialect.name: dialect for dialect in (
 
 def decide(clues: Clues) -> DialectDecision | None:
     """Return the dialect that recognises the clues, or None."""
-    for dialect in _ALL:
-        why = dialect.recognised(clues)
-        if why:
-            return DialectDecision(dialect, why)
-    return None
+    return first_recognised(_ALL, clues)
