@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred
@@ -316,6 +316,54 @@ class Ledger(Records, Protocol):
 
     def stop(self) -> Deferred[None]:
         """Write what is left, and close; never fails, and takes a few seconds at most."""
+
+
+@frozen(kw_only=True)
+class Spender:
+    """Who spends: budgets and limits are kept for each of these.
+
+    :ivar key: the name of the client's ``[key:NAME]``; "" where clients have none.
+    :ivar session: the client's id of the conversation, else "".
+    :ivar agent: the id of the subagent; "" for the main conversation.
+    """
+
+    key: str = ""
+    session: str = ""
+    agent: str = ""
+
+
+@frozen(kw_only=True)
+class BudgetState:
+    """How much of a budget one spender has used.
+
+    :ivar name: of its ``[budget:NAME]``.
+    :ivar scope: what it is for, with the spender's own name: ``all``, ``key alice``, ``session``, ``agent``,
+        ``model glm``.
+    :ivar unit: ``usd``, then the amounts are pico-dollars, or ``tokens``.
+    :ivar spent: what is in the accounts.
+    :ivar resets_at: Unix seconds at which it starts again; None if it does not, as that of a session.
+    :ivar is_warning: whether the limit of ``warn`` is reached.
+    """
+
+    name: str
+    scope: str
+    unit: Literal["usd", "tokens"]
+    spent: int
+    limit: int
+    resets_at: float | None
+    is_warning: bool
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether nothing is left."""
+        return self.spent >= self.limit
+
+
+class BudgetStates(Protocol):
+    """Knows how much of the budgets is used."""
+
+    def states(self, spender: Spender) -> Sequence[BudgetState]:
+        """Return the state of each budget that holds for a spender, the main conversation's where it is one."""
 
 
 class ClientResponse(Protocol):
