@@ -19,7 +19,8 @@ from claude_bridge.config.sections import KINDS
 from claude_bridge.core.routing import Condition
 from tests.config.files import PEM, mistakes, reading
 
-EXAMPLE = Path(__file__).parents[2] / "etc" / "claude-bridge.ini"
+SHORT = Path(__file__).parents[2] / "etc" / "claude-bridge.ini"
+REFERENCE = SHORT.with_name("claude-bridge.reference.ini")
 
 
 def source(path: str | None, environ: Mapping[str, str], *files: str) -> str:
@@ -219,21 +220,48 @@ class SecrecyTests:
         assert secret.rstrip("=") not in shown
 
 
-class ExampleTests:
-    """The example file that is installed."""
+class ShortExampleTests:
+    """The file that a newcomer edits, and that is installed for the service."""
+
+    def test_as_shipped(self) -> None:
+        """As it is shipped it is a set-up with one local backend, the same as in the reference."""
+        config, reference = load(str(SHORT), {}), load(str(REFERENCE), {})
+
+        assert config.warnings == ()
+        assert [backend.url for backend in config.backends.values()] == ["http://127.0.0.1:8000/v1"]
+        assert config.backends == reference.backends
+        assert config.server.credentials == reference.server.credentials
+
+    def test_with_everything_uncommented(self) -> None:
+        """With every option uncommented it is valid too: one model, which answers every name."""
+        text = re.sub(r"^#(?=\[|[a-z_]+ =)", "", SHORT.read_text("utf-8"), flags=re.MULTILINE)
+        config = parse(text, {"BACKEND_KEY": "sk-1"}, reading({}))
+
+        assert config.warnings == ()
+        assert config.backends["local"].api_key is not None
+        assert config.models["large"].context_window == 131_072
+        assert config.routes["default"].models == ("large",)
+
+    def test_short(self) -> None:
+        """It is read in a minute."""
+        assert len(SHORT.read_text("utf-8").splitlines()) <= 40
+
+
+class ReferenceTests:
+    """The file with every option."""
 
     FILES: Mapping[str, bytes] = {"/etc/claude-bridge/ca.pem": PEM, "/run/keys/alice-key": b"sk-alice\n"}
 
     def uncommented(self) -> Config:
         """Read the file with every option uncommented, and with the policy that the keys are for."""
-        text = re.sub(r"^#(?=\S|    )", "", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE)
+        text = re.sub(r"^#(?=\S|    )", "", REFERENCE.read_text("utf-8"), flags=re.MULTILINE)
         text = text.replace("credentials = forward", "credentials = keys")
         environ = {"CHUTES_API_KEY": "sk-1", "SEARCH_KEY": "sk-2", "CREDENTIALS_DIRECTORY": "/run/keys"}
         return parse(text, environ, reading(self.FILES))
 
     def test_as_shipped(self) -> None:
         """As it is shipped it is a set-up with one local backend."""
-        config = load(str(EXAMPLE), {})
+        config = load(str(REFERENCE), {})
 
         assert [backend.url for backend in config.backends.values()] == ["http://127.0.0.1:8000/v1"]
         assert config.server.listen == ("tcp:8080:interface=127.0.0.1:backlog=1024",)
@@ -252,7 +280,7 @@ class ExampleTests:
     def test_has_every_key(self) -> None:
         """Every key of every section is there, set or commented out."""
         section, found = "", set()
-        for line in EXAMPLE.read_text("utf-8").splitlines():
+        for line in REFERENCE.read_text("utf-8").splitlines():
             if header := re.match(r"#?\[(\w+)", line):
                 section = header[1]
             elif key := re.match(r"#?([a-z_]+) =", line):
@@ -263,6 +291,6 @@ class ExampleTests:
     def test_shown_defaults_are_the_defaults(self) -> None:
         """Uncommenting an option of [limits] or [breaker] changes nothing: the file shows the defaults."""
         config = self.uncommented()
-        plain = load(str(EXAMPLE), {})
+        plain = load(str(REFERENCE), {})
 
         assert (config.limits, config.breaker, config.log) == (plain.limits, plain.breaker, plain.log)

@@ -108,7 +108,7 @@ def write_first_file(wanted: Wanted, environ: Mapping[str, str], person: Person)
 def configuration(found: Found, key_file: Path | None = None, key_variable: str = "") -> str:
     """Return the INI text for one backend and one model."""
     backend, alias = backend_name(found.backend.url), alias_of(found.model)
-    lines = ["# Written by claude-bridge init. etc/claude-bridge.ini has every option, with a comment."]
+    lines = ["# Written by claude-bridge init; etc/claude-bridge.reference.ini has every option, with a comment."]
     if found.port is not None:
         lines += [f"# Port {USUAL_PORT} is taken.", "[server]", f"listen = tcp:{found.port}:interface=127.0.0.1", ""]
     lines += [

@@ -1,7 +1,7 @@
 """What a valid configuration is: one frozen class a section, with defaults and bounds.
 
-Every field is one INI key of the same name. ``metadata`` carries what the README table and
-``etc/claude-bridge.ini`` say of it, so that code and documentation cannot drift apart.
+Every field is one INI key of the same name. ``metadata`` carries what the table in docs/configuration.md and
+``etc/claude-bridge.reference.ini`` say of it, so that code and documentation cannot drift apart.
 Times are seconds, sizes are bytes unless a name says otherwise. Fields without a ``help`` are not keys:
 they hold the NAME of the section. The validators are called by attrs, and by `fields`, which reports all mistakes.
 """
