@@ -1,4 +1,4 @@
-"""Every command that the README shows is run here as it stands there, or by a test that is named here.
+"""Every command of the README and of the users' pages is run here as it stands there, or by a test that is named here.
 
 Addresses, ports and the system's folders are those of the test; a program plays Claude Code, and another the backend.
 """
@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -29,6 +30,16 @@ from claude_bridge.config.load import parse
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 README: Final = (ROOT / "README.md").read_text("utf-8")
+BACKENDS, CLIENTS, *OTHERS = (
+    (ROOT / "docs" / f"{name}.md").read_text("utf-8")
+    for name in (
+        "backends", "clients", "configuration", "routing", "service", "troubleshooting", "limits", "benchmark"
+    )
+)  # fmt: skip
+PAGES: Final = (README, BACKENDS, CLIENTS, *OTHERS)
+
+MAX_BYTES: Final = 10_240
+"""Of the README: what somebody reads who has not decided yet."""
 
 PROGRAMS: Final = frozenset({"claude-bridge", "twistd", "python", "python3", "pytest", "curl", "npm", "pip", "source"})
 
@@ -41,7 +52,6 @@ SECONDS: Final = 30.0
 """Limit for one command: a second or two on an idle machine."""
 
 ELSEWHERE: Final[Mapping[str, str]] = {
-    "pip install genai-prices": "pyproject.toml: genai-prices",
     # it installs packages, which takes a minute
     "python3 -m venv .venv && .venv/bin/python -m pip install --quiet . && .venv/bin/claude-bridge demo": (
         ".ci/run: $(readme_command demo)"
@@ -65,11 +75,36 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "python -m benchmarks --repeat 5 --streams 2000": (
         "tests/benchmarks/test_main.py: test_a_small_run_measures_the_real_daemon"
     ),
-    "pytest -m model": '.ci/run: pytest -m "model and not client"',
-    "pytest -m client": ".ci/run: pytest -m client",
-    "pytest -m other_clients": ".ci/run: pytest -m other_clients",
+    "python -m tools.option_table --write docs/configuration.md": "tests/tools/test_option_table.py: test_write",
+    # commands whose own pages and tests say more
+    "claude-bridge import FILE": "docs/coming-from.md: claude-bridge import",
+    "claude-bridge key new alice": "docs/keys.md: claude-bridge key new",
+    "claude-bridge statusline": "src/claude_bridge/cli.py: statusline",
+    "claude-bridge setup --managed": "src/claude_bridge/cli.py: --managed",
 }
 """Commands that another test, or a step of .ci/run, runs or looks at: its file and name, or a part of the step."""
+
+START_LINES: Final = frozenset(
+    {
+        (
+            "vllm serve Qwen/Qwen3-Coder-30B-A3B-Instruct --max-model-len 131072 --enable-auto-tool-choice "
+            "--tool-call-parser qwen3_coder"
+        ),
+        "llama-server -hf unsloth/Qwen3-Coder-30B-A3B-Instruct-GGUF --jinja --ctx-size 65536",
+        "OLLAMA_CONTEXT_LENGTH=65536 ollama serve",
+        "lms load qwen/qwen3-coder-30b --context-length 65536 && lms server start",
+    }
+)
+"""How people start their servers: nothing of ours, and no server that a test could start."""
+
+SERVER_LAUNCHES: Final = (
+    "claude-bridge launch --url http://127.0.0.1:8000/v1",
+    "claude-bridge launch --url http://127.0.0.1:8080/v1",
+    "claude-bridge launch --url http://127.0.0.1:1234/v1",
+    "claude-bridge launch qwen3-coder --url http://127.0.0.1:11434/v1",
+    "BACKEND_API_KEY=$CHUTES_API_KEY claude-bridge launch zai-org/GLM-4.5-Air --url https://llm.chutes.ai/v1",
+)
+"""What is typed once one of these servers, or a service, runs."""
 
 CLIENT: Final = """#!{python}
 import json, sys, urllib.request
@@ -89,20 +124,23 @@ import os, pty, sys
 sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
 """
 
+TOP_PAGES: Final = (ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md")
+
 _Test = TypeVar("_Test", bound=Callable[..., None])
 
 
-def blocks(language: str) -> list[str]:
-    """Return the blocks of code in one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+def blocks(language: str, page: str) -> list[str]:
+    """Return a page's blocks of code in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
 
 
-def shown() -> list[str]:
-    """Return every command of the README without its comment, in order: lines of blocks, and code within a sentence."""
-    lines = [line for block in blocks("sh") for line in block.replace("\\\n", " ").splitlines()]
-    prose = re.sub(r"^```.*?^```", "", README, flags=re.DOTALL | re.MULTILINE)
+def shown(page: str) -> list[str]:
+    """Return every command of a page without its comment, in order: lines of blocks, and code within a sentence."""
+    lines = [line for block in blocks("sh", page) for line in block.replace("\\\n", " ").splitlines()]
+    prose = re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.MULTILINE)
     found = [*lines, *(code for code in re.findall(r"`([^`]+)`", prose) if is_command(code))]
-    return list(dict.fromkeys(" ".join(re.sub(r"\s+# .*", "", each).split()) for each in found))
+    commands = (" ".join(re.sub(r"(^|\s+)# .*", "", each).split()) for each in found)
+    return list(dict.fromkeys(filter(None, commands)))
 
 
 def is_command(code: str) -> bool:
@@ -111,7 +149,13 @@ def is_command(code: str) -> bool:
     return len(words) > 1 and (words[0].rsplit("/", 1)[-1] in PROGRAMS or code.startswith("sudo "))
 
 
-COMMANDS: Final = shown()
+def anchors(page: str) -> set[str]:
+    """Return what links to the headings of a page end in."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+COMMANDS: Final = list(dict.fromkeys(command for page in PAGES for command in shown(page)))
 RUN: Final[dict[str, str]] = {}
 """The commands that tests of this file run, with the test's name."""
 
@@ -242,11 +286,10 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Yield the URL of the scripted backend, started by the README's own command."""
+    """Yield the URL of the scripted backend."""
     folder = tmp_path_factory.mktemp("backend")
     reader = Reader(folder, "", 0)
-    line = reader.line("python -m claude_bridge.testing.backend")
-    with reader.started(f"{line} --port 0 --models {MODEL}", "listening on "):
+    with reader.started(f"python -m claude_bridge.testing.backend --port 0 --models {MODEL}", "listening on "):
         (url,) = re.findall(r"http://\S+?:\d+", (folder / "log").read_text())
         yield url
 
@@ -260,18 +303,18 @@ def reader(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> Iter
 
 
 def one_model() -> str:
-    """Return the README's first configuration: one backend, one model."""
-    return blocks("ini")[0]
+    """Return the first configuration that is shown: one backend, one model."""
+    return blocks("ini", BACKENDS)[0]
 
 
 def several_models() -> str:
-    """Return its second one, which stands beside the first, less the route that it replaces."""
-    return one_model().partition("[route:default]")[0] + blocks("ini")[1]
+    """Return the second one, which stands beside the first, less the route that it replaces."""
+    return one_model().partition("[route:default]")[0] + blocks("ini", BACKENDS)[1]
 
 
 def with_anthropic() -> str:
-    """Return a configuration with Anthropic as the second choice, as the README shows it."""
-    return one_model().partition("[route:default]")[0] + blocks("ini")[2]
+    """Return a configuration with Anthropic as the second choice."""
+    return one_model().partition("[route:default]")[0] + blocks("ini", BACKENDS)[2]
 
 
 class EveryCommandTests:
@@ -279,8 +322,7 @@ class EveryCommandTests:
 
     def test_all_are_run(self) -> None:
         """Every command is run here or elsewhere, and none of these is a command that the README no longer has."""
-        at_start = {"python -m claude_bridge.testing.backend"}  # the fixture's
-        assert set(COMMANDS) == {*RUN, *ELSEWHERE, *at_start}
+        assert set(COMMANDS) == {*RUN, *SERVER_LAUNCHES, *ELSEWHERE, *START_LINES}
 
     @pytest.mark.parametrize("command", ELSEWHERE)
     def test_elsewhere(self, command: str) -> None:
@@ -294,10 +336,10 @@ class EveryCommandTests:
             assert what in text
 
     def test_options(self) -> None:
-        """Every option in the section about Claude Code is ours, in sentences and comments too, but for its own."""
-        section = README.partition("\n## Point Claude Code at it\n")[2].partition("\n## ")[0]
+        """Every option on the page about clients is ours, in sentences and comments too, but for the client's own."""
         known = {option for command in cli._parsers()[1].values() for option in command._option_string_actions}
-        assert {"--print", "--project", "--fix"} <= set(re.findall(r"--[a-z][a-z-]*", section)) <= known | {"--resume"}
+        named = set(re.findall(r"--[a-z][a-z-]*", CLIENTS))
+        assert {"--print", "--project", "--vscode"} <= named <= known | {"--resume"}
 
     def test_none_is_missed(self) -> None:
         """A name is no command; one that is broken over two lines is; comments are no part of one."""
@@ -307,12 +349,46 @@ class EveryCommandTests:
         assert is_command("sudo env A=b /opt/claude-bridge/bin/claude-bridge check-config")
 
 
+class ReadmeTests:
+    """What somebody sees who has not decided yet."""
+
+    def test_short(self) -> None:
+        """It is read in a few minutes."""
+        assert len(README.encode()) <= MAX_BYTES
+
+    def test_badges(self) -> None:
+        """The badges say what holds for the package."""
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+        python, licence = re.findall(r"!\[([^\]]+)\]\(https://img\.shields\.io/badge/", README)
+        assert project["requires-python"] == f">={python.removeprefix('Python ').removesuffix(' or later')}"
+        assert project["license"] == licence.removeprefix("License: ")
+
+    @pytest.mark.parametrize(
+        "page", [ROOT / "README.md", *TOP_PAGES, *(ROOT / "docs").glob("*.md")], ids=lambda page: page.name
+    )
+    def test_links(self, page: Path) -> None:
+        """Every link to another file leads to one, and to a heading that it has."""
+        text = re.sub(r"^```.*?^```|`[^`\n]+`", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            name, _, heading = target.partition("#")
+            if "://" in target:
+                continue
+            file = page.parent / name if name else page
+            assert file.is_file(), target
+            assert not heading or heading in anchors(file.read_text("utf-8")), target
+
+    def test_index(self) -> None:
+        """The index names every page."""
+        linked = set(re.findall(r"\]\(([\w-]+\.md)\)", (ROOT / "docs" / "README.md").read_text("utf-8")))
+        assert {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"} <= linked
+
+
 class ConfigurationTests:
     """The blocks of INI that are configurations."""
 
     @pytest.mark.parametrize(
         "text",
-        [one_model(), several_models(), with_anthropic(), one_model() + blocks("ini")[3]],
+        [one_model(), several_models(), with_anthropic(), one_model() + blocks("ini", BACKENDS)[3]],
         ids=["one", "several", "anthropic", "search"],
     )
     def test_valid(self, text: str) -> None:
@@ -375,6 +451,14 @@ class FirstHourTests:
         assert (answer["type"], answer["content"][0]["text"]) == ("message", "You said: Hello")
         assert MODEL in reader.run("curl URL/models", URL=f"{reader.backend}/v1")
 
+    @pytest.mark.parametrize("command", SERVER_LAUNCHES)
+    def test_servers(self, reader: Reader, command: str) -> None:
+        """Behind each kind of server's address, Claude Code is answered by its model, without any file."""
+        assert command in COMMANDS
+        line = re.sub(r"https?://\S+", f"{reader.backend}/v1", command).replace("qwen3-coder", MODEL)
+        assert f"You said: nothing by {MODEL}" in reader.type(line)
+        assert not (reader.home / ".config").exists()
+
     @runs(
         "claude-bridge launch --url http://gpu:8000/v1",
         "claude-bridge launch glm",
@@ -389,7 +473,7 @@ class FirstHourTests:
         assert "You said: Hello by glm" in reader.run('claude-bridge launch glm -- -p "Hello"')
         assert "--resume 1234" in reader.run("claude-bridge launch -- --resume ID", ID=1234)
 
-    @runs("claude-bridge usage week", "claude-bridge usage session ID", "claude-bridge usage prices")
+    @runs("claude-bridge usage week", "claude-bridge usage prices")
     def test_usage(self, reader: Reader) -> None:
         """A running bridge's requests are shown, the sessions among them, and what is known of prices."""
         reader.configure(one_model())
@@ -404,7 +488,7 @@ class FirstHourTests:
                 pass
         assert database.exists()
         assert "glm" in reader.run("claude-bridge usage week").lower()
-        assert "s-1" in reader.run("claude-bridge usage session ID", ID="s-1")
+        assert "s-1" in reader.type("claude-bridge usage session s-1")
         assert "glm" in reader.run("claude-bridge usage prices")
 
     @runs("claude-bridge setup --dry-run", "claude-bridge setup", "claude-bridge undo")
@@ -421,24 +505,25 @@ class FirstHourTests:
         reader.run("claude-bridge undo")
         assert settings.read_text() == before
 
-    @runs("claude-bridge env")
+    @runs("claude-bridge env", "claude-bridge env --json", "claude-bridge env --vscode", "claude-bridge env --aliases")
     def test_env(self, reader: Reader) -> None:
         """Each of the forms that the README names has the bridge's address, or the command that starts with a model."""
         reader.configure(one_model())
         address = f"http://127.0.0.1:{reader.port}"
-        line = reader.line("claude-bridge env")
-        assert f"export ANTHROPIC_BASE_URL={address}" in reader.type(line)
-        assert json.loads(reader.type(f"{line} --json"))["env"]["ANTHROPIC_BASE_URL"] == address
-        listed = json.loads(reader.type(f"{line} --vscode"))["claudeCode.environmentVariables"]
+        assert f"export ANTHROPIC_BASE_URL={address}" in reader.run("claude-bridge env")
+        assert json.loads(reader.run("claude-bridge env --json"))["env"]["ANTHROPIC_BASE_URL"] == address
+        listed = json.loads(reader.run("claude-bridge env --vscode"))["claudeCode.environmentVariables"]
         assert {"name": "ANTHROPIC_BASE_URL", "value": address} in listed
-        assert "claude-glm() { claude-bridge launch glm" in reader.type(f"{line} --aliases")
+        assert "claude-glm() { claude-bridge launch glm" in reader.run("claude-bridge env --aliases")
 
-    @runs("claude-bridge doctor", "claude-bridge doctor --url http://gpu:8000/v1")
+    @runs("claude-bridge doctor", "claude-bridge doctor --url http://gpu:8000/v1", "claude-bridge doctor --url URL")
     def test_doctor(self, reader: Reader) -> None:
         """The backend is examined, in the configuration or outside it, and nothing is broken."""
         reader.configure(one_model())
         for command in ("claude-bridge doctor", "claude-bridge doctor --url http://gpu:8000/v1"):
             assert MODEL in reader.type(f"{reader.line(command)} || [ $? = 1 ]")
+        named = reader.line("claude-bridge doctor --url URL", URL=f"{reader.backend}/v1")
+        assert MODEL in reader.type(f"{named} || [ $? = 1 ]")
 
 
 class ConfiguredTests:
@@ -463,16 +548,18 @@ class ConfiguredTests:
         assert reader.run("claude-bridge dump-config --config FILE", FILE=file) == dumped
         assert f"{file}: valid" in reader.run("twistd claude-bridge --check-config")
 
-    @runs("claude-bridge routes", "claude-bridge routes explain FILE")
+    @runs("claude-bridge routes", "claude-bridge routes explain request.json")
     def test_routes(self, reader: Reader) -> None:
-        """The routes of the README's second example are printed, and which of them a request takes."""
+        """The routes of the second example are printed, and which of them a request takes."""
         reader.configure(several_models())
         assert re.search(r"^small +background", reader.run("claude-bridge routes"), re.MULTILINE)
         request = reader.folder / "request.json"
         request.write_text(
             json.dumps({"model": "auto", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]})
         )
-        assert "Models of route default" in reader.run("claude-bridge routes explain FILE", FILE=request)
+        assert "Models of route default" in reader.run(
+            "claude-bridge routes explain request.json", **{"request.json": request}
+        )
 
     @runs("python -m claude_bridge.testing.searxng --port 8888")
     def test_search(self, reader: Reader) -> None:
@@ -486,12 +573,12 @@ class ConfiguredTests:
             assert json.load(answer)["results"]
 
     @NEEDS_CURL
-    @runs("claude-bridge reload", STATUS, RESET)
+    @runs("claude-bridge run", "claude-bridge reload", STATUS, RESET)
     def test_running(self, reader: Reader) -> None:
         """A running bridge reads its file again, and tells and does what its control socket is asked."""
         file = reader.configure(one_model())
         path = reader.folder / "run" / "claude-bridge" / "control.sock"
-        with reader.started("claude-bridge run"):
+        with reader.started(reader.line("claude-bridge run")):
             file.write_text(file.read_text().replace("131072", "65536"))
             assert "glm" in reader.run("claude-bridge reload")
             assert json.loads(reader.run(STATUS, PATH=path))["configuration"]["source"] == str(file)

@@ -1,4 +1,4 @@
-"""The table of every key for the README: ``python -m tools.option_table --write README.md``."""
+"""The table of every key for the documents: ``python -m tools.option_table --write docs/configuration.md``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README's table of options."""
+"""The table of options in the documents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from claude_bridge.config.sections import KINDS
 from tools.option_table import BEGIN, END, insert, main, markdown
 
-README = Path(__file__).parents[2] / "README.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 
 class MarkdownTests:
@@ -41,12 +41,12 @@ class MarkdownTests:
         assert row in markdown()
 
 
-class ReadmeTests:
-    """The README holds exactly this table."""
+class DocumentTests:
+    """The page on the configuration holds exactly this table."""
 
     def test_is_current(self) -> None:
-        """The table of the README is what the code gives (`python -m tools.option_table --write README.md`)."""
-        text = README.read_text("utf-8")
+        """The table is what the code gives (`python -m tools.option_table --write docs/configuration.md`)."""
+        text = DOCUMENT.read_text("utf-8")
 
         assert insert(text) == text
 
@@ -61,7 +61,7 @@ class CommandTests:
 
     def test_write(self, tmp_path: Path) -> None:
         """Between the markers the table is replaced, the rest stays, and a second time changes nothing."""
-        file = tmp_path / "README.md"
+        file = tmp_path / "configuration.md"
         file.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", "utf-8")
 
         assert main(["--write", str(file)]) == 0
@@ -72,7 +72,7 @@ class CommandTests:
 
     def test_no_markers(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """A file without the markers is left alone."""
-        file = tmp_path / "README.md"
+        file = tmp_path / "configuration.md"
         file.write_text("nothing", "utf-8")
 
         assert main(["--write", str(file)]) == 1
