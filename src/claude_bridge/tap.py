@@ -132,7 +132,9 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
     from claude_bridge.daemon.reload import Reloader  # noqa: PLC0415
     from claude_bridge.daemon.service import build  # noqa: PLC0415
     from claude_bridge.daemon.signals import Signals  # noqa: PLC0415
+    from claude_bridge.services.steady_time import keep_steady_time  # noqa: PLC0415
 
+    keep_steady_time(reactor)  # before anything makes a timer
     config = options.configuration
     redactor = hidden.redactor(config)
     lines = observer(config.log, redactor, os.environ, _descriptor(options))

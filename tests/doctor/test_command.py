@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
+from twisted.internet.selectreactor import SelectReactor
 
 from claude_bridge.doctor import command
 from claude_bridge.doctor.checks import order
@@ -158,6 +159,14 @@ class RunTests:
 
         with pytest.raises(LookupError, match="here"):
             in_reactor(work)
+
+    def test_reactor_has_a_steady_clock(self) -> None:
+        """Its timers are not due by the machine's clock, which somebody may set."""
+
+        async def work(reactor: Any) -> object:
+            return reactor.seconds
+
+        assert in_reactor(work) is not SelectReactor.seconds
 
 
 class TurnTests:

@@ -223,7 +223,7 @@ def make_process(
     detection, profiles = DialectDetection(KINDS), ModelProfiles(time.time)
     log = RequestLog(detailed=config.log.level == "debug")
     totals = Totals(log)
-    ledger = _ledger(config, reactor, seconds, state_directory)
+    ledger = _ledger(config, reactor, state_directory)
     listed_prices = ListedPrices()
     lists = CachedModelLists(upstream, reactor, KINDS, on_clues=detection.observe, more_lists=detection.lists_of)
     lists.on_list = listed_prices.learn
@@ -262,7 +262,6 @@ def make_process(
 def _ledger(
     config: Config,
     reactor: Any,  # noqa: ANN401 - as above
-    seconds: Callable[[], float],
     state_directory: str | None,
 ) -> Ledger | None:
     """Return what keeps the accounts, or None if none are kept; opens nothing."""
@@ -280,7 +279,6 @@ def _ledger(
         clock=reactor,
         unix_time=time.time,
         open_writer=in_file(path, reactor),
-        seconds=seconds,
     )
 
 

@@ -25,6 +25,7 @@ from claude_bridge.doctor.origin import origin_of
 from claude_bridge.doctor.report import Part, as_json, fixes, heading, line, summary
 from claude_bridge.doctor.services import DoctorServices, make_services
 from claude_bridge.doctor.short import BackendState
+from claude_bridge.services.steady_time import keep_steady_time
 
 CLIENT_SECONDS: Final = 10.0
 DEEP_SECONDS: Final = 300.0
@@ -228,6 +229,7 @@ async def _alive(services: DoctorServices, url: str) -> bool:
 def in_reactor(work: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - whatever the work returns
     """Run a coroutine function in a reactor of its own and return its result; raises what it raises."""
     reactor = SelectReactor()
+    keep_steady_time(reactor)
     ended: list[Any] = []
 
     def done(result: object) -> None:

@@ -26,8 +26,7 @@ class PeriodicSweep(Service):
     to a request under way, and those are limited.
 
     :ivar interval: seconds between two checks.
-    :param seconds: the time that is passed to watches. A reactor's own is the wall clock, which somebody may set, so a
-        daemon passes ``time.monotonic``. Default: ``clock.seconds``.
+    :param seconds: the time that is passed to watches, which nobody may set. Default: ``clock.seconds``.
     """
 
     _log = Logger()

@@ -158,30 +158,6 @@ class BufferTests:
         desk.clock.advance(1)
         assert desk.writer.written[2:] == [["e"]]
 
-    def test_clock_set_back(self, desk: Desk) -> None:
-        """Twisted's timers are due by the wall clock: after it was set back the next request lets a write begin."""
-        desk.clock.advance(7200)
-        desk.book("a")
-        desk.clock.rightNow -= 3600
-        desk.book("b")
-        desk.clock.advance(1)
-        assert desk.writer.written == [["a", "b"]]
-
-    def test_clock_set_back_during_a_write(self, desk: Desk) -> None:
-        """The next write is not put off by it either."""
-        held: Deferred[int] = Deferred()
-        desk.writer.held = held
-        desk.clock.advance(7200)
-        desk.book("a")
-        desk.clock.advance(1)
-        desk.clock.rightNow -= 3600
-        desk.writer.held = None
-        desk.book("b")
-        held.callback(0)
-        desk.book("c")
-        desk.clock.advance(1)
-        assert desk.writer.written == [["a"], ["b", "c"]]
-
     def test_is_a_ledger(self, desk: Desk) -> None:
         """It is what the process wants of a ledger."""
         ledger: Ledger = desk.ledger
@@ -295,24 +271,6 @@ class RemovalTests:
             desk.book("b")
             desk.clock.advance(60)
         assert [round(now - 1e9) // 60 for now, _ in desk.writer.removals] == [10, 70, 130]
-
-    def test_clock_set_back(self) -> None:
-        """When it is time to does not depend on what somebody sets the clock to."""
-        clock, passed, writer = Clock(), [0.0], KeptWrites()
-        clock.advance(1e8)
-        ledger = BufferedLedger(
-            path="/state/ledger.sqlite",
-            keep=50.0,
-            clock=clock,
-            unix_time=clock.seconds,
-            open_writer=lambda: succeed(writer),
-            seconds=lambda: passed[0],
-        )
-        clock.rightNow -= 5e7
-        passed[0] += 601
-        ledger.request_ended(RECORD)
-        clock.advance(1)
-        assert len(writer.removals) == 1
 
     def test_in_pieces(self, desk: Desk) -> None:
         """While there is more, each write removes a piece, by what is kept now."""

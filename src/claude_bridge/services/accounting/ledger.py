@@ -74,8 +74,6 @@ class BufferedLedger:
     :ivar path: where the database is, for the log.
     :ivar keep: how long requests are kept, in seconds; may be changed at any time.
     :ivar open_writer: returns a Deferred of the database's `Writer`; called when there is something to write.
-    :ivar seconds: for lengths of time. A reactor's own clock is the wall clock, which somebody may set, so a daemon
-        gives ``time.monotonic``. Default: ``clock.seconds``.
     :ivar dropped: records that were dropped since the start, as the database could not be used for long.
     """
 
@@ -84,7 +82,6 @@ class BufferedLedger:
     _clock: IReactorTime
     _unix_time: Callable[[], float]
     _open_writer: Callable[[], Deferred[Writer]]
-    _seconds: Callable[[], float] = field()
     dropped: int = field(default=0, init=False)
     _waiting: deque[RequestRecord] = field(factory=lambda: deque(maxlen=MOST), init=False)
     _writer: Writer | None = field(default=None, init=False)
@@ -100,13 +97,9 @@ class BufferedLedger:
     _refused: bool = field(default=False, init=False)
     _stopped: bool = field(default=False, init=False)
 
-    @_seconds.default
-    def _seconds_of_clock(self) -> Callable[[], float]:
-        return self._clock.seconds
-
     @_removal_due.default
     def _first_removal(self) -> float:
-        return self._seconds() + FIRST_REMOVAL_SECONDS
+        return self._clock.seconds() + FIRST_REMOVAL_SECONDS
 
     @property
     def waiting(self) -> int:
@@ -124,11 +117,7 @@ class BufferedLedger:
         if len(waiting) == MOST:
             self.dropped += 1
         waiting.append(record)
-        timer = self._timer
-        if timer is not None:
-            if timer.getTime() - self._clock.seconds() > RETRY_SECONDS:  # the clock was set back
-                timer.reset(WRITE_SECONDS)
-        elif self._writing is None and not self._stopped:
+        if self._timer is None and self._writing is None and not self._stopped:
             self._timer = self._clock.callLater(WRITE_SECONDS, self._write)
 
     def settled(self) -> Deferred[None]:
@@ -183,7 +172,7 @@ class BufferedLedger:
         waiting = self._waiting
         batch = [waiting.popleft() for _ in range(min(len(waiting), BATCH))]
         self._under_way = len(batch)
-        self._write_began = self._seconds()
+        self._write_began = self._clock.seconds()
         opened = self._open_writer() if self._writer is None else succeed(self._writer)
         writing: Deferred[Any] = opened.addCallback(self._written_by, batch)
         self._writing = writing
@@ -226,7 +215,7 @@ class BufferedLedger:
         """Note that no write is under way, and when the next one begins."""
         self._writing = None
         if self._waiting and not self._stopped:
-            passed = self._seconds() - self._write_began
+            passed = self._clock.seconds() - self._write_began
             pause = 0.0 if len(self._waiting) >= BATCH else max(0.0, WRITE_SECONDS - passed)
             self._timer = self._clock.callLater(pause if self._trouble_told is None else RETRY_SECONDS, self._write)
         idle, self._idle = self._idle, []
@@ -241,7 +230,7 @@ class BufferedLedger:
 
     def _may_begin_anew(self) -> bool:
         """Return whether a broken file may be put aside: not one after the other, as on a disk that is broken."""
-        now = self._seconds()
+        now = self._clock.seconds()
         may = self._began_anew is None or now - self._began_anew >= TELL_SECONDS
         self._began_anew = now if may else self._began_anew
         return may
@@ -272,7 +261,7 @@ class BufferedLedger:
 
     def _tell_trouble(self, reason: str) -> None:
         """Log why nothing is written, at first and once a minute."""
-        now = self._seconds()
+        now = self._clock.seconds()
         if self._trouble_told is None or now - self._trouble_told >= TELL_SECONDS:
             self._trouble_told = now
             self._dropped_told = self.dropped
@@ -294,7 +283,7 @@ class BufferedLedger:
 
     def _remove_old(self, written: bool) -> Deferred[None] | None:
         """Remove a piece of what is old, if it is time to."""
-        writer, now = self._writer, self._seconds()
+        writer, now = self._writer, self._clock.seconds()
         if not written or writer is None or now < self._removal_due or self._stopped:
             return None
         self._removal_due = now + REMOVAL_SECONDS
