@@ -19,7 +19,15 @@ def reported_cost(raw: Mapping[str, object]) -> int | None:
     (``is_byok``) it is only OpenRouter's fee, and ``cost_details.upstream_inference_cost`` comes to it, which other
     answers have too, equal to the cost. Perplexity's ``cost`` is an object with ``total_cost``; DeepInfra has
     ``estimated_cost``, xAI ``cost_in_usd_ticks``.
+
+    A cost of 0 counts in OpenRouter's form alone, whose free models have it. Elsewhere it is what a proxy or a server
+    fills in that knows no price, and unknown.
     """
+    found = _reported(raw)
+    return found if found or isinstance(raw.get("is_byok"), bool) else None
+
+
+def _reported(raw: Mapping[str, object]) -> int | None:
     cost = raw.get("cost")
     if cost is None:
         return _under_another_name(raw)
