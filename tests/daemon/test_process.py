@@ -162,12 +162,12 @@ class LedgerTests:
     """The accounts."""
 
     def test_every_record_is_kept(self, tmp_path: Path) -> None:
-        """Where there is a state directory the ledger gets each request, beside the log and the totals."""
+        """Where there is a state directory the ledger gets each request, beside the log and the tally."""
         process = made(configured(ONE), state_directory=str(tmp_path))
         process.records.request_ended(RECORD)
         assert isinstance(process.ledger, BufferedLedger)
         assert (process.ledger.path, process.ledger.waiting) == (str(tmp_path / "ledger.sqlite"), 1)
-        assert process.totals.requests == 1
+        assert process.tally.totals.requests == 1
 
     @pytest.mark.parametrize("text", ["", "[ledger]\nenabled = yes\n"])
     def test_no_state_directory(self, text: str) -> None:

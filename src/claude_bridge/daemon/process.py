@@ -29,7 +29,8 @@ from claude_bridge.services.accounting.fan_out import FanOut
 from claude_bridge.services.accounting.library_prices import LibraryPrices
 from claude_bridge.services.accounting.prices import ListedPrices
 from claude_bridge.services.accounting.request_log import RequestLog
-from claude_bridge.services.accounting.totals import Totals
+from claude_bridge.services.accounting.tally import Tally
+from claude_bridge.services.accounting.totals import summary
 from claude_bridge.services.affinity import Affinity
 from claude_bridge.services.backend_slots import BackendSlots
 from claude_bridge.services.callbacks import do_nothing
@@ -81,8 +82,8 @@ class Process:
     :ivar listed_prices: what the backends' lists say of prices.
     :ivar library_prices: what the package genai-prices says, if it is installed.
     :ivar running: counts the exchanges of all configurations.
-    :ivar records: gets the record of each attempt and request, for the log, `totals` and `ledger`.
-    :ivar totals: what was served since the start.
+    :ivar records: gets the record of each attempt and request, for the log, `tally` and `ledger`.
+    :ivar tally: what was served since the start.
     :ivar ledger: keeps the accounts; None if none are kept.
     :ivar set_log_level: sets the least important level that the log writes.
     :ivar ready: whether requests are accepted.
@@ -105,7 +106,7 @@ class Process:
     slots: BackendSlots
     pace: Pace
     request_log: RequestLog
-    totals: Totals
+    tally: Tally
     records: Records
     ledger: Ledger | None
     listeners: Listeners
@@ -184,16 +185,16 @@ class Process:
         )
 
     def _tell_totals(self) -> None:
-        totals, seconds = self.totals, self.seconds() - self._started
+        totals, seconds = self.tally.totals, self.seconds() - self._started
         _log.info(
             "{summary}",
             event="served",
-            summary=totals.summary(seconds),
+            summary=summary(totals, seconds),
             requests=totals.requests,
             failed=totals.failed,
-            input_tokens=totals.tokens_in,
-            output_tokens=totals.tokens_out,
-            cost_usd=in_dollars(totals.cost),
+            input_tokens=totals.prompt,
+            output_tokens=totals.output,
+            cost_usd=in_dollars(totals.known_cost),
             unpriced=totals.unpriced,
             seconds=round(seconds, 3),
         )
@@ -222,7 +223,7 @@ def make_process(
     upstream = TreqUpstream(reactor, sweep)
     detection, profiles = DialectDetection(KINDS), ModelProfiles(time.time)
     log = RequestLog(detailed=config.log.level == "debug")
-    totals = Totals(log)
+    tally = Tally(seconds=seconds)
     ledger = _ledger(config, reactor, state_directory)
     listed_prices = ListedPrices()
     lists = CachedModelLists(upstream, reactor, KINDS, on_clues=detection.observe, more_lists=detection.lists_of)
@@ -251,8 +252,8 @@ def make_process(
         slots=BackendSlots(reactor, seconds),
         pace=Pace(reactor),
         request_log=log,
-        totals=totals,
-        records=totals if ledger is None else FanOut((totals, ledger)),
+        tally=tally,
+        records=FanOut((log, tally) if ledger is None else (log, tally, ledger)),
         ledger=ledger,
         listeners=Listeners(reactor),
         set_log_level=set_log_level,

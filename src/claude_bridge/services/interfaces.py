@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred
@@ -256,6 +256,7 @@ class RequestRecord:
     :ivar first_choice: the route's first choice as ``backend/model``, if another model was asked last; else "".
     :ivar agent_type: what kind of subagent asked, as the client calls it; "" for the main conversation.
     :ivar parent: the id of the subagent that started this one; "" where the main conversation did.
+    :ivar owner: whose session it is, see `SessionName`.
     """
 
     request_id: str
@@ -278,6 +279,18 @@ class RequestRecord:
     first_choice: str = ""
     agent_type: str = ""
     parent: str = ""
+    owner: str = ""
+
+
+class SessionName(NamedTuple):
+    """What a session is known by: its id, which a client made up, means nothing without its owner.
+
+    ``owner`` is ``key:NAME`` where clients have keys of their own, a fingerprint of the credential where that is
+    forwarded, and "" where clients cannot be told apart.
+    """
+
+    owner: str
+    session: str
 
 
 class SearchFailed(Exception):

@@ -1,61 +1,45 @@
-"""What was served is added up, and told in one sentence."""
+"""What was served is told in one sentence."""
 
 from __future__ import annotations
 
 import pytest
-from attrs import evolve
 
-from claude_bridge.core.events import Usage
-from claude_bridge.services.accounting.totals import Totals, duration, short_count
-from claude_bridge.testing.fakes import KeptRecords
-from tests.services.accounting.test_request_log import ATTEMPT, RECORD
+from claude_bridge.services.accounting.counts import Counts
+from claude_bridge.services.accounting.totals import duration, short_count, summary
+
+DOLLAR = 10**12
 
 
-class TotalsTests:
-    """Counting."""
+class SummaryTests:
+    """The sentence."""
 
     def test_requests_failures_and_tokens(self) -> None:
-        """Each request counts once, a failure apart, and the tokens of every attempt; a client that left is none."""
-        totals = Totals(KeptRecords())
-        for outcome in ("ok", "client_left", "upstream_cut"):
-            totals.attempt_ended("r", evolve(ATTEMPT, usage=Usage(1_000_000, 70_000, 40_000)))
-            totals.attempt_ended("r", evolve(ATTEMPT, usage=None))
-            totals.request_ended(evolve(RECORD, outcome=outcome))
-        assert totals.summary(7_800) == "served 3 requests (1 failed) in 2 h 10 min, 3.1M tokens in, 210k out"
+        """Requests, those that failed, and the tokens of prompts and answers."""
+        counts = Counts(requests=3, failed=1, input=3_000_000, cache_read=120_000, output=210_000)
+        assert summary(counts, 7_800) == "served 3 requests (1 failed) in 2 h 10 min, 3.1M tokens in, 210k out"
 
-    def test_cost(self) -> None:
-        """What is known of the cost is added up, and it is told how much of it is not known."""
-        totals = Totals(KeptRecords())
-        priced = evolve(ATTEMPT, cost=1_200_000_000_000)
-        for record in (priced, priced, evolve(ATTEMPT, usage=None)):
-            totals.attempt_ended("r", record)
-        assert totals.summary(60).endswith("34 tokens in, 14 out, $2.40")
-        totals.attempt_ended("r", ATTEMPT)
-        assert totals.summary(60).endswith("21 out, $2.40 and 1 answer of unknown price")
-        totals.attempt_ended("r", ATTEMPT)
-        assert totals.summary(60).endswith("28 out, $2.40 and 2 answers of unknown price")
-        assert (totals.cost, totals.unpriced) == (2_400_000_000_000, 2)
+    @pytest.mark.parametrize(
+        ("priced", "unpriced", "told"),
+        [
+            (0, 2, "17 tokens in, 7 out"),
+            (2, 0, "17 tokens in, 7 out, $2.40"),
+            (2, 1, "17 tokens in, 7 out, $2.40 and 1 answer of unknown price"),
+            (2, 2, "17 tokens in, 7 out, $2.40 and 2 answers of unknown price"),
+        ],
+    )
+    def test_cost(self, priced: int, unpriced: int, told: str) -> None:
+        """What is known of the cost is told, and how much of it is not known; nothing where no price is."""
+        cost = 24 * DOLLAR // 10 if priced else 0
+        counts = Counts(requests=4, input=17, output=7, cost=cost, priced=priced, unpriced=unpriced)
+        assert summary(counts, 60).endswith(f", {told}")
 
-    def test_what_is_no_request_for_a_model(self) -> None:
-        """Lists of models and paths that are not there are no requests of this kind."""
-        totals = Totals(KeptRecords())
-        totals.request_ended(evolve(RECORD, model="", kind="models"))
-        totals.request_ended(evolve(RECORD, model="", kind="/favicon.ico", status=404, outcome="not_found"))
-        assert totals.summary(4.9) == "served no requests in 4 s"
+    def test_nothing(self) -> None:
+        """A process that served nothing says so."""
+        assert summary(Counts(), 4.9) == "served no requests in 4 s"
 
     def test_one_request(self) -> None:
         """One request is one request."""
-        totals = Totals(KeptRecords())
-        totals.request_ended(RECORD)
-        assert totals.summary(61) == "served 1 request in 1 min 1 s"
-
-    def test_passes_records_on(self) -> None:
-        """Whoever comes next gets every record."""
-        kept = KeptRecords()
-        totals = Totals(kept)
-        totals.attempt_ended("req_1", ATTEMPT)
-        totals.request_ended(RECORD)
-        assert (kept.attempts, kept.requests) == ([ATTEMPT], [RECORD])
+        assert summary(Counts(requests=1), 61) == "served 1 request in 1 min 1 s"
 
 
 class WordsTests:

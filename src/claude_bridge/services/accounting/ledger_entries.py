@@ -16,7 +16,7 @@ def entry_of(record: RequestRecord) -> Entry:
     """Return the entry of a request. Raises `ValueError` for times that are no numbers."""
     return Entry(
         request_id=_text(record.request_id),
-        key=_text(_key(record)),
+        key=_text(key_of(record)),
         session=_text(record.session),
         agent=_text(record.agent),
         agent_type=_text(record.agent_type),
@@ -33,7 +33,8 @@ def entry_of(record: RequestRecord) -> Entry:
     )
 
 
-def _key(record: RequestRecord) -> str:
+def key_of(record: RequestRecord) -> str:
+    """Return the name of the key that a request is booked under."""
     if record.client:
         return record.client
     return FORWARDED if any(each.credential == FORWARDED for each in record.attempts) else ""

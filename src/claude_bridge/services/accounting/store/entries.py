@@ -16,6 +16,12 @@ MAX_COST: Final = 10**15
 MAX_TEXT: Final = 128
 """Characters that are kept of a name."""
 
+ANSWERED: Final = ("ok", "client_left")
+"""The outcomes of attempts whose tokens tell how long a conversation is: the last was answered, or broken off."""
+
+AUXILIARY: Final = "auxiliary"
+"""The kind of the requests that the client makes for itself, such as for a title: they belong to no conversation."""
+
 
 class Attempt(NamedTuple):
     """One attempt. Times are Unix milliseconds, lengths milliseconds, the cost pico-dollars; None is not known."""
@@ -56,3 +62,30 @@ class Entry(NamedTuple):
     status: int
     outcome: str
     attempts: tuple[Attempt, ...]
+
+
+class LastAnswer(NamedTuple):
+    """What answered a conversation last.
+
+    ``prompt`` are the tokens of the whole prompt, ``cached`` those of them that were read from a cache, ``answer``
+    those of the answer.
+    """
+
+    backend: str
+    model: str
+    prompt: int
+    cached: int
+    answer: int
+
+
+class PastAgent(NamedTuple):
+    """What the ledger has of the main conversation (``agent`` is "") or of a subagent.
+
+    ``sums`` are as in `sql.SUMS`.
+    """
+
+    agent: str
+    type: str
+    parent: str
+    sums: tuple[int, ...]
+    last: LastAnswer | None
