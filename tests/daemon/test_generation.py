@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from attrs import evolve
 from twisted.internet.testing import MemoryReactorClock
 
+from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import NotFound, UpstreamUnreachable
 from claude_bridge.core.events import Usage
 from claude_bridge.core.listed_prices import ListedPrice
@@ -20,8 +22,10 @@ from claude_bridge.core.prices import Price
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.daemon.generation import Generation, make_generation
 from claude_bridge.daemon.process import make_process
+from claude_bridge.edge.gate import ClientIdentity
 from claude_bridge.services.accounting.prices import Cost
 from claude_bridge.services.breaker import CircuitBreakers, CircuitState, NoBreaker
+from claude_bridge.services.interfaces import Requester, Spender
 from claude_bridge.testing.fakes import FakeClientResponse, KeptRecords
 from tests.edge.stage import Edge
 from tests.services.exchange.stage import ONE, asking, configured
@@ -77,14 +81,52 @@ def exchange(generation: Generation) -> Any:
         AskedRequest(asked),
         request_info(asked, {}, len(body)),
         FakeClientResponse(),
-        credential=None,
-        client_name="",
+        client=Requester(),
         request_id="req_1",
     )
 
 
+class OwnerTests:
+    """Whose the sessions of a client are."""
+
+    CLIENT = ClientIdentity(credential=Secret("sk-one-0123456789"))
+
+    @pytest.mark.parametrize("policy", ["forward", "none"])
+    def test_forwarded_credential(self, policy: str) -> None:
+        """Only where clients' credentials are forwarded do these tell clients apart."""
+        generation = made(ONE.replace("credentials = none", f"credentials = {policy}"))
+        owner = generation.owner_of(self.CLIENT)
+        assert (owner != "") == (policy == "forward")
+        assert generation.owner_of(ClientIdentity()) == ""
+
+    def test_key(self) -> None:
+        """A client with a key is known by its name, also after the key got a new secret."""
+        named = evolve(self.CLIENT, name="anna")
+        assert made().owner_of(named) == made().owner_of(evolve(named, credential=Secret("new"))) == "key:anna"
+
+    def test_reload(self) -> None:
+        """Another configuration knows the same owners, and the same sessions."""
+        first = made(ONE.replace("credentials = none", "credentials = forward"))
+        second = made(ONE.replace("credentials = none", "credentials = forward") + PRICE.format(1), first)
+        assert second.owner_of(self.CLIENT) == first.owner_of(self.CLIENT)
+        assert second.sessions is first.sessions
+
+    def test_no_budgets(self) -> None:
+        """Nobody has a budget unless one is configured."""
+        assert list(made().budgets.states(Spender())) == []
+
+
 class BreakerTests:
     """Circuits."""
+
+    @pytest.mark.parametrize(("text", "states"), [(ONE, [None, None]), (ONE + BREAKER, ["closed", "open"])])
+    def test_told(self, text: str, states: list[str | None]) -> None:
+        """The state of a backend's circuit is told in one word; there is none without breaker or backend."""
+        generation = made(text)
+        found = [generation.circuit("box")]
+        generation.breaker.admit("box").failed(UpstreamUnreachable("down"))
+        assert [*found, generation.circuit("box")] == states
+        assert generation.circuit("gone") is None
 
     def test_is_optional(self) -> None:
         """Without `enabled = yes` no circuit breaker stands between."""

@@ -18,11 +18,16 @@ from claude_bridge.config.schema import Config, Limits
 from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.messages_api.limits import RequestLimits
-from claude_bridge.edge.gate import Gatekeeper
+from claude_bridge.edge.gate import ClientIdentity, Gatekeeper
 from claude_bridge.edge.request import BridgeRequest
 from claude_bridge.edge.resource import Routes
 from claude_bridge.edge.site import BridgeSite
+from claude_bridge.services.accounting.no_budgets import NoBudgets
+from claude_bridge.services.accounting.owners import Owners
+from claude_bridge.services.accounting.session_history import SessionHistory
+from claude_bridge.services.accounting.tally import Tally
 from claude_bridge.services.exchange.admission import AdmissionControl
+from claude_bridge.services.interfaces import BudgetStates
 from claude_bridge.services.pace import Pace
 from claude_bridge.services.sweep import PeriodicSweep
 from claude_bridge.testing.fakes import FakeUpstreamClient, KeptRecords
@@ -162,6 +167,7 @@ class Edge:
 
     :ivar refusals: outcomes of requests that were refused before dispatch.
     :ivar answers: kinds of requests that were answered without dispatch.
+    :ivar circuits: the states of circuits, by backend.
     """
 
     config: Config = field(factory=lambda: configured(ONE))
@@ -175,6 +181,11 @@ class Edge:
     random_bytes: RandomBytes = os.urandom
     refusals: list[str] = field(factory=list)
     answers: list[str] = field(factory=list)
+    budgets: BudgetStates = field(factory=NoBudgets)
+    circuits: dict[str, str] = field(factory=dict)
+    owners: Owners = field(factory=lambda: Owners(directory=None))
+    tally: Tally = field(init=False)
+    sessions: SessionHistory = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Build it."""
@@ -182,6 +193,8 @@ class Edge:
         self.sweep = PeriodicSweep(self.clock)
         self.gatekeeper = Gatekeeper(self.config)
         self.pace = Pace(self.clock)
+        self.tally = Tally(seconds=self.clock.seconds)
+        self.sessions = SessionHistory(tally=self.tally)
         resource = Routes(lambda: self).resource()
         self.site = BridgeSite(resource, lambda: self, self.clock)
 
@@ -209,6 +222,14 @@ class Edge:
     def records(self) -> KeptRecords:
         """The books."""
         return self.stage.records
+
+    def owner_of(self, client: ClientIdentity) -> str:
+        """Return the key's name, or a fingerprint of the credential."""
+        return self.owners.of_key(client.name) if client.name else self.owners.of_credential(client.credential)
+
+    def circuit(self, backend: str) -> str | None:
+        """Return what was set."""
+        return self.circuits.get(backend)
 
     def record_refused(self, request: BridgeRequest, error: BridgeError) -> None:
         """Keep it."""

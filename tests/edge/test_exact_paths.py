@@ -28,7 +28,7 @@ from tests.edge.stage import Answered, Edge, Line
 PATHS = ("/", "//", "/health", "/health/", "/health/live", "/h%65alth", "/health?x=1", "/health?", "/health;x",
          "/api/hello", "/api//hello", "/v1/models", "/v1/models/", "/v1/models/x", "/v1/messages", "/v1/messages/",
          "/v1/messages?beta=true", "/v1/messages/count_tokens", "/v1", "/V1/models", "http://localhost:8080/health",
-         "/%2e", "*")  # fmt: skip
+         "/%2e", "*", "/v1/claude-bridge/session")  # fmt: skip
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "get", "BREW")
 
 Route = Callable[[BridgeRequest], Any]

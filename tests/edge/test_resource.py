@@ -7,8 +7,11 @@ import json
 import pytest
 
 from claude_bridge.core.surrogates import STEP
+from claude_bridge.services.interfaces import BudgetState, Spender
+from claude_bridge.testing.chat import chat_stream, token_usage
 from claude_bridge.testing.fakes import FixedLists
-from tests.edge.stage import Edge
+from tests.edge.stage import Answered, Edge
+from tests.edge.test_gate import KEYS
 from tests.services.exchange.stage import HELLO, ONE, asking, configured, models
 
 BARE = "[server]\ncredentials = forward\n[backend:default]\nurl = http://box/v1\n"
@@ -258,3 +261,111 @@ class ProbeTests:
     def test_every_answer_has_its_id(self, path: str) -> None:
         """Whatever is asked, the answer has a request id."""
         assert Edge().get(path).headers["request-id"].startswith("req_")
+
+
+STATE = BudgetState(name="b", scope="session", unit="tokens", spent=1, limit=4, resets_at=None, is_warning=False)
+ANNA, BERT = {"x-api-key": "anna-secret"}, {"x-api-key": "bert-secret"}
+
+
+class SessionTests:
+    """``POST /v1/claude-bridge/session``."""
+
+    def edge(self, text: str = KEYS, *clients: dict[str, str]) -> Edge:
+        """Return an edge at which each of these clients has had one answer in a session called ``s-1``."""
+        edge = Edge(configured(text))
+        for headers in clients or (ANNA,):
+            line = edge.line()
+            line.post(None, **headers, **{"x-claude-code-session-id": "s-1"})
+            edge.client.last.answer(*chat_stream(text="Hi", usage=token_usage(1000, 50)))
+            assert line.answer().status == 200
+            edge.tally.request_ended(edge.records.requests[-1])
+        return edge
+
+    def ask(self, edge: Edge, session: str = "s-1", **headers: str) -> Answered:
+        """Ask for a session's figures."""
+        return edge.post({"session_id": session}, "/v1/claude-bridge/session", **headers)
+
+    def test_answer(self) -> None:
+        """A client sees its own session, with the window of the model that answered and its backend's circuit."""
+        edge = self.edge()
+        edge.circuits["box"] = "open"
+        answer = self.ask(edge, **ANNA)
+        assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+        found = answer.json
+        assert (found["model"], found["backend"], found["context"], found["window"]) == ("zai/GLM", "box", 1050, 100000)
+        assert (found["breaker"], found["budgets"], found["cost_usd"], found["unpriced"]) == ("open", [], None, 1)
+
+    def test_is_no_request_for_a_model(self) -> None:
+        """Nothing is recorded of it, as it is asked for all the time, found or not; and no backend is asked."""
+        edge = self.edge()
+        self.ask(edge, **ANNA)
+        self.ask(edge, "s-2", **ANNA)
+        assert (len(edge.records.requests), edge.answers, edge.refusals, len(edge.client.calls)) == (1, [], [], 1)
+
+    def test_unknown_and_foreign_sessions(self) -> None:
+        """A session that is not there, and one of somebody else, get answers that differ in nothing but their ids."""
+        edge = self.edge()
+        foreign, unknown = self.ask(edge, **BERT), self.ask(edge, "s-2", **BERT)
+        for answer in (foreign, unknown):
+            assert (answer.status, answer.error["type"]) == (404, "not_found_error")
+        assert foreign.error == unknown.error
+        assert {**foreign.headers, "request-id": ""} == {**unknown.headers, "request-id": ""}
+
+    def test_same_id_of_two_clients(self) -> None:
+        """Who uses the id of another one's session has a session of its own."""
+        edge = self.edge(KEYS, ANNA, BERT, BERT)
+        assert [self.ask(edge, **client).json["unpriced"] for client in (ANNA, BERT)] == [1, 2]
+
+    def test_forwarded_credentials(self) -> None:
+        """Where clients have credentials of their own each sees the sessions of its own."""
+        edge = self.edge(ONE.replace("credentials = none", "credentials = forward"), {"x-api-key": "one-0123456789"})
+        assert self.ask(edge, **{"x-api-key": "one-0123456789"}).status == 200
+        assert self.ask(edge, authorization="Bearer one-0123456789").status == 200
+        assert self.ask(edge, **{"x-api-key": "two-0123456789"}).status == 404
+        assert self.ask(edge).status == 404
+
+    def test_owner_is_in_the_record(self) -> None:
+        """The record has the owner where there is a session; never the credential."""
+        edge = self.edge(ONE, {"x-api-key": "one-0123456789"})
+        assert len(edge.records.requests[-1].owner) == 64
+        assert "one-0123456789" not in repr(edge.records.requests[-1])
+        edge.line().post()
+        edge.client.last.answer(*HELLO)
+        assert edge.records.requests[-1].owner == ""
+
+    def test_budgets(self) -> None:
+        """The budgets are those of the client's key and the session's main conversation."""
+        asked: list[Spender] = []
+
+        class OneBudget:
+            def states(self, spender: Spender) -> list[BudgetState]:
+                asked.append(spender)
+                return [STATE]
+
+        edge = self.edge()
+        edge.budgets = OneBudget()
+        assert self.ask(edge, **ANNA).json["budgets"][0]["left"] == 0.75
+        assert asked == [Spender(key="anna", session="s-1")]
+
+    @pytest.mark.parametrize(
+        ("headers", "status"),
+        [
+            ({}, 401),
+            ({"x-api-key": "wrong"}, 401),
+            ({**ANNA, "host": "evil"}, 403),
+            ({**ANNA, "origin": "http://e"}, 403),
+        ],
+    )
+    def test_gate(self, headers: dict[str, str], status: int) -> None:
+        """The same gate as before every request."""
+        assert self.ask(self.edge(), **headers).status == status
+
+    @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"session_id": 1}'])
+    def test_bad_bodies(self, body: bytes) -> None:
+        """What names no session is a 400 that says so."""
+        answer = self.edge().post(body, "/v1/claude-bridge/session", **ANNA)
+        assert (answer.status, answer.error["type"]) == (400, "invalid_request_error")
+
+    def test_method(self) -> None:
+        """It is asked by POST: the id is in no URL, and so in no log of a proxy."""
+        assert self.edge().get("/v1/claude-bridge/session", **ANNA).status == 405

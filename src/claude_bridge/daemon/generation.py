@@ -19,10 +19,12 @@ from claude_bridge.core.ids import RandomBytes
 from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.messages_api.limits import RequestLimits
 from claude_bridge.daemon.process import Process
-from claude_bridge.edge.gate import Gatekeeper
+from claude_bridge.edge.gate import ClientIdentity, Gatekeeper
 from claude_bridge.edge.request import BridgeRequest
 from claude_bridge.release import product
+from claude_bridge.services.accounting.no_budgets import NoBudgets
 from claude_bridge.services.accounting.prices import Pricing
+from claude_bridge.services.accounting.session_history import SessionHistory
 from claude_bridge.services.breaker import CircuitBreakers, NoBreaker
 from claude_bridge.services.exchange.admission import AdmissionControl
 from claude_bridge.services.exchange.catalogue import Catalogue
@@ -30,7 +32,7 @@ from claude_bridge.services.exchange.count_tokens import TokenCounting
 from claude_bridge.services.exchange.exchange import Services
 from claude_bridge.services.exchange.hints import Hints
 from claude_bridge.services.exchange.resolver import CandidateResolver
-from claude_bridge.services.interfaces import RequestRecord
+from claude_bridge.services.interfaces import BudgetStates, RequestRecord
 from claude_bridge.services.keys.key_ring import KeyRing
 from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.services.knowledge.window_warnings import WindowWarnings
@@ -91,6 +93,7 @@ class Generation:
 
     :ivar number: counts the configurations of this process from 1.
     :ivar since: when it was made, in Unix seconds.
+    :ivar budgets: how much of its budgets is used.
     :ivar bounds: the limits for the content of one request.
     """
 
@@ -103,6 +106,7 @@ class Generation:
     breaker: CircuitBreakers | NoBreaker
     keys: KeyRing
     profiles: ModelProfiles
+    budgets: BudgetStates = field(factory=NoBudgets)
     bounds: RequestLimits = field(init=False)
 
     @bounds.default
@@ -143,6 +147,24 @@ class Generation:
     def backends(self) -> Sequence[Backend]:
         """The backends that it may ask."""
         return tuple(self.config.backends.values())
+
+    @property
+    def sessions(self) -> SessionHistory:
+        """The process's sessions."""
+        return self.process.sessions
+
+    def owner_of(self, client: ClientIdentity) -> str:
+        """Return whose the sessions of a client are: its key's, or its credential's if that is forwarded; else ""."""
+        if client.name:
+            return self.process.owners.of_key(client.name)
+        forwarded = self.config.server.credentials == "forward"
+        return self.process.owners.of_credential(client.credential if forwarded else None)
+
+    def circuit(self, backend: str) -> str | None:
+        """Return the state of a backend's circuit; None without a breaker, or for a backend that is gone."""
+        if backend not in self.config.backends or not isinstance(self.breaker, CircuitBreakers):
+            return None
+        return self.breaker.state(backend).name.lower()
 
     def record_refused(self, request: BridgeRequest, error: BridgeError) -> None:
         """Record a request that was refused before it became an exchange."""

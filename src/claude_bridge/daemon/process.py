@@ -27,8 +27,10 @@ from claude_bridge.daemon.listeners import Listeners, ListenerSnapshot
 from claude_bridge.release import product
 from claude_bridge.services.accounting.fan_out import FanOut
 from claude_bridge.services.accounting.library_prices import LibraryPrices
+from claude_bridge.services.accounting.owners import Owners
 from claude_bridge.services.accounting.prices import ListedPrices
 from claude_bridge.services.accounting.request_log import RequestLog
+from claude_bridge.services.accounting.session_history import SessionHistory
 from claude_bridge.services.accounting.tally import Tally
 from claude_bridge.services.accounting.totals import summary
 from claude_bridge.services.affinity import Affinity
@@ -84,6 +86,8 @@ class Process:
     :ivar running: counts the exchanges of all configurations.
     :ivar records: gets the record of each attempt and request, for the log, `tally` and `ledger`.
     :ivar tally: what was served since the start.
+    :ivar sessions: finds the figures of sessions.
+    :ivar owners: whose sessions are.
     :ivar ledger: keeps the accounts; None if none are kept.
     :ivar set_log_level: sets the least important level that the log writes.
     :ivar ready: whether requests are accepted.
@@ -107,6 +111,8 @@ class Process:
     pace: Pace
     request_log: RequestLog
     tally: Tally
+    sessions: SessionHistory
+    owners: Owners
     records: Records
     ledger: Ledger | None
     listeners: Listeners
@@ -253,6 +259,8 @@ def make_process(
         pace=Pace(reactor),
         request_log=log,
         tally=tally,
+        sessions=SessionHistory(tally=tally),
+        owners=Owners(directory=state_directory),
         records=FanOut((log, tally) if ledger is None else (log, tally, ledger)),
         ledger=ledger,
         listeners=Listeners(reactor),

@@ -25,14 +25,16 @@ from claude_bridge.core.messages_api import parsing, subagent_tag
 from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.limits import RequestLimits
 from claude_bridge.core.messages_api.request_info import request_info
-from claude_bridge.edge import listing
+from claude_bridge.edge import listing, session_status
 from claude_bridge.edge.errors import register_errors
 from claude_bridge.edge.exact_paths import ExactPathResource
-from claude_bridge.edge.replies import write_json
+from claude_bridge.edge.gate import ClientIdentity
+from claude_bridge.edge.replies import write_error, write_json
 from claude_bridge.edge.request import BridgeRequest, SiteRuntime
 from claude_bridge.edge.responses import JsonResponse, ResponseSettings, StreamResponse
+from claude_bridge.services.accounting.session_history import SessionHistory
 from claude_bridge.services.exchange.admission import AdmissionControl
-from claude_bridge.services.interfaces import TurnOwner
+from claude_bridge.services.interfaces import BudgetStates, Requester, SessionName, Spender, TurnOwner
 from claude_bridge.services.pace import Pace
 
 
@@ -63,6 +65,20 @@ class EdgeRuntime(SiteRuntime, Protocol):
     def ready(self) -> bool:
         """Whether requests are accepted."""
 
+    @property
+    def sessions(self) -> SessionHistory:
+        """The figures of sessions."""
+
+    @property
+    def budgets(self) -> BudgetStates:
+        """How much of the budgets is used."""
+
+    def owner_of(self, client: ClientIdentity) -> str:
+        """Return whose the sessions of a client are, see `SessionName`."""
+
+    def circuit(self, backend: str) -> str | None:
+        """Return the state of a backend's circuit; None without a breaker, or for a backend that is gone."""
+
     def record_answered(self, request: BridgeRequest, kind: str) -> None:
         """Record a request that was answered without an exchange."""
 
@@ -83,6 +99,7 @@ class Routes:
         app.route("/v1/messages/count_tokens", methods=["POST"])(self.count_tokens)
         app.route("/v1/models", methods=["GET", "HEAD"])(self.models)
         app.route("/v1/models/<path:model>", methods=["GET", "HEAD"])(self.model)
+        app.route("/v1/claude-bridge/session", methods=["POST"])(self.session)
         app.route("/health", methods=["GET", "HEAD", "OPTIONS"])(self.health)
         app.route("/health/live", methods=["GET", "HEAD", "OPTIONS"])(self.live)
         app.route("/", methods=["OPTIONS"])(self.health)
@@ -133,9 +150,12 @@ class Routes:
             _asked(runtime, request, decoding, info.session),
             info,
             response,
-            credential=request.client_identity.credential,
-            client_name=request.client_identity.name,
-            peer=request.peer,
+            client=Requester(
+                credential=request.client_identity.credential,
+                name=request.client_identity.name,
+                peer=request.peer,
+                owner=runtime.owner_of(request.client_identity) if info.session else "",
+            ),
             request_id=request.request_id,
         )
         done: Deferred[None] = Deferred(response.client_left)
@@ -180,6 +200,24 @@ class Routes:
             raise NotFound(f"model: {model}")
         write_json(request, strict_json.encode(listing.entry(found)))
         runtime.record_answered(request, "models")
+
+    async def session(self, request: BridgeRequest) -> None:
+        """``POST /v1/claude-bridge/session``: the figures of a session; not logged, as it is asked for all the time."""
+        runtime, client = self._current(), request.client_identity
+        asked = session_status.asked_session(request.take_body())
+        with runtime.admission.held():
+            found = await runtime.sessions.find(SessionName(runtime.owner_of(client), asked))
+        if found is None:
+            write_error(request, NotFound(session_status.UNKNOWN), request.request_id)
+            return
+        last, catalogue = found.main.last, runtime.admission.catalogue
+        answer = session_status.rendered(
+            found,
+            window=None if last is None else catalogue.window(last.backend, last.model, client.credential),
+            breaker=None if last is None else runtime.circuit(last.backend),
+            budgets=runtime.budgets.states(Spender(key=client.name, session=asked)),
+        )
+        write_json(request, strict_json.encode(answer))
 
     def health(self, request: Request) -> None:
         """``GET /health``: whether requests are accepted."""

@@ -293,6 +293,22 @@ class SessionName(NamedTuple):
     session: str
 
 
+@frozen(kw_only=True)
+class Requester:
+    """The client that makes a request.
+
+    :ivar credential: its own, or the secret of its key.
+    :ivar name: the name of its ``[key:NAME]``, else "".
+    :ivar peer: its address, without port.
+    :ivar owner: whose its sessions are, see `SessionName`.
+    """
+
+    credential: Secret | None = None
+    name: str = ""
+    peer: str = ""
+    owner: str = ""
+
+
 class SearchFailed(Exception):
     """A search failed; ``reason`` is for the log, ``error_code`` for the client."""
 

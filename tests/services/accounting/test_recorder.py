@@ -77,6 +77,7 @@ class BooksTests:
             started=100.0,
             client="alice",
             peer="10.0.0.7",
+            owner="key:alice",
         )
         now[0] = 103.0
         tried: Any = Tried(first_event=105.0, first_token=106.0)
@@ -100,6 +101,7 @@ class BooksTests:
             (attempt,),
         )
         assert (request.agent, request.agent_type, request.parent) == ("a", "Explore", "p")
+        assert request.owner == "key:alice"
 
     @pytest.mark.parametrize("outcome", ["ok", "client_left", "upstream_cut"])
     def test_cost(self, outcome: str) -> None:

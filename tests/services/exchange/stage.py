@@ -32,7 +32,7 @@ from claude_bridge.services.exchange.exchange import Exchange, Services
 from claude_bridge.services.exchange.hints import Hints
 from claude_bridge.services.exchange.plan import Candidate
 from claude_bridge.services.exchange.resolver import CandidateResolver
-from claude_bridge.services.interfaces import ModelLists
+from claude_bridge.services.interfaces import ModelLists, Requester
 from claude_bridge.services.keys.key_ring import KeyRing
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.profiles import ModelProfiles
@@ -242,8 +242,7 @@ class Stage:
             AskedRequest(asked, "", original),
             request_info(asked, {}, len(body)),
             self.downstream,
-            credential=None if credential is None else Secret(credential),
-            client_name="",
+            client=Requester(credential=None if credential is None else Secret(credential)),
             request_id="req_1",
         )
         run.start()

@@ -230,6 +230,32 @@ class LimitTests:
         assert len(list(profiles.profiles())) == 2
 
 
+class WindowTests:
+    """The window of a model that has answered."""
+
+    @pytest.mark.parametrize(
+        ("text", "listed", "window"),
+        [
+            (ONE, 7, 100_000),
+            (ONE.replace("context_window = 100000\n", ""), 7, 7),
+            (ONE.replace("context_window = 100000\n", ""), None, None),
+            (ONE.replace("box", "gone"), 7, None),
+        ],
+        ids=["configured", "listed", "unknown", "backend that is gone"],
+    )
+    def test_by_the_backends_own_name(self, text: str, listed: int | None, window: int | None) -> None:
+        """What is configured holds, then the list; a backend that a reload has removed has no windows."""
+        lists = FixedLists({"box": (ModelInfo(id="zai/GLM", context_window=listed),)})
+        assert catalogue(text, lists).window("box", "ZAI/GLM", None) == window
+        assert lists.asked == []
+
+    def test_learned(self) -> None:
+        """What a refusal has named counts, also for a model that is not configured."""
+        profiles = ModelProfiles(lambda: 0.0)
+        profiles.profile("box", "other").saw_window(3000)
+        assert catalogue(ONE, FixedLists(), profiles).window("box", "other", None) == 3000
+
+
 class RetrievalTests:
     """One entry by its id."""
 

@@ -45,18 +45,23 @@ def request_info(request: MessagesRequest, headers: Mapping[str, str], body_byte
     return RequestInfo(
         model=request.model,
         session=session(request, headers),
-        agent=_printable_prefix(agent),
-        kind=_printable_prefix(headers.get("x-claude-code-request-class") or ("subagent" if agent else "")),
+        agent=printable_id(agent),
+        kind=printable_id(headers.get("x-claude-code-request-class") or ("subagent" if agent else "")),
         streamed=bool(request.stream),
         body_bytes=body_bytes,
-        agent_type=_printable_prefix(headers.get("x-claude-code-agent-type", "")),
-        parent=_printable_prefix(headers.get("x-claude-code-parent-agent-id", "")),
+        agent_type=printable_id(headers.get("x-claude-code-agent-type", "")),
+        parent=printable_id(headers.get("x-claude-code-parent-agent-id", "")),
     )
 
 
 def session(request: MessagesRequest, headers: Mapping[str, str]) -> str:
     """Return the session id that the client sent, or ""; header names are in lower case."""
-    return _printable_prefix(headers.get("x-claude-code-session-id") or _session(request))
+    return printable_id(headers.get("x-claude-code-session-id") or _session(request))
+
+
+def printable_id(text: str) -> str:
+    """Return an id that a client sent, or anything else that it calls something, as it is kept."""
+    return "".join(character for character in text[:_MAX_ID_CHARACTERS] if character.isprintable())
 
 
 def _session(request: MessagesRequest) -> str:
@@ -70,7 +75,3 @@ def _session(request: MessagesRequest) -> str:
         return ""
     session = value.get("session_id") if isinstance(value, dict) else None
     return session if isinstance(session, str) else ""
-
-
-def _printable_prefix(text: str) -> str:
-    return "".join(character for character in text[:_MAX_ID_CHARACTERS] if character.isprintable())

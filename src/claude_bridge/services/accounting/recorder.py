@@ -30,6 +30,7 @@ class RequestRecorder:
 
     :ivar client: the name of its ``[key:NAME]``, else "".
     :ivar peer: the client's address.
+    :ivar owner: whose session it is.
     :ivar seconds: the monotonic clock, for durations.
     :ivar unix_time: the wall clock, for dates.
     :ivar prices: know what attempts cost.
@@ -48,6 +49,7 @@ class RequestRecorder:
     started: float
     client: str = ""
     peer: str = ""
+    owner: str = ""
     prices: AttemptPrices = NO_PRICES
     plan: Plan | None = field(default=None, init=False)
     asked: Candidate | None = field(default=None, init=False)
@@ -126,6 +128,7 @@ class RequestRecorder:
                 first_choice=self._first_choice(),
                 agent_type=info.agent_type,
                 parent=info.parent,
+                owner=self.owner,
             )
         )
 

@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
 
-from claude_bridge.config.secret import Secret
 from claude_bridge.core.errors import BridgeOverloaded
 from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.request_info import RequestInfo
 from claude_bridge.services.exchange.catalogue import Catalogue
 from claude_bridge.services.exchange.count_tokens import TokenCounting
 from claude_bridge.services.exchange.exchange import Exchange, Services
-from claude_bridge.services.interfaces import ClientResponse, Sweep
+from claude_bridge.services.interfaces import ClientResponse, Requester, Sweep
 
 
 @define(eq=False)
@@ -57,10 +56,8 @@ class AdmissionControl:
         info: RequestInfo,
         downstream: ClientResponse,
         *,
-        credential: Secret | None,
-        client_name: str,
+        client: Requester,
         request_id: str,
-        peer: str = "",
     ) -> Exchange:
         """Return the exchange for a request; the caller starts it, and cancels it if the client leaves.
 
@@ -75,11 +72,12 @@ class AdmissionControl:
             services=self.services,
             asked=asked,
             info=info,
-            credential=credential,
+            credential=client.credential,
             downstream=downstream,
             request_id=request_id,
-            client_name=client_name,
-            peer=peer,
+            client_name=client.name,
+            peer=client.peer,
+            owner=client.owner,
             on_end=self._ended,
         )
         if not self._active:

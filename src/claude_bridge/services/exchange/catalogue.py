@@ -74,6 +74,21 @@ class Catalogue:
         found = as_spelled(plain_name(name), entries)
         return None if found is None else entries[found]
 
+    def window(self, backend: str, model: str, credential: Secret | None) -> int | None:
+        """Return the context window of a backend's model, by the backend's own name for it; None if it is not known."""
+        found = self._config.backends.get(backend)
+        if found is None:
+            return None
+        name = model.casefold()
+        same = (
+            each for each in self._config.models.values() if (each.backend, each.name.casefold()) == (backend, name)
+        )
+        configured = next((each.context_window for each in same if each.context_window is not None), None)
+        if configured is not None:
+            return configured
+        info = find(self._resolver.known_list(found, credential), model)
+        return self._profiles.limits(backend, model, None if info is None else info.context_window)[0]
+
     def _auto(self, credential: Secret | None) -> Iterator[PublishedModel]:
         """Yield the entry for the name of no model; a conversation under it must fit each model that it may get."""
         if self._which.has_auto:

@@ -177,6 +177,7 @@ class Exchange:
     request_id: str
     client_name: str = ""
     peer: str = ""
+    owner: str = ""
     on_end: Callable[[Exchange], None] = field(default=do_nothing)
     _recorder: RequestRecorder = field(init=False)
     _prompt: PromptSize = field(init=False)
@@ -207,6 +208,7 @@ class Exchange:
             started=services.seconds(),
             client=self.client_name,
             peer=self.peer,
+            owner=self.owner,
             prices=services.prices,
         )
 
