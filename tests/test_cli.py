@@ -18,6 +18,7 @@ from claude_bridge.cli import Surroundings, main
 from claude_bridge.client import chosen_bridge, init, running_bridge
 from claude_bridge.client.http_probe import BridgeSeen
 from claude_bridge.config.problems import EXIT_CONFIG
+from claude_bridge.config.secret import hash_of
 from claude_bridge.services.accounting.store.sqlite import connect
 from claude_bridge.services.knowledge.snapshot import digest
 from tests.client.servers import serving
@@ -327,6 +328,41 @@ class PricesTests:
         assert err == ""
 
 
+class KeyTests:
+    """`claude-bridge key` and `claude-bridge key new`."""
+
+    def test_new(self, config: str, surroundings: Surroundings, capsys: pytest.CaptureFixture[str]) -> None:
+        """The key is all that goes to standard output, so that it can be piped; the words go to the other one."""
+        Path(config).write_text(VALID.replace("[server]", "[server]\ncredentials = keys"))
+        assert main(["key", "new", "alice", "--config", config], surroundings) == 0
+        out, err = capsys.readouterr()
+        assert re.fullmatch(r"cb-[\w-]{43}\n", out)
+        assert err.startswith(f"added to {config}: [key:alice]")
+        assert hash_of(out.strip()) in Path(config).read_text()
+        assert main(["check-config", config], surroundings) == 0
+        capsys.readouterr()
+        assert main(["key", "new", "alice", "-c", config], surroundings) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith(f"claude-bridge key new: {config} has a [key:alice] already")
+
+    def test_print(self, config: str, surroundings: Surroundings, capsys: pytest.CaptureFixture[str]) -> None:
+        """With --print the section is shown, and what else the file needs; nothing is written."""
+        assert main(["key", "new", "bob", "--print", "--config", config], surroundings) == 0
+        out, err = capsys.readouterr()
+        assert f"[key:bob]\nhash = {hash_of(out.strip())}\n" in err
+        assert "[server]\ncredentials = keys\n" in err
+        assert Path(config).read_text() == VALID
+
+    def test_alone(self, surroundings: Surroundings, capsys: pytest.CaptureFixture[str]) -> None:
+        """Without a verb it says which there is, and how a key is revoked."""
+        assert main(["key"], surroundings) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        for words in ("claude-bridge key new NAME", "remove that section", "claude-bridge reload"):
+            assert words in err
+
+
 class RoutesTests:
     """`claude-bridge routes` and `claude-bridge routes explain`."""
 
@@ -535,6 +571,10 @@ class CommandTests:
                 "the model stands without --model: claude-bridge launch --url gpu:1 glm -- -p 'a b' (",
             ),
             (["stup"], "did you mean setup?"),
+            (["keys"], "did you mean key new?"),
+            (["key", "nwe", "alice"], "there is no command key nwe, did you mean key new NAME?"),
+            (["key", "new"], "the following arguments are required: NAME"),
+            (["key", "new", "alice", "bob"], "bob is one"),
             (["undoo"], "did you mean undo?"),
             (["inti"], "did you mean init?"),
             (["routes", "explain"], "the following arguments are required: REQUEST"),

@@ -45,6 +45,7 @@ _OTHER_WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("route", "router", "routing", "table"), "routes"),
     **dict.fromkeys(("explain", "why"), "routes explain"),
     **dict.fromkeys(("prices", "price", "pricing"), "usage prices"),
+    **dict.fromkeys(("keys", "token", "add-key", "new-key"), "key new"),
     **dict.fromkeys(("new", "wizard", "bootstrap"), "init"),
     **dict.fromkeys(("refresh", "reread", "hup"), "reload"),
     **dict.fromkeys(("accounts", "cost", "costs", "spend", "stats", "ledger"), "usage"),
@@ -61,6 +62,9 @@ _INTERRUPTED: Final = 130
 _BROKEN: Final = 2
 """The doctor's status where Claude Code would not work."""
 
+_MISUSE: Final = 2
+"""The status for a command line that is not complete."""
+
 _LAUNCH: Final = "launch"
 
 _MODEL_OPTION: Final = "--model"
@@ -68,7 +72,8 @@ _MODEL_OPTION: Final = "--model"
 
 _EXPLAIN: Final = "routes explain"
 _PRICES: Final = "usage prices"
-_TWO_WORDS: Final = (_EXPLAIN, _PRICES)
+_NEW_KEY: Final = "key new"
+_TWO_WORDS: Final = (_EXPLAIN, _PRICES, _NEW_KEY)
 """The commands of two words."""
 
 
@@ -253,7 +258,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     )
     command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
     command.set_defaults(command=explain_route, file=None)
-    for add_options in (_init_options, _doctor_options, _usage_options, _prices_options):
+    for add_options in (_init_options, _doctor_options, _usage_options, _prices_options, _key_options):
         add_options(commands)
     _run_options(_with_config(commands, "run", "run in the foreground"))
 
@@ -277,6 +282,19 @@ def _prices_options(commands: argparse._SubParsersAction[_Parser]) -> None:
     command.add_argument("--all", action="store_true", help="show every model that a backend lists, too")
     command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
     command.set_defaults(command=prices)
+
+
+def _key_options(commands: argparse._SubParsersAction[_Parser]) -> None:
+    told = "make a key for a client, print it once, and write its hash into the configuration"
+    command = commands.add_parser(_NEW_KEY, help=told, description=told)
+    command.add_argument("name", metavar="NAME", help="whose key it is, for the log and the accounts")
+    command.add_argument("--print", action="store_true", help="show the section to add, and write nothing")
+    command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
+    command.set_defaults(command=new_key)
+    told = "say how keys of clients are made and revoked"
+    command = commands.add_parser("key", help=told, description=told)
+    command.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+    command.set_defaults(command=about_keys)
 
 
 def _init_options(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -564,6 +582,34 @@ def init(options: argparse.Namespace, surroundings: Surroundings) -> int:
     works = status < _BROKEN
     sys.stdout.write(f"{'next' if works else 'when that is mended'}: claude-bridge launch{named}\n")
     return 0 if works else status
+
+
+def new_key(options: argparse.Namespace, surroundings: Surroundings) -> int:
+    """Print a new key for a client, and add it to the configuration; the words go to standard error."""
+    from claude_bridge.children import ExpectedFailure  # noqa: PLC0415 - no other command needs these
+    from claude_bridge.client import new_key as making  # noqa: PLC0415
+
+    try:
+        made = making.new_key(options.name, options.config, surroundings.environ, only_print=options.print)
+    except ExpectedFailure as error:
+        sys.stderr.write(f"claude-bridge {_NEW_KEY}: {error}\n")
+        return 1
+    sys.stdout.write(f"{made.key}\n")
+    sys.stdout.flush()
+    sys.stderr.write(made.told)
+    return 0
+
+
+def about_keys(options: argparse.Namespace, _surroundings: Surroundings) -> int:
+    """Report how keys are made; ``key`` alone is no command."""
+    if options.words:
+        options.error(f"there is no command key {options.words[0]}, did you mean {_NEW_KEY} NAME?")
+    sys.stderr.write(
+        "claude-bridge key new NAME makes a key for a client, prints it once, and adds [key:NAME] with its hash to\n"
+        "the configuration. To revoke it, remove that section and run: claude-bridge reload\n"
+        "What a client may use, and how much, is said in its section: models, routes, rpm, tpm, max_streams.\n"
+    )
+    return _MISUSE
 
 
 def doctor(options: argparse.Namespace, surroundings: Surroundings) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from claude_bridge.client.single_backend import SingleBackend
 from claude_bridge.config.named_models import which_model
+from claude_bridge.config.secret import Secret
 from tests.config.files import config_of
 
 
@@ -17,8 +18,7 @@ class SingleBackendTests:
         config = config_of(backend.configuration(), backend.environment({}, "sk-client"))
         ((key,), client) = (config.backends["backend"].api_key, config.keys["launch"])
         assert config.backends["backend"].url == "http://box/$v1"
-        assert key.secret is not None
-        assert (key.secret.reveal(), client.secret.reveal()) == ("sk-backend", "sk-client")
+        assert (key.secret, client.secret) == (Secret("sk-backend"), Secret("sk-client"))
         meant = which_model(config).meant(config.routes["default"].models[0])
         assert meant is not None
         assert (meant.backend, meant.model) == ("backend", "zai/GLM$4")

@@ -25,7 +25,7 @@ from claude_bridge.config.schema import (
     Server,
     WebSearch,
 )
-from claude_bridge.config.secret import Secret
+from claude_bridge.config.secret import Secret, hash_of
 from claude_bridge.config.sections import KINDS
 from claude_bridge.core.backend_api import DialectDecision
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
@@ -220,7 +220,14 @@ class DumpTests:
         assert "api_key = ***\n" in text
         assert "    X-Auth-Token: ***\n    X-Title: mine\n" in text
         assert [line.split(":")[1] for line in mistakes(text)] == ["b] api_key", "b] headers", "a] secret"]
-        assert config_of(text.replace("***", "sk-4")).keys["a"].secret.reveal() == "sk-4"
+        assert config_of(text.replace("***", "sk-4")).keys["a"].secret == Secret("sk-4")
+
+    def test_hash_of_a_key(self) -> None:
+        """A key that is known by its hash is shown with it, and without a secret that would have to be put back."""
+        text = f"[server]\ncredentials = keys\n[key:a]\nhash = {hash_of('s')}\nrpm = 5\n"
+        shown = dump(config_of(text))
+        assert f"\n# secret is not set: the key is known by its hash only\nhash = {hash_of('s')}\n" in shown
+        assert config_of(shown).keys == config_of(text).keys
 
     def test_headers_from_variables(self) -> None:
         """The value of a header that came out of a variable is shown as stars, whatever the header is called."""

@@ -7,6 +7,7 @@ import pytest
 from claude_bridge.config import hidden
 from claude_bridge.config.ini import read_ini
 from claude_bridge.config.load import parse
+from claude_bridge.config.secret import hash_of
 from tests.config.files import config_of, reading
 
 KEY = "Zx8-owners_key/17"
@@ -133,9 +134,20 @@ class DoubtfulTests:
 
     def test_short_keys_of_clients(self) -> None:
         """A client's key that is so short can be guessed besides."""
-        assert told("[server]\ncredentials = keys\n[key:me]\nsecret = k9f8e7d6c5b\n") == [
-            "[key:me] secret: has less than 12 characters, which can be guessed; and it is not hidden in the log"
-        ]
+        text = "[server]\ncredentials = keys\n[key:me]\nsecret = "
+        short, better = (
+            "has less than 16 characters, which can be guessed",
+            ": `claude-bridge key new` makes a better one",
+        )
+        (said,) = told(f"{text}k9f8e7d6c5b\n")
+        assert said == f"[key:me] secret: {short}; and it is not hidden in the log{better}"
+        assert told(f"{text}k9f8e7d6c5b4a32\n") == [f"[key:me] secret: {short}{better}"]
+        assert told(f"{text}k9f8e7d6c5b4a321\n") == []
+
+    def test_hashes(self) -> None:
+        """A hash is no credential: whoever knows it can send nothing with it, so it may be seen."""
+        config = config_of(f"[server]\ncredentials = keys\n[key:me]\nhash = {hash_of('k9f8e7d6c5b4a321')}\n")
+        assert list(hidden.credentials(config)) == []
 
     def test_headers(self) -> None:
         """Headers that carry a credential are looked at, by their names; the value is never shown."""

@@ -274,7 +274,8 @@ class ReferenceTests:
         assert list(config.backends) == ["local", "chutes"]
         assert config.routes["default"].models == ("local-large", "chutes/zai-org/GLM-4.5-Air")
         assert config.routes["small"].when == (Condition("background"), Condition("long_context", tokens=100_000))
-        assert config.keys["alice"].secret.reveal() == "sk-alice"
+        assert config.keys["alice"].secret == Secret("sk-alice")
+        assert config.keys["bob"].models == ("local-large", "chutes/*")
         assert (config.web_search.engine, config.web_search.url) == ("searxng", "http://127.0.0.1:8888")
 
     def test_has_every_key(self) -> None:

@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from claude_bridge.config.secret import hash_of
 from claude_bridge.core.routing import Condition
 from tests.config.files import PEM, config_of, mistakes
 from tests.config.test_listeners import pass_on
@@ -237,7 +238,7 @@ class KeyTests:
     def test_no_keys(self) -> None:
         """Asking for keys without having any is a mistake."""
         assert mistakes("[server]\ncredentials = keys\n") == [
-            "[server] credentials: keys needs a [key:NAME] with a secret for each client"
+            "[server] credentials: keys needs a [key:NAME] for each client: `claude-bridge key new NAME` makes one"
         ]
 
     @pytest.mark.parametrize("policy", ["", "[server]\ncredentials = none\n"])
@@ -253,7 +254,9 @@ class KeyTests:
 
     def test_no_secret(self) -> None:
         """A key without its secret is a mistake."""
-        assert mistakes(ASKED + "[key:a]\n") == ["[key:a] secret: is missing: ${VAR}, file:/path or credential:NAME"]
+        (line,) = mistakes(ASKED + "[key:a]\nrpm = 5\n")
+        told = "is missing: ${VAR}, file:/path or credential:NAME, or a hash, which `claude-bridge key new` writes"
+        assert line == f"[key:a] secret: {told}"
 
     def test_broken_secret(self) -> None:
         """A secret that could not be read is told once."""
@@ -262,7 +265,48 @@ class KeyTests:
     def test_same_secret(self) -> None:
         """Two clients with one secret could not be told apart."""
         assert mistakes(ASKED + "[key:a]\nsecret = s\n[key:b]\nsecret = s\n") == [
-            "[key:b] secret: is the same as that of [key:a]"
+            "[key:b] secret: is the same key as [key:a]"
+        ]
+
+    @pytest.mark.parametrize("first", [f"hash = {hash_of('s')}", "secret = s"])
+    def test_same_hash(self, first: str) -> None:
+        """Neither could two with one hash, nor a secret and its hash."""
+        assert mistakes(f"{ASKED}[key:a]\n{first}\n[key:b]\nhash = {hash_of('s').upper()}\n") == [
+            "[key:b] hash: is the same key as [key:a]"
+        ]
+
+    def test_secret_and_hash(self) -> None:
+        """Two keys in one section are a mistake."""
+        assert mistakes(f"{ASKED}[key:a]\nsecret = s\nhash = {hash_of('t')}\n") == [
+            "[key:a] hash: is one too many beside secret: keep one of them"
+        ]
+
+    @pytest.mark.parametrize(
+        "wrong", ["sha256:", "sha256:abc", "cb-the-key-itself", "0" * 64, f"sha512:{'0' * 64}", f"sha256:{'g' * 64}"]
+    )
+    def test_what_is_no_hash(self, wrong: str) -> None:
+        """Anything but a SHA-256 is a mistake, whose text does not repeat it: it may be a key."""
+        (line,) = mistakes(f"{ASKED}[key:a]\nhash = {wrong}\n")
+        assert line.startswith("[key:a] hash: must be sha256: and 64 hexadecimal digits")
+        assert wrong not in line or wrong == "sha256:"
+
+    def test_what_a_key_may_use(self) -> None:
+        """Models and routes have to be there, a pattern has to fit something, and an empty list allows nobody."""
+        model = "[backend:box]\n[model:glm]\n[route:default]\nmodels = glm\n"
+        for right in ("glm", "GLM", "gl*", "box/any", "b?x/*", "*/glm*"):
+            assert mistakes(f"{ASKED}{model}[key:a]\nsecret = s\nmodels = {right}\nroutes = default\n") == []
+        wrong = "models = glm, gml, bux/x, x*, bux/*\nroutes = defalt\nrpm = 0\n"
+        assert mistakes(f"{ASKED}{model}[key:a]\nsecret = s\n{wrong}") == [
+            "[key:a] rpm: must be from 1 to 1,000,000",
+            "[key:a] models: entry 2: no [model:*] of that name, did you mean glm?",
+            "[key:a] models: entry 3: no [model:*] of that name, nor a [backend:*] in front, valid: glm",
+            "[key:a] models: entry 4: no [model:*] of that name, valid: glm",
+            "[key:a] models: entry 5: no [model:*] of that name, nor a [backend:*] in front, valid: glm",
+            "[key:a] routes: no [route:*] of that name, did you mean default?",
+        ]
+        assert mistakes(f"{ASKED}{model}[key:a]\nsecret = s\nmodels =\nroutes =\n") == [
+            "[key:a] models: names no model: leave it out if the client may use any",
+            "[key:a] routes: names no route: leave it out if the client's requests may take any",
         ]
 
 

@@ -101,7 +101,7 @@ class UnknownKeyTests:
         [
             ("backend", "context_window", "context_window in [model:NAME]?"),
             ("backend", "max_tokens", "max_output_tokens in [model:NAME]?"),
-            ("backend", "model", "name in [model:NAME] or models in [route:NAME]?"),
+            ("backend", "model", "name in [model:NAME] or models in [route:NAME] or models in [key:NAME]?"),
             ("model", "base_url", "url in [backend:NAME] or url in [web_search]?"),
             ("server", "log_level", "level in [log]?"),
         ],
@@ -122,4 +122,4 @@ class KeysTests:
         assert "alias" not in keys["model"]
         assert "name" in keys["model"]
         assert keys["route"] == ["models", "match", "when", "patience", "max_attempts", "max_wait"]
-        assert keys["key"] == ["secret"]
+        assert keys["key"] == ["secret", "hash", "models", "routes", "rpm", "tpm", "max_streams"]

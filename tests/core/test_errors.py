@@ -71,6 +71,7 @@ FOLLOWING = {
     "BillingRefused": ("billing_refused", False, False),
     "PermissionDenied": ("permission_denied", False, False),
     "NotFound": ("not_found", False, False),
+    "ModelNotAllowed": ("not_allowed", False, False),
     "MethodNotAllowed": ("method_not_allowed", False, False),
     "RequestTooSlow": ("request_too_slow", False, False),
     "RequestTooLarge": ("request_too_large", False, False),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.config.secret import Secret
+from claude_bridge.config.secret import Secret, hash_of
 from claude_bridge.core.errors import AuthenticationFailed, PermissionDenied
+from claude_bridge.edge import gate
 from claude_bridge.edge.gate import ClientIdentity, Gatekeeper
 from tests.services.exchange.stage import ONE, configured
 
@@ -212,6 +213,32 @@ class KeysTests:
     def test_probes_need_none(self, path: str) -> None:
         """Health checks and the client's first probe ask for no key."""
         assert admitted(KEYS, path=path) == ClientIdentity()
+
+    def test_hashes(self) -> None:
+        """A key that is known by its hash passes beside those that are known themselves; the hash itself does not."""
+        digest = hash_of("carls-key")
+        text = KEYS + f"[key:carl]\nhash = {digest}\n"
+        assert admitted(text, x_api_key="carls-key") == ClientIdentity(credential=Secret("carls-key"), name="carl")
+        assert admitted(text, x_api_key="bert-secret").name == "bert"
+        for wrong in (digest, digest.removeprefix("sha256:"), "Carls-key", ""):
+            with pytest.raises(AuthenticationFailed):
+                admitted(text, authorization=f"Bearer {wrong}")
+
+    def test_one_hash_a_credential(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is sent is hashed once, however many hashes there are, and not at all where there are none."""
+        hashed: list[str] = []
+
+        def hashing(key: str) -> str:
+            hashed.append(key)
+            return hash_of(key)
+
+        monkeypatch.setattr(gate, "hash_of", hashing)
+        many = "".join(f"[key:c{number}]\nhash = {hash_of(str(number))}\n" for number in range(50))
+        assert admitted(KEYS + many, authorization="Bearer 49", x_api_key="other").name == "c49"
+        assert hashed == ["49", "other"]
+        hashed.clear()
+        assert admitted(KEYS, x_api_key="anna-secret").name == "anna"
+        assert hashed == []
 
     def test_every_key_is_compared(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The time tells nothing: each key is compared, by a comparison of constant time, also after a match."""

@@ -131,6 +131,8 @@ def _derived(word: str, part: object, config: Config, decided: Callable[[Backend
         backend = config.backends[part.backend]
         limits = _PASSED_LIMITS if kinds.KINDS[backend.kind].passes_through else _LIMITS
         return _MODEL | limits | _traits(part, backend.kind, decided(backend))
+    if word == "key":
+        return _KEY
     listed = "no, as there are [model:*]" if config.models else "yes, as there is no [model:*]"
     return {
         "list_backend_models": listed,
@@ -146,6 +148,15 @@ def _derived(word: str, part: object, config: Config, decided: Callable[[Backend
     }
 
 
+_KEY: Final = {
+    "secret": "the key is known by its hash only",
+    "hash": "there is the secret itself",
+    "models": "the client may use any",
+    "routes": "its requests may take any",
+    "rpm": "no limit",
+    "tpm": "no limit",
+    "max_streams": "no limit",
+}
 _MODEL: Final = {"label": "the section's name is shown"}
 _PASSED_LIMITS: Final = {
     "context_window": "taken from the backend's list of models, where that has it",

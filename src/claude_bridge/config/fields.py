@@ -35,6 +35,7 @@ _THOUSANDS = {"": 1, "K": 1000, "M": 1000**2}
 _COUNT = re.compile(r"-?\d{1,18}", re.ASCII)
 _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+)\s*:\s*([\x20-\x7e]*)")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\]")
+_KEY_HASH = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@]+")
 
 NO_DIRECTORY = "none"
@@ -168,6 +169,22 @@ def pattern(text: str) -> str:
     return text
 
 
+def key_hash(text: str) -> str:
+    """Read the hash of a client's key."""
+    if not _KEY_HASH.fullmatch(text):
+        raise ValueError(
+            "must be sha256: and 64 hexadecimal digits, as `claude-bridge key new` writes it; a key itself is a secret"
+        )
+    return text.lower()
+
+
+def route_name(text: str) -> str:
+    """Read a route's name."""
+    if any(character.isspace() for character in text):
+        raise ValueError("must be names of [route:*], with commas or one per line")
+    return text
+
+
 def condition(text: str) -> Condition:
     """Read a kind of request: a word, and for some of them how much."""
     word, _, argument = text.replace("-", "_").partition(" ")
@@ -197,12 +214,14 @@ SHAPES: Mapping[str, Parse] = {
     "endpoint": endpoint,
     "header": header,
     "host": host_name,
+    "key hash": key_hash,
     "model": model_reference,
     "origin": origin,
     "pattern": pattern,
     "price": amount,
     "price tier": tier,
     "proxy": proxy,
+    "route": route_name,
     "url": base_url,
 }
 """What the schema's ``shape`` metadata may name."""
@@ -211,7 +230,7 @@ _SECRETS: Final = frozenset({Secret, BackendKey})
 _MAY_BE_SECRET: Final = frozenset({"header", "proxy"})
 """Shapes of values that may hold a secret."""
 
-_WITH_COMMAS: Final = frozenset({"condition", "model", "pattern"})
+_WITH_COMMAS: Final = frozenset({"condition", "model", "pattern", "route"})
 """Shapes of which several may stand on one line."""
 
 

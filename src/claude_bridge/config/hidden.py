@@ -20,6 +20,11 @@ from claude_bridge.core.responses_api import wire_types
 
 OURS: Final = ("claude-bridge", "claude_bridge")
 
+MIN_GUARD_CHARACTERS: Final = 16
+"""Characters of a client's key that nobody guesses, if they are random."""
+
+_BETTER: Final = "`claude-bridge key new` makes a better one"
+
 _IN_ANSWERS: Final = (
     *("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "cache_creation"),
     *("server_tool_use", "service_tier", "stop_sequence", "stop_details", "message_start", "message_delta"),
@@ -61,8 +66,9 @@ def credentials(config: Config) -> Iterator[tuple[str, str, str]]:
         yield from ((section, name, value) for name, value in _headers(backend))
         if backend.proxy.server is not None and backend.proxy.server.password is not None:
             yield section, "proxy", backend.proxy.server.password.reveal()
-    for key in config.keys.values():
-        yield f"key:{key.name}", "secret", key.secret.reveal()
+    for client in config.keys.values():
+        if client.secret is not None:
+            yield f"key:{client.name}", "secret", client.secret.reveal()
     if config.web_search.api_key is not None:
         yield "web_search", "api_key", config.web_search.api_key.reveal()
 
@@ -132,9 +138,9 @@ def _doubt(value: str, known: Redactor, *, guards: bool) -> str:
     short = len(value) < MIN_CREDENTIAL_CHARACTERS
     if _PLACEHOLDER.fullmatch(value.lower().replace("_", "-")):
         return f"looks like a placeholder{f', and is short, {shown}' if short else ''}: it is used as it is"
-    if short and guards:
-        least = MIN_CREDENTIAL_CHARACTERS
-        return f"has less than {least} characters, which can be guessed; and it is not hidden in the log"
+    if guards and len(value) < MIN_GUARD_CHARACTERS:
+        seen = "; and it is not hidden in the log" if short else ""
+        return f"has less than {MIN_GUARD_CHARACTERS} characters, which can be guessed{seen}: {_BETTER}"
     return f"has less than {MIN_CREDENTIAL_CHARACTERS} characters, {shown}" if short else ""
 
 

@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 
 from attrs import Factory, evolve, frozen
 
-from claude_bridge.config import foreign_words, listeners
+from claude_bridge.config import foreign_words, key_scope, listeners
 from claude_bridge.config.backend_urls import is_here
 from claude_bridge.config.dialects import AUTO
 from claude_bridge.config.listeners import listener
 from claude_bridge.config.model_prices import Priced, by_precedence, known_names, meaning
 from claude_bridge.config.named_models import NamedModels, which_model
 from claude_bridge.config.problems import Problem, not_allowed, suggestion
-from claude_bridge.config.schema import Backend, Config, Model, Route
+from claude_bridge.config.schema import Backend, ClientKey, Config, Model, Route
 from claude_bridge.config.secret import Read
 from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.model_names import as_spelled, pin
@@ -251,7 +251,8 @@ class Rules:
 
     def _keys(self) -> Iterator[Problem]:
         if self.config.server.credentials == "keys" and not self.config.keys:
-            yield Problem("server", "credentials", "keys needs a [key:NAME] with a secret for each client")
+            told = "keys needs a [key:NAME] for each client: `claude-bridge key new NAME` makes one"
+            yield Problem("server", "credentials", told)
         if (
             self.config.server.credentials != "keys"
             and self.config.keys
@@ -263,13 +264,31 @@ class Rules:
         seen: dict[str, str] = {}
         for key in self.config.keys.values():
             section = f"key:{key.name}"
-            if self._is_broken(section, "secret"):
-                continue
-            twin = seen.setdefault(key.secret.fingerprint(), key.name)
-            if not key.secret:
-                yield Problem(section, "secret", "is missing: ${VAR}, file:/path or credential:NAME")
-            elif twin != key.name:
-                yield Problem(section, "secret", f"is the same as that of [key:{twin}]")
+            if not self._is_broken(section, "secret", "hash"):
+                yield from _identity(key, section, seen)
+            yield from self._key_models(key, section)
+            yield from self._key_routes(key, section)
+
+    def _key_models(self, key: ClientKey, section: str) -> Iterator[Problem]:
+        """Yield what is wrong with the models that a key may use."""
+        if key.models == ():
+            yield Problem(section, "models", "names no model: leave it out if the client may use any")
+        for number, name in enumerate(key.models or (), start=1):
+            if not key_scope.fits_something(self.config, name):
+                entry = f"entry {number}: " if len(key.models or ()) > 1 else ""
+                neither = ", nor a [backend:*] in front" if "/" in name else ""
+                told = f"{entry}no [model:*] of that name{neither}, {suggestion(name, self.config.models)}"
+                yield Problem(section, "models", told)
+
+    def _key_routes(self, key: ClientKey, section: str) -> Iterator[Problem]:
+        """Yield what is wrong with the routes that a key's requests may take."""
+        if key.routes == ():
+            yield Problem(section, "routes", "names no route: leave it out if the client's requests may take any")
+        for number, name in enumerate(key.routes or (), start=1):
+            if name not in self.config.routes:
+                entry = f"entry {number}: " if len(key.routes or ()) > 1 else ""
+                told = f"{entry}no [route:*] of that name, {suggestion(name, self.config.routes)}"
+                yield Problem(section, "routes", told)
 
     def _web_search(self) -> Iterator[Problem]:
         section, search = "web_search", self.config.web_search
@@ -300,6 +319,20 @@ def _overrides(model: Model, section: str, kind: str) -> Iterator[Problem]:
         words = KINDS[kind].trait_words(name)
         if words and any(word not in words for word in (value if isinstance(value, tuple) else (value,))):
             yield Problem(section, name, f"must be one of these by kind = {kind}: {', '.join(words)}")
+
+
+def _identity(key: ClientKey, section: str, seen: dict[str, str]) -> Iterator[Problem]:
+    """Yield what is wrong with secret and hash of a key; ``seen`` are the names of the earlier ones by their hashes."""
+    if key.secret is None and key.hash is None:
+        told = "is missing: ${VAR}, file:/path or credential:NAME, or a hash, which `claude-bridge key new` writes"
+        yield Problem(section, "secret", told)
+    elif key.secret is not None and key.hash is not None:
+        yield Problem(section, "hash", "is one too many beside secret: keep one of them")
+    else:
+        twin = seen.setdefault(key.sent_hash, key.name)
+        if twin != key.name:
+            word = "secret" if key.hash is None else "hash"
+            yield Problem(section, word, f"is the same key as [key:{twin}]")
 
 
 def _host(backend: Backend) -> str:

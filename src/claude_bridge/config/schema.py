@@ -22,7 +22,7 @@ from claude_bridge.config.listeners import tcp
 from claude_bridge.config.price_values import PriceTier
 from claude_bridge.config.problems import Problem, not_allowed
 from claude_bridge.config.proxy import ProxySetting
-from claude_bridge.config.secret import Secret
+from claude_bridge.config.secret import Secret, hash_of
 from claude_bridge.core.anthropic_backend.dialect import Signatures
 from claude_bridge.core.call_ids import ToolIds
 from claude_bridge.core.chat_completions.traits import (
@@ -414,13 +414,50 @@ class ModelPrice:
 
 @frozen(kw_only=True)
 class ClientKey:
-    """``[key:NAME]``: one client's secret, for ``credentials = keys``."""
+    """``[key:NAME]``: one client's key, what it may use and how much, for ``credentials = keys``."""
 
     name: str
-    secret: Secret = option(
-        Factory(lambda: Secret("")),
-        "What the client sends: `${VAR}`, `file:/path` or `credential:NAME`. Must be given.",
+    secret: Secret | None = option(
+        None,
+        "What the client sends: `${VAR}`, `file:/path` or `credential:NAME`. This or `hash` must be given.",
     )
+    hash: str | None = option(
+        None,
+        "Instead of `secret`: `sha256:` and the SHA-256 of what the client sends, in hexadecimal. "
+        "`claude-bridge key new NAME` makes a key and writes this.",
+        shape="key hash",
+    )
+    models: tuple[str, ...] | None = option(
+        None,
+        "The only models that the client may use: `[model:*]`, `backend/model`, or patterns of either with `*` and "
+        "`?`; with commas or one per line. Default: any.",
+        shape="model",
+    )
+    routes: tuple[str, ...] | None = option(
+        None,
+        "The only `[route:*]` that its requests may take, with commas or one per line. Without `models` it may still "
+        "name any model. Default: any.",
+        shape="route",
+    )
+    rpm: int | None = option(
+        None, "Requests in any 60 seconds; more get 429. Default: no limit.", validator=optional(Between(1, 1_000_000))
+    )
+    tpm: int | None = option(
+        None,
+        "Tokens in any 60 seconds, of prompts and answers; more get 429. Default: no limit.",
+        unit="tokens",
+        validator=optional(TOKENS),
+    )
+    max_streams: int | None = option(
+        None,
+        "Requests answered at the same time; more get 429. Default: no limit.",
+        validator=optional(Between(1, 100_000)),
+    )
+
+    @property
+    def sent_hash(self) -> str:
+        """Return the hash of what the client sends."""
+        return self.hash if self.hash is not None else hash_of("" if self.secret is None else self.secret.reveal())
 
 
 @frozen(kw_only=True)

@@ -144,6 +144,11 @@ class SecretSource:
         return self._from_file(str(PurePosixPath(folder or "/") / name))
 
 
+def hash_of(key: str) -> str:
+    """Return what a configuration may have instead of a client's key: ``sha256:`` and 64 hexadecimal digits."""
+    return f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+
+
 def checked(found: str) -> str:
     """Return ``found`` if it can be sent as a credential. Raises `ValueError`, never with the secret in it."""
     if not found:

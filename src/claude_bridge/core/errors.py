@@ -132,6 +132,14 @@ class NotFound(ClientError):
     outcome = "not_found"
 
 
+class ModelNotAllowed(ClientError):
+    """The client's key may not use the model, which the client shows as one that is not there (404)."""
+
+    status = 404
+    kind = "not_found_error"
+    outcome = "not_allowed"
+
+
 class MethodNotAllowed(ClientError):
     """The path exists, the method does not (405)."""
 

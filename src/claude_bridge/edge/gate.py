@@ -10,6 +10,7 @@ recognised by the ``Origin`` that browsers send with every POST, ``null`` includ
 
 from __future__ import annotations
 
+import hmac
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -18,8 +19,8 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from claude_bridge.config.schema import Config
-from claude_bridge.config.secret import Secret
+from claude_bridge.config.schema import ClientKey, Config
+from claude_bridge.config.secret import Secret, hash_of
 from claude_bridge.core.errors import AuthenticationFailed, PermissionDenied
 from claude_bridge.services.callbacks import do_nothing
 
@@ -55,19 +56,22 @@ class ClientIdentity:
 class Gatekeeper:
     """Checks request heads against one configuration.
 
-    ``learn`` is called with each credential that a client sends, before anything about the request can be logged.
+    What is sent is hashed only if some key is known by its hash. ``learn`` is called with each credential that a client
+    sends, before anything about the request can be logged.
     """
 
     _config: Config
     _learn: Callable[[str], object] = do_nothing
     _hosts: frozenset[str] = field(init=False)
     _origins: frozenset[str] = field(init=False)
+    _has_hashes: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Fold the case of configured names once."""
         server = self._config.server
         self._hosts = LOOPBACK | frozenset(_folded(host.strip("[]")) for host in server.allowed_hosts)
         self._origins = frozenset(origin.lower() for origin in server.allowed_origins)
+        self._has_hashes = any(key.hash is not None for key in self._config.keys.values())
 
     def admit(self, headers: Mapping[str, str], path: str, local_host: str, *, method: str = "GET") -> ClientIdentity:
         """Return the client, or raise `PermissionDenied` or `AuthenticationFailed`.
@@ -110,15 +114,24 @@ class Gatekeeper:
         """Return the client whose key was sent; every key is compared, so that the time taken reveals nothing."""
         found: ClientIdentity | None = None
         for credential in credentials:
+            sent = credential.reveal()
+            digest = hash_of(sent) if self._has_hashes else ""
             for key in self._config.keys.values():
-                if key.secret.matches(credential.reveal()) and found is None:
+                if _is(key, sent, digest) and found is None:
                     found = ClientIdentity(credential=credential, name=key.name)
         if found is None:
             problem = "the API key is not one of this bridge's keys" if credentials else "an API key is required"
             raise AuthenticationFailed(
-                f"{problem}: set ANTHROPIC_AUTH_TOKEN to a secret of one of its [key:*] sections", should_retry=False
+                f"{problem}: set ANTHROPIC_AUTH_TOKEN to the key of one of its [key:*] sections", should_retry=False
             )
         return found
+
+
+def _is(key: ClientKey, sent: str, digest: str) -> bool:
+    """Return whether a client has sent this key; ``digest`` is the hash of what it sent. Takes constant time."""
+    if key.hash is not None:
+        return hmac.compare_digest(key.hash, digest)
+    return key.secret is not None and key.secret.matches(sent)
 
 
 def _credentials(headers: Mapping[str, str]) -> list[Secret]:
