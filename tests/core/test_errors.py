@@ -92,6 +92,7 @@ FOLLOWING = {
     "UpstreamCredentialRefused": ("upstream_credential_refused", False, True),
     "BridgeFault": ("bridge_fault", False, False),
     "BridgeOverloaded": ("bridge_overloaded", False, False),
+    "KeyLimited": ("key_limited", False, False),
     "CircuitOpen": ("circuit_open", False, True),
     "BackendBusy": ("backend_busy", False, True),
     "InternalFault": ("internal_fault", False, False),

@@ -287,6 +287,14 @@ class BridgeOverloaded(BridgeFault):
     outcome = "bridge_overloaded"
 
 
+class KeyLimited(BridgeFault):
+    """The client's key has reached a limit of its own; ``retry_after`` is set (429)."""
+
+    status = 429
+    kind = "rate_limit_error"
+    outcome = "key_limited"
+
+
 class CircuitOpen(BridgeFault):
     """The backend's circuit breaker is open (503)."""
 

@@ -272,6 +272,7 @@ def make_generation(process: Process, config: Config, earlier: Generation | None
             Catalogue(config, services.resolver, profiles),
             counts,
             process.running,
+            limits=process.client_limits,
             sweep=process.sweep,
             needs_originals=any(KINDS[backend.kind].passes_through for backend in config.backends.values()),
         ),

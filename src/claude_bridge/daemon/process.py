@@ -39,6 +39,7 @@ from claude_bridge.services.callbacks import do_nothing
 from claude_bridge.services.documents.texts import PdfTexts
 from claude_bridge.services.exchange.admission import RunningTotal
 from claude_bridge.services.interfaces import Ledger, Records
+from claude_bridge.services.keys.client_limits import ClientLimits
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.profiles import ModelProfiles
 from claude_bridge.services.knowledge.snapshot import KnowledgeSnapshot
@@ -84,6 +85,7 @@ class Process:
     :ivar listed_prices: what the backends' lists say of prices.
     :ivar library_prices: what the package genai-prices says, if it is installed.
     :ivar running: counts the exchanges of all configurations.
+    :ivar client_limits: what the clients of each key use, under all configurations.
     :ivar records: gets the record of each attempt and request, for the log, `tally` and `ledger`.
     :ivar tally: what was served since the start.
     :ivar sessions: finds the figures of sessions.
@@ -120,6 +122,7 @@ class Process:
     random_bytes: RandomBytes = os.urandom
     affinity: Affinity = field(init=False)
     running: RunningTotal = field(factory=RunningTotal, init=False)
+    client_limits: ClientLimits = field(init=False)
     ready: bool = field(default=False, init=False)
     _started: float = field(default=0.0, init=False)
     _started_unix: float = field(default=0.0, init=False)
@@ -127,6 +130,10 @@ class Process:
     @affinity.default
     def _make_affinity(self) -> Affinity:
         return Affinity(self.seconds)
+
+    @client_limits.default
+    def _make_client_limits(self) -> ClientLimits:
+        return ClientLimits(self.seconds)
 
     def start(self) -> None:
         """Start the services, and restore what earlier runs have learned."""

@@ -33,6 +33,7 @@ from claude_bridge.services.exchange.hints import Hints
 from claude_bridge.services.exchange.plan import Candidate
 from claude_bridge.services.exchange.resolver import CandidateResolver
 from claude_bridge.services.interfaces import ModelLists, Requester
+from claude_bridge.services.keys.client_limits import ClientLimits
 from claude_bridge.services.keys.key_ring import KeyRing
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.profiles import ModelProfiles
@@ -228,12 +229,13 @@ class Stage:
             services,
             catalogue,
             counts,
+            limits=ClientLimits(seconds),
             sweep=PeriodicSweep(self.ticks, seconds=seconds),
             needs_originals=any(self.kinds[each.kind].passes_through for each in self.config.backends.values()),
         )
 
-    def run(self, credential: str | None = None, **more: Any) -> Exchange:
-        """Start a request with a new downstream; ``more`` are fields of its body."""
+    def run(self, credential: str | None = None, *, client: str = "", **more: Any) -> Exchange:
+        """Start a request of a client with a new downstream; ``more`` are fields of its body."""
         self.downstream = self.new_downstream()
         body = json.dumps(asking(**more)).encode()
         asked = parsing.decode(body)
@@ -242,7 +244,7 @@ class Stage:
             AskedRequest(asked, "", original),
             request_info(asked, {}, len(body)),
             self.downstream,
-            client=Requester(credential=None if credential is None else Secret(credential)),
+            client=Requester(credential=None if credential is None else Secret(credential), name=client),
             request_id="req_1",
         )
         run.start()

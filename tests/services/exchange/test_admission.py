@@ -6,6 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from claude_bridge.core.errors import BridgeOverloaded
+from claude_bridge.testing.chat import chat_stream
 from tests.services.exchange.stage import HELLO, ONE, Stage, configured
 
 
@@ -49,6 +50,67 @@ class DispatcherTests:
         old.call.answer(*HELLO)
         new.run()
         assert (old.admission.active, new.admission.active, new.admission.running.exchanges) == (0, 1, 1)
+
+
+KEYED = ONE.replace("credentials = none", "credentials = keys") + "[key:alice]\nsecret = a\n{}\n[key:bob]\nsecret = b\n"
+
+
+class LimitsOfKeysTests:
+    """Each client's key has limits of its own."""
+
+    @pytest.mark.parametrize("limit", ["rpm = 1", "max_streams = 1", "tpm = 5"])
+    def test_refused(self, limit: str) -> None:
+        """Past a limit the client gets a 429 with the time to wait; nobody is asked, and no backend is blamed."""
+        stage = Stage(configured(KEYED.format(limit)))
+        stage.run(client="alice")
+        stage.run(client="alice")
+        error = stage.error
+        assert (error.status, error.kind) == (429, "rate_limit_error")
+        assert error.retry_after > 0
+        assert "the key alice is limited to " in error.message
+        assert f"({limit.partition(' ')[0]})" in error.message
+        assert stage.outcomes == ("key_limited",)
+        assert len(stage.client.calls) == 1
+        assert stage.breaker.told == ["admit"]  # for the first one
+        stage.run(client="bob")
+        assert len(stage.client.calls) == 2
+
+    def test_every_end_frees_its_place(self) -> None:
+        """Answered, failed, refused and abandoned requests run no longer."""
+        stage = Stage(configured(KEYED.format("max_streams = 1")))
+        stage.run(client="alice")
+        stage.call.answer(*HELLO)
+        stage.run(client="alice")
+        stage.fail(status=500)
+        stage.run(client="alice").cancel()
+        stage.run(client="alice", messages=[{"role": "user", "content": [{"type": "text"}]}])
+        stage.run(client="alice", max_tokens=0)
+        stage.run(client="alice")
+        assert "key_limited" not in {record.outcome for record in stage.records.requests}
+
+    def test_tokens_that_were_used(self) -> None:
+        """The estimate is corrected by what the backend says of its answers, those of failed attempts included."""
+        stage = Stage(configured(KEYED.format("tpm = 10K")))
+        stage.run(client="alice")
+        stage.call.answer(*chat_stream(text="Hi", usage={"prompt_tokens": 9000, "completion_tokens": 995}))
+        stage.run(client="alice")
+        assert "10,000 tokens a minute" in stage.error.message
+        assert stage.error.retry_after == 60
+        stage.clock.advance(60)
+        stage.run(client="alice")
+        stage.call.answer(*HELLO)
+        assert [record.outcome for record in stage.records.requests] == ["ok", "key_limited", "ok"]
+
+    def test_limits_outlive_a_configuration(self) -> None:
+        """Exchanges of an earlier configuration count, under the limits of the new one."""
+        old, new = Stage(configured(KEYED.format(""))), Stage(configured(KEYED.format("max_streams = 1")))
+        new.admission.limits = old.admission.limits
+        old.run(client="alice")
+        new.run(client="alice")
+        assert new.error.status == 429
+        old.call.answer(*HELLO)
+        new.run(client="alice")
+        assert len(new.client.calls) == 1
 
 
 class DrainedTests:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bridge.services.keys.minute import SlidingMinute
+from claude_bridge.services.keys.minute import MinuteLimits, SlidingMinute
 
 
 class SlidingMinuteTests:
@@ -49,3 +49,22 @@ class SlidingMinuteTests:
             assert sum(now - each < 60.0 - 1e-6 for each in used) <= limit
             if wait > 0:
                 assert any(abs(now - each - 60.0) < 1e-6 for each in used)
+
+
+class MinuteLimitsTests:
+    """Requests and tokens of a minute together."""
+
+    def test_requests_under_way(self) -> None:
+        """What requests under way may take is set aside; nobody knows when they end, so it is looked again soon."""
+        limits = MinuteLimits(tokens=SlidingMinute(100))
+        limits.begun(0.0, 80)
+        assert (limits.tokens_ready_in(0.0, 20), limits.tokens_ready_in(0.0, 21)) == (0.0, 1.0)
+        limits.ended(5.0, 80, 90)
+        assert (limits.tokens_ready_in(5.0, 10), limits.tokens_ready_in(5.0, 11)) == (0.0, 60.0)
+
+    def test_without_limits(self) -> None:
+        """Where there is no limit there is always room."""
+        limits = MinuteLimits()
+        limits.begun(0.0, 10**9)
+        limits.ended(0.0, 10**9, 10**9)
+        assert (limits.requests_ready_in(0.0), limits.tokens_ready_in(0.0, 1)) == (0.0, 0.0)

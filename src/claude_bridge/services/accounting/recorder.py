@@ -68,6 +68,14 @@ class RequestRecorder:
         """The number of attempts that have ended."""
         return len(self._attempts)
 
+    @property
+    def tokens(self) -> int | None:
+        """The tokens of the attempts that have ended, prompts and answers; None if an answer's are not known."""
+        if any(each.usage is None and each.outcome == "ok" for each in self._attempts):
+            return None
+        usages = (each.usage for each in self._attempts if each.usage is not None)
+        return sum(usage.prompt_tokens + usage.output_tokens for usage in usages)
+
     def waits(self, candidate: Candidate, waits_for: str) -> None:
         """Note what an attempt at ``candidate`` waits for before it can be made."""
         self.asked, self.waits_for = candidate, waits_for

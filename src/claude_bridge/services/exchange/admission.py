@@ -15,6 +15,7 @@ from claude_bridge.services.exchange.catalogue import Catalogue
 from claude_bridge.services.exchange.count_tokens import TokenCounting
 from claude_bridge.services.exchange.exchange import Exchange, Services
 from claude_bridge.services.interfaces import ClientResponse, Requester, Sweep
+from claude_bridge.services.keys.client_limits import ClientLimits
 
 
 @define(eq=False)
@@ -31,6 +32,7 @@ class AdmissionControl:
     :ivar catalogue: the models that clients may ask for.
     :ivar counts: counts the tokens of prompts.
     :ivar running: the number of exchanges, also of other configurations.
+    :ivar limits: what the clients of each key use, also under other configurations.
     :ivar needs_originals: whether some backend is passed the requests as they were received.
     :ivar sweep: checks once a second, while there are exchanges, which of them have long been without an answer.
     """
@@ -39,6 +41,7 @@ class AdmissionControl:
     catalogue: Catalogue
     counts: TokenCounting
     running: RunningTotal = field(factory=RunningTotal)
+    limits: ClientLimits = field(kw_only=True)
     sweep: Sweep = field(kw_only=True)
     needs_originals: bool = field(default=False, kw_only=True)
     _active: set[Exchange] = field(factory=set, init=False)
@@ -78,6 +81,7 @@ class AdmissionControl:
             client_name=client.name,
             peer=client.peer,
             owner=client.owner,
+            allowance=self.limits.allowance(self.services.config.keys.get(client.name)),
             on_end=self._ended,
         )
         if not self._active:

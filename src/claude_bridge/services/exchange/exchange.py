@@ -73,6 +73,7 @@ from claude_bridge.services.interfaces import (
     TurnOwner,
     UpstreamClient,
 )
+from claude_bridge.services.keys.client_limits import Allowance
 from claude_bridge.services.keys.key_ring import KeyRing, Lease
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.profiles import ModelProfiles
@@ -178,6 +179,7 @@ class Exchange:
     client_name: str = ""
     peer: str = ""
     owner: str = ""
+    _allowance: Allowance | None = None
     on_end: Callable[[Exchange], None] = field(default=do_nothing)
     _recorder: RequestRecorder = field(init=False)
     _prompt: PromptSize = field(init=False)
@@ -260,6 +262,8 @@ class Exchange:
         if await self._needs_no_backend():
             return None
         facts = RoutingFacts(self._request, self._info)
+        if self._allowance is not None:
+            self._allowance.begin(lambda: facts.tokens)
         self._plan = self._recorder.plan = await services.resolver.plan(self._info.model, self._credential, facts)
         if self._info.session and self._plan.has_choice:
             self._conversation = Conversation(self._owner, self._info.session, self._info.agent, self._plan.route.name)
@@ -779,6 +783,8 @@ class Exchange:
             return
         self._ended = True
         on_end, self.on_end, self._running = self.on_end, do_nothing, None
+        if self._allowance is not None:
+            self._allowance.end(self._recorder.tokens)
         self._recorder.request_ended(self._info, self._downstream, outcome, reason)
         on_end(self)
 

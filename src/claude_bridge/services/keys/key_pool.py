@@ -40,13 +40,10 @@ from claude_bridge.core.errors import (
 )
 from claude_bridge.services.keys.cool_downs import CoolDowns
 from claude_bridge.services.keys.key_command import KeyCommand
-from claude_bridge.services.keys.minute import SlidingMinute
+from claude_bridge.services.keys.minute import MinuteLimits, SlidingMinute
 
 BILLING_SECONDS: Final = 300.0
 RETIRED_SECONDS: Final = 60.0
-
-UNDER_WAY_SECONDS: Final = 1.0
-"""When to look again where only requests under way fill a key's minute: nobody knows when they end."""
 
 MAX_MODELS: Final = 256
 """Models of one key that may wait at a time: clients name models."""
@@ -76,12 +73,10 @@ class PooledKey:
     command: KeyCommand | None
     weight: int
     _secret: Secret | None
-    _requests: SlidingMinute | None
-    _minute_tokens: SlidingMinute | None
+    _limits: MinuteLimits
     _cool_downs: CoolDowns[str] = field(factory=lambda: CoolDowns(MAX_MODELS), init=False)
     _forbidden: CoolDowns[str] = field(factory=lambda: CoolDowns(MAX_MODELS), init=False)
     _no_credit_until: float = field(default=float("-inf"), init=False)
-    _tokens_under_way: int = field(default=0, init=False)
     retired: float | None = field(default=None, init=False)
     under_way: int = field(default=0, init=False)
     tokens: int = field(default=0, init=False)
@@ -89,7 +84,7 @@ class PooledKey:
 
     @property
     def _has_limits(self) -> bool:
-        return self._requests is not None or self._minute_tokens is not None
+        return self._limits.requests is not None or self._limits.tokens is not None
 
     @property
     def secret(self) -> Secret | None:
@@ -123,29 +118,18 @@ class PooledKey:
 
     def _limited(self, now: float, tokens: int) -> float:
         """Return the seconds until its minute has room for one request of so many tokens."""
-        wait = 0.0 if self._requests is None else self._requests.ready_in(now, 1)
-        minute = self._minute_tokens
-        if minute is not None:
-            wanted = self._tokens_under_way + tokens
-            wait = max(wait, minute.ready_in(now, wanted))
-            if self._tokens_under_way and wanted > minute.limit:
-                wait = max(wait, UNDER_WAY_SECONDS)
-        return wait
+        return max(self._limits.requests_ready_in(now), self._limits.tokens_ready_in(now, tokens))
 
     def begun(self, now: float, tokens: int) -> None:
         """Note that a request of so many tokens, as far as is known, begins."""
         self.under_way += 1
-        self._tokens_under_way += tokens
-        if self._requests is not None:
-            self._requests.add(now, 1)
+        self._limits.begun(now, tokens)
 
     def ended(self, now: float, estimated: int, tokens: int) -> None:
         """Note that a request has ended, which began as one of ``estimated`` tokens."""
         self.under_way -= 1
-        self._tokens_under_way -= estimated
         self.tokens += tokens
-        if self._minute_tokens is not None:
-            self._minute_tokens.add(now, tokens)
+        self._limits.ended(now, estimated, tokens)
 
     def answered(self, model: str, sent: float) -> None:
         """Note an answer of ``model`` to what was sent at that time."""
@@ -477,8 +461,10 @@ def make_pool(
             command=command(backend, key) if key.command else None,
             weight=key.weight,
             secret=key.secret,
-            requests=None if key.rpm is None else SlidingMinute(key.rpm),
-            minute_tokens=None if key.tpm is None else SlidingMinute(key.tpm),
+            limits=MinuteLimits(
+                requests=None if key.rpm is None else SlidingMinute(key.rpm),
+                tokens=None if key.tpm is None else SlidingMinute(key.tpm),
+            ),
         )
         for number, (name, key) in enumerate(zip(names, backend.api_key, strict=True), start=1)
     ]
