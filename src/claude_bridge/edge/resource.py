@@ -175,10 +175,11 @@ class Routes:
         request.measure_with(weakref.ref(asked))
         with _recording_departure(runtime, request, "count_tokens"):
             info = request_info(asked, request.head(), body_bytes)
-            client = TurnOwner(request.client_identity.name or request.peer, info.session)
-            credential = request.client_identity.credential
+            identity = request.client_identity
+            client = TurnOwner(identity.name or request.peer, info.session)
             taken = _asked(runtime, request, decoding, info.session)
-            tokens = await runtime.admission.counts.count(taken, info, credential, client)
+            counts = runtime.admission.counts
+            tokens = await counts.count(taken, info, identity.credential, client, key=identity.name)
         write_json(request, strict_json.encode({"input_tokens": tokens}))
         runtime.record_answered(request, "count_tokens")
 
@@ -187,7 +188,8 @@ class Routes:
         runtime = self._current()
         page = listing.Page.asked(request.args)
         with _recording_departure(runtime, request, "models"):
-            published = await runtime.admission.catalogue.models(request.client_identity.credential)
+            identity = request.client_identity
+            published = await runtime.admission.catalogue.models(identity.credential, identity.name)
         write_json(request, strict_json.encode(listing.render(published, page)))
         runtime.record_answered(request, "models")
 
@@ -195,7 +197,8 @@ class Routes:
         """``GET /v1/models/{id}``; ids contain slashes."""
         runtime = self._current()
         with _recording_departure(runtime, request, "models"):
-            found = await runtime.admission.catalogue.model(model, request.client_identity.credential)
+            identity = request.client_identity
+            found = await runtime.admission.catalogue.model(model, identity.credential, identity.name)
         if found is None:
             raise NotFound(f"model: {model}")
         write_json(request, strict_json.encode(listing.entry(found)))

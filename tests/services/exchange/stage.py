@@ -120,10 +120,14 @@ NO_FACTS = FixedFacts()
 
 
 async def candidates(
-    resolver: CandidateResolver, model: str, credential: Secret | None = None, facts: Facts = NO_FACTS
+    resolver: CandidateResolver,
+    model: str,
+    credential: Secret | None = None,
+    facts: Facts = NO_FACTS,
+    client: str = "",
 ) -> tuple[Candidate, ...]:
-    """Return all candidates of the plan for a request, in order."""
-    plan = await resolver.plan(model, credential, facts)
+    """Return all candidates of the plan for a client's request, in order."""
+    plan = await resolver.plan(model, credential, facts, client)
     return tuple([await plan.candidate(step) for step in plan.steps])
 
 

@@ -113,6 +113,30 @@ class LimitsOfKeysTests:
         assert len(new.client.calls) == 1
 
 
+class ModelsOfKeysTests:
+    """A client whose key may not use every model."""
+
+    @pytest.mark.parametrize(
+        "more",
+        [{"model": "box/other"}, {"system": "<CCR-SUBAGENT-MODEL>box,other</CCR-SUBAGENT-MODEL>"}],
+        ids=["named", "tag"],
+    )
+    def test_refused(self, more: dict[str, str]) -> None:
+        """A name or a tag that leads elsewhere gets a 404 that names what the key may use; no backend is asked."""
+        stage = Stage(configured(KEYED.format("models = glm")))
+        stage.run(client="alice", **more)
+        error = stage.error
+        assert (error.status, error.kind, error.should_retry) == (404, "not_found_error", False)
+        assert "box" in error.message
+        assert "the key alice may use, which is limited to the models glm" in error.message
+        assert stage.outcomes == ("not_allowed",)
+        assert stage.client.calls == []
+        stage.run(client="bob", **more)
+        assert stage.sent["model"] == "other"
+        stage.run(client="alice", model="claude-opus-5")
+        assert stage.sent["model"] == "zai/GLM"
+
+
 class DrainedTests:
     """The last request."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from twisted.internet.defer import Deferred
 
@@ -286,3 +288,75 @@ class RetrievalTests:
     def test_nothing_is_invented(self) -> None:
         """An unknown id has no entry."""
         assert one(BARE, FixedLists({"default": models("a")}), "claude-opus-5-5") is None
+
+
+class KeyTests:
+    """Each client sees what its key may use."""
+
+    TEAM = """
+[server]
+credentials = keys
+list_backend_models = yes
+[backend:box]
+url = http://box/v1
+[backend:shop]
+url = http://shop/v1
+[model:glm]
+backend = box
+context_window = 1000
+[model:opus]
+backend = shop
+context_window = 5000
+[route:think]
+models = opus, glm
+when = think
+[route:default]
+models = opus
+[key:all]
+secret = a
+[key:glm]
+secret = b
+models = glm
+[key:shop]
+secret = c
+models = shop/*
+routes = default
+[key:thinker]
+secret = d
+models = box/*
+routes = default
+"""
+    LISTS: Mapping[str, tuple[ModelInfo, ...]] = {"box": models("glm", "m"), "shop": models("big", "opus", "m")}
+
+    def names(self, client: str) -> list[str]:
+        """Return the names that a client sees."""
+        found: list[tuple[PublishedModel, ...]] = []
+        made = catalogue(self.TEAM, FixedLists(dict(self.LISTS)))
+        Deferred.fromCoroutine(made.models(Secret(client), client)).addCallback(found.append)
+        return [strip_mark(entry.id) for entry in found[0]]
+
+    def test_models(self) -> None:
+        """Models that it may not use are not there, and `auto` only if some route is left for its requests."""
+        assert self.names("all") == ["auto", "glm", "opus", "box/m", "big", "shop/m"]
+        assert self.names("glm") == ["auto", "glm"]
+        assert self.names("shop") == ["auto", "opus", "big", "shop/m"]
+        assert self.names("thinker") == ["glm", "box/m"]
+
+    def test_window_of_auto(self) -> None:
+        """A conversation under `auto` has to fit those models alone that the key may use."""
+        config = configured(self.TEAM.replace("models = opus\n", "models = glm, opus\n"))
+        made = Catalogue(config, resolving(config, FixedLists(dict(self.LISTS))), ModelProfiles(lambda: 0.0))
+        windows = {}
+        for client in ("all", "shop"):
+            found: list[tuple[PublishedModel, ...]] = []
+            Deferred.fromCoroutine(made.models(Secret(client), client)).addCallback(found.append)
+            windows[client] = found[0][0].max_input_tokens
+        assert windows == {"all": 1000, "shop": 5000}
+
+    def test_one(self) -> None:
+        """One that is asked for by its name is not there either."""
+        made = catalogue(self.TEAM, FixedLists(dict(self.LISTS)))
+        found: list[PublishedModel | None] = []
+        for client in ("all", "glm"):
+            Deferred.fromCoroutine(made.model("opus", None, client)).addCallback(found.append)
+        assert [each is None for each in found] == [False, True]

@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from claude_bridge.core.errors import InvalidRequest
+from claude_bridge.core.errors import InvalidRequest, ModelNotAllowed
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.client_request import AskedRequest
 from claude_bridge.core.messages_api.request_info import request_info
@@ -60,6 +60,26 @@ class LocalTests:
         """A model that nothing serves is counted too: clients count before they ask."""
         several = "[backend:a]\nurl = http://127.0.0.1:1/v1\n[backend:b]\nurl = http://127.0.0.1:2/v1\n"
         assert self.counted(Stage(configured(several)), "nobody") > 1000
+
+
+class KeyTests:
+    """Clients whose keys may not use every model."""
+
+    def test_model_that_may_not_be_used(self) -> None:
+        """Nobody counts for a model that cannot be asked; for one that can the answer is a number."""
+        text = LLAMACPP.replace("= none", "= keys") + "[key:bob]\nsecret = b\nmodels = glm\n"
+        stage = Stage(configured(text))
+
+        def counted(model: str) -> int:
+            asked = AskedRequest(parsing.decode(json.dumps(asking(model=model)).encode(), counting=True))
+            counting = stage.admission.counts.count(asked, request_info(asked.request, {}, 0), None, key="bob")
+            return succeeded(Deferred.fromCoroutine(counting))
+
+        assert counted("glm") > 0
+        asked = len(stage.counters.asked)
+        with pytest.raises(ModelNotAllowed):
+            counted("box/other")
+        assert len(stage.counters.asked) == asked
 
 
 class CounterTests:

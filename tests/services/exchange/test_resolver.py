@@ -17,7 +17,7 @@ from claude_bridge.config.schema import Backend, Route
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.backend_api import Clues
 from claude_bridge.core.chat_completions.backend import ChatTarget
-from claude_bridge.core.errors import NotFound
+from claude_bridge.core.errors import ModelNotAllowed, NotFound
 from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.messages_api import parsing
 from claude_bridge.core.messages_api.recorded_request import read_recorded
@@ -28,8 +28,8 @@ from claude_bridge.services.exchange.plan import Candidate, Plan
 from claude_bridge.services.exchange.resolver import MAX_KEPT, CandidateResolver
 from claude_bridge.services.interfaces import ModelLists
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
-from claude_bridge.testing.fakes import FixedLists
-from tests.services.exchange.stage import ONE, HangingLists, candidates, configured, models, resolving
+from claude_bridge.testing.fakes import FixedFacts, FixedLists
+from tests.services.exchange.stage import NO_FACTS, ONE, HangingLists, candidates, configured, models, resolving
 
 TWO = """
 [server]
@@ -567,6 +567,131 @@ class KeptTests:
         for number in range(MAX_KEPT + 20):
             resolved(resolver, f"m{number}")
         assert len(resolver._kept) == MAX_KEPT
+
+
+TEAM = """
+[server]
+credentials = keys
+[backend:box]
+url = http://box/v1
+dialect = vllm
+[backend:shop]
+url = http://shop/v1
+dialect = vllm
+[model:glm]
+backend = box
+name = zai/GLM
+[model:opus]
+backend = shop
+name = big
+[route:think]
+models = opus, glm
+when = think
+[route:glm-too]
+models = glm
+match = opus-*
+[route:default]
+models = opus, shop/small
+[key:all]
+secret = a
+[key:glm]
+secret = b
+models = glm
+[key:shop]
+secret = c
+models = shop/*
+[key:thinker]
+secret = d
+routes = think
+[key:plain]
+secret = e
+routes = default, glm-too
+"""
+THINKING = FixedFacts(effort="max")
+
+
+class KeyTests:
+    """What a client's key may use."""
+
+    def labels(self, client: str, name: str, facts: FixedFacts = NO_FACTS, **lists: tuple[ModelInfo, ...]) -> list[str]:
+        """Return what may answer a client's request, in order."""
+        found: list[tuple[Candidate, ...]] = []
+        failures: list[Failure] = []
+        resolver = resolving(configured(TEAM), FixedLists(lists))
+        made = Deferred.fromCoroutine(candidates(resolver, name, Secret(client), facts, client))
+        made.addCallbacks(found.append, failures.append)
+        for failure in failures:
+            failure.raiseException()
+        return [candidate.label for candidate in found[0]]
+
+    def refused(self, client: str, name: str, facts: FixedFacts = NO_FACTS, **lists: tuple[ModelInfo, ...]) -> str:
+        """Return why a client's request is refused."""
+        with pytest.raises(ModelNotAllowed) as caught:
+            self.labels(client, name, facts, **lists)
+        assert f"the key {client} may use" in caught.value.message
+        return caught.value.message
+
+    @pytest.mark.parametrize("name", ["glm", "GLM", "glm@claude-bridge", "box/zai/GLM", "box,zai/GLM", "ZAI/glm"])
+    def test_allowed_model(self, name: str) -> None:
+        """A model that the key may use is reached under each of its names."""
+        assert self.labels("glm", name, box=models("zai/GLM")) == ["box/zai/GLM"]
+
+    @pytest.mark.parametrize("name", ["opus", "shop/big", "shop,big", "BIG@claude-bridge", "box/other", "shop/zai/GLM"])
+    def test_other_model(self, name: str) -> None:
+        """Any other is refused under each of its names: it is no matter for a route either, as a model was named."""
+        assert self.labels("all", name, shop=models("big"))
+        assert "limited to the models glm" in self.refused("glm", name, shop=models("big"))
+
+    def test_listed_at_two_backends(self) -> None:
+        """Of two backends that list a name, the one is asked that may be."""
+        listed = models("m")
+        assert self.labels("all", "m", box=listed, shop=listed) == ["box/m"]
+        assert self.labels("shop", "m", box=listed, shop=listed) == ["shop/m"]
+        self.refused("glm", "m", box=listed, shop=listed)
+
+    def test_models_of_a_route(self) -> None:
+        """A route answers with those of its models that the key may use; with none left the next route is taken."""
+        assert self.labels("all", "sonnet", THINKING) == ["shop/big", "box/zai/GLM"]
+        assert self.labels("glm", "sonnet", THINKING) == ["box/zai/GLM"]
+        assert self.labels("shop", "sonnet", THINKING) == ["shop/big"]
+        assert self.labels("glm", "opus-9") == ["box/zai/GLM"]
+        assert self.labels("shop", "opus-9") == ["shop/big", "shop/small"]
+
+    def test_no_route_is_left(self) -> None:
+        """Where no route has a model for it, a request that names none is refused."""
+        self.refused("glm", "sonnet")
+        self.refused("glm", "nonsense")
+
+    def test_routes(self) -> None:
+        """Only the routes of the key are taken: the next one that fits, else none."""
+        assert self.labels("plain", "sonnet", THINKING) == ["shop/big", "shop/small"]
+        assert self.labels("plain", "opus-9", THINKING) == ["box/zai/GLM"]
+        assert self.labels("thinker", "sonnet", THINKING) == ["shop/big", "box/zai/GLM"]
+        assert "limited to the routes think" in self.refused("thinker", "sonnet")
+        assert self.labels("thinker", "glm") == ["box/zai/GLM"]
+
+    def test_first_choice(self) -> None:
+        """The first model that the key may use answers under the name that the client asked for."""
+        resolver = resolving(configured(TEAM))
+        found: list[tuple[Candidate, ...]] = []
+        Deferred.fromCoroutine(candidates(resolver, "sonnet", None, THINKING, "glm")).addCallback(found.append)
+        assert [candidate.shown for candidate in found[0]] == ["sonnet"]
+
+    @pytest.mark.parametrize("credential", [None, Secret("the same")])
+    def test_plans_are_not_shared(self, credential: Secret | None) -> None:
+        """A plan of one key is never that of another, even if both sent the same, and is kept for each."""
+        resolver = resolving(configured(TEAM))
+
+        def plan(client: str) -> Plan:
+            plans: list[Plan] = []
+            Deferred.fromCoroutine(resolver.plan("sonnet", credential, THINKING, client)).addCallback(plans.append)
+            return plans[0]
+
+        made = {client: plan(client) for client in ("all", "glm", "shop", "all", "glm")}
+        steps = {client: [step.name for step in each.steps] for client, each in made.items()}
+        assert steps == {"all": ["shop/big", "box/zai/GLM"], "glm": ["box/zai/GLM"], "shop": ["shop/big"]}
+        assert plan("glm") is made["glm"]
+        assert plan("all") is made["all"]
 
 
 class ListCredentialTests:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from attrs import define, field, frozen
 
+from claude_bridge.config.key_scope import KeyScope
 from claude_bridge.config.named_models import conversation_models, which_model
 from claude_bridge.config.schema import Backend, Config, Model
 from claude_bridge.config.secret import Secret
@@ -58,19 +59,23 @@ class Catalogue:
     def _make_which(self) -> WhichModel:
         return which_model(self._config)
 
-    async def models(self, credential: Secret | None) -> tuple[PublishedModel, ...]:
-        """Return all entries: ``auto``, configured names, backends' models; of a slow backend those last known."""
+    async def models(self, credential: Secret | None, client: str = "") -> tuple[PublishedModel, ...]:
+        """Return all entries: ``auto``, configured names, backends' models; of a slow backend those last known.
+
+        ``client`` is the name of a ``[key:NAME]``; what it may not use is left out.
+        """
+        scope = self._resolver.scope(client)
         lists = await self._lists(credential)  # first, as they also have windows of configured models
-        listed = self._listed(lists) if self._shows_lists else ()
-        entries = (*self._auto(credential), *self._configured(credential), *listed)
+        listed = self._listed(lists, scope) if self._shows_lists else ()
+        entries = (*self._auto(credential, scope), *self._configured(credential, scope), *listed)
         return tuple({entry.id: entry for entry in entries}.values())
 
-    async def model(self, name: str, credential: Secret | None) -> PublishedModel | None:
+    async def model(self, name: str, credential: Secret | None, client: str = "") -> PublishedModel | None:
         """Return one entry by its plain or published id, with or without ``[1m]``, in any case; None if there is none.
 
         An entry in the case that was asked for comes first.
         """
-        entries = {plain_name(one.id): one for one in await self.models(credential)}
+        entries = {plain_name(one.id): one for one in await self.models(credential, client)}
         found = as_spelled(plain_name(name), entries)
         return None if found is None else entries[found]
 
@@ -89,11 +94,11 @@ class Catalogue:
         info = find(self._resolver.known_list(found, credential), model)
         return self._profiles.limits(backend, model, None if info is None else info.context_window)[0]
 
-    def _auto(self, credential: Secret | None) -> Iterator[PublishedModel]:
+    def _auto(self, credential: Secret | None, scope: KeyScope) -> Iterator[PublishedModel]:
         """Yield the entry for the name of no model; a conversation under it must fit each model that it may get."""
-        if self._which.has_auto:
+        if self._which.has_auto and any(scope.which.routes.may_take(AUTO)):
             limits = partial(self._limits, credential=credential)
-            found = [limits(model) for model in conversation_models(self._config, AUTO, lambda each: limits(each)[0])]
+            found = [limits(model) for model in conversation_models(scope.config, AUTO, lambda each: limits(each)[0])]
             yield PublishedModel(
                 id=AUTO + MARK,
                 display_name=AUTO,
@@ -101,8 +106,10 @@ class Catalogue:
                 max_tokens=_smallest(longest for _, longest in found),
             )
 
-    def _configured(self, credential: Secret | None) -> Iterator[PublishedModel]:
+    def _configured(self, credential: Secret | None, scope: KeyScope) -> Iterator[PublishedModel]:
         for alias, model in self._config.models.items():
+            if not scope.allows(model.backend, model.name):
+                continue
             window, longest = self._limits(model, credential)
             yield PublishedModel(
                 id=alias + MARK, display_name=model.label or alias, max_input_tokens=window, max_tokens=longest
@@ -115,12 +122,12 @@ class Catalogue:
         window, longest = self._profiles.limits(model.backend, name, listed)
         return model.context_window or window, _smallest((model.max_output_tokens, longest))
 
-    def _listed(self, lists: Lists) -> Iterator[PublishedModel]:
+    def _listed(self, lists: Lists, scope: KeyScope) -> Iterator[PublishedModel]:
         """Yield the backends' models, but for those that a configured name of the same spelling stands for."""
         listing = Counter(name for _, models in lists for name in {info.id for info in models})
         for backend, info in ((backend, info) for backend, models in lists for info in models):
             name = self._name(backend, info.id, is_unique=listing[info.id] == 1)
-            if name is not None:
+            if name is not None and scope.allows(backend.name, info.id):
                 window, longest = self._profiles.limits(backend.name, info.id, info.context_window)
                 yield PublishedModel(
                     id=name + MARK,

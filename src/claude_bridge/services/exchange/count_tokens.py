@@ -46,18 +46,21 @@ class TokenCounting:
         info: RequestInfo,
         credential: Secret | None,
         client: TurnOwner = NOBODY,
+        *,
+        key: str = "",
     ) -> int:
         """Return the input tokens of a request; raise `InvalidRequest` with the path of a malformed block.
 
         Requests for an unknown model are counted too: Claude Code counts before it asks. A block that only the bridge
-        does not know is no obstacle where the request is passed on. ``client`` waits for the request's documents.
+        does not know is no obstacle where the request is passed on. ``client`` waits for the request's documents;
+        ``key`` is the name of its ``[key:NAME]``. Raises `ModelNotAllowed` for a model that it may not use.
         """
         asked = request.request
         unreadable = await self._read(asked)
         if unreadable is not None and request.original is None:
             raise unreadable
         try:
-            plan = await self._resolver.plan(asked.model, credential, RoutingFacts(asked, info))
+            plan = await self._resolver.plan(asked.model, credential, RoutingFacts(asked, info), key)
             candidate = await plan.candidate(plan.steps[0])
         except NotFound:
             return await self._count_locally(Count(conversation_of(asked)))

@@ -264,7 +264,9 @@ class Exchange:
         facts = RoutingFacts(self._request, self._info)
         if self._allowance is not None:
             self._allowance.begin(lambda: facts.tokens)
-        self._plan = self._recorder.plan = await services.resolver.plan(self._info.model, self._credential, facts)
+        self._plan = self._recorder.plan = await services.resolver.plan(
+            self._info.model, self._credential, facts, self.client_name
+        )
         if self._info.session and self._plan.has_choice:
             self._conversation = Conversation(self._owner, self._info.session, self._info.agent, self._plan.route.name)
             self._place = services.affinity.place(self._conversation)

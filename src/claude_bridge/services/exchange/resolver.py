@@ -3,7 +3,7 @@
 A name leads to one candidate, a route with several models to as many. What a name means and which route is taken is
 decided by `claude_bridge.core.which_model`; only the backends' lists are looked at here. Resolving a candidate takes
 about as long as translating a short request, so plans are kept for a second; the window of a candidate is asked for
-only when its turn comes.
+only when its turn comes. What the client's key may not use is in no plan (`claude_bridge.config.key_scope`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Final
 from attrs import define, evolve, field, frozen
 from twisted.internet.defer import CancelledError, FirstError, gatherResults
 
-from claude_bridge.config.named_models import NamedModels, section_of, which_model
+from claude_bridge.config.key_scope import KeyScope, KeyScopes
+from claude_bridge.config.named_models import NamedModels, section_of
 from claude_bridge.config.schema import DIRECT, Backend, Config, Model, Route
 from claude_bridge.config.secret import Secret
 from claude_bridge.core.backend_api import BackendKind, Target
@@ -25,7 +26,7 @@ from claude_bridge.core.model_list import ModelInfo, find, name_as_listed
 from claude_bridge.core.model_names import plain_name
 from claude_bridge.core.nearest_names import name_list, nearest_names
 from claude_bridge.core.routing import DEFAULT, Facts
-from claude_bridge.core.which_model import Choice, Meant, WhichModel
+from claude_bridge.core.which_model import Choice, Meant
 from claude_bridge.services.exchange.plan import Candidate, Plan, Step
 from claude_bridge.services.interfaces import ModelLists
 from claude_bridge.services.keys.key_ring import KeyRing
@@ -35,7 +36,7 @@ KEPT_SECONDS: Final = 1.0
 """How long a plan is kept. Meanwhile nobody notices that a list is due to be fetched again."""
 
 MAX_KEPT: Final = 256
-"""Names, each for one credential and route, whose plans are kept."""
+"""Names, each for one client, credential and route, whose plans are kept."""
 
 MAX_TARGETS: Final = 1000
 """Targets that are cached, and names whose spelling is cached: model names may come from clients."""
@@ -64,11 +65,10 @@ class CandidateResolver:
     _detection: DialectDetection
     _kinds: Mapping[str, BackendKind]
     _seconds: Callable[[], float]
-    _which: WhichModel = field(init=False)
+    _scopes: KeyScopes = field(init=False)
     _named: NamedModels = field(init=False)
-    _has_conditions: bool = field(init=False)
     _direct_route: Route = field(init=False)
-    _kept: BoundedMap[tuple[str, Secret | None, str], KeptPlan] = field(
+    _kept: BoundedMap[tuple[str, Secret | None, str, str], KeptPlan] = field(
         factory=lambda: BoundedMap(MAX_KEPT), init=False
     )
     _targets: BoundedMap[tuple[str, str, str, str, int | None], Target] = field(
@@ -79,17 +79,13 @@ class CandidateResolver:
         factory=lambda: BoundedMap(MAX_TARGETS), init=False
     )
 
-    @_which.default
-    def _make_which(self) -> WhichModel:
-        return which_model(self._config)
+    @_scopes.default
+    def _make_scopes(self) -> KeyScopes:
+        return KeyScopes(self._config)
 
     @_named.default
     def _make_named(self) -> NamedModels:
         return NamedModels(self._config)
-
-    @_has_conditions.default
-    def _look_for_conditions(self) -> bool:
-        return self._which.routes.has_conditions
 
     @_direct_route.default
     def _make_direct_route(self) -> Route:
@@ -97,23 +93,30 @@ class CandidateResolver:
         default = self._config.routes.get(DEFAULT, DIRECT)
         return evolve(default, name=DIRECT.name, models=())
 
-    async def plan(self, model: str, credential: Secret | None, facts: Facts) -> Plan:
-        """Return the plan for a request; raise `NotFound` if nothing can serve it.
+    def scope(self, client: str) -> KeyScope:
+        """Return what the clients of the key of this name may use; everything for ""."""
+        return self._scopes.of(client)
+
+    async def plan(self, model: str, credential: Secret | None, facts: Facts, client: str = "") -> Plan:
+        """Return the plan for a request.
+
+        Raises `NotFound` if nothing can serve it, `ModelNotAllowed` if its client may use nothing that could.
 
         It is kept for `KEPT_SECONDS`, but not longer than the lists and dialects that it was made from.
 
         :param model: the name that the client asked for.
+        :param client: the name of its ``[key:NAME]``, "" without one.
         """
-        name = plain_name(model)
-        choice = self._which.choose(name, facts) if self._has_conditions else None
+        name, scope = plain_name(model), self.scope(client)
+        choice = scope.which.choose(name, facts) if scope.has_conditions else None
         now, revisions = self._seconds(), (self._lists.revision, self._detection.revision)
-        key = (model, credential, "" if choice is None else choice.route)
+        key = (model, credential, "" if choice is None else choice.route, scope.name)
         kept = self._kept.peek(key)  # no use to be counted: the newest are those that are in use
         if kept is not None and kept.revisions == revisions and now - kept.made < KEPT_SECONDS:
             return kept.plan
         if choice is None:  # the name alone decides, and it is not decided anew for each request
-            choice = self._which.choose(name, facts)
-        plan = await self._make_plan(choice, model, credential)
+            choice = scope.which.choose(name, facts)
+        plan = await self._make_plan(choice, model, credential, scope)
         self._kept.put(key, KeptPlan(plan, now, revisions))
         return plan
 
@@ -128,27 +131,32 @@ class CandidateResolver:
         name = self._spelled(backend, model.name, listed)
         return self._candidate(backend, model if name == model.name else evolve(model, name=name), step.shown, window)
 
-    async def _make_plan(self, choice: Choice, shown: str, credential: Secret | None) -> Plan:
+    async def _make_plan(self, choice: Choice, shown: str, credential: Secret | None, scope: KeyScope) -> Plan:
         """Return a new plan. A name that a backend lists is meant, whatever the routes say."""
-        route, resolve = self._config.routes.get(choice.route), partial(self.resolve, credential=credential)
+        route, resolve = scope.config.routes.get(choice.route), partial(self.resolve, credential=credential)
         if choice.asks_lists:
-            candidate = await self._resolve_listed(choice.name, shown, credential)
+            candidate = await self._resolve_listed(choice.name, shown, credential, scope)
             if candidate is not None:
                 return self._direct(candidate, credential)
         if route is not None:
-            return Plan(route, tuple(self._route_steps(route, shown)), resolve)
+            return Plan(route, tuple(self._route_steps(route, shown, scope)), resolve)
         if choice.meant is not None:
-            return Plan(self._direct_route, (self._step(choice.meant, shown),), resolve)
-        return self._direct(await self._resolve_unknown(choice.name, shown, credential), credential)
+            step = self._step(choice.meant, shown)
+            if not scope.allows(step.backend.name, step.model.name):
+                raise scope.refusal(choice.name)
+            return Plan(self._direct_route, (step,), resolve)
+        if scope.routes is not None:  # no route that its requests may take is left for it
+            raise scope.refusal(choice.name)
+        return self._direct(await self._resolve_unknown(choice.name, shown, credential, scope), credential)
 
     def _step(self, meant: Meant, shown: str) -> Step:
         model = self._named.model(meant)
         return Step(backend=self._config.backends[model.backend], model=model, shown=shown)
 
-    def _route_steps(self, route: Route, shown: str) -> Iterator[Step]:
+    def _route_steps(self, route: Route, shown: str, scope: KeyScope) -> Iterator[Step]:
         """Yield the steps of a route; an answer of its first model bears the name that the client asked for."""
         for name in route.models:
-            meant = self._which.meant(name)
+            meant = scope.which.meant(name)
             if meant is not None:  # always: the configuration was checked
                 yield self._step(meant, shown if name == route.models[0] else name)
 
@@ -173,19 +181,26 @@ class CandidateResolver:
         keys = (self._keys.for_list(backend, credential, answers=answers) for answers in (True, False))
         return next((models for key in keys if (models := self._lists.known(backend, key))), ())
 
-    async def _resolve_listed(self, name: str, shown: str, credential: Secret | None) -> Candidate | None:
+    async def _resolve_listed(
+        self, name: str, shown: str, credential: Secret | None, scope: KeyScope
+    ) -> Candidate | None:
         """Return the candidate whose name is in a backend's list; an exact match wins over one in another case."""
         lists = await self.lists(credential)
         found = [(backend, find(models, name)) for backend, models in lists]
         matches = [(backend, info) for backend, info in found if info is not None]
         if not matches:
             return None
+        matches = [(backend, info) for backend, info in matches if scope.allows(backend.name, info.id)]
+        if not matches:
+            raise scope.refusal(name)
         backend, info = min(matches, key=lambda match: match[1].id != name)
         return await self._listed_candidate(backend, info.id, shown, info, credential)
 
-    async def _resolve_unknown(self, name: str, shown: str, credential: Secret | None) -> Candidate:
+    async def _resolve_unknown(self, name: str, shown: str, credential: Secret | None, scope: KeyScope) -> Candidate:
         """Return the candidate for an unknown name: the only model there is, else the name as the client sent it."""
         backend = self._named.home
+        if backend is None and scope.models is not None:
+            raise scope.refusal(name)
         if backend is None:
             similar = self._similar_names(name, credential)
             raise NotFound(
@@ -196,7 +211,10 @@ class CandidateResolver:
         # `_resolve_listed` has just asked for the list, and waited for it long enough
         models = self._lists.known(backend, self._keys.for_list(backend, credential))
         only = models[0] if len(models) == 1 else None
-        return await self._listed_candidate(backend, only.id if only is not None else name, shown, only, credential)
+        model = only.id if only is not None else name
+        if not scope.allows(backend.name, model):
+            raise scope.refusal(name)
+        return await self._listed_candidate(backend, model, shown, only, credential)
 
     def _similar_names(self, name: str, credential: Secret | None) -> str:
         """Return a sentence with the known names that are most like an unknown one."""
