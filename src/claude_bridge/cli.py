@@ -49,6 +49,7 @@ _OTHER_WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("new", "wizard", "bootstrap"), "init"),
     **dict.fromkeys(("refresh", "reread", "hup"), "reload"),
     **dict.fromkeys(("accounts", "cost", "costs", "spend", "stats", "ledger"), "usage"),
+    **dict.fromkeys(("status-line", "status_line", "statusLine"), "statusline"),
     **dict.fromkeys(("diagnose", "probe", "checkup", "health"), "doctor"),
 }
 """Names that other programs have for these commands."""
@@ -391,7 +392,7 @@ def _run_options(command: argparse.ArgumentParser) -> None:
 
 
 def _setup_options(commands: argparse._SubParsersAction[_Parser]) -> None:
-    """Add the commands that change Claude Code's settings."""
+    """Add the commands that change Claude Code's settings, and the one that they name in these."""
     project = "the settings of this folder's project, .claude/settings.local.json, instead of the user's"
     told = "write the settings for Claude Code into its settings file"
     command = commands.add_parser("setup", help=told, description=told)
@@ -405,6 +406,8 @@ def _setup_options(commands: argparse._SubParsersAction[_Parser]) -> None:
     command = commands.add_parser("undo", help=told, description=told)
     command.add_argument("--project", action="store_true", help=project)
     command.set_defaults(command=undo)
+    told = "print the status line of Claude Code, which runs this command"
+    commands.add_parser("statusline", help=told, description=told).set_defaults(command=statusline)
 
 
 def _file(options: argparse.Namespace) -> str | None:
@@ -535,6 +538,13 @@ def undo(options: argparse.Namespace, surroundings: Surroundings) -> int:
 
     report = setup_command.take_back(surroundings.environ, Path.cwd(), project=options.project)
     return report.write("undo", sys.stdout, sys.stderr)
+
+
+def statusline(_options: argparse.Namespace, _surroundings: Surroundings) -> int:
+    """Print the status line. Claude Code comes here by a shorter way, `claude_bridge.entry`."""
+    from claude_bridge.client import status_line  # noqa: PLC0415 - no other command needs it
+
+    return status_line.main()
 
 
 def check_config(options: argparse.Namespace, surroundings: Surroundings) -> int:
