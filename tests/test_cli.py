@@ -86,6 +86,9 @@ class EnvTests:
         found = json.JSONDecoder().decode(capsys.readouterr().out)
         assert found["env"]["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:9"
         assert found["modelPicker"]["options"][0]["model"] == "m@claude-bridge"
+        assert found["statusLine"]["command"].endswith(" statusline")
+        assert main(["env", "--json", "--no-statusline", config], surroundings) == 0
+        assert "statusLine" not in capsys.readouterr().out
 
     def test_vscode(self, config: str, surroundings: Surroundings, capsys: pytest.CaptureFixture[str]) -> None:
         """With --vscode the part of VS Code's settings comes out."""

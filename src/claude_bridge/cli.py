@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn, get_args
 
 from attrs import evolve, frozen
 
-from claude_bridge.client import environment
+from claude_bridge.client import environment, status_setting
 from claude_bridge.client.offer import Offer, of_bridge, of_configuration
 from claude_bridge.client.offered_models import Limits, smallest
 from claude_bridge.config import fields
@@ -70,6 +70,8 @@ _LAUNCH: Final = "launch"
 
 _MODEL_OPTION: Final = "--model"
 """An option of other commands, and of Claude Code."""
+
+_NO_STATUS_LINE: Final = "leave out the status line of claude-bridge"
 
 _EXPLAIN: Final = "routes explain"
 _PRICES: Final = "usage prices"
@@ -211,17 +213,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     command.add_argument("--once", action="store_true", help="end after the first answer instead of serving on")
     command.set_defaults(command=demo)
 
-    told = "start Claude Code here, and a bridge for it if none is running"
-    command = commands.add_parser(
-        _LAUNCH, help=told, description=told, usage="%(prog)s [MODEL] [options] [-- Claude Code's arguments]"
-    )
-    command.add_argument("model", nargs="?", metavar="MODEL", help="the model's name; default: as the bridge decides")
-    command.add_argument(
-        "--url", help="a bridge or a backend; default: the bridge of the configuration, or at 127.0.0.1:8080"
-    )
-    command.add_argument("--print", action="store_true", help="show the command and the settings, and run nothing")
-    command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
-    command.set_defaults(command=launch)
+    _launch_options(commands)
 
     command = _with_config(commands, "env", "print the settings for Claude Code")
     form = command.add_mutually_exclusive_group()
@@ -234,6 +226,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         help="the bridge's address as clients see it; a bridge that answers there is asked for its models; default: "
         "from the configuration",
     )
+    command.add_argument("--no-statusline", action="store_true", help=f"with --json: {_NO_STATUS_LINE}")
     command.set_defaults(command=env)
 
     _setup_options(commands)
@@ -275,6 +268,21 @@ def _with_config(commands: argparse._SubParsersAction[_Parser], name: str, help_
     command.add_argument("file", nargs="?", metavar="FILE", help="configuration file; default: the usual places")
     command.add_argument("-c", "--config", metavar="FILE", help="the same")
     return command
+
+
+def _launch_options(commands: argparse._SubParsersAction[_Parser]) -> None:
+    told = "start Claude Code here, and a bridge for it if none is running"
+    command = commands.add_parser(
+        _LAUNCH, help=told, description=told, usage="%(prog)s [MODEL] [options] [-- Claude Code's arguments]"
+    )
+    command.add_argument("model", nargs="?", metavar="MODEL", help="the model's name; default: as the bridge decides")
+    command.add_argument(
+        "--url", help="a bridge or a backend; default: the bridge of the configuration, or at 127.0.0.1:8080"
+    )
+    command.add_argument("--print", action="store_true", help="show the command and the settings, and run nothing")
+    command.add_argument("--no-statusline", action="store_true", help=_NO_STATUS_LINE)
+    command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
+    command.set_defaults(command=launch)
 
 
 def _prices_options(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -399,6 +407,7 @@ def _setup_options(commands: argparse._SubParsersAction[_Parser]) -> None:
     command.add_argument("model", nargs="?", metavar="MODEL", help="model to use; default: from the configuration")
     command.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
     command.add_argument("--project", action="store_true", help=project)
+    command.add_argument("--no-statusline", action="store_true", help=_NO_STATUS_LINE)
     command.add_argument("--url", help="the bridge's address as clients see it; default: from the configuration")
     command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
     command.set_defaults(command=setup, file=None)
@@ -436,6 +445,7 @@ def launch(options: argparse.Namespace, surroundings: Surroundings) -> int:
         file=options.config,
         arguments=options.arguments,
         only_print=options.print,
+        status_line=not options.no_statusline,
     )
     return launching.run(order, surroundings.environ, sys.stdout, sys.stderr)
 
@@ -458,7 +468,8 @@ def env(options: argparse.Namespace, surroundings: Surroundings) -> int:
     elif options.vscode:
         sys.stdout.write(environment.as_vscode(found.settings))
     elif options.json:
-        sys.stdout.write(environment.as_json(found.settings, found.models))
+        status_line = None if options.no_statusline else status_setting.setting(sys.argv[0])
+        sys.stdout.write(environment.as_json(found.settings, found.models, status_line))
     else:
         sys.stdout.write(_shell_lines(found, None if options.url else config, surroundings.environ))
     return 0
@@ -521,7 +532,10 @@ def setup(options: argparse.Namespace, surroundings: Surroundings) -> int:
         model=plain_name(options.model) if options.model else None,
         start="" if options.url else shlex.join(["claude-bridge", "run", *([] if file is None else [file])]),
     )
-    wanted, person = setup_command.Wanted(project=options.project, dry_run=options.dry_run), Person()
+    wanted, person = (
+        setup_command.Wanted(project=options.project, dry_run=options.dry_run, status_line=not options.no_statusline),
+        Person(),
+    )
     limits, asked = _learned(config, environ), None if options.dry_run else person
     try:
         bridge = chosen_bridge.chosen_bridge(order, config, limits, environ, asked)

@@ -462,6 +462,27 @@ class SettingsTests:
         assert "your settings choose auto mode" in done.stderr
         assert "so Claude Code starts in the mode acceptEdits" in done.stderr
 
+    def test_status_line(self, user: User) -> None:
+        """The client gets our status line, unless the user has one or does not want it; that of `setup` is ours."""
+        path = user.folder / "project" / ".claude" / "settings.json"
+        path.parent.mkdir()
+        own = '{"statusLine": {"type": "command", "command": "mine.sh"}}'
+        with serving(BRIDGE) as url:
+            assert "status line" not in user.launch("--url", url).stderr
+            ours = user.seen["settings"]["statusLine"]
+            assert ours["command"].endswith("-P -m claude_bridge.entry statusline")
+            user.launch("--url", url, "--no-statusline")
+            assert "statusLine" not in user.seen["settings"]
+            path.write_text(own)
+            assert "your own status line stays" in user.launch("--url", url).stderr
+            assert "statusLine" not in user.seen["settings"]
+            assert "status line" not in user.launch("--url", url, "--no-statusline").stderr
+            path.write_text('{"statusLine": {"type": "command", "command": "/old/claude-bridge statusline"}}')
+            assert "status line" not in user.launch("--url", url, "--", "--settings", "{}").stderr
+            assert user.seen["settings"]["statusLine"] == ours
+            assert "your own status line stays" in user.launch("--url", url, "--", "--settings", own).stderr
+            assert user.seen["settings"]["statusLine"]["command"] == "mine.sh"
+
     def test_no_json(self, user: User) -> None:
         """What is no settings file is a failure in words."""
         for given, told in (("/nope.json", "cannot read /nope.json"), ("{", "not JSON"), ("", "cannot read")):

@@ -52,6 +52,8 @@ class ContentTests:
         theirs = {"a": {"x": 1, "y": 2}, "b": [1], "modelPicker": {"options": [], "other": 1}}
         ours = {"a": {"y": 3}, "b": {"z": 4}, "modelPicker": {"options": [1]}}
         assert merged(theirs, ours) == {"a": {"x": 1, "y": 3}, "b": {"z": 4}, "modelPicker": {"options": [1]}}
+        line = {"statusLine": {"command": "ours"}}
+        assert merged({"statusLine": {"command": "old", "padding": 3}}, line) == line
 
     def test_permission_mode(self) -> None:
         """The nearest settings decide."""

@@ -16,6 +16,7 @@ from claude_bridge.client.http_probe import BridgeSeen
 from claude_bridge.client.offered_models import OfferedModel
 from claude_bridge.client.person import Person
 from claude_bridge.client.setup_command import Report, Wanted, is_address, set_up, take_back
+from claude_bridge.client.status_setting import KEPT, is_ours
 from claude_bridge.config.schema import Config
 from tests.client.servers import BACKEND, BRIDGE, serving
 from tests.client.setups import Home
@@ -104,6 +105,39 @@ class SetUpTests:
             assert "permissions" not in run(home, config, project=project).shown
             written = read(home.place(project=project).settings.read_text())["permissions"]
             assert written == ({"disableAutoMode": "disable"} if project else {"defaultMode": "plan"} | written)
+
+    def test_status_line(self, home: Home, config: Config) -> None:
+        """The status line is installed unless that is not wanted, which takes an earlier one back."""
+        assert "status line" not in run(home, config).shown
+        assert is_ours(read(home.settings.read_text())["statusLine"])
+        run(home, config, status_line=False)
+        assert "statusLine" not in read(home.settings.read_text())
+        run(home, config)
+        assert "statusLine" in take_back(home.environ, home.project).shown
+        assert not home.settings.exists()
+
+    def test_own_status_line(self, home: Home, config: Config) -> None:
+        """One of the user's stays, in a project too, and is said to; `undo` leaves it as well."""
+        own = '{"statusLine": {"type": "command", "command": "mine.sh"}}'
+        home.has(own)
+        for project in (False, True):
+            assert KEPT in run(home, config, project=project, dry_run=True).warnings
+            assert f"{KEPT}\n" in run(home, config, project=project).shown
+            assert KEPT not in run(home, config, project=project, status_line=False).shown
+            written = read(home.place(project=project).settings.read_text())
+            assert written.get("statusLine", {}).get("command") == (None if project else "mine.sh")
+        take_back(home.environ, home.project)
+        assert home.settings.read_text() == own
+
+    def test_status_line_since(self, home: Home, config: Config) -> None:
+        """One that the user has put in the place of ours is theirs."""
+        run(home, config)
+        text = home.settings.read_text()
+        home.has(text.replace("entry statusline", "entry statusline | mine.sh"))
+        assert f"{KEPT}\n" in run(home, config).shown
+        shown = take_back(home.environ, home.project).shown
+        assert "left statusLine, which was changed since\n" in shown
+        assert read(home.settings.read_text())["statusLine"]["command"].endswith("| mine.sh")
 
     def test_no_bridge(self, home: Home, config: Config) -> None:
         """A bridge that does not run yet is said with the command that starts it; one elsewhere is a warning."""

@@ -122,6 +122,7 @@ class SettingsTests:
         await bridge("launch", "glm")
         launched = json.loads((home / "launched.json").read_text())
         assert all("modelPicker" in each and "permissions" in each for each in (printed, launched))
+        assert all("statusLine" in each for each in (printed, written, launched))
         assert "permissions" in written
         wrong = await complaints(
             reactor,
@@ -161,6 +162,8 @@ class ComparisonTests:
             {"permissions": {"disableAutoMode": True}},
             {"permissions": {"disableAutomode": "disable"}},
             {"permissions": {"defaultMode": "acceptedits"}},
+            {"statusLine": {"type": "script", "command": "x"}},
+            {"statusLine": {"type": "command", "command": "x", "refresh": 10}},
             {"noSuchMember": {}},
         ],
     )

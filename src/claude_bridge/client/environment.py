@@ -25,6 +25,7 @@ from claude_bridge.client.offered_models import (
     offered,
     smallest,
 )
+from claude_bridge.client.status_setting import STATUS_LINE
 from claude_bridge.config.listeners import Listener, http_url, listener
 from claude_bridge.config.named_models import NamedModels, conversation_models
 from claude_bridge.config.schema import Config, Model
@@ -266,10 +267,18 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def as_json(found: Sequence[Setting], models: Sequence[OfferedModel] = ()) -> str:
-    """Render ``found`` as the part of Claude Code's ``settings.json`` that it makes up, with a list of ``models``."""
+def as_json(
+    found: Sequence[Setting], models: Sequence[OfferedModel] = (), status_line: Mapping[str, Any] | None = None
+) -> str:
+    """Render ``found`` as the part of Claude Code's ``settings.json`` that it makes up.
+
+    :param models: for its list.
+    :param status_line: None: none of ours.
+    """
     shown: dict[str, Any] = {"env": variables(found), "permissions": dict(PERMISSIONS)}
-    return json.dumps(shown | ({"modelPicker": picker(models)} if models else {}), indent=2) + "\n"
+    shown |= {"modelPicker": picker(models)} if models else {}
+    shown |= {} if status_line is None else {STATUS_LINE: dict(status_line)}
+    return json.dumps(shown, indent=2) + "\n"
 
 
 def variables(found: Sequence[Setting]) -> dict[str, str]:

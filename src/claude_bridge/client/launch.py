@@ -10,6 +10,7 @@ import json
 import os
 import shlex
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -21,7 +22,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from claude_bridge.children import ExpectedFailure
-from claude_bridge.client import http_probe, offer, own_bridge, settings_file
+from claude_bridge.client import http_probe, offer, own_bridge, settings_file, status_setting
 from claude_bridge.client.environment import AUTO_MODE, PERMISSION_MODE, RIVAL, TOKEN, UNUSED, own_token
 from claude_bridge.client.foreground import BY_SIGNAL, EndedBySignal, Foreground
 from claude_bridge.client.http_probe import KeyNeeded, ListedBackend
@@ -163,7 +164,11 @@ class _Launch:
         own = settings_file.own_settings(self._environ, Path.cwd())
         if settings_file.permission_mode([*own, theirs]) == AUTO_MODE:
             self._err.write(f"claude-bridge launch: {AUTO_REPLACED}\n")
-        return settings_file.launch_settings(found, theirs, own, self._environ)
+        status_line = status_setting.setting(sys.argv[0]) if self._order.status_line else None
+        if status_line is not None and status_setting.has_own([*own, theirs]):
+            self._err.write(f"claude-bridge launch: {status_setting.KEPT} (--no-statusline: without this line)\n")
+            status_line = None
+        return settings_file.launch_settings(found, theirs, own, self._environ, status_line)
 
     def _of_bridge(self, bridge: RunningBridge, whose: str = "") -> Offer:
         """Return what a running bridge offers, with the token that it needs; ``whose``: what people call it."""

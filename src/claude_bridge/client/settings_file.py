@@ -17,6 +17,7 @@ from typing import Any, Final
 from claude_bridge.children import ExpectedFailure
 from claude_bridge.client.environment import FAMILIES, RIVAL, UNUSED, permissions, picker
 from claude_bridge.client.offer import Offer
+from claude_bridge.client.status_setting import STATUS_LINE
 from claude_bridge.config.secret import HIDDEN
 from claude_bridge.core.model_names import plain_name
 
@@ -30,6 +31,9 @@ ELSEWHERE: Final = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE
 
 NAMING: Final = ("ANTHROPIC_SMALL_FAST_MODEL", "CLAUDE_CODE_SUBAGENT_MODEL")
 """Variables that name a model, which may be one of another set-up."""
+
+_WHOLE: Final = ("modelPicker", STATUS_LINE)
+"""Members that are not mixed with the user's."""
 
 _SECRET_WORDS: Final = ("KEY", "TOKEN", "SECRET", "PASSWORD", "HEADERS")
 
@@ -91,18 +95,24 @@ def permission_mode(given: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def launch_settings(
-    offer: Offer, theirs: Mapping[str, Any], own: Sequence[Mapping[str, Any]], environ: Mapping[str, str]
+    offer: Offer,
+    theirs: Mapping[str, Any],
+    own: Sequence[Mapping[str, Any]],
+    environ: Mapping[str, str],
+    status_line: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the content of the file.
 
     :param theirs: settings that the user names for this start; what is in both is as the bridge needs it.
     :param own: settings that the client reads anyway.
+    :param status_line: None: none of ours.
     """
     stale = dict.fromkeys(_stale(offer, [environ, *(_part(each, "env") for each in (*own, theirs))]), "")
     ours: dict[str, Any] = {
         "env": {RIVAL: "", **stale, **offer.variables},
         "permissions": permissions(permission_mode([*own, theirs])),
         "modelPicker": picker(offer.models),
+        **({} if status_line is None else {STATUS_LINE: dict(status_line)}),
     }
     return merged(theirs, ours)
 
@@ -121,7 +131,7 @@ def merged(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]
     result = dict(theirs)
     for name, value in ours.items():
         before = result.get(name)
-        both = isinstance(before, dict) and isinstance(value, dict) and name != "modelPicker"
+        both = isinstance(before, dict) and isinstance(value, dict) and name not in _WHOLE
         result[name] = merged(before, value) if both and isinstance(before, dict) else value
     return result
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from attrs import evolve, frozen
 
-from claude_bridge.client import receipt, staged_file
+from claude_bridge.client import receipt, staged_file, status_setting
 from claude_bridge.client.environment import RIVAL, TOKEN, UNUSED, Setting, permissions
 from claude_bridge.client.receipt import ChangedMember, Receipt
 from claude_bridge.client.settings_diff import settings_diff
 from claude_bridge.client.settings_draft import Draft, Place, SetupError, errors, read_draft, write
 from claude_bridge.client.settings_text import Path, restore, set_member, spelled, value_at
+from claude_bridge.client.status_setting import STATUS_LINE
 from claude_bridge.client.undo import MODEL, is_ours
 from claude_bridge.config.schema import Config
 from claude_bridge.core.model_names import is_clients_own
@@ -51,6 +52,8 @@ class Setup:
     :ivar token_needed: whether a token that is not given has to be asked for; else any word will do.
     :ivar inherited: the permission mode in settings that this file would beat; None if they have none.
     :ivar chosen: the plain name of the main model, if the command line names it.
+    :ivar status_line: None: none of ours.
+    :ivar inherits_status_line: whether the user has one in settings that this file would beat.
     """
 
     where: Place
@@ -60,6 +63,8 @@ class Setup:
     token_needed: bool
     inherited: str | None = None
     chosen: str | None = None
+    status_line: Mapping[str, Any] | None = None
+    inherits_status_line: bool = False
 
     def preview(self) -> str:
         """Return the changes as a unified diff without secrets; "" if there are none. Raises `SetupError`."""
@@ -87,6 +92,14 @@ class Setup:
             kept, present = receipt.load(self.where.receipt), value_at(read_draft(self.where.settings).text, MODE)
         member = None if kept is None else kept.member(MODE)
         return str(present) if member is not None and member.is_ours(present) else None
+
+    def keeps_status_line(self) -> bool:
+        """Return whether a status line of the user's own is in the way of ours. Raises `SetupError`."""
+        with errors(self.where):
+            kept = receipt.load(self.where.receipt)
+            present = _own_status_line(read_draft(self.where.settings).text, kept)
+        own = self.inherits_status_line or (present is not None and not status_setting.is_ours(present))
+        return self.status_line is not None and own
 
     def _receipt(self, draft: Draft) -> Receipt:
         """Return the receipt of earlier runs, brought up to what the file is now; a new one if there is none."""
@@ -117,7 +130,7 @@ class Setup:
         published = tuple(dict.fromkeys((*kept.published, *self.published)))
         return evolve(kept, members=tuple(members.values()), objects=objects, published=published, chosen=self.chosen)
 
-    def _wanted(self, text: str, kept: Receipt, ask: Ask) -> Iterator[tuple[Path, str]]:
+    def _wanted(self, text: str, kept: Receipt, ask: Ask) -> Iterator[tuple[Path, Any]]:
         """Yield the members to set, with their values."""
         for setting in self.settings:
             if setting.ready:
@@ -128,6 +141,8 @@ class Setup:
         member, present = kept.member(MODE), value_at(text, MODE)
         own = None if present is None or (member is not None and member.is_ours(present)) else str(present)
         yield from (((PERMISSIONS, name), value) for name, value in permissions(own or self.inherited).items())
+        if self.status_line is not None and not self.inherits_status_line and _own_status_line(text, kept) is None:
+            yield (STATUS_LINE,), dict(self.status_line)
 
     def _token(self, setting: Setting, text: str, kept: Receipt, ask: Ask) -> str:
         """Return the client's token: any word where that will do, else what the person has given, gives, or gave."""
@@ -145,6 +160,12 @@ class Setup:
         if not given:
             raise SetupError(f"a key is needed, {setting.why}; nothing was changed")
         return given
+
+
+def _own_status_line(text: str, kept: Receipt | None) -> object:
+    """Return the status line of settings, or None if there is none, or if `setup` has written it."""
+    present, member = value_at(text, (STATUS_LINE,)), None if kept is None else kept.member((STATUS_LINE,))
+    return None if member is not None and member.is_ours(present) else present
 
 
 def _one_word(token: str) -> str:

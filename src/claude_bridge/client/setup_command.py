@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, TextIO
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 from attrs import evolve, frozen
 
+from claude_bridge.client import status_setting
 from claude_bridge.client.chosen_bridge import ChosenBridge
 from claude_bridge.client.environment import TOKEN, Setting
 from claude_bridge.client.outdated_settings import setup_again
@@ -54,10 +56,12 @@ class Wanted:
 
     :ivar project: whether to write the settings of the folder's project, not the user's.
     :ivar dry_run: whether to show the changes only.
+    :ivar status_line: whether Claude Code gets our status line.
     """
 
     project: bool = False
     dry_run: bool = False
+    status_line: bool = True
 
 
 def is_address(url: str) -> bool:
@@ -90,21 +94,23 @@ def set_up(
         notes = (*notes, *filter(None, [window_warning(bridge.main, known, [environ, *theirs], again)]))
     try:
         needed = bridge.needed_key()
-        inherited = permission_mode(own_settings(environ, folder, local=False)) if wanted.project else None
+        weaker = own_settings(environ, folder, local=False) if wanted.project else []
         setup = Setup(
             where=place(environ, folder, project=wanted.project),
             settings=[each if needed is None else _with_reason(each, needed.why) for each in bridge.settings],
             published=published_names(bridge.config),
             token=bridge.token or "",
             token_needed=needed is not None,
-            inherited=inherited,
+            inherited=permission_mode(weaker),
             chosen=bridge.order.model,
+            status_line=status_setting.setting(sys.argv[0]) if wanted.status_line else None,
+            inherits_status_line=status_setting.has_own(weaker),
         )
         if wanted.dry_run:
             shown = setup.preview() or f"{setup.where.settings}: nothing to change\n"
-            return Report(shown=shown, warnings=notes)
+            return Report(shown=shown, warnings=(*notes, *[status_setting.KEPT] * setup.keeps_status_line()))
         changed = setup.apply(lambda _: "" if needed is None else needed.ask(person))
-        mode = setup.mode()
+        mode, keeps_status_line = setup.mode(), setup.keeps_status_line()
     except SetupError as error:
         return Report(error=str(error))
     found = hindrances(setup, environ, folder, managed)
@@ -114,6 +120,8 @@ def set_up(
             f"Claude Code edits files without asking (permissions.defaultMode is {mode}); to be asked, write "
             '"default" there: setup keeps a mode that you set'
         )
+    if keeps_status_line:
+        lines.append(status_setting.KEPT)
     if bridge.seen.silent and bridge.order.start:
         lines.append(f"no bridge answers at {bridge.order.url} yet: start it with `{bridge.order.start}`")
     elif bridge.seen.silent:

@@ -31,6 +31,7 @@ class LaunchOrder:
     :ivar file: the configuration file that is named.
     :ivar arguments: those of Claude Code.
     :ivar only_print: show what would be run.
+    :ivar status_line: whether Claude Code gets our status line.
     """
 
     model: str | None = None
@@ -38,6 +39,7 @@ class LaunchOrder:
     file: str | None = None
     arguments: Sequence[str] = ()
     only_print: bool = False
+    status_line: bool = True
 
     def with_model(self, model: str) -> str:
         """Return the same command line with a model."""
@@ -45,6 +47,7 @@ class LaunchOrder:
         words += [] if self.url is None else ["--url", self.url]
         words += [] if self.file is None else ["--config", self.file]
         words += ["--print"] if self.only_print else []
+        words += [] if self.status_line else ["--no-statusline"]
         return shlex.join([*words, *(["--", *self.arguments] if self.arguments else [])])
 
 
