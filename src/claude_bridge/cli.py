@@ -47,6 +47,7 @@ _OTHER_WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("prices", "price", "pricing"), "usage prices"),
     **dict.fromkeys(("keys", "token", "add-key", "new-key"), "key new"),
     **dict.fromkeys(("new", "wizard", "bootstrap"), "init"),
+    **dict.fromkeys(("migrate", "convert"), "import"),
     **dict.fromkeys(("refresh", "reread", "hup"), "reload"),
     **dict.fromkeys(("accounts", "cost", "costs", "spend", "stats", "ledger"), "usage"),
     **dict.fromkeys(("status-line", "status_line", "statusLine"), "statusline"),
@@ -252,7 +253,14 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     )
     command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
     command.set_defaults(command=explain_route, file=None)
-    for add_options in (_init_options, _doctor_options, _usage_options, _prices_options, _key_options):
+    for add_options in (
+        _init_options,
+        _import_options,
+        _doctor_options,
+        _usage_options,
+        _prices_options,
+        _key_options,
+    ):
         add_options(commands)
     _run_options(_with_config(commands, "run", "run in the foreground"))
 
@@ -323,6 +331,29 @@ def _init_options(commands: argparse._SubParsersAction[_Parser]) -> None:
     command.add_argument("-c", "--config", metavar="FILE", help="the file to write; default: the user's own")
     command.add_argument("--no-doctor", action="store_true", help="do not examine the backend afterwards")
     command.set_defaults(command=init)
+
+
+def _import_options(commands: argparse._SubParsersAction[_Parser]) -> None:
+    told = "make a configuration file from that of Claude Code Router or LiteLLM"
+    command = commands.add_parser(
+        "import",
+        help=told,
+        description=told,
+        epilog="Exit status 0: everything was carried over; 1: something was not, and is reported; 2: there is no "
+        "result. Nothing of the other program is changed.",
+    )
+    command.add_argument("file", metavar="FILE", help="its config.json or config.yaml; - reads standard input")
+    command.add_argument(
+        "-o",
+        "--output",
+        metavar="INI",
+        help="file to write, readable for you alone; default: standard output, where variables stand for secrets",
+    )
+    command.add_argument("--force", action="store_true", help="replace the output file if there is one")
+    command.add_argument(
+        "--keep-port", action="store_true", help="listen where the other program does, so that clients need no change"
+    )
+    command.set_defaults(command=import_file)
 
 
 def _doctor_options(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -634,6 +665,14 @@ def about_keys(options: argparse.Namespace, _surroundings: Surroundings) -> int:
         "What a client may use, and how much, is said in its section: models, routes, rpm, tpm, max_streams.\n"
     )
     return _MISUSE
+
+
+def import_file(options: argparse.Namespace, _surroundings: Surroundings) -> int:
+    """Make a configuration file from that of another program; return 0, 1 if something was not carried over, or 2."""
+    from claude_bridge.importers import command  # noqa: PLC0415 - no other command needs it
+
+    order = command.Order(file=options.file, output=options.output, keep_port=options.keep_port, force=options.force)
+    return command.run(order, sys.stdout, sys.stderr)
 
 
 def doctor(options: argparse.Namespace, surroundings: Surroundings) -> int:

@@ -136,12 +136,17 @@ def _doubt(value: str, known: Redactor, *, guards: bool) -> str:
     if known.is_word(value):
         return f"is a name in this file too, {shown}"
     short = len(value) < MIN_CREDENTIAL_CHARACTERS
-    if _PLACEHOLDER.fullmatch(value.lower().replace("_", "-")):
+    if is_placeholder(value):
         return f"looks like a placeholder{f', and is short, {shown}' if short else ''}: it is used as it is"
     if guards and len(value) < MIN_GUARD_CHARACTERS:
         seen = "; and it is not hidden in the log" if short else ""
         return f"has less than {MIN_GUARD_CHARACTERS} characters, which can be guessed{seen}: {_BETTER}"
     return f"has less than {MIN_CREDENTIAL_CHARACTERS} characters, {shown}" if short else ""
+
+
+def is_placeholder(value: str) -> bool:
+    """Return whether a credential is what examples have in the place of one."""
+    return _PLACEHOLDER.fullmatch(value.lower().replace("_", "-")) is not None
 
 
 def from_variables(sections: Mapping[str, Mapping[str, Lines]]) -> frozenset[tuple[str, str]]:

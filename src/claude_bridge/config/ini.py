@@ -10,20 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from attrs import define, field, frozen
 
-from claude_bridge.config.foreign_files import other_tool
+from claude_bridge.config.foreign_files import foreign_file
 from claude_bridge.config.problems import Problem
 
 Lines: TypeAlias = tuple[str, ...]
 """The lines of one value, each stripped, none empty; no line at all for ``key =``."""
-
-NO_IMPORT: Final = (
-    "claude-bridge reads INI files (etc/claude-bridge.ini is an example), and will import files of other tools in a "
-    "later version"
-)
 
 _KEY = re.compile(r"[A-Za-z_-]+")
 """No digits: a secret that lost its key and ends in ``=`` must not be shown as the name of an unknown key."""
@@ -96,9 +91,14 @@ class _Reading:
 def read_ini(text: str) -> Ini:
     """Return the parsed ``text``; never fails, mistakes are in `Ini.problems`."""
     reading, text = _Reading(), text.removeprefix("\ufeff")
-    tool = other_tool(text)
-    if tool is not None:
-        return Ini({}, (Problem("", "", f"this is {tool}; {NO_IMPORT}"),))
+    foreign = foreign_file(text)
+    if foreign is not None:
+        instead = (
+            "`claude-bridge import FILE` makes an INI file from it"
+            if foreign.can_be_imported
+            else "claude-bridge reads INI files (etc/claude-bridge.ini is an example)"
+        )
+        return Ini({}, (Problem("", "", f"this is {foreign.value}: {instead}"),))
     for number, line in enumerate(text.split("\n"), start=1):
         reading.feed(number, line)
     sections = {

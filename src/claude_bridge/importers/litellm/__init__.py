@@ -1,0 +1,1 @@
+"""Reads the config.yaml of LiteLLM's proxy."""

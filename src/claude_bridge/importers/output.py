@@ -1,0 +1,59 @@
+"""Writes the result: a new file for its owner alone, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+
+@frozen
+class NotWritten(Exception):
+    """The file could not be written; ``str()`` says why."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        """Return it."""
+        return self.reason
+
+
+_IS_THERE: Final = "{} is there already: name another file, or replace it with --force"
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise `NotWritten` if there is something at ``path``."""
+    if path.exists() or path.is_symlink():
+        raise NotWritten(_IS_THERE.format(path))
+
+
+def write_new(path: Path, text: str, *, force: bool) -> None:
+    """Write ``text`` to ``path`` with mode 0600. Raises `NotWritten`; then the path is as it was.
+
+    ``force``: replace a file that is there; a symbolic link is followed then.
+    """
+    if force:
+        path = path.resolve()
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+    except OSError as error:
+        raise NotWritten(f"{path} cannot be written: {error.strerror}") from error
+    new = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if force:
+            new.replace(path)
+        else:
+            os.link(new, path)  # unlike a rename, fails if it is there
+    except FileExistsError as error:
+        raise NotWritten(_IS_THERE.format(path)) from error
+    except OSError as error:
+        raise NotWritten(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        new.unlink(missing_ok=True)

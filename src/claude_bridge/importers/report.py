@@ -1,0 +1,55 @@
+"""What a user is told after an import: what was carried over, what was not, how to go on and how to go back."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence, Sized
+from pathlib import Path
+
+from claude_bridge.importers.draft import Finding, ImportedConfiguration
+from claude_bridge.importers.ini_text import Written
+
+
+def report(draft: ImportedConfiguration, written: Written, findings: Sequence[Finding], target: Path | None) -> str:
+    """Return the report of an import; ``target`` is the file that was written, None for standard output."""
+    return "".join(f"{line}\n" for line in _lines(draft, written, findings, target))
+
+
+def _lines(
+    draft: ImportedConfiguration, written: Written, findings: Sequence[Finding], target: Path | None
+) -> Iterator[str]:
+    yield f"carried over from {draft.tool}: {_counted(draft)}"
+    yield from _found("not carried over:", [each for each in findings if each.lost])
+    yield from _found("different here:", [each for each in findings if not each.lost])
+    if written.to_set:
+        yield "to set in the environment of the bridge:"
+        yield from (f"  {name}: {what}" for name, what in written.to_set)
+    file = "claude-bridge.ini" if target is None else shlex.quote(str(target))
+    if target is None:
+        yield f"to go on: save the text as {file} (secrets are written only with -o), then"
+    else:
+        yield f"written: {file}, for you alone; to go on:"
+    yield f"  claude-bridge check-config {file}"
+    yield f"  claude-bridge run {file}"
+    yield f"  claude-bridge launch --config {file}     or, for good: claude-bridge setup --config {file}"
+    where = f", at {draft.old_address}" if draft.old_address else ""
+    started = f" as before: {draft.how_back}" if draft.how_back else ""
+    yield f"to go back: nothing of {draft.tool} was changed; it still works{where}{started}"
+
+
+def _found(heading: str, findings: Sequence[Finding]) -> Iterator[str]:
+    if findings:
+        yield heading
+        yield from (f"  {each.path}: {each.meaning}" for each in dict.fromkeys(findings))
+
+
+def _counted(draft: ImportedConfiguration) -> str:
+    parts: dict[str, Sized] = {
+        "backend": draft.backends,
+        "model": draft.models,
+        "route": draft.routes,
+        "price": draft.prices,
+        "key": draft.keys,
+        "budget": draft.budgets,
+    }
+    return ", ".join(f"{len(each)} {word}{'' if len(each) == 1 else 's'}" for word, each in parts.items() if each)
