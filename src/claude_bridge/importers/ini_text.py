@@ -141,8 +141,12 @@ class _Writer:
         """Note the variables of some values, and say in a comment what stands for a secret of the source."""
         for text in (line.value for line in lines):
             if text.has_secret and not self._with_secrets:
-                self.comment(f"{text.instead}: set it to the key that is written out in {section.came_from}")
-                self.to_set.setdefault(text.instead, f"the key that is written out in {section.came_from}")
+                told = f"what is written out at {text.path or section.came_from}"
+                if text.instead not in self.to_set:
+                    self.comment(f"{text.instead}: set it to {told}")
+                self.to_set.setdefault(text.instead, told)
+                if text.sample:
+                    self.samples.setdefault(text.instead, text.sample)
                 continue
             for variable in text.variables:
                 self.to_set.setdefault(variable.name, f"used by [{header}]")

@@ -38,9 +38,14 @@ def _lines(
 
 
 def _found(heading: str, findings: Sequence[Finding]) -> Iterator[str]:
-    if findings:
+    """Yield the findings below a heading, each meaning once, with all the places that it is about."""
+    by_meaning: dict[str, list[str]] = {}
+    for each in findings:
+        paths = by_meaning.setdefault(each.meaning, [])
+        paths += [each.path] if each.path not in paths else []
+    if by_meaning:
         yield heading
-        yield from (f"  {each.path}: {each.meaning}" for each in dict.fromkeys(findings))
+        yield from (f"  {', '.join(paths)}: {meaning}" for meaning, paths in by_meaning.items())
 
 
 def _counted(draft: ImportedConfiguration) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TypeAlias
 
 from attrs import frozen
@@ -31,10 +30,14 @@ class Text:
 
     :ivar parts: in order.
     :ivar instead: the variable to write where a secret must not be written; required if there is a `Secret`.
+    :ivar sample: a value that this variable could have; credentials need none.
+    :ivar path: where the secret is in the source.
     """
 
     parts: tuple[Part, ...]
     instead: str = ""
+    sample: str = ""
+    path: str = ""
 
     @property
     def has_secret(self) -> bool:
@@ -63,8 +66,3 @@ def _ini(part: Part) -> str:
 def plain(text: str) -> Text:
     """Return a value that is plain text."""
     return Text(parts=(text,))
-
-
-def variables(texts: Iterable[Text]) -> dict[str, str]:
-    """Return the variables of several values, each with a sample."""
-    return {each.name: each.sample for text in texts for each in text.variables}

@@ -1,11 +1,65 @@
-"""A config.json of Claude Code Router -> a draft of a configuration."""
+"""A config.json of Claude Code Router -> a draft of a configuration.
+
+Also a preset's manifest.json, and what version 3 exports.
+"""
 
 from __future__ import annotations
 
+from typing import Any, Final
+
+from claude_bridge.importers.claude_code_router.json5_text import read_json5
+from claude_bridge.importers.claude_code_router.providers import read_providers
+from claude_bridge.importers.claude_code_router.reading import Object, Reading, is_nothing
+from claude_bridge.importers.claude_code_router.routes import read_routes
+from claude_bridge.importers.claude_code_router.rules import main_model, read_rules
+from claude_bridge.importers.claude_code_router.settings import define_variables, read_settings
 from claude_bridge.importers.draft import ImportedConfiguration
 from claude_bridge.importers.source import NotUsable, Source
+
+TOOL: Final = "Claude Code Router"
 
 
 def read_router(source: Source) -> ImportedConfiguration:
     """Return what a config.json configures. Raises `NotUsable`."""
-    raise NotUsable(f"{source.path} is a file of Claude Code Router, which cannot be imported yet")
+    data = read_json5(source.text)
+    if not isinstance(data, dict):
+        raise NotUsable("the file holds no object")
+    draft = ImportedConfiguration(tool=TOOL, source_words=f"a config.json of {TOOL}", how_back="ccr start")
+    reading = Reading(data=_settings(data), draft=draft, keep_port=source.keep_port)
+    if not any(not is_nothing(reading.data.get(name)) for name in ("Providers", "providers")):
+        raise NotUsable(_no_providers(reading.data))
+    define_variables(reading)
+    read_providers(reading)
+    read_routes(reading)
+    read_rules(reading)
+    read_settings(reading)
+    return draft
+
+
+def _settings(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a file: itself, the template of a preset, or a part of what version 3 exports."""
+    exported = data.get("config")
+    if isinstance(exported, dict) and "Providers" in exported:
+        return _with_main_model(exported)
+    template = data.get("template")
+    if isinstance(template, dict) and not ("Providers" in data or "providers" in data):
+        return template
+    return _with_main_model(data)
+
+
+def _with_main_model(data: dict[str, Any]) -> dict[str, Any]:
+    """Return settings of version 3 with the model of its profile as the default of the router."""
+    path, model = main_model(data)
+    router = data.get("Router")
+    if not path or (isinstance(router, dict) and not is_nothing(router.get("default"))):
+        return data
+    return {**data, "Router": {**(router if isinstance(router, dict) else {}), "default": model}}
+
+
+def _no_providers(data: Object) -> str:
+    if "Router" in data:
+        return (
+            "the file has routes and no Providers: import the config.json of the router itself, in "
+            "~/.claude-code-router; a project's own routes have no counterpart here"
+        )
+    return "the file has no Providers: version 3 keeps them in its database, from which its Settings page exports them"

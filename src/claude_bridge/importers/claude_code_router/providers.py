@@ -1,0 +1,296 @@
+"""``Providers`` -> backends, models and prices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, Final
+
+from attrs import evolve, frozen
+
+from claude_bridge.config.fields import OWN_HEADERS
+from claude_bridge.core.model_names import is_clients_own, plain_name
+from claude_bridge.core.redaction import carries_credential
+from claude_bridge.importers import names
+from claude_bridge.importers.addresses import Address, address, host_of, url_text
+from claude_bridge.importers.claude_code_router.keys import (
+    KEY_FIELDS,
+    POOL_FIELDS,
+    POOL_OPTIONS,
+    key_strategy,
+    keys_of,
+)
+from claude_bridge.importers.claude_code_router.reading import Object, Provider, Reading, is_nothing, texts, whole
+from claude_bridge.importers.claude_code_router.transformers import VERTEX, Effects, effects
+from claude_bridge.importers.draft import ImportedBackend, ImportedModel, ImportedPrice, Value
+from claude_bridge.importers.text import plain
+
+_URLS: Final = ("api_base_url", "baseUrl", "baseurl", "base_url", "apiBaseUrl")
+
+_PROTOCOLS: Final = {
+    "openai_responses": "responses",
+    "openai": "responses",
+    "openai_chat": "openai",
+    "openai_chat_completions": "openai",
+    "anthropic": "anthropic",
+    "anthropic_messages": "anthropic",
+    "gemini": "openai",
+    "gemini_generate_content": "openai",
+}
+"""Version 3's word for what a provider speaks -> the kind of a backend."""
+
+_READ: Final = frozenset(
+    {
+        *_URLS,
+        *KEY_FIELDS,
+        *POOL_FIELDS,
+        *POOL_OPTIONS,
+        *("name", "models", "transformer", "type", "protocol", "capabilities", "enabled", "extraHeaders"),
+        *("modelMetadata", "model_metadata", "modelDisplayNames", "model_display_names"),
+    }
+)
+
+_SHOWN_ONLY: Final = frozenset({"id", "icon", "account", "billing", "provider", "protocolDetectionMode"})
+"""What version 3 keeps for its own window."""
+
+_TOLD: Final = {
+    "tokenizer": "not needed: the bridge asks the server, or counts by itself and learns from its answers",
+    "autoFetchModels": "not needed: the server's list is asked for anyway, and each name in it can be used",
+    "autoFetchKnownModels": "not needed: the server's list is asked for anyway",
+}
+
+_PER_MILLION: Final = {
+    "inputUsdPerMillionTokens": "input",
+    "outputUsdPerMillionTokens": "output",
+    "cacheReadUsdPerMillionTokens": "cache_read",
+    "cacheWrite5mUsdPerMillionTokens": "cache_write",
+    "cacheWriteUsdPerMillionTokens": "cache_write",
+}
+
+
+def read_providers(reading: Reading) -> None:
+    """Add the backends, models and prices of all providers."""
+    field = "Providers" if not is_nothing(reading.data.get("Providers")) else "providers"
+    items = reading.data.get(field)
+    if not isinstance(items, list):
+        if items is not None:
+            reading.draft.lose(field, "is not a list, so it has no provider")
+        return
+    if field == "Providers" and not is_nothing(reading.data.get("providers")):
+        reading.draft.lose("providers", "is ignored where there is a Providers, as the router does")
+    reading.names = {names.plain_name(str(item.get("name")), "").casefold() for item in items if isinstance(item, dict)}
+    for number, item in enumerate(items):
+        path = f"{field}[{number}]"
+        if isinstance(item, dict):
+            _Reader(item, path, reading).read()
+        else:
+            reading.draft.lose(path, "is not an object, so it is no provider")
+    _report_twins(reading)
+
+
+def _report_twins(reading: Reading) -> None:
+    seen: dict[str, Provider] = {}
+    for each in reading.providers:
+        if (first := seen.setdefault(each.name, each)) is not each:
+            reading.draft.remark(
+                first.path, f"another provider has the same name: routes mean that one, [backend:{each.backend}]"
+            )
+
+
+@frozen
+class _Reader:
+    """Reads one provider."""
+
+    _item: Object
+    _path: str
+    _reading: Reading
+
+    def read(self) -> None:
+        """Add what it configures."""
+        item, draft = self._item, self._reading.draft
+        if item.get("enabled") is False:
+            draft.remark(self._path, "is switched off, so it is left out")
+            return
+        whole_use, per_model = self._transformers()
+        if any(isinstance(each, str) and each.lower() in VERTEX for each in _flat(whole_use)):
+            draft.lose(self._path, "Vertex AI wants a login at Google Cloud, which this transformer did")
+            return
+        effect = effects(whole_use, f"{self._path}.transformer.use", draft) if whole_use is not None else Effects()
+        where = self._address(effect)
+        if where is None:
+            return
+        provider = self._provider(where)
+        self._backend(provider, where)
+        self._models(provider, effect, per_model)
+        self._rest()
+
+    def _provider(self, where: Address) -> Provider:
+        name = str(self._item.get("name") or "").strip()
+        fallback = names.plain_name(host_of(where.url).removeprefix("api.").rpartition(".")[0], "backend")
+        backend = self._reading.backends.take(names.plain_name(name, fallback))
+        if backend != name:
+            told = f"is called {backend} here, as in /model {backend},MODEL"
+            self._reading.draft.remark(f"{self._path}.name", told)
+        provider = Provider(name=name, backend=backend, path=self._path)
+        self._reading.providers.append(provider)
+        return provider
+
+    def _address(self, effect: Effects) -> Address | None:
+        """Return where the provider is, and report what is wrong with it."""
+        draft, kind = self._reading.draft, effect.kind
+        field, written = next(
+            ((name, self._item[name]) for name in _URLS if not is_nothing(self._item.get(name))), ("api_base_url", "")
+        )
+        protocol = str(self._item.get("type") or self._item.get("protocol") or "").strip().lower()
+        several = self._item.get("capabilities")
+        for each in several if isinstance(several, list) else []:
+            if isinstance(each, dict) and str(each.get("type")).lower() in _PROTOCOLS and not protocol:
+                protocol = str(each["type"]).lower()
+                written = each.get("baseUrl") or written
+        kind = _PROTOCOLS.get(protocol, kind)
+        found = address(self._reading.referring(written) if isinstance(written, str) else "", kind)
+        if not found.url:
+            draft.lose(f"{self._path}.{field}", "is no address of a server, so the provider is left out")
+            return None
+        for told in found.lost:
+            draft.lose(f"{self._path}.{field}", f"{told} is left out")
+        for told in found.changed:
+            draft.remark(f"{self._path}.{field}", told)
+        return found
+
+    def _backend(self, provider: Provider, where: Address) -> None:
+        keys = keys_of(self._item, self._path, provider.backend, self._reading)
+        self._reading.draft.backends.append(
+            ImportedBackend(
+                name=provider.backend,
+                came_from=f"{self._path}: {provider.name}" if provider.name else self._path,
+                url=url_text(where.url),
+                kind=where.kind if where.kind not in {"", "openai"} else "",
+                api_key=keys,
+                key_strategy=key_strategy(self._item, self._path, len(keys), self._reading),
+                headers=tuple(self._headers(provider)),
+            )
+        )
+
+    def _headers(self, provider: Provider) -> Iterator[tuple[str, Value]]:
+        extra = self._item.get("extraHeaders")
+        for name, value in extra.items() if isinstance(extra, dict) else ():
+            at = f"{self._path}.extraHeaders.{name}"
+            if not isinstance(value, str) or name.lower() in OWN_HEADERS or not name.isascii():
+                self._reading.draft.lose(at, "the bridge sets this header itself, or it is no text")
+            elif not carries_credential(name):
+                yield name, url_text(self._reading.referring(value))
+            elif secret := self._reading.credential(value, at, names.variable_name(provider.backend, name)):
+                yield name, secret
+
+    def _transformers(self) -> tuple[object, dict[str, Any]]:
+        """Return the transformers of the provider, and those of its models."""
+        given = self._item.get("transformer")
+        if isinstance(given, dict):
+            return given.get("use"), {name: each for name, each in given.items() if name != "use"}
+        return (None if is_nothing(given) else given), {}
+
+    def _models(self, provider: Provider, effect: Effects, per_model: dict[str, Any]) -> None:
+        listed = list(dict.fromkeys(texts(self._item.get("models"))))
+        others = [name for name, each in per_model.items() if name not in listed and not is_nothing(each)]
+        for name in others:
+            told = "the provider has no such model in its list; it is added"
+            self._reading.draft.remark(f'{self._path}.transformer["{name}"]', told)
+        for model in [*listed, *others]:
+            own = per_model.get(model)
+            use = own.get("use") if isinstance(own, dict) else own
+            at = f'{self._path}.transformer["{model}"].use'
+            add_model(self._reading, provider, model, _both(effect, effects(use, at, self._reading.draft)))
+            self._metadata(provider, model)
+
+    def _metadata(self, provider: Provider, model: str) -> None:
+        """Add what version 3 knows of a model."""
+        draft = self._reading.draft
+        known = self._of_model(model, "modelMetadata", "model_metadata")
+        label = self._of_model(model, "modelDisplayNames", "model_display_names")
+        found = known if isinstance(known, dict) else {}
+        mine = draft.models[-1]
+        draft.models[-1] = evolve(
+            mine,
+            label=label.strip() if isinstance(label, str) and label.strip() != model else "",
+            context_window=whole(found.get("contextWindow")) or whole(found.get("maxContextWindow")),
+            max_output_tokens=mine.max_output_tokens or whole(found.get("maxOutputTokens")),
+        )
+        pricing = found.get("pricing")
+        if isinstance(pricing, dict) and (price := _price(mine.name, pricing, f"{provider.path}: {model}")):
+            draft.prices.append(price)
+
+    def _of_model(self, model: str, *fields: str) -> Any:  # noqa: ANN401 - decoded JSON is what it is
+        for field in fields:
+            several = self._item.get(field)
+            if isinstance(several, dict) and model in several:
+                return several[model]
+        return None
+
+    def _rest(self) -> None:
+        """Report the fields that nothing has read."""
+        draft = self._reading.draft
+        for field, value in self._item.items():
+            if field in _READ | _SHOWN_ONLY or is_nothing(value):
+                continue
+            if field in _TOLD:
+                draft.remark(f"{self._path}.{field}", _TOLD[field])
+            elif field == "extraBody":
+                draft.lose(f"{self._path}.{field}", "no fields can be added to requests here")
+            elif field in {"modelDescriptions", "model_descriptions"}:
+                draft.lose(f"{self._path}.{field}", "the bridge adds no list of models to Claude Code's tools")
+            else:
+                draft.lose(f"{self._path}.{field}", "a backend has no such option")
+
+
+def add_model(reading: Reading, provider: Provider, model: str, effect: Effects | None = None) -> str:
+    """Add a model of a provider, and return its name in the result.
+
+    That is the provider's own name for it, with the backend in front where Claude Code itself uses the name, where it
+    would be read as a model of another backend, and where another model has it already.
+    """
+    wanted = names.model_alias(plain_name(model).replace(",", "-"))
+    front = wanted.partition("/")[0].casefold()
+    others = reading.names - {provider.backend.casefold()}
+    taken = any(wanted.casefold() == each.name.casefold() for each in reading.draft.models)
+    if is_clients_own(wanted) or front in others or taken:
+        wanted = f"{provider.backend}/{wanted}"
+    alias = reading.aliases.take(wanted)
+    provider.aliases[model] = alias
+    found = effect or Effects()
+    reading.draft.models.append(
+        ImportedModel(
+            name=alias,
+            backend=provider.backend,
+            model=plain(model),
+            max_output_tokens=found.max_output_tokens,
+            traits=found.traits,
+        )
+    )
+    return alias
+
+
+def _both(first: Effects, second: Effects) -> Effects:
+    """Return what both lists of transformers come to, the one of the provider first."""
+    found = Effects(first.kind, first.max_output_tokens, {**first.traits, **second.traits})
+    if second.max_output_tokens is not None:
+        found.limit(second.max_output_tokens)
+    return found
+
+
+def _price(alias: str, pricing: dict[str, Any], came_from: str) -> ImportedPrice | None:
+    """Return the price of a model, None where one of the two that are needed is missing."""
+    found: dict[str, Any] = {}
+    for field, key in _PER_MILLION.items():
+        value = pricing.get(field)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+            found.setdefault(key, Decimal(repr(value)))
+    if not {"input", "output"} <= set(found):
+        return None
+    return ImportedPrice(name=alias, came_from=came_from, **found)
+
+
+def _flat(use: object) -> Iterator[object]:
+    """Yield the names of a list of transformers."""
+    for each in use if isinstance(use, list) else [use]:
+        yield each[0] if isinstance(each, list) and each else each
