@@ -15,6 +15,7 @@ from claude_bridge.config.proxy import proxy
 from claude_bridge.config.schema import (
     Backend,
     BreakerConfig,
+    Budget,
     Config,
     Ledger,
     Limits,
@@ -28,6 +29,7 @@ from claude_bridge.config.schema import (
 from claude_bridge.config.secret import Secret, hash_of
 from claude_bridge.config.sections import KINDS
 from claude_bridge.core.backend_api import DialectDecision
+from claude_bridge.core.budgets import Scope
 from claude_bridge.core.chat_completions.dialects.registry import DIALECTS
 from claude_bridge.core.chat_completions.traits import RequestField
 from claude_bridge.core.conversation import ReasoningLevel
@@ -89,6 +91,21 @@ CONDITIONS = st.sampled_from(
 )
 ROUTES = ("small", "default", "long.1")
 BREAKER = st.builds(BreakerConfig, enabled=st.booleans(), failures=st.integers(1, 10_000), open_seconds=SECONDS)
+BUDGET = st.builds(
+    Budget,
+    name=NAME,
+    for_=st.just(Scope("all")),
+    amount=st.decimals("0.000001", 10**6, places=6),
+    per=st.sampled_from(["hour", "day", "week", "month"]),
+    timezone=st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kolkata"]),
+    warn=st.integers(1, 100),
+) | st.builds(
+    Budget,
+    name=NAME,
+    for_=st.sampled_from([Scope("session"), Scope("agent")]),
+    tokens=st.integers(1, 10**13),
+    per=st.sampled_from([None, "session"]),
+)
 LEDGER = st.builds(
     Ledger,
     enabled=st.none() | st.booleans(),
@@ -129,6 +146,7 @@ def configs(draw: st.DrawFn) -> Config:
         models=models,
         routes={name: draw(routes(name, listed)) for name in draw(st.permutations(ROUTES))} if listed else {},
         prices={name: draw(prices(name)) for name in aliases},
+        budgets={each.name: each for each in draw(st.lists(BUDGET, max_size=3))},
         breaker=draw(BREAKER),
         web_search=draw(st.just(WebSearch()) | SEARCH),
         limits=draw(LIMITS),
@@ -182,6 +200,7 @@ class DumpTests:
         """Defaults are written out, and what has no value is explained."""
         keyed = "[server]\ncredentials = keys\n[key:a]\nsecret = s\n"
         keyed += "[price:m]\ninput = 0\noutput = 0\n"
+        keyed += "[budget:b]\namount = 5\nper = day\n"
         text = dump(config_of(f"{keyed}[model:m]\n[route:default]\nmodels = m\n"))
 
         missing = [

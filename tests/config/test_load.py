@@ -276,6 +276,7 @@ class ReferenceTests:
         assert config.routes["small"].when == (Condition("background"), Condition("long_context", tokens=100_000))
         assert config.keys["alice"].secret == Secret("sk-alice")
         assert config.keys["bob"].models == ("local-large", "chutes/*")
+        assert [str(each.for_) for each in config.budgets.values()] == ["key alice", "agent"]
         assert (config.web_search.engine, config.web_search.url) == ("searxng", "http://127.0.0.1:8888")
 
     def test_has_every_key(self) -> None:

@@ -69,6 +69,8 @@ FOLLOWING = {
     "ContextOverflow": ("context_overflow", False, False),
     "AuthenticationFailed": ("authentication_failed", False, False),
     "BillingRefused": ("billing_refused", False, False),
+    "BudgetSpent": ("budget_spent", False, False),
+    "ModelBudgetSpent": ("budget_spent", False, True),
     "PermissionDenied": ("permission_denied", False, False),
     "NotFound": ("not_found", False, False),
     "ModelNotAllowed": ("not_allowed", False, False),

@@ -12,7 +12,7 @@ from claude_bridge.config.backend_keys import BackendKey, show_backend_key
 from claude_bridge.config.dialects import AUTO, configured
 from claude_bridge.config.fields import NOTHING, is_list, plain_type
 from claude_bridge.config.hidden import redactor
-from claude_bridge.config.schema import TRAITS, Backend, Config, Model
+from claude_bridge.config.schema import TRAITS, Backend, Budget, Config, Model
 from claude_bridge.config.secret import HIDDEN, Secret
 from claude_bridge.config.sections import KINDS, Kind
 from claude_bridge.core import kinds
@@ -127,6 +127,8 @@ def _derived(word: str, part: object, config: Config, decided: Callable[[Backend
             "enabled": "yes where there is a state directory",
             "database": "ledger.sqlite in the state directory",
         }
+    if isinstance(part, Budget):
+        return _BUDGET
     if isinstance(part, Model):
         backend = config.backends[part.backend]
         limits = _PASSED_LIMITS if kinds.KINDS[backend.kind].passes_through else _LIMITS
@@ -148,6 +150,11 @@ def _derived(word: str, part: object, config: Config, decided: Callable[[Backend
     }
 
 
+_BUDGET: Final = {
+    "amount": "the budget is in tokens",
+    "tokens": "the budget is in dollars",
+    "per": "the session, as a session and an agent have one budget each",
+}
 _KEY: Final = {
     "secret": "the key is known by its hash only",
     "hash": "there is the secret itself",

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from attrs import Attribute
 
 from claude_bridge.config.backend_keys import BackendKey, read_backend_key
+from claude_bridge.config.budget_values import dollar_amount, end, percent, scope, timezone
 from claude_bridge.config.expand import OFF, expand, quoted
 from claude_bridge.config.ini import Lines
 from claude_bridge.config.listeners import endpoint
@@ -208,9 +209,12 @@ _NUMBERS: Mapping[str, Parse] = {"bytes": size, "bytes/s": size, "tokens": token
 """How whole numbers are read, by their unit."""
 
 SHAPES: Mapping[str, Parse] = {
+    "budget end": end,
+    "budget scope": scope,
     "condition": condition,
     "database": database,
     "directory": directory,
+    "dollars": dollar_amount,
     "endpoint": endpoint,
     "header": header,
     "host": host_name,
@@ -218,10 +222,12 @@ SHAPES: Mapping[str, Parse] = {
     "model": model_reference,
     "origin": origin,
     "pattern": pattern,
+    "percent": percent,
     "price": amount,
     "price tier": tier,
     "proxy": proxy,
     "route": route_name,
+    "timezone": timezone,
     "url": base_url,
 }
 """What the schema's ``shape`` metadata may name."""

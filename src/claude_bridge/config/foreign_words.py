@@ -33,6 +33,9 @@ _SAID: Final[Mapping[str, tuple[str, ...]]] = {
     "format": ("log_format",),
     "input": ("prompt",),
     "output": ("completion",),
+    "amount": ("max_budget", "budget", "soft_budget", "dollars", "usd", "limit"),
+    "per": ("budget_duration", "period", "interval"),
+    "timezone": ("tz",),
     "max_streams": ("max_parallel_requests", "max_concurrency", "concurrency"),
 }
 """Our key -> other words for it; the section decides which of several keys is meant."""
@@ -46,10 +49,10 @@ _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "log": ("logger", "logging"),
     "web_search": ("search", "searxng"),
     "price": ("prices", "pricing", "cost", "costs"),
+    "budget": ("budgets", "spend", "spending", "max_budget"),
 }
 
 _LATER: Final[Mapping[str, str]] = {
-    "budget": "set a limit with the backend's vendor, for the key that is used here",
     "admin": "GET /health tells whether it serves, the log has one line per request",
     "traces": "the log has one line per request, with the times of its attempts",
     "inspect": "level = debug in [log] tells more of each request",

@@ -12,12 +12,14 @@ from attrs import Factory, evolve, frozen
 
 from claude_bridge.config import foreign_words, key_scope, listeners
 from claude_bridge.config.backend_urls import is_here
+from claude_bridge.config.budget_values import route_of
+from claude_bridge.config.budgets import fallback_routes
 from claude_bridge.config.dialects import AUTO
 from claude_bridge.config.listeners import listener
 from claude_bridge.config.model_prices import Priced, by_precedence, known_names, meaning
 from claude_bridge.config.named_models import NamedModels, which_model
 from claude_bridge.config.problems import Problem, not_allowed, suggestion
-from claude_bridge.config.schema import Backend, ClientKey, Config, Model, Route
+from claude_bridge.config.schema import Backend, Budget, ClientKey, Config, Model, Route
 from claude_bridge.config.secret import Read
 from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.model_names import as_spelled, pin
@@ -58,6 +60,7 @@ class Rules:
         yield from self._models()
         yield from self._route()
         yield from self._prices()
+        yield from self._budgets()
         yield from self._keys()
         yield from self._web_search()
 
@@ -89,6 +92,7 @@ class Rules:
         if self.config.server.credentials == "forward":
             yield from self._shared_credentials()
         yield from self._doubtful_prices()
+        yield from self._doubtful_budgets()
 
     def _shared_credentials(self) -> Iterator[Problem]:
         """Yield the routes that would send a client's own key to the services of several vendors."""
@@ -200,6 +204,7 @@ class Rules:
         return f"no [backend:*] of that name, {suggestion(name, self.config.backends)}"
 
     def _route(self) -> Iterator[Problem]:
+        instead = fallback_routes(self.config)
         for route in self.config.routes.values():
             section = f"route:{route.name}"
             if not self._is_broken(section, "models"):
@@ -207,7 +212,7 @@ class Rules:
             if route.name == DEFAULT and (route.match or route.when):
                 key = "match" if route.match else "when"
                 yield Problem(section, key, "the default route takes what no other takes: give this one another name")
-            elif route.name != DEFAULT and not (
+            elif route.name not in {DEFAULT, *instead} and not (
                 route.match or route.when or self._is_broken(section, "match") or self._is_broken(section, "when")
             ):
                 word = foreign_words.meant(route.name, WORDS)
@@ -248,6 +253,47 @@ class Rules:
             elif not meant.backend and names and as_spelled(name, names) is None:
                 told = f"no [model:*] has this name, {suggestion(name, self.config.models or names)}"
                 yield Problem(f"price:{name}", "", f"{told} It holds for a model that a backend itself calls so.")
+
+    def _budgets(self) -> Iterator[Problem]:
+        for budget in self.config.budgets.values():
+            section = f"budget:{budget.name}"
+            yield from (
+                Problem(section, key, message)
+                for key, message in self._budget(budget)
+                if not self._is_broken(section, key)
+            )
+
+    def _budget(self, budget: Budget) -> Iterator[tuple[str, str]]:
+        """Yield key and message of what is wrong with a budget."""
+        section, kind, name = f"budget:{budget.name}", budget.for_.kind, budget.for_.name
+        config = self.config
+        if budget.amount is not None and budget.tokens is not None:
+            yield "tokens", "is one limit too many: drop it or amount, and write a second [budget:*] if both are meant"
+        elif budget.amount is None and budget.tokens is None and not self._is_broken(section, "amount", "tokens"):
+            yield "amount", "is missing: how many dollars may be spent, or tokens = how many may be used"
+        if kind == "key" and name not in config.keys:
+            yield "for", f"no [key:*] of that name, {suggestion(name, config.keys)}"
+        elif kind == "key" and config.server.credentials != "keys":
+            yield "for", "key needs credentials = keys in [server]: else nobody says whose request it is"
+        if kind == "model" and as_spelled(name, config.models) is None and pin(name, config.backends) is None:
+            yield "for", f"no [model:*] of that name, nor backend/model: {suggestion(name, config.models)}"
+        if not self._is_broken(section, "for"):
+            yield from _budget_period(budget)
+        route = route_of(budget.then)
+        if route and route not in config.routes:
+            yield "then", f"no [route:*] of that name, {suggestion(route, config.routes)}"
+
+    def _doubtful_budgets(self) -> Iterator[Problem]:
+        """Yield the budgets that never count anything, and what has no effect."""
+        config = self.config
+        unpriced = not config.prices and all(is_here(each.url) for each in config.backends.values())
+        for budget in config.budgets.values():
+            section = f"budget:{budget.name}"
+            if budget.amount is not None and unpriced:
+                told = "counts nothing, as no price is known: all backends are on this machine, without any [price:*]"
+                yield Problem(section, "amount", f"{told}; write one, or limit the tokens")
+            if budget.for_.kind in {"session", "agent"} and budget.timezone != "UTC":
+                yield Problem(section, "timezone", f"has no effect: the budget of each {budget.for_} never restarts")
 
     def _keys(self) -> Iterator[Problem]:
         if self.config.server.credentials == "keys" and not self.config.keys:
@@ -311,6 +357,17 @@ class Rules:
 
     def _is_broken(self, section: str, *keys: str) -> bool:
         return any((section, key) in self.broken for key in keys)
+
+
+def _budget_period(budget: Budget) -> Iterator[tuple[str, str]]:
+    kind = budget.for_.kind
+    if kind in {"session", "agent"}:
+        if budget.per not in {None, "session"}:
+            yield "per", f"must be session, or left out: each {kind} has one budget, which never starts again"
+    elif budget.per is None:
+        yield "per", "is missing: hour, day, week or month"
+    elif budget.per == "session":
+        yield "per", f"must be hour, day, week or month for {kind}; for = session gives each session a budget"
 
 
 def _overrides(model: Model, section: str, kind: str) -> Iterator[Problem]:

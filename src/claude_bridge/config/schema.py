@@ -18,12 +18,15 @@ from attrs import Attribute, Factory, field, fields, fields_dict, frozen
 from attrs.validators import optional
 
 from claude_bridge.config.backend_keys import BackendKey
+from claude_bridge.config.budget_values import REFUSE
 from claude_bridge.config.listeners import tcp
 from claude_bridge.config.price_values import PriceTier
 from claude_bridge.config.problems import Problem, not_allowed
 from claude_bridge.config.proxy import ProxySetting
 from claude_bridge.config.secret import Secret, hash_of
 from claude_bridge.core.anthropic_backend.dialect import Signatures
+from claude_bridge.core.budget_periods import Per
+from claude_bridge.core.budgets import Scope
 from claude_bridge.core.call_ids import ToolIds
 from claude_bridge.core.chat_completions.traits import (
     CallContent,
@@ -413,6 +416,45 @@ class ModelPrice:
 
 
 @frozen(kw_only=True)
+class Budget:
+    """``[budget:NAME]``: what may be spent, by whom, and what follows when it is."""
+
+    name: str
+    for_: Scope = option(
+        Scope(),
+        "Whom it is for: `all`, `key NAME`, `model NAME`, or each `session` or `agent` by itself, which are the "
+        "client's conversations and subagents.",
+        shape="budget scope",
+    )
+    amount: Decimal | None = option(
+        None, "What may be spent. Either this or `tokens` must be given.", unit="$", shape="dollars"
+    )
+    tokens: int | None = option(
+        None,
+        "Tokens that may be used, those of prompts and of answers, cached ones included.",
+        unit="tokens",
+        validator=optional(Between(1, 10**13)),
+    )
+    per: Per | None = option(
+        None,
+        "When it starts again: `hour`, `day`, `week` (on Monday), `month`. Must be given, but for a `session` or an "
+        "`agent`, which has one budget.",
+    )
+    timezone: str = option("UTC", "The time zone of its periods, such as `Europe/Berlin`.", shape="timezone")
+    warn: int = option(
+        80, "The part from which on the log warns of it.", unit="%", shape="percent", validator=Between(1, 100)
+    )
+    then: str = option(
+        REFUSE,
+        "What follows when it is spent: `refuse`, or `route NAME`, a route with other models.",
+        shape="budget end",
+    )
+
+
+setattr(Budget, "for", property(lambda self: self.for_))  # what the key is called, which is no name in Python
+
+
+@frozen(kw_only=True)
 class ClientKey:
     """``[key:NAME]``: one client's key, what it may use and how much, for ``credentials = keys``."""
 
@@ -615,6 +657,7 @@ class Config:
     models: Mapping[str, Model] = Factory(dict)
     routes: Mapping[str, Route] = Factory(dict)
     prices: Mapping[str, ModelPrice] = Factory(dict)
+    budgets: Mapping[str, Budget] = Factory(dict)
     keys: Mapping[str, ClientKey] = Factory(dict)
     breaker: BreakerConfig = Factory(BreakerConfig)
     web_search: WebSearch = Factory(WebSearch)

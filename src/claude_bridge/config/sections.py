@@ -35,12 +35,18 @@ class Kind:
     @property
     def keys(self) -> tuple[Attribute[Any], ...]:
         """The keys of the section, with their types resolved."""
-        return tuple(item for item in fields(resolve_types(self.schema)) if item.name != self.name_field)
+        own = (item for item in fields(resolve_types(self.schema)) if item.name != self.name_field)
+        return tuple(item if item.name == (key := key_of(item.name)) else item.evolve(name=key) for item in own)
 
     @property
     def header(self) -> str:
         """What to write between the brackets."""
         return f"{self.word}:{self.example}" if self.name_field else self.word
+
+
+def key_of(attribute: str) -> str:
+    """Return the key of an attribute of the schema: ``for`` of ``for_``."""
+    return attribute.removesuffix("_")
 
 
 def _check_plain(name: str) -> None:
@@ -69,6 +75,7 @@ KINDS: Mapping[str, Kind] = {
             check_name=_check_plain,
         ),
         Kind(word="price", schema=schema.ModelPrice, target="prices", name_field="name", check_name=_check_model),
+        Kind(word="budget", schema=schema.Budget, target="budgets", name_field="name", check_name=_check_plain),
         Kind(word="key", schema=schema.ClientKey, target="keys", name_field="name", check_name=_check_plain),
         Kind(word="breaker", schema=schema.BreakerConfig, target="breaker"),
         Kind(word="web_search", schema=schema.WebSearch, target="web_search"),

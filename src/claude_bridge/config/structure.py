@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from attrs import Attribute, define, evolve, field, frozen
+from attrs import Attribute, define, evolve, field, fields, frozen
 from cattrs import ClassValidationError, Converter, ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, override
 
@@ -19,7 +19,7 @@ from claude_bridge.config.ini import Lines
 from claude_bridge.config.problems import Problem
 from claude_bridge.config.schema import Backend, Config
 from claude_bridge.config.secret import SecretSource
-from claude_bridge.config.sections import KINDS, Kind, find_kind, unknown_key
+from claude_bridge.config.sections import KINDS, Kind, find_kind, key_of, unknown_key
 from claude_bridge.core import kinds as backend_kinds
 
 _NAME = ":name"
@@ -87,7 +87,7 @@ def _mistakes(error: ClassValidationError, kind: Kind) -> Iterator[tuple[str, st
     for problem, note in noted:
         if not isinstance(problem, ValueError):
             raise problem
-        yield from ((note.name, message) for message in problem.args)
+        yield from ((key_of(note.name), message) for message in problem.args)
     for problem in bare:
         if not isinstance(problem, ForbiddenExtraKeysError):
             raise problem
@@ -97,7 +97,10 @@ def _mistakes(error: ClassValidationError, kind: Kind) -> Iterator[tuple[str, st
 def _converter(secrets: SecretSource) -> Converter:
     converter = Converter(detailed_validation=True, forbid_extra_keys=True)
     for kind in KINDS.values():
-        overrides = {key.name: override(struct_hook=_hook(key, secrets)) for key in kind.keys}
+        attributes = {key_of(each.name): each.name for each in fields(kind.schema)}
+        overrides = {
+            attributes[key.name]: override(struct_hook=_hook(key, secrets), rename=key.name) for key in kind.keys
+        }
         if kind.name_field:
             overrides[kind.name_field] = override(rename=_NAME)
         converter.register_structure_hook(kind.schema, make_dict_structure_fn(kind.schema, converter, **overrides))  # type: ignore[arg-type]

@@ -116,6 +116,26 @@ class BillingRefused(ClientError):
     outcome = "billing_refused"
 
 
+@frozen
+class BudgetSpent(ClientError):
+    """A budget of the bridge's own has nothing left (402).
+
+    :ivar route: the route that is to be taken instead, or "".
+    """
+
+    route: str = field(default="", kw_only=True)
+
+    status = 402
+    kind = "billing_error"
+    outcome = "budget_spent"
+
+
+class ModelBudgetSpent(BudgetSpent):
+    """The budget of one model has nothing left; another model may be asked (402)."""
+
+    try_next = True
+
+
 class PermissionDenied(ClientError):
     """The client may not do this: foreign Host or Origin, or a forwarded credential without the right (403)."""
 

@@ -1,0 +1,108 @@
+"""Tests for `claude_bridge.config.budget_values`."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from decimal import Decimal
+
+import pytest
+
+from claude_bridge.config.budget_values import dollar_amount, end, percent, route_of, scope, timezone, zone
+from claude_bridge.core.budgets import Scope
+
+
+class ScopeTests:
+    """Whom a budget is for."""
+
+    @pytest.mark.parametrize(
+        ("text", "meant"),
+        [
+            ("all", Scope("all")),
+            ("session", Scope("session")),
+            ("agent", Scope("agent")),
+            ("key alice", Scope("key", "alice")),
+            ("model  chutes/zai-org/GLM", Scope("model", "chutes/zai-org/GLM")),
+        ],
+    )
+    def test_read(self, text: str, meant: Scope) -> None:
+        """Each kind, and written as it was read."""
+        assert scope(text) == meant
+        assert scope(str(meant)) == meant
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("", "must be one of: agent, all, key, model, session"),
+            ("sesion", "did you mean session?"),
+            ("key", "needs the name of a key: key NAME"),
+            ("model a b", "needs the name of a model"),
+            ("all alice", "all takes no name"),
+        ],
+    )
+    def test_wrong(self, text: str, told: str) -> None:
+        """What is missing or too much is said."""
+        with pytest.raises(ValueError, match=told):
+            scope(text)
+
+
+class AmountTests:
+    """Dollars and percents."""
+
+    def test_dollars(self) -> None:
+        """Dollars, with up to six digits behind the point."""
+        assert (dollar_amount("5.00"), dollar_amount("0.000001")) == (Decimal(5), Decimal("0.000001"))
+
+    @pytest.mark.parametrize("text", ["", "0", "0.00", "-1", "5 $", "5,00", "1e3", "0.0000001"])
+    def test_no_dollars(self, text: str) -> None:
+        """Nothing is no budget, and a comma is not guessed at."""
+        with pytest.raises(ValueError, match="amount of dollars above 0"):
+            dollar_amount(text)
+
+    def test_percent(self) -> None:
+        """The sign may be missing."""
+        assert (percent("80%"), percent("80 %"), percent("100")) == (80, 80, 100)
+
+    @pytest.mark.parametrize("text", ["", "0%", "101%", "0.8", "%"])
+    def test_no_percent(self, text: str) -> None:
+        """A part of nothing, or more than everything, is none."""
+        with pytest.raises(ValueError, match="from 1 to 100 %"):
+            percent(text)
+
+
+class EndTests:
+    """What follows when a budget is spent."""
+
+    def test_read(self) -> None:
+        """It refuses, or leads to a route."""
+        assert [end("refuse"), end("route  cheap")] == ["refuse", "route cheap"]
+        assert [route_of(end("refuse")), route_of(end("route cheap"))] == ["", "cheap"]
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("refuze", "did you mean refuse?"),
+            ("route", "route needs the name"),
+            ("route a b", "route needs the name of one"),
+            ("refuse all", "refuse takes no name"),
+        ],
+    )
+    def test_wrong(self, text: str, told: str) -> None:
+        """What is missing or too much is said."""
+        with pytest.raises(ValueError, match=told):
+            end(text)
+
+
+class ZoneTests:
+    """Time zones."""
+
+    def test_known(self) -> None:
+        """UTC needs no data of the machine."""
+        assert zone("UTC") is UTC
+        assert timezone("Europe/Berlin") == "Europe/Berlin"
+        assert zone("Europe/Berlin") is zone("Europe/Berlin")
+
+    @pytest.mark.parametrize("text", ["Europe/Berln", "Europe", "../etc/passwd", "", "/etc/localtime", "CEST+2 x"])
+    def test_unknown(self, text: str) -> None:
+        """Another name is refused, and no file is read by it."""
+        with pytest.raises(ValueError, match="must be the name of a time zone"):
+            timezone(text)
