@@ -139,16 +139,16 @@ class RefusalTests:
                 Scope("session"),
                 meter("session", per="session"),
                 (
-                    "claude-bridge: the budget b (for each session) is spent: $5.03 of $5.00. This session gets no more; "
-                    "a new session has a budget of its own."
+                    "claude-bridge: the budget b (for each session) is spent: $5.03 of $5.00. This session gets no "
+                    "more; a new session has a budget of its own."
                 ),
             ),
             (
                 Scope("agent"),
                 meter("agent", per="session"),
                 (
-                    "claude-bridge: the budget b (for each subagent) is spent: $5.03 of $5.00. This agent gets no more: "
-                    "do not start it again; go on without it."
+                    "claude-bridge: the budget b (for each subagent) is spent: $5.03 of $5.00. This agent gets no "
+                    "more: do not start it again; go on without it."
                 ),
             ),
         ],

@@ -127,6 +127,10 @@ class Amounts(NamedTuple):
         """Return the difference."""
         return Amounts(self.usd - less.usd, self.tokens - less.tokens)
 
+    def at_least(self, other: Amounts) -> Amounts:
+        """Return the larger of each."""
+        return Amounts(max(self.usd, other.usd), max(self.tokens, other.tokens))
+
     def of(self, unit: Unit) -> int:
         """Return the amount in a unit."""
         return self.usd if unit == "usd" else self.tokens

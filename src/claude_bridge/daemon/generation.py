@@ -12,6 +12,7 @@ from typing import Any
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
 
+from claude_bridge.config.budgets import limits
 from claude_bridge.config.model_prices import ConfiguredPrices
 from claude_bridge.config.schema import Backend, Config, Limits
 from claude_bridge.core.errors import BridgeError
@@ -22,7 +23,7 @@ from claude_bridge.daemon.process import Process
 from claude_bridge.edge.gate import ClientIdentity, Gatekeeper
 from claude_bridge.edge.request import BridgeRequest
 from claude_bridge.release import product
-from claude_bridge.services.accounting.no_budgets import NoBudgets
+from claude_bridge.services.accounting.budgets import ConfiguredBudgets
 from claude_bridge.services.accounting.prices import Pricing
 from claude_bridge.services.accounting.session_history import SessionHistory
 from claude_bridge.services.breaker import CircuitBreakers, NoBreaker
@@ -106,7 +107,7 @@ class Generation:
     breaker: CircuitBreakers | NoBreaker
     keys: KeyRing
     profiles: ModelProfiles
-    budgets: BudgetStates = field(factory=NoBudgets)
+    budgets: BudgetStates
     bounds: RequestLimits = field(init=False)
 
     @bounds.default
@@ -253,7 +254,9 @@ def make_generation(process: Process, config: Config, earlier: Generation | None
     keys = KeyRing(config, breaker, seconds=process.seconds, reactor=process.clock, learn=process.redactor.learn)
     if earlier is not None:
         keys.follow(earlier.keys)
-    services = _services(process, config, profiles, keys)
+    prices = Pricing(ConfiguredPrices(config), process.listed_prices, process.library_prices)
+    budgets = ConfiguredBudgets(limits(config), process.budgets, prices)
+    services = _services(process, config, profiles, keys, prices, budgets)
     counts = TokenCounting(
         resolver=services.resolver,
         keys=services.keys,
@@ -280,10 +283,18 @@ def make_generation(process: Process, config: Config, earlier: Generation | None
         breaker=breaker,
         keys=keys,
         profiles=profiles,
+        budgets=budgets,
     )
 
 
-def _services(process: Process, config: Config, profiles: ModelProfiles, keys: KeyRing) -> Services:
+def _services(
+    process: Process,
+    config: Config,
+    profiles: ModelProfiles,
+    keys: KeyRing,
+    prices: Pricing,
+    budgets: ConfiguredBudgets,
+) -> Services:
     signposts = Signposts(process.upstream, process.clock, KINDS)
     return Services(
         config=config,
@@ -306,7 +317,8 @@ def _services(process: Process, config: Config, profiles: ModelProfiles, keys: K
         random_bytes=process.random_bytes,
         redactor=process.redactor,
         user_agent=product("/"),
-        prices=Pricing(ConfiguredPrices(config), process.listed_prices, process.library_prices),
+        prices=prices,
+        budgets=budgets,
     )
 
 

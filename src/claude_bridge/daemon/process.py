@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
@@ -17,6 +17,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from claude_bridge.config import hidden
+from claude_bridge.config.budgets import limits
 from claude_bridge.config.directories import ledger_file
 from claude_bridge.config.schema import Backend, Config
 from claude_bridge.core.ids import RandomBytes
@@ -25,6 +26,7 @@ from claude_bridge.core.prices import in_dollars
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.daemon.listeners import Listeners, ListenerSnapshot
 from claude_bridge.release import product
+from claude_bridge.services.accounting.budget_counters import BudgetCounters
 from claude_bridge.services.accounting.fan_out import FanOut
 from claude_bridge.services.accounting.library_prices import LibraryPrices
 from claude_bridge.services.accounting.owners import Owners
@@ -48,6 +50,9 @@ from claude_bridge.services.model_lists import CachedModelLists
 from claude_bridge.services.pace import Pace
 from claude_bridge.services.sweep import PeriodicSweep
 from claude_bridge.services.upstream.client import TreqUpstream
+
+if TYPE_CHECKING:
+    from claude_bridge.services.accounting.ledger import BufferedLedger
 
 _log = Logger()
 
@@ -86,10 +91,11 @@ class Process:
     :ivar library_prices: what the package genai-prices says, if it is installed.
     :ivar running: counts the exchanges of all configurations.
     :ivar client_limits: what the clients of each key use, under all configurations.
-    :ivar records: gets the record of each attempt and request, for the log, `tally` and `ledger`.
+    :ivar records: gets the record of each attempt and request, for the log, `tally`, `budgets` and `ledger`.
     :ivar tally: what was served since the start.
     :ivar sessions: finds the figures of sessions.
     :ivar owners: whose sessions are.
+    :ivar budgets: counts what is spent of budgets.
     :ivar ledger: keeps the accounts; None if none are kept.
     :ivar set_log_level: sets the least important level that the log writes.
     :ivar ready: whether requests are accepted.
@@ -116,6 +122,7 @@ class Process:
     sessions: SessionHistory
     owners: Owners
     records: Records
+    budgets: BudgetCounters
     ledger: Ledger | None
     listeners: Listeners
     set_log_level: Callable[[str], None]
@@ -139,6 +146,7 @@ class Process:
         """Start the services, and restore what earlier runs have learned."""
         self._started, self._started_unix = self.seconds(), self.unix_time()
         self.state.start()
+        self.budgets.start()
         self.sweep.startService()
         self.ready = True
 
@@ -169,6 +177,7 @@ class Process:
         self.request_log.detailed = config.log.level == "debug"
         if self.ledger is not None:
             self.ledger.keep = config.ledger.keep
+        self.budgets.follow(limits(config))
         self.backends, self.profiles = config.backends, profiles
         turned = self.state.switch_to(_knowledge(config, profiles, self.detection, self.unix_time))
         turned.addErrback(lambda failure: _log.failure("the state file is not kept", failure, event="fault"))
@@ -238,6 +247,8 @@ def make_process(
     log = RequestLog(detailed=config.log.level == "debug")
     tally = Tally(seconds=seconds)
     ledger = _ledger(config, reactor, state_directory)
+    budgets = BudgetCounters(seconds=seconds, unix_time=time.time, accounts=ledger)
+    budgets.follow(limits(config))
     listed_prices = ListedPrices()
     lists = CachedModelLists(upstream, reactor, KINDS, on_clues=detection.observe, more_lists=detection.lists_of)
     lists.on_list = listed_prices.learn
@@ -268,7 +279,8 @@ def make_process(
         tally=tally,
         sessions=SessionHistory(tally=tally),
         owners=Owners(directory=state_directory),
-        records=FanOut((log, tally) if ledger is None else (log, tally, ledger)),
+        records=FanOut((log, tally, budgets) if ledger is None else (log, tally, budgets, ledger)),
+        budgets=budgets,
         ledger=ledger,
         listeners=Listeners(reactor),
         set_log_level=set_log_level,
@@ -279,7 +291,7 @@ def _ledger(
     config: Config,
     reactor: Any,  # noqa: ANN401 - as above
     state_directory: str | None,
-) -> Ledger | None:
+) -> BufferedLedger | None:
     """Return what keeps the accounts, or None if none are kept; opens nothing."""
     settings = config.ledger
     path = ledger_file(enabled=settings.enabled, database=settings.database, state=state_directory)

@@ -388,6 +388,33 @@ class BudgetState:
         return self.spent >= self.limit
 
 
+class Budgets(Protocol):
+    """Says whether somebody may spend more, and holds what requests under way will probably use."""
+
+    def check(self, spender: Spender) -> None:
+        """Raise `BudgetSpent` if a budget has nothing left, whatever model is asked; it may name another route."""
+
+    def reserve(
+        self,
+        request_id: str,
+        spender: Spender,
+        backend: Backend,
+        model: str,
+        tokens: int,
+        *,
+        has_begun: bool = False,
+        has_fallen: bool = False,
+    ) -> None:
+        """Hold what an attempt with a prompt of so many tokens will probably use; raise `BudgetSpent` as `check` does.
+
+        It is held until the record of the attempt, or `give_up`. ``has_begun``: the client has seen a part of the
+        answer, which is never cut. ``has_fallen``: the request has taken another route because of a budget.
+        """
+
+    def give_up(self, request_id: str) -> None:
+        """Give back what is held for an attempt that was not made."""
+
+
 class BudgetStates(Protocol):
     """Knows how much of the budgets is used."""
 

@@ -18,6 +18,7 @@ from zope.interface import provider
 from claude_bridge.services.accounting import ledger as module
 from claude_bridge.services.accounting.ledger import BufferedLedger, Writer, in_file
 from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
+from claude_bridge.services.accounting.store.spending import Answer, Question
 from claude_bridge.services.accounting.store.sqlite import connect
 from claude_bridge.services.interfaces import Ledger, RequestRecord
 from tests.services.accounting.store.books import rows
@@ -29,6 +30,7 @@ class KeptWrites:
     """A `Writer` that keeps what it gets, or fails as it is told.
 
     :ivar trouble: what the next writes fail with.
+    :ivar answer: the Deferred of what is read; None to succeed at once.
     :ivar held: the Deferred of the next write, which the test fires; None to succeed at once.
     """
 
@@ -40,6 +42,13 @@ class KeptWrites:
     left_to_remove: int = 0
     aside: int = 0
     closed: bool = False
+    questions: list[Question] = field(factory=list)
+    answer: Deferred[Answer] | None = None
+
+    def spent(self, question: Question) -> Deferred[Answer]:
+        """Keep the question; the test answers it if it has set `answer`."""
+        self.questions.append(question)
+        return succeed(Answer({}, {})) if self.answer is None else self.answer
 
     def write(self, records: Sequence[RequestRecord]) -> Deferred[int]:
         """Keep the ids of the records."""
@@ -162,6 +171,70 @@ class BufferTests:
         """It is what the process wants of a ledger."""
         ledger: Ledger = desk.ledger
         assert ledger.keep == 50
+
+
+class ReadingTests:
+    """What budgets read of it."""
+
+    QUESTION = Question((0,), 10)
+
+    def read(self, desk: Desk) -> tuple[list[list[str]], list[Any]]:
+        """Begin to read; return what was told not to be written, and then the answer or why there is none."""
+        told: list[list[str]] = []
+        result: list[Any] = []
+        reading = desk.ledger.spent(self.QUESTION, lambda records: told.append([each.request_id for each in records]))
+        reading.addBoth(result.append)
+        return told, result
+
+    def test_what_is_not_written(self, desk: Desk) -> None:
+        """Records that wait are told, and are not written before the reading has ended."""
+        desk.writer.answer = Deferred()
+        desk.book("a", "b")
+        told, result = self.read(desk)
+        desk.book("c")
+        desk.clock.advance(5)
+        assert (told, result, desk.writer.written) == ([["a", "b"]], [], [])
+        desk.writer.answer.callback(Answer({0: []}, {}))
+        desk.clock.advance(1)
+        assert (result, desk.writer.written) == ([Answer({0: []}, {})], [["a", "b", "c"]])
+        assert desk.opened == 1
+
+    def test_after_a_write(self, desk: Desk) -> None:
+        """What is being written is waited for: afterwards it is in the database, or it waits again."""
+        desk.writer.held = Deferred()
+        desk.book("a")
+        desk.clock.advance(1)
+        desk.book("b")
+        told, result = self.read(desk)
+        assert (told, desk.writer.questions) == ([], [])
+        desk.writer.held.callback(0)
+        assert (told, result) == ([["b"]], [Answer({}, {})])
+
+    def test_two_at_a_time(self, desk: Desk) -> None:
+        """Readings follow each other, on one connection."""
+        first = desk.writer.answer = Deferred()
+        self.read(desk)
+        told, result = self.read(desk)
+        assert (told, len(desk.writer.questions)) == ([], 1)
+        desk.writer.answer = None
+        first.callback(Answer({}, {}))
+        assert (told, result, desk.opened) == ([[]], [Answer({}, {})], 1)
+
+    def test_trouble(self, desk: Desk) -> None:
+        """A reading that fails says why, and writing goes on."""
+        desk.writer.answer = fail(Unavailable("locked"))
+        _, result = self.read(desk)
+        assert result[0].check(Unavailable)
+        desk.book("a")
+        desk.clock.advance(1)
+        assert desk.writer.written == [["a"]]
+
+    def test_after_the_stop(self, desk: Desk) -> None:
+        """After the end nothing is opened any more."""
+        desk.ledger.stop()
+        _, result = self.read(desk)
+        assert result[0].check(Unavailable)
+        assert desk.opened == 0
 
 
 class TroubleTests:

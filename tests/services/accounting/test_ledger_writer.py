@@ -15,6 +15,7 @@ from attrs import evolve
 
 from claude_bridge.services.accounting.ledger_writer import LedgerWriter
 from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
+from claude_bridge.services.accounting.store.spending import Question
 from claude_bridge.services.accounting.store.sqlite import connect
 from tests.services.accounting.store.books import assert_periods_add_up, assert_sessions_add_up, rows
 from tests.services.accounting.test_request_log import RECORD
@@ -63,6 +64,15 @@ class WritingTests:
         await writer.write([RECORD, evolve(RECORD, request_id="new", started=RECORD.started + 100)])
         assert await writer.remove_old(RECORD.started + 100, 50) == 1
         assert requests(file) == ["new"]
+
+    @pytest_twisted.ensureDeferred
+    async def test_what_was_spent(self, writer: LedgerWriter) -> None:
+        """A reading finds what was written before it."""
+        writing = writer.write([RECORD])
+        answer = await writer.spent(Question((0,), 10))
+        assert await writing == 0
+        assert set(answer.sessions) == {("anna", "s-1"), ("anna", "s-1", "a-1")}
+        assert [(each.backend, each.model, each.key) for each in answer.periods[0]] == [("box", "zai/GLM", "anna")]
 
     @pytest_twisted.ensureDeferred
     async def test_file_that_was_removed(self, writer: LedgerWriter, file: Path) -> None:

@@ -657,6 +657,20 @@ class KeyTests:
         assert self.labels("glm", "opus-9") == ["box/zai/GLM"]
         assert self.labels("shop", "opus-9") == ["shop/big", "shop/small"]
 
+    @pytest.mark.parametrize(
+        ("client", "models"), [("all", ["shop/big", "box/zai/GLM"]), ("glm", ["box/zai/GLM"]), ("plain", None)]
+    )
+    def test_route_of_a_budget(self, client: str, models: list[str] | None) -> None:
+        """A route that a budget names is taken with the models that the key may use, whatever routes it may take."""
+        plan = resolving(configured(TEAM)).plan_of_route("think", None, client)
+        assert plan is not None
+        assert [step.name for step in plan.steps] == (models or ["shop/big", "box/zai/GLM"])
+
+    def test_no_model_in_the_route_of_a_budget(self) -> None:
+        """There is no plan if the key may use none of the route's models."""
+        assert resolving(configured(TEAM)).plan_of_route("glm-too", None, "shop") is None
+        assert resolving(configured(TEAM)).plan_of_route("removed", None, "all") is None
+
     def test_no_route_is_left(self) -> None:
         """Where no route has a model for it, a request that names none is refused."""
         self.refused("glm", "sonnet")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.threads import deferToThreadPool
@@ -21,6 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
+from claude_bridge.services.accounting.store.spending import Answer, Question
 from claude_bridge.services.callbacks import stop_timer
 from claude_bridge.services.interfaces import AttemptRecord, RequestRecord
 
@@ -59,6 +60,9 @@ class Writer(Protocol):
 
     def remove_old(self, now: float, keep: float) -> Deferred[int]:
         """Remove some of what is older than ``keep`` seconds at ``now``; fires with how many requests that were."""
+
+    def spent(self, question: Question) -> Deferred[Answer]:
+        """Read what was spent."""
 
     def set_aside(self) -> Deferred[str]:
         """Put a broken database aside; fires with its new name."""
@@ -120,6 +124,14 @@ class BufferedLedger:
         if self._timer is None and self._writing is None and not self._stopped:
             self._timer = self._clock.callLater(WRITE_SECONDS, self._write)
 
+    def spent(self, question: Question, begun: Callable[[Sequence[RequestRecord]], None]) -> Deferred[Answer]:
+        """Return what the database says was spent.
+
+        ``begun`` is called once, before that is read, with the records that are not in the database; those that come
+        after that call are not in it either. Fails with `Broken`, `Unavailable`, `NewerVersion` or `ImportError`.
+        """
+        return self.settled().addCallback(lambda _: self._spent(question, begun))
+
     def settled(self) -> Deferred[None]:
         """Return a Deferred that fires when no write is under way."""
         if self._writing is None:
@@ -136,6 +148,27 @@ class BufferedLedger:
         stopping = self.settled().addCallback(lambda _: self._write_all())
         stopping.addTimeout(STOP_SECONDS, self._clock).addErrback(self._timed_out)
         return stopping.addCallback(lambda _: self._close())
+
+    def _spent(self, question: Question, begun: Callable[[Sequence[RequestRecord]], None]) -> Deferred[Answer]:
+        """Read, if nothing is written or read meanwhile; no write begins before it has ended."""
+        if self._writing is not None:
+            return self.spent(question, begun)
+        if self._stopped or self._refused:
+            return fail(Unavailable("it is not used"))
+        timer, self._timer = self._timer, None
+        stop_timer(timer)
+        self._write_began = self._clock.seconds()
+        begun(tuple(self._waiting))
+        read: Deferred[Answer] = Deferred()
+        opened = self._open_writer() if self._writer is None else succeed(self._writer)
+        self._writing = opened.addCallback(self._asked, question).addCallbacks(read.callback, read.errback)
+        self._writing.addErrback(lambda failure: _log.failure("budgets are not read", failure, event="fault"))
+        self._writing.addBoth(lambda _: self._settle())
+        return read
+
+    def _asked(self, writer: Writer, question: Question) -> Deferred[Answer]:
+        self._writer = writer
+        return writer.spent(question)
 
     def _write_all(self) -> Deferred[None]:
         """Write until nothing is left, or a write fails; after a damaged file was put aside once more."""

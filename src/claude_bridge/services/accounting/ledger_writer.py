@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from attrs import define, field
 from twisted.enterprise import adbapi
@@ -20,10 +20,13 @@ from claude_bridge.services.accounting.store.booking import Booking
 from claude_bridge.services.accounting.store.entries import Entry
 from claude_bridge.services.accounting.store.errors import Broken, Unavailable
 from claude_bridge.services.accounting.store.removal import remove_old
+from claude_bridge.services.accounting.store.spending import Answer, Question, spent
 from claude_bridge.services.interfaces import RequestRecord
 
 _PIECE: Final = 32
 """Records after which other threads may run."""
+
+Result = TypeVar("Result")
 
 Identity = tuple[int, int]
 """Device and number of a file: another file in its place has other ones."""
@@ -62,6 +65,10 @@ class LedgerWriter:
         """Remove some of what is older than ``keep`` seconds at ``now``; fires with how many requests that were."""
         return self._run(self._remove_old, round(now * 1000), round(keep * 1000))
 
+    def spent(self, question: Question) -> Deferred[Answer]:
+        """Read what was spent; writes that were begun earlier are among it."""
+        return self._run(spent, question)
+
     def set_aside(self) -> Deferred[str]:
         """Rename a broken file, so that the next write begins a new one; fires with its new name."""
         renaming: Deferred[str] = deferToThreadPool(self._reactor, self._pool.threadpool, self._set_aside)
@@ -71,10 +78,10 @@ class LedgerWriter:
         """Close the file, and end the thread; waits for what it does at the moment."""
         self._pool.close()
 
-    def _run(self, call: Callable[..., int], *arguments: object) -> Deferred[int]:
+    def _run(self, call: Callable[..., Result], *arguments: object) -> Deferred[Result]:
         """Call a function in the thread, with a cursor; it ends with COMMIT, and is rolled back if it fails."""
 
-        def run(connection: adbapi.Connection) -> int:
+        def run(connection: adbapi.Connection) -> Result:
             if self._file is not None and self._identity() != self._file:
                 connection.reconnect()  # what is written to a file that was removed would be lost
                 self._booking.forget()
@@ -84,7 +91,7 @@ class LedgerWriter:
             connection.commit()
             return result
 
-        running: Deferred[int] = self._pool.runWithConnection(run)
+        running: Deferred[Result] = self._pool.runWithConnection(run)
         return running.addErrback(self._translated)
 
     def _translated(self, failure: Failure) -> Failure:

@@ -35,6 +35,7 @@ from claude_bridge.core.backend_api import (
 from claude_bridge.core.errors import (
     BillingRefused,
     BridgeError,
+    BudgetSpent,
     InternalFault,
     InvalidRequest,
     UpstreamCredentialRefused,
@@ -50,6 +51,7 @@ from claude_bridge.core.messages_api.routing_facts import RoutingFacts
 from claude_bridge.core.messages_api.to_conversation import shows_thinking
 from claude_bridge.core.redaction import Redactor
 from claude_bridge.core.retry import AttemptBudget, Failed, Move, RetryBudget, Situation, Verdict
+from claude_bridge.services.accounting.no_budgets import NO_BUDGETS
 from claude_bridge.services.accounting.prices import NO_PRICES, AttemptPrices
 from claude_bridge.services.accounting.recorder import FOR_KEY, IN_QUEUE, READING_DOCUMENTS, RequestRecorder
 from claude_bridge.services.affinity import NOWHERE, Affinity, Conversation, Place
@@ -66,10 +68,12 @@ from claude_bridge.services.exchange.resolver import CandidateResolver
 from claude_bridge.services.exchange.slow_requests import log_waiting
 from claude_bridge.services.fetch import shown
 from claude_bridge.services.interfaces import (
+    Budgets,
     ClientResponse,
     Documents,
     Records,
     SearchEngine,
+    Spender,
     TurnOwner,
     UpstreamClient,
 )
@@ -108,6 +112,7 @@ class Services:
     redactor: Redactor
     user_agent: str
     prices: AttemptPrices = NO_PRICES
+    budgets: Budgets = NO_BUDGETS
     answer_limits: AnswerLimits = field(init=False)
 
     @answer_limits.default
@@ -196,6 +201,7 @@ class Exchange:
     _work_done: frozenset[Hashable] = field(default=frozenset(), init=False)  # an empty set of its own is 216 bytes
     _running: Deferred[None] | None = field(default=None, init=False)
     _log_reason: str = field(default="", init=False)
+    _has_fallen: bool = field(default=False, init=False)
     _client_left: bool = field(default=False, init=False)
     _ended: bool = field(default=False, init=False)
 
@@ -258,24 +264,17 @@ class Exchange:
 
     async def _answer(self) -> Answered | None:
         """Take the turns of the model; return the only one, or None if extra turns had a part in the answer."""
-        services = self._services
         if await self._needs_no_backend():
             return None
-        facts = RoutingFacts(self._request, self._info)
-        if self._allowance is not None:
-            self._allowance.begin(lambda: facts.tokens)
-        self._plan = self._recorder.plan = await services.resolver.plan(
-            self._info.model, self._credential, facts, self.client_name
-        )
-        if self._info.session and self._plan.has_choice:
-            self._conversation = Conversation(self._owner, self._info.session, self._info.agent, self._plan.route.name)
-            self._place = services.affinity.place(self._conversation)
-        self._steps = self._plan.in_order(self._place.step)
+        self._follow(await self._make_plan())
         while True:
             self._begin_delivery()
             try:
                 answered = await self._take_turn()
             except BridgeError as error:
+                if isinstance(error, BudgetSpent) and error.route:
+                    self._follow(self._plan_instead(error))
+                    continue
                 if not self._fall_back():
                     raise
                 error.__traceback__ = None  # as in `_run`
@@ -288,6 +287,45 @@ class Exchange:
             if not await self._wants_another_turn():
                 return None
             self._turn += 1
+
+    async def _make_plan(self) -> Plan:
+        """Return the plan, which is that of another route if a budget says so; raise `BudgetSpent` if it refuses."""
+        services, instead = self._services, None
+        try:
+            services.budgets.check(self._spender)
+        except BudgetSpent as spent:
+            instead = self._plan_instead(spent)
+        facts = RoutingFacts(self._request, self._info)
+        if self._allowance is not None:
+            self._allowance.begin(lambda: facts.tokens)
+        if instead is not None:
+            return instead
+        return await services.resolver.plan(self._info.model, self._credential, facts, self.client_name)
+
+    def _plan_instead(self, spent: BudgetSpent) -> Plan:
+        """Return the plan of the route that is taken where a budget is spent; raise the error if there is none."""
+        plan = self._services.resolver.plan_of_route(spent.route, self._credential, self.client_name)
+        if plan is None:
+            raise spent
+        self._has_fallen = True
+        _log.info(
+            "route {route} is taken: {why}",
+            event="budget-route",
+            request_id=self.request_id,
+            route=spent.route,
+            why=spent.message,
+        )
+        return plan
+
+    def _follow(self, plan: Plan) -> None:
+        """Begin with the models of a plan, at the one at which the conversation was answered last."""
+        self._plan = self._recorder.plan = plan
+        self._conversation, self._place = None, NOWHERE
+        if self._info.session and plan.has_choice:
+            self._conversation = Conversation(self._owner, self._info.session, self._info.agent, plan.route.name)
+            self._place = self._services.affinity.place(self._conversation)
+        self._steps = plan.in_order(self._place.step)
+        self._retries.reset()
 
     async def _needs_no_backend(self) -> bool:
         """Return whether the request was answered without a backend, which is decided later if one may get it as it is.
@@ -420,7 +458,12 @@ class Exchange:
         )
 
     async def _final_error(self, candidate: Candidate, failure: FailedAttempt) -> BridgeError:
-        """Return the error for the client: of all that went wrong what helps it most, with a hint if there is one."""
+        """Return the error for the client: of all that went wrong what helps it most, with a hint if there is one.
+
+        A budget that has nothing left ends the request whatever failed before, or leads to another route.
+        """
+        if isinstance(failure.error, BudgetSpent) and (failure.error.route or not failure.error.try_next):
+            return failure.error
         assert self._budget is not None  # noqa: S101 - for the type checker
         ending = self._budget.ending()
         self._log_reason = ending.log_reason
@@ -447,6 +490,11 @@ class Exchange:
         """Whose request it is: the name of the client's key, else its address."""
         return self.client_name or self.peer
 
+    @property
+    def _spender(self) -> Spender:
+        """Who spends what it uses."""
+        return Spender(key=self.client_name, session=self._info.session, agent=self._info.agent)
+
     async def _open(self, candidate: Candidate) -> OpenAttempt:
         """Return an attempt that is ready to be sent. Its outcome must be reported to its lease, whatever happens."""
         pending = self._prompt.pending_documents(candidate.target)
@@ -469,6 +517,15 @@ class Exchange:
                 self._announce(candidate, estimate)
                 self._recorder.waits(candidate, FOR_KEY)
                 await token
+            services.budgets.reserve(
+                self.request_id,
+                self._spender,
+                backend,
+                target.model,
+                estimate,
+                has_begun=self._turn > 0,
+                has_fallen=self._has_fallen,
+            )
             lease = services.keys.lease(
                 backend, self._credential, model=target.model, prefer=self._place.key, tokens=estimate
             )
@@ -476,6 +533,7 @@ class Exchange:
             return self._prepare_attempt(candidate, target, lease, slot, estimate)
         except BaseException:
             slot.release()
+            services.budgets.give_up(self.request_id)
             if lease is not None:
                 lease.abandoned()
             raise

@@ -120,6 +120,22 @@ class CandidateResolver:
         self._kept.put(key, KeptPlan(plan, now, revisions))
         return plan
 
+    def plan_of_route(self, name: str, credential: Secret | None, client: str = "") -> Plan | None:
+        """Return the plan for a request that takes a route whatever it asked for; an answer bears its model's name.
+
+        None if there is no such route, or its client may use none of the route's models. ``client`` as for `plan`; the
+        routes that its key may take do not matter.
+        """
+        route, scope = self._config.routes.get(name), self.scope(client)
+        if route is None:
+            return None
+        steps = tuple(
+            step
+            for step in self._route_steps(route, route.models[0], scope)
+            if scope.allows(step.backend.name, step.model.name)
+        )
+        return Plan(route, steps, partial(self.resolve, credential=credential)) if steps else None
+
     async def resolve(self, step: Step, credential: Secret | None) -> Candidate:
         """Return the candidate for a step, its model spelled as in the backend's list if that is known."""
         backend, model = step.backend, step.model

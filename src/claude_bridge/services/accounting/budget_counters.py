@@ -1,0 +1,332 @@
+"""Counts what is spent of budgets, as the accounts book it.
+
+A request is counted when it ends, in the same turn of the reactor in which the ledger takes it; until then what its
+attempts have used, or will probably use, is held. At the start, and from time to time while there are requests, the
+ledger is read in its own thread, so that a restart changes nothing and several bridges on one file see each other.
+Nothing ever waits for that: without the ledger what this process has counted decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, Protocol
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from claude_bridge.core.bounded import BoundedMap
+from claude_bridge.core.budget_periods import Period, period
+from claude_bridge.core.budgets import NOTHING, Amounts, Counter, Holding, Limit, Meter, Use, described, spent_of
+from claude_bridge.services.accounting.ledger_entries import FORWARDED
+from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
+from claude_bridge.services.accounting.store.spending import Answer, Question
+from claude_bridge.services.interfaces import AttemptRecord, RequestRecord
+
+MAX_COUNTED: Final = 20_000
+"""Sessions, and agents, whose count is kept; the one that was not used for longest begins anew."""
+
+MAX_READ: Final = 10_000
+"""Sessions, and agents, that are read at the start, those that were used last."""
+
+READ_SECONDS: Final = 60.0
+"""How old the figures of other bridges on the same file may be when a request comes."""
+
+RETRY_SECONDS: Final = 10.0
+"""From a reading that failed to the next one."""
+
+MAX_UNWRITTEN: Final = 5_000
+"""Requests that are added to what was read; if more wait to be written, it is read later."""
+
+FIRST_OUTPUT: Final = 500
+"""Tokens of an answer that are expected of a model that has not answered yet."""
+
+_RECENT: Final = 50
+"""Answers that the mean of a model's answers looks back on."""
+
+MAX_MODELS: Final = 1_024
+
+_OF_SESSIONS: Final = ("session", "agent")
+
+_log = Logger()
+
+
+class SpentReader(Protocol):
+    """The accounts, as far as budgets read them; `BufferedLedger` says more."""
+
+    def spent(self, question: Question, begun: Callable[[Sequence[RequestRecord]], None]) -> Deferred[Answer]:
+        """Return what was spent."""
+
+
+@define(eq=False, kw_only=True)
+class BudgetCounters:
+    """Implements `Records`: what was spent, of each meter of the configuration in force.
+
+    :ivar seconds: a monotonic clock.
+    :ivar accounts: what is read; None where no accounts are kept.
+    """
+
+    _seconds: Callable[[], float]
+    _unix_time: Callable[[], float]
+    _accounts: SpentReader | None = None
+    _counters: dict[Meter, BoundedMap[tuple[str, ...], Counter]] = field(factory=dict, init=False)
+    _limits: dict[Meter, list[Limit]] = field(factory=dict, init=False)
+    _in_dollars: bool = field(default=False, init=False)
+    _holdings: dict[str, Holding] = field(factory=dict, init=False)
+    _outputs: BoundedMap[tuple[str, str], tuple[int, float]] = field(factory=lambda: BoundedMap(MAX_MODELS), init=False)
+    _unpriced: set[tuple[str, str]] = field(factory=set, init=False)
+    _started: bool = field(default=False, init=False)
+    _new_sessions: bool = field(default=True, init=False)
+    _read_due: float = field(default=0.0, init=False)
+    _is_reading: bool = field(default=False, init=False)
+    _reads_again: bool = field(default=False, init=False)
+    _unwritten: list[RequestRecord] | None = field(default=None, init=False)
+    _trouble_told: bool = field(default=False, init=False)
+    _was_read: bool = field(default=False, init=False)
+    _sessions: dict[tuple[str, ...], tuple[int, int]] = field(factory=dict, init=False)
+
+    @property
+    def held(self) -> int:
+        """The number of requests that hold something."""
+        return len(self._holdings)
+
+    def follow(self, limits: Sequence[Limit]) -> None:
+        """Count for these budgets from now on; what they count already is kept."""
+        before = self._counters
+        self._limits = {}
+        for limit in limits:
+            self._limits.setdefault(limit.meter, []).append(limit)
+        self._counters = {meter: before.get(meter) or BoundedMap(MAX_COUNTED) for meter in self._limits}
+        self._in_dollars = any(limit.unit == "usd" for limit in limits)
+        added = self._counters.keys() - before.keys()
+        self._new_sessions = self._new_sessions or any(meter.kind in _OF_SESSIONS for meter in added)
+        if added and self._started:
+            self._reads_again = self._is_reading
+            self._read()
+
+    def start(self) -> None:
+        """Read what was spent before."""
+        self._started = True
+        self._read()
+
+    def counter(self, meter: Meter, use: Use, now: float) -> Counter | None:
+        """Return the counter of whoever uses something, of the period that is now; None if that is not counted."""
+        who = meter.who(use)
+        return None if who is None else self._counter(meter, who, now)
+
+    def now(self) -> float:
+        """Return the time in Unix seconds; what was spent is read again if that was done long ago."""
+        if self._started and self._seconds() >= self._read_due:
+            self._read()
+        return self._unix_time()
+
+    def hold(self, request_id: str, counters: list[Counter], amounts: Amounts) -> None:
+        """Hold what an attempt will probably use."""
+        holding = self._holdings.get(request_id)
+        if holding is None:
+            holding = self._holdings[request_id] = Holding()
+        holding.hold(counters, amounts)
+
+    def give_up(self, request_id: str) -> None:
+        """Give back what is held for an attempt that was not made."""
+        holding = self._holdings.get(request_id)
+        if holding is not None:
+            holding.give_back_last()
+
+    def expected_output(self, backend: str, model: str) -> int:
+        """Return how many tokens an answer of a model will probably have: the mean of its last ones."""
+        known = self._outputs.get((backend, model))
+        return FIRST_OUTPUT if known is None else round(known[1])
+
+    def attempt_ended(self, request_id: str, record: AttemptRecord) -> None:
+        """Hold what an attempt has used instead of what was expected, and learn how long the answer was."""
+        holding = self._holdings.get(request_id)
+        if holding is not None:
+            holding.know(_amounts(record))
+        if self._counters and record.outcome == "ok" and record.usage is not None:
+            model = record.backend, record.model
+            count, mean = self._outputs.get(model) or (0, 0.0)
+            count = min(count + 1, _RECENT)
+            self._outputs.put(model, (count, mean + (record.usage.output_tokens - mean) / count))
+
+    def request_ended(self, record: RequestRecord) -> None:
+        """Count what the attempts of a request have used, and give back what was held for it."""
+        holding = self._holdings.pop(record.request_id, None)
+        if holding is not None:
+            holding.give_back()
+        if not self._counters or not record.attempts:
+            return
+        if self._unwritten is not None:
+            self._unwritten.append(record)
+        now = self._unix_time()
+        for meter, who, started, amounts in self._uses(record):
+            counter = self._counter(meter, who, now)
+            if counter.book(started, amounts):
+                self._tell(meter, who, counter)
+        if self._in_dollars:
+            self._tell_unpriced(record)
+
+    def _counter(self, meter: Meter, who: tuple[str, ...], now: float) -> Counter:
+        counters = self._counters.get(meter)
+        if counters is None:  # of a configuration that is not in force any more
+            return Counter.at(meter, now)
+        found = counters.get(who)
+        if found is None:
+            found = Counter.at(meter, now)
+            found.spent = self._earlier(who)
+            counters.put(who, found)
+        else:
+            found.follow(now)
+        return found
+
+    def _earlier(self, who: tuple[str, ...]) -> Amounts:
+        """Return what a session or an agent had spent when the ledger was read, once."""
+        if not who or not self._sessions:
+            return NOTHING
+        found = Amounts(*self._sessions.pop(who, NOTHING))
+        if who[0]:
+            return found
+        return found.plus(Amounts(*self._sessions.pop((FORWARDED, *who[1:]), NOTHING)))
+
+    def _uses(self, record: RequestRecord) -> Iterator[tuple[Meter, tuple[str, ...], float, Amounts]]:
+        """Yield what a request adds to the meters: whose count, when it was used, and how much."""
+        for attempt in record.attempts:
+            amounts = _amounts(attempt)
+            use = Use(record.client, record.session, record.agent, attempt.backend, attempt.model.casefold())
+            started = round(attempt.started, 3)  # as the ledger has it
+            for meter in self._counters:
+                who = meter.who(use)
+                if who is not None:
+                    yield meter, who, started, amounts
+
+    def _read(self) -> None:
+        """Begin to read what was spent."""
+        if self._accounts is None or self._is_reading or not self._counters:
+            self._read_due = self._seconds() + READ_SECONDS
+            return
+        now = self._unix_time()
+        periods = {meter: period(meter.per, now, meter.zone) for meter in self._counters}
+        starts = {_milliseconds(each) for meter, each in periods.items() if meter.per != "session"}
+        sessions = self._new_sessions and any(meter.kind in _OF_SESSIONS for meter in self._counters)
+        if not starts and not sessions:
+            self._read_due = self._seconds() + READ_SECONDS
+            return
+        self._is_reading = True
+        question = Question(tuple(sorted(starts)), MAX_READ if sessions else 0)
+        reading = self._accounts.spent(question, self._reading_begins)
+        reading.addCallbacks(self._arrived, self._not_read, callbackArgs=(periods, sessions))
+        reading.addErrback(lambda failure: _log.failure("budgets were not read", failure, event="fault"))
+        reading.addBoth(lambda _: self._reading_ended())
+
+    def _reading_begins(self, unwritten: Sequence[RequestRecord]) -> None:
+        self._unwritten = list(unwritten)
+
+    def _reading_ended(self) -> None:
+        self._is_reading, self._unwritten = False, None
+        if self._reads_again:  # budgets were added meanwhile
+            self._reads_again = False
+            self._read()
+
+    def _arrived(self, answer: Answer, periods: dict[Meter, Period], sessions: bool) -> None:
+        """Count what was spent by the ledger, and what was not written into it yet."""
+        unwritten = self._unwritten or []
+        if len(unwritten) > MAX_UNWRITTEN:
+            self._read_due = self._seconds() + RETRY_SECONDS
+            return
+        self._read_due = self._seconds() + READ_SECONDS
+        self._trouble_told = False
+        if sessions:
+            self._sessions, self._new_sessions = answer.sessions, self._reads_again
+        now, sums = self._unix_time(), self._sums(unwritten, periods)
+        for meter in periods.keys() & self._counters.keys():
+            if meter.per != "session":
+                self._take_period(meter, answer, periods[meter], sums.get((meter, ()), NOTHING), now)
+            elif sessions:
+                known = {who for who, _ in self._counters[meter].items()}
+                for who in known | {who for each, who in sums if each == meter}:
+                    counter = self._counter(meter, who, now)
+                    read = counter.spent if who not in known else self._earlier(who)
+                    counter.spent = counter.spent.at_least(read.plus(sums.get((meter, who), NOTHING)))
+                    self._tell(meter, who, counter)
+        if not self._was_read:
+            self._was_read = True
+            _log.info("budgets go on from what is in the accounts", event="budgets-read")
+
+    def _take_period(self, meter: Meter, answer: Answer, span: Period, unwritten: Amounts, now: float) -> None:
+        counter = self._counter(meter, (), now)
+        if counter.period != span:  # it has ended meanwhile
+            return
+        spent = unwritten
+        for row in answer.periods.get(_milliseconds(span), ()):
+            if meter.who(Use(row.key, "", "", row.backend, row.model.casefold())) is not None:
+                spent = spent.plus(Amounts(row.usd, row.tokens))
+        counter.spent = spent
+        self._tell(meter, (), counter)
+
+    def _sums(
+        self, records: Sequence[RequestRecord], periods: dict[Meter, Period]
+    ) -> dict[tuple[Meter, tuple[str, ...]], Amounts]:
+        """Return what requests add to each count of some periods."""
+        sums: dict[tuple[Meter, tuple[str, ...]], Amounts] = {}
+        for record in records:
+            for meter, who, started, amounts in self._uses(record):
+                span = periods.get(meter)
+                if span is not None and span.start <= started < span.end:
+                    sums[meter, who] = sums.get((meter, who), NOTHING).plus(amounts)
+        return sums
+
+    def _not_read(self, failure: Failure) -> None:
+        self._read_due = self._seconds() + RETRY_SECONDS
+        failure.trap(Broken, Unavailable, NewerVersion, ImportError)
+        if not self._trouble_told:
+            self._trouble_told = True
+            _log.warn(
+                "budgets cannot be read from the accounts: {reason}; requests are served all the same, and what this "
+                "process has counted itself decides",
+                event="budgets",
+                reason=str(failure.value),
+            )
+
+    def _tell(self, meter: Meter, who: tuple[str, ...], counter: Counter) -> None:
+        """Log, once in each period, that a budget is nearly spent, and that it is."""
+        for limit in self._limits[meter]:
+            spent = counter.spent.of(limit.unit)
+            if spent < limit.warn_at:
+                continue
+            word = "is spent" if spent >= limit.amount else f"has reached {limit.warn} %"
+            key = f"{limit.name}:{limit.amount}", word
+            if key not in counter.told:
+                counter.told.add(key)
+                _log.warn(
+                    "the budget {budget} {word}: {spent}",
+                    event="budget",
+                    budget=described(limit),
+                    word=word,
+                    spent=spent_of(limit, counter),
+                    **dict(zip(("key", "session", "agent"), who, strict=False)),
+                )
+
+    def _tell_unpriced(self, record: RequestRecord) -> None:
+        for attempt in record.attempts:
+            model = attempt.backend, attempt.model
+            if attempt.cost is None and attempt.usage is not None and model not in self._unpriced:
+                if len(self._unpriced) >= MAX_MODELS:
+                    return
+                self._unpriced.add(model)
+                _log.warn(
+                    "budgets in dollars do not count {model} at backend {backend}, as its price is not known: write "
+                    "[price:{backend}/{model}] with input and output",
+                    event="budget-unpriced",
+                    backend=attempt.backend,
+                    model=attempt.model,
+                )
+
+
+def _amounts(record: AttemptRecord) -> Amounts:
+    usage = record.usage
+    return Amounts(record.cost or 0, 0 if usage is None else usage.prompt_tokens + usage.output_tokens)
+
+
+def _milliseconds(span: Period) -> int:
+    return round(span.start * 1000)

@@ -1,0 +1,116 @@
+"""Says whether a request may be made, by the budgets of one configuration (docs/budgets.md).
+
+What is counted belongs to the process (`BudgetCounters`), so that a reload keeps it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from attrs import define
+
+from claude_bridge.config.schema import Backend
+from claude_bridge.core.budgets import Amounts, Counter, Limit, Use, is_spent, refusal
+from claude_bridge.core.errors import BudgetSpent, ModelBudgetSpent
+from claude_bridge.core.prices import Price
+from claude_bridge.services.accounting.budget_counters import BudgetCounters
+from claude_bridge.services.interfaces import BudgetState, Spender
+
+
+class KnownPrices(Protocol):
+    """Knows what tokens cost before they are used."""
+
+    def price(self, backend: Backend, model: str) -> tuple[Price | None, str]:
+        """Return a model's price, and from where it is."""
+
+
+@define(eq=False)
+class ConfiguredBudgets:
+    """Implements `Budgets` and `BudgetStates`: the budgets of one configuration."""
+
+    _limits: tuple[Limit, ...]
+    _counters: BudgetCounters
+    _prices: KnownPrices
+
+    def check(self, spender: Spender) -> None:
+        """Raise `BudgetSpent` if a budget has nothing left, whatever model is asked; one that refuses comes first."""
+        if self._limits:
+            self._examine(Use(spender.key, spender.session, spender.agent), has_fallen=False)
+
+    def reserve(
+        self,
+        request_id: str,
+        spender: Spender,
+        backend: Backend,
+        model: str,
+        tokens: int,
+        *,
+        has_begun: bool = False,
+        has_fallen: bool = False,
+    ) -> None:
+        """Hold what an attempt will probably use, until its record or `give_up`; raise `BudgetSpent` as `check` does.
+
+        ``has_begun``: the client has seen a part of the answer, which is not cut. ``has_fallen``: the request has taken
+        another route because of a budget, which does not keep it from being asked there.
+        """
+        if not self._limits:
+            return
+        use = Use(spender.key, spender.session, spender.agent, backend.name, model.casefold())
+        counters = self._examine(use, has_fallen=has_fallen, refuses=not has_begun)
+        output = self._counters.expected_output(backend.name, model)
+        price, _ = self._prices.price(backend, model)
+        usd = 0
+        if price is not None:
+            rates = price.rates(tokens)
+            usd = tokens * rates.input + output * rates.output
+        self._counters.hold(request_id, counters, Amounts(usd, tokens + output))
+
+    def give_up(self, request_id: str) -> None:
+        """Give back what is held for an attempt that was not made."""
+        self._counters.give_up(request_id)
+
+    def states(self, spender: Spender) -> Sequence[BudgetState]:
+        """Return the state of each budget that holds for a spender."""
+        now = self._counters.now()
+        found = []
+        for limit in self._limits:
+            model = limit.meter.what if limit.meter.kind == "model" else ()
+            counter = self._counters.counter(limit.meter, Use(spender.key, spender.session, spender.agent, *model), now)
+            if counter is not None:
+                spent = counter.spent.of(limit.unit)
+                found.append(
+                    BudgetState(
+                        name=limit.name,
+                        scope=str(limit.scope),
+                        unit=limit.unit,
+                        spent=spent,
+                        limit=limit.amount,
+                        resets_at=None if limit.meter.per == "session" else counter.period.end,
+                        is_warning=spent >= limit.warn_at,
+                    )
+                )
+        return found
+
+    def _examine(self, use: Use, *, has_fallen: bool, refuses: bool = True) -> list[Counter]:
+        """Return the counters of a use, each once; raise `BudgetSpent` for a budget that has nothing left."""
+        now = self._counters.now()
+        counters: dict[Counter, None] = {}
+        instead: BudgetSpent | None = None
+        for limit in self._limits:
+            counter = self._counters.counter(limit.meter, use, now)
+            if counter is None:
+                continue
+            counters[counter] = None
+            is_of_model = limit.meter.kind == "model"
+            if not refuses or (has_fallen and limit.fallback and not is_of_model) or not is_spent(limit, counter):
+                continue
+            route = "" if has_fallen else limit.fallback
+            kind = ModelBudgetSpent if is_of_model else BudgetSpent
+            error = kind(refusal(limit, counter), should_retry=False, route=route)
+            if not route:
+                raise error
+            instead = instead or error
+        if instead is not None:
+            raise instead
+        return list(counters)

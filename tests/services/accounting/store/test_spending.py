@@ -1,0 +1,102 @@
+"""Tests for `claude_bridge.services.accounting.store.spending`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from sqlite3 import Connection
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from claude_bridge.services.accounting.store.entries import Attempt, Entry
+from claude_bridge.services.accounting.store.spending import Answer, Question, Spent, spent
+from claude_bridge.services.accounting.store.sqlite import connect
+from tests.services.accounting.store.books import NOON, attempt, entries, entry, write
+
+HOUR = 3_600_000
+MINUTE = 60_000
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Connection]:
+    """Yield an empty ledger."""
+    with closing(connect(str(tmp_path / "ledger.sqlite"))) as connection:
+        yield connection
+
+
+def used(*attempts: Attempt) -> tuple[int, int]:
+    """Return what attempts cost, and their tokens."""
+    tokens = sum((each.input or 0) + (each.cache_read or 0) + (each.cache_write or 0) for each in attempts)
+    return sum(each.cost or 0 for each in attempts), tokens + sum(each.output or 0 for each in attempts)
+
+
+def total(rows: Sequence[Spent]) -> tuple[int, int]:
+    """Return the sum of rows."""
+    return sum(each.usd for each in rows), sum(each.tokens for each in rows)
+
+
+class SpentTests:
+    """What budgets read."""
+
+    def test_empty(self, ledger: Connection) -> None:
+        """Nothing was spent."""
+        assert spent(ledger.cursor(), Question((NOON,), 10)) == Answer({NOON: []}, {})
+
+    def test_by_model_and_key(self, ledger: Connection) -> None:
+        """A period is divided by backend, model and key; tokens are those of prompt and answer, cached ones too."""
+        other = entry(key="bob", attempts=(attempt(model="Qwen"), attempt()))
+        write(ledger, [entry(), entry(), other])
+        answer = spent(ledger.cursor(), Question((NOON - HOUR,), 0))
+        assert sorted(answer.periods[NOON - HOUR]) == [
+            Spent("chutes", "GLM", "alice", 3_000_000, 2 * 102),
+            Spent("chutes", "GLM", "bob", 1_500_000, 102),
+            Spent("chutes", "Qwen", "bob", 1_500_000, 102),
+        ]
+        assert answer.sessions == {}
+
+    def test_sessions_and_agents(self, ledger: Connection) -> None:
+        """A session has what its agents have used too, by key; requests without a session are nobody's."""
+        write(
+            ledger, [entry(), entry(agent="a-1"), entry(key="bob"), entry(session=""), entry(session="", agent="a-2")]
+        )
+        assert spent(ledger.cursor(), Question((), 10)).sessions == {
+            ("alice", "s-1"): (3_000_000, 204),
+            ("bob", "s-1"): (1_500_000, 102),
+            ("alice", "s-1", "a-1"): (1_500_000, 102),
+        }
+
+    def test_last_used_sessions(self, ledger: Connection) -> None:
+        """No more are read than are asked for: those that were used last."""
+        write(ledger, [entry(session=f"s-{number}", started=NOON + number) for number in range(5)])
+        assert set(spent(ledger.cursor(), Question((), 2)).sessions) == {("alice", "s-3"), ("alice", "s-4")}
+
+    def test_within_an_hour(self, ledger: Connection) -> None:
+        """A period of a zone whose hours begin at half past is exact: an attempt before it is not in it."""
+        start = NOON + 30 * MINUTE
+        attempts = [attempt(started=start + each) for each in (-1, 0, 29 * MINUTE, 31 * MINUTE, 2 * HOUR)]
+        write(ledger, [entry(started=start - HOUR, attempts=(each,)) for each in attempts])
+        assert total(spent(ledger.cursor(), Question((start,), 0)).periods[start]) == used(*attempts[1:])
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+    @given(
+        st.lists(entries(), max_size=6),
+        st.integers(0, 40 * 24).map(lambda hours: NOON - hours * HOUR),
+        st.sampled_from([0, 15, 30, 45]),
+    )
+    def test_sums_of_attempts(
+        self, tmp_path_factory: pytest.TempPathFactory, drawn: list[Entry], since: int, minutes: int
+    ) -> None:
+        """What a period has is what the attempts that began in it have used, whatever they are."""
+        start = since - minutes * MINUTE
+        mended = [  # no attempt begins before its request
+            each._replace(started=min((made.started for made in each.attempts), default=each.started)) for each in drawn
+        ]
+        inside = [made for each in mended for made in each.attempts if made.started >= start]
+        near = [made for each in mended for made in each.attempts if made.started - each.started > 24 * HOUR]
+        with closing(connect(str(tmp_path_factory.mktemp("ledger") / "ledger.sqlite"))) as ledger:
+            write(ledger, mended)
+            found = total(spent(ledger.cursor(), Question((start,), 0)).periods[start])
+        assert near or found == used(*inside)

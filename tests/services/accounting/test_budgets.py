@@ -1,0 +1,229 @@
+"""Tests for `claude_bridge.services.accounting.budgets`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from attrs import define, field
+
+from claude_bridge.config.budgets import limits
+from claude_bridge.config.schema import Backend
+from claude_bridge.core.budgets import Use
+from claude_bridge.core.errors import BudgetSpent, ModelBudgetSpent
+from claude_bridge.core.prices import DOLLAR, Price
+from claude_bridge.services.accounting.budget_counters import FIRST_OUTPUT, BudgetCounters
+from claude_bridge.services.accounting.budgets import ConfiguredBudgets
+from claude_bridge.services.accounting.no_budgets import NO_BUDGETS
+from claude_bridge.services.interfaces import Budgets, BudgetState, BudgetStates, Spender
+from tests.config.files import config_of
+from tests.services.accounting.test_budget_counters import NOON, attempt, request
+
+BOX = Backend(name="box")
+ANNA = Spender(key="anna", session="s-1", agent="a-1")
+FILE = """
+[server]
+credentials = keys
+[key:anna]
+secret = a-long-secret-of-anna
+[backend:box]
+[model:glm]
+name = zai/GLM
+[model:small]
+[route:default]
+models = glm
+[route:cheap]
+models = small
+match = c
+[route:cheaper]
+models = small
+match = d
+"""
+DAY = "per = day\n"
+
+
+@define
+class FixedPrices:
+    """The price of every model."""
+
+    known: Price | None = field(factory=lambda: Price(input=10**6, output=2 * 10**6))
+
+    def price(self, backend: Backend, model: str) -> tuple[Price | None, str]:  # noqa: ARG002 - the seam's shape
+        """Return it."""
+        return self.known, "configuration"
+
+
+@define(eq=False)
+class Desk:
+    """The budgets of a file."""
+
+    text: str
+    prices: FixedPrices = field(factory=FixedPrices)
+    counters: BudgetCounters = field(init=False)
+    budgets: ConfiguredBudgets = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Build it."""
+        found = limits(config_of(FILE + self.text))
+        self.counters = BudgetCounters(seconds=lambda: 0.0, unix_time=lambda: NOON)
+        self.counters.follow(found)
+        self.budgets = ConfiguredBudgets(found, self.counters, self.prices)
+
+    def spend(self, usd: int, **more: Any) -> None:
+        """Let a request of Anna's end."""
+        self.counters.request_ended(request(attempt(usd=usd), **more))
+
+    def reserve(self, request_id: str = "req_1", tokens: int = 1000, **more: Any) -> None:
+        """Let an attempt begin."""
+        self.budgets.reserve(request_id, ANNA, BOX, "zai/GLM", tokens, **more)
+
+
+class CheckTests:
+    """Whether a request may be made."""
+
+    def test_nothing_spent(self) -> None:
+        """A budget of which nothing is used refuses nothing, however long the prompt."""
+        desk = Desk(f"[budget:b]\namount = 0.000001\n{DAY}")
+        desk.budgets.check(ANNA)
+        desk.reserve(tokens=10**9)
+
+    def test_spent(self) -> None:
+        """A spent one refuses its own spender alone, with a 402 that is not to be tried again."""
+        desk = Desk(f"[budget:b]\nfor = key anna\namount = 1\n{DAY}")
+        desk.spend(DOLLAR)
+        with pytest.raises(
+            BudgetSpent, match=r"the budget b \(for key anna\) is spent: \$1\.00 of \$1\.00 a day\."
+        ) as told:
+            desk.budgets.check(ANNA)
+        error = told.value
+        assert (error.status, error.kind, error.should_retry, error.outcome) == (
+            402,
+            "billing_error",
+            False,
+            "budget_spent",
+        )
+        desk.budgets.check(Spender(key="bob"))
+        with pytest.raises(BudgetSpent):
+            desk.reserve()
+        assert desk.counters.held == 0
+
+    def test_others_that_run(self) -> None:
+        """What others hold counts; with their end it is given back."""
+        desk = Desk(f"[budget:b]\namount = 0.01\n{DAY}")
+        desk.reserve("one", tokens=10_000)
+        with pytest.raises(BudgetSpent, match="are reserved for requests under way"):
+            desk.budgets.check(ANNA)
+        desk.budgets.give_up("one")
+        desk.budgets.check(ANNA)
+
+    def test_reservation(self) -> None:
+        """Held is the prompt and the answer that is expected, at the model's price; max_tokens has no part in it."""
+        desk = Desk(f"[budget:b]\namount = 1\n{DAY}[budget:t]\ntokens = 9M\n{DAY}")
+        desk.reserve(tokens=1000)
+        (limit, _) = limits(config_of(FILE + desk.text))
+        counter = desk.counters.counter(limit.meter, Use("anna", "s-1", "a-1"), NOON)
+        assert counter is not None
+        assert counter.held == (1000 * 10**6 + FIRST_OUTPUT * 2 * 10**6, 1000 + FIRST_OUTPUT)
+
+    def test_unknown_price(self) -> None:
+        """Without a price no dollars are held, and tokens are."""
+        desk = Desk(f"[budget:b]\namount = 0.000001\n{DAY}", FixedPrices(None))
+        desk.reserve("one")
+        desk.budgets.check(ANNA)
+
+    def test_answer_that_has_begun(self) -> None:
+        """A further turn of an answer holds, and is never refused."""
+        desk = Desk(f"[budget:b]\namount = 1\n{DAY}")
+        desk.spend(DOLLAR)
+        desk.reserve(has_begun=True)
+        assert desk.counters.held == 1
+
+    def test_model(self) -> None:
+        """The budget of a model is asked when the model is known; another one may be asked instead."""
+        desk = Desk(f"[budget:b]\nfor = model glm\namount = 1\n{DAY}")
+        desk.spend(DOLLAR)
+        desk.budgets.check(ANNA)
+        with pytest.raises(ModelBudgetSpent) as told:
+            desk.reserve()
+        assert told.value.try_next
+        desk.budgets.reserve("req_2", ANNA, BOX, "small", 1)
+
+    def test_route(self) -> None:
+        """One that leads to a route names it; a request that has taken a route because of it is not refused by it."""
+        desk = Desk(f"[budget:b]\namount = 1\nthen = route cheap\n{DAY}")
+        desk.spend(DOLLAR)
+        for asked in (lambda: desk.budgets.check(ANNA), desk.reserve):
+            with pytest.raises(BudgetSpent) as told:
+                asked()
+            assert told.value.route == "cheap"
+        desk.reserve(has_fallen=True)
+
+    def test_several(self) -> None:
+        """One that refuses counts more than those that lead to a route, of which the first counts."""
+        routes = f"[budget:b]\namount = 1\nthen = route cheap\n{DAY}[budget:c]\namount = 1\nthen = route cheaper\n{DAY}"
+        desk = Desk(f"{routes}[budget:d]\namount = 2\n{DAY}")
+        desk.spend(DOLLAR)
+        with pytest.raises(BudgetSpent) as told:
+            desk.budgets.check(ANNA)
+        assert told.value.route == "cheap"
+        desk.spend(DOLLAR)
+        with pytest.raises(BudgetSpent, match="budget d") as told:
+            desk.budgets.check(ANNA)
+        assert told.value.route == ""
+        with pytest.raises(BudgetSpent, match="budget d"):
+            desk.reserve(has_fallen=True)
+
+    def test_model_after_a_route(self) -> None:
+        """A request takes another route once: there, the spent budget of a model refuses."""
+        desk = Desk(f"[budget:b]\nfor = model glm\namount = 1\nthen = route cheap\n{DAY}")
+        desk.spend(DOLLAR)
+        with pytest.raises(ModelBudgetSpent) as told:
+            desk.reserve()
+        assert told.value.route == "cheap"
+        with pytest.raises(ModelBudgetSpent) as told:
+            desk.reserve(has_fallen=True)
+        assert told.value.route == ""
+
+    def test_no_budgets(self) -> None:
+        """Without a budget nothing is refused, and nothing is held."""
+        desk = Desk("")
+        nothing: Budgets = NO_BUDGETS
+        for budgets in (desk.budgets, nothing):
+            budgets.check(ANNA)
+            budgets.reserve("req_1", ANNA, BOX, "m", 1)
+            budgets.give_up("req_1")
+        assert desk.counters.held == 0
+
+
+class StateTests:
+    """How much is used."""
+
+    def test_states(self) -> None:
+        """Each budget that holds for a spender, in the order of the file."""
+        text = "".join(
+            f"[budget:{name}]\nfor = {scope}\ntokens = 50\nwarn = 50%\n{per}"
+            for name, scope, per in (
+                ("a", "all", DAY),
+                ("k", "key anna", "per = hour\n"),
+                ("s", "session", ""),
+                ("g", "agent", ""),
+                ("m", "model glm", DAY),
+            )
+        )
+        desk = Desk(f"{text}[budget:d]\namount = 2.50\n{DAY}")
+        desk.spend(DOLLAR)
+        known: BudgetStates = desk.budgets
+        states = known.states(ANNA)
+        assert [(each.name, each.scope, each.spent, each.limit, each.is_warning, each.is_spent) for each in states] == [
+            ("a", "all", 30, 50, True, False),
+            ("k", "key anna", 30, 50, True, False),
+            ("s", "session", 30, 50, True, False),
+            ("g", "agent", 30, 50, True, False),
+            ("m", "model glm", 30, 50, True, False),
+            ("d", "all", DOLLAR, 5 * DOLLAR // 2, False, False),
+        ]
+        assert [each.resets_at for each in states[:3]] == [NOON + 12 * 3600, NOON + 3600, None]
+        assert [each.name for each in known.states(Spender(key="bob", session="s-1"))] == ["a", "s", "m", "d"]
+        assert known.states(Spender(key="bob", session="s-1"))[1] == BudgetState(
+            name="s", scope="session", unit="tokens", spent=0, limit=50, resets_at=None, is_warning=False
+        )
