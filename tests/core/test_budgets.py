@@ -72,26 +72,26 @@ class CounterTests:
         """An attempt counts in the period in which it began."""
         counter = Counter.at(meter(), NOW)
         start, end = counter.period
-        booked = [counter.book(moment, Amounts(1, 2)) for moment in (start - 1, start, NOW, end - 1, end)]
+        booked = [counter.book(moment, 1, 2) for moment in (start - 1, start, NOW, end - 1, end)]
         assert booked == [False, True, True, True, False]
         assert counter.spent == Amounts(3, 6)
 
     def test_begins_anew(self) -> None:
         """With the next period nothing is spent; what was held for requests of the last one is not missing later."""
         counter, holding = Counter.at(meter(per="hour"), NOW), Holding()
-        counter.book(NOW, Amounts(5, 5))
-        holding.hold([counter], Amounts(7, 7))
+        counter.book(NOW, 5, 5)
+        holding.hold([counter], 7, 7)
         counter.told.add(("team", "warn"))
         counter.follow(counter.period.end)
         assert (counter.spent, counter.held, counter.told) == (NOTHING, NOTHING, set())
-        holding.know(Amounts(1, 1))
+        holding.know(1, 1)
         holding.give_back()
         assert counter.held == NOTHING
 
     def test_clock_set_back(self) -> None:
         """A clock that was wrong does not keep a budget spent until the time that it showed."""
         counter = Counter.at(meter(), NOW + 10 * 365 * 86_400)
-        counter.book(NOW + 10 * 365 * 86_400, Amounts(1, 1))
+        counter.book(NOW + 10 * 365 * 86_400, 1, 1)
         counter.follow(NOW)
         assert counter.period == period("day", NOW, UTC)
         assert counter.spent == NOTHING
@@ -107,9 +107,9 @@ class RefusalTests:
     def test_others_count(self) -> None:
         """What is held for others is as good as spent, but the words keep them apart."""
         counter = Counter.at(meter(), NOW)
-        counter.book(NOW, Amounts(4 * DOLLAR, 0))
+        counter.book(NOW, 4 * DOLLAR, 0)
         assert not is_spent(DAY, counter)
-        Holding().hold([counter], Amounts(DOLLAR, 0))
+        Holding().hold([counter], DOLLAR, 0)
         assert is_spent(DAY, counter)
         assert refusal(DAY, counter) == (
             "claude-bridge: nothing is left of the budget team (for all): $4.00 of $5.00 a day are spent, and $1.00 "
@@ -156,13 +156,13 @@ class RefusalTests:
     def test_words(self, scope: Scope, metered: Meter, told: str) -> None:
         """They name the budget, what it is for, what was spent of how much, and when it starts again."""
         counter = Counter.at(metered, NOW)
-        counter.book(NOW, Amounts(5_030_000_000_000, 0))
+        counter.book(NOW, 5_030_000_000_000, 0)
         assert refusal(Limit(name="b", scope=scope, meter=metered, unit="usd", amount=5 * DOLLAR), counter) == told
 
     def test_tokens(self) -> None:
         """Tokens are called tokens."""
         counter = Counter.at(meter(per="month"), NOW)
-        counter.book(NOW, Amounts(0, 1_200_345))
+        counter.book(NOW, 0, 1_200_345)
         told = refusal(evolve(DAY, unit="tokens", amount=10**6, meter=meter(per="month")), counter)
         assert "is spent: 1,200,345 of 1,000,000 tokens a month. It starts again on Tuesday 1 December" in told
 
@@ -209,7 +209,7 @@ class AccountsMachine(RuleBasedStateMachine):
     def begin(self, amounts: Amounts) -> None:
         """A request begins, and so does its first attempt."""
         asked = Asked(running=True)
-        asked.holding.hold(self.counters, amounts)
+        asked.holding.hold(self.counters, *amounts)
         self.requests.append(asked)
 
     @rule(data=st.data(), amounts=AMOUNTS)
@@ -220,7 +220,7 @@ class AccountsMachine(RuleBasedStateMachine):
             asked = data.draw(st.sampled_from(running))
             asked.running = False
             if data.draw(st.booleans()):
-                asked.holding.know(amounts)
+                asked.holding.know(*amounts)
             else:
                 asked.holding.give_back_last()
 
@@ -231,7 +231,7 @@ class AccountsMachine(RuleBasedStateMachine):
         if waiting:
             asked = data.draw(st.sampled_from(waiting))
             asked.running = True
-            asked.holding.hold(self.counters, amounts)
+            asked.holding.hold(self.counters, *amounts)
 
     @rule(data=st.data(), amounts=AMOUNTS)
     def request_ends(self, data: st.DataObject, amounts: Amounts) -> None:
@@ -242,7 +242,7 @@ class AccountsMachine(RuleBasedStateMachine):
             asked.holding.give_back()
             self.booked.append((self.now, amounts))
             for each in self.counters:
-                each.book(self.now, amounts)
+                each.book(self.now, *amounts)
 
     @invariant()
     def sums(self) -> None:

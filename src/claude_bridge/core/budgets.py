@@ -7,6 +7,7 @@ budget of which nothing is used refuses nothing, however long the prompt is.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import tzinfo
 from typing import Final, Literal, NamedTuple
 
@@ -57,11 +58,16 @@ class Use(NamedTuple):
     model: str = ""
 
 
+Who = tuple[str, ...]
+"""Whose count something belongs to; nothing for the only one."""
+
+
 @frozen
 class Meter:
     """What is counted together; budgets that count the same share it.
 
     :ivar what: the name of a key, or backend and model without case; nothing for the other kinds.
+    :ivar who: returns whose count a use belongs to; None if it is not counted here.
     """
 
     kind: ScopeKind
@@ -69,20 +75,22 @@ class Meter:
     per: Per
     timezone: str
     zone: tzinfo = field(eq=False, repr=False)
+    who: Callable[[Use], Who | None] = field(init=False, eq=False, repr=False)
 
-    def who(self, use: Use) -> tuple[str, ...] | None:
-        """Return whose count a use belongs to, "" for the only one; None if it is not counted here."""
+    @who.default
+    def _make_who(self) -> Callable[[Use], Who | None]:
+        what = self.what
         match self.kind:
             case "all":
-                return ()
+                return lambda _: ()
             case "key":
-                return () if self.what == (use.key,) else None
+                return lambda use: () if what == (use.key,) else None
             case "model":
-                return () if self.what == (use.backend, use.model) else None
+                return lambda use: () if what == (use.backend, use.model) else None
             case "session":
-                return (use.key, use.session) if use.session else None
+                return lambda use: (use.key, use.session) if use.session else None
             case "agent":
-                return (use.key, use.session, use.agent) if use.agent else None
+                return lambda use: (use.key, use.session, use.agent) if use.agent else None
 
 
 @frozen(kw_only=True)
@@ -93,6 +101,7 @@ class Limit:
     :ivar amount: pico-dollars or tokens, as ``unit`` says.
     :ivar warn: the part of it, in percent, from which on it is warned of.
     :ivar fallback: the route that is taken when it is spent; "" to refuse.
+    :ivar warn_at: the amount from which on it is warned of.
     """
 
     name: str
@@ -102,10 +111,10 @@ class Limit:
     amount: int
     warn: int = 80
     fallback: str = ""
+    warn_at: int = field(init=False)
 
-    @property
-    def warn_at(self) -> int:
-        """Return the amount from which on it is warned of."""
+    @warn_at.default
+    def _make_warn_at(self) -> int:
         return -(-self.amount * self.warn // 100)
 
     def shown(self, amount: int) -> str:
@@ -123,10 +132,6 @@ class Amounts(NamedTuple):
         """Return the sum."""
         return Amounts(self.usd + more.usd, self.tokens + more.tokens)
 
-    def minus(self, less: Amounts) -> Amounts:
-        """Return the difference."""
-        return Amounts(self.usd - less.usd, self.tokens - less.tokens)
-
     def at_least(self, other: Amounts) -> Amounts:
         """Return the larger of each."""
         return Amounts(max(self.usd, other.usd), max(self.tokens, other.tokens))
@@ -143,84 +148,116 @@ NOTHING: Final = Amounts()
 class Counter:
     """What was spent, and what is held, of one meter in its current period; it begins anew with the next one.
 
-    :ivar spent: pico-dollars and tokens of the attempts that are in the accounts.
-    :ivar held: those of requests under way, as far as they are known or can be estimated.
+    :ivar usd: pico-dollars of the attempts that are in the accounts, as far as prices are known.
+    :ivar tokens: the tokens of those attempts.
+    :ivar held_usd: pico-dollars of requests under way, as far as they are known or can be estimated.
+    :ivar held_tokens: their tokens.
     :ivar told: what was logged of it in this period.
     """
 
     meter: Meter
     period: Period
-    spent: Amounts
-    held: Amounts
+    usd: int = 0
+    tokens: int = 0
+    held_usd: int = 0
+    held_tokens: int = 0
     told: set[tuple[str, str]] = field(factory=set)
 
     @classmethod
     def at(cls, meter: Meter, now: float) -> Counter:
         """Return a counter of the period that is now."""
-        return cls(meter, period(meter.per, now, meter.zone), NOTHING, NOTHING)
+        return cls(meter, period(meter.per, now, meter.zone))
+
+    @property
+    def spent(self) -> Amounts:
+        """What is in the accounts."""
+        return Amounts(self.usd, self.tokens)
+
+    @spent.setter
+    def spent(self, amounts: Amounts) -> None:
+        self.usd, self.tokens = amounts
+
+    @property
+    def held(self) -> Amounts:
+        """What is held for requests under way."""
+        return Amounts(self.held_usd, self.held_tokens)
 
     def follow(self, now: float) -> None:
         """Begin anew if the period is over, or if the clock was set back to before it."""
-        if not self.period.start <= now < self.period.end:
+        start, end = self.period
+        if not start <= now < end:
             self.period = period(self.meter.per, now, self.meter.zone)
-            self.spent = self.held = NOTHING
+            self.usd = self.tokens = self.held_usd = self.held_tokens = 0
             self.told.clear()
 
-    def book(self, started: float, amounts: Amounts) -> bool:
+    def book(self, started: float, usd: int, tokens: int) -> bool:
         """Count an attempt that began then, in Unix seconds, unless that was in another period; return whether."""
-        if not self.period.start <= started < self.period.end:
+        start, end = self.period
+        if not start <= started < end:
             return False
-        self.spent = self.spent.plus(amounts)
+        self.usd += usd
+        self.tokens += tokens
         return True
 
     def used(self, unit: Unit) -> int:
         """Return what is not left."""
-        return self.spent.usd + self.held.usd if unit == "usd" else self.spent.tokens + self.held.tokens
+        return self.usd + self.held_usd if unit == "usd" else self.tokens + self.held_tokens
+
+
+Part = tuple[Counter, Period, int, int]
+"""A counter, the period of which something is held, and how much, in pico-dollars and in tokens."""
 
 
 @define(eq=False)
 class Holding:
     """What one request holds of several counters, and gives back at its end.
 
-    :ivar parts: counter, the start of the period of which something is held, and how much.
+    :ivar parts: what it holds.
     :ivar last: how many of the parts belong to the attempt under way; they are the last ones.
     """
 
-    parts: list[tuple[Counter, float, Amounts]] = field(factory=list)
+    parts: list[Part] = field(factory=list)
     last: int = 0
 
-    def hold(self, counters: list[Counter], amounts: Amounts) -> None:
+    def hold(self, counters: Iterable[Counter], usd: int, tokens: int) -> None:
         """Hold amounts of some counters for an attempt."""
+        before = len(self.parts)
         for counter in counters:
-            counter.held = counter.held.plus(amounts)
-            self.parts.append((counter, counter.period.start, amounts))
-        self.last = len(counters)
+            counter.held_usd += usd
+            counter.held_tokens += tokens
+            self.parts.append((counter, counter.period, usd, tokens))
+        self.last = len(self.parts) - before
 
-    def know(self, amounts: Amounts) -> None:
+    def know(self, usd: int, tokens: int) -> None:
         """Hold what the attempt has used instead of what was estimated: it is not in the accounts yet."""
-        counters = [(counter, start) for counter, start, _ in self.parts[len(self.parts) - self.last :]]
-        self.give_back_last()
-        for counter, start in counters:
-            if counter.period.start == start:
-                counter.held = counter.held.plus(amounts)
-                self.parts.append((counter, start, amounts))
+        parts = self.parts
+        for place in range(len(parts) - self.last, len(parts)):
+            counter, span, held_usd, held_tokens = parts[place]
+            if counter.period is span:
+                counter.held_usd += usd - held_usd
+                counter.held_tokens += tokens - held_tokens
+            parts[place] = counter, span, usd, tokens
+        self.last = 0
 
     def give_back_last(self) -> None:
         """Give back what is held for the attempt under way."""
-        _give_back(self.parts, self.last)
+        place = len(self.parts) - self.last
+        _give_back(self.parts[place:])
+        del self.parts[place:]
         self.last = 0
 
     def give_back(self) -> None:
         """Give back everything."""
-        _give_back(self.parts, len(self.parts))
+        _give_back(self.parts)
+        self.parts.clear()
         self.last = 0
 
 
-def _give_back(parts: list[tuple[Counter, float, Amounts]], number: int) -> None:
-    for _ in range(number):
-        counter, start, amounts = parts.pop()
-        if counter.period.start == start:
-            counter.held = counter.held.minus(amounts)
+def _give_back(parts: Iterable[Part]) -> None:
+    for counter, span, usd, tokens in parts:
+        if counter.period is span:
+            counter.held_usd -= usd
+            counter.held_tokens -= tokens
 
 
 def is_spent(limit: Limit, counter: Counter) -> bool:

@@ -106,13 +106,13 @@ class Desk:
 
     def spent(self, meter: Meter, use: Use = USE) -> Amounts:
         """Return what is counted."""
-        counter = self.counters.counter(meter, use, self.now)
+        counter = self.counters.counter(self.counters.metered(meter), use, self.now)
         assert counter is not None
         return counter.spent
 
     def held(self, meter: Meter, use: Use = USE) -> Amounts:
         """Return what is held."""
-        counter = self.counters.counter(meter, use, self.now)
+        counter = self.counters.counter(self.counters.metered(meter), use, self.now)
         assert counter is not None
         return counter.held
 
@@ -152,11 +152,11 @@ class CountTests:
         """Another key, session or agent has a count of its own, and so has the same session under another key."""
         desk.follow(*(limit(each) for each in METERS))
         desk.counters.request_ended(request())
-        assert desk.counters.counter(ANNA, USE._replace(key="bob"), desk.now) is None
+        assert desk.counters.counter(desk.counters.metered(ANNA), USE._replace(key="bob"), desk.now) is None
         assert desk.spent(SESSION, USE._replace(session="s-2")) == NOTHING
         assert desk.spent(SESSION, USE._replace(key="bob")) == NOTHING
         assert desk.spent(AGENT, USE._replace(agent="a-2")) == NOTHING
-        assert desk.counters.counter(AGENT, USE._replace(agent=""), desk.now) is None
+        assert desk.counters.counter(desk.counters.metered(AGENT), USE._replace(agent=""), desk.now) is None
 
     def test_attempt_of_the_last_period(self, desk: Desk) -> None:
         """An attempt counts in the period in which it began, as in the accounts."""
@@ -199,9 +199,9 @@ class HoldingTests:
 
     def hold(self, desk: Desk, request_id: str = "req_1") -> None:
         """Let an attempt begin."""
-        counter = desk.counters.counter(ALL, USE, desk.now)
+        counter = desk.counters.counter(desk.counters.metered(ALL), USE, desk.now)
         assert counter is not None
-        desk.counters.hold(request_id, [counter], Amounts(500, 50))
+        desk.counters.hold(request_id, [counter], 500, 50)
 
     def test_until_the_end(self, desk: Desk) -> None:
         """An estimate becomes what the attempt has used, and with the request's end that is spent."""
@@ -278,15 +278,15 @@ class SumTests:
             made = tuple(attempt(usd, tokens, round(desk.now - age, 3)) for usd, tokens, age in attempts)
             record = evolve(RECORD, request_id=str(number), client=key, session=session, agent=agent, attempts=made)
             for each in made:
-                counter = desk.counters.counter(ALL, USE, desk.now)
+                counter = desk.counters.counter(desk.counters.metered(ALL), USE, desk.now)
                 assert counter is not None
-                desk.counters.hold(str(number), [counter], Amounts(7, 7))
+                desk.counters.hold(str(number), [counter], 7, 7)
                 desk.counters.attempt_ended(str(number), each)
             desk.counters.request_ended(record)
             ended.append(record)
             desk.now += pause
             for meter in METERS:
-                counter = desk.counters.counter(meter, USE, desk.now)
+                counter = desk.counters.counter(desk.counters.metered(meter), USE, desk.now)
                 assert counter is not None
                 start, end = counter.period
                 inside = [
@@ -416,7 +416,7 @@ class ReadTests:
         counters.follow([limit(ALL)])
         counters.start()
         counters.request_ended(request())
-        counter = counters.counter(ALL, USE, NOON)
+        counter = counters.counter(counters.metered(ALL), USE, NOON)
         assert counter is not None
         assert counter.spent == Amounts(100, 30)
 

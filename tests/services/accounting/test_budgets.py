@@ -121,7 +121,7 @@ class CheckTests:
         desk = Desk(f"[budget:b]\namount = 1\n{DAY}[budget:t]\ntokens = 9M\n{DAY}")
         desk.reserve(tokens=1000)
         (limit, _) = limits(config_of(FILE + desk.text))
-        counter = desk.counters.counter(limit.meter, Use("anna", "s-1", "a-1"), NOON)
+        counter = desk.counters.counter(desk.counters.metered(limit.meter), Use("anna", "s-1", "a-1"), NOON)
         assert counter is not None
         assert counter.held == (1000 * 10**6 + FIRST_OUTPUT * 2 * 10**6, 1000 + FIRST_OUTPUT)
 

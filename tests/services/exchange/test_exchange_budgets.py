@@ -101,8 +101,8 @@ class Office:
 
     def counter(self, **use: str) -> Counter:
         """Return the counter of the first budget."""
-        (meter, *_) = self.counters._counters
-        found = self.counters.counter(meter, Use("", **({"session": "", "agent": ""} | use)), 1_700_000_000.0)
+        (metered, *_) = self.counters._fed
+        found = self.counters.counter(metered, Use("", **({"session": "", "agent": ""} | use)), 1_700_000_000.0)
         assert found is not None
         return found
 

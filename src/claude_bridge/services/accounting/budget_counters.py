@@ -8,7 +8,8 @@ Nothing ever waits for that: without the ledger what this process has counted de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from attrs import define, field
@@ -18,7 +19,7 @@ from twisted.python.failure import Failure
 
 from claude_bridge.core.bounded import BoundedMap
 from claude_bridge.core.budget_periods import Period, period
-from claude_bridge.core.budgets import NOTHING, Amounts, Counter, Holding, Limit, Meter, Use, described, spent_of
+from claude_bridge.core.budgets import NOTHING, Amounts, Counter, Holding, Limit, Meter, Use, Who, described, spent_of
 from claude_bridge.services.accounting.ledger_entries import FORWARDED
 from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
 from claude_bridge.services.accounting.store.spending import Answer, Question
@@ -59,6 +60,42 @@ class SpentReader(Protocol):
         """Return what was spent."""
 
 
+@define(eq=False)
+class Metered:
+    """The counts of one meter.
+
+    :ivar limits: the budgets of the configuration in force that it is for.
+    :ivar only: the count where there is but one.
+    :ivar each: the counts by whose they are.
+    :ivar warn_usd: the pico-dollars from which on something is warned of.
+    :ivar warn_tokens: the tokens from which on something is warned of.
+    """
+
+    meter: Meter
+    limits: list[Limit] = field(factory=list)
+    only: Counter | None = None
+    each: BoundedMap[Who, Counter] = field(factory=lambda: BoundedMap(MAX_COUNTED))
+    warn_usd: float = math.inf
+    warn_tokens: float = math.inf
+
+    def follow(self, limits: list[Limit]) -> None:
+        """Count for these budgets."""
+        self.limits = limits
+        self.warn_usd = min((limit.warn_at for limit in limits if limit.unit == "usd"), default=math.inf)
+        self.warn_tokens = min((limit.warn_at for limit in limits if limit.unit == "tokens"), default=math.inf)
+
+    def known(self, who: Who) -> Counter | None:
+        """Return the count of somebody, if there is one."""
+        return self.each.get(who) if who else self.only
+
+    def put(self, who: Who, counter: Counter) -> None:
+        """Store the count of somebody."""
+        if who:
+            self.each.put(who, counter)
+        else:
+            self.only = counter
+
+
 @define(eq=False, kw_only=True)
 class BudgetCounters:
     """Implements `Records`: what was spent, of each meter of the configuration in force.
@@ -70,8 +107,8 @@ class BudgetCounters:
     _seconds: Callable[[], float]
     _unix_time: Callable[[], float]
     _accounts: SpentReader | None = None
-    _counters: dict[Meter, BoundedMap[tuple[str, ...], Counter]] = field(factory=dict, init=False)
-    _limits: dict[Meter, list[Limit]] = field(factory=dict, init=False)
+    _known: dict[Meter, Metered] = field(factory=dict, init=False)
+    _fed: tuple[Metered, ...] = field(default=(), init=False)
     _in_dollars: bool = field(default=False, init=False)
     _holdings: dict[str, Holding] = field(factory=dict, init=False)
     _outputs: BoundedMap[tuple[str, str], tuple[int, float]] = field(factory=lambda: BoundedMap(MAX_MODELS), init=False)
@@ -84,7 +121,7 @@ class BudgetCounters:
     _unwritten: list[RequestRecord] | None = field(default=None, init=False)
     _trouble_told: bool = field(default=False, init=False)
     _was_read: bool = field(default=False, init=False)
-    _sessions: dict[tuple[str, ...], tuple[int, int]] = field(factory=dict, init=False)
+    _sessions: dict[Who, tuple[int, int]] = field(factory=dict, init=False)
 
     @property
     def held(self) -> int:
@@ -93,13 +130,16 @@ class BudgetCounters:
 
     def follow(self, limits: Sequence[Limit]) -> None:
         """Count for these budgets from now on; what they count already is kept."""
-        before = self._counters
-        self._limits = {}
+        by_meter: dict[Meter, list[Limit]] = {}
         for limit in limits:
-            self._limits.setdefault(limit.meter, []).append(limit)
-        self._counters = {meter: before.get(meter) or BoundedMap(MAX_COUNTED) for meter in self._limits}
+            by_meter.setdefault(limit.meter, []).append(limit)
+        before = {each.meter for each in self._fed}
+        self._known = {meter: self.metered(meter) for meter in by_meter}
+        self._fed = tuple(self._known.values())
+        for each in self._fed:
+            each.follow(by_meter[each.meter])
         self._in_dollars = any(limit.unit == "usd" for limit in limits)
-        added = self._counters.keys() - before.keys()
+        added = by_meter.keys() - before
         self._new_sessions = self._new_sessions or any(meter.kind in _OF_SESSIONS for meter in added)
         if added and self._started:
             self._reads_again = self._is_reading
@@ -110,10 +150,17 @@ class BudgetCounters:
         self._started = True
         self._read()
 
-    def counter(self, meter: Meter, use: Use, now: float) -> Counter | None:
-        """Return the counter of whoever uses something, of the period that is now; None if that is not counted."""
-        who = meter.who(use)
-        return None if who is None else self._counter(meter, who, now)
+    def metered(self, meter: Meter) -> Metered:
+        """Return the counts of a meter; nothing is counted unless a budget in force is for it."""
+        found = self._known.get(meter)
+        if found is None:
+            found = self._known[meter] = Metered(meter)
+        return found
+
+    def counter(self, metered: Metered, use: Use, now: float) -> Counter | None:
+        """Return the count of whoever uses something, of the period that is now; None if that is not counted."""
+        who = metered.meter.who(use)
+        return None if who is None else self._counter(metered, who, now)
 
     def now(self) -> float:
         """Return the time in Unix seconds; what was spent is read again if that was done long ago."""
@@ -121,12 +168,12 @@ class BudgetCounters:
             self._read()
         return self._unix_time()
 
-    def hold(self, request_id: str, counters: list[Counter], amounts: Amounts) -> None:
+    def hold(self, request_id: str, counters: Iterable[Counter], usd: int, tokens: int) -> None:
         """Hold what an attempt will probably use."""
         holding = self._holdings.get(request_id)
         if holding is None:
             holding = self._holdings[request_id] = Holding()
-        holding.hold(counters, amounts)
+        holding.hold(counters, usd, tokens)
 
     def give_up(self, request_id: str) -> None:
         """Give back what is held for an attempt that was not made."""
@@ -143,8 +190,8 @@ class BudgetCounters:
         """Hold what an attempt has used instead of what was expected, and learn how long the answer was."""
         holding = self._holdings.get(request_id)
         if holding is not None:
-            holding.know(_amounts(record))
-        if self._counters and record.outcome == "ok" and record.usage is not None:
+            holding.know(*_amounts(record))
+        if self._fed and record.outcome == "ok" and record.usage is not None:
             model = record.backend, record.model
             count, mean = self._outputs.get(model) or (0, 0.0)
             count = min(count + 1, _RECENT)
@@ -155,32 +202,34 @@ class BudgetCounters:
         holding = self._holdings.pop(record.request_id, None)
         if holding is not None:
             holding.give_back()
-        if not self._counters or not record.attempts:
+        if not self._fed or not record.attempts:
             return
         if self._unwritten is not None:
             self._unwritten.append(record)
         now = self._unix_time()
-        for meter, who, started, amounts in self._uses(record):
-            counter = self._counter(meter, who, now)
-            if counter.book(started, amounts):
-                self._tell(meter, who, counter)
+        for attempt in record.attempts:
+            use, started, (usd, tokens) = _use(record, attempt), _started(attempt), _amounts(attempt)
+            for metered in self._fed:
+                who = metered.meter.who(use)
+                if who is None:
+                    continue
+                counter = self._counter(metered, who, now)
+                if counter.book(started, usd, tokens):
+                    self._tell(metered, who, counter)
         if self._in_dollars:
             self._tell_unpriced(record)
 
-    def _counter(self, meter: Meter, who: tuple[str, ...], now: float) -> Counter:
-        counters = self._counters.get(meter)
-        if counters is None:  # of a configuration that is not in force any more
-            return Counter.at(meter, now)
-        found = counters.get(who)
+    def _counter(self, metered: Metered, who: Who, now: float) -> Counter:
+        found = metered.known(who)
         if found is None:
-            found = Counter.at(meter, now)
+            found = Counter.at(metered.meter, now)
             found.spent = self._earlier(who)
-            counters.put(who, found)
+            metered.put(who, found)
         else:
             found.follow(now)
         return found
 
-    def _earlier(self, who: tuple[str, ...]) -> Amounts:
+    def _earlier(self, who: Who) -> Amounts:
         """Return what a session or an agent had spent when the ledger was read, once."""
         if not who or not self._sessions:
             return NOTHING
@@ -189,26 +238,15 @@ class BudgetCounters:
             return found
         return found.plus(Amounts(*self._sessions.pop((FORWARDED, *who[1:]), NOTHING)))
 
-    def _uses(self, record: RequestRecord) -> Iterator[tuple[Meter, tuple[str, ...], float, Amounts]]:
-        """Yield what a request adds to the meters: whose count, when it was used, and how much."""
-        for attempt in record.attempts:
-            amounts = _amounts(attempt)
-            use = Use(record.client, record.session, record.agent, attempt.backend, attempt.model.casefold())
-            started = round(attempt.started, 3)  # as the ledger has it
-            for meter in self._counters:
-                who = meter.who(use)
-                if who is not None:
-                    yield meter, who, started, amounts
-
     def _read(self) -> None:
         """Begin to read what was spent."""
-        if self._accounts is None or self._is_reading or not self._counters:
+        if self._accounts is None or self._is_reading or not self._fed:
             self._read_due = self._seconds() + READ_SECONDS
             return
         now = self._unix_time()
-        periods = {meter: period(meter.per, now, meter.zone) for meter in self._counters}
-        starts = {_milliseconds(each) for meter, each in periods.items() if meter.per != "session"}
-        sessions = self._new_sessions and any(meter.kind in _OF_SESSIONS for meter in self._counters)
+        periods = {each.meter: period(each.meter.per, now, each.meter.zone) for each in self._fed}
+        starts = {_milliseconds(span) for meter, span in periods.items() if meter.per != "session"}
+        sessions = self._new_sessions and any(meter.kind in _OF_SESSIONS for meter in periods)
         if not starts and not sessions:
             self._read_due = self._seconds() + READ_SECONDS
             return
@@ -239,22 +277,25 @@ class BudgetCounters:
         if sessions:
             self._sessions, self._new_sessions = answer.sessions, self._reads_again
         now, sums = self._unix_time(), self._sums(unwritten, periods)
-        for meter in periods.keys() & self._counters.keys():
+        for metered in self._fed:
+            meter = metered.meter
+            if meter not in periods:
+                continue
             if meter.per != "session":
-                self._take_period(meter, answer, periods[meter], sums.get((meter, ()), NOTHING), now)
+                self._take_period(metered, answer, periods[meter], sums.get((meter, ()), NOTHING), now)
             elif sessions:
-                known = {who for who, _ in self._counters[meter].items()}
+                known = {who for who, _ in metered.each.items()}
                 for who in known | {who for each, who in sums if each == meter}:
-                    counter = self._counter(meter, who, now)
+                    counter = self._counter(metered, who, now)
                     read = counter.spent if who not in known else self._earlier(who)
                     counter.spent = counter.spent.at_least(read.plus(sums.get((meter, who), NOTHING)))
-                    self._tell(meter, who, counter)
+                    self._tell(metered, who, counter)
         if not self._was_read:
             self._was_read = True
             _log.info("budgets go on from what is in the accounts", event="budgets-read")
 
-    def _take_period(self, meter: Meter, answer: Answer, span: Period, unwritten: Amounts, now: float) -> None:
-        counter = self._counter(meter, (), now)
+    def _take_period(self, metered: Metered, answer: Answer, span: Period, unwritten: Amounts, now: float) -> None:
+        meter, counter = metered.meter, self._counter(metered, (), now)
         if counter.period != span:  # it has ended meanwhile
             return
         spent = unwritten
@@ -262,18 +303,18 @@ class BudgetCounters:
             if meter.who(Use(row.key, "", "", row.backend, row.model.casefold())) is not None:
                 spent = spent.plus(Amounts(row.usd, row.tokens))
         counter.spent = spent
-        self._tell(meter, (), counter)
+        self._tell(metered, (), counter)
 
-    def _sums(
-        self, records: Sequence[RequestRecord], periods: dict[Meter, Period]
-    ) -> dict[tuple[Meter, tuple[str, ...]], Amounts]:
+    def _sums(self, records: Sequence[RequestRecord], periods: dict[Meter, Period]) -> dict[tuple[Meter, Who], Amounts]:
         """Return what requests add to each count of some periods."""
-        sums: dict[tuple[Meter, tuple[str, ...]], Amounts] = {}
+        sums: dict[tuple[Meter, Who], Amounts] = {}
         for record in records:
-            for meter, who, started, amounts in self._uses(record):
-                span = periods.get(meter)
-                if span is not None and span.start <= started < span.end:
-                    sums[meter, who] = sums.get((meter, who), NOTHING).plus(amounts)
+            for attempt in record.attempts:
+                use, started, amounts = _use(record, attempt), _started(attempt), _amounts(attempt)
+                for meter, span in periods.items():
+                    who = meter.who(use)
+                    if who is not None and span.start <= started < span.end:
+                        sums[meter, who] = sums.get((meter, who), NOTHING).plus(amounts)
         return sums
 
     def _not_read(self, failure: Failure) -> None:
@@ -288,9 +329,11 @@ class BudgetCounters:
                 reason=str(failure.value),
             )
 
-    def _tell(self, meter: Meter, who: tuple[str, ...], counter: Counter) -> None:
+    def _tell(self, metered: Metered, who: Who, counter: Counter) -> None:
         """Log, once in each period, that a budget is nearly spent, and that it is."""
-        for limit in self._limits[meter]:
+        if counter.usd < metered.warn_usd and counter.tokens < metered.warn_tokens:
+            return
+        for limit in metered.limits:
             spent = counter.spent.of(limit.unit)
             if spent < limit.warn_at:
                 continue
@@ -326,6 +369,15 @@ class BudgetCounters:
 def _amounts(record: AttemptRecord) -> Amounts:
     usage = record.usage
     return Amounts(record.cost or 0, 0 if usage is None else usage.prompt_tokens + usage.output_tokens)
+
+
+def _started(record: AttemptRecord) -> float:
+    """Return when an attempt began in Unix seconds, as exactly as the ledger has it."""
+    return round(record.started, 3)
+
+
+def _use(record: RequestRecord, attempt: AttemptRecord) -> Use:
+    return Use(record.client, record.session, record.agent, attempt.backend, attempt.model.casefold())
 
 
 def _milliseconds(span: Period) -> int:

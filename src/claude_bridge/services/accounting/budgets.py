@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from attrs import define
+from attrs import define, field
 
 from claude_bridge.config.schema import Backend
-from claude_bridge.core.budgets import Amounts, Counter, Limit, Use, is_spent, refusal
+from claude_bridge.core.budgets import Counter, Limit, Use, is_spent, refusal
 from claude_bridge.core.errors import BudgetSpent, ModelBudgetSpent
 from claude_bridge.core.prices import Price
-from claude_bridge.services.accounting.budget_counters import BudgetCounters
+from claude_bridge.services.accounting.budget_counters import BudgetCounters, Metered
 from claude_bridge.services.interfaces import BudgetState, Spender
 
 
@@ -32,6 +32,11 @@ class ConfiguredBudgets:
     _limits: tuple[Limit, ...]
     _counters: BudgetCounters
     _prices: KnownPrices
+    _metered: tuple[tuple[Limit, Metered], ...] = field(init=False)
+
+    @_metered.default
+    def _make_metered(self) -> tuple[tuple[Limit, Metered], ...]:
+        return tuple((limit, self._counters.metered(limit.meter)) for limit in self._limits)
 
     def check(self, spender: Spender) -> None:
         """Raise `BudgetSpent` if a budget has nothing left, whatever model is asked; one that refuses comes first."""
@@ -64,7 +69,7 @@ class ConfiguredBudgets:
         if price is not None:
             rates = price.rates(tokens)
             usd = tokens * rates.input + output * rates.output
-        self._counters.hold(request_id, counters, Amounts(usd, tokens + output))
+        self._counters.hold(request_id, counters, usd, tokens + output)
 
     def give_up(self, request_id: str) -> None:
         """Give back what is held for an attempt that was not made."""
@@ -74,9 +79,9 @@ class ConfiguredBudgets:
         """Return the state of each budget that holds for a spender."""
         now = self._counters.now()
         found = []
-        for limit in self._limits:
+        for limit, metered in self._metered:
             model = limit.meter.what if limit.meter.kind == "model" else ()
-            counter = self._counters.counter(limit.meter, Use(spender.key, spender.session, spender.agent, *model), now)
+            counter = self._counters.counter(metered, Use(spender.key, spender.session, spender.agent, *model), now)
             if counter is not None:
                 spent = counter.spent.of(limit.unit)
                 found.append(
@@ -97,8 +102,8 @@ class ConfiguredBudgets:
         now = self._counters.now()
         counters: dict[Counter, None] = {}
         instead: BudgetSpent | None = None
-        for limit in self._limits:
-            counter = self._counters.counter(limit.meter, use, now)
+        for limit, metered in self._metered:
+            counter = self._counters.counter(metered, use, now)
             if counter is None:
                 continue
             counters[counter] = None
