@@ -93,6 +93,7 @@ def words(config: Config) -> Iterator[str]:
     for route in config.routes.values():
         yield from (route.name, *route.models)
     yield from config.keys
+    yield from config.budgets
     yield from config.server.allowed_hosts
     yield from config.server.allowed_origins
     if config.web_search.url is not None:
