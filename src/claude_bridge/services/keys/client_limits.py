@@ -54,10 +54,10 @@ class Allowance:
         self._use.follow(key)
         minute = self._use.minute
         if key.max_streams is not None and self._use.running >= key.max_streams:
-            raise _refusal(key, f"{key.max_streams} requests at the same time (max_streams)", SHORTLY)
+            raise _refusal(key, f"{_requests(key.max_streams)} at the same time (max_streams)", SHORTLY)
         wait = minute.requests_ready_in(now)
-        if wait > 0:
-            raise _refusal(key, f"{key.rpm:,} requests a minute (rpm)", wait)
+        if key.rpm is not None and wait > 0:
+            raise _refusal(key, f"{_requests(key.rpm)} a minute (rpm)", wait)
         estimated = 0 if key.tpm is None else tokens()
         wait = minute.tokens_ready_in(now, estimated)
         if wait > 0:
@@ -99,6 +99,10 @@ def _limited(minute: SlidingMinute | None, limit: int | None) -> SlidingMinute |
         return SlidingMinute(limit)
     minute.limit = limit
     return minute
+
+
+def _requests(number: int) -> str:
+    return f"{number:,} request{'' if number == 1 else 's'}"
 
 
 def _refusal(key: ClientKey, limit: str, wait: float) -> KeyLimited:
