@@ -104,6 +104,11 @@ class WrittenTests:
         file.write_text(f"{ASKING}[backend:b]\napi_key = credential:b\n[key:bob]\nsecret = ${{BOBS_KEY}}\n")
         assert "added" in made(file).told
 
+    def test_policy_in_a_variable(self, file: Path) -> None:
+        """A file that asks for keys by a variable asks for them."""
+        file.write_text("[server]\ncredentials = ${POLICY}\n")
+        assert "added" in new_key("alice", str(file), {"POLICY": "keys"}).told
+
     def test_usual_place(self, tmp_path: Path, file: Path) -> None:
         """Without a path the file is the one that the bridge finds."""
         folder = tmp_path / "config" / "claude-bridge"

@@ -13,6 +13,7 @@ from claude_bridge.config.doubts import exposed, file_mode
 from claude_bridge.config.expand import OFF
 from claude_bridge.config.ini import read_ini
 from claude_bridge.config.load import load
+from claude_bridge.config.secret import hash_of
 from tests.config.files import reading
 
 URL = "url = http://127.0.0.1:8000/v1\n"
@@ -84,6 +85,12 @@ class KeyTests:
         """The name of a variable alone is not its value."""
         (told,) = warnings("[web_search]\nengine = brave\napi_key = BRAVE_API_KEY\n")
         assert told.startswith("[web_search] api_key: looks like a variable's name")
+
+    def test_hash(self) -> None:
+        """A hash where the key itself should be would be the key: whoever reads it could use it."""
+        (told,) = warnings(f"[server]\ncredentials = keys\n[key:a]\nsecret = {hash_of('s')}\n")
+        assert told.startswith("[key:a] secret: looks like the hash of a key")
+        assert warnings(f"[server]\ncredentials = keys\n[key:a]\nhash = {hash_of('s')}\n") == []
 
     @given(st.from_regex(r"(sk-[A-Za-z0-9_-]{8,40}|[A-Za-z0-9+/]{22,43}={0,2}|[0-9a-f]{8,64})", fullmatch=True))
     def test_real_keys(self, key: str) -> None:

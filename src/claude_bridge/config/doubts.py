@@ -36,6 +36,9 @@ _ELSEWHERE: Final = re.compile(r"(?:os\.environ/|env[:.]|\{env:)\s*([A-Za-z_][A-
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]*_(?:KEY|TOKEN|SECRET)")
 """What a variable that holds a key is mostly called."""
 
+_HASH: Final = re.compile(r"sha256:[0-9a-f]{64}", re.IGNORECASE)
+"""What `[key:*]` has as the hash of a key."""
+
 UNUSED_IF_PASSED: Final = frozenset({"max_output_tokens", "show_reasoning", "strip_attribution"})
 """Keys that change requests or answers, which a backend with the clients' own API gets and gives as they are."""
 
@@ -136,6 +139,8 @@ def _key(text: str) -> Iterator[str]:
         yield "looks like a file path and is used as the key itself: did you mean file:/PATH?"
     elif named := _ELSEWHERE.fullmatch(text):
         yield f"is used as the key itself: did you mean ${{{named[1]}}}?"
+    elif _HASH.fullmatch(text):
+        yield "looks like the hash of a key and is used as the key itself: `hash` in [key:NAME] is for that"
     elif _VARIABLE.fullmatch(text):
         yield "looks like a variable's name and is used as the key itself: did you mean ${NAME}?"
 

@@ -52,7 +52,7 @@ class KeyScope:
 
     @_meant.default
     def _find_models(self) -> frozenset[tuple[str, str]]:
-        found = (each for name in self.models or () for each in _models_of(self.config, name))
+        found = (each for name in self.models or () for each in _models_of(self.config, self.which, name))
         return frozenset((backend, model.casefold()) for backend, model in found)
 
     @_patterns.default
@@ -99,12 +99,12 @@ class KeyScopes:
         return self._limited.get(client, self._open)
 
 
-def fits_something(config: Config, name: str) -> bool:
-    """Return whether an entry of a key's ``models`` can mean anything.
+def fits_something(config: Config, which: WhichModel, name: str) -> bool:
+    """Return whether an entry of a key's ``models`` can mean anything; ``which`` decides for this configuration.
 
     A pattern must fit a configured name, or may begin with a backend and a slash.
     """
-    if any(_models_of(config, name)):
+    if any(_models_of(config, which, name)):
         return True
     literal = _WILDCARD.split(name, maxsplit=1)[0].casefold()
     in_front = [f"{each}/".casefold() for each in config.backends]
@@ -130,7 +130,7 @@ def _allowed(scope: KeyScope, route: Route) -> Iterator[str]:
                 yield name
 
 
-def _models_of(config: Config, name: str) -> Iterator[tuple[str, str]]:
+def _models_of(config: Config, which: WhichModel, name: str) -> Iterator[tuple[str, str]]:
     """Yield backend and name of each model that the configuration has for an entry of a key's ``models``."""
     if _is_pattern(name):
         pattern = _pattern(name)
@@ -140,7 +140,7 @@ def _models_of(config: Config, name: str) -> Iterator[tuple[str, str]]:
             if fnmatchcase(alias.casefold(), pattern)
         )
     else:
-        meant = which_model(config).meant(name)
+        meant = which.meant(name)
         if meant is not None:
             model = NamedModels(config).model(meant)
             yield model.backend, model.name

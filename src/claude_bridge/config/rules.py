@@ -25,6 +25,7 @@ from claude_bridge.core.kinds import KINDS
 from claude_bridge.core.model_names import as_spelled, pin
 from claude_bridge.core.routing import DEFAULT, WORDS
 from claude_bridge.core.web_search.engines import ENGINES
+from claude_bridge.core.which_model import WhichModel
 
 KEY_HEADERS = frozenset({"api-key", "x-api-key", "x-goog-api-key"})
 """Headers that carry a key of the owner, like `Backend.api_key`."""
@@ -307,20 +308,20 @@ class Rules:
             yield Problem(
                 "server", "credentials", "must be keys for a [key:*] to have an effect: set it, or remove them"
             )
-        seen: dict[str, str] = {}
+        seen, which = dict[str, str](), which_model(self.config)
         for key in self.config.keys.values():
             section = f"key:{key.name}"
             if not self._is_broken(section, "secret", "hash"):
                 yield from _identity(key, section, seen)
-            yield from self._key_models(key, section)
+            yield from self._key_models(key, section, which)
             yield from self._key_routes(key, section)
 
-    def _key_models(self, key: ClientKey, section: str) -> Iterator[Problem]:
+    def _key_models(self, key: ClientKey, section: str, which: WhichModel) -> Iterator[Problem]:
         """Yield what is wrong with the models that a key may use."""
         if key.models == ():
             yield Problem(section, "models", "names no model: leave it out if the client may use any")
         for number, name in enumerate(key.models or (), start=1):
-            if not key_scope.fits_something(self.config, name):
+            if not key_scope.fits_something(self.config, which, name):
                 entry = f"entry {number}: " if len(key.models or ()) > 1 else ""
                 neither = ", nor a [backend:*] in front" if "/" in name else ""
                 told = f"{entry}no [model:*] of that name{neither}, {suggestion(name, self.config.models)}"
