@@ -117,6 +117,22 @@ class BooksTests:
         assert prices.expected == [("box", "glm")]
         assert [(each.cost, each.price_from) for each in kept.attempts] == [(7, "list"), (None, "")]
 
+    def test_tokens(self) -> None:
+        """The tokens of all attempts are known unless those of an answer are not; a failure without any used none."""
+        books = RequestRecorder(
+            records=KeptRecords(), request_id="r", seconds=lambda: 1.0, unix_time=lambda: 1.0, started=1.0
+        )
+        tried: Any = Tried()
+        known: list[int | None] = [books.tokens]
+        for outcome, usage in (
+            ("upstream_cut", Usage(3, 4, cache_read_tokens=5)),
+            ("upstream_cut", None),
+            ("ok", None),
+        ):
+            books.attempt_ended(cast(Attempt, tried), choice(), "client", outcome, usage)
+            known.append(books.tokens)
+        assert known == [0, 12, 12, None]
+
     def test_nothing_came(self) -> None:
         """Where nothing came there is no time of its coming."""
         kept = KeptRecords()

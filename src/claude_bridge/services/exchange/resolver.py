@@ -155,7 +155,7 @@ class CandidateResolver:
             if candidate is not None:
                 return self._direct(candidate, credential)
         if route is not None:
-            return Plan(route, tuple(self._route_steps(route, shown, scope)), resolve)
+            return Plan(route, tuple(self._route_steps(route, shown)), resolve)
         if choice.meant is not None:
             step = self._step(choice.meant, shown)
             if not scope.allows(step.backend.name, step.model.name):
@@ -169,10 +169,10 @@ class CandidateResolver:
         model = self._named.model(meant)
         return Step(backend=self._config.backends[model.backend], model=model, shown=shown)
 
-    def _route_steps(self, route: Route, shown: str, scope: KeyScope) -> Iterator[Step]:
+    def _route_steps(self, route: Route, shown: str) -> Iterator[Step]:
         """Yield the steps of a route; an answer of its first model bears the name that the client asked for."""
         for name in route.models:
-            meant = scope.which.meant(name)
+            meant = self._scopes.of("").which.meant(name)
             if meant is not None:  # always: the configuration was checked
                 yield self._step(meant, shown if name == route.models[0] else name)
 
