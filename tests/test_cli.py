@@ -15,7 +15,7 @@ import pytest
 
 from claude_bridge import tap
 from claude_bridge.cli import Surroundings, main
-from claude_bridge.client import chosen_bridge, init, running_bridge
+from claude_bridge.client import chosen_bridge, init, managed_prices, running_bridge
 from claude_bridge.client.http_probe import BridgeSeen
 from claude_bridge.config.problems import EXIT_CONFIG
 from claude_bridge.config.secret import hash_of
@@ -366,6 +366,38 @@ class KeyTests:
             assert words in err
 
 
+@pytest.mark.usefixtures("signals_kept")
+class ManagedTests:
+    """`claude-bridge setup --managed` and `claude-bridge undo --managed`."""
+
+    def test_managed(
+        self,
+        tmp_path: Path,
+        surroundings: Surroundings,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The prices are printed, written where the client reads them, and removed by a command of their own."""
+        managed = tmp_path / "managed" / "managed-settings.d" / "50-claude-bridge.json"
+        monkeypatch.setattr(managed_prices, "managed_file", lambda: managed)
+        path = tmp_path / "prices.ini"
+        path.write_text("[backend:b]\nurl = http://127.0.0.1:1/v1\n[model:m]\n[price:m]\ninput = 1\noutput = 2\n")
+        command = ["setup", "--managed", "--config", str(path)]
+        assert main([*command, "--print"], surroundings) == 0
+        printed = capsys.readouterr()
+        rows = json.JSONDecoder().decode(printed.out)["modelPricing"]["overrides"]
+        assert rows["m@claude-bridge"] == {"input": 1, "output": 2, "cacheRead": 1, "cacheWrite": 1}
+        assert (printed.err, managed.exists()) == ("", False)
+        assert main(command, surroundings) == 0
+        assert managed.read_text() == printed.out
+        capsys.readouterr()
+        assert main(["undo"], Surroundings({"HOME": str(tmp_path)}, lambda _: None)) == 0
+        told = f"warning: {managed} has the prices of the bridge's models still: `claude-bridge undo --managed`"
+        assert capsys.readouterr().err.startswith(told)
+        assert main(["undo", "--managed"], surroundings) == 0
+        assert not managed.exists()
+
+
 class RoutesTests:
     """`claude-bridge routes` and `claude-bridge routes explain`."""
 
@@ -554,6 +586,9 @@ class CommandTests:
             (["setup", "glm", "a.ini"], "a.ini is one word too many: the configuration is named with"),
             (["setup", "a.ini"], "a.ini is no model: the configuration is named with --config"),
             (["undo", "x"], "x is one word too many"),
+            (["undo", "--managed", "--project"], "--managed is for all users and projects"),
+            (["setup", "--print"], "--print is for --managed; --dry-run shows"),
+            (["setup", "glm", "--managed"], "--managed takes the prices of all models of a configuration"),
             (["--config", "c.ini", "run"], "the command comes first"),
             (["check-config", "--confg", "x"], "did you mean --config?"),
             (["check-config", "--zzz"], "there is no option --zzz ("),

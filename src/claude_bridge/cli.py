@@ -439,12 +439,20 @@ def _setup_options(commands: argparse._SubParsersAction[_Parser]) -> None:
     command.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
     command.add_argument("--project", action="store_true", help=project)
     command.add_argument("--no-statusline", action="store_true", help=_NO_STATUS_LINE)
+    command.add_argument(
+        "--managed",
+        action="store_true",
+        help="write the prices of the models into Claude Code's managed settings instead, so that its own cost "
+        "figures are right; needs root",
+    )
+    command.add_argument("--print", action="store_true", help="with --managed: print the file, and write nothing")
     command.add_argument("--url", help="the bridge's address as clients see it; default: from the configuration")
     command.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: the usual places")
     command.set_defaults(command=setup, file=None)
     told = "take back what `claude-bridge setup` changed"
     command = commands.add_parser("undo", help=told, description=told)
     command.add_argument("--project", action="store_true", help=project)
+    command.add_argument("--managed", action="store_true", help="the prices in the managed settings; needs root")
     command.set_defaults(command=undo)
     told = "print the status line of Claude Code, which runs this command"
     commands.add_parser("statusline", help=told, description=told).set_defaults(command=statusline)
@@ -544,6 +552,10 @@ def setup(options: argparse.Namespace, surroundings: Surroundings) -> int:
     from claude_bridge.client.person import Person  # noqa: PLC0415
     from claude_bridge.client.settings_draft import SetupError  # noqa: PLC0415
 
+    if options.managed:
+        return _setup_managed(options, surroundings.environ)
+    if options.print:
+        options.error("--print is for --managed; --dry-run shows what would change in the settings")
     if options.url is not None and not setup_command.is_address(options.url):
         options.error(f"--url {options.url} is not an address such as http://127.0.0.1:8080")
     if options.model is not None and not options.model.strip():
@@ -577,11 +589,37 @@ def setup(options: argparse.Namespace, surroundings: Surroundings) -> int:
     return report.write("setup", sys.stdout, sys.stderr)
 
 
+def _setup_managed(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Write the prices of the models into Claude Code's managed settings, or print the file."""
+    from claude_bridge.client import managed_prices  # noqa: PLC0415 - no other command needs these
+    from claude_bridge.doctor import price_report  # noqa: PLC0415
+
+    if options.model is not None or options.url is not None or options.project:
+        options.error("--managed takes the prices of all models of a configuration, which --config names")
+    config = load(options.config, environ)
+    report = price_report.price_report(config)
+    found = managed_prices.client_prices(config, report.price_of, report.pins(config.backends))
+    if options.print or options.dry_run:
+        sys.stdout.write(found.content)
+        sys.stderr.writelines(f"warning: {note}\n" for note in found.notes)
+        return 0
+    written = managed_prices.write_prices(found, managed_prices.managed_file(), source_file(config.source))
+    return written.write("setup", sys.stdout, sys.stderr)
+
+
 def undo(options: argparse.Namespace, surroundings: Surroundings) -> int:
     """Restore what `setup` changed."""
-    from claude_bridge.client import setup_command  # noqa: PLC0415 - no other command needs it
+    from claude_bridge.client import managed_prices, setup_command  # noqa: PLC0415 - few other commands need these
 
+    prices = managed_prices.managed_file()
+    if options.managed:
+        if options.project:
+            options.error("--managed is for all users and projects")
+        return managed_prices.remove_prices(prices).write("undo", sys.stdout, sys.stderr)
     report = setup_command.take_back(surroundings.environ, Path.cwd(), project=options.project)
+    if not options.project and prices.exists():
+        told = f"{prices} has the prices of the bridge's models still: `{managed_prices.UNDO}` removes it"
+        report = evolve(report, warnings=(*report.warnings, told))
     return report.write("undo", sys.stdout, sys.stderr)
 
 

@@ -73,6 +73,21 @@ output = 0.0625
         found = await reported(reactor, f"{text}[model:qwen]\n", listed=True)
         assert [line.split()[0] for line in found[2:]] == ["qwen", "box/glm"]
 
+    @pytest_twisted.ensureDeferred
+    async def test_names(self, reactor: Any, backend: ScriptedBackend) -> None:
+        """A price is found by backend and name in any case; models without an alias have the names of pins."""
+        text = f"[backend:box]\nurl = {backend.url}\n[model:a]\nname = A1\n"
+        text += "".join(f"[price:{name}]\ninput = {price}\noutput = 1\n" for name, price in (("a", 1), ("b", 2)))
+        text += "[price:box/c]\ninput = 3\noutput = 1\n[model:d]\n"
+        found: Any = price_report(configured(text), run=lambda work: Deferred.fromCoroutine(work(reactor)))
+        report = await found
+        known = {name: report.price_of("box", name) for name in ("a1", "B", "c", "d", "e")}
+        assert {name: price and price.input for name, price in known.items()} == {
+            "a1": 1_000_000, "B": 2_000_000, "c": 3_000_000, "d": None, "e": None,
+        }  # fmt: skip
+        assert report.price_of("other", "a1") is None
+        assert sorted(report.pins(["box", "den"])) == ["box/b", "box/c", "den/b"]
+
     def test_own_word(self) -> None:
         """Where answers say what they cost, that comes before the list, but not before the file."""
         said: list[tuple[Price | None, PriceFrom]] = [(PRICE, "configuration"), (PRICE, "list"), (None, "")]

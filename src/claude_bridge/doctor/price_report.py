@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -33,12 +33,18 @@ class PricedModel:
     :ivar shown: the model as ``backend/model``, with the name that the file has for it, if any.
     :ivar price_from: who says so; "" for nobody.
     :ivar in_answers: the backend's answers say what they cost, which comes before a list.
+    :ivar backend: its name; "" for a price that holds at each.
+    :ivar name: the backend's own name of the model.
+    :ivar alias: the name that the file has for it; "" if it has none.
     """
 
     shown: str
     price: Price | None
     price_from: PriceFrom
     in_answers: bool = False
+    backend: str = ""
+    name: str = ""
+    alias: str = ""
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield the lines of a table: one for the price, one for each tier."""
@@ -69,6 +75,20 @@ class PriceReport:
     def __str__(self) -> str:
         """Return it for people."""
         return "".join(f"{line}\n" for line in (*self._table(), *self._remarks()))
+
+    def pins(self, backends: Iterable[str]) -> Iterator[str]:
+        """Yield ``backend/model`` for each model with a price that has no alias, at each backend where it has it."""
+        for model in self.models:
+            if model.price is not None and not model.alias:
+                places = [model.backend] if model.backend else backends
+                yield from (f"{place}/{model.name}" for place in places)
+
+    def price_of(self, backend: str, name: str) -> Price | None:
+        """Return the price of a backend's model by its own name; None if it is not known."""
+        for model in self.models:
+            if model.backend in ("", backend) and model.name.casefold() == name.casefold():
+                return model.price
+        return None
 
     def _table(self) -> Iterator[str]:
         if not self.models:
@@ -112,7 +132,8 @@ class _Reporter:
             if not backend:
                 if all(model.name.casefold() != name.casefold() for model in config.models.values()):
                     price = ConfiguredPrices(config).find("", name)
-                    yield PricedModel(shown=f"{name} at any backend", price=price, price_from="configuration")
+                    shown = f"{name} at any backend"
+                    yield PricedModel(shown=shown, price=price, price_from="configuration", name=name)
             elif (backend, name.casefold()) not in self.shown:
                 yield self._model(config.backends[backend], name)
 
@@ -132,6 +153,9 @@ class _Reporter:
             price=price,
             price_from=price_from,
             in_answers=self.services.detection.dialect_of(backend).dialect.name in _TELL_THEIR_COST,
+            backend=backend.name,
+            name=name,
+            alias=alias,
         )
 
 

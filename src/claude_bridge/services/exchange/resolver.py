@@ -131,7 +131,7 @@ class CandidateResolver:
             return None
         steps = tuple(
             step
-            for step in self._route_steps(route, route.models[0], scope)
+            for step in self._route_steps(route, route.models[0])
             if scope.allows(step.backend.name, step.model.name)
         )
         return Plan(route, steps, partial(self.resolve, credential=credential)) if steps else None
