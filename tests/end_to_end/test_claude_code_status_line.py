@@ -8,12 +8,14 @@ from typing import Any
 import pytest_twisted
 
 from claude_bridge.client.status_setting import setting
+from claude_bridge.testing.answers import Answer
 from claude_bridge.testing.backend import ScriptedBackend
+from claude_bridge.testing.received import Received
 from tests.end_to_end.claude_code import ClaudeCode
 from tests.end_to_end.conftest import StartDaemon
 from tests.end_to_end.daemon import Sections
 from tests.end_to_end.test_claude_code_launch import Launching, launching
-from tests.end_to_end.users import CLIENT, NewUser, new_user, program, says
+from tests.end_to_end.users import CLIENT, NewUser, calls, messages, new_user, program, said, says
 
 __all__ = ["launching", "new_user", "program"]  # fixtures
 
@@ -21,6 +23,7 @@ pytestmark = CLIENT
 
 SECTIONS: Sections = {
     "model:glm": {"name": "test-model", "label": "GLM at home", "context_window": "131072"},
+    "price:glm": {"input": "1", "cache_read": "0.14", "output": "1"},
     "route:default": {"models": "glm"},
 }
 
@@ -52,6 +55,33 @@ class StatusLineTests:
             backend.enqueue(says("Hello.", usage=USAGE))
             await screen.enter("hello there")
             await screen.shown("cache 75%")  # what has not changed is not drawn again
+            await screen.shown("-> scripted")
+            await screen.shown("$0.01")
+        finally:
+            await screen.close()
+
+    @pytest_twisted.ensureDeferred
+    async def test_agents(self, start_daemon: StartDaemon, launching: Launching, backend: ScriptedBackend) -> None:
+        """What subagents have cost is told apart."""
+        daemon = await start_daemon(SECTIONS)
+        user = launching.user("glm", "--url", daemon.url)
+
+        def play(received: Received) -> Answer:
+            if "count the sheep" in said(messages(received, "user")[-1]):
+                return says("There are 17 sheep.", usage=USAGE)
+            if messages(received, "tool"):
+                return says("The agent counted.")
+            return calls(
+                "Agent", description="Count", prompt="count the sheep", subagent_type="general-purpose",
+                run_in_background=False,
+            )  # fmt: skip
+
+        backend.script = play
+        screen = await user.screen(environment=launching.environment)
+        try:
+            await screen.enter("how many")
+            await screen.shown("The agent counted.")
+            await screen.shown("(agents $0.01)")
         finally:
             await screen.close()
 
