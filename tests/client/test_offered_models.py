@@ -44,6 +44,19 @@ class OfferedModelsTests:
         assert (first.name, first.window) == ("auto", 8000)
         assert first.description == "the routes of the bridge choose the model, 8K tokens"
 
+    def test_prices(self) -> None:
+        """A price that the configuration has is shown; where routes choose, only if it is the same for all."""
+        prices = "[price:glm]\ninput = 0.30\noutput = 1.10\n[price:small]\ninput = 0\noutput = 0\n"
+        found = {model.name: model.description for model in configured(config_of(TEXT + prices))}
+        assert found == {
+            "two/x": "x on two",
+            "glm": "zai/GLM on one, 131K tokens, $0.30/$1.10 per M",
+            "small": "small on two, 8K tokens, free",
+        }
+        text = TEXT.replace("two/x", "glm") + prices + "[route:seeing]\nmodels = {}\nwhen = image\n"
+        assert configured(config_of(text.format("small")))[0].price == ""
+        assert configured(config_of(text.format("glm")))[0].price == "$0.30/$1.10 per M"
+
     def test_published(self) -> None:
         """A bridge's list gives plain names, labels and sizes; what makes no sense is left out."""
         entry = {"id": "glm@claude-bridge", "display_name": "GLM", "max_input_tokens": 9000, "max_tokens": None}

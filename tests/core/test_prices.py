@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.core.events import Usage
-from claude_bridge.core.prices import DOLLAR, Price, Tier, a_million, dollars, per_token, pico_dollars
+from claude_bridge.core.prices import DOLLAR, Price, Tier, a_million, dollars, in_short, per_token, pico_dollars
 
 RATE = st.integers(0, 10**9)
 COUNT = st.integers(0, 10**9)
@@ -198,3 +198,21 @@ class DollarsTests:
     def test_shown(self, cost: int, expected: str) -> None:
         """Large amounts have cents, small ones as many digits as say something."""
         assert dollars(cost) == expected
+
+
+class PriceForPeopleTests:
+    """What a model costs, as people read it."""
+
+    @pytest.mark.parametrize(
+        ("price", "expected"),
+        [
+            (Price(input=300_000, output=1_100_000), "$0.30/$1.10 per M"),
+            (Price(input=2_000_000, output=62_500, cache_read=1), "$2.00/$0.0625 per M"),
+            (Price(input=0, output=1), "$0/$0.000001 per M"),
+            (Price(input=0, output=0), "free"),
+            (Price(input=0, output=0, reasoning=5), "$0/$0 per M"),
+        ],
+    )
+    def test_in_short(self, price: Price, expected: str) -> None:
+        """Dollars for a million tokens of input and output; free is what costs nothing in every part."""
+        assert in_short(price) == expected

@@ -7,9 +7,11 @@ from typing import Final, TypeAlias
 
 from attrs import frozen
 
+from claude_bridge.config.model_prices import ConfiguredPrices
 from claude_bridge.config.named_models import conversation_models, which_model
 from claude_bridge.config.schema import Config, Model
 from claude_bridge.core.model_names import AUTO, MARK, plain_name
+from claude_bridge.core.prices import in_short
 from claude_bridge.core.routing import DEFAULT
 
 Limits: TypeAlias = Callable[[Model], tuple[int | None, int | None]]
@@ -27,6 +29,7 @@ class OfferedModel:
     :ivar window: tokens that fit, prompt and answer together.
     :ivar longest: the most tokens of one answer.
     :ivar where: what answers under this name, for a person.
+    :ivar price: what it costs, for a person; "" if that is not known, or not the same for all that may answer.
     """
 
     name: str
@@ -34,6 +37,7 @@ class OfferedModel:
     window: int | None = None
     longest: int | None = None
     where: str = ""
+    price: str = ""
 
     @property
     def id(self) -> str:
@@ -44,7 +48,7 @@ class OfferedModel:
     def description(self) -> str:
         """What the list says about it."""
         window = "" if self.window is None else f"{thousands(self.window)} tokens"
-        return ", ".join(filter(None, (self.where, window))) or "by claude-bridge"
+        return ", ".join(filter(None, (self.where, window, self.price))) or "by claude-bridge"
 
 
 def thousands(tokens: int) -> str:
@@ -92,7 +96,16 @@ def offered(config: Config, name: str, limits: Limits = configured_limits) -> Of
         window=smallest(limits(each)[0] for each in fitting),
         longest=smallest(limits(each)[1] for each in fitting),
         where=where,
+        price=_price(config, fitting),
     )
+
+
+def _price(config: Config, models: Sequence[Model]) -> str:
+    """Return what the models cost, if the configuration says so and it is the same for each."""
+    prices = ConfiguredPrices(config)
+    found = {prices.find(model.backend, model.name) for model in models} if config.prices else set()
+    (price,) = found if len(found) == 1 else (None,)
+    return "" if price is None else in_short(price)
 
 
 def published(body: object) -> tuple[OfferedModel, ...]:

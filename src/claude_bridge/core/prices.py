@@ -21,6 +21,7 @@ MAX_DOLLARS: Final = 10**6
 _PICO: Final = 12
 _MILLION: Final = 6
 _MAX_CHARACTERS: Final = 60
+_CENTS: Final = Decimal("0.01")
 
 
 @frozen(kw_only=True)
@@ -108,6 +109,14 @@ class Price:
         return self.rates(usage.prompt_tokens).cost(usage)
 
 
+def in_short(price: Price) -> str:
+    """Return what input and output of a short prompt cost, for people: ``$0.30/$1.10 per M``, or ``free``."""
+    rates = price.rates(0)
+    if not any(getattr(rates, part) for part in PARTS):
+        return "free"
+    return f"${shown_a_million(rates.input)}/${shown_a_million(rates.output)} per M"
+
+
 def _rates(said: dict[str, int | None]) -> Rates:
     """Return the price of each part; those that nobody said follow from the others."""
     given, answered = said["input"] or 0, said["output"] or 0
@@ -134,6 +143,12 @@ def per_token(dollars_a_million: object) -> int | None:
 def a_million(rate: int) -> Decimal:
     """Return a price in pico-dollars a token in dollars per million tokens."""
     return Decimal(rate).scaleb(_MILLION - _PICO)
+
+
+def shown_a_million(rate: int) -> str:
+    """Return a price in pico-dollars a token for a million tokens, as people write it: ``0.30``, ``0.0625``."""
+    price = a_million(rate).normalize()
+    return f"{price if price == 0 or price != round(price, 2) else price.quantize(_CENTS):f}"
 
 
 def decimal(amount: object) -> Decimal | None:

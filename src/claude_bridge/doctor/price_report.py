@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from decimal import Decimal
 from typing import Any, Final
 
 from attrs import define, field, frozen
@@ -13,7 +12,7 @@ from claude_bridge.config.model_prices import ConfiguredPrices, meaning
 from claude_bridge.config.schema import Backend, Config
 from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.core.model_names import pin
-from claude_bridge.core.prices import PARTS, Price, Rates, a_million
+from claude_bridge.core.prices import PARTS, Price, Rates, shown_a_million
 from claude_bridge.doctor.command import in_reactor
 from claude_bridge.doctor.services import DoctorServices, make_services
 from claude_bridge.services.accounting.library_prices import LibraryPrices
@@ -23,7 +22,6 @@ _TELL_THEIR_COST: Final = frozenset({"openrouter", "xai"})
 """Dialects whose answers say what they cost."""
 
 _HEADINGS: Final = ("MODEL", *(part.replace("_", " ").upper() for part in PARTS), "FROM")
-_CENTS: Final = Decimal("0.01")
 
 
 @frozen(kw_only=True)
@@ -206,5 +204,4 @@ async def _list(services: DoctorServices, backend: Backend) -> tuple[ModelInfo, 
 def _cells(rates: Rates) -> Iterator[str]:
     """Yield the prices of all parts."""
     for part in PARTS:
-        price = a_million(getattr(rates, part)).normalize()
-        yield f"{price if price == 0 or price != round(price, 2) else price.quantize(_CENTS):f}"
+        yield shown_a_million(getattr(rates, part))
