@@ -30,6 +30,7 @@ from claude_bridge.doctor import questions
 from claude_bridge.doctor.addresses import Clash
 from claude_bridge.doctor.asking import Answer, Asker, Reply
 from claude_bridge.doctor.finding import Finding, Level
+from claude_bridge.doctor.known_prices import KnownPrices
 from claude_bridge.doctor.origin import Origin
 from claude_bridge.services.interfaces import ModelLists, Signposts
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
@@ -98,6 +99,7 @@ class Examination:
     :ivar origin: where the owner has written the backend.
     :ivar clash: the listener of the bridge that has the backend's address, or None.
     :ivar scrub: removes every known credential from a text.
+    :ivar prices: what is known of prices; None if they are not looked at.
     :ivar told: called with each finding as it is made.
     :ivar over: what is left cannot be checked any more.
     :ivar listing: the response to the request for its models.
@@ -126,6 +128,7 @@ class Examination:
     models: Sequence[Model] = ()
     routed: Sequence[RoutedModel] = ()
     wanted: str = ""
+    prices: KnownPrices | None = None
     told: Callable[[Finding], None] = field(default=lambda _finding: None)
     findings: list[Finding] = field(factory=list, init=False)
     over: bool = field(default=False, init=False)

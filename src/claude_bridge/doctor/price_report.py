@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 
 from claude_bridge.config.model_prices import ConfiguredPrices, meaning
 from claude_bridge.config.schema import Backend, Config
@@ -14,12 +14,9 @@ from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.core.model_names import pin
 from claude_bridge.core.prices import PARTS, Price, Rates, shown_a_million
 from claude_bridge.doctor.command import in_reactor
+from claude_bridge.doctor.known_prices import tells_its_cost
 from claude_bridge.doctor.services import DoctorServices, make_services
-from claude_bridge.services.accounting.library_prices import LibraryPrices
-from claude_bridge.services.accounting.prices import ListedPrices, PriceFrom, Pricing
-
-_TELL_THEIR_COST: Final = frozenset({"openrouter", "xai"})
-"""Dialects whose answers say what they cost."""
+from claude_bridge.services.accounting.prices import PriceFrom
 
 _HEADINGS: Final = ("MODEL", *(part.replace("_", " ").upper() for part in PARTS), "FROM")
 
@@ -115,8 +112,6 @@ class _Reporter:
 
     config: Config
     services: DoctorServices
-    pricing: Pricing
-    library: LibraryPrices
     shown: set[tuple[str, str]] = field(factory=set)
 
     def configured(self) -> Iterator[PricedModel]:
@@ -143,14 +138,13 @@ class _Reporter:
 
     def _model(self, backend: Backend, name: str, alias: str = "") -> PricedModel:
         self.shown.add((backend.name, name.casefold()))
-        self.pricing.expect(backend, name)
-        price, price_from = self.pricing.price(backend, name)
+        price, price_from = self.services.prices.price(backend, name)
         where = f"{backend.name}/{name}"
         return PricedModel(
             shown=where if alias in {"", where} else f"{alias} = {where}",
             price=price,
             price_from=price_from,
-            in_answers=self.services.detection.dialect_of(backend).dialect.name in _TELL_THEIR_COST,
+            in_answers=tells_its_cost(self.services.detection.dialect_of(backend).dialect.name),
             backend=backend.name,
             name=name,
             alias=alias,
@@ -177,23 +171,17 @@ def price_report(
 
 
 async def _report(config: Config, services: DoctorServices, *, listed: bool) -> PriceReport:
-    prices, library = ListedPrices(), LibraryPrices(maybeDeferred)
-    services.lists.on_list = prices.learn
+    services.lists.on_list = services.prices.learn
     asked = [Deferred.fromCoroutine(_list(services, backend)) for backend in config.backends.values()]
     lists = [(backend, await each) for backend, each in zip(config.backends.values(), asked, strict=True)]
-    reporter = _Reporter(
-        config=config,
-        services=services,
-        pricing=Pricing(ConfiguredPrices(config), prices, library),
-        library=library,
-    )
+    reporter = _Reporter(config=config, services=services)
     models = [*reporter.configured()]
     if listed:
         models += [model for backend, found in lists for model in reporter.listed(backend, found)]
     return PriceReport(
         models=tuple(models),
         silent=tuple(backend.name for backend, found in lists if not found),
-        library=not library.absent,
+        library=services.prices.has_library,
     )
 
 

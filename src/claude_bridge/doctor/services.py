@@ -19,6 +19,7 @@ from claude_bridge.doctor.addresses import find_clash
 from claude_bridge.doctor.asking import Asker
 from claude_bridge.doctor.examination import Examination
 from claude_bridge.doctor.finding import Finding
+from claude_bridge.doctor.known_prices import KnownPrices
 from claude_bridge.doctor.origin import origin_of
 from claude_bridge.doctor.short import ShortForm
 from claude_bridge.services.breaker import NoBreaker
@@ -35,6 +36,7 @@ class DoctorServices:
     """What an examination needs.
 
     :ivar asker: sends the requests.
+    :ivar prices: knows prices, those of lists once it has learned them.
     :ivar scrub: removes every known credential from a text.
     """
 
@@ -46,6 +48,7 @@ class DoctorServices:
     lists: CachedModelLists
     signposts: Signposts
     keys: KeyRing
+    prices: KnownPrices
     scrub: Redactor
 
     def close(self) -> Deferred[Any]:
@@ -95,6 +98,7 @@ class DoctorServices:
             models=found,
             routed=() if model else routed_models(self.config, backend.name),
             wanted="" if found else model,
+            prices=self.prices,
             told=told,
         )
 
@@ -128,5 +132,6 @@ def make_services(config: Config, reactor: Any, seconds: Callable[[], float] = t
         lists=lists,
         signposts=Signposts(upstream, reactor, KINDS),
         keys=KeyRing(config, NoBreaker(), seconds=seconds, reactor=reactor, learn=scrub.learn),
+        prices=KnownPrices(config),
         scrub=scrub,
     )
