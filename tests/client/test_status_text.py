@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from typing import Any
 
 import pytest
@@ -91,6 +92,19 @@ def test_budget_colours() -> None:
     assert budget(1, warn=False) == "budget day 20%"
     assert budget(4.999, warn=True) == "\x1b[33mbudget day 99%\x1b[0m"
     assert budget(5, warn=True) == "\x1b[31mbudget day spent\x1b[0m"
+
+
+def test_spent_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a budget that is spent it is said when it starts again, if it ever does."""
+    monkeypatch.setenv("TZ", "UTC-2")
+    time.tzset()
+    try:
+        for resets_at, told in ((1_796_083_200, " until 01 Dec 02:00"), (None, ""), (1e17, ""), ("soon", "")):
+            budgets = [{"name": "day", "spent": 5, "limit": 5, "resets_at": resets_at, "warn": True}]
+            assert shown(budgets=budgets).rpartition("  ")[2] == f"budget day spent{told}"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_full_window() -> None:

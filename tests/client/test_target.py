@@ -66,4 +66,5 @@ class OrderTests:
         order = LaunchOrder(url="http://gpu/v1", file="my c.ini", only_print=True, arguments=["-p", "a b"])
         told = "claude-bridge launch zai/GLM --url http://gpu/v1 --config 'my c.ini' --print -- -p 'a b'"
         assert order.with_model("zai/GLM") == told
+        assert LaunchOrder(status_line=False).with_model("m") == "claude-bridge launch m --no-statusline"
         assert LaunchOrder().with_model("m") == "claude-bridge launch m"

@@ -34,7 +34,7 @@ def main() -> int:
         sys.stderr.write(USAGE)
         return 2
     try:
-        line = status_line(sys.stdin.buffer.fileno(), os.environ)
+        line = status_line(sys.stdin.buffer.fileno(), os.environ, SECONDS)
         sys.stdout.buffer.write(line.encode("utf-8", "replace") + b"\n")
         sys.stdout.flush()
     except Exception:  # noqa: BLE001, S110 - the status line is no place for a traceback
@@ -42,7 +42,7 @@ def main() -> int:
     return 0
 
 
-def status_line(source: int, environ: Mapping[str, str], seconds: float = SECONDS) -> str:
+def status_line(source: int, environ: Mapping[str, str], seconds: float) -> str:
     """Return the line for the session that a file descriptor describes, after ``seconds`` at the latest."""
     asking = _Asking(source, environ)
     worker = threading.Thread(target=asking.run, daemon=True)  # looking up a name cannot be interrupted otherwise

@@ -1,11 +1,12 @@
 """The text of the status line: what Claude Code says of the session, and what the bridge does, as one line.
 
-Pure. Nothing that anybody sends is taken for granted: what is missing or of another type is left out. Names are shown
-without control characters, for a terminal would obey them.
+Pure, but for the local time. Nothing that anybody sends is taken for granted: what is missing or of another type is
+left out. Names are shown without control characters, for a terminal would obey them.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 Object = dict[str, object]
@@ -26,6 +27,8 @@ _LEVELS = 8
 _ALWAYS = _LEVELS
 _MARK = "@claude-bridge"
 _FULL = 100
+_LATEST = 10**10
+"""Unix seconds of the latest moment that is shown, in the year 2286."""
 
 
 class Look:
@@ -151,9 +154,17 @@ def _budget(figures: Object) -> Iterator[_Part]:
     if fullest is not None:
         share, budget = fullest
         is_spent = share >= 1
-        told = "spent" if is_spent else f"{min(round(_FULL * share), _FULL - 1)}%"
+        told = f"spent{_until(budget)}" if is_spent else f"{min(round(_FULL * share), _FULL - 1)}%"
         colour = RED if is_spent else YELLOW if budget.get("warn") is True else _PLAIN
         yield _Part(f"budget {_name(budget.get('name'))} {told}", _ALWAYS if colour else 4, colour)
+
+
+def _until(budget: Object) -> str:
+    """Return when a budget that is spent starts again, in local time; "" if it does not."""
+    seconds = _number(budget.get("resets_at"))
+    if not seconds or seconds > _LATEST:
+        return ""
+    return time.strftime(" until %d %b %H:%M", time.localtime(seconds))
 
 
 def _dollars(amount: float) -> str:
