@@ -135,9 +135,12 @@ def blocks(language: str, page: str) -> list[str]:
 
 
 def shown(page: str) -> list[str]:
-    """Return every command of a page without its comment, in order: lines of blocks, and code within a sentence."""
+    """Return every command of a page without its comment, in order: lines of blocks, and code within a sentence.
+
+    The table of options is left out: its sentences are those of the schema.
+    """
     lines = [line for block in blocks("sh", page) for line in block.replace("\\\n", " ").splitlines()]
-    prose = re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.MULTILINE)
+    prose = re.sub(r"^```.*?^```|^<!-- options:begin.*?options:end -->", "", page, flags=re.DOTALL | re.MULTILINE)
     found = [*lines, *(code for code in re.findall(r"`([^`]+)`", prose) if is_command(code))]
     commands = (" ".join(re.sub(r"(^|\s+)# .*", "", each).split()) for each in found)
     return list(dict.fromkeys(filter(None, commands)))
@@ -361,7 +364,7 @@ class ReadmeTests:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
         python, licence = re.findall(r"!\[([^\]]+)\]\(https://img\.shields\.io/badge/", README)
         assert project["requires-python"] == f">={python.removeprefix('Python ').removesuffix(' or later')}"
-        assert project["license"] == licence.removeprefix("License: ")
+        assert project["license"] == licence.removeprefix("Licence: ")
 
     @pytest.mark.parametrize(
         "page", [ROOT / "README.md", *TOP_PAGES, *(ROOT / "docs").glob("*.md")], ids=lambda page: page.name

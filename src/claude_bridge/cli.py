@@ -262,7 +262,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         _key_options,
     ):
         add_options(commands)
-    _run_options(_with_config(commands, "run", "run in the foreground"))
+    _run_options(_with_config(commands, "run", "run the bridge in the foreground"))
 
     told = "make the running bridge read its configuration again"
     command = commands.add_parser("reload", help=told, description=told)
@@ -274,7 +274,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
 def _with_config(commands: argparse._SubParsersAction[_Parser], name: str, help_: str) -> _Parser:
     command = commands.add_parser(name, help=help_, description=help_)
     command.add_argument("file", nargs="?", metavar="FILE", help="configuration file; default: the usual places")
-    command.add_argument("-c", "--config", metavar="FILE", help="the same")
+    command.add_argument("-c", "--config", metavar="FILE", help="the same as FILE")
     return command
 
 
