@@ -80,7 +80,8 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "claude-bridge import FILE": "docs/coming-from.md: claude-bridge import",
     "claude-bridge key new alice": "docs/keys.md: claude-bridge key new",
     "claude-bridge statusline": "src/claude_bridge/cli.py: statusline",
-    "claude-bridge setup --managed": "src/claude_bridge/cli.py: --managed",
+    "sudo claude-bridge setup --managed": "src/claude_bridge/cli.py: --managed",
+    "sudo claude-bridge undo --managed": "src/claude_bridge/cli.py: --managed",
 }
 """Commands that another test, or a step of .ci/run, runs or looks at: its file and name, or a part of the step."""
 
