@@ -75,6 +75,19 @@ class WritingTests:
         assert [(each.backend, each.model, each.key) for each in answer.periods[0]] == [("box", "zai/GLM", "anna")]
 
     @pytest_twisted.ensureDeferred
+    async def test_removes_names(self, writer: LedgerWriter, file: Path) -> None:
+        """When nothing old is left, names that nobody has any more go, if they are many; later writes make new ones."""
+        writer._most_names = 20
+        await writer.write([evolve(RECORD, model=f"made-up-{number}") for number in range(30)])
+        await writer.write([evolve(RECORD, request_id="new", started=RECORD.started + 100)])
+        assert await writer.remove_old(RECORD.started + 100, 50) == 30
+        connection = connect(str(file))
+        assert rows(connection, "SELECT count(*) FROM name WHERE text LIKE 'made-up%'") == [(0,)]
+        await writer.write([evolve(RECORD, request_id="again", model="made-up-0")])
+        assert rows(connection, "SELECT model FROM requests WHERE request_id = 'again'") == [("made-up-0",)]
+        connection.close()
+
+    @pytest_twisted.ensureDeferred
     async def test_file_that_was_removed(self, writer: LedgerWriter, file: Path) -> None:
         """A file that somebody removed or replaced is not written to any more: the one that is there now is."""
         await writer.write([RECORD])

@@ -19,7 +19,7 @@ from claude_bridge.services.accounting.store import sqlite
 from claude_bridge.services.accounting.store.booking import Booking
 from claude_bridge.services.accounting.store.entries import Entry
 from claude_bridge.services.accounting.store.errors import Broken, Unavailable
-from claude_bridge.services.accounting.store.removal import remove_old
+from claude_bridge.services.accounting.store.removal import MOST_NAMES, PIECE, remove_old, remove_unused_names
 from claude_bridge.services.accounting.store.spending import Answer, Question, spent
 from claude_bridge.services.interfaces import RequestRecord
 
@@ -45,6 +45,7 @@ class LedgerWriter:
     _booking: Booking = field(factory=Booking, init=False)
     _pool: adbapi.ConnectionPool = field(init=False)
     _file: Identity | None = field(default=None, init=False)
+    _most_names: int = field(default=MOST_NAMES, init=False)
 
     @_pool.default
     def _make_pool(self) -> adbapi.ConnectionPool:
@@ -63,7 +64,8 @@ class LedgerWriter:
 
     def remove_old(self, now: float, keep: float) -> Deferred[int]:
         """Remove some of what is older than ``keep`` seconds at ``now``; fires with how many requests that were."""
-        return self._run(self._remove_old, round(now * 1000), round(keep * 1000))
+        removing = self._run(self._remove_old, round(now * 1000), round(keep * 1000))
+        return removing.addCallback(self._then_names)
 
     def spent(self, question: Question) -> Deferred[Answer]:
         """Read what was spent; writes that were begun earlier are among it."""
@@ -120,6 +122,18 @@ class LedgerWriter:
 
     def _remove_old(self, cursor: Any, now: int, keep: int) -> int:  # noqa: ANN401 - as above
         return remove_old(cursor, now, keep)
+
+    def _then_names(self, removed: int) -> Deferred[int] | int:
+        """Remove unused names when no old request is left; the result is still how many requests were removed."""
+        return removed if removed >= PIECE else self._run(self._remove_names).addCallback(lambda _: removed)
+
+    def _remove_names(self, cursor: Any) -> int:  # noqa: ANN401 - as above
+        left = remove_unused_names(cursor, self._most_names)
+        if left is None:
+            return 0
+        self._most_names = max(MOST_NAMES, 2 * left)  # where so many are in use, do not read everything every hour
+        self._booking.forget()
+        return left
 
     def _set_aside(self) -> str:
         connection = self._pool.connections.get(self._pool.threadID())

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claude_bridge.services.accounting.store import sqlite
-from claude_bridge.services.accounting.store.booking import Booking
+from claude_bridge.services.accounting.store.booking import DAY, MOST_MODELS, OTHER, Booking
 from claude_bridge.services.accounting.store.entries import Entry
 from claude_bridge.services.accounting.store.removal import compact
 from tests.services.accounting.store.books import (
@@ -110,6 +110,48 @@ class BookingTests:
         write(ledger, [entry(attempts=(), status=404, outcome="unknown_model")])
         assert rows(ledger, "SELECT requests, failed, attempts FROM session") == [(1, 1, 0)]
         assert rows(ledger, "SELECT name.text, requests FROM day JOIN name ON name.id = day.model") == [("", 1)]
+
+    def test_names_that_backends_do_not_know(self, ledger: sqlite3.Connection) -> None:
+        """Made-up names of models are in the requests alone: hours and days, which are kept for ever, have one row."""
+        unknown = {"status": 404, "outcome": "not_found", "first_token": None}
+        for number in range(20):
+            name = f"made-up-{number}"
+            write(ledger, [entry(model=name, outcome="not_found", attempts=(attempt(model=name, **unknown),))])
+        for table in ("day", "hour"):
+            found = rows(ledger, f"SELECT name.text, requests, attempts FROM {table} JOIN name ON name.id = model")
+            assert found == [(OTHER, 20, 20)]
+        assert rows(ledger, "SELECT count(DISTINCT model), count(DISTINCT asked_model) FROM attempts") == [(20, 20)]
+
+    def test_names_that_a_backend_takes_all_of(self, ledger: sqlite3.Connection) -> None:
+        """Where a backend answers to any name a day has sums of so many models; what those have used stays theirs."""
+        for number in range(MOST_MODELS + 20):
+            write(ledger, [entry(attempts=(attempt(model=f"made-up-{number}"),))])  # each as after a restart
+        write(ledger, [entry(attempts=(attempt(model="made-up-0"),) * 2)])
+        by_model = (
+            "SELECT name.text, attempts FROM {} JOIN name ON name.id = model WHERE attempts > 1 ORDER BY attempts"
+        )
+        for table in ("day", "hour"):
+            assert rows(ledger, f"SELECT count(*), sum(attempts) FROM {table}") == [(MOST_MODELS + 1, MOST_MODELS + 22)]
+            assert rows(ledger, by_model.format(table)) == [("made-up-0", 3), (OTHER, 20)]
+        assert rows(ledger, "SELECT count(DISTINCT model) FROM latency") == [(MOST_MODELS + 1,)]
+
+    def test_another_day_has_models_of_its_own(self, ledger: sqlite3.Connection) -> None:
+        """A day that was full of made-up names does not keep the models of the next one from being told apart."""
+        write(ledger, [entry(attempts=(attempt(model=f"made-up-{number}"),)) for number in range(MOST_MODELS + 1)])
+        write(ledger, [entry(started=NOON + DAY, attempts=(attempt(started=NOON + DAY, model="new"),))])
+        (day,) = rows(ledger, f"SELECT name.text FROM day JOIN name ON name.id = model WHERE day = {NOON // DAY + 1}")
+        assert day == ("new",)
+
+    def test_models_after_a_transaction_that_failed(self, ledger: sqlite3.Connection) -> None:
+        """Models of a transaction that was rolled back take nobody's place."""
+        booking = Booking()
+        many = [entry(attempts=(attempt(model=f"made-up-{number}"),)) for number in range(MOST_MODELS)]
+        booking.book(ledger.cursor(), many)
+        ledger.rollback()
+        booking.forget()
+        booking.book(ledger.cursor(), [entry(attempts=(attempt(model="new"),))])
+        ledger.commit()
+        assert rows(ledger, "SELECT name.text FROM day JOIN name ON name.id = model") == [("new",)]
 
     def test_latencies(self, ledger: sqlite3.Connection) -> None:
         """First words are counted by the bucket of their time; one that needed no time at all is in the first."""

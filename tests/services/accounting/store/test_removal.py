@@ -1,5 +1,7 @@
 """What is removed, and that what is left adds up."""
 
+# ruff: noqa: S608 - only names of views are inserted
+
 from __future__ import annotations
 
 import sqlite3
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claude_bridge.services.accounting.store import sqlite
+from claude_bridge.services.accounting.store import sql, sqlite
 from claude_bridge.services.accounting.store.booking import DAY, HOUR, Booking
 from claude_bridge.services.accounting.store.entries import Entry
 from claude_bridge.services.accounting.store.removal import (
@@ -21,6 +23,7 @@ from claude_bridge.services.accounting.store.removal import (
     forget_key,
     forget_session,
     remove_old,
+    remove_unused_names,
 )
 from tests.services.accounting.store.books import NOON, assert_sessions_add_up, entries, entry, rows, write
 
@@ -53,6 +56,21 @@ def files(file: str) -> bytes:
     return b"".join(path.read_bytes() for path in Path(file).parent.iterdir())
 
 
+class _Between:
+    """A cursor beside which somebody else writes as soon as it has read the requests."""
+
+    def __init__(self, connection: sqlite3.Connection, entries: list[Entry]) -> None:
+        self._connection, self._entries, self._cursor = connection, entries, connection.cursor()
+
+    def execute(self, statement: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        if statement == "BEGIN IMMEDIATE":
+            write(self._connection, self._entries)
+        return self._cursor.execute(statement, values)
+
+    def executemany(self, statement: str, values: list[tuple[Any, ...]]) -> sqlite3.Cursor:
+        return self._cursor.executemany(statement, values)
+
+
 class RetentionTests:
     """What is too old."""
 
@@ -71,6 +89,41 @@ class RetentionTests:
         removed(ledger, NOON, 90 * DAY)
         assert rows(ledger, "SELECT hour FROM hour") == [(times[1] // HOUR,)]
         assert rows(ledger, "SELECT hour FROM latency") == [(times[1] // HOUR,)]
+
+    def test_names_that_nobody_has(self, ledger: sqlite3.Connection) -> None:
+        """Made-up names of models go some time after the requests that had them, if they are many."""
+        old = [entry(model=f"made-up-{number}", agent_type="Explore", started=NOON - 91 * DAY) for number in range(30)]
+        write(ledger, old, [entry(model="asked", session="new", agent="a-1", agent_type="Explore")])
+        (before,) = rows(ledger, "SELECT count(*) FROM name")[0]
+        removed(ledger, NOON, 90 * DAY)
+        assert remove_unused_names(ledger.cursor(), before) is None
+        views = [rows(ledger, f"SELECT * FROM {view}") for view in ("requests", "attempts")]
+        left = remove_unused_names(ledger.cursor(), 20)
+        ledger.commit()
+        assert rows(ledger, "SELECT count(*) FROM name") == [(left,)]
+        assert left == before - 30
+        assert [rows(ledger, f"SELECT * FROM {view}") for view in ("requests", "attempts")] == views
+        assert len(views[0]) == 1
+
+    @settings(max_examples=30, deadline=None)
+    @given(batch=st.lists(entries(), max_size=8), later=st.lists(entries(), max_size=3))
+    def test_names_that_somebody_has(
+        self, batch: list[Entry], later: list[Entry], tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        """Whatever is in the ledger, exactly the names that nobody has go, those too that came while it was read."""
+        connection = sqlite.connect(str(tmp_path_factory.mktemp("books") / "ledger.sqlite"))
+        connection.execute("INSERT INTO name (text) VALUES ('nobody'), ('nobody either')")
+        write(connection, batch)
+        removed(connection, NOON, 20 * DAY)
+        remove_unused_names(_Between(connection, later), -1)
+        connection.commit()
+        names = rows(connection, "SELECT text FROM name ORDER BY text")
+        connection.execute(sql.UNUSED_NAMES)
+        assert rows(connection, "SELECT text FROM name ORDER BY text") == names
+        assert ("nobody",) not in names
+        assert rows(connection, "SELECT count(*) FROM requests") == rows(connection, "SELECT count(*) FROM request")
+        assert rows(connection, "SELECT count(*) FROM attempts") == rows(connection, "SELECT count(*) FROM attempt")
+        connection.close()
 
     def test_in_pieces(self, ledger: sqlite3.Connection) -> None:
         """One transaction removes no more than a piece, the oldest first."""

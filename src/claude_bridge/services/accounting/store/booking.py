@@ -15,6 +15,18 @@ from claude_bridge.services.accounting.store.entries import LATENCY_BOUNDS, Atte
 HOUR: Final = 3_600_000
 DAY: Final = 24 * HOUR
 
+OTHER: Final = "other"
+"""What a model is called in the sums of hours and days that its backend does not know, or that is one too many."""
+
+MOST_MODELS: Final = 200
+"""Models of a day that have sums of their own: clients may send whatever they like for a model's name."""
+
+UNKNOWN_MODEL: Final = "not_found"
+"""The outcome of an attempt whose backend does not know the model."""
+
+_MAX_DAYS: Final = 8
+"""Days whose models are remembered."""
+
 _MAX_NAMES: Final = 20_000
 """Names whose numbers are remembered."""
 
@@ -44,6 +56,7 @@ class Booking:
     """Writes to one database, and remembers the numbers of its names."""
 
     _names: dict[str, int] = field(factory=dict, init=False)
+    _models: dict[int, set[tuple[str, str]]] = field(factory=dict, init=False)
     _data_version: int | None = field(default=None, init=False)
 
     def book(self, cursor: Any, entries: Sequence[Entry]) -> None:  # noqa: ANN401 - of whatever database
@@ -52,14 +65,15 @@ class Booking:
         self._forget_if_changed(cursor)
         batch = _Batch()
         for number, entry in enumerate(entries):
-            batch.add(entry)
+            batch.add(entry, [self._shown(cursor, each) for each in entry.attempts])
             if number % _PIECE == 0:
                 time.sleep(0)
         self._write(cursor, batch, entries)
 
     def forget(self) -> None:
-        """Forget the numbers of names, which a transaction that failed may have made."""
+        """Forget names and models, which a transaction that failed may have made."""
         self._names.clear()
+        self._models.clear()
 
     def name(self, cursor: Any, text: str) -> int:  # noqa: ANN401 - as above
         """Return the number of a name, which gets one if it has none."""
@@ -75,12 +89,28 @@ class Booking:
         return int(number)
 
     def _forget_if_changed(self, cursor: Any) -> None:  # noqa: ANN401 - as above
-        """Forget the names if somebody else has written: `claude-bridge usage compact` removes unused ones."""
+        """Forget names and models if somebody else has written: `claude-bridge usage compact` removes unused names."""
         cursor.execute("PRAGMA data_version")
         (found,) = cursor.fetchone()
         if found != self._data_version:
-            self._names.clear()
+            self.forget()
             self._data_version = found
+
+    def _shown(self, cursor: Any, attempt: Attempt) -> str:  # noqa: ANN401 - as above
+        """Return what an attempt's model is called in the sums, so that a day has no more than `MOST_MODELS`."""
+        if attempt.outcome == UNKNOWN_MODEL:
+            return OTHER
+        day, place = attempt.started // DAY, (attempt.backend, attempt.model)
+        known = self._models.get(day)
+        if known is None:
+            if len(self._models) >= _MAX_DAYS:
+                self._models.clear()
+            known = self._models[day] = set(cursor.execute(sql.MODELS_OF_DAY, (day,)))
+        if place not in known:
+            if len(known) >= MOST_MODELS:
+                return OTHER
+            known.add(place)
+        return attempt.model
 
     def _write(self, cursor: Any, batch: _Batch, entries: Sequence[Entry]) -> None:  # noqa: ANN401 - as above
         sessions = self._sessions(cursor, batch)
@@ -193,14 +223,14 @@ class _Batch:
     hours: dict[tuple[int, str, str, str], Sums] = field(factory=dict)
     latencies: dict[tuple[int, str, str, int], int] = field(factory=dict)
 
-    def add(self, entry: Entry) -> None:
-        """Add one request."""
+    def add(self, entry: Entry, models: Sequence[str]) -> None:
+        """Add one request; ``models`` are what those of its attempts are called in the sums."""
         failed = int(entry.outcome not in sql.NO_FAILURE)
         own = [1, failed, *_NONE[2:]]
         total = list(own)
-        backend = model = ""
-        for attempt in entry.attempts:
-            backend, model = attempt.backend, attempt.model
+        backend, last_model = "", models[-1] if models else ""
+        for attempt, model in zip(entry.attempts, models, strict=True):
+            backend = attempt.backend
             sums = sums_of(attempt)
             _add(total, sums)
             _add(self._hour(attempt.started, backend, model, entry.key), sums)
@@ -208,7 +238,7 @@ class _Batch:
                 bucket = bisect_left(LATENCY_BOUNDS, attempt.first_token / 1000)
                 place = attempt.started // HOUR, backend, model, bucket
                 self.latencies[place] = self.latencies.get(place, 0) + 1
-        _add(self._hour(entry.started, backend, model, entry.key), own)
+        _add(self._hour(entry.started, backend, last_model, entry.key), own)
         last = entry.started + entry.milliseconds
         where = entry.key, entry.session
         session = self.sessions.get(where) or self.sessions.setdefault(where, _Times(entry.started, last, list(_NONE)))

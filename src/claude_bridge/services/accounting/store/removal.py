@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any, Final
 
 from claude_bridge.services.accounting.store import sql
@@ -13,6 +14,10 @@ PIECE: Final = 2_000
 
 HOURS_KEPT: Final = 35 * 24
 """How many hours have sums of their own; days have them for ever."""
+
+MOST_NAMES: Final = 20_000
+"""Names above which those are looked for that nobody has any more; a ledger that nobody fills with made-up names of
+models has a few hundred."""
 
 FORGOTTEN: Final = "(forgotten)"
 """The name that the sums of a forgotten key have."""
@@ -47,6 +52,34 @@ def remove_old(cursor: Any, now: int, keep: int) -> int:  # noqa: ANN401 - a cur
         cursor.execute(sql.DROP_EMPTY_AGENT, (agent,))
         cursor.execute(sql.DROP_EMPTY_SESSION, session)
     return len(requests)
+
+
+def remove_unused_names(cursor: Any, most: int = MOST_NAMES) -> int | None:  # noqa: ANN401 - as above
+    """Remove the names that nobody has, if there are more than ``most``; return how many are left, None if not done.
+
+    All requests are read for it, some seconds for ten million: nobody else has to wait for that. Only the removal
+    itself is a transaction that writes, which the caller commits.
+    """
+    (count,) = cursor.execute(sql.COUNT_NAMES).fetchone()
+    if count <= most:
+        return None
+    cursor.execute("BEGIN")
+    (last,) = cursor.execute(sql.LAST_REQUEST).fetchone()
+    used = _numbers(cursor, sql.NAMES_OF_REQUESTS)
+    cursor.execute("COMMIT")
+    cursor.execute("BEGIN IMMEDIATE")
+    used |= _numbers(cursor, sql.NAMES_OF_LATER_REQUESTS, (last,)) | _numbers(cursor, sql.NAMES_ELSEWHERE)
+    found = _numbers(cursor, (sql.NAMES,))
+    cursor.executemany(sql.DROP_NAME, [(number,) for number in found - used])
+    return len(found & used)
+
+
+def _numbers(cursor: Any, statements: Sequence[str], values: tuple[int, ...] = ()) -> set[int]:  # noqa: ANN401 - as above
+    found: set[int] = set()
+    for statement in statements:
+        for row in cursor.execute(statement, values):
+            found.update(row)
+    return found
 
 
 def forget_session(connection: sqlite3.Connection, session: str) -> int:

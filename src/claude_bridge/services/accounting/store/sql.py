@@ -131,21 +131,35 @@ def _renamed(table: str) -> tuple[str, str]:
 
 
 OTHER_KEY: Final = (_renamed("hour"), _renamed("day"))
-UNUSED_NAMES: Final = "DELETE FROM name WHERE id NOT IN ({})".format(
-    " UNION ".join(
-        f"SELECT {column} FROM {table}"
-        for table, columns in (
-            ("session", ("key",)),
-            ("agent", ("type",)),
-            ("request", ("model", "route", "kind", "outcome")),
-            ("attempt", ("backend", "model", "credential", "outcome", "price_from")),
-            ("hour", ("backend", "model", "key")),
-            ("day", ("backend", "model", "key")),
-            ("latency", ("backend", "model")),
-        )
-        for column in columns
-    )
+_NAMED: Final = (
+    ("request", ("model", "route", "kind", "outcome")),
+    ("attempt", ("backend", "model", "credential", "outcome", "price_from")),
+    ("session", ("key",)),
+    ("agent", ("type",)),
+    ("hour", ("backend", "model", "key")),
+    ("day", ("backend", "model", "key")),
+    ("latency", ("backend", "model")),
 )
+"""The columns of each table that are numbers of names; the two tables that grow with the requests come first."""
+
+UNUSED_NAMES: Final = "DELETE FROM name WHERE id NOT IN ({})".format(
+    " UNION ".join(f"SELECT {column} FROM {table}" for table, columns in _NAMED for column in columns)
+)
+
+
+def _names_of(table: str, columns: tuple[str, ...], where: str = "") -> str:
+    return f"SELECT DISTINCT {', '.join(columns)} FROM {table}{where}"
+
+
+NAMES: Final = "SELECT id FROM name"
+COUNT_NAMES: Final = "SELECT count(*) FROM name"
+DROP_NAME: Final = "DELETE FROM name WHERE id = ?"
+NAMES_OF_REQUESTS: Final = tuple(_names_of(*each) for each in _NAMED[:2])
+NAMES_OF_LATER_REQUESTS: Final = (
+    _names_of(*_NAMED[0], where=" WHERE id > ?"),
+    _names_of(*_NAMED[1], where=" WHERE request > ?"),
+)
+NAMES_ELSEWHERE: Final = tuple(_names_of(*each) for each in _NAMED[2:])
 
 # what is read
 
@@ -191,6 +205,9 @@ _AGENTS: Final = (
 )
 AGENTS: Final = f"{_AGENTS} WHERE agent.last >= ? ORDER BY agent.last DESC LIMIT ?"
 AGENTS_OF: Final = f"{_AGENTS} WHERE session.text = ? ORDER BY key.text, agent.first"
+MODELS_OF_DAY: Final = (
+    f"SELECT DISTINCT backend.text, model.text FROM day {_BACKEND.format('day')} {_MODEL.format('day')} WHERE day = ?"
+)
 LIKE_SESSION: Final = "SELECT DISTINCT text FROM session WHERE text >= ? AND text < ? ORDER BY text LIMIT 5"
 _TOKENS: Final = "{0}.input + {0}.cache_read + {0}.cache_write + {0}.output"
 SPENT_IN_HOURS: Final = (
