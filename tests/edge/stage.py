@@ -194,7 +194,7 @@ class Edge:
         self.gatekeeper = Gatekeeper(self.config)
         self.pace = Pace(self.clock)
         self.tally = Tally(seconds=self.clock.seconds)
-        self.sessions = SessionHistory(tally=self.tally)
+        self.sessions = SessionHistory(tally=self.tally, ledger=None, clock=self.clock)
         resource = Routes(lambda: self).resource()
         self.site = BridgeSite(resource, lambda: self, self.clock)
 

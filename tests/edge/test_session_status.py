@@ -11,6 +11,7 @@ from attrs import evolve
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.events import Usage
 from claude_bridge.edge.session_status import MAX_BODY, asked_session, rendered
+from claude_bridge.services.accounting.counts import Counts, of_attempt, total
 from claude_bridge.services.accounting.sessions import MAX_AGENTS, Session
 from claude_bridge.services.interfaces import BudgetState, RequestRecord
 from tests.services.accounting.test_request_log import ATTEMPT, RECORD
@@ -20,11 +21,16 @@ MAIN = evolve(RECORD, agent="", attempts=(evolve(ATTEMPT, usage=Usage(100, 50, 8
 AGENT = evolve(MAIN, agent="a-1", agent_type="Explore", parent="a-0", kind="subagent")
 
 
+def counts(record: RequestRecord) -> Counts:
+    """Return the sums of a request."""
+    return total([Counts(1, record.outcome != "ok"), *(of_attempt(each) for each in record.attempts)])
+
+
 def session(*records: RequestRecord, is_complete: bool = True) -> Session:
     """Return a session that had these requests."""
     made = Session(is_complete=is_complete)
     for each in records:
-        made.request_ended(each, failed=False)
+        made.request_ended(each, counts(each))
     return made
 
 

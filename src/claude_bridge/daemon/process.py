@@ -277,7 +277,7 @@ def make_process(
         pace=Pace(reactor),
         request_log=log,
         tally=tally,
-        sessions=SessionHistory(tally=tally),
+        sessions=SessionHistory(tally=tally, ledger=ledger, clock=reactor),
         owners=Owners(directory=state_directory),
         records=FanOut((log, tally, budgets) if ledger is None else (log, tally, budgets, ledger)),
         budgets=budgets,

@@ -15,6 +15,7 @@ from claude_bridge.core.errors import BridgeError
 from claude_bridge.core.events import Event, SearchErrorCode, SearchHit, Usage
 from claude_bridge.core.model_list import ModelInfo
 from claude_bridge.core.web_search.tool import SearchQuestion
+from claude_bridge.services.accounting.store.entries import PastAgent
 
 
 class PushProducer(Protocol):
@@ -335,6 +336,24 @@ class Records(Protocol):
         """Take the whole request's record."""
 
 
+@frozen(kw_only=True)
+class LedgerState:
+    """The visible state of the ledger at one moment.
+
+    :ivar file: where it is.
+    :ivar waiting: requests that are not written yet.
+    :ivar dropped: requests that were dropped since the start, as they could not be written.
+    :ivar written: when something was written last, in Unix seconds; None before the first time.
+    :ivar trouble: why nothing can be written; "" if all is well.
+    """
+
+    file: str
+    waiting: int
+    dropped: int
+    written: float | None
+    trouble: str
+
+
 class Ledger(Records, Protocol):
     """Keeps records across restarts.
 
@@ -342,6 +361,19 @@ class Ledger(Records, Protocol):
     """
 
     keep: float
+
+    @property
+    def state(self) -> LedgerState:
+        """What it does now."""
+
+    def recall(self, name: SessionName, *, at_once: bool = False) -> Deferred[Sequence[PastAgent]]:
+        """Return what the ledger has of a session, of the records that it has got by now; nothing if that is nothing.
+
+        What comes later is not among it, so that whoever adds that up by itself has each record once. While the
+        database cannot be used the Deferred waits; it may be cancelled. It fails after a fault of ours.
+
+        :param at_once: somebody waits for it; else it is read with the next write.
+        """
 
     def stop(self) -> Deferred[None]:
         """Write what is left, and close; never fails, and takes a few seconds at most."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from attrs import asdict, evolve, fields
+from attrs import asdict, astuple, evolve, fields
 
 from claude_bridge.core.events import Usage
-from claude_bridge.services.accounting.counts import Breakdown, Counts, total
+from claude_bridge.services.accounting.counts import Breakdown, Counts, of_attempt, total
+from claude_bridge.services.accounting.ledger_entries import entry_of
+from claude_bridge.services.accounting.store.booking import sums_of
 from claude_bridge.services.accounting.store.sql import SUMS
-from tests.services.accounting.test_request_log import ATTEMPT
+from claude_bridge.services.interfaces import AttemptRecord
+from tests.services.accounting.test_request_log import ATTEMPT, RECORD
 
 
 def of(*names: str, max_entries: int = 2) -> Breakdown[str, Counts]:
@@ -16,6 +19,11 @@ def of(*names: str, max_entries: int = 2) -> Breakdown[str, Counts]:
     for each in names:
         made.of(each).requests += 1
     return made
+
+
+def counted(*records: AttemptRecord) -> Counts:
+    """Return the sums of some attempts."""
+    return total(of_attempt(each) for each in records)
 
 
 class CountsTests:
@@ -27,10 +35,11 @@ class CountsTests:
 
     def test_attempt(self) -> None:
         """An attempt counts with its tokens; a price that is unknown is counted apart and costs nothing."""
-        counts = Counts()
-        counts.count_attempt(evolve(ATTEMPT, usage=Usage(12, 7, 3, 2, thinking_tokens=4), cost=50))
-        counts.count_attempt(evolve(ATTEMPT, usage=Usage(1, 1, 1, 1)))
-        counts.count_attempt(evolve(ATTEMPT, usage=None))
+        counts = counted(
+            evolve(ATTEMPT, usage=Usage(12, 7, 3, 2, thinking_tokens=4), cost=50),
+            evolve(ATTEMPT, usage=Usage(1, 1, 1, 1)),
+            evolve(ATTEMPT, usage=None),
+        )
         assert counts == Counts(
             attempts=3,
             input=13,
@@ -46,11 +55,14 @@ class CountsTests:
 
     def test_cost_that_is_not_known(self) -> None:
         """Where no price is known the cost is None, and not nothing; a price of nothing is a price."""
-        counts = Counts()
-        counts.count_attempt(ATTEMPT)
-        assert counts.known_cost is None
-        counts.count_attempt(evolve(ATTEMPT, cost=0))
-        assert counts.known_cost == 0
+        assert counted(ATTEMPT).known_cost is None
+        assert counted(ATTEMPT, evolve(ATTEMPT, cost=0)).known_cost == 0
+
+    def test_absurd_numbers(self) -> None:
+        """Of numbers that no backend can mean no more is counted than the ledger keeps of them."""
+        record = evolve(ATTEMPT, usage=Usage(2**53, 5, thinking_tokens=2**70), cost=2**70)
+        kept = entry_of(evolve(RECORD, attempts=(record,))).attempts[0]
+        assert tuple(astuple(of_attempt(record))) == tuple(sums_of(kept))
 
     def test_total(self) -> None:
         """The total has each sum of each part."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 from attrs import define, evolve, field
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
@@ -17,10 +17,11 @@ from zope.interface import provider
 
 from claude_bridge.services.accounting import ledger as module
 from claude_bridge.services.accounting.ledger import BufferedLedger, Writer, in_file
+from claude_bridge.services.accounting.store.entries import PastAgent
 from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
 from claude_bridge.services.accounting.store.spending import Answer, Question
 from claude_bridge.services.accounting.store.sqlite import connect
-from claude_bridge.services.interfaces import Ledger, RequestRecord
+from claude_bridge.services.interfaces import Ledger, LedgerState, RequestRecord, SessionName
 from tests.services.accounting.store.books import rows
 from tests.services.accounting.test_request_log import ATTEMPT, RECORD
 
@@ -32,6 +33,10 @@ class KeptWrites:
     :ivar trouble: what the next writes fail with.
     :ivar answer: the Deferred of what is read; None to succeed at once.
     :ivar held: the Deferred of the next write, which the test fires; None to succeed at once.
+    :ivar past: what is known of sessions.
+    :ivar recall_trouble: what the next questions for sessions fail with.
+    :ivar recall_held: what the next such question waits for.
+    :ivar order: what was asked for, in order.
     """
 
     written: list[list[str]] = field(factory=list)
@@ -41,6 +46,11 @@ class KeptWrites:
     removal_trouble: Exception | None = None
     left_to_remove: int = 0
     aside: int = 0
+    past: dict[SessionName, tuple[PastAgent, ...]] = field(factory=dict)
+    recalled: list[tuple[SessionName, ...]] = field(factory=list)
+    recall_trouble: Exception | None = None
+    recall_held: Deferred[None] | None = None
+    order: list[str] = field(factory=list)
     closed: bool = False
     questions: list[Question] = field(factory=list)
     answer: Deferred[Answer] | None = None
@@ -55,7 +65,18 @@ class KeptWrites:
         if self.trouble is not None:
             return fail(self.trouble)
         self.written.append([each.request_id for each in records])
+        self.order.append("write")
         return succeed(0) if self.held is None else self.held
+
+    def recall(self, names: Sequence[SessionName]) -> Deferred[dict[SessionName, tuple[PastAgent, ...]]]:
+        """Return what is set."""
+        self.recalled.append(tuple(names))
+        self.order.append("recall")
+        if self.recall_trouble is not None:
+            return fail(self.recall_trouble)
+        found = {name: self.past.get(name, ()) for name in names}
+        held: Deferred[Any] = succeed(None) if self.recall_held is None else self.recall_held
+        return held.addCallback(lambda _: found)
 
     def remove_old(self, now: float, keep: float) -> Deferred[int]:
         """Note it."""
@@ -330,6 +351,176 @@ class TroubleTests:
         desk.book("b")
         desk.clock.advance(1)
         assert (desk.writer.written, desk.ledger.dropped) == ([["b"]], 1)
+
+
+ANNA = SessionName("key:anna", "s-1")
+BOB = SessionName("key:bob", "s-1")
+PAST = (PastAgent("", "", "", (3,) * 11, None),)
+
+
+class RecallTests:
+    """What was written before is read in its turn."""
+
+    def asked(self, desk: Desk, name: SessionName = ANNA, *, at_once: bool = False) -> list[Any]:
+        """Ask for a session; return the list that the answer comes into."""
+        answers: list[Any] = []
+        desk.ledger.recall(name, at_once=at_once).addBoth(answers.append)
+        return answers
+
+    def test_with_the_next_write(self, desk: Desk) -> None:
+        """What is asked for is read before what comes later is written, so that nothing is counted twice."""
+        desk.writer.past[ANNA] = PAST
+        answers, more = self.asked(desk), self.asked(desk, BOB)
+        desk.book("a")
+        assert (desk.opened, answers) == (0, [])
+        desk.clock.advance(1)
+        assert (answers, more) == ([PAST], [()])
+        assert (desk.writer.recalled, desk.writer.order) == ([(ANNA, BOB)], ["recall", "write"])
+        desk.book("b")
+        desk.clock.advance(1)
+        assert desk.writer.order == ["recall", "write", "write"]
+
+    def test_at_once(self, desk: Desk) -> None:
+        """Somebody who waits is answered without a write; what waits is written when it is time to."""
+        desk.writer.past[ANNA] = PAST
+        desk.book("a")
+        desk.clock.advance(0.5)
+        assert self.asked(desk, at_once=True) == [PAST]
+        assert desk.writer.written == []
+        desk.clock.advance(0.3)
+        assert desk.writer.written == [["a"]]
+        assert desk.clock.getDelayedCalls() == []
+
+    def test_at_once_while_a_write_is_under_way(self, desk: Desk) -> None:
+        """The answer comes when the write has ended, although nothing else is to be written."""
+        held: Deferred[int] = Deferred()
+        desk.writer.held = held
+        desk.book("a")
+        desk.clock.advance(1)
+        answers = self.asked(desk, at_once=True)
+        assert answers == []
+        held.callback(0)
+        assert answers == [()]
+        assert desk.clock.getDelayedCalls() == []
+
+    def test_write_that_is_due_meanwhile(self, desk: Desk) -> None:
+        """Records that come, or are due, while something is read are written after that, without delay."""
+        held: Deferred[None] = Deferred()
+        desk.book("a")
+        desk.writer.recall_held = held
+        answers = self.asked(desk, at_once=True)
+        desk.book("b")
+        desk.clock.advance(2)
+        assert (answers, desk.writer.written) == ([], [])
+        held.callback(None)
+        desk.clock.advance(0)
+        assert (answers, desk.writer.written) == ([()], [["a", "b"]])
+
+    def test_two_who_ask(self, desk: Desk) -> None:
+        """A session that several ask for is read once, and both get the same."""
+        first, second = self.asked(desk), self.asked(desk, at_once=True)
+        assert (first, second) == ([()], [()])
+        assert desk.writer.recalled == [(ANNA,)]
+
+    def test_not_written_what_could_not_be_read(self, desk: Desk) -> None:
+        """If it cannot be read nothing is written either: later it would be found among what was there before."""
+        desk.writer.recall_trouble = Unavailable("locked")
+        answers = self.asked(desk)
+        desk.book("a")
+        desk.clock.advance(1)
+        assert (answers, desk.writer.written, desk.ledger.waiting) == ([], [], 1)
+        desk.writer.recall_trouble = None
+        desk.clock.advance(5)
+        assert (answers, desk.writer.written) == ([()], [["a"]])
+
+    def test_fault(self, desk: Desk, logged_failures: list[LogEvent]) -> None:
+        """A fault in reading is told to whoever asked, and keeps nothing from being written."""
+        desk.writer.recall_trouble = ZeroDivisionError()
+        (answers, more) = self.asked(desk), self.asked(desk)
+        desk.book("a")
+        desk.clock.advance(1)
+        assert [each.type for each in (*answers, *more)] == [ZeroDivisionError] * 2
+        assert desk.writer.written == [["a"]]
+        assert logged_failures == []
+
+    @pytest.mark.parametrize("asked_before", [True, False])
+    def test_refused(self, desk: Desk, asked_before: bool) -> None:
+        """Where no accounts are kept there is nothing from before."""
+        desk.writer.trouble = NewerVersion("newer")
+        answers = self.asked(desk) if asked_before else []
+        desk.book("a")
+        desk.clock.advance(1)
+        if not asked_before:
+            answers = self.asked(desk)
+        assert answers == [()]
+
+    def test_cancelled(self, desk: Desk) -> None:
+        """What nobody waits for any more is not read; somebody else who asked for the same still gets it."""
+        desk.ledger.recall(ANNA).addErrback(lambda failure: failure.trap(CancelledError)).cancel()
+        cancelled = desk.ledger.recall(BOB)
+        cancelled.addErrback(lambda failure: failure.trap(CancelledError))
+        other = self.asked(desk, BOB)
+        cancelled.cancel()
+        desk.book("a")
+        desk.clock.advance(1)
+        assert (desk.writer.recalled, other) == ([(BOB,)], [()])
+
+    def test_bounded(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        """While nothing can be read only so many wait."""
+        monkeypatch.setattr(module, "MOST_ASKED", 1)
+        first, same, other = self.asked(desk), self.asked(desk), self.asked(desk, BOB)
+        assert (first, same) == ([], [])
+        assert other[0].check(Unavailable)
+
+    def test_after_a_damaged_file(self, desk: Desk) -> None:
+        """The new file has nothing of the session, and says so."""
+        desk.writer.recall_trouble = Broken("malformed")
+        answers = self.asked(desk)
+        desk.book("a")
+        desk.clock.advance(1)
+        assert desk.writer.aside == 1
+        desk.writer.recall_trouble = None
+        desk.clock.advance(1)
+        assert (answers, desk.writer.written) == ([()], [["a"]])
+
+
+class StateTests:
+    """What the owner can see of it."""
+
+    def test_all_is_well(self, desk: Desk) -> None:
+        """The file, what waits, and when something was written last."""
+        desk.book("a")
+        told = LedgerState(file="/state/ledger.sqlite", waiting=1, dropped=0, written=None, trouble="")
+        assert desk.ledger.state == told
+        desk.clock.advance(1)
+        assert desk.ledger.state == evolve(told, waiting=0, written=1e9 + 1)
+
+    def test_trouble(self, desk: Desk) -> None:
+        """Why nothing is written is told until something is written again; to read something is not enough."""
+        desk.writer.trouble = Unavailable("disk full")
+        desk.book("a")
+        desk.clock.advance(1)
+        assert (desk.ledger.state.trouble, desk.ledger.state.waiting) == ("disk full", 1)
+        desk.ledger.recall(ANNA, at_once=True)
+        assert desk.ledger.state.trouble == "disk full"
+        desk.writer.trouble = None
+        desk.clock.advance(5)
+        assert (desk.ledger.state.trouble, desk.ledger.state.written) == ("", 1e9 + 6)
+
+    def test_under_way(self, desk: Desk) -> None:
+        """What is being written waits still."""
+        desk.writer.held = Deferred()
+        desk.book("a")
+        desk.clock.advance(1)
+        desk.book("b")
+        assert desk.ledger.state.waiting == 2
+
+    def test_refused(self, desk: Desk) -> None:
+        """A file of a newer version stays a trouble."""
+        desk.writer.trouble = NewerVersion("newer")
+        desk.book("a")
+        desk.clock.advance(1)
+        assert desk.ledger.state.trouble == "newer"
 
 
 class RemovalTests:

@@ -44,6 +44,11 @@ class EntryTests:
         attempts = tuple(evolve(ATTEMPT, credential=each) for each in credentials)
         assert entry_of(evolve(RECORD, client=client, attempts=attempts)).key == key
 
+    def test_owner(self) -> None:
+        """Whose the session is is kept as it is: two names that begin alike are two owners."""
+        owner = "key:" + "x" * 500
+        assert entry_of(evolve(RECORD, owner=owner)).owner == owner
+
     def test_no_address_and_no_text_of_an_error(self) -> None:
         """Who asked from where, and what an error said, is not kept."""
         entry = entry_of(evolve(RECORD, peer="10.9.8.7", reason="secret words", outcome="invalid_request"))

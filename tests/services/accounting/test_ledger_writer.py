@@ -17,6 +17,7 @@ from claude_bridge.services.accounting.ledger_writer import LedgerWriter
 from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
 from claude_bridge.services.accounting.store.spending import Question
 from claude_bridge.services.accounting.store.sqlite import connect
+from claude_bridge.services.interfaces import SessionName
 from tests.services.accounting.store.books import assert_periods_add_up, assert_sessions_add_up, rows
 from tests.services.accounting.test_request_log import RECORD
 
@@ -112,6 +113,29 @@ class WritingTests:
         assert_sessions_add_up(connection)
         assert_periods_add_up(connection)
         connection.close()
+
+
+class RecallTests:
+    """What is read."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_in_its_turn(self, writer: LedgerWriter) -> None:
+        """A question finds what was written before it, and nothing of what is written after it."""
+        record = evolve(RECORD, owner="key:anna", agent="")
+        anna, bob = SessionName("key:anna", "s-1"), SessionName("key:bob", "s-1")
+        first, written = writer.recall([anna]), writer.write([record])
+        second, more = writer.recall([anna, bob]), writer.write([record])
+        before, after = await first, await second
+        assert await written == await more == 0
+        assert before == {anna: ()}
+        assert ([each.sums[0] for each in after[anna]], after[bob]) == ([1], ())
+
+    @pytest_twisted.ensureDeferred
+    async def test_names_that_no_database_takes(self, writer: LedgerWriter) -> None:
+        """A session is found under the name that it was written under, whatever that had to be."""
+        name = SessionName("key:\ud800", "\udfff" + "x" * 500)
+        await writer.write([evolve(RECORD, owner=name.owner, session=name.session)])
+        assert len((await writer.recall([name]))[name]) == 1
 
 
 class TroubleTests:

@@ -1,14 +1,183 @@
-"""Sessions are found by their owners."""
+"""Sessions are found by their owners, with what was before a restart, each request once."""
 
 from __future__ import annotations
 
-from twisted.internet.task import Clock
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from claude_bridge.services.accounting.session_history import SessionHistory
+import pytest
+from attrs import define, evolve, field
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent
+
+from claude_bridge.services.accounting.ledger import BufferedLedger, Writer
+from claude_bridge.services.accounting.ledger_entries import entry_of
+from claude_bridge.services.accounting.session_history import FIND_SECONDS, SessionHistory
 from claude_bridge.services.accounting.sessions import Session
+from claude_bridge.services.accounting.store.booking import Booking
+from claude_bridge.services.accounting.store.entries import PastAgent
+from claude_bridge.services.accounting.store.errors import Unavailable
+from claude_bridge.services.accounting.store.past_sessions import past_agents
+from claude_bridge.services.accounting.store.spending import Answer, Question
+from claude_bridge.services.accounting.store.sqlite import connect
 from claude_bridge.services.accounting.tally import Tally
-from claude_bridge.services.interfaces import SessionName
+from claude_bridge.services.interfaces import RequestRecord, SessionName
 from tests.services.accounting.test_tally import ANNA, OWNED
+
+BOB = SessionName("key:bob", "s-1")
+
+
+@define(eq=False)
+class SlowWriter:
+    """A `Writer` on a real file whose thread runs only when the test lets it, one call after the other.
+
+    :ivar broken: the calls that fail at the moment.
+    """
+
+    connection: sqlite3.Connection
+    broken: set[str] = field(factory=set)
+    _booking: Booking = field(factory=Booking)
+    _calls: list[tuple[str, Callable[[], Any], Deferred[Any]]] = field(factory=list)
+
+    def write(self, records: Sequence[RequestRecord]) -> Deferred[int]:
+        """Write them, when it is their turn."""
+
+        def run() -> int:
+            self._booking.book(self.connection.cursor(), [entry_of(each) for each in records])
+            self.connection.commit()
+            return 0
+
+        return self._later("write", run)
+
+    def recall(self, names: Sequence[SessionName]) -> Deferred[dict[SessionName, tuple[PastAgent, ...]]]:
+        """Read what is there, when it is their turn."""
+        return self._later("recall", lambda: {each: past_agents(self.connection.cursor(), *each) for each in names})
+
+    def spent(self, question: Question) -> Deferred[Answer]:
+        """Do not."""
+        raise NotImplementedError
+
+    def remove_old(self, now: float, keep: float) -> Deferred[int]:
+        """Remove nothing."""
+        del now, keep
+        return succeed(0)
+
+    def set_aside(self) -> Deferred[str]:
+        """Do not."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Forget what was not run: the process is gone."""
+        self._calls.clear()
+
+    def run(self, most: int = 1000) -> None:
+        """Let the thread run so many calls."""
+        while self._calls and most:
+            most -= 1
+            what, call, done = self._calls.pop(0)
+            if what in self.broken:
+                done.errback(Unavailable("locked"))
+            else:
+                done.callback(call())
+
+    def _later(self, what: str, call: Callable[[], Any]) -> Deferred[Any]:
+        done: Deferred[Any] = Deferred()
+        self._calls.append((what, call, done))
+        return done
+
+
+@define(eq=False)
+class Bridge:
+    """The accounts of one process after the other, on one file.
+
+    :ivar opening: what waits for the file to be opened.
+    """
+
+    file: Path
+    clock: Clock = field(factory=Clock)
+    writer: SlowWriter = field(init=False)
+    tally: Tally = field(init=False)
+    ledger: BufferedLedger = field(init=False)
+    history: SessionHistory = field(init=False)
+    opening: list[Deferred[Writer]] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        """Start the first one."""
+        self.start()
+
+    def start(self) -> None:
+        """Start."""
+        self.opening.clear()
+        self.writer = SlowWriter(connect(str(self.file)))
+        self.tally = Tally(seconds=self.clock.seconds)
+        self.ledger = BufferedLedger(
+            path=str(self.file), keep=1e9, clock=self.clock, unix_time=lambda: 1.7e9, open_writer=self._open
+        )
+        self.history = SessionHistory(tally=self.tally, ledger=self.ledger, clock=self.clock)
+
+    def _open(self) -> Deferred[Writer]:
+        opened: Deferred[Writer] = Deferred()
+        self.opening.append(opened)
+        return opened
+
+    def request(self, name: SessionName = ANNA, agent: str = "") -> None:
+        """Let a request end."""
+        record = evolve(OWNED, owner=name.owner, client=name.owner[4:], session=name.session, agent=agent)
+        self.tally.request_ended(record)
+        self.ledger.request_ended(record)
+
+    def work(self, most: int = 1000) -> None:
+        """Let the thread work for a while."""
+        while self.opening:
+            self.opening.pop().callback(self.writer)
+        self.writer.run(most)
+
+    def find(self, name: SessionName = ANNA) -> list[Session | None]:
+        """Ask for a session; return the list that it comes into."""
+        found: list[Session | None] = []
+        self.history.find(name).addCallback(found.append)
+        return found
+
+    def settle(self) -> None:
+        """Let everything be written."""
+        self.writer.broken.clear()
+        for _ in range(4):
+            self.work()
+            self.clock.advance(6)
+        self.work()
+
+    def kill(self) -> None:
+        """Lose what is not written, and start again."""
+        for call in self.clock.getDelayedCalls():
+            call.cancel()
+        self.writer.close()
+        self.writer.connection.close()
+        self.start()
+
+    def end(self) -> None:
+        """Close the file."""
+        self.writer.connection.close()
+
+
+@pytest.fixture
+def bridge(tmp_path: Path) -> Iterator[Bridge]:
+    """Yield a bridge."""
+    made = Bridge(tmp_path / "ledger.sqlite")
+    yield made
+    made.end()
+
+
+def requests(found: list[Session | None]) -> int | None:
+    """Return how many requests the session had that was found; None if there is none. It must be there by now."""
+    (session,) = found
+    return None if session is None else session.counts.requests
 
 
 class TallyTests:
@@ -17,9 +186,154 @@ class TallyTests:
     def test_found_by_its_owner(self) -> None:
         """A session is there for its owner, and for nobody else."""
         tally = Tally(seconds=Clock().seconds)
+        history = SessionHistory(tally=tally, ledger=None, clock=Clock())
         tally.request_ended(OWNED)
         found: list[Session | None] = []
-        for name in (ANNA, SessionName("key:bob", "s-1"), SessionName("", "s-1"), SessionName("key:anna", "s-2")):
-            SessionHistory(tally=tally).find(name).addCallback(found.append)
+        for name in (ANNA, BOB, SessionName("", "s-1"), SessionName("key:anna", "s-2")):
+            history.find(name).addCallback(found.append)
         assert found == [tally.session(ANNA), None, None, None]
         assert found[0] is not None
+        assert found[0].is_complete
+
+
+class RestartTests:
+    """A session that goes on after a restart."""
+
+    def test_goes_on(self, bridge: Bridge) -> None:
+        """What was before counts, as soon as the next write, and nobody had to ask for it."""
+        bridge.request()
+        bridge.request(agent="a-1")
+        bridge.settle()
+        bridge.kill()
+        bridge.request()
+        session = bridge.tally.session(ANNA)
+        assert session is not None
+        assert (session.counts.requests, session.is_complete) == (1, False)
+        bridge.clock.advance(1)
+        bridge.work()
+        assert (session.counts.requests, session.is_complete) == (3, True)
+        assert [name for name, _ in session.agents()] == ["a-1"]
+
+    def test_before_its_first_request(self, bridge: Bridge) -> None:
+        """Its owner sees it at once, as it was; other people do not."""
+        bridge.request()
+        bridge.settle()
+        bridge.kill()
+        mine, foreign = bridge.find(), bridge.find(BOB)
+        bridge.work()
+        assert (requests(mine), requests(foreign)) == (1, None)
+        assert bridge.tally.session(BOB) is None
+        bridge.request()
+        assert requests(bridge.find()) == 2
+
+    def test_asked_before_it_is_complete(self, bridge: Bridge) -> None:
+        """Who asks between the first request and the next write gets the whole figures."""
+        bridge.request()
+        bridge.settle()
+        bridge.kill()
+        bridge.request()
+        found = bridge.find()
+        assert found == []
+        bridge.work()
+        assert requests(found) == 2
+
+    def test_unknown_twice(self, bridge: Bridge) -> None:
+        """A session that nobody knew is known from its first request on."""
+        found = bridge.find()
+        bridge.work()
+        assert found == [None]
+        bridge.request()
+        found = bridge.find()
+        bridge.work()
+        assert requests(found) == 1
+
+    def test_first_request_while_somebody_asks(self, bridge: Bridge) -> None:
+        """A request that ends while the ledger is being asked counts once, whichever comes first."""
+        bridge.request()
+        bridge.settle()
+        bridge.kill()
+        found = bridge.find()
+        bridge.request()
+        bridge.settle()
+        assert requests(found) == 2
+        assert requests(bridge.find()) == 2
+
+    def test_slow_ledger(self, bridge: Bridge) -> None:
+        """Nobody waits for long: what the tally has is shown, and that it is not the whole."""
+        bridge.request()
+        found, unknown = bridge.find(), bridge.find(BOB)
+        bridge.clock.advance(FIND_SECONDS)
+        assert (requests(found), unknown) == (1, [None])
+        assert found[0] is not None
+        assert not found[0].is_complete
+        bridge.settle()
+        assert found[0].is_complete
+        assert found[0].counts.requests == 1
+
+    def test_fault(self, bridge: Bridge, monkeypatch: pytest.MonkeyPatch, logged_failures: list[LogEvent]) -> None:
+        """A fault in reading is logged; the figures stay what they are, and are not called whole."""
+
+        def broken(*_: object) -> None:
+            raise ZeroDivisionError
+
+        bridge.request()
+        monkeypatch.setattr("tests.services.accounting.test_session_history.past_agents", broken)
+        found = bridge.find()
+        for opened in bridge.opening:
+            opened.callback(bridge.writer)
+        _, _, done = bridge.writer._calls.pop()
+        done.errback(ZeroDivisionError())
+        assert requests(found) == 1
+        assert found[0] is not None
+        assert not found[0].is_complete
+        assert {event["log_failure"].type for event in logged_failures} == {ZeroDivisionError}
+        logged_failures.clear()
+
+
+NAMES = st.sampled_from([ANNA, BOB, SessionName("key:anna", "s-2")])
+STEPS = st.one_of(
+    st.tuples(st.just("request"), NAMES, st.sampled_from(["", "a-1"])),
+    st.tuples(st.just("find"), NAMES),
+    st.tuples(st.just("advance"), st.sampled_from([0.05, 0.2, 0.8, 6.0])),
+    st.tuples(st.just("work"), st.integers(1, 3)),
+    st.tuples(st.just("break"), st.sets(st.sampled_from(["write", "recall"]))),
+    st.tuples(st.just("kill")),
+)
+
+
+class RaceTests:
+    """Whatever comes in whichever order."""
+
+    @given(st.lists(STEPS, max_size=40))
+    def test_each_request_counts_once(self, steps: list[tuple[Any, ...]]) -> None:
+        """When all is written the figures of each session are those of the ledger: nothing twice, nothing missing.
+
+        Requests, writes, questions, kills and a database that fails now and then may come in any order, and the thread
+        may be slow.
+        """
+        with TemporaryDirectory() as folder:
+            bridge = Bridge(Path(folder) / "ledger.sqlite")
+            for what, *how in steps:
+                match what:
+                    case "request":
+                        bridge.request(*how)
+                    case "find":
+                        bridge.find(*how)
+                    case "advance":
+                        bridge.clock.advance(*how)
+                    case "work":
+                        bridge.work(*how)
+                    case "break":
+                        bridge.writer.broken = set(*how)
+                    case _:
+                        bridge.kill()
+            bridge.settle()
+            rows = bridge.writer.connection.execute(
+                "SELECT session.owner, session.text, session.requests FROM session"
+            ).fetchall()
+            written = Counter({SessionName(owner, text): number for owner, text, number in rows})
+            for name in (ANNA, BOB, SessionName("key:anna", "s-2")):
+                found = bridge.find(name)
+                bridge.work()
+                assert (requests(found) or 0) == written[name]
+            bridge.end()

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from claude_bridge.core.events import Usage
-from claude_bridge.services.accounting.counts import Counts
+from claude_bridge.services.accounting.counts import Counts, of_attempt, total
 from claude_bridge.services.accounting.sessions import MAX_AGENTS, Agent, Session
 from claude_bridge.services.accounting.store.entries import LastAnswer, PastAgent
 from claude_bridge.services.interfaces import RequestRecord
@@ -23,11 +23,16 @@ def agent(name: str, kind: str = "Explore", **more: Any) -> RequestRecord:
     return evolve(MAIN, agent=name, agent_type=kind, kind="subagent", **more)
 
 
+def counts(record: RequestRecord) -> Counts:
+    """Return the sums of a request."""
+    return total([Counts(1, record.outcome != "ok"), *(of_attempt(each) for each in record.attempts)])
+
+
 def session(*records: RequestRecord) -> Session:
     """Return a session that had these requests."""
     made = Session()
     for each in records:
-        made.request_ended(each, failed=each.outcome != "ok")
+        made.request_ended(each, counts(each))
     return made
 
 

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from attrs import define, field
 
 from claude_bridge.core.bounded import BoundedMap
+from claude_bridge.services.accounting.store.entries import MAX_COST, MAX_TOKENS
 from claude_bridge.services.interfaces import AttemptRecord
 
 KeyT = TypeVar("KeyT")
@@ -47,22 +48,6 @@ class Counts:
         """The cost in pico-dollars, as far as prices are known; None if none is."""
         return self.cost if self.priced else None
 
-    def count_attempt(self, record: AttemptRecord) -> None:
-        """Add an attempt."""
-        self.attempts += 1
-        usage, cost = record.usage, record.cost
-        if usage is not None:
-            self.input += usage.input_tokens
-            self.cache_read += usage.cache_read_tokens
-            self.cache_write += usage.cache_write_tokens
-            self.output += usage.output_tokens
-            self.thinking += usage.thinking_tokens or 0
-            if cost is None:
-                self.unpriced += 1
-        if cost is not None:
-            self.cost += cost
-            self.priced += 1
-
     def add(self, more: Counts) -> None:
         """Add other sums."""
         self.requests += more.requests
@@ -76,6 +61,23 @@ class Counts:
         self.cost += more.cost
         self.priced += more.priced
         self.unpriced += more.unpriced
+
+
+def of_attempt(record: AttemptRecord) -> Counts:
+    """Return what an attempt adds to sums, no more than the ledger takes of it."""
+    usage, cost = record.usage, record.cost
+    if cost is not None and cost > MAX_COST:
+        cost = MAX_COST
+    priced = int(cost is not None)
+    if usage is None:
+        return Counts(0, 0, 1, 0, 0, 0, 0, 0, cost or 0, priced)
+    given, read, written = usage.input_tokens, usage.cache_read_tokens, usage.cache_write_tokens
+    answered, thought = usage.output_tokens, usage.thinking_tokens or 0
+    if given + read + written + answered + thought > MAX_TOKENS:
+        given, read, written, answered, thought = (
+            min(each, MAX_TOKENS) for each in (given, read, written, answered, thought)
+        )
+    return Counts(0, 0, 1, given, read, written, answered, thought, cost or 0, priced, 1 - priced)
 
 
 def total(parts: Iterable[Counts]) -> Counts:

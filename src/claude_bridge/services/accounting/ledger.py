@@ -9,7 +9,7 @@ second has brought, and the requests that were under way.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from attrs import define, field
@@ -20,10 +20,11 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from claude_bridge.services.accounting.store.entries import PastAgent
 from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
 from claude_bridge.services.accounting.store.spending import Answer, Question
 from claude_bridge.services.callbacks import stop_timer
-from claude_bridge.services.interfaces import AttemptRecord, RequestRecord
+from claude_bridge.services.interfaces import AttemptRecord, LedgerState, RequestRecord, SessionName
 
 WRITE_SECONDS: Final = 0.8
 """From one write to the next, while there are records. With the time of the write itself a kill loses a second."""
@@ -43,6 +44,9 @@ MOST: Final = 50_000
 BATCH: Final = 5_000
 """Records that one transaction writes."""
 
+MOST_ASKED: Final = 5_000
+"""Sessions that wait to be recalled."""
+
 FIRST_REMOVAL_SECONDS: Final = 600.0
 """From the start to the first removal of what is old: by then a clock that was wrong at the start of the machine is
 right."""
@@ -57,6 +61,9 @@ class Writer(Protocol):
 
     def write(self, records: Sequence[RequestRecord]) -> Deferred[int]:
         """Write records in one transaction; fires with how many could not be."""
+
+    def recall(self, names: Sequence[SessionName]) -> Deferred[dict[SessionName, tuple[PastAgent, ...]]]:
+        """Read what was written of sessions."""
 
     def remove_old(self, now: float, keep: float) -> Deferred[int]:
         """Remove some of what is older than ``keep`` seconds at ``now``; fires with how many requests that were."""
@@ -87,6 +94,8 @@ class BufferedLedger:
     _unix_time: Callable[[], float]
     _open_writer: Callable[[], Deferred[Writer]]
     dropped: int = field(default=0, init=False)
+    _asked: dict[SessionName, list[Deferred[Sequence[PastAgent]]]] = field(factory=dict, init=False)
+    _hurried: bool = field(default=False, init=False)
     _waiting: deque[RequestRecord] = field(factory=lambda: deque(maxlen=MOST), init=False)
     _writer: Writer | None = field(default=None, init=False)
     _timer: IDelayedCall | None = field(default=None, init=False)
@@ -95,7 +104,9 @@ class BufferedLedger:
     _idle: list[Deferred[None]] = field(factory=list, init=False)
     _write_began: float = field(default=0.0, init=False)
     _removal_due: float = field(init=False)
+    _trouble: str = field(default="", init=False)
     _trouble_told: float | None = field(default=None, init=False)
+    _last_write: float | None = field(default=None, init=False)
     _dropped_told: int = field(default=0, init=False)
     _began_anew: float | None = field(default=None, init=False)
     _refused: bool = field(default=False, init=False)
@@ -109,6 +120,17 @@ class BufferedLedger:
     def waiting(self) -> int:
         """The number of records that are not written yet."""
         return len(self._waiting)
+
+    @property
+    def state(self) -> LedgerState:
+        """What it does now."""
+        return LedgerState(
+            file=self.path,
+            waiting=len(self._waiting) + self._under_way,
+            dropped=self.dropped,
+            written=self._last_write,
+            trouble=self._trouble,
+        )
 
     def attempt_ended(self, request_id: str, record: AttemptRecord) -> None:
         """Do nothing: an attempt is kept with its request, when that ends."""
@@ -131,6 +153,27 @@ class BufferedLedger:
         after that call are not in it either. Fails with `Broken`, `Unavailable`, `NewerVersion` or `ImportError`.
         """
         return self.settled().addCallback(lambda _: self._spent(question, begun))
+
+    def recall(self, name: SessionName, *, at_once: bool = False) -> Deferred[Sequence[PastAgent]]:
+        """Return what the ledger has of a session, of the records that it has got by now; see `Ledger`.
+
+        It is read in the thread that writes, and never after a record that comes later than the question was written:
+        each write first reads what is asked for by then, and does not write if that fails.
+
+        Records that wait at the moment of the question are not among it. Those of a session that nobody has asked for
+        before are none, so this concerns sessions that were dropped and come back within a second.
+        """
+        if self._refused:
+            return succeed(())
+        if name not in self._asked and len(self._asked) >= MOST_ASKED:
+            return fail(Unavailable("too many sessions wait to be recalled"))
+        waiting: Deferred[Sequence[PastAgent]] = Deferred(lambda cancelled: self._not_asked(name, cancelled))
+        self._asked.setdefault(name, []).append(waiting)
+        if at_once and self._writing is None and not self._stopped:
+            self._begin(())
+        elif at_once:
+            self._hurried = True
+        return waiting
 
     def settled(self) -> Deferred[None]:
         """Return a Deferred that fires when no write is under way."""
@@ -161,12 +204,12 @@ class BufferedLedger:
         begun(tuple(self._waiting))
         read: Deferred[Answer] = Deferred()
         opened = self._open_writer() if self._writer is None else succeed(self._writer)
-        self._writing = opened.addCallback(self._asked, question).addCallbacks(read.callback, read.errback)
+        self._writing = opened.addCallback(self._spent_by, question).addCallbacks(read.callback, read.errback)
         self._writing.addErrback(lambda failure: _log.failure("budgets are not read", failure, event="fault"))
         self._writing.addBoth(lambda _: self._settle())
         return read
 
-    def _asked(self, writer: Writer, question: Question) -> Deferred[Answer]:
+    def _spent_by(self, writer: Writer, question: Question) -> Deferred[Answer]:
         self._writer = writer
         return writer.spent(question)
 
@@ -202,10 +245,16 @@ class BufferedLedger:
     def _write(self) -> None:
         """Begin to write what waits, but no more than `BATCH`."""
         self._timer = None
+        if self._writing is not None:
+            return  # something is recalled; `_settle` goes on
         waiting = self._waiting
-        batch = [waiting.popleft() for _ in range(min(len(waiting), BATCH))]
-        self._under_way = len(batch)
         self._write_began = self._clock.seconds()
+        self._begin([waiting.popleft() for _ in range(min(len(waiting), BATCH))])
+
+    def _begin(self, batch: Sequence[RequestRecord]) -> None:
+        """Begin to recall what is asked for, and to write ``batch``."""
+        self._under_way = len(batch)
+        self._hurried = False
         opened = self._open_writer() if self._writer is None else succeed(self._writer)
         writing: Deferred[Any] = opened.addCallback(self._written_by, batch)
         self._writing = writing
@@ -214,16 +263,47 @@ class BufferedLedger:
         writing.addErrback(lambda failure: _log.failure("accounts are not kept", failure, event="fault"))
         writing.addBoth(lambda _: self._settle())
 
-    def _written_by(self, writer: Writer, batch: Sequence[RequestRecord]) -> Deferred[int]:
+    def _written_by(self, writer: Writer, batch: Sequence[RequestRecord]) -> Deferred[Any]:
+        """Write the batch, if there is one; fires with how many could not be, or None if none was to be written."""
         self._writer = writer
-        return writer.write(batch)
+        recalled: Deferred[Any] = self._recalled_by(writer)
+        return recalled.addCallback(lambda _: writer.write(batch) if batch else None)
+
+    def _recalled_by(self, writer: Writer) -> Deferred[None]:
+        names = tuple(self._asked)
+        if not names:
+            return succeed(None)
+        return writer.recall(names).addCallbacks(self._answer, self._not_recalled, errbackArgs=(names,))
+
+    def _answer(self, found: Mapping[SessionName, Sequence[PastAgent]]) -> None:
+        for name, past in found.items():
+            for each in self._asked.pop(name, ()):
+                each.callback(past)
+
+    def _not_recalled(self, failure: Failure, names: Sequence[SessionName]) -> Failure | None:
+        """Pass the failure on if the same can succeed later; a fault of ours must not stop what is to be written."""
+        if failure.check(Broken, Unavailable, NewerVersion, ImportError):
+            return failure
+        for name in names:
+            for each in self._asked.pop(name, ()):
+                each.errback(failure)
+        return None
+
+    def _not_asked(self, name: SessionName, cancelled: Deferred[Sequence[PastAgent]]) -> None:
+        waiting = self._asked[name]
+        waiting.remove(cancelled)
+        if not waiting:
+            del self._asked[name]
 
     def _ended(self, result: Any) -> Any:  # noqa: ANN401 - passed on
         self._under_way = 0
         return result
 
-    def _written(self, impossible: int) -> bool:
+    def _written(self, impossible: int | None) -> bool:
+        if impossible is None:
+            return False
         self.dropped += impossible
+        self._last_write, self._trouble = self._unix_time(), ""
         if self._trouble_told is not None:
             self._trouble_told = None
             _log.info("accounts are written to {path} again", event="ledger", path=self.path)
@@ -247,13 +327,15 @@ class BufferedLedger:
     def _settle(self) -> None:
         """Note that no write is under way, and when the next one begins."""
         self._writing = None
-        if self._waiting and not self._stopped:
+        if self._waiting and not self._stopped and self._timer is None:
             passed = self._clock.seconds() - self._write_began
             pause = 0.0 if len(self._waiting) >= BATCH else max(0.0, WRITE_SECONDS - passed)
             self._timer = self._clock.callLater(pause if self._trouble_told is None else RETRY_SECONDS, self._write)
         idle, self._idle = self._idle, []
         for each in idle:
             each.callback(None)
+        if self._hurried and self._asked and not self._stopped and self._writing is None:
+            self._begin(())
 
     def _put_back(self, batch: Sequence[RequestRecord]) -> None:
         """Put records before those that came after them; the oldest are dropped if there are too many."""
@@ -288,13 +370,14 @@ class BufferedLedger:
 
     def _refuse(self, reason: str) -> None:
         """Keep nothing until the next start."""
-        self._refused = True
+        self._refused, self._trouble = True, reason
         self._waiting.clear()
+        self._answer(dict.fromkeys(tuple(self._asked), ()))
         _log.warn("no accounts are kept in {path}: {reason}", event="ledger", path=self.path, reason=reason)
 
     def _tell_trouble(self, reason: str) -> None:
         """Log why nothing is written, at first and once a minute."""
-        now = self._clock.seconds()
+        now, self._trouble = self._clock.seconds(), reason
         if self._trouble_told is None or now - self._trouble_told >= TELL_SECONDS:
             self._trouble_told = now
             self._dropped_told = self.dropped

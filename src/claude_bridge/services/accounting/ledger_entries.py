@@ -30,6 +30,7 @@ def entry_of(record: RequestRecord) -> Entry:
         status=record.status,
         outcome=_text(record.outcome),
         attempts=tuple(_attempt(each) for each in record.attempts),
+        owner=writable(record.owner),
     )
 
 
@@ -38,6 +39,16 @@ def key_of(record: RequestRecord) -> str:
     if record.client:
         return record.client
     return FORWARDED if any(each.credential == FORWARDED for each in record.attempts) else ""
+
+
+def session_text(session: str) -> str:
+    """Return the id of a session as it is kept."""
+    return _text(session)
+
+
+def writable(text: str) -> str:
+    """Return a text that any database takes."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _attempt(record: AttemptRecord) -> Attempt:
@@ -63,9 +74,8 @@ def _attempt(record: AttemptRecord) -> Attempt:
 
 
 def _text(text: str) -> str:
-    """Return a name that any database takes."""
-    short = text[:MAX_TEXT]
-    return short if short.isascii() else short.encode(errors="replace").decode()
+    """Return a name that any database takes, no longer than is kept."""
+    return writable(text[:MAX_TEXT])
 
 
 def _count(tokens: int) -> int:

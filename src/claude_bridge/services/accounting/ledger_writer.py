@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -14,14 +14,15 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
-from claude_bridge.services.accounting.ledger_entries import entry_of
+from claude_bridge.services.accounting.ledger_entries import entry_of, session_text, writable
 from claude_bridge.services.accounting.store import sqlite
 from claude_bridge.services.accounting.store.booking import Booking
-from claude_bridge.services.accounting.store.entries import Entry
+from claude_bridge.services.accounting.store.entries import Entry, PastAgent
 from claude_bridge.services.accounting.store.errors import Broken, Unavailable
+from claude_bridge.services.accounting.store.past_sessions import past_agents
 from claude_bridge.services.accounting.store.removal import MOST_NAMES, PIECE, remove_old, remove_unused_names
 from claude_bridge.services.accounting.store.spending import Answer, Question, spent
-from claude_bridge.services.interfaces import RequestRecord
+from claude_bridge.services.interfaces import RequestRecord, SessionName
 
 _PIECE: Final = 32
 """Records after which other threads may run."""
@@ -61,6 +62,10 @@ class LedgerWriter:
     def write(self, records: Sequence[RequestRecord]) -> Deferred[int]:
         """Write records in one transaction; fires with how many could not be, as something in them is impossible."""
         return self._run(self._write, records)
+
+    def recall(self, names: Iterable[SessionName]) -> Deferred[dict[SessionName, tuple[PastAgent, ...]]]:
+        """Read what was written of sessions by now; of those that are not there, nothing."""
+        return self._run(self._recall, tuple(names))
 
     def remove_old(self, now: float, keep: float) -> Deferred[int]:
         """Remove some of what is older than ``keep`` seconds at ``now``; fires with how many requests that were."""
@@ -119,6 +124,17 @@ class LedgerWriter:
                 time.sleep(0)
         self._booking.book(cursor, entries)
         return len(records) - len(entries)
+
+    def _recall(
+        self,
+        cursor: Any,  # noqa: ANN401 - as above
+        names: Sequence[SessionName],
+    ) -> dict[SessionName, tuple[PastAgent, ...]]:
+        found = {}
+        for name in names:
+            found[name] = past_agents(cursor, writable(name.owner), session_text(name.session))
+            time.sleep(0)  # as in `_write`
+        return found
 
     def _remove_old(self, cursor: Any, now: int, keep: int) -> int:  # noqa: ANN401 - as above
         return remove_old(cursor, now, keep)

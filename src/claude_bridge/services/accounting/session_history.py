@@ -1,21 +1,72 @@
-"""Finds the figures of a session: in the tally, with what only the ledger knows from before a restart."""
+"""Finds the figures of a session: in the tally, with what only the ledger has from before a restart.
+
+The ledger is asked once for each session: at its first request, whose client does not wait for it, or when somebody
+wants to see its figures before that. What it has is added to what has come since.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
 from attrs import define
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import TimeoutError as TookTooLong
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from claude_bridge.services.accounting.sessions import Session
+from claude_bridge.services.accounting.store.entries import PastAgent
+from claude_bridge.services.accounting.store.errors import Unavailable
 from claude_bridge.services.accounting.tally import Tally
-from claude_bridge.services.interfaces import SessionName
+from claude_bridge.services.interfaces import Ledger, SessionName
+
+FIND_SECONDS: Final = 0.15
+"""How long somebody who wants to see a session waits for the ledger: a status line has 0.25 s for everything."""
+
+_log = Logger()
 
 
 @define(eq=False, kw_only=True)
 class SessionHistory:
-    """The sessions of the process."""
+    """The sessions of the process, and of those before it."""
 
     _tally: Tally
+    _ledger: Ledger | None
+    _clock: IReactorTime
+
+    def __attrs_post_init__(self) -> None:
+        """Have the tally tell of each session that begins, if somebody may know more of it."""
+        if self._ledger is not None:
+            self._tally.on_session = partial(self._begun, self._ledger)
 
     def find(self, name: SessionName) -> Deferred[Session | None]:
-        """Return a session; None for one that is not known. The Deferred never fails."""
-        return succeed(self._tally.session(name))
+        """Return a session; None for one that is not known. The Deferred never fails.
+
+        If the ledger does not answer in time the session is as the tally has it, which may be not at all.
+        """
+        session = self._tally.session(name)
+        if self._ledger is None or (session is not None and session.is_complete):
+            return succeed(session)
+        recalled = self._ledger.recall(name, at_once=True).addTimeout(FIND_SECONDS, self._clock)
+        return recalled.addCallbacks(partial(self._found, name), partial(self._not_found, name))
+
+    def _begun(self, ledger: Ledger, name: SessionName, session: Session) -> None:
+        recalled = ledger.recall(name).addCallback(partial(self._tally.restore, name, session))
+        recalled.addErrback(_tell_fault)
+
+    def _found(self, name: SessionName, past: Sequence[PastAgent]) -> Session | None:
+        session = self._tally.session(name)
+        return self._tally.adopt(name, past) if session is None and past else session
+
+    def _not_found(self, name: SessionName, failure: Failure) -> Session | None:
+        if not failure.check(TookTooLong):
+            _tell_fault(failure)
+        return self._tally.session(name)
+
+
+def _tell_fault(failure: Failure) -> None:
+    if not failure.check(Unavailable):
+        _log.failure("the earlier figures of a session are not known", failure, event="fault")

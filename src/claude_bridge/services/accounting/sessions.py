@@ -36,14 +36,11 @@ class Agent:
         """Add the figures of another agent."""
         self.counts.add(more.counts)
 
-    def request_ended(self, record: RequestRecord, *, failed: bool) -> None:
-        """Add a request."""
+    def request_ended(self, record: RequestRecord, counts: Counts) -> None:
+        """Add a request, whose sums are ``counts``."""
         self.type, self.parent = record.agent_type, record.parent
-        counts = self.counts
-        counts.requests += 1
-        counts.failed += failed
+        self.counts.add(counts)
         for each in record.attempts:
-            counts.count_attempt(each)
             usage = each.usage
             if usage is not None and each.outcome in ANSWERED and record.kind != AUXILIARY:
                 self.last = LastAnswer(
@@ -93,10 +90,10 @@ class Session:
         """Return how many agents have figures of their own, the main conversation among them."""
         return 1 + len(self._agents)
 
-    def request_ended(self, record: RequestRecord, *, failed: bool) -> None:
-        """Add a request."""
+    def request_ended(self, record: RequestRecord, counts: Counts) -> None:
+        """Add a request, whose sums are ``counts``."""
         agent = self._main if record.agent == MAIN else self._agents.of(record.agent)
-        agent.request_ended(record, failed=failed)
+        agent.request_ended(record, counts)
 
     def restore(self, past: Iterable[PastAgent]) -> None:
         """Add what the ledger had before the first request that was added here; only the first time."""

@@ -16,7 +16,7 @@ from typing import Final
 from attrs import define, field
 
 from claude_bridge.core.bounded import BoundedMap
-from claude_bridge.services.accounting.counts import Breakdown, Counts
+from claude_bridge.services.accounting.counts import Breakdown, Counts, of_attempt, total
 from claude_bridge.services.accounting.histogram import ANSWER_BOUNDS, FIRST_WORD_BOUNDS, Histogram, Rate
 from claude_bridge.services.accounting.ledger_entries import key_of
 from claude_bridge.services.accounting.sessions import Session
@@ -62,9 +62,9 @@ class ModelFigures:
         """How fast the model writes; None if that is not known."""
         return self.written / self.writing_seconds if self.writing_seconds else None
 
-    def attempt_ended(self, record: AttemptRecord) -> None:
-        """Add an attempt."""
-        self.counts.count_attempt(record)
+    def attempt_ended(self, record: AttemptRecord, counts: Counts) -> None:
+        """Add an attempt, whose sums are ``counts``."""
+        self.counts.add(counts)
         first, outcome = record.first_token_seconds, record.outcome
         if first is not None:
             self.first_word.count_one(first)
@@ -73,9 +73,8 @@ class ModelFigures:
         elif outcome not in _NO_FAILURE:
             self.failed_attempts += 1
             self.last_error, self.last_error_at = outcome, record.started + record.seconds
-        usage = record.usage
-        if first is not None and usage is not None and record.tokens_per_second is not None:
-            self.written += usage.output_tokens
+        if first is not None and record.tokens_per_second is not None:
+            self.written += counts.output
             self.writing_seconds += record.seconds - first
 
     def add(self, more: ModelFigures) -> None:
@@ -97,7 +96,6 @@ class Tally:
     :ivar on_session: called with each session at its first request, or at its first one since it was dropped here, so
         that somebody adds what the ledger has of it. Until then `Session.is_complete` is False; without a ledger
         nobody needs to be called, and the sessions are complete.
-    :ivar totals: the sums over all requests.
     :ivar models: by backend and model; the names of a request for which no backend was asked are "".
     :ivar keys: by the name of the client's key, as in the ledger.
     :ivar written: output tokens of the answers of the last minute, per second.
@@ -105,7 +103,6 @@ class Tally:
 
     _seconds: Callable[[], float]
     on_session: Callable[[SessionName, Session], None] | None = None
-    totals: Counts = field(factory=Counts, init=False)
     models: Breakdown[tuple[str, str], ModelFigures] = field(
         factory=lambda: Breakdown(MAX_MODELS, ModelFigures, ModelFigures.add), init=False
     )
@@ -113,6 +110,11 @@ class Tally:
     written: Rate = field(factory=Rate, init=False)
     _sessions: BoundedMap[SessionName, Session] = field(factory=lambda: BoundedMap(MAX_SESSIONS), init=False)
     _agents: int = field(default=0, init=False)
+
+    @property
+    def totals(self) -> Counts:
+        """The sums over all requests."""
+        return total(each.counts for each in self.models.parts())
 
     def attempt_ended(self, request_id: str, record: AttemptRecord) -> None:
         """Do nothing: an attempt counts with its request, when that ends."""
@@ -122,27 +124,29 @@ class Tally:
         if not record.model:
             return
         failed = record.outcome not in _NO_FAILURE
-        totals, key = self.totals, self.keys.of(key_of(record))
+        counts: Counts | None = None
+        last: ModelFigures | None = None
         backend = model = ""
-        figures, written = None, 0
         for each in record.attempts:
-            if figures is None or each.model != model or each.backend != backend:
+            if last is None or each.model != model or each.backend != backend:
                 backend, model = each.backend, each.model
-                figures = self.models.of((backend, model))
-            figures.attempt_ended(each)
-            totals.count_attempt(each)
-            key.count_attempt(each)
-            if each.usage is not None:
-                written += each.usage.output_tokens
-        if figures is None:
-            figures = self.models.of(("", ""))
-        for counts in (totals, key, figures.counts):
-            counts.requests += 1
-            counts.failed += failed
-        if written:
-            self.written.count(written, self._seconds())
+                last = self.models.of((backend, model))
+            more = of_attempt(each)
+            last.attempt_ended(each, more)
+            if counts is None:
+                counts = more
+            else:
+                counts.add(more)
+        if counts is None or last is None:
+            counts, last = Counts(), self.models.of(("", ""))
+        for sums in (counts, last.counts):
+            sums.requests += 1
+            sums.failed += failed
+        self.keys.of(key_of(record)).add(counts)
+        if counts.output:
+            self.written.count(counts.output, self._seconds())
         if record.session:
-            self._session_ended(SessionName(record.owner, record.session), record, failed=failed)
+            self._session_ended(SessionName(record.owner, record.session), record, counts)
 
     def session(self, name: SessionName) -> Session | None:
         """Return a session; None if it is not known here."""
@@ -165,7 +169,7 @@ class Tally:
         """Return the output tokens of the answers that have ended in the last minute, per second."""
         return self.written.per_second(self._seconds())
 
-    def _session_ended(self, name: SessionName, record: RequestRecord, *, failed: bool) -> None:
+    def _session_ended(self, name: SessionName, record: RequestRecord, counts: Counts) -> None:
         session = self._sessions.get(name)
         if session is None:
             session = self._begin(name)
@@ -174,7 +178,7 @@ class Tally:
             else:
                 self.on_session(name, session)
         before = len(session)
-        session.request_ended(record, failed=failed)
+        session.request_ended(record, counts)
         if len(session) != before:
             self._bound_agents(len(session) - before)
 

@@ -80,6 +80,7 @@ def entries(draw: st.DrawFn) -> Entry:
         draw(st.sampled_from([200, 502])),
         draw(st.sampled_from(["ok", "client_left", "upstream_cut"])),
         tuple(draw(st.lists(attempts(), max_size=3))),
+        draw(st.sampled_from(["key:alice", "", "*"])),
     )
 
 

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from claude_bridge.services.accounting.store import sql, sqlite
+from claude_bridge.services.accounting.store import entries, sql, sqlite
 
 CONSTANTS = {
     name: value
     for name, value in vars(sql).items()
-    if name.isupper() and not name.startswith("_") and name not in {"SUMS", "TOTALS", "NO_FAILURE"}
+    if name.isupper() and not name.startswith("_") and name not in {"SUMS", "TOTALS", "NO_FAILURE", *vars(entries)}
 }
+
+
+QUERIES = ("SESSIONS", "AGENTS", "AGENTS_OF", "PAST_AGENTS", "LAST_ANSWER")
 
 
 def texts(value: object) -> list[str]:
@@ -43,7 +46,7 @@ class StatementTests:
         connection.execute(sql.sums(table, by), (0,))
         connection.close()
 
-    @pytest.mark.parametrize("name", ["SESSIONS", "AGENTS", "AGENTS_OF", "OLD_REQUESTS", "REQUESTS_OF_SESSION"])
+    @pytest.mark.parametrize("name", [*QUERIES, "OLD_REQUESTS", "REQUESTS_OF_SESSION"])
     def test_uses_indexes(self, name: str, tmp_path: Path) -> None:
         """What is asked of a large ledger reads no table from end to end."""
         connection = sqlite.connect(str(tmp_path / "ledger.sqlite"))

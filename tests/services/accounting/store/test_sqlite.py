@@ -85,12 +85,28 @@ class MigrationTests:
         assert rows(second, "SELECT more FROM name LIMIT 1") == [(None,)]
         assert rows(second, "SELECT count(*) FROM attempts") == [(1,)]
         second.close()
-        copy = file.with_name("ledger.sqlite.version-1")
+        copy = file.with_name(f"ledger.sqlite.version-{sqlite.version() - 1}")
         assert stat.S_IMODE(copy.stat().st_mode) == 0o600
         kept = sqlite3.connect(copy)
-        assert rows(kept, "PRAGMA user_version") == [(1,)]
+        assert rows(kept, "PRAGMA user_version") == [(sqlite.version() - 1,)]
         assert rows(kept, "SELECT count(*) FROM attempts") == [(1,)]
         kept.close()
+
+    def test_owners_of_older_sessions(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """In a file of version 1 the sessions of clients with keys are theirs; whose the others are nobody knows."""
+        oldest, *later = sqlite._migrations()
+        monkeypatch.setattr(sqlite, "_migrations", lambda: [oldest])
+        first = connect(str(file))
+        for key in ("alice", "client", ""):
+            first.execute("INSERT INTO name (text) VALUES (?)", (key,))
+            (name,) = first.execute("SELECT id FROM name WHERE text = ?", (key,)).fetchone()
+            values = (None, "s-1", name, *(0,) * 13)
+            first.execute(f"INSERT INTO session VALUES ({', '.join('?' for _ in values)})", values)  # noqa: S608
+        first.close()
+        monkeypatch.setattr(sqlite, "_migrations", lambda: [oldest, *later])
+        second = connect(str(file))
+        assert rows(second, "SELECT owner FROM session ORDER BY id") == [("key:alice",), ("*",), ("*",)]
+        second.close()
 
     def test_failed_migration(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A migration that fails in its midst changes nothing."""
@@ -110,7 +126,7 @@ class MigrationTests:
         connection.close()
         for use in (connect, open_to_read):
             with pytest.raises(
-                NewerVersion, match=r"newer version of claude-bridge \(tables 99, this version knows 1\)"
+                NewerVersion, match=r"newer version of claude-bridge \(tables 99, this version knows \d+\)"
             ):
                 use(str(file))
 

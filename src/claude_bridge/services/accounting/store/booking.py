@@ -10,7 +10,7 @@ from typing import Any, Final
 from attrs import define, field
 
 from claude_bridge.services.accounting.store import sql
-from claude_bridge.services.accounting.store.entries import LATENCY_BOUNDS, Attempt, Entry
+from claude_bridge.services.accounting.store.entries import LATENCY_BOUNDS, SEVERAL_OWNERS, Attempt, Entry
 
 HOUR: Final = 3_600_000
 DAY: Final = 24 * HOUR
@@ -127,7 +127,8 @@ class Booking:
     def _sessions(self, cursor: Any, batch: _Batch) -> dict[tuple[str, str], int]:  # noqa: ANN401 - as above
         found = {}
         for (key, session), each in batch.sessions.items():
-            values = (session, self.name(cursor, key), each.first, each.last, *each.sums)
+            (owner,) = each.more
+            values = (session, self.name(cursor, key), owner, each.first, each.last, *each.sums)
             (found[key, session],) = cursor.execute(sql.SESSION, values).fetchone()
         return found
 
@@ -241,7 +242,11 @@ class _Batch:
         _add(self._hour(entry.started, backend, last_model, entry.key), own)
         last = entry.started + entry.milliseconds
         where = entry.key, entry.session
-        session = self.sessions.get(where) or self.sessions.setdefault(where, _Times(entry.started, last, list(_NONE)))
+        session = self.sessions.get(where) or self.sessions.setdefault(
+            where, _Times(entry.started, last, list(_NONE), (entry.owner,))
+        )
+        if session.more != (entry.owner,):
+            session.more = (SEVERAL_OWNERS,)
         place_of_agent = *where, entry.agent
         agent = self.agents.get(place_of_agent) or self.agents.setdefault(
             place_of_agent, _Times(entry.started, last, list(_NONE), (entry.agent_type, entry.parent))

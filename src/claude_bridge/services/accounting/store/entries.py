@@ -19,6 +19,9 @@ MAX_TEXT: Final = 128
 ANSWERED: Final = ("ok", "client_left")
 """The outcomes of attempts whose tokens tell how long a conversation is: the last was answered, or broken off."""
 
+SEVERAL_OWNERS: Final = "*"
+"""The owner of a session that several have used, and of one whose owner nobody knows."""
+
 AUXILIARY: Final = "auxiliary"
 """The kind of the requests that the client makes for itself, such as for a title: they belong to no conversation."""
 
@@ -45,7 +48,10 @@ class Attempt(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One request; units as in `Attempt`. ``key`` is the client's key, ``agent`` is "" for the main conversation."""
+    """One request; units as in `Attempt`.
+
+    ``key`` is the client's key, ``agent`` is "" for the main conversation, ``owner`` is whose the session is.
+    """
 
     request_id: str
     key: str
@@ -62,6 +68,7 @@ class Entry(NamedTuple):
     status: int
     outcome: str
     attempts: tuple[Attempt, ...]
+    owner: str = ""
 
 
 class LastAnswer(NamedTuple):

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from claude_bridge.services.accounting.store.entries import ANSWERED, AUXILIARY, SEVERAL_OWNERS
+
 SUMS: Final = (
     *("requests", "failed", "attempts"),
     *("input", "cache_read", "cache_write", "output", "thinking"),
@@ -49,7 +51,16 @@ def _times(table: str) -> str:
 NEW_NAME: Final = "INSERT INTO name (text) VALUES (?) ON CONFLICT (text) DO NOTHING"
 NAME: Final = "SELECT id FROM name WHERE text = ?"
 LAST_REQUEST: Final = "SELECT coalesce(max(id), 0) FROM request"
-SESSION: Final = _added("session", "text, key, first, last", "text, key", _times("session")) + " RETURNING id"
+SESSION: Final = (
+    _added(
+        "session",
+        "text, key, owner, first, last",
+        "text, key",
+        f"{_times('session')}, "
+        f"owner = CASE WHEN session.owner = excluded.owner THEN session.owner ELSE '{SEVERAL_OWNERS}' END",
+    )
+    + " RETURNING id"
+)
 AGENT: Final = (
     _added(
         "agent",
@@ -207,6 +218,21 @@ AGENTS: Final = f"{_AGENTS} WHERE agent.last >= ? ORDER BY agent.last DESC LIMIT
 AGENTS_OF: Final = f"{_AGENTS} WHERE session.text = ? ORDER BY key.text, agent.first"
 MODELS_OF_DAY: Final = (
     f"SELECT DISTINCT backend.text, model.text FROM day {_BACKEND.format('day')} {_MODEL.format('day')} WHERE day = ?"
+)
+PAST_AGENTS: Final = (
+    f"SELECT agent.id, agent.text, agent_type.text, agent.parent, {_columns('agent')} FROM session "
+    "JOIN agent ON agent.session = session.id JOIN name AS agent_type ON agent_type.id = agent.type "
+    "WHERE session.owner = ? AND session.text = ? ORDER BY agent.last, agent.id"
+)
+_ANSWERED: Final = ", ".join(f"'{outcome}'" for outcome in ANSWERED)
+LAST_ANSWER: Final = (
+    "SELECT backend.text, model.text, attempt.input + attempt.cache_read + attempt.cache_write, attempt.cache_read, "
+    f"attempt.output FROM attempt {_BACKEND.format('attempt')} {_MODEL.format('attempt')} "
+    "JOIN name AS outcome ON outcome.id = attempt.outcome "
+    "WHERE attempt.request IN (SELECT request.id FROM request JOIN name AS kind ON kind.id = request.kind "
+    f"WHERE request.agent = ? AND kind.text <> '{AUXILIARY}' ORDER BY request.id DESC LIMIT 20) "
+    f"AND outcome.text IN ({_ANSWERED}) AND attempt.input IS NOT NULL "
+    "ORDER BY attempt.request DESC, attempt.number DESC LIMIT 1"
 )
 LIKE_SESSION: Final = "SELECT DISTINCT text FROM session WHERE text >= ? AND text < ? ORDER BY text LIMIT 5"
 _TOKENS: Final = "{0}.input + {0}.cache_read + {0}.cache_write + {0}.output"
