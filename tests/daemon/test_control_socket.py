@@ -24,6 +24,7 @@ from claude_bridge.core.redaction import Redactor
 from claude_bridge.daemon.control_socket import ControlRoutes, ControlSocket
 from claude_bridge.daemon.reload import Reloader
 from claude_bridge.daemon.service import Bridge, build
+from tests.services.accounting.test_request_log import RECORD
 from tests.services.exchange.stage import ONE, configured
 
 BREAKER = ONE + "[breaker]\nenabled = yes\nfailures = 1\n"
@@ -81,6 +82,17 @@ class RoutesTests:
         assert answer.body["process"]["pid"] == os.getpid()
         (backend,) = answer.body["configuration"]["backends"]
         assert (backend["circuit"], backend["streaming"], backend["waiting"]) == ("closed", None, 0)
+        assert answer.body["process"]["ledger"] is None
+
+    @pytest_twisted.ensureDeferred
+    async def test_what_was_served(self, scene: Scene) -> None:
+        """The totals since the start, and those of each model and key."""
+        scene.bridge.process.records.request_ended(RECORD)
+        served = (await scene.ask("GET", "/status")).body["process"]["served"]
+        assert (served["sums"]["requests"], served["sums"]["cost_usd"], served["sums"]["unpriced"]) == (1, None, 2)
+        (model,), (key,) = served["models"], served["keys"]
+        assert (model["backend"], model["model"], model["sums"]) == ("box", "zai/GLM", served["sums"])
+        assert (model["last_error"], key["key"]) == ("refused", "anna")
 
     @pytest_twisted.ensureDeferred
     async def test_reload(self, scene: Scene) -> None:

@@ -21,6 +21,7 @@ from claude_bridge.daemon.process import Process, make_process
 from claude_bridge.release import product
 from claude_bridge.services.accounting.ledger import BufferedLedger
 from claude_bridge.services.backend_slots import Slot
+from claude_bridge.services.interfaces import LedgerState, SessionName
 from claude_bridge.services.upstream.client import BackendConnections
 from claude_bridge.services.upstream.pool import IdleConnections
 from tests.services.accounting.test_request_log import RECORD
@@ -168,6 +169,22 @@ class LedgerTests:
         assert isinstance(process.ledger, BufferedLedger)
         assert (process.ledger.path, process.ledger.waiting) == (str(tmp_path / "ledger.sqlite"), 1)
         assert process.tally.totals.requests == 1
+
+    def test_state_is_seen(self, tmp_path: Path) -> None:
+        """The owner sees where the accounts are, and what waits to be written."""
+        process = made(configured(ONE), state_directory=str(tmp_path))
+        process.records.request_ended(RECORD)
+        told = LedgerState(file=str(tmp_path / "ledger.sqlite"), waiting=1, dropped=0, written=None, trouble="")
+        assert process.snapshot().ledger == told
+
+    def test_sessions_go_on(self, tmp_path: Path) -> None:
+        """The ledger is asked for the earlier figures of a session; without one they are whole at once."""
+        for directory, whole in ((str(tmp_path), False), (None, True)):
+            process = made(configured(ONE), state_directory=directory)
+            process.records.request_ended(RECORD)
+            session = process.tally.session(SessionName("", RECORD.session))
+            assert session is not None
+            assert session.is_complete == whole
 
     @pytest.mark.parametrize("text", ["", "[ledger]\nenabled = yes\n"])
     def test_no_state_directory(self, text: str) -> None:

@@ -34,13 +34,14 @@ from claude_bridge.services.accounting.prices import ListedPrices
 from claude_bridge.services.accounting.request_log import RequestLog
 from claude_bridge.services.accounting.session_history import SessionHistory
 from claude_bridge.services.accounting.tally import Tally
+from claude_bridge.services.accounting.tally_snapshot import TallySnapshot, snapshot
 from claude_bridge.services.accounting.totals import summary
 from claude_bridge.services.affinity import Affinity
 from claude_bridge.services.backend_slots import BackendSlots
 from claude_bridge.services.callbacks import do_nothing
 from claude_bridge.services.documents.texts import PdfTexts
 from claude_bridge.services.exchange.admission import RunningTotal
-from claude_bridge.services.interfaces import Ledger, Records
+from claude_bridge.services.interfaces import Ledger, LedgerState, Records
 from claude_bridge.services.keys.client_limits import ClientLimits
 from claude_bridge.services.knowledge.dialect_detection import DialectDetection
 from claude_bridge.services.knowledge.profiles import ModelProfiles
@@ -65,6 +66,8 @@ class ProcessSnapshot:
     :ivar exchanges: requests under way, of all configurations.
     :ivar profiles: models of which something was learned.
     :ivar state_file: the file in which that is kept; None if it is not.
+    :ivar served: what was served since the start.
+    :ivar ledger: the state of the accounts; None if none are kept.
     """
 
     product: str
@@ -75,6 +78,8 @@ class ProcessSnapshot:
     exchanges: int
     profiles: int
     state_file: str | None
+    served: TallySnapshot
+    ledger: LedgerState | None
     listeners: tuple[ListenerSnapshot, ...]
 
 
@@ -203,6 +208,8 @@ class Process:
             exchanges=self.running.exchanges,
             profiles=sum(1 for _ in self.profiles.profiles()),
             state_file=self.state.file,
+            served=snapshot(self.tally),
+            ledger=None if self.ledger is None else self.ledger.state,
             listeners=self.listeners.snapshot(),
         )
 

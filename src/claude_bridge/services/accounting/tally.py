@@ -116,6 +116,11 @@ class Tally:
         """The sums over all requests."""
         return total(each.counts for each in self.models.parts())
 
+    @property
+    def sessions(self) -> int:
+        """How many sessions have figures."""
+        return len(self._sessions)
+
     def attempt_ended(self, request_id: str, record: AttemptRecord) -> None:
         """Do nothing: an attempt counts with its request, when that ends."""
 
