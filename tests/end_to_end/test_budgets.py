@@ -10,8 +10,9 @@ from typing import Any
 import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
 
+from claude_bridge.testing.answers import Answer, Pause, Send
 from claude_bridge.testing.backend import ScriptedBackend
-from claude_bridge.testing.chat import chat_stream, sse, token_usage
+from claude_bridge.testing.chat import STREAM_HEADERS, chat_stream, sse, token_usage
 from tests.end_to_end.asking import MESSAGES, STREAMED
 from tests.end_to_end.client import Client, Reply
 from tests.end_to_end.conftest import StartDaemon, client_of
@@ -24,7 +25,8 @@ PRICED: Sections = {
     "price:test-model": {"input": "1", "output": "1"},
 }
 DAY = {"amount": "0.001", "per": "day"}
-ANSWER = sse(chat_stream(text="Hello.", usage=token_usage(900, 100)))
+ANSWERED = chat_stream(text="Hello.", usage=token_usage(900, 100))
+ANSWER = sse(ANSWERED)
 """A thousandth of a dollar, as it is priced."""
 
 
@@ -90,18 +92,21 @@ class RefusalTests:
 
     @pytest_twisted.ensureDeferred
     async def test_fifty_at_once(self, reactor: Any, backend: ScriptedBackend, start_daemon: StartDaemon) -> None:
-        """Of fifty requests at once, those that were asked when the limit was reached are all that goes beyond it."""
+        """Of fifty requests at once as many are asked as probably fit; no more is spent than those that ran then cost.
+
+        Each holds some 520 tokens, half of what it will cost, so ten fit; while they run, and afterwards, nobody else
+        is asked.
+        """
         daemon = await start_daemon(sections(**{**DAY, "amount": "0.005"}))
         client = client_of(reactor, daemon)
-        backend.enqueue(*[ANSWER] * 50)
+        backend.enqueue(*[Answer(200, STREAM_HEADERS, (Pause(1.0), *map(Send, ANSWERED)))] * 50)
         replies = await gatherResults([Deferred.fromCoroutine(ask(client)) for _ in range(50)])
         statuses = [each.status for each in replies]
-        assert set(statuses) == {200, 402}
-        asked = len(backend.chats)
-        assert statuses.count(200) == asked
-        # while less is held and spent than the limit, one more is asked: each holds half of what it will cost at least
-        assert 5 <= asked <= 10
-        assert await spent_in(reactor, file_of(daemon), 50) == asked * 10**9
+        assert (statuses.count(200), statuses.count(402), len(backend.chats)) == (10, 40, 10)
+        told = {message(each).split(" of $")[0] for each in replies if each.status == 402}
+        assert "claude-bridge: nothing is left of the budget team (for all): $0" in told
+        assert await spent_in(reactor, file_of(daemon), 50) == 10 * 10**9
+        assert (await ask(client)).status == 402
 
 
 async def spent_in(reactor: Any, file: Path, requests: int) -> int:
@@ -208,6 +213,7 @@ class RouteTests:
         reply = await ask(client)
         assert (reply.status, "the budget small (for model small) is spent" in message(reply)) == (402, True)
         assert [chat.json["model"] for chat in backend.chats] == ["test-model", "small"]
+        await daemon.wait_for("request", count=3)
         (line,) = {each["message"] for each in daemon.events("budget-route")}
         assert line.startswith("route cheap is taken: claude-bridge: the budget team (for all) is spent")
         assert [each["route"] for each in daemon.events("request")] == ["", "cheap", "cheap"]

@@ -21,6 +21,7 @@ from claude_bridge.services.accounting.budget_counters import (
     MAX_UNWRITTEN,
     READ_SECONDS,
     RETRY_SECONDS,
+    UNKNOWN,
     BudgetCounters,
 )
 from claude_bridge.services.accounting.store.errors import Unavailable
@@ -244,11 +245,22 @@ class HoldingTests:
     def test_expected_output(self, desk: Desk) -> None:
         """How long an answer will be is learned of each model's good answers, never taken from max_tokens."""
         desk.follow(limit(ALL))
-        assert desk.counters.expected_output("box", "zai/GLM") == FIRST_OUTPUT
+        assert desk.counters.expected("box", "zai/GLM").tokens == FIRST_OUTPUT
         for tokens, outcome in ((100, "ok"), (300, "ok"), (9000, "client_left")):
-            desk.counters.attempt_ended("r", evolve(ATTEMPT, usage=Usage(1, tokens), outcome=outcome))
-        assert desk.counters.expected_output("box", "zai/GLM") == 200
-        assert desk.counters.expected_output("box", "other") == FIRST_OUTPUT
+            record = evolve(ATTEMPT, usage=Usage(1, tokens), outcome=outcome, cost=10 * tokens)
+            desk.counters.attempt_ended("r", record)
+        expected = desk.counters.expected("box", "zai/GLM")
+        assert (expected.tokens, expected.usd) == (200, 2000)
+        assert desk.counters.expected("box", "other").tokens == FIRST_OUTPUT
+
+    @given(st.lists(st.integers(0, 10**6), min_size=1))
+    def test_expected_output_is_a_mean(self, tokens: list[int]) -> None:
+        """It is between the shortest and the longest answer, and one at an unknown price changes no cost."""
+        known = UNKNOWN
+        for each in tokens:
+            known = known.plus(each, 7).plus(each, None)
+        assert min(tokens) - 1e-6 <= known.tokens <= max(tokens) + 1e-6
+        assert 0 <= known.usd <= 7 + 1e-9
 
 
 STEPS = st.lists(

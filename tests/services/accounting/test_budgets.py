@@ -126,10 +126,14 @@ class CheckTests:
         assert counter.held == (1000 * 10**6 + FIRST_OUTPUT * 2 * 10**6, 1000 + FIRST_OUTPUT)
 
     def test_unknown_price(self) -> None:
-        """Without a price no dollars are held, and tokens are."""
-        desk = Desk(f"[budget:b]\namount = 0.000001\n{DAY}", FixedPrices(None))
+        """Without a price no dollars are held, unless earlier answers have told what they cost."""
+        desk = Desk(f"[budget:b]\namount = 0.000002\n{DAY}", FixedPrices(None))
         desk.reserve("one")
         desk.budgets.check(ANNA)
+        desk.counters.attempt_ended("one", attempt(usd=10**6))
+        desk.reserve("two")
+        with pytest.raises(BudgetSpent, match="reserved for requests under way"):
+            desk.budgets.check(ANNA)
 
     def test_answer_that_has_begun(self) -> None:
         """A further turn of an answer holds, and is never refused."""

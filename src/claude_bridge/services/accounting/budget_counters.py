@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
-from attrs import define, field
+from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -58,6 +58,33 @@ class SpentReader(Protocol):
 
     def spent(self, question: Question, begun: Callable[[Sequence[RequestRecord]], None]) -> Deferred[Answer]:
         """Return what was spent."""
+
+
+@frozen
+class Answers:
+    """The means of a model's last answers.
+
+    :ivar count: how many; no more than `_RECENT` have a weight.
+    :ivar tokens: of an answer, without its prompt.
+    :ivar usd: pico-dollars of an answer and its prompt, as far as they were known.
+    """
+
+    count: int
+    tokens: float
+    usd: float
+
+    def plus(self, tokens: int, usd: int | None) -> Answers:
+        """Return the means with one more answer."""
+        count = min(self.count + 1, _RECENT)
+        return Answers(
+            count,
+            self.tokens + (tokens - self.tokens) / count,
+            self.usd if usd is None else self.usd + (usd - self.usd) / count,
+        )
+
+
+UNKNOWN: Final = Answers(0, float(FIRST_OUTPUT), 0.0)
+"""What is expected of a model that has not answered yet."""
 
 
 @define(eq=False)
@@ -111,7 +138,7 @@ class BudgetCounters:
     _fed: tuple[Metered, ...] = field(default=(), init=False)
     _in_dollars: bool = field(default=False, init=False)
     _holdings: dict[str, Holding] = field(factory=dict, init=False)
-    _outputs: BoundedMap[tuple[str, str], tuple[int, float]] = field(factory=lambda: BoundedMap(MAX_MODELS), init=False)
+    _answers: BoundedMap[tuple[str, str], Answers] = field(factory=lambda: BoundedMap(MAX_MODELS), init=False)
     _unpriced: set[tuple[str, str]] = field(factory=set, init=False)
     _started: bool = field(default=False, init=False)
     _new_sessions: bool = field(default=True, init=False)
@@ -181,10 +208,9 @@ class BudgetCounters:
         if holding is not None:
             holding.give_back_last()
 
-    def expected_output(self, backend: str, model: str) -> int:
-        """Return how many tokens an answer of a model will probably have: the mean of its last ones."""
-        known = self._outputs.get((backend, model))
-        return FIRST_OUTPUT if known is None else round(known[1])
+    def expected(self, backend: str, model: str) -> Answers:
+        """Return what is to be expected of a model's next answer."""
+        return self._answers.get((backend, model)) or UNKNOWN
 
     def attempt_ended(self, request_id: str, record: AttemptRecord) -> None:
         """Hold what an attempt has used instead of what was expected, and learn how long the answer was."""
@@ -192,10 +218,8 @@ class BudgetCounters:
         if holding is not None:
             holding.know(*_amounts(record))
         if self._fed and record.outcome == "ok" and record.usage is not None:
-            model = record.backend, record.model
-            count, mean = self._outputs.get(model) or (0, 0.0)
-            count = min(count + 1, _RECENT)
-            self._outputs.put(model, (count, mean + (record.usage.output_tokens - mean) / count))
+            known = self.expected(record.backend, record.model)
+            self._answers.put((record.backend, record.model), known.plus(record.usage.output_tokens, record.cost))
 
     def request_ended(self, record: RequestRecord) -> None:
         """Count what the attempts of a request have used, and give back what was held for it."""

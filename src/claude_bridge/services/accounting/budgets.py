@@ -63,10 +63,12 @@ class ConfiguredBudgets:
             return
         use = Use(spender.key, spender.session, spender.agent, backend.name, model.casefold())
         counters = self._examine(use, has_fallen=has_fallen, refuses=not has_begun)
-        output = self._counters.expected_output(backend.name, model)
+        expected = self._counters.expected(backend.name, model)
+        output = round(expected.tokens)
         price, _ = self._prices.price(backend, model)
-        usd = 0
-        if price is not None:
+        if price is None:  # only its answers tell what they cost, if anything does
+            usd = round(expected.usd)
+        else:
             rates = price.rates(tokens)
             usd = tokens * rates.input + output * rates.output
         self._counters.hold(request_id, counters, usd, tokens + output)
