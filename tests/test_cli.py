@@ -571,7 +571,7 @@ class CommandTests:
             ([], "a command is missing: demo, launch, env"),
             (["start"], "did you mean launch?"),
             (["claude", "glm"], "did you mean launch?"),
-            (["launch", "glm", "-p", "hello"], "what is for Claude Code stands behind --, as in: launch -- -p"),
+            (["launch", "glm", "-p", "hello"], "Claude Code's own arguments go after --, as in: launch -- -p"),
             (["launch", "glm", "small"], "small is not for this command"),
             (["launch", "--ulr", "x"], "did you mean --url?"),
             (["serve"], "did you mean run?"),
@@ -584,7 +584,7 @@ class CommandTests:
             (["setup", "--url", "bridge"], "--url bridge is not an address such as http://127.0.0.1:8080"),
             (["setup", " "], "MODEL is empty"),
             (["setup", "glm", "a.ini"], "a.ini is one word too many: the configuration is named with"),
-            (["setup", "a.ini"], "a.ini is no model: the configuration is named with --config"),
+            (["setup", "a.ini"], "a.ini is not a model: name the configuration with --config"),
             (["undo", "x"], "x is one word too many"),
             (["undo", "--managed", "--project"], "--managed is for all users and projects"),
             (["setup", "--print"], "--print is for --managed; --dry-run shows"),
@@ -594,7 +594,7 @@ class CommandTests:
             (["check-config", "--zzz"], "there is no option --zzz ("),
             (["reload", "a.ini"], "a.ini is one word too many"),
             (["hup"], "did you mean reload?"),
-            (["run", "a.ini", "b.ini"], "one configuration file is enough: b.ini is one more"),
+            (["run", "a.ini", "b.ini"], "give one configuration file: b.ini is one too many"),
             (["env", "a.ini", "--config", "b.ini"], "give the configuration file once"),
             (["env", "--shell", "--json"], "not allowed with"),
             (["router"], "did you mean routes?"),
@@ -604,10 +604,10 @@ class CommandTests:
             (["routes", "explian", "r.json"], "there is no command routes explian, did you mean routes explain?"),
             (["routes", "why", "r.json"], "there is no command routes why, did you mean routes explain?"),
             (["lanch", "glm"], "there is no command lanch, did you mean launch?"),
-            (["launch", "--model", "glm"], "the model stands without --model: claude-bridge launch glm ("),
+            (["launch", "--model", "glm"], "give the model without --model: claude-bridge launch glm ("),
             (
                 ["launch", "--url", "gpu:1", "--model=glm", "--", "-p", "a b"],
-                "the model stands without --model: claude-bridge launch --url gpu:1 glm -- -p 'a b' (",
+                "give the model without --model: claude-bridge launch --url gpu:1 glm -- -p 'a b' (",
             ),
             (["stup"], "did you mean setup?"),
             (["keys"], "did you mean key new?"),
@@ -618,7 +618,7 @@ class CommandTests:
             (["inti"], "did you mean init?"),
             (["routes", "explain"], "the following arguments are required: REQUEST"),
             (["routes", "explain", "r.json", "a.ini"], "a.ini is one word too many: the configuration is named with"),
-            (["routes", "a.ini", "explain"], "one configuration file is enough: explain is one more"),
+            (["routes", "a.ini", "explain"], "give one configuration file: explain is one too many"),
             (["run", "--log-format", "xml"], "xml"),
             (["run", "--listen"], "expected one argument"),
         ],
@@ -677,7 +677,7 @@ class InitTests:
             assert main(["init", "--url", url, "--key-variable", "K"], at_home) == 2
         out = capsys.readouterr().out
         assert "backend local" in out
-        assert out.endswith("\nwhen that is mended: claude-bridge launch\n")
+        assert out.endswith("\nonce that is fixed: claude-bridge launch\n")
         assert "sk-0123456789ab" not in out
 
     def test_nothing(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -741,7 +741,7 @@ class DoctorTests:
         ("arguments", "told"),
         [
             (["towre"], "there is no backend towre, did you mean tower?"),
-            (["tower", "other"], "one backend is enough, or none for all: other is one more"),
+            (["tower", "other"], "give one backend, or none for all of them: other is one too many"),
             (["--url", "http://x/v1", "tower"], "give it alone"),
             (["--quik"], "did you mean --quick?"),
         ],

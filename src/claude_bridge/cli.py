@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None, surroundings: Surroundings | No
     options, rest = parser.parse_known_args(given)
     chosen = commands[given[0]]
     if rest and given[0] == _LAUNCH and rest[0].partition("=")[0] == _MODEL_OPTION:
-        chosen.error(f"the model stands without {_MODEL_OPTION}: {_without_option(given, behind)}")
+        chosen.error(f"give the model without {_MODEL_OPTION}: {_without_option(given, behind)}")
     if rest:
         chosen.error(_unknown(rest[0], chosen))
     options.error, options.arguments = chosen.error, behind
@@ -183,14 +183,14 @@ def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
     actions = parser._option_string_actions  # noqa: SLF001 - argparse has no other way to ask, and has had this one always
     valid = [option for option, action in actions.items() if action.help != argparse.SUPPRESS]
     if parser.get_default("command") is launch and not nearest(word.partition("=")[0], valid):
-        return f"{word} is not for this command: what is for Claude Code stands behind --, as in: launch -- {word}"
+        return f"{word} is not for this command: Claude Code's own arguments go after --, as in: launch -- {word}"
     if not word.startswith("-"):
         if parser.get_default("command") is doctor:
-            return f"one backend is enough, or none for all: {word} is one more"
+            return f"give one backend, or none for all of them: {word} is one too many"
         if parser.get_default("command") in (explain_route, setup, prices):
-            return f"{word} is one word too many: the configuration is named with --config"
+            return f"{word} is one word too many: name the configuration with --config"
         return (
-            f"one configuration file is enough: {word} is one more"
+            f"give one configuration file: {word} is one too many"
             if "--config" in valid
             else f"{word} is one word too many"
         )
@@ -561,7 +561,7 @@ def setup(options: argparse.Namespace, surroundings: Surroundings) -> int:
     if options.model is not None and not options.model.strip():
         options.error("MODEL is empty")
     if options.model is not None and options.model.endswith(".ini"):
-        options.error(f"{options.model} is no model: the configuration is named with --config")
+        options.error(f"{options.model} is not a model: name the configuration with --config")
     environ, file = surroundings.environ, _file(options)
     config = load(file, environ, resolve_secrets=False)
     url = options.url or environment.base_url(config)
@@ -673,7 +673,7 @@ def init(options: argparse.Namespace, surroundings: Surroundings) -> int:
         status = command.run(config, order, known, command.Bridge(), out=sys.stdout, err=sys.stderr)
     named = f" --config {shlex.quote(str(written.path))}" if options.config else ""
     works = status < _BROKEN
-    sys.stdout.write(f"{'next' if works else 'when that is mended'}: claude-bridge launch{named}\n")
+    sys.stdout.write(f"{'next' if works else 'once that is fixed'}: claude-bridge launch{named}\n")
     return 0 if works else status
 
 

@@ -158,5 +158,5 @@ class BackendTests:
 
     def test_wrong_url(self) -> None:
         """What no backend can have as its URL is said before anybody is asked."""
-        with pytest.raises(ExpectedFailure, match=r"--url must not hold a user name"):
+        with pytest.raises(ExpectedFailure, match=r"--url must not contain a user name"):
             listed_models("http://me:secret@box/v1", None)

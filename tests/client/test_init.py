@@ -42,7 +42,7 @@ def nobody() -> Person:
 class WriteTests:
     """What is written, and where."""
 
-    OTHER_KEY = r"local\.key is there already, with something other than this key: remove it, or .* --key-variable NAME"
+    OTHER_KEY = r"local\.key already exists, with something other than this key: remove it, or .* --key-variable NAME"
 
     @pytest.fixture(autouse=True)
     def _free_port(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +184,7 @@ class WriteTests:
         """A file that is there stays, and so does a key's; then there is no new configuration either."""
         path = tmp_path / "b.ini"
         path.write_text("mine")
-        with pytest.raises(ExpectedFailure, match=r"b\.ini is there already: .* examines it; edit it, or name another"):
+        with pytest.raises(ExpectedFailure, match=r"b\.ini already exists: .* examines it; edit it, or name another"):
             self.write(tmp_path, Wanted(url="http://127.0.0.1:9", file=str(path)))
         (tmp_path / "local.key").write_text("mine")
         with serving(ONE, key="sk-1") as url, pytest.raises(ExpectedFailure, match=self.OTHER_KEY):

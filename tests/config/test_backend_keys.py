@@ -95,8 +95,8 @@ class MistakeTests:
         [
             ("sk-plain weight=1 weight=2", "duplicate weight"),
             ("weight=2", "the secret is empty"),
-            ("two words", "the secret holds a space or a character that no HTTP header can carry"),
-            ("two wieght=1", "the secret holds a space or a character that no HTTP header can carry"),
+            ("two words", "the secret contains a space or a character that no HTTP header can carry"),
+            ("two wieght=1", "the secret contains a space or a character that no HTTP header can carry"),
             ("command:", "command: needs a program and its arguments, with quotes closed as in a shell"),
             ("command:gcloud 'x", "command: needs a program and its arguments, with quotes closed as in a shell"),
             ("command:./token", "command: needs the absolute path of a program, or the name of one on PATH"),

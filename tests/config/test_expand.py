@@ -58,7 +58,7 @@ class ExpandTests:
     def test_comment_behind_a_value(self, line: str) -> None:
         """A comment behind a value would become part of it, so it is reported."""
         assert mistakes_of(line) == (
-            "holds ` #` or ` ;`: comments after a value are not supported, move it to its own line",
+            "contains ` #` or ` ;`: comments after a value are not supported, move it to its own line",
         )
 
     def test_marks_inside_words(self) -> None:

@@ -89,7 +89,7 @@ class LoadTests:
             ("file:/etc/stars", "put the secret back"),
             ("file:/etc/empty", "the secret is empty"),
             ("file:/etc/two", "holds a space"),
-            ("file:/etc/utf16", "does not hold a key: not plain ASCII"),
+            ("file:/etc/utf16", "does not contain a key: not plain ASCII"),
             ("file:/etc/denied", "cannot read /etc/denied: Permission denied"),
             ("file:/etc/nope", "cannot read /etc/nope: No such file"),
             ("file:etc/key", "absolute path"),

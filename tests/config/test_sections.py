@@ -46,7 +46,7 @@ class FindKindTests:
             ("backend:a b", "the NAME must"),
             ("backend:a/b", "the NAME must"),
             ("model:", "must not be empty"),
-            ("model:a b", "must not be empty or hold a space"),
+            ("model:a b", "must not be empty or contain a space"),
             ("model:glm@claude-bridge", "must not end in @claude-bridge"),
             ("route:a b", "the NAME must"),
             ("price:", "must not be empty"),

@@ -74,7 +74,7 @@ class ExamineTests:
             always = await examined(reactor, server.url)
         assert wrong(once) == []
         assert wrong(always) == [(8, "warning")]
-        assert "slow down: what is left was not looked at" in always[-1].sentence
+        assert "slow down: the rest was not examined" in always[-1].sentence
 
     @pytest_twisted.ensureDeferred
     async def test_what_was_learned(self, reactor: Any) -> None:

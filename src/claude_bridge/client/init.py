@@ -153,7 +153,7 @@ def _target(wanted: Wanted, environ: Mapping[str, str]) -> Path:
         path = Path(own)
     if path.exists():
         raise ExpectedFailure(
-            f"{path} is there already: `claude-bridge doctor` examines it; edit it, or name another with --config"
+            f"{path} already exists: `claude-bridge doctor` examines it; edit it, or name another with --config"
         )
     return path
 
@@ -244,7 +244,7 @@ def _write_all(texts: Mapping[Path, str]) -> None:
         for path in written:
             with suppress(OSError):
                 path.unlink()
-        told = "is there already" if isinstance(error, FileExistsError) else f"cannot be written: {error.strerror}"
+        told = "already exists" if isinstance(error, FileExistsError) else f"cannot be written: {error.strerror}"
         raise ExpectedFailure(f"{error.filename} {told}") from None
 
 
@@ -258,7 +258,7 @@ def _has(path: Path, key: str) -> bool:
     except (OSError, ValueError):
         pass
     raise ExpectedFailure(
-        f"{path} is there already, with something other than this key: remove it, or leave the key in a variable with "
+        f"{path} already exists, with something other than this key: remove it, or leave the key in a variable with "
         "--key-variable NAME"
     )
 

@@ -67,7 +67,7 @@ def place(environ: Mapping[str, str], folder: Path, *, project: bool) -> Place:
     try:
         kept = receipt_file(state, settings)
     except (OSError, RuntimeError):
-        raise SetupError(f"{settings}: its symbolic links lead in a circle") from None
+        raise SetupError(f"{settings}: its symbolic links form a loop") from None
     undo = "claude-bridge undo --project" if project else "claude-bridge undo"
     return Place(settings=settings, receipt=kept, scope="project, local" if project else "user", undo=undo)
 

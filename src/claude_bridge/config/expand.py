@@ -49,9 +49,9 @@ def expand(line: str, environ: Mapping[str, str]) -> str:
 
     text = _DOLLAR.sub(fill, line).strip()
     if _COMMENT.search(line) or _COMMENT.search(text):
-        mistakes.append("holds ` #` or ` ;`: comments after a value are not supported, move it to its own line")
+        mistakes.append("contains ` #` or ` ;`: comments after a value are not supported, move it to its own line")
     if not text.isprintable():
-        mistakes.append("holds a control character or a line break")
+        mistakes.append("contains a control character or a line break")
     if mistakes:
         raise ValueError(*dict.fromkeys(mistakes))
     return text

@@ -106,9 +106,9 @@ def base_url(text: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or re.search(r"[\s\\]", text):
         raise ValueError("must be a URL that begins with http:// or https://")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("must not hold a user name or password: use api_key")
+        raise ValueError("must not contain a user name or password: use api_key")
     if "?" in text or "#" in text:
-        raise ValueError("must not hold a query (?) or fragment (#)")
+        raise ValueError("must not contain a query (?) or fragment (#)")
     path = parts.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path}"
 

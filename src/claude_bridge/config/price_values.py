@@ -45,7 +45,7 @@ def amount(text: str) -> Decimal:
     if value > MAX_DOLLARS:
         raise ValueError(f"must be at most {MAX_DOLLARS:,} dollars per million tokens")
     if value != round(value, _FINEST):
-        raise ValueError(f"must not have more than {_FINEST} digits behind the point")
+        raise ValueError(f"must not have more than {_FINEST} digits after the decimal point")
     return value
 
 

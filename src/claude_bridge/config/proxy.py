@@ -104,7 +104,7 @@ def proxy_server(text: str) -> ProxyServer:
 def _user(text: str) -> str:
     user = _decoded(text)
     if ":" in user:
-        raise ValueError("the user must not hold a colon (%3A): to the proxy the password begins there")
+        raise ValueError("the user must not contain a colon (%3A): to the proxy the password begins there")
     return user
 
 
@@ -115,5 +115,5 @@ def _decoded(text: str) -> str:
     except UnicodeDecodeError:
         raise ValueError("the user and the password must be UTF-8, percent-encoded") from None
     if not plain.isprintable():
-        raise ValueError("the user and the password must not hold a control character")
+        raise ValueError("the user and the password must not contain a control character")
     return plain

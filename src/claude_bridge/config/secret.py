@@ -133,7 +133,7 @@ class SecretSource:
         except OSError as error:
             raise ValueError(f"cannot read {path}: {error.strerror or type(error).__name__}") from error
         except UnicodeDecodeError:
-            raise ValueError(f"{path} does not hold a key: not plain ASCII") from None
+            raise ValueError(f"{path} does not contain a key: not plain ASCII") from None
 
     def _from_credential(self, name: str) -> str:
         folder = self.environ.get("CREDENTIALS_DIRECTORY")
@@ -158,5 +158,5 @@ def checked(found: str) -> str:
     if len(found) > MAX_SECRET_CHARACTERS:
         raise ValueError(f"the secret is longer than {MAX_SECRET_CHARACTERS:,} characters")
     if not _SENDABLE.fullmatch(found):
-        raise ValueError("the secret holds a space or a character that no HTTP header can carry")
+        raise ValueError("the secret contains a space or a character that no HTTP header can carry")
     return found

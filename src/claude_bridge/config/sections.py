@@ -56,7 +56,7 @@ def _check_plain(name: str) -> None:
 
 def _check_model(name: str) -> None:
     if not name or not name.isprintable() or any(character.isspace() for character in name):
-        raise ValueError("the NAME of a model must not be empty or hold a space")
+        raise ValueError("the NAME of a model must not be empty or contain a space")
     if name.endswith(MARK):
         raise ValueError(f"the NAME of a model must not end in {MARK}: clients get that added")
 

@@ -155,7 +155,7 @@ def _fetch(work: Path, folder: Path, environ: Mapping[str, str], terminal: Termi
         said += [f"{name}:", *(output or ["it ended well, but files are missing"])[-TAIL_LINES:]]
         shutil.rmtree(work / "target", ignore_errors=True)
     if not said:
-        raise ExpectedFailure("neither pip nor uv nor ensurepip is here to install with", _help(folder))
+        raise ExpectedFailure("none of pip, uv and ensurepip is available to install with", _help(folder))
     raise ExpectedFailure("the installation failed", [*said, *_help(folder)])
 
 

@@ -384,7 +384,7 @@ async def examine(examination: Examination, checks: Sequence[Check]) -> None:
         try:
             await check.run(examination)
         except Interrupted as interrupted:
-            examination.warn(f"{interrupted.error}: what is left was not looked at, ask again later")
+            examination.warn(f"{interrupted.error}: the rest was not examined, ask again later")
             examination.over = True
 
 

@@ -110,7 +110,7 @@ class FirstTests:
             (b"", "what it printed is no key: the secret is empty"),
             (b"\n\n", "what it printed is no key: the secret is empty"),
             (b"one\ntwo\n", "it printed 2 lines instead of one"),
-            (b"two words\n", "what it printed is no key: the secret holds a space or a character that no HTTP header"),
+            (b"two words\n", "what it printed is no key: the secret contains a space or a character that no HTTP"),
             (b"k\xc3\xa9y", "it printed something that is not plain ASCII"),
             (b"x" * 9000, "what it printed is no key: the secret is longer than 8,192 characters"),
         ],
