@@ -14,7 +14,7 @@ _LITELLM: Final = re.compile(rf"^(?:{_LITELLM_WORDS})\s*:", re.MULTILINE)
 _LITELLM_FLOW: Final = re.compile(rf"""[{{,\s]["']?(?:{_LITELLM_WORDS})["']?\s*:""")
 """The same in YAML's flow style, which looks like JSON."""
 
-_YAML: Final = re.compile(r"""["']?[A-Za-z_][A-Za-z0-9_-]*["']?[ \t]*:(?:[ \t]|$)""", re.MULTILINE)
+_YAML: Final = re.compile(r"""["']?[A-Za-z_][A-Za-z0-9_-]*["']?[ \t]*:(?:\s|$)""", re.MULTILINE)
 """The beginning of a YAML mapping, which no line of an INI file is that may come first."""
 
 _NO_CONTENT: Final = re.compile(r"\s*(//[^\n]*|/\*.*?\*/|[#;][^\n]*|---)?\s*", re.DOTALL)

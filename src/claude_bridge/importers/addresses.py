@@ -31,6 +31,7 @@ _ENDPOINTS: Final = (
 _OLLAMA: Final = re.compile(r"(?P<base>.*)/api/(?:chat|generate|tags)")
 _GEMINI: Final = re.compile(r"(?P<version>.*/v1(?:beta|alpha)?)(?:/models)?(?:/openai)?")
 _ANTHROPICS: Final = re.compile(r".*/(?:anthropic|claude)(?:/v1)?|.*/v1/messages")
+_AZURE: Final = re.compile(r"(?P<host>https?://[^/]*\.azure\.com)/openai/deployments/(?P<name>[^/]+)(?:/.*)?")
 _LOGIN: Final = re.compile(r"(?P<scheme>https?://)[^/@]*@", re.IGNORECASE)
 _ROOT_IS_BASE: Final = frozenset({"api.deepseek.com", ANTHROPIC})
 """Hosts whose API begins at the root."""
@@ -70,6 +71,9 @@ def address(text: str, kind: str = "") -> Address:
     plain, question, _ = plain.partition("?")
     if mark or question:
         lost.append("what stands behind ? or # in the address")
+    if azure := _AZURE.fullmatch(plain):
+        changed.append(f"Azure's newer path is used, where the model must have the deployment's name, {azure['name']}")
+        return Address(url=f"{azure['host']}/openai/v1", kind=kind, lost=(), changed=tuple(changed))
     base, told = _base(plain.rstrip("/"), kind)
     base, path_change = _with_path(base, kind or told)
     changed += [path_change] if path_change else []

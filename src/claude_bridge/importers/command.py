@@ -15,7 +15,7 @@ from typing import Final, TextIO
 from attrs import frozen
 
 from claude_bridge.config.foreign_files import Foreign, foreign_file
-from claude_bridge.config.load import parse, read_file
+from claude_bridge.config.load import parse
 from claude_bridge.config.problems import ConfigErrors
 from claude_bridge.config.secret import Read
 from claude_bridge.importers.draft import Finding, ImportedConfiguration
@@ -32,6 +32,11 @@ NOTHING: Final = 2
 """Status: there is no result."""
 
 STANDARD_INPUT: Final = "-"
+
+_MAX_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of a source: version 3 of Claude Code Router exports its database with its settings."""
+
+_SQLITE: Final = b"SQLite format 3"
 
 
 @frozen(kw_only=True)
@@ -50,6 +55,15 @@ class Order:
     force: bool = False
 
 
+def read_source(path: str) -> bytes:
+    """Return the content of a file. Raise `OSError`, also if it is too large."""
+    with Path(path).open("rb") as file:
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise OSError(27, "file too large")
+    return content
+
+
 @frozen(kw_only=True)
 class _Result:
     draft: ImportedConfiguration
@@ -57,7 +71,7 @@ class _Result:
     findings: Sequence[Finding]
 
 
-def run(order: Order, out: TextIO, err: TextIO, read: Read = read_file) -> int:
+def run(order: Order, out: TextIO, err: TextIO, read: Read = read_source) -> int:
     """Import a file, and return the exit status: `ALL`, `IN_PART` or `NOTHING`."""
     target = None if order.output in {None, STANDARD_INPUT} else Path(str(order.output))
     try:
@@ -130,9 +144,13 @@ def _importer(foreign: Foreign) -> Importer | None:
 def source_text(file: str, read: Read) -> str:
     """Return the text of a file in UTF-8, or UTF-16 with a byte order mark, without one. Raises `NotUsable`."""
     try:
-        content = sys.stdin.buffer.read() if file == STANDARD_INPUT else read(file)
+        content = sys.stdin.buffer.read(_MAX_BYTES) if file == STANDARD_INPUT else read(file)
     except OSError as error:
         raise NotUsable(f"{file} cannot be read: {error.strerror or type(error).__name__}") from error
+    if content.startswith(_SQLITE):
+        raise NotUsable(
+            f"{file} is the database of Claude Code Router 3: export its settings on its Settings page, and import that"
+        )
     wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
         text = content.decode("utf-16" if wide else "utf-8-sig")

@@ -32,9 +32,11 @@ def _lines(
     yield f"  claude-bridge check-config {file}"
     yield f"  claude-bridge run {file}"
     yield f"  claude-bridge launch --config {file}     or, for good: claude-bridge setup --config {file}"
-    where = f", at {draft.old_address}" if draft.old_address else ""
-    started = f" as before: {draft.how_back}" if draft.how_back else ""
-    yield f"to go back: nothing of {draft.tool} was changed; it still works{where}{started}"
+    where = f" at {draft.old_address}" if draft.old_address else ""
+    if draft.server.listen:
+        yield f"  (stop {draft.tool} before: the bridge listens where it does{where and f',{where}'})"
+    started = f"start it again with `{draft.how_back}`" if draft.how_back else "it can be started as before"
+    yield f"to go back: nothing of {draft.tool} was changed; {started}{where and f', it is{where}'}"
 
 
 def _found(heading: str, findings: Sequence[Finding]) -> Iterator[str]:

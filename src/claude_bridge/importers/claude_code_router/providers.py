@@ -20,7 +20,7 @@ from claude_bridge.importers.claude_code_router.keys import (
     key_strategy,
     keys_of,
 )
-from claude_bridge.importers.claude_code_router.reading import Object, Provider, Reading, is_nothing, texts, whole
+from claude_bridge.importers.claude_code_router.reading import Object, Provider, Reading, is_nothing, whole
 from claude_bridge.importers.claude_code_router.transformers import VERTEX, Effects, effects
 from claude_bridge.importers.draft import ImportedBackend, ImportedModel, ImportedPrice, Value
 from claude_bridge.importers.text import plain
@@ -191,7 +191,7 @@ class _Reader:
         return (None if is_nothing(given) else given), {}
 
     def _models(self, provider: Provider, effect: Effects, per_model: dict[str, Any]) -> None:
-        listed = list(dict.fromkeys(texts(self._item.get("models"))))
+        listed = list(dict.fromkeys(self._listed(provider)))
         others = [name for name, each in per_model.items() if name not in listed and not is_nothing(each)]
         for name in others:
             told = "the provider has no such model in its list; it is added"
@@ -202,6 +202,16 @@ class _Reader:
             at = f'{self._path}.transformer["{model}"].use'
             add_model(self._reading, provider, model, _both(effect, effects(use, at, self._reading.draft)))
             self._metadata(provider, model)
+
+    def _listed(self, provider: Provider) -> Iterator[str]:
+        """Yield the names of the models in the list of a provider."""
+        given = self._item.get("models")
+        for number, each in enumerate(given if isinstance(given, list) else [given]):
+            found = (each.get("name") or each.get("id") or each.get("model")) if isinstance(each, dict) else each
+            if isinstance(found, str) and found.strip():
+                yield found.strip()
+            elif not is_nothing(each):
+                self._reading.draft.lose(f"{provider.path}.models[{number}]", "is no name of a model")
 
     def _metadata(self, provider: Provider, model: str) -> None:
         """Add what version 3 knows of a model."""
@@ -250,10 +260,10 @@ def add_model(reading: Reading, provider: Provider, model: str, effect: Effects 
     would be read as a model of another backend, and where another model has it already.
     """
     wanted = names.model_alias(plain_name(model).replace(",", "-"))
-    front = wanted.partition("/")[0].casefold()
+    front, slash, _ = wanted.casefold().partition("/")
     others = reading.names - {provider.backend.casefold()}
     taken = any(wanted.casefold() == each.name.casefold() for each in reading.draft.models)
-    if is_clients_own(wanted) or front in others or taken:
+    if is_clients_own(wanted) or (slash and front in others) or taken:
         wanted = f"{provider.backend}/{wanted}"
     alias = reading.aliases.take(wanted)
     provider.aliases[model] = alias

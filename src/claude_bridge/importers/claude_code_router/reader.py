@@ -25,10 +25,12 @@ def read_router(source: Source) -> ImportedConfiguration:
     if not isinstance(data, dict):
         raise NotUsable("the file holds no object")
     draft = ImportedConfiguration(tool=TOOL, source_words=f"a config.json of {TOOL}", how_back="ccr start")
-    reading = Reading(data=_settings(data), draft=draft, keep_port=source.keep_port)
+    settings, default_path = _with_main_model(_settings(data))
+    reading = Reading(data=settings, draft=draft, keep_port=source.keep_port, default_path=default_path)
     if not any(not is_nothing(reading.data.get(name)) for name in ("Providers", "providers")):
         raise NotUsable(_no_providers(reading.data))
     define_variables(reading)
+    reading.reserve_variables(source.text)
     read_providers(reading)
     read_routes(reading)
     read_rules(reading)
@@ -40,20 +42,20 @@ def _settings(data: dict[str, Any]) -> dict[str, Any]:
     """Return the settings of a file: itself, the template of a preset, or a part of what version 3 exports."""
     exported = data.get("config")
     if isinstance(exported, dict) and "Providers" in exported:
-        return _with_main_model(exported)
+        return exported
     template = data.get("template")
     if isinstance(template, dict) and not ("Providers" in data or "providers" in data):
         return template
-    return _with_main_model(data)
+    return data
 
 
-def _with_main_model(data: dict[str, Any]) -> dict[str, Any]:
-    """Return settings of version 3 with the model of its profile as the default of the router."""
+def _with_main_model(data: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return settings, those of version 3 with the model of its profile as the default, and where that is written."""
     path, model = main_model(data)
     router = data.get("Router")
     if not path or (isinstance(router, dict) and not is_nothing(router.get("default"))):
-        return data
-    return {**data, "Router": {**(router if isinstance(router, dict) else {}), "default": model}}
+        return data, "Router.default"
+    return {**data, "Router": {**(router if isinstance(router, dict) else {}), "default": model}}, path
 
 
 def _no_providers(data: Object) -> str:

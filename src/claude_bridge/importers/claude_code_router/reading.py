@@ -47,6 +47,7 @@ class Reading:
     :ivar defined: variables that the file itself sets, beside its own settings.
     :ivar used: the variables that the file refers to.
     :ivar names: what all providers will be called, in lower case.
+    :ivar default_path: where the model is written that takes what nothing else takes.
     """
 
     data: Object
@@ -55,6 +56,7 @@ class Reading:
     defined: dict[str, str] = field(factory=dict)
     used: set[str] = field(factory=set)
     names: set[str] = field(factory=set)
+    default_path: str = "Router.default"
     providers: list[Provider] = field(factory=list)
     backends: UniqueNames = field(factory=UniqueNames)
     aliases: UniqueNames = field(factory=UniqueNames)
@@ -85,6 +87,12 @@ class Reading:
             self.draft.lose(path, f"is no key that could be sent: {error}")
             return None
         return Text(parts=(secret_value,), instead=self.variables.take_variable(variable), path=path)
+
+    def reserve_variables(self, text: str) -> None:
+        """Keep the variables to which a text refers from getting another meaning."""
+        for match in _REFERENCE.finditer(text):
+            if (name := match[1] or match[2]) not in self.defined:
+                self.variables.take_variable(name)
 
     def referring(self, text: str) -> str:
         """Return a text that is no secret with its references in the form ``${NAME}``."""

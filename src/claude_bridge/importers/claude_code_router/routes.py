@@ -58,7 +58,7 @@ def read_routes(reading: Reading) -> None:
         reading.draft.lose("Router", "is not an object, so it has no route")
     fallbacks = _fallbacks(reading)
     for kind in _KINDS:
-        models = list(_models(given.get(kind.word), f"Router.{kind.word}", reading))
+        models = list(_models(given.get(kind.word), _path(kind.word, reading), reading))
         if models:
             _add(kind, models, given, fallbacks.get(kind.word, []), reading)
         elif kind.word in fallbacks:
@@ -67,6 +67,11 @@ def read_routes(reading: Reading) -> None:
         if word not in _WORDS | _OTHER and not is_nothing(given[word]):
             reading.draft.lose(f"Router.{word}", "is no route of the router itself: a script of yours may read it")
     _complete(reading)
+
+
+def _path(word: str, reading: Reading) -> str:
+    """Return where the model of a kind of request is written."""
+    return reading.default_path if word == "default" else f"Router.{word}"
 
 
 def _add(kind: _Kind, models: Sequence[str], router: Object, fallback: Sequence[str], reading: Reading) -> None:
@@ -85,7 +90,7 @@ def _add(kind: _Kind, models: Sequence[str], router: Object, fallback: Sequence[
     reading.draft.routes.append(
         ImportedRoute(
             name=kind.route,
-            came_from=f"Router.{kind.word}" + (f", fallback.{kind.word}" if fallback else ""),
+            came_from=_path(kind.word, reading) + (f", fallback.{kind.word}" if fallback else ""),
             notes=kind.notes,
             models=tuple(dict.fromkeys((*models, *fallback))),
             when=(when,) if when else (),
@@ -138,8 +143,7 @@ def resolve(written: str, path: str, reading: Reading) -> str | None:
     """Return the name in the result of ``provider,model`` or ``provider/model``; None if it leads nowhere."""
     provider, model = _split(reading.referring(written), reading)
     if provider is None or not model:
-        lost = "names no provider of this file, so there is no such route: its requests take the next that fits"
-        reading.draft.lose(path, lost)
+        reading.draft.lose(path, "leads to no model of this file, so it is left out: the next route that fits is taken")
         return None
     known = provider.aliases.get(model) or next(
         (alias for name, alias in provider.aliases.items() if name.casefold() == model.casefold()), None

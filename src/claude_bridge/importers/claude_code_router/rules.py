@@ -6,7 +6,7 @@ Version 3 keeps its settings in a database; its window exports them as JSON.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from attrs import evolve
@@ -42,7 +42,7 @@ def read_rules(reading: Reading) -> None:
     """Add the routes of version 3 in front of all others."""
     router = reading.data.get("Router")
     rules = router.get("rules") if isinstance(router, dict) else None
-    taken, added = UniqueNames(), list[ImportedRoute]()
+    taken, added, decided = UniqueNames(), list[ImportedRoute](), set[str]()
     for each in reading.draft.routes:
         taken.take(each.name)
     for number, rule in enumerate(rules if isinstance(rules, list) else []):
@@ -53,16 +53,19 @@ def read_rules(reading: Reading) -> None:
             reading.draft.remark(path, "is switched off, so it is left out")
         elif route := _route(rule, path, reading):
             added.append(evolve(route, name=taken.take(route.name)))
+            decided |= {added[-1].name} if isinstance(rule.get("fallback"), dict) else set()
     added += _families(taken, reading)
     reading.draft.routes[:0] = added
     if isinstance(router, dict) and isinstance(router.get("fallback"), dict):
-        _fallback(router["fallback"], reading)
+        _fallback(router["fallback"], decided, reading)
 
 
 def _route(rule: Object, path: str, reading: Reading) -> ImportedRoute | None:
     match, when = _condition(rule, path, reading)
+    if not (match or when):
+        return None
     target = _target(rule, path, reading)
-    if not (match or when) or target is None:
+    if target is None:
         return None
     models = [target, *_chain(rule.get("fallback"), f"{path}.fallback", reading)]
     return ImportedRoute(
@@ -125,12 +128,12 @@ def _chain(given: object, path: str, reading: Reading) -> Iterator[str]:
             yield alias
 
 
-def _fallback(given: Object, reading: Reading) -> None:
-    """Add the models that stand in for all others to each route that has none."""
+def _fallback(given: Object, decided: Collection[str], reading: Reading) -> None:
+    """Add the models that stand in for all others to the routes, apart from those whose rule says it itself."""
     chain = list(_chain(given, "Router.fallback", reading))
     routes = reading.draft.routes
     for number, route in enumerate(routes):
-        if chain and len(route.models) == 1:
+        if chain and route.name not in decided:
             routes[number] = evolve(
                 route,
                 came_from=f"{route.came_from}, Router.fallback",
