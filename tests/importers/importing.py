@@ -52,9 +52,7 @@ def models_for(config: Config, name: str, facts: Facts) -> list[tuple[str, str]]
     """Return the models that a request goes to, in order: the URL of the backend, and its own name for the model."""
     which, named = which_model(config), NamedModels(config)
     choice = which.choose(name, facts)
-    if choice.route:
-        meant = [which.meant(each) for each in config.routes[choice.route].models]
-    else:
-        meant = [choice.meant]
+    routed = config.routes[choice.route].models if choice.route else ()
+    meant = [which.meant(each) for each in routed] or [choice.meant]
     models = [named.model(each) for each in meant if each is not None]
     return [(config.backends[each.backend].url, each.name) for each in models]

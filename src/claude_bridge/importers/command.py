@@ -15,6 +15,7 @@ from typing import Final, TextIO
 from attrs import frozen
 
 from claude_bridge.config.foreign_files import Foreign, foreign_file
+from claude_bridge.config.ini import read_ini
 from claude_bridge.config.load import parse
 from claude_bridge.config.problems import ConfigErrors
 from claude_bridge.config.secret import Read
@@ -160,7 +161,7 @@ def source_text(file: str, read: Read) -> str:
 
 
 def _not_known(file: str, text: str, foreign: Foreign | None) -> str:
-    if text.lstrip().startswith("["):
+    if foreign is None and read_ini(text).sections:
         return f"{file} is an INI file already: claude-bridge check-config {shlex.quote(file)}"
     what = f" is {foreign.value}, but" if foreign is not None else " is"
     return f"{file}{what} neither a config.json of Claude Code Router nor a config.yaml of LiteLLM"
