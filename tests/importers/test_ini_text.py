@@ -50,6 +50,7 @@ def draft() -> ImportedConfiguration:
     made.routes = [ImportedRoute(name="default", models=("a", "b"))]
     made.prices = [ImportedPrice(name="a", input=Decimal("0.50"), output=Decimal(10), above=("1K input 1 output 2",))]
     made.keys = [ImportedKey(name="k", secret=Text(parts=(Secret("invented-client"),), instead="CLIENT"))]
+    made.budgets = [ImportedBudget(name="all", whom="key k", amount=Decimal("5.00"), per="day", warn="50%")]
     made.web_search = ImportedWebSearch(engine="brave", api_key=Text(parts=(Variable("BRAVE"),)))
     made.log = ImportedLog(level="warn")
     return made
@@ -101,6 +102,12 @@ above = 1K input 1 output 2
 
 [key:k]
 secret = invented-client
+
+[budget:all]
+for = key k
+amount = 5
+per = day
+warn = 50%
 
 [web_search]
 engine = brave

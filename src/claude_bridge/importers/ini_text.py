@@ -15,7 +15,7 @@ import attrs
 from attrs import define, field, frozen
 
 from claude_bridge.config.expand import quoted
-from claude_bridge.config.sections import KINDS
+from claude_bridge.config.sections import KINDS, key_of
 from claude_bridge.importers.draft import (
     NOT_KEYS,
     Finding,
@@ -112,7 +112,7 @@ class _Writer:
         if kind is None:
             self._lose(section, f"[{header}] has to wait: this version has no such section")
             return
-        known = {each.name for each in kind.keys}
+        known = {key_of(each.name) for each in kind.keys}
         entries = []
         for key, lines in _entries(section):
             if key not in known:

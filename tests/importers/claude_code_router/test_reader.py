@@ -174,7 +174,6 @@ CASES_BY_NAME = (
         urls={"far": "https://api.together.xyz/v1", "near": "http://localhost:8000/v1"},
         lost=(
             "Providers[0].color",
-            "StatusLine",
             "CLAUDE_PATH",
             "REWRITE_SYSTEM_PROMPT",
             "forceUseImageAgent",
@@ -201,7 +200,6 @@ CASES_BY_NAME = (
             "Router.rules[0].rewrites[1]",
             "Router.rules[2].condition",
             "Router.rules[3]",
-            "APIKEYS[0].limits.tpd",
             "APIKEYS[0].expiresAt",
             "toolHub",
         ),
@@ -340,6 +338,16 @@ class DetailTests:
         assert models_for(config, "claude-haiku-4-5", nothing) == [(zai, "glm-4.5-air")]
         assert models_for(config, "claude-sonnet-4-6", nothing) == [(zai, "glm-4.6"), (zai, "glm-4.5-air")]
 
+    def test_version_3_keys(self, tmp_path: Path) -> None:
+        """Keys keep their limits; one on the tokens of a day is a budget."""
+        config = imported("version3", tmp_path)
+        assert {name: (key.rpm, key.tpm) for name, key in config.keys.items()} == {
+            "Alice": (60, 200_000),
+            "k2": (None, None),
+        }
+        (budget,) = config.budgets.values()
+        assert (str(budget.for_), budget.tokens, budget.per) == ("key Alice", 1_000_000, "day")
+
     def test_version_3_export(self, tmp_path: Path) -> None:
         """What its window exports is read like its settings."""
         config = imported("version3_export", tmp_path)
@@ -381,6 +389,7 @@ class DetailTests:
         assert config.server.listen[0].startswith("tcp:4000:interface=0.0.0.0:")
         assert config.server.credentials == "keys"
         (key,) = config.keys.values()
+        assert key.secret is not None
         assert key.secret.reveal() == "invented-key-of-the-team"
 
     def test_own_port(self, tmp_path: Path) -> None:

@@ -64,8 +64,16 @@ class KeyTests:
 
     def test_end(self) -> None:
         """A day on which a key ends is reported, and so are limits that the bridge does not have."""
-        keys = [{"key": KEY, "limits": {"tpd": 5}, "expiresAt": "2027-01-01"}]
-        assert lost(with_box(APIKEYS=keys)) == ["APIKEYS[0].limits.tpd", "APIKEYS[0].expiresAt"]
+        keys = [{"key": KEY, "limits": {"rpd": 5, "tph": 0}, "expiresAt": "2027-01-01"}]
+        assert lost(with_box(APIKEYS=keys)) == ["APIKEYS[0].limits.rpd", "APIKEYS[0].expiresAt"]
+
+    def test_longer_times(self) -> None:
+        """A limit on the tokens of an hour or a day is a budget of the key."""
+        budgets = with_box(APIKEYS=[{"key": KEY, "id": "a", "limits": {"tph": 5, "tpd": "60"}}]).budgets
+        assert [(each.name, each.whom, each.tokens, each.per) for each in budgets] == [
+            ("a-hour", "key a", 5, "hour"),
+            ("a-day", "key a", 60, "day"),
+        ]
 
 
 def proxies(draft: ImportedConfiguration) -> list[str | None]:
@@ -125,6 +133,7 @@ class OtherTests:
         "settings",
         [
             {"StatusLine": {"enabled": False, "modules": [1]}},
+            {"StatusLine": {"enabled": True}},
             {"CUSTOM_ROUTER_PATH": ""},
             {"transformers": []},
             {"agent": {"mcpServers": []}},
@@ -141,7 +150,7 @@ class OtherTests:
     @pytest.mark.parametrize(
         ("settings", "place"),
         [
-            ({"StatusLine": {"enabled": True}}, "StatusLine"),
+            ({"REWRITE_SYSTEM_PROMPT": "x.md"}, "REWRITE_SYSTEM_PROMPT"),
             ({"CUSTOM_ROUTER_PATH": "x.js"}, "CUSTOM_ROUTER_PATH"),
             ({"transformers": [{"path": "x.js", "options": {"token": "invented"}}]}, "transformers[0]"),
             ({"MY_API_KEY": "sk-invented"}, "MY_API_KEY"),

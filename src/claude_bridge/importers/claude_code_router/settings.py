@@ -15,7 +15,7 @@ from claude_bridge.config.proxy import proxy
 from claude_bridge.config.schema import DAY
 from claude_bridge.config.secret import Secret
 from claude_bridge.importers.claude_code_router.reading import Object, Reading, is_nothing, number, whole
-from claude_bridge.importers.draft import ImportedKey, ImportedLog, ImportedServer
+from claude_bridge.importers.draft import ImportedBudget, ImportedKey, ImportedLog, ImportedServer
 from claude_bridge.importers.names import UniqueNames, plain_name
 from claude_bridge.importers.text import Text, Variable
 
@@ -32,6 +32,11 @@ _LEVELS: Final = {
     "fatal": "error",
 }
 
+_BUDGETS: Final = {"tph": "hour", "tpd": "day"}
+"""Limit of a key on its tokens -> the period of a budget."""
+
+_NO_SUCH_LIMIT: Final = "a key is limited by requests per minute, and by tokens per minute, hour and day"
+
 _READ: Final = frozenset(
     {
         *("Providers", "providers", "Router", "fallback", "HOST", "PORT", "APIKEY", "APIKEYS", "API_TIMEOUT_MS"),
@@ -44,6 +49,7 @@ _READ: Final = frozenset(
 _REMARKS: Final[Mapping[str, str]] = {
     "LOG": "the bridge logs one line per request to standard error; [log] level = debug tells more",
     "LOG_FILE": "the bridge logs to standard error, which systemd or a shell can keep",
+    "StatusLine": "`claude-bridge launch` and `setup` show the bridge's own status line",
     "NON_INTERACTIVE_MODE": "not needed: `claude-bridge launch -- -p ...` works where there is no terminal",
 }
 
@@ -51,7 +57,6 @@ _LOSSES: Final[Mapping[str, str]] = {
     "CLAUDE_PATH": "`claude-bridge launch` starts the `claude` that is found on PATH",
     "CUSTOM_ROUTER_PATH": "a script of yours chose models: the routes hold for every request now",
     "REWRITE_SYSTEM_PROMPT": "the bridge replaces no system prompt",
-    "StatusLine": "the router's own status line is not here",
     "forceUseImageAgent": "images go to the model of [route:image] with the whole conversation",
     "plugins": "plugins are JavaScript, which cannot be used here",
     "Plugins": "plugins are JavaScript, which cannot be used here",
@@ -125,8 +130,11 @@ def _key(name: str, key: Text, path: str, options: Mapping[str, Any], reading: R
     at, limits = path.removesuffix(".key"), options.get("limits")
     given = limits if isinstance(limits, dict) else {}
     for limit, value in given.items():
-        if limit not in {"rpm", "tpm"} and not is_nothing(value):
-            reading.draft.lose(f"{at}.limits.{limit}", "a key is limited by requests and tokens per minute only")
+        tokens = whole(value)
+        if limit in _BUDGETS and tokens is not None:
+            _add_budget(name, tokens, limit, f"{at}.limits.{limit}", reading)
+        elif limit not in {"rpm", "tpm"} and not is_nothing(value):
+            reading.draft.lose(f"{at}.limits.{limit}", _NO_SUCH_LIMIT)
     if not is_nothing(options.get("expiresAt")):
         reading.draft.lose(f"{at}.expiresAt", "keys do not expire here: take the section out when it is time")
     rpm, tpm = whole(given.get("rpm")), whole(given.get("tpm"))
@@ -136,6 +144,14 @@ def _key(name: str, key: Text, path: str, options: Mapping[str, Any], reading: R
         secret=key,
         rpm=None if rpm is None else min(rpm, MAX_REQUESTS),
         tpm=None if tpm is None else min(tpm, MAX_TOKENS),
+    )
+
+
+def _add_budget(key: str, tokens: int, limit: str, path: str, reading: Reading) -> None:
+    """Add a limit on the tokens of a longer time, which is a budget here."""
+    per = _BUDGETS[limit]
+    reading.draft.budgets.append(
+        ImportedBudget(name=f"{key}-{per}", came_from=path, whom=f"key {key}", tokens=tokens, per=per)
     )
 
 
