@@ -60,8 +60,9 @@ class AddressTests:
             assert base_url(url) == url.replace("HTTP:", "http:")
 
     def test_known_kind(self) -> None:
-        """What is known otherwise counts more than the address."""
+        """What is known otherwise counts where the address does not tell."""
         assert address("https://x.example/v1", "anthropic").kind == "anthropic"
+        assert address("https://x.example/v1/chat/completions", "anthropic").kind == "openai"
 
     @pytest.mark.parametrize("written", ["", "box", "ftp://box/v1", "https://", "http://a b/v1", "my own server"])
     def test_none(self, written: str) -> None:

@@ -57,8 +57,9 @@ class Address:
 
 
 def address(text: str, kind: str = "") -> Address:
-    """Return where ``text`` leads; ``kind``: what is known of the backend otherwise, "" for nothing.
+    """Return where ``text`` leads; ``kind``: what the file says of the backend otherwise, "" for nothing.
 
+    The path of an endpoint counts more than that: other tools send requests there, whatever else they are told.
     References to variables may stand anywhere in it, as ``${NAME}``.
     """
     url, lost, changed = text.strip(), [], []
@@ -75,9 +76,9 @@ def address(text: str, kind: str = "") -> Address:
         changed.append(f"Azure's newer path is used, where the model must have the deployment's name, {azure['name']}")
         return Address(url=f"{azure['host']}/openai/v1", kind=kind, lost=(), changed=tuple(changed))
     base, told = _base(plain.rstrip("/"), kind)
-    base, path_change = _with_path(base, kind or told)
+    base, path_change = _with_path(base, told or kind)
     changed += [path_change] if path_change else []
-    return Address(url=base, kind=kind or told, lost=tuple(lost), changed=tuple(changed))
+    return Address(url=base, kind=told or kind, lost=tuple(lost), changed=tuple(changed))
 
 
 def _base(url: str, kind: str) -> tuple[str, str]:

@@ -12,7 +12,10 @@ _VENDOR: Final = re.compile(
 )
 """How keys of vendors begin, which placeholders imitate."""
 
-_FILLER: Final = re.compile(r"[xX*.\-_0]+|(?:(?:your|my|the|insert|enter|paste|add)[-_ ].*)", re.IGNORECASE)
+_FILLER: Final = re.compile(
+    r"[xX*.\-_0]+|(?:your|my|the|insert|enter|paste|add)[-_ ].*|.*(?:placeholder|redacted|change[-_]?me).*",
+    re.IGNORECASE,
+)
 
 
 def is_placeholder(text: str) -> bool:

@@ -91,6 +91,22 @@ class FormTests:
         draft = draft_of({"Providers": [{**BOX, "transformer": [["maxtoken", {"max_tokens": 5}]]}]})
         assert [each.max_output_tokens for each in draft.models] == [5, 5]
 
+    @pytest.mark.parametrize(
+        ("more", "kind"),
+        [
+            ({"type": "openai", "api_base_url": "http://x/v1/chat/completions"}, ""),
+            ({"type": "openai"}, ""),
+            ({"type": "openai_responses"}, "responses"),
+            ({"protocol": "anthropic_messages"}, "anthropic"),
+            ({"transformer": {"use": ["Anthropic"]}}, "anthropic"),
+            ({"transformer": {"use": ["Anthropic"]}, "api_base_url": "http://x/v4/chat/completions"}, ""),
+        ],
+    )
+    def test_kind(self, more: dict[str, Any], kind: str) -> None:
+        """What a provider speaks is said by the path of its endpoint, else by a word."""
+        (backend,) = draft_of({"Providers": [{**BOX, **more}]}).backends
+        assert backend.kind == kind
+
     def test_fields(self) -> None:
         """Every field that nothing reads is reported, what version 3 keeps for its window apart."""
         more = {"tokenizer": {"default": {"type": "api"}}, "extraBody": {"a": 1}, "color": 1, "icon": "x", "id": "y"}

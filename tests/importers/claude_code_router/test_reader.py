@@ -146,6 +146,8 @@ CASES_BY_NAME = (
     Case(file="team", urls={"vllm": "http://gpu.lan:8000/v1"}),
     Case(
         file="placeholders",
+        status=1,
+        lost=("HOST",),
         urls={
             "a": "http://127.0.0.1:8000/v1",
             "b": "http://127.0.0.1:8001/v1",

@@ -83,6 +83,12 @@ class RouteTests:
         draft = with_box(Router={"default": "box,m", "longContext": "box,n", "longContextThreshold": "much"})
         assert lost(draft) == ["Router.longContextThreshold"]
 
+    def test_other_words(self) -> None:
+        """A word that only a script reads is reported, unless it is switched off."""
+        assert lost(with_box(Router={"default": "box,m", "coding": "box,n", "rules2": {"enabled": False, "a": 1}})) == [
+            "Router.coding"
+        ]
+
     def test_no_router(self) -> None:
         """Without routes the first model takes everything."""
         assert [(each.name, each.models) for each in with_box().routes] == [("default", ("m",))]

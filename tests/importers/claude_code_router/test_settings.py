@@ -150,7 +150,7 @@ class OtherTests:
     @pytest.mark.parametrize(
         ("settings", "place"),
         [
-            ({"REWRITE_SYSTEM_PROMPT": "x.md"}, "REWRITE_SYSTEM_PROMPT"),
+            ({"REWRITE_SYSTEM_PROMPT": "x.txt"}, "REWRITE_SYSTEM_PROMPT"),
             ({"CUSTOM_ROUTER_PATH": "x.js"}, "CUSTOM_ROUTER_PATH"),
             ({"transformers": [{"path": "x.js", "options": {"token": "invented"}}]}, "transformers[0]"),
             ({"MY_API_KEY": "sk-invented"}, "MY_API_KEY"),

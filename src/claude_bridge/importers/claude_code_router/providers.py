@@ -29,7 +29,7 @@ _URLS: Final = ("api_base_url", "baseUrl", "baseurl", "base_url", "apiBaseUrl")
 
 _PROTOCOLS: Final = {
     "openai_responses": "responses",
-    "openai": "responses",
+    "openai": "",
     "openai_chat": "openai",
     "openai_chat_completions": "openai",
     "anthropic": "anthropic",

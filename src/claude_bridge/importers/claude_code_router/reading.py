@@ -145,6 +145,11 @@ def texts(value: object) -> list[str]:
     return [each.strip() for each in several if isinstance(each, str) and each.strip()]
 
 
+def is_off(value: object) -> bool:
+    """Return whether a setting has no effect: it says nothing, or is switched off."""
+    return is_nothing(value) or (isinstance(value, dict) and value.get("enabled") is False)
+
+
 def is_nothing(value: object) -> bool:
     """Return whether a setting says nothing: empty, off or not there, or all of it is."""
     if isinstance(value, dict | list):

@@ -11,7 +11,15 @@ from typing import Final
 from attrs import frozen
 
 from claude_bridge.importers.claude_code_router.providers import add_model
-from claude_bridge.importers.claude_code_router.reading import Object, Provider, Reading, is_nothing, texts, whole
+from claude_bridge.importers.claude_code_router.reading import (
+    Object,
+    Provider,
+    Reading,
+    is_nothing,
+    is_off,
+    texts,
+    whole,
+)
 from claude_bridge.importers.draft import ImportedRoute
 
 _USUAL_THRESHOLD: Final = 60_000
@@ -64,7 +72,7 @@ def read_routes(reading: Reading) -> None:
         elif kind.word in fallbacks:
             reading.draft.remark(f"fallback.{kind.word}", "has no effect without a route of that name")
     for word in given:
-        if word not in _WORDS | _OTHER and not is_nothing(given[word]):
+        if word not in _WORDS | _OTHER and not is_off(given[word]):
             reading.draft.lose(f"Router.{word}", "is no route of the router itself: a script of yours may read it")
     _complete(reading)
 

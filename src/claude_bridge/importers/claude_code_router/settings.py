@@ -14,7 +14,7 @@ from claude_bridge.config.listeners import MAX_PORT, is_loopback, tcp
 from claude_bridge.config.proxy import proxy
 from claude_bridge.config.schema import DAY
 from claude_bridge.config.secret import Secret
-from claude_bridge.importers.claude_code_router.reading import Object, Reading, is_nothing, number, whole
+from claude_bridge.importers.claude_code_router.reading import Object, Reading, is_nothing, is_off, number, whole
 from claude_bridge.importers.draft import ImportedBudget, ImportedKey, ImportedLog, ImportedServer
 from claude_bridge.importers.names import UniqueNames, plain_name
 from claude_bridge.importers.text import Text, Variable
@@ -110,7 +110,7 @@ def _keys(reading: Reading) -> None:
         name = plain_name(str(options.get("name") or options.get("id") or ""), "all-clients")
         key = reading.credential(written, path, "CLAUDE_BRIDGE_KEY")
         if key is None:
-            told = "is a placeholder that anybody can guess: no key is asked for, and only this machine is served"
+            told = "is a placeholder that anybody can guess: no key is asked for"
             reading.draft.remark(path, told)
         elif key.parts not in seen:
             seen.add(key.parts)
@@ -163,7 +163,10 @@ def _server(reading: Reading) -> None:
     shown = f"[{host}]" if ":" in host else host
     draft.old_address = f"http://{_HOST if host in {'0.0.0.0', '::'} else shown}:{port}"
     if not is_loopback(host) and not draft.keys:
-        draft.remark("HOST", "there is no key for clients, so only this machine is served, as the router does too")
+        if is_nothing(data.get("APIKEY")):
+            draft.remark("HOST", "there is no key for clients, so only this machine is served, as the router does too")
+        else:
+            draft.lose("HOST", "only this machine is served, until there is a [key:NAME] that nobody can guess")
         host = _HOST
     credentials = "keys" if draft.keys else "none"
     notes = () if draft.keys else ("No client is asked for a key, and none is sent on to a backend.",)
@@ -248,7 +251,7 @@ def _others(reading: Reading) -> None:
     """Report what nothing has read."""
     draft = reading.draft
     for name, value in reading.data.items():
-        if name in _READ or is_nothing(value) or (isinstance(value, dict) and value.get("enabled") is False):
+        if name in _READ or is_off(value):
             continue
         if name in _REMARKS:
             draft.remark(name, _REMARKS[name])
