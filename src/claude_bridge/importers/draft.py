@@ -190,6 +190,7 @@ class ImportedConfiguration:
     :ivar tool: the name of the other tool, for messages.
     :ivar old_address: URL at which the old program serves, for the words on how to go back; "" if unknown.
     :ivar how_back: how the old program is started again, such as ``ccr start``; "" if unknown.
+    :ivar models_without_section: how many models are reached as ``backend/model`` alone.
     :ivar source_words: what the file is called in the first comment of the result.
     """
 
@@ -201,6 +202,7 @@ class ImportedConfiguration:
     log: ImportedLog | None = None
     backends: list[ImportedBackend] = field(factory=list)
     models: list[ImportedModel] = field(factory=list)
+    models_without_section: int = 0
     routes: list[ImportedRoute] = field(factory=list)
     prices: list[ImportedPrice] = field(factory=list)
     keys: list[ImportedKey] = field(factory=list)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from claude_bridge.importers.draft import Finding, ImportedConfiguration
@@ -51,12 +51,12 @@ def _found(heading: str, findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def _counted(draft: ImportedConfiguration) -> str:
-    parts: dict[str, Sized] = {
-        "backend": draft.backends,
-        "model": draft.models,
-        "route": draft.routes,
-        "price": draft.prices,
-        "key": draft.keys,
-        "budget": draft.budgets,
+    counts = {
+        "backend": len(draft.backends),
+        "model": len(draft.models) + draft.models_without_section,
+        "route": len(draft.routes),
+        "price": len(draft.prices),
+        "key": len(draft.keys),
+        "budget": len(draft.budgets),
     }
-    return ", ".join(f"{len(each)} {word}{'' if len(each) == 1 else 's'}" for word, each in parts.items() if each)
+    return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for word, count in counts.items() if count)

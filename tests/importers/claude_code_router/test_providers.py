@@ -31,10 +31,25 @@ class NameTests:
             ("z", "b"),
         ]
 
-    @pytest.mark.parametrize("model", ["claude-sonnet-4-6", "sonnet", "auto", "Haiku"])
+    @pytest.mark.parametrize("model", ["claude-3", "auto", "Auto"])
     def test_names_of_the_client(self, model: str) -> None:
         """Claude Code's own names are not taken: requests for them are routed."""
         assert names(provider("a", model)) == [(f"a/{model}", "a")]
+
+    @pytest.mark.parametrize("model", ["claude-sonnet-4-6", "anthropic/claude-3.5-Haiku", "sonnet", "my-opus"])
+    def test_names_of_families(self, model: str) -> None:
+        """A family's word is in the name of no section: that model would get all requests of the family."""
+        draft = draft_of({"Providers": [provider("a", model)], "Router": {"default": f"a,{model}"}})
+        assert (draft.models, draft.models_without_section) == ([], 1)
+        assert draft.routes[-1].models == (f"a/{model}",)
+        assert draft.backends[0].notes[-1] == f"  {model}"
+
+    def test_family_with_settings(self) -> None:
+        """If it needs a section for its settings, that has a number for a name, and the model's name is shown."""
+        limit = {"use": [["maxtoken", {"max_tokens": 5}]]}
+        draft = draft_of({"Providers": [{**provider("a", "x", "claude-opus"), "transformer": limit}]})
+        (_, opus) = draft.models
+        assert (opus.name, opus.label, opus.max_output_tokens) == ("a-2", "claude-opus", 5)
 
     def test_name_of_another_backend(self) -> None:
         """A name that reads like a model of another backend gets its own backend in front, wherever that one stands."""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from attrs import Factory, frozen
 
+from claude_bridge.client.environment import settings
 from claude_bridge.config.schema import Config
 from claude_bridge.importers.claude_code_router.json5_text import read_json5
 from claude_bridge.importers.claude_code_router.reader import read_router
@@ -448,9 +449,19 @@ class DetailTests:
 
     def test_clients_names_stay_free(self, tmp_path: Path) -> None:
         """A model that is called like one of Claude Code's own gets another name: its requests would not be routed."""
-        names = list(imported("names", tmp_path).models)
-        assert "deepseek/claude-haiku-4-5" in names
-        assert not any(name.startswith("claude-") for name in names)
+        config = imported("names", tmp_path)
+        assert not any("claude" in name for name in config.models)
+        typed = models_for(config, "deepseek,claude-haiku-4-5", FixedFacts())
+        assert typed == [("https://api.deepseek.com", "claude-haiku-4-5")]
+        assert "as in /model deepseek,NAME:\n#   claude-haiku-4-5\n" in (tmp_path / "new.ini").read_text()
+
+    @pytest.mark.parametrize("name", ["everything", "variables", "addresses", "names"])
+    def test_families_are_routed(self, name: str, tmp_path: Path) -> None:
+        """`claude-bridge launch` has each family ask for what the routes decide, as before."""
+        config = imported(name, tmp_path)
+        named = {each.name: each.value for each in settings(config, "http://127.0.0.1:8080")}
+        families = {named[f"ANTHROPIC_DEFAULT_{each}_MODEL"] for each in ("OPUS", "SONNET", "HAIKU", "FABLE")}
+        assert families == {"auto@claude-bridge"}
 
     def test_limits_of_time(self, tmp_path: Path) -> None:
         """``API_TIMEOUT_MS`` limits the wait for an answer, and the log's level is kept."""

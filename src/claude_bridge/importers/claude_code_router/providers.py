@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import Factory, evolve, frozen
 
 from claude_bridge.config.fields import OWN_HEADERS
-from claude_bridge.core.model_names import is_clients_own, plain_name
+from claude_bridge.core.model_names import TIERS, is_clients_own, plain_name
 from claude_bridge.core.redaction import carries_credential
 from claude_bridge.importers import names
 from claude_bridge.importers.addresses import Address, address, host_of, url_text
@@ -59,6 +60,9 @@ _TOLD: Final = {
     "autoFetchKnownModels": "not needed: the server's list is asked for anyway",
 }
 
+_UNFIT_REFERENCE: Final = re.compile(r"[\s,]")
+"""What no name of a model in a route may have."""
+
 _PER_MILLION: Final = {
     "inputUsdPerMillionTokens": "input",
     "outputUsdPerMillionTokens": "output",
@@ -95,6 +99,16 @@ def _report_twins(reading: Reading) -> None:
             reading.draft.remark(
                 first.path, f"another provider has the same name: routes mean that one, [backend:{each.backend}]"
             )
+
+
+@frozen(kw_only=True)
+class ModelSettings:
+    """What a model has beyond its name; the names are those of `ImportedModel`."""
+
+    label: str = ""
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    traits: Mapping[str, Value] = Factory(dict)
 
 
 @frozen
@@ -200,8 +214,7 @@ class _Reader:
             own = per_model.get(model)
             use = own.get("use") if isinstance(own, dict) else own
             at = f'{self._path}.transformer["{model}"].use'
-            add_model(self._reading, provider, model, _both(effect, effects(use, at, self._reading.draft)))
-            self._metadata(provider, model)
+            self._model(provider, model, _both(effect, effects(use, at, self._reading.draft)))
 
     def _listed(self, provider: Provider) -> Iterator[str]:
         """Yield the names of the models in the list of a provider."""
@@ -213,22 +226,21 @@ class _Reader:
             elif not is_nothing(each):
                 self._reading.draft.lose(f"{provider.path}.models[{number}]", "is no name of a model")
 
-    def _metadata(self, provider: Provider, model: str) -> None:
-        """Add what version 3 knows of a model."""
-        draft = self._reading.draft
+    def _model(self, provider: Provider, model: str, effect: Effects) -> None:
+        """Add a model with what its transformers come to, and what version 3 knows of it."""
         known = self._of_model(model, "modelMetadata", "model_metadata")
         label = self._of_model(model, "modelDisplayNames", "model_display_names")
         found = known if isinstance(known, dict) else {}
-        mine = draft.models[-1]
-        draft.models[-1] = evolve(
-            mine,
+        settings = ModelSettings(
             label=label.strip() if isinstance(label, str) and label.strip() != model else "",
             context_window=whole(found.get("contextWindow")) or whole(found.get("maxContextWindow")),
-            max_output_tokens=mine.max_output_tokens or whole(found.get("maxOutputTokens")),
+            max_output_tokens=effect.max_output_tokens or whole(found.get("maxOutputTokens")),
+            traits=effect.traits,
         )
+        name = add_model(self._reading, provider, model, settings)
         pricing = found.get("pricing")
-        if isinstance(pricing, dict) and (price := _price(mine.name, pricing, f"{provider.path}: {model}")):
-            draft.prices.append(price)
+        if isinstance(pricing, dict) and (price := _price(name, pricing, f"{provider.path}: {model}")):
+            self._reading.draft.prices.append(price)
 
     def _of_model(self, model: str, *fields: str) -> Any:  # noqa: ANN401 - decoded JSON is what it is
         for field in fields:
@@ -253,31 +265,59 @@ class _Reader:
                 draft.lose(f"{self._path}.{field}", "a backend has no such option")
 
 
-def add_model(reading: Reading, provider: Provider, model: str, effect: Effects | None = None) -> str:
+def add_model(reading: Reading, provider: Provider, model: str, settings: ModelSettings | None = None) -> str:
     """Add a model of a provider, and return its name in the result.
 
     That is the provider's own name for it, with the backend in front where Claude Code itself uses the name, where it
-    would be read as a model of another backend, and where another model has it already.
+    would be read as a model of another backend, and where another model has it already. A name with the word of one of
+    Claude Code's families is no section's: `claude-bridge launch` would give that model to every request of the family,
+    whatever the routes say. So such a model stays ``backend/model``, or has a number if it needs a section.
     """
+    found = settings or ModelSettings()
+    has_family = any(word in model.lower() for word in TIERS)
+    if has_family and found == ModelSettings() and not _UNFIT_REFERENCE.search(model):
+        name = f"{provider.backend}/{model}"
+        provider.aliases[model] = name
+        provider.without_section.append(model)
+        return name
     wanted = names.model_alias(plain_name(model).replace(",", "-"))
-    front, slash, _ = wanted.casefold().partition("/")
-    others = reading.names - {provider.backend.casefold()}
-    taken = any(wanted.casefold() == each.name.casefold() for each in reading.draft.models)
-    if is_clients_own(wanted) or (slash and front in others) or taken:
-        wanted = f"{provider.backend}/{wanted}"
-    alias = reading.aliases.take(wanted)
-    provider.aliases[model] = alias
-    found = effect or Effects()
+    if has_family:
+        wanted = f"{provider.backend}-{len(provider.aliases) + 1}"
+        found = evolve(found, label=found.label or model)
+    name = reading.aliases.take(_in_front(wanted, provider, reading))
+    provider.aliases[model] = name
     reading.draft.models.append(
         ImportedModel(
-            name=alias,
+            name=name,
             backend=provider.backend,
             model=plain(model),
+            label=found.label,
+            context_window=found.context_window,
             max_output_tokens=found.max_output_tokens,
             traits=found.traits,
         )
     )
-    return alias
+    return name
+
+
+def _in_front(wanted: str, provider: Provider, reading: Reading) -> str:
+    """Return a name with the backend in front of it where it would mean something else without."""
+    front, slash, _ = wanted.casefold().partition("/")
+    others = reading.names - {provider.backend.casefold()}
+    taken = any(wanted.casefold() == each.name.casefold() for each in reading.draft.models)
+    is_another = is_clients_own(wanted) or (slash and front in others) or taken
+    return f"{provider.backend}/{wanted}" if is_another else wanted
+
+
+def note_models_without_section(reading: Reading) -> None:
+    """Say in each backend's comment which of its models have no section, and how they are reached."""
+    missing = {each.backend: each.without_section for each in reading.providers if each.without_section}
+    reading.draft.models_without_section = sum(map(len, missing.values()))
+    for at, backend in enumerate(reading.draft.backends):
+        if models := missing.get(backend.name):
+            told = f"Named like a family of Claude Code, so without a section; as in /model {backend.name},NAME:"
+            notes = (*backend.notes, told, *(f"  {each}" for each in models))
+            reading.draft.backends[at] = evolve(backend, notes=notes)
 
 
 def _both(first: Effects, second: Effects) -> Effects:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from claude_bridge.importers.claude_code_router.json5_text import read_json5
-from claude_bridge.importers.claude_code_router.providers import read_providers
+from claude_bridge.importers.claude_code_router.providers import note_models_without_section, read_providers
 from claude_bridge.importers.claude_code_router.reading import Object, Reading, is_nothing
 from claude_bridge.importers.claude_code_router.routes import read_routes
 from claude_bridge.importers.claude_code_router.rules import main_model, read_rules
@@ -35,6 +35,7 @@ def read_router(source: Source) -> ImportedConfiguration:
     read_routes(reading)
     read_rules(reading)
     read_settings(reading)
+    note_models_without_section(reading)
     return draft
 
 

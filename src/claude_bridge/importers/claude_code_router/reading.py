@@ -31,12 +31,14 @@ class Provider:
     :ivar backend: as the result has it.
     :ivar path: where it is in the config.json.
     :ivar aliases: model, as the provider calls it -> its name in the result.
+    :ivar without_section: the models that have no section of their own in the result.
     """
 
     name: str
     backend: str
     path: str
     aliases: dict[str, str] = Factory(dict)
+    without_section: list[str] = Factory(list)
 
 
 @define(kw_only=True)

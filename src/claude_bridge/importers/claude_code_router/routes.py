@@ -107,7 +107,7 @@ def _add(kind: _Kind, models: Sequence[str], router: Object, fallback: Sequence[
 
 
 def _report_search(alias: str, reading: Reading) -> None:
-    backend = next(each.backend for each in reading.draft.models if each.name == alias)
+    backend = next(each.backend for each in reading.providers if alias in each.aliases.values())
     kind = next(each.kind for each in reading.draft.backends if each.name == backend)
     if kind != "anthropic":
         reading.draft.lose(
@@ -180,8 +180,8 @@ def _split(written: str, reading: Reading) -> tuple[Provider | None, str]:
 def _complete(reading: Reading) -> None:
     """Add a default route where there is none: without it a model that nobody knows would be refused."""
     draft = reading.draft
-    if draft.models and not any(route.name == "default" for route in draft.routes):
-        first = draft.models[0].name
+    first = next((alias for each in reading.providers for alias in each.aliases.values()), None)
+    if first is not None and not any(route.name == "default" for route in draft.routes):
         draft.remark("Router.default", f"says no model that is here: {first}, the first one, takes what no route takes")
         draft.routes.append(
             ImportedRoute(name="default", came_from="the first model, as Router.default has none", models=(first,))
