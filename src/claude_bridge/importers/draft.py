@@ -167,6 +167,26 @@ class ImportedLog(Section):
 
     word = "log"
     level: str = ""
+    format: str = ""
+
+
+@frozen(kw_only=True)
+class ImportedBreaker(Section):
+    """``[breaker]``; the time is in seconds."""
+
+    word = "breaker"
+    enabled: bool | None = None
+    failures: int | None = None
+    open_seconds: float | None = None
+
+
+@frozen(kw_only=True)
+class ImportedLimits(Section):
+    """``[limits]``; ``max_body`` as a file has it, ``20M``."""
+
+    word = "limits"
+    max_body: str = ""
+    max_streams: int | None = None
 
 
 @frozen
@@ -200,6 +220,8 @@ class ImportedConfiguration:
     how_back: str = ""
     server: ImportedServer = Factory(ImportedServer)
     log: ImportedLog | None = None
+    breaker: ImportedBreaker | None = None
+    limits: ImportedLimits | None = None
     backends: list[ImportedBackend] = field(factory=list)
     models: list[ImportedModel] = field(factory=list)
     models_without_section: int = 0

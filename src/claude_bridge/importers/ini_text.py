@@ -73,7 +73,7 @@ def _sections(draft: ImportedConfiguration) -> Iterator[Section]:
     yield from draft.prices
     yield from draft.keys
     yield from draft.budgets
-    yield from (each for each in (draft.web_search, draft.log) if each is not None)
+    yield from (each for each in (draft.breaker, draft.web_search, draft.limits, draft.log) if each is not None)
 
 
 @frozen
