@@ -2,10 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Final
+
 from claude_bridge.importers.draft import ImportedConfiguration
+from claude_bridge.importers.litellm.model_entries import ModelEntries
+from claude_bridge.importers.litellm.notes import Notes
+from claude_bridge.importers.litellm.routing import Assembly
+from claude_bridge.importers.litellm.settings import Settings
+from claude_bridge.importers.litellm.table import Table
+from claude_bridge.importers.litellm.values import Values
+from claude_bridge.importers.litellm.yaml_reader import MAX_CHARACTERS, Tree, YamlFile, read_yaml
 from claude_bridge.importers.source import NotUsable, Source
+
+_MOST_FILES: Final = 50
 
 
 def read_litellm(source: Source) -> ImportedConfiguration:
     """Return what a config.yaml configures. Raises `NotUsable`."""
-    raise NotUsable(f"{source.path} is a file of LiteLLM, which cannot be imported yet")
+    notes = Notes()
+    called = source.path or "the file"
+    found = read_yaml(source.text, called)
+    _note_oddities(found, "", notes)
+    texts = [source.text]
+    file = Table("", _with_included(found.root, source, notes, texts))
+    values = Values.of(file.table("environment_variables"), "\n".join(texts))
+    settings = Settings.of(file, values, notes)
+    draft = ImportedConfiguration(
+        tool="LiteLLM",
+        source_words="a config.yaml of LiteLLM",
+        how_back=f"litellm --config {source.path or 'config.yaml'}",
+    )
+    credentials = {
+        name: each.table("credential_values")
+        for each in file.tables("credential_list")
+        if (name := each.text("credential_name"))
+    }
+    entries = ModelEntries(values=values, defaults=settings.defaults(), notes=notes, credentials=credentials)
+    deployments = tuple(entries.read(file.tables("model_list")))
+    rules, paths = settings.rules()
+    Assembly(draft=draft, notes=notes, rules=rules, paths=paths, dropped=entries.dropped).add(deployments)
+    settings.write(draft, keep_port=source.keep_port)
+    settings.note_rest()
+    notes.write(draft)
+    return draft
+
+
+def _note_oddities(found: YamlFile, name: str, notes: Notes) -> None:
+    for path, what in found.oddities:
+        notes.lose(f"{name}:{path}" if name else path, what)
+
+
+def _with_included(root: Mapping[str, Tree], source: Source, notes: Notes, texts: list[str]) -> Mapping[str, Tree]:
+    """Return the settings of a file with those of the files that it includes, as LiteLLM merges them.
+
+    Lists are joined, other settings of an included file replace the file's own. ``texts`` gets their texts.
+    """
+    table = Table("", root)
+    merged = {key: tree for key, tree in root.items() if key != "include"}
+    for number, name in enumerate(table.texts("include")):
+        path = f"include[{number}]"
+        if number >= _MOST_FILES:
+            notes.lose(path, f"is one of more than {_MOST_FILES} files, and is left out")
+            break
+        found = _included(name, path, source, notes, texts)
+        for key, tree in found.items():
+            own = merged.get(key)
+            if key == "include":
+                notes.lose(f"{name}:include", "an included file includes no others, for LiteLLM neither")
+            elif isinstance(own, list) and isinstance(tree, list):
+                merged[key] = [*own, *tree]
+            else:
+                merged[key] = tree
+    return merged
+
+
+def _included(name: str, path: str, source: Source, notes: Notes, texts: list[str]) -> Mapping[str, Tree]:
+    if not source.path and not PurePath(name).is_absolute():
+        notes.lose(path, "is relative to the file, which came from standard input: name the file instead")
+        return {}
+    try:
+        content = source.read(str(PurePath(source.path).parent / name))
+        text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        found = read_yaml(text, "the file", MAX_CHARACTERS - sum(map(len, texts)))
+    except OSError:
+        notes.lose(path, "is a file that cannot be read, so nothing of it is here")
+    except UnicodeDecodeError:
+        notes.lose(path, "is no text in UTF-8, so nothing of it is here")
+    except NotUsable as error:
+        notes.lose(path, f"is left out: {error}")
+    else:
+        texts.append(text)
+        _note_oddities(found, name, notes)
+        return found.root
+    return {}
