@@ -27,6 +27,7 @@ class ForeignFileTests:
             ("litellm_settings:\n  drop_params: true\nmodel_list: []\n", Foreign.LITELLM),
             ("environment_variables:\n  A: b\nmodel_list: []\n", Foreign.LITELLM),
             ("{model_list: [{model_name: glm}]}", Foreign.LITELLM),
+            ('%YAML 1.1\n---\nx-mine: 1\n"model_list":\n  - model_name: glm\n', Foreign.LITELLM),
             ("# ours\n; too\n[server]\nlisten = tcp:8080\n", None),
             ("listen = tcp:8080\nmodel_list:\n", None),
             ("a: 1\nb: 2\n", None),

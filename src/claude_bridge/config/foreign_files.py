@@ -10,15 +10,15 @@ _ROUTER: Final = re.compile(r"""[{,\s]["']?(?:Providers|providers|Router)["']?\s
 """What Claude Code Router's config.json has and other JSON hardly has."""
 
 _LITELLM_WORDS: Final = "model_list|litellm_settings|general_settings|router_settings"
-_LITELLM: Final = re.compile(rf"^(?:{_LITELLM_WORDS})\s*:", re.MULTILINE)
+_LITELLM: Final = re.compile(rf"""^["']?(?:{_LITELLM_WORDS})["']?\s*:""", re.MULTILINE)
 _LITELLM_FLOW: Final = re.compile(rf"""[{{,\s]["']?(?:{_LITELLM_WORDS})["']?\s*:""")
 """The same in YAML's flow style, which looks like JSON."""
 
 _YAML: Final = re.compile(r"""["']?[A-Za-z_][A-Za-z0-9_-]*["']?[ \t]*:(?:\s|$)""", re.MULTILINE)
 """The beginning of a YAML mapping, which no line of an INI file is that may come first."""
 
-_NO_CONTENT: Final = re.compile(r"\s*(//[^\n]*|/\*.*?\*/|[#;][^\n]*|---)?\s*", re.DOTALL)
-"""Blank lines, comments of JSON5, YAML and INI, and the line with which YAML begins."""
+_NO_CONTENT: Final = re.compile(r"\s*(//[^\n]*|/\*.*?\*/|[#;%][^\n]*|---)?\s*", re.DOTALL)
+"""Blank lines, comments of JSON5, YAML and INI, and the lines with which YAML begins."""
 
 
 class Foreign(Enum):
