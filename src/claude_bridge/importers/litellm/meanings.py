@@ -31,7 +31,7 @@ class Meaning:
 
 
 _NOTHING: Final = Meaning("", lost=False)
-_DEFAULT: Final = Meaning("is for requests that do not say it themselves; what a client sends decides here")
+_DEFAULT: Final = Meaning("a default for requests without it; here the client decides, as Claude Code does anyway")
 _OWN_WORK: Final = Meaning("the bridge finds that out by itself, or has it in the backend's dialect", lost=False)
 _LOGGING: Final = Meaning(
     "the log has one line per request, the ledger keeps tokens and costs (`claude-bridge usage`); nothing is sent to "
@@ -52,7 +52,8 @@ _OTHER_APIS: Final = Meaning("the bridge serves only the Messages API")
 _ALERTS: Final = Meaning("nothing is sent to anybody here; GET /health and the log can be watched")
 _CLUSTER: Final = Meaning("each bridge counts for itself; none is shared between several")
 _TAGS: Final = Meaning("routes choose by name and kind of request, not by tags or the text of a question")
-_UNKNOWN: Final = Meaning("has no counterpart here")
+_OWN_FIELD: Final = Meaning("fields of somebody's own are not added to requests here")
+_UNKNOWN: Final = Meaning("no counterpart here")
 
 HANDLED_HERE: Final = (
     *("model", "api_base", "base_url", "api_key", "custom_llm_provider", "litellm_credential_name"),
@@ -63,9 +64,7 @@ HANDLED_HERE: Final = (
 _PARAMETERS: Final[tuple[tuple[str, Meaning], ...]] = (
     (
         r"max_tokens|max_completion_tokens",
-        Meaning(
-            "is only for requests without one, and Claude Code always sends it; max_output_tokens would be a limit"
-        ),
+        Meaning("a default for requests without it, and Claude Code always sends it; max_output_tokens is a limit"),
     ),
     (
         r"temperature|top_p|top_k|n|seed|stop|presence_penalty|frequency_penalty|logit_bias|user|response_format",
@@ -79,44 +78,44 @@ _PARAMETERS: Final[tuple[tuple[str, Meaning], ...]] = (
     ),
     (
         r"extra_body|chat_template_kwargs|extra_query|provider|transforms|route",
-        Meaning("fields of somebody's own are not added to requests here"),
+        _OWN_FIELD,
     ),
     (
         r"num_ctx|num_batch|num_predict|keep_alive|repeat_penalty|num_gpu|mirostat.*",
-        Meaning("is set where Ollama is started, or in the model's Modelfile"),
+        Meaning("this is set where Ollama is started, or in the model's Modelfile"),
     ),
     (r"num_retries|max_retries|retry_.*|cooldown_time|allowed_fails", _RETRIES),
     (r"cache_control_injection_points", Meaning("Claude Code marks itself what is to be cached", lost=False)),
     (r"merge_reasoning_content_in_choices|use_chat_completions_api|supports_system_message", _OWN_WORK),
-    (r"rpm_limit|tpm_limit", Meaning("is no setting of an entry, so it had no effect; rpm and tpm are")),
+    (r"rpm_limit|tpm_limit", Meaning("no settings of LiteLLM's, so they had no effect; rpm and tpm are")),
     (r"max_budget|budget_duration", Meaning("a [budget:*] with for = model needs both, and a time that it knows")),
     (
         r"aws_.*|vertex_.*|region_name|watsonx_.*|gcs_.*|s3_.*",
-        Meaning("belongs to a login that the bridge does not have"),
+        Meaning("part of a login that the bridge does not have"),
     ),
     (r"tags|auto_router_.*|complexity_router_.*", _TAGS),
     (r"guardrails", _GUARDRAILS),
     (r"mock_response|mock_.*", Meaning("the bridge makes no answers up; the model is asked")),
-    (r".*_cost_per_.*|.*_cost|ocr_cost.*", Meaning("is a price that [price:*] has no key for")),
+    (r".*_cost_per_.*|.*_cost|ocr_cost.*", Meaning("prices for which [price:*] has no key")),
     (r"configurable_clientside_auth_params", Meaning("nothing that a client sends can name a URL here")),
 )
 
 _MODEL_INFO: Final[tuple[tuple[str, Meaning], ...]] = (
     (r"supports_function_calling|supports_tool_choice|supports_.*|mode|litellm_provider|tool_use_.*", _OWN_WORK),
-    (r"base_model", Meaning("was for prices, which come from the backend, genai-prices or [price:*] here", lost=False)),
+    (r"base_model", Meaning("for prices, which come from the backend, genai-prices or [price:*] here", lost=False)),
     (
         r"id|db_model|created_.*|updated_.*|key|metadata|description|version|tier|source|deprecation_date|notes?",
-        Meaning("is for people, and of no consequence", lost=False),
+        Meaning("for people only", lost=False),
     ),
     (r"access_groups|team_.*|access_windows|allowed_.*", Meaning("models = in a [key:*] says what a client may use")),
-    (r".*_cost.*", Meaning("is a price that [price:*] has no key for")),
+    (r".*_cost.*", Meaning("prices for which [price:*] has no key")),
     (
         r"health_check_.*|disable_background_health_check",
         Meaning(
             "a backend's list of models is asked for at the start, and `claude-bridge doctor` tries it", lost=False
         ),
     ),
-    (r".*", Meaning("is for people, or for programs that read LiteLLM's list of models")),
+    (r".*", Meaning("for people, or for programs that read LiteLLM's list of models")),
 )
 
 _ROUTER: Final[tuple[tuple[str, Meaning], ...]] = (
@@ -132,7 +131,7 @@ _ROUTER: Final[tuple[tuple[str, Meaning], ...]] = (
     (r"default_litellm_params", _DEFAULT),
     (r"content_policy_fallbacks", Meaning("a refusal is an answer here, and no other model is asked")),
     (r"max_fallbacks", Meaning("a route has as many models as it names", lost=False)),
-    (r"routing_strategy_args|default_priority|polling_interval", Meaning("has no counterpart in key_strategy")),
+    (r"routing_strategy_args|default_priority|polling_interval", Meaning("no counterpart in key_strategy")),
 )
 
 _LITELLM: Final[tuple[tuple[str, Meaning], ...]] = (
@@ -216,7 +215,10 @@ _GENERAL: Final[tuple[tuple[str, Meaning], ...]] = (
         r"background_health_checks?|health_check_.*|use_shared_health_check",
         Meaning("GET /health says whether the bridge serves; `claude-bridge doctor` asks the backends", lost=False),
     ),
-    (r"completion_model", Meaning("replaced the name that clients ask for; here a [route:*] with match = * would")),
+    (
+        r"completion_model",
+        Meaning("replaces the name that clients ask for; a [route:*] with match = * would do that here"),
+    ),
     (r"max_response_size_mb", Meaning("max_answer in [limits] is for answers that are put together", lost=False)),
     (
         (
@@ -235,11 +237,13 @@ _TOP: Final[tuple[tuple[str, Meaning], ...]] = (
     (r"files_settings|finetune_settings|assistant_settings|pass_through_endpoints|batch.*|realtime.*", _OTHER_APIS),
     (r"worker_registry|.*redis.*", _CLUSTER),
 )
-_NOT_LITELLMS: Final = Meaning("is nothing that LiteLLM reads", lost=False)
+_NOT_LITELLMS: Final = Meaning("LiteLLM does not read this either", lost=False)
 
 
-def parameter_meaning(key: str, tree: Tree) -> Meaning:
-    """Return what a key of ``litellm_params`` means."""
+def parameter_meaning(key: str, tree: Tree, *, in_body: bool = False) -> Meaning:
+    """Return what a key of ``litellm_params`` means, or one of the ``extra_body`` in it, where no says something."""
+    if in_body:
+        return _find(key, _PARAMETERS, _OWN_FIELD)
     return _NOTHING if is_off(tree) else _find(key, _PARAMETERS, _UNKNOWN)
 
 

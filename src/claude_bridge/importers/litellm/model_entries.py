@@ -41,6 +41,9 @@ _RESPONSES_ONLY: Final = re.compile(
 )
 """OpenAI's models that have tools and reasoning, or an endpoint at all, only on the Responses API."""
 
+_OPENROUTERS_OWN: Final = ("openrouter/auto", "openrouter/free", "openrouter/bodybuilder")
+"""Models whose name at OpenRouter has the prefix too."""
+
 _MAX_SECONDS: Final = 86_400
 _DROPPABLE: Final = ("temperature", "top_p", "stop")
 _SIGN_IN: Final = ("azure_ad_token", "tenant_id", "client_id", "azure_username")
@@ -119,8 +122,7 @@ class ModelEntries:
             return named, written.removeprefix(f"{named}/")
         prefix, slash, rest = written.partition("/")
         if slash and (prefix in PROVIDERS or prefix in UNAVAILABLE):
-            # OpenRouter's own models keep it: openrouter/auto
-            return prefix, written if prefix == "openrouter" and "/" not in rest else rest
+            return prefix, written if written in _OPENROUTERS_OWN else rest
         base = self._base(parameters)
         if base is None:
             return without_prefix(written), written
@@ -246,11 +248,11 @@ class ModelEntries:
                 if written is None:
                     self.notes.lose(table.at(name), "is no text, so the header is left out")
                 elif name.lower() == "authorization" and written.lower().startswith("bearer "):
-                    key = self.values.secret(written[7:].strip(), f"{place.hint}_API_KEY")
+                    key = self.values.secret(written[7:].strip(), f"{place.hint}_API_KEY", table.at(name))
                 elif name.lower() in OWN_HEADERS:
                     self.notes.lose(table.at(name), "is a header that the bridge sets itself")
                 else:
-                    headers[name] = self.values.header(name, written)
+                    headers[name] = self.values.header(name, written, table.at(name))
         organization = parameters.text("organization")
         if organization is not None:
             headers["OpenAI-Organization"] = self.values.plain(organization, "org-x")
@@ -261,7 +263,7 @@ class ModelEntries:
         for table in (parameters, credential):
             written = table.text("api_key")
             if written is not None:
-                key = self.values.secret(written, instead)
+                key = self.values.secret(written, instead, table.at("api_key"))
                 if key is None:
                     self.notes.remark(table.at("api_key"), "is a placeholder, so no key is sent")
                 return key
@@ -280,7 +282,10 @@ class ModelEntries:
     def _facts(self, parameters: Table, info: Table) -> Facts:
         window, most = info.whole("max_input_tokens", MAX_TOKENS), info.whole("max_output_tokens", MAX_TOKENS)
         either = info.whole("max_tokens", MAX_TOKENS)
-        loaded = parameters.whole("num_ctx", MAX_TOKENS) or parameters.table("extra_body").whole("num_ctx", MAX_TOKENS)
+        more = parameters.table("extra_body")
+        loaded = parameters.whole("num_ctx", MAX_TOKENS) or more.whole("num_ctx", MAX_TOKENS)
+        for key in more.rest():
+            parameter_meaning(key, more.entries[key], in_body=True).note(self.notes, more.at(key))
         if loaded is not None:
             self.notes.remark(
                 parameters.at("num_ctx"),

@@ -16,6 +16,7 @@ from claude_bridge.importers.draft import (
     ImportedPrice,
     ImportedRoute,
     KeyOfBackend,
+    Value,
 )
 from claude_bridge.importers.litellm.deployment import Deployment, Place
 from claude_bridge.importers.litellm.notes import Notes
@@ -256,11 +257,19 @@ class Assembly:
 
     def _add_routes(self) -> None:
         for name, members in self._members.items():
-            models = [*members]
-            for other in self._stand_ins(name):
-                models += [each for each in self._named(other) if each not in models]
+            models = self._distinct(
+                [*members, *(each for other in self._stand_ins(name) for each in self._named(other))]
+            )
             if len(models) > 1:
                 self._route(members[0], exactly(members[0]), models)
+
+    def _distinct(self, aliases: Iterable[str]) -> list[str]:
+        """Return models without those that are another one under another name."""
+        models = {each.name: (each.backend, each.model) for each in self.draft.models}
+        found: dict[tuple[str, Value], str] = {}
+        for alias in aliases:
+            found.setdefault(models[alias], alias)
+        return [*found.values()]
 
     def _stand_ins(self, name: str) -> list[str]:
         """Return the names that are asked when a name fails, in LiteLLM's order: each is followed by its own."""
@@ -277,9 +286,9 @@ class Assembly:
         return [*found, *(each for each in larger if each not in found and each != name)]
 
     def _fallbacks_of(self, name: str) -> Sequence[str]:
-        fallbacks = self.rules.fallbacks
         stripped = name.partition("/")[2]
-        return fallbacks.get(name) or fallbacks.get(stripped) or fallbacks.get(EVERY) or ()
+        found = (self.rules.fallbacks.get(each) for each in (name, stripped, EVERY))
+        return next((each for each in found if each is not None), ())
 
     def _named(self, name: str) -> list[str]:
         """Return the models that a fallback means, none if there are none."""
@@ -320,7 +329,7 @@ class Assembly:
         for name in self.rules.fallbacks:
             if name in self._members or "*" in name:
                 continue
-            models = list(dict.fromkeys(each for other in self._stand_ins(name) for each in self._named(other)))
+            models = self._distinct(each for other in self._stand_ins(name) for each in self._named(other))
             if models:
                 self._route(name, exactly(name), models)
 
@@ -342,9 +351,8 @@ class Assembly:
             alias = self._aliases.take(model_alias(slot.model.rsplit("/", 1)[-1].replace(",", "-")))
             self._model(alias, slot)
             models.append(alias)
-        for other in self.rules.fallbacks.get(EVERY, ()):
-            models += [each for each in self._named(other) if each not in models]
-        self._route(models[0], as_match(pattern), models)
+        models += [each for other in self.rules.fallbacks.get(EVERY, ()) for each in self._named(other)]
+        self._route(models[0], as_match(pattern), self._distinct(models))
 
     def _note_passing(self, pattern: str, slot: Slot, backend: str) -> None:
         """Note which names of a pattern do not lead where they did."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
-from urllib.parse import urlsplit
 
 from attrs import define
 
 from claude_bridge.config.listeners import tcp
+from claude_bridge.config.proxy import proxy
 from claude_bridge.importers.draft import (
     ImportedBreaker,
     ImportedBudget,
@@ -34,11 +34,14 @@ from claude_bridge.importers.litellm.routing import EVERY, Rules
 from claude_bridge.importers.litellm.table import Table
 from claude_bridge.importers.litellm.values import Values
 from claude_bridge.importers.litellm.yaml_reader import Scalar, Tree, texts
-from claude_bridge.importers.text import Text
+from claude_bridge.importers.text import Text, plain
 
 PORT: Final = 4000
 """Where LiteLLM listens unless its command line says otherwise."""
 
+_INTERCEPTION: Final = "websearch_interception"
+"""The callback that takes over searches, as the bridge does by itself."""
+_SAMPLE_PROXY: Final = "http://127.0.0.1:3128"
 _MOST_RETRIES: Final = 1000
 _MOST_SECONDS: Final = 86_400
 _BUSY: Final = ("least-busy", "usage-based-routing", "latency-based-routing", "cost-based-routing")
@@ -74,9 +77,10 @@ class Settings:
     def defaults(self) -> Defaults:
         """Return what holds for every model."""
         router, litellm = self.router, self.litellm
+        for_all, of_router = _seconds(litellm.number("request_timeout")), _seconds(router.number("timeout"))
         parallel = self.general.whole("max_parallel_requests", 100_000)
         return Defaults(
-            timeout=_seconds(router.number("timeout")) or _seconds(litellm.number("request_timeout")),
+            timeout=of_router or for_all,
             stream_timeout=_seconds(router.number("stream_timeout")),
             max_streams=router.whole("default_max_parallel_requests", 100_000) or parallel,
             ca_file=self._authority(),
@@ -97,15 +101,21 @@ class Settings:
         return self.values.plain(written, "/ca.pem")
 
     def _proxy(self) -> Text | None:
+        """Return the proxy that the file's own variables name; LiteLLM takes it from the environment."""
         for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
-            written = self.values.given.get(name)
+            written, path = self.values.given.get(name), f"environment_variables.{name}"
             if written is None:
                 continue
             self.values.used.add(name)
-            if urlsplit(written).scheme == "http" and not any(character.isspace() for character in written):
-                has_password = "@" in written
-                return self.values.client_secret(written, name) if has_password else self.values.plain(written)
-            self.notes.lose(f"environment_variables.{name}", "is no proxy that the bridge can use: http://HOST:PORT")
+            url = written if "://" in written else f"http://{written}"
+            try:
+                server = proxy(url).server
+            except ValueError as error:
+                self.notes.lose(path, str(error))
+                continue
+            if server is not None and server.has_login:
+                return self.values.client_secret(url, name, path, _SAMPLE_PROXY)
+            return plain(url)
         return None
 
     def _unproxied(self) -> tuple[str, ...]:
@@ -210,7 +220,7 @@ class Settings:
             ImportedKey(
                 name="master",
                 came_from="general_settings.master_key",
-                secret=self.values.client_secret(written, "LITELLM_MASTER_KEY"),
+                secret=self.values.client_secret(written, "LITELLM_MASTER_KEY", "general_settings.master_key"),
             )
         )
 
@@ -267,13 +277,15 @@ class Settings:
                     tool.path, f"is no search that the bridge can use beside another: {', '.join(_ENGINES)}"
                 )
                 continue
-            own = self.values.secret(written, key or "SEARXNG_API_KEY") if written else None
+            own = self.values.secret(written, key or "SEARXNG_API_KEY", parameters.at("api_key")) if written else None
             draft.web_search = ImportedWebSearch(
                 came_from=tool.path,
                 engine=engine,
                 url=None if base is None else self.values.plain(base, "http://127.0.0.1:8888"),
                 api_key=own or (self.values.variable(key) if key else None),
             )
+        if draft.web_search is not None and set(self.litellm.texts("callbacks")) - {_INTERCEPTION}:
+            self.litellm.leave("callbacks")
 
     def note_rest(self) -> None:
         """Note everything in the file that nothing has used."""

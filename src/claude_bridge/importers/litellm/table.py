@@ -97,6 +97,10 @@ class Table:
         """Note keys as dealt with."""
         self._used.update(keys)
 
+    def leave(self, key: str) -> None:
+        """Note a key as not dealt with after all."""
+        self._used.discard(key)
+
     def rest(self) -> Iterator[str]:
         """Yield the keys that have something and were not used, in the order of the file."""
         for key, tree in self.entries.items():

@@ -34,7 +34,7 @@ class Values:
     given: Mapping[str, str] = field(repr=False)
     used: set[str] = Factory(set)
     _names: UniqueNames = Factory(UniqueNames)
-    _stand_ins: dict[Secret, str] = field(factory=dict, repr=False)
+    _written: dict[Secret, Text] = field(factory=dict, repr=False)
 
     @classmethod
     def of(cls, variables: Table, text: str) -> Values:
@@ -53,30 +53,36 @@ class Values:
         given = self._given(name)
         return Text(parts=(Variable(name, sample),)) if given is None else plain(given)
 
-    def secret(self, written: str, wanted: str) -> Text | None:
-        """Return a key, None for a placeholder; ``wanted`` is a name for the variable of one that is written out."""
+    def secret(self, written: str, wanted: str, path: str) -> Text | None:
+        """Return a key, None for a placeholder.
+
+        :param wanted: a name for the variable that may stand for a key that is written out.
+        :param path: where the key is in the file.
+        """
         name = _reference(written)
         text = written if name is None else self._given(name)
-        return None if text is not None and is_placeholder(text) else self.client_secret(written, wanted)
+        return None if text is not None and is_placeholder(text) else self.client_secret(written, wanted, path)
 
-    def client_secret(self, written: str, wanted: str) -> Text:
+    def client_secret(self, written: str, wanted: str, path: str, sample: str = "") -> Text:
         """Return a key that clients send; it stays what it is, however much it looks like a placeholder."""
         name = _reference(written)
         text = written if name is None else self._given(name)
         if text is None:
-            return Text(parts=(Variable(name or ""),))
+            return Text(parts=(Variable(name or "", sample),))
         secret = Secret(text)
-        if secret not in self._stand_ins:
-            self._stand_ins[secret] = name or self._names.take_variable(variable_name(wanted))
-        return Text(parts=(secret,), instead=self._stand_ins[secret])
+        if secret not in self._written:
+            variable = name or self._names.take_variable(variable_name(wanted))
+            where = path if name is None else f"environment_variables.{name}"
+            self._written[secret] = Text(parts=(secret,), instead=variable, sample=sample, path=where)
+        return self._written[secret]
 
-    def header(self, name: str, written: str) -> Text:
+    def header(self, name: str, written: str, path: str) -> Text:
         """Return the value of a header, which is a secret if the header's name says so."""
-        return self.client_secret(written, name) if carries_credential(name) else self.plain(written, "x")
+        return self.client_secret(written, name, path) if carries_credential(name) else self.plain(written, "x")
 
     def variable(self, name: str) -> Text | None:
         """Return the key in a variable that the file does not name, None if the file sets it to a placeholder."""
-        return self.secret(f"{REFERENCE}{name}", name)
+        return self.secret(f"{REFERENCE}{name}", name, "")
 
     def _given(self, name: str) -> str | None:
         """Return what the file sets a variable to, or None."""
