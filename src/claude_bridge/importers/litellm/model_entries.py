@@ -10,6 +10,7 @@ from typing import Final
 from attrs import Factory, define, evolve, frozen
 
 from claude_bridge.config.backend_keys import MAX_REQUESTS, MAX_TOKENS, MAX_WEIGHT
+from claude_bridge.config.backend_urls import ANTHROPIC
 from claude_bridge.config.fields import OWN_HEADERS
 from claude_bridge.importers.draft import KeyOfBackend
 from claude_bridge.importers.litellm.addresses import (
@@ -205,6 +206,9 @@ class ModelEntries:
             if has_query(written):
                 self.notes.lose(parameters.at("api_base"), "has a query, which a URL may not have here: it is cut off")
             url = url_of(written, provider, self.values, provider.root)
+            if host(url) == ANTHROPIC and provider.kind == "openai":
+                provider = PROVIDERS["anthropic"]
+                url = url_of(written, provider, self.values, provider.root)
         unproxied = needs_no_key(url) or host(url).endswith(self.defaults.unproxied or ("\0",))
         return Place(
             hint=backend_hint(prefix, url, provider),

@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 
 from claude_bridge.importers.draft import KeyOfBackend
 from claude_bridge.importers.litellm.deployment import Deployment, Facts, Place
+from claude_bridge.importers.text import Text
 
 
 @frozen(kw_only=True)
@@ -54,8 +55,10 @@ class Slot:
     @property
     def keys(self) -> tuple[KeyOfBackend, ...]:
         """Its keys, each once."""
-        found = {each.key.key: each.key for each in reversed(self.deployments) if each.key is not None}
-        return tuple(reversed(found.values()))
+        found: dict[Text, KeyOfBackend] = {}
+        for key in (each.key for each in self.deployments if each.key is not None):
+            found.setdefault(key.key, key)
+        return tuple(found.values())
 
     @property
     def bare_keys(self) -> tuple[KeyOfBackend, ...]:
