@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from claude_bridge.core.surrogates import STEP
-from claude_bridge.services.interfaces import BudgetState, Spender
+from claude_bridge.services.accounting.session_history import SessionHistory
+from claude_bridge.services.accounting.sessions import Session
+from claude_bridge.services.interfaces import BudgetState, SessionName, Spender
 from claude_bridge.testing.chat import chat_stream, token_usage
 from claude_bridge.testing.fakes import FixedLists
 from tests.edge.stage import Answered, Edge
@@ -332,6 +335,25 @@ class SessionTests:
         edge.line().post()
         edge.client.last.answer(*HELLO)
         assert edge.records.requests[-1].owner == ""
+
+    def test_client_that_leaves(self) -> None:
+        """A client that leaves while the ledger is asked gets nothing, and nothing is left of its request."""
+
+        class SlowHistory(SessionHistory):
+            def find(self, name: SessionName) -> Deferred[Session | None]:
+                asked.append(name)
+                return Deferred()
+
+        asked: list[SessionName] = []
+        edge = self.edge()
+        edge.sessions = SlowHistory(tally=edge.tally, ledger=None, clock=edge.clock)
+        line = edge.line()
+        line.ask("POST", "/v1/claude-bridge/session", b'{"session_id": "s-1"}', **ANNA)
+        drained: list[None] = []
+        edge.admission.drained().addCallback(drained.append)
+        assert (asked, drained) == ([SessionName("key:anna", "s-1")], [])
+        line.leave()
+        assert (drained, line.value(), edge.answers, edge.refusals) == ([None], b"", [], [])
 
     def test_budgets(self) -> None:
         """The budgets are those of the client's key and the session's main conversation."""

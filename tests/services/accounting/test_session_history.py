@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from attrs import define, evolve, field
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent
+from twisted.python.failure import Failure
 
 from claude_bridge.services.accounting.ledger import BufferedLedger, Writer
 from claude_bridge.services.accounting.ledger_entries import entry_of
@@ -270,6 +271,16 @@ class RestartTests:
         assert found[0].is_complete
         assert found[0].counts.requests == 1
 
+    def test_cancelled(self, bridge: Bridge) -> None:
+        """Nobody is asked for somebody who has left."""
+        failures: list[Failure] = []
+        finding = bridge.history.find(ANNA)
+        finding.addErrback(failures.append)
+        finding.cancel()
+        assert [each.type for each in failures] == [CancelledError]
+        bridge.clock.advance(1)
+        assert bridge.clock.getDelayedCalls() == []
+
     def test_fault(self, bridge: Bridge, monkeypatch: pytest.MonkeyPatch, logged_failures: list[LogEvent]) -> None:
         """A fault in reading is logged; the figures stay what they are, and are not called whole."""
 
@@ -305,6 +316,8 @@ class RaceTests:
     """Whatever comes in whichever order."""
 
     @given(st.lists(STEPS, max_size=40))
+    @example([("request", ANNA, ""), ("break", {"recall"}), ("advance", 0.8), ("work", 1)])
+    @example([("request", ANNA, ""), ("advance", 0.8), ("work", 2), ("kill",), ("find", ANNA), ("request", ANNA, "")])
     def test_each_request_counts_once(self, steps: list[tuple[Any, ...]]) -> None:
         """When all is written the figures of each session are those of the ledger: nothing twice, nothing missing.
 

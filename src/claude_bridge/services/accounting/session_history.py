@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from attrs import define
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -43,7 +43,7 @@ class SessionHistory:
             self._tally.on_session = partial(self._begun, self._ledger)
 
     def find(self, name: SessionName) -> Deferred[Session | None]:
-        """Return a session; None for one that is not known. The Deferred never fails.
+        """Return a session; None for one that is not known. The Deferred fails only if it is cancelled.
 
         If the ledger does not answer in time the session is as the tally has it, which may be not at all.
         """
@@ -61,7 +61,9 @@ class SessionHistory:
         session = self._tally.session(name)
         return self._tally.adopt(name, past) if session is None and past else session
 
-    def _not_found(self, name: SessionName, failure: Failure) -> Session | None:
+    def _not_found(self, name: SessionName, failure: Failure) -> Session | Failure | None:
+        if failure.check(CancelledError):
+            return failure
         if not failure.check(TookTooLong):
             _tell_fault(failure)
         return self._tally.session(name)

@@ -26,7 +26,7 @@ from claude_bridge.services.interfaces import AttemptRecord, RequestRecord, Sess
 
 MAX_SESSIONS: Final = 5_000
 MAX_AGENTS: Final = 50_000
-"""Agents of all sessions, some 40 MB."""
+"""Agents of all sessions, some 30 MB."""
 
 MAX_MODELS: Final = 1_000
 MAX_KEYS: Final = 1_000
