@@ -8,9 +8,10 @@ import pytest
 from attrs import evolve
 
 from claude_bridge.core.events import Usage
+from claude_bridge.core.messages_api import routing_facts
 from claude_bridge.services.accounting.counts import Counts, of_attempt, total
 from claude_bridge.services.accounting.sessions import MAX_AGENTS, Agent, Session
-from claude_bridge.services.accounting.store.entries import LastAnswer, PastAgent
+from claude_bridge.services.accounting.store.entries import AUXILIARY, LastAnswer, PastAgent
 from claude_bridge.services.interfaces import RequestRecord
 from tests.services.accounting.test_request_log import ATTEMPT, RECORD
 
@@ -75,6 +76,10 @@ class SessionTests:
     def test_what_is_no_answer_of_the_conversation(self, more: dict[str, Any]) -> None:
         """A failure, a request that the client makes for itself, and an agent leave the last answer as it was."""
         assert session(MAIN, evolve(MAIN, **more)).main.last == ANSWER
+
+    def test_auxiliary_requests(self) -> None:
+        """They are those that the routes know as such."""
+        assert AUXILIARY == routing_facts.AUXILIARY
 
     def test_answer_that_was_broken_off(self) -> None:
         """An answer that the person has stopped was one."""
