@@ -843,6 +843,7 @@ class UsageTests:
             (["session", "s-1"], "s-1, key alice"),
             (["export", "--since", "all", "--format", "jsonl"], '"session":"s-1"'),
             (["forget", "--session", "s-1"], "session s-1 is forgotten: 1 requests"),
+            (["budgets"], "there is no [budget:*]"),
             (["compact"], "ledger.sqlite: "),
         ],
     )

@@ -380,6 +380,7 @@ def _usage_options(commands: argparse._SubParsersAction[_Parser]) -> None:
         "       %(prog)s session ID [--json | --csv]\n"
         "       %(prog)s export [--since SINCE] [--format jsonl | csv]\n"
         "       %(prog)s prices [--all]\n"
+        "       %(prog)s budgets [--json]\n"
         "       %(prog)s compact\n"
         "       %(prog)s forget --session ID | --key NAME",
         epilog="SINCE is a date (2026-11-30) or how long ago (24h, 7d, 4w); times are in UTC. The file can be read "
@@ -798,6 +799,10 @@ def usage(options: argparse.Namespace, surroundings: Surroundings) -> int:
     )
     environ = surroundings.environ
     try:
+        if options.words[:1] == ["budgets"]:
+            config = load(options.config, environ, resolve_secrets=False)
+            path = options.database or command.find(config, environ)
+            return command.run_budgets(order, config, path, datetime.now(UTC), sys.stdout, sys.stderr)
         path = options.database or command.find(load(options.config, environ, resolve_secrets=False), environ)
         return command.run(order, path, datetime.now(UTC), sys.stdout, sys.stderr)
     except command.Misuse as error:

@@ -13,17 +13,18 @@ from typing import Any, Final, TextIO
 
 from attrs import frozen
 
+from claude_bridge.config.budgets import limits
 from claude_bridge.config.directories import LEDGER, SYSTEM_STATE, ledger_file, state_directory
 from claude_bridge.config.schema import Config
 from claude_bridge.services.accounting.store import figures, removal, sqlite
 from claude_bridge.services.accounting.store.errors import NewerVersion, NoLedger
-from claude_bridge.usage import tables
+from claude_bridge.usage import budgets, tables
 from claude_bridge.usage.period import milliseconds, moment, oldest_hour, since
 
 SHOWN: Final = 50
 """Sessions or agents that a table for a person has."""
 
-ACTIONS: Final = ("session", "export", "compact", "forget")
+ACTIONS: Final = ("session", "export", "budgets", "compact", "forget")
 """The words after `usage` that are no period."""
 
 _FORMATS: Final = ("jsonl", "csv")
@@ -75,8 +76,30 @@ def run(order: Order, path: str, now: datetime, out: TextIO, err: TextIO) -> int
         "forget": _forget,
     }
     first = order.words[0] if order.words else ""
+    return _told(path, err, lambda: actions.get(first, _usage)(order, path, now, out))
+
+
+def run_budgets(order: Order, config: Config, path: str, now: datetime, out: TextIO, err: TextIO) -> int:
+    """Print how much of the configured budgets is spent; return the exit status. Raises `Misuse`."""
+    if len(order.words) > 1:
+        raise Misuse(f"{order.words[1]} is one word too many")
+    if order.form not in {"text", "json"}:
+        raise Misuse("budgets are printed as text, or with --json")
+
+    def print_budgets() -> int:
+        known = limits(config)
+        with closing(sqlite.open_to_read(path)) as connection:
+            found = budgets.spent_of(known, connection, now.timestamp())
+        out.write(tables.as_json({"budgets": budgets.plain(found)}) if order.form == "json" else budgets.table(found))
+        return 0
+
+    return _told(path, err, print_budgets)
+
+
+def _told(path: str, err: TextIO, action: Callable[[], int]) -> int:
+    """Return the exit status of an action, and say why the file cannot be used."""
     try:
-        return actions.get(first, _usage)(order, path, now, out)
+        return action()
     except (NoLedger, NewerVersion) as error:
         err.write(f"claude-bridge usage: {error}\n")
     except sqlite3.Error as error:

@@ -405,6 +405,18 @@ class ReadTests:
         desk.counters.now()
         assert len(desk.accounts.questions) == 2
 
+    def test_reading_that_hangs(self, desk: Desk) -> None:
+        """A database that does not answer is asked once, and what ends meanwhile takes no memory without a bound."""
+        desk.follow(limit(ALL))
+        reading = desk.accounts.begin()
+        for _ in range(MAX_UNWRITTEN + 10):
+            desk.counters.request_ended(request())
+        desk.now += 10 * READ_SECONDS
+        desk.counters.now()
+        assert len(desk.accounts.questions) == 1
+        reading.callback(Answer({}, {}))
+        assert desk.spent(ALL).tokens == 30 * (MAX_UNWRITTEN + 10)
+
     def test_period_that_ends_meanwhile(self, desk: Desk) -> None:
         """What was spent in the last hour is not counted in this one."""
         desk.follow(limit(HOURLY))

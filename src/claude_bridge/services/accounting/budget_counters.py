@@ -228,7 +228,7 @@ class BudgetCounters:
             holding.give_back()
         if not self._fed or not record.attempts:
             return
-        if self._unwritten is not None:
+        if self._unwritten is not None and len(self._unwritten) <= MAX_UNWRITTEN:
             self._unwritten.append(record)
         now = self._unix_time()
         for attempt in record.attempts:
@@ -264,7 +264,9 @@ class BudgetCounters:
 
     def _read(self) -> None:
         """Begin to read what was spent."""
-        if self._accounts is None or self._is_reading or not self._fed:
+        if self._is_reading:
+            return
+        if self._accounts is None or not self._fed:
             self._read_due = self._seconds() + READ_SECONDS
             return
         now = self._unix_time()
@@ -282,7 +284,7 @@ class BudgetCounters:
         reading.addBoth(lambda _: self._reading_ended())
 
     def _reading_begins(self, unwritten: Sequence[RequestRecord]) -> None:
-        self._unwritten = list(unwritten)
+        self._unwritten = list(unwritten[: MAX_UNWRITTEN + 1])
 
     def _reading_ended(self) -> None:
         self._is_reading, self._unwritten = False, None

@@ -1,0 +1,120 @@
+"""How much of the budgets is spent, from the ledger's file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from attrs import frozen
+
+from claude_bridge.core.budget_periods import period, shown
+from claude_bridge.core.budgets import Amounts, Limit, Use
+from claude_bridge.core.prices import in_dollars
+from claude_bridge.services.accounting.store.spending import Answer, Question, spent
+from claude_bridge.usage.tables import printable
+
+MAX_READ: Final = 10_000
+"""Sessions, and agents, among which those are found that have spent most."""
+
+SHOWN: Final = 5
+"""Sessions or agents that are shown of each budget."""
+
+_HEAD: Final = ("budget", "for", "spent", "of", "", "starts again")
+_OF_AGENT: Final = 3
+
+
+@frozen(kw_only=True)
+class Line:
+    """What is spent of a budget by one spender.
+
+    :ivar who: key and session, or key, session and agent; nothing where there is but one spender.
+    :ivar ends: Unix seconds at which it starts again; None if it never does.
+    """
+
+    limit: Limit
+    who: tuple[str, ...]
+    spent: int
+    ends: float | None
+
+
+def spent_of(limits: Sequence[Limit], connection: sqlite3.Connection, now: float) -> list[Line]:
+    """Return what is spent; of the budgets for sessions and agents by those that have spent most."""
+    periods = {limit.meter: period(limit.meter.per, now, limit.meter.zone) for limit in limits}
+    starts = {round(span.start * 1000) for meter, span in periods.items() if meter.per != "session"}
+    answer = spent(connection.cursor(), Question(tuple(sorted(starts)), MAX_READ))
+    found: list[Line] = []
+    for limit in limits:
+        span = periods[limit.meter]
+        if limit.meter.per == "session":
+            found += _largest(limit, answer)
+            continue
+        rows = (
+            Amounts(row.usd, row.tokens)
+            for row in answer.periods[round(span.start * 1000)]
+            if limit.meter.who(Use(row.key, "", "", row.backend, row.model.casefold())) is not None
+        )
+        found.append(Line(limit=limit, who=(), spent=sum(each.of(limit.unit) for each in rows), ends=span.end))
+    return found
+
+
+def table(lines: Sequence[Line]) -> str:
+    """Return a table for a person."""
+    if not lines:
+        return "there is no [budget:*], or nothing was spent yet\n"
+    cells = [_HEAD, *(_cells(each) for each in lines)]
+    widths = [max(len(line[place]) for line in cells) for place in range(len(_HEAD))]
+    return "".join(f"{_line(line, widths)}\n" for line in cells)
+
+
+def plain(lines: Sequence[Line]) -> list[dict[str, Any]]:
+    """Return plain values; amounts are dollars or tokens, as ``unit`` says."""
+    return list(map(_plain, lines))
+
+
+def _largest(limit: Limit, answer: Answer) -> Iterator[Line]:
+    length = _OF_AGENT if limit.meter.kind == "agent" else _OF_AGENT - 1
+    own = ((who, Amounts(*used).of(limit.unit)) for who, used in answer.sessions.items() if len(who) == length)
+    for who, used in sorted(own, key=lambda each: -each[1])[:SHOWN]:
+        yield Line(limit=limit, who=who, spent=used, ends=None)
+
+
+def _plain(line: Line) -> dict[str, Any]:
+    limit = line.limit
+    names = dict(zip(("key", "session", "agent"), line.who, strict=False))
+    amounts = (line.spent, limit.amount)
+    spent, of = amounts if limit.unit == "tokens" else map(in_dollars, amounts)
+    ends = None if line.ends is None else datetime.fromtimestamp(line.ends, UTC).isoformat().replace("+00:00", "Z")
+    return {
+        "budget": limit.name,
+        "for": str(limit.scope),
+        **names,
+        "unit": limit.unit,
+        "spent": spent,
+        "limit": of,
+        "is_spent": line.spent >= limit.amount,
+        "resets_at": ends,
+    }
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    limit, meter = line.limit, line.limit.meter
+    unit = "" if limit.unit == "usd" else " tokens"
+    _, *names = line.who or ("",)
+    return (
+        limit.name,
+        printable(" ".join((str(limit.scope), *names))),
+        limit.shown(line.spent),
+        f"{limit.shown(limit.amount)}{unit}",
+        "spent" if line.spent >= limit.amount else f"{100 * line.spent // limit.amount} %",
+        "never" if line.ends is None else f"{shown(line.ends, meter.zone, per=meter.per)} ({meter.timezone})",
+    )
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    placed = (
+        cell.rjust(width) if place in {2, 3, 4} else cell.ljust(width)
+        for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    )
+    return "  ".join(placed).rstrip()

@@ -1,0 +1,107 @@
+"""How much of the budgets is spent, on a real file."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claude_bridge.services.accounting.store.sqlite import connect
+from claude_bridge.usage.command import Misuse, Order, run_budgets
+from tests.config.files import config_of
+from tests.services.accounting.store.books import NOON, attempt, entry, write
+
+NOW = datetime.fromtimestamp(NOON / 1000 + 3600, UTC)
+BUDGETS = """
+[server]
+credentials = keys
+[key:alice]
+secret = a-long-secret-of-alice
+[backend:chutes]
+[model:glm]
+name = GLM
+[budget:day]
+amount = 5
+per = day
+timezone = Asia/Kolkata
+[budget:alice]
+for = key alice
+tokens = 306
+per = week
+[budget:glm]
+for = model glm
+tokens = 1M
+per = hour
+[budget:long]
+for = session
+amount = 0.000002
+[budget:runaway]
+for = agent
+tokens = 1000
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return a ledger of two sessions, one with a subagent."""
+    path = tmp_path / "ledger.sqlite"
+    connection = connect(str(path))
+    old = attempt(started=NOON - 86_400_000)
+    write(connection, [entry(), entry(agent="a-1"), entry(session="s-2", key="bob"), entry(attempts=(old,))])
+    connection.close()
+    return path
+
+
+def told(file: Path, text: str = BUDGETS, *words: str, form: str = "text") -> tuple[int, str, str]:
+    """Return status, output and errors of the command."""
+    out, err = io.StringIO(), io.StringIO()
+    order = Order(words=("budgets", *words), form=form)
+    return run_budgets(order, config_of(text), str(file), NOW, out, err), out.getvalue(), err.getvalue()
+
+
+class BudgetTests:
+    """What is shown."""
+
+    def test_table(self, file: Path) -> None:
+        """Each budget with what is spent of how much and until when; of sessions and agents the dearest ones."""
+        status, out, err = told(file)
+        assert (status, err) == (0, "")
+        assert [" ".join(line.split()) for line in out.splitlines()] == [
+            "budget for spent of starts again",
+            "day all $0.0000045 $5.00 0 % Thursday 16 November at 00:00 (Asia/Kolkata)",
+            "alice key alice 306 306 tokens spent Monday 20 November at 00:00 (UTC)",
+            "glm model glm 0 1,000,000 tokens 0 % 14:00 (UTC)",
+            "long session s-1 $0.0000045 $0.000002 spent never",
+            "long session s-2 $0.0000015 $0.000002 75 % never",
+            "runaway agent s-1 a-1 102 1,000 tokens 10 % never",
+        ]
+
+    def test_json(self, file: Path) -> None:
+        """As plain values: dollars or tokens, as the unit says."""
+        status, out, _ = told(file, form="json")
+        rows: list[dict[str, Any]] = json.loads(out)["budgets"]
+        assert status == 0
+        assert (rows[0]["budget"], rows[0]["for"], rows[0]["unit"], rows[0]["is_spent"]) == ("day", "all", "usd", False)
+        assert (rows[0]["spent"], rows[0]["limit"], rows[0]["resets_at"]) == (4.5e-6, 5.0, "2023-11-15T18:30:00Z")
+        assert (rows[-1]["key"], rows[-1]["session"], rows[-1]["agent"]) == ("alice", "s-1", "a-1")
+
+    def test_nothing(self, file: Path) -> None:
+        """Without a budget that is said."""
+        assert told(file, "")[1] == "there is no [budget:*], or nothing was spent yet\n"
+
+    def test_no_ledger(self, tmp_path: Path) -> None:
+        """Without a file that is said as well."""
+        status, out, err = told(tmp_path / "none")
+        assert (status, out) == (1, "")
+        assert "there is no ledger at" in err
+
+    def test_misuse(self, file: Path) -> None:
+        """A word too many, and a form that there is not."""
+        with pytest.raises(Misuse, match="alice is one word too many"):
+            told(file, BUDGETS, "alice")
+        with pytest.raises(Misuse, match="with --json"):
+            told(file, form="csv")
