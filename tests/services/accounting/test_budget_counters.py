@@ -21,7 +21,7 @@ from claude_bridge.services.accounting.budget_counters import (
     MAX_UNWRITTEN,
     READ_SECONDS,
     RETRY_SECONDS,
-    UNKNOWN,
+    Answers,
     BudgetCounters,
 )
 from claude_bridge.services.accounting.store.errors import Unavailable
@@ -256,9 +256,10 @@ class HoldingTests:
     @given(st.lists(st.integers(0, 10**6), min_size=1))
     def test_expected_output_is_a_mean(self, tokens: list[int]) -> None:
         """It is between the shortest and the longest answer, and one at an unknown price changes no cost."""
-        known = UNKNOWN
+        known = Answers()
         for each in tokens:
-            known = known.plus(each, 7).plus(each, None)
+            known.learn(each, 7)
+            known.learn(each, None)
         assert min(tokens) - 1e-6 <= known.tokens <= max(tokens) + 1e-6
         assert 0 <= known.usd <= 7 + 1e-9
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
-from attrs import define, field, frozen
+from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -60,7 +60,7 @@ class SpentReader(Protocol):
         """Return what was spent."""
 
 
-@frozen
+@define(eq=False)
 class Answers:
     """The means of a model's last answers.
 
@@ -69,22 +69,17 @@ class Answers:
     :ivar usd: pico-dollars of an answer and its prompt, as far as they were known.
     """
 
-    count: int
-    tokens: float
-    usd: float
+    count: int = 0
+    tokens: float = FIRST_OUTPUT
+    usd: float = 0.0
 
-    def plus(self, tokens: int, usd: int | None) -> Answers:
-        """Return the means with one more answer."""
-        count = min(self.count + 1, _RECENT)
-        return Answers(
-            count,
-            self.tokens + (tokens - self.tokens) / count,
-            self.usd if usd is None else self.usd + (usd - self.usd) / count,
-        )
-
-
-UNKNOWN: Final = Answers(0, float(FIRST_OUTPUT), 0.0)
-"""What is expected of a model that has not answered yet."""
+    def learn(self, tokens: int, usd: int | None) -> None:
+        """Add an answer."""
+        if self.count < _RECENT:
+            self.count += 1
+        self.tokens += (tokens - self.tokens) / self.count
+        if usd is not None:
+            self.usd += (usd - self.usd) / self.count
 
 
 @define(eq=False)
@@ -210,7 +205,12 @@ class BudgetCounters:
 
     def expected(self, backend: str, model: str) -> Answers:
         """Return what is to be expected of a model's next answer."""
-        return self._answers.get((backend, model)) or UNKNOWN
+        model_of_backend = backend, model
+        found = self._answers.get(model_of_backend)
+        if found is None:
+            found = Answers()
+            self._answers.put(model_of_backend, found)
+        return found
 
     def attempt_ended(self, request_id: str, record: AttemptRecord) -> None:
         """Hold what an attempt has used instead of what was expected, and learn how long the answer was."""
@@ -218,8 +218,7 @@ class BudgetCounters:
         if holding is not None:
             holding.know(*_amounts(record))
         if self._fed and record.outcome == "ok" and record.usage is not None:
-            known = self.expected(record.backend, record.model)
-            self._answers.put((record.backend, record.model), known.plus(record.usage.output_tokens, record.cost))
+            self.expected(record.backend, record.model).learn(record.usage.output_tokens, record.cost)
 
     def request_ended(self, record: RequestRecord) -> None:
         """Count what the attempts of a request have used, and give back what was held for it."""
