@@ -213,25 +213,32 @@ def neutral(chunks: Sequence[Chunk], replaced: Mapping[str, str]) -> tuple[Chunk
     return tuple(result)
 
 
-def _recorded(claude: Path) -> tuple[Command, ...]:
-    """Run both commands, each in a home of its own with nothing in it, and return what they print."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name).resolve()
-        for each in ("home", "bin"):
-            (folder / each).mkdir()
-        (folder / "bin" / "claude").symlink_to(claude)
-        environ = {
-            "HOME": str(folder / "home"),
-            "PATH": f"{folder / 'bin'}:{Path(sys.prefix) / 'bin'}:/usr/bin:/bin",
-            "LANG": "C.UTF-8",
-            "TERM": "xterm-256color",
-            **{name: value for name, value in os.environ.items() if name.startswith("PIP_")},
-        }
-        demo = run(shlex.split(DEMO), environ, ROOT)
-        with _model() as url:
-            launched = run(shlex.split(LAUNCH.replace(URL, url)), environ, ROOT)
-    replaced = {str(folder / "home"): HOME, url: URL}
-    return Command(DEMO, neutral(demo, replaced)), Command(LAUNCH, neutral(launched, replaced))
+def demonstrated(folder: Path) -> Command:
+    """Run the demo in a home below ``folder``, where it installs its model if that is not there."""
+    chunks = run(shlex.split(DEMO), _environ(folder), ROOT)
+    return Command(DEMO, neutral(chunks, {str(folder / "home"): HOME}))
+
+
+def launched(folder: Path, claude: Path) -> Command:
+    """Run Claude Code, which is the program ``claude``, by `launch` in a home below ``folder``."""
+    environ = _environ(folder)
+    (folder / "bin").mkdir()
+    (folder / "bin" / "claude").symlink_to(claude)
+    with _model() as url:
+        chunks = run(shlex.split(LAUNCH.replace(URL, url)), environ, ROOT)
+    return Command(LAUNCH, neutral(chunks, {str(folder / "home"): HOME, url: URL}))
+
+
+def _environ(folder: Path) -> dict[str, str]:
+    """Return the environment of somebody whose home is below ``folder``."""
+    (folder / "home").mkdir(exist_ok=True)
+    return {
+        "HOME": str(folder / "home"),
+        "PATH": f"{folder / 'bin'}:{Path(sys.prefix) / 'bin'}:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "TERM": "xterm-256color",
+        **{name: value for name, value in os.environ.items() if name.startswith("PIP_")},
+    }
 
 
 @contextmanager
@@ -254,7 +261,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     claude = parser.parse_args(arguments).record
     if claude is not None:
-        TRANSCRIPT.write_text(written(_recorded(claude.absolute())), "utf-8")
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name).resolve()
+            commands = demonstrated(folder), launched(folder, claude.absolute())
+        TRANSCRIPT.write_text(written(commands), "utf-8")
     PICTURE.write_text(drawn(read(TRANSCRIPT.read_text("utf-8"))), "utf-8")
     return 0
 

@@ -16,7 +16,22 @@ import pytest
 
 from claude_bridge import cli
 from claude_bridge.demo import show
-from tools.recording import DEMO, LAUNCH, PICTURE, ROOT, TRANSCRIPT, Command, drawn, main, neutral, read, written
+from tests.end_to_end.claude_code import installed
+from tests.npm import npm
+from tools.recording import (
+    DEMO,
+    LAUNCH,
+    PICTURE,
+    ROOT,
+    TRANSCRIPT,
+    Command,
+    drawn,
+    launched,
+    main,
+    neutral,
+    read,
+    written,
+)
 from tools.scripted_model import COUNT
 from tools.terminal_run import Chunk
 
@@ -163,3 +178,11 @@ class TranscriptTests:
         )
         first = next(number for number, line in enumerate(recorded) if line.startswith("llama.cpp serves"))
         assert told[-len(recorded[first:]) :] == recorded[first:]
+
+    @pytest.mark.client
+    @pytest.mark.skipif(npm() is None, reason="npm is not installed, so Claude Code cannot be")
+    @pytest.mark.timeout(900)
+    def test_real_launch(self, tmp_path: Path) -> None:
+        """The real Claude Code, started by `launch`, says the same today, the number apart."""
+        told = lines(launched(tmp_path, installed()).output)
+        assert [without_numbers(line) for line in told] == [without_numbers(line) for line in lines(COMMANDS[1].output)]
