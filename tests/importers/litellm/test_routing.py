@@ -133,3 +133,14 @@ class PatternTests:
         """A pattern for everything that means one model is the default route."""
         draft = draft_of("model_list:\n" + entry("*", "groq/m") + entry("a", "mistral/a"))
         assert [(each.name, each.models, each.match) for each in draft.routes] == [("default", ("m",), ())]
+
+    def test_no_stand_ins(self) -> None:
+        """Nothing stands in for a name that only a pattern has, which is told."""
+        draft = draft_of(
+            "model_list:\n"
+            + entry("groq/*", "groq/*")
+            + entry("a", "mistral/a")
+            + "litellm_settings: {default_fallbacks: [a]}\n"
+        )
+        assert draft.routes == []
+        assert [*lost(draft)] == ["litellm_settings.default_fallbacks"]

@@ -174,9 +174,10 @@ _LITELLM: Final[tuple[tuple[str, Meaning], ...]] = (
 )
 
 _GENERAL: Final[tuple[tuple[str, Meaning], ...]] = (
+    (r"use_redis_.*|coordination_redis|redis_.*", _CLUSTER),
     (
         (
-            r"database_.*|store_model_in_db|.*_db_.*|.*_prisma_.*|use_redis_.*|coordination_redis|supported_db_objects"
+            r"database_.*|store_model_in_db|.*_db_.*|.*_prisma_.*|supported_db_objects"
             r"|allow_requests_on_db_unavailable|proxy_batch_.*|disable_spend_.*|disable_adding_.*|maximum_spend_logs_.*"
             r"|proxy_budget_.*|disable_reset_budget|store_prompts_in_spend_logs|disable_error_logs"
         ),

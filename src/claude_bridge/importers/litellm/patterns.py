@@ -8,6 +8,7 @@ from typing import Final
 
 from attrs import evolve
 
+from claude_bridge.config.variables import DEFAULT_BACKEND
 from claude_bridge.core.model_names import TIERS
 from claude_bridge.importers.litellm.deployment import Deployment
 
@@ -58,6 +59,6 @@ def backend_named(pattern: str, model: str) -> str | None:
         return None
     asked, sent = pattern[:-1], model[:-1]
     if asked == sent:
-        return "default"
+        return DEFAULT_BACKEND
     name = asked.removesuffix(sent).removesuffix("/") if asked.endswith(sent) else ""
     return name if _PLAIN.fullmatch(name) and f"{name}/{sent}" == asked else None

@@ -7,6 +7,8 @@ from typing import Final
 
 from attrs import Factory, define, evolve, field, frozen
 
+from claude_bridge.config.variables import DEFAULT_BACKEND
+from claude_bridge.core.model_names import is_clients_own
 from claude_bridge.core.routing import DEFAULT
 from claude_bridge.importers.draft import (
     ImportedBackend,
@@ -128,17 +130,28 @@ class Assembly:
     def _passing(self) -> list[tuple[str, Slot, str]]:
         """Name the backends of patterns that pass names on first, as names decide which requests they get."""
         passing: list[tuple[str, Slot, str]] = []
+        general = self._most_general()
         for pattern in most_specific_first(self._patterns):
             slots = slots_of(self._patterns[pattern])
             if "*" not in slots[0].model:
                 continue
             name = backend_named(pattern, slots[0].model)
-            if name == "default" and pattern != EVERY and EVERY in self._patterns:
+            if name == DEFAULT_BACKEND and pattern != general:
                 name = None
             passing.append((pattern, slots[0], self._backend(slots[0], name)))
             if len(slots) > 1:
                 self.notes.lose(slots[1].first.path, f"is a second place for {pattern}, and only the first is used")
         return passing
+
+    def _most_general(self) -> str:
+        """Return the pattern whose backend gets every name as it is: that of Claude Code's own names, else `EVERY`."""
+        found = [
+            pattern
+            for pattern, deployments in self._patterns.items()
+            if backend_named(pattern, slots_of(deployments)[0].model) == DEFAULT_BACKEND
+        ]
+        own = [pattern for pattern in found if is_clients_own(pattern)]
+        return next(iter((*own, *(each for each in found if each == EVERY), *found)), "")
 
     def _backend(self, slot: Slot, wanted: str | None = None) -> str:
         """Return the name of a slot's backend, which is made if there is none yet."""
@@ -342,6 +355,11 @@ class Assembly:
                 self._fixed(pattern, slots_of(self._patterns[pattern]))
         for pattern, slot, backend in passing:
             self._note_passing(pattern, slot, backend)
+        if passing and self.rules.fallbacks.get(EVERY):
+            self.notes.lose(
+                self.paths.get("fallbacks", "fallbacks"),
+                "no model stands in for names that only a pattern has: there is a route for each other name",
+            )
 
     def _fixed(self, pattern: str, slots: Sequence[Slot]) -> None:
         """Add the route of a pattern whose names all mean one model."""
@@ -358,11 +376,11 @@ class Assembly:
         """Note which names of a pattern do not lead where they did."""
         path, is_only = f"{slot.first.path}.model_name", len(self.draft.backends) == 1
         wanted = backend_named(pattern, slot.model)
-        if backend == wanted or (wanted == "default" and is_only):
+        if backend == wanted or (wanted == DEFAULT_BACKEND and is_only):
             has_default = any(each.name == DEFAULT for each in self.draft.routes)
-            if wanted == "default" and has_default:
+            if wanted == DEFAULT_BACKEND and has_default:
                 self.notes.lose(path, "names that no other entry has go to [route:default] unless a backend lists them")
-        elif wanted == "default":
+        elif wanted == DEFAULT_BACKEND:
             self.notes.lose(
                 path, f"names of this pattern go to {backend} where its list of models has them; {backend}/NAME always"
             )
@@ -372,4 +390,4 @@ class Assembly:
 
 def _unreserved(name: str) -> str:
     """Return a name for a backend that does not take the names that nothing else takes."""
-    return f"{name}-backend" if name.lower() == "default" else name
+    return f"{name}-backend" if name.lower() == DEFAULT_BACKEND else name
