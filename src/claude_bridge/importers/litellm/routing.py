@@ -144,7 +144,7 @@ class Assembly:
         return passing
 
     def _most_general(self) -> str:
-        """Return the pattern whose backend gets every name as it is: that of Claude Code's own names, else `EVERY`."""
+        """Return the pattern whose backend gets every name as it is: Claude Code's own names come before all others."""
         found = [
             pattern
             for pattern, deployments in self._patterns.items()
