@@ -4,34 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.importers.draft import ImportedConfiguration
-from claude_bridge.importers.litellm.deployment import Deployment
-from claude_bridge.importers.litellm.model_entries import Defaults, ModelEntries
-from claude_bridge.importers.litellm.notes import Notes
-from claude_bridge.importers.litellm.values import Values
-from claude_bridge.importers.text import Text, Variable, plain
-from tests.importers.litellm.files import lost, table_of
-
-
-def read(
-    parameters: str, info: str = "{}", *, defaults: Defaults | None = None
-) -> tuple[Deployment | None, dict[str, str]]:
-    """Return what one entry says, and what of it is not carried over."""
-    notes, draft = Notes(), ImportedConfiguration(tool="LiteLLM", source_words="a file")
-    text = f"model_list: [{{model_name: name, litellm_params: {parameters}, model_info: {info}}}]"
-    reader = ModelEntries(values=Values({}), defaults=defaults or Defaults(), notes=notes)
-    found = [*reader.read(table_of(text).tables("model_list"))]
-    notes.write(draft)
-    assert reader.dropped == (set() if found else {"name"})
-    return (found[0] if found else None), lost(draft)
-
-
-def deployment(parameters: str, info: str = "{}", *, defaults: Defaults | None = None) -> Deployment:
-    """Return what one entry says, all of which is carried over."""
-    found, missing = read(parameters, info, defaults=defaults)
-    assert missing == {}
-    assert found is not None
-    return found
+from claude_bridge.importers.litellm.model_entries import Defaults
+from claude_bridge.importers.text import plain
+from tests.importers.litellm.files import deployment, draft_of, read_entry
 
 
 class PlaceTests:
@@ -88,69 +63,6 @@ class PlaceTests:
             assert (found.place.proxy is not None) is proxied
 
 
-class KeyTests:
-    """With which key."""
-
-    @pytest.mark.parametrize(
-        ("parameters", "variable"),
-        [
-            ("{model: groq/m}", "GROQ_API_KEY"),
-            ("{model: groq/m, api_key: os.environ/MINE}", "MINE"),
-            ("{model: azure/m, api_base: 'https://r.openai.azure.com'}", "AZURE_API_KEY"),
-            ("{model: openai/m, api_base: 'https://llm.example.org/v1'}", "OPENAI_API_KEY"),
-            ("{model: openai/m, api_base: 'http://box:8000/v1'}", None),
-            ("{model: ollama/m}", None),
-            ("{model: openai/m, api_base: 'http://box:8000/v1', api_key: none}", None),
-        ],
-    )
-    def test_key(self, parameters: str, variable: str | None) -> None:
-        """Without one in the file it is the provider's variable, and none for servers that want none."""
-        found = deployment(parameters)
-        assert (None if found.key is None else found.key.key) == (
-            None if variable is None else Text(parts=(Variable(variable),))
-        )
-
-    def test_options(self) -> None:
-        """Shares and limits belong to the key."""
-        key = deployment("{model: groq/m, weight: 2, rpm: 30, tpm: '1000'}").key
-        assert key is not None
-        assert key.options == " weight=2 rpm=30 tpm=1000"
-
-
-class FactsTests:
-    """What is known of the model."""
-
-    @pytest.mark.parametrize(
-        ("parameters", "info", "window", "most"),
-        [
-            ("{model: groq/m}", "{max_tokens: 8192}", None, 8192),
-            ("{model: groq/m}", "{max_tokens: 8192, max_input_tokens: 131072}", 131072, 8192),
-            ("{model: groq/m}", "{max_tokens: 131072, max_input_tokens: 131072}", 131072, None),
-            ("{model: groq/m}", "{max_input_tokens: '200000', max_output_tokens: 64000}", 200000, 64000),
-            ("{model: ollama/m, num_ctx: 32768}", "{}", 32768, None),
-            ("{model: ollama/m, extra_body: {num_ctx: 4096}}", "{}", 4096, None),
-        ],
-    )
-    def test_windows(self, parameters: str, info: str, window: int | None, most: int | None) -> None:
-        """A lone ``max_tokens`` is the longest answer: as a window it could make every prompt too long."""
-        facts = deployment(parameters, info).facts
-        assert (facts.context_window, facts.max_output_tokens) == (window, most)
-
-    def test_traits(self) -> None:
-        """A model that sees nothing refuses images; dropped fields are dropped."""
-        facts = deployment("{model: groq/m, additional_drop_params: [stop, top_p]}", "{supports_vision: false}").facts
-        assert facts.traits == (("images", "refuse"), ("drop", "top_p, stop"))
-
-    def test_price_and_budget(self) -> None:
-        """Prices and budgets are the model's too."""
-        facts = deployment(
-            "{model: groq/m, max_budget: 5, budget_duration: 1d}",
-            "{input_cost_per_token: 1e-6, output_cost_per_token: 2e-6}",
-        ).facts
-        assert facts.price is not None
-        assert facts.budget is not None
-
-
 class LossTests:
     """What cannot be carried over."""
 
@@ -169,7 +81,7 @@ class LossTests:
     )
     def test_entry(self, parameters: str, info: str, path: str, words: str) -> None:
         """The entry is left out, and the report says why."""
-        found, missing = read(parameters, info)
+        found, missing = read_entry(parameters, info)
         assert found is None
         assert words in missing[path]
 
@@ -188,6 +100,22 @@ class LossTests:
     )
     def test_setting(self, parameters: str, info: str, path: str) -> None:
         """The entry is there, and the setting is reported."""
-        found, missing = read(parameters, info)
+        found, missing = read_entry(parameters, info)
         assert found is not None
         assert [*missing] == [f"model_list[0].{path}"]
+
+
+class VariableTests:
+    """Variables that stand for keys that are written out."""
+
+    def test_no_clash(self) -> None:
+        """A variable in which LiteLLM looks for one entry's key does not stand for the key of another one."""
+        draft = draft_of(
+            "model_list:\n"
+            "  - {model_name: a, litellm_params: {model: openai/a, api_key: sk-12345678-9abc}}\n"
+            "  - {model_name: b, litellm_params: {model: openai/b}}\n"
+        )
+        assert [key.key.instead or key.key.variables[0].name for each in draft.backends for key in each.api_key] == [
+            "OPENAI_API_KEY_2",
+            "OPENAI_API_KEY",
+        ]

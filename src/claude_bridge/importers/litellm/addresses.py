@@ -11,7 +11,7 @@ from attrs import frozen
 
 from claude_bridge.config.backend_urls import is_here
 from claude_bridge.importers.litellm.providers import Provider
-from claude_bridge.importers.litellm.values import Values, host
+from claude_bridge.importers.litellm.values import Values, fits_a_line, host
 from claude_bridge.importers.names import plain_name
 from claude_bridge.importers.text import Text, Variable
 
@@ -62,7 +62,10 @@ def _tidied(address: str, provider: Provider) -> str:
         if path.endswith(end):
             path = path.removesuffix(end)
             break
-    return urlunsplit((parts.scheme, parts.netloc, path.rstrip("/"), "", ""))
+    found = urlunsplit((parts.scheme, parts.netloc, path.rstrip("/"), "", ""))
+    if not fits_a_line(found):
+        raise UnusableAddress("has characters that no value of an INI file may have")
+    return found
 
 
 def has_query(written: str) -> bool:

@@ -55,11 +55,8 @@ _TAGS: Final = Meaning("routes choose by name and kind of request, not by tags o
 _OWN_FIELD: Final = Meaning("fields of somebody's own are not added to requests here")
 _UNKNOWN: Final = Meaning("no counterpart here")
 
-HANDLED_HERE: Final = (
-    *("model", "api_base", "base_url", "api_key", "custom_llm_provider", "litellm_credential_name"),
-    # of no consequence here: the dialect leaves out what a server does not take, and no path needs a version
-    *("drop_params", "modify_params", "api_version", "stream", "allowed_openai_params"),
-)
+WITHOUT_CONSEQUENCE: Final = ("drop_params", "modify_params", "api_version", "stream", "allowed_openai_params")
+"""Keys of ``litellm_params``: the dialect leaves out what a server does not take, and no path needs a version."""
 
 _PARAMETERS: Final[tuple[tuple[str, Meaning], ...]] = (
     (

@@ -9,10 +9,7 @@ from typing import Final
 
 from attrs import Factory, define, evolve, frozen
 
-from claude_bridge.config.backend_keys import MAX_REQUESTS, MAX_TOKENS, MAX_WEIGHT
 from claude_bridge.config.backend_urls import ANTHROPIC
-from claude_bridge.config.fields import OWN_HEADERS
-from claude_bridge.importers.draft import KeyOfBackend
 from claude_bridge.importers.litellm.addresses import (
     UnusableAddress,
     backend_hint,
@@ -20,14 +17,14 @@ from claude_bridge.importers.litellm.addresses import (
     needs_no_key,
     url_of,
 )
-from claude_bridge.importers.litellm.budgets import read_budget
-from claude_bridge.importers.litellm.deployment import Deployment, Facts, Place
-from claude_bridge.importers.litellm.meanings import HANDLED_HERE, model_info_meaning, parameter_meaning
-from claude_bridge.importers.litellm.model_prices import read_price
+from claude_bridge.importers.litellm.deployment import Deployment, Place
+from claude_bridge.importers.litellm.entry_facts import read_facts
+from claude_bridge.importers.litellm.entry_keys import EntryKeys
+from claude_bridge.importers.litellm.meanings import WITHOUT_CONSEQUENCE, model_info_meaning, parameter_meaning
 from claude_bridge.importers.litellm.notes import Notes
 from claude_bridge.importers.litellm.providers import HOSTS, PROVIDERS, UNAVAILABLE, Provider, without_prefix
 from claude_bridge.importers.litellm.table import Table
-from claude_bridge.importers.litellm.values import Values, host
+from claude_bridge.importers.litellm.values import Values, fits_a_line, host, is_reference
 from claude_bridge.importers.text import Text
 
 _OTHER_MODES: Final = re.compile(r"(?:embed|image|audio|speech|transcri|rerank|moderation|ocr|video|search|realtime)")
@@ -45,8 +42,9 @@ _RESPONSES_ONLY: Final = re.compile(
 _OPENROUTERS_OWN: Final = ("openrouter/auto", "openrouter/free", "openrouter/bodybuilder")
 """Models whose name at OpenRouter has the prefix too."""
 
+_UNKNOWN: Final = "has no prefix of a provider that is known here, and no api_base"
+
 _MAX_SECONDS: Final = 86_400
-_DROPPABLE: Final = ("temperature", "top_p", "stop")
 _SIGN_IN: Final = ("azure_ad_token", "tenant_id", "client_id", "azure_username")
 """What an entry has that signs in at Azure without a key."""
 
@@ -79,6 +77,8 @@ class ModelEntries:
 
     def read(self, entries: tuple[Table, ...]) -> Iterator[Deployment]:
         """Yield the entries that can be carried over, and note why others cannot."""
+        if not all(entry.table("litellm_params").text("api_key") for entry in entries):
+            self.values.reserve(provider.key for provider in PROVIDERS.values())
         for entry in entries:
             found = self._read(entry)
             if found is not None:
@@ -110,9 +110,11 @@ class ModelEntries:
             self.notes.lose(f"{parameters.path}.model", f"{prefix} {why}")
             return None
         if prefix not in PROVIDERS:
-            self.notes.lose(
-                f"{parameters.path}.model", "has no prefix of a provider that is known here, and no api_base"
-            )
+            why = "is in a variable, so its provider is not known here" if is_reference(written) else _UNKNOWN
+            self.notes.lose(f"{parameters.path}.model", why)
+            return None
+        if not fits_a_line(model):
+            self.notes.lose(f"{parameters.path}.model", "is a name that no value of an INI file may have")
             return None
         return self._deployment(entry, parameters, info, prefix, model)
 
@@ -146,8 +148,8 @@ class ModelEntries:
 
     def _base(self, parameters: Table) -> str | None:
         credential = self.credentials.get(parameters.text("litellm_credential_name") or "", Table(""))
-        own = parameters.text("api_base") or parameters.text("base_url")
-        return own or credential.text("api_base") or credential.text("base_url")
+        found = [table.text(key) for table in (parameters, credential) for key in ("api_base", "base_url")]
+        return next((each for each in found if each is not None), None)
 
     def _deployment(self, entry: Table, parameters: Table, info: Table, prefix: str, model: str) -> Deployment | None:
         provider = PROVIDERS[prefix]
@@ -175,18 +177,18 @@ class ModelEntries:
         if any(parameters.text(each) for each in _SIGN_IN) and not parameters.text("api_key"):
             self.notes.lose(parameters.path, "signs in at Azure without a key, which the bridge does not do: use a key")
             return None
-        place, stray = self._headers(parameters, place)
-        key = self._key(parameters, credential, prefix, provider, place) or stray
-        facts = self._facts(parameters, info)
-        order = parameters.number("order")
-        identifier, limits = info.text("id") or "", self._limits(parameters)
+        keys = EntryKeys(self.values, self.notes, parameters, place)
+        place = evolve(place, headers=keys.headers())
+        key = keys.key(credential, provider, is_account=prefix == "azure")
+        facts = read_facts(parameters, info, place.kind or "openai", self.notes)
+        order, identifier = parameters.number("order"), info.text("id") or ""
         self._report_rest(entry, parameters, info)
         return Deployment(
             path=entry.path,
             group=entry.text("model_name") or name,
             model=name,
             place=place,
-            key=None if key is None else KeyOfBackend(key=key, **limits),
+            key=key,
             order=None if order is None else float(order),
             identifier=identifier,
             facts=facts,
@@ -225,9 +227,14 @@ class ModelEntries:
 
     def _seconds(self, parameters: Table, *names: str) -> float | None:
         """Return the first of several limits that is set, all of which count as read."""
-        found = [number for name in names if (number := parameters.number(name)) is not None]
-        usable = [each for each in found if Decimal("0.001") <= each <= _MAX_SECONDS]
-        return float(usable[0]) if usable else None
+        usable = []
+        for name in names:
+            number = parameters.number(name)
+            if number is not None and Decimal("0.001") <= number <= _MAX_SECONDS:
+                usable.append(float(number))
+            elif number is not None:
+                self.notes.remark(parameters.at(name), "a limit is at least a millisecond and at most a day here")
+        return usable[0] if usable else None
 
     def _authority(self, parameters: Table) -> Text | None:
         written = parameters.text("ssl_verify")
@@ -241,89 +248,14 @@ class ModelEntries:
             return None
         return self.values.plain(written, "/ca.pem")
 
-    def _headers(self, parameters: Table, place: Place) -> tuple[Place, Text | None]:
-        """Return the place with the headers of an entry, and the key that is among them."""
-        headers: dict[str, Text] = {}
-        key: Text | None = None
-        for word in ("headers", "extra_headers"):
-            table = parameters.table(word)
-            for name in table.entries:
-                written = table.text(name)
-                if written is None:
-                    self.notes.lose(table.at(name), "is no text, so the header is left out")
-                elif name.lower() == "authorization" and written.lower().startswith("bearer "):
-                    key = self.values.secret(written[7:].strip(), f"{place.hint}_API_KEY", table.at(name))
-                elif name.lower() in OWN_HEADERS:
-                    self.notes.lose(table.at(name), "is a header that the bridge sets itself")
-                else:
-                    headers[name] = self.values.header(name, written, table.at(name))
-        organization = parameters.text("organization")
-        if organization is not None:
-            headers["OpenAI-Organization"] = self.values.plain(organization, "org-x")
-        return evolve(place, headers=tuple(headers.items())), key
-
-    def _key(self, parameters: Table, credential: Table, prefix: str, provider: Provider, place: Place) -> Text | None:
-        instead = provider.key if place.url.parts == (provider.url,) else f"{place.hint}_API_KEY"
-        for table in (parameters, credential):
-            written = table.text("api_key")
-            if written is not None:
-                key = self.values.secret(written, instead, table.at("api_key"))
-                if key is None:
-                    self.notes.remark(table.at("api_key"), "is a placeholder, so no key is sent")
-                return key
-        if not provider.key or (prefix != "azure" and place.url.parts != (provider.url,) and needs_no_key(place.url)):
-            return None
-        return self.values.variable(provider.key)
-
-    def _limits(self, parameters: Table) -> dict[str, int | None]:
-        """Return the share and the limits of a key."""
-        return {
-            "weight": parameters.whole("weight", MAX_WEIGHT),
-            "rpm": parameters.whole("rpm", MAX_REQUESTS),
-            "tpm": parameters.whole("tpm", MAX_TOKENS),
-        }
-
-    def _facts(self, parameters: Table, info: Table) -> Facts:
-        window, most = info.whole("max_input_tokens", MAX_TOKENS), info.whole("max_output_tokens", MAX_TOKENS)
-        either = info.whole("max_tokens", MAX_TOKENS)
-        more = parameters.table("extra_body")
-        loaded = parameters.whole("num_ctx", MAX_TOKENS) or more.whole("num_ctx", MAX_TOKENS)
-        for key in more.rest():
-            parameter_meaning(key, more.entries[key], in_body=True).note(self.notes, more.at(key))
-        if loaded is not None:
-            self.notes.remark(
-                parameters.at("num_ctx"),
-                "becomes context_window; a client cannot set it on the path that the bridge uses, so start Ollama with "
-                f"OLLAMA_CONTEXT_LENGTH={loaded}",
-            )
-        traits: dict[str, str] = {}
-        if info.flag("supports_vision") is False:
-            traits["images"] = "refuse"
-        dropped = parameters.texts("additional_drop_params")
-        if usual := [each for each in _DROPPABLE if each in dropped]:
-            traits["drop"] = ", ".join(usual)
-        if set(dropped) - set(_DROPPABLE):
-            self.notes.remark(
-                parameters.at("additional_drop_params"),
-                "fields that a server does not take are left out by its dialect; drop takes only "
-                f"{', '.join(_DROPPABLE)}",
-            )
-        return Facts(
-            context_window=window or loaded,
-            max_output_tokens=most or (either if either != window else None),
-            traits=tuple(traits.items()),
-            price=read_price(parameters, info, self.notes),
-            budget=read_budget(parameters, self.notes),
-        )
-
     def _report_rest(self, entry: Table, parameters: Table, info: Table) -> None:
-        parameters.ignore(*HANDLED_HERE)
+        parameters.ignore(*WITHOUT_CONSEQUENCE)
         for key in parameters.rest():
             parameter_meaning(key, parameters.entries[key]).note(self.notes, parameters.at(key))
         for key in info.rest():
             model_info_meaning(key, info.entries[key]).note(self.notes, info.at(key))
         for key in entry.rest():
-            self.notes.lose(entry.at(key), "is no setting that LiteLLM is known to have")
+            self.notes.lose(entry.at(key), "LiteLLM is not known to have this setting, or wants another kind of value")
 
 
 def _other_than_chat(info: Table, group: str, written: str) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 
 from attrs import Factory, define, evolve, field, frozen
 
+from claude_bridge.config.expand import quoted
 from claude_bridge.config.variables import DEFAULT_BACKEND
 from claude_bridge.core.model_names import is_clients_own
 from claude_bridge.core.routing import DEFAULT
@@ -207,7 +208,7 @@ class Assembly:
     def _alias(self, name: str) -> str:
         """Return the NAME of the model for a name of LiteLLM's, and note if clients have to use another."""
         bare = name[: -len(_LONG)] if name.lower().endswith(_LONG) else name
-        wanted = model_alias(bare.replace(",", "-"))
+        wanted = _listable(bare)
         alias = self._aliases.take(wanted)
         path = self._groups[name][0].path
         if alias != wanted:
@@ -366,7 +367,7 @@ class Assembly:
         self._note_spreading(slots)
         models = []
         for slot in slots:
-            alias = self._aliases.take(model_alias(slot.model.rsplit("/", 1)[-1].replace(",", "-")))
+            alias = self._aliases.take(_listable(slot.model.rsplit("/", 1)[-1]))
             self._model(alias, slot)
             models.append(alias)
         models += [each for other in self.rules.fallbacks.get(EVERY, ()) for each in self._named(other)]
@@ -386,6 +387,12 @@ class Assembly:
             )
         else:
             self.notes.lose(path, f"names of this pattern do not lead to {backend}: clients ask for {backend}/NAME")
+
+
+def _listable(name: str) -> str:
+    """Return a NAME for a model that a route can list: without commas, quotes around it, or the mark of a comment."""
+    bare = name.replace(",", "-").lstrip("#; ")
+    return model_alias(bare[1:-1] if quoted(bare) else bare)
 
 
 def _unreserved(name: str) -> str:

@@ -215,6 +215,12 @@ class Settings:
                 "and a [key:master] with secret = ${LITELLM_MASTER_KEY}",
             )
             return
+        if not self.values.is_sendable(written):
+            self.notes.lose(
+                self.general.at("master_key"),
+                "has a space or a character that no HTTP header can carry: set LITELLM_MASTER_KEY to another",
+            )
+            written = "os.environ/LITELLM_MASTER_KEY"
         draft.server = ImportedServer(listen=listen, credentials="keys")
         draft.keys.append(
             ImportedKey(

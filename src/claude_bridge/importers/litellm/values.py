@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
 from attrs import Factory, define, field
 
-from claude_bridge.config.secret import Secret
+from claude_bridge.config.expand import expand, quoted
+from claude_bridge.config.secret import Secret, checked
 from claude_bridge.core.redaction import carries_credential
 from claude_bridge.importers.litellm.table import Table
 from claude_bridge.importers.names import UniqueNames, is_variable, variable_name
@@ -34,6 +35,7 @@ class Values:
     given: Mapping[str, str] = field(repr=False)
     used: set[str] = Factory(set)
     _names: UniqueNames = Factory(UniqueNames)
+    _reserved: set[str] = Factory(set)
     _written: dict[Secret, Text] = field(factory=dict, repr=False)
 
     @classmethod
@@ -41,9 +43,15 @@ class Values:
         """Return a reader for a file with this text, and with these ``environment_variables``."""
         found = {name: variables.text(name) or "" for name in variables.entries}
         values = cls({name: value for name, value in found.items() if value and _reference(value) is None})
-        for name in dict.fromkeys(_ANY_REFERENCE.findall(text)):
-            values._names.take_variable(name)  # what is written out elsewhere must not stand in for it
+        values.reserve(_ANY_REFERENCE.findall(text))
         return values
+
+    def reserve(self, names: Iterable[str]) -> None:
+        """Keep names of variables from standing for keys that are written out."""
+        for name in names:
+            if name and name not in self._reserved:
+                self._reserved.add(name)
+                self._names.take_variable(name)
 
     def plain(self, written: str, sample: str = "") -> Text:
         """Return a value that is no secret; ``sample`` is one that a variable in it could have."""
@@ -62,6 +70,15 @@ class Values:
         name = _reference(written)
         text = written if name is None else self._given(name)
         return None if text is not None and is_placeholder(text) else self.client_secret(written, wanted, path)
+
+    def is_sendable(self, written: str) -> bool:
+        """Return whether a key, as far as the file has it, can be sent in a header."""
+        name = _reference(written)
+        text = written if name is None else self._given(name)
+        try:
+            return text is None or (bool(checked(text)) and fits_a_line(text))
+        except ValueError:
+            return False
 
     def client_secret(self, written: str, wanted: str, path: str, sample: str = "") -> Text:
         """Return a key that clients send; it stays what it is, however much it looks like a placeholder."""
@@ -98,6 +115,15 @@ def _reference(written: str) -> str | None:
         return name if is_variable(name) else None
     match = _SHELL.fullmatch(written)
     return None if match is None else match[1] or match[2]
+
+
+def fits_a_line(text: str) -> bool:
+    """Return whether a value of an INI file can be this text."""
+    try:
+        expand(text.replace("$", "$$"), {})
+    except ValueError:
+        return False
+    return bool(text) and text == text.strip() and not quoted(text)
 
 
 def is_reference(written: str) -> bool:
