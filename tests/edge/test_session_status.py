@@ -11,8 +11,9 @@ from attrs import evolve
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.events import Usage
 from claude_bridge.edge.session_status import MAX_BODY, asked_session, rendered
-from claude_bridge.services.accounting.counts import Counts, of_attempt, total
+from claude_bridge.services.accounting.counts import of_attempt
 from claude_bridge.services.accounting.sessions import MAX_AGENTS, Session
+from claude_bridge.services.accounting.store.counts import Counts, total
 from claude_bridge.services.interfaces import BudgetState, RequestRecord
 from tests.services.accounting.test_request_log import ATTEMPT, RECORD
 

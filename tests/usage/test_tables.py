@@ -6,15 +6,14 @@ import json
 
 import pytest
 
-from claude_bridge.services.accounting.store.figures import Figures, Row
+from claude_bridge.services.accounting.store.counts import Counts
+from claude_bridge.services.accounting.store.figures import Row
 from claude_bridge.usage import tables
 from tests.services.accounting.store.books import NOON
 
-SOME = Figures(
-    requests=12, failed=1, attempts=13, input=1000, cache_read=9000, output=2465, cost=41 * 10**10, priced=13
-)
+SOME = Counts(requests=12, failed=1, attempts=13, input=1000, cache_read=9000, output=2465, cost=41 * 10**10, priced=13)
 MODEL = Row(what={"backend": "chutes", "model": "zai/GLM"}, figures=SOME)
-UNPRICED = Row(what={"backend": "box", "model": "qwen"}, figures=Figures(requests=2, input=5, output=7, unpriced=2))
+UNPRICED = Row(what={"backend": "box", "model": "qwen"}, figures=Counts(requests=2, input=5, output=7, unpriced=2))
 
 
 def agent(name: str, parent: str = "", kind: str = "Explore") -> Row:
@@ -43,16 +42,16 @@ class TableTests:
     @pytest.mark.parametrize(
         ("figures", "shown"),
         [
-            (Figures(), "-"),
-            (Figures(unpriced=1), "unknown"),
-            (Figures(priced=1), "$0.0000"),
-            (Figures(priced=1, cost=50_000_000), "<$0.0001"),
-            (Figures(priced=1, cost=41 * 10**10), "$0.4100"),
-            (Figures(priced=1, cost=12_345_678 * 10**9), "$12,345.68"),
-            (Figures(priced=1, cost=10**12, unpriced=1), "$1.0000 + ?"),
+            (Counts(), "-"),
+            (Counts(unpriced=1), "unknown"),
+            (Counts(priced=1), "$0.0000"),
+            (Counts(priced=1, cost=50_000_000), "<$0.0001"),
+            (Counts(priced=1, cost=41 * 10**10), "$0.4100"),
+            (Counts(priced=1, cost=12_345_678 * 10**9), "$12,345.68"),
+            (Counts(priced=1, cost=10**12, unpriced=1), "$1.0000 + ?"),
         ],
     )
-    def test_cost(self, figures: Figures, shown: str) -> None:
+    def test_cost(self, figures: Counts, shown: str) -> None:
         """Nothing to pay, nothing known, nothing at all and very little are four different things."""
         assert tables.cost(figures) == shown
 

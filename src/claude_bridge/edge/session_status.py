@@ -9,8 +9,8 @@ from claude_bridge.core import strict_json
 from claude_bridge.core.errors import InvalidRequest
 from claude_bridge.core.messages_api.request_info import printable_id
 from claude_bridge.core.prices import in_dollars
-from claude_bridge.services.accounting.counts import Counts
 from claude_bridge.services.accounting.sessions import Agent, Session
+from claude_bridge.services.accounting.store.counts import Counts
 from claude_bridge.services.interfaces import BudgetState
 
 MAX_BODY: Final = 4096

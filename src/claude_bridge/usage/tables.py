@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from claude_bridge.services.accounting.store.figures import By, Figures, Row, total
+from claude_bridge.services.accounting.store.counts import Counts
+from claude_bridge.services.accounting.store.figures import By, Row, total
 from claude_bridge.usage.period import moment
 
 PICO: Final = 10**12
@@ -63,7 +64,7 @@ def plain(row: Row, by: By) -> dict[str, Any]:
     return {**row.what, **parent, **times, **plain_figures(row.figures)}
 
 
-def plain_figures(figures: Figures) -> dict[str, Any]:
+def plain_figures(figures: Counts) -> dict[str, Any]:
     """Return figures as plain values. A cost that is not known is None."""
     cost = figures.known_cost
     return {
@@ -80,7 +81,7 @@ def plain_figures(figures: Figures) -> dict[str, Any]:
     }
 
 
-def _branches(rows: Sequence[Row]) -> Iterator[tuple[int, str, Figures]]:
+def _branches(rows: Sequence[Row]) -> Iterator[tuple[int, str, Counts]]:
     """Yield the agents of a session, each below the one that started it."""
     known = {row.what["agent"] for row in rows if row.what["agent"]}
     started: dict[str, list[Row]] = {}
@@ -125,7 +126,7 @@ def _of(key: str) -> str:
     return f" ({key})" if key else ""
 
 
-def _table(head: str, lines: Sequence[tuple[str, Figures]]) -> str:
+def _table(head: str, lines: Sequence[tuple[str, Counts]]) -> str:
     cells = [(head, *_HEAD), *((name, *_cells(figures)) for name, figures in lines)]
     widths = [max(len(line[place]) for line in cells) for place in range(len(cells[0]))]
     text = "".join(f"{_line(line, widths)}\n" for line in cells)
@@ -141,7 +142,7 @@ def _line(cells: Sequence[str], widths: Iterable[int]) -> str:
     return "  ".join([name, *numbers]).rstrip()
 
 
-def _cells(figures: Figures) -> tuple[str, ...]:
+def _cells(figures: Counts) -> tuple[str, ...]:
     prompt = figures.prompt
     return (
         f"{figures.requests:,}",
@@ -160,7 +161,7 @@ def count(tokens: int) -> str:
     return f"{tokens / 1e6:,.1f}M" if tokens >= 10 * _MANY else f"{tokens // 1000}k"
 
 
-def cost(figures: Figures) -> str:
+def cost(figures: Counts) -> str:
     """Return a cost in dollars: `unknown` where no price is known, with a question mark where some are not."""
     known = figures.known_cost
     if known is None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from attrs import asdict, astuple, evolve, fields
 
 from claude_bridge.core.events import Usage
-from claude_bridge.services.accounting.counts import Breakdown, Counts, of_attempt, total
+from claude_bridge.services.accounting.counts import Breakdown, of_attempt
 from claude_bridge.services.accounting.ledger_entries import entry_of
 from claude_bridge.services.accounting.store.booking import sums_of
+from claude_bridge.services.accounting.store.counts import Counts, total
 from claude_bridge.services.accounting.store.sql import SUMS
 from claude_bridge.services.interfaces import AttemptRecord
 from tests.services.accounting.test_request_log import ATTEMPT, RECORD

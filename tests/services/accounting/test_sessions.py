@@ -9,8 +9,9 @@ from attrs import evolve
 
 from claude_bridge.core.events import Usage
 from claude_bridge.core.messages_api import routing_facts
-from claude_bridge.services.accounting.counts import Counts, of_attempt, total
+from claude_bridge.services.accounting.counts import of_attempt
 from claude_bridge.services.accounting.sessions import MAX_AGENTS, Agent, Session
+from claude_bridge.services.accounting.store.counts import Counts, total
 from claude_bridge.services.accounting.store.entries import AUXILIARY, LastAnswer, PastAgent
 from claude_bridge.services.interfaces import RequestRecord
 from tests.services.accounting.test_request_log import ATTEMPT, RECORD

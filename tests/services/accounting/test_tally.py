@@ -15,10 +15,10 @@ from twisted.internet.task import Clock
 
 from claude_bridge.core.events import Usage
 from claude_bridge.services.accounting import tally as module
-from claude_bridge.services.accounting.counts import Counts, total
 from claude_bridge.services.accounting.ledger_entries import entry_of
 from claude_bridge.services.accounting.sessions import Session
 from claude_bridge.services.accounting.store import figures
+from claude_bridge.services.accounting.store.counts import Counts, total
 from claude_bridge.services.accounting.store.entries import LastAnswer, PastAgent
 from claude_bridge.services.accounting.store.sqlite import connect
 from claude_bridge.services.accounting.tally import Tally

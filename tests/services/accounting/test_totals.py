@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_bridge.services.accounting.counts import Counts
+from claude_bridge.services.accounting.store.counts import Counts
 from claude_bridge.services.accounting.totals import duration, short_count, summary
 
 DOLLAR = 10**12

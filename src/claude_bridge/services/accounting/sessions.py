@@ -7,7 +7,8 @@ from typing import Final
 
 from attrs import define, field
 
-from claude_bridge.services.accounting.counts import Breakdown, Counts, total
+from claude_bridge.services.accounting.counts import Breakdown
+from claude_bridge.services.accounting.store.counts import Counts, total
 from claude_bridge.services.accounting.store.entries import ANSWERED, AUXILIARY, LastAnswer, PastAgent
 from claude_bridge.services.interfaces import RequestRecord
 

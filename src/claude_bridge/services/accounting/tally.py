@@ -16,10 +16,11 @@ from typing import Final
 from attrs import define, field
 
 from claude_bridge.core.bounded import BoundedMap
-from claude_bridge.services.accounting.counts import Breakdown, Counts, of_attempt, total
+from claude_bridge.services.accounting.counts import Breakdown, of_attempt
 from claude_bridge.services.accounting.histogram import ANSWER_BOUNDS, FIRST_WORD_BOUNDS, Histogram, Rate
 from claude_bridge.services.accounting.ledger_entries import key_of
 from claude_bridge.services.accounting.sessions import Session
+from claude_bridge.services.accounting.store.counts import Counts, total
 from claude_bridge.services.accounting.store.entries import PastAgent
 from claude_bridge.services.accounting.store.sql import NO_FAILURE
 from claude_bridge.services.interfaces import AttemptRecord, RequestRecord, SessionName

@@ -7,7 +7,7 @@ from typing import Final
 from attrs import frozen
 
 from claude_bridge.core.prices import in_dollars
-from claude_bridge.services.accounting.counts import Counts
+from claude_bridge.services.accounting.store.counts import Counts
 from claude_bridge.services.accounting.tally import ModelFigures, Tally
 
 OTHERS: Final = "(others)"

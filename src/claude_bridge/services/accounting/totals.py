@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from claude_bridge.core.prices import dollars
-from claude_bridge.services.accounting.counts import Counts
+from claude_bridge.services.accounting.store.counts import Counts
 
 _MINUTE: Final = 60
 _HOUR: Final = 3_600

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from claude_bridge.services.accounting.store import figures, sqlite
 from claude_bridge.services.accounting.store.booking import DAY, HOUR
+from claude_bridge.services.accounting.store.counts import Counts
 from claude_bridge.services.accounting.store.entries import Entry
-from claude_bridge.services.accounting.store.figures import BY, By, Figures
+from claude_bridge.services.accounting.store.figures import BY, By
 from tests.services.accounting.store.books import NOON, attempt, entries, entry, write
 
 
@@ -78,7 +79,7 @@ class RowsTests:
     def test_nothing(self, ledger: sqlite3.Connection) -> None:
         """Of an empty ledger there is nothing, whatever is asked."""
         assert [figures.rows(ledger, 0, by) for by in BY] == [[]] * len(BY)
-        assert figures.total([]) == Figures()
+        assert figures.total([]) == Counts()
 
     def test_cost_is_known_or_not(self, ledger: sqlite3.Connection) -> None:
         """A cost of nothing and an unknown one are two things."""

@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from claude_bridge.services.accounting.store import sql
 from claude_bridge.services.accounting.store.booking import DAY, HOUR
+from claude_bridge.services.accounting.store.counts import Counts
 
 By = Literal["model", "backend", "key", "session", "agent", "day", "hour"]
 BY: Final[tuple[By, ...]] = get_args(By)
@@ -18,44 +19,6 @@ ALL: Final = 2**31 - 1
 """The limit of rows that is none."""
 
 _LAST_CHARACTER: Final = "\U0010ffff"
-
-
-@frozen(kw_only=True)
-class Figures:
-    """Sums.
-
-    :ivar requests: requests of clients; `failed` are those that ended with an error.
-    :ivar attempts: requests to backends.
-    :ivar input: tokens of prompts that were neither read from a cache nor written into one.
-    :ivar cost: pico-dollars of the attempts whose price is known, which are `priced`.
-    :ivar unpriced: attempts that used tokens at a price that is not known.
-    """
-
-    requests: int = 0
-    failed: int = 0
-    attempts: int = 0
-    input: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    output: int = 0
-    thinking: int = 0
-    cost: int = 0
-    priced: int = 0
-    unpriced: int = 0
-
-    @property
-    def prompt(self) -> int:
-        """Return the tokens of all prompts."""
-        return self.input + self.cache_read + self.cache_write
-
-    @property
-    def known_cost(self) -> int | None:
-        """Return the cost in pico-dollars, as far as prices are known; None if none is."""
-        return self.cost if self.priced else None
-
-    def plus(self, more: Figures) -> Figures:
-        """Return the sums of both."""
-        return Figures(**{name: getattr(self, name) + getattr(more, name) for name in sql.SUMS})
 
 
 @frozen(kw_only=True)
@@ -69,17 +32,17 @@ class Row:
     """
 
     what: dict[str, str] = field(factory=dict)
-    figures: Figures
+    figures: Counts
     first: int | None = None
     last: int | None = None
     parent: str = ""
 
 
-def total(rows: Iterable[Row]) -> Figures:
+def total(rows: Iterable[Row]) -> Counts:
     """Return the sum of some rows."""
-    found = Figures()
+    found = Counts()
     for row in rows:
-        found = found.plus(row.figures)
+        found.add(row.figures)
     return found
 
 
@@ -117,8 +80,8 @@ def attempts(connection: sqlite3.Connection, since: int) -> tuple[list[str], Ite
     return [column for column, *_ in cursor.description], iter(cursor)
 
 
-def _figures(values: tuple[int, ...]) -> Figures:
-    return Figures(**{name: value or 0 for name, value in zip(sql.SUMS, values, strict=True)})
+def _figures(values: tuple[int, ...]) -> Counts:
+    return Counts(**{name: value or 0 for name, value in zip(sql.SUMS, values, strict=True)})
 
 
 def _sums(by: By, values: tuple[Any, ...]) -> Row:
