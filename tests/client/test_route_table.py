@@ -66,6 +66,15 @@ class TableTests:
         assert shown.startswith("ROUTE    WHEN               MODELS\ndefault  any other request  glm = chutes/")
         assert max(map(len, shown.splitlines())) <= WIDTH
 
+    def test_route_of_a_budget(self) -> None:
+        """A route that only a budget leads to says which one."""
+        text = "[route:default]\nmodels = glm\n[route:cheap]\nmodels = small\n"
+        budget = "[budget:month]\namount = 5\nper = month\nthen = route cheap\n"
+        shown = route_table(config_of(TWO + text + budget)).splitlines()
+        assert shown[1].split("  ")[:2] == ["cheap", ""]
+        assert "budget month is spent" in shown[1]
+        assert "any other request" in shown[2]
+
     def test_conditions_of_a_name(self) -> None:
         """A configured name tells which routes take it when, up to the one that always does."""
         text = TWO + (

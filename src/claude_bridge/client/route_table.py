@@ -11,6 +11,7 @@ from typing import Final
 
 from attrs import fields
 
+from claude_bridge.config.budget_values import route_of
 from claude_bridge.config.dump import show
 from claude_bridge.config.named_models import NamedModels, which_model
 from claude_bridge.config.schema import Config, Model, Route
@@ -87,10 +88,19 @@ def _cells(config: Config, route: Route) -> list[list[str]]:
     return [
         [route.name],
         list(route.match),
-        [str(each) for each in route.when] or (["any other request"] if route.name == DEFAULT else []),
+        [*map(str, route.when), *_otherwise(config, route)],
         [_model(config, name) for name in route.models],
         list(_limits(route)),
     ]
+
+
+def _otherwise(config: Config, route: Route) -> Iterator[str]:
+    """Yield what leads to a route beside its own conditions."""
+    if route.name == DEFAULT and not route.when:
+        yield "any other request"
+    for budget in config.budgets.values():
+        if route_of(budget.then) == route.name:
+            yield f"budget {budget.name} is spent"
 
 
 def _model(config: Config, name: str) -> str:
