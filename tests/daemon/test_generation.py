@@ -28,6 +28,7 @@ from claude_bridge.services.breaker import CircuitBreakers, CircuitState, NoBrea
 from claude_bridge.services.interfaces import Requester, Spender
 from claude_bridge.testing.fakes import FakeClientResponse, KeptRecords
 from tests.edge.stage import Edge
+from tests.services.accounting.test_request_log import ATTEMPT, RECORD
 from tests.services.exchange.stage import ONE, asking, configured
 
 BREAKER = "[breaker]\nenabled = yes\nfailures = 1\n"
@@ -54,6 +55,25 @@ def cost(generation: Generation) -> Cost:
     """Return what a thousand tokens of a prompt cost."""
     backend = generation.config.backends["box"]
     return generation.admission.services.prices.cost(backend, "m", Usage(1000))
+
+
+BUDGET = "[budget:all]\ntokens = {}\nper = month\n"
+
+
+class BudgetTests:
+    """What may be spent."""
+
+    def test_reload(self) -> None:
+        """A reload brings other amounts, and keeps what was spent: that belongs to the process."""
+        first = made(ONE + BUDGET.format(10))
+        process = first.process
+        now = process.unix_time()
+        spent = evolve(RECORD, attempts=(evolve(ATTEMPT, started=now, usage=Usage(20, 1)),))
+        process.budgets.request_ended(spent)
+        second = made(ONE + BUDGET.format(50), first)
+        process.follow(second.config, second.profiles)
+        states = [generation.budgets.states(Spender())[0] for generation in (first, second)]
+        assert [(each.spent, each.limit, each.is_spent) for each in states] == [(21, 10, True), (21, 50, False)]
 
 
 class PriceTests:
