@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Any
 
 import pytest
 import pytest_twisted
 from attrs import define, evolve, field
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, LoopingCall, deferLater
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import provider
 
 from claude_bridge.services.accounting import ledger as module
-from claude_bridge.services.accounting.ledger import BufferedLedger, Writer, in_file
+from claude_bridge.services.accounting.ledger import WRITE_SECONDS, BufferedLedger, Writer, in_file
 from claude_bridge.services.accounting.store.entries import PastAgent
 from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
 from claude_bridge.services.accounting.store.spending import Answer, Question
@@ -24,6 +27,15 @@ from claude_bridge.services.accounting.store.sqlite import connect
 from claude_bridge.services.interfaces import Ledger, LedgerState, RequestRecord, SessionName
 from tests.services.accounting.store.books import rows
 from tests.services.accounting.test_request_log import ATTEMPT, RECORD
+
+HOLDER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+"""A program that has a database locked until its standard input ends."""
 
 
 @define(eq=False)
@@ -37,6 +49,7 @@ class KeptWrites:
     :ivar recall_trouble: what the next questions for sessions fail with.
     :ivar recall_held: what the next such question waits for.
     :ivar order: what was asked for, in order.
+    :ivar closing: that of `close`, likewise.
     """
 
     written: list[list[str]] = field(factory=list)
@@ -52,6 +65,7 @@ class KeptWrites:
     recall_held: Deferred[None] | None = None
     order: list[str] = field(factory=list)
     closed: bool = False
+    closing: Deferred[None] | None = None
     questions: list[Question] = field(factory=list)
     answer: Deferred[Answer] | None = None
 
@@ -91,9 +105,10 @@ class KeptWrites:
         self.aside, self.trouble = self.aside + 1, None
         return succeed("ledger.sqlite.broken")
 
-    def close(self) -> None:
+    def close(self) -> Deferred[None]:
         """Note it."""
         self.closed = True
+        return succeed(None) if self.closing is None else self.closing
 
 
 @define(eq=False)
@@ -603,16 +618,39 @@ class StopTests:
         assert (desk.writer.written, desk.writer.aside, desk.ledger.waiting) == ([["a"]], 1, 0)
 
     def test_hangs(self, desk: Desk) -> None:
-        """A database that does not answer holds the stop for five seconds; what it had to write is told too."""
+        """A database that does not answer holds the stop for four seconds; what it had to write is told too."""
         desk.writer.held = Deferred()
         desk.book("a", "b")
         stopped: list[None] = []
         desk.ledger.stop().addCallback(stopped.append)
-        desk.clock.advance(4.9)
+        desk.clock.advance(3.9)
         assert stopped == []
         desk.clock.advance(0.1)
         assert stopped == [None]
         assert desk.lines == ["2 requests may not be in the accounts, as /state/ledger.sqlite could not be written"]
+
+    def test_ends_late(self, desk: Desk) -> None:
+        """A write that fails after the stop has given it up is not told once more."""
+        held: Deferred[int] = Deferred()
+        desk.writer.held = held
+        desk.book("a")
+        desk.ledger.stop()
+        desk.clock.advance(4)
+        told = list(desk.lines)
+        held.errback(Unavailable("interrupted"))
+        assert (desk.lines, desk.clock.getDelayedCalls()) == (told, [])
+
+    def test_does_not_close(self, desk: Desk) -> None:
+        """A database that cannot be closed either is left to itself after half a second."""
+        cancelled: list[object] = []
+        desk.writer.closing = Deferred(cancelled.append)
+        desk.book("a")
+        stopped: list[None] = []
+        desk.ledger.stop().addCallback(stopped.append)
+        desk.clock.advance(0.4)
+        assert (stopped, cancelled) == ([], [])
+        desk.clock.advance(0.1)
+        assert (stopped, cancelled) == ([None], [desk.writer.closing])
 
 
 class FileTests:
@@ -635,6 +673,33 @@ class FileTests:
         await ledger.stop()
         assert rows(connection, "SELECT count(*) FROM requests") == [(2,)]
         connection.close()
+
+    @pytest_twisted.ensureDeferred
+    async def test_stop_while_somebody_else_has_the_file(self, reactor: Any, tmp_path: Path) -> None:
+        """While another program has the file locked a stop takes no more than five seconds, and stops nobody."""
+        path = str(tmp_path / "ledger.sqlite")
+        connect(path).close()
+        ledger = BufferedLedger(
+            path=path, keep=9e9, clock=reactor, unix_time=lambda: 1e9, open_writer=in_file(path, reactor)
+        )
+        other = Popen([sys.executable, "-c", HOLDER, path], stdin=PIPE, stdout=PIPE)  # noqa: ASYNC220 - nobody else waits
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"locked\n"
+        ledger.request_ended(RECORD)
+        await deferLater(reactor, WRITE_SECONDS + 0.2)
+        turns = [reactor.seconds()]
+        loop = LoopingCall(lambda: turns.append(reactor.seconds()))
+        loop.clock = reactor
+        turning = loop.start(0.01)
+        await ledger.stop()
+        loop.stop()
+        await turning
+        other.stdin.close()
+        other.wait()
+        other.stdout.close()
+        assert turns[-1] - turns[0] < 5
+        assert max(later - earlier for earlier, later in itertools.pairwise(turns)) < 0.5
 
     def test_opens_nothing(self, tmp_path: Path) -> None:
         """Making one starts no thread and opens no file."""

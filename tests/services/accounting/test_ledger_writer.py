@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
 from attrs import evolve
+from twisted.internet.defer import CancelledError
+from twisted.internet.task import deferLater
 
 from claude_bridge.services.accounting.ledger_writer import LedgerWriter
 from claude_bridge.services.accounting.store.errors import Broken, NewerVersion, Unavailable
@@ -28,12 +30,12 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "ledger.sqlite"
 
 
-@pytest.fixture
-def writer(reactor: Any, file: Path) -> Iterator[LedgerWriter]:
+@pytest_twisted.async_yield_fixture()
+async def writer(reactor: Any, file: Path) -> AsyncIterator[LedgerWriter]:
     """Yield a writer."""
     made = LedgerWriter(reactor, str(file))
     yield made
-    made.close()
+    await made.close()
 
 
 def requests(file: Path) -> list[str]:
@@ -107,7 +109,7 @@ class WritingTests:
             for each in (writer, other)
         ]
         assert [await each for each in writes] == [0] * 20
-        other.close()
+        await other.close()
         connection = connect(str(file))
         assert rows(connection, "SELECT count(*), count(DISTINCT id) FROM requests") == [(100, 100)]
         assert_sessions_add_up(connection)
@@ -142,9 +144,10 @@ class TroubleTests:
     """A file that cannot be used."""
 
     @pytest_twisted.ensureDeferred
-    async def test_locked(self, writer: LedgerWriter, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_locked(self, reactor: Any, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A file that somebody else has locked for long is unavailable, and can be written after that."""
-        monkeypatch.setattr("claude_bridge.services.accounting.store.sqlite.LOCK_SECONDS", 0.05)
+        monkeypatch.setattr("claude_bridge.services.accounting.ledger_writer.PATIENCE", 0.05)
+        writer = LedgerWriter(reactor, str(file))
         other = connect(str(file))
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unavailable, match="locked"):
@@ -153,6 +156,7 @@ class TroubleTests:
         other.close()
         assert await writer.write([RECORD]) == 0
         assert requests(file) == [RECORD.request_id]
+        await writer.close()
 
     @pytest_twisted.ensureDeferred
     async def test_full(self, writer: LedgerWriter, file: Path) -> None:
@@ -187,7 +191,7 @@ class TroubleTests:
         writer = LedgerWriter(reactor, str(tmp_path / "file" / "ledger.sqlite"))
         with pytest.raises(Unavailable, match=r"(Not a directory|File exists)"):
             await writer.write([RECORD])
-        writer.close()
+        await writer.close()
 
     @pytest_twisted.ensureDeferred
     async def test_newer(self, writer: LedgerWriter, file: Path) -> None:
@@ -225,8 +229,29 @@ class TroubleTests:
         await writer.write([RECORD])
         assert requests(file) == [RECORD.request_id]
 
-    def test_thread_ends(self, reactor: Any, file: Path) -> None:
-        """A writer that has written nothing makes no file, and closes."""
-        LedgerWriter(reactor, str(file)).close()
+    @pytest_twisted.ensureDeferred
+    async def test_thread_ends(self, reactor: Any, file: Path) -> None:
+        """A writer that has written nothing makes no file, and closes; one that has leaves the file alone."""
+        await LedgerWriter(reactor, str(file)).close()
         assert not file.exists()
+        writer = LedgerWriter(reactor, str(file))
+        await writer.write([RECORD])
+        await writer.close()
+        assert not any(thread.is_alive() for thread in writer._pool.threadpool.threads)
+        assert [path.name for path in file.parent.iterdir()] == [file.name]
         assert sqlite3.threadsafety >= 1
+
+    @pytest_twisted.ensureDeferred
+    async def test_thread_that_is_busy(self, reactor: Any, file: Path) -> None:
+        """A close that is cancelled interrupts what the database does, and waits for nothing."""
+        writer = LedgerWriter(reactor, str(file))
+        await writer.write([RECORD])
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+        running = writer._run(lambda cursor: cursor.execute(endless).fetchone())
+        closing = writer.close()
+        await deferLater(reactor, 0.2)  # what the thread has not begun would not be interrupted
+        closing.cancel()
+        with pytest.raises(CancelledError):
+            await closing
+        with pytest.raises(Unavailable, match="interrupted"):
+            await running

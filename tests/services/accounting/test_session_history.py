@@ -74,9 +74,10 @@ class SlowWriter:
         """Do not."""
         raise NotImplementedError
 
-    def close(self) -> None:
+    def close(self) -> Deferred[None]:
         """Forget what was not run: the process is gone."""
         self._calls.clear()
+        return succeed(None)
 
     def run(self, most: int = 1000) -> None:
         """Let the thread run so many calls."""

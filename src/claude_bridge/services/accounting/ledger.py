@@ -35,8 +35,11 @@ RETRY_SECONDS: Final = 5.0
 TELL_SECONDS: Final = 60.0
 """How often a lasting trouble is logged."""
 
-STOP_SECONDS: Final = 5.0
-"""How long a stop waits for the database."""
+STOP_SECONDS: Final = 4.0
+"""How long a stop waits for the last records to be written."""
+
+CLOSE_SECONDS: Final = 0.5
+"""How long it then waits for the database to be closed."""
 
 MOST: Final = 50_000
 """Records that wait in memory, some 60 MB; more are dropped, the oldest first."""
@@ -74,8 +77,8 @@ class Writer(Protocol):
     def set_aside(self) -> Deferred[str]:
         """Put a broken database aside; fires with its new name."""
 
-    def close(self) -> None:
-        """Close the database."""
+    def close(self) -> Deferred[None]:
+        """Close the database; a Deferred that is cancelled leaves it to itself."""
 
 
 @define(eq=False, kw_only=True)
@@ -111,6 +114,7 @@ class BufferedLedger:
     _began_anew: float | None = field(default=None, init=False)
     _refused: bool = field(default=False, init=False)
     _stopped: bool = field(default=False, init=False)
+    _closed: bool = field(default=False, init=False)
 
     @_removal_due.default
     def _first_removal(self) -> float:
@@ -184,7 +188,7 @@ class BufferedLedger:
         return waiting
 
     def stop(self) -> Deferred[None]:
-        """Write what is left, and close; wait for the database for `STOP_SECONDS` at most. Never fails."""
+        """Write what is left, and close; wait no longer than `STOP_SECONDS` and `CLOSE_SECONDS`. Never fails."""
         self._stopped = True
         timer, self._timer = self._timer, None
         stop_timer(timer)
@@ -226,7 +230,7 @@ class BufferedLedger:
 
         return self.settled().addCallback(again)
 
-    def _close(self) -> None:
+    def _close(self) -> Deferred[None] | None:
         if self._waiting or self._under_way:
             told = "may not be" if self._under_way else "are not"  # what hangs may still succeed
             _log.warn(
@@ -235,9 +239,10 @@ class BufferedLedger:
                 count=len(self._waiting) + self._under_way,
                 path=self.path,
             )
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.close()
+        writer, self._writer, self._closed = self._writer, None, True
+        if writer is None:
+            return None
+        return writer.close().addTimeout(CLOSE_SECONDS, self._clock).addErrback(self._timed_out)
 
     def _timed_out(self, failure: Failure) -> None:
         failure.trap(TookTooLong)
@@ -312,6 +317,8 @@ class BufferedLedger:
 
     def _failed(self, failure: Failure, batch: Sequence[RequestRecord]) -> Deferred[bool] | bool:
         """Keep the records of a write that failed, if it can succeed later."""
+        if self._closed:  # and it was told that they may be lost
+            return False
         if failure.check(NewerVersion, ImportError):
             self._refuse(str(failure.value))
             return False

@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final, TypeVar
 
 from attrs import define, field
@@ -24,6 +25,9 @@ from claude_bridge.services.accounting.store.removal import MOST_NAMES, PIECE, r
 from claude_bridge.services.accounting.store.spending import Answer, Question, spent
 from claude_bridge.services.interfaces import RequestRecord, SessionName
 
+PATIENCE: Final = 1.0
+"""Seconds for which a write waits for another process that writes; it is tried again later, and a stop waits for it."""
+
 _PIECE: Final = 32
 """Records after which other threads may run."""
 
@@ -33,12 +37,19 @@ Identity = tuple[int, int]
 """Device and number of a file: another file in its place has other ones."""
 
 
+class _DaemonThread(Thread):
+    """A thread that nobody waits for at the exit of the process."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - those of Thread
+        super().__init__(*arguments, **named, daemon=True)
+
+
 @define(eq=False)
 class LedgerWriter:
     """Implements `ledger.Writer` on SQLite.
 
-    All methods but `close` return at once; what they began runs in the thread, one after the other. Their Deferreds
-    fail with `Broken`, `Unavailable` or `NewerVersion`; with another error only after a fault of ours.
+    All methods return at once; what they began runs in the thread, one after the other. Their Deferreds, but that of
+    `close`, fail with `Broken`, `Unavailable` or `NewerVersion`; with another error only after a fault of ours.
     """
 
     _reactor: Any
@@ -50,14 +61,17 @@ class LedgerWriter:
 
     @_pool.default
     def _make_pool(self) -> adbapi.ConnectionPool:
-        return adbapi.ConnectionPool(
+        pool = adbapi.ConnectionPool(
             "claude_bridge.services.accounting.store.sqlite",
             self._path,
+            PATIENCE,
             cp_reactor=self._reactor,
             cp_min=1,
             cp_max=1,
             cp_noisy=False,
         )
+        pool.threadpool.threadFactory = _DaemonThread  # an exit does not wait for a disk that hangs
+        return pool
 
     def write(self, records: Sequence[RequestRecord]) -> Deferred[int]:
         """Write records in one transaction; fires with how many could not be, as something in them is impossible."""
@@ -81,9 +95,32 @@ class LedgerWriter:
         renaming: Deferred[str] = deferToThreadPool(self._reactor, self._pool.threadpool, self._set_aside)
         return renaming
 
-    def close(self) -> None:
-        """Close the file, and end the thread; waits for what it does at the moment."""
-        self._pool.close()
+    def close(self) -> Deferred[None]:
+        """Close the file, and end the thread, after what it does at the moment; fires when that is done.
+
+        Cancelling the Deferred leaves the thread to itself: it ends when it can, and at the latest with the process.
+        """
+        closed: Deferred[None] = Deferred(lambda _: self._abandon())
+        if not self._pool.running:
+            closed.callback(None)
+            return closed
+        closing = deferToThreadPool(self._reactor, self._pool.threadpool, self._disconnect)
+        closing.addErrback(lambda _: None)  # what could be written is in the file; the next start puts it in order
+
+        def end(_: None) -> None:
+            self._pool.close()  # the thread has nothing more to do, so nobody waits for it
+            if not closed.called:
+                closed.callback(None)
+
+        closing.addCallback(end)
+        return closed
+
+    def _abandon(self) -> None:
+        """Stop what the thread does, if SQLite does it, and let nobody wait for it."""
+        self._reactor.removeSystemEventTrigger(self._pool.shutdownID)
+        self._pool.shutdownID = None
+        for connection in tuple(self._pool.connections.values()):
+            connection.interrupt()
 
     def _run(self, call: Callable[..., Result], *arguments: object) -> Deferred[Result]:
         """Call a function in the thread, with a cursor; it ends with COMMIT, and is rolled back if it fails."""
@@ -151,10 +188,13 @@ class LedgerWriter:
         self._booking.forget()
         return left
 
-    def _set_aside(self) -> str:
+    def _disconnect(self) -> None:
         connection = self._pool.connections.get(self._pool.threadID())
         if connection is not None:
             self._pool.disconnect(connection)
+
+    def _set_aside(self) -> str:
+        self._disconnect()
         self._booking.forget()
         self._file = None
         return sqlite.set_aside(self._path)

@@ -33,9 +33,10 @@ _BESIDE: Final = ("", "-wal", "-shm")
 _BROKEN: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
-def connect(path: str) -> sqlite3.Connection:
+def connect(path: str, patience: float = LOCK_SECONDS) -> sqlite3.Connection:
     """Return a connection that writes, with the newest tables; creates file and directory if need be.
 
+    ``patience`` is how many seconds it waits for another process that writes.
     No transaction is begun by itself: who writes says ``BEGIN IMMEDIATE``. Raises `sqlite3.Error`, `OSError`, and
     `NewerVersion`.
     """
@@ -44,7 +45,7 @@ def connect(path: str) -> sqlite3.Connection:
     with contextlib.suppress(FileExistsError):
         # where a symbolic link leads: SQLite would make it there, readable for everybody
         os.close(os.open(file.resolve(), os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, _MODE))
-    connection = sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
