@@ -108,7 +108,7 @@ def client_errors(text: str, redact: Redactor) -> Iterator[str]:
 class NoCredentialTests:
     """No credential of twelve characters and more that is no word of the configuration reaches any output."""
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(st.lists(CREDENTIAL, min_size=1, max_size=5), CREDENTIAL, LAYER, BESIDE, BESIDE)
     def test_in_no_output(self, configured: list[str], forwarded: str, layer: str, before: str, after: str) -> None:
         """Neither a configured one nor a client's own: log JSON, log text, errors, dump; in whatever spelling."""
@@ -126,7 +126,7 @@ class NoCredentialTests:
         shown = dump(config)
         assert not any(each.replace("$", "$$") in shown for each in configured)
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(CREDENTIAL, CREDENTIAL, LAYER, LAYER)
     def test_several_at_once(self, one: str, two: str, layer: str, other: str) -> None:
         """Two credentials in one text, one of which may be a part of the other, are both hidden."""
@@ -140,7 +140,7 @@ class NoCredentialTests:
 class NothingElseTests:
     """Ordinary words, names of JSON fields and names of the configuration are never touched."""
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(
         st.lists(st.sampled_from((*WORDS, *NAMES, *FIELDS)), min_size=1, max_size=6),
         st.lists(st.sampled_from((*WORDS, *NAMES, *FIELDS)), max_size=4),

@@ -56,7 +56,7 @@ def with_value(settings_: dict[str, Any], path: Path, value: Any) -> dict[str, A
 class SetMemberTests:
     """One member, and nothing else."""
 
-    @settings(max_examples=EXAMPLES, deadline=None)
+    @settings(max_examples=EXAMPLES)
     @given(json_texts(), st.lists(st.tuples(paths, st.text()), min_size=1, max_size=4, unique_by=lambda pair: pair[0]))
     def test_set_and_undone(self, text: str, wanted: list[tuple[Path, str]]) -> None:
         """Every value is set, the others are what they were in their order, and undoing gives the old text."""
@@ -75,7 +75,7 @@ class SetMemberTests:
             now = restore_objects(now, edit.objects)
         assert now == text
 
-    @settings(max_examples=EXAMPLES // 3, deadline=None)
+    @settings(max_examples=EXAMPLES // 3)
     @given(json_texts(), st.permutations([("env", "A1"), ("env", "A2"), ("env", "A3"), ("top",)]))
     def test_undone_in_any_order(self, text: str, order: list[Path]) -> None:
         """Members that were added are removed in another order all the same."""

@@ -48,7 +48,7 @@ class RoundTripTests:
         assert undone.had_receipt
         assert not undone.left
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(content=json_texts())
     def test_any(self, content: str, tmp_path_factory: pytest.TempPathFactory) -> None:
         """So are any others, after two different set-ups too."""

@@ -32,7 +32,7 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 """Any text that UTF-8 can carry, control characters among it."""
 
 # How long an example takes says how busy the machine is, not whether the code is right.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("unhurried", suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
 ODD_PROSE = (" ", "\n\n", "\t", "Hello ", "<think>", "</think>", "naïve 日本 😀", '"{}\\', "\r\n")

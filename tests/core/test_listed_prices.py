@@ -98,7 +98,7 @@ class ListedPriceTests:
         listed = listed_price({"pricing": {"a\nb": 1, "x" * 99: 1}})
         assert listed.found == "pricing with no plain keys is not understood"
 
-    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # they measure the machine
+    @settings(suppress_health_check=[HealthCheck.too_slow])  # they measure the machine
     @given(st.dictionaries(st.sampled_from(["price", "pricing", "metadata"]), ANYTHING))
     def test_anything(self, entry: dict[Any, Any]) -> None:
         """Nothing that a backend lists raises, or makes a price of something else than two amounts."""

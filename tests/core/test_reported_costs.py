@@ -60,7 +60,7 @@ class ReportedCostTests:
         raw["cost_details"] = None
         assert reported_cost(raw) is None
 
-    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # they measure the machine
+    @settings(suppress_health_check=[HealthCheck.too_slow])  # they measure the machine
     @given(
         st.dictionaries(
             st.sampled_from(["cost", "cost_details", "is_byok", "estimated_cost", "cost_in_usd_ticks"]), ANYTHING

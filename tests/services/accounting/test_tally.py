@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from attrs import asdict, evolve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
@@ -266,7 +266,6 @@ class IdentityTests:
         assert total(whole) == tally.totals == total(tally.keys.parts())
         assert total(each.counts for each in tally.models.parts()) == tally.totals
 
-    @settings(deadline=None)
     @given(st.lists(requests(), max_size=12))
     def test_same_as_the_ledger(self, records: list[RequestRecord]) -> None:
         """The tally has of each model, key, session and agent what the ledger's roll-ups have."""

@@ -123,7 +123,7 @@ class ExtractTests:
         document = pdfs.of_streams([pdfs.stream(opening * 20_000), pdfs.text_stream("Two")])
         assert extract(document)[2:] == [("page", "Two"), ("end", None)]
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.lists(st.tuples(st.integers(0, len(THREE) - 1), st.binary(max_size=3)), max_size=12))
     def test_never_raises(self, changes: list[tuple[int, bytes]]) -> None:
         """Whatever happened to a document, there is an end with a reason that is known."""

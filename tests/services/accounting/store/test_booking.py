@@ -184,7 +184,7 @@ class BookingTests:
         ledger.commit()
         assert rows(ledger, "SELECT route, model FROM attempts") == [("once", "GLM")]
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(batches=st.lists(st.lists(entries(), max_size=6), max_size=4))
     def test_sums_are_those_of_the_attempts(
         self, batches: list[list[Entry]], tmp_path_factory: pytest.TempPathFactory

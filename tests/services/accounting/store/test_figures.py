@@ -99,7 +99,7 @@ class RowsTests:
         (row,) = [dict(zip(columns, each, strict=True)) for each in rows]
         assert (row["backend"], row["session"], row["cost_pico_usd"]) == ("chutes", "s-1", 1_500_000)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(written=st.lists(entries(), max_size=8))
     def test_all_ways_add_up_to_the_same(self, written: list[Entry], tmp_path_factory: pytest.TempPathFactory) -> None:
         """Whatever it is sorted by, the sum is one; but for the hours, which are not kept as long."""

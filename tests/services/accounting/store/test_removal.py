@@ -105,7 +105,7 @@ class RetentionTests:
         assert [rows(ledger, f"SELECT * FROM {view}") for view in ("requests", "attempts")] == views
         assert len(views[0]) == 1
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(batch=st.lists(entries(), max_size=8), later=st.lists(entries(), max_size=3))
     def test_names_that_somebody_has(
         self, batch: list[Entry], later: list[Entry], tmp_path_factory: pytest.TempPathFactory
@@ -138,7 +138,7 @@ class RetentionTests:
         write(ledger, [entry()])
         assert removed(ledger, NOON - 3650 * DAY, 90 * DAY) == 0
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(written=st.lists(entries(), max_size=12), days=st.integers(0, 100))
     def test_what_is_left_adds_up(
         self, written: list[Entry], days: int, tmp_path_factory: pytest.TempPathFactory
@@ -181,7 +181,7 @@ class ForgettingTests:
         assert forget_key(ledger, FORGOTTEN) == 0
         assert rows(ledger, by_key) == [(FORGOTTEN, 2), ("carol", 2)]
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(written=st.lists(entries(), max_size=12), session=st.sampled_from(["", "s-1"]))
     def test_what_is_left_adds_up(
         self, written: list[Entry], session: str, tmp_path_factory: pytest.TempPathFactory
@@ -226,7 +226,7 @@ STEPS = st.lists(
 class LifeTests:
     """Whatever happens to a ledger in its life, in whatever order."""
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(steps=STEPS)
     def test_adds_up(self, steps: list[tuple[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> None:
         """Agents and sessions are the sums of the attempts that are there, days those of all there ever were."""

@@ -80,7 +80,7 @@ class SpentTests:
         write(ledger, [entry(started=start - HOUR, attempts=(each,)) for each in attempts])
         assert total(spent(ledger.cursor(), Question((start,), 0)).periods[start]) == used(*attempts[1:])
 
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
     @given(
         st.lists(entries(), max_size=6),
         st.integers(0, 40 * 24).map(lambda hours: NOON - hours * HOUR),
