@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from claude_bridge.services.accounting.store.errors import NoLedger
-from claude_bridge.services.accounting.store.sqlite import connect
+from claude_bridge.services.accounting.store.sqlite import connect, open_to_read
 from claude_bridge.usage.command import Misuse, Order, find, run
 from tests.config.files import config_of
 from tests.services.accounting.store.books import NOON, attempt, entry, rows, write
@@ -210,6 +210,28 @@ class ChangeTests:
         assert told(file, "forget", key="alice")[1] == "key alice is forgotten: 3 requests\n"
         document = json.loads(told(file, by="key", form="json")[1])
         assert {row["key"]: row["requests"] for row in document["rows"]} == {"(forgotten)": 3, "bob": 1}
+
+    def test_forget_while_somebody_reads(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Old text that stays in the file beside it is told, and how to get rid of it; the exit status says so too."""
+        monkeypatch.setattr("claude_bridge.usage.command.PATIENCE", 0.05)
+        reader = open_to_read(str(file))
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM request").fetchall()
+        status, out, _ = told(file, "forget", session="3f2a-91")
+        assert status == 1
+        assert out.splitlines() == [
+            "session 3f2a-91 is forgotten: 3 requests",
+            (
+                "but ledger.sqlite-wal may still have it, as another program reads the ledger: end that, and run "
+                "`claude-bridge usage compact`"
+            ),
+        ]
+        status, out, _ = told(file, "compact")
+        assert status == 1
+        assert out.splitlines()[1].startswith("another program reads the file")
+        reader.close()
+        assert told(file, "compact")[0] == 0
+        assert b"3f2a-91" not in b"".join(path.read_bytes() for path in file.parent.iterdir())
 
     def test_compact(self, file: Path) -> None:
         """It tells the size before and after."""

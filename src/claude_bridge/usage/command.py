@@ -24,6 +24,9 @@ from claude_bridge.usage.period import milliseconds, moment, oldest_hour, since
 SHOWN: Final = 50
 """Sessions or agents that a table for a person has."""
 
+PATIENCE: Final = sqlite.LOCK_SECONDS
+"""Seconds to wait for other programs that use the file."""
+
 ACTIONS: Final = ("session", "export", "budgets", "compact", "forget")
 """The words after `usage` that are no period."""
 
@@ -205,9 +208,11 @@ def _compact(order: Order, path: str, _now: datetime, out: TextIO) -> int:
         raise Misuse(f"{order.words[1]} is one word too many")
     before = Path(path).stat().st_size if _is_there(Path(path)) else 0
     with closing(_opened_to_write(path)) as connection:
-        removal.compact(connection)
+        done = removal.compact(connection)
     out.write(f"{path}: {before / 1e6:,.1f} MB, now {Path(path).stat().st_size / 1e6:,.1f} MB\n")
-    return 0
+    if not done:
+        out.write("another program reads the file: the rest is done when it has ended and the bridge writes\n")
+    return 0 if done else 1
 
 
 def _forget(order: Order, path: str, _now: datetime, out: TextIO) -> int:
@@ -219,21 +224,26 @@ def _forget(order: Order, path: str, _now: datetime, out: TextIO) -> int:
         else (f"key {order.key}", removal.forget_key)
     )
     with closing(_opened_to_write(path)) as connection:
-        requests = forget(connection, order.session or order.key)
-    if not requests:
+        forgotten = forget(connection, order.session or order.key)
+    if not forgotten.requests:
         raise NoLedger(f"there is no {what} in {path}")
-    out.write(f"{what} is forgotten: {requests:,} requests\n")
+    out.write(f"{what} is forgotten: {forgotten.requests:,} requests\n")
     copies = sorted(each.name for each in Path(path).parent.glob(f"{Path(path).name}.*"))
     if copies:
         out.write(f"earlier copies beside it are unchanged: {', '.join(copies)}\n")
-    return 0
+    if not forgotten.overwritten:
+        out.write(
+            f"but {Path(path).name}-wal may still have it, as another program reads the ledger: "
+            "end that, and run `claude-bridge usage compact`\n"
+        )
+    return 0 if forgotten.overwritten else 1
 
 
 def _opened_to_write(path: str) -> sqlite3.Connection:
     """Return a connection that may change what is there. Raises `NoLedger`, `NewerVersion` and `sqlite3.Error`."""
     sqlite.open_to_read(path).close()  # which makes no file where there is none
     try:
-        return sqlite.connect(path)
+        return sqlite.connect(path, PATIENCE)
     except OSError as error:
         raise NoLedger(f"{path}: {error.strerror or type(error).__name__}") from error
 

@@ -162,23 +162,23 @@ class ForgettingTests:
         """Nothing of it is left in the files, not even among what was removed; sums of days stay."""
         write(ledger, [entry(session="secret-session"), entry(session="secret-session", agent="a"), entry()])
         assert b"secret-session" in files(file)
-        assert forget_session(ledger, "secret-session") == 2
+        assert forget_session(ledger, "secret-session").requests == 2
         assert rows(ledger, "SELECT session FROM attempts") == [("s-1",)]
         assert rows(ledger, TOTAL.format("day")) == [(3, 3, 30, 4_500_000)]
         assert b"secret-session" not in files(file)
-        assert forget_session(ledger, "secret-session") == 0
+        assert forget_session(ledger, "secret-session").requests == 0
 
     def test_key(self, ledger: sqlite3.Connection, file: str) -> None:
         """Its sessions and its name go; what it used stays in the sums, under no name, also a second time."""
         for name in ("anastasia", "bartholomew"):
             write(ledger, [entry(key=name), entry(key="carol")])
-            assert forget_key(ledger, name) == 1
+            assert forget_key(ledger, name).requests == 1
             assert name.encode() not in files(file)
         assert rows(ledger, "SELECT key, count(*) FROM attempts GROUP BY key") == [("carol", 2)]
         by_key = "SELECT name.text, sum(requests) FROM day JOIN name ON name.id = day.key GROUP BY 1 ORDER BY 1"
         assert rows(ledger, by_key) == [(FORGOTTEN, 2), ("carol", 2)]
         assert rows(ledger, TOTAL.format("hour")) == [(4, 4, 40, 6_000_000)]
-        assert forget_key(ledger, FORGOTTEN) == 0
+        assert forget_key(ledger, FORGOTTEN).requests == 0
         assert rows(ledger, by_key) == [(FORGOTTEN, 2), ("carol", 2)]
 
     @settings(max_examples=60)
@@ -190,8 +190,10 @@ class ForgettingTests:
         connection = sqlite.connect(str(tmp_path_factory.mktemp("books") / "ledger.sqlite"))
         write(connection, written)
         days = rows(connection, TOTAL.format("day"))
-        assert forget_session(connection, session) == sum(each.session == session for each in written)
-        assert forget_key(connection, "bob") == sum(each.key == "bob" and each.session != session for each in written)
+        assert forget_session(connection, session).requests == sum(each.session == session for each in written)
+        assert forget_key(connection, "bob").requests == sum(
+            each.key == "bob" and each.session != session for each in written
+        )
         assert_sessions_add_up(connection)
         assert rows(connection, TOTAL.format("day")) == days
         connection.close()

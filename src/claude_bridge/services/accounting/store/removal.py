@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from claude_bridge.services.accounting.store import sql
 from claude_bridge.services.accounting.store.booking import HOUR, Booking
@@ -21,6 +21,13 @@ models has a few hundred."""
 
 FORGOTTEN: Final = "(forgotten)"
 """The name that the sums of a forgotten key have."""
+
+
+class Forgotten(NamedTuple):
+    """What was forgotten: how many requests, and whether no byte of them is left in the files."""
+
+    requests: int
+    overwritten: bool
 
 
 def remove_old(cursor: Any, now: int, keep: int) -> int:  # noqa: ANN401 - a cursor of whatever database
@@ -82,31 +89,34 @@ def _numbers(cursor: Any, statements: Sequence[str], values: tuple[int, ...] = (
     return found
 
 
-def forget_session(connection: sqlite3.Connection, session: str) -> int:
-    """Remove a session, its agents, requests and attempts; return how many requests that were."""
+def forget_session(connection: sqlite3.Connection, session: str) -> Forgotten:
+    """Remove a session, its agents, requests and attempts."""
     return _forget(connection, session, sql.REQUESTS_OF_SESSION, sql.FORGET_SESSION)
 
 
-def forget_key(connection: sqlite3.Connection, key: str) -> int:
-    """Remove a key's name and all its sessions; return how many requests that were.
+def forget_key(connection: sqlite3.Connection, key: str) -> Forgotten:
+    """Remove a key's name and all its sessions.
 
     What it used stays in the sums of hours and days, under the name `FORGOTTEN`.
     """
     return _forget(connection, key, sql.REQUESTS_OF_KEY, sql.FORGET_KEY, rename=True)
 
 
-def compact(connection: sqlite3.Connection) -> None:
-    """Remove names that nobody has, and give back the space of all that was removed."""
+def compact(connection: sqlite3.Connection) -> bool:
+    """Remove names that nobody has, and give back the space of all that was removed.
+
+    Returns whether that is done; False if it is still in the file beside it, as somebody reads.
+    """
     cursor = connection.execute("BEGIN IMMEDIATE")
     cursor.execute(sql.UNUSED_NAMES)
     cursor.execute("COMMIT")
     cursor.execute("VACUUM")
-    cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return _emptied_log(cursor)
 
 
 def _forget(
     connection: sqlite3.Connection, what: str, counted: str, statements: tuple[str, ...], *, rename: bool = False
-) -> int:
+) -> Forgotten:
     connection.execute("PRAGMA secure_delete = ON")  # overwrites what it removes
     cursor = connection.execute("BEGIN IMMEDIATE")
     try:
@@ -120,8 +130,16 @@ def _forget(
     except BaseException:
         cursor.execute("ROLLBACK")
         raise
-    cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return int(requests)
+    return Forgotten(int(requests), _emptied_log(cursor))
+
+
+def _emptied_log(cursor: sqlite3.Cursor) -> bool:
+    """Move all that was written into the database itself, waiting for who reads it as for a lock.
+
+    Returns whether the file beside it, which has what was there before, is empty now.
+    """
+    busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
 
 
 def _rename(cursor: sqlite3.Cursor, key: str) -> None:
