@@ -164,7 +164,7 @@ class FailureTests:
         """Without pip, uv and ensurepip the command to run elsewhere is shown."""
         forget(monkeypatch, "pip", "ensurepip")
         text = self.failure(environ)
-        assert text.startswith("none of pip, uv and ensurepip nor ensurepip")
+        assert text.startswith("none of pip, uv and ensurepip")
         command = f"python3 -m pip install --no-deps --only-binary :all: --require-hashes --target {folder}"
         assert f"{command} --requirement {packages.WHEELS}" in text
 
