@@ -19,7 +19,7 @@ SOURCE: Final = ROOT / "src" / "claude_bridge"
 PAGE: Final = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
 
 COMMANDS: Final = frozenset(
-    {"ExpectedFailure", "SetupError", "NoBridge", "NoLedger", "Unreachable"}
+    {"ExpectedFailure", "NoBridge", "NoLedger", "NotUsable", "NotWritten", "SetupError", "Unreachable"}
 )  # what the commands say when they fail
 MACHINE: Final = frozenset({"client", "service"})
 """The doctor's checks of this machine, beside those of a backend."""

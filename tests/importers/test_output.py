@@ -23,7 +23,7 @@ class WriteTests:
     def test_existing(self, tmp_path: Path) -> None:
         """A file that is there is kept, and the message names the option that replaces it."""
         (tmp_path / "a.ini").write_text("old")
-        with pytest.raises(NotWritten, match=r"is there already: .* --force"):
+        with pytest.raises(NotWritten, match=r"already exists: .* --force"):
             write_new(tmp_path / "a.ini", "new", force=False)
         with pytest.raises(NotWritten, match="--force"):
             refuse_existing(tmp_path / "a.ini")

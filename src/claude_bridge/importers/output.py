@@ -21,7 +21,7 @@ class NotWritten(Exception):
         return self.reason
 
 
-_IS_THERE: Final = "{} is there already: name another file, or replace it with --force"
+_IS_THERE: Final = "{} already exists: name another file, or replace it with --force"
 
 
 def refuse_existing(path: Path) -> None:
