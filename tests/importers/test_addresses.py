@@ -64,7 +64,10 @@ class AddressTests:
         assert address("https://x.example/v1", "anthropic").kind == "anthropic"
         assert address("https://x.example/v1/chat/completions", "anthropic").kind == "openai"
 
-    @pytest.mark.parametrize("written", ["", "box", "ftp://box/v1", "https://", "http://a b/v1", "my own server"])
+    @pytest.mark.parametrize(
+        "written",
+        ["", "box", "ftp://box/v1", "https://", "http://a b/v1", "my own server", "http://[", "http://box:99999/v1"],
+    )
     def test_none(self, written: str) -> None:
         """What is no address of a server has no URL."""
         assert address(written).url == ""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bridge.config.sections import find_kind
-from claude_bridge.importers.names import UniqueNames, is_variable, model_alias, plain_name, variable_name
+from claude_bridge.importers.names import UniqueNames, is_variable, model_alias, of_host, plain_name, variable_name
 
 
 class NameTests:
@@ -45,6 +45,20 @@ class NameTests:
     def test_model(self, wanted: str, name: str) -> None:
         """A model keeps its name, apart from spaces and the mark of published names."""
         assert model_alias(wanted) == name
+
+    @pytest.mark.parametrize(
+        ("host", "name"),
+        [
+            ("api.siliconflow.cn", "siliconflow"),
+            ("gpu", "gpu"),
+            ("127.0.0.1", "backend"),
+            ("::1", "backend"),
+            ("", "backend"),
+        ],
+    )
+    def test_host(self, host: str, name: str) -> None:
+        """A backend without a name is called like the one whose host it is."""
+        assert of_host(host) == name
 
     @pytest.mark.parametrize(
         ("parts", "name"),

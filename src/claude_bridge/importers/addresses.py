@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from claude_bridge.config.backend_urls import ANTHROPIC, GEMINI
+from claude_bridge.config.fields import base_url
 from claude_bridge.importers.text import Text, Variable
 
 _URL: Final = re.compile(r"(?:https?://[^/\s\\]|\$\{\w+\})[^\s\\]*", re.IGNORECASE)
@@ -62,9 +63,24 @@ def address(text: str, kind: str = "") -> Address:
     The path of an endpoint counts more than that: other tools send requests there, whatever else they are told.
     References to variables may stand anywhere in it, as ``${NAME}``.
     """
-    url, lost, changed = text.strip(), [], []
-    if not _URL.fullmatch(url):
+    try:
+        found = _address(text.strip(), kind)
+        base_url(_filled(found.url))
+    except ValueError:
         return Address(url="")
+    return found
+
+
+def _filled(url: str) -> str:
+    """Return a URL with samples in the place of variables."""
+    return "".join(each.sample if isinstance(each, Variable) else str(each) for each in url_text(url).parts)
+
+
+def _address(url: str, kind: str) -> Address:
+    """Return where a URL leads. Raises `ValueError` for what is none."""
+    lost, changed = [], []
+    if not _URL.fullmatch(url):
+        raise ValueError("is no URL")
     if _LOGIN.match(url):
         url = _LOGIN.sub(r"\g<scheme>", url)
         lost.append("a user name or password in the address")

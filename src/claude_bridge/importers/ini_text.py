@@ -188,7 +188,7 @@ def _entries(section: Section) -> Iterator[tuple[str, list[_Line]]]:
             continue
         value = getattr(section, attribute.name)
         if attribute.name == "headers":
-            lines = [_Line(_text(each), before=f"{name}: ") for name, each in value]
+            lines = [_Line(_text(each), before=f"{name.replace('$', '$$')}: ") for name, each in value]
         else:
             several = value if isinstance(value, tuple) else (value,)
             lines = [_line(each) for each in several if each not in (None, "")]

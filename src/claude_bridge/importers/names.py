@@ -11,6 +11,7 @@ from attrs import define, field
 from claude_bridge.core.model_names import MARK
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ADDRESS: Final = re.compile(r"[\d.]+|.*:.*")
 _NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _NOT_IN_VARIABLES: Final = re.compile(r"[^A-Z0-9]+")
 
@@ -35,6 +36,13 @@ def model_alias(wanted: str, otherwise: str = "model") -> str:
     while name.endswith(MARK):
         name = name.removesuffix(MARK)
     return name if name and name.isprintable() else otherwise
+
+
+def of_host(host: str) -> str:
+    """Return a NAME for the backend at a host: ``siliconflow`` for ``api.siliconflow.cn``."""
+    if _ADDRESS.fullmatch(host):
+        return "backend"
+    return plain_name(host.removeprefix("api.").rpartition(".")[0], plain_name(host, "backend"))
 
 
 def variable_name(*parts: str) -> str:

@@ -129,6 +129,21 @@ class FormTests:
         assert lost(draft) == ["Providers[0].extraBody", "Providers[0].color"]
         assert not told(draft, "Providers[0].tokenizer").lost
 
+    def test_headers(self) -> None:
+        """Headers are kept, keys as secrets; what the bridge sets itself, or no header can hold, is reported."""
+        headers = {
+            "X-Title": "mine $TITLE",
+            "X-Api-Key": "Bearer invented",
+            "a b": "c",
+            "Host": "x",
+            "X-N": "ü",
+            "X-K": 5,
+        }
+        draft = draft_of({"Providers": [{**BOX, "extraHeaders": headers}]})
+        found = [(name, each.ini(with_secrets=False)) for name, each in draft.backends[0].headers]  # type: ignore[union-attr]
+        assert found == [("X-Title", "mine ${TITLE}"), ("X-Api-Key", "${BOX_X_API_KEY}"), ("X-K", "5")]
+        assert lost(draft) == [f"Providers[0].extraHeaders.{name}" for name in ("a b", "Host", "X-N")]
+
     def test_prices_need_both_sides(self) -> None:
         """A price without that of answers would be a wrong one."""
         metadata = {"m": {"pricing": {"inputUsdPerMillionTokens": 1}}}

@@ -12,11 +12,17 @@ from typing import Any
 
 import pytest
 from attrs import Factory, frozen
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 
 from claude_bridge.client.environment import settings
 from claude_bridge.config.schema import Config
+from claude_bridge.core import strict_json
 from claude_bridge.importers.claude_code_router.json5_text import read_json5
 from claude_bridge.importers.claude_code_router.reader import read_router
+from claude_bridge.importers.command import mistakes_of
+from claude_bridge.importers.ini_text import ini_text
 from claude_bridge.importers.source import NotUsable, Source
 from claude_bridge.testing.fakes import FixedFacts
 from tests.importers.claude_code_router.old_router import chosen
@@ -496,3 +502,75 @@ class NotUsableTests:
         result = import_to_file(source, tmp_path / "new.ini")
         assert (result.status, result.text) == (2, "")
         assert "has no backend that could be carried over\n  Providers[0].api_base_url: is no address" in result.told
+
+
+WORDS = [
+    "box",
+    "box,m",
+    "box/m",
+    "m",
+    "claude-haiku-4-5",
+    "a b",
+    "x # y",
+    '"q"',
+    "$X",
+    "${X}",
+    "sk-invented-1",
+    "EMPTY",
+    "",
+]
+URLS = ["http://127.0.0.1:8000/v1", "https://x.example/v1/messages", "https://a:b@c/?d#e", "http://[", "${U}/v1", "x"]
+LEAVES = st.one_of(st.sampled_from([*WORDS, *URLS]), st.text(max_size=8), st.integers(), st.booleans(), st.none())
+ANYTHING = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=3)
+)
+
+
+def some(words: Mapping[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    """Generate objects with some of the keys that are read, each as it should be or with anything."""
+    return st.fixed_dictionaries({}, optional={name: value | ANYTHING for name, value in words.items()})
+
+
+USE = st.lists(
+    st.sampled_from(["Anthropic", "mine", "reasoning"]) | st.tuples(st.just("maxtoken"), ANYTHING), max_size=2
+)
+PROVIDERS = some(
+    {
+        "name": st.sampled_from(["box", "Box", "我", "a b"]),
+        "api_base_url": st.sampled_from(URLS),
+        "api_key": st.sampled_from(WORDS),
+        "api_keys": st.lists(ANYTHING, max_size=3),
+        "models": st.lists(st.sampled_from(WORDS) | ANYTHING, max_size=3),
+        "transformer": some({"use": USE, "m": some({"use": USE})}),
+        "extraHeaders": ANYTHING,
+        "modelMetadata": some({"m": some({"contextWindow": ANYTHING, "pricing": ANYTHING})}),
+        "modelDisplayNames": ANYTHING,
+        "capabilities": st.lists(ANYTHING, max_size=2),
+    }
+)
+FILES = some(
+    {
+        "Providers": st.lists(PROVIDERS, max_size=3),
+        "Router": some(
+            dict.fromkeys(("default", "think", "image", "longContext", "webSearch", "x"), st.sampled_from(WORDS))
+            | {"longContextThreshold": ANYTHING, "rules": st.lists(ANYTHING, max_size=2), "fallback": ANYTHING}
+        ),
+        "fallback": some({"default": st.lists(st.sampled_from(WORDS), max_size=3), "think": ANYTHING}),
+        **dict.fromkeys(("HOST", "PORT", "APIKEY", "APIKEYS", "PROXY_URL", "API_TIMEOUT_MS", "LOG_LEVEL"), ANYTHING),
+        **dict.fromkeys(("profile", "gateway", "transformers", "StatusLine", "X"), ANYTHING),
+    }
+)
+
+
+@given(FILES, st.booleans(), st.booleans())
+@settings_of_hypothesis(deadline=None)
+def test_any_file(data: dict[str, Any], keep_port: bool, with_secrets: bool) -> None:
+    """Whatever stands where, the result is valid, or there is none and it is said why."""
+    source = Source(text=strict_json.encode(data).decode(), path="x", read=lambda _path: b"", keep_port=keep_port)
+    try:
+        draft = read_router(source)
+    except NotUsable:
+        return
+    written = ini_text(draft, with_secrets=with_secrets)
+    if draft.backends:
+        assert mistakes_of(written) == [], written.text

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from attrs import Factory, evolve, frozen
 
-from claude_bridge.config.fields import OWN_HEADERS
+from claude_bridge.config.fields import header
 from claude_bridge.core.model_names import TIERS, is_clients_own, plain_name
 from claude_bridge.core.redaction import carries_credential
 from claude_bridge.importers import names
@@ -140,8 +140,7 @@ class _Reader:
 
     def _provider(self, where: Address) -> Provider:
         name = str(self._item.get("name") or "").strip()
-        fallback = names.plain_name(host_of(where.url).removeprefix("api.").rpartition(".")[0], "backend")
-        backend = self._reading.backends.take(names.plain_name(name, fallback))
+        backend = self._reading.backends.take(names.plain_name(name, names.of_host(host_of(where.url))))
         if backend != name:
             told = f"is called {backend} here, as in /model {backend},MODEL"
             self._reading.draft.remark(f"{self._path}.name", told)
@@ -188,13 +187,17 @@ class _Reader:
 
     def _headers(self, provider: Provider) -> Iterator[tuple[str, Value]]:
         extra = self._item.get("extraHeaders")
-        for name, value in extra.items() if isinstance(extra, dict) else ():
+        given = extra.items() if isinstance(extra, dict) else ()
+        for name, value in ((name, each) for name, each in given if not is_nothing(each)):
             at = f"{self._path}.extraHeaders.{name}"
-            if not isinstance(value, str) or name.lower() in OWN_HEADERS or not name.isascii():
-                self._reading.draft.lose(at, "the bridge sets this header itself, or it is no text")
-            elif not carries_credential(name):
-                yield name, url_text(self._reading.referring(value))
-            elif secret := self._reading.credential(value, at, names.variable_name(provider.backend, name)):
+            try:
+                header(f"{name}: {value}")
+            except ValueError as error:
+                self._reading.draft.lose(at, str(error))
+                continue
+            if not carries_credential(name):
+                yield name, url_text(self._reading.referring(str(value)))
+            elif secret := self._reading.secret(str(value), at, names.variable_name(provider.backend, name)):
                 yield name, secret
 
     def _transformers(self) -> tuple[object, dict[str, Any]]:

@@ -69,26 +69,36 @@ class Reading:
 
         :param variable: a name for the variable that is to have it where secrets are not written out.
         """
+        found = self.secret(written, path, variable)
+        try:
+            for each in found.parts if found is not None else ():
+                if isinstance(each, Secret):
+                    checked(each.reveal())
+        except ValueError as error:
+            self.draft.lose(path, f"is no key that could be sent: {error}")
+            return None
+        return found
+
+    def secret(self, written: str, path: str, variable: str) -> Text | None:
+        """Return a value that may hold a secret, or None for a placeholder; see `credential` for the parameters."""
         text = written.strip()
         if _FIELD.fullmatch(text):
-            return Text(parts=(Variable(self.variables.take_variable(variable)),))
+            return Text(parts=(Variable(self._suggest(variable)),))
         parts = tuple(self._parts(text))
         if any(isinstance(each, Variable) for each in parts):
             secret = any(isinstance(each, str) for each in parts)
             return Text(
                 parts=tuple(Secret(each) if isinstance(each, str) else each for each in parts),
-                instead=self.variables.take_variable(variable) if secret else "",
+                instead=self._suggest(variable) if secret else "",
                 path=path,
             )
         whole = "".join(each.reveal() if isinstance(each, Secret) else str(each) for each in parts)
-        if is_placeholder(whole):
-            return None
-        try:
-            secret_value = Secret(checked(whole))
-        except ValueError as error:
-            self.draft.lose(path, f"is no key that could be sent: {error}")
-            return None
-        return Text(parts=(secret_value,), instead=self.variables.take_variable(variable), path=path)
+        return (
+            None if is_placeholder(whole) else Text(parts=(Secret(whole),), instead=self._suggest(variable), path=path)
+        )
+
+    def _suggest(self, variable: str) -> str:
+        return self.variables.take_variable(variable)
 
     def reserve_variables(self, text: str) -> None:
         """Keep the variables to which a text refers from getting another meaning."""
