@@ -142,5 +142,15 @@ class PatternTests:
             + entry("a", "mistral/a")
             + "litellm_settings: {default_fallbacks: [a]}\n"
         )
-        assert draft.routes == []
+        assert [(each.name, each.models) for each in draft.routes] == [("default", ("a",))]
         assert [*lost(draft)] == ["litellm_settings.default_fallbacks"]
+
+    def test_no_default_before_a_pattern(self) -> None:
+        """A default fallback takes no names that a pattern passes on."""
+        draft = draft_of(
+            "model_list:\n"
+            + entry("claude-*", "anthropic/claude-*")
+            + entry("a", "mistral/a")
+            + "litellm_settings: {default_fallbacks: [a]}\n"
+        )
+        assert draft.routes == []

@@ -65,7 +65,11 @@ class RuleTests:
             router_settings="{fallbacks: [{a: [b]}]}",
             litellm_settings="{fallbacks: [{b: [a]}], default_fallbacks: [a]}",
         )
-        assert [(each.name, each.models) for each in found.routes] == [("a", ("a", "b")), ("b", ("b", "a"))]
+        assert [(each.name, each.models) for each in found.routes] == [
+            ("a", ("a", "b")),
+            ("b", ("b", "a")),
+            ("default", ("a", "b")),
+        ]
 
     @pytest.mark.parametrize(
         ("fallbacks", "path"),

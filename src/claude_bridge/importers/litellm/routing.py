@@ -356,11 +356,27 @@ class Assembly:
                 self._fixed(pattern, slots_of(self._patterns[pattern]))
         for pattern, slot, backend in passing:
             self._note_passing(pattern, slot, backend)
+        self._add_default(passing)
         if passing and self.rules.fallbacks.get(EVERY):
             self.notes.lose(
                 self.paths.get("fallbacks", "fallbacks"),
                 "no model stands in for names that only a pattern has: there is a route for each other name",
             )
+
+    def _add_default(self, passing: Sequence[tuple[str, Slot, str]]) -> None:
+        """Let the first model that stands in for every other one answer for names that nothing has, as LiteLLM does.
+
+        Not where a pattern passes names on as they are: the route would take them.
+        """
+        general = self.rules.fallbacks.get(EVERY, ())[:1]
+        taken = any(backend_named(pattern, slot.model) == DEFAULT_BACKEND for pattern, slot, _ in passing)
+        if taken or any(route.name == DEFAULT for route in self.draft.routes):
+            return
+        models = self._distinct(
+            each for first in general for name in (first, *self._stand_ins(first)) for each in self._named(name)
+        )
+        if models:
+            self._route(DEFAULT, EVERY, models)
 
     def _fixed(self, pattern: str, slots: Sequence[Slot]) -> None:
         """Add the route of a pattern whose names all mean one model."""
