@@ -66,10 +66,23 @@ class IncludeTests:
         assert [each.name for each in draft.models] == ["a"]
         assert words in lost(draft)["include[0]"]
 
-    def test_not_nested(self) -> None:
-        """An included file includes no others."""
-        draft = included({"/etc/llm/more.yaml": "include: third.yaml\n" + MORE})
-        assert [*lost(draft)] == ["more.yaml:include"]
+    def test_nested(self) -> None:
+        """An included file may include others, beside itself; each is read once."""
+        third = "include: [../config.yaml, more.yaml]\nmodel_list: [{model_name: c, litellm_params: {model: groq/c}}]\n"
+        files: dict[str, str | bytes] = {
+            "/etc/llm/parts/more.yaml": "include: third.yaml\n" + MORE,
+            "/etc/llm/parts/third.yaml": third,
+        }
+        draft = included(files, name="parts/more.yaml")
+        assert [each.name for each in draft.models] == ["a", "b", "c"]
+        assert lost(draft) == {}
+
+    def test_too_many(self) -> None:
+        """A chain of includes has an end."""
+        files: dict[str, str | bytes] = {
+            f"/etc/llm/{number}.yaml": f"include: {number + 1}.yaml" for number in range(90)
+        }
+        assert [*lost(included(files, name="0.yaml"))] == ["48.yaml:include[0]"]
 
     def test_standard_input(self) -> None:
         """A file from standard input is nowhere, so nothing is relative to it."""

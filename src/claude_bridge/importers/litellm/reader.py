@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Final
@@ -16,6 +18,7 @@ from claude_bridge.importers.litellm.values import Values
 from claude_bridge.importers.litellm.yaml_reader import MAX_CHARACTERS, Tree, YamlFile, read_yaml
 from claude_bridge.importers.source import NotUsable, Source
 
+_INCLUDE: Final = "include"
 _MOST_FILES: Final = 50
 
 
@@ -57,34 +60,44 @@ def _note_oddities(found: YamlFile, name: str, notes: Notes) -> None:
 def _with_included(root: Mapping[str, Tree], source: Source, notes: Notes, texts: list[str]) -> Mapping[str, Tree]:
     """Return the settings of a file with those of the files that it includes, as LiteLLM merges them.
 
-    Lists are joined, other settings of an included file replace the file's own. ``texts`` gets their texts.
+    Lists are joined, other settings of an included file replace those before; each file is read once, and what it
+    includes itself comes after all others. ``texts`` gets their texts.
     """
-    table = Table("", root)
-    merged = {key: tree for key, tree in root.items() if key != "include"}
-    for number, name in enumerate(table.texts("include")):
-        path = f"include[{number}]"
-        if number >= _MOST_FILES:
+    merged = {key: tree for key, tree in root.items() if key != _INCLUDE}
+    pending = deque((f"{_INCLUDE}[{number}]", name, source.path) for number, name in enumerate(_names(root)))
+    seen = {os.path.normpath(source.path)}
+    while pending:
+        path, name, declared_in = pending.popleft()
+        location = os.path.normpath(PurePath(declared_in).parent / name)
+        if location in seen:
+            continue
+        seen.add(location)
+        if len(seen) > _MOST_FILES:
             notes.lose(path, f"is one of more than {_MOST_FILES} files, and is left out")
             break
-        found = _included(name, path, source, notes, texts)
+        found = _included(name, path, location, source, notes, texts)
+        pending.extend((f"{name}:{_INCLUDE}[{number}]", each, location) for number, each in enumerate(_names(found)))
         for key, tree in found.items():
             own = merged.get(key)
-            if key == "include":
-                notes.lose(f"{name}:include", "an included file includes no others, for LiteLLM neither")
-            elif isinstance(own, list) and isinstance(tree, list):
-                merged[key] = [*own, *tree]
-            else:
-                merged[key] = tree
+            if key != _INCLUDE:
+                merged[key] = [*own, *tree] if isinstance(own, list) and isinstance(tree, list) else tree
     return merged
 
 
-def _included(name: str, path: str, source: Source, notes: Notes, texts: list[str]) -> Mapping[str, Tree]:
-    if not source.path and not PurePath(name).is_absolute():
+def _names(settings: Mapping[str, Tree]) -> tuple[str, ...]:
+    """Return the files that a file includes."""
+    return Table("", settings).texts(_INCLUDE)
+
+
+def _included(
+    name: str, path: str, location: str, source: Source, notes: Notes, texts: list[str]
+) -> Mapping[str, Tree]:
+    """Return what an included file has; nothing, with a note, if it cannot be used."""
+    if not source.path and not PurePath(location).is_absolute():
         notes.lose(path, "is relative to the file, which came from standard input: name the file instead")
         return {}
     try:
-        content = source.read(str(PurePath(source.path).parent / name))
-        text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        text = source.read(location).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
         found = read_yaml(text, "the file", MAX_CHARACTERS - sum(map(len, texts)))
     except OSError:
         notes.lose(path, "is a file that cannot be read, so nothing of it is here")
