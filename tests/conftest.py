@@ -23,7 +23,7 @@ Need = TypeVar("Need")
 # Folders whose tests ask the outside judges, or hold answers against the schema that one of them carries.
 JUDGED = ("contract", "end_to_end", "testing")
 
-# No example has a time limit of its own: on a busy machine any takes long. "quick" is for the desk, and for a second run
+# No example has a time limit of its own: on a busy machine any takes long. "quick" is for the desk and for a second run
 # on another Python: the same promises, fewer examples of each.
 settings.register_profile("whole", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=15)
